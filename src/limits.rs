@@ -1,0 +1,57 @@
+//! Shapes: what fits in a slot. Counts (connections, streams, ring bytes) come from the board profile instead.
+//!
+//! Each constant says what happens when it is reached. Relations between them are checked when the crate is compiled.
+
+/// Longest application name in bytes. A longer one is refused as `NetConnection.Connect.InvalidApp`.
+pub const APP_NAME_BYTES: usize = 64;
+/// Longest instance name in bytes (`rtmp://host/app/INSTANCE`). A longer one is refused as `NetConnection.Connect.InvalidApp`.
+pub const INSTANCE_NAME_BYTES: usize = 64;
+/// Longest stream name in bytes, without its query. A longer one is refused (`Publish.BadName`, `Play.Failed`).
+pub const STREAM_NAME_BYTES: usize = 128;
+/// Longest query kept of an application or stream name, in bytes. A longer one is refused as the name would be.
+pub const QUERY_BYTES: usize = 256;
+/// Bytes kept of a client's `tcUrl`; the rest is cut off.
+pub const TC_URL_BYTES: usize = 256;
+/// Bytes kept of a client's `flashVer`; the rest is cut off (Wirecast sends very long ones).
+pub const AGENT_BYTES: usize = 64;
+
+/// Outgoing control bytes a connection can hold: replies, statuses, pings. It must take S0, S1 and S2 at once. When it is
+/// full the client is not read until it has taken some, and meets the stall deadline.
+pub const TX_BYTES: usize = 4096;
+/// Bytes in which a connection puts commands and data messages together. A longer command closes the connection, a
+/// longer data message is dropped and counted.
+pub const ASSEMBLY_BYTES: usize = 4096;
+/// Messages other than audio and video that may be half received at once on one connection.
+pub const ASSEMBLY_PARTS: usize = 4;
+/// Input kept while a request waits for its decision or the client does not read its replies. Connections that do not
+/// publish are read at most this many bytes at a time, so that it always fits.
+pub const INBOX_BYTES: usize = 512;
+/// Chunk streams (distinct chunk stream ids) per connection. One more closes it: it is nearly always a lost byte.
+pub const CHUNK_STREAMS: usize = 64;
+/// Net streams (`createStream`) per connection. One more is answered `_error`.
+pub const NET_STREAMS: usize = 8;
+/// Chunk size we send with, in bytes: one header for nearly every frame. Every client SRS serves accepts 60 000.
+pub const OUT_CHUNK_BYTES: usize = 60_000;
+/// Largest audio or video message in bytes (24-bit length field).
+pub const MESSAGE_BYTES: usize = 0xFF_FFFF;
+/// Nesting depth of AMF values. A deeper one is malformed.
+pub const AMF_DEPTH: usize = 16;
+
+/// Tags a ring can index; the oldest are evicted when it is reached, as when its bytes run out.
+pub const TAGS_PER_RING: usize = 2048;
+/// Tags of one ring that may be half received at once (audio and video interleave; two spare).
+pub const OPEN_TAGS: usize = 4;
+/// Bytes of metadata and sequence headers kept per stream for players who join. What does not fit is not kept; it is counted.
+pub const HEADER_CACHE_BYTES: usize = 16 * 1024;
+/// Entries in that cache (each track of a multitrack stream has its own).
+pub const HEADER_CACHE_ENTRIES: usize = 32;
+/// Largest entry of that cache: it is copied whole into a joining player's control bytes.
+pub const HEADER_BYTES: usize = 3 * 1024;
+
+/// Handshake packets C1, S1, C2, S2 in bytes (RTMP 1.0, section 5.2.1).
+pub const HANDSHAKE_BYTES: usize = 1536;
+
+const _: () = assert!(TX_BYTES > 1 + 2 * HANDSHAKE_BYTES, "S0, S1 and S2 are written at once");
+const _: () = assert!(ASSEMBLY_BYTES >= HANDSHAKE_BYTES, "C1 is put together in the assembly bytes");
+const _: () = assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
+const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");

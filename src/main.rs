@@ -1,0 +1,3 @@
+//! The `rill` binary.
+
+fn main() {}

@@ -1,0 +1,8 @@
+//! Pure formats: bytes in, values out, and back. No state, no clock, no heap.
+
+pub mod amf0;
+pub mod amf3;
+pub mod bytes;
+pub mod codec;
+pub mod flv;
+pub mod handshake;
