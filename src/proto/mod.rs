@@ -1,1 +1,3 @@
 //! proto
+pub mod assembly;
+pub mod chunk_reader;

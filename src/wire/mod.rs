@@ -3,6 +3,8 @@
 pub mod amf0;
 pub mod amf3;
 pub mod bytes;
+pub mod chunk;
 pub mod codec;
 pub mod flv;
 pub mod handshake;
+pub mod message;

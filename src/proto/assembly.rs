@@ -1,0 +1,113 @@
+//! Where a connection puts commands and data messages together, in one fixed arena.
+
+use crate::limits::{ASSEMBLY_BYTES, ASSEMBLY_PARTS};
+
+use super::chunk_reader::Lane;
+
+/// The arena cannot take this message: it is longer than what is free, or too many are half received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssemblyFull;
+
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    lane: Lane,
+    start: u16,
+    length: u16,
+    filled: u16,
+}
+
+/// Messages under way, one per lane at most. Removing one moves the later ones together.
+pub struct Assembly {
+    bytes: [u8; ASSEMBLY_BYTES],
+    parts: heapless::Vec<Part, ASSEMBLY_PARTS>,
+}
+
+impl Default for Assembly {
+    fn default() -> Assembly {
+        Assembly { bytes: [0; ASSEMBLY_BYTES], parts: heapless::Vec::new() }
+    }
+}
+
+impl Assembly {
+    /// Reserves `length` bytes for the message that begins on `lane`.
+    pub fn begin(&mut self, lane: Lane, length: u32) -> Result<(), AssemblyFull> {
+        let start = self.parts.last().map_or(0, |last| usize::from(last.start) + usize::from(last.length));
+        if length as usize > ASSEMBLY_BYTES - start {
+            return Err(AssemblyFull);
+        }
+        let part = Part { lane, start: start as u16, length: length as u16, filled: 0 };
+        self.parts.push(part).map_err(|_| AssemblyFull)
+    }
+
+    /// Adds payload to the lane's message. Bytes beyond its length, or of a lane without one, are ignored.
+    pub fn append(&mut self, lane: Lane, payload: &[u8]) {
+        let Some(part) = self.parts.iter_mut().find(|part| part.lane == lane) else { return };
+        let n = payload.len().min(usize::from(part.length - part.filled));
+        let at = usize::from(part.start + part.filled);
+        self.bytes[at..at + n].copy_from_slice(&payload[..n]);
+        part.filled += n as u16;
+    }
+
+    /// What was received of the lane's message; empty when there is none.
+    pub fn message(&self, lane: Lane) -> &[u8] {
+        match self.parts.iter().find(|part| part.lane == lane) {
+            Some(part) => &self.bytes[usize::from(part.start)..][..usize::from(part.filled)],
+            None => &[],
+        }
+    }
+
+    /// Gives the lane's bytes back.
+    pub fn remove(&mut self, lane: Lane) {
+        let Some(at) = self.parts.iter().position(|part| part.lane == lane) else { return };
+        let gone = self.parts.remove(at);
+        let end = self.parts.last().map_or(0, |last| usize::from(last.start) + usize::from(last.length));
+        if at < self.parts.len() {
+            self.bytes.copy_within(usize::from(gone.start + gone.length)..end, usize::from(gone.start));
+        }
+        for part in &mut self.parts[at..] {
+            part.start -= gone.length;
+        }
+    }
+
+    /// The whole arena, before the first message: the handshake collects C1 in it.
+    pub fn scratch(&mut self) -> &mut [u8; ASSEMBLY_BYTES] {
+        debug_assert!(self.parts.is_empty(), "messages are being put together here");
+        &mut self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_several_lanes_grow_side_by_side() {
+        let mut assembly = Assembly::default();
+        for (lane, length) in [(1, 3), (2, 4), (3, 2)] {
+            assembly.begin(Lane(lane), length).unwrap();
+        }
+        assembly.append(Lane(2), b"ab");
+        assembly.append(Lane(3), b"yz");
+        assembly.append(Lane(1), b"123");
+        assembly.remove(Lane(1));
+        assembly.append(Lane(2), b"cd-too-long");
+        assert_eq!(assembly.message(Lane(2)), b"abcd");
+        assert_eq!(assembly.message(Lane(3)), b"yz");
+        assembly.remove(Lane(2));
+        assert_eq!(assembly.message(Lane(3)), b"yz");
+        assert_eq!(assembly.message(Lane(1)), b"");
+    }
+
+    #[test]
+    fn full_is_an_answer() {
+        let mut assembly = Assembly::default();
+        assert_eq!(assembly.begin(Lane(0), ASSEMBLY_BYTES as u32 + 1), Err(AssemblyFull));
+        assembly.begin(Lane(0), ASSEMBLY_BYTES as u32).unwrap();
+        assert_eq!(assembly.begin(Lane(1), 1), Err(AssemblyFull));
+        assembly.remove(Lane(0));
+        for lane in 0..ASSEMBLY_PARTS as u8 {
+            assembly.begin(Lane(lane), 1).unwrap();
+        }
+        assert_eq!(assembly.begin(Lane(9), 1), Err(AssemblyFull));
+    }
+}
