@@ -17,7 +17,7 @@ pub const AGENT_BYTES: usize = 64;
 
 /// Outgoing control bytes a connection can hold: replies, statuses, pings. It must take S0, S1 and S2 at once. When it is
 /// full the client is not read until it has taken some, and meets the stall deadline.
-pub const TX_BYTES: usize = 4096;
+pub const TX_BYTES: usize = 3584;
 /// Bytes in which a connection puts commands and data messages together. A longer command closes the connection, a
 /// longer data message is dropped and counted.
 pub const ASSEMBLY_BYTES: usize = 4096;
@@ -53,5 +53,6 @@ pub const HANDSHAKE_BYTES: usize = 1536;
 
 const _: () = assert!(TX_BYTES > 1 + 2 * HANDSHAKE_BYTES, "S0, S1 and S2 are written at once");
 const _: () = assert!(ASSEMBLY_BYTES >= HANDSHAKE_BYTES, "C1 is put together in the assembly bytes");
-const _: () = assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
+const _: () =
+    assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
 const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");

@@ -8,7 +8,9 @@ use core::ops::Deref;
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use crate::limits::CHUNK_STREAMS;
-use crate::wire::chunk::{BasicHeader, DEFAULT_CHUNK_BYTES, EXTENDED_TIMESTAMP, Format, MAX_HEADER_BYTES, MessageHeader};
+use crate::wire::chunk::{
+    BasicHeader, DEFAULT_CHUNK_BYTES, EXTENDED_TIMESTAMP, Format, MAX_HEADER_BYTES, MessageHeader,
+};
 
 /// After a type-0 header, a type-3 header that begins a message repeats the timestamp field as delta (section 5.3.1.2.4).
 /// Encoders that mean "no delta" instead are told apart by the jump that the rule would give, in milliseconds.
@@ -124,8 +126,13 @@ impl Default for ChunkReader {
 }
 
 impl ChunkReader {
-    /// The next event, or `None` when all of `input` was taken.
-    pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<ChunkEvent<'i>>, ChunkError> {
+    /// The next event, or `None` when all of `input` was taken. `limit` names a lane whose payload is to come in pieces
+    /// of at most so many bytes.
+    pub fn next<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        limit: Option<(Lane, usize)>,
+    ) -> Result<Option<ChunkEvent<'i>>, ChunkError> {
         loop {
             let Phase::Payload { lane, chunk_left } = self.phase else {
                 match self.header(input)? {
@@ -143,15 +150,19 @@ impl ChunkReader {
                 stream.open = false;
                 return Ok(Some(ChunkEvent::End { lane: Lane(lane) }));
             }
+            let most = match limit {
+                Some((limited, bytes)) if limited.0 == lane => bytes.min(chunk_left as usize),
+                _ => chunk_left as usize,
+            };
             let bytes = if !self.kept.is_empty() {
-                let n = self.kept.len().min(chunk_left as usize);
+                let n = self.kept.len().min(most);
                 let piece = self.kept[..n].iter().copied().collect();
                 self.kept.drain(..n);
                 Piece::Kept(piece)
             } else if input.is_empty() {
                 return Ok(None);
             } else {
-                let (taken, rest) = input.split_at(input.len().min(chunk_left as usize));
+                let (taken, rest) = input.split_at(input.len().min(most));
                 *input = rest;
                 Piece::Input(taken)
             };
@@ -173,6 +184,17 @@ impl ChunkReader {
         let lane = self.streams.iter().position(|stream| stream.id == chunk_stream_id)?;
         let stream = &mut self.streams[lane];
         core::mem::take(&mut stream.open).then_some(Lane(lane as u8))
+    }
+
+    /// The header of the lane's present or last message.
+    pub fn message(&self, lane: Lane) -> MessageHeader {
+        let stream = self.streams.get(usize::from(lane.0)).copied().unwrap_or_default();
+        MessageHeader {
+            timestamp: stream.timestamp,
+            length: stream.length,
+            type_id: stream.type_id,
+            stream_id: stream.stream_id,
+        }
     }
 
     fn header<'i>(&mut self, input: &mut &'i [u8]) -> Result<Header<'i>, ChunkError> {
@@ -210,7 +232,8 @@ impl ChunkReader {
             return Ok(Header::Event(ChunkEvent::Abandoned { lane: Lane(lane) }));
         }
         let header = &self.header[basic_len..];
-        let field = if extended { BigEndian::read_u32(&header[basic.format.message_header_bytes()..]) } else { short_field };
+        let field =
+            if extended { BigEndian::read_u32(&header[basic.format.message_header_bytes()..]) } else { short_field };
         let stream = &mut self.streams[usize::from(lane)];
         stream.field = field;
         stream.extended = extended;
@@ -246,12 +269,7 @@ impl ChunkReader {
         stream.open = true;
         stream.remaining = stream.length;
         self.phase = Phase::Payload { lane, chunk_left: stream.length.min(self.chunk_bytes) };
-        let header = MessageHeader {
-            timestamp: stream.timestamp,
-            length: stream.length,
-            type_id: stream.type_id,
-            stream_id: stream.stream_id,
-        };
+        let header = self.message(Lane(lane));
         Header::Event(ChunkEvent::Begin { lane: Lane(lane), header })
     }
 
@@ -348,8 +366,9 @@ mod tests {
             let end = end.clamp(start, bytes.len());
             let mut input = &bytes[start..end];
             start = end;
-            while let Some(event) = reader.next(&mut input)? {
-                let place = |open: &Vec<Message>, lane: Lane| open.iter().position(|m| m.chunk_stream == lane.0).unwrap();
+            while let Some(event) = reader.next(&mut input, None)? {
+                let place =
+                    |open: &Vec<Message>, lane: Lane| open.iter().position(|m| m.chunk_stream == lane.0).unwrap();
                 match event {
                     ChunkEvent::Begin { lane, header } => {
                         open.push(Message { chunk_stream: lane.0, header, payload: Vec::new(), complete: false });
@@ -437,7 +456,10 @@ mod tests {
         bytes.truncate(12 + 128);
         bytes.extend(full(5, b"x"));
         let messages = read(&bytes, &[]).unwrap();
-        assert_eq!(messages.iter().map(|m| (m.payload.len(), m.complete)).collect::<Vec<_>>(), [(128, false), (1, true)]);
+        assert_eq!(
+            messages.iter().map(|m| (m.payload.len(), m.complete)).collect::<Vec<_>>(),
+            [(128, false), (1, true)]
+        );
     }
 
     #[test]

@@ -1,3 +1,28 @@
-//! proto
+//! RTMP sessions as state machines without sockets, clocks or heap.
+//!
+//! # The contract
+//!
+//! ```text
+//! fn next<'i>(&mut self, input: &mut &'i [u8], tx: &mut TxBuf, now: Millis) -> Result<Option<Event<'i>>, SessionError>
+//! ```
+//!
+//! 1. Call [`Session::next`](session::Session::next) until it returns `None`; it then has taken every byte, or waits for
+//!    a decision, or found `tx` too full for its largest reply. What it left must be offered again.
+//! 2. Deal with an event before the next call. Media events borrow from the input; what a data message or a request says
+//!    is read from the session.
+//! 3. Requests wait for [`Session::decide`](session::Session::decide), now or later. Meanwhile the session takes no
+//!    input, so what the client sends is bounded by what its caller keeps.
+//! 4. A peer that does not read its replies stalls itself and meets a deadline of its caller; it cannot make us grow.
+//! 5. Cutting the input anywhere gives the same events and the same replies.
+//!
+//! An error ends the session: send what `tx` holds, then close.
+
+pub mod aggregate;
 pub mod assembly;
 pub mod chunk_reader;
+pub mod command;
+pub mod data;
+pub mod name;
+pub mod session;
+pub mod status;
+pub mod tx;

@@ -122,7 +122,8 @@ impl TxBuf {
             if free.len() < MAX_TYPE0_BYTES {
                 return None;
             }
-            let header_len = MessageHeader { timestamp: 0, length: 0, type_id, stream_id }.emit_type0(chunk_stream, free);
+            let header_len =
+                MessageHeader { timestamp: 0, length: 0, type_id, stream_id }.emit_type0(chunk_stream, free);
             let mut out = Writer::new(&mut free[header_len..]);
             body(&mut out).ok()?;
             let length = out.len();

@@ -1,0 +1,132 @@
+//! Commands of clients: one row a name. What they do stands in [`super::session`].
+
+use crate::wire::amf0::{AmfError, Decoder, Properties, Value};
+
+/// A command message (RTMP 1.0, section 7.2): name, transaction id, command object, arguments.
+#[derive(Debug)]
+pub struct CommandMessage<'a> {
+    /// As sent; not always UTF-8.
+    pub name: &'a [u8],
+    /// 0 asks for no answer. 0 also when the client sent none.
+    pub transaction: f64,
+    /// What it asks for.
+    pub command: Command<'a>,
+}
+
+/// What a client asks for. Missing arguments are tolerated everywhere: encoders leave out what they do not use.
+#[derive(Debug)]
+pub enum Command<'a> {
+    /// `connect`, with its object (an object or an ECMA array); user arguments of any type may follow.
+    Connect(Option<Properties<'a>>),
+    /// `createStream`.
+    CreateStream,
+    /// `releaseStream`: encoders send it before they publish.
+    ReleaseStream,
+    /// `FCPublish(name)`.
+    FcPublish(&'a [u8]),
+    /// `FCUnpublish(name)`.
+    FcUnpublish(&'a [u8]),
+    /// `FCSubscribe(name)`.
+    FcSubscribe(&'a [u8]),
+    /// `FCUnsubscribe(name)`.
+    FcUnsubscribe,
+    /// `getStreamLength(name)`.
+    GetStreamLength,
+    /// `publish(name, type)`; no name, or `false`, means unpublish.
+    Publish {
+        /// Stream name and query.
+        name: Option<&'a [u8]>,
+        /// `live`, `record`, `append` or `appendWithGap`, in any case; `live` when absent.
+        kind: &'a [u8],
+    },
+    /// `play(name, start, length, reset)`; `false` for a name means stop.
+    Play {
+        /// Stream name and query.
+        name: Option<&'a [u8]>,
+        /// Milliseconds; -2 or -2000 and -1 or -1000 have meanings, see [`super::session::PlayStart`].
+        start: f64,
+        /// Replace what plays, instead of queueing behind it.
+        reset: bool,
+    },
+    /// `play2(options)`.
+    Play2(Option<Properties<'a>>),
+    /// `pause(flag, ms)` and `pauseRaw`; a missing flag toggles.
+    Pause(Option<bool>),
+    /// `seek(ms)`.
+    Seek,
+    /// `receiveAudio(flag)`.
+    ReceiveAudio(bool),
+    /// `receiveVideo(flag)`.
+    ReceiveVideo(bool),
+    /// `closeStream`.
+    CloseStream,
+    /// `deleteStream(id)`.
+    DeleteStream(f64),
+    /// `_checkbw`: what ffmpeg and librtmp answer to `onBWDone`.
+    CheckBw,
+    /// `checkBandwidth`.
+    CheckBandwidth,
+    /// `ping`, to be answered `pong`.
+    Ping,
+    /// `_result`, `_error`, `onStatus`, `pong`: answers, and what a client may say to itself.
+    Answer,
+    /// Anything else.
+    Unknown,
+}
+
+impl<'a> CommandMessage<'a> {
+    /// Reads the body of a command message, without the format byte of type 17.
+    pub fn parse(body: &'a [u8]) -> Result<CommandMessage<'a>, AmfError> {
+        let mut values = Decoder::new(body);
+        let Value::String(name) = values.value()? else { return Err(AmfError::Malformed) };
+        let transaction = match values.is_empty() {
+            true => 0.0,
+            false => values.value()?.as_number().unwrap_or(0.0),
+        };
+        // What cannot be decoded further counts as absent: the commands that matter do not depend on it.
+        let mut next = || if values.is_empty() { None } else { values.value().ok() };
+        let object = next();
+        let first = next();
+        let name_argument = || first.as_ref().and_then(|value| value.as_bytes());
+        let flag = || first.as_ref().and_then(|value| value.as_bool());
+        let command = match name {
+            b"connect" => Command::Connect(object.as_ref().and_then(|value| value.properties()).cloned()),
+            b"createStream" => Command::CreateStream,
+            b"releaseStream" => Command::ReleaseStream,
+            b"FCPublish" => Command::FcPublish(name_argument().unwrap_or_default()),
+            b"FCUnpublish" => Command::FcUnpublish(name_argument().unwrap_or_default()),
+            b"FCSubscribe" => Command::FcSubscribe(name_argument().unwrap_or_default()),
+            b"FCUnsubscribe" => Command::FcUnsubscribe,
+            b"getStreamLength" => Command::GetStreamLength,
+            b"publish" => Command::Publish {
+                name: name_argument(),
+                kind: next().as_ref().and_then(|value| value.as_bytes()).unwrap_or(b"live"),
+            },
+            b"play" => {
+                let name = name_argument();
+                let start = next().and_then(|value| value.as_number()).unwrap_or(-2.0);
+                let _length = next();
+                let reset = match next() {
+                    Some(Value::Boolean(reset)) => reset,
+                    // 0 and 2 append to the playlist, 1 and 3 replace it.
+                    Some(Value::Number(mode)) => mode != 0.0 && mode != 2.0,
+                    _ => true,
+                };
+                Command::Play { name, start, reset }
+            }
+            b"play2" => Command::Play2(first.as_ref().and_then(|value| value.properties()).cloned()),
+            b"pause" | b"pauseRaw" => Command::Pause(flag()),
+            b"seek" => Command::Seek,
+            b"receiveAudio" => Command::ReceiveAudio(flag().unwrap_or(true)),
+            b"receiveVideo" => Command::ReceiveVideo(flag().unwrap_or(true)),
+            b"closeStream" => Command::CloseStream,
+            b"deleteStream" => Command::DeleteStream(first.as_ref().and_then(|value| value.as_number()).unwrap_or(0.0)),
+            b"_checkbw" => Command::CheckBw,
+            b"checkBandwidth" => Command::CheckBandwidth,
+            b"ping" => Command::Ping,
+            b"_result" | b"_error" | b"onStatus" | b"pong" => Command::Answer,
+            _ => Command::Unknown,
+        };
+        Ok(CommandMessage { name, transaction, command })
+    }
+}

@@ -1,0 +1,177 @@
+//! Application and stream names, as encoders and players spell them (`rtmp://host/app/instance/stream?query`).
+
+use heapless::String;
+
+use crate::limits::{APP_NAME_BYTES, INSTANCE_NAME_BYTES, QUERY_BYTES, STREAM_NAME_BYTES};
+
+/// The instance of a client that names none.
+pub const DEFAULT_INSTANCE: &str = "_definst_";
+
+/// Why a name cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// There is none.
+    Empty,
+    /// It exceeds its limit in [`crate::limits`].
+    TooLong,
+    /// It has a character or a part that names must not have, or is not UTF-8.
+    Illegal,
+}
+
+impl NameError {
+    /// What to tell the client.
+    pub const fn description(self) -> &'static str {
+        match self {
+            NameError::Empty => "The name is empty.",
+            NameError::TooLong => "The name is too long.",
+            NameError::Illegal => "The name has a character that names must not have.",
+        }
+    }
+}
+
+/// What a client connects to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppPath {
+    /// First part of the path.
+    pub app: String<APP_NAME_BYTES>,
+    /// All that follows, or [`DEFAULT_INSTANCE`].
+    pub instance: String<INSTANCE_NAME_BYTES>,
+    /// Behind the `?`, without it. May hold a secret: never logged.
+    pub query: String<QUERY_BYTES>,
+}
+
+impl AppPath {
+    /// From the `app` and `tcUrl` of a connect command. `app` may carry a query, blanks and empty parts; when it is
+    /// missing the path of `tcUrl` serves (cameras).
+    pub fn parse(app: &str, tc_url: &str) -> Result<AppPath, NameError> {
+        let (path, query) = split_query(clean(app));
+        let (path, query) = match path.trim_matches('/') {
+            "" => {
+                let (url, url_query) = split_query(clean(tc_url));
+                let path =
+                    url.split_once("://").map_or("", |(_, rest)| rest).split_once('/').map_or("", |(_, path)| path);
+                (path, if query.is_empty() { url_query } else { query })
+            }
+            path => (path, query),
+        };
+        let mut parsed = AppPath::default();
+        parsed.query.push_str(query).map_err(|_| NameError::TooLong)?;
+        for part in path.split('/').map(str::trim).filter(|part| !part.is_empty()) {
+            if part == ".." || part == "." || part.contains(is_forbidden) {
+                return Err(NameError::Illegal);
+            }
+            if parsed.app.is_empty() {
+                parsed.app.push_str(part).map_err(|_| NameError::TooLong)?;
+                continue;
+            }
+            if !parsed.instance.is_empty() {
+                parsed.instance.push('/').map_err(|_| NameError::TooLong)?;
+            }
+            parsed.instance.push_str(part).map_err(|_| NameError::TooLong)?;
+        }
+        if parsed.app.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if parsed.instance.is_empty() {
+            // It fits: see the assertion below.
+            let _ = parsed.instance.push_str(DEFAULT_INSTANCE);
+        }
+        Ok(parsed)
+    }
+}
+
+const _: () = assert!(DEFAULT_INSTANCE.len() <= INSTANCE_NAME_BYTES);
+
+/// What a client publishes or plays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamName {
+    /// Without prefix and query. Publisher and player are normalised alike, so every spelling finds the stream.
+    pub name: String<STREAM_NAME_BYTES>,
+    /// Behind the `?`, without it. May hold a secret: never logged.
+    pub query: String<QUERY_BYTES>,
+}
+
+impl StreamName {
+    /// From the name argument of `publish` or `play`. `mp4:`, `flv:` and `f4v:` are stripped: live streams have no
+    /// format. The forbidden set is Adobe's, and `..`, a leading slash and control characters besides.
+    pub fn parse(raw: &[u8]) -> Result<StreamName, NameError> {
+        let raw = core::str::from_utf8(raw).map_err(|_| NameError::Illegal)?;
+        let (path, query) = split_query(raw.trim());
+        let path = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path).trim();
+        if path.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains(is_forbidden) {
+            return Err(NameError::Illegal);
+        }
+        Ok(StreamName {
+            name: String::try_from(path).map_err(|_| NameError::TooLong)?,
+            query: String::try_from(query).map_err(|_| NameError::TooLong)?,
+        })
+    }
+}
+
+fn is_forbidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
+}
+
+fn split_query(path: &str) -> (&str, &str) {
+    path.split_once('?').unwrap_or((path, ""))
+}
+
+/// Without blanks and the quotes that some cameras put around their URL.
+fn clean(url: &str) -> &str {
+    url.trim().trim_matches(['"', '\'']).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(app: &str, tc_url: &str) -> (&'static str, &'static str, &'static str) {
+        extern crate std;
+        let path = AppPath::parse(app, tc_url).unwrap();
+        let leak = |text: &str| &*std::boxed::Box::leak(std::string::String::from(text).into_boxed_str());
+        (leak(&path.app), leak(&path.instance), leak(&path.query))
+    }
+
+    #[test]
+    fn every_way_encoders_spell_an_application_is_understood() {
+        assert_eq!(app("live", ""), ("live", "_definst_", ""));
+        assert_eq!(app("live/", ""), ("live", "_definst_", ""));
+        assert_eq!(app("/live", ""), ("live", "_definst_", ""));
+        assert_eq!(app(" live//room1/ ", ""), ("live", "room1", ""));
+        assert_eq!(app("live/_definst_", ""), ("live", "_definst_", ""));
+        assert_eq!(app("live/a/b", ""), ("live", "a/b", ""));
+        assert_eq!(app("live?token=x/y", ""), ("live", "_definst_", "token=x/y"));
+        assert_eq!(app("", "rtmp://host:1935/live/room?k=1"), ("live", "room", "k=1"));
+        assert_eq!(app("", "\"rtmp://host/live\""), ("live", "_definst_", ""));
+        assert_eq!(app("?authmod=adobe&user=u", "rtmp://host/live"), ("live", "_definst_", "authmod=adobe&user=u"));
+    }
+
+    #[test]
+    fn bad_application_names_say_what_is_wrong() {
+        assert_eq!(AppPath::parse("", ""), Err(NameError::Empty));
+        assert_eq!(AppPath::parse("/", "rtmp://host"), Err(NameError::Empty));
+        assert_eq!(AppPath::parse("live/../etc", ""), Err(NameError::Illegal));
+        assert_eq!(AppPath::parse("li\0ve", ""), Err(NameError::Illegal));
+        let long = core::str::from_utf8(&[b'a'; APP_NAME_BYTES + 1]).unwrap();
+        assert_eq!(AppPath::parse(long, ""), Err(NameError::TooLong));
+    }
+
+    #[test]
+    fn stream_names_lose_prefix_query_and_blanks() {
+        let parse = |raw: &str| StreamName::parse(raw.as_bytes()).map(|n| (n.name, n.query));
+        let both = |name: &str, query: &str| Ok((String::try_from(name).unwrap(), String::try_from(query).unwrap()));
+        assert_eq!(parse("cam1"), both("cam1", ""));
+        assert_eq!(parse(" cam1 "), both("cam1", ""));
+        assert_eq!(parse("mp4:cam.f4v"), both("cam.f4v", ""));
+        assert_eq!(parse("flv:a/b?key=1?2"), both("a/b", "key=1?2"));
+        assert_eq!(parse("?key"), Err(NameError::Empty));
+        assert_eq!(parse("/cam"), Err(NameError::Illegal));
+        assert_eq!(parse("a/../b"), Err(NameError::Illegal));
+        assert_eq!(parse("a:b"), Err(NameError::Illegal));
+        assert_eq!(StreamName::parse(&[0xFF]), Err(NameError::Illegal));
+        assert_eq!(StreamName::parse(&[b'a'; STREAM_NAME_BYTES + 1]), Err(NameError::TooLong));
+    }
+}

@@ -1,0 +1,1125 @@
+//! One client's session: handshake, then commands, data and media (RTMP 1.0, sections 5 to 7).
+//!
+//! The contract is at the top of [`crate::proto`].
+
+use core::mem;
+
+use heapless::String;
+
+use crate::limits::{
+    AGENT_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES, TC_URL_BYTES, TX_BYTES,
+};
+use crate::time::Millis;
+use crate::wire::amf0::{Encoder, Properties, Value};
+use crate::wire::bytes::Full;
+use crate::wire::chunk::MessageHeader;
+use crate::wire::handshake::{self, FirstByte};
+use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
+
+use super::aggregate::{Aggregate, Part};
+use super::assembly::Assembly;
+use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
+use super::command::{Command, CommandMessage};
+use super::data::DataMessage;
+use super::name::{AppPath, NameError, StreamName};
+use super::status::{Code, Status};
+use super::tx::TxBuf;
+
+/// Room that the largest reply needs: the session reads nothing while there is less.
+pub const REPLY_BYTES: usize = 1536;
+/// Acknowledgement window and peer bandwidth that we announce, in bytes: what Adobe's server and most others say.
+const WINDOW_BYTES: u32 = 2_500_000;
+/// Longest protocol-control or user-control message; SWF verification's 44 bytes are the longest known.
+const CONTROL_BYTES: u32 = 64;
+/// What the connect answer calls this server. Clients parse the numbers to find out what it can do.
+const SERVER_VERSION: &str = "5,0,15,5004";
+const FMS_VERSION: &str = "FMS/5,0,15,5004";
+/// Capabilities of the connect answer, as Adobe Media Server 5 sends them.
+const CAPABILITIES: f64 = 255.0;
+/// `capsEx` bits that a relay supports: Multitrack, ModEx and nanosecond offsets pass through (Enhanced RTMP v2).
+const CAPS_EX: u32 = 2 | 4 | 8;
+/// `CanForward` in a FourCC information map (Enhanced RTMP v2).
+const CAN_FORWARD: f64 = 4.0;
+
+const _: () = assert!(REPLY_BYTES < TX_BYTES);
+
+/// A net stream of a connection, by its message stream id: 1 to [`NET_STREAMS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetStreamId(u8);
+
+impl NetStreamId {
+    /// The message stream id on the wire.
+    pub fn wire(self) -> u32 {
+        u32::from(self.0)
+    }
+
+    /// Its place in a table of [`NET_STREAMS`].
+    pub fn index(self) -> usize {
+        usize::from(self.0) - 1
+    }
+
+    fn from_wire(id: u32) -> Option<NetStreamId> {
+        (1..=NET_STREAMS as u32).contains(&id).then_some(NetStreamId(id as u8))
+    }
+
+    fn from_index(index: usize) -> NetStreamId {
+        NetStreamId(index as u8 + 1)
+    }
+}
+
+/// Audio or video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaKind {
+    /// Message type 8.
+    Audio,
+    /// Message type 9.
+    Video,
+}
+
+/// What happened. Media events borrow from the input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'i> {
+    /// The client asks for something that needs a decision: see [`Session::request`] and [`Session::decide`].
+    Request,
+    /// The net stream stopped publishing or playing, because the client said so. It may be used again.
+    Closed(NetStreamId),
+    /// A playing client pauses (`true`) or goes on; `None` toggles.
+    Pause(NetStreamId, Option<bool>),
+    /// A playing client wants to go elsewhere in time.
+    Seek(NetStreamId),
+    /// A playing client switches its audio on or off.
+    ReceiveAudio(NetStreamId, bool),
+    /// A playing client switches its video on or off.
+    ReceiveVideo(NetStreamId, bool),
+    /// A data message of a publishing net stream, with its time in ms: read it with [`Session::data`] before the next
+    /// call.
+    Data(NetStreamId, u32),
+    /// An audio or video message of a publishing net stream begins. Messages of different lanes interleave.
+    MediaBegin {
+        /// Which of the messages under way.
+        lane: Lane,
+        /// Whose.
+        stream: NetStreamId,
+        /// Audio or video.
+        kind: MediaKind,
+        /// The publisher's time in ms, wrapping at 2^32.
+        timestamp: u32,
+        /// Payload bytes to come; not 0 for video.
+        length: u32,
+    },
+    /// The next payload bytes of the lane's message.
+    MediaData(Lane, Piece<'i>),
+    /// The lane's message is complete.
+    MediaEnd(Lane),
+    /// The lane's message will not be completed.
+    MediaAbort(Lane),
+}
+
+/// What a client asks for and the server decides.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To join an application: see [`Session::client`].
+    Connect,
+    /// To publish.
+    Publish {
+        /// On which net stream.
+        stream: NetStreamId,
+        /// What.
+        name: StreamName,
+        /// How.
+        mode: PublishMode,
+    },
+    /// To play.
+    Play {
+        /// On which net stream. If it plays already, accepting means that the new stream replaces the old one.
+        stream: NetStreamId,
+        /// What.
+        name: StreamName,
+        /// From where.
+        start: PlayStart,
+        /// Asked by `play` with its reset flag, `play`, or `play2`.
+        how: PlayHow,
+    },
+}
+
+/// Type argument of `publish`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishMode {
+    /// Not recorded.
+    Live,
+    /// Recorded over what there is.
+    Record,
+    /// Recorded behind what there is (`append`, `appendWithGap`).
+    Append,
+}
+
+/// Start argument of `play`, in Adobe's meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayStart {
+    /// -2, the default: live if there is a publisher, else a recording, else wait for a publisher.
+    LiveOrRecorded,
+    /// -1: live only, waiting for a publisher.
+    Live,
+    /// 0 and above: a recording from there, in ms. rtmpdump without `--live` sends 0 for live streams too.
+    Recorded(u32),
+}
+
+/// How a client came to play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayHow {
+    /// `play` with its reset flag: what plays is replaced.
+    Reset,
+    /// `play` without.
+    Append,
+    /// `play2`: a switch to another stream, answered by Play.Transition.
+    Switch,
+}
+
+/// An answer to a [`Request`].
+#[derive(Clone, Copy, Debug)]
+pub enum Decision<'a> {
+    /// Granted.
+    Accept,
+    /// Refused, with what the client is told.
+    Reject(Status<'a>),
+}
+
+/// What a client said of itself when it connected.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// What it connects to.
+    pub path: AppPath,
+    /// Why `path` is not usable, if so.
+    pub path_error: Option<NameError>,
+    /// `tcUrl`, cut to [`TC_URL_BYTES`]. May hold a secret in its query.
+    pub tc_url: String<TC_URL_BYTES>,
+    /// `flashVer`, cut to [`AGENT_BYTES`]: what software it is.
+    pub agent: String<AGENT_BYTES>,
+    /// 0 or 3.
+    pub object_encoding: u8,
+    sent_fourcc_list: bool,
+    sent_fourcc_maps: bool,
+    caps_ex: Option<u32>,
+    transaction: f64,
+}
+
+/// Why a session cannot go on: who is at fault first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionError {
+    /// The first byte is of another protocol (or of encrypted RTMP).
+    NotRtmp(FirstByte),
+    /// The client broke the protocol.
+    PeerMisbehaved(Misbehaviour),
+    /// The client exceeded a limit.
+    LimitExceeded(Limit),
+}
+
+/// What a client did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misbehaviour {
+    /// A chunk on a chunk stream that was never opened.
+    Chunk,
+    /// A Set Chunk Size of 0, or with the top bit set.
+    ChunkSize,
+    /// A command that is not AMF.
+    Command,
+    /// A command before `connect`.
+    NotConnected,
+    /// A second `connect`.
+    ConnectedTwice,
+}
+
+/// A limit of [`crate::limits`] that closes a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// [`CHUNK_STREAMS`].
+    ChunkStreams,
+    /// [`ASSEMBLY_BYTES`] or the number of messages in it.
+    CommandBytes,
+    /// [`TX_BYTES`]: the client does not read its answers.
+    ReplyBytes,
+}
+
+impl From<ChunkError> for SessionError {
+    fn from(error: ChunkError) -> SessionError {
+        match error {
+            ChunkError::UnopenedChunkStream(_) => SessionError::PeerMisbehaved(Misbehaviour::Chunk),
+            ChunkError::TooManyChunkStreams => SessionError::LimitExceeded(Limit::ChunkStreams),
+        }
+    }
+}
+
+impl From<Full> for SessionError {
+    fn from(_: Full) -> SessionError {
+        SessionError::LimitExceeded(Limit::ReplyBytes)
+    }
+}
+
+/// Where a lane's payload goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sink {
+    Skip,
+    Assemble,
+    Media(NetStreamId),
+    Aggregate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// C0 awaited.
+    Version,
+    /// So many bytes of C1 received.
+    C1(u16),
+    /// So many bytes of C2 still to come; what they are does not matter (errata of 2024).
+    C2(u16),
+    /// Messages.
+    Open,
+    /// We said `close`: input is taken and thrown away until the socket is closed.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NetStream {
+    Free,
+    Idle,
+    Publishing,
+    Playing,
+}
+
+/// See the module's documentation.
+pub struct Session {
+    phase: Phase,
+    reader: ChunkReader,
+    assembly: Assembly,
+    sinks: [Sink; CHUNK_STREAMS],
+    aggregate: Option<Aggregate>,
+    /// A message lent to the caller until the next call.
+    lent: Option<Lane>,
+    state: State,
+    seed: u64,
+    received: u32,
+    acknowledged: u32,
+    /// How often the client wants to be acknowledged, in bytes.
+    window: u32,
+    dropped_data: u32,
+}
+
+/// What commands change.
+struct State {
+    connected: bool,
+    client: Client,
+    request: Option<Request>,
+    streams: [NetStream; NET_STREAMS],
+}
+
+impl Session {
+    /// A session before its first byte. `seed` feeds the random bytes of the handshake.
+    pub fn new(seed: u64) -> Session {
+        Session {
+            phase: Phase::Version,
+            reader: ChunkReader::default(),
+            assembly: Assembly::default(),
+            sinks: [Sink::Skip; CHUNK_STREAMS],
+            aggregate: None,
+            lent: None,
+            state: State {
+                connected: false,
+                client: Client::default(),
+                request: None,
+                streams: [NetStream::Free; NET_STREAMS],
+            },
+            seed,
+            received: 0,
+            acknowledged: 0,
+            window: WINDOW_BYTES,
+            dropped_data: 0,
+        }
+    }
+
+    /// Takes input until there is an event. `Ok(None)`: all of it was taken, or a request waits for its decision, or
+    /// `tx` has too little room for a reply.
+    pub fn next<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        tx: &mut TxBuf,
+        now: Millis,
+    ) -> Result<Option<Event<'i>>, SessionError> {
+        let before = input.len();
+        let event = self.step(input, tx, now);
+        self.received = self.received.wrapping_add((before - input.len()) as u32);
+        // At half the window: asked for or not, it does no harm, and some encoders stall without.
+        if self.phase == Phase::Open
+            && self.received.wrapping_sub(self.acknowledged) >= self.window / 2
+            && tx.control(Control::Acknowledgement(self.received)).is_ok()
+        {
+            self.acknowledged = self.received;
+        }
+        event
+    }
+
+    /// What the client asks for and waits to hear about.
+    pub fn request(&self) -> Option<&Request> {
+        self.state.request.as_ref()
+    }
+
+    /// What the client said of itself.
+    pub fn client(&self) -> &Client {
+        &self.state.client
+    }
+
+    /// The client has joined an application.
+    pub fn is_connected(&self) -> bool {
+        self.state.connected
+    }
+
+    /// The handshake is done.
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Data messages dropped because they were too long or unreadable.
+    pub fn dropped_data(&self) -> u32 {
+        self.dropped_data
+    }
+
+    /// The data message of the last [`Event::Data`]; `None` for what players could not read.
+    pub fn data(&self) -> Option<DataMessage<'_>> {
+        let lane = self.lent?;
+        DataMessage::parse(self.assembly.message(lane), self.data_type(lane) == type_id::DATA_AMF3)
+    }
+
+    /// Answers the present request. Does nothing when there is none.
+    pub fn decide(&mut self, decision: Decision<'_>, tx: &mut TxBuf) -> Result<(), Full> {
+        let Some(request) = self.state.request.take() else { return Ok(()) };
+        match (request, decision) {
+            (Request::Connect, Decision::Accept) => {
+                self.state.connected = true;
+                self.state.client.accept(tx)
+            }
+            (Request::Connect, Decision::Reject(status)) => status.send_error(self.state.client.transaction, tx),
+            (Request::Publish { stream, name, .. }, Decision::Accept) => {
+                self.state.streams[stream.index()] = NetStream::Publishing;
+                tx.user_control(UserControl::StreamBegin(stream.wire()))?;
+                Status::new(Code::PublishStart, &name.name).send(stream.wire(), tx)
+            }
+            (Request::Play { stream, name, how, .. }, Decision::Accept) => {
+                let switching = mem::replace(&mut self.state.streams[stream.index()], NetStream::Playing);
+                if how == PlayHow::Switch && switching == NetStream::Playing {
+                    return Status::new(Code::PlayTransition, &name.name).send(stream.wire(), tx);
+                }
+                tx.user_control(UserControl::StreamBegin(stream.wire()))?;
+                if how == PlayHow::Reset {
+                    Status::new(Code::PlayReset, &name.name).send(stream.wire(), tx)?;
+                }
+                Status::new(Code::PlayStart, &name.name).send(stream.wire(), tx)?;
+                // Flash raises a security error on snapshots when this does not come before media.
+                tx.data(stream.wire(), |amf| {
+                    amf.string("|RtmpSampleAccess")?;
+                    amf.boolean(true)?;
+                    amf.boolean(true)
+                })
+            }
+            (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
+                status.send(stream.wire(), tx)
+            }
+        }
+    }
+
+    /// Sends a status event on a net stream, or on the connection.
+    pub fn status(&self, stream: Option<NetStreamId>, status: Status<'_>, tx: &mut TxBuf) -> Result<(), Full> {
+        status.send(stream.map_or(0, NetStreamId::wire), tx)
+    }
+
+    /// Sends a status event as `onPlayStatus` (Play.TransitionComplete and the like).
+    pub fn play_status(&self, stream: NetStreamId, status: Status<'_>, tx: &mut TxBuf) -> Result<(), Full> {
+        tx.data(stream.wire(), |amf| {
+            amf.string("onPlayStatus")?;
+            status.object(amf)
+        })
+    }
+
+    /// Asks the client to answer, as a sign of life.
+    pub fn ping(&self, now: Millis, tx: &mut TxBuf) -> Result<(), Full> {
+        tx.user_control(UserControl::PingRequest(now.0 as u32))
+    }
+
+    /// The server ended what this net stream did; the client may use it again. Its messages under way are given up
+    /// without events.
+    pub fn stop(&mut self, stream: NetStreamId) {
+        self.state.streams[stream.index()] = NetStream::Idle;
+        self.give_up_media(stream);
+    }
+
+    /// Says `close`: OBS and librtmp hang up at once. Everything that still comes is thrown away.
+    pub fn close(&mut self, tx: &mut TxBuf) -> Result<(), Full> {
+        let was_open = mem::replace(&mut self.phase, Phase::Closed) == Phase::Open;
+        self.state.request = None;
+        if !was_open {
+            return Ok(());
+        }
+        tx.command(0, "close", 0.0, |amf| amf.null())
+    }
+
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        tx: &mut TxBuf,
+        now: Millis,
+    ) -> Result<Option<Event<'i>>, SessionError> {
+        if self.state.request.is_some() {
+            return Ok(None);
+        }
+        if let Some(lane) = self.lent.take() {
+            self.assembly.remove(lane);
+        }
+        loop {
+            match self.phase {
+                Phase::Open => return self.open(input, tx),
+                Phase::Closed => *input = &[],
+                Phase::Version | Phase::C1(_) | Phase::C2(_) if !input.is_empty() => self.handshake(input, tx, now)?,
+                Phase::Version | Phase::C1(_) | Phase::C2(_) => {}
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn handshake(&mut self, input: &mut &[u8], tx: &mut TxBuf, now: Millis) -> Result<(), SessionError> {
+        match self.phase {
+            Phase::Version => {
+                let kind = handshake::first_byte(take(input, 1)[0]);
+                if kind != FirstByte::Rtmp {
+                    return Err(SessionError::NotRtmp(kind));
+                }
+                self.phase = Phase::C1(0);
+            }
+            Phase::C1(filled) => {
+                let filled = usize::from(filled);
+                let taken = take(input, HANDSHAKE_BYTES - filled);
+                self.assembly.scratch()[filled..filled + taken.len()].copy_from_slice(taken);
+                let filled = filled + taken.len();
+                self.phase = Phase::C1(filled as u16);
+                if filled < HANDSHAKE_BYTES {
+                    return Ok(());
+                }
+                let mut c1 = [0; HANDSHAKE_BYTES];
+                c1.copy_from_slice(&self.assembly.scratch()[..HANDSHAKE_BYTES]);
+                let mut seed = self.seed;
+                tx.write_with(|free| {
+                    let out = free.first_chunk_mut()?;
+                    handshake::respond(&c1, now.0 as u32, &mut |bytes| fill_random(&mut seed, bytes), out);
+                    Some(out.len())
+                })?;
+                self.phase = Phase::C2(HANDSHAKE_BYTES as u16);
+            }
+            Phase::C2(left) => {
+                let left = left - take(input, usize::from(left)).len() as u16;
+                self.phase = if left == 0 { Phase::Open } else { Phase::C2(left) };
+            }
+            Phase::Open | Phase::Closed => {}
+        }
+        Ok(())
+    }
+
+    fn open<'i>(&mut self, input: &mut &'i [u8], tx: &mut TxBuf) -> Result<Option<Event<'i>>, SessionError> {
+        loop {
+            if tx.room() < REPLY_BYTES {
+                return Ok(None);
+            }
+            if let Some(lane) = self.aggregate.as_mut().and_then(Aggregate::take_end) {
+                if let Some(event) = self.part_end(lane) {
+                    return Ok(Some(event));
+                }
+                continue;
+            }
+            let limit = self.aggregate.as_ref().map(|aggregate| (aggregate.lane(), aggregate.wants()));
+            let Some(event) = self.reader.next(input, limit)? else { return Ok(None) };
+            let event = match event {
+                ChunkEvent::Begin { lane, header } => self.begin(lane, header)?,
+                ChunkEvent::Payload { lane, bytes } => match self.sinks[usize::from(lane.0)] {
+                    Sink::Skip => None,
+                    Sink::Assemble => {
+                        self.assembly.append(lane, &bytes);
+                        None
+                    }
+                    Sink::Media(_) => Some(Event::MediaData(lane, bytes)),
+                    Sink::Aggregate => self.part(lane, bytes),
+                },
+                ChunkEvent::End { lane } => match mem::replace(&mut self.sinks[usize::from(lane.0)], Sink::Skip) {
+                    Sink::Skip => None,
+                    Sink::Assemble => self.complete(lane, tx)?,
+                    Sink::Media(_) => Some(Event::MediaEnd(lane)),
+                    // Cut short inside a tag: that one is lost.
+                    Sink::Aggregate => self.abandon_aggregate(),
+                },
+                ChunkEvent::Abandoned { lane } => self.abandon(lane),
+            };
+            if event.is_some() || self.state.request.is_some() {
+                return Ok(Some(event.unwrap_or(Event::Request)));
+            }
+        }
+    }
+
+    /// Decides where a message goes, from its header.
+    fn begin(&mut self, lane: Lane, header: MessageHeader) -> Result<Option<Event<'static>>, SessionError> {
+        let sink = &mut self.sinks[usize::from(lane.0)];
+        *sink = Sink::Skip;
+        match header.type_id {
+            type_id::SET_CHUNK_SIZE..=type_id::SET_PEER_BANDWIDTH => {
+                if header.length <= CONTROL_BYTES {
+                    self.assembly
+                        .begin(lane, header.length)
+                        .map_err(|_| SessionError::LimitExceeded(Limit::CommandBytes))?;
+                    *sink = Sink::Assemble;
+                }
+            }
+            type_id::COMMAND | type_id::COMMAND_AMF3 => {
+                self.assembly
+                    .begin(lane, header.length)
+                    .map_err(|_| SessionError::LimitExceeded(Limit::CommandBytes))?;
+                *sink = Sink::Assemble;
+            }
+            type_id::DATA | type_id::DATA_AMF3 if self.state.publishing(header.stream_id).is_some() => {
+                if self.assembly.begin(lane, header.length).is_ok() {
+                    *sink = Sink::Assemble;
+                } else {
+                    self.dropped_data = self.dropped_data.saturating_add(1);
+                }
+            }
+            type_id::AUDIO | type_id::VIDEO => {
+                let Some(event) = self.state.media_begin(lane, header) else { return Ok(None) };
+                if let Event::MediaBegin { stream, .. } = event {
+                    *sink = Sink::Media(stream);
+                }
+                return Ok(Some(event));
+            }
+            type_id::AGGREGATE if self.aggregate.is_none() && self.state.publishing(header.stream_id).is_some() => {
+                self.aggregate = Some(Aggregate::new(lane, header));
+                *sink = Sink::Aggregate;
+            }
+            // Shared objects, and what nobody knows.
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn abandon(&mut self, lane: Lane) -> Option<Event<'static>> {
+        match mem::replace(&mut self.sinks[usize::from(lane.0)], Sink::Skip) {
+            Sink::Skip => None,
+            Sink::Assemble => {
+                self.assembly.remove(lane);
+                None
+            }
+            Sink::Media(_) => Some(Event::MediaAbort(lane)),
+            Sink::Aggregate => self.abandon_aggregate(),
+        }
+    }
+
+    /// Bytes of an aggregate message, never more than its present part wants.
+    fn part<'i>(&mut self, lane: Lane, bytes: Piece<'i>) -> Option<Event<'i>> {
+        let aggregate = self.aggregate.as_mut()?;
+        match aggregate.take(&bytes)? {
+            Part::Begin(header) => match header.type_id {
+                type_id::AUDIO | type_id::VIDEO => {
+                    let event = self.state.media_begin(lane, header);
+                    aggregate.wanted(event.is_some());
+                    event
+                }
+                type_id::DATA | type_id::DATA_AMF3 => {
+                    let fits = self.assembly.begin(lane, header.length).is_ok();
+                    aggregate.wanted(fits);
+                    self.dropped_data += u32::from(!fits);
+                    None
+                }
+                _ => {
+                    aggregate.wanted(false);
+                    None
+                }
+            },
+            Part::Body if aggregate.is_media() => Some(Event::MediaData(lane, bytes)),
+            Part::Body => {
+                self.assembly.append(lane, &bytes);
+                None
+            }
+        }
+    }
+
+    fn part_end(&mut self, lane: Lane) -> Option<Event<'static>> {
+        let aggregate = self.aggregate.as_ref()?;
+        if aggregate.is_media() {
+            return Some(Event::MediaEnd(lane));
+        }
+        let header = aggregate.part_header();
+        self.data_complete(lane, header)
+    }
+
+    fn abandon_aggregate(&mut self) -> Option<Event<'static>> {
+        let aggregate = self.aggregate.take()?;
+        if !aggregate.is_inside() {
+            return None;
+        }
+        if aggregate.is_media() {
+            return Some(Event::MediaAbort(aggregate.lane()));
+        }
+        self.assembly.remove(aggregate.lane());
+        None
+    }
+
+    /// A message in the assembly is complete.
+    fn complete(&mut self, lane: Lane, tx: &mut TxBuf) -> Result<Option<Event<'static>>, SessionError> {
+        let header = self.reader.message(lane);
+        let event = match header.type_id {
+            type_id::DATA | type_id::DATA_AMF3 => return Ok(self.data_complete(lane, header)),
+            type_id::USER_CONTROL => {
+                if let Some(UserControl::PingRequest(stamp)) = UserControl::parse(self.assembly.message(lane)) {
+                    tx.user_control(UserControl::PingResponse(stamp))?;
+                }
+                None
+            }
+            type_id::COMMAND | type_id::COMMAND_AMF3 => {
+                let mut body = self.assembly.message(lane);
+                if header.type_id == type_id::COMMAND_AMF3 {
+                    body = body.get(1..).unwrap_or_default();
+                }
+                let message =
+                    CommandMessage::parse(body).map_err(|_| SessionError::PeerMisbehaved(Misbehaviour::Command))?;
+                self.state.command(message, header.stream_id, tx)?
+            }
+            type_id => self.control(Control::parse(type_id, self.assembly.message(lane)), type_id, tx)?,
+        };
+        self.assembly.remove(lane);
+        if let Some(Event::Closed(stream)) = event {
+            self.give_up_media(stream);
+        }
+        Ok(event)
+    }
+
+    fn control(
+        &mut self,
+        control: Option<Control>,
+        type_id: u8,
+        tx: &mut TxBuf,
+    ) -> Result<Option<Event<'static>>, SessionError> {
+        match control {
+            Some(Control::SetChunkSize(bytes)) => self.reader.set_chunk_size(bytes),
+            Some(Control::Abort(id)) => {
+                if let Some(lane) = self.reader.abort(id) {
+                    return Ok(self.abandon(lane));
+                }
+            }
+            Some(Control::WindowAcknowledgementSize(bytes)) => self.window = bytes.max(2),
+            // What we would answer was said at connect: our window does not depend on theirs.
+            Some(Control::SetPeerBandwidth(..) | Control::Acknowledgement(_)) => {}
+            None if type_id == type_id::SET_CHUNK_SIZE => {
+                return Err(SessionError::PeerMisbehaved(Misbehaviour::ChunkSize));
+            }
+            None => {}
+        }
+        let _ = tx;
+        Ok(None)
+    }
+
+    fn data_complete(&mut self, lane: Lane, header: MessageHeader) -> Option<Event<'static>> {
+        let Some(stream) = self.state.publishing(header.stream_id) else {
+            self.assembly.remove(lane);
+            return None;
+        };
+        self.lent = Some(lane);
+        if self.data().is_none() {
+            self.dropped_data = self.dropped_data.saturating_add(1);
+        }
+        Some(Event::Data(stream, header.timestamp))
+    }
+
+    fn data_type(&self, lane: Lane) -> u8 {
+        match &self.aggregate {
+            Some(aggregate) if aggregate.lane() == lane => aggregate.part_header().type_id,
+            _ => self.reader.message(lane).type_id,
+        }
+    }
+
+    fn give_up_media(&mut self, stream: NetStreamId) {
+        for sink in &mut self.sinks {
+            if *sink == Sink::Media(stream) {
+                *sink = Sink::Skip;
+            }
+        }
+        if let Some(aggregate) = &mut self.aggregate {
+            aggregate.wanted(false);
+        }
+    }
+}
+
+impl State {
+    /// The publishing net stream that a message belongs to. A message stream id that was never created counts as the
+    /// only publishing stream, if there is one: some encoders number their media otherwise.
+    fn publishing(&self, stream_id: u32) -> Option<NetStreamId> {
+        let publishes = |stream: NetStreamId| self.streams[stream.index()] == NetStream::Publishing;
+        if let Some(stream) = NetStreamId::from_wire(stream_id)
+            && self.streams[stream.index()] != NetStream::Free
+        {
+            return publishes(stream).then_some(stream);
+        }
+        let mut publishing = (0..NET_STREAMS).map(NetStreamId::from_index).filter(|&stream| publishes(stream));
+        let only = publishing.next()?;
+        publishing.next().is_none().then_some(only)
+    }
+
+    fn media_begin(&self, lane: Lane, header: MessageHeader) -> Option<Event<'static>> {
+        let stream = self.publishing(header.stream_id)?;
+        let kind = if header.type_id == type_id::AUDIO { MediaKind::Audio } else { MediaKind::Video };
+        // An empty audio message means silence and is passed on; an empty video message means nothing.
+        if kind == MediaKind::Video && header.length == 0 {
+            return None;
+        }
+        let MessageHeader { timestamp, length, .. } = header;
+        Some(Event::MediaBegin { lane, stream, kind, timestamp, length })
+    }
+
+    fn command(
+        &mut self,
+        message: CommandMessage<'_>,
+        stream_id: u32,
+        tx: &mut TxBuf,
+    ) -> Result<Option<Event<'static>>, SessionError> {
+        let CommandMessage { name, transaction, command } = message;
+        if let Command::Connect(object) = command {
+            if self.connected {
+                return Err(SessionError::PeerMisbehaved(Misbehaviour::ConnectedTwice));
+            }
+            self.client = Client::from_connect(object.as_ref(), transaction);
+            tx.control(Control::WindowAcknowledgementSize(WINDOW_BYTES))?;
+            tx.control(Control::SetPeerBandwidth(WINDOW_BYTES, BandwidthLimit::Dynamic))?;
+            tx.user_control(UserControl::StreamBegin(0))?;
+            tx.control(Control::SetChunkSize(OUT_CHUNK_BYTES as u32))?;
+            self.request = Some(Request::Connect);
+            return Ok(None);
+        }
+        if !self.connected {
+            Status::new(Code::ConnectFailed, "").send_error(transaction, tx)?;
+            return Err(SessionError::PeerMisbehaved(Misbehaviour::NotConnected));
+        }
+        match command {
+            Command::Connect(_) | Command::Answer => {}
+            Command::CreateStream => self.create_stream(transaction, tx)?,
+            Command::ReleaseStream | Command::FcUnsubscribe | Command::CheckBw => result(transaction, tx)?,
+            Command::FcPublish(name) => {
+                result(transaction, tx)?;
+                notify("onFCPublish", Code::PublishStart, name, tx)?;
+            }
+            Command::FcUnpublish(name) => {
+                result(transaction, tx)?;
+                notify("onFCUnpublish", Code::UnpublishSuccess, name, tx)?;
+                if let Some(stream) = self.publishing(0) {
+                    return Ok(self.end(stream, NetStream::Idle));
+                }
+            }
+            Command::FcSubscribe(name) => {
+                result(transaction, tx)?;
+                notify("onFCSubscribe", Code::PlayStart, name, tx)?;
+            }
+            Command::GetStreamLength => answer(transaction, tx, |amf| amf.number(0.0))?,
+            Command::CheckBandwidth => {
+                result(transaction, tx)?;
+                on_bw_done(tx)?;
+            }
+            Command::Ping => {
+                result(transaction, tx)?;
+                tx.command(0, "pong", 0.0, |amf| amf.null())?;
+            }
+            Command::DeleteStream(id) => {
+                result(transaction, tx)?;
+                if let Some(stream) = NetStreamId::from_wire(id as u32) {
+                    return Ok(self.end(stream, NetStream::Free));
+                }
+            }
+            Command::Unknown => {
+                if transaction != 0.0 {
+                    let subject = core::str::from_utf8(name).ok().filter(|name| name.len() <= 64).unwrap_or("?");
+                    Status::new(Code::CallFailed, subject).send_error(transaction, tx)?;
+                }
+            }
+            command => {
+                let Some(stream) = self.net_stream(stream_id) else {
+                    // On the connection itself, or one net stream too many.
+                    Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
+                    return Ok(None);
+                };
+                return self.stream_command(command, stream, tx);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Commands that speak of the net stream they are sent on.
+    fn stream_command(
+        &mut self,
+        command: Command<'_>,
+        stream: NetStreamId,
+        tx: &mut TxBuf,
+    ) -> Result<Option<Event<'static>>, SessionError> {
+        let playing = self.streams[stream.index()] == NetStream::Playing;
+        Ok(match command {
+            Command::Publish { name: None | Some(b"false"), .. } | Command::Play { name: None, .. } => {
+                self.end(stream, NetStream::Idle)
+            }
+            Command::Publish { name: Some(name), kind } => {
+                self.publish(stream, name, kind, tx)?;
+                None
+            }
+            Command::Play { name: Some(name), start, reset } => {
+                let how = if reset { PlayHow::Reset } else { PlayHow::Append };
+                self.play(stream, name, start, how, tx)?;
+                None
+            }
+            Command::Play2(options) => return self.play2(stream, options, tx),
+            Command::CloseStream => self.end(stream, NetStream::Idle),
+            Command::Pause(paused) => playing.then_some(Event::Pause(stream, paused)),
+            Command::Seek => playing.then_some(Event::Seek(stream)),
+            Command::ReceiveAudio(on) => playing.then_some(Event::ReceiveAudio(stream, on)),
+            Command::ReceiveVideo(on) => playing.then_some(Event::ReceiveVideo(stream, on)),
+            _ => None,
+        })
+    }
+
+    fn create_stream(&mut self, transaction: f64, tx: &mut TxBuf) -> Result<(), SessionError> {
+        let Some(free) = self.streams.iter().position(|&stream| stream == NetStream::Free) else {
+            let description = Some("Too many streams on this connection.");
+            let status = Status { code: Code::CallFailed, subject: "createStream", description };
+            return Ok(status.send_error(transaction, tx)?);
+        };
+        self.streams[free] = NetStream::Idle;
+        let id = NetStreamId::from_index(free).wire();
+        Ok(tx.command(0, "_result", transaction, |amf| {
+            amf.null()?;
+            amf.number(f64::from(id))
+        })?)
+    }
+
+    /// The net stream of a message stream id; created on the way for clients that skipped `createStream`.
+    fn net_stream(&mut self, stream_id: u32) -> Option<NetStreamId> {
+        let stream = NetStreamId::from_wire(stream_id)?;
+        let state = &mut self.streams[stream.index()];
+        if *state == NetStream::Free {
+            *state = NetStream::Idle;
+        }
+        Some(stream)
+    }
+
+    fn publish(&mut self, stream: NetStreamId, name: &[u8], kind: &[u8], tx: &mut TxBuf) -> Result<(), SessionError> {
+        let refuse = |description, tx: &mut TxBuf| {
+            let status = Status { code: Code::PublishBadName, subject: "", description: Some(description) };
+            status.send(stream.wire(), tx)
+        };
+        match (self.streams[stream.index()], StreamName::parse(name)) {
+            (_, Err(NameError::Empty)) => refuse("The stream name (in OBS: the stream key) is empty.", tx)?,
+            (_, Err(error)) => refuse(error.description(), tx)?,
+            (NetStream::Playing, Ok(_)) => refuse("This stream plays already; it cannot publish too.", tx)?,
+            (_, Ok(name)) => {
+                let mode = match kind {
+                    kind if kind.eq_ignore_ascii_case(b"record") => PublishMode::Record,
+                    kind if kind.eq_ignore_ascii_case(b"append") => PublishMode::Append,
+                    kind if kind.eq_ignore_ascii_case(b"appendWithGap") => PublishMode::Append,
+                    _ => PublishMode::Live,
+                };
+                self.request = Some(Request::Publish { stream, name, mode });
+            }
+        }
+        Ok(())
+    }
+
+    fn play(
+        &mut self,
+        stream: NetStreamId,
+        name: &[u8],
+        start: f64,
+        how: PlayHow,
+        tx: &mut TxBuf,
+    ) -> Result<(), SessionError> {
+        let refuse = |description, tx: &mut TxBuf| {
+            let status = Status { code: Code::PlayFailed, subject: "", description: Some(description) };
+            status.send(stream.wire(), tx)
+        };
+        match (self.streams[stream.index()], StreamName::parse(name)) {
+            (_, Err(error)) => refuse(error.description(), tx)?,
+            (NetStream::Publishing, Ok(_)) => refuse("This stream publishes already; it cannot play too.", tx)?,
+            (_, Ok(name)) => {
+                let start = match start {
+                    start if start >= 0.0 => PlayStart::Recorded(start as u32),
+                    -1.0 | -1000.0 => PlayStart::Live,
+                    _ => PlayStart::LiveOrRecorded,
+                };
+                self.request = Some(Request::Play { stream, name, start, how });
+            }
+        }
+        Ok(())
+    }
+
+    fn play2(
+        &mut self,
+        stream: NetStreamId,
+        options: Option<Properties<'_>>,
+        tx: &mut TxBuf,
+    ) -> Result<Option<Event<'static>>, SessionError> {
+        let string = |key| options.as_ref().and_then(|options| options.get(key)).and_then(|value| value.as_bytes());
+        let transition = string("transition").unwrap_or(b"switch");
+        match transition {
+            b"switch" | b"swap" | b"reset" | b"resume" => {
+                let how = if transition == b"reset" { PlayHow::Reset } else { PlayHow::Switch };
+                self.play(stream, string("streamName").unwrap_or_default(), -2.0, how, tx)?;
+                Ok(None)
+            }
+            b"stop" => Ok(self.end(stream, NetStream::Idle)),
+            _ => {
+                // append and appendAndWait speak of playlists, which live streams do not have.
+                let description = Some("This transition is not available for live streams.");
+                Status { code: Code::StreamFailed, subject: "", description }.send(stream.wire(), tx)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Ends what a net stream does and leaves it in `next`.
+    fn end(&mut self, stream: NetStreamId, next: NetStream) -> Option<Event<'static>> {
+        let was = mem::replace(&mut self.streams[stream.index()], next);
+        matches!(was, NetStream::Publishing | NetStream::Playing).then_some(Event::Closed(stream))
+    }
+}
+
+impl Client {
+    /// From the object of the connect command. Values of the wrong type count as absent (Red5 sends nulls).
+    fn from_connect(object: Option<&Properties<'_>>, transaction: f64) -> Client {
+        let value = |key: &str| object.and_then(|object| object.get(key));
+        let text = |key: &str| value(key).and_then(|value| value.as_str()).unwrap_or_default();
+        let tc_url = match text("tcUrl") {
+            "" => text("tcurl"),
+            url => url,
+        };
+        let (path, path_error) = match AppPath::parse(text("app"), tc_url) {
+            Ok(path) => (path, None),
+            Err(error) => (AppPath::default(), Some(error)),
+        };
+        let encoding = value("objectEncoding").and_then(|value| value.as_number()).unwrap_or(0.0);
+        let caps_ex = value("capsEx").or_else(|| value("CapsEx")).and_then(|value| value.as_number());
+        Client {
+            path,
+            path_error,
+            tc_url: cut(tc_url),
+            agent: cut(text("flashVer")),
+            object_encoding: if encoding >= 3.0 { 3 } else { 0 },
+            sent_fourcc_list: matches!(value("fourCcList"), Some(Value::StrictArray(_))),
+            sent_fourcc_maps: value("videoFourCcInfoMap").or_else(|| value("audioFourCcInfoMap")).is_some(),
+            caps_ex: caps_ex.map(|caps| caps as u32),
+            transaction,
+        }
+    }
+
+    /// The answer to `connect`: properties and information object, then `onBWDone`.
+    fn accept(&self, tx: &mut TxBuf) -> Result<(), Full> {
+        tx.command(0, "_result", self.transaction, |amf| {
+            amf.object_begin()?;
+            amf.property_string("fmsVer", FMS_VERSION)?;
+            amf.property_number("capabilities", CAPABILITIES)?;
+            amf.property_number("mode", 1.0)?;
+            amf.object_end()?;
+            amf.object_begin()?;
+            Status::new(Code::ConnectSuccess, "").properties(amf)?;
+            amf.property_number("objectEncoding", f64::from(self.object_encoding))?;
+            amf.key("data")?;
+            amf.ecma_array_begin(1)?;
+            amf.property_string("version", SERVER_VERSION)?;
+            amf.object_end()?;
+            self.enhanced(amf)?;
+            amf.object_end()
+        })?;
+        on_bw_done(tx)
+    }
+
+    /// Enhanced RTMP's part of the answer (v2, "Enhancing NetConnection connect command"): nothing for clients that
+    /// sent none of it, and arrays only to those that sent one (Amcrest cameras fail on them).
+    fn enhanced(&self, amf: &mut Encoder<'_, '_>) -> Result<(), Full> {
+        if self.sent_fourcc_list {
+            amf.key("fourCcList")?;
+            amf.strict_array_begin(1)?;
+            amf.string("*")?;
+        }
+        if self.sent_fourcc_maps {
+            for key in ["videoFourCcInfoMap", "audioFourCcInfoMap"] {
+                amf.key(key)?;
+                amf.object_begin()?;
+                amf.property_number("*", CAN_FORWARD)?;
+                amf.object_end()?;
+            }
+        }
+        if let Some(caps) = self.caps_ex {
+            amf.property_number("capsEx", f64::from(caps & CAPS_EX))?;
+        }
+        Ok(())
+    }
+}
+
+/// `_result` with a null: `undefined` would stop ffmpeg's reader. Nothing for calls that ask for no answer.
+fn result(transaction: f64, tx: &mut TxBuf) -> Result<(), Full> {
+    answer(transaction, tx, |amf| amf.null())
+}
+
+fn answer(
+    transaction: f64,
+    tx: &mut TxBuf,
+    value: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), Full>,
+) -> Result<(), Full> {
+    if transaction == 0.0 {
+        return Ok(());
+    }
+    tx.command(0, "_result", transaction, |amf| {
+        amf.null()?;
+        value(amf)
+    })
+}
+
+fn on_bw_done(tx: &mut TxBuf) -> Result<(), Full> {
+    tx.command(0, "onBWDone", 0.0, |amf| amf.null())
+}
+
+/// `onFCPublish` and its kind: Haivision encoders and some players wait for them.
+fn notify(method: &str, code: Code, name: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
+    // The name comes back as the description; what is not a name does not.
+    let name = StreamName::parse(name).map(|name| name.name).unwrap_or_default();
+    tx.command(0, method, 0.0, |amf| {
+        amf.null()?;
+        amf.object_begin()?;
+        amf.property_string("level", code.level().name())?;
+        amf.property_string("code", code.name())?;
+        amf.property_string("description", &name)?;
+        amf.object_end()
+    })
+}
+
+fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {
+    let (taken, rest) = input.split_at(most.min(input.len()));
+    *input = rest;
+    taken
+}
+
+/// As much of `text` as fits, cut at a character.
+fn cut<const N: usize>(text: &str) -> String<N> {
+    let mut end = text.len().min(N);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    String::try_from(&text[..end]).unwrap_or_default()
+}
+
+/// splitmix64: the handshake's random bytes are not a secret, they must only differ.
+fn fill_random(seed: &mut u64, bytes: &mut [u8]) {
+    for chunk in bytes.chunks_mut(8) {
+        *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = *seed;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        chunk.copy_from_slice(&(z ^ (z >> 31)).to_be_bytes()[..chunk.len()]);
+    }
+}
+
+const _: () = assert!(ASSEMBLY_BYTES <= u16::MAX as usize, "the arena's places are 16-bit");
