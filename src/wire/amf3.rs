@@ -1,1 +1,672 @@
-//! amf3
+//! AMF 3, read side (Adobe, "AMF 3", January 2013): what an ActionScript 3 client puts after the marker 0x11 of AMF 0.
+//!
+//! Values are views of the message; nothing is copied. AMF 3 refers back to earlier strings, objects and traits by
+//! number, so a view remembers the message and its own place in it, and finds its reference tables again when it is
+//! opened by walking the message from its start. **Cost:** opening a view ([`Properties::iter`], [`Properties::get`],
+//! [`Elements::iter`], [`Pairs::iter`], [`Reference::resolve`]) is one walk over the message up to the end of what is
+//! read, so visiting all of a message is at most quadratic in its length. Validation never follows an object reference:
+//! it becomes [`Value::Reference`], and following it is the caller's decision, one level at a time. So neither a cycle
+//! nor a "billion laughs" object can make us loop.
+//!
+//! All AMF 3 values of one message share their tables (section 4.1): Flash Player counts through all arguments of a call.
+
+use core::fmt;
+
+use heapless::Vec;
+
+use crate::limits::AMF_DEPTH;
+use crate::wire::amf0::{self, AmfError};
+use crate::wire::bytes::{Reader, Truncated};
+
+/// Strings a message can refer back to. A reference beyond is [`AmfError::Limit`]; more strings without one are fine.
+pub const STRING_REFERENCES: usize = 128;
+/// Objects, arrays, dates and so on a message can refer back to. A reference beyond is [`AmfError::Limit`].
+pub const OBJECT_REFERENCES: usize = 128;
+/// Traits (class descriptions) a message can refer back to. A reference beyond is [`AmfError::Limit`].
+pub const TRAIT_REFERENCES: usize = 32;
+
+/// One AMF 3 value. Equality compares encoding and place, not meaning.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Marker 0x00.
+    Undefined,
+    /// Marker 0x01.
+    Null,
+    /// Markers 0x02 and 0x03.
+    Boolean(bool),
+    /// Marker 0x04: 29 bits, signed. Also an element of a `Vector.<int>`, with 32 bits.
+    Integer(i32),
+    /// Marker 0x05. Also an element of a `Vector.<uint>` or `Vector.<Number>`.
+    Number(f64),
+    /// Marker 0x06. Bytes, because clients send invalid UTF-8.
+    String(&'a [u8]),
+    /// Marker 0x07, `flash.xml.XMLDocument`.
+    XmlDocument(&'a [u8]),
+    /// Marker 0x08.
+    Date {
+        /// Milliseconds since 1970, UTC.
+        ms: f64,
+    },
+    /// Marker 0x09.
+    Array(Array<'a>),
+    /// Marker 0x0A.
+    Object {
+        /// Class name, empty for an anonymous object.
+        class: &'a [u8],
+        /// Sealed members first, then dynamic ones.
+        properties: Properties<'a>,
+    },
+    /// Marker 0x0B, E4X.
+    Xml(&'a [u8]),
+    /// Marker 0x0C.
+    ByteArray(&'a [u8]),
+    /// Markers 0x0D to 0x10: vectors of int, uint, Number and objects.
+    Vector(Elements<'a>),
+    /// Marker 0x11.
+    Dictionary(Pairs<'a>),
+    /// An earlier (or enclosing) value with marker 0x07 to 0x11.
+    Reference(Reference<'a>),
+}
+
+impl<'a> Value<'a> {
+    /// The number of an integer or double.
+    pub fn as_number(&self) -> Option<f64> {
+        match *self {
+            Value::Integer(value) => Some(value.into()),
+            Value::Number(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value of a boolean.
+    pub fn as_bool(&self) -> Option<bool> {
+        match *self {
+            Value::Boolean(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a string, XML or byte array, through a reference.
+    pub fn as_bytes(&self) -> Option<&'a [u8]> {
+        match self.resolved()? {
+            Value::String(bytes) | Value::XmlDocument(bytes) | Value::Xml(bytes) | Value::ByteArray(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The text of a string or XML, if it is valid UTF-8.
+    pub fn as_str(&self) -> Option<&'a str> {
+        match self.resolved()? {
+            Value::String(bytes) | Value::XmlDocument(bytes) | Value::Xml(bytes) => core::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The named members of an object or array, through a reference.
+    pub fn properties(&self) -> Option<Properties<'a>> {
+        match self.resolved()? {
+            Value::Object { properties, .. } => Some(properties),
+            Value::Array(array) => Some(array.properties()),
+            _ => None,
+        }
+    }
+
+    /// The numbered elements of an array or vector, through a reference.
+    pub fn elements(&self) -> Option<Elements<'a>> {
+        match self.resolved()? {
+            Value::Array(array) => Some(array.elements()),
+            Value::Vector(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    fn resolved(self) -> Option<Value<'a>> {
+        match self {
+            Value::Reference(reference) => reference.resolve(),
+            value => Some(value),
+        }
+    }
+}
+
+/// An array: named members, then numbered elements (section 3.11).
+#[derive(Clone, Copy, PartialEq)]
+pub struct Array<'a> {
+    view: View<'a>,
+    count: u32,
+}
+
+impl<'a> Array<'a> {
+    /// Members with a name ("associative portion").
+    pub fn properties(&self) -> Properties<'a> {
+        Properties { view: self.view }
+    }
+
+    /// Members numbered from 0 without a gap ("dense portion").
+    pub fn elements(&self) -> Elements<'a> {
+        Elements { view: self.view, count: self.count }
+    }
+}
+
+impl fmt::Debug for Array<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?} {:?}", self.properties(), self.elements())
+    }
+}
+
+/// Named members of an object or array.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Properties<'a> {
+    view: View<'a>,
+}
+
+impl<'a> Properties<'a> {
+    /// Names and values in the order sent.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> + use<'a> {
+        PropertyIter::open(self.view).into_iter().flatten()
+    }
+
+    /// The first value called `key`.
+    pub fn get(&self, key: &str) -> Option<Value<'a>> {
+        self.iter().find(|(name, _)| *name == key.as_bytes()).map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for Properties<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.iter().map(|(name, value)| (name.escape_ascii(), value))).finish()
+    }
+}
+
+/// Numbered elements of an array or vector.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Elements<'a> {
+    view: View<'a>,
+    count: u32,
+}
+
+impl<'a> Elements<'a> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The elements in order.
+    pub fn iter(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
+        ElementIter::open(self.view).into_iter().flatten()
+    }
+
+    /// The element at `index`, counted from 0.
+    pub fn get(&self, index: usize) -> Option<Value<'a>> {
+        self.iter().nth(index)
+    }
+}
+
+impl fmt::Debug for Elements<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Entries of a dictionary, whose keys are values.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Pairs<'a> {
+    view: View<'a>,
+    count: u32,
+}
+
+impl<'a> Pairs<'a> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Keys and values in the order sent.
+    pub fn iter(&self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> + use<'a> {
+        PairIter::open(self.view).into_iter().flatten()
+    }
+}
+
+impl fmt::Debug for Pairs<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// A reference to an earlier or enclosing value.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Reference<'a> {
+    view: View<'a>,
+}
+
+impl<'a> Reference<'a> {
+    /// The value referred to. A caller that visits whole trees must bound its depth: a value can contain itself.
+    pub fn resolve(&self) -> Option<Value<'a>> {
+        Scan::reach(self.view)?.value(0).ok()
+    }
+}
+
+impl fmt::Debug for Reference<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Following it could go round in a circle.
+        write!(formatter, "Reference(to byte {})", self.view.at)
+    }
+}
+
+/// Decodes a sequence of AMF 3 values that is not wrapped in AMF 0. RTMP does not have any; shared objects and files do.
+#[derive(Clone, Debug)]
+pub struct Decoder<'a> {
+    scan: Scan<'a>,
+    failed: Option<AmfError>,
+}
+
+impl<'a> Decoder<'a> {
+    /// Starts at the first byte.
+    pub fn new(message: &'a [u8]) -> Self {
+        Decoder { scan: Scan::new(message, Framing::Amf3), failed: None }
+    }
+
+    /// Decodes and validates one value with all it contains. After an error every further call gives it again.
+    pub fn value(&mut self) -> Result<Value<'a>, AmfError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.scan.value(0).inspect_err(|error| self.failed = Some(*error))
+    }
+
+    /// Whether everything has been read.
+    pub fn is_empty(&self) -> bool {
+        self.scan.reader.remaining() == 0
+    }
+
+    /// What has not been read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.scan.reader.rest()
+    }
+
+    /// Bytes read.
+    pub fn position(&self) -> usize {
+        self.scan.reader.position()
+    }
+}
+
+/// How the message around a view is to be walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    Amf0,
+    Amf3,
+}
+
+/// A place in a message: the marker of an AMF 3 value that has been validated.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct View<'a> {
+    pub(super) message: &'a [u8],
+    pub(super) framing: Framing,
+    pub(super) at: usize,
+}
+
+/// Offsets of what can be referred to, in order of appearance.
+#[derive(Clone, Debug)]
+struct Table<const N: usize> {
+    offsets: Vec<u32, N>,
+    count: u32,
+}
+
+impl<const N: usize> Table<N> {
+    const fn new() -> Self {
+        Table { offsets: Vec::new(), count: 0 }
+    }
+
+    fn add(&mut self, at: usize) {
+        // One that does not fit is only counted; referring to it is the error.
+        if let Ok(at) = u32::try_from(at) {
+            let _ = self.offsets.push(at);
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn at(&self, index: u32) -> Result<usize, AmfError> {
+        if index >= self.count {
+            return Err(AmfError::Malformed);
+        }
+        self.offsets.get(index as usize).map(|at| *at as usize).ok_or(AmfError::Limit)
+    }
+}
+
+/// A walk over a message with the reference tables as they stand at its position.
+#[derive(Clone, Debug)]
+pub(super) struct Scan<'a> {
+    pub(super) reader: Reader<'a>,
+    framing: Framing,
+    /// The walk ends, with an error, when an AMF 3 value begins here.
+    pub(super) stop: usize,
+    strings: Table<STRING_REFERENCES>,
+    objects: Table<OBJECT_REFERENCES>,
+    traits: Table<TRAIT_REFERENCES>,
+}
+
+/// Class description of an object (section 3.12).
+struct Traits<'a> {
+    class: &'a [u8],
+    externalizable: bool,
+    dynamic: bool,
+    sealed_count: u32,
+    names: Reader<'a>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(message: &'a [u8], framing: Framing) -> Self {
+        Self::at(message, framing, 0)
+    }
+
+    /// A walk from `position` with empty tables.
+    pub(super) fn at(message: &'a [u8], framing: Framing, position: usize) -> Self {
+        Scan {
+            reader: Reader::at(message, position),
+            framing,
+            stop: usize::MAX,
+            strings: Table::new(),
+            objects: Table::new(),
+            traits: Table::new(),
+        }
+    }
+
+    /// Walks the message from its start to the view, so that the tables are right there.
+    pub(super) fn reach(view: View<'a>) -> Option<Self> {
+        let mut scan = match view.framing {
+            Framing::Amf0 => amf0::walk_to(view.message, view.at),
+            Framing::Amf3 => {
+                let mut scan = Scan::new(view.message, Framing::Amf3);
+                scan.stop = view.at;
+                while scan.reader.remaining() > 0 && scan.value(0).is_ok() {}
+                scan
+            }
+        };
+        scan.stop = usize::MAX;
+        (scan.reader.position() == view.at).then_some(scan)
+    }
+
+    /// Decodes one value and walks over all it contains. `depth` counts the containers around it.
+    pub(super) fn value(&mut self, depth: usize) -> Result<Value<'a>, AmfError> {
+        let at = self.reader.position();
+        if at == self.stop {
+            return Err(AmfError::Malformed);
+        }
+        Ok(match self.reader.u8()? {
+            0x00 => Value::Undefined,
+            0x01 => Value::Null,
+            0x02 => Value::Boolean(false),
+            0x03 => Value::Boolean(true),
+            // Shifting left and back spreads bit 28, the sign (section 3.6).
+            0x04 => Value::Integer((u29(&mut self.reader)? << 3) as i32 >> 3),
+            0x05 => Value::Number(self.reader.f64()?),
+            0x06 => Value::String(self.string()?),
+            marker @ 0x07..=0x11 => {
+                let header = u29(&mut self.reader)?;
+                if header & 1 == 0 {
+                    let at = self.objects.at(header >> 1)?;
+                    return Ok(Value::Reference(Reference { view: self.view(at) }));
+                }
+                self.objects.add(at);
+                self.complex(marker, header >> 1, at, depth)?
+            }
+            marker => return Err(AmfError::Marker(marker)),
+        })
+    }
+
+    /// A value that can be referred to, after its marker and header; `count` is the header without its lowest bit.
+    fn complex(&mut self, marker: u8, count: u32, at: usize, depth: usize) -> Result<Value<'a>, AmfError> {
+        let view = self.view(at);
+        match marker {
+            0x07 => return Ok(Value::XmlDocument(self.reader.take(count as usize)?)),
+            0x08 => return Ok(Value::Date { ms: self.reader.f64()? }),
+            0x0B => return Ok(Value::Xml(self.reader.take(count as usize)?)),
+            0x0C => return Ok(Value::ByteArray(self.reader.take(count as usize)?)),
+            _ => {}
+        }
+        if depth >= AMF_DEPTH {
+            return Err(AmfError::Depth);
+        }
+        match marker {
+            0x09 => {
+                self.skip_named(depth + 1)?;
+                self.skip_values(count, depth + 1)?;
+                Ok(Value::Array(Array { view, count }))
+            }
+            0x0A => self.object(count, view, depth),
+            0x0D..=0x0F => {
+                self.reader.u8()?;
+                // At most 2^28 elements of eight bytes: fits 32 bits.
+                self.reader.take(count as usize * if marker == 0x0F { 8 } else { 4 })?;
+                Ok(Value::Vector(Elements { view, count }))
+            }
+            0x10 => {
+                self.reader.u8()?;
+                self.string()?;
+                self.skip_values(count, depth + 1)?;
+                Ok(Value::Vector(Elements { view, count }))
+            }
+            _ => {
+                self.reader.u8()?;
+                for _ in 0..count {
+                    self.skip_values(2, depth + 1)?;
+                }
+                Ok(Value::Dictionary(Pairs { view, count }))
+            }
+        }
+    }
+
+    fn object(&mut self, header: u32, view: View<'a>, depth: usize) -> Result<Value<'a>, AmfError> {
+        let traits = self.traits(header, view.at + 1)?;
+        if traits.externalizable {
+            // How such a class writes itself is its own business; these three of Flex write one value.
+            return match traits.class {
+                b"flex.messaging.io.ArrayCollection"
+                | b"flex.messaging.io.ArrayList"
+                | b"flex.messaging.io.ObjectProxy" => self.value(depth + 1),
+                _ => Err(AmfError::Unsupported),
+            };
+        }
+        self.skip_values(traits.sealed_count, depth + 1)?;
+        if traits.dynamic {
+            self.skip_named(depth + 1)?;
+        }
+        Ok(Value::Object { class: traits.class, properties: Properties { view } })
+    }
+
+    /// Traits, of which `header` is the object's header without its lowest bit, and `at` that header's place.
+    fn traits(&mut self, header: u32, at: usize) -> Result<Traits<'a>, AmfError> {
+        if header & 1 == 0 {
+            return self.read_traits(self.traits.at(header >> 1)?);
+        }
+        self.traits.add(at);
+        self.string()?;
+        let traits = self.read_traits(at)?;
+        for _ in 0..traits.sealed_count {
+            self.string()?;
+        }
+        Ok(traits)
+    }
+
+    /// Reads traits written out at `at` without entering anything into the tables.
+    fn read_traits(&self, at: usize) -> Result<Traits<'a>, AmfError> {
+        let mut names = Reader::at(self.reader.bytes(), at);
+        let header = u29(&mut names)? >> 2;
+        let class = self.known_string(&mut names)?;
+        let externalizable = header & 1 == 1;
+        let sealed_count = if externalizable { 0 } else { header >> 2 };
+        Ok(Traits { class, externalizable, dynamic: header & 2 == 2, sealed_count, names })
+    }
+
+    /// A string (section 3.8), entered into the table unless it is empty or a reference.
+    fn string(&mut self) -> Result<&'a [u8], AmfError> {
+        let at = self.reader.position();
+        let mut reader = self.reader;
+        let string = self.known_string(&mut reader)?;
+        // A header's lowest bit says whether the characters follow; it is the lowest of its last byte.
+        if !string.is_empty() && u29(&mut self.reader)? & 1 == 1 {
+            self.strings.add(at);
+        }
+        self.reader = reader;
+        Ok(string)
+    }
+
+    /// A string that is in the table already, or empty.
+    fn known_string(&self, reader: &mut Reader<'a>) -> Result<&'a [u8], AmfError> {
+        let header = u29(reader)?;
+        if header & 1 == 1 {
+            return Ok(reader.take((header >> 1) as usize)?);
+        }
+        let mut referred = Reader::at(self.reader.bytes(), self.strings.at(header >> 1)?);
+        let length = u29(&mut referred)? >> 1;
+        Ok(referred.take(length as usize)?)
+    }
+
+    fn skip_values(&mut self, count: u32, depth: usize) -> Result<(), AmfError> {
+        // Every value takes a byte, so a lying count ends with the input.
+        for _ in 0..count {
+            self.value(depth)?;
+        }
+        Ok(())
+    }
+
+    fn skip_named(&mut self, depth: usize) -> Result<(), AmfError> {
+        while !self.string()?.is_empty() {
+            self.value(depth)?;
+        }
+        Ok(())
+    }
+
+    /// Enters the value at the reader: its marker, and its header without the lowest bit.
+    fn enter(&mut self) -> Option<(u8, u32)> {
+        self.objects.add(self.reader.position());
+        let marker = self.reader.u8().ok()?;
+        let header = u29(&mut self.reader).ok()?;
+        Some((marker, header >> 1))
+    }
+
+    fn view(&self, at: usize) -> View<'a> {
+        View { message: self.reader.bytes(), framing: self.framing, at }
+    }
+}
+
+struct PropertyIter<'a> {
+    scan: Scan<'a>,
+    names: Reader<'a>,
+    sealed_left: u32,
+    dynamic: bool,
+}
+
+impl<'a> PropertyIter<'a> {
+    fn open(view: View<'a>) -> Option<Self> {
+        let mut scan = Scan::reach(view)?;
+        let (marker, header) = scan.enter()?;
+        if marker == 0x09 {
+            return Some(PropertyIter { names: scan.reader, scan, sealed_left: 0, dynamic: true });
+        }
+        let traits = scan.traits(header, view.at + 1).ok()?;
+        Some(PropertyIter { scan, names: traits.names, sealed_left: traits.sealed_count, dynamic: traits.dynamic })
+    }
+}
+
+impl<'a> Iterator for PropertyIter<'a> {
+    type Item = (&'a [u8], Value<'a>);
+
+    // What is iterated has been validated, so an error cannot happen; it would end the iteration.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.sealed_left > 0 {
+            self.sealed_left -= 1;
+            let name = self.scan.known_string(&mut self.names).ok()?;
+            return Some((name, self.scan.value(0).ok()?));
+        }
+        if !self.dynamic {
+            return None;
+        }
+        let name = self.scan.string().ok().filter(|name| !name.is_empty());
+        self.dynamic = name.is_some();
+        Some((name?, self.scan.value(0).ok()?))
+    }
+}
+
+struct ElementIter<'a> {
+    scan: Scan<'a>,
+    marker: u8,
+    left: u32,
+}
+
+impl<'a> ElementIter<'a> {
+    fn open(view: View<'a>) -> Option<Self> {
+        let mut scan = Scan::reach(view)?;
+        let (marker, left) = scan.enter()?;
+        if marker == 0x09 {
+            scan.skip_named(0).ok()?;
+        } else {
+            scan.reader.u8().ok()?;
+        }
+        if marker == 0x10 {
+            scan.string().ok()?;
+        }
+        Some(ElementIter { scan, marker, left })
+    }
+}
+
+impl<'a> Iterator for ElementIter<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let reader = &mut self.scan.reader;
+        match self.marker {
+            0x0D => Some(Value::Integer(reader.u32().ok()? as i32)),
+            0x0E => Some(Value::Number(reader.u32().ok()?.into())),
+            0x0F => Some(Value::Number(reader.f64().ok()?)),
+            _ => self.scan.value(0).ok(),
+        }
+    }
+}
+
+struct PairIter<'a> {
+    scan: Scan<'a>,
+    left: u32,
+}
+
+impl<'a> PairIter<'a> {
+    fn open(view: View<'a>) -> Option<Self> {
+        let mut scan = Scan::reach(view)?;
+        let (_, left) = scan.enter()?;
+        scan.reader.u8().ok()?;
+        Some(PairIter { scan, left })
+    }
+}
+
+impl<'a> Iterator for PairIter<'a> {
+    type Item = (Value<'a>, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some((self.scan.value(0).ok()?, self.scan.value(0).ok()?))
+    }
+}
+
+/// An unsigned integer of up to 29 bits in one to four bytes (section 1.3.1).
+fn u29(reader: &mut Reader<'_>) -> Result<u32, Truncated> {
+    let mut value = 0;
+    for _ in 0..3 {
+        let byte = reader.u8()?;
+        value = value << 7 | u32::from(byte & 0x7F);
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    // The fourth byte has eight bits of value and no flag.
+    Ok(value << 8 | u32::from(reader.u8()?))
+}
