@@ -361,7 +361,11 @@ impl<'a> Properties<'a> {
 
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_map().entries(self.iter().map(|(name, value)| (name.escape_ascii(), value))).finish()
+        let mut map = formatter.debug_map();
+        for (name, value) in self.iter() {
+            map.entry(&format_args!("{}", name.escape_ascii()), &value);
+        }
+        map.finish()
     }
 }
 
@@ -532,5 +536,319 @@ impl<'w, 'b> Encoder<'w, 'b> {
     fn whole(&mut self, put: impl FnOnce(&mut Writer<'b>) -> Result<(), Full>) -> Result<(), Full> {
         let start = self.writer.len();
         put(self.writer).inspect_err(|_| self.writer.truncate(start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn one(bytes: &[u8]) -> Result<Value<'_>, AmfError> {
+        let mut decoder = Decoder::new(bytes);
+        let value = decoder.value()?;
+        assert!(decoder.is_empty(), "{value:?} leaves {:?}", decoder.rest());
+        Ok(value)
+    }
+
+    fn visit(value: &Value<'_>) -> usize {
+        1 + match value {
+            Value::StrictArray(elements) => elements.iter().map(|value| visit(&value)).sum(),
+            Value::Amf3(value) => amf3::tests::visit(value),
+            value => value.properties().map_or(0, |properties| properties.iter().map(|(_, value)| visit(&value)).sum()),
+        }
+    }
+
+    #[test]
+    fn every_marker_has_its_value() {
+        assert_eq!(one(b"\x00\x3F\xF0\0\0\0\0\0\0"), Ok(Value::Number(1.0)));
+        assert_eq!(one(b"\x01\x01"), Ok(Value::Boolean(true)));
+        assert_eq!(one(b"\x02\0\x04live").unwrap().as_str(), Some("live"));
+        assert_eq!(one(b"\x02\0\x01\xFF").unwrap().as_str(), None);
+        assert_eq!(one(b"\x02\0\x01\xFF").unwrap().as_bytes(), Some(&b"\xFF"[..]));
+        assert_eq!(one(b"\x03\0\x01a\x01\0\0\0\x09").unwrap().get("a"), Some(Value::Boolean(false)));
+        assert_eq!(one(b"\x05"), Ok(Value::Null));
+        assert_eq!(one(b"\x06"), Ok(Value::Undefined));
+        assert_eq!(one(b"\x07\x01\x02"), Ok(Value::Reference(0x0102)));
+        // The count of an ECMA array lies more often than not.
+        assert_eq!(one(b"\x08\0\0\0\x63\0\x01a\x05\0\0\x09").unwrap().get("a"), Some(Value::Null));
+        let Ok(Value::StrictArray(elements)) = one(b"\x0A\0\0\0\x02\x05\x01\x01") else { panic!("no array") };
+        assert!(elements.iter().eq([Value::Null, Value::Boolean(true)]));
+        assert_eq!(one(b"\x0B\x3F\xF0\0\0\0\0\0\0\xFF\xC4"), Ok(Value::Date { ms: 1.0, zone: -60 }));
+        assert_eq!(one(b"\x0C\0\0\0\x01x"), Ok(Value::String(b"x")));
+        assert_eq!(one(b"\x0D"), Ok(Value::Unsupported));
+        assert_eq!(one(b"\x0F\0\0\0\x04<a/>"), Ok(Value::Xml(b"<a/>")));
+        let Ok(Value::TypedObject { class: b"C", properties }) = one(b"\x10\0\x01C\0\x01a\x05\0\0\x09") else {
+            panic!("no typed object")
+        };
+        assert_eq!(properties.raw(), b"\0\x01a\x05\0\0\x09");
+        assert_eq!(one(b"\x11\x04\x05").unwrap().as_number(), Some(5.0));
+        for marker in [0x04, 0x09, 0x0E, 0x12, 0xFF] {
+            assert_eq!(one(&[marker]), Err(AmfError::Marker(marker)));
+        }
+    }
+
+    #[test]
+    fn the_connect_of_ffmpeg_is_understood() {
+        let message = b"\x02\0\x07connect\x00\x3F\xF0\0\0\0\0\0\0\x03\
+            \0\x03app\x02\0\x04live\
+            \0\x04type\x02\0\x0Anonprivate\
+            \0\x08flashVer\x02\0\x23FMLE/3.0 (compatible; Lavf61.7.100)\
+            \0\x05tcUrl\x02\0\x1Artmp://localhost:1935/live\0\0\x09";
+        let mut decoder = Decoder::new(message);
+        assert_eq!(decoder.string(), Ok(&b"connect"[..]));
+        assert_eq!(decoder.number(), Ok(1.0));
+        let object = decoder.value().unwrap();
+        assert_eq!(object.get("app").unwrap().as_str(), Some("live"));
+        assert_eq!(object.get("tcUrl").unwrap().as_str(), Some("rtmp://localhost:1935/live"));
+        assert_eq!(object.get("objectEncoding"), None);
+        assert_eq!(object.properties().unwrap().iter().count(), 4);
+        assert!(decoder.is_empty());
+        assert_eq!(decoder.value(), Err(AmfError::Truncated));
+    }
+
+    #[test]
+    fn the_metadata_of_obs_is_understood() {
+        let message = b"\x02\0\x0D@setDataFrame\x02\0\x0AonMetaData\x08\0\0\0\x14\
+            \0\x08duration\x00\0\0\0\0\0\0\0\0\
+            \0\x08fileSize\x00\0\0\0\0\0\0\0\0\
+            \0\x05width\x00\x40\x9E\0\0\0\0\0\0\
+            \0\x06height\x00\x40\x90\xE0\0\0\0\0\0\
+            \0\x0Cvideocodecid\x00\x40\x1C\0\0\0\0\0\0\
+            \0\x0Dvideodatarate\x00\x40\xA3\x88\0\0\0\0\0\
+            \0\x09framerate\x00\x40\x3E\0\0\0\0\0\0\
+            \0\x0Caudiocodecid\x00\x40\x24\0\0\0\0\0\0\
+            \0\x0Daudiodatarate\x00\x40\x64\0\0\0\0\0\0\
+            \0\x0Faudiosamplerate\x00\x40\xE7\x70\0\0\0\0\0\
+            \0\x0Faudiosamplesize\x00\x40\x30\0\0\0\0\0\0\
+            \0\x0Daudiochannels\x00\x40\0\0\0\0\0\0\0\
+            \0\x06stereo\x01\x01\0\x032.1\x01\0\0\x033.1\x01\0\
+            \0\x034.0\x01\0\0\x034.1\x01\0\0\x035.1\x01\0\0\x037.1\x01\0\
+            \0\x07encoder\x02\0\x29obs-output module (libobs version 31.0.0)\0\0\x09";
+        let mut decoder = Decoder::new(message);
+        assert_eq!(decoder.string(), Ok(&b"@setDataFrame"[..]));
+        assert_eq!(decoder.string(), Ok(&b"onMetaData"[..]));
+        let start = decoder.position() + 5;
+        let metadata = decoder.value().unwrap();
+        let number = |key| metadata.get(key).unwrap().as_number().unwrap();
+        assert_eq!((number("width"), number("height"), number("framerate")), (1920.0, 1080.0, 30.0));
+        assert_eq!((number("videocodecid"), number("audiocodecid"), number("audiosamplerate")), (7.0, 10.0, 48000.0));
+        assert_eq!(metadata.get("stereo").unwrap().as_bool(), Some(true));
+        assert_eq!(metadata.properties().unwrap().iter().count(), 20);
+        assert_eq!(metadata.properties().unwrap().raw(), &message[start..]);
+    }
+
+    #[test]
+    fn an_object_may_end_with_the_message_instead_of_its_end_marker() {
+        let Value::Object(properties) = one(b"\x03\0\x01a\x03\0\x01b\x05").unwrap() else { panic!("no object") };
+        assert_eq!(properties.raw(), b"\0\x01a\x03\0\x01b\x05");
+        assert_eq!(properties.get("a").unwrap().get("b"), Some(Value::Null));
+        for cut in [&b"\x03\0"[..], b"\x03\0\0", b"\x03\0\x01a", b"\x03\0\x01"] {
+            assert_eq!(one(cut), Err(AmfError::Truncated));
+        }
+    }
+
+    #[test]
+    fn references_count_every_complex_object_of_the_message() {
+        // 0: object, 1: strict array in it, 2: ECMA array, then a reference to each.
+        let message =
+            b"\x02\0\x01f\x03\0\x01a\x0A\0\0\0\x01\x05\0\0\x09\x08\0\0\0\0\0\x01b\x07\0\x02\0\0\x09\x07\0\x01";
+        assert!(matches!(resolve(message, 0), Some(Value::Object(_))));
+        assert!(matches!(resolve(message, 1), Some(Value::StrictArray(elements)) if elements.len() == 1));
+        let inside_itself = resolve(message, 2).unwrap();
+        assert_eq!(inside_itself.get("b"), Some(Value::Reference(2)));
+        assert_eq!(resolve(message, 3), None);
+    }
+
+    #[test]
+    fn nesting_beyond_the_limit_is_refused() {
+        let nested = |count: usize| {
+            let mut message = b"\x0A\0\0\0\x01".repeat(count);
+            message.push(0x05);
+            message
+        };
+        assert!(one(&nested(AMF_DEPTH)).is_ok());
+        assert_eq!(one(&nested(AMF_DEPTH + 1)), Err(AmfError::Depth));
+        assert_eq!(one(&nested(100_000)), Err(AmfError::Depth));
+        // AMF 3 inside AMF 0 does not start again from the top.
+        let mut message = b"\x0A\0\0\0\x01".repeat(AMF_DEPTH);
+        message.extend_from_slice(b"\x11\x09\x01\x01");
+        assert_eq!(one(&message), Err(AmfError::Depth));
+    }
+
+    #[test]
+    fn amf3_values_of_one_message_share_their_references() {
+        // "key" and an object in the first argument; both by reference in a later one, inside AMF 0.
+        let message = b"\x11\x0A\x0B\x01\x07key\x04\x07\x01\x05\x03\0\x01o\x11\x0A\x00\0\x01s\x11\x06\x00\0\0\x09\
+            \x11\x0A\x01\x00\x06\x00\x01";
+        let mut decoder = Decoder::new(message);
+        assert_eq!(decoder.value().unwrap().get("key").unwrap().as_number(), Some(7.0));
+        assert_eq!(decoder.value(), Ok(Value::Null));
+        let second = decoder.value().unwrap();
+        assert_eq!(second.get("o").unwrap().get("key").unwrap().as_number(), Some(7.0));
+        assert_eq!(second.get("s").unwrap().as_str(), Some("key"));
+        // Traits by reference, dynamic name and value by reference.
+        assert_eq!(decoder.value().unwrap().get("key").unwrap().as_str(), Some("key"));
+        assert!(decoder.is_empty());
+    }
+
+    #[test]
+    fn a_call_of_the_encoder_writes_whole_or_not_at_all() {
+        let mut buffer = [0; 12];
+        let mut writer = Writer::new(&mut buffer);
+        let mut encoder = Encoder::new(&mut writer);
+        encoder.object_begin().unwrap();
+        assert_eq!(encoder.property_number("a", 1.0), Err(Full));
+        assert_eq!(encoder.property_string("a", "too long"), Err(Full));
+        assert_eq!(encoder.string("much too long"), Err(Full));
+        encoder.property_boolean("a", true).unwrap();
+        encoder.object_end().unwrap();
+        assert_eq!(writer.written(), b"\x03\0\x01a\x01\x01\0\0\x09");
+    }
+
+    #[test]
+    fn a_string_of_65_536_bytes_is_a_long_string() {
+        let long = "x".repeat(65_536);
+        let mut buffer = std::vec![0; 70_000];
+        let mut writer = Writer::new(&mut buffer);
+        Encoder::new(&mut writer).string(&long).unwrap();
+        assert_eq!(&writer.written()[..6], b"\x0C\0\x01\0\0x");
+        assert_eq!(one(writer.written()).unwrap().as_str(), Some(&long[..]));
+        writer.truncate(0);
+        Encoder::new(&mut writer).string(&long[1..]).unwrap();
+        assert_eq!(&writer.written()[..4], b"\x02\xFF\xFFx");
+    }
+
+    /// A value that can be written, for the identity law.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Tree {
+        Number(f64),
+        Boolean(bool),
+        String(String),
+        Null,
+        Undefined,
+        Object(Vec<(String, Tree)>),
+        EcmaArray(Vec<(String, Tree)>),
+        StrictArray(Vec<Tree>),
+    }
+
+    impl Tree {
+        fn encode(&self, encoder: &mut Encoder<'_, '_>) -> Result<(), Full> {
+            match self {
+                Tree::Number(value) => encoder.number(*value),
+                Tree::Boolean(value) => encoder.boolean(*value),
+                Tree::String(value) => encoder.string(value),
+                Tree::Null => encoder.null(),
+                Tree::Undefined => encoder.undefined(),
+                Tree::StrictArray(elements) => {
+                    encoder.strict_array_begin(elements.len() as u32)?;
+                    elements.iter().try_for_each(|element| element.encode(encoder))
+                }
+                Tree::Object(properties) | Tree::EcmaArray(properties) => {
+                    match self {
+                        Tree::Object(_) => encoder.object_begin()?,
+                        _ => encoder.ecma_array_begin(properties.len() as u32)?,
+                    }
+                    for (key, value) in properties {
+                        encoder.key(key)?;
+                        value.encode(encoder)?;
+                    }
+                    encoder.object_end()
+                }
+            }
+        }
+
+        fn from_value(value: Value<'_>) -> Tree {
+            let named = |properties: Properties<'_>| {
+                let named = properties.iter();
+                named.map(|(key, value)| (String::from_utf8(key.into()).unwrap(), Tree::from_value(value))).collect()
+            };
+            match value {
+                Value::Number(value) => Tree::Number(value),
+                Value::Boolean(value) => Tree::Boolean(value),
+                Value::String(_) => Tree::String(value.as_str().unwrap().into()),
+                Value::Null => Tree::Null,
+                Value::Undefined => Tree::Undefined,
+                Value::Object(properties) => Tree::Object(named(properties)),
+                Value::EcmaArray(properties) => Tree::EcmaArray(named(properties)),
+                Value::StrictArray(elements) => Tree::StrictArray(elements.iter().map(Tree::from_value).collect()),
+                value => panic!("{value:?} was not written"),
+            }
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            let mut buffer = std::vec![0; 1 << 16];
+            let mut writer = Writer::new(&mut buffer);
+            self.encode(&mut Encoder::new(&mut writer)).unwrap();
+            writer.written().into()
+        }
+    }
+
+    fn tree() -> impl Strategy<Value = Tree> {
+        let named = |inner: BoxedStrategy<Tree>| prop::collection::vec(("\\PC{0,5}", inner), 0..4);
+        let leaf = prop_oneof![
+            prop::num::f64::NORMAL.prop_map(Tree::Number),
+            any::<bool>().prop_map(Tree::Boolean),
+            "\\PC{0,9}".prop_map(Tree::String),
+            Just(Tree::Null),
+            Just(Tree::Undefined),
+        ];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                named(inner.clone().boxed()).prop_map(Tree::Object),
+                named(inner.clone().boxed()).prop_map(Tree::EcmaArray),
+                prop::collection::vec(inner, 0..4).prop_map(Tree::StrictArray),
+            ]
+        })
+    }
+
+    /// Bytes that get far: mostly markers, small lengths and end marks.
+    fn plausible_bytes() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(
+            prop_oneof![6 => 0..0x12_u8, 2 => Just(0_u8), 1 => Just(0x11_u8), 1 => any::<u8>()],
+            0..200,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded(tree in tree()) {
+            let bytes = tree.bytes();
+            prop_assert_eq!(Tree::from_value(one(&bytes).unwrap()), tree);
+        }
+
+        #[test]
+        fn a_message_cut_anywhere_is_truncated_or_a_prefix(tree in tree(), cut in any::<prop::sample::Index>()) {
+            let bytes = tree.bytes();
+            let cut = &bytes[..cut.index(bytes.len())];
+            let mut decoder = Decoder::new(cut);
+            match decoder.value() {
+                Ok(value) => { visit(&value); prop_assert!(decoder.is_empty()) }
+                Err(error) => prop_assert_eq!(error, AmfError::Truncated),
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_values_or_an_error(bytes in plausible_bytes()) {
+            let mut decoder = Decoder::new(&bytes);
+            let mut position = 0;
+            while let Ok(value) = decoder.value() {
+                prop_assert!(decoder.position() > position && decoder.position() <= bytes.len());
+                position = decoder.position();
+                let visited = visit(&value);
+                prop_assert!(visited <= bytes.len());
+                if let Value::StrictArray(elements) = value {
+                    prop_assert_eq!(elements.iter().count(), elements.len());
+                }
+            }
+            for index in 0..4 {
+                if let Some(value) = resolve(&bytes, index) {
+                    visit(&value);
+                }
+            }
+        }
     }
 }

@@ -89,7 +89,9 @@ impl<'a> Value<'a> {
     /// The bytes of a string, XML or byte array, through a reference.
     pub fn as_bytes(&self) -> Option<&'a [u8]> {
         match self.resolved()? {
-            Value::String(bytes) | Value::XmlDocument(bytes) | Value::Xml(bytes) | Value::ByteArray(bytes) => Some(bytes),
+            Value::String(bytes) | Value::XmlDocument(bytes) | Value::Xml(bytes) | Value::ByteArray(bytes) => {
+                Some(bytes)
+            }
             _ => None,
         }
     }
@@ -173,7 +175,11 @@ impl<'a> Properties<'a> {
 
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_map().entries(self.iter().map(|(name, value)| (name.escape_ascii(), value))).finish()
+        let mut map = formatter.debug_map();
+        for (name, value) in self.iter() {
+            map.entry(&format_args!("{}", name.escape_ascii()), &value);
+        }
+        map.finish()
     }
 }
 
@@ -669,4 +675,186 @@ fn u29(reader: &mut Reader<'_>) -> Result<u32, Truncated> {
     }
     // The fourth byte has eight bits of value and no flag.
     Ok(value << 8 | u32::from(reader.u8()?))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Visits everything a value contains, and resolves references one level; gives the number of values.
+    pub(in crate::wire) fn visit(value: &Value<'_>) -> usize {
+        1 + match value {
+            Value::Array(array) => {
+                assert_eq!(array.elements().iter().count(), array.elements().len());
+                let named = array.properties().iter().map(|(_, value)| visit(&value)).sum::<usize>();
+                named + array.elements().iter().map(|value| visit(&value)).sum::<usize>()
+            }
+            Value::Object { properties, .. } => properties.iter().map(|(_, value)| visit(&value)).sum(),
+            Value::Vector(elements) => {
+                assert_eq!(elements.iter().count(), elements.len());
+                elements.iter().map(|value| visit(&value)).sum()
+            }
+            Value::Dictionary(pairs) => {
+                assert_eq!(pairs.iter().count(), pairs.len());
+                pairs.iter().map(|(key, value)| visit(&key) + visit(&value)).sum()
+            }
+            Value::Reference(reference) => {
+                reference.resolve();
+                0
+            }
+            _ => 0,
+        }
+    }
+
+    fn one(bytes: &[u8]) -> Result<Value<'_>, AmfError> {
+        let mut decoder = Decoder::new(bytes);
+        let value = decoder.value()?;
+        assert!(decoder.is_empty(), "{value:?} leaves {:?}", decoder.rest());
+        Ok(value)
+    }
+
+    #[test]
+    fn every_simple_marker_has_its_value() {
+        assert_eq!(one(b"\x00"), Ok(Value::Undefined));
+        assert_eq!(one(b"\x01"), Ok(Value::Null));
+        assert_eq!(one(b"\x02"), Ok(Value::Boolean(false)));
+        assert_eq!(one(b"\x03"), Ok(Value::Boolean(true)));
+        assert_eq!(one(b"\x05\x3F\xF0\0\0\0\0\0\0"), Ok(Value::Number(1.0)));
+        assert_eq!(one(b"\x06\x07key").unwrap().as_str(), Some("key"));
+        assert_eq!(one(b"\x06\x01").unwrap().as_str(), Some(""));
+        assert_eq!(one(b"\x07\x09<a/>"), Ok(Value::XmlDocument(b"<a/>")));
+        assert_eq!(one(b"\x08\x01\x3F\xF0\0\0\0\0\0\0"), Ok(Value::Date { ms: 1.0 }));
+        assert_eq!(one(b"\x0B\x09<a/>"), Ok(Value::Xml(b"<a/>")));
+        assert_eq!(one(b"\x0C\x05\xFF\x00"), Ok(Value::ByteArray(b"\xFF\x00")));
+        assert_eq!(one(b"\x12"), Err(AmfError::Marker(0x12)));
+    }
+
+    #[test]
+    fn integers_have_29_bits_and_a_sign() {
+        assert_eq!(one(b"\x04\x7F"), Ok(Value::Integer(127)));
+        assert_eq!(one(b"\x04\x81\x00"), Ok(Value::Integer(128)));
+        assert_eq!(one(b"\x04\xFF\x7F"), Ok(Value::Integer(0x3FFF)));
+        assert_eq!(one(b"\x04\x81\x80\x00"), Ok(Value::Integer(0x4000)));
+        assert_eq!(one(b"\x04\x80\xC0\x80\x00"), Ok(Value::Integer(0x20_0000)));
+        assert_eq!(one(b"\x04\xBF\xFF\xFF\xFF"), Ok(Value::Integer(0x0FFF_FFFF)));
+        assert_eq!(one(b"\x04\xC0\x80\x80\x00"), Ok(Value::Integer(-0x1000_0000)));
+        assert_eq!(one(b"\x04\xFF\xFF\xFF\xFF"), Ok(Value::Integer(-1)));
+    }
+
+    #[test]
+    fn an_array_has_named_and_numbered_members() {
+        let value = one(b"\x09\x05\x03a\x04\x01\x01\x06\x00\x03").unwrap();
+        assert_eq!(value.properties().unwrap().get("a"), Some(Value::Integer(1)));
+        let elements: Vec<_> = value.elements().unwrap().iter().collect();
+        assert_eq!(elements, [Value::String(b"a"), Value::Boolean(true)]);
+    }
+
+    #[test]
+    fn traits_strings_and_objects_can_be_referred_to() {
+        // [Point{x: 1, y: -1}, Point{x: "x", y: the first}, the array]
+        let value = one(b"\x09\x07\x01\
+            \x0A\x23\x0BPoint\x03x\x03y\x04\x01\x04\xFF\xFF\xFF\xFF\
+            \x0A\x01\x06\x02\x0A\x02\
+            \x09\x00")
+        .unwrap();
+        let elements: Vec<_> = value.elements().unwrap().iter().collect();
+        assert!(matches!(elements[0], Value::Object { class: b"Point", .. }));
+        assert!(matches!(elements[1], Value::Object { class: b"Point", .. }));
+        let second = elements[1].properties().unwrap();
+        assert_eq!(second.get("x").unwrap().as_str(), Some("x"));
+        let first = second.get("y").unwrap();
+        assert!(matches!(first, Value::Reference(_)));
+        assert_eq!(first.properties().unwrap().get("y"), Some(Value::Integer(-1)));
+        // A cycle is visited only as far as the caller goes.
+        let Value::Reference(reference) = elements[2] else { panic!("no reference") };
+        assert_eq!(reference.resolve(), Some(value));
+        assert_eq!(visit(&value), 8);
+    }
+
+    #[test]
+    fn an_object_has_sealed_then_dynamic_members() {
+        let value = one(b"\x0A\x1B\x01\x03a\x04\x01\x03b\x0A\x0B\x01\x03c\x03\x01\x00\x02\x01").unwrap();
+        let names: Vec<_> = value.properties().unwrap().iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [b"a", b"b", b"a"]);
+        let inner = value.properties().unwrap().get("b").unwrap();
+        assert_eq!(inner.properties().unwrap().get("c"), Some(Value::Boolean(true)));
+        assert_eq!(std::format!("{:?}", inner.properties().unwrap()), "{c: Boolean(true)}");
+    }
+
+    #[test]
+    fn vectors_and_dictionaries_are_read() {
+        let elements = |bytes| one(bytes).unwrap().elements().unwrap().iter().collect::<Vec<_>>();
+        assert_eq!(elements(b"\x0D\x05\x00\xFF\xFF\xFF\xFF\0\0\0\x01"), [Value::Integer(-1), Value::Integer(1)]);
+        assert_eq!(elements(b"\x0E\x03\x01\xFF\xFF\xFF\xFF"), [Value::Number(4_294_967_295.0)]);
+        assert_eq!(elements(b"\x0F\x03\x00\x3F\xF0\0\0\0\0\0\0"), [Value::Number(1.0)]);
+        assert_eq!(elements(b"\x10\x05\x00\x03C\x01\x06\x00"), [Value::Null, Value::String(b"C")]);
+        let Ok(Value::Dictionary(pairs)) = one(b"\x11\x03\x00\x04\x01\x06\x03v") else { panic!("no dictionary") };
+        assert!(pairs.iter().eq([(Value::Integer(1), Value::String(b"v"))]));
+    }
+
+    #[test]
+    fn of_classes_that_write_themselves_only_those_of_flex_that_wrap_a_value_are_read() {
+        let mut wrapped = b"\x09\x05\x01\x0A\x07\x43flex.messaging.io.ArrayCollection\x09\x03\x01\x04\x05".to_vec();
+        // The second element refers to the collection and so means the array in it.
+        wrapped.extend_from_slice(b"\x0A\x02");
+        let value = one(&wrapped).unwrap();
+        for element in value.elements().unwrap().iter() {
+            assert_eq!(element.elements().unwrap().get(0), Some(Value::Integer(5)));
+        }
+        assert_eq!(one(b"\x0A\x07\x07DSK\x00"), Err(AmfError::Unsupported));
+    }
+
+    #[test]
+    fn references_are_checked_and_bounded() {
+        assert_eq!(one(b"\x06\x00"), Err(AmfError::Malformed));
+        assert_eq!(one(b"\x09\x02"), Err(AmfError::Malformed));
+        assert_eq!(one(b"\x0A\x01"), Err(AmfError::Malformed));
+        // An array of strings "x", one more than is kept, then a reference to the last.
+        let count = STRING_REFERENCES as u16 + 1;
+        let header = (count + 1) << 1 | 1;
+        let mut message = std::vec![0x09, 0x80 | (header >> 7) as u8, header as u8 & 0x7F, 0x01];
+        (0..count).for_each(|_| message.extend_from_slice(b"\x06\x03x"));
+        message.extend_from_slice(&[0x06, 0x82, 0x00]);
+        assert_eq!(one(&message), Err(AmfError::Limit));
+        let last = message.len() - 2;
+        message[last..].copy_from_slice(&[0x81, 0x7E]);
+        assert_eq!(one(&message).unwrap().elements().unwrap().len(), usize::from(count) + 1);
+    }
+
+    #[test]
+    fn nesting_beyond_the_limit_is_refused() {
+        let nested = |count: usize| [b"\x09\x03\x01".repeat(count), std::vec![0x01]].concat();
+        assert!(one(&nested(AMF_DEPTH)).is_ok());
+        assert_eq!(one(&nested(AMF_DEPTH + 1)), Err(AmfError::Depth));
+        assert_eq!(one(&b"\x0A\x07\x3Bflex.messaging.io.ObjectProxy".repeat(100)), Err(AmfError::Depth));
+    }
+
+    #[test]
+    fn a_message_cut_anywhere_is_truncated() {
+        let message = b"\x09\x07\x01\x0A\x23\x0BPoint\x03x\x03y\x04\x01\x04\xFF\xFF\xFF\xFF\x0A\x01\x06\x02\x0A\x02\
+            \x11\x03\x00\x0A\x0B\x01\x03k\x0C\x05\0\0\x01\x10\x03\x00\x01\x08\x01\0\0\0\0\0\0\0\0";
+        visit(&one(message).unwrap());
+        for cut in 0..message.len() {
+            assert_eq!(one(&message[..cut]), Err(AmfError::Truncated), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_values_or_an_error(
+            bytes in prop::collection::vec(prop_oneof![8 => 0..0x14_u8, 1 => any::<u8>()], 0..200),
+        ) {
+            let mut decoder = Decoder::new(&bytes);
+            let mut position = 0;
+            while let Ok(value) = decoder.value() {
+                prop_assert!(decoder.position() > position && decoder.position() <= bytes.len());
+                position = decoder.position();
+                visit(&value);
+            }
+        }
+    }
 }
