@@ -843,7 +843,178 @@ pub(super) mod tests {
         }
     }
 
+    /// A value as Flash Player writes it, each string and each class description only once.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Tree {
+        Integer(i32),
+        Number(f64),
+        String(String),
+        Array(Vec<(String, Tree)>, Vec<Tree>),
+        Object(String, Vec<(String, Tree)>),
+    }
+
+    #[derive(Default)]
+    struct Sender {
+        bytes: Vec<u8>,
+        strings: Vec<String>,
+        traits: Vec<(String, Vec<String>)>,
+    }
+
+    impl Sender {
+        fn u29(&mut self, value: u32) {
+            match value {
+                0..0x80 => self.bytes.push(value as u8),
+                0x80..0x4000 => self.bytes.extend([(value >> 7) as u8 | 0x80, value as u8 & 0x7F]),
+                0x4000..0x20_0000 => {
+                    self.bytes.extend([(value >> 14) as u8 | 0x80, (value >> 7) as u8 | 0x80, value as u8 & 0x7F]);
+                }
+                _ => {
+                    let high = [(value >> 22) as u8 | 0x80, (value >> 15) as u8 | 0x80, (value >> 8) as u8 | 0x80];
+                    self.bytes.extend(high);
+                    self.bytes.push(value as u8);
+                }
+            }
+        }
+
+        fn string(&mut self, string: &str) {
+            if let Some(index) = self.strings.iter().position(|known| known == string) {
+                return self.u29((index as u32) << 1);
+            }
+            if !string.is_empty() {
+                self.strings.push(string.into());
+            }
+            self.u29((string.len() as u32) << 1 | 1);
+            self.bytes.extend_from_slice(string.as_bytes());
+        }
+
+        fn value(&mut self, tree: &Tree) {
+            match tree {
+                Tree::Integer(value) => {
+                    self.bytes.push(0x04);
+                    self.u29(*value as u32 & 0x1FFF_FFFF);
+                }
+                Tree::Number(value) => {
+                    self.bytes.push(0x05);
+                    self.bytes.extend(value.to_be_bytes());
+                }
+                Tree::String(value) => {
+                    self.bytes.push(0x06);
+                    self.string(value);
+                }
+                Tree::Array(named, dense) => {
+                    self.bytes.push(0x09);
+                    self.u29((dense.len() as u32) << 1 | 1);
+                    for (name, value) in named {
+                        self.string(name);
+                        self.value(value);
+                    }
+                    self.string("");
+                    dense.iter().for_each(|value| self.value(value));
+                }
+                Tree::Object(class, members) => {
+                    self.bytes.push(0x0A);
+                    // A class seals its members; an anonymous object has only dynamic ones.
+                    let sealed = if class.is_empty() { &[][..] } else { members };
+                    let names: Vec<_> = sealed.iter().map(|(name, _)| name.clone()).collect();
+                    let traits = (class.clone(), names.clone());
+                    if let Some(index) = self.traits.iter().position(|known| *known == traits) {
+                        self.u29((index as u32) << 2 | 1);
+                    } else {
+                        self.traits.push(traits);
+                        let dynamic = u32::from(class.is_empty());
+                        self.u29((names.len() as u32) << 4 | dynamic << 3 | 3);
+                        self.string(class);
+                        names.iter().for_each(|name| self.string(name));
+                    }
+                    for (name, value) in members {
+                        if class.is_empty() {
+                            self.string(name);
+                        }
+                        self.value(value);
+                    }
+                    if class.is_empty() {
+                        self.string("");
+                    }
+                }
+            }
+        }
+    }
+
+    impl Tree {
+        fn from_value(value: Value<'_>) -> Tree {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.into()).unwrap();
+            let named = |properties: Properties<'_>| {
+                properties.iter().map(|(name, value)| (text(name), Tree::from_value(value))).collect()
+            };
+            match value {
+                Value::Integer(value) => Tree::Integer(value),
+                Value::Number(value) => Tree::Number(value),
+                Value::String(value) => Tree::String(text(value)),
+                Value::Array(array) => {
+                    Tree::Array(named(array.properties()), array.elements().iter().map(Tree::from_value).collect())
+                }
+                Value::Object { class, properties } => Tree::Object(text(class), named(properties)),
+                value => panic!("{value:?} was not written"),
+            }
+        }
+    }
+
+    fn tree() -> impl Strategy<Value = Tree> {
+        let leaf = prop_oneof![
+            (-0x1000_0000..0x1000_0000).prop_map(Tree::Integer),
+            (-200..200).prop_map(Tree::Integer),
+            prop::num::f64::NORMAL.prop_map(Tree::Number),
+            "[ab\u{e4}]{0,2}".prop_map(Tree::String),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            let named = prop::collection::vec(("[ab]{1,2}", inner.clone()), 0..4);
+            prop_oneof![
+                (named.clone(), prop::collection::vec(inner, 0..4))
+                    .prop_map(|(named, dense)| Tree::Array(named, dense)),
+                ("[AB]?", named).prop_map(|(class, members)| Tree::Object(class, members)),
+            ]
+        })
+    }
+
     proptest! {
+        #[test]
+        fn what_was_sent_is_decoded_alone_and_among_amf0_values(
+            trees in prop::collection::vec(tree(), 1..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut sender = Sender::default();
+            trees.iter().for_each(|tree| sender.value(tree));
+            let mut decoder = Decoder::new(&sender.bytes);
+            for tree in &trees {
+                prop_assert_eq!(&Tree::from_value(decoder.value().unwrap()), tree);
+            }
+            prop_assert!(decoder.is_empty());
+
+            // The same as members of AMF 0 objects, tables going on from one to the next.
+            let mut sender = Sender::default();
+            for tree in &trees {
+                sender.bytes.extend_from_slice(b"\x05\x03\0\x01k\x11");
+                sender.value(tree);
+                sender.bytes.extend_from_slice(b"\0\x01z\x05\0\0\x09");
+            }
+            let mut decoder = amf0::Decoder::new(&sender.bytes);
+            for tree in &trees {
+                prop_assert_eq!(decoder.value(), Ok(amf0::Value::Null));
+                let object = decoder.value().unwrap();
+                let Some(amf0::Value::Amf3(value)) = object.get("k") else { panic!("no AMF 3 value") };
+                prop_assert_eq!(&Tree::from_value(value), tree);
+                prop_assert_eq!(object.get("z"), Some(amf0::Value::Null));
+            }
+            prop_assert!(decoder.is_empty());
+
+            let cut = &sender.bytes[..cut.index(sender.bytes.len())];
+            let mut decoder = amf0::Decoder::new(cut);
+            while let Ok(value) = decoder.value() {
+                prop_assert!(value == amf0::Value::Null || value.properties().is_some());
+            }
+            prop_assert_eq!(decoder.value(), Err(AmfError::Truncated));
+        }
+
         #[test]
         fn any_bytes_are_values_or_an_error(
             bytes in prop::collection::vec(prop_oneof![8 => 0..0x14_u8, 1 => any::<u8>()], 0..200),
