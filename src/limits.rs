@@ -53,5 +53,6 @@ pub const HANDSHAKE_BYTES: usize = 1536;
 
 const _: () = assert!(TX_BYTES > 1 + 2 * HANDSHAKE_BYTES, "S0, S1 and S2 are written at once");
 const _: () = assert!(ASSEMBLY_BYTES >= HANDSHAKE_BYTES, "C1 is put together in the assembly bytes");
-const _: () = assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
+const _: () =
+    assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
 const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");
