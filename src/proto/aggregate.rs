@@ -1,19 +1,14 @@
 //! Aggregate messages (RTMP 1.0, section 7.1.6): FLV tags in one message, split as they arrive.
 
-use byteorder::{BigEndian, ByteOrder};
-
 use crate::wire::chunk::MessageHeader;
+use crate::wire::flv::{SUB_TAG_HEADER_BYTES, SUB_TAG_TRAILER_BYTES, SubTagHeader};
+use crate::wire::message::type_id;
 
 use super::chunk_reader::Lane;
 
-/// Type, size, timestamp with its extension byte, stream id.
-const TAG_HEADER_BYTES: usize = 11;
-/// The size of the tag before, after each tag.
-const BACK_POINTER_BYTES: u32 = 4;
-
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Phase {
-    Header(heapless::Vec<u8, TAG_HEADER_BYTES, u8>),
+    Header(heapless::Vec<u8, SUB_TAG_HEADER_BYTES, u8>),
     /// So many bytes of the tag's body to come; at 0 its end is due.
     Body(u32),
     BackPointer(u32),
@@ -54,7 +49,7 @@ impl Aggregate {
     /// The most bytes that [`Aggregate::take`] may be given now; never 0 after [`Aggregate::take_end`].
     pub fn wants(&self) -> usize {
         match &self.phase {
-            Phase::Header(bytes) => TAG_HEADER_BYTES - bytes.len(),
+            Phase::Header(bytes) => SUB_TAG_HEADER_BYTES - bytes.len(),
             Phase::Body(left) | Phase::BackPointer(left) => *left as usize,
         }
     }
@@ -65,20 +60,16 @@ impl Aggregate {
         match &mut self.phase {
             Phase::Header(header) => {
                 header.extend(bytes.iter().copied());
-                if header.len() < TAG_HEADER_BYTES {
-                    return None;
-                }
-                let length = BigEndian::read_u24(&header[1..4]);
-                let time = BigEndian::read_u24(&header[4..7]) | u32::from(header[7]) << 24;
-                let base = *self.base.get_or_insert(time);
+                let tag = SubTagHeader::parse(header.as_slice().try_into().ok()?);
+                let base = *self.base.get_or_insert(tag.timestamp_ms);
                 self.part = MessageHeader {
-                    timestamp: self.message.timestamp.wrapping_add(time.wrapping_sub(base)),
-                    length,
-                    type_id: header[0],
+                    timestamp: self.message.timestamp.wrapping_add(tag.timestamp_ms.wrapping_sub(base)),
+                    length: tag.length,
+                    type_id: tag.message_type,
                     stream_id: self.message.stream_id,
                 };
                 self.wanted = false;
-                self.phase = Phase::Body(length);
+                self.phase = Phase::Body(tag.length);
                 Some(Part::Begin(self.part))
             }
             Phase::Body(left) => {
@@ -103,7 +94,7 @@ impl Aggregate {
     /// When a tag's body is complete: goes on to the next, and gives the lane if the tag was wanted.
     pub fn take_end(&mut self) -> Option<Lane> {
         let Phase::Body(0) = self.phase else { return None };
-        self.phase = Phase::BackPointer(BACK_POINTER_BYTES);
+        self.phase = Phase::BackPointer(SUB_TAG_TRAILER_BYTES as u32);
         self.wanted.then_some(self.lane)
     }
 
@@ -114,7 +105,7 @@ impl Aggregate {
 
     /// The present or last tag is audio or video.
     pub fn is_media(&self) -> bool {
-        matches!(self.part.type_id, crate::wire::message::type_id::AUDIO | crate::wire::message::type_id::VIDEO)
+        matches!(self.part.type_id, type_id::AUDIO | type_id::VIDEO)
     }
 
     /// A wanted tag has begun and not ended.

@@ -1,6 +1,6 @@
 //! Commands of clients: one row a name. What they do stands in [`super::session`].
 
-use crate::wire::amf0::{AmfError, Decoder, Properties, Value};
+use crate::wire::amf0::{AmfError, Decoder, Value};
 
 /// A command message (RTMP 1.0, section 7.2): name, transaction id, command object, arguments.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct CommandMessage<'a> {
 #[derive(Debug)]
 pub enum Command<'a> {
     /// `connect`, with its object (an object or an ECMA array); user arguments of any type may follow.
-    Connect(Option<Properties<'a>>),
+    Connect(Option<Value<'a>>),
     /// `createStream`.
     CreateStream,
     /// `releaseStream`: encoders send it before they publish.
@@ -49,7 +49,7 @@ pub enum Command<'a> {
         reset: bool,
     },
     /// `play2(options)`.
-    Play2(Option<Properties<'a>>),
+    Play2(Option<Value<'a>>),
     /// `pause(flag, ms)` and `pauseRaw`; a missing flag toggles.
     Pause(Option<bool>),
     /// `seek(ms)`.
@@ -90,7 +90,7 @@ impl<'a> CommandMessage<'a> {
         let name_argument = || first.as_ref().and_then(|value| value.as_bytes());
         let flag = || first.as_ref().and_then(|value| value.as_bool());
         let command = match name {
-            b"connect" => Command::Connect(object.as_ref().and_then(|value| value.properties()).cloned()),
+            b"connect" => Command::Connect(object),
             b"createStream" => Command::CreateStream,
             b"releaseStream" => Command::ReleaseStream,
             b"FCPublish" => Command::FcPublish(name_argument().unwrap_or_default()),
@@ -114,7 +114,7 @@ impl<'a> CommandMessage<'a> {
                 };
                 Command::Play { name, start, reset }
             }
-            b"play2" => Command::Play2(first.as_ref().and_then(|value| value.properties()).cloned()),
+            b"play2" => Command::Play2(first),
             b"pause" | b"pauseRaw" => Command::Pause(flag()),
             b"seek" => Command::Seek,
             b"receiveAudio" => Command::ReceiveAudio(flag().unwrap_or(true)),

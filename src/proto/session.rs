@@ -10,7 +10,7 @@ use crate::limits::{
     AGENT_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES, TC_URL_BYTES, TX_BYTES,
 };
 use crate::time::Millis;
-use crate::wire::amf0::{Encoder, Properties, Value};
+use crate::wire::amf0::{Encoder, Value};
 use crate::wire::bytes::Full;
 use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte};
@@ -959,7 +959,7 @@ impl State {
     fn play2(
         &mut self,
         stream: NetStreamId,
-        options: Option<Properties<'_>>,
+        options: Option<Value<'_>>,
         tx: &mut TxBuf,
     ) -> Result<Option<Event<'static>>, SessionError> {
         let string = |key| options.as_ref().and_then(|options| options.get(key)).and_then(|value| value.as_bytes());
@@ -989,7 +989,7 @@ impl State {
 
 impl Client {
     /// From the object of the connect command. Values of the wrong type count as absent (Red5 sends nulls).
-    fn from_connect(object: Option<&Properties<'_>>, transaction: f64) -> Client {
+    fn from_connect(object: Option<&Value<'_>>, transaction: f64) -> Client {
         let value = |key: &str| object.and_then(|object| object.get(key));
         let text = |key: &str| value(key).and_then(|value| value.as_str()).unwrap_or_default();
         let tc_url = match text("tcUrl") {

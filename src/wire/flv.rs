@@ -220,48 +220,6 @@ impl SubTagHeader {
     }
 }
 
-/// One message of an aggregate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubTag<'a> {
-    /// Type, length and time.
-    pub header: SubTagHeader,
-    /// Milliseconds since the first message of this aggregate: add them, wrapping, to the aggregate's own timestamp.
-    pub offset_ms: u32,
-    /// The message.
-    pub payload: &'a [u8],
-}
-
-/// Iterates over the messages of an aggregate message (type 22), until its end or the first one that is cut off.
-#[derive(Clone, Debug)]
-pub struct Aggregate<'a> {
-    rest: &'a [u8],
-    first_timestamp_ms: Option<u32>,
-}
-
-impl<'a> Aggregate<'a> {
-    /// Over the payload of a type 22 message.
-    pub fn new(payload: &'a [u8]) -> Aggregate<'a> {
-        Aggregate { rest: payload, first_timestamp_ms: None }
-    }
-}
-
-impl<'a> Iterator for Aggregate<'a> {
-    type Item = SubTag<'a>;
-
-    fn next(&mut self) -> Option<SubTag<'a>> {
-        let (header, rest) = self.rest.split_first_chunk()?;
-        let header = SubTagHeader::parse(header);
-        let Some((payload, rest)) = rest.split_at_checked(header.length as usize) else {
-            self.rest = &[];
-            return None;
-        };
-        // Some senders leave out the last back pointer.
-        self.rest = rest.get(SUB_TAG_TRAILER_BYTES..).unwrap_or(&[]);
-        let first = *self.first_timestamp_ms.get_or_insert(header.timestamp_ms);
-        Some(SubTag { header, offset_ms: header.timestamp_ms.wrapping_sub(first), payload })
-    }
-}
-
 /// The five bytes before H.264 data in a legacy video tag. Composition time is cut to its 24 bits.
 pub fn avc_packet_header(key: bool, sequence_header: bool, composition_ms: i32) -> [u8; 5] {
     let [_, c2, c1, c0] = composition_ms.to_be_bytes();
@@ -661,22 +619,6 @@ mod tests {
     }
 
     #[test]
-    fn an_aggregate_yields_its_messages_and_stops_where_it_is_cut() {
-        let payload = [
-            &b"\x08\0\0\x02\0\0\x64\x01\0\0\0\xAF\x01\0\0\0\x0D"[..],
-            b"\x09\0\0\x01\0\0\x78\x01\0\0\0\x17\0\0\0\x0C",
-            b"\x09\0\0\x05\0\0\x90\x01\0\0\0\x17",
-        ]
-        .concat();
-        let mut sub_tags = Aggregate::new(&payload)
-            .map(|tag| (tag.header.message_type, tag.header.timestamp_ms, tag.offset_ms, tag.payload));
-        assert_eq!(sub_tags.next(), Some((8, 0x0100_0064, 0, &b"\xAF\x01"[..])));
-        assert_eq!(sub_tags.next(), Some((9, 0x0100_0078, 20, &b"\x17"[..])));
-        assert_eq!(sub_tags.next(), None);
-        assert_eq!(sub_tags.next(), None);
-    }
-
-    #[test]
     fn packet_headers_for_synthetic_streams_classify_as_what_they_say() {
         assert_eq!(avc_packet_header(false, false, -2), [0x27, 1, 0xFF, 0xFF, 0xFE]);
         assert_eq!(video(&avc_packet_header(true, true, 0), 40), header(Codec::Avc));
@@ -708,7 +650,6 @@ mod tests {
             prop_assert!(!(class.empty && (class.key || class.header.is_some())));
             prop_assert!(is_video || !(class.key || class.droppable));
             sequence_header_body(if is_video { MediaType::Video } else { MediaType::Audio }, &bytes);
-            prop_assert!(Aggregate::new(&bytes).count() <= bytes.len() / SUB_TAG_HEADER_BYTES);
         }
 
         #[test]

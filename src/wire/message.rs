@@ -200,7 +200,10 @@ mod tests {
             let body = event.emit();
             assert_eq!(UserControl::parse(&body), Some(event));
         }
-        assert_eq!(UserControl::SetBufferLength { stream_id: 1, buffer_ms: 3000 }.emit()[..], [0, 3, 0, 0, 0, 1, 0, 0, 11, 184]);
+        assert_eq!(
+            UserControl::SetBufferLength { stream_id: 1, buffer_ms: 3000 }.emit()[..],
+            [0, 3, 0, 0, 0, 1, 0, 0, 11, 184]
+        );
         assert_eq!(UserControl::parse(&[0, 3, 0, 0, 0, 1]), None);
         assert_eq!(UserControl::parse(&[0]), None);
     }
