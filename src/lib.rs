@@ -30,6 +30,8 @@
 
 #[cfg(feature = "std")]
 pub mod board;
+#[cfg(feature = "std")]
+pub mod config;
 pub mod limits;
 pub mod media;
 pub mod proto;
