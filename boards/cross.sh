@@ -15,7 +15,8 @@ cd "$(dirname "$0")/.."
 
 size_limit=1048576 # 1 MiB: the whole server has to fit beside a kernel on the smallest image
 tools=$PWD/target/cross-tools
-PATH=$tools/bin:$PATH
+# The second is where pip puts programs that go to the user's own.
+PATH=$tools/bin:$PATH:$(python3 -m site --user-base 2>/dev/null || echo "$HOME/.local")/bin
 
 fail() {
 	echo "cross: $*" >&2
@@ -75,9 +76,8 @@ deps() {
 		"$tools/bin/pip" install --quiet --disable-pip-version-check $zig_packages
 	else
 		rm -rf "$tools"
-		python3 -m pip install --quiet --user $zig_packages ||
+		python3 -m pip install --quiet --user $zig_packages 2>/dev/null ||
 			python3 -m pip install --quiet --user --break-system-packages $zig_packages
-		PATH=$(python3 -m site --user-base)/bin:$PATH
 	fi
 	zig || fail "cargo-zigbuild and zig were installed and do not run"
 }
@@ -133,7 +133,7 @@ try() {
 	*) arch=${target%%-*} ;;
 	esac
 	for qemu in qemu-$arch-static qemu-$arch; do
-		if has $qemu; then break; fi
+		if has "$qemu"; then break; fi
 	done
 	has "$qemu" || fail "qemu-$arch-static is missing (Debian: qemu-user-static)"
 	# Without a CPU, QEMU takes one that knows everything, and hides a binary for another board.

@@ -41,13 +41,13 @@ present() {
 	esac
 }
 
-# missing WHAT...: the packages that are not there, a line each.
+# missing WHAT...: the packages that are not there, in one line.
 missing() {
 	for what in "$@"; do
 		table | while read -r for_what check package; do
 			if [ "$for_what" = "$what" ] && ! present "$check"; then echo "$package"; fi
 		done
-	done | sort -u
+	done | sort -u | tr '\n' ' '
 }
 
 list=$(missing "$@")
@@ -61,7 +61,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 if command -v apt-get >/dev/null 2>&1 && { [ -z "$as_root" ] || command -v sudo >/dev/null 2>&1; }; then
-	echo "deps: installing" $list
+	echo "deps: installing $list"
 	export DEBIAN_FRONTEND=noninteractive
 	# A failure is told below, by what is then still missing.
 	# shellcheck disable=SC2086
@@ -72,5 +72,5 @@ if command -v apt-get >/dev/null 2>&1 && { [ -z "$as_root" ] || command -v sudo 
 	[ -n "$list" ] || exit 0
 fi
 
-echo "deps: these are missing and could not be installed; the names are Debian's packages:" $list >&2
+echo "deps: these are missing and could not be installed; the names are Debian's packages: $list" >&2
 exit 1
