@@ -28,6 +28,10 @@
 //! `wire`, `proto`, `media` and the leaves are `no_std` without `alloc`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "std")]
+pub mod board;
+#[cfg(feature = "std")]
+pub mod config;
 pub mod limits;
 pub mod media;
 pub mod proto;

@@ -1,1 +1,3 @@
-//! server
+//! The server without sockets: slots, connections, registry, fan-out, timers, policy.
+
+pub mod settings;

@@ -1,0 +1,49 @@
+# `make help` lists what there is. Facts about boards stand in boards/*.toml, the programs that tests need in
+# tests/deps.sh.
+
+BOARD ?= rpi-zero
+CARGO ?= cargo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@echo
+	@echo "BOARD is one of: $(patsubst boards/%.toml,%,$(wildcard boards/*.toml)) (default: rpi-zero)"
+	@echo "ARGS is what make run gives the server."
+
+run: ## build the server and start it
+	$(CARGO) run --release --bin rill -- $(ARGS)
+
+test: deps ## install what the tests need, and run them all
+	$(CARGO) test
+
+lint: ## format, lints, and the layers that do without std
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) check --lib --no-default-features
+
+deps: ## install the clients that the tests run, or say what is missing
+	@tests/deps.sh test
+
+bench: bench-deps ## measure capacity beside the floor of this machine and nginx-rtmp
+	$(CARGO) bench --bench capacity
+
+# nginx is only compared with. Without it the measurement says so and goes on.
+bench-deps:
+	@tests/deps.sh bench || echo "measuring without nginx-rtmp"
+
+cross: ## static binary for BOARD: dist/rill-BOARD (CROSS=cross|rustup|debian chooses the way)
+	boards/cross.sh build $(BOARD)
+
+cross-deps: ## install what a cross build by Debian's toolchain needs
+	boards/cross.sh deps
+
+test-cross: deps ## test dist/rill-BOARD with real clients under qemu-user
+	boards/cross.sh test $(BOARD)
+
+clean: ## remove everything that was built
+	$(CARGO) clean
+	rm -rf dist

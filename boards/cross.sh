@@ -1,0 +1,154 @@
+#!/bin/sh
+# Builds, checks and tests the static binary of a board. What is known of boards stands in boards/*.toml.
+#
+#   boards/cross.sh deps           installs what the Debian way needs, where that can be done
+#   boards/cross.sh build BOARD    builds dist/rill-BOARD and checks it
+#   boards/cross.sh test BOARD     publishes and plays with real clients against that binary, under qemu-user
+#
+# Three ways lead to the binary; the first that works here is taken, or the one that CROSS names:
+#
+#   cross     the crate of that name, when a container engine answers
+#   rustup    a rustup target, linked by zig
+#   debian    Debian's rustc and sources of std, std built for size, linked by zig: the smallest binary
+set -eu
+cd "$(dirname "$0")/.."
+
+size_limit=1048576 # 1 MiB: the whole server has to fit beside a kernel on the smallest image
+tools=$PWD/target/cross-tools
+# The second is where pip puts programs that go to the user's own.
+PATH=$tools/bin:$PATH:$(python3 -m site --user-base 2>/dev/null || echo "$HOME/.local")/bin
+
+fail() {
+	echo "cross: $*" >&2
+	exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# fact KEY: the string that boards/$board.toml gives for KEY.
+fact() {
+	value=$(sed -n "s/^$1 *= *\"\([^\"]*\)\".*/\1/p" "boards/$board.toml")
+	[ -n "$value" ] || fail "boards/$board.toml says no $1"
+	echo "$value"
+}
+
+# A client without its engine is common, and a dead engine hangs.
+engine() {
+	for client in docker podman; do
+		if has $client && timeout 10 $client info >/dev/null 2>&1; then return 0; fi
+	done
+	return 1
+}
+
+zig() { has cargo-zigbuild && { has zig || python3 -m ziglang version >/dev/null 2>&1; }; }
+
+# Whether rustup has the target, or can get it.
+rustup_target() {
+	has rustup || return 1
+	rustup target list --installed 2>/dev/null | grep -qx "$target" || timeout 120 rustup target add "$target" >/dev/null 2>&1
+}
+
+debian_rust() { [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ]; }
+
+way() {
+	if [ -n "${CROSS:-}" ]; then echo "$CROSS"
+	elif has cross && engine; then echo cross
+	elif zig && rustup_target; then echo rustup
+	elif zig && debian_rust; then echo debian
+	else
+		fail "nothing here builds for $target. Any one of these is enough:
+  a container engine, and cargo install cross
+  rustup target add $target, and pip install $zig_packages
+  on Debian: make cross-deps"
+	fi
+}
+
+# The versions that the sizes were measured with.
+zig_packages="cargo-zigbuild==0.24.0 ziglang==0.17.1"
+
+deps() {
+	tests/deps.sh cross
+	if zig; then return; fi
+	# A virtual environment of the checkout, so that nothing is left on the machine. Where Python comes without the
+	# means to make one, the packages go to the user's own.
+	# shellcheck disable=SC2086
+	if python3 -m venv "$tools" >/dev/null 2>&1; then
+		"$tools/bin/pip" install --quiet --disable-pip-version-check $zig_packages
+	else
+		rm -rf "$tools"
+		python3 -m pip install --quiet --user $zig_packages 2>/dev/null ||
+			python3 -m pip install --quiet --user --break-system-packages $zig_packages
+	fi
+	zig || fail "cargo-zigbuild and zig were installed and do not run"
+}
+
+build() {
+	target=$(fact target)
+	way=$(way)
+	echo "cross: $board is $target, built by $way"
+	begin=$(date +%s)
+	case $way in
+	cross) cross build --profile board --bin rill --target "$target" ;;
+	rustup) cargo zigbuild --profile board --bin rill --target "$target" ;;
+	debian)
+		# The start files of C are zig's, since Debian has none for musl. rustup's shims come first in many PATHs and
+		# are another version. RUSTC_BOOTSTRAP is what building std takes outside of a nightly.
+		PATH=$(dirname "$(command -v cargo-zigbuild)"):/usr/bin:$PATH \
+			RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Clink-self-contained=no \
+			/usr/bin/cargo zigbuild --profile board --bin rill --target "$target" --target-dir target/debian \
+			-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
+		;;
+	*) fail "CROSS=$way: must be cross, rustup or debian" ;;
+	esac
+	# Two compilers that share a target directory would build everything anew at each change between them.
+	directory=${CARGO_TARGET_DIR:-target}
+	if [ "$way" = debian ]; then directory=target/debian; fi
+	mkdir -p dist
+	cp "$directory/$target/board/rill" "dist/rill-$board"
+	echo "cross: built in $(($(date +%s) - begin)) s"
+	check "dist/rill-$board"
+}
+
+# What nobody would notice before the board does: a loader or library that it lacks, or instructions that it lacks.
+check() {
+	has readelf || fail "readelf is missing (Debian: binutils)"
+	if readelf -lW "$1" | grep -q INTERP || readelf -dW "$1" | grep -q NEEDED; then fail "$1 is not static"; fi
+	case $target in
+	arm-*) wanted='Tag_CPU_arch: v6\(K\|KZ\|T2\)\{0,1\}$' ;;
+	armv7*) wanted='Tag_CPU_arch: v7$' ;;
+	*) wanted="Machine: *$(echo "${target%%-*}" | sed 's/aarch64/AArch64/; s/x86_64/.*X86-64/')" ;;
+	esac
+	readelf -hAW "$1" | grep -q "$wanted" || fail "$1 is not for $target: no $wanted in readelf -hA"
+	size=$(wc -c <"$1")
+	echo "cross: $1 is static, for $target, $size bytes of $size_limit"
+	[ "$size" -le $size_limit ] || fail "$1 is larger than $size_limit bytes"
+}
+
+try() {
+	target=$(fact target)
+	binary=$PWD/dist/rill-$board
+	[ -x "$binary" ] || fail "$binary is missing: make cross BOARD=$board"
+	case $target in
+	arm*) arch=arm ;;
+	*) arch=${target%%-*} ;;
+	esac
+	for qemu in qemu-$arch-static qemu-$arch; do
+		if has "$qemu"; then break; fi
+	done
+	has "$qemu" || fail "qemu-$arch-static is missing (Debian: qemu-user-static)"
+	# Without a CPU, QEMU takes one that knows everything, and hides a binary for another board.
+	runner="$qemu -cpu $(fact cpu)"
+	$runner "$binary" -V
+	RILL_BIN=$binary RILL_RUNNER=$runner cargo test --test real_clients
+}
+
+action=${1:-}
+board=${2:-}
+case $action in
+deps) deps ;;
+build | test)
+	[ -f "boards/$board.toml" ] || fail "no board '$board': BOARD is one of $(cd boards && echo *.toml | sed 's/\.toml//g')"
+	if [ "$action" = build ]; then build; else try; fi
+	;;
+*) fail "usage: boards/cross.sh deps | build BOARD | test BOARD" ;;
+esac

@@ -1,0 +1,91 @@
+//! What can be set about the server, as plain numbers.
+//!
+//! They are read once, before anything is allocated. The configuration file's keys, types and ranges stand in
+//! `src/config.rs`; each range here is the one that table allows.
+
+/// Everything the server is told before it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Connections at once, of whatever kind: 1 to 60 000. One more is closed at once, logged and counted.
+    pub connections: u32,
+    /// Streams at once, and so rings: 1 to 4096. One more publisher is answered `NetStream.Publish.BadName`.
+    pub streams: u32,
+    /// Size of each stream's ring in bytes: 256 KiB to 1 GiB. It bounds how far back a player can join.
+    pub ring_bytes: u64,
+    /// The most that the memory table may come to, in bytes: 1 MiB to 64 GiB. Above it the server refuses to start.
+    pub ram_budget_bytes: u64,
+    /// Connections from one address: 0 (no limit) to 60 000. One more is closed at once.
+    pub connections_per_address: u32,
+    /// Largest audio or video message that is taken, in bytes: 64 KiB to 0xFFFFFF, and never more than `ring_bytes`.
+    /// A larger one closes the publisher.
+    pub max_message_bytes: u64,
+
+    /// How long a publisher may be silent after a newcomer asked for its name, in milliseconds: 0 (the newcomer takes
+    /// over at once) to 60 000.
+    pub publish_timeout_ms: u64,
+    /// The most a player may be behind, in milliseconds: 100 to 60 000. Beyond it the player skips to the newest key
+    /// frame.
+    pub player_lag_ms: u64,
+    /// How long a player may take no byte, in milliseconds: 1000 to 120 000. Then it is closed.
+    pub player_stall_ms: u64,
+    /// How long bytes for players are gathered before they are written.
+    pub merge: Merge,
+    /// Whether a player starts at the newest key frame that the ring holds. Otherwise it waits for the next one.
+    pub gop_cache: bool,
+
+    /// Time for the handshake, in milliseconds: 1000 to 120 000.
+    pub handshake_timeout_ms: u64,
+    /// Time from the handshake to `connect`, in milliseconds: 1000 to 120 000.
+    pub connect_timeout_ms: u64,
+    /// How long a connection may neither publish nor play, in milliseconds: 0 (for ever) to 86 400 000.
+    pub idle_timeout_ms: u64,
+    /// A silent client is pinged after this many milliseconds: 1000 to 3 600 000.
+    pub ping_interval_ms: u64,
+    /// Time to answer a ping, in milliseconds: 1000 to 600 000.
+    pub ping_timeout_ms: u64,
+
+    /// Connections accepted in one turn of the loop, so that a burst of them does not hold up media. It has no key.
+    pub accepts_per_turn: u32,
+    /// Bytes the kernel holds unsent before it says that a socket is full (`TCP_NOTSENT_LOWAT`): 4 KiB to 16 MiB. What
+    /// lies there cannot be skipped any more, so it is lag that [`player_lag_ms`](Self::player_lag_ms) does not see.
+    pub notsent_lowat_bytes: u64,
+    /// The kernel's send buffer (`SO_SNDBUF`) in bytes: 0 (the kernel's own choice) to 16 MiB.
+    pub send_buffer_bytes: u64,
+}
+
+/// How long a stream's bytes are gathered before its players are written to. The write call is what a player costs,
+/// whatever it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// At once while the loop has time to spare, and longer, within bounds, as it fills.
+    Auto,
+    /// This many milliseconds: 0 (at once) to 1000.
+    Fixed(u32),
+}
+
+impl Default for Settings {
+    /// What holds when neither board nor configuration says otherwise. The counts are the `generic` board's.
+    fn default() -> Settings {
+        Settings {
+            connections: 600,
+            streams: 8,
+            ring_bytes: 4 << 20,
+            ram_budget_bytes: 64 << 20,
+            connections_per_address: 0,
+            max_message_bytes: 4 << 20,
+            publish_timeout_ms: 2000,
+            player_lag_ms: 3000,
+            player_stall_ms: 10_000,
+            merge: Merge::Auto,
+            gop_cache: true,
+            handshake_timeout_ms: 10_000,
+            connect_timeout_ms: 10_000,
+            idle_timeout_ms: 0,
+            ping_interval_ms: 60_000,
+            ping_timeout_ms: 30_000,
+            accepts_per_turn: 64,
+            notsent_lowat_bytes: 128 << 10,
+            send_buffer_bytes: 0,
+        }
+    }
+}

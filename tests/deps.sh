@@ -1,0 +1,76 @@
+#!/bin/sh
+# Installs the programs that tests, measurement or cross builds run, or says which are missing.
+#
+#   tests/deps.sh test|bench|cross ...
+#
+# Each line of the table is: what needs it, how to see that it is there, its Debian package.
+set -eu
+
+table() {
+	cat <<'END'
+test  cc                            gcc
+test  ffmpeg                        ffmpeg
+test  ffprobe                       ffmpeg
+test  rtmpdump                      rtmpdump
+test  gst-launch-1.0                gstreamer1.0-tools
+test  gst:videotestsrc              gstreamer1.0-plugins-base
+test  gst:flvmux                    gstreamer1.0-plugins-good
+test  gst:rtmp2sink                 gstreamer1.0-plugins-bad
+test  gst:x264enc                   gstreamer1.0-plugins-ugly
+test  gst:avenc_aac                 gstreamer1.0-libav
+bench nginx                         nginx
+bench file:ngx_rtmp_module.so       libnginx-mod-rtmp
+cross qemu-arm-static|qemu-arm      qemu-user-static
+cross readelf                       binutils
+cross python:venv                   python3-venv
+cross python:ensurepip              python3-venv
+cross file:rustlib-src              rust-web-src
+cross /usr/bin/rustc                rustc-web
+cross /usr/bin/cargo                cargo-web
+END
+}
+
+present() {
+	case $1 in
+	gst:*) gst-inspect-1.0 --exists "${1#gst:}" </dev/null >/dev/null 2>&1 ;;
+	python:*) python3 -c "import ${1#python:}" >/dev/null 2>&1 ;;
+	file:ngx_rtmp_module.so) ls /usr/lib/nginx/modules/ngx_rtmp_module.so /usr/share/nginx/modules/ngx_rtmp_module.so >/dev/null 2>&1 ;;
+	file:rustlib-src) [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] ;;
+	*'|'*) present "${1%%|*}" || present "${1#*|}" ;;
+	*) command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] ;;
+	esac
+}
+
+# missing WHAT...: the packages that are not there, in one line.
+missing() {
+	for what in "$@"; do
+		table | while read -r for_what check package; do
+			if [ "$for_what" = "$what" ] && ! present "$check"; then echo "$package"; fi
+		done
+	done | sort -u | tr '\n' ' '
+}
+
+list=$(missing "$@")
+[ -n "$list" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	as_root=sudo
+	# Without a terminal nobody can type a password.
+	if ! [ -t 0 ]; then as_root="sudo -n"; fi
+fi
+
+if command -v apt-get >/dev/null 2>&1 && { [ -z "$as_root" ] || command -v sudo >/dev/null 2>&1; }; then
+	echo "deps: installing $list"
+	export DEBIAN_FRONTEND=noninteractive
+	# A failure is told below, by what is then still missing.
+	# shellcheck disable=SC2086
+	$as_root apt-get update -qq || true
+	# shellcheck disable=SC2086
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $list >/dev/null || true
+	list=$(missing "$@")
+	[ -n "$list" ] || exit 0
+fi
+
+echo "deps: these are missing and could not be installed; the names are Debian's packages: $list" >&2
+exit 1
