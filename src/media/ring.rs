@@ -133,7 +133,7 @@ pub struct Ring<B, I, const CHUNK: usize = OUT_CHUNK_BYTES> {
     voids_end: TagSeq,
     readable_position: u64,
     head_position: u64,
-    /// The absolute position of storage offset 0 in the lap that holds `head_position`.
+    /// An absolute position of storage offset 0. All positions in use are from one capacity before it to one behind it.
     lap_start: u64,
     open_tags: usize,
 }
@@ -516,9 +516,6 @@ where
             first = TagSeq(first.0 - 1);
         }
         self.head_position = position;
-        if position < self.lap_start {
-            self.lap_start -= self.capacity;
-        }
         while first < self.head {
             self.meta_mut(first).position = position;
             first = first.next();

@@ -170,11 +170,11 @@ where
         let stored = keep_as.map(|name| self.headers.store_data(name, payload));
         let timestamp = self.timeline.map_data(publisher_timestamp);
         let pushed = self.ring.push(TagKind::Data, timestamp, &[payload], TagFlags::default(), now);
-        if let Ok(seq) = pushed {
+        if pushed.is_ok() {
             self.facts.bytes += payload.len() as u64;
             self.facts.tags += 1;
-            self.note_stored(stored, seq);
         }
+        self.note_stored(stored, pushed.unwrap_or(self.ring.readable_head()));
         pushed
     }
 
@@ -220,7 +220,8 @@ where
         Some(JoinPoint { cursor: Cursor::at(tag.seq), timestamp: tag.timestamp })
     }
 
-    /// Where a player who lags goes on: the join point, when it lies ahead of its cursor.
+    /// Where a player who lags goes on: the join point, when it lies ahead of its cursor. `None` for one whose tag was evicted means
+    /// waiting for the next key frame.
     pub fn skip_target(&self, cursor: Cursor) -> Option<Cursor> {
         self.join().map(|point| point.cursor).filter(|target| target.seq > cursor.seq)
     }
