@@ -1,1 +1,28 @@
-//! media
+//! Live media in fixed memory: the ring every player of a stream reads, what a joining player is given first, and the
+//! stream's time.
+//!
+//! ```text
+//! stream     one live stream: ring + header cache + timeline + join point; what the server calls
+//! ring       tags in wire form, written once; cursors that read them
+//! reframe    the rare player whose headers must differ: other headers, the same payload bytes
+//! headers    metadata and sequence headers for players who join
+//! timeline   the publisher's timestamps, mapped to stream time
+//! tag        what a tag is and how it lies on the wire
+//! ```
+//!
+//! Nothing here knows a codec: the server reads a tag's first bytes with `wire::flv` and says what they mean in three flags
+//! ([`TagFlags`]) and a [`HeaderSlot`].
+
+pub mod headers;
+pub mod reframe;
+pub mod ring;
+pub mod stream;
+pub mod tag;
+pub mod timeline;
+
+pub use headers::{CachedHeader, HeaderCache, Stored};
+pub use reframe::{Piece, ReframePlan};
+pub use ring::{Cursor, Evicted, Ring, RingError, Tag, TagMeta};
+pub use stream::{JoinPoint, Stream, StreamFacts};
+pub use tag::{HeaderSlot, TagFlags, TagKind, TagSeq};
+pub use timeline::Timeline;

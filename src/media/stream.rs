@@ -1,0 +1,483 @@
+//! One live stream: its ring, its cached headers, its time, and where a player may begin.
+//!
+//! A publisher's messages go in by `begin_media`, `append`, `finish`; players are cursors of [`Stream::ring`]. A stream outlives its
+//! publishers: [`Stream::unpublish`] when one has left, [`Stream::republish`] before the next one's first message, and players
+//! who stayed see one stream. [`Stream::clear`] makes it ready for another name.
+//!
+//! A player who joins is sent [`Stream::emit_header`] 0, 1, 2 .. stamped with the join point's time, then the ring from there. While
+//! there is no join point it waits; ask again when a tag was finished.
+
+use super::headers::{HeaderCache, Stored};
+use super::ring::{Cursor, Ring, RingError, Tag, TagMeta};
+use super::tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq};
+use super::timeline::Timeline;
+use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
+use crate::time::Millis;
+
+/// A stream whose audio ran on for so long without video counts as audio only, in milliseconds of stream time.
+pub const VIDEO_GONE_MS: u32 = 2_000;
+
+/// Where a joining player begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinPoint {
+    /// The newest key frame's beginning; the newest audio tag's when there is no video.
+    pub cursor: Cursor,
+    /// That tag's stream time: cached headers are sent with it.
+    pub timestamp: u32,
+}
+
+/// What is known of a publish.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamFacts {
+    /// Between its first two key frames, in milliseconds.
+    pub key_frame_interval_ms: Option<u32>,
+    /// Video frames per 1000 seconds, measured between its first two key frames.
+    pub frame_rate_milli: Option<u32>,
+    /// Payload bytes of its finished tags.
+    pub bytes: u64,
+    /// Its finished tags.
+    pub tags: u64,
+}
+
+/// A live stream over given storage (see [`Ring`]): besides it about 17 KiB inline, nearly all of it the header cache.
+#[derive(Debug)]
+pub struct Stream<B, I> {
+    ring: Ring<B, I>,
+    headers: HeaderCache,
+    timeline: Timeline,
+    newest_key: Option<TagSeq>,
+    newest_audio: Option<TagSeq>,
+    video: Video,
+    headers_changed: Option<TagSeq>,
+    headers_not_kept: u64,
+    facts: StreamFacts,
+    measure: Measure,
+}
+
+/// Whether players join at key frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Video {
+    None,
+    Present { timestamp: u32 },
+}
+
+/// Measuring the first group of pictures of a publish.
+#[derive(Clone, Copy, Debug)]
+enum Measure {
+    BeforeKey,
+    Counting { since: u32, frames: u32 },
+    Done,
+}
+
+impl<B, I> Stream<B, I>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+{
+    /// A stream with nothing in it.
+    ///
+    /// # Panics
+    ///
+    /// As [`Ring::new`], at start.
+    pub fn new(bytes: B, index: I) -> Stream<B, I> {
+        Stream {
+            ring: Ring::new(bytes, index),
+            headers: HeaderCache::new(),
+            timeline: Timeline::new(),
+            newest_key: None,
+            newest_audio: None,
+            video: Video::None,
+            headers_changed: None,
+            headers_not_kept: 0,
+            facts: StreamFacts::default(),
+            measure: Measure::BeforeKey,
+        }
+    }
+
+    /// An audio or video message begins. `publisher_timestamp` is as the publisher counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::begin`]: the message must be read and thrown away.
+    pub fn begin_media(
+        &mut self,
+        kind: TagKind,
+        publisher_timestamp: u32,
+        length: u32,
+        now: Millis,
+    ) -> Result<TagSeq, RingError> {
+        debug_assert!(kind != TagKind::Data, "data messages come whole");
+        let timestamp = self.timeline.map(publisher_timestamp, now);
+        self.ring.begin(kind, timestamp, length, now)
+    }
+
+    /// The next bytes of its payload.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::append`].
+    pub fn append(&mut self, seq: TagSeq, payload: &[u8]) -> Result<(), RingError> {
+        self.ring.append(seq, payload)
+    }
+
+    /// The message is complete, and `flags` and `header` say what it is: read its first bytes with [`Ring::payload_prefix`]. A tag
+    /// with a `header` slot is kept for players who join. Returns what became of it there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::finish`].
+    pub fn finish(
+        &mut self,
+        seq: TagSeq,
+        flags: TagFlags,
+        header: Option<HeaderSlot>,
+        now: Millis,
+    ) -> Result<Option<Stored>, RingError> {
+        self.ring.finish(seq, flags, now)?;
+        let Some(tag) = self.ring.tag(seq) else { return Err(RingError::Gone) };
+        self.facts.bytes += u64::from(tag.length);
+        self.facts.tags += 1;
+        let stored = header.map(|slot| self.keep_header(tag, slot));
+        match tag.kind {
+            TagKind::Video => self.note_video(tag),
+            TagKind::Audio => self.note_audio(tag),
+            TagKind::Data => {}
+        }
+        Ok(stored)
+    }
+
+    /// Gives a half-received message up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::abort`].
+    pub fn abort(&mut self, seq: TagSeq, now: Millis) -> Result<(), RingError> {
+        self.ring.abort(seq, now)
+    }
+
+    /// A whole data message, without `@setDataFrame`. With `keep_as`, its handler name, it is also kept for players who join.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::begin`]; it is kept nevertheless.
+    pub fn data(
+        &mut self,
+        publisher_timestamp: u32,
+        payload: &[u8],
+        keep_as: Option<&[u8]>,
+        now: Millis,
+    ) -> Result<TagSeq, RingError> {
+        let stored = keep_as.map(|name| self.headers.store_data(name, payload));
+        let timestamp = self.timeline.map_data(publisher_timestamp);
+        let pushed = self.ring.push(TagKind::Data, timestamp, &[payload], TagFlags::default(), now);
+        if pushed.is_ok() {
+            self.facts.bytes += payload.len() as u64;
+            self.facts.tags += 1;
+        }
+        self.note_stored(stored, pushed.unwrap_or(self.ring.readable_head()));
+        pushed
+    }
+
+    /// Forgets the data message of that handler name (`@clearDataFrame`). Returns whether there was one.
+    pub fn clear_data(&mut self, name: &[u8]) -> bool {
+        self.headers.remove_data(name)
+    }
+
+    /// The publisher has left: what it left half sent is given up, and nobody joins before there is another one.
+    pub fn unpublish(&mut self, now: Millis) {
+        self.ring.abort_open(now);
+        self.newest_key = None;
+        self.newest_audio = None;
+        self.video = Video::None;
+    }
+
+    /// Another publish begins. Its time continues where the last one's ended, for players who stayed. Headers are its own: one
+    /// without audio must not make players wait for the sound of the last.
+    pub fn republish(&mut self, now: Millis) {
+        self.unpublish(now);
+        self.headers.clear();
+        self.timeline.republish();
+        self.facts = StreamFacts::default();
+        self.measure = Measure::BeforeKey;
+    }
+
+    /// Empties the stream for another name. Cursors of the old one are told that they are evicted.
+    pub fn clear(&mut self, now: Millis) {
+        self.republish(now);
+        self.ring.clear(now);
+        self.timeline = Timeline::new();
+        self.headers_changed = None;
+        self.headers_not_kept = 0;
+    }
+
+    /// Where a player begins now; `None` while it must wait for the next key frame (or the first audio tag).
+    pub fn join(&self) -> Option<JoinPoint> {
+        let seq = match self.video {
+            Video::Present { .. } => self.newest_key,
+            Video::None => self.newest_audio,
+        };
+        let tag = self.ring.tag(seq?)?;
+        Some(JoinPoint { cursor: Cursor::at(tag.seq), timestamp: tag.timestamp })
+    }
+
+    /// Where a player who lags goes on: the join point, when it lies ahead of its cursor. `None` for one whose tag was evicted means
+    /// waiting for the next key frame.
+    pub fn skip_target(&self, cursor: Cursor) -> Option<Cursor> {
+        self.join().map(|point| point.cursor).filter(|target| target.seq > cursor.seq)
+    }
+
+    /// Whether a cached header changed at or behind the cursor: a player who skips from there would miss it and is sent the
+    /// headers again.
+    pub fn headers_changed_after(&self, cursor: Cursor) -> bool {
+        self.headers_changed.is_some_and(|seq| seq >= cursor.seq)
+    }
+
+    /// Writes cached header `index` to `out` as a complete message and returns its length. `None` when there is no such header or
+    /// it does not fit: [`HEADER_BYTES`] and 16 are always enough.
+    pub fn emit_header(&self, index: usize, timestamp: u32, message_stream_id: u32, out: &mut [u8]) -> Option<usize> {
+        let header = self.headers.at(index)?;
+        // A cached header is one chunk (see `limits`).
+        let framing = Framing::<OUT_CHUNK_BYTES> { timestamp, length: header.payload.len() as u32 };
+        let chunk_header = framing.header(header.kind, message_stream_id);
+        let (first, rest) = out.split_at_mut_checked(chunk_header.as_slice().len())?;
+        rest.get_mut(..header.payload.len())?.copy_from_slice(header.payload);
+        first.copy_from_slice(chunk_header.as_slice());
+        Some(first.len() + header.payload.len())
+    }
+
+    /// The ring, for readers.
+    pub fn ring(&self) -> &Ring<B, I> {
+        &self.ring
+    }
+
+    /// Metadata and sequence headers in the order of sending.
+    pub fn headers(&self) -> &HeaderCache {
+        &self.headers
+    }
+
+    /// Whether video came lately: players join at key frames.
+    pub fn has_video(&self) -> bool {
+        matches!(self.video, Video::Present { .. })
+    }
+
+    /// Whether audio frames came in this publish.
+    pub fn has_audio(&self) -> bool {
+        self.newest_audio.is_some()
+    }
+
+    /// What is known of the publish so far.
+    pub fn facts(&self) -> StreamFacts {
+        self.facts
+    }
+
+    /// Headers and metadata that were not kept for want of room ([`crate::limits::HEADER_CACHE_BYTES`] and its neighbours).
+    pub fn headers_not_kept(&self) -> u64 {
+        self.headers_not_kept
+    }
+
+    fn keep_header(&mut self, tag: Tag, slot: HeaderSlot) -> Stored {
+        let stored = if tag.length as usize > HEADER_BYTES {
+            self.headers.remove(slot);
+            Stored::DoesNotFit
+        } else {
+            // One chunk (see `limits`), so two runs at most.
+            let first = self.ring.payload_at(tag.seq, 0).unwrap_or_default();
+            let second = self.ring.payload_at(tag.seq, first.len() as u32).unwrap_or_default();
+            self.headers.store(slot, [first, second])
+        };
+        // Frames before the new header would be decoded with it.
+        if matches!(stored, Stored::Changed | Stored::DoesNotFit) {
+            self.newest_key = self.newest_key.filter(|&seq| seq > tag.seq);
+            self.newest_audio = self.newest_audio.filter(|&seq| seq > tag.seq);
+        }
+        self.note_stored(Some(stored), tag.seq);
+        stored
+    }
+
+    fn note_stored(&mut self, stored: Option<Stored>, seq: TagSeq) {
+        match stored {
+            Some(Stored::New | Stored::Changed) => self.headers_changed = self.headers_changed.max(Some(seq)),
+            Some(Stored::DoesNotFit) => self.headers_not_kept += 1,
+            Some(Stored::Same) | None => {}
+        }
+    }
+
+    fn note_video(&mut self, tag: Tag) {
+        self.video = Video::Present { timestamp: tag.timestamp };
+        if tag.flags.header {
+            return;
+        }
+        if tag.flags.key {
+            self.newest_key = self.newest_key.max(Some(tag.seq));
+        }
+        self.measure = match self.measure {
+            Measure::BeforeKey if tag.flags.key => Measure::Counting { since: tag.timestamp, frames: 1 },
+            Measure::Counting { since, frames } if tag.flags.key => {
+                let interval_ms = tag.timestamp.wrapping_sub(since);
+                self.facts.key_frame_interval_ms = Some(interval_ms);
+                let rate = u64::from(frames) * 1_000_000;
+                self.facts.frame_rate_milli = rate.checked_div(u64::from(interval_ms)).map(|rate| rate as u32);
+                Measure::Done
+            }
+            Measure::Counting { since, frames } => Measure::Counting { since, frames: frames.saturating_add(1) },
+            other => other,
+        };
+    }
+
+    fn note_audio(&mut self, tag: Tag) {
+        if tag.flags.header {
+            return;
+        }
+        self.newest_audio = self.newest_audio.max(Some(tag.seq));
+        if let Video::Present { timestamp } = self.video
+            && tag.timestamp.wrapping_sub(timestamp) as i32 > VIDEO_GONE_MS as i32
+        {
+            // Should video come back, the old key frame is too far behind to begin with.
+            self.video = Video::None;
+            self.newest_key = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::vec;
+    use std::vec::Vec;
+
+    type VecStream = Stream<Vec<u8>, Vec<TagMeta>>;
+
+    const KEY: TagFlags = TagFlags { key: true, header: false, droppable: false };
+    const INTER: TagFlags = TagFlags { key: false, header: false, droppable: false };
+    const HEADER: TagFlags = TagFlags { key: false, header: true, droppable: false };
+
+    fn stream() -> VecStream {
+        Stream::new(vec![0; 4096], vec![TagMeta::EMPTY; 64])
+    }
+
+    fn put(stream: &mut VecStream, kind: TagKind, timestamp: u32, payload: &[u8], flags: TagFlags) -> TagSeq {
+        let now = Millis(u64::from(timestamp));
+        let slot = flags.header.then_some(HeaderSlot { kind, class: 0, track: 0 });
+        let seq = stream.begin_media(kind, timestamp, payload.len() as u32, now).unwrap();
+        stream.append(seq, payload).unwrap();
+        stream.finish(seq, flags, slot, now).unwrap();
+        seq
+    }
+
+    #[test]
+    fn players_join_at_the_newest_key_frame_in_the_ring() {
+        let mut stream = stream();
+        assert_eq!(stream.join(), None);
+        put(&mut stream, TagKind::Video, 100, b"vh", HEADER);
+        put(&mut stream, TagKind::Video, 100, b"inter", INTER);
+        put(&mut stream, TagKind::Audio, 100, b"a", INTER);
+        assert_eq!(stream.join(), None);
+        let first = put(&mut stream, TagKind::Video, 140, b"key", KEY);
+        assert_eq!(stream.join(), Some(JoinPoint { cursor: Cursor::at(first), timestamp: 40 }));
+        assert_eq!(stream.skip_target(Cursor::at(first)), None);
+        put(&mut stream, TagKind::Video, 180, b"inter", INTER);
+        let second = put(&mut stream, TagKind::Video, 220, b"key", KEY);
+        assert_eq!(stream.skip_target(Cursor { seq: first, offset: 5 }), Some(Cursor::at(second)));
+        assert_eq!(stream.facts().key_frame_interval_ms, Some(80));
+        assert_eq!(stream.facts().frame_rate_milli, Some(25_000));
+        assert_eq!((stream.facts().tags, stream.facts().bytes), (6, 19));
+        // Evicted by a long group of pictures: the ring cannot start anybody before the next key frame.
+        for i in 0..64 {
+            put(&mut stream, TagKind::Video, 230 + i, b"inter", INTER);
+        }
+        assert_eq!(stream.join(), None);
+    }
+
+    #[test]
+    fn a_changed_header_ends_the_join_point_until_the_next_key_frame() {
+        let mut stream = stream();
+        put(&mut stream, TagKind::Video, 0, b"v1", HEADER);
+        put(&mut stream, TagKind::Audio, 0, b"a1", HEADER);
+        let key = put(&mut stream, TagKind::Video, 0, b"key", KEY);
+        put(&mut stream, TagKind::Audio, 10, b"a1", HEADER);
+        assert_eq!(stream.join().unwrap().cursor.seq, key);
+        assert!(!stream.headers_changed_after(Cursor::at(key)));
+        put(&mut stream, TagKind::Audio, 20, b"a2", HEADER);
+        assert_eq!(stream.join(), None);
+        assert!(stream.headers_changed_after(Cursor::at(key)));
+        let next = put(&mut stream, TagKind::Video, 40, b"key", KEY);
+        assert_eq!(stream.join().unwrap().cursor.seq, next);
+        assert!(!stream.headers_changed_after(Cursor::at(next)));
+    }
+
+    #[test]
+    fn a_stream_without_video_is_joined_at_the_newest_audio_tag() {
+        let mut stream = stream();
+        put(&mut stream, TagKind::Audio, 0, b"ah", HEADER);
+        assert_eq!(stream.join(), None);
+        let audio = put(&mut stream, TagKind::Audio, 0, b"a", INTER);
+        assert_eq!(stream.join().unwrap().cursor.seq, audio);
+        let key = put(&mut stream, TagKind::Video, 20, b"key", KEY);
+        put(&mut stream, TagKind::Audio, 23, b"a", INTER);
+        assert_eq!(stream.join().unwrap().cursor.seq, key);
+        // The camera is switched off, and on again.
+        put(&mut stream, TagKind::Audio, 1_500, b"a", INTER);
+        let audio = put(&mut stream, TagKind::Audio, 2_500, b"a", INTER);
+        assert_eq!(stream.join().unwrap().cursor.seq, audio);
+        put(&mut stream, TagKind::Video, 3_000, b"inter", INTER);
+        assert_eq!(stream.join(), None);
+    }
+
+    #[test]
+    fn cached_headers_are_written_as_messages_with_the_join_points_time() {
+        let mut stream = stream();
+        stream.data(0, b"\x02\x00\x0AonMetaData", Some(b"onMetaData"), Millis(0)).unwrap();
+        put(&mut stream, TagKind::Audio, 0, b"\xAF\x00\x12\x10", HEADER);
+        let mut out = [0; 64];
+        assert_eq!(stream.emit_header(0, 0x0102, 3, &mut out), Some(25));
+        assert_eq!(out[..25], *b"\x05\x00\x01\x02\x00\x00\x0D\x12\x03\x00\x00\x00\x02\x00\x0AonMetaData");
+        assert_eq!(stream.emit_header(1, 0x0100_0000, 1, &mut out), Some(20));
+        assert_eq!(out[..20], *b"\x04\xFF\xFF\xFF\x00\x00\x04\x08\x01\x00\x00\x00\x01\x00\x00\x00\xAF\x00\x12\x10");
+        assert_eq!(stream.emit_header(1, 0, 1, &mut out[..15]), None);
+        assert_eq!(stream.emit_header(2, 0, 1, &mut out), None);
+        assert!(stream.clear_data(b"onMetaData"));
+        assert_eq!(stream.headers().len(), 1);
+    }
+
+    #[test]
+    fn a_header_too_large_to_keep_still_reaches_players_in_the_ring() {
+        let mut stream: VecStream = Stream::new(vec![0; 16 * 1024], vec![TagMeta::EMPTY; 64]);
+        put(&mut stream, TagKind::Video, 0, b"vh", HEADER);
+        put(&mut stream, TagKind::Video, 0, &[1; HEADER_BYTES + 1], HEADER);
+        assert!(stream.headers().is_empty());
+        assert_eq!(stream.headers_not_kept(), 1);
+        let slices = stream.ring().slices(&mut Cursor::default(), usize::MAX >> 1).unwrap();
+        assert_eq!(slices[0].len() + slices[1].len(), 12 + 2 + 12 + HEADER_BYTES + 1);
+    }
+
+    #[test]
+    fn players_who_stay_over_a_republish_see_one_stream() {
+        let mut stream = stream();
+        put(&mut stream, TagKind::Video, 7_000, b"vh", HEADER);
+        let key = put(&mut stream, TagKind::Video, 7_000, b"key", KEY);
+        let half = stream.begin_media(TagKind::Video, 7_040, 100, Millis(7_040)).unwrap();
+        let mut player = Cursor::at(key);
+        stream.ring().advance(&mut player, 15);
+
+        stream.unpublish(Millis(7_050));
+        assert_eq!(stream.join(), None);
+        assert_eq!(stream.append(half, b"late"), Err(RingError::Gone));
+        stream.republish(Millis(9_000));
+        assert!(stream.headers().is_empty());
+        assert_eq!(stream.facts(), StreamFacts::default());
+        put(&mut stream, TagKind::Video, 0, b"vh", HEADER);
+        put(&mut stream, TagKind::Video, 33, b"key", KEY);
+        let tag = stream.ring().tag_at(&mut player).unwrap().unwrap();
+        assert_eq!((tag.timestamp, tag.flags), (80, HEADER));
+        assert_eq!(stream.join().unwrap().timestamp, 113);
+        let slices = stream.ring().slices(&mut player, 1_000).unwrap();
+        assert_eq!(slices[0].len() + slices[1].len(), 14 + 15);
+
+        stream.clear(Millis(9_100));
+        assert!(stream.ring().slices(&mut player, 1_000).is_err());
+        put(&mut stream, TagKind::Audio, 500, b"a", INTER);
+        assert_eq!(stream.join().unwrap().timestamp, 0);
+        assert_eq!(stream.headers_not_kept(), 0);
+    }
+}

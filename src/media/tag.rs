@@ -1,0 +1,214 @@
+//! A tag: one stored audio, video or data message, and how it lies on the wire (RTMP 1.0, sections 5.3.1 and 5.4).
+//!
+//! A tag always begins with a type-0 chunk header and goes on with type-3 headers at each chunk boundary. Its chunk stream id
+//! is fixed per kind, and an extended timestamp is repeated in every continuation, so one byte string serves every player.
+
+use core::fmt;
+
+/// Message stream id in the ring's own headers. It is what `createStream` answers to nearly every player.
+pub const MESSAGE_STREAM_ID: u32 = 1;
+/// Longest type-0 chunk header: basic header 1, message header 11, extended timestamp 4.
+pub const HEADER_BYTES_MAX: usize = 16;
+
+/// Timestamps from here on do not fit the header's 24 bits and go to the extended field.
+const EXTENDED_TIMESTAMP: u32 = 0xFF_FFFF;
+
+/// What a tag carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TagKind {
+    /// Audio message (type 8).
+    Audio,
+    /// Video message (type 9).
+    Video,
+    /// AMF0 data message (type 18), such as `onMetaData`.
+    Data,
+}
+
+impl TagKind {
+    /// The chunk stream id this kind is sent on. All fit a one-byte basic header.
+    pub const fn chunk_stream_id(self) -> u8 {
+        match self {
+            TagKind::Audio => 4,
+            TagKind::Data => 5,
+            TagKind::Video => 6,
+        }
+    }
+
+    /// The message type id (RTMP 1.0, section 7.1); FLV tags use the same numbers.
+    pub const fn message_type(self) -> u8 {
+        match self {
+            TagKind::Audio => 0x08,
+            TagKind::Video => 0x09,
+            TagKind::Data => 0x12,
+        }
+    }
+}
+
+/// The name of one tag of one ring. It only grows and is never given to a second tag, so a handle kept too long is answered
+/// "gone" and never reaches another tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TagSeq(pub(super) u64);
+
+impl TagSeq {
+    /// The sequence as a number, for logs and for differences.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(super) const fn next(self) -> TagSeq {
+        TagSeq(self.0 + 1)
+    }
+}
+
+impl fmt::Display for TagSeq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What ring and fan-out know of a tag's content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TagFlags {
+    /// A video frame that decodes without an earlier one: players may start here.
+    pub key: bool,
+    /// A sequence header or another codec configuration, not a frame.
+    pub header: bool,
+    /// A frame no other frame refers to: it may be left out.
+    pub droppable: bool,
+}
+
+/// Which header of a stream a header tag is: a newer one in the same slot replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HeaderSlot {
+    /// Audio or video. Data messages are kept by name instead.
+    pub kind: TagKind,
+    /// Kind of configuration, as the caller numbers them (sequence header, colour information, channel layout). Lower ones
+    /// are sent to a joining player first.
+    pub class: u8,
+    /// Track of a multitrack stream; 0 otherwise.
+    pub track: u8,
+}
+
+/// A chunk header put together: a value, so that a player with headers of its own needs no buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkHeader {
+    bytes: [u8; HEADER_BYTES_MAX],
+    length: u8,
+}
+
+impl ChunkHeader {
+    /// The header's bytes, 1 to 16 of them.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+
+    /// The same header without its first `count` bytes: what is left after a short write.
+    pub(super) fn without_first(mut self, count: usize) -> ChunkHeader {
+        let length = usize::from(self.length);
+        debug_assert!(count < length, "something of the header is left");
+        self.bytes.copy_within(count.min(length)..length, 0);
+        self.length -= count.min(length) as u8;
+        self
+    }
+}
+
+/// What lies at an offset of a tag on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// That many bytes into the type-0 header.
+    Header(usize),
+    /// That many bytes into a type-3 header.
+    Continuation(usize),
+    /// A payload byte, by its offset in the payload.
+    Payload { offset: u32 },
+    /// Behind the last byte.
+    End,
+}
+
+/// The wire shape of a message of `length` bytes at `timestamp`, in chunks of `CHUNK` bytes. `CHUNK` is a constant so that
+/// finding a chunk is a multiplication.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Framing<const CHUNK: usize> {
+    pub timestamp: u32,
+    pub length: u32,
+}
+
+impl<const CHUNK: usize> Framing<CHUNK> {
+    const CHUNK_U32: u32 = {
+        assert!(CHUNK > 0 && CHUNK <= 0xFF_FFFF, "a chunk size of 24 bits");
+        CHUNK as u32
+    };
+
+    /// Bytes of the type-0 header.
+    pub const fn header_bytes(self) -> u32 {
+        if self.timestamp >= EXTENDED_TIMESTAMP { 16 } else { 12 }
+    }
+
+    /// Bytes of each type-3 header.
+    pub const fn continuation_bytes(self) -> u32 {
+        if self.timestamp >= EXTENDED_TIMESTAMP { 5 } else { 1 }
+    }
+
+    /// Bytes of the whole message: header, payload, continuation headers. Saturates, since a length may be anything before it
+    /// is checked.
+    pub const fn wire_bytes(self) -> u32 {
+        let continuations = if self.length <= Self::CHUNK_U32 { 0 } else { (self.length - 1) / Self::CHUNK_U32 };
+        let headers = continuations.saturating_mul(self.continuation_bytes()).saturating_add(self.header_bytes());
+        self.length.saturating_add(headers)
+    }
+
+    /// How far payload byte `offset` is into its chunk.
+    pub const fn within_chunk(self, offset: u32) -> u32 {
+        if offset < Self::CHUNK_U32 { offset } else { offset % Self::CHUNK_U32 }
+    }
+
+    /// Where payload byte `offset` lies in the message; at a chunk boundary, behind the continuation header.
+    pub const fn wire_offset(self, offset: u32) -> u32 {
+        let continuations = if offset < Self::CHUNK_U32 { 0 } else { offset / Self::CHUNK_U32 };
+        self.header_bytes() + offset + continuations * self.continuation_bytes()
+    }
+
+    /// What lies `wire_offset` bytes into the message.
+    pub fn place(self, wire_offset: u32) -> Place {
+        if wire_offset < self.header_bytes() {
+            return Place::Header(wire_offset as usize);
+        }
+        if wire_offset >= self.wire_bytes() {
+            return Place::End;
+        }
+        let rest = wire_offset - self.header_bytes();
+        let stride = Self::CHUNK_U32 + self.continuation_bytes();
+        let chunk = if rest < Self::CHUNK_U32 { 0 } else { rest / stride };
+        let within = rest - chunk * stride;
+        if within >= Self::CHUNK_U32 {
+            return Place::Continuation((within - Self::CHUNK_U32) as usize);
+        }
+        Place::Payload { offset: chunk * Self::CHUNK_U32 + within }
+    }
+
+    /// The type-0 header (RTMP 1.0, section 5.3.1.2.1).
+    pub fn header(self, kind: TagKind, message_stream_id: u32) -> ChunkHeader {
+        let mut bytes = [0; HEADER_BYTES_MAX];
+        let extended = self.timestamp >= EXTENDED_TIMESTAMP;
+        let short = if extended { EXTENDED_TIMESTAMP } else { self.timestamp };
+        bytes[0] = kind.chunk_stream_id();
+        bytes[1..4].copy_from_slice(&short.to_be_bytes()[1..]);
+        bytes[4..7].copy_from_slice(&self.length.to_be_bytes()[1..]);
+        bytes[7] = kind.message_type();
+        // The one little-endian field of the protocol.
+        bytes[8..12].copy_from_slice(&message_stream_id.to_le_bytes());
+        if extended {
+            bytes[12..16].copy_from_slice(&self.timestamp.to_be_bytes());
+        }
+        ChunkHeader { bytes, length: self.header_bytes() as u8 }
+    }
+
+    /// The type-3 header. It repeats an extended timestamp: ffmpeg, VLC and GStreamer expect it (errata, section on extended
+    /// timestamps).
+    pub fn continuation(self, kind: TagKind) -> ChunkHeader {
+        let mut bytes = [0; HEADER_BYTES_MAX];
+        bytes[0] = 0xC0 | kind.chunk_stream_id();
+        bytes[1..5].copy_from_slice(&self.timestamp.to_be_bytes());
+        ChunkHeader { bytes, length: self.continuation_bytes() as u8 }
+    }
+}
