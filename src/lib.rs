@@ -32,6 +32,7 @@
 pub mod board;
 #[cfg(feature = "std")]
 pub mod config;
+pub mod bitset;
 pub mod limits;
 pub mod media;
 pub mod proto;
