@@ -18,7 +18,6 @@ pub mod close;
 mod describe;
 mod fanout;
 mod ingest;
-pub mod memory;
 mod play;
 mod publish;
 mod read;
@@ -107,8 +106,7 @@ impl Server {
     pub fn new(settings: Settings, apps: &[App], seed: u64, now: Millis) -> Server {
         let slots = Slots::new(settings.connections as usize);
         let bits = || BitSet::new(vec![0; slots.count().div_ceil(64)].into_boxed_slice());
-        let registry =
-            Registry::new(apps, settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let registry = Registry::new(apps, settings.streams as usize, settings.ring_bytes as usize, slots.count());
         let merge_ms = match settings.merge {
             Merge::Auto => 0,
             Merge::Fixed(ms) => u64::from(ms),
@@ -165,7 +163,7 @@ impl Server {
             return None;
         }
         let due = self.registry.streams().filter_map(|(_, stream)| stream.due).min();
-        let next = due.map_or(self.sweep_at, |due| due.min(self.sweep_at));
+        let next = [Some(self.sweep_at), due, self.next_challenge()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
