@@ -421,6 +421,7 @@ impl Session {
                 })
             }
             (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
+                self.state.streams[stream.index()] = NetStream::Idle;
                 status.send(stream.wire(), tx)
             }
         }
@@ -434,13 +435,6 @@ impl Session {
     /// Asks the client to answer, as a sign of life.
     pub fn ping(&self, now: Millis, tx: &mut TxBuf) -> Result<(), Full> {
         tx.user_control(UserControl::PingRequest(now.0 as u32))
-    }
-
-    /// The server ended what this net stream did; the client may use it again. Its messages under way are given up
-    /// without events.
-    pub fn stop(&mut self, stream: NetStreamId) {
-        self.state.streams[stream.index()] = NetStream::Idle;
-        self.give_up_media(stream);
     }
 
     /// Says `close`: OBS and librtmp hang up at once. Everything that still comes is thrown away.

@@ -98,7 +98,8 @@ pub struct Server {
     counters: Counters,
     seed: u64,
     merge_ms: u64,
-    stopping: bool,
+    /// The time of the present turn.
+    now: Millis,
 }
 
 impl Server {
@@ -123,7 +124,7 @@ impl Server {
             counters: Counters::default(),
             seed,
             merge_ms,
-            stopping: false,
+            now,
             settings,
             slots,
             registry,
@@ -169,6 +170,7 @@ impl Server {
 
     /// One turn of the loop.
     pub fn turn<N: Net>(&mut self, net: &mut N, now: Millis) {
+        self.now = now;
         self.accept(net, now);
         self.read(net, now);
         self.fan_out(net, now);
@@ -177,7 +179,7 @@ impl Server {
 
     /// Tells every client that the server stops, and to go.
     pub fn stop(&mut self, now: Millis) {
-        self.stopping = true;
+        self.now = now;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
             self.say_goodbye(conn);

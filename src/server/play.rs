@@ -25,6 +25,11 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(app) = slot.app else { return };
         let instance = slot.session.client().path.instance.clone();
+        let replaced = slot.roles[net_stream.index()];
+        let switching = how == PlayHow::Switch && matches!(replaced, Role::Playing(_));
+        if let Role::Playing(player) = replaced {
+            self.stop_playing(conn, net_stream.index(), player);
+        }
         let published = self
             .registry
             .find(app, &instance, &name.name)
@@ -44,14 +49,7 @@ impl Server {
                 return self.decide(conn, Decision::Reject(status));
             }
         };
-        // The new stream's entry must outlive the end of the old one, which may be the same.
         self.registry.stream_mut(id).players.insert(conn.slot.at());
-        let role = self.slots.at(conn.slot).roles[net_stream.index()];
-        let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
-        if let Role::Playing(player) = role {
-            self.stop_playing(conn, net_stream.index(), player);
-            self.registry.stream_mut(id).players.insert(conn.slot.at());
-        }
         let stream = self.registry.stream(id);
         // Without the GOP cache a player starts at the next key frame, not at the newest.
         let after = match stream.ring {
@@ -93,7 +91,6 @@ impl Server {
                 slot.tail = Some(Tail { ring, cursor, message_stream_id });
             }
         }
-        slot.session.stop(NetStreamId::from_index(index));
         let plays_on = slot.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream == id));
         if !plays_on {
             self.registry.stream_mut(id).players.remove(conn.slot.at());

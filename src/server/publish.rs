@@ -108,8 +108,7 @@ impl Server {
         slot.publishing -= 1;
         slot.open_tags.retain(|open| open.stream != id);
         slot.challenged = false;
-        let now = slot.last_read;
-        slot.session.stop(NetStreamId::from_index(index));
+        let now = self.now;
         let Some((stream, media)) = self.registry.with_media(id) else { return };
         media.unpublish(now);
         stream.publisher = None;

@@ -26,6 +26,7 @@ impl Server {
                     self.tell(conn, None, Status::new(Code::ConnectIdleTimeout, ""));
                     self.close_after_flush(conn, CloseReason::IdleTimeout, now);
                 }
+                Expired::Alive => self.slots.at(index).pinged = None,
                 Expired::Ping => {
                     let slot = self.slots.at(index);
                     slot.pinged = Some(now);
@@ -60,15 +61,15 @@ impl Server {
         }
         if let Some(pinged) = slot.pinged
             && passed(pinged, settings.ping_timeout_ms)
-            && slot.last_taken <= pinged + SWEEP_MS
         {
-            return Expired::Release(CloseReason::PingTimeout);
+            // The ping itself was taken; whoever took something later is alive, though it may never answer a ping.
+            let took_more = slot.last_taken > pinged + SWEEP_MS;
+            return if took_more { Expired::Alive } else { Expired::Release(CloseReason::PingTimeout) };
         }
         let idle = slot.publishing == 0 && slot.playing == 0 && slot.session.is_connected();
         if idle && settings.idle_timeout_ms > 0 && passed(slot.last_active, settings.idle_timeout_ms) {
             return Expired::Idle;
         }
-        // Whoever takes media is alive, though it may never answer a ping.
         let sign_of_life = slot.last_read.max(slot.last_taken);
         if slot.session.is_open() && slot.pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
             return Expired::Ping;
@@ -82,4 +83,6 @@ enum Expired {
     Release(CloseReason),
     Idle,
     Ping,
+    /// It answered a ping in its own way.
+    Alive,
 }
