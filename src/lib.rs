@@ -28,11 +28,11 @@
 //! `wire`, `proto`, `media` and the leaves are `no_std` without `alloc`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
+pub mod bitset;
 #[cfg(feature = "std")]
 pub mod board;
 #[cfg(feature = "std")]
 pub mod config;
-pub mod bitset;
 pub mod limits;
 pub mod media;
 pub mod proto;

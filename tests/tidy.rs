@@ -23,7 +23,11 @@ const LAYERS: [Layer; 6] = [
     Layer { modules: &["wire"], may_use: &["limits", "time"], no_std: true },
     Layer { modules: &["proto", "media"], may_use: &["wire", "limits", "time"], no_std: true },
     Layer { modules: &["server"], may_use: &["proto", "media", "wire", "limits", "time", "bitset"], no_std: false },
-    Layer { modules: &["net"], may_use: &["server", "proto", "media", "wire", "limits", "time", "bitset"], no_std: false },
+    Layer {
+        modules: &["net"],
+        may_use: &["server", "proto", "media", "wire", "limits", "time", "bitset"],
+        no_std: false,
+    },
     Layer { modules: &["lib", "main", "cli", "board", "config", "bench"], may_use: &["*"], no_std: false },
 ];
 

@@ -38,7 +38,7 @@ impl Server {
         let refused = match media.begin_media(kind, timestamp, length, now) {
             Ok(seq) => {
                 let Some(slot) = self.slots.connection(conn) else { return };
-                match slot.open_tags.push(OpenTag { lane, stream: id, seq }) {
+                match slot.open_tags.push(OpenTag { lane, stream: id, seq, kind, length }) {
                     Ok(()) => return,
                     Err(_) => {
                         let _ = media.abort(seq, now);
@@ -70,16 +70,15 @@ impl Server {
     }
 
     pub(super) fn media_end(&mut self, conn: ConnId, lane: Lane, now: Millis) {
-        let Some(OpenTag { stream: id, seq, .. }) = self.take_open(conn, lane) else { return };
+        let Some(OpenTag { stream: id, seq, kind, length, .. }) = self.take_open(conn, lane) else { return };
         let Some((_, media)) = self.registry.with_media(id) else { return };
         let mut prefix = [0; CLASSIFY_BYTES];
         let read = media.ring().payload_prefix(seq, &mut prefix);
-        let Some(open) = media.ring().open_tag(seq) else { return };
-        let class = match open.kind {
-            TagKind::Audio => flv::audio(&prefix[..read], open.length),
-            _ => flv::video(&prefix[..read], open.length),
+        let class = match kind {
+            TagKind::Audio => flv::audio(&prefix[..read], length),
+            _ => flv::video(&prefix[..read], length),
         };
-        if let Err(error) = media.finish(seq, flags(class), header_slot(class, open.kind), now) {
+        if let Err(error) = media.finish(seq, flags(class), header_slot(class, kind), now) {
             debug!("{conn} {id} a frame is dropped: {error:?}");
             return;
         }

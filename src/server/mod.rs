@@ -18,7 +18,6 @@ pub mod close;
 mod describe;
 mod fanout;
 mod ingest;
-pub mod memory;
 mod play;
 mod publish;
 mod read;
@@ -99,7 +98,8 @@ pub struct Server {
     counters: Counters,
     seed: u64,
     merge_ms: u64,
-    stopping: bool,
+    /// The time of the present turn.
+    now: Millis,
 }
 
 impl Server {
@@ -107,8 +107,7 @@ impl Server {
     pub fn new(settings: Settings, apps: &[App], seed: u64, now: Millis) -> Server {
         let slots = Slots::new(settings.connections as usize);
         let bits = || BitSet::new(vec![0; slots.count().div_ceil(64)].into_boxed_slice());
-        let registry =
-            Registry::new(apps, settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let registry = Registry::new(apps, settings.streams as usize, settings.ring_bytes as usize, slots.count());
         let merge_ms = match settings.merge {
             Merge::Auto => 0,
             Merge::Fixed(ms) => u64::from(ms),
@@ -125,7 +124,7 @@ impl Server {
             counters: Counters::default(),
             seed,
             merge_ms,
-            stopping: false,
+            now,
             settings,
             slots,
             registry,
@@ -165,12 +164,13 @@ impl Server {
             return None;
         }
         let due = self.registry.streams().filter_map(|(_, stream)| stream.due).min();
-        let next = due.map_or(self.sweep_at, |due| due.min(self.sweep_at));
+        let next = [Some(self.sweep_at), due, self.next_challenge()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
     /// One turn of the loop.
     pub fn turn<N: Net>(&mut self, net: &mut N, now: Millis) {
+        self.now = now;
         self.accept(net, now);
         self.read(net, now);
         self.fan_out(net, now);
@@ -179,7 +179,7 @@ impl Server {
 
     /// Tells every client that the server stops, and to go.
     pub fn stop(&mut self, now: Millis) {
-        self.stopping = true;
+        self.now = now;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
             self.say_goodbye(conn);

@@ -6,7 +6,7 @@ use std::boxed::Box;
 
 use crate::bitset::BitSet;
 use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS};
-use crate::media::{Cursor, JoinPoint, TagSeq};
+use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
 use crate::proto::chunk_reader::Lane;
 use crate::proto::session::{NetStreamId, Session};
 use crate::proto::tx::TxBuf;
@@ -75,6 +75,10 @@ pub struct OpenTag {
     pub stream: StreamId,
     /// Where its bytes go.
     pub seq: TagSeq,
+    /// Audio or video.
+    pub kind: TagKind,
+    /// Payload bytes.
+    pub length: u32,
 }
 
 /// What a net stream of a connection does.
@@ -118,6 +122,8 @@ pub enum Want {
     Yes,
     /// No.
     No,
+    /// From the next key frame on, after the headers, which may have changed.
+    Resuming,
     /// From the next key frame on.
     AtKeyFrame,
 }
@@ -190,8 +196,10 @@ pub struct Slot {
     pub accepted: Millis,
     /// When it last sent a byte.
     pub last_read: Millis,
-    /// When it last took a byte, or had nothing to take.
+    /// When it last took a byte.
     pub last_taken: Millis,
+    /// Since when it takes none of what waits for it.
+    pub blocked_since: Option<Millis>,
     /// When it was asked for a sign of life, if it has given none since.
     pub pinged: Option<Millis>,
     /// When it last began or stopped publishing or playing.
@@ -235,6 +243,7 @@ impl Slot {
             accepted: Millis(0),
             last_read: Millis(0),
             last_taken: Millis(0),
+            blocked_since: None,
             pinged: None,
             last_active: Millis(0),
             blocked: false,
@@ -259,15 +268,10 @@ impl Slot {
         self.mid_tag.is_none() && self.tail.is_none()
     }
 
-    /// The net stream that is alone in playing, sends every tag as the ring holds it, and so can be sent several at once.
-    pub fn plain_player(&mut self) -> Option<&mut Player> {
-        if self.playing != 1 || self.tail.is_some() {
-            return None;
-        }
-        match &mut self.roles[0] {
-            Role::Playing(player) if player.wants_everything() => Some(player),
-            _ => None,
-        }
+    /// One net stream plays, on message stream 1, and wants every tag as the ring holds it: it can be sent several at
+    /// once.
+    pub fn is_plain(&self) -> bool {
+        self.playing == 1 && matches!(&self.roles[0], Role::Playing(player) if player.wants_everything())
     }
 }
 
