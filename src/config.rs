@@ -419,7 +419,7 @@ fn unknown(path: &str) -> String {
 }
 
 /// How many bytes have to be inserted, removed or replaced to make `a` into `b` (Levenshtein).
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = row[0];

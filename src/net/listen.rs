@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 
 use mio::net::TcpListener;
 
@@ -24,15 +24,6 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let listener = TcpListener::bind(address).map_err(|error| ListenError { address, error })?;
     sockopt::deepen_backlog(&listener);
     Ok(listener)
-}
-
-/// Whether one could listen there now; the socket is closed at once.
-///
-/// # Errors
-///
-/// As [`listen`].
-pub fn can_listen(address: SocketAddr) -> Result<(), ListenError> {
-    StdListener::bind(address).map(drop).map_err(|error| ListenError { address, error })
 }
 
 impl fmt::Display for ListenError {
@@ -67,6 +58,8 @@ impl std::error::Error for ListenError {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener as StdListener;
+
     use super::*;
 
     #[test]

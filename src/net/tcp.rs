@@ -1,7 +1,7 @@
 //! TCP through mio, edge-triggered: [`Net`] on real sockets.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
 use log::warn;
@@ -177,10 +177,13 @@ impl TcpNet {
         let results = [
             ("TCP_NODELAY", socket.set_nodelay(true)),
             ("TCP_NOTSENT_LOWAT", sockopt::set_notsent_lowat(socket, self.notsent_lowat_bytes)),
-            ("SO_SNDBUF", match self.send_buffer_bytes {
-                0 => Ok(()),
-                bytes => sockopt::set_send_buffer(socket, bytes),
-            }),
+            (
+                "SO_SNDBUF",
+                match self.send_buffer_bytes {
+                    0 => Ok(()),
+                    bytes => sockopt::set_send_buffer(socket, bytes),
+                },
+            ),
         ];
         for (option, result) in results {
             if let Err(error) = result
@@ -219,8 +222,16 @@ impl Net for TcpNet {
                 // What remains is the fate of that one connection (accept(2) passes network errors on), or a signal.
                 // Each has taken its connection off the queue, so this ends.
                 Some(
-                    libc::EINTR | libc::ECONNABORTED | libc::EPROTO | libc::ENETDOWN | libc::ENETUNREACH
-                    | libc::EHOSTDOWN | libc::EHOSTUNREACH | libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EPERM
+                    libc::EINTR
+                    | libc::ECONNABORTED
+                    | libc::EPROTO
+                    | libc::ENETDOWN
+                    | libc::ENETUNREACH
+                    | libc::EHOSTDOWN
+                    | libc::EHOSTUNREACH
+                    | libc::ENOPROTOOPT
+                    | libc::EOPNOTSUPP
+                    | libc::EPERM
                     | libc::ETIMEDOUT,
                 ) => {}
                 _ => {

@@ -18,6 +18,7 @@ pub mod close;
 mod describe;
 mod fanout;
 mod ingest;
+pub mod memory;
 mod play;
 mod publish;
 mod read;
