@@ -123,7 +123,7 @@ enum Slot {
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 21] = [
     key("server.listen", "addresses and ports to listen on", Slot::Addresses(|c| &mut c.listen)),
     key("server.board", "board profile that gives the counts", Slot::Board(|c| &mut c.board)),
     key("server.root", "directory that holds applications/", Slot::Directory(|c| &mut c.root)),
