@@ -38,7 +38,7 @@ use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use close::CloseReason;
-use registry::{App, Registry};
+use registry::{App, Registry, StreamId};
 use settings::{Merge, Settings};
 use slots::{ConnId, Flush, Role, SlotIndex, SlotState, Slots};
 use transport::Net;
@@ -92,6 +92,8 @@ pub struct Server {
     writable: BitSet<Box<[u64]>>,
     /// Slots with something to send that no stream's due time speaks of.
     outgoing: BitSet<Box<[u64]>>,
+    /// Streams with something for their players.
+    due: BitSet<Box<[u64]>>,
     read_from: usize,
     sweep_at: Millis,
     /// Names that a newcomer waits for.
@@ -119,6 +121,7 @@ impl Server {
             readable: bits(),
             writable: bits(),
             outgoing: bits(),
+            due: BitSet::new(vec![0; registry.name_count().div_ceil(64)].into_boxed_slice()),
             read_from: 0,
             sweep_at: now + SWEEP_MS,
             challenges: 0,
@@ -164,7 +167,7 @@ impl Server {
         if self.slots.taken() == 0 {
             return None;
         }
-        let due = self.registry.streams().filter_map(|(_, stream)| stream.due).min();
+        let due = self.due_streams().filter_map(|id| self.registry.stream(id).due).min();
         let next = [Some(self.sweep_at), due, self.next_challenge()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
@@ -211,6 +214,22 @@ impl Server {
     /// The table of connections.
     pub fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// The stream's players are to be served at `at`, or earlier if they were to be already.
+    fn due(&mut self, id: StreamId, at: Millis) {
+        let due = &mut self.registry.stream_mut(id).due;
+        *due = Some(due.map_or(at, |due| due.min(at)));
+        self.due.insert(usize::from(id.0));
+    }
+
+    fn due_streams(&self) -> impl Iterator<Item = StreamId> {
+        let mut from = 0;
+        core::iter::from_fn(move || {
+            let index = self.due.next_from(from)?;
+            from = index + 1;
+            Some(StreamId(index as u16))
+        })
     }
 
     fn accept<N: Net>(&mut self, net: &mut N, now: Millis) {

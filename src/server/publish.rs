@@ -114,7 +114,6 @@ impl Server {
         stream.publisher = None;
         let lasted_ms = now.since(stream.since);
         stream.since = now;
-        stream.due = Some(now);
         let facts = media.facts();
         let players = stream.players.len();
         info!(
@@ -125,6 +124,7 @@ impl Server {
             facts.bytes
         );
         self.each_player(id, |_, _, _, player| player.ending = true);
+        self.due(id, now);
         if self.registry.stream(id).challenger.is_some() {
             self.challenger_wins(id, now);
         } else {
