@@ -29,6 +29,8 @@ use super::tx::TxBuf;
 pub const REPLY_BYTES: usize = 1536;
 /// Acknowledgement window and peer bandwidth that we announce, in bytes: what Adobe's server and most others say.
 const WINDOW_BYTES: u32 = 2_500_000;
+/// The shortest window that we honour, in bytes.
+const SHORTEST_WINDOW_BYTES: u32 = 128;
 /// Longest protocol-control or user-control message; SWF verification's 44 bytes are the longest known.
 const CONTROL_BYTES: u32 = 64;
 /// What the connect answer calls this server. Clients parse the numbers to find out what it can do.
@@ -345,17 +347,26 @@ impl Session {
         tx: &mut TxBuf,
         now: Millis,
     ) -> Result<Option<Event<'i>>, SessionError> {
-        let before = input.len();
-        let event = self.step(input, tx, now);
-        self.received = self.received.wrapping_add((before - input.len()) as u32);
-        // At half the window: asked for or not, it does no harm, and some encoders stall without.
-        if self.phase == Phase::Open
-            && self.received.wrapping_sub(self.acknowledged) >= self.window / 2
-            && tx.control(Control::Acknowledgement(self.received)).is_ok()
-        {
-            self.acknowledged = self.received;
+        loop {
+            // No further than to the byte that is to be acknowledged, so that cuts of the input do not move it.
+            let (most, window) = (self.acknowledge_in(), self.window);
+            let mut part = &input[..input.len().min(most)];
+            let before = part.len();
+            let event = self.step(&mut part, tx, now);
+            let taken = before - part.len();
+            *input = &input[taken..];
+            self.received = self.received.wrapping_add(taken as u32);
+            if self.phase == Phase::Open
+                && self.received.wrapping_sub(self.acknowledged) >= self.acknowledge_every()
+                && tx.control(Control::Acknowledgement(self.received)).is_ok()
+            {
+                self.acknowledged = self.received;
+            }
+            let goes_on = taken > 0 || window != self.window;
+            if !matches!(event, Ok(None)) || input.is_empty() || !goes_on {
+                return event;
+            }
         }
-        event
     }
 
     /// What the client asks for and waits to hear about.
@@ -453,6 +464,21 @@ impl Session {
         tx.command(0, "close", 0.0, |amf| amf.null())
     }
 
+    /// Half the window: asked for or not, it does no harm, and some encoders stall without. Of a tiny window enough that
+    /// acknowledgements, 16 bytes each, do not call for more of themselves.
+    fn acknowledge_every(&self) -> u32 {
+        (self.window / 2).max(SHORTEST_WINDOW_BYTES / 2)
+    }
+
+    /// Bytes to take until an acknowledgement is due; it is sent before more are taken.
+    fn acknowledge_in(&self) -> usize {
+        if self.phase == Phase::Closed {
+            return usize::MAX;
+        }
+        let since = self.received.wrapping_sub(self.acknowledged);
+        self.acknowledge_every().saturating_sub(since).max(1) as usize
+    }
+
     fn step<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -526,6 +552,7 @@ impl Session {
                 }
                 continue;
             }
+            let window = self.window;
             let limit = self.aggregate.as_ref().map(|aggregate| (aggregate.lane(), aggregate.wants()));
             let Some(event) = self.reader.next(input, limit)? else { return Ok(None) };
             let event = match event {
@@ -550,6 +577,10 @@ impl Session {
             };
             if event.is_some() || self.state.request.is_some() {
                 return Ok(Some(event.unwrap_or(Event::Request)));
+            }
+            if self.window != window {
+                // An acknowledgement may be due.
+                return Ok(None);
             }
         }
     }
@@ -695,7 +726,7 @@ impl Session {
                     return Ok(self.abandon(lane));
                 }
             }
-            Some(Control::WindowAcknowledgementSize(bytes)) => self.window = bytes.max(2),
+            Some(Control::WindowAcknowledgementSize(bytes)) => self.window = bytes,
             // What we would answer was said at connect: our window does not depend on theirs.
             Some(Control::SetPeerBandwidth(..) | Control::Acknowledgement(_)) => {}
             None if type_id == type_id::SET_CHUNK_SIZE => {
