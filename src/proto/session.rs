@@ -228,6 +228,8 @@ pub enum Misbehaviour {
     Command,
     /// A command before `connect`.
     NotConnected,
+    /// A name to publish that cannot be: OBS waits behind `BadName` until the connection is closed.
+    StreamName,
     /// A second `connect`.
     ConnectedTwice,
 }
@@ -931,8 +933,11 @@ impl State {
             status.send(stream.wire(), tx)
         };
         match (self.streams[stream.index()], StreamName::parse(name)) {
-            (_, Err(NameError::Empty)) => refuse("The stream name (in OBS: the stream key) is empty.", tx)?,
-            (_, Err(error)) => refuse(error.description(), tx)?,
+            (_, Err(error)) => {
+                let empty = "The stream name (in OBS: the stream key) is empty.";
+                refuse(if error == NameError::Empty { empty } else { error.description() }, tx)?;
+                return Err(SessionError::PeerMisbehaved(Misbehaviour::StreamName));
+            }
             (NetStream::Playing, Ok(_)) => refuse("This stream plays already; it cannot publish too.", tx)?,
             (_, Ok(name)) => {
                 let mode = match kind {
