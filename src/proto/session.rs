@@ -884,6 +884,9 @@ impl State {
             Command::Publish { name: None | Some(b"false"), .. } | Command::Play { name: None, .. } => {
                 self.end(stream, NetStream::Idle)
             }
+            Command::Publish { name: Some(b""), .. } if self.streams[stream.index()] == NetStream::Publishing => {
+                self.end(stream, NetStream::Idle)
+            }
             Command::Publish { name: Some(name), kind } => {
                 self.publish(stream, name, kind, tx)?;
                 None
