@@ -614,9 +614,13 @@ impl Session {
                 }
                 return Ok(Some(event));
             }
-            type_id::AGGREGATE if self.aggregate.is_none() && self.state.publishing(header.stream_id).is_some() => {
-                self.aggregate = Some(Aggregate::new(lane, header));
-                *sink = Sink::Aggregate;
+            type_id::AGGREGATE if self.aggregate.is_none() => {
+                if let Some(stream) = self.state.publishing(header.stream_id) {
+                    // Whose it is does not change on the way.
+                    let header = MessageHeader { stream_id: stream.wire(), ..header };
+                    self.aggregate = Some(Aggregate::new(lane, header));
+                    *sink = Sink::Aggregate;
+                }
             }
             // Shared objects, and what nobody knows.
             _ => {}
@@ -765,7 +769,12 @@ impl Session {
                 *sink = Sink::Skip;
             }
         }
-        if let Some(aggregate) = &mut self.aggregate {
+        if let Some(aggregate) = &mut self.aggregate
+            && aggregate.part_header().stream_id == stream.wire()
+        {
+            if aggregate.is_inside() && !aggregate.is_media() {
+                self.assembly.remove(aggregate.lane());
+            }
             aggregate.wanted(false);
         }
     }
