@@ -1035,6 +1035,15 @@ impl Client {
             Ok(path) => (path, None),
             Err(error) => (AppPath::default(), Some(error)),
         };
+        let is_map = |key: &str| match value(key) {
+            Some(Value::Amf3(map)) => map.properties().is_some(),
+            Some(map) => map.properties().is_some(),
+            None => false,
+        };
+        let is_list = |key: &str| match value(key) {
+            Some(Value::Amf3(list)) => list.elements().is_some(),
+            list => matches!(list, Some(Value::StrictArray(_))),
+        };
         let encoding = value("objectEncoding").and_then(|value| value.as_number()).unwrap_or(0.0);
         let caps_ex = value("capsEx").or_else(|| value("CapsEx")).and_then(|value| value.as_number());
         Client {
@@ -1043,8 +1052,8 @@ impl Client {
             tc_url: cut(tc_url),
             agent: cut(text("flashVer")),
             object_encoding: if encoding >= 3.0 { 3 } else { 0 },
-            sent_fourcc_list: matches!(value("fourCcList"), Some(Value::StrictArray(_))),
-            sent_fourcc_maps: value("videoFourCcInfoMap").or_else(|| value("audioFourCcInfoMap")).is_some(),
+            sent_fourcc_list: is_list("fourCcList"),
+            sent_fourcc_maps: is_map("videoFourCcInfoMap") || is_map("audioFourCcInfoMap"),
             caps_ex: caps_ex.map(|caps| caps as u32),
             transaction,
         }
