@@ -859,7 +859,7 @@ impl State {
             }
             Command::DeleteStream(id) => {
                 result(transaction, tx)?;
-                if let Some(stream) = NetStreamId::from_wire(id as u32) {
+                if let Some(stream) = NetStreamId::from_wire(id.map_or(stream_id, |id| id as u32)) {
                     return Ok(self.end(stream, NetStream::Free));
                 }
             }
@@ -869,6 +869,8 @@ impl State {
                     Status::new(Code::CallFailed, subject).send_error(transaction, tx)?;
                 }
             }
+            // There is nothing to close: an error here makes ffmpeg give up.
+            Command::CloseStream if NetStreamId::from_wire(stream_id).is_none() => {}
             command => {
                 let Some(stream) = self.net_stream(stream_id) else {
                     // On the connection itself, or one net stream too many.
