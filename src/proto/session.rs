@@ -306,12 +306,16 @@ pub struct Session {
     acknowledged: u32,
     /// How often the client wants to be acknowledged, in bytes.
     window: u32,
+    /// The last Set Peer Bandwidth was a hard limit.
+    hard_limit: bool,
     dropped_data: u32,
 }
 
 /// What commands change.
 struct State {
     connected: bool,
+    /// The window that we last announced, in bytes.
+    announced_window: u32,
     client: Client,
     request: Option<Request>,
     streams: [NetStream; NET_STREAMS],
@@ -329,6 +333,7 @@ impl Session {
             lent: None,
             state: State {
                 connected: false,
+                announced_window: WINDOW_BYTES,
                 client: Client::default(),
                 request: None,
                 streams: [NetStream::Free; NET_STREAMS],
@@ -337,6 +342,7 @@ impl Session {
             received: 0,
             acknowledged: 0,
             window: WINDOW_BYTES,
+            hard_limit: false,
             dropped_data: 0,
         }
     }
@@ -733,15 +739,32 @@ impl Session {
                 }
             }
             Some(Control::WindowAcknowledgementSize(bytes)) => self.window = bytes,
-            // What we would answer was said at connect: our window does not depend on theirs.
-            Some(Control::SetPeerBandwidth(..) | Control::Acknowledgement(_)) => {}
+            Some(Control::SetPeerBandwidth(bytes, limit)) => self.limit(bytes, limit, tx)?,
+            Some(Control::Acknowledgement(_)) => {}
             None if type_id == type_id::SET_CHUNK_SIZE => {
                 return Err(SessionError::PeerMisbehaved(Misbehaviour::ChunkSize));
             }
             None => {}
         }
-        let _ = tx;
         Ok(None)
+    }
+
+    /// Set Peer Bandwidth (section 5.4.5). We never wait for acknowledgements, so that all it changes is the window that
+    /// we announce.
+    fn limit(&mut self, bytes: u32, limit: BandwidthLimit, tx: &mut TxBuf) -> Result<(), Full> {
+        let announced = &mut self.state.announced_window;
+        let window = match limit {
+            BandwidthLimit::Hard => bytes,
+            BandwidthLimit::Soft => bytes.min(*announced),
+            BandwidthLimit::Dynamic if self.hard_limit => bytes,
+            BandwidthLimit::Dynamic => return Ok(()),
+        };
+        self.hard_limit = limit != BandwidthLimit::Soft;
+        if window == 0 || window == *announced {
+            return Ok(());
+        }
+        *announced = window;
+        tx.control(Control::WindowAcknowledgementSize(window))
     }
 
     fn data_complete(&mut self, lane: Lane, header: MessageHeader) -> Option<Event<'static>> {
@@ -818,6 +841,7 @@ impl State {
                 return Err(SessionError::PeerMisbehaved(Misbehaviour::ConnectedTwice));
             }
             self.client = Client::from_connect(object.as_ref(), transaction);
+            self.announced_window = WINDOW_BYTES;
             tx.control(Control::WindowAcknowledgementSize(WINDOW_BYTES))?;
             tx.control(Control::SetPeerBandwidth(WINDOW_BYTES, BandwidthLimit::Dynamic))?;
             tx.user_control(UserControl::StreamBegin(0))?;
