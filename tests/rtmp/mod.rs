@@ -249,8 +249,8 @@ pub struct Peer {
     pub seen: Vec<Seen>,
     pub sent: Bytes,
     pub refuse: Option<Status<'static>>,
-    /// Replies are taken only when the session cannot go on without.
-    pub lazy: bool,
+    /// Replies are taken only when the session cannot go on without, and only so many bytes at a time.
+    pub takes: Option<usize>,
     pub now: Millis,
     open: Vec<Open>,
     /// Chunk size of the session's replies.
@@ -265,7 +265,7 @@ impl Peer {
             seen: Vec::new(),
             sent: Bytes::new(),
             refuse: None,
-            lazy: false,
+            takes: None,
             now: Millis(0),
             open: Vec::new(),
             chunk_bytes: 128,
@@ -345,9 +345,14 @@ impl Peer {
 
     /// Takes the waiting replies away.
     pub fn drain(&mut self) {
+        self.take(usize::MAX);
+    }
+
+    fn take(&mut self, most: usize) {
         let pending = self.tx.pending();
-        self.sent.extend_from_slice(pending);
-        self.tx.consume(pending.len());
+        let taken = &pending[..pending.len().min(most)];
+        self.sent.extend_from_slice(taken);
+        self.tx.consume(taken.len());
     }
 
     pub fn feed(&mut self, mut input: &[u8]) -> Result<(), SessionError> {
@@ -366,15 +371,17 @@ impl Peer {
                 }
             }
             self.decide();
-            if !self.lazy || nothing && !input.is_empty() {
-                self.drain();
+            match self.takes {
+                None => self.drain(),
+                Some(most) if nothing && !input.is_empty() => self.take(most),
+                Some(_) => {}
             }
             if nothing && input.is_empty() {
                 return Ok(());
             }
             // A call without event must have taken something, or there was no room for replies.
             idle = if nothing && before == input.len() { idle + 1 } else { 0 };
-            assert!(idle < 3, "the session neither reads nor asks");
+            assert!(idle <= 2 + TX_BYTES, "the session neither reads nor asks");
         }
     }
 
