@@ -281,11 +281,10 @@ mod control_5_4 {
     }
 
     #[test]
-    fn a_window_of_zero_is_no_division_and_no_flood() {
+    fn a_window_of_zero_changes_nothing() {
         let mut peer = Peer::connected();
-        peer.feed(&control(5, &[0, 0, 0, 0])).unwrap();
-        peer.sent.clear();
-        assert!(peer.replies(&message(8, 0, 99, 0, &[0; 10_000])).len() <= 10_000 / 32);
+        assert!(peer.ignores(&control(5, &[0, 0, 0, 0])));
+        assert!(peer.ignores(&message(8, 0, 99, 0, &[0; 10_000])));
     }
 
     #[test]
@@ -610,6 +609,12 @@ mod data_7_1_2 {
         let long = [string("onTextData"), string(&"x".repeat(ASSEMBLY_BYTES))].concat();
         assert!(peer.ignores(&message(5, 0, 18, 1, &long)));
         assert_eq!(peer.session.dropped_data(), sent + 1);
+    }
+
+    #[test]
+    fn data_on_message_stream_0_belongs_to_the_only_publisher() {
+        let body = [string("onTextData"), null()].concat();
+        assert!(matches!(&Peer::publishing().seen(&message(5, 0, 18, 0, &body))[..], [Seen::Data { stream: 1, .. }]));
     }
 
     #[test]
@@ -1131,10 +1136,11 @@ mod publish_7_2_2_6 {
     #[test]
     fn on_the_connection_or_one_stream_too_many_it_fails() {
         for stream in [0, NET_STREAMS as u32 + 1, u32::MAX] {
-            let failed = Reply::status(stream, "error", "NetStream.Failed", " failed.", "");
-            let mut replies = Peer::connected().replies(&publish(stream, "cam"));
-            replies[0].body.truncate(0);
-            assert_eq!((replies[0].stream, replies.len()), (failed.stream, 1));
+            let mut failed = Reply::status(stream, "error", "NetStream.Failed", "There is no such stream.", "");
+            if stream == 0 {
+                failed.chunk_stream = 3;
+            }
+            assert_eq!(Peer::connected().replies(&publish(stream, "cam")), [failed]);
         }
     }
 

@@ -738,6 +738,7 @@ impl Session {
                     return Ok(self.abandon(lane));
                 }
             }
+            Some(Control::WindowAcknowledgementSize(0)) => {}
             Some(Control::WindowAcknowledgementSize(bytes)) => self.window = bytes,
             Some(Control::SetPeerBandwidth(bytes, limit)) => self.limit(bytes, limit, tx)?,
             Some(Control::Acknowledgement(_)) => {}
@@ -898,7 +899,8 @@ impl State {
             command => {
                 let Some(stream) = self.net_stream(stream_id) else {
                     // On the connection itself, or one net stream too many.
-                    Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
+                    let description = Some("There is no such stream.");
+                    Status { code: Code::StreamFailed, subject: "", description }.send(stream_id, tx)?;
                     return Ok(None);
                 };
                 return self.stream_command(command, stream, tx);
