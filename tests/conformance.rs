@@ -853,10 +853,10 @@ mod connection_7_2_1 {
     #[test]
     fn a_refusal_is_an_error_behind_a_null_and_then_close() {
         let mut peer = Peer::open();
-        let description = Some("[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (x) is not defined.");
-        peer.refuse = Some(Status { code: Code::ConnectRejected, subject: "", description });
+        let text = "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (x) is not defined.";
+        peer.refuse = Some(Status { code: Code::ConnectRejected, subject: "", description: Some(text) });
         let (_, replies) = peer.answer(&connect(4.0, &[("app", string("x"))]));
-        assert_eq!(replies[4..], [Reply::error(4.0, "NetConnection.Connect.Rejected", description.unwrap())]);
+        assert_eq!(replies[4..], [Reply::error(4.0, "NetConnection.Connect.Rejected", text)]);
         assert!(!peer.session.is_connected());
         peer.session.close(&mut peer.tx).unwrap();
         peer.drain();

@@ -277,11 +277,11 @@ fn a_session_fed_byte_by_byte_is_the_session_fed_whole() {
                         .concat()
                 }
                 3 => [string("onMetaData"), object(&[("i", number(f64::from(i)))])].concat(),
-                _ => vec![i as u8; 40 * i as usize],
+                _ => vec![i as u8; 20 * i as usize],
             },
         })
         .collect();
-    let picks: Bytes = (0..97_u32).map(|i| (i * i * 31 >> 2) as u8).collect();
+    let picks: Bytes = (0..97_u32).map(|i| ((i * i * 31) >> 2) as u8).collect();
     let bytes = [
         handshake(),
         connect(1.0, &[("app", string("live"))]),
