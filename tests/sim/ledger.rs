@@ -306,7 +306,8 @@ impl Watch {
 
     /// Stream time moves as the publisher's does, and goes on at a new publish.
     fn check_time(&mut self, ledger: &Ledger, publication: &Publication, kind: Kind, timestamp: u32, stamp: Stamp) {
-        if kind.type_id() == 18 {
+        // What is sent again to those who join has the time of their first frame.
+        if kind.type_id() == 18 || kind.is_cached() {
             return;
         }
         if let Some((last, before)) = self.last {
