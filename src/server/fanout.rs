@@ -184,8 +184,8 @@ impl<N: Net> Output<'_, N> {
                     Io::Done(written) => {
                         slot.bytes_out += written as u64;
                         slot.tx.consume(written);
-                        // The rest of a message must come before any tag.
-                        if slot.tx.is_empty() { Step::Wrote } else { Step::End(Flush::Blocked) }
+                        // The rest, if any, before any tag; only WouldBlock says that the network is full.
+                        Step::Wrote
                     }
                     Io::WouldBlock => Step::End(Flush::Blocked),
                     Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
