@@ -439,7 +439,11 @@ impl Session {
     /// The server ended what this net stream did; the client may use it again. Its messages under way are given up
     /// without events.
     pub fn stop(&mut self, stream: NetStreamId) {
-        self.state.streams[stream.index()] = NetStream::Idle;
+        let state = &mut self.state.streams[stream.index()];
+        // One that the client has deleted stays so.
+        if *state != NetStream::Free {
+            *state = NetStream::Idle;
+        }
         self.give_up_media(stream);
     }
 
