@@ -58,10 +58,9 @@ impl Server {
         if slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {
             return Expired::Release(CloseReason::Stalled);
         }
-        if let Some(pinged) = slot.pinged
-            && passed(pinged, settings.ping_timeout_ms)
-            && slot.last_taken <= pinged + SWEEP_MS
-        {
+        // Media that was taken since makes the ping void: the next silence is asked about anew.
+        let pinged = slot.pinged.filter(|&pinged| slot.last_taken <= pinged + SWEEP_MS);
+        if pinged.is_some_and(|pinged| passed(pinged, settings.ping_timeout_ms)) {
             return Expired::Release(CloseReason::PingTimeout);
         }
         let idle = slot.publishing == 0 && slot.playing == 0 && slot.session.is_connected();
@@ -70,7 +69,7 @@ impl Server {
         }
         // Whoever takes media is alive, though it may never answer a ping.
         let sign_of_life = slot.last_read.max(slot.last_taken);
-        if slot.session.is_open() && slot.pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
+        if slot.session.is_open() && pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
             return Expired::Ping;
         }
         Expired::No
