@@ -220,6 +220,10 @@ impl Server {
                 return;
             };
             self.counters.accepted += 1;
+            if self.stopping {
+                self.refuse(net, peer, CloseReason::Shutdown);
+                continue;
+            }
             let limit = self.settings.connections_per_address as usize;
             if limit > 0 && self.slots.from_address(peer.ip()) >= limit {
                 self.refuse(net, peer, CloseReason::AddressLimit);
