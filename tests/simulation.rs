@@ -10,3 +10,7 @@ mod players;
 mod limits;
 #[path = "sim/names.rs"]
 mod names;
+#[path = "sim/wire.rs"]
+mod wire;
+#[path = "sim/storm.rs"]
+mod storm;

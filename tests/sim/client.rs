@@ -1,5 +1,6 @@
 //! A client on wire level: what it was sent, parsed with the crate's own reader, and what it sends.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use rill::proto::chunk_reader::{ChunkEvent, ChunkReader};
@@ -41,8 +42,10 @@ pub struct Client {
     pub ended: bool,
     /// Net streams by message stream id.
     pub doing: Vec<Doing>,
-    /// Names it asked for, by message stream id.
-    pub asked: Vec<String>,
+    /// Names it asked for and has no answer about, by message stream id.
+    pub asked: Vec<VecDeque<String>>,
+    /// It says so much nonsense that only the form of what it is told is looked at.
+    pub lenient: bool,
     pub created: Vec<u32>,
     pub connected: bool,
     pub pings: u32,
@@ -67,7 +70,8 @@ impl Client {
             log: Vec::new(),
             ended: false,
             doing: (0..16).map(|_| Doing::default()).collect(),
-            asked: vec![String::new(); 16],
+            asked: vec![VecDeque::new(); 16],
+            lenient: false,
             created: Vec::new(),
             connected: false,
             pings: 0,
@@ -102,7 +106,7 @@ impl Client {
     }
 
     pub fn publish(&mut self, stream: u32, name: &str) {
-        self.asked[stream as usize] = name.to_string();
+        self.asked[stream as usize].push_back(name.to_string());
         self.command(stream, "publish", |amf| {
             amf.null().unwrap();
             amf.string(name).unwrap();
@@ -111,7 +115,7 @@ impl Client {
     }
 
     pub fn play(&mut self, stream: u32, name: &str) {
-        self.asked[stream as usize] = name.to_string();
+        self.asked[stream as usize].push_back(name.to_string());
         self.command(stream, "play", |amf| {
             amf.null().unwrap();
             amf.string(name).unwrap();
@@ -120,7 +124,7 @@ impl Client {
     }
 
     pub fn play2(&mut self, stream: u32, name: &str) {
-        self.asked[stream as usize] = name.to_string();
+        self.asked[stream as usize].push_back(name.to_string());
         self.command(stream, "play2", |amf| {
             amf.null().unwrap();
             amf.object_begin().unwrap();
@@ -210,6 +214,9 @@ impl Client {
 
     fn complete(&mut self, header: MessageHeader, payload: &[u8], ledger: &mut Ledger) {
         let stream = header.stream_id as usize;
+        if self.lenient {
+            return;
+        }
         match header.type_id {
             1 => self.log.push("chunk size".into()),
             3 => {}
@@ -291,19 +298,32 @@ impl Client {
     /// What the server says about a net stream is what it does from now on.
     fn obey(&mut self, stream: u32, name: &str, code: &str, ledger: &mut Ledger) {
         let at = stream as usize;
-        match code {
-            "NetConnection.Connect.Success" => self.connected = true,
-            "NetStream.Publish.Start" if name == "onStatus" => {
-                if !matches!(self.doing[at], Doing::Publishing(_)) {
-                    self.doing[at] = Doing::Publishing(ledger.begin(&self.asked[at]));
+        if code == "NetConnection.Connect.Success" {
+            self.connected = true;
+        }
+        if name != "onStatus" || stream == 0 {
+            return;
+        }
+        match code.trim_start_matches("NetStream.") {
+            "Publish.Start" => {
+                let asked = self.asked[at].pop_front().expect("a publish was asked for");
+                let same = match self.doing[at] {
+                    Doing::Publishing(publication) => ledger.of(publication).name == asked,
+                    _ => false,
+                };
+                if !same {
+                    self.doing[at] = Doing::Publishing(ledger.begin(&asked));
                 }
             }
-            "NetStream.Unpublish.Success" if name == "onStatus" => self.doing[at] = Doing::Nothing,
-            "NetStream.Play.Start" | "NetStream.Play.Transition" if name == "onStatus" => {
-                let slow = self.was_slow;
-                self.doing[at] = Doing::Watching(Box::new(Watch::new(&self.asked[at], slow)));
+            "Unpublish.Success" => self.doing[at] = Doing::Nothing,
+            "Play.Start" | "Play.Transition" => {
+                let asked = self.asked[at].pop_front().expect("a play was asked for");
+                self.doing[at] = Doing::Watching(Box::new(Watch::new(&asked, self.was_slow)));
             }
-            "NetStream.Play.UnpublishNotify" => {
+            "Publish.BadName" | "Record.NoAccess" | "Play.Failed" | "Play.StreamNotFound" | "Failed" => {
+                self.asked[at].pop_front();
+            }
+            "Play.UnpublishNotify" => {
                 if let Doing::Watching(watch) = &self.doing[at] {
                     watch.check_complete(ledger);
                 }

@@ -1,7 +1,9 @@
 //! Publishers and players who behave.
 
+use rill::server::settings::Settings;
+
 use super::sim::ledger::Kind::{Audio, AudioHeader, Cue, Inter, Key, Metadata, VideoHeader};
-use super::sim::world::World;
+use super::sim::world::{World, settings};
 
 #[test]
 fn connect_publish_and_play_are_answered_in_the_documented_order() {
@@ -88,8 +90,8 @@ fn the_end_is_told_after_the_last_frame_even_to_a_player_with_a_full_line() {
     world.clients[player].rate = None;
     world.advance(100);
     let heard = world.heard(player);
-    assert_eq!(heard.len(), 26, "{heard:?}");
-    assert_eq!(heard[24..], ["0.23 inter", "1: Play.UnpublishNotify"]);
+    assert_eq!(heard.len(), 25, "{heard:?}");
+    assert_eq!(heard[23..], ["0.23 inter", "1: Play.UnpublishNotify"]);
     world.end();
 }
 
@@ -127,7 +129,7 @@ fn a_player_between_headers_and_key_frame_waits_for_the_key_frame() {
 
 #[test]
 fn two_plays_on_one_connection_take_turns_at_message_boundaries() {
-    let mut world = World::new();
+    let mut world = World::with(Settings { ring_bytes: 512 << 10, ..settings() }, 1);
     world.window = 700;
     let (a, b) = (world.publisher("a"), world.publisher("b"));
     let player = world.join();
@@ -140,7 +142,7 @@ fn two_plays_on_one_connection_take_turns_at_message_boundaries() {
     for i in 0..10 {
         for publisher in [a, b] {
             let kind = if i == 0 { Key } else { Inter };
-            world.send(publisher, 1, kind, i * 40, 70_000 / (1 + 20 * (i as usize % 4)).min(60));
+            world.send(publisher, 1, kind, i * 40, if i % 4 == 0 { 130_000 } else { 700 });
         }
         world.settle();
     }
@@ -331,7 +333,7 @@ fn a_deleted_net_stream_can_be_created_again_for_ever() {
 
 #[test]
 fn stream_time_goes_past_the_extended_timestamp_and_past_the_end_of_the_publishers_clock() {
-    let mut world = World::new();
+    let mut world = World::with(Settings { ring_bytes: 512 << 10, ..settings() }, 1);
     let publisher = world.publisher("cam");
     let player = world.player("cam");
     let mut time = 0u32.wrapping_sub(9_000_000);
@@ -339,7 +341,7 @@ fn stream_time_goes_past_the_extended_timestamp_and_past_the_end_of_the_publishe
     for _ in 0..3 {
         world.advance(8_000_000);
         time = time.wrapping_add(8_000_000);
-        world.send(publisher, 1, Key, time, 130_000 / 4);
+        world.send(publisher, 1, Key, time, 130_000);
         world.send(publisher, 1, Inter, time.wrapping_add(40), 300);
         world.settle();
     }
