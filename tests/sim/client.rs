@@ -315,7 +315,11 @@ impl Client {
                     self.doing[at] = Doing::Publishing(ledger.begin(&asked));
                 }
             }
-            "Unpublish.Success" => self.doing[at] = Doing::Nothing,
+            "Unpublish.Success" => {
+                if let Doing::Publishing(publication) = std::mem::take(&mut self.doing[at]) {
+                    ledger.of(publication).ended = true;
+                }
+            }
             "Play.Start" | "Play.Transition" => {
                 let asked = self.asked[at].pop_front().expect("a play was asked for");
                 self.doing[at] = Doing::Watching(Box::new(Watch::new(&asked, self.was_slow)));
@@ -325,7 +329,7 @@ impl Client {
             }
             "Play.UnpublishNotify" => {
                 if let Doing::Watching(watch) = &self.doing[at] {
-                    watch.check_complete(ledger);
+                    watch.check_ended(ledger);
                 }
             }
             _ => {}

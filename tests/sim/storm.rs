@@ -19,6 +19,8 @@ const LARGEST: usize = 32 << 10;
 fn whatever_clients_and_network_do_every_player_gets_what_it_should_and_all_is_released() {
     let number = |key: &str| std::env::var(key).ok().and_then(|value| value.parse::<u64>().ok());
     if let Some(seed) = number("RILL_SIM_SEED") {
+        let _ = log::set_logger(&Print);
+        log::set_max_level(log::LevelFilter::Debug);
         return run(seed);
     }
     for seed in 0..number("RILL_SIM_SEEDS").unwrap_or(200) {
@@ -27,6 +29,21 @@ fn whatever_clients_and_network_do_every_player_gets_what_it_should_and_all_is_r
             resume_unwind(panic);
         }
     }
+}
+
+/// The server's own words, for a run that is looked into.
+struct Print;
+
+impl log::Log for Print {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        println!("{}", record.args());
+    }
+
+    fn flush(&self) {}
 }
 
 struct Storm {
@@ -39,7 +56,7 @@ struct Storm {
 fn run(seed: u64) {
     let mut random = Random::new(seed);
     let settings = Settings {
-        streams: 1 + random.below(3) as u32,
+        streams: 1 + random.below(4) as u32,
         connections: 8 + random.below(8) as u32,
         merge: Merge::Fixed([0, 0, 30][random.below(3)]),
         gop_cache: !random.chance(20),
@@ -48,6 +65,7 @@ fn run(seed: u64) {
         ..settings()
     };
     let mut world = World::with(settings, seed);
+    world.ledger.rings_scarce = world.server.settings().streams < 4;
     world.window = 500 + random.below(20_000);
     world.net.spurious = [0, 0, 20][random.below(3)];
     let mut storm = Storm { world, random, clocks: Vec::new() };
@@ -61,6 +79,7 @@ fn run(seed: u64) {
 
 impl Storm {
     fn step(&mut self) {
+        log::debug!("-- {} ms", self.world.now);
         match self.random.below(100) {
             0..8 => self.newcomer(true),
             8..18 => self.newcomer(false),
@@ -170,6 +189,10 @@ impl Storm {
 
     fn pace(&mut self) {
         let Some((c, _)) = self.client_who(|doing| matches!(doing, Doing::Watching(_))) else { return };
+        if self.world.clients[c].doing.iter().any(|doing| matches!(doing, Doing::Publishing(_))) {
+            // What is published when would not be known.
+            return;
+        }
         match self.random.below(3) {
             0 => self.world.slow(c, 0),
             1 => {
