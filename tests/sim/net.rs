@@ -134,6 +134,12 @@ impl FakeNet {
         any
     }
 
+    /// There are events that the server has yet to be told.
+    pub fn is_pending(&self) -> bool {
+        let pending = |link: &Link| link.read_edge || (link.write_blocked && link.to_client.len() < link.window);
+        self.accept_edge || self.links.iter().any(|link| link.slot.is_some() && pending(link))
+    }
+
     fn of(&mut self, slot: SlotIndex) -> &mut Link {
         let link = self.by_slot[slot.at()].expect("the server uses a slot that it was given");
         &mut self.links[link]

@@ -203,7 +203,7 @@ impl World {
             busy |= self.flush(c);
             busy |= self.pump(c);
         }
-        busy || self.server.wait_ms(Millis(self.now)) == Some(0)
+        busy || self.net.is_pending() || self.server.wait_ms(Millis(self.now)) == Some(0)
     }
 
     fn pump(&mut self, c: usize) -> bool {
