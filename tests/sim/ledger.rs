@@ -262,6 +262,11 @@ impl Watch {
         self.audio_header = None;
     }
 
+    /// Stream time of the last frame.
+    pub fn last_timestamp(&self) -> Option<u32> {
+        self.last.map(|(timestamp, _)| timestamp)
+    }
+
     /// The publisher has left, which is told behind its last message.
     pub fn check_ended(&self, ledger: &Ledger) {
         if !ledger.rings_scarce {

@@ -138,6 +138,8 @@ fn every_name_in_use_is_an_answer_and_so_is_every_ring() {
     let first = world.publisher("a");
     world.send_start(first);
     assert_eq!(world.heard(waiting[0]).last().unwrap(), "2.3 key");
+    let time = world.clients[waiting[0]].watch(1).last_timestamp().unwrap();
+    assert!(time > 60, "the stream's time is its own, though its ring was another's: {time}");
     world.end();
 }
 
