@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rill::media::stream::VIDEO_GONE_MS;
 use rill::wire::amf0::{Decoder, Encoder, Value};
 use rill::wire::bytes::Writer;
 
@@ -76,6 +77,13 @@ pub struct Publication {
 impl Publication {
     pub fn has_video(&self) -> bool {
         self.sent.iter().any(|sent| sent.kind.is_video())
+    }
+
+    /// Video has come lately before message `seq`: players begin at key frames.
+    fn has_video_at(&self, seq: u32) -> bool {
+        let now = self.sent[seq as usize].timestamp;
+        let mut before = self.sent[..seq as usize].iter().rev();
+        before.any(|sent| sent.kind.is_video() && !sent.dropped && now.wrapping_sub(sent.timestamp) <= VIDEO_GONE_MS)
     }
 
     /// The newest header of that kind before message `seq`.
@@ -305,7 +313,7 @@ impl Watch {
         if jumps {
             assert!(!self.started || self.may_skip, "a gap before {stamp:?}: {} was next", self.next);
             if publication.has_video() && !self.video_optional {
-                let restart = kind == Kind::Key || !publication.sent[..=stamp.seq as usize].iter().any(|s| s.kind.is_video());
+                let restart = kind == Kind::Key || !publication.has_video_at(stamp.seq);
                 assert!(restart, "{stamp:?} ({kind:?}) is no place to begin: {} was next", self.next);
             }
             self.skips += u32::from(self.started);
