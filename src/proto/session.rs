@@ -439,10 +439,12 @@ impl Session {
                     amf.boolean(true)
                 })
             }
-            (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
+            (Request::Publish { stream, .. }, Decision::Reject(status)) => {
                 self.state.streams[stream.index()] = NetStream::Idle;
                 status.send(stream.wire(), tx)
             }
+            // What it plays, if anything, goes on.
+            (Request::Play { stream, .. }, Decision::Reject(status)) => status.send(stream.wire(), tx),
         }
     }
 
