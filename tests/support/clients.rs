@@ -1,0 +1,82 @@
+//! Command lines of the client programs: each publishes a file, or plays a stream into an FLV file.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+/// ffmpeg publishing `file` at the speed of its timestamps. `options` go before the output.
+pub fn ffmpeg_publish(file: &Path, url: &str, options: &[&str]) -> Command {
+    ffmpeg_publish_by("ffmpeg".as_ref(), file, url, options)
+}
+
+/// The same with another ffmpeg.
+pub fn ffmpeg_publish_by(ffmpeg: &OsStr, file: &Path, url: &str, options: &[&str]) -> Command {
+    let mut command = Command::new(ffmpeg);
+    command.args(["-nostdin", "-hide_banner", "-nostats", "-re", "-i"]).arg(file);
+    command.args(["-c", "copy"]).args(options).args(["-f", "flv", url]);
+    command
+}
+
+/// ffmpeg playing into `file`.
+pub fn ffmpeg_play(url: &str, file: &Path) -> Command {
+    ffmpeg_play_by("ffmpeg".as_ref(), url, file)
+}
+
+/// The same with another ffmpeg.
+pub fn ffmpeg_play_by(ffmpeg: &OsStr, url: &str, file: &Path) -> Command {
+    let mut command = Command::new(ffmpeg);
+    command.args(["-nostdin", "-hide_banner", "-nostats", "-y", "-i", url, "-map", "0:v?", "-map", "0:a?"]);
+    // Packets as they come, with the times they have: no remuxing that would hide a fault.
+    command.args(["-c", "copy", "-copyinkf", "-copyts", "-f", "flv"]).arg(file);
+    command
+}
+
+/// rtmpdump playing into `file`.
+pub fn rtmpdump(url: &str, file: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new("rtmpdump");
+    command.args(["--rtmp", url, "--flv"]).arg(file).args(options);
+    command
+}
+
+/// GStreamer's own client publishing `file` at the speed of its timestamps.
+pub fn gst_publish(file: &Path, url: &str) -> Command {
+    gst_publish_to("rtmp2sink", file, url)
+}
+
+/// GStreamer publishing through librtmp.
+pub fn gst_publish_librtmp(file: &Path, url: &str) -> Command {
+    gst_publish_to("rtmpsink", file, &format!("{url} live=1"))
+}
+
+/// GStreamer's own client playing into `file`.
+pub fn gst_play(url: &str, file: &Path) -> Command {
+    gst_play_from("rtmp2src", url, file)
+}
+
+/// GStreamer playing into `file` through librtmp. It does not end by itself: librtmp connects again.
+pub fn gst_play_librtmp(url: &str, file: &Path) -> Command {
+    gst_play_from("rtmpsrc", &format!("{url} live=1"), file)
+}
+
+fn gst_play_from(source: &str, location: &str, file: &Path) -> Command {
+    let mut command = gst_launch();
+    // Unbuffered, so that the file is complete whenever the process is ended.
+    command.args([source, &format!("location={location}"), "!", "filesink", "buffer-mode=unbuffered"]);
+    command.arg(format!("location={}", file.display()));
+    command
+}
+
+fn gst_publish_to(sink: &str, file: &Path, location: &str) -> Command {
+    let mut command = gst_launch();
+    command.args(["filesrc", &format!("location={}", file.display()), "!", "flvdemux", "name=demux"]);
+    command.args(["flvmux", "name=mux", "streamable=true", "!", sink, &format!("location={location}")]);
+    command.args("demux.video ! h264parse ! clocksync ! queue ! mux.video".split(' '));
+    command.args("demux.audio ! aacparse ! clocksync ! queue ! mux.audio".split(' '));
+    command
+}
+
+fn gst_launch() -> Command {
+    let mut command = Command::new("gst-launch-1.0");
+    command.arg("--quiet");
+    command
+}
