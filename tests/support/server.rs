@@ -63,12 +63,12 @@ impl Server {
 
     /// Waits until `count` players were let in to the stream of this name, by the log.
     pub fn wait_for_players(&self, name: &str, count: usize) {
-        self.wait_for_logs(count, &[" play start ", &format!("name={name}")]);
+        self.wait_for_logs(count, &[" play start ", &format!("name={name:?}")]);
     }
 
     /// Waits until a publisher of this name was let in, by the log.
     pub fn wait_for_publisher(&self, name: &str) {
-        self.wait_for_log(&[" publish start ", &format!("name={name}")]);
+        self.wait_for_log(&[" publish start ", &format!("name={name:?}")]);
     }
 }
 
