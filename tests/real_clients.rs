@@ -147,14 +147,17 @@ fn gstreamer_publishes_and_ffmpeg_plays() {
         return;
     }
     let source = clip::h264_aac();
-    for (name, publish) in [("rtmp2sink", gst_publish as fn(&Path, &str) -> Command), ("rtmpsink", gst_publish_librtmp)]
-    {
+    let clients: [(&str, fn(&Path, &Path, &str) -> Command); 2] =
+        [("rtmp2sink", gst_publish), ("rtmpsink", gst_publish_librtmp)];
+    for (name, publish) in clients {
         if name == "rtmpsink" && !gst_has("rtmpsink") {
             continue;
         }
         let stage = Stage::new(name);
-        stage.relay(ffmpeg_play(&stage.url(), &stage.played()), publish(&source, &stage.url()));
-        Media::packets(&stage.played()).assert_equals(&Media::packets(&source));
+        let sent = stage.path("sent.flv");
+        stage.relay(ffmpeg_play(&stage.url(), &stage.played()), publish(&source, &sent, &stage.url()));
+        Media::packets(&stage.played()).assert_equals(&Media::packets(&sent));
+        Media::decoded_video(&stage.played()).assert_equals(&Media::decoded_video(&sent));
     }
 }
 

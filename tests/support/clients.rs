@@ -38,14 +38,15 @@ pub fn rtmpdump(url: &str, file: &Path, options: &[&str]) -> Command {
     command
 }
 
-/// GStreamer's own client publishing `file` at the speed of its timestamps.
-pub fn gst_publish(file: &Path, url: &str) -> Command {
-    gst_publish_to("rtmp2sink", file, url)
+/// GStreamer's own client publishing `file` at the speed of its timestamps. It parses and muxes the packets anew; `sent`
+/// becomes a copy of what it publishes.
+pub fn gst_publish(file: &Path, sent: &Path, url: &str) -> Command {
+    gst_publish_to("rtmp2sink", file, sent, url)
 }
 
-/// GStreamer publishing through librtmp.
-pub fn gst_publish_librtmp(file: &Path, url: &str) -> Command {
-    gst_publish_to("rtmpsink", file, &format!("{url} live=1"))
+/// The same through librtmp.
+pub fn gst_publish_librtmp(file: &Path, sent: &Path, url: &str) -> Command {
+    gst_publish_to("rtmpsink", file, sent, &format!("{url} live=1"))
 }
 
 /// GStreamer's own client playing into `file`.
@@ -66,10 +67,12 @@ fn gst_play_from(source: &str, location: &str, file: &Path) -> Command {
     command
 }
 
-fn gst_publish_to(sink: &str, file: &Path, location: &str) -> Command {
+fn gst_publish_to(sink: &str, file: &Path, sent: &Path, location: &str) -> Command {
     let mut command = gst_launch();
     command.args(["filesrc", &format!("location={}", file.display()), "!", "flvdemux", "name=demux"]);
-    command.args(["flvmux", "name=mux", "streamable=true", "!", sink, &format!("location={location}")]);
+    command.args("flvmux name=mux streamable=true ! tee name=tee".split(' '));
+    command.args(["tee.", "!", "queue", "!", "filesink", &format!("location={}", sent.display())]);
+    command.args(["tee.", "!", "queue", "!", sink, &format!("location={location}")]);
     command.args("demux.video ! h264parse ! clocksync ! queue ! mux.video".split(' '));
     command.args("demux.audio ! aacparse ! clocksync ! queue ! mux.audio".split(' '));
     command

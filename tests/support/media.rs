@@ -70,15 +70,19 @@ impl Media {
     }
 
     /// Reads the output of ffmpeg's `framemd5`: `#key track: value`, `#extradata track, bytes, md5`, and for each packet
-    /// `track, dts, pts, duration, bytes, md5`. The duration is left out: it is a guess from the packet behind.
+    /// `track, dts, pts, duration, bytes, md5`, with more behind it where a new decoder configuration came. The duration is
+    /// left out: it is a guess from the packet behind.
     fn parse(text: &str) -> Media {
         let mut kinds: BTreeMap<String, String> = BTreeMap::new();
         let mut tracks: BTreeMap<String, Track> = BTreeMap::new();
         for line in text.lines() {
             let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-            if let Some(index) = line.strip_prefix("#extradata ").map(|_| fields[0].trim_start_matches("#extradata ")) {
-                tracks.entry(index.to_owned()).or_default().configuration = Some(fields[2].to_owned());
-            } else if let Some((key, value)) = line.strip_prefix('#').and_then(|line| line.split_once(": ")) {
+            if let Some(comment) = line.strip_prefix('#') {
+                if comment.starts_with("extradata ") {
+                    let index = fields[0].trim_start_matches("#extradata ");
+                    tracks.entry(index.to_owned()).or_default().configuration = Some(fields[2].to_owned());
+                }
+                let Some((key, value)) = comment.split_once(": ") else { continue };
                 let Some((key, index)) = key.split_once(' ') else { continue };
                 match key {
                     "media_type" => drop(kinds.insert(index.to_owned(), value.to_owned())),
@@ -86,7 +90,7 @@ impl Media {
                     "tb" => assert_eq!(value, "1/1000", "times are compared in milliseconds"),
                     _ => {}
                 }
-            } else if let [index, dts, pts, _, bytes, md5] = fields[..] {
+            } else if let [index, dts, pts, _, bytes, md5, ..] = fields[..] {
                 tracks.entry(index.to_owned()).or_default().packets.push(Packet {
                     dts_ms: dts.parse().unwrap(),
                     pts_ms: pts.parse().unwrap(),

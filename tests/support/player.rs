@@ -87,9 +87,12 @@ impl Player {
 
     /// Waits until a status came `count` times in all.
     pub fn wait_for_status(&self, code: &str, count: usize) {
-        let times = || self.received.lock().unwrap().statuses.iter().filter(|status| *status == code).count();
+        let statuses = || self.received.lock().unwrap().statuses.clone();
+        let times = || statuses().iter().filter(|status| *status == code).count();
         let came = wait_until(patience(10.0), || times() >= count);
-        assert!(came, "{code} came {} of {count} times; {:?}", times(), self.received.lock().unwrap().statuses);
+        // Taken before the assertion, which must not poison the lock.
+        let statuses = statuses();
+        assert!(came, "{code} did not come {count} times: {statuses:?}");
     }
 
     /// Waits until a video message of at least this stream time came.
