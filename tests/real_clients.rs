@@ -53,18 +53,30 @@ impl Stage {
         Process::spawn(&self.scratch, name, &mut command)
     }
 
-    /// Publishes a file to its end with `publish`, while one player, waiting from before, writes what it gets to
-    /// `played.flv` with `play`.
-    fn relay(&self, play: Command, publish: Command) {
-        let mut player = self.spawn("player", play);
-        self.server.wait_for_players("cam", 1);
-        let mut publisher = self.spawn("publisher", publish);
-        publisher.wait_success(end());
-        player.wait_success(end());
+    /// Publishes a stream to its end, while a player that waited from before writes what it gets to [`Stage::played`].
+    fn relay(&self, name: &str, play: Command, publish: Command) {
+        self.relay_all(vec![(name, play, publish)]);
     }
 
-    fn played(&self) -> PathBuf {
-        self.path("played.flv")
+    /// The same with several streams at once: name, player, publisher.
+    fn relay_all(&self, streams: Vec<(&str, Command, Command)>) {
+        let mut clients = Vec::new();
+        for (name, play, publish) in streams {
+            let player = self.spawn(&format!("play-{name}"), play);
+            self.server.wait_for_players(name, 1);
+            clients.extend([player, self.spawn(&format!("publish-{name}"), publish)]);
+        }
+        clients.iter_mut().for_each(|client| client.wait_success(end()));
+    }
+
+    /// Where the player of a stream writes.
+    fn played(&self, name: &str) -> PathBuf {
+        self.path(&format!("{name}-played.flv"))
+    }
+
+    /// ffmpeg as the player of a stream.
+    fn ffmpeg_play(&self, name: &str) -> Command {
+        ffmpeg_play(&self.server.url(name), &self.played(name))
     }
 }
 
@@ -72,9 +84,9 @@ impl Stage {
 fn ffmpeg_plays_every_packet_that_ffmpeg_publishes() {
     let source = clip::h264_aac();
     let stage = Stage::new("ffmpeg");
-    stage.relay(ffmpeg_play(&stage.url(), &stage.played()), ffmpeg_publish(&source, &stage.url(), &[]));
-    Media::packets(&stage.played()).assert_equals(&Media::packets(&source));
-    Media::decoded_video(&stage.played()).assert_equals(&Media::decoded_video(&source));
+    stage.relay("cam", stage.ffmpeg_play("cam"), ffmpeg_publish(&source, &stage.url(), &[]));
+    Media::packets(&stage.played("cam")).assert_equals(&Media::packets(&source));
+    Media::decoded_video(&stage.played("cam")).assert_equals(&Media::decoded_video(&source));
 }
 
 #[test]
@@ -84,11 +96,11 @@ fn a_late_joiner_starts_at_a_key_frame_and_decodes_what_follows_it() {
     let witness = Player::start(stage.server.address, "cam");
     let mut publisher = stage.spawn("publisher", ffmpeg_publish(&source, &stage.url(), &[]));
     witness.wait_for_time(LENGTH_MS / 2);
-    let mut player = stage.spawn("player", ffmpeg_play(&stage.url(), &stage.played()));
+    let mut player = stage.spawn("player", stage.ffmpeg_play("cam"));
     publisher.wait_success(end());
     player.wait_success(end());
-    Media::packets(&stage.played()).assert_joined_at_key_frame(&Media::packets(&source), KEY_INTERVAL);
-    let decoded = Media::decoded_video(&stage.played());
+    Media::packets(&stage.played("cam")).assert_joined_at_key_frame(&Media::packets(&source), KEY_INTERVAL);
+    let decoded = Media::decoded_video(&stage.played("cam"));
     decoded.assert_joined_at_key_frame(&Media::decoded_video(&source), KEY_INTERVAL);
 }
 
@@ -147,17 +159,18 @@ fn gstreamer_publishes_and_ffmpeg_plays() {
         return;
     }
     let source = clip::h264_aac();
-    let clients: [(&str, fn(&Path, &Path, &str) -> Command); 2] =
-        [("rtmp2sink", gst_publish), ("rtmpsink", gst_publish_librtmp)];
-    for (name, publish) in clients {
-        if name == "rtmpsink" && !gst_has("rtmpsink") {
-            continue;
-        }
-        let stage = Stage::new(name);
-        let sent = stage.path("sent.flv");
-        stage.relay(ffmpeg_play(&stage.url(), &stage.played()), publish(&source, &sent, &stage.url()));
-        Media::packets(&stage.played()).assert_equals(&Media::packets(&sent));
-        Media::decoded_video(&stage.played()).assert_equals(&Media::decoded_video(&sent));
+    let stage = Stage::new("gst-publish");
+    let sent = |name: &str| stage.path(&format!("{name}-sent.flv"));
+    let mut sinks = vec!["rtmp2sink"];
+    sinks.extend(gst_has("rtmpsink").then_some("rtmpsink"));
+    let streams = sinks
+        .iter()
+        .map(|sink| (*sink, stage.ffmpeg_play(sink), gst_publish(sink, &source, &sent(sink), &stage.server.url(sink))));
+    stage.relay_all(streams.collect());
+    for name in sinks {
+        eprintln!("{name}");
+        Media::packets(&stage.played(name)).assert_equals(&Media::packets(&sent(name)));
+        Media::decoded_video(&stage.played(name)).assert_equals(&Media::decoded_video(&sent(name)));
     }
 }
 
@@ -171,8 +184,8 @@ fn ffmpeg_publishes_and_gstreamer_plays() {
     }
     let source = clip::h264_aac();
     let stage = Stage::new("gst-play");
-    stage.relay(gst_play(&stage.url(), &stage.played()), ffmpeg_publish(&source, &stage.url(), &[]));
-    Media::packets(&stage.played()).assert_begins(&Media::packets(&source), RTMP2SRC_CUT);
+    stage.relay("cam", gst_play(&stage.url(), &stage.played("cam")), ffmpeg_publish(&source, &stage.url(), &[]));
+    Media::packets(&stage.played("cam")).assert_begins(&Media::packets(&source), RTMP2SRC_CUT);
 }
 
 #[test]
@@ -182,13 +195,13 @@ fn ffmpeg_publishes_and_gstreamer_plays_through_librtmp() {
     }
     let source = clip::h264_aac();
     let stage = Stage::new("librtmp-play");
-    let player = stage.spawn("player", gst_play_librtmp(&stage.url(), &stage.played()));
+    let player = stage.spawn("player", gst_play_librtmp(&stage.url(), &stage.played("cam")));
     stage.server.wait_for_players("cam", 1);
     stage.spawn("publisher", ffmpeg_publish(&source, &stage.url(), &[])).wait_success(end());
     // When the stream ends librtmp connects again: by then everything is written.
     stage.server.wait_for_players("cam", 2);
     drop(player);
-    Media::packets(&stage.played()).assert_equals(&Media::packets(&source));
+    Media::packets(&stage.played("cam")).assert_equals(&Media::packets(&source));
 }
 
 #[test]
@@ -203,19 +216,13 @@ fn audio_only_video_only_no_metadata_and_mp3_play() {
         ("mp3", clip::clip(ffmpeg, clip::H264, clip::MP3), &[]),
         ("mp3-only-no-metadata", clip::clip(ffmpeg, clip::NO_VIDEO, clip::MP3), no_metadata),
     ];
-    let played = |name: &str| stage.path(&format!("{name}.flv"));
-    let mut clients = Vec::new();
-    for (name, source, options) in &cases {
-        let url = stage.server.url(name);
-        let player = stage.spawn(&format!("play-{name}"), ffmpeg_play(&url, &played(name)));
-        stage.server.wait_for_players(name, 1);
-        let publisher = stage.spawn(&format!("publish-{name}"), ffmpeg_publish(source, &url, options));
-        clients.extend([player, publisher]);
-    }
-    clients.iter_mut().for_each(|client| client.wait_success(end()));
+    let streams = cases.iter().map(|(name, source, options)| {
+        (*name, stage.ffmpeg_play(name), ffmpeg_publish(source, &stage.server.url(name), options))
+    });
+    stage.relay_all(streams.collect());
     for (name, source, _) in &cases {
         eprintln!("{name}");
-        Media::packets(&played(name)).assert_equals(&Media::packets(source));
+        Media::packets(&stage.played(name)).assert_equals(&Media::packets(source));
     }
 }
 
@@ -232,15 +239,15 @@ fn a_player_stays_when_the_encoder_is_killed_and_gets_the_next_publish_without_a
     player.wait_for_status("NetStream.Play.UnpublishNotify", 2);
     player.wait_for_status("NetStream.Play.PublishNotify", 2);
     assert!(!player.is_closed());
-    player.save(&stage.played());
-    Media::packets(&stage.played()).assert_republished(&Media::packets(&source));
+    player.save(&stage.played("cam"));
+    Media::packets(&stage.played("cam")).assert_republished(&Media::packets(&source));
 }
 
 #[test]
 fn a_second_publisher_on_a_busy_name_is_refused_and_the_first_goes_on() {
     let source = clip::h264_aac();
     let stage = Stage::new("busy");
-    let mut player = stage.spawn("player", ffmpeg_play(&stage.url(), &stage.played()));
+    let mut player = stage.spawn("player", stage.ffmpeg_play("cam"));
     stage.server.wait_for_players("cam", 1);
     let mut first = stage.spawn("publisher-1", ffmpeg_publish(&source, &stage.url(), &[]));
     stage.server.wait_for_publisher("cam");
@@ -251,7 +258,7 @@ fn a_second_publisher_on_a_busy_name_is_refused_and_the_first_goes_on() {
     assert!(second.log().contains("cam"), "{}", second.log());
     first.wait_success(end());
     player.wait_success(end());
-    Media::packets(&stage.played()).assert_equals(&Media::packets(&source));
+    Media::packets(&stage.played("cam")).assert_equals(&Media::packets(&source));
 }
 
 #[test]
@@ -271,8 +278,8 @@ fn a_publisher_that_went_silent_loses_its_name_to_a_newcomer_and_players_stay() 
     newcomer.wait_success(end());
     player.wait_for_status("NetStream.Play.UnpublishNotify", 2);
     assert!(!player.is_closed());
-    player.save(&stage.played());
-    Media::packets(&stage.played()).assert_republished(&Media::packets(&source));
+    player.save(&stage.played("cam"));
+    Media::packets(&stage.played("cam")).assert_republished(&Media::packets(&source));
 }
 
 /// The ffmpeg that speaks Enhanced RTMP.
@@ -308,25 +315,26 @@ fn enhanced_rtmp_plays_hevc_av1_vp9_and_opus() {
         ("av1", clip::clip(&ffmpeg, &["-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "lp=1"], opus)),
         ("vp9", clip::clip(&ffmpeg, &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"], opus)),
     ];
-    let played = |name: &str| stage.path(&format!("{name}.flv"));
-    let mut clients = Vec::new();
-    for (name, source) in &cases {
-        let url = stage.server.url(name);
-        let player = stage.spawn(&format!("play-{name}"), ffmpeg_play_by(&ffmpeg, &url, &played(name)));
-        stage.server.wait_for_players(name, 1);
-        let publish = ffmpeg_publish_by(&ffmpeg, source, &url, &[]);
-        clients.extend([player, stage.spawn(&format!("publish-{name}"), publish)]);
-    }
-    // From the middle on, as most players do: the key frames must be found in the new tags too.
-    let witness = Player::start(stage.server.address, "hevc");
-    witness.wait_for_time(LENGTH_MS / 2);
     let late = stage.path("late.flv");
-    clients.push(stage.spawn("late", ffmpeg_play_by(&ffmpeg, &stage.server.url("hevc"), &late)));
-    clients.iter_mut().for_each(|client| client.wait_success(end()));
+    std::thread::scope(|scope| {
+        // From the middle on, as most players do: the key frames must be found in the new tags too.
+        let late = scope.spawn(|| {
+            let url = stage.server.url("hevc");
+            Player::start(stage.server.address, "hevc").wait_for_time(LENGTH_MS / 2);
+            stage.spawn("late", ffmpeg_play_by(&ffmpeg, &url, &late)).wait_success(end());
+        });
+        let streams = cases.iter().map(|(name, source)| {
+            let url = stage.server.url(name);
+            let play = ffmpeg_play_by(&ffmpeg, &url, &stage.played(name));
+            (*name, play, ffmpeg_publish_by(&ffmpeg, source, &url, &[]))
+        });
+        stage.relay_all(streams.collect());
+        late.join().unwrap();
+    });
     for (name, source) in &cases {
         eprintln!("{name}");
         let source = Media::packets_by(&ffmpeg, source);
-        Media::packets_by(&ffmpeg, &played(name)).assert_equals(&source);
+        Media::packets_by(&ffmpeg, &stage.played(name)).assert_equals(&source);
         if *name == "hevc" {
             Media::packets_by(&ffmpeg, &late).assert_joined_at_key_frame(&source, KEY_INTERVAL);
         }
@@ -341,17 +349,14 @@ fn an_old_and_a_recent_ffmpeg_play_each_other() {
     let (old, recent) = (OsString::from("ffmpeg"), modern_ffmpeg());
     let source = clip::h264_aac();
     let stage = Stage::new("ages");
-    let mut clients = Vec::new();
-    for (name, publisher, player) in [("rising", &old, &recent), ("falling", &recent, &old)] {
+    let streams = [("rising", &old, &recent), ("falling", &recent, &old)].map(|(name, publisher, player)| {
         let url = stage.server.url(name);
-        let file = stage.path(&format!("{name}.flv"));
-        clients.push(stage.spawn(&format!("play-{name}"), ffmpeg_play_by(player, &url, &file)));
-        stage.server.wait_for_players(name, 1);
-        clients.push(stage.spawn(&format!("publish-{name}"), ffmpeg_publish_by(publisher, &source, &url, &[])));
-    }
-    clients.iter_mut().for_each(|client| client.wait_success(end()));
+        let play = ffmpeg_play_by(player, &url, &stage.played(name));
+        (name, play, ffmpeg_publish_by(publisher, &source, &url, &[]))
+    });
+    stage.relay_all(streams.into());
     for name in ["rising", "falling"] {
-        Media::packets(&stage.path(&format!("{name}.flv"))).assert_equals(&Media::packets(&source));
+        Media::packets(&stage.played(name)).assert_equals(&Media::packets(&source));
     }
 }
 
@@ -360,10 +365,10 @@ fn timestamps_beyond_24_bits_play_in_every_client() {
     let source = clip::h264_aac();
     let published = Media::packets(&source);
     let stage = Stage::new("extended");
+    let mut clients = Vec::new();
+    let mut played = Vec::new();
     // 16 777 215 ms is where extended timestamps begin: crossed in the middle, and passed long before (13 hours).
-    for (name, options) in
-        [("crossing", ["-output_ts_offset", "16775.815"]), ("beyond", ["-output_ts_offset", "46800"])]
-    {
+    for (name, offset) in [("crossing", "16775.815"), ("beyond", "46800")] {
         let url = stage.server.url(name);
         let file = |player: &str| stage.path(&format!("{name}-{player}.flv"));
         let mut players = vec![("ffmpeg", 0, ffmpeg_play(&url, &file("ffmpeg")))];
@@ -371,16 +376,19 @@ fn timestamps_beyond_24_bits_play_in_every_client() {
             players.push(("rtmpdump", 0, rtmpdump(&url, &file("rtmpdump"), &["--live"])));
             players.push(("gst", RTMP2SRC_CUT, gst_play(&url, &file("gst"))));
         }
-        let mut players: Vec<_> = players
-            .into_iter()
-            .map(|(player, cut, command)| (player, cut, stage.spawn(&format!("{name}-{player}"), command)))
-            .collect();
-        stage.server.wait_for_players(name, players.len());
-        stage.spawn(&format!("publish-{name}"), ffmpeg_publish(&source, &url, &options)).wait_success(end());
-        for (player, cut, process) in &mut players {
-            process.wait_success(end());
-            Media::packets(&file(player)).assert_begins(&published, *cut);
+        let count = players.len();
+        for (player, cut, command) in players {
+            clients.push(stage.spawn(&format!("{name}-{player}"), command));
+            played.push((file(player), cut));
         }
+        stage.server.wait_for_players(name, count);
+        let publish = ffmpeg_publish(&source, &url, &["-output_ts_offset", offset]);
+        clients.push(stage.spawn(&format!("publish-{name}"), publish));
+    }
+    clients.iter_mut().for_each(|client| client.wait_success(end()));
+    for (file, cut) in played {
+        eprintln!("{}", file.display());
+        Media::packets(&file).assert_begins(&published, cut);
     }
 }
 

@@ -38,15 +38,17 @@ pub fn rtmpdump(url: &str, file: &Path, options: &[&str]) -> Command {
     command
 }
 
-/// GStreamer's own client publishing `file` at the speed of its timestamps. It parses and muxes the packets anew; `sent`
-/// becomes a copy of what it publishes.
-pub fn gst_publish(file: &Path, sent: &Path, url: &str) -> Command {
-    gst_publish_to("rtmp2sink", file, sent, url)
-}
-
-/// The same through librtmp.
-pub fn gst_publish_librtmp(file: &Path, sent: &Path, url: &str) -> Command {
-    gst_publish_to("rtmpsink", file, sent, &format!("{url} live=1"))
+/// GStreamer publishing `file` at the speed of its timestamps through `sink`: `rtmp2sink`, its own client, or `rtmpsink`,
+/// librtmp. It parses and muxes the packets anew; `sent` becomes a copy of what it publishes.
+pub fn gst_publish(sink: &str, file: &Path, sent: &Path, url: &str) -> Command {
+    let mut command = gst_launch();
+    command.args(["filesrc", &format!("location={}", file.display()), "!", "flvdemux", "name=demux"]);
+    command.args("flvmux name=mux streamable=true ! tee name=tee".split(' '));
+    command.args(["tee.", "!", "queue", "!", "filesink", &format!("location={}", sent.display())]);
+    command.args(["tee.", "!", "queue", "!", sink, &format!("location={url}")]);
+    command.args("demux.video ! h264parse ! clocksync ! queue ! mux.video".split(' '));
+    command.args("demux.audio ! aacparse ! clocksync ! queue ! mux.audio".split(' '));
+    command
 }
 
 /// GStreamer's own client playing into `file`.
@@ -64,17 +66,6 @@ fn gst_play_from(source: &str, location: &str, file: &Path) -> Command {
     // Unbuffered, so that the file is complete whenever the process is ended.
     command.args([source, &format!("location={location}"), "!", "filesink", "buffer-mode=unbuffered"]);
     command.arg(format!("location={}", file.display()));
-    command
-}
-
-fn gst_publish_to(sink: &str, file: &Path, sent: &Path, location: &str) -> Command {
-    let mut command = gst_launch();
-    command.args(["filesrc", &format!("location={}", file.display()), "!", "flvdemux", "name=demux"]);
-    command.args("flvmux name=mux streamable=true ! tee name=tee".split(' '));
-    command.args(["tee.", "!", "queue", "!", "filesink", &format!("location={}", sent.display())]);
-    command.args(["tee.", "!", "queue", "!", sink, &format!("location={location}")]);
-    command.args("demux.video ! h264parse ! clocksync ! queue ! mux.video".split(' '));
-    command.args("demux.audio ! aacparse ! clocksync ! queue ! mux.audio".split(' '));
     command
 }
 
