@@ -47,7 +47,14 @@ pub fn clip(ffmpeg: &OsStr, video: &[&str], audio: &[&str]) -> PathBuf {
         std::fs::create_dir_all(&directory).unwrap();
         // Several tests may want it at the same time: each writes its own, the first name given stays.
         let own = directory.join(format!("{:?}-{}.part", std::thread::current().id(), std::process::id()));
-        output_of(command.arg(&own));
+        let encoded = own.with_extension("encoded.flv");
+        output_of(command.arg(&encoded));
+        // Muxed once more as it will be when it is published: from stored packets ffmpeg writes some decoder
+        // configurations (VP9's) differently than from an encoder.
+        let mut remux = Command::new(ffmpeg);
+        remux.args(["-nostdin", "-loglevel", "error", "-y", "-i"]).arg(&encoded).args(["-c", "copy", "-f", "flv"]);
+        output_of(remux.arg(&own));
+        std::fs::remove_file(&encoded).unwrap();
         if path.exists() {
             std::fs::remove_file(&own).unwrap();
         } else {
