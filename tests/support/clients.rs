@@ -51,17 +51,37 @@ pub fn gst_publish(sink: &str, file: &Path, sent: &Path, url: &str) -> Command {
     command
 }
 
-/// GStreamer's own client playing into `file`.
-pub fn gst_play(url: &str, file: &Path) -> Command {
-    gst_play_from("rtmp2src", url, file)
+/// The programs that play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayerKind {
+    /// ffmpeg.
+    Ffmpeg,
+    /// rtmpdump.
+    Rtmpdump,
+    /// GStreamer's own client.
+    Gst,
+    /// GStreamer through librtmp.
+    GstLibrtmp,
 }
 
-/// GStreamer playing into `file` through librtmp. It does not end by itself: librtmp connects again.
-pub fn gst_play_librtmp(url: &str, file: &Path) -> Command {
-    gst_play_from("rtmpsrc", &format!("{url} live=1"), file)
+impl PlayerKind {
+    /// Plays a live stream into `file`.
+    pub fn play(self, url: &str, file: &Path) -> Command {
+        match self {
+            PlayerKind::Ffmpeg => ffmpeg_play(url, file),
+            PlayerKind::Rtmpdump => rtmpdump(url, file, &["--live"]),
+            PlayerKind::Gst => gst_play("rtmp2src", url, file),
+            PlayerKind::GstLibrtmp => gst_play("rtmpsrc", &format!("{url} live=1"), file),
+        }
+    }
+
+    /// Whether it ends when the publisher does. GStreamer stays for the next publish; librtmp in it connects again.
+    pub fn ends_with_publisher(self) -> bool {
+        matches!(self, PlayerKind::Ffmpeg | PlayerKind::Rtmpdump)
+    }
 }
 
-fn gst_play_from(source: &str, location: &str, file: &Path) -> Command {
+fn gst_play(source: &str, location: &str, file: &Path) -> Command {
     let mut command = gst_launch();
     // Unbuffered, so that the file is complete whenever the process is ended.
     command.args([source, &format!("location={location}"), "!", "filesink", "buffer-mode=unbuffered"]);
