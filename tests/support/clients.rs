@@ -3,6 +3,9 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
+
+use super::process::gst_has;
 
 /// ffmpeg publishing `file` at the speed of its timestamps. `options` go before the output.
 pub fn ffmpeg_publish(file: &Path, url: &str, options: &[&str]) -> Command {
@@ -90,6 +93,15 @@ fn gst_play(source: &str, location: &str, file: &Path) -> Command {
 }
 
 fn gst_launch() -> Command {
+    // gst-launch says which element is missing but not where it is to be had.
+    static COMPLETE: OnceLock<()> = OnceLock::new();
+    COMPLETE.get_or_init(|| {
+        for (element, package) in [("flvmux", "good"), ("aacparse", "good"), ("h264parse", "bad"), ("rtmp2sink", "bad")]
+        {
+            let package = format!("gstreamer1.0-plugins-{package}");
+            assert!(gst_has(element), "GStreamer has no {element}; install the package {package}, or run make deps");
+        }
+    });
     let mut command = Command::new("gst-launch-1.0");
     command.arg("--quiet");
     command

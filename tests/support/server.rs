@@ -35,7 +35,7 @@ impl Server {
             address = listening_address(&process.log());
             address.is_some() || !process.is_running()
         });
-        let address = address.unwrap_or_else(|| panic!("the server does not listen:\n{}", process.log()));
+        let address = address.unwrap_or_else(|| panic!("{command:?} does not listen:\n{}", process.log()));
         Server { process, address }
     }
 
