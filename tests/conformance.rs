@@ -7,8 +7,7 @@ mod rtmp;
 use rill::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, NET_STREAMS};
 use rill::proto::data::DataAction;
 use rill::proto::session::{
-    Decision, Event, Limit, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayStart, PublishMode, Session,
-    SessionError,
+    Decision, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, Session, SessionError,
 };
 use rill::proto::status::{Code, Status};
 use rill::proto::tx::TxBuf;
