@@ -29,6 +29,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "std")]
+pub mod bench;
+#[cfg(feature = "std")]
 pub mod board;
 #[cfg(feature = "std")]
 pub mod config;
