@@ -53,11 +53,6 @@ impl Player {
         Player { opened_us: now_us, joined_us: None, last: 0 }
     }
 
-    /// When its first picture had arrived.
-    pub fn joined_us(&self) -> Option<u64> {
-        self.joined_us
-    }
-
     /// A picture of `stream` has arrived whole.
     pub fn picture(&mut self, stream: usize, stamp: Stamp, now_us: u64, counts: &mut Counts) {
         counts.pictures += 1;

@@ -111,7 +111,7 @@ mod tests {
 
         #[test]
         fn a_quantile_is_at_most_one_bucket_above_the_true_one(
-            mut values in prop::collection::vec(0_u64..10_000_000, 1..200), share in 0.0..=1.0,
+            mut values in prop::collection::vec(0_u64..10_000_000, 1..200), share in 0.0_f64..=1.0,
         ) {
             let mut histogram = Histogram::default();
             values.iter().for_each(|&value| histogram.record(value));
