@@ -30,6 +30,7 @@
 
 #[cfg(feature = "std")]
 pub mod bench;
+pub mod bitset;
 #[cfg(feature = "std")]
 pub mod board;
 #[cfg(feature = "std")]
@@ -40,5 +41,9 @@ pub mod proto;
 pub mod time;
 pub mod wire;
 
+#[cfg(feature = "std")]
+pub mod cli;
+#[cfg(feature = "std")]
+pub mod net;
 #[cfg(feature = "std")]
 pub mod server;

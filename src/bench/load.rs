@@ -10,6 +10,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::net::open_files::raise_limit;
 use crate::proto::tx::TxBuf;
 
 use super::client::{CHUNK_BYTES, Client, Context, Failure, Progress, Role};
@@ -114,7 +115,7 @@ struct Load<'p> {
 impl<'p> Load<'p> {
     fn new(plan: &'p Plan) -> Result<Load<'p>, BenchError> {
         let target = Target::parse(&plan.url, plan.streams).ok_or_else(|| BenchError::Url(plan.url.clone()))?;
-        allow_files((plan.streams * (1 + plan.players) + plan.idle) as u64 + SPARE_FILES)?;
+        raise_limit(plan.streams * (1 + plan.players) + plan.idle).map_err(BenchError::OpenFiles)?;
         let (address, first) = target.connect().map_err(|error| BenchError::Connect(plan.url.clone(), error))?;
         first.set_nonblocking(true).map_err(|error| BenchError::System("socket", error))?;
         let clock = Clock::default();
@@ -186,8 +187,11 @@ impl<'p> Load<'p> {
     fn search(mut self, search: Saturate, observe: &mut dyn FnMut(Moment)) -> Result<Report, BenchError> {
         let mut steps: Vec<Step> = Vec::new();
         let mut beyond = 0;
-        let allowed = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX).saturating_sub(SPARE_FILES);
-        let players_max = (search.players_max as u64).min(allowed) as usize;
+        let players_max = match raise_limit(search.players_max) {
+            Ok(()) => search.players_max,
+            Err(files) => files.allowed.saturating_sub(SPARE_FILES) as usize,
+        };
+        raise_limit(players_max).map_err(BenchError::OpenFiles)?;
         while beyond <= search.steps_beyond && self.players + search.step_players <= players_max {
             let gone_before = self.refused + self.disconnected;
             self.begin_window();
@@ -501,11 +505,6 @@ impl Connection {
 
 fn io_failure(error: &io::Error) -> Failure {
     Failure(error.to_string())
-}
-
-fn allow_files(needed: u64) -> Result<(), BenchError> {
-    let allowed = rlimit::increase_nofile_limit(needed).map_err(|error| BenchError::System("open files", error))?;
-    if allowed < needed { Err(BenchError::OpenFiles(needed, allowed)) } else { Ok(()) }
 }
 
 /// Processor time this process has taken; `None` where `/proc` does not tell.

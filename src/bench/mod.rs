@@ -17,6 +17,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::net::open_files::TooFewFiles;
+
 mod client;
 pub mod clock;
 mod counts;
@@ -112,8 +114,8 @@ pub enum BenchError {
     Connect(String, io::Error),
     /// The system does not give what the measurement needs.
     System(&'static str, io::Error),
-    /// So many open files are needed and only so many are allowed.
-    OpenFiles(u64, u64),
+    /// The system allows fewer open files than there are clients.
+    OpenFiles(TooFewFiles),
     /// A stream could not be published, for this reason.
     Publish(String),
 }
@@ -124,7 +126,7 @@ impl fmt::Display for BenchError {
             BenchError::Url(url) => write!(f, "{url}: expected rtmp://host[:port]/application/NAME"),
             BenchError::Connect(url, error) => write!(f, "{url}: cannot connect: {error}"),
             BenchError::System(what, error) => write!(f, "{what}: {error}"),
-            BenchError::OpenFiles(needed, allowed) => {
+            BenchError::OpenFiles(TooFewFiles { needed, allowed }) => {
                 write!(f, "{needed} open files are needed and {allowed} allowed: raise the hard limit (ulimit -Hn)")
             }
             BenchError::Publish(reason) => write!(f, "cannot publish: {reason}"),

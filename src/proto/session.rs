@@ -62,7 +62,8 @@ impl NetStreamId {
         (1..=NET_STREAMS as u32).contains(&id).then_some(NetStreamId(id as u8))
     }
 
-    fn from_index(index: usize) -> NetStreamId {
+    /// The net stream at a place of such a table.
+    pub fn from_index(index: usize) -> NetStreamId {
         NetStreamId(index as u8 + 1)
     }
 }
@@ -420,6 +421,7 @@ impl Session {
                 })
             }
             (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
+                self.state.streams[stream.index()] = NetStream::Idle;
                 status.send(stream.wire(), tx)
             }
         }
@@ -430,24 +432,9 @@ impl Session {
         status.send(stream.map_or(0, NetStreamId::wire), tx)
     }
 
-    /// Sends a status event as `onPlayStatus` (Play.TransitionComplete and the like).
-    pub fn play_status(&self, stream: NetStreamId, status: Status<'_>, tx: &mut TxBuf) -> Result<(), Full> {
-        tx.data(stream.wire(), |amf| {
-            amf.string("onPlayStatus")?;
-            status.object(amf)
-        })
-    }
-
     /// Asks the client to answer, as a sign of life.
     pub fn ping(&self, now: Millis, tx: &mut TxBuf) -> Result<(), Full> {
         tx.user_control(UserControl::PingRequest(now.0 as u32))
-    }
-
-    /// The server ended what this net stream did; the client may use it again. Its messages under way are given up
-    /// without events.
-    pub fn stop(&mut self, stream: NetStreamId) {
-        self.state.streams[stream.index()] = NetStream::Idle;
-        self.give_up_media(stream);
     }
 
     /// Says `close`: OBS and librtmp hang up at once. Everything that still comes is thrown away.
@@ -566,15 +553,9 @@ impl Session {
         let sink = &mut self.sinks[usize::from(lane.0)];
         *sink = Sink::Skip;
         match header.type_id {
-            type_id::SET_CHUNK_SIZE..=type_id::SET_PEER_BANDWIDTH => {
-                if header.length <= CONTROL_BYTES {
-                    self.assembly
-                        .begin(lane, header.length)
-                        .map_err(|_| SessionError::LimitExceeded(Limit::CommandBytes))?;
-                    *sink = Sink::Assemble;
-                }
-            }
-            type_id::COMMAND | type_id::COMMAND_AMF3 => {
+            // One too long to be any is nothing we know.
+            type_id::SET_CHUNK_SIZE..=type_id::SET_PEER_BANDWIDTH if header.length > CONTROL_BYTES => {}
+            type_id::SET_CHUNK_SIZE..=type_id::SET_PEER_BANDWIDTH | type_id::COMMAND | type_id::COMMAND_AMF3 => {
                 self.assembly
                     .begin(lane, header.length)
                     .map_err(|_| SessionError::LimitExceeded(Limit::CommandBytes))?;

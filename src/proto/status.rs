@@ -167,6 +167,14 @@ impl<'a> Status<'a> {
         })
     }
 
+    /// Sends it as `onPlayStatus`, a data message (Play.TransitionComplete and the like).
+    pub fn send_play_status(&self, stream_id: u32, tx: &mut TxBuf) -> Result<(), Full> {
+        tx.data(stream_id, |amf| {
+            amf.string("onPlayStatus")?;
+            self.object(amf)
+        })
+    }
+
     /// Sends it as the `_error` answer to call `transaction`.
     pub fn send_error(&self, transaction: f64, tx: &mut TxBuf) -> Result<(), Full> {
         tx.command(0, "_error", transaction, |amf| {

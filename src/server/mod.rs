@@ -1,3 +1,385 @@
-//! The server without sockets: slots, connections, registry, fan-out, timers, policy.
+//! The server without sockets: slots, registry, fan-out, deadlines, policy. No call to an operating system, and no heap
+//! after [`Server::new`].
+//!
+//! # One turn of the loop
+//!
+//! The caller polls with the time-out of [`Server::wait_ms`], reports what became ready ([`Server::readable`],
+//! [`Server::writable`], [`Server::acceptable`]) and calls [`Server::turn`], which
+//!
+//! 1. accepts a bounded number of connections,
+//! 2. reads every ready slot once, round robin, within a byte budget; streams that got something become due,
+//! 3. writes control bytes, and the players of due streams: one vectored write for all that a player is due,
+//! 4. expires deadlines.
+//!
+//! A ready bit is cleared only by `WouldBlock`. While one is left, the time-out is 0.
 
+mod challenge;
+pub mod close;
+mod describe;
+mod fanout;
+mod ingest;
+pub mod memory;
+mod play;
+mod publish;
+mod read;
+pub mod registry;
 pub mod settings;
+pub mod slots;
+mod timers;
+pub mod transport;
+
+use std::boxed::Box;
+
+use log::{info, warn};
+
+use crate::bitset::BitSet;
+use crate::limits::INBOX_BYTES;
+use crate::proto::status::{Code, Status};
+use crate::time::Millis;
+
+use close::CloseReason;
+use registry::{App, Registry, StreamId};
+use settings::{Merge, Settings};
+use slots::{ConnId, Flush, Role, SlotIndex, SlotState, Slots};
+use transport::Net;
+
+/// The reactor's one read buffer in bytes.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Bytes read in one turn before players are served.
+const READ_BUDGET_BYTES: usize = 1024 * 1024;
+/// How often deadlines of connections are looked at, in milliseconds: their precision.
+const SWEEP_MS: u64 = 250;
+/// How long a client that was told to go may take to read it, in milliseconds.
+const CLOSE_MS: u64 = 1500;
+/// How long a client that has read it may take to hang up, in milliseconds.
+const LINGER_MS: u64 = 500;
+
+const _: () = assert!(READ_BYTES >= INBOX_BYTES);
+
+/// What happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted, those turned away included.
+    pub accepted: u64,
+    /// Connections closed, by [`CloseReason::index`].
+    pub closed: [u64; CloseReason::COUNT],
+    /// Publishes that began.
+    pub published: u64,
+    /// Plays that began.
+    pub played: u64,
+    /// Times a player went on at a later key frame.
+    pub skips: u64,
+    /// Media messages that no ring could take, because they were too large or too many at once.
+    pub media_refused: u64,
+    /// Data messages dropped, because they were too long or no player could read them.
+    pub data_dropped: u64,
+    /// Publishes and plays refused because every name or ring was in use.
+    pub streams_exhausted: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+}
+
+/// The whole server below the sockets.
+pub struct Server {
+    settings: Settings,
+    slots: Slots,
+    registry: Registry,
+    scratch: Box<[u8]>,
+    acceptable: bool,
+    readable: BitSet<Box<[u64]>>,
+    writable: BitSet<Box<[u64]>>,
+    /// Slots with something to send that no stream's due time speaks of.
+    outgoing: BitSet<Box<[u64]>>,
+    /// Streams with something for their players.
+    due: BitSet<Box<[u64]>>,
+    read_from: usize,
+    sweep_at: Millis,
+    /// Names that a newcomer waits for.
+    challenges: u32,
+    counters: Counters,
+    seed: u64,
+    merge_ms: u64,
+    /// The time of the present turn.
+    now: Millis,
+}
+
+impl Server {
+    /// Obtains everything that the server will ever need. `seed` feeds the handshakes' random bytes.
+    pub fn new(settings: Settings, apps: &[App], seed: u64, now: Millis) -> Server {
+        let slots = Slots::new(settings.connections as usize);
+        let bits = || BitSet::new(vec![0; slots.count().div_ceil(64)].into_boxed_slice());
+        let registry = Registry::new(apps, settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let merge_ms = match settings.merge {
+            Merge::Auto => 0,
+            Merge::Fixed(ms) => u64::from(ms),
+        };
+        Server {
+            scratch: vec![0xA5; READ_BYTES].into_boxed_slice(),
+            acceptable: false,
+            readable: bits(),
+            writable: bits(),
+            outgoing: bits(),
+            due: BitSet::new(vec![0; registry.name_count().div_ceil(64)].into_boxed_slice()),
+            read_from: 0,
+            sweep_at: now + SWEEP_MS,
+            challenges: 0,
+            counters: Counters::default(),
+            seed,
+            merge_ms,
+            now,
+            settings,
+            slots,
+            registry,
+        }
+    }
+
+    /// A listener has connections.
+    pub fn acceptable(&mut self) {
+        self.acceptable = true;
+    }
+
+    /// The slot's connection has bytes, its end, or an error to read.
+    pub fn readable(&mut self, slot: SlotIndex) {
+        self.readable.insert(slot.at());
+    }
+
+    /// The slot's connection takes bytes again.
+    pub fn writable(&mut self, slot: SlotIndex) {
+        if self.writable.insert(slot.at()) {
+            self.outgoing.insert(slot.at());
+        }
+    }
+
+    /// How much of its time the loop is at work, in thousandths: what `merge_ms = "auto"` goes by.
+    pub fn set_load(&mut self, load_permille: u32) {
+        if self.settings.merge == Merge::Auto {
+            self.merge_ms = auto_merge_ms(load_permille);
+        }
+    }
+
+    /// How long the caller may sleep, in milliseconds; `None` while nothing can happen without the network.
+    pub fn wait_ms(&self, now: Millis) -> Option<u64> {
+        if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() {
+            return Some(0);
+        }
+        if self.slots.taken() == 0 {
+            return None;
+        }
+        let due = self.due_streams().filter_map(|id| self.registry.stream(id).due).min();
+        let next = [Some(self.sweep_at), due, self.next_challenge()].into_iter().flatten().min()?;
+        Some(next.since(now))
+    }
+
+    /// One turn of the loop.
+    pub fn turn<N: Net>(&mut self, net: &mut N, now: Millis) {
+        self.now = now;
+        self.accept(net, now);
+        self.read(net, now);
+        self.fan_out(net, now);
+        self.expire(net, now);
+    }
+
+    /// Tells every client that the server stops, and to go.
+    pub fn stop(&mut self, now: Millis) {
+        self.now = now;
+        for index in 0..self.slots.count() {
+            let conn = self.slots.id(SlotIndex(index as u32));
+            self.say_goodbye(conn);
+            self.close_after_flush(conn, CloseReason::Shutdown, now);
+        }
+    }
+
+    /// Nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.slots.taken() == 0
+    }
+
+    /// What happened since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The tables of applications and streams.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The table of connections.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// The stream's players are to be served at `at`, or earlier if they were to be already.
+    fn due(&mut self, id: StreamId, at: Millis) {
+        let due = &mut self.registry.stream_mut(id).due;
+        *due = Some(due.map_or(at, |due| due.min(at)));
+        self.due.insert(usize::from(id.0));
+    }
+
+    fn due_streams(&self) -> impl Iterator<Item = StreamId> {
+        let mut from = 0;
+        core::iter::from_fn(move || {
+            let index = self.due.next_from(from)?;
+            from = index + 1;
+            Some(StreamId(index as u16))
+        })
+    }
+
+    fn accept<N: Net>(&mut self, net: &mut N, now: Millis) {
+        if !self.acceptable {
+            return;
+        }
+        for _ in 0..self.settings.accepts_per_turn {
+            let Some(peer) = net.accept() else {
+                self.acceptable = false;
+                return;
+            };
+            self.counters.accepted += 1;
+            let limit = self.settings.connections_per_address as usize;
+            if limit > 0 && self.slots.from_address(peer.ip()) >= limit {
+                self.refuse(net, peer, CloseReason::AddressLimit);
+                continue;
+            }
+            let seed = self.next_seed();
+            let Some(conn) = self.slots.take(peer, seed, now) else {
+                self.refuse(net, peer, CloseReason::TableFull);
+                continue;
+            };
+            if !net.adopt(conn.slot) {
+                self.release(net, conn, CloseReason::PeerReset);
+                continue;
+            }
+            // Both may be so already; if not, the network says WouldBlock.
+            self.readable.insert(conn.slot.at());
+            self.writable.insert(conn.slot.at());
+        }
+    }
+
+    fn refuse<N: Net>(&mut self, net: &mut N, peer: core::net::SocketAddr, reason: CloseReason) {
+        warn!("connection refused peer={peer} reason=\"{reason}\"");
+        self.counters.closed[reason.index()] += 1;
+        net.refuse();
+    }
+
+    fn next_seed(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        (self.seed ^ (self.seed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
+    }
+
+    /// Ends a connection now.
+    fn release<N: Net>(&mut self, net: &mut N, conn: ConnId, reason: CloseReason) {
+        if self.slots.connection(conn).is_none() {
+            return;
+        }
+        self.end_roles(conn);
+        self.count_close(conn, reason);
+        net.close(conn.slot);
+        for set in [&mut self.readable, &mut self.writable, &mut self.outgoing] {
+            set.remove(conn.slot.at());
+        }
+        self.slots.release(conn.slot);
+    }
+
+    /// Ends a connection when it has been sent what waits for it, or when its patience ends.
+    fn close_after_flush(&mut self, conn: ConnId, reason: CloseReason, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        if slot.state != SlotState::Open {
+            return;
+        }
+        self.end_roles(conn);
+        self.count_close(conn, reason);
+        let Some(slot) = self.slots.connection(conn) else { return };
+        // Without room for `close` the client must do with the end of the connection.
+        let _ = slot.session.close(&mut slot.tx);
+        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: false };
+        slot.blocked = false;
+        slot.inbox.clear();
+        self.outgoing.insert(conn.slot.at());
+        self.readable.insert(conn.slot.at());
+    }
+
+    /// One log line and one counter, when a connection begins to end.
+    fn count_close(&mut self, conn: ConnId, reason: CloseReason) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        if slot.state != SlotState::Open {
+            return;
+        }
+        self.counters.closed[reason.index()] += 1;
+        let (peer, bytes_in, bytes_out) = (slot.peer, slot.bytes_in, slot.bytes_out);
+        info!("{conn} closed peer={peer} in={bytes_in} out={bytes_out} reason=\"{reason}\"");
+    }
+
+    /// Ends what every net stream of the connection does.
+    fn end_roles(&mut self, conn: ConnId) {
+        for index in 0..crate::limits::NET_STREAMS {
+            self.end_role(conn, index);
+        }
+    }
+
+    fn end_role(&mut self, conn: ConnId, index: usize) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        match slot.roles[index] {
+            Role::Idle => {}
+            Role::Publishing(stream) => self.unpublish(conn, index, stream),
+            Role::Challenging(stream) => self.withdraw(conn, index, stream),
+            Role::Playing(player) => self.stop_playing(conn, index, player),
+        }
+    }
+
+    /// What a client hears of its streams and its connection when the server stops.
+    fn say_goodbye(&mut self, conn: ConnId) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        if slot.state != SlotState::Open || !slot.session.is_connected() {
+            return;
+        }
+        for (index, role) in slot.roles.iter().enumerate() {
+            let (stream, code) = match role {
+                Role::Publishing(stream) => (*stream, Code::UnpublishSuccess),
+                Role::Playing(player) => (player.stream, Code::PlayUnpublishNotify),
+                Role::Idle | Role::Challenging(_) => continue,
+            };
+            let name = &self.registry.stream(stream).name;
+            let net_stream = crate::proto::session::NetStreamId::from_index(index);
+            let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
+        }
+        // Without room the client sees the end of the connection only.
+        let _ = slot.session.status(None, Status::new(Code::ConnectAppShutdown, ""), &mut slot.tx);
+    }
+
+    /// Acts on the result of a flush.
+    fn flushed<N: Net>(&mut self, net: &mut N, index: SlotIndex, flush: Flush, now: Millis) {
+        let conn = self.slots.id(index);
+        match flush {
+            Flush::Gone(reason) => self.release(net, conn, reason),
+            Flush::Blocked => {
+                self.writable.remove(index.at());
+            }
+            Flush::Idle => {
+                let slot = self.slots.at(index);
+                if let SlotState::Closing { finished: false, .. } = slot.state {
+                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, finished: true };
+                    net.finish(index);
+                }
+            }
+        }
+    }
+}
+
+/// The window of `merge_ms = "auto"`: none while the loop has time to spare; as it fills, enough that the write calls,
+/// which are what players cost, grow fewer instead of the lag growing.
+fn auto_merge_ms(load_permille: u32) -> u64 {
+    /// Below this load nothing waits.
+    const SPARE: u32 = 600;
+    /// At this load the window is as wide as it gets.
+    const FULL: u32 = 950;
+    const WIDEST_MS: u32 = 60;
+    let over = load_permille.clamp(SPARE, FULL) - SPARE;
+    u64::from(over * WIDEST_MS / (FULL - SPARE))
+}

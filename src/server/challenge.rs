@@ -1,0 +1,123 @@
+//! One publisher per name: what happens when a second one comes.
+//!
+//! The holder is asked for a sign of life. If no byte comes from it in time, the newcomer takes over and players notice
+//! nothing; else the newcomer is refused. So an encoder that comes back after a Wi-Fi loss waits `publish_timeout_ms` at
+//! most, and nobody can take a name from a publisher who is there.
+
+use log::{info, warn};
+
+use crate::proto::status::{Code, Status};
+use crate::time::Millis;
+
+use super::Server;
+use super::close::CloseReason;
+use super::registry::{Challenger, StreamId};
+use super::slots::{ConnId, Place, Role};
+
+impl Server {
+    pub(super) fn challenge(&mut self, place: Place, holder: Place, id: StreamId, now: Millis) {
+        let timeout_ms = self.settings.publish_timeout_ms;
+        let name = self.registry.stream(id).name.clone();
+        if holder.conn == place.conn {
+            let status = Status::new(Code::PublishBadName, &name);
+            return self.refuse_publish(place.conn, status, now);
+        }
+        // A newer newcomer is the encoder that tried again: it takes the place of the one before, but not more time.
+        let before = self.registry.stream_mut(id).challenger.take();
+        if let Some(before) = before {
+            self.challenges -= 1;
+            if let Some(slot) = self.slots.connection(before.place.conn) {
+                slot.roles[before.place.net_stream.index()] = Role::Idle;
+            }
+            self.refuse_publish(before.place.conn, Status::new(Code::PublishBadName, &name), now);
+        }
+        let deadline = before.map_or(now + timeout_ms, |before| before.deadline);
+        self.registry.stream_mut(id).challenger = Some(Challenger { place, deadline });
+        self.challenges += 1;
+        if let Some(slot) = self.slots.connection(place.conn) {
+            slot.roles[place.net_stream.index()] = Role::Challenging(id);
+        }
+        if timeout_ms == 0 {
+            return self.take_over(id, now);
+        }
+        if let Some(slot) = self.slots.connection(holder.conn) {
+            slot.challenged = true;
+            // Without room for the ping it is silence that decides, as it would be without an answer.
+            let _ = slot.session.ping(now, &mut slot.tx);
+            self.outgoing.insert(holder.conn.slot.at());
+        }
+        info!("{} {id} publish waits name={:?} for a sign of life from {}", place.conn, name.as_str(), holder.conn);
+    }
+
+    /// A byte came from a publisher whose name somebody wants.
+    pub(super) fn holder_is_alive(&mut self, holder: ConnId, now: Millis) {
+        for index in 0..self.registry.name_count() {
+            let id = StreamId(index as u16);
+            let stream = self.registry.stream_mut(id);
+            if stream.publisher.is_none_or(|place| place.conn != holder) {
+                continue;
+            }
+            let Some(challenger) = stream.challenger.take() else { continue };
+            self.challenges -= 1;
+            let name = stream.name.clone();
+            let Place { conn, net_stream } = challenger.place;
+            if let Some(slot) = self.slots.connection(conn) {
+                slot.roles[net_stream.index()] = Role::Idle;
+            }
+            self.refuse_publish(conn, Status::new(Code::PublishBadName, &name), now);
+        }
+    }
+
+    /// The newcomer is gone.
+    pub(super) fn withdraw(&mut self, conn: ConnId, index: usize, id: StreamId) {
+        if let Some(slot) = self.slots.connection(conn) {
+            slot.roles[index] = Role::Idle;
+        }
+        let stream = self.registry.stream_mut(id);
+        if stream.challenger.is_some_and(|challenger| challenger.place.conn == conn) {
+            stream.challenger = None;
+            self.challenges -= 1;
+            self.registry.release_if_unused(id);
+        }
+    }
+
+    /// Holders that were silent for too long lose their names.
+    pub(super) fn expire_challenges(&mut self, now: Millis) {
+        if self.challenges == 0 {
+            return;
+        }
+        for index in 0..self.registry.name_count() {
+            let id = StreamId(index as u16);
+            if self.registry.stream(id).challenger.is_some_and(|challenger| challenger.deadline <= now) {
+                self.take_over(id, now);
+            }
+        }
+    }
+
+    /// When the next of them does.
+    pub(super) fn next_challenge(&self) -> Option<Millis> {
+        if self.challenges == 0 {
+            return None;
+        }
+        self.registry.streams().filter_map(|(_, stream)| stream.challenger).map(|challenger| challenger.deadline).min()
+    }
+
+    fn take_over(&mut self, id: StreamId, now: Millis) {
+        let Some(holder) = self.registry.stream(id).publisher else { return };
+        warn!("{} {id} publisher replaced: it was silent", holder.conn);
+        // Its end lets the challenger in.
+        self.close_after_flush(holder.conn, CloseReason::Replaced, now);
+    }
+
+    /// The name is free and the challenger gets it. Players who have not been told that the publisher left are not
+    /// told that there is a new one.
+    pub(super) fn challenger_wins(&mut self, id: StreamId, now: Millis) {
+        let Some(challenger) = self.registry.stream_mut(id).challenger.take() else { return };
+        self.challenges -= 1;
+        let Place { conn, net_stream } = challenger.place;
+        if let Some(slot) = self.slots.connection(conn) {
+            slot.roles[net_stream.index()] = Role::Idle;
+            self.start_publish(challenger.place, id, false, now);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Why connections end: one log line and one counter each.
+
+use core::fmt;
+
+use crate::proto::session::{Limit, Misbehaviour, SessionError};
+use crate::wire::handshake::FirstByte;
+
+/// Why a connection ended, who is at fault first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client closed its side.
+    PeerClosed,
+    /// The network broke the connection.
+    PeerReset,
+    /// Another protocol was spoken.
+    NotRtmp(FirstByte),
+    /// The client broke the protocol.
+    PeerMisbehaved(Misbehaviour),
+    /// The client exceeded a limit.
+    LimitExceeded(Limit),
+    /// `handshake_timeout_ms` passed.
+    HandshakeTimeout,
+    /// `connect_timeout_ms` passed.
+    ConnectTimeout,
+    /// `idle_timeout_ms` passed with nothing published or played.
+    IdleTimeout,
+    /// No sign of life `ping_timeout_ms` after a ping.
+    PingTimeout,
+    /// A player took no byte for `player_stall_ms`, or a client did not read its answers.
+    Stalled,
+    /// The ring passed a player in the middle of a tag.
+    TooSlow,
+    /// The application or its name was refused.
+    Rejected,
+    /// The stream name was refused to a publisher.
+    PublishRefused,
+    /// A publisher that was silent lost its name to a newcomer.
+    Replaced,
+    /// The server is stopping.
+    Shutdown,
+    /// Every connection slot is taken.
+    TableFull,
+    /// One address has `connections_per_address` connections.
+    AddressLimit,
+}
+
+impl CloseReason {
+    /// Every reason has a counter: how many there are.
+    pub const COUNT: usize = 17;
+
+    /// Place of its counter.
+    pub const fn index(self) -> usize {
+        match self {
+            CloseReason::PeerClosed => 0,
+            CloseReason::PeerReset => 1,
+            CloseReason::NotRtmp(_) => 2,
+            CloseReason::PeerMisbehaved(_) => 3,
+            CloseReason::LimitExceeded(_) => 4,
+            CloseReason::HandshakeTimeout => 5,
+            CloseReason::ConnectTimeout => 6,
+            CloseReason::IdleTimeout => 7,
+            CloseReason::PingTimeout => 8,
+            CloseReason::Stalled => 9,
+            CloseReason::TooSlow => 10,
+            CloseReason::Rejected => 11,
+            CloseReason::PublishRefused => 12,
+            CloseReason::Replaced => 13,
+            CloseReason::Shutdown => 14,
+            CloseReason::TableFull => 15,
+            CloseReason::AddressLimit => 16,
+        }
+    }
+}
+
+impl From<SessionError> for CloseReason {
+    fn from(error: SessionError) -> CloseReason {
+        match error {
+            SessionError::NotRtmp(kind) => CloseReason::NotRtmp(kind),
+            SessionError::PeerMisbehaved(what) => CloseReason::PeerMisbehaved(what),
+            SessionError::LimitExceeded(limit) => CloseReason::LimitExceeded(limit),
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    /// What was wrong and, where there is one, the key or address to change.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CloseReason::PeerClosed => "the client closed it",
+            CloseReason::PeerReset => "the network broke it",
+            CloseReason::NotRtmp(FirstByte::Tls) => "the client speaks TLS: use rtmp://, not rtmps://, on this port",
+            CloseReason::NotRtmp(FirstByte::Http) => "the client speaks HTTP: this port is for RTMP",
+            CloseReason::NotRtmp(FirstByte::Ssh) => "the client speaks SSH: this port is for RTMP",
+            CloseReason::NotRtmp(FirstByte::Encrypted) => "the client speaks RTMPE: use rtmp://, not rtmpe://",
+            CloseReason::NotRtmp(_) => "the client does not speak RTMP",
+            CloseReason::PeerMisbehaved(Misbehaviour::Chunk) => "a chunk of a chunk stream that was never opened",
+            CloseReason::PeerMisbehaved(Misbehaviour::ChunkSize) => "a chunk size that is not allowed",
+            CloseReason::PeerMisbehaved(Misbehaviour::Command) => "a command that is not AMF",
+            CloseReason::PeerMisbehaved(Misbehaviour::NotConnected) => "a command before connect",
+            CloseReason::PeerMisbehaved(Misbehaviour::ConnectedTwice) => "a second connect",
+            CloseReason::LimitExceeded(Limit::ChunkStreams) => "more chunk streams than a connection may have",
+            CloseReason::LimitExceeded(Limit::CommandBytes) => "a command longer than a connection may send",
+            CloseReason::LimitExceeded(Limit::ReplyBytes) => "the client does not read its answers",
+            CloseReason::HandshakeTimeout => "no handshake in time (timeouts.handshake_ms)",
+            CloseReason::ConnectTimeout => "no connect in time (timeouts.connect_ms)",
+            CloseReason::IdleTimeout => "neither published nor played (timeouts.idle_ms)",
+            CloseReason::PingTimeout => "no answer to a ping (timeouts.ping_timeout_ms)",
+            CloseReason::Stalled => "it took no byte (live.player_stall_ms)",
+            CloseReason::TooSlow => "too slow: the ring passed it in the middle of a frame (limits.ring_bytes)",
+            CloseReason::Rejected => "the application was refused",
+            CloseReason::PublishRefused => "the stream name was refused",
+            CloseReason::Replaced => "silent while another publisher wanted its name (live.publish_timeout_ms)",
+            CloseReason::Shutdown => "the server is stopping",
+            CloseReason::TableFull => "every connection is taken (limits.connections)",
+            CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! One line that says what a stream is, as soon as that is known: resolution, codecs, frame rate, key-frame interval.
+
+use core::fmt::Write;
+
+use heapless::String;
+use log::{info, warn};
+
+use crate::media::TagKind;
+use crate::time::Millis;
+use crate::wire::amf0::Decoder;
+use crate::wire::codec::{AudioInfo, VideoInfo};
+use crate::wire::flv::{self, MediaType};
+
+use super::Server;
+use super::registry::{Media, StreamId};
+
+/// Without a second key frame by then, what is known is said, in milliseconds.
+const PATIENCE_MS: u64 = 10_000;
+/// A stream that had no video by then is taken for audio only, in milliseconds.
+const VIDEO_PATIENCE_MS: u64 = 3000;
+/// Viewers wait this long for a picture: more is worth a warning, in milliseconds.
+const LONG_INTERVAL_MS: u32 = 5000;
+
+impl Server {
+    pub(super) fn describe_when_known(&mut self, id: StreamId, now: Millis) {
+        let Some((stream, media)) = self.registry.with_media(id) else { return };
+        if stream.described {
+            return;
+        }
+        let facts = media.facts();
+        let waited_ms = now.since(stream.since);
+        let known = match media.has_video() {
+            true => facts.key_frame_interval_ms.is_some(),
+            false => waited_ms > VIDEO_PATIENCE_MS,
+        };
+        if !known && waited_ms <= PATIENCE_MS {
+            return;
+        }
+        stream.described = true;
+        let text = description(media);
+        info!("{id} stream name={:?} {text}", stream.name.as_str());
+        match facts.key_frame_interval_ms {
+            Some(interval_ms) if interval_ms > LONG_INTERVAL_MS => warn!(
+                "{id} a key frame comes every {} s: viewers wait that long for a picture; set 2 s in the encoder",
+                interval_ms / 1000
+            ),
+            None if media.has_video() => {
+                warn!("{id} only one key frame in {} s: viewers wait for the next one", PATIENCE_MS / 1000);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `video="1280x720 H.264 High 3.1" fps=30 key_frame_ms=2000 audio="AAC 48 kHz stereo"`.
+fn description(media: &Media) -> String<256> {
+    let (mut video, mut audio, mut metadata) = (None, None, Metadata::default());
+    for header in media.headers().iter() {
+        match header.kind {
+            TagKind::Video => {
+                let body = flv::sequence_header_body(MediaType::Video, header.payload);
+                let info =
+                    body.map(|(codec, record)| VideoInfo::parse(codec, record).unwrap_or(VideoInfo::unknown(codec)));
+                video = video.or(info);
+            }
+            TagKind::Audio => {
+                let body = flv::sequence_header_body(MediaType::Audio, header.payload);
+                let info =
+                    body.map(|(codec, record)| AudioInfo::parse(codec, record).unwrap_or(AudioInfo::unknown(codec)));
+                audio = audio.or(info);
+            }
+            TagKind::Data if header.name == b"onMetaData" => metadata = Metadata::parse(header.payload),
+            TagKind::Data => {}
+        }
+    }
+    let mut text = String::new();
+    // A line that grows too long is cut: it is for people.
+    let _ = match video {
+        Some(info) if info.size.is_some() => write!(text, "video=\"{info}\""),
+        Some(info) => write!(text, "video=\"{}x{} {info}\"", metadata.width, metadata.height),
+        None if media.has_video() => write!(text, "video=\"{}x{}\"", metadata.width, metadata.height),
+        None => write!(text, "video=none"),
+    };
+    let facts = media.facts();
+    if let Some(rate) = facts.frame_rate_milli {
+        let _ = write!(text, " fps={}.{:02}", rate / 1000, rate % 1000 / 10);
+    }
+    if let Some(interval_ms) = facts.key_frame_interval_ms {
+        let _ = write!(text, " key_frame_ms={interval_ms}");
+    }
+    let _ = match audio {
+        Some(info) => write!(text, " audio=\"{info}\""),
+        None if media.has_audio() => write!(text, " audio=other"),
+        None => write!(text, " audio=none"),
+    };
+    text
+}
+
+/// What `onMetaData` says of the picture, for codecs whose record does not.
+#[derive(Default)]
+struct Metadata {
+    width: u32,
+    height: u32,
+}
+
+impl Metadata {
+    fn parse(message: &[u8]) -> Metadata {
+        let mut values = Decoder::new(message);
+        let value = values.value().and_then(|_| values.value());
+        let number = |key: &str| {
+            let number = value.ok().and_then(|value| value.get(key)).and_then(|value| value.as_number());
+            number.unwrap_or_default() as u32
+        };
+        Metadata { width: number("width"), height: number("height") }
+    }
+}

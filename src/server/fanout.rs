@@ -1,0 +1,447 @@
+//! Fan-out: what every player is due, in as few writes as there can be.
+//!
+//! Nearly every player is *plain*: it plays one stream, on message stream 1, and wants all of it. It is sent the ring's
+//! own bytes, everything from its cursor to the head in one write, behind its control bytes if there are any. The others
+//! go tag by tag, with headers of their own.
+
+use std::io::IoSlice;
+
+use crate::limits::NET_STREAMS;
+use crate::media::tag::MESSAGE_STREAM_ID;
+use crate::media::{Cursor, Evicted, JoinPoint, Piece, ReframePlan, Tag, TagKind};
+use crate::proto::session::{NetStreamId, REPLY_BYTES};
+use crate::proto::status::{Code, Status};
+use crate::proto::tx::TxBuf;
+use crate::time::Millis;
+
+use super::Server;
+use super::close::CloseReason;
+use super::registry::{Media, Registry, Stream, StreamId};
+use super::settings::Settings;
+use super::slots::{Flush, PlayPhase, Player, Role, Slot, SlotIndex, Tail, Want};
+use super::transport::{Io, Net};
+
+/// Most bytes of one write to one player: a burst at its join must not hold up the others.
+const WRITE_BYTES: usize = 256 * 1024;
+/// Most pieces of a reframed tag in one write.
+const PIECES: usize = 16;
+
+impl Server {
+    /// Sends what is due.
+    pub(super) fn fan_out<N: Net>(&mut self, net: &mut N, now: Millis) {
+        let mut from = 0;
+        while let Some(index) = self.due.next_from(from) {
+            from = index + 1;
+            let id = StreamId(index as u16);
+            if self.registry.stream(id).due.is_some_and(|due| due > now) {
+                continue;
+            }
+            self.due.remove(index);
+            self.registry.stream_mut(id).due = None;
+            self.fan_out_stream(net, id, now);
+        }
+        let mut from = 0;
+        while let Some(index) = self.outgoing.next_from(from) {
+            from = index + 1;
+            self.outgoing.remove(index);
+            self.flush_slot(net, SlotIndex(index as u32), now);
+        }
+    }
+
+    fn fan_out_stream<N: Net>(&mut self, net: &mut N, id: StreamId, now: Millis) {
+        let mut from = 0;
+        while let Some(index) = self.registry.stream(id).players.next_from(from) {
+            from = index + 1;
+            self.flush_slot(net, SlotIndex(index as u32), now);
+        }
+    }
+
+    fn flush_slot<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) {
+        if !self.writable.contains(index.at()) {
+            return;
+        }
+        let flush = self.flush(net, index, now);
+        self.flushed(net, index, flush, now);
+        let slot = self.slots.at(index);
+        if slot.blocked && slot.session.request().is_none() && slot.tx.room() >= REPLY_BYTES {
+            let conn = self.slots.id(index);
+            self.unblock(conn);
+        }
+    }
+
+    /// Writes to one connection until nothing is due or the network takes no more.
+    pub(super) fn flush<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
+        let Server { slots, registry, settings, counters, .. } = self;
+        let slot = slots.at(index);
+        let before = slot.bytes_out;
+        let mut output = Output { net, index, registry, settings, now, skips: 0 };
+        let flush = loop {
+            let step = match slot.tail {
+                Some(tail) => output.rest_of_tail(slot, tail),
+                None if slot.is_plain() => output.plain(slot),
+                None => output.tag_by_tag(slot),
+            };
+            match step {
+                Step::Wrote => {}
+                Step::End(flush) => break flush,
+            }
+        };
+        counters.skips += u64::from(output.skips);
+        let written = slot.bytes_out - before;
+        counters.bytes_out += written;
+        match flush {
+            Flush::Blocked if written > 0 || slot.blocked_since.is_none() => slot.blocked_since = Some(now),
+            Flush::Idle => slot.blocked_since = None,
+            _ => {}
+        }
+        if written > 0 {
+            slot.last_taken = now;
+        }
+        flush
+    }
+}
+
+enum Step {
+    /// Something was written, or changed: there may be more.
+    Wrote,
+    End(Flush),
+}
+
+/// What one flush needs.
+struct Output<'s, N> {
+    net: &'s mut N,
+    index: SlotIndex,
+    registry: &'s Registry,
+    settings: &'s Settings,
+    now: Millis,
+    skips: u32,
+}
+
+impl<N: Net> Output<'_, N> {
+    /// Control bytes, then everything between cursor and head, in one write.
+    fn plain(&mut self, slot: &mut Slot) -> Step {
+        let Role::Playing(player) = &mut slot.roles[0] else { return Step::End(Flush::Idle) };
+        let stream = self.registry.stream(player.stream);
+        let media = stream.ring.map(|ring| self.registry.media(ring));
+        let net_stream = NetStreamId::from_index(0);
+        if let Err(reason) = self.prepare(player, net_stream, stream, media, &mut slot.tx) {
+            return Step::End(Flush::Gone(reason));
+        }
+        let boundary = slot.mid_tag.is_none();
+        let control = if boundary { slot.tx.pending() } else { &[] };
+        let mut due: [&[u8]; 2] = [&[], &[]];
+        let mut at = None;
+        if let (Some(media), PlayPhase::Live { mut cursor }) = (media, player.phase) {
+            let most = match self.stops_after_tag(player, cursor, media) {
+                true if boundary => 0,
+                true => rest_of_tag(media, cursor),
+                false => WRITE_BYTES,
+            };
+            match media.ring().slices(&mut cursor, most) {
+                Ok(slices) => due = slices,
+                Err(Evicted::MidTag) => return Step::End(Flush::Gone(CloseReason::TooSlow)),
+                // It begins again at a key frame, at the next turn.
+                Err(Evicted::AtBoundary) => {}
+            }
+            at = Some((media, cursor));
+        }
+        let control_bytes = control.len();
+        if control_bytes + due[0].len() + due[1].len() == 0 {
+            return Step::End(Flush::Idle);
+        }
+        let mut slices = [IoSlice::new(&[]); 3];
+        let mut count = 0;
+        for bytes in [control, due[0], due[1]].into_iter().filter(|bytes| !bytes.is_empty()) {
+            slices[count] = IoSlice::new(bytes);
+            count += 1;
+        }
+        let written = match self.net.write(self.index, &slices[..count]) {
+            Io::Done(written) => written,
+            Io::WouldBlock => return Step::End(Flush::Blocked),
+            Io::Broken => return Step::End(Flush::Gone(CloseReason::PeerReset)),
+        };
+        slot.bytes_out += written as u64;
+        let of_control = written.min(control_bytes);
+        slot.tx.consume(of_control);
+        if let Some((media, mut cursor)) = at {
+            media.ring().advance(&mut cursor, written - of_control);
+            player.phase = PlayPhase::Live { cursor };
+            slot.mid_tag = (!cursor.at_tag_boundary()).then_some(0);
+        }
+        Step::Wrote
+    }
+
+    /// One tag, or control bytes between two.
+    fn tag_by_tag(&mut self, slot: &mut Slot) -> Step {
+        if slot.mid_tag.is_none() {
+            for index in 0..NET_STREAMS {
+                let Role::Playing(player) = &mut slot.roles[index] else { continue };
+                let stream = self.registry.stream(player.stream);
+                let media = stream.ring.map(|ring| self.registry.media(ring));
+                let net_stream = NetStreamId::from_index(index);
+                if let Err(reason) = self.prepare(player, net_stream, stream, media, &mut slot.tx) {
+                    return Step::End(Flush::Gone(reason));
+                }
+            }
+            if !slot.tx.is_empty() {
+                return match self.net.write(self.index, &[IoSlice::new(slot.tx.pending())]) {
+                    Io::Done(written) => {
+                        slot.bytes_out += written as u64;
+                        slot.tx.consume(written);
+                        // The rest of a message must come before any tag.
+                        if slot.tx.is_empty() { Step::Wrote } else { Step::End(Flush::Blocked) }
+                    }
+                    Io::WouldBlock => Step::End(Flush::Blocked),
+                    Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
+                };
+            }
+        }
+        let Some((index, tag)) = self.next_tag(slot) else { return Step::End(Flush::Idle) };
+        let Role::Playing(player) = &mut slot.roles[index] else { return Step::End(Flush::Idle) };
+        let (Some(ring), PlayPhase::Live { mut cursor }) = (self.registry.stream(player.stream).ring, player.phase)
+        else {
+            return Step::End(Flush::Idle);
+        };
+        if cursor.offset > 0 && self.registry.media(ring).ring().tag(cursor.seq).is_none() {
+            return Step::End(Flush::Gone(CloseReason::TooSlow));
+        }
+        let plan = ReframePlan { message_stream_id: NetStreamId::from_index(index).wire(), timestamp: tag.timestamp };
+        match self.write_pieces(self.registry.media(ring), plan, &mut cursor) {
+            Ok(written) => {
+                slot.bytes_out += written as u64;
+                player.phase = PlayPhase::Live { cursor };
+                slot.mid_tag = (!cursor.at_tag_boundary()).then_some(index as u8);
+                Step::Wrote
+            }
+            Err(flush) => Step::End(flush),
+        }
+    }
+
+    /// The rest of a tag whose player has gone.
+    fn rest_of_tail(&mut self, slot: &mut Slot, mut tail: Tail) -> Step {
+        let media = self.registry.media(tail.ring);
+        let Some(tag) = media.ring().tag(tail.cursor.seq) else {
+            return Step::End(Flush::Gone(CloseReason::TooSlow));
+        };
+        let seq = tail.cursor.seq;
+        let plan = ReframePlan { message_stream_id: tail.message_stream_id, timestamp: tag.timestamp };
+        match self.write_pieces(media, plan, &mut tail.cursor) {
+            Ok(written) => {
+                slot.bytes_out += written as u64;
+                slot.tail = (tail.cursor.seq == seq).then_some(tail);
+                Step::Wrote
+            }
+            Err(flush) => Step::End(flush),
+        }
+    }
+
+    fn write_pieces(&mut self, media: &Media, plan: ReframePlan, cursor: &mut Cursor) -> Result<usize, Flush> {
+        let mut pieces = heapless::Vec::<Piece<'_>, PIECES>::new();
+        let mut offset = cursor.offset;
+        while !pieces.is_full()
+            && let Some(piece) = plan.piece(media.ring(), cursor.seq, offset)
+        {
+            offset += piece.bytes().len() as u32;
+            let _ = pieces.push(piece);
+        }
+        let mut slices = heapless::Vec::<IoSlice<'_>, PIECES>::new();
+        for piece in &pieces {
+            let _ = slices.push(IoSlice::new(piece.bytes()));
+        }
+        match self.net.write(self.index, &slices) {
+            Io::Done(written) => {
+                plan.advance(media.ring(), cursor, written);
+                Ok(written)
+            }
+            Io::WouldBlock => Err(Flush::Blocked),
+            Io::Broken => Err(Flush::Gone(CloseReason::PeerReset)),
+        }
+    }
+
+    /// The tag that comes next on a connection that goes tag by tag: the one that is half sent, else of all its
+    /// players' the one that has waited longest.
+    fn next_tag(&self, slot: &mut Slot) -> Option<(usize, Tag)> {
+        let only = slot.mid_tag.map(usize::from);
+        let mut next: Option<(usize, Tag, u32)> = None;
+        for index in 0..NET_STREAMS {
+            let Role::Playing(player) = &mut slot.roles[index] else { continue };
+            if only.is_some_and(|only| only != index) {
+                continue;
+            }
+            let Some(ring) = self.registry.stream(player.stream).ring else { continue };
+            let media = self.registry.media(ring);
+            if only.is_none() {
+                skip_unwanted(player, media);
+            }
+            let PlayPhase::Live { mut cursor } = player.phase else { continue };
+            if player.paused && only.is_none() {
+                continue;
+            }
+            let tag = match media.ring().tag_at(&mut cursor) {
+                Ok(Some(tag)) => tag,
+                _ => continue,
+            };
+            player.phase = PlayPhase::Live { cursor };
+            let lag_ms = media.ring().lag_ms(cursor, self.now);
+            if next.as_ref().is_none_or(|(_, _, most)| lag_ms > *most) {
+                next = Some((index, tag, lag_ms));
+            }
+        }
+        next.map(|(index, tag, _)| (index, tag))
+    }
+
+    /// Moves a player on between two tags: from waiting to headers to live, to a later key frame when it lags, and to
+    /// waiting when the publisher has left and it has been sent everything.
+    fn prepare(
+        &mut self,
+        player: &mut Player,
+        net_stream: NetStreamId,
+        stream: &Stream,
+        media: Option<&Media>,
+        tx: &mut TxBuf,
+    ) -> Result<(), CloseReason> {
+        let Some(media) = media else {
+            // A ring was taken from a stream that nobody publishes.
+            player.phase = PlayPhase::Waiting { after: None };
+            return self.end_if_due(player, net_stream, stream, tx);
+        };
+        loop {
+            match player.phase {
+                PlayPhase::Waiting { after } => {
+                    if player.ending {
+                        return self.end_if_due(player, net_stream, stream, tx);
+                    }
+                    let point = media.join().filter(|point| after.is_none_or(|after| point.cursor.seq >= after));
+                    let (Some(point), Some(_), false) = (point, stream.publisher, player.paused) else {
+                        return Ok(());
+                    };
+                    let version = media.headers().version();
+                    player.phase = PlayPhase::Headers { next: 0, version, point };
+                }
+                PlayPhase::Headers { next, version, point } => {
+                    if version != media.headers().version() {
+                        player.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
+                        continue;
+                    }
+                    if usize::from(next) == media.headers().len() {
+                        if core::mem::take(&mut player.switching) {
+                            let status = Status::new(Code::PlayTransitionComplete, &stream.name);
+                            if status.send_play_status(net_stream.wire(), tx).is_err() {
+                                player.switching = true;
+                                return Ok(());
+                            }
+                        }
+                        player.phase = PlayPhase::Live { cursor: point.cursor };
+                        continue;
+                    }
+                    let emit = |free: &mut [u8]| {
+                        media.emit_header(usize::from(next), point.timestamp, net_stream.wire(), free)
+                    };
+                    if tx.write_with(emit).is_err() {
+                        // When what waits has been sent.
+                        return Ok(());
+                    }
+                    player.phase = PlayPhase::Headers { next: next + 1, version, point };
+                }
+                PlayPhase::Live { mut cursor } => {
+                    if !cursor.at_tag_boundary() {
+                        return Ok(());
+                    }
+                    let Ok(next) = media.ring().tag_at(&mut cursor) else {
+                        self.skips += 1;
+                        player.skips += 1;
+                        player.phase = PlayPhase::Waiting { after: None };
+                        continue;
+                    };
+                    if let (Want::Resuming, Some(tag)) = (player.video, next) {
+                        player.video = Want::AtKeyFrame;
+                        let point = JoinPoint { cursor, timestamp: tag.timestamp };
+                        player.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
+                        continue;
+                    }
+                    if cursor.seq >= media.ring().readable_head() && player.ending {
+                        return self.end_if_due(player, net_stream, stream, tx);
+                    }
+                    if !player.paused && self.lags(cursor, media) {
+                        self.skips += 1;
+                        player.skips += 1;
+                        let Some(point) = media.join() else { return Ok(()) };
+                        player.phase = if media.headers_changed_after(cursor) {
+                            PlayPhase::Headers { next: 0, version: media.headers().version(), point }
+                        } else {
+                            PlayPhase::Live { cursor: point.cursor }
+                        };
+                        continue;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Tells a player that its publisher left.
+    fn end_if_due(
+        &self,
+        player: &mut Player,
+        net_stream: NetStreamId,
+        stream: &Stream,
+        tx: &mut TxBuf,
+    ) -> Result<(), CloseReason> {
+        if !player.ending {
+            return Ok(());
+        }
+        let status = Status::new(Code::PlayUnpublishNotify, &stream.name);
+        // Without room: when what waits has been sent.
+        if status.send(net_stream.wire(), tx).is_ok() {
+            player.ending = false;
+            player.phase = PlayPhase::Waiting { after: None };
+        }
+        Ok(())
+    }
+
+    /// The player is further behind than it may be, and there is a key frame ahead to go on at.
+    fn lags(&self, cursor: Cursor, media: &Media) -> bool {
+        u64::from(media.ring().lag_ms(cursor, self.now)) > self.settings.player_lag_ms
+            && media.skip_target(cursor).is_some()
+    }
+
+    /// Nothing may follow the tag at the cursor: the player pauses, or will go on elsewhere.
+    fn stops_after_tag(&self, player: &Player, cursor: Cursor, media: &Media) -> bool {
+        player.paused || self.lags(cursor, media)
+    }
+}
+
+fn rest_of_tag(media: &Media, cursor: Cursor) -> usize {
+    let Some(tag) = media.ring().tag(cursor.seq) else { return 0 };
+    let plan = ReframePlan { message_stream_id: MESSAGE_STREAM_ID, timestamp: tag.timestamp };
+    plan.wire_bytes(media.ring(), cursor.seq).map_or(0, |bytes| bytes.saturating_sub(cursor.offset) as usize)
+}
+
+/// Steps over tags that the player does not want.
+fn skip_unwanted(player: &mut Player, media: &Media) {
+    let PlayPhase::Live { mut cursor } = player.phase else { return };
+    while let Ok(Some(tag)) = media.ring().tag_at(&mut cursor) {
+        let unwanted = match tag.kind {
+            TagKind::Audio => !player.audio,
+            TagKind::Data => false,
+            TagKind::Video => {
+                if player.video == Want::AtKeyFrame && tag.flags.key {
+                    player.video = Want::Yes;
+                }
+                match player.video {
+                    Want::Yes => false,
+                    Want::No | Want::Resuming => true,
+                    // Its headers were sent when it asked for video again; a newer one counts.
+                    Want::AtKeyFrame => !tag.flags.header,
+                }
+            }
+        };
+        if !unwanted {
+            break;
+        }
+        let plan = ReframePlan { message_stream_id: MESSAGE_STREAM_ID, timestamp: tag.timestamp };
+        let Some(bytes) = plan.wire_bytes(media.ring(), tag.seq) else { break };
+        plan.advance(media.ring(), &mut cursor, bytes as usize);
+    }
+    player.phase = PlayPhase::Live { cursor };
+}

@@ -1,0 +1,153 @@
+//! Media of publishers into their streams' rings.
+
+use log::{debug, warn};
+
+use crate::limits::ASSEMBLY_BYTES;
+use crate::media::{HeaderSlot, RingError, TagFlags, TagKind};
+use crate::proto::chunk_reader::Lane;
+use crate::proto::data::DataAction;
+use crate::proto::session::{MediaKind, NetStreamId};
+use crate::time::Millis;
+use crate::wire::flv::{self, CLASSIFY_BYTES, TagClass};
+
+use super::Server;
+use super::registry::StreamId;
+use super::slots::{ConnId, OpenTag, Role};
+
+/// Class of a header that describes several tracks at once: kept beside those of single tracks.
+const MANY_TRACKS: u8 = 0x10;
+
+impl Server {
+    #[allow(clippy::too_many_arguments, reason = "the fields of one event")]
+    pub(super) fn media_begin(
+        &mut self,
+        conn: ConnId,
+        lane: Lane,
+        net_stream: NetStreamId,
+        kind: MediaKind,
+        timestamp: u32,
+        length: u32,
+        now: Millis,
+    ) {
+        let Some(id) = self.published_by(conn, net_stream) else { return };
+        let Some((stream, media)) = self.registry.with_media(id) else { return };
+        let kind = match kind {
+            MediaKind::Audio => TagKind::Audio,
+            MediaKind::Video => TagKind::Video,
+        };
+        let refused = match media.begin_media(kind, timestamp, length, now) {
+            Ok(seq) => {
+                let Some(slot) = self.slots.connection(conn) else { return };
+                match slot.open_tags.push(OpenTag { lane, stream: id, seq, kind, length }) {
+                    Ok(()) => return,
+                    Err(_) => {
+                        let _ = media.abort(seq, now);
+                        RingError::TooManyOpen
+                    }
+                }
+            }
+            Err(error) => error,
+        };
+        self.counters.media_refused += 1;
+        if !core::mem::replace(&mut stream.complained, true) {
+            match refused {
+                RingError::TooLarge { wire_bytes, ring_bytes } => warn!(
+                    "{conn} {id} a frame of {wire_bytes} bytes is dropped: a ring of {ring_bytes} takes half of that \
+                     at most; raise limits.ring_bytes or lower the encoder's bitrate"
+                ),
+                error => warn!("{conn} {id} a frame is dropped: {error:?}"),
+            }
+        }
+    }
+
+    pub(super) fn media_data(&mut self, conn: ConnId, lane: Lane, bytes: &[u8]) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(open) = slot.open_tags.iter().find(|open| open.lane == lane) else { return };
+        if let Some((_, media)) = self.registry.with_media(open.stream) {
+            // Gone: the ring had to go on without it.
+            let _ = media.append(open.seq, bytes);
+        }
+    }
+
+    pub(super) fn media_end(&mut self, conn: ConnId, lane: Lane, now: Millis) {
+        let Some(OpenTag { stream: id, seq, kind, length, .. }) = self.take_open(conn, lane) else { return };
+        let Some((_, media)) = self.registry.with_media(id) else { return };
+        let mut prefix = [0; CLASSIFY_BYTES];
+        let read = media.ring().payload_prefix(seq, &mut prefix);
+        let class = match kind {
+            TagKind::Audio => flv::audio(&prefix[..read], length),
+            _ => flv::video(&prefix[..read], length),
+        };
+        if let Err(error) = media.finish(seq, flags(class), header_slot(class, kind), now) {
+            debug!("{conn} {id} a frame is dropped: {error:?}");
+            return;
+        }
+        self.due(id, now + self.merge_ms);
+        self.describe_when_known(id, now);
+    }
+
+    pub(super) fn media_abort(&mut self, conn: ConnId, lane: Lane, now: Millis) {
+        let Some(open) = self.take_open(conn, lane) else { return };
+        if let Some((_, media)) = self.registry.with_media(open.stream) {
+            let _ = media.abort(open.seq, now);
+        }
+    }
+
+    pub(super) fn data(&mut self, conn: ConnId, net_stream: NetStreamId, timestamp: u32, now: Millis) {
+        let Some(id) = self.published_by(conn, net_stream) else { return };
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(message) = slot.session.data() else {
+            self.counters.data_dropped += 1;
+            return;
+        };
+        let Some((_, media)) = self.registry.with_media(id) else { return };
+        let keep_as = match message.action {
+            DataAction::Clear => {
+                media.clear_data(message.handler);
+                return;
+            }
+            DataAction::Keep => Some(message.handler),
+            DataAction::Relay => None,
+        };
+        // Metadata comes in parts because its type is changed; it is rare, so its bytes may move twice.
+        let mut body = heapless::Vec::<u8, { ASSEMBLY_BYTES + 32 }>::new();
+        for part in message.parts {
+            if body.extend_from_slice(part).is_err() {
+                self.counters.data_dropped += 1;
+                return;
+            }
+        }
+        if media.data(timestamp, &body, keep_as, now).is_err() {
+            self.counters.data_dropped += 1;
+        }
+        self.due(id, now + self.merge_ms);
+    }
+
+    fn published_by(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<StreamId> {
+        match self.slots.connection(conn)?.roles[net_stream.index()] {
+            Role::Publishing(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    fn take_open(&mut self, conn: ConnId, lane: Lane) -> Option<OpenTag> {
+        let slot = self.slots.connection(conn)?;
+        let at = slot.open_tags.iter().position(|open| open.lane == lane)?;
+        Some(slot.open_tags.swap_remove(at))
+    }
+}
+
+fn flags(class: TagClass) -> TagFlags {
+    TagFlags {
+        // Players start with the default track: its key frame counts (Enhanced RTMP v2, multitrack).
+        key: class.key && (class.track == 0 || class.many_tracks),
+        header: class.header.is_some(),
+        droppable: class.droppable,
+    }
+}
+
+fn header_slot(class: TagClass, kind: TagKind) -> Option<HeaderSlot> {
+    let header = class.header?;
+    let many = if class.many_tracks { MANY_TRACKS } else { 0 };
+    Some(HeaderSlot { kind, class: header as u8 | many, track: class.track })
+}

@@ -1,0 +1,151 @@
+//! Playing: joining, leaving, and what a player can ask for in between.
+
+use log::info;
+
+use crate::proto::name::StreamName;
+use crate::proto::session::{Decision, NetStreamId, PlayHow, PlayStart};
+use crate::proto::status::{Code, Status};
+use crate::time::Millis;
+
+use super::Server;
+use super::publish::describe_exhausted;
+use super::registry::{AppKind, StreamId};
+use super::slots::{ConnId, PlayPhase, Player, Role, Tail, Want};
+
+impl Server {
+    pub(super) fn play(
+        &mut self,
+        conn: ConnId,
+        net_stream: NetStreamId,
+        name: &StreamName,
+        start: PlayStart,
+        how: PlayHow,
+        now: Millis,
+    ) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(app) = slot.app else { return };
+        let instance = slot.session.client().path.instance.clone();
+        let replaced = slot.roles[net_stream.index()];
+        let switching = how == PlayHow::Switch && matches!(replaced, Role::Playing(_));
+        if let Role::Playing(player) = replaced {
+            self.stop_playing(conn, net_stream.index(), player);
+        }
+        let published = self
+            .registry
+            .find(app, &instance, &name.name)
+            .is_some_and(|id| self.registry.stream(id).publisher.is_some());
+        let recorded_only = matches!(start, PlayStart::Recorded(_)) || self.registry.app_info(app).kind == AppKind::Vod;
+        if recorded_only && !published {
+            // There are no recordings; a live stream of that name would have been played.
+            let status = Status::new(Code::PlayStreamNotFound, &name.name);
+            return self.decide(conn, Decision::Reject(status));
+        }
+        let id = match self.registry.find_or_add(app, &instance, &name.name, now) {
+            Ok(id) => id,
+            Err(exhausted) => {
+                self.counters.streams_exhausted += 1;
+                let description = Some(describe_exhausted(exhausted));
+                let status = Status { code: Code::PlayFailed, subject: &name.name, description };
+                return self.decide(conn, Decision::Reject(status));
+            }
+        };
+        self.registry.stream_mut(id).players.insert(conn.slot.at());
+        let stream = self.registry.stream(id);
+        // Without the GOP cache a player starts at the next key frame, not at the newest.
+        let after = match stream.ring {
+            Some(ring) if !self.settings.gop_cache => Some(self.registry.media(ring).ring().readable_head()),
+            _ => None,
+        };
+        let mut player = Player::new(id, after, switching);
+        if !published && let Some(ring) = stream.ring {
+            // Nobody publishes, but there was somebody: begin with the next publish.
+            player.phase = PlayPhase::Waiting { after: Some(self.registry.media(ring).ring().readable_head()) };
+        }
+        let slot = self.slots.at(conn.slot);
+        slot.roles[net_stream.index()] = Role::Playing(player);
+        slot.playing += 1;
+        slot.last_active = now;
+        let peer = slot.peer;
+        self.counters.played += 1;
+        info!(
+            "{conn} {id} play start app={} name={:?} peer={peer} live={published}",
+            self.registry.app_info(app).name,
+            name.name.as_str()
+        );
+        self.decide(conn, Decision::Accept);
+        if published {
+            self.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name.name));
+        }
+    }
+
+    /// The net stream plays no more. The rest of a half-sent tag is still sent.
+    pub(super) fn stop_playing(&mut self, conn: ConnId, index: usize, player: Player) {
+        let id = player.stream;
+        let Some(slot) = self.slots.connection(conn) else { return };
+        slot.roles[index] = Role::Idle;
+        slot.playing -= 1;
+        if slot.mid_tag == Some(index as u8) {
+            slot.mid_tag = None;
+            if let (PlayPhase::Live { cursor }, Some(ring)) = (player.phase, self.registry.stream(id).ring) {
+                let message_stream_id = NetStreamId::from_index(index).wire();
+                slot.tail = Some(Tail { ring, cursor, message_stream_id });
+            }
+        }
+        let plays_on = slot.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream == id));
+        if !plays_on {
+            self.registry.stream_mut(id).players.remove(conn.slot.at());
+            self.registry.release_if_unused(id);
+        }
+        info!("{conn} {id} play stop skips={}", player.skips);
+    }
+
+    pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {
+        let Some((player, id)) = self.player(conn, net_stream) else { return };
+        let paused = paused.unwrap_or(!player.paused);
+        let resumed = player.paused && !paused;
+        player.paused = paused;
+        if resumed {
+            // What was missed is gone: headers again, then the newest key frame.
+            player.phase = PlayPhase::Waiting { after: None };
+        }
+        let code = if paused { Code::PauseNotify } else { Code::UnpauseNotify };
+        self.tell_player(conn, net_stream, id, code);
+    }
+
+    pub(super) fn seek(&mut self, conn: ConnId, net_stream: NetStreamId) {
+        let Some((_, id)) = self.player(conn, net_stream) else { return };
+        self.tell_player(conn, net_stream, id, Code::SeekFailed);
+    }
+
+    pub(super) fn receive_audio(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
+        if let Some((player, _)) = self.player(conn, net_stream) {
+            player.audio = on;
+            self.outgoing.insert(conn.slot.at());
+        }
+    }
+
+    pub(super) fn receive_video(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
+        let Some((player, _)) = self.player(conn, net_stream) else { return };
+        player.video = match (on, player.video) {
+            (false, _) => Want::No,
+            (true, Want::No) => Want::Resuming,
+            (true, present) => present,
+        };
+        self.outgoing.insert(conn.slot.at());
+    }
+
+    fn player(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<(&mut Player, StreamId)> {
+        match &mut self.slots.connection(conn)?.roles[net_stream.index()] {
+            Role::Playing(player) => {
+                let id = player.stream;
+                Some((player, id))
+            }
+            _ => None,
+        }
+    }
+
+    fn tell_player(&mut self, conn: ConnId, net_stream: NetStreamId, id: StreamId, code: Code) {
+        let name = self.registry.stream(id).name.clone();
+        self.tell(conn, Some(net_stream), Status::new(code, &name));
+    }
+}

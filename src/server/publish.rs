@@ -1,0 +1,186 @@
+//! Publishing: who may, under which name, and what players hear of it.
+
+use log::{info, warn};
+
+use crate::media::Cursor;
+use crate::proto::name::StreamName;
+use crate::proto::session::{Decision, NetStreamId, PublishMode};
+use crate::proto::status::{Code, Status};
+use crate::time::Millis;
+
+use super::Server;
+use super::close::CloseReason;
+use super::registry::{AppKind, Exhausted, StreamId};
+use super::slots::{ConnId, Place, PlayPhase, Player, Role, SlotIndex};
+
+impl Server {
+    pub(super) fn publish(
+        &mut self,
+        conn: ConnId,
+        net_stream: NetStreamId,
+        name: &StreamName,
+        mode: PublishMode,
+        now: Millis,
+    ) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(app) = slot.app else { return };
+        let role = slot.roles[net_stream.index()];
+        let instance = slot.session.client().path.instance.clone();
+        if let Role::Publishing(present) = role {
+            let stream = self.registry.stream(present);
+            if stream.name == name.name && stream.app == app {
+                // Said twice: once more the answer, and the stream goes on.
+                self.decide(conn, Decision::Accept);
+                return;
+            }
+            self.end_role(conn, net_stream.index());
+        }
+        if self.registry.app_info(app).kind == AppKind::Vod {
+            let description = Some("This application plays recordings; publish to another one, such as live.");
+            self.refuse_publish(conn, Status { code: Code::PublishBadName, subject: &name.name, description }, now);
+            return;
+        }
+        if mode != PublishMode::Live {
+            let description = Some("Recording is not available; publish with type live.");
+            self.decide(
+                conn,
+                Decision::Reject(Status { code: Code::RecordNoAccess, subject: &name.name, description }),
+            );
+            return;
+        }
+        let id = match self.registry.find_or_add(app, &instance, &name.name, now) {
+            Ok(id) => id,
+            Err(exhausted) => return self.refuse_for_room(conn, &name.name, exhausted, now),
+        };
+        let place = Place { conn, net_stream };
+        match self.registry.stream(id).publisher {
+            None => self.start_publish(place, id, true, now),
+            Some(holder) => self.challenge(place, holder, id, now),
+        }
+    }
+
+    /// The name is free: `place` publishes it. `announce` tells the players; at a takeover they need not know.
+    pub(super) fn start_publish(&mut self, place: Place, id: StreamId, announce: bool, now: Millis) {
+        let Place { conn, net_stream } = place;
+        let (app, name) = (self.registry.stream(id).app, self.registry.stream(id).name.clone());
+        let ring = self.registry.ring_for(id, now);
+        let Ok((ring, kept)) = ring else {
+            self.registry.release_if_unused(id);
+            return self.refuse_for_room(conn, &name, Exhausted::Rings, now);
+        };
+        let Some((stream, media)) = self.registry.with_media(id) else { return };
+        media.republish(now);
+        let head = Cursor::at(media.ring().readable_head());
+        stream.publisher = Some(place);
+        (stream.since, stream.described, stream.complained) = (now, false, false);
+        let Some(slot) = self.slots.connection(conn) else { return };
+        slot.roles[net_stream.index()] = Role::Publishing(id);
+        slot.publishing += 1;
+        slot.last_active = now;
+        let peer = slot.peer;
+        self.counters.published += 1;
+        self.decide(conn, Decision::Accept);
+        let app = &self.registry.app_info(app).name;
+        let players = self.registry.stream(id).players.len();
+        info!(
+            "{conn} {id} publish start app={app} name={:?} peer={peer} ring={} players={players}",
+            name.as_str(),
+            ring.0
+        );
+        self.each_player(id, |server, conn, net_stream, player| {
+            // Players who still have the end of the last publish before them flow over into this one; the others
+            // begin with its first tag.
+            let flows = kept && matches!(player.phase, PlayPhase::Live { .. });
+            let told = core::mem::take(&mut player.ending);
+            if !flows {
+                player.phase = PlayPhase::Live { cursor: head };
+            }
+            if announce && !told {
+                server.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name));
+            }
+        });
+    }
+
+    /// The publisher is gone, or stopped. Players stay and are told when they have been sent everything.
+    pub(super) fn unpublish(&mut self, conn: ConnId, index: usize, id: StreamId) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        slot.roles[index] = Role::Idle;
+        slot.publishing -= 1;
+        slot.open_tags.retain(|open| open.stream != id);
+        slot.challenged = false;
+        let now = self.now;
+        let Some((stream, media)) = self.registry.with_media(id) else { return };
+        media.unpublish(now);
+        stream.publisher = None;
+        let lasted_ms = now.since(stream.since);
+        stream.since = now;
+        let facts = media.facts();
+        let players = stream.players.len();
+        info!(
+            "{conn} {id} publish stop name={:?} seconds={} tags={} bytes={} players={players}",
+            stream.name.as_str(),
+            lasted_ms / 1000,
+            facts.tags,
+            facts.bytes
+        );
+        self.each_player(id, |_, _, _, player| player.ending = true);
+        self.due(id, now);
+        if self.registry.stream(id).challenger.is_some() {
+            self.challenger_wins(id, now);
+        } else {
+            self.registry.release_if_unused(id);
+        }
+    }
+
+    /// Refuses a publish, and closes: OBS would go on waiting (see the reference's quirks).
+    pub(super) fn refuse_publish(&mut self, conn: ConnId, status: Status<'_>, now: Millis) {
+        warn!("{conn} publish refused name={:?} reason={:?}", status.subject, status.description.unwrap_or("taken"));
+        self.decide(conn, Decision::Reject(status));
+        self.close_after_flush(conn, CloseReason::PublishRefused, now);
+    }
+
+    fn refuse_for_room(&mut self, conn: ConnId, name: &str, exhausted: Exhausted, now: Millis) {
+        self.counters.streams_exhausted += 1;
+        let description = Some(describe_exhausted(exhausted));
+        self.refuse_publish(conn, Status { code: Code::PublishBadName, subject: name, description }, now);
+    }
+
+    /// Answers the connection's request, and lets it go on if it had to wait.
+    pub(super) fn decide(&mut self, conn: ConnId, decision: Decision<'_>) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        // A session asks only while there is room for the answer; pings since then took little of it.
+        let answered = slot.session.decide(decision, &mut slot.tx);
+        debug_assert!(answered.is_ok(), "a session keeps room for its replies");
+        self.outgoing.insert(conn.slot.at());
+        self.unblock(conn);
+    }
+
+    /// Every player of a stream, as a copy that is written back.
+    pub(super) fn each_player(
+        &mut self,
+        id: StreamId,
+        mut visit: impl FnMut(&mut Server, ConnId, NetStreamId, &mut Player),
+    ) {
+        let mut from = 0;
+        while let Some(index) = self.registry.stream(id).players.next_from(from) {
+            from = index + 1;
+            let conn = self.slots.id(SlotIndex(index as u32));
+            for role in 0..crate::limits::NET_STREAMS {
+                let Role::Playing(mut player) = self.slots.at(conn.slot).roles[role] else { continue };
+                if player.stream != id {
+                    continue;
+                }
+                visit(self, conn, NetStreamId::from_index(role), &mut player);
+                self.slots.at(conn.slot).roles[role] = Role::Playing(player);
+            }
+        }
+    }
+}
+
+/// What a client is told when there is no room for its stream.
+pub(super) fn describe_exhausted(exhausted: Exhausted) -> &'static str {
+    match exhausted {
+        Exhausted::Names => "Every stream name is in use (limits.streams).",
+        Exhausted::Rings => "Every stream is in use (limits.streams).",
+    }
+}

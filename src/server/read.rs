@@ -1,0 +1,242 @@
+//! Reading: bytes of ready slots into their sessions, and what the sessions make of them.
+
+use core::mem;
+
+use log::{info, warn};
+
+use crate::limits::INBOX_BYTES;
+use crate::proto::session::{Decision, Event, NetStreamId, Request};
+use crate::proto::status::{Code, Status};
+use crate::time::Millis;
+
+use super::close::CloseReason;
+use super::slots::{ConnId, Role, SlotIndex, SlotState};
+use super::transport::{Io, Net};
+use super::{READ_BUDGET_BYTES, Server};
+
+impl Server {
+    /// Reads every ready slot once, beginning behind the one that was last when the budget ran out.
+    pub(super) fn read<N: Net>(&mut self, net: &mut N, now: Millis) {
+        if self.readable.is_empty() {
+            return;
+        }
+        // Out of its place while its bytes are borrowed.
+        let mut scratch = mem::take(&mut self.scratch);
+        let mut budget = READ_BUDGET_BYTES;
+        let start = self.read_from;
+        for (from, to) in [(start, self.slots.count()), (0, start)] {
+            let mut at = from;
+            while let Some(index) = self.readable.next_from(at).filter(|&index| index < to) {
+                if budget == 0 {
+                    self.read_from = index;
+                    self.scratch = scratch;
+                    return;
+                }
+                at = index + 1;
+                let taken = self.read_slot(net, SlotIndex(index as u32), &mut scratch, now);
+                budget = budget.saturating_sub(taken);
+            }
+        }
+        self.read_from = 0;
+        self.scratch = scratch;
+    }
+
+    fn read_slot<N: Net>(&mut self, net: &mut N, index: SlotIndex, scratch: &mut [u8], now: Millis) -> usize {
+        let conn = self.slots.id(index);
+        let slot = self.slots.at(index);
+        if slot.blocked {
+            // Whoever unblocks it sets the bit again.
+            self.readable.remove(index.at());
+            return 0;
+        }
+        if !slot.inbox.is_empty() {
+            let kept = slot.inbox.len();
+            scratch[..kept].copy_from_slice(&slot.inbox);
+            slot.inbox.clear();
+            self.feed(net, conn, &scratch[..kept], now);
+            return kept;
+        }
+        // What is not taken must fit the inbox. Publishers, who send much, have little to wait for, and what comes from
+        // those who were told to go is thrown away.
+        let much = slot.publishing > 0 || slot.state != SlotState::Open;
+        let want = if much { scratch.len() } else { INBOX_BYTES };
+        match net.read(index, &mut scratch[..want]) {
+            Io::WouldBlock => {
+                self.readable.remove(index.at());
+                0
+            }
+            Io::Broken => {
+                self.release(net, conn, CloseReason::PeerReset);
+                0
+            }
+            Io::Done(0) => {
+                self.release(net, conn, CloseReason::PeerClosed);
+                0
+            }
+            Io::Done(n) => {
+                slot.last_read = now;
+                slot.pinged = None;
+                slot.bytes_in += n as u64;
+                self.counters.bytes_in += n as u64;
+                if mem::take(&mut slot.challenged) {
+                    self.holder_is_alive(conn, now);
+                }
+                self.feed(net, conn, &scratch[..n], now);
+                n
+            }
+        }
+    }
+
+    /// Gives input to the connection's session until it is taken or must wait.
+    fn feed<N: Net>(&mut self, net: &mut N, conn: ConnId, mut input: &[u8], now: Millis) {
+        loop {
+            let Some(slot) = self.slots.connection(conn) else { return };
+            if slot.state != SlotState::Open {
+                return;
+            }
+            match slot.session.next(&mut input, &mut slot.tx, now) {
+                Ok(Some(event)) => self.event(conn, event, now),
+                Ok(None) => {
+                    let waits = slot.session.request().is_some();
+                    if input.is_empty() && !waits {
+                        break;
+                    }
+                    if !waits {
+                        // Its answers fill the buffer: send them, then go on.
+                        let before = slot.tx.room();
+                        let flush = self.flush(net, conn.slot, now);
+                        self.flushed(net, conn.slot, flush, now);
+                        let Some(slot) = self.slots.connection(conn) else { return };
+                        if slot.tx.room() > before {
+                            continue;
+                        }
+                    }
+                    let Some(slot) = self.slots.connection(conn) else { return };
+                    slot.blocked = true;
+                    if slot.inbox.extend_from_slice(input).is_err() {
+                        let limit = crate::proto::session::Limit::ReplyBytes;
+                        self.close_after_flush(conn, CloseReason::LimitExceeded(limit), now);
+                        return;
+                    }
+                    break;
+                }
+                Err(error) => {
+                    self.close_after_flush(conn, error.into(), now);
+                    return;
+                }
+            }
+        }
+        if self.slots.connection(conn).is_some_and(|slot| !slot.tx.is_empty()) {
+            self.outgoing.insert(conn.slot.at());
+        }
+    }
+
+    /// Reads on where [`Server::feed`] had to wait.
+    pub(super) fn unblock(&mut self, conn: ConnId) {
+        if let Some(slot) = self.slots.connection(conn) {
+            slot.blocked = false;
+            self.readable.insert(conn.slot.at());
+        }
+    }
+
+    fn event(&mut self, conn: ConnId, event: Event<'_>, now: Millis) {
+        match event {
+            Event::MediaBegin { lane, stream, kind, timestamp, length } => {
+                self.media_begin(conn, lane, stream, kind, timestamp, length, now);
+            }
+            Event::MediaData(lane, bytes) => self.media_data(conn, lane, &bytes),
+            Event::MediaEnd(lane) => self.media_end(conn, lane, now),
+            Event::MediaAbort(lane) => self.media_abort(conn, lane, now),
+            Event::Data(stream, timestamp) => self.data(conn, stream, timestamp, now),
+            Event::Request => self.request(conn, now),
+            Event::Closed(stream) => self.closed_by_client(conn, stream, now),
+            Event::Pause(stream, paused) => self.pause(conn, stream, paused),
+            Event::Seek(stream) => self.seek(conn, stream),
+            Event::ReceiveAudio(stream, on) => self.receive_audio(conn, stream, on),
+            Event::ReceiveVideo(stream, on) => self.receive_video(conn, stream, on),
+        }
+    }
+
+    fn request(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        match slot.session.request() {
+            Some(Request::Connect) => self.connect(conn, now),
+            // The names leave the session because other connections are touched before it is answered.
+            Some(Request::Publish { stream, name, mode }) => {
+                let (stream, name, mode) = (*stream, name.clone(), *mode);
+                self.publish(conn, stream, &name, mode, now);
+            }
+            Some(Request::Play { stream, name, start, how }) => {
+                let (stream, name, start, how) = (*stream, name.clone(), *start, *how);
+                self.play(conn, stream, &name, start, how, now);
+            }
+            None => {}
+        }
+    }
+
+    fn connect(&mut self, conn: ConnId, now: Millis) {
+        let full = self.slots.taken() > self.slots.capacity;
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let client = slot.session.client();
+        let path = &client.path;
+        let mut text = heapless::String::<160>::new();
+        let refused = if full {
+            let _ = text.push_str("[ Resource.Limit.Exceeded ] : This server has no connection left.");
+            Some((Code::ConnectRejected, CloseReason::TableFull))
+        } else if let Some(error) = client.path_error {
+            let _ = text.push_str("[ Server.Reject ] : ");
+            let _ = text.push_str(error.description());
+            Some((Code::ConnectInvalidApp, CloseReason::Rejected))
+        } else if let Some(app) = self.registry.app(&path.app) {
+            slot.app = Some(app);
+            None
+        } else {
+            // The words clients know from Adobe's servers; the name fits.
+            let _ = core::fmt::write(
+                &mut text,
+                format_args!(
+                    "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application ({}) is not defined.",
+                    path.app
+                ),
+            );
+            Some((Code::ConnectRejected, CloseReason::Rejected))
+        };
+        let agent = client.agent.as_str();
+        match refused {
+            None => {
+                info!("{conn} connect app={} instance={} peer={} agent={agent:?}", path.app, path.instance, slot.peer);
+                slot.last_active = now;
+                let answered = slot.session.decide(Decision::Accept, &mut slot.tx);
+                debug_assert!(answered.is_ok(), "a session keeps room for its replies");
+            }
+            Some((code, reason)) => {
+                warn!("{conn} connect refused app={:?} peer={} agent={agent:?}", path.app.as_str(), slot.peer);
+                let status = Status { code, subject: "", description: Some(&text) };
+                let _ = slot.session.decide(Decision::Reject(status), &mut slot.tx);
+                self.close_after_flush(conn, reason, now);
+            }
+        }
+    }
+
+    /// The client ended what one of its net streams did.
+    fn closed_by_client(&mut self, conn: ConnId, stream: NetStreamId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        slot.last_active = now;
+        let published = match slot.roles[stream.index()] {
+            Role::Publishing(published) => Some(self.registry.stream(published).name.clone()),
+            _ => None,
+        };
+        self.end_role(conn, stream.index());
+        if let Some(name) = published {
+            self.tell(conn, Some(stream), Status::new(Code::UnpublishSuccess, &name));
+        }
+    }
+
+    /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
+    pub(super) fn tell(&mut self, conn: ConnId, stream: Option<NetStreamId>, status: Status<'_>) {
+        if let Some(slot) = self.slots.connection(conn) {
+            let _ = slot.session.status(stream, status, &mut slot.tx);
+            self.outgoing.insert(conn.slot.at());
+        }
+    }
+}

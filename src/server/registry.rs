@@ -1,0 +1,260 @@
+//! Applications, stream names, and the rings that published streams use.
+
+use core::fmt;
+use std::boxed::Box;
+
+use heapless::String;
+
+use crate::bitset::BitSet;
+use crate::limits::{APP_NAME_BYTES, INSTANCE_NAME_BYTES, STREAM_NAME_BYTES, TAGS_PER_RING};
+use crate::media::{self, TagMeta};
+use crate::time::Millis;
+
+use super::slots::Place;
+
+/// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring.
+pub const NAMES_PER_RING: usize = 4;
+
+/// The media half of a stream, on storage obtained at start.
+pub type Media = media::Stream<Box<[u8]>, Box<[TagMeta]>>;
+
+/// An application by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppId(pub u16);
+
+/// A ring by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingId(pub u16);
+
+/// A stream name in use, by its place in the table of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamId(pub u16);
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+/// What an application is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppKind {
+    /// Streams are published and played.
+    Live,
+    /// Recordings are played; publishing is refused.
+    Vod,
+}
+
+/// A registered application.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// First part of the path that clients connect to.
+    pub name: String<APP_NAME_BYTES>,
+    /// What it is for.
+    pub kind: AppKind,
+}
+
+/// A publisher who wants a name that another one holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Challenger {
+    /// Who.
+    pub place: Place,
+    /// When the holder loses it, if it gives no sign of life.
+    pub deadline: Millis,
+}
+
+/// A stream name that somebody publishes, plays or waits for.
+pub struct Stream {
+    /// The application.
+    pub app: AppId,
+    /// The application instance.
+    pub instance: String<INSTANCE_NAME_BYTES>,
+    /// The name.
+    pub name: String<STREAM_NAME_BYTES>,
+    /// Who publishes it.
+    pub publisher: Option<Place>,
+    /// Who wants to.
+    pub challenger: Option<Challenger>,
+    /// Slots with at least one player of it.
+    pub players: BitSet<Box<[u64]>>,
+    /// Its ring, from its first publish on.
+    pub ring: Option<RingId>,
+    /// When what it has for its players is to be written.
+    pub due: Option<Millis>,
+    /// When the present publish began, or the last one ended.
+    pub since: Millis,
+    /// The present publish has been described in the log.
+    pub described: bool,
+    /// A message of the present publish was too large for the ring, which has been said.
+    pub complained: bool,
+    used: bool,
+}
+
+/// Why no stream could be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// Every name is in use ([`NAMES_PER_RING`] x `limits.streams`).
+    Names,
+    /// Every ring is being published into (`limits.streams`).
+    Rings,
+}
+
+/// The tables.
+pub struct Registry {
+    apps: Box<[App]>,
+    streams: Box<[Stream]>,
+    rings: Box<[Media]>,
+    /// Whose a ring is.
+    owners: Box<[Option<StreamId>]>,
+}
+
+impl Registry {
+    /// Tables for `rings` published streams of `ring_bytes` each, in which `connections` slots can play. Every page of
+    /// the rings is touched, so that the kernel cannot find later that it has none.
+    pub fn new(apps: &[App], rings: usize, ring_bytes: usize, connections: usize) -> Registry {
+        let words = connections.div_ceil(64);
+        let stream = || Stream {
+            app: AppId(0),
+            instance: String::new(),
+            name: String::new(),
+            publisher: None,
+            challenger: None,
+            players: BitSet::new(vec![0; words].into_boxed_slice()),
+            ring: None,
+            due: None,
+            since: Millis(0),
+            described: false,
+            complained: false,
+            used: false,
+        };
+        let media = || {
+            // Not zero: a zeroed allocation would be mapped to no memory at all.
+            let bytes = vec![0xA5; ring_bytes].into_boxed_slice();
+            media::Stream::new(bytes, vec![TagMeta::EMPTY; TAGS_PER_RING].into_boxed_slice())
+        };
+        Registry {
+            apps: apps.into(),
+            streams: core::iter::repeat_with(stream).take(rings * NAMES_PER_RING).collect(),
+            rings: core::iter::repeat_with(media).take(rings).collect(),
+            owners: vec![None; rings].into_boxed_slice(),
+        }
+    }
+
+    /// Bytes of one name's entry with its set of players.
+    pub fn name_bytes(connections: usize) -> usize {
+        size_of::<Stream>() + connections.div_ceil(64) * 8
+    }
+
+    /// Bytes of one ring without its media bytes: tag index and header cache.
+    pub fn ring_overhead_bytes() -> usize {
+        size_of::<Media>() + size_of::<Option<StreamId>>() + TAGS_PER_RING * size_of::<TagMeta>()
+    }
+
+    /// The application called `name`.
+    pub fn app(&self, name: &str) -> Option<AppId> {
+        self.apps.iter().position(|app| app.name == name).map(|at| AppId(at as u16))
+    }
+
+    /// What an application is.
+    pub fn app_info(&self, app: AppId) -> &App {
+        &self.apps[usize::from(app.0)]
+    }
+
+    /// Every application.
+    pub fn apps(&self) -> &[App] {
+        &self.apps
+    }
+
+    /// A stream.
+    pub fn stream(&self, id: StreamId) -> &Stream {
+        &self.streams[usize::from(id.0)]
+    }
+
+    /// A stream, to change.
+    pub fn stream_mut(&mut self, id: StreamId) -> &mut Stream {
+        &mut self.streams[usize::from(id.0)]
+    }
+
+    /// Every stream in use.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
+        self.streams.iter().enumerate().filter(|(_, s)| s.used).map(|(at, s)| (StreamId(at as u16), s))
+    }
+
+    /// How many places the table of names has: ids are below it.
+    pub fn name_count(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// How many rings there are.
+    pub fn ring_count(&self) -> usize {
+        self.rings.len()
+    }
+
+    /// A stream with its media, if it has a ring.
+    pub fn with_media(&mut self, id: StreamId) -> Option<(&mut Stream, &mut Media)> {
+        let stream = &mut self.streams[usize::from(id.0)];
+        let ring = stream.ring?;
+        Some((stream, &mut self.rings[usize::from(ring.0)]))
+    }
+
+    /// A ring.
+    pub fn media(&self, ring: RingId) -> &Media {
+        &self.rings[usize::from(ring.0)]
+    }
+
+    /// The stream of that name, if it is in use.
+    pub fn find(&self, app: AppId, instance: &str, name: &str) -> Option<StreamId> {
+        let same = |s: &Stream| s.used && s.app == app && s.instance == instance && s.name == name;
+        self.streams.iter().position(same).map(|at| StreamId(at as u16))
+    }
+
+    /// The stream of that name, put into the table if it is not there.
+    pub fn find_or_add(&mut self, app: AppId, instance: &str, name: &str, now: Millis) -> Result<StreamId, Exhausted> {
+        if let Some(id) = self.find(app, instance, name) {
+            return Ok(id);
+        }
+        let at = self.streams.iter().position(|stream| !stream.used).ok_or(Exhausted::Names)?;
+        let stream = &mut self.streams[at];
+        stream.used = true;
+        stream.app = app;
+        // Both fit: the session has checked their lengths against the same limits.
+        stream.instance = String::try_from(instance).unwrap_or_default();
+        stream.name = String::try_from(name).unwrap_or_default();
+        stream.since = now;
+        (stream.publisher, stream.challenger, stream.ring, stream.due) = (None, None, None, None);
+        Ok(StreamId(at as u16))
+    }
+
+    /// Gives the stream a ring: its own, else a free one, else that of the stream which has been without a publisher
+    /// longest. The bool says that players who stayed still have their place in it.
+    pub fn ring_for(&mut self, id: StreamId, now: Millis) -> Result<(RingId, bool), Exhausted> {
+        if let Some(ring) = self.stream(id).ring {
+            return Ok((ring, true));
+        }
+        let ring = match self.owners.iter().position(Option::is_none) {
+            Some(free) => RingId(free as u16),
+            None => {
+                let unpublished = self.streams().filter(|(_, s)| s.publisher.is_none() && s.ring.is_some());
+                let (idle, _) = unpublished.min_by_key(|(_, s)| s.since).ok_or(Exhausted::Rings)?;
+                self.stream_mut(idle).ring.take().ok_or(Exhausted::Rings)?
+            }
+        };
+        self.owners[usize::from(ring.0)] = Some(id);
+        self.rings[usize::from(ring.0)].clear(now);
+        self.stream_mut(id).ring = Some(ring);
+        Ok((ring, false))
+    }
+
+    /// Takes the stream out of the table when nobody publishes, plays or waits for it.
+    pub fn release_if_unused(&mut self, id: StreamId) {
+        let stream = &mut self.streams[usize::from(id.0)];
+        if stream.publisher.is_some() || stream.challenger.is_some() || !stream.players.is_empty() {
+            return;
+        }
+        stream.used = false;
+        stream.due = None;
+        if let Some(ring) = stream.ring.take() {
+            self.owners[usize::from(ring.0)] = None;
+        }
+    }
+}

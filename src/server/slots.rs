@@ -1,0 +1,382 @@
+//! The connection table: one slot a connection, obtained once.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::boxed::Box;
+
+use crate::bitset::BitSet;
+use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS};
+use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
+use crate::proto::chunk_reader::Lane;
+use crate::proto::session::{NetStreamId, Session};
+use crate::proto::tx::TxBuf;
+use crate::time::Millis;
+
+use super::close::CloseReason;
+use super::registry::{AppId, RingId, StreamId};
+
+/// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
+/// connection closed.
+pub const SPARE_CONNECTIONS: usize = 8;
+
+/// Most bytes one connection may cost: the promise of the memory table.
+pub const CONNECTION_BYTES: usize = 12 * 1024;
+
+const _: () = assert!(size_of::<Slot>() <= CONNECTION_BYTES, "a connection costs at most 12 KiB");
+
+/// A place in the connection table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotIndex(pub u32);
+
+impl SlotIndex {
+    /// For indexing.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One connection, however often its slot is used again. Logged as `c7.2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnId {
+    /// Where it lives.
+    pub slot: SlotIndex,
+    /// How often the slot was used before.
+    pub generation: u32,
+}
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}.{}", self.slot.0, self.generation)
+    }
+}
+
+/// What a slot is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// Nothing.
+    Free,
+    /// A client.
+    Open,
+    /// A client that was told to go: what it was told is still being sent. At `deadline` it is cut off.
+    Closing {
+        /// When patience ends.
+        deadline: Millis,
+        /// All was sent; what the client still sends is thrown away, so that it reads our last words and no reset.
+        finished: bool,
+    },
+}
+
+/// A half-received audio or video message of a publisher.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenTag {
+    /// Where its bytes arrive.
+    pub lane: Lane,
+    /// Which stream it belongs to.
+    pub stream: StreamId,
+    /// Where its bytes go.
+    pub seq: TagSeq,
+    /// Audio or video.
+    pub kind: TagKind,
+    /// Payload bytes.
+    pub length: u32,
+}
+
+/// What a net stream of a connection does.
+#[derive(Clone, Copy, Debug)]
+pub enum Role {
+    /// Nothing.
+    Idle,
+    /// It publishes.
+    Publishing(StreamId),
+    /// It wants to publish under a name whose holder was asked for a sign of life.
+    Challenging(StreamId),
+    /// It plays.
+    Playing(Player),
+}
+
+/// A player: a cursor and little else.
+#[derive(Clone, Copy, Debug)]
+pub struct Player {
+    /// What it plays.
+    pub stream: StreamId,
+    /// How far it is.
+    pub phase: PlayPhase,
+    /// Sends nothing until the client goes on.
+    pub paused: bool,
+    /// Wants audio.
+    pub audio: bool,
+    /// Wants video.
+    pub video: Want,
+    /// It is to hear that the publisher left, when it has been sent everything.
+    pub ending: bool,
+    /// It is to hear that a switch is complete, when the new stream's first frame is due.
+    pub switching: bool,
+    /// How often it was too slow and went on at a later key frame.
+    pub skips: u32,
+}
+
+/// Whether a kind of media is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// From the next key frame on, after the headers, which may have changed.
+    Resuming,
+    /// From the next key frame on.
+    AtKeyFrame,
+}
+
+/// How far a player is.
+#[derive(Clone, Copy, Debug)]
+pub enum PlayPhase {
+    /// For a publisher, or for a key frame at or behind `after`.
+    Waiting {
+        /// The first tag it may start at.
+        after: Option<TagSeq>,
+    },
+    /// It is being sent metadata and sequence headers.
+    Headers {
+        /// The next one.
+        next: u8,
+        /// Of the header cache when it began: it begins again when that changed.
+        version: u32,
+        /// Where it goes on.
+        point: JoinPoint,
+    },
+    /// It is sent tags.
+    Live {
+        /// The next byte.
+        cursor: Cursor,
+    },
+}
+
+impl Player {
+    /// A player of `stream` who was sent nothing.
+    pub fn new(stream: StreamId, after: Option<TagSeq>, switching: bool) -> Player {
+        Player {
+            stream,
+            phase: PlayPhase::Waiting { after },
+            paused: false,
+            audio: true,
+            video: Want::Yes,
+            ending: false,
+            switching,
+            skips: 0,
+        }
+    }
+
+    /// Every tag as the ring holds it.
+    pub fn wants_everything(&self) -> bool {
+        self.audio && self.video == Want::Yes
+    }
+}
+
+/// The rest of a tag whose player has gone: nothing else may be sent before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tail {
+    /// Where it is.
+    pub ring: RingId,
+    /// What is left of it.
+    pub cursor: Cursor,
+    /// Its message stream id.
+    pub message_stream_id: u32,
+}
+
+/// A connection's memory.
+pub struct Slot {
+    /// Use of the slot.
+    pub state: SlotState,
+    /// How often it was used before.
+    pub generation: u32,
+    /// Whose it is.
+    pub peer: SocketAddr,
+    /// When it was accepted.
+    pub accepted: Millis,
+    /// When it last sent a byte.
+    pub last_read: Millis,
+    /// When it last took a byte.
+    pub last_taken: Millis,
+    /// Since when it takes none of what waits for it.
+    pub blocked_since: Option<Millis>,
+    /// When it was asked for a sign of life, if it has given none since.
+    pub pinged: Option<Millis>,
+    /// When it last began or stopped publishing or playing.
+    pub last_active: Millis,
+    /// Not read until its answers are sent or its request is decided.
+    pub blocked: bool,
+    /// Somebody waits for a sign of life from this publisher.
+    pub challenged: bool,
+    /// The application it joined.
+    pub app: Option<AppId>,
+    /// Net streams that publish.
+    pub publishing: u8,
+    /// Net streams that play.
+    pub playing: u8,
+    /// The net stream (by index) in the middle of whose tag we are.
+    pub mid_tag: Option<u8>,
+    /// What must be sent before anything else.
+    pub tail: Option<Tail>,
+    /// By index of the net stream.
+    pub roles: [Role; NET_STREAMS],
+    /// Half-received messages.
+    pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Control bytes to send.
+    pub tx: TxBuf,
+    /// Input that the session has not taken.
+    pub inbox: heapless::Vec<u8, INBOX_BYTES>,
+    /// The protocol.
+    pub session: Session,
+}
+
+impl Slot {
+    fn free() -> Slot {
+        Slot {
+            state: SlotState::Free,
+            generation: 0,
+            peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            accepted: Millis(0),
+            last_read: Millis(0),
+            last_taken: Millis(0),
+            blocked_since: None,
+            pinged: None,
+            last_active: Millis(0),
+            blocked: false,
+            challenged: false,
+            app: None,
+            publishing: 0,
+            playing: 0,
+            mid_tag: None,
+            tail: None,
+            roles: [Role::Idle; NET_STREAMS],
+            open_tags: heapless::Vec::new(),
+            bytes_in: 0,
+            bytes_out: 0,
+            tx: TxBuf::default(),
+            inbox: heapless::Vec::new(),
+            session: Session::new(0),
+        }
+    }
+
+    /// Nothing of a tag is half sent.
+    pub fn at_tag_boundary(&self) -> bool {
+        self.mid_tag.is_none() && self.tail.is_none()
+    }
+
+    /// One net stream plays, on message stream 1, and wants every tag as the ring holds it: it can be sent several at
+    /// once.
+    pub fn is_plain(&self) -> bool {
+        self.playing == 1 && matches!(&self.roles[0], Role::Playing(player) if player.wants_everything())
+    }
+}
+
+/// All slots.
+pub struct Slots {
+    slots: Box<[Slot]>,
+    free: BitSet<Box<[u64]>>,
+    /// How many are taken at most before clients are turned away.
+    pub capacity: usize,
+}
+
+impl Slots {
+    /// A table for `capacity` clients, and [`SPARE_CONNECTIONS`] more to be turned away.
+    pub fn new(capacity: usize) -> Slots {
+        let count = capacity + SPARE_CONNECTIONS;
+        let mut free = BitSet::new(vec![0; count.div_ceil(64)].into_boxed_slice());
+        for index in 0..count {
+            free.insert(index);
+        }
+        let mut slots = Vec::with_capacity(count);
+        slots.resize_with(count, Slot::free);
+        Slots { slots: slots.into_boxed_slice(), free, capacity }
+    }
+
+    /// How many there are, the spare ones included.
+    pub fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// The lowest free slot, taken for `peer`; `None` when all are taken.
+    pub fn take(&mut self, peer: SocketAddr, seed: u64, now: Millis) -> Option<ConnId> {
+        let index = self.free.next_from(0)?;
+        self.free.remove(index);
+        let slot = &mut self.slots[index];
+        let generation = slot.generation;
+        *slot = Slot::free();
+        slot.generation = generation;
+        slot.state = SlotState::Open;
+        slot.peer = peer;
+        (slot.accepted, slot.last_read, slot.last_taken, slot.last_active) = (now, now, now, now);
+        slot.session = Session::new(seed);
+        Some(ConnId { slot: SlotIndex(index as u32), generation })
+    }
+
+    /// Gives a slot back; its handles are stale from now on.
+    pub fn release(&mut self, index: SlotIndex) {
+        let slot = &mut self.slots[index.at()];
+        slot.state = SlotState::Free;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.insert(index.at());
+    }
+
+    /// The slot at `index`, whatever its use.
+    pub fn at(&mut self, index: SlotIndex) -> &mut Slot {
+        &mut self.slots[index.at()]
+    }
+
+    /// The slot at `index`, to look at.
+    pub fn peek(&self, index: SlotIndex) -> &Slot {
+        &self.slots[index.at()]
+    }
+
+    /// The handle of whoever is in the slot now.
+    pub fn id(&self, index: SlotIndex) -> ConnId {
+        ConnId { slot: index, generation: self.slots[index.at()].generation }
+    }
+
+    /// The connection, if it is still there.
+    pub fn connection(&mut self, id: ConnId) -> Option<&mut Slot> {
+        let slot = &mut self.slots[id.slot.at()];
+        (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
+    }
+
+    /// Taken slots with this address.
+    pub fn from_address(&self, address: IpAddr) -> usize {
+        self.slots.iter().filter(|slot| slot.state != SlotState::Free && slot.peer.ip() == address).count()
+    }
+
+    /// Every slot with its index.
+    pub fn iter(&self) -> impl Iterator<Item = (SlotIndex, &Slot)> {
+        self.slots.iter().enumerate().map(|(index, slot)| (SlotIndex(index as u32), slot))
+    }
+}
+
+/// Why a slot's output cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// All that is due was sent.
+    Idle,
+    /// The network takes no more now.
+    Blocked,
+    /// The connection must end.
+    Gone(CloseReason),
+}
+
+/// A net stream of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The connection.
+    pub conn: ConnId,
+    /// The net stream.
+    pub net_stream: NetStreamId,
+}

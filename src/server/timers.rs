@@ -1,0 +1,88 @@
+//! Deadlines of connections: a sweep over the table, a few times a second.
+
+use crate::proto::status::{Code, Status};
+use crate::time::Millis;
+
+use super::close::CloseReason;
+use super::slots::{Slot, SlotIndex, SlotState};
+use super::transport::Net;
+use super::{SWEEP_MS, Server};
+
+impl Server {
+    /// Step 4 of a turn.
+    pub(super) fn expire<N: Net>(&mut self, net: &mut N, now: Millis) {
+        self.expire_challenges(now);
+        if now < self.sweep_at {
+            return;
+        }
+        self.sweep_at = now + SWEEP_MS;
+        for index in 0..self.slots.count() {
+            let index = SlotIndex(index as u32);
+            let conn = self.slots.id(index);
+            match self.expired(self.slots.peek(index), now) {
+                Expired::No => {}
+                Expired::Release(reason) => self.release(net, conn, reason),
+                Expired::Idle => {
+                    self.tell(conn, None, Status::new(Code::ConnectIdleTimeout, ""));
+                    self.close_after_flush(conn, CloseReason::IdleTimeout, now);
+                }
+                Expired::Alive => self.slots.at(index).pinged = None,
+                Expired::Ping => {
+                    let slot = self.slots.at(index);
+                    slot.pinged = Some(now);
+                    // Without room there is something else it does not answer to.
+                    let _ = slot.session.ping(now, &mut slot.tx);
+                    self.outgoing.insert(index.at());
+                }
+            }
+        }
+    }
+
+    fn expired(&self, slot: &Slot, now: Millis) -> Expired {
+        let settings = &self.settings;
+        let passed = |since: Millis, limit_ms: u64| now.since(since) > limit_ms;
+        match slot.state {
+            SlotState::Free => return Expired::No,
+            SlotState::Closing { deadline, .. } => {
+                // It was counted and logged when it was told to go.
+                return if now >= deadline { Expired::Release(CloseReason::Stalled) } else { Expired::No };
+            }
+            SlotState::Open => {}
+        }
+        if !slot.session.is_open() && passed(slot.accepted, settings.handshake_timeout_ms) {
+            return Expired::Release(CloseReason::HandshakeTimeout);
+        }
+        let before_connect_ms = settings.handshake_timeout_ms + settings.connect_timeout_ms;
+        if !slot.session.is_connected() && passed(slot.accepted, before_connect_ms) {
+            return Expired::Release(CloseReason::ConnectTimeout);
+        }
+        if slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {
+            return Expired::Release(CloseReason::Stalled);
+        }
+        if let Some(pinged) = slot.pinged
+            && passed(pinged, settings.ping_timeout_ms)
+        {
+            // The ping itself was taken; whoever took something later is alive, though it may never answer a ping.
+            let took_more = slot.last_taken > pinged + SWEEP_MS;
+            return if took_more { Expired::Alive } else { Expired::Release(CloseReason::PingTimeout) };
+        }
+        let idle = slot.publishing == 0 && slot.playing == 0 && slot.session.is_connected();
+        if idle && settings.idle_timeout_ms > 0 && passed(slot.last_active, settings.idle_timeout_ms) {
+            return Expired::Idle;
+        }
+        let sign_of_life = slot.last_read.max(slot.last_taken);
+        if slot.session.is_open() && slot.pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
+            return Expired::Ping;
+        }
+        Expired::No
+    }
+}
+
+enum Expired {
+    No,
+    Release(CloseReason),
+    Idle,
+    Ping,
+    /// It answered a ping in its own way.
+    Alive,
+}

@@ -1,0 +1,35 @@
+//! What the server needs of a network. `net` implements it with sockets, tests with a simulation.
+
+use core::net::SocketAddr;
+use std::io::IoSlice;
+
+use super::slots::SlotIndex;
+
+/// Result of one read or write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// So many bytes. A read of 0 bytes is the end of what the peer sends.
+    Done(usize),
+    /// Nothing now; the network says when there is.
+    WouldBlock,
+    /// The connection is gone.
+    Broken,
+}
+
+/// Non-blocking connections, named by the slot that the server gave them.
+pub trait Net {
+    /// The next waiting connection, if any; it waits until it is adopted or refused.
+    fn accept(&mut self) -> Option<SocketAddr>;
+    /// The connection of the last `accept` belongs to `slot` from now on. False when it broke meanwhile.
+    fn adopt(&mut self, slot: SlotIndex) -> bool;
+    /// The connection of the last `accept` is closed.
+    fn refuse(&mut self);
+    /// Reads what is there.
+    fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io;
+    /// Writes as much of the slices as fits, in order.
+    fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io;
+    /// Says that no more will be written; the peer sees it behind all that was.
+    fn finish(&mut self, slot: SlotIndex);
+    /// Closes the connection. The slot may be given to another one.
+    fn close(&mut self, slot: SlotIndex);
+}
