@@ -193,23 +193,30 @@ impl<'p> Load<'p> {
         };
         raise_limit(players_max).map_err(BenchError::OpenFiles)?;
         while beyond <= search.steps_beyond && self.players + search.step_players <= players_max {
-            let gone_before = self.refused + self.disconnected;
-            self.begin_window();
-            observe(Moment::Steady);
             self.add_players(search.step_players);
-            self.join(JOIN_PATIENCE_US)?;
-            self.wait(search.step_duration.as_micros() as u64)?;
-            let window = self.end_window();
-            observe(Moment::End);
-
-            let gone = self.refused + self.disconnected - gone_before + self.waiting();
-            let good =
-                gone == 0 && window.lost == 0 && u128::from(window.latency.p99_us) <= search.latency_limit.as_micros();
-            beyond += usize::from(!good || beyond > 0);
-            steps.push(Step { players: self.players, served: self.served, gone, good, window });
+            let mut step = self.step(search, observe)?;
+            while !step.good && step.gone == 0 && step.attempts < search.attempts {
+                step = Step { attempts: step.attempts + 1, ..self.step(search, observe)? };
+            }
+            beyond += usize::from(!step.good || beyond > 0);
+            steps.push(step);
         }
         let window = steps.iter().take_while(|step| step.good).last().map(|step| step.window).unwrap_or_default();
         Ok(self.report(window, steps))
+    }
+
+    fn step(&mut self, search: Saturate, observe: &mut dyn FnMut(Moment)) -> Result<Step, BenchError> {
+        let gone_before = self.refused + self.disconnected;
+        self.begin_window();
+        observe(Moment::Steady);
+        self.join(JOIN_PATIENCE_US)?;
+        self.wait(search.step_duration.as_micros() as u64)?;
+        let window = self.end_window();
+        observe(Moment::End);
+        let gone = self.refused + self.disconnected - gone_before + self.waiting();
+        let good =
+            gone == 0 && window.lost == 0 && u128::from(window.latency.p99_us) <= search.latency_limit.as_micros();
+        Ok(Step { players: self.players, served: self.served, gone, good, attempts: 1, window })
     }
 
     fn report(&self, window: Window, steps: Vec<Step>) -> Report {

@@ -69,6 +69,9 @@ pub struct Saturate {
     pub step_duration: Duration,
     /// A step fails when its p99 latency is above this, a picture is lost, or a player is refused or disconnected.
     pub latency_limit: Duration,
+    /// A step that fails without losing a client is measured this often before it counts: on a machine that does other
+    /// things too, one bad moment is not the server's limit.
+    pub attempts: u32,
     /// Further steps after the first that fails: they show whether the server holds its throughput or collapses.
     pub steps_beyond: usize,
     /// The search ends here at the latest.
@@ -81,6 +84,7 @@ impl Default for Saturate {
             step_players: 50,
             step_duration: Duration::from_secs(2),
             latency_limit: Duration::from_millis(500),
+            attempts: 1,
             steps_beyond: 0,
             players_max: 20_000,
         }

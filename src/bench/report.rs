@@ -103,7 +103,9 @@ pub struct Step {
     pub gone: usize,
     /// Nothing lost, nobody refused or disconnected, and the latency below the limit.
     pub good: bool,
-    /// What arrived, from adding the players on.
+    /// How often it was measured: see [`super::Saturate::attempts`].
+    pub attempts: u32,
+    /// What arrived; in a first attempt from adding the players on.
     pub window: Window,
 }
 
@@ -114,6 +116,7 @@ impl Step {
             "served": self.served,
             "gone": self.gone,
             "good": self.good,
+            "attempts": self.attempts,
             "window": self.window.to_json(),
         })
     }
