@@ -210,6 +210,16 @@ where
         self.headers_not_kept = 0;
     }
 
+    /// Its time, to be kept for its players when its storage is given to another stream.
+    pub fn time(&self) -> Timeline {
+        self.timeline
+    }
+
+    /// After [`Stream::clear`]: goes on in a time that was kept.
+    pub fn set_time(&mut self, time: Timeline) {
+        self.timeline = time;
+    }
+
     /// Where a player begins now; `None` while it must wait for the next key frame (or the first audio tag).
     pub fn join(&self) -> Option<JoinPoint> {
         let seq = match self.video {

@@ -15,10 +15,9 @@ mod status;
 mod tcp;
 
 use std::io;
-use std::mem::size_of;
 use std::time::{Duration, Instant};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Poll};
 
 use crate::server::Server;
@@ -43,7 +42,7 @@ const FAREWELL_MS: u64 = 1800;
 /// The server's memory table with what the sockets need besides.
 pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
-    table.push(Row::new("sockets", memory::slot_count(settings), size_of::<Option<TcpStream>>()));
+    table.push(Row::new("sockets", memory::slot_count(settings), tcp::SOCKET_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
     table

@@ -2,16 +2,18 @@
 
 use std::fmt;
 
+use crate::server::slots::SPARE_CONNECTIONS;
+
 /// Standard streams, the poll, the wake-up pipe of signals, listeners, and some to spare.
-const OWN_FILES: u64 = 48;
+const OWN_FILES: libc::rlim_t = 48;
 
 /// The system allows fewer open files than the connection table needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooFewFiles {
     /// Files we need.
-    pub needed: u64,
+    pub needed: libc::rlim_t,
     /// Files we may have at most.
-    pub allowed: u64,
+    pub allowed: libc::rlim_t,
 }
 
 /// Raises the limit to what `slots` connections need. It is never lowered.
@@ -20,18 +22,18 @@ pub struct TooFewFiles {
 ///
 /// When the system's hard limit is lower and we may not raise it.
 pub fn raise_limit(slots: usize) -> Result<(), TooFewFiles> {
-    let needed = slots as u64 + OWN_FILES;
+    let needed = slots as libc::rlim_t + OWN_FILES;
     let Some(limit) = limit() else { return Ok(()) };
-    if limit.rlim_cur as u64 >= needed {
+    if limit.rlim_cur >= needed {
         return Ok(());
     }
-    let hard = (limit.rlim_max as u64).max(needed);
-    let wanted = libc::rlimit { rlim_cur: needed as libc::rlim_t, rlim_max: hard as libc::rlim_t };
+    let hard = limit.rlim_max.max(needed);
+    let wanted = libc::rlimit { rlim_cur: needed, rlim_max: hard };
     // SAFETY: the pointer is to a limit that lives through the call.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } == 0 {
         return Ok(());
     }
-    Err(TooFewFiles { needed, allowed: limit.rlim_max as u64 })
+    Err(TooFewFiles { needed, allowed: limit.rlim_max })
 }
 
 fn limit() -> Option<libc::rlimit> {
@@ -45,7 +47,7 @@ impl fmt::Display for TooFewFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TooFewFiles { needed, allowed } = self;
         write!(f, "limits.connections needs {needed} open files, but this process may have {allowed}: ")?;
-        let fit = allowed.saturating_sub(needed.saturating_sub(1).min(OWN_FILES + 8));
+        let fit = allowed.saturating_sub(OWN_FILES + SPARE_CONNECTIONS as libc::rlim_t);
         if fit > 0 {
             write!(f, "set limits.connections to at most {fit}, or ")?;
         }

@@ -39,6 +39,16 @@ pub fn set_send_buffer(socket: &impl AsRawFd, bytes: u64) -> io::Result<()> {
     set(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
 }
 
+/// Acknowledges what was received without waiting for an answer to send it with (`TCP_QUICKACK`). It holds only until
+/// the kernel finds that the connection answers; other systems than Linux do not have it.
+pub fn acknowledge_now(socket: &impl AsRawFd) {
+    // Should it fail, the acknowledgement comes later.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = set(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = socket;
+}
+
 /// Sets an option that is a C `int`; what does not fit becomes the largest one.
 fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: u64) -> io::Result<()> {
     let value = libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);

@@ -188,23 +188,24 @@ impl<N: Net> Output<'_, N> {
                     Io::Done(written) => {
                         slot.bytes_out += written as u64;
                         slot.tx.consume(written);
-                        // The rest of a message must come before any tag.
-                        if slot.tx.is_empty() { Step::Wrote } else { Step::End(Flush::Blocked) }
+                        // The rest, if any, before any tag; only WouldBlock says that the network is full.
+                        Step::Wrote
                     }
                     Io::WouldBlock => Step::End(Flush::Blocked),
                     Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
                 };
             }
         }
-        let Some((index, tag)) = self.next_tag(slot) else { return Step::End(Flush::Idle) };
+        let Some((index, tag)) = self.next_tag(slot) else {
+            // The rest of a half-sent tag is never due in vain: the ring has passed it.
+            let lost = slot.mid_tag.is_some();
+            return Step::End(if lost { Flush::Gone(CloseReason::TooSlow) } else { Flush::Idle });
+        };
         let Role::Playing(player) = &mut slot.roles[index] else { return Step::End(Flush::Idle) };
         let (Some(ring), PlayPhase::Live { mut cursor }) = (self.registry.stream(player.stream).ring, player.phase)
         else {
             return Step::End(Flush::Idle);
         };
-        if cursor.offset > 0 && self.registry.media(ring).ring().tag(cursor.seq).is_none() {
-            return Step::End(Flush::Gone(CloseReason::TooSlow));
-        }
         let plan = ReframePlan { message_stream_id: NetStreamId::from_index(index).wire(), timestamp: tag.timestamp };
         match self.write_pieces(self.registry.media(ring), plan, &mut cursor) {
             Ok(written) => {
@@ -302,6 +303,9 @@ impl<N: Net> Output<'_, N> {
     ) -> Result<(), CloseReason> {
         let Some(media) = media else {
             // A ring was taken from a stream that nobody publishes.
+            if matches!(player.phase, PlayPhase::Live { cursor } if !cursor.at_tag_boundary()) {
+                return Err(CloseReason::TooSlow);
+            }
             player.phase = PlayPhase::Waiting { after: None };
             return self.end_if_due(player, net_stream, stream, tx);
         };
@@ -348,8 +352,9 @@ impl<N: Net> Output<'_, N> {
                         return Ok(());
                     }
                     let Ok(next) = media.ring().tag_at(&mut cursor) else {
-                        self.skips += 1;
-                        player.skips += 1;
+                        // Who pauses is not slow.
+                        self.skips += u32::from(!player.paused);
+                        player.skips += u32::from(!player.paused);
                         player.phase = PlayPhase::Waiting { after: None };
                         continue;
                     };

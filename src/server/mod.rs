@@ -103,6 +103,7 @@ pub struct Server {
     merge_ms: u64,
     /// The time of the present turn.
     now: Millis,
+    stopping: bool,
 }
 
 impl Server {
@@ -129,6 +130,7 @@ impl Server {
             seed,
             merge_ms,
             now,
+            stopping: false,
             settings,
             slots,
             registry,
@@ -184,6 +186,7 @@ impl Server {
     /// Tells every client that the server stops, and to go.
     pub fn stop(&mut self, now: Millis) {
         self.now = now;
+        self.stopping = true;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
             self.say_goodbye(conn);
@@ -242,6 +245,10 @@ impl Server {
                 return;
             };
             self.counters.accepted += 1;
+            if self.stopping {
+                self.refuse(net, peer, CloseReason::Shutdown);
+                continue;
+            }
             let limit = self.settings.connections_per_address as usize;
             if limit > 0 && self.slots.from_address(peer.ip()) >= limit {
                 self.refuse(net, peer, CloseReason::AddressLimit);

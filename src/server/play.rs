@@ -10,7 +10,7 @@ use crate::time::Millis;
 use super::Server;
 use super::publish::describe_exhausted;
 use super::registry::{AppKind, StreamId};
-use super::slots::{ConnId, PlayPhase, Player, Role, Tail, Want};
+use super::slots::{ConnId, PlayPhase, Player, Role, Want};
 
 impl Server {
     pub(super) fn play(
@@ -25,11 +25,6 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(app) = slot.app else { return };
         let instance = slot.session.client().path.instance.clone();
-        let replaced = slot.roles[net_stream.index()];
-        let switching = how == PlayHow::Switch && matches!(replaced, Role::Playing(_));
-        if let Role::Playing(player) = replaced {
-            self.stop_playing(conn, net_stream.index(), player);
-        }
         let published = self
             .registry
             .find(app, &instance, &name.name)
@@ -50,6 +45,8 @@ impl Server {
             }
         };
         self.registry.stream_mut(id).players.insert(conn.slot.at());
+        let role = self.slots.at(conn.slot).roles[net_stream.index()];
+        let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
         let stream = self.registry.stream(id);
         // Without the GOP cache a player starts at the next key frame, not at the newest.
         let after = match stream.ring {
@@ -66,6 +63,10 @@ impl Server {
         slot.playing += 1;
         slot.last_active = now;
         let peer = slot.peer;
+        if let Role::Playing(before) = role {
+            // Behind the new one, whose stream may be the same, and which the session has yet to compare with it.
+            self.leave(conn, net_stream.index(), before);
+        }
         self.counters.played += 1;
         info!(
             "{conn} {id} play start app={} name={:?} peer={peer} live={published}",
@@ -80,17 +81,17 @@ impl Server {
 
     /// The net stream plays no more. The rest of a half-sent tag is still sent.
     pub(super) fn stop_playing(&mut self, conn: ConnId, index: usize, player: Player) {
-        let id = player.stream;
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[index] = Role::Idle;
+        self.leave(conn, index, player);
+    }
+
+    /// `player` is not what the net stream does any more.
+    fn leave(&mut self, conn: ConnId, index: usize, player: Player) {
+        let id = player.stream;
+        let Some(slot) = self.slots.connection(conn) else { return };
         slot.playing -= 1;
-        if slot.mid_tag == Some(index as u8) {
-            slot.mid_tag = None;
-            if let (PlayPhase::Live { cursor }, Some(ring)) = (player.phase, self.registry.stream(id).ring) {
-                let message_stream_id = NetStreamId::from_index(index).wire();
-                slot.tail = Some(Tail { ring, cursor, message_stream_id });
-            }
-        }
+        slot.leave_tag(index, &player, self.registry.stream(id).ring);
         let plays_on = slot.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream == id));
         if !plays_on {
             self.registry.stream_mut(id).players.remove(conn.slot.at());
@@ -100,14 +101,18 @@ impl Server {
     }
 
     pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {
-        let Some((player, id)) = self.player(conn, net_stream) else { return };
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let index = net_stream.index();
+        let Role::Playing(mut player) = slot.roles[index] else { return };
+        let id = player.stream;
         let paused = paused.unwrap_or(!player.paused);
-        let resumed = player.paused && !paused;
-        player.paused = paused;
-        if resumed {
+        if player.paused && !paused {
             // What was missed is gone: headers again, then the newest key frame.
+            slot.leave_tag(index, &player, self.registry.stream(id).ring);
             player.phase = PlayPhase::Waiting { after: None };
         }
+        player.paused = paused;
+        slot.roles[index] = Role::Playing(player);
         let code = if paused { Code::PauseNotify } else { Code::UnpauseNotify };
         self.tell_player(conn, net_stream, id, code);
     }

@@ -93,6 +93,7 @@ impl Server {
             let flows = kept && matches!(player.phase, PlayPhase::Live { .. });
             let told = core::mem::take(&mut player.ending);
             if !flows {
+                server.slots.at(conn.slot).leave_tag(net_stream.index(), player, None);
                 player.phase = PlayPhase::Live { cursor: head };
             }
             if announce && !told {

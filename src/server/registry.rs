@@ -7,7 +7,7 @@ use heapless::String;
 
 use crate::bitset::BitSet;
 use crate::limits::{APP_NAME_BYTES, INSTANCE_NAME_BYTES, STREAM_NAME_BYTES, TAGS_PER_RING};
-use crate::media::{self, TagMeta};
+use crate::media::{self, TagMeta, Timeline};
 use crate::time::Millis;
 
 use super::slots::Place;
@@ -85,6 +85,8 @@ pub struct Stream {
     pub since: Millis,
     /// The present publish has been described in the log.
     pub described: bool,
+    /// Its time while it has no ring, so that players who stay never see it go back.
+    pub time: Timeline,
     /// A message of the present publish was too large for the ring, which has been said.
     pub complained: bool,
     used: bool,
@@ -124,6 +126,7 @@ impl Registry {
             due: None,
             since: Millis(0),
             described: false,
+            time: Timeline::new(),
             complained: false,
             used: false,
         };
@@ -221,6 +224,7 @@ impl Registry {
         stream.instance = String::try_from(instance).unwrap_or_default();
         stream.name = String::try_from(name).unwrap_or_default();
         stream.since = now;
+        stream.time = Timeline::new();
         (stream.publisher, stream.challenger, stream.ring, stream.due) = (None, None, None, None);
         Ok(StreamId(at as u16))
     }
@@ -236,11 +240,15 @@ impl Registry {
             None => {
                 let unpublished = self.streams().filter(|(_, s)| s.publisher.is_none() && s.ring.is_some());
                 let (idle, _) = unpublished.min_by_key(|(_, s)| s.since).ok_or(Exhausted::Rings)?;
-                self.stream_mut(idle).ring.take().ok_or(Exhausted::Rings)?
+                let ring = self.stream_mut(idle).ring.take().ok_or(Exhausted::Rings)?;
+                self.stream_mut(idle).time = self.media(ring).time();
+                ring
             }
         };
         self.owners[usize::from(ring.0)] = Some(id);
+        let time = self.stream(id).time;
         self.rings[usize::from(ring.0)].clear(now);
+        self.rings[usize::from(ring.0)].set_time(time);
         self.stream_mut(id).ring = Some(ring);
         Ok((ring, false))
     }

@@ -268,6 +268,22 @@ impl Slot {
         self.mid_tag.is_none() && self.tail.is_none()
     }
 
+    /// The player at `index` goes on elsewhere, or ends: the rest of a tag that it was sent a part of still comes before
+    /// anything else. `ring` is where the tag lies; `None` when that ring serves another stream now, so that the
+    /// connection cannot go on.
+    pub fn leave_tag(&mut self, index: usize, player: &Player, ring: Option<RingId>) {
+        if self.mid_tag != Some(index as u8) {
+            return;
+        }
+        self.mid_tag = None;
+        let PlayPhase::Live { cursor } = player.phase else { return };
+        let message_stream_id = NetStreamId::from_index(index).wire();
+        // The first tag of all is in no ring: each is cleared before it is used, which uses up that name.
+        let lost = (RingId(0), Cursor { offset: cursor.offset, ..Cursor::default() });
+        let (ring, cursor) = ring.map_or(lost, |ring| (ring, cursor));
+        self.tail = Some(Tail { ring, cursor, message_stream_id });
+    }
+
     /// One net stream plays, on message stream 1, and wants every tag as the ring holds it: it can be sent several at
     /// once.
     pub fn is_plain(&self) -> bool {

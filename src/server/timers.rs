@@ -26,7 +26,6 @@ impl Server {
                     self.tell(conn, None, Status::new(Code::ConnectIdleTimeout, ""));
                     self.close_after_flush(conn, CloseReason::IdleTimeout, now);
                 }
-                Expired::Alive => self.slots.at(index).pinged = None,
                 Expired::Ping => {
                     let slot = self.slots.at(index);
                     slot.pinged = Some(now);
@@ -59,19 +58,18 @@ impl Server {
         if slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {
             return Expired::Release(CloseReason::Stalled);
         }
-        if let Some(pinged) = slot.pinged
-            && passed(pinged, settings.ping_timeout_ms)
-        {
-            // The ping itself was taken; whoever took something later is alive, though it may never answer a ping.
-            let took_more = slot.last_taken > pinged + SWEEP_MS;
-            return if took_more { Expired::Alive } else { Expired::Release(CloseReason::PingTimeout) };
+        // Media that was taken since makes the ping void: the next silence is asked about anew.
+        let pinged = slot.pinged.filter(|&pinged| slot.last_taken <= pinged + SWEEP_MS);
+        if pinged.is_some_and(|pinged| passed(pinged, settings.ping_timeout_ms)) {
+            return Expired::Release(CloseReason::PingTimeout);
         }
         let idle = slot.publishing == 0 && slot.playing == 0 && slot.session.is_connected();
         if idle && settings.idle_timeout_ms > 0 && passed(slot.last_active, settings.idle_timeout_ms) {
             return Expired::Idle;
         }
+        // Whoever takes media is alive, though it may never answer a ping.
         let sign_of_life = slot.last_read.max(slot.last_taken);
-        if slot.session.is_open() && slot.pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
+        if slot.session.is_open() && pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
             return Expired::Ping;
         }
         Expired::No
@@ -83,6 +81,4 @@ enum Expired {
     Release(CloseReason),
     Idle,
     Ping,
-    /// It answered a ping in its own way.
-    Alive,
 }

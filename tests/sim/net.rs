@@ -1,0 +1,247 @@
+//! A network: byte queues in both directions, edge-triggered, with faults.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+
+use rill::server::slots::SlotIndex;
+use rill::server::transport::{Io, Net};
+
+use super::Random;
+
+/// One TCP connection.
+pub struct Link {
+    pub peer: SocketAddr,
+    pub slot: Option<SlotIndex>,
+    pub to_server: VecDeque<u8>,
+    pub to_client: VecDeque<u8>,
+    /// Bytes that the server's kernel holds for the client.
+    pub window: usize,
+    pub client_fin: bool,
+    pub client_reset: bool,
+    pub server_fin: bool,
+    pub server_closed: bool,
+    /// Nothing gets through any more, and nobody is told.
+    pub unplugged: bool,
+    /// Most bytes of one read and one write, chosen anew each time; 0 means all.
+    pub short: usize,
+    /// There is something to read that the server was not told of.
+    pub read_edge: bool,
+    /// The server was told that it cannot write.
+    pub write_blocked: bool,
+}
+
+pub struct FakeNet {
+    pub links: Vec<Link>,
+    backlog: VecDeque<usize>,
+    offered: Option<usize>,
+    by_slot: Vec<Option<usize>>,
+    random: Random,
+    /// Percentage of reads that say WouldBlock for no reason.
+    pub spurious: usize,
+    pub bytes_read: u64,
+    pub bytes_written: u64,
+    pub accept_edge: bool,
+}
+
+impl FakeNet {
+    pub fn new(slots: usize, seed: u64) -> FakeNet {
+        FakeNet {
+            links: Vec::new(),
+            backlog: VecDeque::new(),
+            offered: None,
+            by_slot: vec![None; slots],
+            random: Random::new(seed),
+            spurious: 0,
+            bytes_read: 0,
+            bytes_written: 0,
+            accept_edge: false,
+        }
+    }
+
+    pub fn dial(&mut self, peer: SocketAddr, window: usize, buffer: usize) -> usize {
+        self.links.push(Link {
+            peer,
+            slot: None,
+            to_server: VecDeque::with_capacity(buffer),
+            to_client: VecDeque::with_capacity(buffer),
+            window,
+            client_fin: false,
+            client_reset: false,
+            server_fin: false,
+            server_closed: false,
+            unplugged: false,
+            short: 0,
+            read_edge: false,
+            write_blocked: false,
+        });
+        self.backlog.push_back(self.links.len() - 1);
+        self.accept_edge = true;
+        self.links.len() - 1
+    }
+
+    /// The client's bytes on their way.
+    pub fn send(&mut self, link: usize, bytes: &[u8]) {
+        let link = &mut self.links[link];
+        if link.unplugged || link.client_fin || link.client_reset {
+            return;
+        }
+        if link.server_closed {
+            // The answer is a reset, and what the client has not read is lost.
+            link.client_reset = true;
+            link.to_client.clear();
+            return;
+        }
+        link.to_server.extend(bytes);
+        link.read_edge = true;
+    }
+
+    pub fn fin(&mut self, link: usize) {
+        let link = &mut self.links[link];
+        if !link.unplugged {
+            link.client_fin = true;
+            link.read_edge = true;
+        }
+    }
+
+    pub fn reset(&mut self, link: usize) {
+        let link = &mut self.links[link];
+        if !link.unplugged {
+            link.client_reset = true;
+            link.read_edge = true;
+            link.to_server.clear();
+        }
+    }
+
+    /// What the server is told of, as an edge-triggered poll would.
+    pub fn events(&mut self, mut event: impl FnMut(Ready)) -> bool {
+        let mut any = std::mem::take(&mut self.accept_edge);
+        if any {
+            event(Ready::Accept);
+        }
+        for link in &mut self.links {
+            let Some(slot) = link.slot else { continue };
+            if std::mem::take(&mut link.read_edge) {
+                event(Ready::Read(slot));
+                any = true;
+            }
+            if link.write_blocked && link.to_client.len() < link.window {
+                link.write_blocked = false;
+                event(Ready::Write(slot));
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// There are events that the server has yet to be told.
+    pub fn is_pending(&self) -> bool {
+        let pending = |link: &Link| link.read_edge || (link.write_blocked && link.to_client.len() < link.window);
+        self.accept_edge || self.links.iter().any(|link| link.slot.is_some() && pending(link))
+    }
+
+    fn of(&mut self, slot: SlotIndex) -> &mut Link {
+        let link = self.by_slot[slot.at()].expect("the server uses a slot that it was given");
+        &mut self.links[link]
+    }
+}
+
+pub enum Ready {
+    Accept,
+    Read(SlotIndex),
+    Write(SlotIndex),
+}
+
+impl Net for FakeNet {
+    fn accept(&mut self) -> Option<SocketAddr> {
+        assert!(self.offered.is_none(), "the last connection was neither adopted nor refused");
+        self.offered = self.backlog.pop_front();
+        self.offered.map(|link| self.links[link].peer)
+    }
+
+    fn adopt(&mut self, slot: SlotIndex) -> bool {
+        let index = self.offered.take().expect("a connection was accepted");
+        let link = &mut self.links[index];
+        if link.client_reset {
+            link.server_closed = true;
+            return false;
+        }
+        link.slot = Some(slot);
+        assert!(self.by_slot[slot.at()].replace(index).is_none(), "the slot is taken");
+        true
+    }
+
+    fn refuse(&mut self) {
+        let link = self.offered.take().expect("a connection was accepted");
+        self.links[link].server_closed = true;
+    }
+
+    fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
+        let (spurious, cut) = (self.random.chance(self.spurious), self.random.next() as usize);
+        let link = self.of(slot);
+        if link.client_reset {
+            return Io::Broken;
+        }
+        if link.to_server.is_empty() {
+            return if link.client_fin && !link.unplugged { Io::Done(0) } else { Io::WouldBlock };
+        }
+        if spurious {
+            link.read_edge = true;
+            return Io::WouldBlock;
+        }
+        let mut n = buffer.len().min(link.to_server.len());
+        if link.short > 0 {
+            n = n.min(1 + cut % link.short);
+        }
+        for (to, from) in buffer.iter_mut().zip(link.to_server.drain(..n)) {
+            *to = from;
+        }
+        self.bytes_read += n as u64;
+        Io::Done(n)
+    }
+
+    fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
+        let cut = self.random.next() as usize;
+        let link = self.of(slot);
+        assert!(!link.server_fin, "the server writes behind its own end");
+        if link.client_reset {
+            return Io::Broken;
+        }
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        assert!(total > 0, "a write of nothing");
+        assert!(slices.iter().all(|slice| !slice.is_empty()), "an empty slice");
+        let space = link.window.saturating_sub(link.to_client.len());
+        if space == 0 {
+            link.write_blocked = true;
+            return Io::WouldBlock;
+        }
+        let mut n = total.min(space);
+        if link.short > 0 {
+            n = n.min(1 + cut % link.short);
+        }
+        let mut left = n;
+        for slice in slices {
+            let part = left.min(slice.len());
+            link.to_client.extend(&slice[..part]);
+            left -= part;
+        }
+        self.bytes_written += n as u64;
+        Io::Done(n)
+    }
+
+    fn finish(&mut self, slot: SlotIndex) {
+        self.of(slot).server_fin = true;
+    }
+
+    fn close(&mut self, slot: SlotIndex) {
+        let Some(index) = self.by_slot[slot.at()].take() else { return };
+        let link = &mut self.links[index];
+        link.slot = None;
+        link.server_closed = true;
+        if !link.to_server.is_empty() && !link.client_fin {
+            // TCP answers bytes that nobody will read with a reset, and the client loses what it has not read.
+            link.client_reset = true;
+            link.to_client.clear();
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Publishers and players who behave.
+
+use rill::server::settings::Settings;
+
+use super::sim::ledger::Kind::{Audio, AudioHeader, Cue, Inter, Key, Metadata, VideoHeader};
+use super::sim::world::{World, settings};
+
+#[test]
+fn connect_publish_and_play_are_answered_in_the_documented_order() {
+    let mut world = World::new();
+    let publisher = world.dial();
+    world.clients[publisher].handshake();
+    world.clients[publisher].connect("live");
+    world.settle();
+    let answer = ["window", "bandwidth", "begin 0", "chunk size", "_result Connect.Success", "onBWDone"];
+    assert_eq!(world.heard(publisher), answer);
+    world.clients[publisher].create_stream();
+    world.clients[publisher].publish(1, "cam");
+    world.settle();
+    assert_eq!(world.heard(publisher), ["created 1", "begin 1", "1: Publish.Start"]);
+    world.send_start(publisher);
+    let player = world.player("cam");
+    assert_eq!(
+        world.heard(player),
+        [
+            "created 1",
+            "begin 1",
+            "1: Play.Reset",
+            "1: Play.Start",
+            "sample access",
+            "1: Play.PublishNotify",
+            "0.0 metadata",
+            "0.1 video header",
+            "0.2 audio header",
+            "0.3 key",
+        ]
+    );
+    world.send_all(publisher, 200, &[Audio, Inter, Cue]);
+    assert_eq!(world.heard(player), ["0.4 audio", "0.5 inter", "0.6 cue"]);
+    world.clients[publisher].close_stream(1);
+    world.settle();
+    assert_eq!(world.heard(publisher), ["1: Unpublish.Success"]);
+    assert_eq!(world.heard(player), ["1: Play.UnpublishNotify"]);
+    world.end();
+}
+
+#[test]
+fn a_late_joiner_starts_at_the_newest_key_frame_after_the_headers_in_force() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    world.send_all(
+        publisher,
+        200,
+        &[Inter, Audio, Metadata, VideoHeader, AudioHeader, Key, Inter, Audio, Key, Audio, Inter],
+    );
+    let player = world.player("cam");
+    assert_eq!(
+        world.heard(player)[6..],
+        ["0.6 metadata", "0.7 video header", "0.8 audio header", "0.12 key", "0.13 audio", "0.14 inter"]
+    );
+    world.end();
+}
+
+#[test]
+fn a_player_who_came_first_gets_every_tag_from_the_first_and_goes_on_when_the_publisher_returns() {
+    let mut world = World::new();
+    let player = world.player("cam");
+    assert_eq!(world.heard(player), ["created 1", "begin 1", "1: Play.Reset", "1: Play.Start", "sample access"]);
+    let publisher = world.publisher("cam");
+    assert_eq!(world.heard(player), ["1: Play.PublishNotify"]);
+    world.send_all(publisher, 5000, &[Metadata, VideoHeader, AudioHeader, Audio, Key, Inter]);
+    let first = ["0.0 metadata", "0.1 video header", "0.2 audio header", "0.3 audio", "0.4 key", "0.5 inter"];
+    assert_eq!(world.heard(player), first);
+    assert_eq!(world.clients[player].watch(1).first_timestamp, Some(0), "stream time begins at 0");
+    world.hang_up(publisher);
+    world.advance(1000);
+    assert_eq!(world.heard(player), ["1: Play.UnpublishNotify"]);
+    let publisher = world.publisher("cam");
+    world.send_all(publisher, 77, &[VideoHeader, AudioHeader, Inter, Key, Inter]);
+    let second = ["1: Play.PublishNotify", "1.0 video header", "1.1 audio header", "1.2 inter", "1.3 key", "1.4 inter"];
+    assert_eq!(world.heard(player), second);
+    world.end();
+}
+
+#[test]
+fn the_end_is_told_after_the_last_frame_even_to_a_player_with_a_full_line() {
+    let mut world = World::new();
+    world.window = 2000;
+    let player = world.player("cam");
+    let publisher = world.publisher("cam");
+    world.heard(player);
+    world.slow(player, 0);
+    world.send_start(publisher);
+    for i in 0..20 {
+        world.send(publisher, 1, Inter, 100 + i, 500);
+    }
+    world.settle();
+    world.clients[publisher].close_stream(1);
+    world.advance(100);
+    world.clients[player].rate = None;
+    world.advance(100);
+    let heard = world.heard(player);
+    assert_eq!(heard.len(), 25, "{heard:?}");
+    assert_eq!(heard[23..], ["0.23 inter", "1: Play.UnpublishNotify"]);
+    world.end();
+}
+
+#[test]
+fn audio_alone_starts_at_the_newest_tag_and_video_alone_at_its_key_frame() {
+    let mut world = World::new();
+    let radio = world.publisher("radio");
+    world.send_all(radio, 0, &[AudioHeader, Audio, Audio, Audio]);
+    let silent = world.publisher("silent");
+    world.send_all(silent, 0, &[VideoHeader, Key, Inter, Inter]);
+    let listener = world.player("radio");
+    let viewer = world.player("silent");
+    assert_eq!(world.heard(listener)[6..], ["0.0 audio header", "0.3 audio"]);
+    assert_eq!(world.heard(viewer)[6..], ["1.0 video header", "1.1 key", "1.2 inter", "1.3 inter"]);
+    world.send_all(radio, 80, &[Audio]);
+    world.send_all(silent, 80, &[Inter]);
+    assert_eq!(world.heard(listener), ["0.4 audio"]);
+    assert_eq!(world.heard(viewer), ["1.4 inter"]);
+    world.end();
+}
+
+#[test]
+fn a_player_between_headers_and_key_frame_waits_for_the_key_frame() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    world.send_all(publisher, 0, &[VideoHeader, AudioHeader, Inter, Audio]);
+    let player = world.player("cam");
+    world.heard(player);
+    world.send_all(publisher, 80, &[Inter, Audio]);
+    assert_eq!(world.heard(player), [""; 0]);
+    world.send_all(publisher, 120, &[Key, Audio]);
+    assert_eq!(world.heard(player), ["0.0 video header", "0.1 audio header", "0.6 key", "0.7 audio"]);
+    world.end();
+}
+
+#[test]
+fn two_plays_on_one_connection_take_turns_at_message_boundaries() {
+    let mut world = World::with(Settings { ring_bytes: 512 << 10, ..settings() }, 1);
+    world.window = 700;
+    let (a, b) = (world.publisher("a"), world.publisher("b"));
+    let player = world.join();
+    for stream in [1, 2] {
+        world.clients[player].create_stream();
+        world.clients[player].play(stream, ["a", "b"][stream as usize - 1]);
+    }
+    world.settle();
+    world.net.links[world.clients[player].link].short = 90;
+    for i in 0..10 {
+        for publisher in [a, b] {
+            let kind = if i == 0 { Key } else { Inter };
+            world.send(publisher, 1, kind, i * 40, if i % 4 == 0 { 130_000 } else { 700 });
+        }
+        world.settle();
+    }
+    let (a, b) = (world.clients[player].watch(1).next, world.clients[player].watch(2).next);
+    assert_eq!((a, b), (10, 10));
+    world.end();
+}
+
+#[test]
+fn a_connection_can_publish_one_stream_and_play_another() {
+    let mut world = World::new();
+    let other = world.publisher("there");
+    let both = world.publisher("here");
+    world.clients[both].create_stream();
+    world.clients[both].play(2, "there");
+    world.settle();
+    world.heard(both);
+    let player = world.player("here");
+    world.heard(player);
+    for i in 0..5 {
+        let kind = if i == 0 { Key } else { Inter };
+        world.send(other, 1, kind, i * 40, 3000);
+        world.send(both, 1, kind, i * 40, 3000);
+        world.settle();
+    }
+    assert_eq!(world.heard(both), ["0.0 key", "0.1 inter", "0.2 inter", "0.3 inter", "0.4 inter"]);
+    assert_eq!(world.heard(player), ["1.0 key", "1.1 inter", "1.2 inter", "1.3 inter", "1.4 inter"]);
+    world.end();
+}
+
+#[test]
+fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let player = world.player("cam");
+    world.heard(player);
+    world.clients[player].flag(1, "pause", true);
+    world.settle();
+    world.send_all(publisher, 100, &[Inter, Key, Inter]);
+    assert_eq!(world.heard(player), ["1: Pause.Notify"]);
+    world.clients[player].watch(1).may_skip = true;
+    world.clients[player].flag(1, "pause", false);
+    world.settle();
+    let heard = world.heard(player);
+    let expected =
+        ["1: Unpause.Notify", "0.0 metadata", "0.1 video header", "0.2 audio header", "0.5 key", "0.6 inter"];
+    assert_eq!(heard, expected);
+    assert_eq!(world.server.counters().skips, 0, "a pause is not slowness");
+    world.end();
+}
+
+#[test]
+fn pausing_and_going_on_in_the_middle_of_a_frame_completes_the_frame() {
+    let mut world = World::new();
+    world.window = 4000;
+    let player = world.player("cam");
+    let publisher = world.publisher("cam");
+    world.slow(player, 0);
+    world.send_start(publisher);
+    world.send(publisher, 1, Inter, 100, 10_000);
+    world.settle();
+    world.send_all(publisher, 200, &[Key, Inter]);
+    for flag in [true, false] {
+        world.clients[player].flag(1, "pause", flag);
+        world.settle();
+    }
+    world.clients[player].rate = None;
+    world.advance(10);
+    let heard = world.heard(player);
+    assert_eq!(heard[heard.len() - 2..], ["0.5 key", "0.6 inter"], "{heard:?}");
+    assert!(heard.contains(&"0.4 inter".to_string()), "{heard:?}");
+    world.end();
+}
+
+#[test]
+fn video_switched_off_and_on_again_resumes_at_a_key_frame_with_headers() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let player = world.player("cam");
+    world.heard(player);
+    world.clients[player].watch(1).video_optional = true;
+    world.clients[player].flag(1, "receiveVideo", false);
+    world.settle();
+    world.send_all(publisher, 100, &[Inter, Audio, VideoHeader, Key, Audio]);
+    assert_eq!(world.heard(player), ["0.5 audio", "0.8 audio"]);
+    world.clients[player].flag(1, "receiveVideo", true);
+    world.settle();
+    world.send_all(publisher, 200, &[Inter, Audio, Inter]);
+    assert_eq!(world.heard(player), ["0.0 metadata", "0.6 video header", "0.2 audio header", "0.10 audio"]);
+    world.send_all(publisher, 300, &[Key, Inter]);
+    assert_eq!(world.heard(player), ["0.12 key", "0.13 inter"]);
+    world.clients[player].watch(1).audio_optional = true;
+    world.clients[player].flag(1, "receiveAudio", false);
+    world.settle();
+    world.send_all(publisher, 400, &[Audio, Inter, Audio]);
+    assert_eq!(world.heard(player), ["0.15 inter"]);
+    world.clients[player].flag(1, "receiveAudio", true);
+    world.settle();
+    world.send_all(publisher, 500, &[Audio, Inter]);
+    assert_eq!(world.heard(player), ["0.17 audio", "0.18 inter"]);
+    world.end();
+}
+
+#[test]
+fn play2_switches_and_says_so_before_and_when_the_new_stream_begins() {
+    let mut world = World::new();
+    let (low, high) = (world.publisher("low"), world.publisher("high"));
+    world.send_start(low);
+    world.send_start(high);
+    let player = world.player("low");
+    world.heard(player);
+    world.clients[player].play2(1, "high");
+    world.settle();
+    let heard = world.heard(player);
+    assert_eq!(heard[0], "1: Play.Transition", "{heard:?}");
+    assert!(heard.contains(&"Play.TransitionComplete".to_string()), "{heard:?}");
+    assert_eq!(heard.last().unwrap(), "1.3 key");
+    assert!(!heard.iter().any(|line| line.contains("Play.Start")), "{heard:?}");
+    world.send_all(low, 200, &[Inter]);
+    world.send_all(high, 200, &[Inter]);
+    assert_eq!(world.heard(player), ["1.4 inter"]);
+    world.end();
+}
+
+#[test]
+fn playing_the_same_name_again_begins_again_whether_or_not_it_is_published() {
+    let mut world = World::new();
+    let player = world.player("cam");
+    world.clients[player].play(1, "cam");
+    world.settle();
+    assert_eq!(world.server.registry().streams().count(), 1, "the name is still waited for");
+    world.heard(player);
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    assert_eq!(world.heard(player).len(), 5);
+    world.clients[player].play(1, "cam");
+    world.settle();
+    let heard = world.heard(player);
+    assert_eq!(heard[1..3], ["1: Play.Reset", "1: Play.Start"]);
+    assert_eq!(heard.last().unwrap(), "0.3 key");
+    world.end();
+}
+
+#[test]
+fn closing_in_the_middle_of_a_frame_completes_it_before_anything_else() {
+    let mut world = World::new();
+    world.window = 4000;
+    let (a, b) = (world.publisher("a"), world.publisher("b"));
+    let player = world.player("a");
+    world.slow(player, 0);
+    world.send(a, 1, Key, 0, 20_000);
+    world.settle();
+    world.send_start(b);
+    world.clients[player].close_stream(1);
+    world.settle();
+    world.clients[player].rate = None;
+    world.heard(player);
+    world.clients[player].play(1, "b");
+    world.advance(10);
+    let heard = world.heard(player);
+    assert_eq!(heard[0], "0.0 key", "{heard:?}");
+    assert_eq!(heard.last().unwrap(), "1.3 key");
+    assert_eq!(world.server.registry().streams().count(), 2);
+    world.end();
+}
+
+#[test]
+fn a_deleted_net_stream_can_be_created_again_for_ever() {
+    let mut world = World::new();
+    let client = world.join();
+    for round in 0..20 {
+        world.clients[client].create_stream();
+        if round % 2 == 0 {
+            world.clients[client].publish(1, "cam");
+        } else {
+            world.clients[client].play(1, "cam");
+        }
+        world.settle();
+        assert_eq!(world.heard(client)[0], "created 1", "round {round}");
+        world.clients[client].delete_stream(1);
+        world.settle();
+        world.heard(client);
+        assert_eq!(world.server.registry().streams().count(), 0);
+    }
+    world.end();
+}
+
+#[test]
+fn stream_time_goes_past_the_extended_timestamp_and_past_the_end_of_the_publishers_clock() {
+    let mut world = World::with(Settings { ring_bytes: 512 << 10, ..settings() }, 1);
+    let publisher = world.publisher("cam");
+    let player = world.player("cam");
+    let mut time = 0u32.wrapping_sub(9_000_000);
+    world.send_all(publisher, time, &[VideoHeader, Key]);
+    for _ in 0..3 {
+        world.advance(8_000_000);
+        time = time.wrapping_add(8_000_000);
+        world.send(publisher, 1, Key, time, 130_000);
+        world.send(publisher, 1, Inter, time.wrapping_add(40), 300);
+        world.settle();
+    }
+    world.check_delivered();
+    assert_eq!(world.clients[player].watch(1).next, 8);
+    let (second, joiner) = (world.join(), world.player("cam"));
+    world.clients[second].create_stream();
+    world.clients[second].create_stream();
+    world.clients[second].play(2, "cam");
+    world.send_all(publisher, time.wrapping_add(80), &[Inter, Key]);
+    assert_eq!(world.clients[joiner].watch(1).next, 10);
+    assert_eq!(world.clients[second].watch(2).next, 10);
+    world.end();
+}

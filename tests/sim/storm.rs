@@ -1,0 +1,316 @@
+//! Everything at once, at random: `RILL_SIM_SEEDS=5000 cargo test --release --test simulation storm` for more of it,
+//! `RILL_SIM_SEED=17` for one run again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use rill::server::settings::{Merge, Settings};
+use rill::time::Millis;
+
+use super::sim::Random;
+use super::sim::client::Doing;
+use super::sim::ledger::Kind;
+use super::sim::world::{World, settings};
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+/// Half of the ring: what is larger is dropped.
+const LARGEST: usize = 32 << 10;
+
+#[test]
+fn whatever_clients_and_network_do_every_player_gets_what_it_should_and_all_is_released() {
+    let number = |key: &str| std::env::var(key).ok().and_then(|value| value.parse::<u64>().ok());
+    if let Some(seed) = number("RILL_SIM_SEED") {
+        let _ = log::set_logger(&Print);
+        log::set_max_level(log::LevelFilter::Debug);
+        return run(seed);
+    }
+    for seed in 0..number("RILL_SIM_SEEDS").unwrap_or(200) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
+            println!("RILL_SIM_SEED={seed} fails");
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// The server's own words, for a run that is looked into.
+struct Print;
+
+impl log::Log for Print {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        println!("{}", record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+struct Storm {
+    world: World,
+    random: Random,
+    /// Each publication's first timestamp, the server's time then, and the timestamp of its last message.
+    clocks: Vec<(u32, u64)>,
+}
+
+fn run(seed: u64) {
+    let mut random = Random::new(seed);
+    let settings = Settings {
+        streams: 1 + random.below(4) as u32,
+        connections: 8 + random.below(8) as u32,
+        merge: Merge::Fixed([0, 0, 30][random.below(3)]),
+        gop_cache: !random.chance(20),
+        publish_timeout_ms: [0, 500, 1000][random.below(3)],
+        connections_per_address: if random.chance(10) { 2 } else { 0 },
+        ..settings()
+    };
+    let mut world = World::with(settings, seed);
+    world.ledger.rings_scarce = world.server.settings().streams < 4;
+    world.window = 500 + random.below(20_000);
+    world.net.spurious = [0, 0, 20][random.below(3)];
+    let mut storm = Storm { world, random, clocks: Vec::new() };
+    let steps = 40 + storm.random.below(120);
+    for _ in 0..steps {
+        storm.step();
+        storm.world.settle();
+    }
+    storm.calm_down();
+}
+
+impl Storm {
+    fn step(&mut self) {
+        log::debug!("-- {} ms", self.world.now);
+        match self.random.below(100) {
+            0..8 => self.newcomer(true),
+            8..18 => self.newcomer(false),
+            18..60 => self.media(),
+            60..66 => self.pace(),
+            66..72 => self.leave(),
+            72..84 => self.player_command(),
+            84..88 => self.publisher_command(),
+            88..91 => self.nonsense(),
+            _ => {
+                let ms = [5, 40, 200, 700, 4000][self.random.below(5)];
+                self.world.advance(ms);
+            }
+        }
+    }
+
+    fn newcomer(&mut self, publishes: bool) {
+        let c = self.world.dial();
+        let name = NAMES[self.random.below(4)];
+        let short = if self.random.chance(40) { 1 + self.random.below(400) } else { 0 };
+        let client = &mut self.world.clients[c];
+        self.world.net.links[client.link].short = short;
+        client.handshake();
+        client.connect("live");
+        client.create_stream();
+        if self.random.chance(30) {
+            client.set_chunk_size(1 + self.random.below(5000));
+        }
+        if publishes {
+            client.publish(1, name);
+        } else {
+            client.play(1, name);
+            if self.random.chance(30) {
+                client.create_stream();
+                client.play(2, NAMES[self.random.below(4)]);
+            }
+        }
+        if self.random.chance(10) {
+            let keep = self.random.below(client.out.len());
+            client.out.truncate(keep);
+            client.lenient = true;
+        }
+    }
+
+    fn client_who(&mut self, does: impl Fn(&Doing) -> bool) -> Option<(usize, u32)> {
+        let mut found = Vec::new();
+        for (c, client) in self.world.clients.iter().enumerate() {
+            let gone = client.ended || self.world.net.links[client.link].unplugged;
+            for (stream, doing) in client.doing.iter().enumerate() {
+                if !gone && !client.lenient && does(doing) {
+                    found.push((c, stream as u32));
+                }
+            }
+        }
+        if found.is_empty() { None } else { Some(found[self.random.below(found.len())]) }
+    }
+
+    fn media(&mut self) {
+        let Some((c, stream)) = self.client_who(|doing| matches!(doing, Doing::Publishing(_))) else {
+            return self.newcomer(true);
+        };
+        let publication = self.world.clients[c].publication(stream).unwrap();
+        let start = self.random.next() as u32;
+        let now = self.world.now;
+        if self.clocks.len() <= publication as usize {
+            self.clocks.resize(publication as usize + 1, (start, now));
+        }
+        let (base, since) = self.clocks[publication as usize];
+        let timestamp = base.wrapping_add((now - since) as u32);
+        for i in 0..1 + self.random.below(6) {
+            let seq = self.world.ledger.of(publication).sent.len();
+            let radio = publication % 5 == 4;
+            let kind = match (seq, self.random.below(20)) {
+                (0, _) => [Kind::Metadata, Kind::AudioHeader][usize::from(radio)],
+                (1, _) if !radio => Kind::VideoHeader,
+                (2, _) if !radio => Kind::AudioHeader,
+                (_, 0) => Kind::Metadata,
+                (_, 1) => Kind::Cue,
+                (_, 2) => Kind::AudioHeader,
+                (_, 3..8) => Kind::Audio,
+                _ if radio => Kind::Audio,
+                (_, 8) => Kind::VideoHeader,
+                (_, 9..12) => Kind::Key,
+                _ => Kind::Inter,
+            };
+            let length = match self.random.below(40) {
+                0 => LARGEST + 100 + self.random.below(3000),
+                1 => 20_000,
+                2..5 => self.random.below(4000),
+                _ => 20 + self.random.below(300),
+            };
+            let length = if kind.is_cached() { length.min(500) } else { length };
+            self.world.send(c, stream, kind, timestamp.wrapping_add(i as u32), length);
+            let sent = self.world.ledger.of(publication).sent.last_mut().unwrap();
+            sent.dropped = kind.type_id() != 18 && length > LARGEST;
+            if length > 10_000 {
+                // Each gets its turn before the ring is full.
+                self.world.settle();
+                if self.world.clients[c].ended {
+                    return;
+                }
+            }
+        }
+        // So that time does not go back at the next call.
+        self.world.advance(6);
+    }
+
+    fn pace(&mut self) {
+        let Some((c, _)) = self.client_who(|doing| matches!(doing, Doing::Watching(_))) else { return };
+        if self.world.clients[c].doing.iter().any(|doing| matches!(doing, Doing::Publishing(_))) {
+            // What is published when would not be known.
+            return;
+        }
+        match self.random.below(3) {
+            0 => self.world.slow(c, 0),
+            1 => {
+                let rate = 1 + self.random.below(30);
+                self.world.slow(c, rate);
+            }
+            _ => self.world.clients[c].rate = None,
+        }
+    }
+
+    fn leave(&mut self) {
+        if self.world.clients.is_empty() {
+            return;
+        }
+        let c = self.random.below(self.world.clients.len());
+        if self.world.clients[c].ended || self.world.net.links[self.world.clients[c].link].unplugged {
+            return;
+        }
+        match self.random.below(3) {
+            0 => self.world.hang_up(c),
+            1 => self.world.reset(c),
+            _ => self.world.unplug(c),
+        }
+    }
+
+    fn player_command(&mut self) {
+        let Some((c, stream)) = self.client_who(|doing| matches!(doing, Doing::Watching(_))) else { return };
+        let on = self.random.chance(50);
+        let name = NAMES[self.random.below(4)];
+        let what = self.random.below(9);
+        let client = &mut self.world.clients[c];
+        let watch = client.watch(stream);
+        watch.may_skip |= what != 8;
+        match what {
+            0 | 1 => client.flag(stream, "pause", on),
+            2 => {
+                watch.video_optional = true;
+                client.flag(stream, "receiveVideo", on);
+            }
+            3 => {
+                watch.audio_optional = true;
+                client.flag(stream, "receiveAudio", on);
+            }
+            4 => client.close_stream(stream),
+            5 => client.play(stream, name),
+            6 => client.play2(stream, name),
+            7 => client.delete_stream(stream),
+            _ => client.command(stream, "seek", |amf| {
+                amf.null().unwrap();
+                amf.number(0.0).unwrap();
+            }),
+        }
+    }
+
+    fn publisher_command(&mut self) {
+        let Some((c, stream)) = self.client_who(|doing| matches!(doing, Doing::Publishing(_))) else { return };
+        let name = NAMES[self.random.below(4)];
+        let client = &mut self.world.clients[c];
+        match self.random.below(4) {
+            0 => client.close_stream(stream),
+            1 => {
+                client.close_stream(stream);
+                client.publish(stream, name);
+            }
+            2 => {
+                client.create_stream();
+                client.play(stream % 7 + 2, name);
+            }
+            _ => client.set_chunk_size(1 + self.random.below(3000)),
+        }
+    }
+
+    fn nonsense(&mut self) {
+        let c = self.world.dial();
+        let mut bytes: Vec<u8> = (0..self.random.below(400)).map(|_| self.random.next() as u8).collect();
+        let client = &mut self.world.clients[c];
+        client.lenient = true;
+        if self.random.chance(70) {
+            client.handshake();
+            client.connect("live");
+            client.out.append(&mut bytes);
+        } else {
+            client.out = bytes;
+        }
+    }
+
+    /// Whoever can reads all; then everybody leaves, one way or another, and nothing may be left.
+    fn calm_down(mut self) {
+        for client in &mut self.world.clients {
+            if !self.world.net.links[client.link].unplugged && !self.world.net.links[client.link].client_fin {
+                client.rate = None;
+            }
+        }
+        self.world.advance(200);
+        self.world.check_delivered();
+        for client in &self.world.clients {
+            let link = &self.world.net.links[client.link];
+            if client.rate.is_none() && !client.ended && !link.client_reset {
+                assert!(client.lenient || client.is_between_messages(), "a message was begun and not completed");
+            }
+        }
+        if self.random.chance(20) {
+            self.world.server.stop(Millis(self.world.now));
+            self.world.advance(2000);
+            return self.world.check_empty();
+        }
+        for c in 0..self.world.clients.len() {
+            if self.random.chance(30) && !self.world.clients[c].ended {
+                self.world.unplug(c);
+            }
+        }
+        self.world.advance(100);
+        for c in 0..self.world.clients.len() {
+            if !self.world.clients[c].ended && !self.world.net.links[self.world.clients[c].link].unplugged {
+                self.world.hang_up(c);
+            }
+        }
+        self.world.advance(40_000);
+        self.world.check_empty();
+    }
+}

@@ -1,0 +1,306 @@
+//! Server, network and clients together, and the time they share.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use rill::server::Server;
+use rill::server::close::CloseReason;
+use rill::server::registry::{App, AppKind};
+use rill::server::settings::{Merge, Settings};
+use rill::server::slots::SPARE_CONNECTIONS;
+use rill::time::Millis;
+
+use super::client::{Client, Doing};
+use super::ledger::{Kind, Ledger};
+use super::net::{FakeNet, Ready};
+
+/// Turns without sleep after which the server counts as spinning.
+const MOST_TURNS: usize = 200_000;
+
+pub struct World {
+    pub server: Server,
+    pub net: FakeNet,
+    pub clients: Vec<Client>,
+    pub ledger: Ledger,
+    pub now: u64,
+    /// Bytes a client's kernel holds.
+    pub window: usize,
+    next_address: u8,
+}
+
+/// Short deadlines and little of everything.
+pub fn settings() -> Settings {
+    Settings {
+        connections: 16,
+        streams: 3,
+        ring_bytes: 64 << 10,
+        publish_timeout_ms: 1000,
+        player_lag_ms: 1000,
+        player_stall_ms: 3000,
+        merge: Merge::Fixed(0),
+        handshake_timeout_ms: 2000,
+        connect_timeout_ms: 2000,
+        ping_interval_ms: 10_000,
+        ping_timeout_ms: 4000,
+        ..Settings::default()
+    }
+}
+
+pub fn apps() -> [App; 2] {
+    let app = |name: &str, kind| App { name: heapless::String::try_from(name).unwrap(), kind };
+    [app("live", AppKind::Live), app("vod", AppKind::Vod)]
+}
+
+impl World {
+    pub fn new() -> World {
+        World::with(settings(), 1)
+    }
+
+    pub fn with(settings: Settings, seed: u64) -> World {
+        let slots = settings.connections as usize + SPARE_CONNECTIONS;
+        World {
+            server: Server::new(settings, &apps(), seed, Millis(0)),
+            net: FakeNet::new(slots, seed),
+            clients: Vec::new(),
+            ledger: Ledger::default(),
+            now: 0,
+            window: 32 << 10,
+            next_address: 1,
+        }
+    }
+
+    /// A TCP connection and nothing said.
+    pub fn dial(&mut self) -> usize {
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, self.next_address));
+        self.next_address = self.next_address % 250 + 1;
+        self.dial_from(address)
+    }
+
+    pub fn dial_from(&mut self, address: IpAddr) -> usize {
+        let address = SocketAddr::new(address, 1000 + self.clients.len() as u16);
+        let link = self.net.dial(address, self.window, 0);
+        self.clients.push(Client::new(address, link));
+        self.clients.len() - 1
+    }
+
+    /// A client that joined `live`.
+    pub fn join(&mut self) -> usize {
+        let c = self.dial();
+        self.clients[c].handshake();
+        self.clients[c].connect("live");
+        self.settle();
+        assert!(self.clients[c].connected, "{:?}", self.clients[c].log);
+        self.clients[c].log.clear();
+        c
+    }
+
+    /// A client that publishes `name` on net stream 1.
+    pub fn publisher(&mut self, name: &str) -> usize {
+        let c = self.join();
+        self.clients[c].create_stream();
+        self.clients[c].publish(1, name);
+        self.settle();
+        c
+    }
+
+    /// A client that plays `name` on net stream 1.
+    pub fn player(&mut self, name: &str) -> usize {
+        let c = self.join();
+        self.clients[c].create_stream();
+        self.clients[c].play(1, name);
+        self.settle();
+        c
+    }
+
+    /// Sends one message of the publication on net stream `stream`.
+    pub fn send(&mut self, c: usize, stream: u32, kind: Kind, timestamp: u32, length: usize) {
+        let Some(publication) = self.clients[c].publication(stream) else { panic!("{c} does not publish") };
+        let (_, payload) = self.ledger.message(publication, kind, timestamp, length);
+        let chunk_stream = match kind.type_id() {
+            8 => 4,
+            9 => 6,
+            _ => 5,
+        };
+        self.clients[c].message(chunk_stream, kind.type_id(), stream, timestamp, &payload);
+    }
+
+    /// Sends messages on net stream 1, 20 ms apart in the publisher's time, beginning at `timestamp`.
+    pub fn send_all(&mut self, c: usize, timestamp: u32, kinds: &[Kind]) {
+        for (i, &kind) in kinds.iter().enumerate() {
+            self.send(c, 1, kind, timestamp + 20 * i as u32, 60);
+        }
+        self.settle();
+    }
+
+    /// A stream's usual beginning: metadata, both headers, a key frame.
+    pub fn send_start(&mut self, c: usize) {
+        self.send_all(c, 0, &[Kind::Metadata, Kind::VideoHeader, Kind::AudioHeader, Kind::Key]);
+    }
+
+    /// What the client was told since the last look.
+    pub fn heard(&mut self, c: usize) -> Vec<String> {
+        std::mem::take(&mut self.clients[c].log)
+    }
+
+    /// The client reads so many bytes in a millisecond from now on.
+    pub fn slow(&mut self, c: usize, rate: usize) {
+        let client = &mut self.clients[c];
+        client.rate = Some(rate);
+        client.credit = 0;
+        client.was_slow = true;
+        for doing in &mut client.doing {
+            if let Doing::Watching(watch) = doing {
+                watch.may_skip = true;
+            }
+        }
+    }
+
+    pub fn hang_up(&mut self, c: usize) {
+        self.flush(c);
+        self.forget(c);
+        self.net.fin(self.clients[c].link);
+    }
+
+    pub fn reset(&mut self, c: usize) {
+        self.forget(c);
+        self.net.reset(self.clients[c].link);
+    }
+
+    /// Nothing of it is ever heard again.
+    pub fn unplug(&mut self, c: usize) {
+        self.forget(c);
+        self.net.links[self.clients[c].link].unplugged = true;
+    }
+
+    fn forget(&mut self, c: usize) {
+        for doing in &mut self.clients[c].doing {
+            if let Doing::Publishing(publication) = *doing {
+                self.ledger.of(publication).truncated = true;
+                *doing = Doing::Nothing;
+            }
+        }
+        self.clients[c].rate = Some(0);
+    }
+
+    /// Puts the client's bytes on the wire.
+    pub fn flush(&mut self, c: usize) -> bool {
+        let out = std::mem::take(&mut self.clients[c].out);
+        if !out.is_empty() {
+            self.net.send(self.clients[c].link, &out);
+        }
+        !out.is_empty()
+    }
+
+    /// One turn of everything. False when nothing happened.
+    pub fn step(&mut self) -> bool {
+        let World { server, net, .. } = self;
+        let mut busy = net.events(|ready| match ready {
+            Ready::Accept => server.acceptable(),
+            Ready::Read(slot) => server.readable(slot),
+            Ready::Write(slot) => server.writable(slot),
+        });
+        server.turn(net, Millis(self.now));
+        for c in 0..self.clients.len() {
+            busy |= self.flush(c);
+            busy |= self.pump(c);
+        }
+        busy || self.net.is_pending() || self.server.wait_ms(Millis(self.now)) == Some(0)
+    }
+
+    fn pump(&mut self, c: usize) -> bool {
+        let client = &mut self.clients[c];
+        let link = &mut self.net.links[client.link];
+        if link.unplugged {
+            return false;
+        }
+        let most = client.rate.map_or(usize::MAX, |_| client.credit).min(link.to_client.len());
+        let bytes: Vec<u8> = link.to_client.drain(..most).collect();
+        client.credit -= most.min(client.credit);
+        if (link.server_closed || link.server_fin) && link.to_client.is_empty() && !client.ended {
+            client.ended = true;
+            client.receive(&bytes, &mut self.ledger);
+            if !link.client_reset && link.server_fin && !link.server_closed {
+                link.client_fin = true;
+                link.read_edge = true;
+            }
+            for doing in &self.clients[c].doing {
+                if let Doing::Publishing(publication) = *doing {
+                    self.ledger.of(publication).truncated = true;
+                }
+            }
+            return true;
+        }
+        client.receive(&bytes, &mut self.ledger);
+        !bytes.is_empty()
+    }
+
+    /// Turns until nothing more happens at this time.
+    pub fn settle(&mut self) {
+        for _ in 0..MOST_TURNS {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the server does not come to rest");
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, ms: u64) {
+        self.settle();
+        let end = self.now + ms;
+        while self.now < end {
+            let mut step = self.server.wait_ms(Millis(self.now)).unwrap_or(u64::MAX).max(1);
+            if self.clients.iter().any(|client| client.rate.is_some_and(|rate| rate > 0)) {
+                step = step.min(10);
+            }
+            let step = step.min(end - self.now);
+            self.now += step;
+            for client in &mut self.clients {
+                if let Some(rate) = client.rate {
+                    // What it did not read yesterday it does not read twice as fast today.
+                    client.credit = (client.credit + rate * step as usize).min(rate * 100);
+                }
+            }
+            self.settle();
+        }
+    }
+
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.server.counters().closed[reason.index()]
+    }
+
+    /// Every player who is neither slow nor paused has everything that was sent.
+    pub fn check_delivered(&mut self) {
+        for client in &self.clients {
+            for doing in &client.doing {
+                if let Doing::Watching(watch) = doing
+                    && client.rate.is_none()
+                    && !client.ended
+                {
+                    watch.check_complete(&self.ledger);
+                }
+            }
+        }
+    }
+
+    /// All clients leave, and nothing of them is left.
+    pub fn end(&mut self) {
+        self.check_delivered();
+        for c in 0..self.clients.len() {
+            if !self.clients[c].ended {
+                self.hang_up(c);
+            }
+        }
+        self.advance(60_000);
+        self.check_empty();
+    }
+
+    pub fn check_empty(&self) {
+        assert!(self.server.is_empty(), "{} slots are still taken", self.server.slots().taken());
+        assert_eq!(self.server.registry().streams().count(), 0, "names are still in use");
+        let counters = self.server.counters();
+        assert_eq!(counters.accepted, counters.closed.iter().sum::<u64>(), "{counters:?}");
+        assert_eq!(counters.bytes_in, self.net.bytes_read);
+        assert_eq!(counters.bytes_out, self.net.bytes_written);
+        assert_eq!(counters.accepted, self.clients.len() as u64);
+    }
+}
