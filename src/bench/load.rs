@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::net::open_files::raise_limit;
+use crate::net::sockopt::acknowledge_now;
 use crate::proto::tx::TxBuf;
 
 use super::client::{CHUNK_BYTES, Client, Context, Failure, Progress, Role};
@@ -386,7 +387,13 @@ impl<'p> Load<'p> {
             loop {
                 let count = match connection.socket.read(&mut self.scratch) {
                     Ok(0) => return Err(Failure("the server closed the connection".into())),
-                    Ok(count) => count,
+                    Ok(count) => {
+                        // On Ethernet a picture is several full segments, so that players acknowledge it at once.
+                        // Loopback's segments are 64 KiB: without this every answer would wait 40 ms, and servers
+                        // that leave Nagle's algorithm on would gather that long, which they do on no network.
+                        acknowledge_now(&connection.socket);
+                        count
+                    }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                     Err(error) => return Err(io_failure(&error)),
