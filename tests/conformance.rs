@@ -402,6 +402,20 @@ mod messages_7_1 {
     }
 
     #[test]
+    fn a_message_that_has_come_ends_also_while_there_is_no_room_for_replies() {
+        let mut peer = Peer::publishing();
+        let audio = message(4, 0, 8, 1, b"\xAF");
+        let mut input = &audio[..];
+        let mut next = |tx: &mut TxBuf| peer.session.next(&mut input, tx, Millis(0)).unwrap().is_some();
+        assert!(next(&mut peer.tx) && next(&mut peer.tx), "beginning and payload");
+        while peer.tx.room() >= REPLY_BYTES {
+            peer.tx.user_control(rill::wire::message::UserControl::PingRequest(0)).unwrap();
+        }
+        assert!(next(&mut peer.tx), "there is no input left to offer when there is room again");
+        assert!(!next(&mut peer.tx));
+    }
+
+    #[test]
     fn audio_and_video_interleave() {
         let mut peer = Peer::publishing();
         let video = chunked(128, 6, 40, 9, 1, &[0x27; 300]);
