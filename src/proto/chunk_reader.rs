@@ -173,6 +173,16 @@ impl ChunkReader {
         }
     }
 
+    /// The lane whose message is complete but for its [`ChunkEvent::End`], which takes no more input.
+    pub fn end_is_due(&self) -> Option<Lane> {
+        match self.phase {
+            Phase::Payload { lane, chunk_left: 0 } => {
+                (self.streams[usize::from(lane)].remaining == 0).then_some(Lane(lane))
+            }
+            _ => None,
+        }
+    }
+
     /// Set Chunk Size (section 5.4.1): holds from the next chunk header on, also inside another message.
     pub fn set_chunk_size(&mut self, bytes: u32) {
         self.chunk_bytes = bytes.max(1);

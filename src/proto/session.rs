@@ -547,14 +547,16 @@ impl Session {
 
     fn open<'i>(&mut self, input: &mut &'i [u8], tx: &mut TxBuf) -> Result<Option<Event<'i>>, SessionError> {
         loop {
-            if tx.room() < REPLY_BYTES {
-                return Ok(None);
-            }
             if let Some(lane) = self.aggregate.as_mut().and_then(Aggregate::take_end) {
                 if let Some(event) = self.part_end(lane) {
                     return Ok(Some(event));
                 }
                 continue;
+            }
+            // The end of media waits for nothing: it is never answered, and there may be no input to offer again.
+            let ends = self.reader.end_is_due().map(|lane| self.sinks[usize::from(lane.0)]);
+            if tx.room() < REPLY_BYTES && !matches!(ends, Some(Sink::Media(_))) {
+                return Ok(None);
             }
             let window = self.window;
             let limit = self.aggregate.as_ref().map(|aggregate| (aggregate.lane(), aggregate.wants()));
