@@ -1,10 +1,7 @@
-//! Everything at once, at random: `RILL_SIM_SEEDS=5000 cargo test --release --test simulation storm` for more of it,
-//! `RILL_SIM_SEED=17` for one run again.
+//! Everything at once, at random.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
+use rill::server::Counters;
 use rill::server::settings::{Merge, Settings};
-use rill::time::Millis;
 
 use super::sim::Random;
 use super::sim::client::Doing;
@@ -15,37 +12,6 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 /// Half of the ring: what is larger is dropped.
 const LARGEST: usize = 32 << 10;
 
-#[test]
-fn whatever_clients_and_network_do_every_player_gets_what_it_should_and_all_is_released() {
-    let number = |key: &str| std::env::var(key).ok().and_then(|value| value.parse::<u64>().ok());
-    if let Some(seed) = number("RILL_SIM_SEED") {
-        let _ = log::set_logger(&Print);
-        log::set_max_level(log::LevelFilter::Debug);
-        return run(seed);
-    }
-    for seed in 0..number("RILL_SIM_SEEDS").unwrap_or(200) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            println!("RILL_SIM_SEED={seed} fails");
-            resume_unwind(panic);
-        }
-    }
-}
-
-/// The server's own words, for a run that is looked into.
-struct Print;
-
-impl log::Log for Print {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        println!("{}", record.args());
-    }
-
-    fn flush(&self) {}
-}
-
 struct Storm {
     world: World,
     random: Random,
@@ -53,7 +19,8 @@ struct Storm {
     clocks: Vec<(u32, u64)>,
 }
 
-fn run(seed: u64) {
+/// One run, and the server's counters when all have left.
+pub fn run(seed: u64) -> Counters {
     let mut random = Random::new(seed);
     let settings = Settings {
         streams: 1 + random.below(4) as u32,
@@ -75,6 +42,7 @@ fn run(seed: u64) {
         storm.world.settle();
     }
     storm.calm_down();
+    *storm.world.server.counters()
 }
 
 impl Storm {
@@ -280,7 +248,7 @@ impl Storm {
     }
 
     /// Whoever can reads all; then everybody leaves, one way or another, and nothing may be left.
-    fn calm_down(mut self) {
+    fn calm_down(&mut self) {
         for client in &mut self.world.clients {
             if !self.world.net.links[client.link].unplugged && !self.world.net.links[client.link].client_fin {
                 client.rate = None;
@@ -295,7 +263,7 @@ impl Storm {
             }
         }
         if self.random.chance(20) {
-            self.world.server.stop(Millis(self.world.now));
+            self.world.stop();
             self.world.advance(2000);
             return self.world.check_empty();
         }
