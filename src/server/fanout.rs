@@ -321,7 +321,7 @@ impl<N: Net> Output<'_, N> {
                 PlayPhase::Headers { next, version, point } => {
                     if version != media.headers().version() {
                         // The new ones are not those of the frames at the old point.
-                        player.phase = PlayPhase::Waiting { after: None };
+                        player.phase = PlayPhase::Waiting { after: Some(point.cursor.seq) };
                         continue;
                     }
                     if usize::from(next) == media.headers().len() {
@@ -359,7 +359,7 @@ impl<N: Net> Output<'_, N> {
                         player.video = Want::AtKeyFrame;
                         if media.headers_changed_after(cursor) {
                             // What is due comes before headers that are newer.
-                            player.phase = PlayPhase::Waiting { after: None };
+                            player.phase = PlayPhase::Waiting { after: Some(cursor.seq) };
                             continue;
                         }
                         let point = JoinPoint { cursor, timestamp: tag.timestamp };

@@ -191,6 +191,13 @@ fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
     let expected = ["1: Unpause.Notify", "0.0 metadata", "0.1 video header", "0.2 audio header", "0.5 key", "0.6 inter"];
     assert_eq!(heard, expected);
     assert_eq!(world.server.counters().skips, 0, "a pause is not slowness");
+    for flag in [true, false] {
+        world.clients[player].flag(1, "pause", flag);
+        world.settle();
+        world.send_all(publisher, 220 - u32::from(flag) * 20, &[Inter]);
+    }
+    let heard = world.heard(player);
+    assert_eq!(heard, ["1: Pause.Notify", "1: Unpause.Notify", "0.7 inter", "0.8 inter"], "nothing was missed or repeated");
     world.end();
 }
 

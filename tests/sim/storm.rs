@@ -27,13 +27,15 @@ pub fn run(seed: u64) -> Counters {
         connections: 8 + random.below(8) as u32,
         merge: Merge::Fixed([0, 0, 30][random.below(3)]),
         gop_cache: !random.chance(20),
+        player_lag_ms: [150, 400, 1000][random.below(3)],
         publish_timeout_ms: [0, 500, 1000][random.below(3)],
         connections_per_address: if random.chance(10) { 2 } else { 0 },
         ..settings()
     };
     let mut world = World::with(settings, seed);
     world.ledger.rings_scarce = world.server.settings().streams < 4;
-    world.window = 500 + random.below(20_000);
+    let widest = [1000, 5000, 20_000][random.below(3)];
+    world.window = 300 + random.below(widest);
     world.net.spurious = [0, 0, 20][random.below(3)];
     let mut storm = Storm { world, random, clocks: Vec::new() };
     let steps = 40 + storm.random.below(120);
@@ -164,7 +166,8 @@ impl Storm {
         match self.random.below(3) {
             0 => self.world.slow(c, 0),
             1 => {
-                let rate = 1 + self.random.below(30);
+                let quickest = [5, 30][self.random.below(2)];
+                let rate = 1 + self.random.below(quickest);
                 self.world.slow(c, rate);
             }
             _ => self.world.clients[c].rate = None,
