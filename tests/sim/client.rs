@@ -325,8 +325,8 @@ impl Client {
                 let mut watch = Watch::new(&asked, self.was_slow);
                 if let Doing::Watching(before) = &self.doing[at] {
                     // What it said since it asked counts for the new one, which it is told of only now.
-                    watch.audio_optional = self.was_slow && before.audio_optional;
-                    watch.video_optional = self.was_slow && before.video_optional;
+                    watch.audio_optional = before.audio_optional;
+                    watch.video_optional = before.video_optional;
                 }
                 self.doing[at] = Doing::Watching(Box::new(watch));
             }

@@ -195,6 +195,8 @@ impl Storm {
         let name = NAMES[self.random.below(4)];
         let what = self.random.below(9);
         let client = &mut self.world.clients[c];
+        // Without an answer to its last play it does not know which one this is about.
+        client.was_slow |= !client.asked[stream as usize].is_empty();
         let watch = client.watch(stream);
         watch.may_skip |= what != 8;
         match what {
