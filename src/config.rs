@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board, format_bytes, line_of, parse_bytes};
-use crate::limits::MESSAGE_BYTES;
 use crate::server::settings::{Merge, Settings};
 
 /// What the server was told, and by whom.
@@ -124,7 +123,7 @@ enum Slot {
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 21] = [
     key("server.listen", "addresses and ports to listen on", Slot::Addresses(|c| &mut c.listen)),
     key("server.board", "board profile that gives the counts", Slot::Board(|c| &mut c.board)),
     key("server.root", "directory that holds applications/", Slot::Directory(|c| &mut c.root)),
@@ -135,7 +134,6 @@ const KEYS: [Key; 22] = [
     key("limits.ring_bytes", "memory of each stream", Slot::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
     key("limits.ram_budget_bytes", "the most that all memory may come to", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
     key("limits.connections_per_address", "connections from one address; 0 is no limit", Slot::Count(|c| &mut c.settings.connections_per_address, 0..=60_000)),
-    key("limits.max_message_bytes", "largest audio or video message", Slot::Bytes(|c| &mut c.settings.max_message_bytes, 64 * KIB..=MESSAGE_BYTES as u64)),
 
     key("live.publish_timeout_ms", "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
     key("live.player_lag_ms", "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
@@ -351,7 +349,6 @@ impl Loading {
     }
 
     fn finish(mut self) -> Result<Config, Vec<ConfigError>> {
-        self.cap_messages();
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
@@ -364,23 +361,6 @@ impl Loading {
         });
         self.config.rows = rows.collect();
         Ok(self.config)
-    }
-
-    /// No message is larger than the ring it goes to. The default follows the ring; what somebody asked for is refused.
-    fn cap_messages(&mut self) {
-        let Settings { ring_bytes, max_message_bytes, .. } = self.config.settings;
-        if max_message_bytes <= ring_bytes {
-            return;
-        }
-        let path = "limits.max_message_bytes";
-        match find(path).map(|index| self.origins[index].clone()) {
-            Some(origin) if origin != Origin::Default => {
-                let written = format_bytes(max_message_bytes);
-                let problem = format!("must be at most limits.ring_bytes, {}", format_bytes(ring_bytes));
-                self.error(path, &Place { origin, written: &written }, &problem);
-            }
-            _ => self.config.settings.max_message_bytes = ring_bytes,
-        }
     }
 }
 
@@ -419,7 +399,7 @@ fn unknown(path: &str) -> String {
 }
 
 /// How many bytes have to be inserted, removed or replaced to make `a` into `b` (Levenshtein).
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = row[0];
@@ -545,16 +525,6 @@ mod tests {
     #[test]
     fn a_value_where_a_table_belongs_is_said_to_be_one() {
         assert_eq!(errors("live = 3\n", &[]), ["rill.toml:1: live = 3: must be a table"]);
-    }
-
-    #[test]
-    fn a_message_may_not_be_larger_than_the_ring() {
-        assert_eq!(
-            errors("[limits]\nring_bytes = \"1MiB\"\nmax_message_bytes = 2_000_000\n", &[]),
-            ["rill.toml:3: limits.max_message_bytes = 2000000: must be at most limits.ring_bytes, 1MiB"]
-        );
-        let config = load(generic(), None, &["limits.ring_bytes=1MiB".to_owned()]).unwrap();
-        assert_eq!(config.settings.max_message_bytes, 1 << 20);
     }
 
     #[test]

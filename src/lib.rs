@@ -40,4 +40,8 @@ pub mod time;
 pub mod wire;
 
 #[cfg(feature = "std")]
+pub mod cli;
+#[cfg(feature = "std")]
+pub mod net;
+#[cfg(feature = "std")]
 pub mod server;

@@ -1,3 +1,12 @@
-//! The `rill` binary.
+//! The `rill` binary: the library with an allocator that counts.
 
-fn main() {}
+use std::process::ExitCode;
+
+use rill::net::alloc::Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() -> ExitCode {
+    rill::cli::main()
+}

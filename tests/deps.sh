@@ -10,6 +10,7 @@ table() {
 	cat <<'END'
 test  cc                            gcc
 test  ffmpeg                        ffmpeg
+test  python:pip                    python3-pip
 test  ffprobe                       ffmpeg
 test  rtmpdump                      rtmpdump
 test  gst-launch-1.0                gstreamer1.0-tools

@@ -4,16 +4,16 @@
 
 mod sim;
 
-#[path = "sim/players.rs"]
-mod players;
 #[path = "sim/limits.rs"]
 mod limits;
 #[path = "sim/names.rs"]
 mod names;
-#[path = "sim/wire.rs"]
-mod wire;
+#[path = "sim/players.rs"]
+mod players;
 #[path = "sim/storm.rs"]
 mod storm;
+#[path = "sim/wire.rs"]
+mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

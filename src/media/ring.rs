@@ -654,7 +654,7 @@ mod tests {
         assert_eq!(due(&ring, &mut cursor), expected);
         ring.advance(&mut cursor, expected.len());
         assert_eq!(cursor, Cursor::at(ring.readable_head()));
-        assert_eq!(due(&ring, &mut cursor), []);
+        assert_eq!(due(&ring, &mut cursor), [0_u8; 0]);
         // An empty audio message is legal: it means silence.
         ring.push(TagKind::Video, 0, &[], TagFlags::default(), NOW).unwrap();
         assert_eq!(due(&ring, &mut cursor), [0x06, 0, 0, 0, 0, 0, 0, 0x09, 1, 0, 0, 0]);
@@ -696,7 +696,7 @@ mod tests {
         ring.append(audio, &[1, 2]).unwrap();
         let video = ring.push(TagKind::Video, 0, &[&[9; 5]], KEY, Millis(10)).unwrap();
         let mut cursor = Cursor::default();
-        assert_eq!(due(&ring, &mut cursor), []);
+        assert_eq!(due(&ring, &mut cursor), [0_u8; 0]);
         assert_eq!(ring.lag_ms(cursor, Millis(5_000)), 0);
         assert_eq!(ring.finish(audio, TagFlags::default(), NOW), Err(RingError::WrongLength));
         assert_eq!(ring.append(audio, &[3, 4, 5]), Err(RingError::WrongLength));
@@ -736,7 +736,7 @@ mod tests {
         let first = ring.push(TagKind::Video, 0, &[&[1; 60]], KEY, NOW).unwrap();
         ring.push(TagKind::Video, 0, &[&[2; 60]], KEY, NOW).unwrap();
         let mut caught_up = Cursor::at(audio);
-        assert_eq!(due(&ring, &mut caught_up), []);
+        assert_eq!(due(&ring, &mut caught_up), [0_u8; 0]);
         ring.push(TagKind::Video, 0, &[&[3; 60]], KEY, NOW).unwrap();
         assert_eq!(ring.oldest(), first);
         assert_eq!(ring.append(audio, &[1]), Err(RingError::Gone));

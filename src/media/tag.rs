@@ -5,13 +5,11 @@
 
 use core::fmt;
 
+use crate::wire::chunk::{EXTENDED_TIMESTAMP, MAX_TYPE0_BYTES, MessageHeader};
+use crate::wire::message::type_id;
+
 /// Message stream id in the ring's own headers. It is what `createStream` answers to nearly every player.
 pub const MESSAGE_STREAM_ID: u32 = 1;
-/// Longest type-0 chunk header: basic header 1, message header 11, extended timestamp 4.
-pub const HEADER_BYTES_MAX: usize = 16;
-
-/// Timestamps from here on do not fit the header's 24 bits and go to the extended field.
-const EXTENDED_TIMESTAMP: u32 = 0xFF_FFFF;
 
 /// What a tag carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,9 +35,9 @@ impl TagKind {
     /// The message type id (RTMP 1.0, section 7.1); FLV tags use the same numbers.
     pub const fn message_type(self) -> u8 {
         match self {
-            TagKind::Audio => 0x08,
-            TagKind::Video => 0x09,
-            TagKind::Data => 0x12,
+            TagKind::Audio => type_id::AUDIO,
+            TagKind::Video => type_id::VIDEO,
+            TagKind::Data => type_id::DATA,
         }
     }
 }
@@ -92,7 +90,7 @@ pub struct HeaderSlot {
 /// A chunk header put together: a value, so that a player with headers of its own needs no buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkHeader {
-    bytes: [u8; HEADER_BYTES_MAX],
+    bytes: [u8; MAX_TYPE0_BYTES],
     length: u8,
 }
 
@@ -188,25 +186,21 @@ impl<const CHUNK: usize> Framing<CHUNK> {
 
     /// The type-0 header (RTMP 1.0, section 5.3.1.2.1).
     pub fn header(self, kind: TagKind, message_stream_id: u32) -> ChunkHeader {
-        let mut bytes = [0; HEADER_BYTES_MAX];
-        let extended = self.timestamp >= EXTENDED_TIMESTAMP;
-        let short = if extended { EXTENDED_TIMESTAMP } else { self.timestamp };
-        bytes[0] = kind.chunk_stream_id();
-        bytes[1..4].copy_from_slice(&short.to_be_bytes()[1..]);
-        bytes[4..7].copy_from_slice(&self.length.to_be_bytes()[1..]);
-        bytes[7] = kind.message_type();
-        // The one little-endian field of the protocol.
-        bytes[8..12].copy_from_slice(&message_stream_id.to_le_bytes());
-        if extended {
-            bytes[12..16].copy_from_slice(&self.timestamp.to_be_bytes());
-        }
-        ChunkHeader { bytes, length: self.header_bytes() as u8 }
+        let mut bytes = [0; MAX_TYPE0_BYTES];
+        let header = MessageHeader {
+            timestamp: self.timestamp,
+            length: self.length,
+            type_id: kind.message_type(),
+            stream_id: message_stream_id,
+        };
+        let length = header.emit_type0(kind.chunk_stream_id(), &mut bytes) as u8;
+        ChunkHeader { bytes, length }
     }
 
     /// The type-3 header. It repeats an extended timestamp: ffmpeg, VLC and GStreamer expect it (errata, section on extended
     /// timestamps).
     pub fn continuation(self, kind: TagKind) -> ChunkHeader {
-        let mut bytes = [0; HEADER_BYTES_MAX];
+        let mut bytes = [0; MAX_TYPE0_BYTES];
         bytes[0] = 0xC0 | kind.chunk_stream_id();
         bytes[1..5].copy_from_slice(&self.timestamp.to_be_bytes());
         ChunkHeader { bytes, length: self.continuation_bytes() as u8 }

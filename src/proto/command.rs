@@ -60,8 +60,8 @@ pub enum Command<'a> {
     ReceiveVideo(bool),
     /// `closeStream`.
     CloseStream,
-    /// `deleteStream(id)`.
-    DeleteStream(f64),
+    /// `deleteStream(id)`; without an id it means the net stream that it came on.
+    DeleteStream(Option<f64>),
     /// `_checkbw`: what ffmpeg and librtmp answer to `onBWDone`.
     CheckBw,
     /// `checkBandwidth`.
@@ -120,7 +120,7 @@ impl<'a> CommandMessage<'a> {
             b"receiveAudio" => Command::ReceiveAudio(flag().unwrap_or(true)),
             b"receiveVideo" => Command::ReceiveVideo(flag().unwrap_or(true)),
             b"closeStream" => Command::CloseStream,
-            b"deleteStream" => Command::DeleteStream(first.as_ref().and_then(|value| value.as_number()).unwrap_or(0.0)),
+            b"deleteStream" => Command::DeleteStream(first.as_ref().and_then(|value| value.as_number())),
             b"_checkbw" => Command::CheckBw,
             b"checkBandwidth" => Command::CheckBandwidth,
             b"ping" => Command::Ping,

@@ -64,7 +64,7 @@ impl<'a> DataMessage<'a> {
         let value = &body[value_at..];
         let mut rest = Decoder::new(value);
         while !rest.is_empty() {
-            if matches!(rest.value().ok()?, Value::Amf3(_)) {
+            if has_amf3(&rest.value().ok()?) {
                 return None;
             }
         }
@@ -78,6 +78,15 @@ impl<'a> DataMessage<'a> {
     /// Length of the body to relay, in bytes.
     pub fn length(&self) -> usize {
         self.parts.iter().map(|part| part.len()).sum()
+    }
+}
+
+/// Whether AMF 3 stands anywhere in it. As deep as [`crate::limits::AMF_DEPTH`], which the decoder has checked.
+fn has_amf3(value: &Value<'_>) -> bool {
+    match value {
+        Value::Amf3(_) => true,
+        Value::StrictArray(elements) => elements.iter().any(|value| has_amf3(&value)),
+        value => value.properties().is_some_and(|members| members.iter().any(|(_, value)| has_amf3(&value))),
     }
 }
 

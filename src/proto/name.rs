@@ -104,10 +104,16 @@ impl StreamName {
         if path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains(is_forbidden) {
             return Err(NameError::Illegal);
         }
-        Ok(StreamName {
-            name: String::try_from(path).map_err(|_| NameError::TooLong)?,
-            query: String::try_from(query).map_err(|_| NameError::TooLong)?,
-        })
+        let mut parsed = StreamName::default();
+        parsed.query.push_str(query).map_err(|_| NameError::TooLong)?;
+        // Names typed by hand have double slashes and one at the end.
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            if !parsed.name.is_empty() {
+                parsed.name.push('/').map_err(|_| NameError::TooLong)?;
+            }
+            parsed.name.push_str(part).map_err(|_| NameError::TooLong)?;
+        }
+        Ok(parsed)
     }
 }
 
@@ -167,6 +173,7 @@ mod tests {
         assert_eq!(parse(" cam1 "), both("cam1", ""));
         assert_eq!(parse("mp4:cam.f4v"), both("cam.f4v", ""));
         assert_eq!(parse("flv:a/b?key=1?2"), both("a/b", "key=1?2"));
+        assert_eq!(parse("a//b/"), both("a/b", ""));
         assert_eq!(parse("?key"), Err(NameError::Empty));
         assert_eq!(parse("/cam"), Err(NameError::Illegal));
         assert_eq!(parse("a/../b"), Err(NameError::Illegal));

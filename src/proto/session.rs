@@ -29,6 +29,8 @@ use super::tx::TxBuf;
 pub const REPLY_BYTES: usize = 1536;
 /// Acknowledgement window and peer bandwidth that we announce, in bytes: what Adobe's server and most others say.
 const WINDOW_BYTES: u32 = 2_500_000;
+/// The shortest window that we honour, in bytes.
+const SHORTEST_WINDOW_BYTES: u32 = 128;
 /// Longest protocol-control or user-control message; SWF verification's 44 bytes are the longest known.
 const CONTROL_BYTES: u32 = 64;
 /// What the connect answer calls this server. Clients parse the numbers to find out what it can do.
@@ -226,6 +228,8 @@ pub enum Misbehaviour {
     Command,
     /// A command before `connect`.
     NotConnected,
+    /// A name to publish that cannot be: OBS waits behind `BadName` until the connection is closed.
+    StreamName,
     /// A second `connect`.
     ConnectedTwice,
 }
@@ -302,12 +306,16 @@ pub struct Session {
     acknowledged: u32,
     /// How often the client wants to be acknowledged, in bytes.
     window: u32,
+    /// The last Set Peer Bandwidth was a hard limit.
+    hard_limit: bool,
     dropped_data: u32,
 }
 
 /// What commands change.
 struct State {
     connected: bool,
+    /// The window that we last announced, in bytes.
+    announced_window: u32,
     client: Client,
     request: Option<Request>,
     streams: [NetStream; NET_STREAMS],
@@ -325,6 +333,7 @@ impl Session {
             lent: None,
             state: State {
                 connected: false,
+                announced_window: WINDOW_BYTES,
                 client: Client::default(),
                 request: None,
                 streams: [NetStream::Free; NET_STREAMS],
@@ -333,6 +342,7 @@ impl Session {
             received: 0,
             acknowledged: 0,
             window: WINDOW_BYTES,
+            hard_limit: false,
             dropped_data: 0,
         }
     }
@@ -345,17 +355,26 @@ impl Session {
         tx: &mut TxBuf,
         now: Millis,
     ) -> Result<Option<Event<'i>>, SessionError> {
-        let before = input.len();
-        let event = self.step(input, tx, now);
-        self.received = self.received.wrapping_add((before - input.len()) as u32);
-        // At half the window: asked for or not, it does no harm, and some encoders stall without.
-        if self.phase == Phase::Open
-            && self.received.wrapping_sub(self.acknowledged) >= self.window / 2
-            && tx.control(Control::Acknowledgement(self.received)).is_ok()
-        {
-            self.acknowledged = self.received;
+        loop {
+            // No further than to the byte that is to be acknowledged, so that cuts of the input do not move it.
+            let (most, window) = (self.acknowledge_in(), self.window);
+            let mut part = &input[..input.len().min(most)];
+            let before = part.len();
+            let event = self.step(&mut part, tx, now);
+            let taken = before - part.len();
+            *input = &input[taken..];
+            self.received = self.received.wrapping_add(taken as u32);
+            if self.phase == Phase::Open
+                && self.received.wrapping_sub(self.acknowledged) >= self.acknowledge_every()
+                && tx.control(Control::Acknowledgement(self.received)).is_ok()
+            {
+                self.acknowledged = self.received;
+            }
+            let goes_on = taken > 0 || window != self.window;
+            if !matches!(event, Ok(None)) || input.is_empty() || !goes_on {
+                return event;
+            }
         }
-        event
     }
 
     /// What the client asks for and waits to hear about.
@@ -420,9 +439,12 @@ impl Session {
                     amf.boolean(true)
                 })
             }
-            (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
+            (Request::Publish { stream, .. }, Decision::Reject(status)) => {
+                self.state.streams[stream.index()] = NetStream::Idle;
                 status.send(stream.wire(), tx)
             }
+            // What it plays, if anything, goes on.
+            (Request::Play { stream, .. }, Decision::Reject(status)) => status.send(stream.wire(), tx),
         }
     }
 
@@ -436,17 +458,6 @@ impl Session {
         tx.user_control(UserControl::PingRequest(now.0 as u32))
     }
 
-    /// The server ended what this net stream did; the client may use it again. Its messages under way are given up
-    /// without events.
-    pub fn stop(&mut self, stream: NetStreamId) {
-        let state = &mut self.state.streams[stream.index()];
-        // One that the client has deleted stays so.
-        if *state != NetStream::Free {
-            *state = NetStream::Idle;
-        }
-        self.give_up_media(stream);
-    }
-
     /// Says `close`: OBS and librtmp hang up at once. Everything that still comes is thrown away.
     pub fn close(&mut self, tx: &mut TxBuf) -> Result<(), Full> {
         let was_open = mem::replace(&mut self.phase, Phase::Closed) == Phase::Open;
@@ -455,6 +466,21 @@ impl Session {
             return Ok(());
         }
         tx.command(0, "close", 0.0, |amf| amf.null())
+    }
+
+    /// Half the window: asked for or not, it does no harm, and some encoders stall without. Of a tiny window enough that
+    /// acknowledgements, 16 bytes each, do not call for more of themselves.
+    fn acknowledge_every(&self) -> u32 {
+        (self.window / 2).max(SHORTEST_WINDOW_BYTES / 2)
+    }
+
+    /// Bytes to take until an acknowledgement is due; it is sent before more are taken.
+    fn acknowledge_in(&self) -> usize {
+        if self.phase == Phase::Closed {
+            return usize::MAX;
+        }
+        let since = self.received.wrapping_sub(self.acknowledged);
+        self.acknowledge_every().saturating_sub(since).max(1) as usize
     }
 
     fn step<'i>(
@@ -530,6 +556,7 @@ impl Session {
                 }
                 continue;
             }
+            let window = self.window;
             let limit = self.aggregate.as_ref().map(|aggregate| (aggregate.lane(), aggregate.wants()));
             let Some(event) = self.reader.next(input, limit)? else { return Ok(None) };
             let event = match event {
@@ -554,6 +581,10 @@ impl Session {
             };
             if event.is_some() || self.state.request.is_some() {
                 return Ok(Some(event.unwrap_or(Event::Request)));
+            }
+            if self.window != window {
+                // An acknowledgement may be due.
+                return Ok(None);
             }
         }
     }
@@ -585,9 +616,13 @@ impl Session {
                 }
                 return Ok(Some(event));
             }
-            type_id::AGGREGATE if self.aggregate.is_none() && self.state.publishing(header.stream_id).is_some() => {
-                self.aggregate = Some(Aggregate::new(lane, header));
-                *sink = Sink::Aggregate;
+            type_id::AGGREGATE if self.aggregate.is_none() => {
+                if let Some(stream) = self.state.publishing(header.stream_id) {
+                    // Whose it is does not change on the way.
+                    let header = MessageHeader { stream_id: stream.wire(), ..header };
+                    self.aggregate = Some(Aggregate::new(lane, header));
+                    *sink = Sink::Aggregate;
+                }
             }
             // Shared objects, and what nobody knows.
             _ => {}
@@ -699,16 +734,34 @@ impl Session {
                     return Ok(self.abandon(lane));
                 }
             }
-            Some(Control::WindowAcknowledgementSize(bytes)) => self.window = bytes.max(2),
-            // What we would answer was said at connect: our window does not depend on theirs.
-            Some(Control::SetPeerBandwidth(..) | Control::Acknowledgement(_)) => {}
+            Some(Control::WindowAcknowledgementSize(0)) => {}
+            Some(Control::WindowAcknowledgementSize(bytes)) => self.window = bytes,
+            Some(Control::SetPeerBandwidth(bytes, limit)) => self.limit(bytes, limit, tx)?,
+            Some(Control::Acknowledgement(_)) => {}
             None if type_id == type_id::SET_CHUNK_SIZE => {
                 return Err(SessionError::PeerMisbehaved(Misbehaviour::ChunkSize));
             }
             None => {}
         }
-        let _ = tx;
         Ok(None)
+    }
+
+    /// Set Peer Bandwidth (section 5.4.5). We never wait for acknowledgements, so that all it changes is the window that
+    /// we announce.
+    fn limit(&mut self, bytes: u32, limit: BandwidthLimit, tx: &mut TxBuf) -> Result<(), Full> {
+        let announced = &mut self.state.announced_window;
+        let window = match limit {
+            BandwidthLimit::Hard => bytes,
+            BandwidthLimit::Soft => bytes.min(*announced),
+            BandwidthLimit::Dynamic if self.hard_limit => bytes,
+            BandwidthLimit::Dynamic => return Ok(()),
+        };
+        self.hard_limit = limit != BandwidthLimit::Soft;
+        if window == 0 || window == *announced {
+            return Ok(());
+        }
+        *announced = window;
+        tx.control(Control::WindowAcknowledgementSize(window))
     }
 
     fn data_complete(&mut self, lane: Lane, header: MessageHeader) -> Option<Event<'static>> {
@@ -736,7 +789,12 @@ impl Session {
                 *sink = Sink::Skip;
             }
         }
-        if let Some(aggregate) = &mut self.aggregate {
+        if let Some(aggregate) = &mut self.aggregate
+            && aggregate.part_header().stream_id == stream.wire()
+        {
+            if aggregate.is_inside() && !aggregate.is_media() {
+                self.assembly.remove(aggregate.lane());
+            }
             aggregate.wanted(false);
         }
     }
@@ -780,6 +838,7 @@ impl State {
                 return Err(SessionError::PeerMisbehaved(Misbehaviour::ConnectedTwice));
             }
             self.client = Client::from_connect(object.as_ref(), transaction);
+            self.announced_window = WINDOW_BYTES;
             tx.control(Control::WindowAcknowledgementSize(WINDOW_BYTES))?;
             tx.control(Control::SetPeerBandwidth(WINDOW_BYTES, BandwidthLimit::Dynamic))?;
             tx.user_control(UserControl::StreamBegin(0))?;
@@ -821,7 +880,7 @@ impl State {
             }
             Command::DeleteStream(id) => {
                 result(transaction, tx)?;
-                if let Some(stream) = NetStreamId::from_wire(id as u32) {
+                if let Some(stream) = NetStreamId::from_wire(id.map_or(stream_id, |id| id as u32)) {
                     return Ok(self.end(stream, NetStream::Free));
                 }
             }
@@ -831,10 +890,13 @@ impl State {
                     Status::new(Code::CallFailed, subject).send_error(transaction, tx)?;
                 }
             }
+            // There is nothing to close: an error here makes ffmpeg give up.
+            Command::CloseStream if NetStreamId::from_wire(stream_id).is_none() => {}
             command => {
                 let Some(stream) = self.net_stream(stream_id) else {
                     // On the connection itself, or one net stream too many.
-                    Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
+                    let description = Some("There is no such stream.");
+                    Status { code: Code::StreamFailed, subject: "", description }.send(stream_id, tx)?;
                     return Ok(None);
                 };
                 return self.stream_command(command, stream, tx);
@@ -853,6 +915,9 @@ impl State {
         let playing = self.streams[stream.index()] == NetStream::Playing;
         Ok(match command {
             Command::Publish { name: None | Some(b"false"), .. } | Command::Play { name: None, .. } => {
+                self.end(stream, NetStream::Idle)
+            }
+            Command::Publish { name: Some(b""), .. } if self.streams[stream.index()] == NetStream::Publishing => {
                 self.end(stream, NetStream::Idle)
             }
             Command::Publish { name: Some(name), kind } => {
@@ -904,8 +969,11 @@ impl State {
             status.send(stream.wire(), tx)
         };
         match (self.streams[stream.index()], StreamName::parse(name)) {
-            (_, Err(NameError::Empty)) => refuse("The stream name (in OBS: the stream key) is empty.", tx)?,
-            (_, Err(error)) => refuse(error.description(), tx)?,
+            (_, Err(error)) => {
+                let empty = "The stream name (in OBS: the stream key) is empty.";
+                refuse(if error == NameError::Empty { empty } else { error.description() }, tx)?;
+                return Err(SessionError::PeerMisbehaved(Misbehaviour::StreamName));
+            }
             (NetStream::Playing, Ok(_)) => refuse("This stream plays already; it cannot publish too.", tx)?,
             (_, Ok(name)) => {
                 let mode = match kind {
@@ -991,6 +1059,15 @@ impl Client {
             Ok(path) => (path, None),
             Err(error) => (AppPath::default(), Some(error)),
         };
+        let is_map = |key: &str| match value(key) {
+            Some(Value::Amf3(map)) => map.properties().is_some(),
+            Some(map) => map.properties().is_some(),
+            None => false,
+        };
+        let is_list = |key: &str| match value(key) {
+            Some(Value::Amf3(list)) => list.elements().is_some(),
+            list => matches!(list, Some(Value::StrictArray(_))),
+        };
         let encoding = value("objectEncoding").and_then(|value| value.as_number()).unwrap_or(0.0);
         let caps_ex = value("capsEx").or_else(|| value("CapsEx")).and_then(|value| value.as_number());
         Client {
@@ -999,8 +1076,8 @@ impl Client {
             tc_url: cut(tc_url),
             agent: cut(text("flashVer")),
             object_encoding: if encoding >= 3.0 { 3 } else { 0 },
-            sent_fourcc_list: matches!(value("fourCcList"), Some(Value::StrictArray(_))),
-            sent_fourcc_maps: value("videoFourCcInfoMap").or_else(|| value("audioFourCcInfoMap")).is_some(),
+            sent_fourcc_list: is_list("fourCcList"),
+            sent_fourcc_maps: is_map("videoFourCcInfoMap") || is_map("audioFourCcInfoMap"),
             caps_ex: caps_ex.map(|caps| caps as u32),
             transaction,
         }

@@ -98,6 +98,7 @@ impl fmt::Display for CloseReason {
             CloseReason::PeerMisbehaved(Misbehaviour::Command) => "a command that is not AMF",
             CloseReason::PeerMisbehaved(Misbehaviour::NotConnected) => "a command before connect",
             CloseReason::PeerMisbehaved(Misbehaviour::ConnectedTwice) => "a second connect",
+            CloseReason::PeerMisbehaved(Misbehaviour::StreamName) => "a stream name that cannot be published",
             CloseReason::LimitExceeded(Limit::ChunkStreams) => "more chunk streams than a connection may have",
             CloseReason::LimitExceeded(Limit::CommandBytes) => "a command longer than a connection may send",
             CloseReason::LimitExceeded(Limit::ReplyBytes) => "the client does not read its answers",

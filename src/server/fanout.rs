@@ -29,12 +29,16 @@ const PIECES: usize = 16;
 impl Server {
     /// Sends what is due.
     pub(super) fn fan_out<N: Net>(&mut self, net: &mut N, now: Millis) {
-        for index in 0..self.registry.name_count() {
+        let mut from = 0;
+        while let Some(index) = self.due.next_from(from) {
+            from = index + 1;
             let id = StreamId(index as u16);
-            if self.registry.stream(id).due.is_some_and(|due| due <= now) {
-                self.registry.stream_mut(id).due = None;
-                self.fan_out_stream(net, id, now);
+            if self.registry.stream(id).due.is_some_and(|due| due > now) {
+                continue;
             }
+            self.due.remove(index);
+            self.registry.stream_mut(id).due = None;
+            self.fan_out_stream(net, id, now);
         }
         let mut from = 0;
         while let Some(index) = self.outgoing.next_from(from) {

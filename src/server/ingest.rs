@@ -82,7 +82,7 @@ impl Server {
             debug!("{conn} {id} a frame is dropped: {error:?}");
             return;
         }
-        self.due(id, now);
+        self.due(id, now + self.merge_ms);
         self.describe_when_known(id, now);
     }
 
@@ -120,14 +120,7 @@ impl Server {
         if media.data(timestamp, &body, keep_as, now).is_err() {
             self.counters.data_dropped += 1;
         }
-        self.due(id, now);
-    }
-
-    /// The stream has something for its players.
-    pub(super) fn due(&mut self, id: StreamId, now: Millis) {
-        let at = now + self.merge_ms;
-        let due = &mut self.registry.stream_mut(id).due;
-        *due = Some(due.map_or(at, |due| due.min(at)));
+        self.due(id, now + self.merge_ms);
     }
 
     fn published_by(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<StreamId> {

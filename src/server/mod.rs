@@ -18,6 +18,7 @@ pub mod close;
 mod describe;
 mod fanout;
 mod ingest;
+pub mod memory;
 mod play;
 mod publish;
 mod read;
@@ -37,7 +38,7 @@ use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use close::CloseReason;
-use registry::{App, Registry};
+use registry::{App, Registry, StreamId};
 use settings::{Merge, Settings};
 use slots::{ConnId, Flush, Role, SlotIndex, SlotState, Slots};
 use transport::Net;
@@ -91,6 +92,8 @@ pub struct Server {
     writable: BitSet<Box<[u64]>>,
     /// Slots with something to send that no stream's due time speaks of.
     outgoing: BitSet<Box<[u64]>>,
+    /// Streams with something for their players.
+    due: BitSet<Box<[u64]>>,
     read_from: usize,
     sweep_at: Millis,
     /// Names that a newcomer waits for.
@@ -98,6 +101,8 @@ pub struct Server {
     counters: Counters,
     seed: u64,
     merge_ms: u64,
+    /// The time of the present turn.
+    now: Millis,
     stopping: bool,
 }
 
@@ -117,12 +122,14 @@ impl Server {
             readable: bits(),
             writable: bits(),
             outgoing: bits(),
+            due: BitSet::new(vec![0; registry.name_count().div_ceil(64)].into_boxed_slice()),
             read_from: 0,
             sweep_at: now + SWEEP_MS,
             challenges: 0,
             counters: Counters::default(),
             seed,
             merge_ms,
+            now,
             stopping: false,
             settings,
             slots,
@@ -162,13 +169,14 @@ impl Server {
         if self.slots.taken() == 0 {
             return None;
         }
-        let due = self.registry.streams().filter_map(|(_, stream)| stream.due).min();
+        let due = self.due_streams().filter_map(|id| self.registry.stream(id).due).min();
         let next = [Some(self.sweep_at), due, self.next_challenge()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
     /// One turn of the loop.
     pub fn turn<N: Net>(&mut self, net: &mut N, now: Millis) {
+        self.now = now;
         self.accept(net, now);
         self.read(net, now);
         self.fan_out(net, now);
@@ -177,6 +185,7 @@ impl Server {
 
     /// Tells every client that the server stops, and to go.
     pub fn stop(&mut self, now: Millis) {
+        self.now = now;
         self.stopping = true;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
@@ -208,6 +217,22 @@ impl Server {
     /// The table of connections.
     pub fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// The stream's players are to be served at `at`, or earlier if they were to be already.
+    fn due(&mut self, id: StreamId, at: Millis) {
+        let due = &mut self.registry.stream_mut(id).due;
+        *due = Some(due.map_or(at, |due| due.min(at)));
+        self.due.insert(usize::from(id.0));
+    }
+
+    fn due_streams(&self) -> impl Iterator<Item = StreamId> {
+        let mut from = 0;
+        core::iter::from_fn(move || {
+            let index = self.due.next_from(from)?;
+            from = index + 1;
+            Some(StreamId(index as u16))
+        })
     }
 
     fn accept<N: Net>(&mut self, net: &mut N, now: Millis) {

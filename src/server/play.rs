@@ -83,7 +83,6 @@ impl Server {
     pub(super) fn stop_playing(&mut self, conn: ConnId, index: usize, player: Player) {
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[index] = Role::Idle;
-        slot.session.stop(NetStreamId::from_index(index));
         self.leave(conn, index, player);
     }
 

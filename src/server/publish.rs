@@ -109,14 +109,12 @@ impl Server {
         slot.publishing -= 1;
         slot.open_tags.retain(|open| open.stream != id);
         slot.challenged = false;
-        let now = slot.last_read;
-        slot.session.stop(NetStreamId::from_index(index));
+        let now = self.now;
         let Some((stream, media)) = self.registry.with_media(id) else { return };
         media.unpublish(now);
         stream.publisher = None;
         let lasted_ms = now.since(stream.since);
         stream.since = now;
-        stream.due = Some(now);
         let facts = media.facts();
         let players = stream.players.len();
         info!(
@@ -127,6 +125,7 @@ impl Server {
             facts.bytes
         );
         self.each_player(id, |_, _, _, player| player.ending = true);
+        self.due(id, now);
         if self.registry.stream(id).challenger.is_some() {
             self.challenger_wins(id, now);
         } else {

@@ -56,8 +56,10 @@ impl Server {
             self.feed(net, conn, &scratch[..kept], now);
             return kept;
         }
-        // What is not taken must fit the inbox; publishers, who send much, have little to wait for.
-        let want = if slot.publishing > 0 { scratch.len() } else { INBOX_BYTES };
+        // What is not taken must fit the inbox. Publishers, who send much, have little to wait for, and what comes from
+        // those who were told to go is thrown away.
+        let much = slot.publishing > 0 || slot.state != SlotState::Open;
+        let want = if much { scratch.len() } else { INBOX_BYTES };
         match net.read(index, &mut scratch[..want]) {
             Io::WouldBlock => {
                 self.readable.remove(index.at());

@@ -6,7 +6,7 @@
 /// Everything the server is told before it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Connections at once, of whatever kind: 1 to 60 000. One more is closed at once, logged and counted.
+    /// Connections at once, of whatever kind: 1 to 60 000. One more is told so when it connects, and closed.
     pub connections: u32,
     /// Streams at once, and so rings: 1 to 4096. One more publisher is answered `NetStream.Publish.BadName`.
     pub streams: u32,
@@ -16,9 +16,6 @@ pub struct Settings {
     pub ram_budget_bytes: u64,
     /// Connections from one address: 0 (no limit) to 60 000. One more is closed at once.
     pub connections_per_address: u32,
-    /// Largest audio or video message that is taken, in bytes: 64 KiB to 0xFFFFFF, and never more than `ring_bytes`.
-    /// A larger one closes the publisher.
-    pub max_message_bytes: u64,
 
     /// How long a publisher may be silent after a newcomer asked for its name, in milliseconds: 0 (the newcomer takes
     /// over at once) to 60 000.
@@ -72,7 +69,6 @@ impl Default for Settings {
             ring_bytes: 4 << 20,
             ram_budget_bytes: 64 << 20,
             connections_per_address: 0,
-            max_message_bytes: 4 << 20,
             publish_timeout_ms: 2000,
             player_lag_ms: 3000,
             player_stall_ms: 10_000,

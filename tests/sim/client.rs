@@ -225,7 +225,9 @@ impl Client {
             6 => self.log.push("bandwidth".into()),
             20 => self.answer(header.stream_id, payload, ledger),
             type_id @ (8 | 9 | 18) => {
-                if type_id == 18 && let Some(text) = self.play_data(payload) {
+                if type_id == 18
+                    && let Some(text) = self.play_data(payload)
+                {
                     return self.log.push(text);
                 }
                 self.media_bytes += payload.len();

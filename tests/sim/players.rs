@@ -23,8 +23,16 @@ fn connect_publish_and_play_are_answered_in_the_documented_order() {
     assert_eq!(
         world.heard(player),
         [
-            "created 1", "begin 1", "1: Play.Reset", "1: Play.Start", "sample access", "1: Play.PublishNotify",
-            "0.0 metadata", "0.1 video header", "0.2 audio header", "0.3 key",
+            "created 1",
+            "begin 1",
+            "1: Play.Reset",
+            "1: Play.Start",
+            "sample access",
+            "1: Play.PublishNotify",
+            "0.0 metadata",
+            "0.1 video header",
+            "0.2 audio header",
+            "0.3 key",
         ]
     );
     world.send_all(publisher, 200, &[Audio, Inter, Cue]);
@@ -41,7 +49,11 @@ fn a_late_joiner_starts_at_the_newest_key_frame_after_the_headers_in_force() {
     let mut world = World::new();
     let publisher = world.publisher("cam");
     world.send_start(publisher);
-    world.send_all(publisher, 200, &[Inter, Audio, Metadata, VideoHeader, AudioHeader, Key, Inter, Audio, Key, Audio, Inter]);
+    world.send_all(
+        publisher,
+        200,
+        &[Inter, Audio, Metadata, VideoHeader, AudioHeader, Key, Inter, Audio, Key, Audio, Inter],
+    );
     let player = world.player("cam");
     assert_eq!(
         world.heard(player)[6..],
@@ -66,8 +78,7 @@ fn a_player_who_came_first_gets_every_tag_from_the_first_and_goes_on_when_the_pu
     assert_eq!(world.heard(player), ["1: Play.UnpublishNotify"]);
     let publisher = world.publisher("cam");
     world.send_all(publisher, 77, &[VideoHeader, AudioHeader, Inter, Key, Inter]);
-    let second =
-        ["1: Play.PublishNotify", "1.0 video header", "1.1 audio header", "1.2 inter", "1.3 key", "1.4 inter"];
+    let second = ["1: Play.PublishNotify", "1.0 video header", "1.1 audio header", "1.2 inter", "1.3 key", "1.4 inter"];
     assert_eq!(world.heard(player), second);
     world.end();
 }
@@ -188,7 +199,8 @@ fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
     world.clients[player].flag(1, "pause", false);
     world.settle();
     let heard = world.heard(player);
-    let expected = ["1: Unpause.Notify", "0.0 metadata", "0.1 video header", "0.2 audio header", "0.5 key", "0.6 inter"];
+    let expected =
+        ["1: Unpause.Notify", "0.0 metadata", "0.1 video header", "0.2 audio header", "0.5 key", "0.6 inter"];
     assert_eq!(heard, expected);
     assert_eq!(world.server.counters().skips, 0, "a pause is not slowness");
     for flag in [true, false] {
@@ -197,7 +209,11 @@ fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
         world.send_all(publisher, 220 - u32::from(flag) * 20, &[Inter]);
     }
     let heard = world.heard(player);
-    assert_eq!(heard, ["1: Pause.Notify", "1: Unpause.Notify", "0.7 inter", "0.8 inter"], "nothing was missed or repeated");
+    assert_eq!(
+        heard,
+        ["1: Pause.Notify", "1: Unpause.Notify", "0.7 inter", "0.8 inter"],
+        "nothing was missed or repeated"
+    );
     world.end();
 }
 

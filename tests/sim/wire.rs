@@ -104,7 +104,12 @@ fn an_aggregate_message_is_split_into_its_tags() {
         world.heard(player),
         // The headers in force, then from the key frame on.
         [
-            "0.0 metadata", "0.1 video header", "0.3 audio header", "0.2 key", "0.3 audio header", "0.4 audio",
+            "0.0 metadata",
+            "0.1 video header",
+            "0.3 audio header",
+            "0.2 key",
+            "0.3 audio header",
+            "0.4 audio",
             "0.5 inter",
         ]
     );
@@ -136,7 +141,11 @@ fn arbitrary_bytes_after_a_valid_handshake_hurt_nobody() {
         }
         let mut bytes = std::mem::take(&mut world.clients[client].out);
         for _ in 0..random.below(600) {
-            bytes.push(if random.chance(40) { [0, 1, 2, 3, 4, 6, 8, 9, 0x14, 0xC3, 0x43][random.below(11)] } else { random.next() as u8 });
+            bytes.push(if random.chance(40) {
+                [0, 1, 2, 3, 4, 6, 8, 9, 0x14, 0xC3, 0x43][random.below(11)]
+            } else {
+                random.next() as u8
+            });
         }
         let link = world.clients[client].link;
         world.net.send(link, &bytes);

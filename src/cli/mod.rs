@@ -1,0 +1,330 @@
+//! The command line: what may be typed and what it means.
+
+mod limits;
+mod load;
+mod serve;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lexopt::Arg::{Long, Short, Value};
+
+use crate::board;
+use crate::config::edits;
+
+/// The port of RTMP (RTMP 1.0, section 2: registered with IANA as `macromedia-fcs`).
+const RTMP_PORT: u16 = 1935;
+
+/// What somebody wants of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve.
+    Serve(Options),
+    /// Say whether the configuration is right.
+    Check(Options),
+    /// List every limit and the memory table.
+    Limits {
+        /// What they follow from.
+        options: Options,
+        /// As JSON instead of text.
+        json: bool,
+    },
+    /// List the board profiles.
+    Boards,
+    /// Say what may be typed.
+    Help,
+    /// Say which version this is.
+    Version,
+}
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The configuration file; `None` for the usual one, if there is one.
+    pub config: Option<PathBuf>,
+    /// `key.path=value`, in the order they were given.
+    pub sets: Vec<String>,
+}
+
+/// The command line makes no sense. It is displayed as one line that says what to type instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(String);
+
+/// Does what the process was asked to do. The status is 0 when it went well, 2 when the command line makes no sense, 1
+/// for everything else.
+pub fn main() -> ExitCode {
+    let command = match parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            complain(&error);
+            complain(&"`rill --help` lists what there is");
+            return ExitCode::from(2);
+        }
+    };
+    match command {
+        Command::Serve(options) => serve::serve(&options),
+        Command::Check(options) => serve::check(&options),
+        Command::Limits { options, json } => limits::print(&options, json),
+        Command::Boards => {
+            for board in board::all() {
+                say(&format_args!("{:<10} {}", board.name, board.description));
+            }
+            ExitCode::SUCCESS
+        }
+        Command::Help => {
+            say(&help());
+            ExitCode::SUCCESS
+        }
+        Command::Version => {
+            say(&concat!("rill ", env!("CARGO_PKG_VERSION")));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// An option and its line of help.
+struct Opt {
+    short: Option<char>,
+    long: &'static str,
+    value: &'static str,
+    help: &'static str,
+}
+
+#[rustfmt::skip]
+const OPTIONS: [Opt; 10] = [
+    opt(Some('c'), "config", "FILE", "read this configuration (default: /etc/rill/rill.toml if it exists)"),
+    opt(None, "root", "DIR", "directory that holds applications/ (default: /var/lib/rill if it exists)"),
+    opt(None, "listen", "ADDR:PORT", "listen there, also :PORT or PORT; may be repeated (default: 0.0.0.0:1935)"),
+    opt(None, "board", "NAME", "take the counts of this board (default: the board this is)"),
+    opt(None, "set", "KEY=VALUE", "set any key of the configuration; may be repeated"),
+    opt(None, "log", "LEVEL", "off, error, warn, info, debug or trace (also RUST_LOG; default: info)"),
+    opt(Some('t'), "test", "", "check the configuration and exit: 0 if it is right, 1 if not"),
+    opt(None, "json", "", "for `rill limits`: as JSON"),
+    opt(Some('V'), "version", "", "print the version and exit"),
+    opt(Some('h'), "help", "", "print this and exit"),
+];
+
+const COMMANDS: [(&str, &str); 3] = [
+    ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
+    ("limits", "list every limit, where it comes from, and the memory table"),
+    ("boards", "list the board profiles"),
+];
+
+const fn opt(short: Option<char>, long: &'static str, value: &'static str, help: &'static str) -> Opt {
+    Opt { short, long, value, help }
+}
+
+/// Reads the arguments behind the program's name.
+///
+/// # Errors
+///
+/// Unknown options and commands, missing values, addresses that are none.
+pub fn parse<I>(arguments: I) -> Result<Command, UsageError>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut command: Option<String> = None;
+    let mut options = Options::default();
+    let mut listen: Vec<String> = Vec::new();
+    let (mut json, mut test) = (false, false);
+    while let Some(argument) = parser.next().map_err(from_lexopt)? {
+        match argument {
+            Short('c') | Long("config") => options.config = Some(text(&mut parser)?.into()),
+            Long("root") => options.sets.push(format!("server.root={}", text(&mut parser)?)),
+            Long("board") => options.sets.push(format!("server.board={}", text(&mut parser)?)),
+            Long("log") => options.sets.push(format!("server.log={}", text(&mut parser)?)),
+            Long("set") => options.sets.push(text(&mut parser)?),
+            Long("listen") => listen.push(address(&text(&mut parser)?)?.to_string()),
+            Long("json") => json = true,
+            Short('t') | Long("test") => test = true,
+            Short('V') | Long("version") => return Ok(Command::Version),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Short(letter) => return Err(UsageError(format!("unknown option -{letter}"))),
+            Long(name) => return Err(unknown("option", "--", name, OPTIONS.iter().map(|option| option.long))),
+            Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
+            Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
+        }
+    }
+    if !listen.is_empty() {
+        options.sets.push(format!("server.listen={listen:?}"));
+    }
+    let command = command.unwrap_or_else(|| "serve".to_owned());
+    if json && command != "limits" {
+        return Err(UsageError("--json belongs to `rill limits`".to_owned()));
+    }
+    match command.as_str() {
+        _ if test => Ok(Command::Check(options)),
+        "serve" => Ok(Command::Serve(options)),
+        "limits" => Ok(Command::Limits { options, json }),
+        "boards" => Ok(Command::Boards),
+        "help" => Ok(Command::Help),
+        word => Err(unknown("command", "", word, COMMANDS.iter().map(|(name, _)| *name))),
+    }
+}
+
+/// The value of the option that was just read.
+fn text(parser: &mut lexopt::Parser) -> Result<String, UsageError> {
+    let value = parser.value().map_err(from_lexopt)?;
+    value.into_string().map_err(|value| UsageError(format!("{} is not UTF-8", value.display())))
+}
+
+/// An address to listen on, as people write it: `ADDR:PORT`, `:PORT` and `PORT` (every address), `ADDR` (RTMP's port).
+fn address(written: &str) -> Result<SocketAddr, UsageError> {
+    let all = |port: &str| port.parse().ok().map(|port| SocketAddr::new([0, 0, 0, 0].into(), port));
+    let bare = |ip: &str| ip.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, RTMP_PORT));
+    let found = match written.strip_prefix(':') {
+        // `::1` and `::` begin like that, too.
+        Some(port) if !port.starts_with(':') => all(port),
+        _ => written.parse().ok().or_else(|| all(written)).or_else(|| bare(written)),
+    };
+    found.ok_or_else(|| {
+        UsageError(format!(
+            "--listen {written}: must be ADDR:PORT, :PORT or PORT, like 0.0.0.0:1935, 192.168.1.20:1935 or [::]:1935"
+        ))
+    })
+}
+
+fn unknown(what: &str, dashes: &str, word: &str, known: impl Iterator<Item = &'static str>) -> UsageError {
+    // A beginning is how options are abbreviated elsewhere.
+    let distance = |name: &str| if name.starts_with(word) { 0 } else { edits(name, word) };
+    let nearest = known.map(|name| (distance(name), name)).min();
+    match nearest.filter(|(distance, _)| *distance <= 1 + word.len() / 3) {
+        Some((_, name)) => UsageError(format!("unknown {what} {dashes}{word}, did you mean {dashes}{name}?")),
+        None => UsageError(format!("unknown {what} {dashes}{word}")),
+    }
+}
+
+fn from_lexopt(error: lexopt::Error) -> UsageError {
+    match error {
+        lexopt::Error::MissingValue { option: Some(option) } => {
+            let wanted = OPTIONS.iter().find(|known| option.trim_start_matches('-') == known.long);
+            UsageError(format!("{option} needs a value{}", wanted.map_or(String::new(), |o| format!(": {}", o.value))))
+        }
+        error => UsageError(error.to_string()),
+    }
+}
+
+/// The text of `--help`.
+fn help() -> String {
+    let mut text = String::from(
+        "Rill: live streaming over RTMP for small boards.\n\nUsage: rill [serve] [OPTIONS]\n       rill COMMAND [OPTIONS]\n",
+    );
+    text += "\nCommands:\n";
+    for (name, help) in COMMANDS {
+        text += &format!("  {name:<24}{help}\n");
+    }
+    text += "\nOptions:\n";
+    for option in &OPTIONS {
+        let short = option.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
+        let usage = format!("{short}--{} {}", option.long, option.value);
+        text += &format!("  {usage:<24}{}\n", option.help);
+    }
+    text += "\nSignals: SIGTERM and SIGINT tell every client and end the program within two seconds, a second one ends it\n\
+             at once; SIGUSR1 writes a report into the log.\n\n\
+             Publish to rtmp://HOST/live/NAME and play the same URL. `rill limits` lists the keys of --set.";
+    text
+}
+
+/// A line on standard output. That nobody reads it is no reason to stop.
+fn say(line: &dyn fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A line on standard error.
+fn complain(line: &dyn fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "rill: {line}");
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_become_keys_of_the_configuration_in_their_order() {
+        let line =
+            "-c a.toml --root=/srv --listen :1936 --set live.merge_ms=5 --board host --log debug --listen [::1]:7";
+        let expected = Options {
+            config: Some("a.toml".into()),
+            sets: [
+                "server.root=/srv",
+                "live.merge_ms=5",
+                "server.board=host",
+                "server.log=debug",
+                r#"server.listen=["0.0.0.0:1936", "[::1]:7"]"#,
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        };
+        assert_eq!(parsed(line), Ok(Command::Serve(expected.clone())));
+        assert_eq!(parsed(&format!("serve {line} -t")), Ok(Command::Check(expected.clone())));
+        assert_eq!(parsed(&format!("limits {line} --json")), Ok(Command::Limits { options: expected, json: true }));
+        assert_eq!(parsed(""), Ok(Command::Serve(Options::default())));
+        assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Command::Version), Ok(Command::Help)));
+    }
+
+    #[test]
+    fn an_address_may_be_written_short() {
+        for (written, meant) in [
+            ("1936", "0.0.0.0:1936"),
+            (":1936", "0.0.0.0:1936"),
+            ("10.0.0.5:7", "10.0.0.5:7"),
+            ("10.0.0.5", "10.0.0.5:1935"),
+            ("::1", "[::1]:1935"),
+            ("[::]:0", "[::]:0"),
+        ] {
+            assert_eq!(address(written).unwrap().to_string(), meant);
+        }
+        for wrong in ["", ":", "70000", "localhost:1935", "10.0.0.5:", "rtmp://10.0.0.5"] {
+            let error = address(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--listen {wrong}: must be ADDR:PORT")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_named_with_what_is_near() {
+        for (line, expected) in [
+            ("--lisen :1", "unknown option --lisen, did you mean --listen?"),
+            ("--conf x", "unknown option --conf, did you mean --config?"),
+            ("--quux", "unknown option --quux"),
+            ("-x", "unknown option -x"),
+            ("limit", "unknown command limit, did you mean limits?"),
+            ("frobnicate", "unknown command frobnicate"),
+            ("serve more", "unexpected argument more"),
+            ("--board", "--board needs a value: NAME"),
+            ("--json", "--json belongs to `rill limits`"),
+        ] {
+            assert_eq!(parsed(line), Err(expected.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_lists_every_option_and_command_on_lines_of_a_terminal() {
+        let help = help();
+        for option in &OPTIONS {
+            assert!(help.contains(&format!("--{} {}", option.long, option.value)), "{}", option.long);
+        }
+        for (name, _) in COMMANDS {
+            assert!(help.contains(&format!("\n  {name} ")), "{name}");
+        }
+        assert!(help.lines().all(|line| line.len() <= 110), "{help}");
+    }
+}

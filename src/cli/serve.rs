@@ -1,0 +1,153 @@
+//! `rill serve`: obtains everything, says what to type, and serves.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use log::{info, warn};
+
+use crate::board::format_bytes;
+use crate::config::{Config, Origin};
+use crate::net::{self, Reactor, Signals, addresses, alloc, logging, open_files};
+use crate::server::Server;
+use crate::server::memory::slot_count;
+use crate::server::registry::{App, AppKind};
+use crate::time::Millis;
+
+use super::{Options, RTMP_PORT, complain, limits, load, say};
+
+/// Serves until it is told to stop.
+pub fn serve(options: &Options) -> ExitCode {
+    finish(try_serve(options))
+}
+
+/// Says whether [`serve`] would start, as far as can be told without taking the ports of a server that runs.
+pub fn check(options: &Options) -> ExitCode {
+    finish(prepare(options).map(|prepared| {
+        prepared.skipped.iter().for_each(|line| complain(line));
+        say(&"the configuration is right");
+    }))
+}
+
+fn finish(result: Result<(), Vec<String>>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(errors) => {
+            errors.iter().for_each(|error| complain(error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All that can be known before anything is obtained.
+struct Prepared {
+    config: Config,
+    apps: Vec<App>,
+    listen: Vec<SocketAddr>,
+    /// Directories that cannot be applications.
+    skipped: Vec<String>,
+}
+
+fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
+    let config = load::configuration(options)?;
+    // Each is valid: the configuration checks them.
+    let listen = config.listen.iter().filter_map(|address| address.parse().ok()).collect();
+    let mut errors = Vec::new();
+    errors.extend(limits::check_budget(&config).err());
+    errors.extend(open_files::raise_limit(slot_count(&config.settings)).err().map(|error| error.to_string()));
+    match load::applications(&config) {
+        Ok((apps, skipped)) if errors.is_empty() => Ok(Prepared { config, apps, listen, skipped }),
+        other => {
+            errors.extend(other.err());
+            Err(errors)
+        }
+    }
+}
+
+fn try_serve(options: &Options) -> Result<(), Vec<String>> {
+    let start = Instant::now();
+    let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
+    let Prepared { config, apps, listen, skipped } = prepare(options)?;
+    logging::start(&log_filter(&config), start);
+    skipped.iter().for_each(|line| warn!("rill {line}"));
+    let signals = Signals::install().map_err(|error| one(&error))?;
+    let seed = getrandom::u64().map_err(|error| one(&error))?;
+    let mut server = Server::new(config.settings.clone(), &apps, seed, Millis(0));
+    let mut listeners = Vec::new();
+    let mut listening = Vec::new();
+    for address in listen {
+        let listener = net::listen(address).map_err(|error| one(&error))?;
+        listening.push(listener.local_addr().map_err(|error| one(&error))?);
+        listeners.push(listener);
+    }
+    let mut reactor = Reactor::new(&server, listeners, signals, start).map_err(|error| one(&error))?;
+    say(&banner(&config, &apps, &listening));
+    for address in &listening {
+        info!("rill listening addr={address}");
+    }
+    alloc::seal();
+    reactor.run(&mut server).map_err(|error| one(&error))
+}
+
+/// What the log shows: `--log`, else `RUST_LOG`, else the configuration.
+fn log_filter(config: &Config) -> String {
+    let typed = config.rows().iter().any(|row| row.key == "server.log" && row.origin == Origin::Set);
+    let environment = std::env::var("RUST_LOG").ok().filter(|filter| !typed && !filter.is_empty());
+    environment.unwrap_or_else(|| config.log.clone())
+}
+
+/// What a person needs to know to use the server.
+fn banner(config: &Config, apps: &[App], listening: &[SocketAddr]) -> String {
+    let mut text = format!("Rill {} (board {})\n\n", env!("CARGO_PKG_VERSION"), config.board);
+    let own = addresses::all();
+    let mut reachable: Vec<SocketAddr> =
+        listening.iter().flat_map(|&address| addresses::reachable_at(address, &own)).collect();
+    reachable.dedup();
+    // One example is enough: `live` if it is there.
+    let mut live = apps.iter().filter(|app| app.kind == AppKind::Live);
+    if let Some(app) = live.clone().find(|app| app.name == "live").or_else(|| live.next()) {
+        for &address in &reachable {
+            let server = format!("rtmp://{}/{}", host(address), app.name);
+            text += &format!(
+                "  OBS   Settings > Stream > Service: Custom   Server: {server}   Stream Key: cam1\n  \
+                   Play  {server}/cam1  (VLC: Media > Open Network Stream)\n\n"
+            );
+        }
+    }
+    let settings = &config.settings;
+    text += &format!(
+        "  {} connections, {} streams of {} each; `rill limits` lists every limit\n\n",
+        settings.connections,
+        settings.streams,
+        format_bytes(settings.ring_bytes)
+    );
+    text + &limits::memory(settings)
+}
+
+/// How an address is written in a URL.
+fn host(address: SocketAddr) -> String {
+    match (address.port(), address) {
+        (RTMP_PORT, SocketAddr::V4(v4)) => v4.ip().to_string(),
+        (RTMP_PORT, SocketAddr::V6(v6)) => format!("[{}]", v6.ip()),
+        _ => address.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{board, config};
+
+    #[test]
+    fn the_banner_is_what_has_to_be_typed_and_the_port_only_when_it_is_needed() {
+        let config = config::load(board::by_name("generic").unwrap(), None, &[]).unwrap();
+        let apps = [App { name: heapless::String::try_from("live").unwrap(), kind: AppKind::Live }];
+        let text = banner(&config, &apps, &["10.0.0.5:1935".parse().unwrap(), "[::1]:1936".parse().unwrap()]);
+        assert!(text.contains(
+            "  OBS   Settings > Stream > Service: Custom   Server: rtmp://10.0.0.5/live   Stream Key: cam1\n  \
+             Play  rtmp://10.0.0.5/live/cam1  (VLC: Media > Open Network Stream)\n"
+        ));
+        assert!(text.contains("Server: rtmp://[::1]:1936/live   Stream Key: cam1"), "{text}");
+        assert!(text.contains("600 connections, 8 streams of 4MiB each"), "{text}");
+    }
+}

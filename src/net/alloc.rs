@@ -1,0 +1,59 @@
+//! A global allocator that counts. It proves that a started server does not touch the heap, in tests and in the field.
+//!
+//! The binary installs it: `#[global_allocator] static ALLOCATOR: Counting = Counting;`.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The system's allocator, counted.
+pub struct Counting;
+
+/// Allocations since the process started; growing one counts as well. Zero means that [`Counting`] is not installed,
+/// because no program gets to `main` without one.
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+/// What [`ALLOCATIONS`] was when [`seal`] was called; [`OPEN`] before that.
+static SEALED_AT: AtomicUsize = AtomicUsize::new(OPEN);
+
+const OPEN: usize = usize::MAX;
+
+/// Everything that is needed has been obtained: from now on the count should stay zero.
+pub fn seal() {
+    SEALED_AT.store(ALLOCATIONS.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// Allocations since [`seal`]; `None` before it, and when another allocator is installed.
+pub fn since_sealed() -> Option<usize> {
+    let sealed_at = SEALED_AT.load(Ordering::Relaxed);
+    let now = ALLOCATIONS.load(Ordering::Relaxed);
+    (sealed_at != OPEN && now > 0).then(|| now.wrapping_sub(sealed_at))
+}
+
+fn count() {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator with the caller's own arguments, so its guarantees are ours.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller promises what `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller promises what `System` asks for.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller promises what `System` asks for; `pointer` came from `System`.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller promises what `System` asks for; `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}

@@ -1,0 +1,167 @@
+//! The operating system: sockets, poll, signals, the log's output, memory and file limits. Nothing above or below this
+//! module knows one, and `unsafe` stands nowhere else.
+//!
+//! [`run`] is the loop around [`Server::turn`].
+
+pub mod addresses;
+pub mod alloc;
+pub mod listen;
+mod load;
+pub mod logging;
+pub mod open_files;
+mod signals;
+mod sockopt;
+mod status;
+mod tcp;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpListener;
+use mio::{Events, Poll};
+
+use crate::server::Server;
+use crate::server::memory::{self, Row};
+use crate::server::settings::Settings;
+use crate::time::Millis;
+
+pub use listen::{ListenError, listen};
+pub use signals::Signals;
+
+use load::Load;
+use tcp::{Ready, STARVED_MS, TcpNet};
+
+/// Events taken from the kernel at once. What is beyond them comes with the next poll, which does not sleep.
+const EVENTS: usize = 256;
+/// Bytes of one event as mio and the kernel hold it.
+const EVENT_BYTES: usize = 16;
+/// How long clients may take to read that the server stops, in milliseconds. With the time to leave the loop it stays
+/// below the two seconds that a user is promised.
+const FAREWELL_MS: u64 = 1800;
+
+/// The server's memory table with what the sockets need besides.
+pub fn memory_table(settings: &Settings) -> Vec<Row> {
+    let mut table = memory::table(settings);
+    table.push(Row::new("sockets", memory::slot_count(settings), tcp::SOCKET_BYTES));
+    table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
+    table.push(Row::new("log line", 2, logging::LINE_BYTES));
+    table
+}
+
+/// What the memory table comes to, in bytes.
+pub fn memory_total(settings: &Settings) -> u64 {
+    memory_table(settings).iter().map(Row::total).sum()
+}
+
+/// The machine's half of a server that is about to run.
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    net: TcpNet,
+    signals: Signals,
+    load: Load,
+    start: Instant,
+}
+
+impl Reactor {
+    /// Obtains all that [`Reactor::run`] needs. `start` is the zero of the server's clock.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's own.
+    pub fn new(
+        server: &Server,
+        listeners: Vec<TcpListener>,
+        mut signals: Signals,
+        start: Instant,
+    ) -> io::Result<Reactor> {
+        let poll = Poll::new()?;
+        signals.register(poll.registry(), tcp::SIGNALS)?;
+        let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings())?;
+        Ok(Reactor { poll, events: Events::with_capacity(EVENTS), net, signals, load: Load::default(), start })
+    }
+
+    /// Serves until a signal says stop, then tells the clients and gives them time to hear it.
+    ///
+    /// # Errors
+    ///
+    /// When the system's poll fails, which it has no reason to.
+    pub fn run(&mut self, server: &mut Server) -> io::Result<()> {
+        let mut deadline = None;
+        let mut starved_until = None;
+        let mut woke = Instant::now();
+        loop {
+            let now = self.millis(woke);
+            let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
+            let wait = [server.wait_ms(now), patience].into_iter().flatten().min();
+            woke = self.sleep(wait, woke)?;
+            let now = self.millis(woke);
+            self.net.set_now(now);
+            self.pass_on_events(server);
+            if starved_until.is_some_and(|at| now >= at) {
+                starved_until = None;
+                server.acceptable();
+            }
+            server.set_load(self.load.permille());
+            server.turn(&mut self.net, now);
+            if self.net.take_starved() {
+                starved_until = Some(now + STARVED_MS);
+            }
+            if self.signals.report_wanted() {
+                status::report(server, self.net.shed(), self.load.permille(), now);
+            }
+            if deadline.is_none() && self.signals.stop_wanted() {
+                log::info!("rill stopping connections={}", server.slots().taken());
+                self.net.stop_listening();
+                server.stop(now);
+                deadline = Some(now + FAREWELL_MS);
+            }
+            if deadline.is_some_and(|deadline| server.is_empty() || now >= deadline) {
+                status::farewell(server, now);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Polls for at most `wait` milliseconds, or for ever, and returns the time. `woke` is when the last poll ended.
+    fn sleep(&mut self, wait: Option<u64>, woke: Instant) -> io::Result<Instant> {
+        // A poll that cannot sleep is work; it spares one look at the clock.
+        let slept_from = if wait == Some(0) { None } else { Some(Instant::now()) };
+        match self.poll.poll(&mut self.events, wait.map(Duration::from_millis)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let now = Instant::now();
+        let slept = slept_from.map_or(0, |from| micros(now.duration_since(from)));
+        self.load.add(slept, micros(now.duration_since(woke)).saturating_sub(slept));
+        Ok(now)
+    }
+
+    fn pass_on_events(&mut self, server: &mut Server) {
+        for event in &self.events {
+            match self.net.ready(event.token()) {
+                Ready::Listener => server.acceptable(),
+                Ready::Slot(slot) => {
+                    let ended = event.is_error() || event.is_read_closed() || event.is_write_closed();
+                    if event.is_readable() || ended {
+                        server.readable(slot);
+                    }
+                    if event.is_writable() || ended {
+                        server.writable(slot);
+                    }
+                }
+                Ready::Other if event.token() == tcp::SIGNALS => self.signals.drain(),
+                Ready::Other => {}
+            }
+        }
+    }
+
+    fn millis(&self, at: Instant) -> Millis {
+        let passed = at.duration_since(self.start);
+        Millis(passed.as_secs() * 1000 + u64::from(passed.subsec_millis()))
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
+}

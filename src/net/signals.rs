@@ -1,0 +1,65 @@
+//! What the outside world tells the process: stop, and say how you are.
+//!
+//! The handlers only set flags and wake the poll. A second signal to stop ends the process within its handler, so it
+//! works even if the loop hangs.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream as StdStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mio::event::Source;
+use mio::net::UnixStream;
+use mio::{Interest, Registry, Token};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::{flag, low_level};
+
+/// Statics, because a handler may run at any time until the process ends.
+static STOP: AtomicBool = AtomicBool::new(false);
+static REPORT: AtomicBool = AtomicBool::new(false);
+
+/// Signals as something to poll.
+pub struct Signals {
+    woken: UnixStream,
+}
+
+impl Signals {
+    /// Installs the handlers: SIGTERM and SIGINT stop, SIGUSR1 asks for a report. From here on a second SIGTERM or
+    /// SIGINT ends the process with 143 or 130, as a shell would show it had nobody handled them.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's own.
+    pub fn install() -> io::Result<Signals> {
+        let (woken, waker) = StdStream::pair()?;
+        woken.set_nonblocking(true)?;
+        for (signal, status) in [(SIGTERM, 128 + SIGTERM), (SIGINT, 128 + SIGINT)] {
+            // In this order: the first signal must find the flag unset.
+            flag::register_conditional_shutdown(signal, status, &STOP)?;
+            flag::register(signal, &STOP)?;
+            low_level::pipe::register(signal, waker.try_clone()?)?;
+        }
+        flag::register(SIGUSR1, &REPORT)?;
+        low_level::pipe::register(SIGUSR1, waker)?;
+        Ok(Signals { woken: UnixStream::from_std(woken) })
+    }
+
+    /// Lets signals end a poll.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.woken.register(registry, token, Interest::READABLE)
+    }
+
+    /// Takes the bytes that woke the poll, so that the next signal wakes it again.
+    pub(super) fn drain(&mut self) {
+        while matches!(self.woken.read(&mut [0; 64]), Ok(1..)) {}
+    }
+
+    /// Somebody wants the server to stop.
+    pub(super) fn stop_wanted(&self) -> bool {
+        STOP.load(Ordering::SeqCst)
+    }
+
+    /// Somebody wants a report; asking takes the wish.
+    pub(super) fn report_wanted(&self) -> bool {
+        REPORT.swap(false, Ordering::SeqCst)
+    }
+}

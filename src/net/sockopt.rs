@@ -1,0 +1,59 @@
+//! Socket options that neither the standard library nor mio knows.
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, RawFd};
+
+/// Connections that the kernel keeps for us until we accept them. It cuts this down to its own limit
+/// (`net.core.somaxconn`); mio asks for 128, which a hall of players that come back at once overruns.
+const BACKLOG: libc::c_int = 4096;
+
+/// Asks the kernel to keep more waiting connections than mio asks for.
+pub fn deepen_backlog(listener: &impl AsRawFd) {
+    // SAFETY: the call takes no pointer. Listening again on a listening socket only changes the length of its queue;
+    // should it fail, the old one stays.
+    unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) };
+}
+
+/// Bytes that the kernel takes of a socket beyond those it has sent (`TCP_NOTSENT_LOWAT`).
+///
+/// # Errors
+///
+/// The operating system's own; systems without the option (and qemu-user) say `ENOPROTOOPT`.
+pub fn set_notsent_lowat(socket: &impl AsRawFd, bytes: u64) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    return set(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, bytes);
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    {
+        let _ = (socket, bytes);
+        Err(io::Error::from_raw_os_error(libc::ENOPROTOOPT))
+    }
+}
+
+/// The kernel's send buffer (`SO_SNDBUF`). Linux doubles the number for its own needs.
+///
+/// # Errors
+///
+/// The operating system's own.
+pub fn set_send_buffer(socket: &impl AsRawFd, bytes: u64) -> io::Result<()> {
+    set(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
+}
+
+/// Acknowledges what was received without waiting for an answer to send it with (`TCP_QUICKACK`). It holds only until
+/// the kernel finds that the connection answers; other systems than Linux do not have it.
+pub fn acknowledge_now(socket: &impl AsRawFd) {
+    // Should it fail, the acknowledgement comes later.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = set(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = socket;
+}
+
+/// Sets an option that is a C `int`; what does not fit becomes the largest one.
+fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: u64) -> io::Result<()> {
+    let value = libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the pointer and length are those of `value`, which lives through the call.
+    let result =
+        unsafe { libc::setsockopt(socket, level, option, (&raw const value).cast(), size_of::<libc::c_int>() as _) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

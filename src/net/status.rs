@@ -1,0 +1,98 @@
+//! What the log says when somebody asks the process how it is (SIGUSR1), and when it ends.
+
+use log::info;
+
+use crate::server::Server;
+use crate::server::registry::StreamId;
+use crate::server::slots::{PlayPhase, Role};
+use crate::time::Millis;
+
+use super::alloc;
+
+/// One line about the process, and one for each stream in use.
+pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis) {
+    let counters = server.counters();
+    info!(
+        "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={} \
+         published={} played={} skips={} media_refused={} data_dropped={} streams_exhausted={} bytes_in={} \
+         bytes_out={} heap_allocations={}",
+        now.0 / 1000,
+        server.slots().taken(),
+        server.settings().connections,
+        load_permille / 10,
+        counters.accepted,
+        shed,
+        counters.closed.iter().sum::<u64>(),
+        counters.published,
+        counters.played,
+        counters.skips,
+        counters.media_refused,
+        counters.data_dropped,
+        counters.streams_exhausted,
+        counters.bytes_in,
+        counters.bytes_out,
+        allocations(),
+    );
+    for (id, stream) in server.registry().streams() {
+        let app = &server.registry().app_info(stream.app).name;
+        let players = players(server, id, now);
+        info!(
+            "{id} status app={app} instance={} name={} publisher={} for_s={} players={} skips={} worst_lag_ms={}",
+            stream.instance,
+            stream.name,
+            if stream.publisher.is_some() { "yes" } else { "no" },
+            now.since(stream.since) / 1000,
+            players.count,
+            players.skips,
+            players.worst_lag_ms,
+        );
+    }
+}
+
+/// The last line of the log.
+pub(super) fn farewell(server: &Server, now: Millis) {
+    let counters = server.counters();
+    info!(
+        "rill stopped uptime_s={} accepted={} published={} played={} skips={} bytes_in={} bytes_out={} \
+         heap_allocations={}",
+        now.0 / 1000,
+        counters.accepted,
+        counters.published,
+        counters.played,
+        counters.skips,
+        counters.bytes_in,
+        counters.bytes_out,
+        allocations(),
+    );
+}
+
+/// Allocations since everything was obtained; -1 when nobody counts.
+fn allocations() -> i64 {
+    alloc::since_sealed().map_or(-1, |count| count as i64)
+}
+
+#[derive(Default)]
+struct Players {
+    count: u32,
+    skips: u32,
+    worst_lag_ms: u32,
+}
+
+fn players(server: &Server, stream: StreamId, now: Millis) -> Players {
+    let ring = server.registry().stream(stream).ring.map(|ring| server.registry().media(ring).ring());
+    let mut found = Players::default();
+    for (_, slot) in server.slots().iter().filter(|(_, slot)| slot.playing > 0) {
+        for role in &slot.roles {
+            let Role::Playing(player) = role else { continue };
+            if player.stream != stream {
+                continue;
+            }
+            found.count += 1;
+            found.skips += player.skips;
+            if let (Some(ring), PlayPhase::Live { cursor }) = (ring, player.phase) {
+                found.worst_lag_ms = found.worst_lag_ms.max(ring.lag_ms(cursor, now));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,332 @@
+//! TCP through mio, edge-triggered: [`Net`] on real sockets.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+
+use log::warn;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+
+use crate::server::settings::Settings;
+use crate::server::slots::SlotIndex;
+use crate::server::transport::{Io, Net};
+use crate::time::Millis;
+
+use super::sockopt;
+
+/// What an event of the poll is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// A listener has connections.
+    Listener,
+    /// The connection in that slot.
+    Slot(SlotIndex),
+    /// Something that [`TcpNet`] does not know.
+    Other,
+}
+
+/// Tokens from here on are listeners; slots are below.
+const FIRST_LISTENER: usize = 1 << 24;
+/// The token that signals use.
+pub const SIGNALS: Token = Token(usize::MAX - 1);
+
+/// Clients that are turned away in one turn for want of a file descriptor.
+const SHED_PER_TURN: usize = 16;
+/// How often the log says that there are no file descriptors, in milliseconds.
+const COMPLAINT_MS: u64 = 60_000;
+/// How long accepting rests when the system has no descriptor or memory for one more connection, in milliseconds.
+pub const STARVED_MS: u64 = 250;
+
+/// Reads of a new connection that are acknowledged at once. A client that neither gathers its writes nor turns Nagle's
+/// algorithm off (ffmpeg) waits for the acknowledgement of one small command before it sends the next, and the kernel
+/// would let it wait 40 ms each time: 88 ms from connect to play, which become less than 1 ms. The handshake alone takes
+/// seven reads, because connections that do not publish are read in small pieces.
+const QUICK_ACKS: u8 = 64;
+
+/// An adopted connection.
+struct Socket {
+    stream: TcpStream,
+    /// How many of [`QUICK_ACKS`] are left.
+    quick_acks: u8,
+}
+
+/// Bytes of a slot's socket.
+pub const SOCKET_BYTES: usize = size_of::<Option<Socket>>();
+
+/// Sockets by slot, and listeners.
+pub struct TcpNet {
+    registry: Registry,
+    listeners: Vec<TcpListener>,
+    /// The listener that is asked first, so that none starves another.
+    turn: usize,
+    sockets: Box<[Option<Socket>]>,
+    /// Accepted, and neither adopted nor refused yet.
+    pending: Option<TcpStream>,
+    notsent_lowat_bytes: u64,
+    send_buffer_bytes: u64,
+    /// A descriptor that is held only to be given up: with it a client can be accepted and closed when there is no
+    /// other, instead of waiting in the backlog without an answer.
+    spare: Option<File>,
+    /// Accepting failed for want of something that the system lacks.
+    starved: bool,
+    complained: Option<Millis>,
+    /// Connections turned away for want of a file descriptor.
+    shed: u64,
+    /// The first option that the system refused has been told.
+    option_refused: bool,
+    now: Millis,
+}
+
+impl TcpNet {
+    /// Takes the listeners, and room for `slots` sockets.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's own, when the listeners cannot be polled.
+    pub fn new(
+        registry: Registry,
+        listeners: Vec<TcpListener>,
+        slots: usize,
+        settings: &Settings,
+    ) -> io::Result<TcpNet> {
+        let mut net = TcpNet {
+            registry,
+            listeners,
+            turn: 0,
+            sockets: core::iter::repeat_with(|| None).take(slots).collect(),
+            pending: None,
+            notsent_lowat_bytes: settings.notsent_lowat_bytes,
+            send_buffer_bytes: settings.send_buffer_bytes,
+            spare: spare(),
+            starved: false,
+            complained: None,
+            shed: 0,
+            option_refused: false,
+            now: Millis(0),
+        };
+        for (at, listener) in net.listeners.iter_mut().enumerate() {
+            net.registry.register(listener, Token(FIRST_LISTENER + at), Interest::READABLE)?;
+        }
+        Ok(net)
+    }
+
+    /// What the event with this token is about.
+    pub fn ready(&self, token: Token) -> Ready {
+        match token.0 {
+            // Edges may still be reported of a socket that was closed since.
+            at if self.sockets.get(at).is_some_and(Option::is_some) => Ready::Slot(SlotIndex(at as u32)),
+            at if at >= FIRST_LISTENER && at < FIRST_LISTENER + self.listeners.len() => Ready::Listener,
+            _ => Ready::Other,
+        }
+    }
+
+    /// Stops listening. Connections stay; those nobody accepted are reset.
+    pub fn stop_listening(&mut self) {
+        self.listeners.clear();
+    }
+
+    /// Accepting failed for want of something that the system lacks: it is worth another try after [`STARVED_MS`],
+    /// although no event will say so. Asking takes the answer.
+    pub fn take_starved(&mut self) -> bool {
+        std::mem::take(&mut self.starved)
+    }
+
+    /// Connections turned away for want of a file descriptor.
+    pub fn shed(&self) -> u64 {
+        self.shed
+    }
+
+    /// Tells the time, for what is said once in a while.
+    pub fn set_now(&mut self, now: Millis) {
+        self.now = now;
+    }
+
+    /// The next connection of any listener; `WouldBlock` when there is none.
+    fn accept_any(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        for _ in 0..self.listeners.len() {
+            self.turn = (self.turn + 1) % self.listeners.len();
+            match self.listeners[self.turn].accept() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    /// No descriptor is left: gives up the spare one to tell clients so.
+    fn shed_clients(&mut self, error: &io::Error) {
+        self.starved = true;
+        for _ in 0..SHED_PER_TURN {
+            if self.spare.take().is_none() {
+                break;
+            }
+            let accepted = self.accept_any();
+            self.shed += u64::from(accepted.is_ok());
+            let none_left = accepted.is_err();
+            // Closed before the spare is taken back: it is the descriptor that the spare needs.
+            drop(accepted);
+            self.spare = spare();
+            if none_left {
+                break;
+            }
+        }
+        if self.spare.is_none() {
+            self.spare = spare();
+        }
+        self.complain(error);
+    }
+
+    fn complain(&mut self, error: &io::Error) {
+        if self.complained.is_some_and(|last| self.now.since(last) < COMPLAINT_MS) {
+            return;
+        }
+        self.complained = Some(self.now);
+        let shed = self.shed;
+        // By number: the text of an error of the operating system would be allocated.
+        let errno = error.raw_os_error().unwrap_or(0);
+        warn!("rill cannot accept connections errno={errno} reason=\"{}\" turned_away={shed}", want(errno));
+    }
+
+    /// Sets what a connection of ours has. The connection works without, so refusals are told once and forgotten.
+    fn set_options(&mut self, socket: &TcpStream) {
+        let results = [
+            ("TCP_NODELAY", socket.set_nodelay(true)),
+            ("TCP_NOTSENT_LOWAT", sockopt::set_notsent_lowat(socket, self.notsent_lowat_bytes)),
+            (
+                "SO_SNDBUF",
+                match self.send_buffer_bytes {
+                    0 => Ok(()),
+                    bytes => sockopt::set_send_buffer(socket, bytes),
+                },
+            ),
+        ];
+        for (option, result) in results {
+            if let Err(error) = result
+                && !self.option_refused
+            {
+                self.option_refused = true;
+                let errno = error.raw_os_error().unwrap_or(0);
+                warn!("rill socket option refused by the system option={option} errno={errno}: going on without");
+            }
+        }
+    }
+}
+
+impl Net for TcpNet {
+    fn accept(&mut self) -> Option<SocketAddr> {
+        loop {
+            let error = match self.accept_any() {
+                Ok((socket, peer)) => {
+                    self.pending = Some(socket);
+                    // An IPv4 client of an IPv6 socket is still an IPv4 client.
+                    return Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+                }
+                Err(error) => error,
+            };
+            match error.raw_os_error() {
+                _ if error.kind() == ErrorKind::WouldBlock => return None,
+                Some(libc::EMFILE | libc::ENFILE) => {
+                    self.shed_clients(&error);
+                    return None;
+                }
+                Some(libc::ENOBUFS | libc::ENOMEM) => {
+                    self.starved = true;
+                    self.complain(&error);
+                    return None;
+                }
+                // What remains is the fate of that one connection (accept(2) passes network errors on), or a signal.
+                // Each has taken its connection off the queue, so this ends.
+                Some(
+                    libc::EINTR
+                    | libc::ECONNABORTED
+                    | libc::EPROTO
+                    | libc::ENETDOWN
+                    | libc::ENETUNREACH
+                    | libc::EHOSTDOWN
+                    | libc::EHOSTUNREACH
+                    | libc::ENOPROTOOPT
+                    | libc::EOPNOTSUPP
+                    | libc::EPERM
+                    | libc::ETIMEDOUT,
+                ) => {}
+                _ => {
+                    self.starved = true;
+                    self.complain(&error);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn adopt(&mut self, slot: SlotIndex) -> bool {
+        let Some(mut socket) = self.pending.take() else { return false };
+        self.set_options(&socket);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if self.registry.register(&mut socket, Token(slot.at()), both).is_err() {
+            return false;
+        }
+        self.sockets[slot.at()] = Some(Socket { stream: socket, quick_acks: QUICK_ACKS });
+        true
+    }
+
+    fn refuse(&mut self) {
+        self.pending = None;
+    }
+
+    fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
+        let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken };
+        let result = outcome(|| socket.stream.read(buffer));
+        if socket.quick_acks > 0 && matches!(result, Io::Done(_)) {
+            socket.quick_acks -= 1;
+            sockopt::acknowledge_now(&socket.stream);
+        }
+        result
+    }
+
+    fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
+        let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken };
+        match slices {
+            // One slice spares the kernel the walk through a vector.
+            [slice] => outcome(|| socket.stream.write(slice)),
+            slices => outcome(|| socket.stream.write_vectored(slices)),
+        }
+    }
+
+    fn finish(&mut self, slot: SlotIndex) {
+        if let Some(socket) = &self.sockets[slot.at()] {
+            // It fails only when the connection is gone, which reading tells as well.
+            let _ = socket.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, slot: SlotIndex) {
+        // Closing takes it out of the poll, too.
+        self.sockets[slot.at()] = None;
+    }
+}
+
+fn outcome(mut call: impl FnMut() -> io::Result<usize>) -> Io {
+    loop {
+        match call() {
+            Ok(bytes) => return Io::Done(bytes),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Io::WouldBlock,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Io::Broken,
+        }
+    }
+}
+
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// What the system lacks, in words.
+fn want(errno: i32) -> &'static str {
+    match errno {
+        libc::EMFILE => "this process may open no more files: raise its limit or lower limits.connections",
+        libc::ENFILE => "the system has no more open files",
+        libc::ENOBUFS | libc::ENOMEM => "the kernel has no memory for more connections",
+        _ => "the system's",
+    }
+}

@@ -1,0 +1,68 @@
+//! What the server's memory comes to: every type of object with its count, as [`Server::new`](super::Server::new)
+//! obtains it. Nothing is added while the server runs.
+
+use std::vec::Vec;
+
+use super::READ_BYTES;
+use super::registry::{NAMES_PER_RING, Registry};
+use super::settings::Settings;
+use super::slots::{SPARE_CONNECTIONS, Slot};
+
+/// One type of object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it is.
+    pub name: &'static str,
+    /// How many there are.
+    pub count: u64,
+    /// Bytes of each.
+    pub bytes_each: u64,
+}
+
+impl Row {
+    /// A row of the table.
+    pub fn new(name: &'static str, count: usize, bytes_each: usize) -> Row {
+        Row { name, count: count as u64, bytes_each: bytes_each as u64 }
+    }
+
+    /// Bytes of all of them.
+    pub fn total(&self) -> u64 {
+        self.count.saturating_mul(self.bytes_each)
+    }
+}
+
+/// The table that belongs to `settings`, largest types first as a rule.
+pub fn table(settings: &Settings) -> Vec<Row> {
+    let rings = settings.streams as usize;
+    let slots = slot_count(settings);
+    vec![
+        Row { name: "stream media", count: rings as u64, bytes_each: settings.ring_bytes },
+        Row::new("stream index and headers", rings, Registry::ring_overhead_bytes()),
+        Row::new("stream names", rings * NAMES_PER_RING, Registry::name_bytes(slots)),
+        Row::new("connections", slots, size_of::<Slot>()),
+        Row::new("read buffer", 1, READ_BYTES),
+        // Readable, writable, outgoing and free.
+        Row::new("ready bits", 4, slots.div_ceil(64) * 8),
+    ]
+}
+
+/// Slots of the connection table: the clients, and those that are being turned away.
+pub fn slot_count(settings: &Settings) -> usize {
+    settings.connections as usize + SPARE_CONNECTIONS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_count_that_can_be_set_adds_its_own_bytes() {
+        let base = Settings::default();
+        let total = |settings: &Settings| table(settings).iter().map(Row::total).sum::<u64>();
+        let more_rings = Settings { streams: base.streams + 1, ..base.clone() };
+        assert!(total(&more_rings) - total(&base) > base.ring_bytes);
+        let more_connections = Settings { connections: base.connections + 64, ..base.clone() };
+        let each = (total(&more_connections) - total(&base)) / 64;
+        assert!(each >= size_of::<Slot>() as u64 && each < 12 * 1024, "{each}");
+    }
+}

@@ -1,0 +1,172 @@
+//! The command line of the real binary: what it prints, and how it ends.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
+
+mod binary;
+
+use std::fs;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use binary::{Server, number, run, scratch};
+
+#[test]
+fn version_and_help_go_to_standard_output() {
+    assert_eq!(run(&["-V"]), (0, format!("rill {}\n", env!("CARGO_PKG_VERSION")), String::new()));
+    let (status, help, errors) = run(&["--help"]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    for word in [
+        "serve",
+        "limits",
+        "boards",
+        "--config",
+        "--root",
+        "--listen",
+        "--board",
+        "--set",
+        "--log",
+        "RUST_LOG",
+        "--test",
+        "--json",
+        "--version",
+        "--help",
+        "SIGTERM",
+        "SIGUSR1",
+    ] {
+        assert!(help.contains(word), "{word} is not in\n{help}");
+    }
+    let (_, boards, _) = run(&["boards"]);
+    assert!(boards.contains("rpi-zero") && boards.contains("ARMv6"), "{boards}");
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_ends_with_2_and_a_suggestion() {
+    let (status, output, errors) = run(&["--lisen", ":1935"]);
+    assert_eq!((status, output.as_str()), (2, ""));
+    assert!(errors.starts_with("rill: unknown option --lisen, did you mean --listen?\n"), "{errors}");
+    let (status, _, errors) = run(&["--listen", "localhost"]);
+    assert_eq!(status, 2);
+    assert!(errors.contains("--listen localhost: must be ADDR:PORT, :PORT or PORT"), "{errors}");
+}
+
+#[test]
+fn every_error_of_the_configuration_names_file_line_and_key() {
+    let file = scratch("cli-errors").join("rill.toml");
+    fs::write(&file, "[live]\nmerge = 5\ngop_cache = \"yes\"\n[limits]\nstreams = 100000\n").unwrap();
+    let name = file.to_str().unwrap();
+    let (status, output, errors) = run(&["-t", "-c", name, "--log", "loud", "--board", "pi"]);
+    assert_eq!((status, output.as_str()), (1, ""));
+    let expected = [
+        format!("rill: {name}:2: live.merge = 5: unknown key, did you mean live.merge_ms?"),
+        format!("rill: {name}:3: live.gop_cache = \"yes\": must be true or false"),
+        format!("rill: {name}:5: limits.streams = 100000: must be 1..=4096"),
+        "rill: --log loud: must be one of off, error, warn, info, debug, trace".to_owned(),
+        "rill: --board pi: must be one of generic, host, rpi-zero, rpi-2, rpi-64, rpi-5".to_owned(),
+    ];
+    assert_eq!(errors.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(run(&["-c", "/nonexistent/rill.toml"]).0, 1);
+}
+
+#[test]
+fn a_right_configuration_is_said_to_be_right() {
+    let file = scratch("cli-right").join("rill.toml");
+    fs::write(&file, "[live]\nmerge_ms = 5\n").unwrap();
+    let (status, output, errors) = run(&["-t", "-c", file.to_str().unwrap()]);
+    assert_eq!((status, output.as_str(), errors.as_str()), (0, "the configuration is right\n", ""));
+}
+
+#[test]
+fn memory_above_the_budget_of_the_board_is_refused_with_the_key_to_change() {
+    let (status, _, errors) = run(&["--board", "rpi-zero", "--set", "limits.ring_bytes=64MiB"]);
+    assert_eq!(status, 1);
+    assert!(errors.contains("limits.ram_budget_bytes allows 32MiB: set limits.ring_bytes to at most "), "{errors}");
+    assert!(errors.contains("(it is 64MiB, --set)"), "{errors}");
+}
+
+#[test]
+fn the_directories_of_the_root_are_the_applications() {
+    let root = scratch("cli-root");
+    let arguments = ["-t", "--root", root.to_str().unwrap()];
+    let (status, _, errors) = run(&arguments);
+    assert!(status == 1 && errors.contains("applications: ") && errors.contains("(server.root, --root)"), "{errors}");
+    fs::create_dir_all(root.join("applications/a?b")).unwrap();
+    let (status, _, errors) = run(&arguments);
+    assert!(status == 1 && errors.contains("no application in there; make a directory for each"), "{errors}");
+    fs::create_dir(root.join("applications/live")).unwrap();
+    let (status, _, errors) = run(&arguments);
+    assert!(status == 0 && errors.contains("a?b: no client can connect to an application of that name"), "{errors}");
+}
+
+#[test]
+fn a_busy_port_is_an_error_that_says_so() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let (status, _, errors) = run(&["--listen", &address]);
+    assert_eq!(status, 1);
+    let expected = format!(
+        "rill: cannot listen on {address}: the address is in use; another program (or another rill) has it; see --listen\n"
+    );
+    assert_eq!(errors, expected);
+}
+
+#[test]
+fn the_limits_as_json_have_values_origins_and_a_total_that_adds_up() {
+    let (status, output, _) = run(&["limits", "--json", "--board", "rpi-zero", "--set", "limits.streams=2"]);
+    assert_eq!(status, 0);
+    let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let limits = json["limits"].as_array().unwrap();
+    let row = limits.iter().find(|row| row["key"] == "limits.streams").unwrap();
+    assert_eq!((&row["value"], &row["origin"]), (&"2".into(), &"--set".into()));
+    let totals = json["memory"].as_array().unwrap().iter().map(|row| row["total_bytes"].as_u64().unwrap());
+    assert_eq!(totals.sum::<u64>(), json["memory_total_bytes"].as_u64().unwrap());
+    assert!(json["memory_total_bytes"].as_u64() < json["ram_budget_bytes"].as_u64());
+    assert!(json["shapes"].as_array().unwrap().len() > 10);
+    let (_, text, _) = run(&["limits"]);
+    assert!(text.contains("limits.ring_bytes") && text.contains("CHUNK_STREAMS") && text.contains("total"), "{text}");
+}
+
+#[test]
+fn without_clients_a_signal_ends_it_at_once_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&format!("cli-{signal}"), &[]);
+        server.signal(signal);
+        let (status, took) = server.wait();
+        assert_eq!(status.code(), Some(0));
+        assert!(took < Duration::from_millis(500), "{took:?}");
+        assert_eq!(number(&server.wait_for_log("rill stopped"), "heap_allocations"), 0);
+    }
+}
+
+#[test]
+fn with_clients_that_say_nothing_it_ends_within_two_seconds_and_a_second_signal_at_once() {
+    for (second, expected) in [(None, 0), (Some("TERM"), 143), (Some("INT"), 130)] {
+        let mut server = Server::start(&format!("cli-second-{expected}"), &[]);
+        // Never reads, never closes: the server has to lose patience.
+        let mut client = TcpStream::connect(server.address).unwrap();
+        server.signal("USR1");
+        let report = server.wait_for_log("rill status");
+        assert!(number(&report, "accepted") == 1 && number(&report, "heap_allocations") == 0, "{report}");
+        server.signal("TERM");
+        server.wait_for_log("rill stopping connections=1");
+        if let Some(second) = second {
+            server.signal(second);
+        }
+        let (status, took) = server.wait();
+        assert!(took < Duration::from_millis(if second.is_some() { 500 } else { 2000 }), "{took:?}");
+        assert_eq!(status.code(), Some(expected), "{}", server.log());
+        assert!(matches!(client.read(&mut [0; 16]), Ok(0) | Err(_)));
+    }
+}
+
+#[test]
+fn it_listens_on_several_addresses_at_once() {
+    let server = Server::start("cli-several", &["--listen", "127.0.0.2:0"]);
+    server.wait_for_log("listening addr=127.0.0.2:");
+    let log = server.log();
+    let addresses: Vec<&str> = log.lines().filter_map(|line| Some(line.split_once("listening addr=")?.1)).collect();
+    assert_eq!(addresses.len(), 2);
+    for address in addresses {
+        TcpStream::connect(address).unwrap();
+    }
+}

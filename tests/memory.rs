@@ -1,0 +1,76 @@
+//! The whole process keeps its memory: what it obtained at start is all it ever has.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
+
+mod binary;
+
+use std::io::ErrorKind::WouldBlock;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use binary::{Server, number};
+
+/// A server with a small board's table, so that a test can fill it.
+fn small(name: &str, more: &[&str]) -> Server {
+    let mut arguments = vec!["--board", "rpi-zero", "--set", "limits.connections=24", "--set", "limits.streams=2"];
+    arguments.extend(["--set", "limits.ring_bytes=512KiB"]);
+    arguments.extend(more);
+    Server::start(name, &arguments)
+}
+
+/// Heap allocations that the process says it made since it started to serve.
+fn allocations(server: &Server) -> i64 {
+    server.signal("USR1");
+    number(&server.wait_for_log("rill status"), "heap_allocations")
+}
+
+#[test]
+fn misbehaving_clients_by_the_hundred_leave_memory_as_it_was() {
+    let mut server = small("memory-misbehaving", &["--log", "debug"]);
+    let before = server.resident_kib();
+    let first_bytes: [&[u8]; 6] =
+        [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"SSH-2.0-x\r\n", &[3; 1537], b"", &[3; 5000]];
+    for round in 0..8 {
+        // More than the table holds.
+        let mut clients: Vec<TcpStream> = Vec::new();
+        for index in 0..48 {
+            let mut client = TcpStream::connect(server.address).unwrap();
+            client.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            // The server may have closed it already.
+            let _ = client.write_all(first_bytes[(index + round) % first_bytes.len()]);
+            clients.push(client);
+        }
+        for mut client in clients {
+            let _ = client.read(&mut [0; 4096]);
+        }
+    }
+    assert_eq!(allocations(&server), 0);
+    let after = server.resident_kib();
+    assert!(after * 100 <= before * 102, "{before} KiB became {after} KiB");
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+    let farewell = server.wait_for_log("rill stopped");
+    assert_eq!((number(&farewell, "heap_allocations"), number(&farewell, "accepted")), (0, 8 * 48), "{farewell}");
+}
+
+#[test]
+fn without_a_file_descriptor_clients_are_turned_away_and_others_are_served_later() {
+    let server = small("memory-descriptors", &[]);
+    server.limit_open_files(16);
+    let connect = || {
+        let client = TcpStream::connect(server.address).unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        client
+    };
+    let is_open = |mut client: &TcpStream| client.read(&mut [0; 1]).is_err_and(|error| error.kind() == WouldBlock);
+    let clients: Vec<TcpStream> = (0..12).map(|_| connect()).collect();
+    let complaint = server.wait_for_log("warn rill cannot accept connections errno=24");
+    assert!(number(&complaint, "turned_away") > 0, "{complaint}");
+    assert!(clients.iter().any(|client| !is_open(client)));
+    drop(clients);
+    // Its accepting rests for a quarter of a second.
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(is_open(&connect()));
+    assert_eq!(allocations(&server), 0);
+}
