@@ -28,6 +28,8 @@
 //! `wire`, `proto`, `media` and the leaves are `no_std` without `alloc`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "std")]
+pub mod bench;
 pub mod bitset;
 #[cfg(feature = "std")]
 pub mod board;

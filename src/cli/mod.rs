@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use lexopt::Arg::{Long, Short, Value};
 
-use crate::board;
 use crate::config::edits;
+use crate::{bench, board};
 
 /// The port of RTMP (RTMP 1.0, section 2: registered with IANA as `macromedia-fcs`).
 const RTMP_PORT: u16 = 1935;
@@ -32,6 +32,8 @@ pub enum Command {
         /// As JSON instead of text.
         json: bool,
     },
+    /// Measure a server; the arguments are those of [`crate::bench`].
+    Bench(Vec<OsString>),
     /// List the board profiles.
     Boards,
     /// Say what may be typed.
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Serve(options) => serve::serve(&options),
         Command::Check(options) => serve::check(&options),
         Command::Limits { options, json } => limits::print(&options, json),
+        Command::Bench(arguments) => bench::main(arguments),
         Command::Boards => {
             for board in board::all() {
                 say(&format_args!("{:<10} {}", board.name, board.description));
@@ -107,10 +110,11 @@ const OPTIONS: [Opt; 10] = [
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-const COMMANDS: [(&str, &str); 3] = [
+const COMMANDS: [(&str, &str); 4] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("boards", "list the board profiles"),
+    ("bench", "measure what a server can serve: `rill bench --help`"),
 ];
 
 const fn opt(short: Option<char>, long: &'static str, value: &'static str, help: &'static str) -> Opt {
@@ -146,6 +150,9 @@ where
             Short('h') | Long("help") => return Ok(Command::Help),
             Short(letter) => return Err(UsageError(format!("unknown option -{letter}"))),
             Long(name) => return Err(unknown("option", "--", name, OPTIONS.iter().map(|option| option.long))),
+            Value(word) if command.is_none() && word == "bench" => {
+                return Ok(Command::Bench(parser.raw_args().map_err(from_lexopt)?.collect()));
+            }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
             Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
         }
@@ -278,6 +285,8 @@ mod tests {
         assert_eq!(parsed(&format!("serve {line} -t")), Ok(Command::Check(expected.clone())));
         assert_eq!(parsed(&format!("limits {line} --json")), Ok(Command::Limits { options: expected, json: true }));
         assert_eq!(parsed(""), Ok(Command::Serve(Options::default())));
+        let arguments = ["rtmp://h/live/x", "--players", "3"].map(OsString::from).to_vec();
+        assert_eq!(parsed("bench rtmp://h/live/x --players 3"), Ok(Command::Bench(arguments)));
         assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Command::Version), Ok(Command::Help)));
     }
 

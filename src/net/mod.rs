@@ -10,7 +10,7 @@ mod load;
 pub mod logging;
 pub mod open_files;
 mod signals;
-mod sockopt;
+pub mod sockopt;
 mod status;
 mod tcp;
 

@@ -16,10 +16,13 @@ const COMMAND_CHUNK_STREAM: u8 = 3;
 const STREAM_CHUNK_STREAM: u8 = 5;
 
 /// A bounded queue of bytes. A message goes in whole or not at all; [`Full`] is an ordinary answer.
+///
+/// Its ends come first: whoever holds one looks at them far more often than at its bytes.
+#[repr(C)]
 pub struct TxBuf {
-    bytes: [u8; TX_BYTES],
     start: usize,
     end: usize,
+    bytes: [u8; TX_BYTES],
 }
 
 impl Default for TxBuf {

@@ -132,10 +132,11 @@ impl<N: Net> Output<'_, N> {
         let mut due: [&[u8]; 2] = [&[], &[]];
         let mut at = None;
         if let (Some(media), PlayPhase::Live { mut cursor }) = (media, player.phase) {
-            let most = match self.stops_after_tag(player, cursor, media) {
-                true if boundary => 0,
-                true => rest_of_tag(media, cursor),
-                false => WRITE_BYTES,
+            // Between two tags a player who lags has been moved on by now.
+            let most = match boundary {
+                true if player.paused => 0,
+                false if player.paused || self.lags(cursor, media) => rest_of_tag(media, cursor),
+                _ => WRITE_BYTES,
             };
             match media.ring().slices(&mut cursor, most) {
                 Ok(slices) => due = slices,
@@ -146,7 +147,8 @@ impl<N: Net> Output<'_, N> {
             at = Some((media, cursor));
         }
         let control_bytes = control.len();
-        if control_bytes + due[0].len() + due[1].len() == 0 {
+        let total = control_bytes + due[0].len() + due[1].len();
+        if total == 0 {
             return Step::End(Flush::Idle);
         }
         let mut slices = [IoSlice::new(&[]); 3];
@@ -167,6 +169,10 @@ impl<N: Net> Output<'_, N> {
             media.ring().advance(&mut cursor, written - of_control);
             player.phase = PlayPhase::Live { cursor };
             slot.mid_tag = (!cursor.at_tag_boundary()).then_some(0);
+            if written == total && cursor.seq >= media.ring().readable_head() && !player.ending {
+                // The usual end, without looking once more.
+                return Step::End(Flush::Idle);
+            }
         }
         Step::Wrote
     }
@@ -414,11 +420,6 @@ impl<N: Net> Output<'_, N> {
     fn lags(&self, cursor: Cursor, media: &Media) -> bool {
         u64::from(media.ring().lag_ms(cursor, self.now)) > self.settings.player_lag_ms
             && media.skip_target(cursor).is_some()
-    }
-
-    /// Nothing may follow the tag at the cursor: the player pauses, or will go on elsewhere.
-    fn stops_after_tag(&self, player: &Player, cursor: Cursor, media: &Media) -> bool {
-        player.paused || self.lags(cursor, media)
     }
 }
 

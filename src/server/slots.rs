@@ -184,50 +184,52 @@ pub struct Tail {
     pub message_stream_id: u32,
 }
 
-/// A connection's memory.
+/// A connection's memory. What a write to a player touches comes first and lies together: with thousands of players the
+/// fan-out waits for memory more than for anything else of ours.
+#[repr(C)]
 pub struct Slot {
     /// Use of the slot.
     pub state: SlotState,
-    /// How often it was used before.
-    pub generation: u32,
-    /// Whose it is.
-    pub peer: SocketAddr,
-    /// When it was accepted.
-    pub accepted: Millis,
-    /// When it last sent a byte.
-    pub last_read: Millis,
-    /// When it last took a byte.
-    pub last_taken: Millis,
-    /// Since when it takes none of what waits for it.
-    pub blocked_since: Option<Millis>,
-    /// When it was asked for a sign of life, if it has given none since.
-    pub pinged: Option<Millis>,
-    /// When it last began or stopped publishing or playing.
-    pub last_active: Millis,
+    /// Net streams that play.
+    pub playing: u8,
+    /// Net streams that publish.
+    pub publishing: u8,
+    /// The net stream (by index) in the middle of whose tag we are.
+    pub mid_tag: Option<u8>,
     /// Not read until its answers are sent or its request is decided.
     pub blocked: bool,
     /// Somebody waits for a sign of life from this publisher.
     pub challenged: bool,
-    /// The application it joined.
-    pub app: Option<AppId>,
-    /// Net streams that publish.
-    pub publishing: u8,
-    /// Net streams that play.
-    pub playing: u8,
-    /// The net stream (by index) in the middle of whose tag we are.
-    pub mid_tag: Option<u8>,
+    /// How often it was used before.
+    pub generation: u32,
+    /// Since when it takes none of what waits for it.
+    pub blocked_since: Option<Millis>,
+    /// When it last took a byte.
+    pub last_taken: Millis,
+    /// Bytes sent.
+    pub bytes_out: u64,
     /// What must be sent before anything else.
     pub tail: Option<Tail>,
     /// By index of the net stream.
     pub roles: [Role; NET_STREAMS],
-    /// Half-received messages.
-    pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes sent.
-    pub bytes_out: u64,
     /// Control bytes to send.
     pub tx: TxBuf,
+    /// When it last sent a byte.
+    pub last_read: Millis,
+    /// When it was asked for a sign of life, if it has given none since.
+    pub pinged: Option<Millis>,
+    /// When it last began or stopped publishing or playing.
+    pub last_active: Millis,
+    /// When it was accepted.
+    pub accepted: Millis,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Whose it is.
+    pub peer: SocketAddr,
+    /// The application it joined.
+    pub app: Option<AppId>,
+    /// Half-received messages.
+    pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
     /// Input that the session has not taken.
     pub inbox: heapless::Vec<u8, INBOX_BYTES>,
     /// The protocol.
