@@ -14,3 +14,38 @@ mod players;
 mod storm;
 #[path = "sim/wire.rs"]
 mod wire;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// `RILL_SIM_SEEDS=5000 cargo test --test simulation storm` for more of it, `RILL_SIM_SEED=17` for one run again.
+#[test]
+fn in_a_storm_whatever_clients_and_network_do_every_player_gets_what_it_should_and_all_is_released() {
+    let number = |key: &str| std::env::var(key).ok().and_then(|value| value.parse::<u64>().ok());
+    if let Some(seed) = number("RILL_SIM_SEED") {
+        let _ = log::set_logger(&Print);
+        log::set_max_level(log::LevelFilter::Debug);
+        storm::run(seed);
+        return;
+    }
+    for seed in 0..number("RILL_SIM_SEEDS").unwrap_or(200) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| storm::run(seed))) {
+            println!("RILL_SIM_SEED={seed} fails");
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// The server's own words, for a run that is looked into.
+struct Print;
+
+impl log::Log for Print {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        println!("{}", record.args());
+    }
+
+    fn flush(&self) {}
+}

@@ -330,7 +330,8 @@ impl<N: Net> Output<'_, N> {
                 }
                 PlayPhase::Headers { next, version, point } => {
                     if version != media.headers().version() {
-                        player.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
+                        // The new ones are not those of the frames at the old point.
+                        player.phase = PlayPhase::Waiting { after: Some(point.cursor.seq) };
                         continue;
                     }
                     if usize::from(next) == media.headers().len() {
@@ -366,6 +367,11 @@ impl<N: Net> Output<'_, N> {
                     };
                     if let (Want::Resuming, Some(tag)) = (player.video, next) {
                         player.video = Want::AtKeyFrame;
+                        if media.headers_changed_after(cursor) {
+                            // What is due comes before headers that are newer.
+                            player.phase = PlayPhase::Waiting { after: Some(cursor.seq) };
+                            continue;
+                        }
                         let point = JoinPoint { cursor, timestamp: tag.timestamp };
                         player.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
                         continue;
@@ -428,7 +434,8 @@ fn skip_unwanted(player: &mut Player, media: &Media) {
     let PlayPhase::Live { mut cursor } = player.phase else { return };
     while let Ok(Some(tag)) = media.ring().tag_at(&mut cursor) {
         let unwanted = match tag.kind {
-            TagKind::Audio => !player.audio,
+            // A header that comes meanwhile is needed when audio is wanted again.
+            TagKind::Audio => !player.audio && !tag.flags.header,
             TagKind::Data => false,
             TagKind::Video => {
                 if player.video == Want::AtKeyFrame && tag.flags.key {

@@ -49,6 +49,8 @@ pub const READ_BYTES: usize = 64 * 1024;
 const READ_BUDGET_BYTES: usize = 1024 * 1024;
 /// How often deadlines of connections are looked at, in milliseconds: their precision.
 const SWEEP_MS: u64 = 250;
+/// At most this part of a ring is gathered before players are served: half of it may be taken by the next frame.
+const GATHERED_SHARE: u64 = 4;
 /// How long a client that was told to go may take to read it, in milliseconds.
 const CLOSE_MS: u64 = 1500;
 /// How long a client that has read it may take to hang up, in milliseconds.
@@ -224,6 +226,18 @@ impl Server {
         let due = &mut self.registry.stream_mut(id).due;
         *due = Some(due.map_or(at, |due| due.min(at)));
         self.due.insert(usize::from(id.0));
+    }
+
+    /// The stream got something for its players. They are served when the merge window ends, or at once when so much
+    /// waits that the ring could pass them.
+    fn gather(&mut self, id: StreamId, now: Millis) {
+        let Some((stream, media)) = self.registry.with_media(id) else { return };
+        let bytes = media.facts().bytes;
+        if stream.due.is_none() {
+            stream.gathered_from = bytes;
+        }
+        let much = bytes.saturating_sub(stream.gathered_from) > self.settings.ring_bytes / GATHERED_SHARE;
+        self.due(id, if much { now } else { now + self.merge_ms });
     }
 
     fn due_streams(&self) -> impl Iterator<Item = StreamId> {

@@ -106,9 +106,14 @@ impl Server {
         let Role::Playing(mut player) = slot.roles[index] else { return };
         let id = player.stream;
         let paused = paused.unwrap_or(!player.paused);
-        if player.paused && !paused {
-            // What was missed is gone: headers again, then the newest key frame.
-            slot.leave_tag(index, &player, self.registry.stream(id).ring);
+        let ring = self.registry.stream(id).ring;
+        if player.paused
+            && !paused
+            && let (PlayPhase::Live { cursor }, Some(ring)) = (player.phase, ring)
+            && self.registry.media(ring).skip_target(cursor).is_some()
+        {
+            // What was missed is gone: headers again, then the newest key frame. Without one since, nothing was missed.
+            slot.leave_tag(index, &player, Some(ring));
             player.phase = PlayPhase::Waiting { after: None };
         }
         player.paused = paused;

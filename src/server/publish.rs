@@ -72,6 +72,7 @@ impl Server {
         media.republish(now);
         let head = Cursor::at(media.ring().readable_head());
         stream.publisher = Some(place);
+        stream.gathered_from = 0;
         (stream.since, stream.described, stream.complained) = (now, false, false);
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[net_stream.index()] = Role::Publishing(id);

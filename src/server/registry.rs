@@ -81,6 +81,8 @@ pub struct Stream {
     pub ring: Option<RingId>,
     /// When what it has for its players is to be written.
     pub due: Option<Millis>,
+    /// Bytes of the present publish when the first of that came.
+    pub gathered_from: u64,
     /// When the present publish began, or the last one ended.
     pub since: Millis,
     /// The present publish has been described in the log.
@@ -124,6 +126,7 @@ impl Registry {
             players: BitSet::new(vec![0; words].into_boxed_slice()),
             ring: None,
             due: None,
+            gathered_from: 0,
             since: Millis(0),
             described: false,
             time: Timeline::new(),

@@ -324,7 +324,13 @@ impl Client {
             }
             "Play.Start" | "Play.Transition" => {
                 let asked = self.asked[at].pop_front().expect("a play was asked for");
-                self.doing[at] = Doing::Watching(Box::new(Watch::new(&asked, self.was_slow)));
+                let mut watch = Watch::new(&asked, self.was_slow);
+                if let Doing::Watching(before) = &self.doing[at] {
+                    // What it said since it asked counts for the new one, which it is told of only now.
+                    watch.audio_optional = before.audio_optional;
+                    watch.video_optional = before.video_optional;
+                }
+                self.doing[at] = Doing::Watching(Box::new(watch));
             }
             "Publish.BadName" | "Record.NoAccess" | "Play.Failed" | "Play.StreamNotFound" | "Failed" => {
                 self.asked[at].pop_front();

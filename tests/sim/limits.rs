@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use rill::limits::NET_STREAMS;
 use rill::server::close::CloseReason;
-use rill::server::settings::Settings;
+use rill::server::settings::{Merge, Settings};
 use rill::server::slots::SPARE_CONNECTIONS;
 
 use super::sim::ledger::Kind::{Audio, Inter, Key, VideoHeader};
@@ -316,5 +316,25 @@ fn a_client_that_reads_slowly_gets_every_answer() {
     }
     world.advance(5000);
     assert_eq!(world.clients[client].created.len(), 300);
+    world.end();
+}
+
+#[test]
+fn bytes_are_gathered_for_the_merge_window_but_never_so_many_that_the_ring_passes_a_player() {
+    let mut world = World::with(Settings { merge: Merge::Fixed(500), ..settings() }, 1);
+    let publisher = world.publisher("cam");
+    let player = world.player("cam");
+    world.send_start(publisher);
+    world.advance(490);
+    assert_eq!(world.clients[player].watch(1).next, 0);
+    world.advance(20);
+    assert_eq!(world.clients[player].watch(1).next, 4);
+    for i in 0..20 {
+        world.send(publisher, 1, Inter, 100 + i * 40, 10_000);
+        world.settle();
+    }
+    world.advance(500);
+    assert_eq!(world.clients[player].watch(1).next, 24);
+    assert_eq!(world.server.counters().skips, 0);
     world.end();
 }

@@ -8,6 +8,30 @@ pub mod ledger;
 pub mod net;
 pub mod world;
 
+use std::cell::Cell;
+
+thread_local! {
+    /// The server is at work, and not the network or the clients that this process plays as well.
+    pub static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What the server does.
+pub fn inside<R>(work: impl FnOnce() -> R) -> R {
+    mark(true, work)
+}
+
+/// What the network does for it meanwhile.
+pub fn outside<R>(work: impl FnOnce() -> R) -> R {
+    mark(false, work)
+}
+
+fn mark<R>(inside: bool, work: impl FnOnce() -> R) -> R {
+    let before = INSIDE.replace(inside);
+    let result = work();
+    INSIDE.set(before);
+    result
+}
+
 /// A small generator, so that a seed says everything about a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Random(u64);

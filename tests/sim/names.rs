@@ -174,7 +174,7 @@ fn stopping_tells_everyone_in_order_and_empties_within_two_seconds() {
     for c in [player, publisher, late, waiting, idle, mute] {
         world.heard(c);
     }
-    world.server.stop(rill::time::Millis(world.now));
+    world.stop();
     let newcomer = world.dial();
     world.advance(50);
     let gone = ["0: Connect.AppShutdown", "close"];

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use rill::server::slots::SlotIndex;
 use rill::server::transport::{Io, Net};
 
-use super::Random;
+use super::{Random, outside};
 
 /// One TCP connection.
 pub struct Link {
@@ -152,14 +152,45 @@ pub enum Ready {
     Write(SlotIndex),
 }
 
+/// Each call as the work of the network, which may use the heap.
 impl Net for FakeNet {
     fn accept(&mut self) -> Option<SocketAddr> {
+        outside(|| self.do_accept())
+    }
+
+    fn adopt(&mut self, slot: SlotIndex) -> bool {
+        outside(|| self.do_adopt(slot))
+    }
+
+    fn refuse(&mut self) {
+        outside(|| self.do_refuse());
+    }
+
+    fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
+        outside(|| self.do_read(slot, buffer))
+    }
+
+    fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
+        outside(|| self.do_write(slot, slices))
+    }
+
+    fn finish(&mut self, slot: SlotIndex) {
+        outside(|| self.do_finish(slot));
+    }
+
+    fn close(&mut self, slot: SlotIndex) {
+        outside(|| self.do_close(slot));
+    }
+}
+
+impl FakeNet {
+    fn do_accept(&mut self) -> Option<SocketAddr> {
         assert!(self.offered.is_none(), "the last connection was neither adopted nor refused");
         self.offered = self.backlog.pop_front();
         self.offered.map(|link| self.links[link].peer)
     }
 
-    fn adopt(&mut self, slot: SlotIndex) -> bool {
+    fn do_adopt(&mut self, slot: SlotIndex) -> bool {
         let index = self.offered.take().expect("a connection was accepted");
         let link = &mut self.links[index];
         if link.client_reset {
@@ -171,12 +202,12 @@ impl Net for FakeNet {
         true
     }
 
-    fn refuse(&mut self) {
+    fn do_refuse(&mut self) {
         let link = self.offered.take().expect("a connection was accepted");
         self.links[link].server_closed = true;
     }
 
-    fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
+    fn do_read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
         let (spurious, cut) = (self.random.chance(self.spurious), self.random.next() as usize);
         let link = self.of(slot);
         if link.client_reset {
@@ -200,7 +231,7 @@ impl Net for FakeNet {
         Io::Done(n)
     }
 
-    fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
+    fn do_write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
         let cut = self.random.next() as usize;
         let link = self.of(slot);
         assert!(!link.server_fin, "the server writes behind its own end");
@@ -229,11 +260,11 @@ impl Net for FakeNet {
         Io::Done(n)
     }
 
-    fn finish(&mut self, slot: SlotIndex) {
+    fn do_finish(&mut self, slot: SlotIndex) {
         self.of(slot).server_fin = true;
     }
 
-    fn close(&mut self, slot: SlotIndex) {
+    fn do_close(&mut self, slot: SlotIndex) {
         let Some(index) = self.by_slot[slot.at()].take() else { return };
         let link = &mut self.links[index];
         link.slot = None;

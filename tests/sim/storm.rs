@@ -1,10 +1,7 @@
-//! Everything at once, at random: `RILL_SIM_SEEDS=5000 cargo test --release --test simulation storm` for more of it,
-//! `RILL_SIM_SEED=17` for one run again.
+//! Everything at once, at random.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
+use rill::server::Counters;
 use rill::server::settings::{Merge, Settings};
-use rill::time::Millis;
 
 use super::sim::Random;
 use super::sim::client::Doing;
@@ -15,37 +12,6 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 /// Half of the ring: what is larger is dropped.
 const LARGEST: usize = 32 << 10;
 
-#[test]
-fn whatever_clients_and_network_do_every_player_gets_what_it_should_and_all_is_released() {
-    let number = |key: &str| std::env::var(key).ok().and_then(|value| value.parse::<u64>().ok());
-    if let Some(seed) = number("RILL_SIM_SEED") {
-        let _ = log::set_logger(&Print);
-        log::set_max_level(log::LevelFilter::Debug);
-        return run(seed);
-    }
-    for seed in 0..number("RILL_SIM_SEEDS").unwrap_or(200) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            println!("RILL_SIM_SEED={seed} fails");
-            resume_unwind(panic);
-        }
-    }
-}
-
-/// The server's own words, for a run that is looked into.
-struct Print;
-
-impl log::Log for Print {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        println!("{}", record.args());
-    }
-
-    fn flush(&self) {}
-}
-
 struct Storm {
     world: World,
     random: Random,
@@ -53,20 +19,23 @@ struct Storm {
     clocks: Vec<(u32, u64)>,
 }
 
-fn run(seed: u64) {
+/// One run, and the server's counters when all have left.
+pub fn run(seed: u64) -> Counters {
     let mut random = Random::new(seed);
     let settings = Settings {
         streams: 1 + random.below(4) as u32,
         connections: 8 + random.below(8) as u32,
         merge: Merge::Fixed([0, 0, 30][random.below(3)]),
         gop_cache: !random.chance(20),
+        player_lag_ms: [150, 400, 1000][random.below(3)],
         publish_timeout_ms: [0, 500, 1000][random.below(3)],
         connections_per_address: if random.chance(10) { 2 } else { 0 },
         ..settings()
     };
     let mut world = World::with(settings, seed);
     world.ledger.rings_scarce = world.server.settings().streams < 4;
-    world.window = 500 + random.below(20_000);
+    let widest = [1000, 5000, 20_000][random.below(3)];
+    world.window = 300 + random.below(widest);
     world.net.spurious = [0, 0, 20][random.below(3)];
     let mut storm = Storm { world, random, clocks: Vec::new() };
     let steps = 40 + storm.random.below(120);
@@ -75,6 +44,7 @@ fn run(seed: u64) {
         storm.world.settle();
     }
     storm.calm_down();
+    *storm.world.server.counters()
 }
 
 impl Storm {
@@ -196,7 +166,8 @@ impl Storm {
         match self.random.below(3) {
             0 => self.world.slow(c, 0),
             1 => {
-                let rate = 1 + self.random.below(30);
+                let quickest = [5, 30][self.random.below(2)];
+                let rate = 1 + self.random.below(quickest);
                 self.world.slow(c, rate);
             }
             _ => self.world.clients[c].rate = None,
@@ -224,6 +195,8 @@ impl Storm {
         let name = NAMES[self.random.below(4)];
         let what = self.random.below(9);
         let client = &mut self.world.clients[c];
+        // Without an answer to its last play it does not know which one this is about.
+        client.was_slow |= !client.asked[stream as usize].is_empty();
         let watch = client.watch(stream);
         watch.may_skip |= what != 8;
         match what {
@@ -280,7 +253,7 @@ impl Storm {
     }
 
     /// Whoever can reads all; then everybody leaves, one way or another, and nothing may be left.
-    fn calm_down(mut self) {
+    fn calm_down(&mut self) {
         for client in &mut self.world.clients {
             if !self.world.net.links[client.link].unplugged && !self.world.net.links[client.link].client_fin {
                 client.rate = None;
@@ -295,7 +268,7 @@ impl Storm {
             }
         }
         if self.random.chance(20) {
-            self.world.server.stop(Millis(self.world.now));
+            self.world.stop();
             self.world.advance(2000);
             return self.world.check_empty();
         }

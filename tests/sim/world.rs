@@ -10,6 +10,7 @@ use rill::server::slots::SPARE_CONNECTIONS;
 use rill::time::Millis;
 
 use super::client::{Client, Doing};
+use super::inside;
 use super::ledger::{Kind, Ledger};
 use super::net::{FakeNet, Ready};
 
@@ -181,6 +182,10 @@ impl World {
         self.clients[c].rate = Some(0);
     }
 
+    pub fn stop(&mut self) {
+        inside(|| self.server.stop(Millis(self.now)));
+    }
+
     /// Puts the client's bytes on the wire.
     pub fn flush(&mut self, c: usize) -> bool {
         let out = std::mem::take(&mut self.clients[c].out);
@@ -193,17 +198,19 @@ impl World {
     /// One turn of everything. False when nothing happened.
     pub fn step(&mut self) -> bool {
         let World { server, net, .. } = self;
-        let mut busy = net.events(|ready| match ready {
-            Ready::Accept => server.acceptable(),
-            Ready::Read(slot) => server.readable(slot),
-            Ready::Write(slot) => server.writable(slot),
+        let mut busy = net.events(|ready| {
+            inside(|| match ready {
+                Ready::Accept => server.acceptable(),
+                Ready::Read(slot) => server.readable(slot),
+                Ready::Write(slot) => server.writable(slot),
+            });
         });
-        server.turn(net, Millis(self.now));
+        inside(|| server.turn(net, Millis(self.now)));
         for c in 0..self.clients.len() {
             busy |= self.flush(c);
             busy |= self.pump(c);
         }
-        busy || self.net.is_pending() || self.server.wait_ms(Millis(self.now)) == Some(0)
+        busy || self.net.is_pending() || inside(|| self.server.wait_ms(Millis(self.now))) == Some(0)
     }
 
     fn pump(&mut self, c: usize) -> bool {

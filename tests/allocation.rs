@@ -1,0 +1,133 @@
+//! After the server has started, nothing that clients do makes it use the heap.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
+
+mod sim;
+
+#[path = "sim/storm.rs"]
+mod storm;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sim::ledger::Kind::{Audio, Inter, Key};
+use sim::world::World;
+
+/// Seeds that show every kind of end a connection can have; more is for the simulation to find.
+const SEEDS: u64 = 60;
+
+thread_local! {
+    /// Allocations of this thread's server.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count() {
+    if sim::INSIDE.get() {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting touches two cells without destructors, which
+// allocate nothing themselves.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// Every line is put together, as the shipped logger would, but in a buffer on the stack.
+struct Lines(AtomicU64);
+
+static LINES: Lines = Lines(AtomicU64::new(0));
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let mut line = heapless::String::<1024>::new();
+        write!(line, "{} {}", record.level(), record.args()).expect("no line is longer than that");
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn flush(&self) {}
+}
+
+fn log_everything() {
+    // The other test may have done so.
+    let _ = log::set_logger(&LINES);
+    log::set_max_level(log::LevelFilter::Trace);
+}
+
+#[test]
+fn the_heap_is_not_used_while_clients_connect_publish_play_misbehave_and_leave() {
+    log_everything();
+    let mut ends = [0; rill::server::close::CloseReason::COUNT];
+    let (mut published, mut played, mut skips) = (0, 0, 0);
+    for seed in 0..SEEDS {
+        let counters = storm::run(seed);
+        assert_eq!(ALLOCATIONS.get(), 0, "seed {seed}");
+        ends.iter_mut().zip(counters.closed).for_each(|(sum, closed)| *sum += closed);
+        (published, played, skips) = (published + counters.published, played + counters.played, skips + counters.skips);
+    }
+    assert!(published > 100 && played > 100 && skips > 10, "{published} {played} {skips}");
+    let kinds = ends.iter().filter(|&&count| count > 0).count();
+    assert!(kinds >= 10, "connections ended in {kinds} ways only: {ends:?}");
+    assert!(LINES.0.load(Ordering::Relaxed) > 1000, "log lines are written, and cost no heap either");
+}
+
+#[test]
+fn the_heap_is_not_used_by_ten_minutes_of_streaming_and_the_end_of_the_server() {
+    log_everything();
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    let players: Vec<usize> = (0..8).map(|_| world.player("cam")).collect();
+    world.slow(players[0], 3);
+    world.send_start(publisher);
+    for i in 0..600u32 {
+        world.send(publisher, 1, [Key, Inter, Audio][(i % 3) as usize], 100 + i * 1000, 2000);
+        world.advance(1000);
+        world.heard(players[1]);
+    }
+    world.check_delivered();
+    world.stop();
+    world.advance(2000);
+    world.check_empty();
+    assert_eq!(ALLOCATIONS.get(), 0);
+}
+
+#[test]
+fn the_allocator_counts_what_the_server_would_do_and_nothing_else() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![1]));
+    assert_eq!(ALLOCATIONS.get(), before);
+    sim::inside(|| drop(std::hint::black_box(vec![1])));
+    assert_eq!(ALLOCATIONS.get(), before + 1);
+}
