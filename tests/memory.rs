@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use binary::{Server, number};
+use rill::bench::{Moment, Plan, run_observed};
 
 /// A server with a small board's table, so that a test can fill it.
 fn small(name: &str, more: &[&str]) -> Server {
@@ -52,6 +53,36 @@ fn misbehaving_clients_by_the_hundred_leave_memory_as_it_was() {
     assert_eq!(server.wait().0.code(), Some(0));
     let farewell = server.wait_for_log("rill stopped");
     assert_eq!((number(&farewell, "heap_allocations"), number(&farewell, "accepted")), (0, 8 * 48), "{farewell}");
+}
+
+#[test]
+fn five_hundred_players_come_and_go_in_the_memory_that_was_there_before_them() {
+    let players = if cfg!(target_os = "linux") { 500 } else { 100 };
+    let connections = format!("limits.connections={}", players + 20);
+    // Small rings, so that two per cent is little.
+    let ring = ["--set", "limits.streams=2", "--set", "limits.ring_bytes=512KiB"];
+    let server = Server::start("memory-players", &[&["--board", "host", "--set", &connections][..], &ring].concat());
+    let start = server.resident_kib();
+    let plan = Plan {
+        players,
+        bitrate_bps: 300_000,
+        duration: Duration::from_secs(2),
+        ..Plan::new(&format!("rtmp://{}/live/crowd", server.address))
+    };
+    let mut crowded = 0;
+    let report = run_observed(&plan, &mut |moment| {
+        if moment == Moment::Steady {
+            crowded = server.resident_kib();
+        }
+    });
+    let report = report.unwrap();
+    assert_eq!(report.served, players, "{report}");
+    server.wait_for_log("play stop");
+    let after = server.resident_kib();
+    println!("resident: {start} KiB at start, {crowded} KiB with {players} players, {after} KiB after them");
+    let range = start * 98 / 100..=start * 102 / 100;
+    assert!(range.contains(&crowded) && range.contains(&after), "{start} KiB, {crowded} KiB, {after} KiB");
+    assert_eq!(allocations(&server), 0);
 }
 
 #[test]
