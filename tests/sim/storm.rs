@@ -182,6 +182,12 @@ impl Storm {
         if self.world.clients[c].ended || self.world.net.links[self.world.clients[c].link].unplugged {
             return;
         }
+        if self.world.clients[c].publication(1).is_some() && self.random.chance(50) {
+            // In the middle of a frame.
+            self.world.clients[c].out.extend([6, 0, 0, 0, 0, 3, 0xE8, 9, 1, 0, 0, 0]);
+            self.world.clients[c].out.extend([0x27; 60]);
+            self.world.settle();
+        }
         match self.random.below(3) {
             0 => self.world.hang_up(c),
             1 => self.world.reset(c),
