@@ -59,6 +59,13 @@ impl Storm {
             72..84 => self.player_command(),
             84..88 => self.publisher_command(),
             88..91 => self.nonsense(),
+            91..94 => {
+                // A while of nothing but media, in which the slow fall behind.
+                for _ in 0..12 {
+                    self.media();
+                    self.world.advance(50);
+                }
+            }
             _ => {
                 let ms = [5, 40, 200, 700, 4000][self.random.below(5)];
                 self.world.advance(ms);
