@@ -16,7 +16,7 @@ use sim::ledger::Kind::{Audio, Inter, Key};
 use sim::world::World;
 
 /// Seeds that show every kind of end a connection can have; more is for the simulation to find.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 100;
 
 thread_local! {
     /// Allocations of this thread's server.
@@ -97,7 +97,7 @@ fn the_heap_is_not_used_while_clients_connect_publish_play_misbehave_and_leave()
         ends.iter_mut().zip(counters.closed).for_each(|(sum, closed)| *sum += closed);
         (published, played, skips) = (published + counters.published, played + counters.played, skips + counters.skips);
     }
-    assert!(published > 100 && played > 100 && skips > 10, "{published} {played} {skips}");
+    assert!(published > 100 && played > 100 && skips > 5, "{published} {played} {skips}");
     let kinds = ends.iter().filter(|&&count| count > 0).count();
     assert!(kinds >= 10, "connections ended in {kinds} ways only: {ends:?}");
     assert!(LINES.0.load(Ordering::Relaxed) > 1000, "log lines are written, and cost no heap either");
@@ -109,7 +109,7 @@ fn the_heap_is_not_used_by_ten_minutes_of_streaming_and_the_end_of_the_server() 
     let mut world = World::new();
     let publisher = world.publisher("cam");
     let players: Vec<usize> = (0..8).map(|_| world.player("cam")).collect();
-    world.slow(players[0], 3);
+    world.slow(players[0], 1);
     world.send_start(publisher);
     for i in 0..600u32 {
         world.send(publisher, 1, [Key, Inter, Audio][(i % 3) as usize], 100 + i * 1000, 2000);
@@ -117,6 +117,7 @@ fn the_heap_is_not_used_by_ten_minutes_of_streaming_and_the_end_of_the_server() 
         world.heard(players[1]);
     }
     world.check_delivered();
+    assert!(world.server.counters().skips > 0, "one of them is too slow");
     world.stop();
     world.advance(2000);
     world.check_empty();

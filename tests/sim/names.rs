@@ -204,3 +204,21 @@ fn a_taken_over_name_is_given_even_at_once_when_the_time_out_is_zero() {
     assert_eq!(world.heard(player).last().unwrap(), "1.1 inter");
     world.end();
 }
+
+#[test]
+fn publishing_another_name_on_the_same_net_stream_ends_the_first() {
+    let mut world = World::new();
+    let publisher = world.publisher("a");
+    let (a, b) = (world.player("a"), world.player("b"));
+    world.send_start(publisher);
+    world.heard(a);
+    world.clients[publisher].publish(1, "b");
+    world.settle();
+    assert_eq!(world.heard(a), ["1: Play.UnpublishNotify"]);
+    world.send_start(publisher);
+    assert_eq!(world.heard(b).last().unwrap(), "1.3 key");
+    world.clients[publisher].close_stream(1);
+    world.settle();
+    assert_eq!(world.heard(b), ["1: Play.UnpublishNotify"]);
+    world.end();
+}

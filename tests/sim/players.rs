@@ -429,3 +429,18 @@ fn headers_that_change_while_a_player_joins_or_resumes_are_never_used_for_frames
         world.end();
     }
 }
+
+#[test]
+fn without_the_gop_cache_a_player_starts_at_the_next_key_frame() {
+    let mut world = World::with(Settings { gop_cache: false, ..settings() }, 1);
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let player = world.player("cam");
+    world.heard(player);
+    world.send_all(publisher, 100, &[Inter, Audio]);
+    assert_eq!(world.heard(player), [""; 0]);
+    world.send_all(publisher, 200, &[Key, Inter]);
+    let expected = ["0.0 metadata", "0.1 video header", "0.2 audio header", "0.6 key", "0.7 inter"];
+    assert_eq!(world.heard(player), expected);
+    world.end();
+}

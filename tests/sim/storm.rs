@@ -59,6 +59,13 @@ impl Storm {
             72..84 => self.player_command(),
             84..88 => self.publisher_command(),
             88..91 => self.nonsense(),
+            91..94 => {
+                // A while of nothing but media, in which the slow fall behind.
+                for _ in 0..12 {
+                    self.media();
+                    self.world.advance(50);
+                }
+            }
             _ => {
                 let ms = [5, 40, 200, 700, 4000][self.random.below(5)];
                 self.world.advance(ms);
@@ -181,6 +188,12 @@ impl Storm {
         let c = self.random.below(self.world.clients.len());
         if self.world.clients[c].ended || self.world.net.links[self.world.clients[c].link].unplugged {
             return;
+        }
+        if self.world.clients[c].publication(1).is_some() && self.random.chance(50) {
+            // In the middle of a frame.
+            self.world.clients[c].out.extend([6, 0, 0, 0, 0, 3, 0xE8, 9, 1, 0, 0, 0]);
+            self.world.clients[c].out.extend([0x27; 60]);
+            self.world.settle();
         }
         match self.random.below(3) {
             0 => self.world.hang_up(c),
