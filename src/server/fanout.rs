@@ -226,8 +226,8 @@ impl<N: Net> Output<'_, N> {
 
     /// The rest of a tag whose player has gone.
     fn rest_of_tail(&mut self, slot: &mut Slot, mut tail: Tail) -> Step {
-        let media = self.registry.media(tail.ring);
-        let Some(tag) = media.ring().tag(tail.cursor.seq) else {
+        let media = tail.ring.map(|ring| self.registry.media(ring));
+        let Some((media, tag)) = media.and_then(|media| Some((media, media.ring().tag(tail.cursor.seq)?))) else {
             return Step::End(Flush::Gone(CloseReason::TooSlow));
         };
         let seq = tail.cursor.seq;

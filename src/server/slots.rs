@@ -176,8 +176,8 @@ impl Player {
 /// The rest of a tag whose player has gone: nothing else may be sent before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tail {
-    /// Where it is.
-    pub ring: RingId,
+    /// Where it is; `None` when it is lost.
+    pub ring: Option<RingId>,
     /// What is left of it.
     pub cursor: Cursor,
     /// Its message stream id.
@@ -280,9 +280,6 @@ impl Slot {
         self.mid_tag = None;
         let PlayPhase::Live { cursor } = player.phase else { return };
         let message_stream_id = NetStreamId::from_index(index).wire();
-        // The first tag of all is in no ring: each is cleared before it is used, which uses up that name.
-        let lost = (RingId(0), Cursor { offset: cursor.offset, ..Cursor::default() });
-        let (ring, cursor) = ring.map_or(lost, |ring| (ring, cursor));
         self.tail = Some(Tail { ring, cursor, message_stream_id });
     }
 
