@@ -67,7 +67,7 @@ fn five_hundred_players_come_and_go_in_the_memory_that_was_there_before_them() {
         players,
         bitrate_bps: 300_000,
         duration: Duration::from_secs(2),
-        ..Plan::new(&format!("rtmp://{}/live/crowd", server.address))
+        ..Plan::new(format!("rtmp://{}/live/crowd", server.address))
     };
     let mut crowded = 0;
     let report = run_observed(&plan, &mut |moment| {
