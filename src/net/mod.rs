@@ -143,6 +143,9 @@ impl Reactor {
                 Ready::Listener => server.acceptable(),
                 Ready::Slot(slot) => {
                     let ended = event.is_error() || event.is_read_closed() || event.is_write_closed();
+                    if ended {
+                        self.net.ended(slot);
+                    }
                     if event.is_readable() || ended {
                         server.readable(slot);
                     }

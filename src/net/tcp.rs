@@ -49,6 +49,8 @@ struct Socket {
     stream: TcpStream,
     /// How many of [`QUICK_ACKS`] are left.
     quick_acks: u8,
+    /// The poll has told of its end.
+    ended: bool,
 }
 
 /// Bytes of a slot's socket.
@@ -118,6 +120,13 @@ impl TcpNet {
             at if self.sockets.get(at).is_some_and(Option::is_some) => Ready::Slot(SlotIndex(at as u32)),
             at if at >= FIRST_LISTENER && at < FIRST_LISTENER + self.listeners.len() => Ready::Listener,
             _ => Ready::Other,
+        }
+    }
+
+    /// The poll said that the peer has ended, or the connection.
+    pub fn ended(&mut self, slot: SlotIndex) {
+        if let Some(socket) = &mut self.sockets[slot.at()] {
+            socket.ended = true;
         }
     }
 
@@ -266,7 +275,7 @@ impl Net for TcpNet {
         if self.registry.register(&mut socket, Token(slot.at()), both).is_err() {
             return false;
         }
-        self.sockets[slot.at()] = Some(Socket { stream: socket, quick_acks: QUICK_ACKS });
+        self.sockets[slot.at()] = Some(Socket { stream: socket, quick_acks: QUICK_ACKS, ended: false });
         true
     }
 
@@ -276,8 +285,13 @@ impl Net for TcpNet {
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
         let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken };
-        let result = outcome(|| socket.stream.read(buffer));
-        if socket.quick_acks > 0 && matches!(result, Io::Done(_)) {
+        let result = match outcome(|| socket.stream.read(buffer)) {
+            // An edge-triggered poll tells of what comes after a short read, its end included; an end that it has told
+            // of already must be read.
+            Io::Done(bytes) if bytes > 0 && bytes < buffer.len() && !socket.ended => Io::Last(bytes),
+            result => result,
+        };
+        if socket.quick_acks > 0 && matches!(result, Io::Done(_) | Io::Last(_)) {
             socket.quick_acks -= 1;
             sockopt::acknowledge_now(&socket.stream);
         }

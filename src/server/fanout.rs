@@ -158,7 +158,7 @@ impl<N: Net> Output<'_, N> {
             count += 1;
         }
         let written = match self.net.write(self.index, &slices[..count]) {
-            Io::Done(written) => written,
+            Io::Done(written) | Io::Last(written) => written,
             Io::WouldBlock => return Step::End(Flush::Blocked),
             Io::Broken => return Step::End(Flush::Gone(CloseReason::PeerReset)),
         };
@@ -191,7 +191,7 @@ impl<N: Net> Output<'_, N> {
             }
             if !slot.tx.is_empty() {
                 return match self.net.write(self.index, &[IoSlice::new(slot.tx.pending())]) {
-                    Io::Done(written) => {
+                    Io::Done(written) | Io::Last(written) => {
                         slot.bytes_out += written as u64;
                         slot.tx.consume(written);
                         // The rest, if any, before any tag; only WouldBlock says that the network is full.
@@ -256,7 +256,7 @@ impl<N: Net> Output<'_, N> {
             let _ = slices.push(IoSlice::new(piece.bytes()));
         }
         match self.net.write(self.index, &slices) {
-            Io::Done(written) => {
+            Io::Done(written) | Io::Last(written) => {
                 plan.advance(media.ring(), cursor, written);
                 Ok(written)
             }

@@ -11,7 +11,8 @@
 //! 3. writes control bytes, and the players of due streams: one vectored write for all that a player is due,
 //! 4. expires deadlines.
 //!
-//! A ready bit is cleared only by `WouldBlock`. While one is left, the time-out is 0.
+//! A ready bit is cleared only when the network said that there is no more for now ([`transport::Io`]). While one is
+//! left, the time-out is 0.
 
 mod challenge;
 pub mod close;

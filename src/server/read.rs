@@ -73,7 +73,10 @@ impl Server {
                 self.release(net, conn, CloseReason::PeerClosed);
                 0
             }
-            Io::Done(n) => {
+            io @ (Io::Done(n) | Io::Last(n)) => {
+                if let Io::Last(_) = io {
+                    self.readable.remove(index.at());
+                }
                 slot.last_read = now;
                 slot.pinged = None;
                 slot.bytes_in += n as u64;

@@ -294,6 +294,7 @@ impl Slot {
 pub struct Slots {
     slots: Box<[Slot]>,
     free: BitSet<Box<[u64]>>,
+    taken: BitSet<Box<[u64]>>,
     /// How many are taken at most before clients are turned away.
     pub capacity: usize,
 }
@@ -302,13 +303,14 @@ impl Slots {
     /// A table for `capacity` clients, and [`SPARE_CONNECTIONS`] more to be turned away.
     pub fn new(capacity: usize) -> Slots {
         let count = capacity + SPARE_CONNECTIONS;
-        let mut free = BitSet::new(vec![0; count.div_ceil(64)].into_boxed_slice());
+        let bits = || BitSet::new(vec![0; count.div_ceil(64)].into_boxed_slice());
+        let mut free = bits();
         for index in 0..count {
             free.insert(index);
         }
         let mut slots = Vec::with_capacity(count);
         slots.resize_with(count, Slot::free);
-        Slots { slots: slots.into_boxed_slice(), free, capacity }
+        Slots { slots: slots.into_boxed_slice(), free, taken: bits(), capacity }
     }
 
     /// How many there are, the spare ones included.
@@ -316,15 +318,21 @@ impl Slots {
         self.slots.len()
     }
 
+    /// The lowest taken slot that is `from` or above.
+    pub fn next_taken(&self, from: usize) -> Option<SlotIndex> {
+        self.taken.next_from(from).map(|index| SlotIndex(index as u32))
+    }
+
     /// How many are taken.
     pub fn taken(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.taken.len()
     }
 
     /// The lowest free slot, taken for `peer`; `None` when all are taken.
     pub fn take(&mut self, peer: SocketAddr, seed: u64, now: Millis) -> Option<ConnId> {
         let index = self.free.next_from(0)?;
         self.free.remove(index);
+        self.taken.insert(index);
         let slot = &mut self.slots[index];
         let generation = slot.generation;
         *slot = Slot::free();
@@ -341,6 +349,7 @@ impl Slots {
         let slot = &mut self.slots[index.at()];
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
+        self.taken.remove(index.at());
         self.free.insert(index.at());
     }
 

@@ -4,7 +4,7 @@ use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;
-use super::slots::{Slot, SlotIndex, SlotState};
+use super::slots::{Slot, SlotState};
 use super::transport::Net;
 use super::{SWEEP_MS, Server};
 
@@ -16,8 +16,9 @@ impl Server {
             return;
         }
         self.sweep_at = now + SWEEP_MS;
-        for index in 0..self.slots.count() {
-            let index = SlotIndex(index as u32);
+        let mut from = 0;
+        while let Some(index) = self.slots.next_taken(from) {
+            from = index.at() + 1;
             let conn = self.slots.id(index);
             match self.expired(self.slots.peek(index), now) {
                 Expired::No => {}

@@ -10,6 +10,8 @@ use super::slots::SlotIndex;
 pub enum Io {
     /// So many bytes. A read of 0 bytes is the end of what the peer sends.
     Done(usize),
+    /// Of a read: so many bytes, not 0, and that was all. The network says when there is more.
+    Last(usize),
     /// Nothing now; the network says when there is.
     WouldBlock,
     /// The connection is gone.
