@@ -39,6 +39,15 @@ pub fn set_send_buffer(socket: &impl AsRawFd, bytes: u64) -> io::Result<()> {
     set(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
 }
 
+/// Bytes that must wait before the poll says that a socket is readable (`SO_RCVLOWAT`).
+///
+/// # Errors
+///
+/// The operating system's own.
+pub fn set_receive_lowat(socket: &impl AsRawFd, bytes: u64) -> io::Result<()> {
+    set(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVLOWAT, bytes)
+}
+
 /// Acknowledges what was received without waiting for an answer to send it with (`TCP_QUICKACK`). It holds only until
 /// the kernel finds that the connection answers; other systems than Linux do not have it.
 pub fn acknowledge_now(socket: &impl AsRawFd) {

@@ -31,6 +31,8 @@ const FIRST_LISTENER: usize = 1 << 24;
 /// The token that signals use.
 pub const SIGNALS: Token = Token(usize::MAX - 1);
 
+/// What a publisher may send while it is gathered before the poll wakes up for it: far less than a socket's buffer.
+const GATHER_BYTES: u64 = 64 * 1024;
 /// Clients that are turned away in one turn for want of a file descriptor.
 const SHED_PER_TURN: usize = 16;
 /// How often the log says that there are no file descriptors, in milliseconds.
@@ -296,6 +298,13 @@ impl Net for TcpNet {
             sockopt::acknowledge_now(&socket.stream);
         }
         result
+    }
+
+    fn gather(&mut self, slot: SlotIndex, gather: bool) {
+        if let Some(socket) = &self.sockets[slot.at()] {
+            // Should it fail, the poll wakes up for nothing.
+            let _ = sockopt::set_receive_lowat(&socket.stream, if gather { GATHER_BYTES } else { 1 });
+        }
     }
 
     fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {

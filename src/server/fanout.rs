@@ -32,13 +32,8 @@ impl Server {
         let mut from = 0;
         while let Some(index) = self.due.next_from(from) {
             from = index + 1;
-            let id = StreamId(index as u16);
-            if self.registry.stream(id).due.is_some_and(|due| due > now) {
-                continue;
-            }
             self.due.remove(index);
-            self.registry.stream_mut(id).due = None;
-            self.fan_out_stream(net, id, now);
+            self.fan_out_stream(net, StreamId(index as u16), now);
         }
         let mut from = 0;
         while let Some(index) = self.outgoing.next_from(from) {

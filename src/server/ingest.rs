@@ -82,7 +82,7 @@ impl Server {
             debug!("{conn} {id} a frame is dropped: {error:?}");
             return;
         }
-        self.gather(id, now);
+        self.due(id);
         self.describe_when_known(id, now);
     }
 
@@ -120,7 +120,7 @@ impl Server {
         if media.data(timestamp, &body, keep_as, now).is_err() {
             self.counters.data_dropped += 1;
         }
-        self.gather(id, now);
+        self.due(id);
     }
 
     fn published_by(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<StreamId> {

@@ -42,7 +42,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("connections", slots, size_of::<Slot>()),
         Row::new("read buffer", 1, READ_BYTES),
         // Readable, writable, outgoing and free.
-        Row::new("ready bits", 5, slots.div_ceil(64) * 8),
+        Row::new("ready bits", 6, slots.div_ceil(64) * 8),
     ]
 }
 

@@ -7,7 +7,9 @@
 //! [`Server::writable`], [`Server::acceptable`]) and calls [`Server::turn`], which
 //!
 //! 1. accepts a bounded number of connections,
-//! 2. reads every ready slot once, round robin, within a byte budget; streams that got something become due,
+//! 2. reads every ready slot once, round robin, within a byte budget; streams that got something become due. With a merge
+//!    window (`merge_ms`) publishers become ready when it ends, and not before: what they send is gathered in the kernel,
+//!    which saves reads as well as writes, and no ring can pass its players meanwhile,
 //! 3. writes control bytes, and the players of due streams: one vectored write for all that a player is due,
 //! 4. expires deadlines.
 //!
@@ -50,8 +52,6 @@ pub const READ_BYTES: usize = 64 * 1024;
 const READ_BUDGET_BYTES: usize = 1024 * 1024;
 /// How often deadlines of connections are looked at, in milliseconds: their precision.
 const SWEEP_MS: u64 = 250;
-/// At most this part of a ring is gathered before players are served: half of it may be taken by the next frame.
-const GATHERED_SHARE: u64 = 4;
 /// How long a client that was told to go may take to read it, in milliseconds.
 const CLOSE_MS: u64 = 1500;
 /// How long a client that has read it may take to hang up, in milliseconds.
@@ -103,7 +103,14 @@ pub struct Server {
     challenges: u32,
     counters: Counters,
     seed: u64,
+    /// The merge window in force; 0 is none.
     merge_ms: u64,
+    /// When the present one ends.
+    merge_until: Millis,
+    /// Publishers that are not read before it ends.
+    gathered: BitSet<Box<[u64]>>,
+    /// Streams that are being published.
+    publishers: u32,
     /// The time of the present turn.
     now: Millis,
     stopping: bool,
@@ -132,6 +139,9 @@ impl Server {
             counters: Counters::default(),
             seed,
             merge_ms,
+            merge_until: now,
+            gathered: bits(),
+            publishers: 0,
             now,
             stopping: false,
             settings,
@@ -147,7 +157,10 @@ impl Server {
 
     /// The slot's connection has bytes, its end, or an error to read.
     pub fn readable(&mut self, slot: SlotIndex) {
-        self.readable.insert(slot.at());
+        // What a publisher sends is gathered in the kernel until the merge window ends.
+        if !self.gathered.contains(slot.at()) {
+            self.readable.insert(slot.at());
+        }
     }
 
     /// The slot's connection takes bytes again.
@@ -166,20 +179,24 @@ impl Server {
 
     /// How long the caller may sleep, in milliseconds; `None` while nothing can happen without the network.
     pub fn wait_ms(&self, now: Millis) -> Option<u64> {
-        if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() {
+        if self.merge_ms == 0 && !self.gathered.is_empty() {
+            return Some(0);
+        }
+        if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
             return Some(0);
         }
         if self.slots.taken() == 0 {
             return None;
         }
-        let due = self.due_streams().filter_map(|id| self.registry.stream(id).due).min();
-        let next = [Some(self.sweep_at), due, self.next_challenge()].into_iter().flatten().min()?;
+        let window = self.merges().then_some(self.merge_until);
+        let next = [Some(self.sweep_at), window, self.next_challenge()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
     /// One turn of the loop.
     pub fn turn<N: Net>(&mut self, net: &mut N, now: Millis) {
         self.now = now;
+        self.merge(net, now);
         self.accept(net, now);
         self.read(net, now);
         self.fan_out(net, now);
@@ -222,32 +239,46 @@ impl Server {
         &self.slots
     }
 
-    /// The stream's players are to be served at `at`, or earlier if they were to be already.
-    fn due(&mut self, id: StreamId, at: Millis) {
-        let due = &mut self.registry.stream_mut(id).due;
-        *due = Some(due.map_or(at, |due| due.min(at)));
+    /// The stream has something for its players.
+    fn due(&mut self, id: StreamId) {
         self.due.insert(usize::from(id.0));
     }
 
-    /// The stream got something for its players. They are served when the merge window ends, or at once when so much
-    /// waits that the ring could pass them.
-    fn gather(&mut self, id: StreamId, now: Millis) {
-        let Some((stream, media)) = self.registry.with_media(id) else { return };
-        let bytes = media.facts().bytes;
-        if stream.due.is_none() {
-            stream.gathered_from = bytes;
-        }
-        let much = bytes.saturating_sub(stream.gathered_from) > self.settings.ring_bytes / GATHERED_SHARE;
-        self.due(id, if much { now } else { now + self.merge_ms });
+    /// Publishers are being gathered, so the end of the merge window means something.
+    fn merges(&self) -> bool {
+        self.merge_ms > 0 && (self.publishers > 0 || !self.gathered.is_empty())
     }
 
-    fn due_streams(&self) -> impl Iterator<Item = StreamId> {
+    /// At the end of a merge window publishers become readable, and the next window begins. A window may also begin or
+    /// end for good, by `merge_ms` or by a publish.
+    fn merge<N: Net>(&mut self, net: &mut N, now: Millis) {
+        let no_more = self.merge_ms == 0 && !self.gathered.is_empty();
+        let ends = self.merges() && now >= self.merge_until;
+        if !(no_more || ends) {
+            return;
+        }
+        self.merge_until = now + self.merge_ms;
         let mut from = 0;
-        core::iter::from_fn(move || {
-            let index = self.due.next_from(from)?;
+        while let Some(index) = self.gathered.next_from(from) {
             from = index + 1;
-            Some(StreamId(index as u16))
-        })
+            self.readable.insert(index);
+            let slot = SlotIndex(index as u32);
+            if self.merge_ms == 0 || self.slots.peek(slot).publishing == 0 {
+                self.gathered.remove(index);
+                net.gather(slot, false);
+            }
+        }
+        if self.merge_ms == 0 {
+            return;
+        }
+        for index in 0..self.registry.name_count() {
+            let Some(publisher) = self.registry.stream(StreamId(index as u16)).publisher else { continue };
+            let slot = publisher.conn.slot;
+            if self.gathered.insert(slot.at()) {
+                net.gather(slot, true);
+                self.readable.insert(slot.at());
+            }
+        }
     }
 
     fn accept<N: Net>(&mut self, net: &mut N, now: Millis) {
@@ -303,7 +334,7 @@ impl Server {
         self.end_roles(conn);
         self.count_close(conn, reason);
         net.close(conn.slot);
-        for set in [&mut self.readable, &mut self.writable, &mut self.outgoing] {
+        for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
             set.remove(conn.slot.at());
         }
         self.slots.release(conn.slot);

@@ -72,11 +72,11 @@ impl Server {
         media.republish(now);
         let head = Cursor::at(media.ring().readable_head());
         stream.publisher = Some(place);
-        stream.gathered_from = 0;
         (stream.since, stream.described, stream.complained) = (now, false, false);
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[net_stream.index()] = Role::Publishing(id);
         slot.publishing += 1;
+        self.publishers += 1;
         slot.last_active = now;
         let peer = slot.peer;
         self.counters.published += 1;
@@ -108,6 +108,7 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[index] = Role::Idle;
         slot.publishing -= 1;
+        self.publishers -= 1;
         slot.open_tags.retain(|open| open.stream != id);
         slot.challenged = false;
         let now = self.now;
@@ -126,7 +127,7 @@ impl Server {
             facts.bytes
         );
         self.each_player(id, |_, _, _, player| player.ending = true);
-        self.due(id, now);
+        self.due(id);
         if self.registry.stream(id).challenger.is_some() {
             self.challenger_wins(id, now);
         } else {

@@ -14,6 +14,9 @@ use super::slots::{ConnId, Role, SlotIndex, SlotState};
 use super::transport::{Io, Net};
 use super::{READ_BUDGET_BYTES, Server};
 
+/// One read of a publisher takes this part of its ring at most, so that no ring passes players before they are served.
+const READS_PER_RING: usize = 4;
+
 impl Server {
     /// Reads every ready slot once, beginning behind the one that was last when the budget ran out.
     pub(super) fn read<N: Net>(&mut self, net: &mut N, now: Millis) {
@@ -59,7 +62,8 @@ impl Server {
         // What is not taken must fit the inbox. Publishers, who send much, have little to wait for, and what comes from
         // those who were told to go is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
-        let want = if much { scratch.len() } else { INBOX_BYTES };
+        let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
+        let want = if much { most } else { INBOX_BYTES };
         match net.read(index, &mut scratch[..want]) {
             Io::WouldBlock => {
                 self.readable.remove(index.at());

@@ -79,10 +79,6 @@ pub struct Stream {
     pub players: BitSet<Box<[u64]>>,
     /// Its ring, from its first publish on.
     pub ring: Option<RingId>,
-    /// When what it has for its players is to be written.
-    pub due: Option<Millis>,
-    /// Bytes of the present publish when the first of that came.
-    pub gathered_from: u64,
     /// When the present publish began, or the last one ended.
     pub since: Millis,
     /// The present publish has been described in the log.
@@ -125,8 +121,6 @@ impl Registry {
             challenger: None,
             players: BitSet::new(vec![0; words].into_boxed_slice()),
             ring: None,
-            due: None,
-            gathered_from: 0,
             since: Millis(0),
             described: false,
             time: Timeline::new(),
@@ -228,7 +222,7 @@ impl Registry {
         stream.name = String::try_from(name).unwrap_or_default();
         stream.since = now;
         stream.time = Timeline::new();
-        (stream.publisher, stream.challenger, stream.ring, stream.due) = (None, None, None, None);
+        (stream.publisher, stream.challenger, stream.ring) = (None, None, None);
         Ok(StreamId(at as u16))
     }
 
@@ -263,7 +257,6 @@ impl Registry {
             return;
         }
         stream.used = false;
-        stream.due = None;
         if let Some(ring) = stream.ring.take() {
             self.owners[usize::from(ring.0)] = None;
         }

@@ -28,6 +28,8 @@ pub trait Net {
     fn refuse(&mut self);
     /// Reads what is there.
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io;
+    /// Whether it may wait to tell of what there is to read until it is much: the server will ask in time.
+    fn gather(&mut self, slot: SlotIndex, gather: bool);
     /// Writes as much of the slices as fits, in order.
     fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io;
     /// Says that no more will be written; the peer sees it behind all that was.

@@ -119,8 +119,10 @@ struct Stream {
     history: Vec<u8>,
     history_start: u64,
     players: Vec<Player>,
-    /// When the oldest message that was not written came.
-    oldest_us: Option<u64>,
+    /// There are messages that were not written.
+    waiting: bool,
+    /// When the merge window ends.
+    write_at_us: u64,
 }
 
 impl Stream {
@@ -131,7 +133,8 @@ impl Stream {
             history: Vec::with_capacity(3 * HISTORY_BYTES),
             history_start: 0,
             players: Vec::new(),
-            oldest_us: None,
+            waiting: false,
+            write_at_us: now_us,
         }
     }
 
@@ -144,24 +147,24 @@ impl Stream {
         let mut now_us = clock.now_us();
         while self.source.due_us() <= now_us {
             self.source.next(now_us, MESSAGE_STREAM, OUT_CHUNK_BYTES, &mut self.history);
-            self.oldest_us.get_or_insert(now_us);
+            self.waiting = true;
             if merge_us == 0 {
                 self.write();
             }
             now_us = clock.now_us();
         }
-        match self.oldest_us {
-            Some(oldest_us) if oldest_us + merge_us > now_us => self.source.due_us().min(oldest_us + merge_us),
-            Some(_) => {
-                self.write();
-                self.source.due_us()
-            }
-            None => self.source.due_us(),
+        if self.waiting && self.write_at_us > now_us {
+            return self.source.due_us().min(self.write_at_us);
         }
+        if self.waiting {
+            self.write_at_us = now_us + merge_us;
+            self.write();
+        }
+        self.source.due_us()
     }
 
     fn write(&mut self) {
-        self.oldest_us = None;
+        self.waiting = false;
         let (history, start) = (&self.history, self.history_start);
         self.players.retain_mut(|player| {
             if player.sent < start {

@@ -28,6 +28,7 @@ pub struct Link {
     /// There is something to read that the server was not told of.
     pub read_edge: bool,
     /// The server was told that it cannot write.
+    gathered: bool,
     pub write_blocked: bool,
 }
 
@@ -61,6 +62,7 @@ impl FakeNet {
 
     pub fn dial(&mut self, peer: SocketAddr, window: usize, buffer: usize) -> usize {
         self.links.push(Link {
+            gathered: false,
             peer,
             slot: None,
             to_server: VecDeque::with_capacity(buffer),
@@ -170,6 +172,10 @@ impl Net for FakeNet {
         outside(|| self.do_read(slot, buffer))
     }
 
+    fn gather(&mut self, slot: SlotIndex, gather: bool) {
+        self.of(slot).gathered = gather;
+    }
+
     fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
         outside(|| self.do_write(slot, slices))
     }
@@ -216,7 +222,8 @@ impl FakeNet {
         if link.to_server.is_empty() {
             return if link.client_fin && !link.unplugged { Io::Done(0) } else { Io::WouldBlock };
         }
-        if spurious {
+        // Who is asked in time instead of telling would be asked again much later.
+        if spurious && !link.gathered {
             link.read_edge = true;
             return Io::WouldBlock;
         }

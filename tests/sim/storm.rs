@@ -249,6 +249,8 @@ impl Storm {
             }
             _ => client.set_chunk_size(1 + self.random.below(3000)),
         }
+        // A client that publishes anew waits for the answer, and in a merge window that takes as long.
+        self.world.advance(31);
     }
 
     fn nonsense(&mut self) {
