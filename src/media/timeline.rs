@@ -1,7 +1,8 @@
 //! Stream time: the publisher's timestamps, mapped so that players never see a jump.
 //!
-//! Players are given time that starts at 0 and runs on when the encoder is restarted (AMS does so; VLC stalls or breaks on a
-//! jump, and waits long when time starts far from 0). The laws, each a test below:
+//! A stream's time starts at 0 and runs on when the encoder is restarted, since players stall or break on a jump. Who joins
+//! later begins at the stream's time, not at 0: one byte string serves every player, and VLC 3 and ffmpeg start as fast at
+//! 48 minutes as at 4 seconds. The laws, each a test below:
 //!
 //! 1. The first message is at 0. From then on stream time moves exactly as the publisher's does, forwards or, when audio and
 //!    video interleave loosely, a little backwards; both wrap at 2^32.
