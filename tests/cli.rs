@@ -5,11 +5,12 @@
 mod binary;
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use binary::{Server, number, run, scratch};
+use binary::{Server, number, rill, run, scratch};
 
 #[test]
 fn version_and_help_go_to_standard_output() {
@@ -169,4 +170,81 @@ fn it_listens_on_several_addresses_at_once() {
     for address in addresses {
         TcpStream::connect(address).unwrap();
     }
+}
+
+/// Speaks HTTP, and waits for what the server makes of it.
+fn scan(address: &str) {
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let _ = client.write_all(b"GET / HTTP/1.1\r\n\r\n");
+    // A reset is an answer, too; a timeout is none.
+    if let Err(error) = client.read(&mut [0; 16]) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "the server does not answer");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_neither_stops_the_server_nor_its_end() {
+    for read_again in [false, true] {
+        let config = scratch(&format!("cli-unread-{read_again}")).join("rill.toml");
+        fs::write(&config, "").unwrap();
+        let mut command = rill(&["--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
+        let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(server.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        let address = line.rsplit_once("addr=").unwrap().1.trim().to_owned();
+        // More than a pipe holds (64 KiB).
+        (0..900).for_each(|_| scan(&address));
+        let reader = read_again.then(|| {
+            std::thread::spawn(move || {
+                let mut text = String::new();
+                log.read_to_string(&mut text).unwrap();
+                text
+            })
+        });
+        if read_again {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let start = Instant::now();
+        assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+        let status = loop {
+            match server.try_wait().unwrap() {
+                Some(status) => break status,
+                None if start.elapsed() > Duration::from_secs(2) => {
+                    server.kill().unwrap();
+                    panic!("it does not stop");
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        assert_eq!(status.code(), Some(0));
+        if let Some(reader) = reader {
+            let text = reader.join().unwrap();
+            let lost = text.lines().position(|line| line.ends_with(" log lines were lost")).unwrap();
+            assert!(text.lines().nth(lost + 1).unwrap().contains(" info rill stopping "), "{text}");
+            assert_eq!(number(&text.lines().last().unwrap(), "heap_allocations"), 0);
+        }
+    }
+}
+
+#[test]
+fn a_scanner_does_not_fill_the_log_and_everybody_else_is_still_in_it() {
+    let mut server = Server::start("cli-scanner", &[]);
+    let start = Instant::now();
+    (0..2500).for_each(|_| scan(&server.address.to_string()));
+    let allowed = 1100 + 200 * start.elapsed().as_secs() as usize;
+    server.signal("USR1");
+    let report = server.wait_for_log("rill status");
+    assert_eq!((number(&report, "closed"), number(&report, "heap_allocations")), (2500, 0));
+    let log = server.log();
+    assert!(log.lines().count() <= allowed + 250, "{} lines in {:?}", log.lines().count(), start.elapsed());
+    let lines = |part: &str| log.lines().filter(|line| line.contains(part)).map(str::to_owned).collect::<Vec<_>>();
+    let lost: usize = lines(" log lines were lost")
+        .iter()
+        .map(|line| line.split(' ').nth(3).unwrap().parse::<usize>().unwrap())
+        .sum();
+    assert_eq!(lost + lines(" closed peer=").len(), 2500, "{log}");
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
 }

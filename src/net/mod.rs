@@ -13,6 +13,7 @@ mod signals;
 pub mod sockopt;
 mod status;
 mod tcp;
+mod token_bucket;
 
 use std::io;
 use std::time::{Duration, Instant};
