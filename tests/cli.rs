@@ -223,7 +223,7 @@ fn a_log_that_nobody_reads_neither_stops_the_server_nor_its_end() {
             let text = reader.join().unwrap();
             let lost = text.lines().position(|line| line.ends_with(" log lines were lost")).unwrap();
             assert!(text.lines().nth(lost + 1).unwrap().contains(" info rill stopping "), "{text}");
-            assert_eq!(number(&text.lines().last().unwrap(), "heap_allocations"), 0);
+            assert_eq!(number(text.lines().last().unwrap(), "heap_allocations"), 0);
         }
     }
 }
@@ -237,6 +237,8 @@ fn a_scanner_does_not_fill_the_log_and_everybody_else_is_still_in_it() {
     server.signal("USR1");
     let report = server.wait_for_log("rill status");
     assert_eq!((number(&report, "closed"), number(&report, "heap_allocations")), (2500, 0));
+    assert_eq!(number(&report, "closed_not_rtmp"), 2500);
+    assert!(!report.contains("closed_shutdown"), "{report}");
     let log = server.log();
     assert!(log.lines().count() <= allowed + 250, "{} lines in {:?}", log.lines().count(), start.elapsed());
     let lines = |part: &str| log.lines().filter(|line| line.contains(part)).map(str::to_owned).collect::<Vec<_>>();
@@ -247,4 +249,5 @@ fn a_scanner_does_not_fill_the_log_and_everybody_else_is_still_in_it() {
     assert_eq!(lost + lines(" closed peer=").len(), 2500, "{log}");
     server.signal("TERM");
     assert_eq!(server.wait().0.code(), Some(0));
+    assert_eq!(number(&server.wait_for_log("rill stopped"), "closed_not_rtmp"), 2500);
 }
