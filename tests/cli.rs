@@ -196,15 +196,17 @@ fn a_log_that_nobody_reads_neither_stops_the_server_nor_its_end() {
         let address = line.rsplit_once("addr=").unwrap().1.trim().to_owned();
         // More than a pipe holds (64 KiB).
         (0..900).for_each(|_| scan(&address));
-        let reader = read_again.then(|| {
-            std::thread::spawn(move || {
+        // Otherwise it stays open and full.
+        let (mut reader, mut _full) = (None, None);
+        if read_again {
+            reader = Some(std::thread::spawn(move || {
                 let mut text = String::new();
                 log.read_to_string(&mut text).unwrap();
                 text
-            })
-        });
-        if read_again {
+            }));
             std::thread::sleep(Duration::from_millis(200));
+        } else {
+            _full = Some(log);
         }
         let start = Instant::now();
         assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());

@@ -8,7 +8,7 @@ use log::{info, warn};
 
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
-use crate::net::{self, Reactor, Signals, addresses, alloc, logging, open_files};
+use crate::net::{self, Listener, Reactor, Signals, addresses, alloc, logging, open_files};
 use crate::server::Server;
 use crate::server::memory::slot_count;
 use crate::server::registry::{App, AppKind};
@@ -72,15 +72,13 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     skipped.iter().for_each(|line| warn!("rill {line}"));
     let signals = Signals::install().map_err(|error| one(&error))?;
     let seed = getrandom::u64().map_err(|error| one(&error))?;
+    // A port that is busy should be known before memory is obtained, and memory be there before the first client.
+    let listeners: Result<Vec<Listener>, _> = listen.into_iter().map(net::bind).collect();
+    let listeners = listeners.map_err(|error| one(&error))?;
+    let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
     let mut server = Server::new(config.settings.clone(), &apps, seed, Millis(0));
-    let mut listeners = Vec::new();
-    let mut listening = Vec::new();
-    for address in listen {
-        let listener = net::listen(address).map_err(|error| one(&error))?;
-        listening.push(listener.local_addr().map_err(|error| one(&error))?);
-        listeners.push(listener);
-    }
     let mut reactor = Reactor::new(&server, listeners, signals, start).map_err(|error| one(&error))?;
+    reactor.listen().map_err(|error| one(&error))?;
     say(&banner(&config, &apps, &listening));
     for address in &listening {
         info!("rill listening addr={address}");
