@@ -112,6 +112,20 @@ fn a_busy_port_is_an_error_that_says_so() {
 }
 
 #[test]
+fn an_address_that_stands_there_twice_is_an_error_with_its_key() {
+    let (status, output, errors) = run(&["-t", "--listen", "127.0.0.1:1936", "--listen", "127.0.0.1:1936"]);
+    assert_eq!((status, output.as_str()), (1, ""));
+    assert!(errors.starts_with("rill: --listen: 127.0.0.1:1936 is taken by 127.0.0.1:1936 already"), "{errors}");
+    let file = scratch("cli-twice").join("rill.toml");
+    fs::write(&file, "[server]\nlisten = [\"0.0.0.0:1935\", \"127.0.0.1:1935\"]\n").unwrap();
+    let name = file.to_str().unwrap();
+    let (status, _, errors) = run(&["-t", "-c", name]);
+    assert_eq!(status, 1);
+    let expected = format!("rill: {name}:2: server.listen: 127.0.0.1:1935 is taken by 0.0.0.0:1935 already");
+    assert!(errors.starts_with(&expected), "{errors}");
+}
+
+#[test]
 fn the_limits_as_json_have_values_origins_and_a_total_that_adds_up() {
     let (status, output, _) = run(&["limits", "--json", "--board", "rpi-zero", "--set", "limits.streams=2"]);
     assert_eq!(status, 0);
