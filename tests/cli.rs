@@ -267,3 +267,12 @@ fn a_scanner_does_not_fill_the_log_and_everybody_else_is_still_in_it() {
     assert_eq!(server.wait().0.code(), Some(0));
     assert_eq!(number(&server.wait_for_log("rill stopped"), "closed_not_rtmp"), 2500);
 }
+
+#[test]
+fn a_measurement_that_cannot_publish_says_only_why() {
+    let server = Server::start("cli-bench", &[]);
+    let (status, output, errors) = run(&["bench", &format!("rtmp://{}/nosuch", server.address)]);
+    assert_eq!((status, output.as_str()), (1, ""));
+    assert!(errors.starts_with("rill bench: cannot publish: the publisher of bench: "), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
