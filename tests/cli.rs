@@ -245,27 +245,40 @@ fn a_log_that_nobody_reads_neither_stops_the_server_nor_its_end() {
 }
 
 #[test]
-fn a_scanner_does_not_fill_the_log_and_everybody_else_is_still_in_it() {
+fn a_scanner_does_not_fill_the_log_and_streams_are_still_in_it() {
     let mut server = Server::start("cli-scanner", &[]);
+    let address = server.address.to_string();
     let start = Instant::now();
-    (0..2500).for_each(|_| scan(&server.address.to_string()));
-    let allowed = 1100 + 200 * start.elapsed().as_secs() as usize;
+    (0..2000).for_each(|_| scan(&address));
+    let mut bench = rill(&["bench", &format!("rtmp://{address}/live"), "--players", "1", "--duration", "1"]);
+    let mut bench = bench.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut scans = 2000;
+    while bench.try_wait().unwrap().is_none() {
+        scan(&address);
+        scans += 1;
+    }
     server.signal("USR1");
     let report = server.wait_for_log("rill status");
-    assert_eq!((number(&report, "closed"), number(&report, "heap_allocations")), (2500, 0));
-    assert_eq!(number(&report, "closed_not_rtmp"), 2500);
+    assert_eq!((number(&report, "closed_not_rtmp"), number(&report, "heap_allocations")), (scans, 0));
     assert!(!report.contains("closed_shutdown"), "{report}");
-    let log = server.log();
-    assert!(log.lines().count() <= allowed + 250, "{} lines in {:?}", log.lines().count(), start.elapsed());
-    let lines = |part: &str| log.lines().filter(|line| line.contains(part)).map(str::to_owned).collect::<Vec<_>>();
-    let lost: usize = lines(" log lines were lost")
-        .iter()
-        .map(|line| line.split(' ').nth(3).unwrap().parse::<usize>().unwrap())
-        .sum();
-    assert_eq!(lost + lines(" closed peer=").len(), 2500, "{log}");
     server.signal("TERM");
     assert_eq!(server.wait().0.code(), Some(0));
-    assert_eq!(number(&server.wait_for_log("rill stopped"), "closed_not_rtmp"), 2500);
+    assert_eq!(number(&server.wait_for_log("rill stopped"), "closed_not_rtmp"), scans);
+    let (log, seconds) = (server.log(), start.elapsed().as_secs() as usize + 1);
+    let lines = |part: &'static str| log.lines().filter(move |line| line.contains(part));
+    let connection_lines = lines(" closed peer=").count() + lines(" connect app=").count();
+    assert!(connection_lines <= 1000 + 200 * seconds, "{connection_lines} in {seconds} s");
+    let lost: usize = lines(" log lines were lost").map(|line| number_before(line, " log lines")).sum();
+    // The publisher and the player connect and end, too.
+    assert_eq!(connection_lines + lost, scans as usize + 4);
+    for part in [" publish start ", " play start ", " play stop ", " publish stop "] {
+        assert_eq!(lines(part).count(), 1, "{part}");
+    }
+}
+
+/// The number that stands right before `words`.
+fn number_before(line: &str, words: &str) -> usize {
+    line.split_once(words).unwrap().0.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 #[test]
