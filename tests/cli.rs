@@ -5,11 +5,12 @@
 mod binary;
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use binary::{Server, number, run, scratch};
+use binary::{Server, number, rill, run, scratch};
 
 #[test]
 fn version_and_help_go_to_standard_output() {
@@ -111,6 +112,20 @@ fn a_busy_port_is_an_error_that_says_so() {
 }
 
 #[test]
+fn an_address_that_stands_there_twice_is_an_error_with_its_key() {
+    let (status, output, errors) = run(&["-t", "--listen", "127.0.0.1:1936", "--listen", "127.0.0.1:1936"]);
+    assert_eq!((status, output.as_str()), (1, ""));
+    assert!(errors.starts_with("rill: --listen: 127.0.0.1:1936 is taken by 127.0.0.1:1936 already"), "{errors}");
+    let file = scratch("cli-twice").join("rill.toml");
+    fs::write(&file, "[server]\nlisten = [\"0.0.0.0:1935\", \"127.0.0.1:1935\"]\n").unwrap();
+    let name = file.to_str().unwrap();
+    let (status, _, errors) = run(&["-t", "-c", name]);
+    assert_eq!(status, 1);
+    let expected = format!("rill: {name}:2: server.listen: 127.0.0.1:1935 is taken by 0.0.0.0:1935 already");
+    assert!(errors.starts_with(&expected), "{errors}");
+}
+
+#[test]
 fn the_limits_as_json_have_values_origins_and_a_total_that_adds_up() {
     let (status, output, _) = run(&["limits", "--json", "--board", "rpi-zero", "--set", "limits.streams=2"]);
     assert_eq!(status, 0);
@@ -169,4 +184,108 @@ fn it_listens_on_several_addresses_at_once() {
     for address in addresses {
         TcpStream::connect(address).unwrap();
     }
+}
+
+/// Speaks HTTP, and waits for what the server makes of it.
+fn scan(address: &str) {
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let _ = client.write_all(b"GET / HTTP/1.1\r\n\r\n");
+    // A reset is an answer, too; a timeout is none.
+    if let Err(error) = client.read(&mut [0; 16]) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "the server does not answer");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_neither_stops_the_server_nor_its_end() {
+    for read_again in [false, true] {
+        let config = scratch(&format!("cli-unread-{read_again}")).join("rill.toml");
+        fs::write(&config, "").unwrap();
+        let mut command = rill(&["--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
+        let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(server.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        let address = line.rsplit_once("addr=").unwrap().1.trim().to_owned();
+        // More than a pipe holds (64 KiB).
+        (0..900).for_each(|_| scan(&address));
+        // Otherwise it stays open and full.
+        let (mut reader, mut _full) = (None, None);
+        if read_again {
+            reader = Some(std::thread::spawn(move || {
+                let mut text = String::new();
+                log.read_to_string(&mut text).unwrap();
+                text
+            }));
+            std::thread::sleep(Duration::from_millis(200));
+        } else {
+            _full = Some(log);
+        }
+        let start = Instant::now();
+        assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+        let status = loop {
+            match server.try_wait().unwrap() {
+                Some(status) => break status,
+                None if start.elapsed() > Duration::from_secs(2) => {
+                    server.kill().unwrap();
+                    panic!("it does not stop");
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        assert_eq!(status.code(), Some(0));
+        if let Some(reader) = reader {
+            let text = reader.join().unwrap();
+            let lost = text.lines().position(|line| line.ends_with(" log lines were lost")).unwrap();
+            assert!(text.lines().nth(lost + 1).unwrap().contains(" info rill stopping "), "{text}");
+            assert_eq!(number(text.lines().last().unwrap(), "heap_allocations"), 0);
+        }
+    }
+}
+
+#[test]
+fn a_scanner_does_not_fill_the_log_and_streams_are_still_in_it() {
+    let mut server = Server::start("cli-scanner", &[]);
+    let address = server.address.to_string();
+    let start = Instant::now();
+    (0..2000).for_each(|_| scan(&address));
+    let mut bench = rill(&["bench", &format!("rtmp://{address}/live"), "--players", "1", "--duration", "1"]);
+    let mut bench = bench.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut scans = 2000;
+    while bench.try_wait().unwrap().is_none() {
+        scan(&address);
+        scans += 1;
+    }
+    server.signal("USR1");
+    let report = server.wait_for_log("rill status");
+    assert_eq!((number(&report, "closed_not_rtmp"), number(&report, "heap_allocations")), (scans, 0));
+    assert!(!report.contains("closed_shutdown"), "{report}");
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+    assert_eq!(number(&server.wait_for_log("rill stopped"), "closed_not_rtmp"), scans);
+    let (log, seconds) = (server.log(), start.elapsed().as_secs() as usize + 1);
+    let lines = |part: &'static str| log.lines().filter(move |line| line.contains(part));
+    let connection_lines = lines(" closed peer=").count() + lines(" connect app=").count();
+    assert!(connection_lines <= 1000 + 200 * seconds, "{connection_lines} in {seconds} s");
+    let lost: usize = lines(" log lines were lost").map(|line| number_before(line, " log lines")).sum();
+    // The publisher and the player connect and end, too.
+    assert_eq!(connection_lines + lost, scans as usize + 4);
+    for part in [" publish start ", " play start ", " play stop ", " publish stop "] {
+        assert_eq!(lines(part).count(), 1, "{part}");
+    }
+}
+
+/// The number that stands right before `words`.
+fn number_before(line: &str, words: &str) -> usize {
+    line.split_once(words).unwrap().0.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_measurement_that_cannot_publish_says_only_why() {
+    let server = Server::start("cli-bench", &[]);
+    let (status, output, errors) = run(&["bench", &format!("rtmp://{}/nosuch", server.address)]);
+    assert_eq!((status, output.as_str()), (1, ""));
+    assert!(errors.starts_with("rill bench: cannot publish: the publisher of bench: "), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
 }

@@ -63,6 +63,7 @@ pub fn run(plan: &Plan) -> Result<Report, BenchError> {
 pub fn run_observed(plan: &Plan, observe: &mut dyn FnMut(Moment)) -> Result<Report, BenchError> {
     let mut load = Load::new(plan)?;
     load.publish()?;
+    load.published = true;
     observe(Moment::Ready);
     match plan.saturate {
         Some(search) => load.search(search, observe),
@@ -98,6 +99,8 @@ struct Load<'p> {
     tx: TxBuf,
     scratch: Box<[u8]>,
     progress: ProgressLine,
+    /// There is something to show: until the streams are there, nobody plays.
+    published: bool,
     /// Clients that have not got their last answer yet.
     starting: usize,
     players: usize,
@@ -135,6 +138,7 @@ impl<'p> Load<'p> {
             tx: TxBuf::default(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             progress: ProgressLine::new(plan.progress),
+            published: false,
             starting: 0,
             players: 0,
             served: 0,
@@ -469,7 +473,7 @@ impl<'p> Load<'p> {
 
     fn show_progress(&mut self) {
         let now_us = self.clock.now_us();
-        if !self.progress.is_due(now_us) {
+        if !self.published || !self.progress.is_due(now_us) {
             return;
         }
         let (shown_us, shown_bytes) = self.shown;

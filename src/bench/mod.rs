@@ -37,7 +37,7 @@ pub use report::{Report, Step};
 /// What to measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// `rtmp://host[:port]/app[/instance]/NAME`. With several streams the names are `NAME-1`, `NAME-2` and so on.
+    /// `rtmp://host[:port]/app[[/instance]/NAME]`; NAME is `bench` when there is none. With several streams the names are `NAME-1`, `NAME-2` and so on.
     pub url: String,
     /// Streams to publish.
     pub streams: usize,
@@ -112,7 +112,7 @@ impl Plan {
 /// Why there is nothing to report.
 #[derive(Debug)]
 pub enum BenchError {
-    /// The URL is not of the form `rtmp://host[:port]/app[/instance]/NAME`.
+    /// The URL is not of the form `rtmp://host[:port]/app[[/instance]/NAME]`.
     Url(String),
     /// The server cannot be reached.
     Connect(String, io::Error),
@@ -127,7 +127,7 @@ pub enum BenchError {
 impl fmt::Display for BenchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BenchError::Url(url) => write!(f, "{url}: expected rtmp://host[:port]/application/NAME"),
+            BenchError::Url(url) => write!(f, "{url}: expected rtmp://host[:port]/application[/NAME]"),
             BenchError::Connect(url, error) => write!(f, "{url}: cannot connect: {error}"),
             BenchError::System(what, error) => write!(f, "{what}: {error}"),
             BenchError::OpenFiles(TooFewFiles { needed, allowed }) => {

@@ -14,7 +14,8 @@ pub const HELP: &str = "\
 rill bench URL [options]
 
 Publishes synthetic H.264 and AAC to an RTMP server, plays it, and reports players served, delivered Mbit/s, delivery
-latency and losses. URL is rtmp://host[:port]/application/NAME; several streams are called NAME-1, NAME-2 and so on.
+latency and losses. URL is rtmp://host[:port]/application[/NAME]; NAME is bench when there is none, and several streams
+are called NAME-1, NAME-2 and so on.
 
   --streams M       streams to publish (1)
   --players N       players of each stream (10)

@@ -1,9 +1,11 @@
-//! Where a measurement goes: `rtmp://host[:port]/app[/instance]/NAME`.
+//! Where a measurement goes: `rtmp://host[:port]/app[[/instance]/NAME]`.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 const PORT: u16 = 1935;
+/// What streams are called when the URL ends with the application.
+const NAME: &str = "bench";
 /// A server that does not accept a connection for so long is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,6 +37,7 @@ impl Target {
         let authority = parts.next()?;
         let path: Vec<&str> = parts.collect();
         let (app, name) = match path[..] {
+            [app] => (app.to_owned(), NAME),
             [app, name] => (app.to_owned(), name),
             [app, instance, name] => (format!("{app}/{instance}"), name),
             _ => return None,
@@ -91,7 +94,12 @@ mod tests {
         assert_eq!(target.stream_name(19), "cam-20");
         assert_eq!(Target::parse("rtmp://[::1]/a/b", 1).unwrap().host, "::1");
 
-        for url in ["rtmp://host/live", "rtmp://", "http://host/live/x", "rtmp://host:x/live/y", "rtmp://h/a/b/c/d"] {
+        let target = Target::parse("rtmp://localhost/live?key=a", 2).unwrap();
+        assert_eq!((&*target.app, target.stream_name(1)), ("live", "bench-2?key=a".to_owned()));
+
+        for url in
+            ["rtmp://host", "rtmp://host/", "rtmp://", "http://host/live/x", "rtmp://host:x/live/y", "rtmp://h/a/b/c/d"]
+        {
             assert_eq!(Target::parse(url, 1), None, "{url}");
         }
     }

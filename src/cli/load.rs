@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::board;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Origin};
 use crate::limits::APP_NAME_BYTES;
 use crate::proto::name::AppPath;
 use crate::server::registry::{App, AppKind};
@@ -36,8 +37,33 @@ pub fn configuration(options: &Options) -> Result<Config, Vec<String>> {
     let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
     let model = fs::read_to_string(MODEL_FILE).ok();
     let board = config::chosen_board(file, &options.sets).unwrap_or_else(|| board::detect(model.as_deref()));
-    config::load(board, file, &options.sets)
-        .map_err(|errors| errors.iter().map(|error| as_typed(&error.to_string())).collect())
+    let config = config::load(board, file, &options.sets)
+        .map_err(|errors| errors.iter().map(|error| as_typed(&error.to_string())).collect::<Vec<_>>())?;
+    match taken_twice(&config.listen) {
+        Some((one, other)) => {
+            let origin = config.rows().iter().find(|row| row.key == "server.listen").map(|row| &row.origin);
+            let place = match origin {
+                Some(origin @ Origin::File { .. }) => format!("{origin}: server.listen"),
+                _ => "--listen".to_owned(),
+            };
+            Err(vec![format!("{place}: {other} is taken by {one} already; each address may be listened on once")])
+        }
+        None => Ok(config),
+    }
+}
+
+/// Two addresses on which one server cannot listen, because they are the same or one is every address of the other's
+/// kind. Port 0 is another port each time.
+fn taken_twice(listen: &[String]) -> Option<(SocketAddr, SocketAddr)> {
+    let addresses: Vec<SocketAddr> = listen.iter().filter_map(|address| address.parse().ok()).collect();
+    let clash = |one: &SocketAddr, other: &SocketAddr| {
+        let every = one.ip().is_unspecified() || other.ip().is_unspecified();
+        let overlap = one.ip() == other.ip() || (every && one.is_ipv4() == other.is_ipv4());
+        one.port() == other.port() && one.port() != 0 && overlap
+    };
+    let mut pairs =
+        addresses.iter().enumerate().flat_map(|(at, one)| addresses[at + 1..].iter().map(move |other| (*one, *other)));
+    pairs.find(|(one, other)| clash(one, other))
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -120,6 +146,17 @@ mod tests {
     fn the_option_that_was_typed_is_named() {
         assert_eq!(as_typed("--set server.log=x: must be y"), "--log x: must be y");
         assert_eq!(as_typed("--set live.merge_ms=x: must be y"), "--set live.merge_ms=x: must be y");
+    }
+
+    #[test]
+    fn an_address_can_be_taken_once() {
+        let clash = |listen: &[&str]| {
+            let listen: Vec<String> = listen.iter().map(|address| address.to_string()).collect();
+            taken_twice(&listen).map(|(one, other)| format!("{one} {other}"))
+        };
+        assert_eq!(clash(&["[::]:1", "10.0.0.5:7", "[::1]:7", "10.0.0.5:8", "127.0.0.1:0", "127.0.0.1:0"]), None);
+        assert_eq!(clash(&["10.0.0.6:7", "10.0.0.5:7", "10.0.0.5:7"]).unwrap(), "10.0.0.5:7 10.0.0.5:7");
+        assert_eq!(clash(&["10.0.0.5:7", "0.0.0.0:7"]).unwrap(), "10.0.0.5:7 0.0.0.0:7");
     }
 
     #[test]

@@ -164,8 +164,11 @@ where
     if json && command != "limits" {
         return Err(UsageError("--json belongs to `rill limits`".to_owned()));
     }
+    if test && matches!(command.as_str(), "limits" | "boards" | "help") {
+        return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
+    }
     match command.as_str() {
-        _ if test => Ok(Command::Check(options)),
+        "serve" if test => Ok(Command::Check(options)),
         "serve" => Ok(Command::Serve(options)),
         "limits" => Ok(Command::Limits { options, json }),
         "boards" => Ok(Command::Boards),
@@ -319,6 +322,8 @@ mod tests {
             ("frobnicate", "unknown command frobnicate"),
             ("serve more", "unexpected argument more"),
             ("--board", "--board needs a value: NAME"),
+            ("limits -t", "-t belongs to `rill serve`, not to `rill limits`"),
+            ("-t srve", "unknown command srve, did you mean serve?"),
             ("--json", "--json belongs to `rill limits`"),
         ] {
             assert_eq!(parsed(line), Err(expected.to_owned()), "{line}");

@@ -8,7 +8,7 @@ use log::{info, warn};
 
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
-use crate::net::{self, Reactor, Signals, addresses, alloc, logging, open_files};
+use crate::net::{self, Listener, Reactor, Signals, addresses, alloc, logging, open_files};
 use crate::server::Server;
 use crate::server::memory::slot_count;
 use crate::server::registry::{App, AppKind};
@@ -72,15 +72,13 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     skipped.iter().for_each(|line| warn!("rill {line}"));
     let signals = Signals::install().map_err(|error| one(&error))?;
     let seed = getrandom::u64().map_err(|error| one(&error))?;
+    // A port that is busy should be known before memory is obtained, and memory be there before the first client.
+    let listeners: Result<Vec<Listener>, _> = listen.into_iter().map(net::bind).collect();
+    let listeners = listeners.map_err(|error| one(&error))?;
+    let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
     let mut server = Server::new(config.settings.clone(), &apps, seed, Millis(0));
-    let mut listeners = Vec::new();
-    let mut listening = Vec::new();
-    for address in listen {
-        let listener = net::listen(address).map_err(|error| one(&error))?;
-        listening.push(listener.local_addr().map_err(|error| one(&error))?);
-        listeners.push(listener);
-    }
     let mut reactor = Reactor::new(&server, listeners, signals, start).map_err(|error| one(&error))?;
+    reactor.listen().map_err(|error| one(&error))?;
     say(&banner(&config, &apps, &listening));
     for address in &listening {
         info!("rill listening addr={address}");
@@ -104,8 +102,9 @@ fn banner(config: &Config, apps: &[App], listening: &[SocketAddr]) -> String {
         listening.iter().flat_map(|&address| addresses::reachable_at(address, &own)).collect();
     reachable.dedup();
     // One example is enough: `live` if it is there.
-    let mut live = apps.iter().filter(|app| app.kind == AppKind::Live);
-    if let Some(app) = live.clone().find(|app| app.name == "live").or_else(|| live.next()) {
+    let live = || apps.iter().filter(|app| app.kind == AppKind::Live);
+    let example = live().find(|app| app.name == "live").or_else(|| live().find(|app| fits_a_url(&app.name)));
+    if let Some(app) = example {
         for &address in &reachable {
             let server = format!("rtmp://{}/{}", host(address), app.name);
             text += &format!(
@@ -113,6 +112,13 @@ fn banner(config: &Config, apps: &[App], listening: &[SocketAddr]) -> String {
                    Play  {server}/cam1  (VLC: Media > Open Network Stream)\n\n"
             );
         }
+    } else if let Some(app) = live().next() {
+        text += &format!(
+            "  No URL to show: {:?} cannot stand in one; make an application of letters, digits, - . _ and ~\n\n",
+            app.name.as_str()
+        );
+    } else {
+        text += "  No URL to show: there is no application to publish to; make another directory, like live\n\n";
     }
     let settings = &config.settings;
     text += &format!(
@@ -122,6 +128,12 @@ fn banner(config: &Config, apps: &[App], listening: &[SocketAddr]) -> String {
         format_bytes(settings.ring_bytes)
     );
     text + &limits::memory(settings)
+}
+
+/// The name is its own spelling in a URL (RFC 3986, section 2.3: the unreserved characters). Clients send the path as it
+/// was typed, so escapes would not reach the server as the name that they stand for.
+fn fits_a_url(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
 /// How an address is written in a URL.
@@ -149,5 +161,27 @@ mod tests {
         ));
         assert!(text.contains("Server: rtmp://[::1]:1936/live   Stream Key: cam1"), "{text}");
         assert!(text.contains("600 connections, 8 streams of 4MiB each"), "{text}");
+    }
+
+    #[test]
+    fn the_example_is_a_url_that_can_be_typed_or_a_line_says_why_there_is_none() {
+        let config = config::load(board::by_name("generic").unwrap(), None, &[]).unwrap();
+        let shown = |names: &[&str]| {
+            let kind = |name: &str| if name == "vod" { AppKind::Vod } else { AppKind::Live };
+            let app = |name: &&str| App { name: heapless::String::try_from(*name).unwrap(), kind: kind(name) };
+            banner(&config, &names.iter().map(app).collect::<Vec<_>>(), &["10.0.0.5:1935".parse().unwrap()])
+        };
+        assert!(shown(&["a", "live"]).contains("Play  rtmp://10.0.0.5/live/cam1 "));
+        assert!(shown(&["a b", "odd%", "x-1", "y"]).contains("Play  rtmp://10.0.0.5/x-1/cam1 "));
+        for (names, reason) in [
+            (&["odd name", "vod"], "No URL to show: \"odd name\" cannot stand in one; make an application of letters"),
+            (
+                &["vod", "vod"],
+                "No URL to show: there is no application to publish to; make another directory, like live",
+            ),
+        ] {
+            let text = shown(names);
+            assert!(text.contains(reason) && !text.contains("rtmp://"), "{text}");
+        }
     }
 }

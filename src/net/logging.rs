@@ -1,54 +1,73 @@
-//! The log on standard error: one line a record, no heap after the first.
+//! The log on standard error: one line a record, no heap after the first, and never a wait.
 //!
 //! A terminal gets seconds since the start first, because a board without a clock of its own does not know the date when
 //! it starts. A journal has its own clock and gets the priority instead, in the form that it takes off again.
+//!
+//! A line that standard error does not take at once is lost and counted, because whoever does not read the log must not
+//! stop the server. So is a line beyond the allowance of its subject ([`TokenBucket`]): anybody on the network can make
+//! the server write lines, and they would fill an SD card and its lifetime. `rill N log lines were lost` says how many.
+//!
+//! A regular file always says that it takes more, and then a write waits for its medium: an SD card stalls for seconds
+//! now and then. Logs belong in the journal, in a pipe to whoever rotates them, or on a file system in memory (tmpfs).
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use log::{Level, LevelFilter};
+use log::{Level, LevelFilter, Record};
 
-/// Longest line in bytes, its end included; what is more is cut off and marked.
+use super::token_bucket::TokenBucket;
+
+/// Longest line in bytes, its end included; what is more is cut off and marked. A pipe takes so much whole or not at all
+/// (POSIX, `PIPE_BUF`: at least 512, 4096 on Linux).
 pub const LINE_BYTES: usize = 1024;
+
+/// Lines a second that each [`Subject`] may write in the long run.
+pub const LINES_PER_SECOND: u32 = 200;
+/// Lines that each [`Subject`] may write at once after it was quiet.
+pub const LINES_BURST: u32 = 1000;
 
 /// What stands at the end of a line that was cut.
 const CUT: &[u8] = b"...\n";
+/// While lines are lost all the time, the log says so this often, in milliseconds.
+const LOSS_NOTICE_MS: u64 = 1000;
+/// Standard error, to be opened anew.
+const STANDARD_ERROR: &str = "/proc/self/fd/2";
 
-/// Lines are swallowed while the logger's buffer is made to grow to its full size.
+/// Lines are swallowed while the logger is made to obtain all that it needs.
 static SILENT: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging.
 ///
 /// `level` is a filter as `RUST_LOG` knows it: `info`, or `warn,rill::server=debug`. Seconds are counted from `start`.
-/// Afterwards logging on this thread takes nothing from the heap.
+/// Afterwards logging on this thread takes nothing from the heap and never waits.
 pub fn start(level: &str, start: Instant) {
-    let journal = is_journal();
+    let log = Mutex::new(Log::new(start));
     let mut builder = env_logger::Builder::new();
-    builder.parse_filters(level).target(env_logger::Target::Pipe(Box::new(Output)));
-    builder.format(move |buffer, record| {
-        let mut line = Line { bytes: [0; LINE_BYTES], len: 0 };
-        let seconds = (!journal).then(|| start.elapsed());
-        line.begin(record.level(), seconds.map(|passed| (passed.as_secs(), passed.subsec_millis())));
-        // A line that is full is not an error.
-        let _ = line.write_fmt(*record.args());
-        buffer.write_all(line.end())
+    builder.parse_filters(level).target(env_logger::Target::Pipe(Box::new(io::sink())));
+    // Its own buffer stays empty: it writes what it has until it is written, and we must be able to let go.
+    builder.format(move |_, record| {
+        if !SILENT.load(Ordering::Relaxed) {
+            log.lock().unwrap_or_else(PoisonError::into_inner).record(record);
+        }
+        Ok(())
     });
     if builder.try_init().is_ok() {
         warm();
     }
 }
 
-/// Logs the longest line into nothing, so that the logger has its buffer.
+/// Logs into nothing, so that the logger has what it needs for this thread.
 fn warm() {
-    SILENT.store(true, Ordering::Relaxed);
-    let level = log::max_level();
-    if level < LevelFilter::Error {
+    if log::max_level() < LevelFilter::Error {
         return;
     }
-    log::error!("{:1$}", "", LINE_BYTES);
+    SILENT.store(true, Ordering::Relaxed);
+    log::error!("");
     SILENT.store(false, Ordering::Relaxed);
 }
 
@@ -60,18 +79,120 @@ fn is_journal() -> bool {
     stream == format!("{}:{}", ours.dev(), ours.ino())
 }
 
-struct Output;
+/// Standard error can take a line of [`LINE_BYTES`] now. Asked anew each time: its file description may be shared with
+/// other programs, which `O_NONBLOCK` would surprise.
+fn takes_a_line() -> bool {
+    let mut asked = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: the pointer is to one descriptor that lives through the call.
+    let answered = unsafe { libc::poll(&raw mut asked, 1, 0) };
+    answered == 1 && asked.revents & libc::POLLOUT != 0
+}
 
-impl io::Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if SILENT.load(Ordering::Relaxed) {
-            return Ok(bytes.len());
+/// A terminal takes a part of a line and waits with the rest, so it gets a file description of our own that does not.
+fn own_terminal() -> Option<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    io::stderr().is_terminal().then(|| options.open(STANDARD_ERROR).ok()).flatten()
+}
+
+/// What a line is about. Each has an allowance of its own, so that one cannot silence another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// Our own faults.
+    Error,
+    /// Connections that come and go, which strangers cause.
+    Connection,
+    /// Streams, players and the process.
+    Stream,
+    /// What somebody with rights over the process has asked for.
+    Report,
+}
+
+impl Subject {
+    /// Subjects with an allowance; a report needs none.
+    const LIMITED: usize = 3;
+
+    fn of(level: Level, target: &str) -> Subject {
+        match target {
+            _ if level == Level::Error => Subject::Error,
+            "rill::net::status" => Subject::Report,
+            "rill::server" | "rill::server::read" => Subject::Connection,
+            _ => Subject::Stream,
         }
-        io::stderr().write(bytes)
+    }
+}
+
+/// Where lines go, and which may.
+struct Log {
+    journal: bool,
+    start: Instant,
+    terminal: Option<File>,
+    allowances: [TokenBucket; Subject::LIMITED],
+    lost: u64,
+    /// When losses may be told again, in milliseconds since the start.
+    notice_ms: u64,
+    /// The last line was written in part.
+    torn: bool,
+}
+
+impl Log {
+    fn new(start: Instant) -> Log {
+        Log {
+            journal: is_journal(),
+            start,
+            terminal: own_terminal(),
+            allowances: [TokenBucket::new(LINES_PER_SECOND, LINES_BURST); Subject::LIMITED],
+            lost: 0,
+            notice_ms: 0,
+            torn: false,
+        }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn record(&mut self, record: &Record<'_>) {
+        let passed = self.start.elapsed();
+        let now_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        let subject = Subject::of(record.level(), record.target());
+        let allowed = self.allowances.get_mut(subject as usize).is_none_or(|allowance| allowance.take(now_ms));
+        if !allowed {
+            self.lost += 1;
+            return;
+        }
+        if self.lost > 0 && (now_ms >= self.notice_ms || subject == Subject::Report) {
+            let lost = self.lost;
+            if self.write(Level::Warn, passed, &format_args!("rill {lost} log lines were lost")) {
+                self.lost = 0;
+                self.notice_ms = now_ms + LOSS_NOTICE_MS;
+            }
+        }
+        if !self.write(record.level(), passed, record.args()) {
+            self.lost += 1;
+        }
+    }
+
+    /// Writes a line, or says that it was lost.
+    fn write(&mut self, level: Level, passed: Duration, text: &fmt::Arguments<'_>) -> bool {
+        let mut line = Line { bytes: [0; LINE_BYTES], len: 0 };
+        line.begin(level, (!self.journal).then(|| (passed.as_secs(), passed.subsec_millis())));
+        // A line that is full is not an error.
+        let _ = line.write_fmt(*text);
+        if self.torn && self.put(b"\n") != Some(1) {
+            return false;
+        }
+        let line = line.end();
+        let written = self.put(line);
+        self.torn = written.is_some_and(|bytes| bytes < line.len());
+        written == Some(line.len())
+    }
+
+    /// Bytes of `line` that were taken at once; `None` when there were none.
+    fn put(&mut self, line: &[u8]) -> Option<usize> {
+        if !takes_a_line() {
+            return None;
+        }
+        match &mut self.terminal {
+            Some(terminal) => terminal.write(line).ok(),
+            None => io::stderr().write(line).ok(),
+        }
     }
 }
 
@@ -158,5 +279,19 @@ mod tests {
     #[test]
     fn a_client_cannot_forge_a_line() {
         assert_eq!(line(None, "name=a\ninfo x\u{1b}[2J"), "<4>warn name=a?info x?[2J\n");
+    }
+
+    #[test]
+    fn connections_and_streams_and_faults_have_allowances_of_their_own() {
+        for (level, target, subject) in [
+            (Level::Warn, "rill::server", Subject::Connection),
+            (Level::Info, "rill::server::read", Subject::Connection),
+            (Level::Warn, "rill::server::publish", Subject::Stream),
+            (Level::Error, "rill::server", Subject::Error),
+            (Level::Info, "rill::net::status", Subject::Report),
+        ] {
+            assert_eq!(Subject::of(level, target), subject);
+        }
+        assert_eq!(Subject::Report as usize, Subject::LIMITED);
     }
 }

@@ -13,11 +13,11 @@ mod signals;
 pub mod sockopt;
 mod status;
 mod tcp;
+mod token_bucket;
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
 use mio::{Events, Poll};
 
 use crate::server::Server;
@@ -25,7 +25,7 @@ use crate::server::memory::{self, Row};
 use crate::server::settings::Settings;
 use crate::time::Millis;
 
-pub use listen::{ListenError, listen};
+pub use listen::{ListenError, Listener, bind};
 pub use signals::Signals;
 
 use load::Load;
@@ -64,21 +64,25 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// Obtains all that [`Reactor::run`] needs. `start` is the zero of the server's clock.
+    /// Obtains all that [`Reactor::run`] needs, while no client can arrive. `start` is the zero of the server's clock.
     ///
     /// # Errors
     ///
     /// The operating system's own.
-    pub fn new(
-        server: &Server,
-        listeners: Vec<TcpListener>,
-        mut signals: Signals,
-        start: Instant,
-    ) -> io::Result<Reactor> {
+    pub fn new(server: &Server, listeners: Vec<Listener>, mut signals: Signals, start: Instant) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
-        let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings())?;
+        let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
         Ok(Reactor { poll, events: Events::with_capacity(EVENTS), net, signals, load: Load::default(), start })
+    }
+
+    /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
+    ///
+    /// # Errors
+    ///
+    /// When somebody else was faster to listen at an address; and the operating system's own.
+    pub fn listen(&mut self) -> Result<(), ListenError> {
+        self.net.listen()
     }
 
     /// Serves until a signal says stop, then tells the clients and gives them time to hear it.

@@ -5,14 +5,27 @@ use std::mem::size_of;
 use std::os::fd::{AsRawFd, RawFd};
 
 /// Connections that the kernel keeps for us until we accept them. It cuts this down to its own limit
-/// (`net.core.somaxconn`); mio asks for 128, which a hall of players that come back at once overruns.
+/// (`net.core.somaxconn`); the usual 128 is overrun by a hall of players that come back at once.
 const BACKLOG: libc::c_int = 4096;
 
-/// Asks the kernel to keep more waiting connections than mio asks for.
-pub fn deepen_backlog(listener: &impl AsRawFd) {
-    // SAFETY: the call takes no pointer. Listening again on a listening socket only changes the length of its queue;
-    // should it fail, the old one stays.
-    unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) };
+/// Lets clients arrive at a socket that has an address.
+///
+/// # Errors
+///
+/// The operating system's own.
+pub fn listen(socket: &impl AsRawFd) -> io::Result<()> {
+    // SAFETY: the call takes no pointer.
+    let result = unsafe { libc::listen(socket.as_raw_fd(), BACKLOG) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets the socket have an address at which connections are only waiting for their end (`SO_REUSEADDR`).
+///
+/// # Errors
+///
+/// The operating system's own.
+pub fn set_reuse_address(socket: &impl AsRawFd) -> io::Result<()> {
+    set(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)
 }
 
 /// Bytes that the kernel takes of a socket beyond those it has sent (`TCP_NOTSENT_LOWAT`).

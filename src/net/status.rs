@@ -1,8 +1,11 @@
 //! What the log says when somebody asks the process how it is (SIGUSR1), and when it ends.
 
+use std::fmt;
+
 use log::info;
 
 use crate::server::Server;
+use crate::server::close::CloseReason;
 use crate::server::registry::StreamId;
 use crate::server::slots::{PlayPhase, Role};
 use crate::time::Millis;
@@ -15,7 +18,7 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
     info!(
         "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={} \
          published={} played={} skips={} media_refused={} data_dropped={} streams_exhausted={} bytes_in={} \
-         bytes_out={} heap_allocations={}",
+         bytes_out={} heap_allocations={}{}",
         now.0 / 1000,
         server.slots().taken(),
         server.settings().connections,
@@ -32,14 +35,16 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
         counters.bytes_in,
         counters.bytes_out,
         allocations(),
+        Closes(&counters.closed),
     );
     for (id, stream) in server.registry().streams() {
         let app = &server.registry().app_info(stream.app).name;
         let players = players(server, id, now);
         info!(
-            "{id} status app={app} instance={} name={} publisher={} for_s={} players={} skips={} worst_lag_ms={}",
-            stream.instance,
-            stream.name,
+            "{id} status app={:?} instance={:?} name={:?} publisher={} for_s={} players={} skips={} worst_lag_ms={}",
+            app.as_str(),
+            stream.instance.as_str(),
+            stream.name.as_str(),
             if stream.publisher.is_some() { "yes" } else { "no" },
             now.since(stream.since) / 1000,
             players.count,
@@ -54,7 +59,7 @@ pub(super) fn farewell(server: &Server, now: Millis) {
     let counters = server.counters();
     info!(
         "rill stopped uptime_s={} accepted={} published={} played={} skips={} bytes_in={} bytes_out={} \
-         heap_allocations={}",
+         heap_allocations={}{}",
         now.0 / 1000,
         counters.accepted,
         counters.published,
@@ -63,7 +68,18 @@ pub(super) fn farewell(server: &Server, now: Millis) {
         counters.bytes_in,
         counters.bytes_out,
         allocations(),
+        Closes(&counters.closed),
     );
+}
+
+/// A field for each reason for which connections ended.
+struct Closes<'a>(&'a [u64; CloseReason::COUNT]);
+
+impl fmt::Display for Closes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = CloseReason::NAMES.iter().zip(self.0);
+        reasons.filter(|(_, count)| **count > 0).try_for_each(|(name, count)| write!(f, " closed_{name}={count}"))
+    }
 }
 
 /// Allocations since everything was obtained; -1 when nobody counts.

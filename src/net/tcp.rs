@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
 use log::warn;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::server::settings::Settings;
@@ -13,6 +13,7 @@ use crate::server::slots::SlotIndex;
 use crate::server::transport::{Io, Net};
 use crate::time::Millis;
 
+use super::listen::{ListenError, Listener};
 use super::sockopt;
 
 /// What an event of the poll is about.
@@ -61,7 +62,7 @@ pub const SOCKET_BYTES: usize = size_of::<Option<Socket>>();
 /// Sockets by slot, and listeners.
 pub struct TcpNet {
     registry: Registry,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     /// The listener that is asked first, so that none starves another.
     turn: usize,
     sockets: Box<[Option<Socket>]>,
@@ -84,17 +85,8 @@ pub struct TcpNet {
 
 impl TcpNet {
     /// Takes the listeners, and room for `slots` sockets.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's own, when the listeners cannot be polled.
-    pub fn new(
-        registry: Registry,
-        listeners: Vec<TcpListener>,
-        slots: usize,
-        settings: &Settings,
-    ) -> io::Result<TcpNet> {
-        let mut net = TcpNet {
+    pub fn new(registry: Registry, listeners: Vec<Listener>, slots: usize, settings: &Settings) -> TcpNet {
+        TcpNet {
             registry,
             listeners,
             turn: 0,
@@ -108,11 +100,17 @@ impl TcpNet {
             shed: 0,
             option_refused: false,
             now: Millis(0),
-        };
-        for (at, listener) in net.listeners.iter_mut().enumerate() {
-            net.registry.register(listener, Token(FIRST_LISTENER + at), Interest::READABLE)?;
         }
-        Ok(net)
+    }
+
+    /// Lets clients arrive.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Listener::listen`].
+    pub fn listen(&mut self) -> Result<(), ListenError> {
+        let mut listeners = self.listeners.iter_mut().enumerate();
+        listeners.try_for_each(|(at, listener)| listener.listen(&self.registry, Token(FIRST_LISTENER + at)))
     }
 
     /// What the event with this token is about.

@@ -48,6 +48,27 @@ impl CloseReason {
     /// Every reason has a counter: how many there are.
     pub const COUNT: usize = 17;
 
+    /// Names of the counters, as fields of a log line, each at the place of its counter.
+    pub const NAMES: [&str; CloseReason::COUNT] = [
+        "peer_closed",
+        "peer_reset",
+        "not_rtmp",
+        "peer_misbehaved",
+        "limit_exceeded",
+        "handshake_timeout",
+        "connect_timeout",
+        "idle_timeout",
+        "ping_timeout",
+        "stalled",
+        "too_slow",
+        "rejected",
+        "publish_refused",
+        "replaced",
+        "shutdown",
+        "table_full",
+        "address_limit",
+    ];
+
     /// Place of its counter.
     pub const fn index(self) -> usize {
         match self {
@@ -115,5 +136,25 @@ impl fmt::Display for CloseReason {
             CloseReason::TableFull => "every connection is taken (limits.connections)",
             CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_at_the_places_of_their_counters() {
+        for (reason, name) in [
+            (CloseReason::PeerClosed, "peer_closed"),
+            (CloseReason::NotRtmp(FirstByte::Http), "not_rtmp"),
+            (CloseReason::PingTimeout, "ping_timeout"),
+            (CloseReason::TooSlow, "too_slow"),
+            (CloseReason::Replaced, "replaced"),
+            (CloseReason::TableFull, "table_full"),
+            (CloseReason::AddressLimit, "address_limit"),
+        ] {
+            assert_eq!(CloseReason::NAMES[reason.index()], name);
+        }
     }
 }

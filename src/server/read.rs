@@ -211,7 +211,12 @@ impl Server {
         let agent = client.agent.as_str();
         match refused {
             None => {
-                info!("{conn} connect app={} instance={} peer={} agent={agent:?}", path.app, path.instance, slot.peer);
+                info!(
+                    "{conn} connect app={:?} instance={:?} peer={} agent={agent:?}",
+                    path.app.as_str(),
+                    path.instance.as_str(),
+                    slot.peer
+                );
                 slot.last_active = now;
                 let answered = slot.session.decide(Decision::Accept, &mut slot.tx);
                 debug_assert!(answered.is_ok(), "a session keeps room for its replies");
