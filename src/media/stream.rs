@@ -6,6 +6,9 @@
 //!
 //! A player who joins is sent [`Stream::emit_header`] 0, 1, 2 .. stamped with the join point's time, then the ring from there. While
 //! there is no join point it waits; ask again when a tag was finished.
+//!
+//! Data that is kept for players who join says what the stream is, not what happens in it, and has time 0 wherever it is sent: of
+//! metadata with another time ffmpeg makes a subtitle stream, and then waits for subtitles that never come.
 
 use super::headers::{HeaderCache, Stored};
 use super::ring::{Cursor, Ring, RingError, Tag, TagMeta};
@@ -16,6 +19,8 @@ use crate::time::Millis;
 
 /// A stream whose audio ran on for so long without video counts as audio only, in milliseconds of stream time.
 pub const VIDEO_GONE_MS: u32 = 2_000;
+/// The time of data that is kept, in milliseconds: see the module's documentation.
+const KEPT_DATA_TIME: u32 = 0;
 
 /// Where a joining player begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +173,7 @@ where
         now: Millis,
     ) -> Result<TagSeq, RingError> {
         let stored = keep_as.map(|name| self.headers.store_data(name, payload));
-        let timestamp = self.timeline.map_data(publisher_timestamp);
+        let timestamp = if keep_as.is_some() { KEPT_DATA_TIME } else { self.timeline.map_data(publisher_timestamp) };
         let pushed = self.ring.push(TagKind::Data, timestamp, &[payload], TagFlags::default(), now);
         if pushed.is_ok() {
             self.facts.bytes += payload.len() as u64;
@@ -242,10 +247,11 @@ where
         self.headers_changed.is_some_and(|seq| seq >= cursor.seq)
     }
 
-    /// Writes cached header `index` to `out` as a complete message and returns its length. `None` when there is no such header or
-    /// it does not fit: [`HEADER_BYTES`] and 16 are always enough.
+    /// Writes cached header `index` to `out` as a complete message and returns its length. A sequence header gets `timestamp`, data
+    /// time 0. `None` when there is no such header or it does not fit: [`HEADER_BYTES`] and 16 are always enough.
     pub fn emit_header(&self, index: usize, timestamp: u32, message_stream_id: u32, out: &mut [u8]) -> Option<usize> {
         let header = self.headers.at(index)?;
+        let timestamp = if header.kind == TagKind::Data { KEPT_DATA_TIME } else { timestamp };
         // A cached header is one chunk (see `limits`).
         let framing = Framing::<OUT_CHUNK_BYTES> { timestamp, length: header.payload.len() as u32 };
         let chunk_header = framing.header(header.kind, message_stream_id);
@@ -435,13 +441,16 @@ mod tests {
     }
 
     #[test]
-    fn cached_headers_are_written_as_messages_with_the_join_points_time() {
+    fn cached_headers_are_written_as_messages_with_the_join_points_time_and_data_with_none() {
         let mut stream = stream();
-        stream.data(0, b"\x02\x00\x0AonMetaData", Some(b"onMetaData"), Millis(0)).unwrap();
+        put(&mut stream, TagKind::Audio, 0, b"a", INTER);
+        let kept = stream.data(500, b"\x02\x00\x0AonMetaData", Some(b"onMetaData"), Millis(500)).unwrap();
+        let cue = stream.data(500, b"\x02\x00\x0AonCuePoint", None, Millis(500)).unwrap();
+        assert_eq!([kept, cue].map(|seq| stream.ring().tag(seq).unwrap().timestamp), [0, 500]);
         put(&mut stream, TagKind::Audio, 0, b"\xAF\x00\x12\x10", HEADER);
         let mut out = [0; 64];
         assert_eq!(stream.emit_header(0, 0x0102, 3, &mut out), Some(25));
-        assert_eq!(out[..25], *b"\x05\x00\x01\x02\x00\x00\x0D\x12\x03\x00\x00\x00\x02\x00\x0AonMetaData");
+        assert_eq!(out[..25], *b"\x05\x00\x00\x00\x00\x00\x0D\x12\x03\x00\x00\x00\x02\x00\x0AonMetaData");
         assert_eq!(stream.emit_header(1, 0x0100_0000, 1, &mut out), Some(20));
         assert_eq!(out[..20], *b"\x04\xFF\xFF\xFF\x00\x00\x04\x08\x01\x00\x00\x00\x01\x00\x00\x00\xAF\x00\x12\x10");
         assert_eq!(stream.emit_header(1, 0, 1, &mut out[..15]), None);
