@@ -1196,11 +1196,11 @@ mod publish_7_2_2_6 {
     }
 
     #[test]
-    fn a_refused_publish_ends_the_one_before_and_a_refused_play_does_not() {
+    fn what_is_refused_leaves_what_the_net_stream_does_alone() {
         let mut peer = Peer::publishing();
-        peer.refuse = Some(Status::new(Code::PublishBadName, "other"));
+        peer.refuse = Some(Status::new(Code::RecordNoAccess, "other"));
         peer.answer(&publish(1, "other"));
-        assert!(peer.ignores(&message(4, 0, 8, 1, b"\xAF")));
+        assert_eq!(peer.seen(&message(4, 0, 8, 1, b"\xAF")).len(), 2);
         let mut peer = Peer::playing();
         peer.refuse = Some(Status::new(Code::PlayStreamNotFound, "other"));
         peer.answer(&play(1, "other"));

@@ -439,12 +439,17 @@ impl Session {
                     amf.boolean(true)
                 })
             }
-            (Request::Publish { stream, .. }, Decision::Reject(status)) => {
-                self.state.streams[stream.index()] = NetStream::Idle;
+            // What it publishes or plays, if anything, goes on.
+            (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
                 status.send(stream.wire(), tx)
             }
-            // What it plays, if anything, goes on.
-            (Request::Play { stream, .. }, Decision::Reject(status)) => status.send(stream.wire(), tx),
+        }
+    }
+
+    /// The server ended what the net stream plays. It may be used again.
+    pub fn stop_playing(&mut self, stream: NetStreamId) {
+        if self.state.streams[stream.index()] == NetStream::Playing {
+            self.state.streams[stream.index()] = NetStream::Idle;
         }
     }
 

@@ -395,7 +395,11 @@ impl Server {
         for (index, role) in slot.roles.iter().enumerate() {
             let (stream, code) = match role {
                 Role::Publishing(stream) => (*stream, Code::UnpublishSuccess),
-                Role::Playing(player) => (player.stream, Code::PlayUnpublishNotify),
+                // The publisher may have been told, and have left, just before.
+                Role::Playing(player) if player.ending || self.registry.stream(player.stream).publisher.is_some() => {
+                    (player.stream, Code::PlayUnpublishNotify)
+                }
+                Role::Playing(player) => (player.stream, Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
             let name = &self.registry.stream(stream).name;

@@ -5,7 +5,7 @@ use core::mem;
 use log::{info, warn};
 
 use crate::limits::INBOX_BYTES;
-use crate::proto::session::{Decision, Event, NetStreamId, Request};
+use crate::proto::session::{Decision, Event, NetStreamId, REPLY_BYTES, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
@@ -242,6 +242,10 @@ impl Server {
     /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
     pub(super) fn tell(&mut self, conn: ConnId, stream: Option<NetStreamId>, status: Status<'_>) {
         if let Some(slot) = self.slots.connection(conn) {
+            if slot.session.request().is_some() && slot.tx.room() < REPLY_BYTES {
+                // The room is for the answer that it waits for.
+                return;
+            }
             let _ = slot.session.status(stream, status, &mut slot.tx);
             self.outgoing.insert(conn.slot.at());
         }

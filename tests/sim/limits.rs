@@ -114,17 +114,15 @@ fn half_received_frames_hold_up_what_is_behind_them_and_are_forgotten_with_their
 #[test]
 fn every_name_in_use_is_an_answer_and_so_is_every_ring() {
     let mut world = World::with(Settings { streams: 1, ..settings() }, 1);
-    let waiting: Vec<usize> = (0..4).map(|i| world.player(["a", "b", "c", "d"][i])).collect();
-    let late = world.player("e");
+    let waiting: Vec<usize> = (0..3).map(|i| world.player(["a", "b", "c"][i])).collect();
+    let late = world.player("d");
     assert_eq!(world.heard(late), ["created 1", "1: Play.Failed"]);
-    let publisher = world.publisher("e");
-    assert_eq!(world.heard(publisher), ["created 1", "1: Publish.BadName", "close"]);
     let first = world.publisher("a");
     assert_eq!(world.heard(first), ["created 1", "begin 1", "1: Publish.Start"]);
     let second = world.publisher("b");
     assert_eq!(world.heard(second), ["created 1", "1: Publish.BadName", "close"]);
     world.send_start(first);
-    assert_eq!(world.server.counters().streams_exhausted, 3);
+    assert_eq!(world.server.counters().streams_exhausted, 2);
     // The ring of a stream that nobody publishes is free for another name.
     world.heard(waiting[0]);
     world.hang_up(first);
@@ -140,6 +138,48 @@ fn every_name_in_use_is_an_answer_and_so_is_every_ring() {
     assert_eq!(world.heard(waiting[0]).last().unwrap(), "2.3 key");
     let time = world.clients[waiting[0]].watch(1).last_timestamp().unwrap();
     assert!(time > 60, "the stream's time is its own, though its ring was another's: {time}");
+    world.end();
+}
+
+#[test]
+fn players_who_wait_never_keep_a_publisher_out() {
+    let mut world = World::with(Settings { streams: 2, ..settings() }, 1);
+    let mut waiting = Vec::new();
+    for names in [["a", "b"], ["c", "d"], ["e", "f"]] {
+        let c = world.player(names[0]);
+        world.clients[c].create_stream();
+        world.clients[c].play(2, names[1]);
+        world.settle();
+        world.heard(c);
+        waiting.push(c);
+        // Who waits longest goes first.
+        world.advance(10);
+    }
+    let late = world.player("g");
+    assert_eq!(world.heard(late), ["created 1", "1: Play.Failed"]);
+    let first = world.publisher("x");
+    let second = world.publisher("y");
+    for publisher in [first, second] {
+        assert_eq!(world.heard(publisher), ["created 1", "begin 1", "1: Publish.Start"]);
+    }
+    // More of them than there are rings are answered, and cost nobody a place.
+    let third = world.publisher("z");
+    assert_eq!(world.heard(third), ["created 1", "1: Publish.BadName", "close"]);
+    world.send_start(first);
+    // A viewer who stays when the publisher has left takes a place that was kept for publishers.
+    let viewer = world.player("x");
+    world.hang_up(first);
+    world.settle();
+    world.heard(viewer);
+    let third = world.publisher("z");
+    assert_eq!(world.heard(third), ["created 1", "begin 1", "1: Publish.Start"]);
+    world.send_start(third);
+    assert_eq!(world.heard(waiting[0]), ["1: Play.Stop"]);
+    assert_eq!(world.heard(viewer), [""; 0]);
+    // Its net streams can be used again.
+    world.clients[waiting[0]].play(1, "z");
+    world.settle();
+    assert_eq!(world.heard(waiting[0]).last().unwrap(), &format!("{}.3 key", 2));
     world.end();
 }
 
