@@ -54,7 +54,6 @@ pub struct Stream<B, I> {
     newest_audio: Option<TagSeq>,
     video: Video,
     headers_changed: Option<TagSeq>,
-    headers_not_kept: u64,
     facts: StreamFacts,
     measure: Measure,
 }
@@ -93,7 +92,6 @@ where
             newest_audio: None,
             video: Video::None,
             headers_changed: None,
-            headers_not_kept: 0,
             facts: StreamFacts::default(),
             measure: Measure::BeforeKey,
         }
@@ -160,18 +158,19 @@ where
         self.ring.abort(seq, now)
     }
 
-    /// A whole data message, without `@setDataFrame`. With `keep_as`, its handler name, it is also kept for players who join.
+    /// A whole data message, without `@setDataFrame`. With `keep_as`, its handler name, it is also kept for players who join:
+    /// the first of what is returned says what became of it there.
     ///
     /// # Errors
     ///
-    /// As [`Ring::begin`]; it is kept nevertheless.
+    /// The second is as [`Ring::begin`]'s; it is kept nevertheless.
     pub fn data(
         &mut self,
         publisher_timestamp: u32,
         payload: &[u8],
         keep_as: Option<&[u8]>,
         now: Millis,
-    ) -> Result<TagSeq, RingError> {
+    ) -> (Option<Stored>, Result<TagSeq, RingError>) {
         let stored = keep_as.map(|name| self.headers.store_data(name, payload));
         let timestamp = if keep_as.is_some() { KEPT_DATA_TIME } else { self.timeline.map_data(publisher_timestamp) };
         let pushed = self.ring.push(TagKind::Data, timestamp, &[payload], TagFlags::default(), now);
@@ -180,7 +179,7 @@ where
             self.facts.tags += 1;
         }
         self.note_stored(stored, pushed.unwrap_or(self.ring.readable_head()));
-        pushed
+        (stored, pushed)
     }
 
     /// Forgets the data message of that handler name (`@clearDataFrame`). Returns whether there was one.
@@ -212,7 +211,6 @@ where
         self.ring.clear(now);
         self.timeline = Timeline::new();
         self.headers_changed = None;
-        self.headers_not_kept = 0;
     }
 
     /// Its time, to be kept for its players when its storage is given to another stream.
@@ -286,11 +284,6 @@ where
         self.facts
     }
 
-    /// Headers and metadata that were not kept for want of room ([`crate::limits::HEADER_CACHE_BYTES`] and its neighbours).
-    pub fn headers_not_kept(&self) -> u64 {
-        self.headers_not_kept
-    }
-
     fn keep_header(&mut self, tag: Tag, slot: HeaderSlot) -> Stored {
         let stored = if tag.length as usize > HEADER_BYTES {
             self.headers.remove(slot);
@@ -311,10 +304,8 @@ where
     }
 
     fn note_stored(&mut self, stored: Option<Stored>, seq: TagSeq) {
-        match stored {
-            Some(Stored::New | Stored::Changed) => self.headers_changed = self.headers_changed.max(Some(seq)),
-            Some(Stored::DoesNotFit) => self.headers_not_kept += 1,
-            Some(Stored::Same) | None => {}
+        if let Some(Stored::New | Stored::Changed) = stored {
+            self.headers_changed = self.headers_changed.max(Some(seq));
         }
     }
 
@@ -444,8 +435,8 @@ mod tests {
     fn cached_headers_are_written_as_messages_with_the_join_points_time_and_data_with_none() {
         let mut stream = stream();
         put(&mut stream, TagKind::Audio, 0, b"a", INTER);
-        let kept = stream.data(500, b"\x02\x00\x0AonMetaData", Some(b"onMetaData"), Millis(500)).unwrap();
-        let cue = stream.data(500, b"\x02\x00\x0AonCuePoint", None, Millis(500)).unwrap();
+        let kept = stream.data(500, b"\x02\x00\x0AonMetaData", Some(b"onMetaData"), Millis(500)).1.unwrap();
+        let cue = stream.data(500, b"\x02\x00\x0AonCuePoint", None, Millis(500)).1.unwrap();
         assert_eq!([kept, cue].map(|seq| stream.ring().tag(seq).unwrap().timestamp), [0, 500]);
         put(&mut stream, TagKind::Audio, 0, b"\xAF\x00\x12\x10", HEADER);
         let mut out = [0; 64];
@@ -465,7 +456,6 @@ mod tests {
         put(&mut stream, TagKind::Video, 0, b"vh", HEADER);
         put(&mut stream, TagKind::Video, 0, &[1; HEADER_BYTES + 1], HEADER);
         assert!(stream.headers().is_empty());
-        assert_eq!(stream.headers_not_kept(), 1);
         let slices = stream.ring().slices(&mut Cursor::default(), usize::MAX >> 1).unwrap();
         assert_eq!(slices[0].len() + slices[1].len(), 12 + 2 + 12 + HEADER_BYTES + 1);
     }
@@ -497,6 +487,5 @@ mod tests {
         assert!(stream.ring().slices(&mut player, 1_000).is_err());
         put(&mut stream, TagKind::Audio, 500, b"a", INTER);
         assert_eq!(stream.join().unwrap().timestamp, 0);
-        assert_eq!(stream.headers_not_kept(), 0);
     }
 }

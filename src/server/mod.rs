@@ -76,6 +76,8 @@ pub struct Counters {
     pub media_refused: u64,
     /// Data messages dropped, because they were too long or no player could read them.
     pub data_dropped: u64,
+    /// Metadata and sequence headers not kept for players who join, because they were too long or too many.
+    pub headers_not_kept: u64,
     /// Publishes and plays refused because every name or ring was in use.
     pub streams_exhausted: u64,
     /// Bytes received.

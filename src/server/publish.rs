@@ -89,7 +89,8 @@ impl Server {
         media.republish(now);
         let head = Cursor::at(media.ring().readable_head());
         stream.publisher = Some(place);
-        (stream.since, stream.described, stream.complained) = (now, false, false);
+        (stream.since, stream.described) = (now, false);
+        (stream.complained, stream.complained_of_data, stream.complained_of_headers) = (false, false, false);
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[net_stream.index()] = Role::Publishing(id);
         slot.publishing += 1;

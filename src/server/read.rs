@@ -155,6 +155,7 @@ impl Server {
             Event::MediaEnd(lane) => self.media_end(conn, lane, now),
             Event::MediaAbort(lane) => self.media_abort(conn, lane, now),
             Event::Data(stream, timestamp) => self.data(conn, stream, timestamp, now),
+            Event::DataTooLong(stream, length) => self.data_too_long(conn, stream, length),
             Event::Request => self.request(conn, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
             Event::Pause(stream, paused) => self.pause(conn, stream, paused),

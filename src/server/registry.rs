@@ -88,6 +88,10 @@ pub struct Stream {
     pub time: Timeline,
     /// A message of the present publish was too large for the ring, which has been said.
     pub complained: bool,
+    /// One of its data messages was too long, which has been said.
+    pub complained_of_data: bool,
+    /// One of its headers was not kept, which has been said.
+    pub complained_of_headers: bool,
     used: bool,
 }
 
@@ -127,6 +131,8 @@ impl Registry {
             described: false,
             time: Timeline::new(),
             complained: false,
+            complained_of_data: false,
+            complained_of_headers: false,
             used: false,
         };
         let media = || {
@@ -185,11 +191,6 @@ impl Registry {
     /// How many places the table of names has: ids are below it.
     pub fn name_count(&self) -> usize {
         self.streams.len()
-    }
-
-    /// How many rings there are.
-    pub fn ring_count(&self) -> usize {
-        self.rings.len()
     }
 
     /// A stream with its media, if it has a ring.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use rill::limits::NET_STREAMS;
+use rill::limits::{ASSEMBLY_BYTES, HEADER_BYTES, NET_STREAMS};
 use rill::server::close::CloseReason;
 use rill::server::settings::{Merge, Settings};
 use rill::server::slots::SPARE_CONNECTIONS;
@@ -90,6 +90,27 @@ fn a_message_larger_than_the_ring_takes_is_dropped_and_the_stream_goes_on() {
     world.send_all(publisher, 140, &[Audio, Key]);
     assert_eq!(world.heard(player), ["0.5 audio", "0.6 key"]);
     assert_eq!(world.server.counters().media_refused, 1);
+    world.end();
+}
+
+#[test]
+fn data_and_headers_for_which_there_is_no_room_are_counted() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    let data = |handler: &str, bytes: usize| {
+        let mut body = vec![2, 0, handler.len() as u8];
+        body.extend(handler.bytes());
+        body.extend([&[2][..], &(bytes as u16).to_be_bytes(), &vec![b'x'; bytes]].concat());
+        body
+    };
+    let client = &mut world.clients[publisher];
+    client.message(5, 18, 1, 0, &data("onTextData", ASSEMBLY_BYTES));
+    client.message(5, 18, 1, 0, &data("onMetaData", HEADER_BYTES));
+    client.message(6, 9, 1, 0, &[&[0x17, 0, 0, 0, 0][..], &vec![1; HEADER_BYTES]].concat());
+    client.message(5, 18, 1, 0, &[9, 9]);
+    world.settle();
+    let counters = world.server.counters();
+    assert_eq!((counters.data_dropped, counters.headers_not_kept), (2, 2));
     world.end();
 }
 
