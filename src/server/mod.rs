@@ -302,6 +302,11 @@ impl Server {
                 self.refuse(net, peer, CloseReason::AddressLimit);
                 continue;
             }
+            if self.slots.taken() == self.slots.count()
+                && let Some(oldest) = self.slots.oldest_unconnected()
+            {
+                self.release(net, oldest, CloseReason::TableFull);
+            }
             let seed = self.next_seed();
             let Some(conn) = self.slots.take(peer, seed, now) else {
                 self.refuse(net, peer, CloseReason::TableFull);

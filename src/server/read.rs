@@ -104,6 +104,9 @@ impl Server {
             match slot.session.next(&mut input, &mut slot.tx, now) {
                 Ok(Some(event)) => self.event(conn, event, now),
                 Ok(None) => {
+                    if slot.open_since.is_none() && slot.session.is_open() {
+                        slot.open_since = Some(now);
+                    }
                     let waits = slot.session.request().is_some();
                     if input.is_empty() && !waits {
                         break;
@@ -183,7 +186,7 @@ impl Server {
     }
 
     fn connect(&mut self, conn: ConnId, now: Millis) {
-        let full = self.slots.taken() > self.slots.capacity;
+        let full = self.slots.is_full();
         let Some(slot) = self.slots.connection(conn) else { return };
         let client = slot.session.client();
         let path = &client.path;
@@ -216,6 +219,7 @@ impl Server {
                 slot.last_active = now;
                 let answered = slot.session.decide(Decision::Accept, &mut slot.tx);
                 debug_assert!(answered.is_ok(), "a session keeps room for its replies");
+                self.slots.connected();
             }
             Some((code, reason)) => {
                 warn!("{conn} connect refused app={:?} peer={} agent={agent:?}", path.app.as_str(), slot.peer);

@@ -245,12 +245,44 @@ fn a_full_table_is_said_politely_and_then_not_at_all() {
     assert_eq!(world.closed(CloseReason::TableFull), 1);
     let flood: Vec<usize> = (0..SPARE_CONNECTIONS + 3).map(|_| world.dial()).collect();
     world.settle();
+    // The oldest of those who said nothing made room for the newest.
     assert_eq!(world.closed(CloseReason::TableFull), 4);
-    assert!(world.clients[*flood.last().unwrap()].ended);
+    assert!(world.clients[flood[0]].ended && !world.clients[*flood.last().unwrap()].ended);
     world.advance(5000);
     world.hang_up(first);
     world.advance(10);
     world.join();
+    world.end();
+}
+
+#[test]
+fn no_number_of_silent_connections_keeps_a_client_out_or_turns_one_out() {
+    let mut world = World::with(Settings { connections: 4, ..settings() }, 1);
+    let address = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 7));
+    let publisher = world.publisher("cam");
+    let mut clients = vec![publisher];
+    for _ in 0..3 {
+        for i in 0..4 + SPARE_CONNECTIONS * 2 {
+            let silent = world.dial_from(address);
+            if i % 2 == 0 {
+                world.clients[silent].handshake();
+            }
+            world.settle();
+        }
+        clients.push(world.player("cam"));
+    }
+    assert!(world.closed(CloseReason::TableFull) > 30);
+    world.send_start(publisher);
+    for &player in &clients[1..] {
+        assert_eq!(world.clients[player].watch(1).next, 4);
+    }
+    // Now every place is a client's.
+    let late = world.dial();
+    world.clients[late].handshake();
+    world.clients[late].connect("live");
+    world.settle();
+    assert_eq!(world.heard(late)[4..], ["_error Connect.Rejected", "close"]);
+    assert!(clients.iter().all(|&c| !world.clients[c].ended));
     world.end();
 }
 
@@ -295,16 +327,20 @@ fn whoever_says_nothing_is_closed_when_its_time_is_up() {
     let half = world.dial();
     world.clients[half].handshake();
     world.clients[half].out.truncate(2000);
-    let shaken = world.dial();
-    world.clients[shaken].handshake();
+    let (quick, shaken) = (world.dial(), world.dial());
+    world.clients[quick].handshake();
     world.advance(1900);
-    assert!(!world.clients[mute].ended && !world.clients[half].ended);
+    assert!(!world.clients[mute].ended && !world.clients[half].ended && !world.clients[quick].ended);
+    world.clients[shaken].handshake();
     world.advance(500);
     assert!(world.clients[mute].ended && world.clients[half].ended);
     assert_eq!(world.closed(CloseReason::HandshakeTimeout), 2);
+    // The time to connect begins when the handshake ends.
+    assert!(world.clients[quick].ended && !world.clients[shaken].ended);
+    world.advance(1400);
     assert!(!world.clients[shaken].ended);
-    world.advance(2000);
-    assert_eq!(world.closed(CloseReason::ConnectTimeout), 1);
+    world.advance(600);
+    assert_eq!(world.closed(CloseReason::ConnectTimeout), 2);
     let idle = world.join();
     world.advance(4900);
     assert!(!world.clients[idle].ended);
