@@ -597,9 +597,8 @@ mod data_7_1_2 {
     }
 
     #[test]
-    fn what_players_could_not_read_is_dropped_and_counted() {
+    fn what_players_could_not_read_is_dropped_and_said() {
         let mut peer = Peer::publishing();
-        let mut sent = 0;
         for (type_id, body) in [
             (18, vec![0, 0, 1, 2]),
             (18, vec![]),
@@ -615,12 +614,11 @@ mod data_7_1_2 {
         ] {
             let seen = peer.seen(&message(5, 0, type_id, 1, &body));
             assert_eq!(seen, [Seen::Data { stream: 1, time: 0, message: None }], "{body:x?}");
-            sent += 1;
         }
-        assert_eq!(peer.session.dropped_data(), sent);
         let long = [string("onTextData"), string(&"x".repeat(ASSEMBLY_BYTES))].concat();
-        assert!(peer.ignores(&message(5, 0, 18, 1, &long)));
-        assert_eq!(peer.session.dropped_data(), sent + 1);
+        let too_long = Seen::DataTooLong { stream: 1, length: long.len() as u32 };
+        assert_eq!(peer.seen(&message(5, 0, 18, 1, &long)), [too_long]);
+        assert!(Peer::connected().ignores(&message(5, 0, 18, 1, &long)), "nobody publishes");
     }
 
     #[test]
@@ -1186,6 +1184,20 @@ mod publish_7_2_2_6 {
     }
 
     #[test]
+    fn fcunpublish_ends_the_publish_that_it_names_and_no_other() {
+        let fc = |name: &str| call(0, "FCUnpublish", 0.0, &[null(), string(name)]);
+        let mut peer = Peer::publishing();
+        assert_eq!(peer.answer(&fc("other")).0, []);
+        for name in ["flv:cam?key=1", ""] {
+            assert_eq!(Peer::publishing().answer(&fc(name)).0, [Seen::Closed(1)], "{name:?}");
+        }
+        peer.answer(&[call(0, "createStream", 2.0, &[null()]), publish(2, "second")].concat());
+        assert_eq!(peer.answer(&fc("")).0, [], "which of the two?");
+        assert_eq!(peer.answer(&fc("second")).0, [Seen::Closed(2)]);
+        assert_eq!(peer.answer(&fc("cam")).0, [Seen::Closed(1)]);
+    }
+
+    #[test]
     fn a_net_stream_deleted_while_it_published_is_free() {
         let mut peer = Peer::publishing();
         for _ in 0..=NET_STREAMS {
@@ -1196,11 +1208,11 @@ mod publish_7_2_2_6 {
     }
 
     #[test]
-    fn a_refused_publish_ends_the_one_before_and_a_refused_play_does_not() {
+    fn what_is_refused_leaves_what_the_net_stream_does_alone() {
         let mut peer = Peer::publishing();
-        peer.refuse = Some(Status::new(Code::PublishBadName, "other"));
+        peer.refuse = Some(Status::new(Code::RecordNoAccess, "other"));
         peer.answer(&publish(1, "other"));
-        assert!(peer.ignores(&message(4, 0, 8, 1, b"\xAF")));
+        assert_eq!(peer.seen(&message(4, 0, 8, 1, b"\xAF")).len(), 2);
         let mut peer = Peer::playing();
         peer.refuse = Some(Status::new(Code::PlayStreamNotFound, "other"));
         peer.answer(&play(1, "other"));

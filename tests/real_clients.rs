@@ -126,6 +126,49 @@ fn join_late(ffmpeg: &OsStr, source: &Path) {
 }
 
 #[test]
+fn ffmpeg_finds_the_published_streams_and_no_other_and_ends_when_it_has_enough() {
+    let stage = Stage::new("probe");
+    let publish = |name: &str| {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-nostdin", "-hide_banner", "-nostats", "-re", "-stream_loop", "-1", "-i"]);
+        command.arg(clip::h264_aac()).args(["-c", "copy", "-f", "flv", &stage.url()]);
+        stage.spawn(name, command)
+    };
+    let mut ffmpegs = vec![("old", OsString::from("ffmpeg"))];
+    ffmpegs.extend((!emulated()).then(|| ("recent", modern_ffmpeg())));
+    let play = |name: String, ffmpeg: &OsStr| {
+        let mut command = Command::new(ffmpeg);
+        command.args(["-nostdin", "-hide_banner", "-nostats", "-y", "-i", &stage.url(), "-t", "2", "-c", "copy"]);
+        command.arg(stage.path(&format!("{name}.mkv")));
+        stage.spawn(&name, command)
+    };
+    let check = |mut player: Process| {
+        player.wait_success(end());
+        // A stream of subtitles is what it takes metadata for that has a time.
+        assert!(!player.log().contains("Subtitle"), "{}", player.log());
+    };
+    let witness = Player::start(stage.server.address, "cam");
+    let mut publisher = publish("publisher-1");
+    witness.wait_for_time(LENGTH_MS / 2);
+    let mut probe = Command::new("ffprobe");
+    probe.args(["-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", &stage.url()]);
+    let streams = String::from_utf8(support::process::output_of(&mut probe)).unwrap();
+    let mut streams: Vec<_> = streams.split_whitespace().collect();
+    streams.sort_unstable();
+    assert_eq!(streams, ["audio", "video"]);
+    for (age, ffmpeg) in &ffmpegs {
+        check(play(format!("late-{age}"), ffmpeg));
+    }
+    // Those who wait get the metadata of the next publish in its place, when time has long begun.
+    publisher.kill();
+    witness.wait_for_status("NetStream.Play.UnpublishNotify", 1);
+    let players: Vec<_> = ffmpegs.iter().map(|(age, ffmpeg)| play(format!("waiting-{age}"), ffmpeg)).collect();
+    stage.server.wait_for_players("cam", 2 + 2 * ffmpegs.len());
+    let _publisher = publish("publisher-2");
+    players.into_iter().for_each(check);
+}
+
+#[test]
 fn rtmpdump_plays_every_packet_also_with_further_connect_arguments() {
     if emulated() {
         return;

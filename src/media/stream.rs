@@ -6,6 +6,9 @@
 //!
 //! A player who joins is sent [`Stream::emit_header`] 0, 1, 2 .. stamped with the join point's time, then the ring from there. While
 //! there is no join point it waits; ask again when a tag was finished.
+//!
+//! Data that is kept for players who join says what the stream is, not what happens in it, and has time 0 wherever it is sent: of
+//! metadata with another time ffmpeg makes a subtitle stream, and then waits for subtitles that never come.
 
 use super::headers::{HeaderCache, Stored};
 use super::ring::{Cursor, Ring, RingError, Tag, TagMeta};
@@ -16,6 +19,8 @@ use crate::time::Millis;
 
 /// A stream whose audio ran on for so long without video counts as audio only, in milliseconds of stream time.
 pub const VIDEO_GONE_MS: u32 = 2_000;
+/// The time of data that is kept, in milliseconds: see the module's documentation.
+const KEPT_DATA_TIME: u32 = 0;
 
 /// Where a joining player begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +54,6 @@ pub struct Stream<B, I> {
     newest_audio: Option<TagSeq>,
     video: Video,
     headers_changed: Option<TagSeq>,
-    headers_not_kept: u64,
     facts: StreamFacts,
     measure: Measure,
 }
@@ -88,7 +92,6 @@ where
             newest_audio: None,
             video: Video::None,
             headers_changed: None,
-            headers_not_kept: 0,
             facts: StreamFacts::default(),
             measure: Measure::BeforeKey,
         }
@@ -155,27 +158,28 @@ where
         self.ring.abort(seq, now)
     }
 
-    /// A whole data message, without `@setDataFrame`. With `keep_as`, its handler name, it is also kept for players who join.
+    /// A whole data message, without `@setDataFrame`. With `keep_as`, its handler name, it is also kept for players who join:
+    /// the first of what is returned says what became of it there.
     ///
     /// # Errors
     ///
-    /// As [`Ring::begin`]; it is kept nevertheless.
+    /// The second is as [`Ring::begin`]'s; it is kept nevertheless.
     pub fn data(
         &mut self,
         publisher_timestamp: u32,
         payload: &[u8],
         keep_as: Option<&[u8]>,
         now: Millis,
-    ) -> Result<TagSeq, RingError> {
+    ) -> (Option<Stored>, Result<TagSeq, RingError>) {
         let stored = keep_as.map(|name| self.headers.store_data(name, payload));
-        let timestamp = self.timeline.map_data(publisher_timestamp);
+        let timestamp = if keep_as.is_some() { KEPT_DATA_TIME } else { self.timeline.map_data(publisher_timestamp) };
         let pushed = self.ring.push(TagKind::Data, timestamp, &[payload], TagFlags::default(), now);
         if pushed.is_ok() {
             self.facts.bytes += payload.len() as u64;
             self.facts.tags += 1;
         }
         self.note_stored(stored, pushed.unwrap_or(self.ring.readable_head()));
-        pushed
+        (stored, pushed)
     }
 
     /// Forgets the data message of that handler name (`@clearDataFrame`). Returns whether there was one.
@@ -207,7 +211,6 @@ where
         self.ring.clear(now);
         self.timeline = Timeline::new();
         self.headers_changed = None;
-        self.headers_not_kept = 0;
     }
 
     /// Its time, to be kept for its players when its storage is given to another stream.
@@ -242,10 +245,11 @@ where
         self.headers_changed.is_some_and(|seq| seq >= cursor.seq)
     }
 
-    /// Writes cached header `index` to `out` as a complete message and returns its length. `None` when there is no such header or
-    /// it does not fit: [`HEADER_BYTES`] and 16 are always enough.
+    /// Writes cached header `index` to `out` as a complete message and returns its length. A sequence header gets `timestamp`, data
+    /// time 0. `None` when there is no such header or it does not fit: [`HEADER_BYTES`] and 16 are always enough.
     pub fn emit_header(&self, index: usize, timestamp: u32, message_stream_id: u32, out: &mut [u8]) -> Option<usize> {
         let header = self.headers.at(index)?;
+        let timestamp = if header.kind == TagKind::Data { KEPT_DATA_TIME } else { timestamp };
         // A cached header is one chunk (see `limits`).
         let framing = Framing::<OUT_CHUNK_BYTES> { timestamp, length: header.payload.len() as u32 };
         let chunk_header = framing.header(header.kind, message_stream_id);
@@ -280,11 +284,6 @@ where
         self.facts
     }
 
-    /// Headers and metadata that were not kept for want of room ([`crate::limits::HEADER_CACHE_BYTES`] and its neighbours).
-    pub fn headers_not_kept(&self) -> u64 {
-        self.headers_not_kept
-    }
-
     fn keep_header(&mut self, tag: Tag, slot: HeaderSlot) -> Stored {
         let stored = if tag.length as usize > HEADER_BYTES {
             self.headers.remove(slot);
@@ -305,10 +304,8 @@ where
     }
 
     fn note_stored(&mut self, stored: Option<Stored>, seq: TagSeq) {
-        match stored {
-            Some(Stored::New | Stored::Changed) => self.headers_changed = self.headers_changed.max(Some(seq)),
-            Some(Stored::DoesNotFit) => self.headers_not_kept += 1,
-            Some(Stored::Same) | None => {}
+        if let Some(Stored::New | Stored::Changed) = stored {
+            self.headers_changed = self.headers_changed.max(Some(seq));
         }
     }
 
@@ -435,13 +432,16 @@ mod tests {
     }
 
     #[test]
-    fn cached_headers_are_written_as_messages_with_the_join_points_time() {
+    fn cached_headers_are_written_as_messages_with_the_join_points_time_and_data_with_none() {
         let mut stream = stream();
-        stream.data(0, b"\x02\x00\x0AonMetaData", Some(b"onMetaData"), Millis(0)).unwrap();
+        put(&mut stream, TagKind::Audio, 0, b"a", INTER);
+        let kept = stream.data(500, b"\x02\x00\x0AonMetaData", Some(b"onMetaData"), Millis(500)).1.unwrap();
+        let cue = stream.data(500, b"\x02\x00\x0AonCuePoint", None, Millis(500)).1.unwrap();
+        assert_eq!([kept, cue].map(|seq| stream.ring().tag(seq).unwrap().timestamp), [0, 500]);
         put(&mut stream, TagKind::Audio, 0, b"\xAF\x00\x12\x10", HEADER);
         let mut out = [0; 64];
         assert_eq!(stream.emit_header(0, 0x0102, 3, &mut out), Some(25));
-        assert_eq!(out[..25], *b"\x05\x00\x01\x02\x00\x00\x0D\x12\x03\x00\x00\x00\x02\x00\x0AonMetaData");
+        assert_eq!(out[..25], *b"\x05\x00\x00\x00\x00\x00\x0D\x12\x03\x00\x00\x00\x02\x00\x0AonMetaData");
         assert_eq!(stream.emit_header(1, 0x0100_0000, 1, &mut out), Some(20));
         assert_eq!(out[..20], *b"\x04\xFF\xFF\xFF\x00\x00\x04\x08\x01\x00\x00\x00\x01\x00\x00\x00\xAF\x00\x12\x10");
         assert_eq!(stream.emit_header(1, 0, 1, &mut out[..15]), None);
@@ -456,7 +456,6 @@ mod tests {
         put(&mut stream, TagKind::Video, 0, b"vh", HEADER);
         put(&mut stream, TagKind::Video, 0, &[1; HEADER_BYTES + 1], HEADER);
         assert!(stream.headers().is_empty());
-        assert_eq!(stream.headers_not_kept(), 1);
         let slices = stream.ring().slices(&mut Cursor::default(), usize::MAX >> 1).unwrap();
         assert_eq!(slices[0].len() + slices[1].len(), 12 + 2 + 12 + HEADER_BYTES + 1);
     }
@@ -488,6 +487,5 @@ mod tests {
         assert!(stream.ring().slices(&mut player, 1_000).is_err());
         put(&mut stream, TagKind::Audio, 500, b"a", INTER);
         assert_eq!(stream.join().unwrap().timestamp, 0);
-        assert_eq!(stream.headers_not_kept(), 0);
     }
 }

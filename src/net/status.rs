@@ -17,8 +17,8 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
     let counters = server.counters();
     info!(
         "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={} \
-         published={} played={} skips={} media_refused={} data_dropped={} streams_exhausted={} bytes_in={} \
-         bytes_out={} heap_allocations={}{}",
+         published={} played={} skips={} media_refused={} data_dropped={} headers_not_kept={} streams_exhausted={} \
+         bytes_in={} bytes_out={} heap_allocations={}{}",
         now.0 / 1000,
         server.slots().taken(),
         server.settings().connections,
@@ -31,6 +31,7 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
         counters.skips,
         counters.media_refused,
         counters.data_dropped,
+        counters.headers_not_kept,
         counters.streams_exhausted,
         counters.bytes_in,
         counters.bytes_out,

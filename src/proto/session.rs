@@ -97,6 +97,9 @@ pub enum Event<'i> {
     /// A data message of a publishing net stream, with its time in ms: read it with [`Session::data`] before the next
     /// call.
     Data(NetStreamId, u32),
+    /// A data message of a publishing net stream, of so many bytes, is dropped: there is no room to put it together
+    /// ([`ASSEMBLY_BYTES`]).
+    DataTooLong(NetStreamId, u32),
     /// An audio or video message of a publishing net stream begins. Messages of different lanes interleave.
     MediaBegin {
         /// Which of the messages under way.
@@ -287,7 +290,8 @@ enum Phase {
 enum NetStream {
     Free,
     Idle,
-    Publishing,
+    /// Under a name with this [`name_hash`].
+    Publishing(u32),
     Playing,
 }
 
@@ -308,7 +312,6 @@ pub struct Session {
     window: u32,
     /// The last Set Peer Bandwidth was a hard limit.
     hard_limit: bool,
-    dropped_data: u32,
 }
 
 /// What commands change.
@@ -343,7 +346,6 @@ impl Session {
             acknowledged: 0,
             window: WINDOW_BYTES,
             hard_limit: false,
-            dropped_data: 0,
         }
     }
 
@@ -397,11 +399,6 @@ impl Session {
         self.phase == Phase::Open
     }
 
-    /// Data messages dropped because they were too long or unreadable.
-    pub fn dropped_data(&self) -> u32 {
-        self.dropped_data
-    }
-
     /// The data message of the last [`Event::Data`]; `None` for what players could not read.
     pub fn data(&self) -> Option<DataMessage<'_>> {
         let lane = self.lent?;
@@ -418,7 +415,7 @@ impl Session {
             }
             (Request::Connect, Decision::Reject(status)) => status.send_error(self.state.client.transaction, tx),
             (Request::Publish { stream, name, .. }, Decision::Accept) => {
-                self.state.streams[stream.index()] = NetStream::Publishing;
+                self.state.streams[stream.index()] = NetStream::Publishing(name_hash(&name.name));
                 tx.user_control(UserControl::StreamBegin(stream.wire()))?;
                 Status::new(Code::PublishStart, &name.name).send(stream.wire(), tx)
             }
@@ -439,12 +436,17 @@ impl Session {
                     amf.boolean(true)
                 })
             }
-            (Request::Publish { stream, .. }, Decision::Reject(status)) => {
-                self.state.streams[stream.index()] = NetStream::Idle;
+            // What it publishes or plays, if anything, goes on.
+            (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
                 status.send(stream.wire(), tx)
             }
-            // What it plays, if anything, goes on.
-            (Request::Play { stream, .. }, Decision::Reject(status)) => status.send(stream.wire(), tx),
+        }
+    }
+
+    /// The server ended what the net stream plays. It may be used again.
+    pub fn stop_playing(&mut self, stream: NetStreamId) {
+        if self.state.streams[stream.index()] == NetStream::Playing {
+            self.state.streams[stream.index()] = NetStream::Idle;
         }
     }
 
@@ -604,12 +606,12 @@ impl Session {
                     .map_err(|_| SessionError::LimitExceeded(Limit::CommandBytes))?;
                 *sink = Sink::Assemble;
             }
-            type_id::DATA | type_id::DATA_AMF3 if self.state.publishing(header.stream_id).is_some() => {
-                if self.assembly.begin(lane, header.length).is_ok() {
-                    *sink = Sink::Assemble;
-                } else {
-                    self.dropped_data = self.dropped_data.saturating_add(1);
+            type_id::DATA | type_id::DATA_AMF3 => {
+                let Some(stream) = self.state.publishing(header.stream_id) else { return Ok(None) };
+                if self.assembly.begin(lane, header.length).is_err() {
+                    return Ok(Some(Event::DataTooLong(stream, header.length)));
                 }
+                *sink = Sink::Assemble;
             }
             type_id::AUDIO | type_id::VIDEO => {
                 let Some(event) = self.state.media_begin(lane, header) else { return Ok(None) };
@@ -657,8 +659,8 @@ impl Session {
                 type_id::DATA | type_id::DATA_AMF3 => {
                     let fits = self.assembly.begin(lane, header.length).is_ok();
                     aggregate.wanted(fits);
-                    self.dropped_data += u32::from(!fits);
-                    None
+                    let stream = self.state.publishing(header.stream_id).filter(|_| !fits)?;
+                    Some(Event::DataTooLong(stream, header.length))
                 }
                 _ => {
                     aggregate.wanted(false);
@@ -772,9 +774,6 @@ impl Session {
             return None;
         };
         self.lent = Some(lane);
-        if self.data().is_none() {
-            self.dropped_data = self.dropped_data.saturating_add(1);
-        }
         Some(Event::Data(stream, header.timestamp))
     }
 
@@ -806,7 +805,7 @@ impl State {
     /// The publishing net stream that a message belongs to. A message stream id that was never created counts as the
     /// only publishing stream, if there is one: some encoders number their media otherwise.
     fn publishing(&self, stream_id: u32) -> Option<NetStreamId> {
-        let publishes = |stream: NetStreamId| self.streams[stream.index()] == NetStream::Publishing;
+        let publishes = |stream: NetStreamId| matches!(self.streams[stream.index()], NetStream::Publishing(_));
         if let Some(stream) = NetStreamId::from_wire(stream_id)
             && self.streams[stream.index()] != NetStream::Free
         {
@@ -815,6 +814,12 @@ impl State {
         let mut publishing = (0..NET_STREAMS).map(NetStreamId::from_index).filter(|&stream| publishes(stream));
         let only = publishing.next()?;
         publishing.next().is_none().then_some(only)
+    }
+
+    /// The net stream that publishes under a name.
+    fn publishing_as(&self, name: &str) -> Option<NetStreamId> {
+        let publishing = NetStream::Publishing(name_hash(name));
+        self.streams.iter().position(|&stream| stream == publishing).map(NetStreamId::from_index)
     }
 
     fn media_begin(&self, lane: Lane, header: MessageHeader) -> Option<Event<'static>> {
@@ -863,9 +868,12 @@ impl State {
             Command::FcUnpublish(name) => {
                 result(transaction, tx)?;
                 notify("onFCUnpublish", Code::UnpublishSuccess, name, tx)?;
-                if let Some(stream) = self.publishing(0) {
-                    return Ok(self.end(stream, NetStream::Idle));
-                }
+                let stream = match StreamName::parse(name) {
+                    Ok(name) => self.publishing_as(&name.name),
+                    // It names none: the only one is meant.
+                    Err(_) => self.publishing(0),
+                };
+                return Ok(stream.and_then(|stream| self.end(stream, NetStream::Idle)));
             }
             Command::FcSubscribe(name) => {
                 result(transaction, tx)?;
@@ -919,7 +927,9 @@ impl State {
             Command::Publish { name: None | Some(b"false"), .. } | Command::Play { name: None, .. } => {
                 self.end(stream, NetStream::Idle)
             }
-            Command::Publish { name: Some(b""), .. } if self.streams[stream.index()] == NetStream::Publishing => {
+            Command::Publish { name: Some(b""), .. }
+                if matches!(self.streams[stream.index()], NetStream::Publishing(_)) =>
+            {
                 self.end(stream, NetStream::Idle)
             }
             Command::Publish { name: Some(name), kind } => {
@@ -1004,7 +1014,7 @@ impl State {
         };
         match (self.streams[stream.index()], StreamName::parse(name)) {
             (_, Err(error)) => refuse(error.description(), tx)?,
-            (NetStream::Publishing, Ok(_)) => refuse("This stream publishes already; it cannot play too.", tx)?,
+            (NetStream::Publishing(_), Ok(_)) => refuse("This stream publishes already; it cannot play too.", tx)?,
             (_, Ok(name)) => {
                 let start = match start {
                     start if start >= 0.0 => PlayStart::Recorded(start as u32),
@@ -1044,7 +1054,7 @@ impl State {
     /// Ends what a net stream does and leaves it in `next`.
     fn end(&mut self, stream: NetStreamId, next: NetStream) -> Option<Event<'static>> {
         let was = mem::replace(&mut self.streams[stream.index()], next);
-        matches!(was, NetStream::Publishing | NetStream::Playing).then_some(Event::Closed(stream))
+        matches!(was, NetStream::Publishing(_) | NetStream::Playing).then_some(Event::Closed(stream))
     }
 }
 
@@ -1170,6 +1180,11 @@ fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {
     let (taken, rest) = input.split_at(most.min(input.len()));
     *input = rest;
     taken
+}
+
+/// FNV-1a. It tells the few names of one connection apart, so that they need not be kept.
+fn name_hash(name: &str) -> u32 {
+    name.bytes().fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// As much of `text` as fits, cut at a character.

@@ -18,10 +18,6 @@ impl Server {
     pub(super) fn challenge(&mut self, place: Place, holder: Place, id: StreamId, now: Millis) {
         let timeout_ms = self.settings.publish_timeout_ms;
         let name = self.registry.stream(id).name.clone();
-        if holder.conn == place.conn {
-            let status = Status::new(Code::PublishBadName, &name);
-            return self.refuse_publish(place.conn, status, now);
-        }
         // A newer newcomer is the encoder that tried again: it takes the place of the one before, but not more time.
         let before = self.registry.stream_mut(id).challenger.take();
         if let Some(before) = before {

@@ -360,7 +360,9 @@ impl<N: Net> Output<'_, N> {
                         player.phase = PlayPhase::Waiting { after: None };
                         continue;
                     };
-                    if let (Want::Resuming, Some(tag)) = (player.video, next) {
+                    // Data has no time that headers could be sent with.
+                    let frame = next.filter(|tag| tag.kind != TagKind::Data);
+                    if let (Want::Resuming, Some(tag)) = (player.video, frame) {
                         player.video = Want::AtKeyFrame;
                         if media.headers_changed_after(cursor) {
                             // What is due comes before headers that are newer.

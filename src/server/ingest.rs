@@ -1,9 +1,11 @@
 //! Media of publishers into their streams' rings.
 
+use core::mem;
+
 use log::{debug, warn};
 
-use crate::limits::ASSEMBLY_BYTES;
-use crate::media::{HeaderSlot, RingError, TagFlags, TagKind};
+use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
+use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind};
 use crate::proto::chunk_reader::Lane;
 use crate::proto::data::DataAction;
 use crate::proto::session::{MediaKind, NetStreamId};
@@ -49,7 +51,7 @@ impl Server {
             Err(error) => error,
         };
         self.counters.media_refused += 1;
-        if !core::mem::replace(&mut stream.complained, true) {
+        if !mem::replace(&mut stream.complained, true) {
             match refused {
                 RingError::TooLarge { wire_bytes, ring_bytes } => warn!(
                     "{conn} {id} a frame of {wire_bytes} bytes is dropped: a ring of {ring_bytes} takes half of that \
@@ -78,9 +80,13 @@ impl Server {
             TagKind::Audio => flv::audio(&prefix[..read], length),
             _ => flv::video(&prefix[..read], length),
         };
-        if let Err(error) = media.finish(seq, flags(class), header_slot(class, kind), now) {
-            debug!("{conn} {id} a frame is dropped: {error:?}");
-            return;
+        match media.finish(seq, flags(class), header_slot(class, kind), now) {
+            Ok(Some(Stored::DoesNotFit)) => self.header_not_kept(conn, id, "a sequence header", length as usize),
+            Ok(_) => {}
+            Err(error) => {
+                debug!("{conn} {id} a frame is dropped: {error:?}");
+                return;
+            }
         }
         self.due(id);
         self.describe_when_known(id, now);
@@ -117,10 +123,32 @@ impl Server {
                 return;
             }
         }
-        if media.data(timestamp, &body, keep_as, now).is_err() {
-            self.counters.data_dropped += 1;
+        let (stored, pushed) = media.data(timestamp, &body, keep_as, now);
+        let length = body.len();
+        self.counters.data_dropped += u64::from(pushed.is_err());
+        if let Some(Stored::DoesNotFit) = stored {
+            self.header_not_kept(conn, id, "metadata", length);
         }
         self.due(id);
+    }
+
+    pub(super) fn data_too_long(&mut self, conn: ConnId, net_stream: NetStreamId, length: u32) {
+        let Some(id) = self.published_by(conn, net_stream) else { return };
+        self.counters.data_dropped += 1;
+        if !mem::replace(&mut self.registry.stream_mut(id).complained_of_data, true) {
+            warn!("{conn} {id} a data message of {length} bytes is dropped: {ASSEMBLY_BYTES} bytes at once at most");
+        }
+    }
+
+    /// Players who are there get it, and players who join do not.
+    fn header_not_kept(&mut self, conn: ConnId, id: StreamId, what: &str, length: usize) {
+        self.counters.headers_not_kept += 1;
+        if !mem::replace(&mut self.registry.stream_mut(id).complained_of_headers, true) {
+            warn!(
+                "{conn} {id} {what} of {length} bytes is not kept for players who join: each has {HEADER_BYTES} bytes \
+                 at most, all together {HEADER_CACHE_BYTES} bytes and {HEADER_CACHE_ENTRIES} entries"
+            );
+        }
     }
 
     fn published_by(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<StreamId> {

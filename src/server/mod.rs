@@ -76,6 +76,8 @@ pub struct Counters {
     pub media_refused: u64,
     /// Data messages dropped, because they were too long or no player could read them.
     pub data_dropped: u64,
+    /// Metadata and sequence headers not kept for players who join, because they were too long or too many.
+    pub headers_not_kept: u64,
     /// Publishes and plays refused because every name or ring was in use.
     pub streams_exhausted: u64,
     /// Bytes received.
@@ -300,6 +302,11 @@ impl Server {
                 self.refuse(net, peer, CloseReason::AddressLimit);
                 continue;
             }
+            if self.slots.taken() == self.slots.count()
+                && let Some(oldest) = self.slots.oldest_unconnected()
+            {
+                self.release(net, oldest, CloseReason::TableFull);
+            }
             let seed = self.next_seed();
             let Some(conn) = self.slots.take(peer, seed, now) else {
                 self.refuse(net, peer, CloseReason::TableFull);
@@ -395,7 +402,11 @@ impl Server {
         for (index, role) in slot.roles.iter().enumerate() {
             let (stream, code) = match role {
                 Role::Publishing(stream) => (*stream, Code::UnpublishSuccess),
-                Role::Playing(player) => (player.stream, Code::PlayUnpublishNotify),
+                // The publisher may have been told, and have left, just before.
+                Role::Playing(player) if player.ending || self.registry.stream(player.stream).publisher.is_some() => {
+                    (player.stream, Code::PlayUnpublishNotify)
+                }
+                Role::Playing(player) => (player.stream, Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
             let name = &self.registry.stream(stream).name;

@@ -9,8 +9,8 @@ use crate::time::Millis;
 
 use super::Server;
 use super::publish::describe_exhausted;
-use super::registry::{AppKind, StreamId};
-use super::slots::{ConnId, PlayPhase, Player, Role, Want};
+use super::registry::{AppKind, Exhausted, StreamId};
+use super::slots::{ConnId, PlayPhase, Player, Role, SlotIndex, Want};
 
 impl Server {
     pub(super) fn play(
@@ -35,7 +35,7 @@ impl Server {
             let status = Status::new(Code::PlayStreamNotFound, &name.name);
             return self.decide(conn, Decision::Reject(status));
         }
-        let id = match self.registry.find_or_add(app, &instance, &name.name, now) {
+        let id = match self.registry.find_or_wait(app, &instance, &name.name, now) {
             Ok(id) => id,
             Err(exhausted) => {
                 self.counters.streams_exhausted += 1;
@@ -76,6 +76,29 @@ impl Server {
         self.decide(conn, Decision::Accept);
         if published {
             self.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name.name));
+        }
+    }
+
+    /// A stream's players play no more: its name's place is needed for another name.
+    pub(super) fn turn_out_players(&mut self, id: StreamId) {
+        let mut from = 0;
+        while let Some(index) = self.registry.stream(id).players.next_from(from) {
+            from = index + 1;
+            let conn = self.slots.id(SlotIndex(index as u32));
+            for role in 0..crate::limits::NET_STREAMS {
+                let slot = self.slots.at(conn.slot);
+                let Role::Playing(player) = slot.roles[role] else { continue };
+                if player.stream != id {
+                    continue;
+                }
+                let net_stream = NetStreamId::from_index(role);
+                slot.session.stop_playing(net_stream);
+                let name = self.registry.stream(id).name.clone();
+                let description = Some(describe_exhausted(Exhausted::Names));
+                let status = Status { code: Code::PlayStop, subject: &name, description };
+                self.tell(conn, Some(net_stream), status);
+                self.stop_playing(conn, role, player);
+            }
         }
     }
 

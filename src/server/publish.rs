@@ -26,15 +26,6 @@ impl Server {
         let Some(app) = slot.app else { return };
         let role = slot.roles[net_stream.index()];
         let instance = slot.session.client().path.instance.clone();
-        if let Role::Publishing(present) = role {
-            let stream = self.registry.stream(present);
-            if stream.name == name.name && stream.app == app {
-                // Said twice: once more the answer, and the stream goes on.
-                self.decide(conn, Decision::Accept);
-                return;
-            }
-            self.end_role(conn, net_stream.index());
-        }
         if self.registry.app_info(app).kind == AppKind::Vod {
             let description = Some("This application plays recordings; publish to another one, such as live.");
             self.refuse_publish(conn, Status { code: Code::PublishBadName, subject: &name.name, description }, now);
@@ -48,9 +39,35 @@ impl Server {
             );
             return;
         }
-        let id = match self.registry.find_or_add(app, &instance, &name.name, now) {
-            Ok(id) => id,
-            Err(exhausted) => return self.refuse_for_room(conn, &name.name, exhausted, now),
+        let found = self.registry.find(app, &instance, &name.name);
+        if let Some(holder) = found.and_then(|id| self.registry.stream(id).publisher)
+            && holder.conn == conn
+        {
+            // Said twice: once more the answer, and the stream goes on. So it does when another net stream wants it.
+            let decision = match holder.net_stream == net_stream {
+                true => Decision::Accept,
+                false => Decision::Reject(Status::new(Code::PublishBadName, &name.name)),
+            };
+            return self.decide(conn, decision);
+        }
+        if let Role::Publishing(present) = role {
+            let before = self.registry.stream(present).name.clone();
+            self.end_role(conn, net_stream.index());
+            self.tell(conn, Some(net_stream), Status::new(Code::UnpublishSuccess, &before));
+        }
+        // Looked for again: the end of what it published may have freed the name's place.
+        let id = match self.registry.find(app, &instance, &name.name) {
+            Some(id) => id,
+            None => {
+                if let Some(idle) = self.registry.name_to_give_up() {
+                    warn!("{conn} {idle} its players are turned out: its name's place is needed (limits.streams)");
+                    self.turn_out_players(idle);
+                }
+                match self.registry.add(app, &instance, &name.name, now) {
+                    Ok(id) => id,
+                    Err(exhausted) => return self.refuse_for_room(conn, &name.name, exhausted, now),
+                }
+            }
         };
         let place = Place { conn, net_stream };
         match self.registry.stream(id).publisher {
@@ -72,7 +89,8 @@ impl Server {
         media.republish(now);
         let head = Cursor::at(media.ring().readable_head());
         stream.publisher = Some(place);
-        (stream.since, stream.described, stream.complained) = (now, false, false);
+        (stream.since, stream.described) = (now, false);
+        (stream.complained, stream.complained_of_data, stream.complained_of_headers) = (false, false, false);
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[net_stream.index()] = Role::Publishing(id);
         slot.publishing += 1;

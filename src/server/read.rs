@@ -5,7 +5,7 @@ use core::mem;
 use log::{info, warn};
 
 use crate::limits::INBOX_BYTES;
-use crate::proto::session::{Decision, Event, NetStreamId, Request};
+use crate::proto::session::{Decision, Event, NetStreamId, REPLY_BYTES, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
@@ -104,6 +104,9 @@ impl Server {
             match slot.session.next(&mut input, &mut slot.tx, now) {
                 Ok(Some(event)) => self.event(conn, event, now),
                 Ok(None) => {
+                    if slot.open_since.is_none() && slot.session.is_open() {
+                        slot.open_since = Some(now);
+                    }
                     let waits = slot.session.request().is_some();
                     if input.is_empty() && !waits {
                         break;
@@ -155,6 +158,7 @@ impl Server {
             Event::MediaEnd(lane) => self.media_end(conn, lane, now),
             Event::MediaAbort(lane) => self.media_abort(conn, lane, now),
             Event::Data(stream, timestamp) => self.data(conn, stream, timestamp, now),
+            Event::DataTooLong(stream, length) => self.data_too_long(conn, stream, length),
             Event::Request => self.request(conn, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
             Event::Pause(stream, paused) => self.pause(conn, stream, paused),
@@ -182,7 +186,7 @@ impl Server {
     }
 
     fn connect(&mut self, conn: ConnId, now: Millis) {
-        let full = self.slots.taken() > self.slots.capacity;
+        let full = self.slots.is_full();
         let Some(slot) = self.slots.connection(conn) else { return };
         let client = slot.session.client();
         let path = &client.path;
@@ -220,6 +224,7 @@ impl Server {
                 slot.last_active = now;
                 let answered = slot.session.decide(Decision::Accept, &mut slot.tx);
                 debug_assert!(answered.is_ok(), "a session keeps room for its replies");
+                self.slots.connected();
             }
             Some((code, reason)) => {
                 warn!("{conn} connect refused app={:?} peer={} agent={agent:?}", path.app.as_str(), slot.peer);
@@ -247,6 +252,10 @@ impl Server {
     /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
     pub(super) fn tell(&mut self, conn: ConnId, stream: Option<NetStreamId>, status: Status<'_>) {
         if let Some(slot) = self.slots.connection(conn) {
+            if slot.session.request().is_some() && slot.tx.room() < REPLY_BYTES {
+                // The room is for the answer that it waits for.
+                return;
+            }
             let _ = slot.session.status(stream, status, &mut slot.tx);
             self.outgoing.insert(conn.slot.at());
         }

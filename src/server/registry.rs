@@ -12,7 +12,8 @@ use crate::time::Millis;
 
 use super::slots::Place;
 
-/// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring.
+/// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring. One of them is kept
+/// for publishers, so that no number of mistyped names keeps an encoder out.
 pub const NAMES_PER_RING: usize = 4;
 
 /// The media half of a stream, on storage obtained at start.
@@ -87,13 +88,18 @@ pub struct Stream {
     pub time: Timeline,
     /// A message of the present publish was too large for the ring, which has been said.
     pub complained: bool,
+    /// One of its data messages was too long, which has been said.
+    pub complained_of_data: bool,
+    /// One of its headers was not kept, which has been said.
+    pub complained_of_headers: bool,
     used: bool,
 }
 
 /// Why no stream could be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exhausted {
-    /// Every name is in use ([`NAMES_PER_RING`] x `limits.streams`).
+    /// Every name that players may wait on is in use ([`NAMES_PER_RING`] x `limits.streams`, without those kept for
+    /// publishers).
     Names,
     /// Every ring is being published into (`limits.streams`).
     Rings,
@@ -125,6 +131,8 @@ impl Registry {
             described: false,
             time: Timeline::new(),
             complained: false,
+            complained_of_data: false,
+            complained_of_headers: false,
             used: false,
         };
         let media = || {
@@ -185,11 +193,6 @@ impl Registry {
         self.streams.len()
     }
 
-    /// How many rings there are.
-    pub fn ring_count(&self) -> usize {
-        self.rings.len()
-    }
-
     /// A stream with its media, if it has a ring.
     pub fn with_media(&mut self, id: StreamId) -> Option<(&mut Stream, &mut Media)> {
         let stream = &mut self.streams[usize::from(id.0)];
@@ -208,12 +211,32 @@ impl Registry {
         self.streams.iter().position(same).map(|at| StreamId(at as u16))
     }
 
-    /// The stream of that name, put into the table if it is not there.
-    pub fn find_or_add(&mut self, app: AppId, instance: &str, name: &str, now: Millis) -> Result<StreamId, Exhausted> {
+    /// The stream of that name, put into the table if it is not there: for a player who waits for it.
+    pub fn find_or_wait(&mut self, app: AppId, instance: &str, name: &str, now: Millis) -> Result<StreamId, Exhausted> {
         if let Some(id) = self.find(app, instance, name) {
             return Ok(id);
         }
-        let at = self.streams.iter().position(|stream| !stream.used).ok_or(Exhausted::Names)?;
+        let waited_on = self.streams().filter(|(_, stream)| stream.publisher.is_none()).count();
+        if waited_on + self.rings.len() >= self.streams.len() {
+            return Err(Exhausted::Names);
+        }
+        self.add(app, instance, name, now)
+    }
+
+    /// The name that has been without a publisher longest, if one must go so that another can be published: none is free,
+    /// because players stayed on more names than may be waited on, and a ring could be had.
+    pub fn name_to_give_up(&self) -> Option<StreamId> {
+        let published = self.streams().filter(|(_, stream)| stream.publisher.is_some()).count();
+        if published >= self.rings.len() || self.streams.iter().any(|stream| !stream.used) {
+            return None;
+        }
+        let unpublished = self.streams().filter(|(_, stream)| stream.publisher.is_none());
+        unpublished.min_by_key(|(_, stream)| stream.since).map(|(id, _)| id)
+    }
+
+    /// Puts a name that is not there into the table: for a publisher.
+    pub fn add(&mut self, app: AppId, instance: &str, name: &str, now: Millis) -> Result<StreamId, Exhausted> {
+        let at = self.streams.iter().position(|stream| !stream.used).ok_or(Exhausted::Rings)?;
         let stream = &mut self.streams[at];
         stream.used = true;
         stream.app = app;

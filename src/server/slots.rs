@@ -16,7 +16,8 @@ use super::close::CloseReason;
 use super::registry::{AppId, RingId, StreamId};
 
 /// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
-/// connection closed.
+/// connection closed. Only clients that have joined an application count towards that limit; when every slot is taken, the
+/// oldest connection that has not makes room, so that no number of silent ones keeps clients out.
 pub const SPARE_CONNECTIONS: usize = 8;
 
 /// Most bytes one connection may cost: the promise of the memory table.
@@ -222,6 +223,8 @@ pub struct Slot {
     pub last_active: Millis,
     /// When it was accepted.
     pub accepted: Millis,
+    /// When its handshake was done.
+    pub open_since: Option<Millis>,
     /// Bytes received.
     pub bytes_in: u64,
     /// Whose it is.
@@ -243,6 +246,7 @@ impl Slot {
             generation: 0,
             peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             accepted: Millis(0),
+            open_since: None,
             last_read: Millis(0),
             last_taken: Millis(0),
             blocked_since: None,
@@ -295,7 +299,9 @@ pub struct Slots {
     slots: Box<[Slot]>,
     free: BitSet<Box<[u64]>>,
     taken: BitSet<Box<[u64]>>,
-    /// How many are taken at most before clients are turned away.
+    /// How many have joined an application.
+    connected: usize,
+    /// How many may.
     pub capacity: usize,
 }
 
@@ -310,7 +316,7 @@ impl Slots {
         }
         let mut slots = Vec::with_capacity(count);
         slots.resize_with(count, Slot::free);
-        Slots { slots: slots.into_boxed_slice(), free, taken: bits(), capacity }
+        Slots { slots: slots.into_boxed_slice(), free, taken: bits(), connected: 0, capacity }
     }
 
     /// How many there are, the spare ones included.
@@ -326,6 +332,24 @@ impl Slots {
     /// How many are taken.
     pub fn taken(&self) -> usize {
         self.taken.len()
+    }
+
+    /// As many as may have joined an application.
+    pub fn is_full(&self) -> bool {
+        self.connected >= self.capacity
+    }
+
+    /// The connection has joined an application.
+    pub fn connected(&mut self) {
+        self.connected += 1;
+        debug_assert!(self.connected <= self.capacity, "one more is refused");
+    }
+
+    /// Of those that have not joined an application the one that came first.
+    pub fn oldest_unconnected(&self) -> Option<ConnId> {
+        let taken = core::iter::successors(self.next_taken(0), |index| self.next_taken(index.at() + 1));
+        let unconnected = taken.filter(|&index| !self.peek(index).session.is_connected());
+        unconnected.min_by_key(|&index| self.peek(index).accepted).map(|index| self.id(index))
     }
 
     /// The lowest free slot, taken for `peer`; `None` when all are taken.
@@ -349,6 +373,7 @@ impl Slots {
         let slot = &mut self.slots[index.at()];
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
+        self.connected -= usize::from(slot.session.is_connected());
         self.taken.remove(index.at());
         self.free.insert(index.at());
     }

@@ -52,8 +52,8 @@ impl Server {
         if !slot.session.is_open() && passed(slot.accepted, settings.handshake_timeout_ms) {
             return Expired::Release(CloseReason::HandshakeTimeout);
         }
-        let before_connect_ms = settings.handshake_timeout_ms + settings.connect_timeout_ms;
-        if !slot.session.is_connected() && passed(slot.accepted, before_connect_ms) {
+        let open_since = slot.open_since.filter(|_| !slot.session.is_connected());
+        if open_since.is_some_and(|since| passed(since, settings.connect_timeout_ms)) {
             return Expired::Release(CloseReason::ConnectTimeout);
         }
         if slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {

@@ -228,6 +228,7 @@ pub enum Seen {
     Seek(u32),
     ReceiveAudio(u32, bool),
     ReceiveVideo(u32, bool),
+    DataTooLong { stream: u32, length: u32 },
     Data { stream: u32, time: u32, message: Option<(String, DataAction, Bytes)> },
     Begin { lane: u8, stream: u32, kind: MediaKind, time: u32, length: u32 },
     End { lane: u8, payload: Bytes },
@@ -423,6 +424,7 @@ fn note(event: Event<'_>, session: &Session, seen: &mut Vec<Seen>, open: &mut Ve
             });
             seen.push(Seen::Data { stream: stream.wire(), time, message });
         }
+        Event::DataTooLong(stream, length) => seen.push(Seen::DataTooLong { stream: stream.wire(), length }),
         Event::MediaBegin { lane, stream, kind, timestamp, length } => {
             assert!(open.iter().all(|open| open.lane != lane.0), "one message at a time on a lane");
             assert!(length > 0 || kind == MediaKind::Audio);

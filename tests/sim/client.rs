@@ -106,11 +106,15 @@ impl Client {
     }
 
     pub fn publish(&mut self, stream: u32, name: &str) {
+        self.publish_as(stream, name, "live");
+    }
+
+    pub fn publish_as(&mut self, stream: u32, name: &str, kind: &str) {
         self.asked[stream as usize].push_back(name.to_string());
         self.command(stream, "publish", |amf| {
             amf.null().unwrap();
             amf.string(name).unwrap();
-            amf.string("live").unwrap();
+            amf.string(kind).unwrap();
         });
     }
 
@@ -335,6 +339,7 @@ impl Client {
             "Publish.BadName" | "Record.NoAccess" | "Play.Failed" | "Play.StreamNotFound" | "Failed" => {
                 self.asked[at].pop_front();
             }
+            "Play.Stop" => self.doing[at] = Doing::Nothing,
             "Play.UnpublishNotify" => {
                 if let Doing::Watching(watch) = &self.doing[at] {
                     watch.check_ended(ledger);

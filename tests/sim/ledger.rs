@@ -237,6 +237,7 @@ impl Watch {
         assert_eq!(sent.kind, kind, "{stamp:?}");
         assert!(!sent.dropped, "{stamp:?} was to be dropped");
         assert!(payload == self::payload(kind, stamp, sent.length), "{stamp:?}: other bytes than were sent");
+        assert!(kind != Kind::Metadata || timestamp == 0, "of metadata with a time ffmpeg makes a subtitle stream");
         self.enter(ledger, stamp);
         if kind.is_cached() && stamp.seq != self.next {
             self.copies.insert(stamp.seq);

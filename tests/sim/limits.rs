@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use rill::limits::NET_STREAMS;
+use rill::limits::{ASSEMBLY_BYTES, HEADER_BYTES, NET_STREAMS};
 use rill::server::close::CloseReason;
 use rill::server::settings::{Merge, Settings};
 use rill::server::slots::SPARE_CONNECTIONS;
@@ -94,6 +94,27 @@ fn a_message_larger_than_the_ring_takes_is_dropped_and_the_stream_goes_on() {
 }
 
 #[test]
+fn data_and_headers_for_which_there_is_no_room_are_counted() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    let data = |handler: &str, bytes: usize| {
+        let mut body = vec![2, 0, handler.len() as u8];
+        body.extend(handler.bytes());
+        body.extend([&[2][..], &(bytes as u16).to_be_bytes(), &vec![b'x'; bytes]].concat());
+        body
+    };
+    let client = &mut world.clients[publisher];
+    client.message(5, 18, 1, 0, &data("onTextData", ASSEMBLY_BYTES));
+    client.message(5, 18, 1, 0, &data("onMetaData", HEADER_BYTES));
+    client.message(6, 9, 1, 0, &[&[0x17, 0, 0, 0, 0][..], &vec![1; HEADER_BYTES]].concat());
+    client.message(5, 18, 1, 0, &[9, 9]);
+    world.settle();
+    let counters = world.server.counters();
+    assert_eq!((counters.data_dropped, counters.headers_not_kept), (2, 2));
+    world.end();
+}
+
+#[test]
 fn half_received_frames_hold_up_what_is_behind_them_and_are_forgotten_with_their_publisher() {
     let mut world = World::new();
     let publisher = world.publisher("cam");
@@ -114,17 +135,15 @@ fn half_received_frames_hold_up_what_is_behind_them_and_are_forgotten_with_their
 #[test]
 fn every_name_in_use_is_an_answer_and_so_is_every_ring() {
     let mut world = World::with(Settings { streams: 1, ..settings() }, 1);
-    let waiting: Vec<usize> = (0..4).map(|i| world.player(["a", "b", "c", "d"][i])).collect();
-    let late = world.player("e");
+    let waiting: Vec<usize> = (0..3).map(|i| world.player(["a", "b", "c"][i])).collect();
+    let late = world.player("d");
     assert_eq!(world.heard(late), ["created 1", "1: Play.Failed"]);
-    let publisher = world.publisher("e");
-    assert_eq!(world.heard(publisher), ["created 1", "1: Publish.BadName", "close"]);
     let first = world.publisher("a");
     assert_eq!(world.heard(first), ["created 1", "begin 1", "1: Publish.Start"]);
     let second = world.publisher("b");
     assert_eq!(world.heard(second), ["created 1", "1: Publish.BadName", "close"]);
     world.send_start(first);
-    assert_eq!(world.server.counters().streams_exhausted, 3);
+    assert_eq!(world.server.counters().streams_exhausted, 2);
     // The ring of a stream that nobody publishes is free for another name.
     world.heard(waiting[0]);
     world.hang_up(first);
@@ -140,6 +159,48 @@ fn every_name_in_use_is_an_answer_and_so_is_every_ring() {
     assert_eq!(world.heard(waiting[0]).last().unwrap(), "2.3 key");
     let time = world.clients[waiting[0]].watch(1).last_timestamp().unwrap();
     assert!(time > 60, "the stream's time is its own, though its ring was another's: {time}");
+    world.end();
+}
+
+#[test]
+fn players_who_wait_never_keep_a_publisher_out() {
+    let mut world = World::with(Settings { streams: 2, ..settings() }, 1);
+    let mut waiting = Vec::new();
+    for names in [["a", "b"], ["c", "d"], ["e", "f"]] {
+        let c = world.player(names[0]);
+        world.clients[c].create_stream();
+        world.clients[c].play(2, names[1]);
+        world.settle();
+        world.heard(c);
+        waiting.push(c);
+        // Who waits longest goes first.
+        world.advance(10);
+    }
+    let late = world.player("g");
+    assert_eq!(world.heard(late), ["created 1", "1: Play.Failed"]);
+    let first = world.publisher("x");
+    let second = world.publisher("y");
+    for publisher in [first, second] {
+        assert_eq!(world.heard(publisher), ["created 1", "begin 1", "1: Publish.Start"]);
+    }
+    // More of them than there are rings are answered, and cost nobody a place.
+    let third = world.publisher("z");
+    assert_eq!(world.heard(third), ["created 1", "1: Publish.BadName", "close"]);
+    world.send_start(first);
+    // A viewer who stays when the publisher has left takes a place that was kept for publishers.
+    let viewer = world.player("x");
+    world.hang_up(first);
+    world.settle();
+    world.heard(viewer);
+    let third = world.publisher("z");
+    assert_eq!(world.heard(third), ["created 1", "begin 1", "1: Publish.Start"]);
+    world.send_start(third);
+    assert_eq!(world.heard(waiting[0]), ["1: Play.Stop"]);
+    assert_eq!(world.heard(viewer), [""; 0]);
+    // Its net streams can be used again.
+    world.clients[waiting[0]].play(1, "z");
+    world.settle();
+    assert_eq!(world.heard(waiting[0]).last().unwrap(), &format!("{}.3 key", 2));
     world.end();
 }
 
@@ -184,12 +245,44 @@ fn a_full_table_is_said_politely_and_then_not_at_all() {
     assert_eq!(world.closed(CloseReason::TableFull), 1);
     let flood: Vec<usize> = (0..SPARE_CONNECTIONS + 3).map(|_| world.dial()).collect();
     world.settle();
+    // The oldest of those who said nothing made room for the newest.
     assert_eq!(world.closed(CloseReason::TableFull), 4);
-    assert!(world.clients[*flood.last().unwrap()].ended);
+    assert!(world.clients[flood[0]].ended && !world.clients[*flood.last().unwrap()].ended);
     world.advance(5000);
     world.hang_up(first);
     world.advance(10);
     world.join();
+    world.end();
+}
+
+#[test]
+fn no_number_of_silent_connections_keeps_a_client_out_or_turns_one_out() {
+    let mut world = World::with(Settings { connections: 4, ..settings() }, 1);
+    let address = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 7));
+    let publisher = world.publisher("cam");
+    let mut clients = vec![publisher];
+    for _ in 0..3 {
+        for i in 0..4 + SPARE_CONNECTIONS * 2 {
+            let silent = world.dial_from(address);
+            if i % 2 == 0 {
+                world.clients[silent].handshake();
+            }
+            world.settle();
+        }
+        clients.push(world.player("cam"));
+    }
+    assert!(world.closed(CloseReason::TableFull) > 30);
+    world.send_start(publisher);
+    for &player in &clients[1..] {
+        assert_eq!(world.clients[player].watch(1).next, 4);
+    }
+    // Now every place is a client's.
+    let late = world.dial();
+    world.clients[late].handshake();
+    world.clients[late].connect("live");
+    world.settle();
+    assert_eq!(world.heard(late)[4..], ["_error Connect.Rejected", "close"]);
+    assert!(clients.iter().all(|&c| !world.clients[c].ended));
     world.end();
 }
 
@@ -234,16 +327,20 @@ fn whoever_says_nothing_is_closed_when_its_time_is_up() {
     let half = world.dial();
     world.clients[half].handshake();
     world.clients[half].out.truncate(2000);
-    let shaken = world.dial();
-    world.clients[shaken].handshake();
+    let (quick, shaken) = (world.dial(), world.dial());
+    world.clients[quick].handshake();
     world.advance(1900);
-    assert!(!world.clients[mute].ended && !world.clients[half].ended);
+    assert!(!world.clients[mute].ended && !world.clients[half].ended && !world.clients[quick].ended);
+    world.clients[shaken].handshake();
     world.advance(500);
     assert!(world.clients[mute].ended && world.clients[half].ended);
     assert_eq!(world.closed(CloseReason::HandshakeTimeout), 2);
+    // The time to connect begins when the handshake ends.
+    assert!(world.clients[quick].ended && !world.clients[shaken].ended);
+    world.advance(1400);
     assert!(!world.clients[shaken].ended);
-    world.advance(2000);
-    assert_eq!(world.closed(CloseReason::ConnectTimeout), 1);
+    world.advance(600);
+    assert_eq!(world.closed(CloseReason::ConnectTimeout), 2);
     let idle = world.join();
     world.advance(4900);
     assert!(!world.clients[idle].ended);

@@ -180,9 +180,10 @@ fn stopping_tells_everyone_in_order_and_empties_within_two_seconds() {
     let gone = ["0: Connect.AppShutdown", "close"];
     assert_eq!(world.heard(idle), gone);
     assert_eq!(world.heard(publisher), [&["1: Unpublish.Success"][..], &gone].concat());
-    for c in [player, late, waiting] {
+    for c in [player, late] {
         assert_eq!(world.heard(c), [&["1: Play.UnpublishNotify"][..], &gone].concat());
     }
+    assert_eq!(world.heard(waiting), [&["1: Play.Stop"][..], &gone].concat(), "nobody published that");
     world.advance(1150);
     let heard = world.heard(slow);
     assert_eq!(heard[heard.len() - 4..], ["0.4 key", "1: Play.UnpublishNotify", "0: Connect.AppShutdown", "close"]);
@@ -212,13 +213,47 @@ fn publishing_another_name_on_the_same_net_stream_ends_the_first() {
     let (a, b) = (world.player("a"), world.player("b"));
     world.send_start(publisher);
     world.heard(a);
+    world.heard(publisher);
     world.clients[publisher].publish(1, "b");
     world.settle();
+    assert_eq!(world.heard(publisher), ["1: Unpublish.Success", "begin 1", "1: Publish.Start"]);
     assert_eq!(world.heard(a), ["1: Play.UnpublishNotify"]);
     world.send_start(publisher);
     assert_eq!(world.heard(b).last().unwrap(), "1.3 key");
     world.clients[publisher].close_stream(1);
     world.settle();
     assert_eq!(world.heard(b), ["1: Play.UnpublishNotify"]);
+    world.end();
+}
+
+#[test]
+fn what_is_refused_to_a_publisher_leaves_what_it_publishes_alone() {
+    let mut world = World::new();
+    let publisher = world.publisher("a");
+    let player = world.player("a");
+    world.clients[publisher].create_stream();
+    world.settle();
+    world.heard(publisher);
+    for (name, kind) in [("a", "record"), ("b", "append")] {
+        world.clients[publisher].publish_as(1, name, kind);
+        world.settle();
+        assert_eq!(world.heard(publisher), ["1: Record.NoAccess"]);
+    }
+    // Its own name on another net stream.
+    world.clients[publisher].publish(2, "a");
+    world.settle();
+    assert_eq!(world.heard(publisher), ["2: Publish.BadName"]);
+    world.clients[publisher].publish(2, "c");
+    world.settle();
+    assert_eq!(world.heard(publisher), ["begin 2", "2: Publish.Start"]);
+    // It would have to end one for another it cannot have.
+    world.clients[publisher].publish(2, "a");
+    world.settle();
+    assert_eq!(world.heard(publisher), ["2: Publish.BadName"]);
+    world.send_start(publisher);
+    world.send(publisher, 2, Key, 0, 60);
+    world.settle();
+    assert_eq!(world.clients[player].watch(1).next, 4);
+    assert_eq!(world.server.counters().published, 2);
     world.end();
 }
