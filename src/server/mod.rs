@@ -175,7 +175,7 @@ impl Server {
     /// How much of its time the loop is at work, in thousandths: what `merge_ms = "auto"` goes by.
     pub fn set_load(&mut self, load_permille: u32) {
         if self.settings.merge == Merge::Auto {
-            self.merge_ms = auto_merge_ms(load_permille);
+            self.merge_ms = auto_merge_ms(load_permille, self.merge_ms);
         }
     }
 
@@ -437,13 +437,35 @@ impl Server {
 }
 
 /// The window of `merge_ms = "auto"`: none while the loop has time to spare; as it fills, enough that the write calls,
-/// which are what players cost, grow fewer instead of the lag growing.
-fn auto_merge_ms(load_permille: u32) -> u64 {
+/// which are what players cost, grow fewer instead of the lag growing. `present` is the window in force: one that is open
+/// closes at a lower load than it opened at, so that it does not flap.
+fn auto_merge_ms(load_permille: u32, present: u64) -> u64 {
     /// Below this load nothing waits.
     const SPARE: u32 = 600;
+    /// A window that is open stays open down to this load.
+    const EASED: u32 = 450;
     /// At this load the window is as wide as it gets.
     const FULL: u32 = 950;
+    const NARROWEST_MS: u32 = 4;
     const WIDEST_MS: u32 = 60;
+    if load_permille < if present > 0 { EASED } else { SPARE } {
+        return 0;
+    }
     let over = load_permille.clamp(SPARE, FULL) - SPARE;
-    u64::from(over * WIDEST_MS / (FULL - SPARE))
+    u64::from(NARROWEST_MS + over * (WIDEST_MS - NARROWEST_MS) / (FULL - SPARE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::auto_merge_ms;
+
+    #[test]
+    fn the_automatic_window_opens_late_widens_with_load_and_does_not_flap() {
+        assert_eq!(auto_merge_ms(0, 0), 0);
+        assert_eq!(auto_merge_ms(599, 0), 0);
+        assert_eq!((auto_merge_ms(599, 10), auto_merge_ms(449, 10)), (4, 0));
+        let windows: Vec<u64> = (600..=1000).map(|load| auto_merge_ms(load, 0)).collect();
+        assert!(windows.is_sorted());
+        assert_eq!((windows[0], windows[350], windows[400]), (4, 60, 60));
+    }
 }
