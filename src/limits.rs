@@ -8,10 +8,6 @@ pub const APP_NAME_BYTES: usize = 64;
 pub const INSTANCE_NAME_BYTES: usize = 64;
 /// Longest stream name in bytes, without its query. A longer one is refused (`Publish.BadName`, `Play.Failed`).
 pub const STREAM_NAME_BYTES: usize = 128;
-/// Longest query kept of an application or stream name, in bytes. A longer one is refused as the name would be.
-pub const QUERY_BYTES: usize = 256;
-/// Bytes kept of a client's `tcUrl`; the rest is cut off.
-pub const TC_URL_BYTES: usize = 256;
 /// Bytes kept of a client's `flashVer`; the rest is cut off (Wirecast sends very long ones).
 pub const AGENT_BYTES: usize = 64;
 

@@ -18,12 +18,10 @@ use super::{Options, complain, load, say};
 type Shape = (&'static str, usize, &'static str);
 
 #[rustfmt::skip]
-const SHAPES: [Shape; 20] = [
+const SHAPES: [Shape; 18] = [
     ("APP_NAME_BYTES", shapes::APP_NAME_BYTES, "longest application name; a longer one is refused"),
     ("INSTANCE_NAME_BYTES", shapes::INSTANCE_NAME_BYTES, "longest instance name; a longer one is refused"),
     ("STREAM_NAME_BYTES", shapes::STREAM_NAME_BYTES, "longest stream name; a longer one is refused"),
-    ("QUERY_BYTES", shapes::QUERY_BYTES, "longest query of a name; a longer one is refused"),
-    ("TC_URL_BYTES", shapes::TC_URL_BYTES, "bytes kept of a tcUrl"),
     ("AGENT_BYTES", shapes::AGENT_BYTES, "bytes kept of a flashVer"),
     ("TX_BYTES", shapes::TX_BYTES, "control bytes waiting for a client; when full it is not read"),
     ("ASSEMBLY_BYTES", shapes::ASSEMBLY_BYTES, "longest command; a longer one closes the connection"),

@@ -2,7 +2,7 @@
 
 use heapless::String;
 
-use crate::limits::{APP_NAME_BYTES, INSTANCE_NAME_BYTES, QUERY_BYTES, STREAM_NAME_BYTES};
+use crate::limits::{APP_NAME_BYTES, INSTANCE_NAME_BYTES, STREAM_NAME_BYTES};
 
 /// The instance of a client that names none.
 pub const DEFAULT_INSTANCE: &str = "_definst_";
@@ -36,26 +36,20 @@ pub struct AppPath {
     pub app: String<APP_NAME_BYTES>,
     /// All that follows, or [`DEFAULT_INSTANCE`].
     pub instance: String<INSTANCE_NAME_BYTES>,
-    /// Behind the `?`, without it. May hold a secret: never logged.
-    pub query: String<QUERY_BYTES>,
 }
 
 impl AppPath {
     /// From the `app` and `tcUrl` of a connect command. `app` may carry a query, blanks and empty parts; when it is
-    /// missing the path of `tcUrl` serves (cameras).
+    /// missing the path of `tcUrl` serves (cameras). A query may hold a secret: it is cut off.
     pub fn parse(app: &str, tc_url: &str) -> Result<AppPath, NameError> {
-        let (path, query) = split_query(clean(app));
-        let (path, query) = match path.trim_matches('/') {
+        let path = match without_query(clean(app)).trim_matches('/') {
             "" => {
-                let (url, url_query) = split_query(clean(tc_url));
-                let path =
-                    url.split_once("://").map_or("", |(_, rest)| rest).split_once('/').map_or("", |(_, path)| path);
-                (path, if query.is_empty() { url_query } else { query })
+                let url = without_query(clean(tc_url));
+                url.split_once("://").map_or("", |(_, rest)| rest).split_once('/').map_or("", |(_, path)| path)
             }
-            path => (path, query),
+            path => path,
         };
         let mut parsed = AppPath::default();
-        parsed.query.push_str(query).map_err(|_| NameError::TooLong)?;
         for part in path.split('/').map(str::trim).filter(|part| !part.is_empty()) {
             if part == ".." || part == "." || part.contains(is_forbidden) {
                 return Err(NameError::Illegal);
@@ -87,16 +81,14 @@ const _: () = assert!(DEFAULT_INSTANCE.len() <= INSTANCE_NAME_BYTES);
 pub struct StreamName {
     /// Without prefix and query. Publisher and player are normalised alike, so every spelling finds the stream.
     pub name: String<STREAM_NAME_BYTES>,
-    /// Behind the `?`, without it. May hold a secret: never logged.
-    pub query: String<QUERY_BYTES>,
 }
 
 impl StreamName {
-    /// From the name argument of `publish` or `play`. `mp4:`, `flv:` and `f4v:` are stripped: live streams have no
+    /// From the name argument of `publish` or `play`. A query may hold a secret: it is cut off. `mp4:`, `flv:` and `f4v:` are stripped: live streams have no
     /// format. The forbidden set is Adobe's, and `..`, a leading slash and control characters besides.
     pub fn parse(raw: &[u8]) -> Result<StreamName, NameError> {
         let raw = core::str::from_utf8(raw).map_err(|_| NameError::Illegal)?;
-        let (path, query) = split_query(raw.trim());
+        let path = without_query(raw.trim());
         let path = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path).trim();
         if path.is_empty() {
             return Err(NameError::Empty);
@@ -105,7 +97,6 @@ impl StreamName {
             return Err(NameError::Illegal);
         }
         let mut parsed = StreamName::default();
-        parsed.query.push_str(query).map_err(|_| NameError::TooLong)?;
         // Names typed by hand have double slashes and one at the end.
         for part in path.split('/').filter(|part| !part.is_empty()) {
             if !parsed.name.is_empty() {
@@ -121,8 +112,8 @@ fn is_forbidden(c: char) -> bool {
     c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
 }
 
-fn split_query(path: &str) -> (&str, &str) {
-    path.split_once('?').unwrap_or((path, ""))
+fn without_query(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
 }
 
 /// Without blanks and the quotes that some cameras put around their URL.
@@ -134,25 +125,25 @@ fn clean(url: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn app(app: &str, tc_url: &str) -> (&'static str, &'static str, &'static str) {
+    fn app(app: &str, tc_url: &str) -> (&'static str, &'static str) {
         extern crate std;
         let path = AppPath::parse(app, tc_url).unwrap();
         let leak = |text: &str| &*std::boxed::Box::leak(std::string::String::from(text).into_boxed_str());
-        (leak(&path.app), leak(&path.instance), leak(&path.query))
+        (leak(&path.app), leak(&path.instance))
     }
 
     #[test]
     fn every_way_encoders_spell_an_application_is_understood() {
-        assert_eq!(app("live", ""), ("live", "_definst_", ""));
-        assert_eq!(app("live/", ""), ("live", "_definst_", ""));
-        assert_eq!(app("/live", ""), ("live", "_definst_", ""));
-        assert_eq!(app(" live//room1/ ", ""), ("live", "room1", ""));
-        assert_eq!(app("live/_definst_", ""), ("live", "_definst_", ""));
-        assert_eq!(app("live/a/b", ""), ("live", "a/b", ""));
-        assert_eq!(app("live?token=x/y", ""), ("live", "_definst_", "token=x/y"));
-        assert_eq!(app("", "rtmp://host:1935/live/room?k=1"), ("live", "room", "k=1"));
-        assert_eq!(app("", "\"rtmp://host/live\""), ("live", "_definst_", ""));
-        assert_eq!(app("?authmod=adobe&user=u", "rtmp://host/live"), ("live", "_definst_", "authmod=adobe&user=u"));
+        assert_eq!(app("live", ""), ("live", "_definst_"));
+        assert_eq!(app("live/", ""), ("live", "_definst_"));
+        assert_eq!(app("/live", ""), ("live", "_definst_"));
+        assert_eq!(app(" live//room1/ ", ""), ("live", "room1"));
+        assert_eq!(app("live/_definst_", ""), ("live", "_definst_"));
+        assert_eq!(app("live/a/b", ""), ("live", "a/b"));
+        assert_eq!(app("live?token=x/y", ""), ("live", "_definst_"));
+        assert_eq!(app("", "rtmp://host:1935/live/room?k=1"), ("live", "room"));
+        assert_eq!(app("", "\"rtmp://host/live\""), ("live", "_definst_"));
+        assert_eq!(app("?authmod=adobe&user=u", "rtmp://host/live"), ("live", "_definst_"));
     }
 
     #[test]
@@ -167,18 +158,21 @@ mod tests {
 
     #[test]
     fn stream_names_lose_prefix_query_and_blanks() {
-        let parse = |raw: &str| StreamName::parse(raw.as_bytes()).map(|n| (n.name, n.query));
-        let both = |name: &str, query: &str| Ok((String::try_from(name).unwrap(), String::try_from(query).unwrap()));
-        assert_eq!(parse("cam1"), both("cam1", ""));
-        assert_eq!(parse(" cam1 "), both("cam1", ""));
-        assert_eq!(parse("mp4:cam.f4v"), both("cam.f4v", ""));
-        assert_eq!(parse("flv:a/b?key=1?2"), both("a/b", "key=1?2"));
-        assert_eq!(parse("a//b/"), both("a/b", ""));
+        let parse = |raw: &str| StreamName::parse(raw.as_bytes()).map(|n| n.name);
+        let name = |name: &str| Ok(String::try_from(name).unwrap());
+        assert_eq!(parse("cam1"), name("cam1"));
+        assert_eq!(parse(" cam1 "), name("cam1"));
+        assert_eq!(parse("mp4:cam.f4v"), name("cam.f4v"));
+        assert_eq!(parse("flv:a/b?key=1?2"), name("a/b"));
+        assert_eq!(parse("a//b/"), name("a/b"));
         assert_eq!(parse("?key"), Err(NameError::Empty));
         assert_eq!(parse("/cam"), Err(NameError::Illegal));
         assert_eq!(parse("a/../b"), Err(NameError::Illegal));
         assert_eq!(parse("a:b"), Err(NameError::Illegal));
         assert_eq!(StreamName::parse(&[0xFF]), Err(NameError::Illegal));
         assert_eq!(StreamName::parse(&[b'a'; STREAM_NAME_BYTES + 1]), Err(NameError::TooLong));
+        let mut long = [b'q'; 2000];
+        long[..6].copy_from_slice(b"cam1?k");
+        assert_eq!(StreamName::parse(&long).map(|n| n.name), name("cam1"), "a query is no part of it");
     }
 }

@@ -7,7 +7,7 @@ use core::mem;
 use heapless::String;
 
 use crate::limits::{
-    AGENT_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES, TC_URL_BYTES, TX_BYTES,
+    AGENT_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES, TX_BYTES,
 };
 use crate::time::Millis;
 use crate::wire::amf0::{Encoder, Value};
@@ -197,8 +197,6 @@ pub struct Client {
     pub path: AppPath,
     /// Why `path` is not usable, if so.
     pub path_error: Option<NameError>,
-    /// `tcUrl`, cut to [`TC_URL_BYTES`]. May hold a secret in its query.
-    pub tc_url: String<TC_URL_BYTES>,
     /// `flashVer`, cut to [`AGENT_BYTES`]: what software it is.
     pub agent: String<AGENT_BYTES>,
     /// 0 or 3.
@@ -1085,7 +1083,6 @@ impl Client {
         Client {
             path,
             path_error,
-            tc_url: cut(tc_url),
             agent: cut(text("flashVer")),
             object_encoding: if encoding >= 3.0 { 3 } else { 0 },
             sent_fourcc_list: is_list("fourCcList"),

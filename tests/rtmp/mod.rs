@@ -221,7 +221,7 @@ fn replies_in(mut bytes: &[u8], chunk_bytes: &mut usize) -> Vec<Reply> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     Connect,
-    Publish { stream: u32, name: String, query: String, mode: PublishMode },
+    Publish { stream: u32, name: String, mode: PublishMode },
     Play { stream: u32, name: String, start: PlayStart, how: PlayHow },
     Closed(u32),
     Pause(u32, Option<bool>),
@@ -390,12 +390,9 @@ impl Peer {
         let Some(request) = self.session.request() else { return };
         self.seen.push(match request {
             Request::Connect => Seen::Connect,
-            Request::Publish { stream, name, mode } => Seen::Publish {
-                stream: stream.wire(),
-                name: name.name.to_string(),
-                query: name.query.to_string(),
-                mode: *mode,
-            },
+            Request::Publish { stream, name, mode } => {
+                Seen::Publish { stream: stream.wire(), name: name.name.to_string(), mode: *mode }
+            }
             Request::Play { stream, name, start, how } => {
                 Seen::Play { stream: stream.wire(), name: name.name.to_string(), start: *start, how: *how }
             }
