@@ -48,11 +48,6 @@ impl TagKind {
 pub struct TagSeq(pub(super) u64);
 
 impl TagSeq {
-    /// The sequence as a number, for logs and for differences.
-    pub const fn number(self) -> u64 {
-        self.0
-    }
-
     pub(super) const fn next(self) -> TagSeq {
         TagSeq(self.0 + 1)
     }

@@ -74,11 +74,6 @@ impl<'a> DataMessage<'a> {
         };
         Some(DataMessage { handler, action, parts: [name_part, head, tail] })
     }
-
-    /// Length of the body to relay, in bytes.
-    pub fn length(&self) -> usize {
-        self.parts.iter().map(|part| part.len()).sum()
-    }
 }
 
 /// Whether AMF 3 stands anywhere in it. As deep as [`crate::limits::AMF_DEPTH`], which the decoder has checked.
@@ -105,7 +100,6 @@ mod tests {
         let message = DataMessage::parse(sent, false).unwrap();
         assert_eq!((message.handler, message.action), (b"onMetaData".as_slice(), DataAction::Keep));
         assert_eq!(body(&message), [ON_META_DATA, ECMA_ARRAY, &OBJECT[1..]].concat());
-        assert_eq!(message.length(), body(&message).len());
     }
 
     #[test]

@@ -17,8 +17,6 @@ const DESCRIPTION_BYTES: usize = STREAM_NAME_BYTES + 120;
 pub enum Level {
     /// Something happened as it should.
     Status,
-    /// Something to know.
-    Warning,
     /// Something failed.
     Error,
 }
@@ -28,7 +26,6 @@ impl Level {
     pub const fn name(self) -> &'static str {
         match self {
             Level::Status => "status",
-            Level::Warning => "warning",
             Level::Error => "error",
         }
     }

@@ -168,11 +168,6 @@ impl Registry {
         &self.apps[usize::from(app.0)]
     }
 
-    /// Every application.
-    pub fn apps(&self) -> &[App] {
-        &self.apps
-    }
-
     /// A stream.
     pub fn stream(&self, id: StreamId) -> &Stream {
         &self.streams[usize::from(id.0)]

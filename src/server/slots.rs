@@ -269,11 +269,6 @@ impl Slot {
         }
     }
 
-    /// Nothing of a tag is half sent.
-    pub fn at_tag_boundary(&self) -> bool {
-        self.mid_tag.is_none() && self.tail.is_none()
-    }
-
     /// The player at `index` goes on elsewhere, or ends: the rest of a tag that it was sent a part of still comes before
     /// anything else. `ring` is where the tag lies; `None` when that ring serves another stream now, so that the
     /// connection cannot go on.

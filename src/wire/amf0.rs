@@ -205,11 +205,6 @@ impl<'a> Decoder<'a> {
         self.value()?.as_bytes().ok_or(AmfError::Malformed)
     }
 
-    /// The next value, which must be a boolean.
-    pub fn boolean(&mut self) -> Result<bool, AmfError> {
-        self.value()?.as_bool().ok_or(AmfError::Malformed)
-    }
-
     /// Whether everything has been read.
     pub fn is_empty(&self) -> bool {
         self.scan.reader.remaining() == 0
@@ -505,11 +500,6 @@ impl<'w, 'b> Encoder<'w, 'b> {
             writer.put_u8(0x0A)?;
             writer.put_u32(count)
         })
-    }
-
-    /// Bytes that are AMF 0 already, as [`Properties::raw`] gives them.
-    pub fn raw(&mut self, encoded: &[u8]) -> Result<(), Full> {
-        self.writer.put_slice(encoded)
     }
 
     /// A name and a string, whole or not at all.

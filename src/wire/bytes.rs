@@ -1,6 +1,6 @@
-//! Bounded reading from and writing to byte slices. Network byte order unless a name says otherwise.
+//! Bounded reading from and writing to byte slices. Network byte order.
 
-use byteorder::{BigEndian, ByteOrder, LittleEndian};
+use byteorder::{BigEndian, ByteOrder};
 
 /// The input ended before the value did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,19 +65,9 @@ impl<'a> Reader<'a> {
         self.take(2).map(BigEndian::read_u16)
     }
 
-    /// 24 bits, unsigned.
-    pub fn u24(&mut self) -> Result<u32, Truncated> {
-        self.take(3).map(BigEndian::read_u24)
-    }
-
     /// 32 bits, unsigned.
     pub fn u32(&mut self) -> Result<u32, Truncated> {
         self.take(4).map(BigEndian::read_u32)
-    }
-
-    /// 32 bits, unsigned, little endian: only the message stream id of a chunk header is (RTMP 1.0, section 5.3.1.2.1).
-    pub fn u32_le(&mut self) -> Result<u32, Truncated> {
-        self.take(4).map(LittleEndian::read_u32)
     }
 
     /// An IEEE 754 double.
@@ -141,36 +131,15 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The low 24 bits of `value`; the high eight are cut off.
-    pub fn put_u24(&mut self, value: u32) -> Result<(), Full> {
-        BigEndian::write_u24(self.room(3)?, value & 0xFF_FFFF);
-        Ok(())
-    }
-
     /// 32 bits.
     pub fn put_u32(&mut self, value: u32) -> Result<(), Full> {
         BigEndian::write_u32(self.room(4)?, value);
         Ok(())
     }
 
-    /// 32 bits, little endian.
-    pub fn put_u32_le(&mut self, value: u32) -> Result<(), Full> {
-        LittleEndian::write_u32(self.room(4)?, value);
-        Ok(())
-    }
-
     /// An IEEE 754 double.
     pub fn put_f64(&mut self, value: f64) -> Result<(), Full> {
         BigEndian::write_f64(self.room(8)?, value);
-        Ok(())
-    }
-
-    /// Overwrites four bytes already written, at `at`: a length or count known only afterwards. `Full` when they have
-    /// not all been written.
-    pub fn patch_u32(&mut self, at: usize, value: u32) -> Result<(), Full> {
-        let written = &mut self.bytes[..self.len];
-        let place = written.get_mut(at..).and_then(|tail| tail.get_mut(..4)).ok_or(Full)?;
-        BigEndian::write_u32(place, value);
         Ok(())
     }
 
@@ -187,24 +156,20 @@ mod tests {
 
     #[test]
     fn every_width_is_written_and_read_in_its_byte_order() {
-        let mut buffer = [0; 22];
+        let mut buffer = [0; 15];
         let mut writer = Writer::new(&mut buffer);
         writer.put_u8(1).unwrap();
         writer.put_u16(0x0203).unwrap();
-        writer.put_u24(0xFF04_0506).unwrap();
         writer.put_u32(0x0708_090A).unwrap();
-        writer.put_u32_le(0x0E0D_0C0B).unwrap();
         writer.put_f64(1.0).unwrap();
-        assert_eq!(writer.written(), b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0A\x0B\x0C\x0D\x0E\x3F\xF0\0\0\0\0\0\0");
+        assert_eq!(writer.written(), b"\x01\x02\x03\x07\x08\x09\x0A\x3F\xF0\0\0\0\0\0\0");
 
         let mut reader = Reader::new(&buffer);
         assert_eq!(reader.u8(), Ok(1));
         assert_eq!(reader.u16(), Ok(0x0203));
-        assert_eq!(reader.u24(), Ok(0x04_0506));
         assert_eq!(reader.u32(), Ok(0x0708_090A));
-        assert_eq!(reader.u32_le(), Ok(0x0E0D_0C0B));
         assert_eq!(reader.f64(), Ok(1.0));
-        assert_eq!((reader.position(), reader.remaining()), (22, 0));
+        assert_eq!((reader.position(), reader.remaining()), (15, 0));
     }
 
     #[test]
@@ -224,17 +189,5 @@ mod tests {
         assert!(writer.is_empty());
         assert_eq!(writer.remaining(), 3);
         assert_eq!(buffer, [0xEE; 3]);
-    }
-
-    #[test]
-    fn only_written_bytes_can_be_patched() {
-        let mut buffer = [0; 8];
-        let mut writer = Writer::new(&mut buffer);
-        writer.put_u8(9).unwrap();
-        writer.put_u32(0).unwrap();
-        assert_eq!(writer.patch_u32(1, 0x0102_0304), Ok(()));
-        assert_eq!(writer.written(), [9, 1, 2, 3, 4]);
-        assert_eq!(writer.patch_u32(2, 0), Err(Full));
-        assert_eq!(writer.patch_u32(usize::MAX, 0), Err(Full));
     }
 }

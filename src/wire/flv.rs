@@ -86,11 +86,6 @@ impl Codec {
         FOURCCS.iter().find(|(known, _)| **known == fourcc).map(|&(_, codec)| codec)
     }
 
-    /// The FourCC by which enhanced tags name it, if they can.
-    pub fn fourcc(self) -> Option<[u8; 4]> {
-        FOURCCS.iter().find(|&&(_, codec)| codec == self).map(|&(fourcc, _)| *fourcc)
-    }
-
     /// From the low four bits of a legacy video tag. 12 to 14 were never Adobe's; Chinese networks and many cameras use them.
     pub fn from_legacy_video(id: u8) -> Option<Codec> {
         Some(match id {
@@ -120,11 +115,6 @@ impl Codec {
             11 => Codec::Speex,
             _ => return None,
         })
-    }
-
-    /// Whether it codes pictures or sound.
-    pub fn media_type(self) -> MediaType {
-        if self <= Codec::Vp9 { MediaType::Video } else { MediaType::Audio }
     }
 
     /// Its name as people write it.
@@ -628,14 +618,11 @@ mod tests {
     }
 
     #[test]
-    fn every_fourcc_names_its_codec_and_back() {
+    fn every_fourcc_names_its_codec() {
         for &(fourcc, codec) in FOURCCS {
             assert_eq!(Codec::from_fourcc(*fourcc), Some(codec));
-            assert_eq!(codec.fourcc(), Some(*fourcc));
         }
-        assert_eq!(Codec::Speex.fourcc(), None);
-        assert_eq!(Codec::Vp9.media_type(), MediaType::Video);
-        assert_eq!(Codec::Pcm.media_type(), MediaType::Audio);
+        assert_eq!(Codec::from_fourcc(*b"none"), None);
     }
 
     proptest! {

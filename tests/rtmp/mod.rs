@@ -415,10 +415,9 @@ fn note(event: Event<'_>, session: &Session, seen: &mut Vec<Seen>, open: &mut Ve
         Event::ReceiveAudio(stream, on) => seen.push(Seen::ReceiveAudio(stream.wire(), on)),
         Event::ReceiveVideo(stream, on) => seen.push(Seen::ReceiveVideo(stream.wire(), on)),
         Event::Data(stream, time) => {
-            let message = session.data().map(|data| {
-                assert_eq!(data.length(), data.parts.concat().len());
-                (String::from_utf8_lossy(data.handler).into_owned(), data.action, data.parts.concat())
-            });
+            let message = session
+                .data()
+                .map(|data| (String::from_utf8_lossy(data.handler).into_owned(), data.action, data.parts.concat()));
             seen.push(Seen::Data { stream: stream.wire(), time, message });
         }
         Event::DataTooLong(stream, length) => seen.push(Seen::DataTooLong { stream: stream.wire(), length }),

@@ -8,7 +8,7 @@ use super::sim::client::Doing;
 use super::sim::ledger::Kind;
 use super::sim::world::{World, settings};
 
-const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// Half of the ring: what is larger is dropped.
 const LARGEST: usize = 32 << 10;
 
@@ -33,7 +33,7 @@ pub fn run(seed: u64) -> Counters {
         ..settings()
     };
     let mut world = World::with(settings, seed);
-    world.ledger.rings_scarce = world.server.settings().streams < 4;
+    world.ledger.rings_scarce = (world.server.settings().streams as usize) < NAMES.len();
     let widest = [1000, 5000, 20_000][random.below(3)];
     world.window = 300 + random.below(widest);
     world.net.spurious = [0, 0, 20][random.below(3)];
@@ -75,7 +75,7 @@ impl Storm {
 
     fn newcomer(&mut self, publishes: bool) {
         let c = self.world.dial();
-        let name = NAMES[self.random.below(4)];
+        let name = NAMES[self.random.below(NAMES.len())];
         let short = if self.random.chance(40) { 1 + self.random.below(400) } else { 0 };
         let client = &mut self.world.clients[c];
         self.world.net.links[client.link].short = short;
@@ -91,7 +91,7 @@ impl Storm {
             client.play(1, name);
             if self.random.chance(30) {
                 client.create_stream();
-                client.play(2, NAMES[self.random.below(4)]);
+                client.play(2, NAMES[self.random.below(NAMES.len())]);
             }
         }
         if self.random.chance(10) {
@@ -205,7 +205,7 @@ impl Storm {
     fn player_command(&mut self) {
         let Some((c, stream)) = self.client_who(|doing| matches!(doing, Doing::Watching(_))) else { return };
         let on = self.random.chance(50);
-        let name = NAMES[self.random.below(4)];
+        let name = NAMES[self.random.below(NAMES.len())];
         let what = self.random.below(9);
         let client = &mut self.world.clients[c];
         // Without an answer to its last play it does not know which one this is about.
@@ -235,7 +235,7 @@ impl Storm {
 
     fn publisher_command(&mut self) {
         let Some((c, stream)) = self.client_who(|doing| matches!(doing, Doing::Publishing(_))) else { return };
-        let name = NAMES[self.random.below(4)];
+        let name = NAMES[self.random.below(NAMES.len())];
         let client = &mut self.world.clients[c];
         match self.random.below(4) {
             0 => client.close_stream(stream),

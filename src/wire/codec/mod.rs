@@ -170,20 +170,6 @@ impl AudioInfo {
         }
     }
 
-    /// What the first byte of a legacy audio tag says of a codec without configuration record, such as MP3 and Speex
-    /// (FLV 10.1, annex E.4.2). `None` for AAC, of which that byte tells nothing, and for enhanced tags.
-    pub fn from_tag_byte(first: u8) -> Option<AudioInfo> {
-        let sound_format = first >> 4;
-        let codec = Codec::from_legacy_audio(sound_format).filter(|&codec| codec != Codec::Aac)?;
-        let sample_rate_hz = match sound_format {
-            4 | 11 => 16_000,
-            5 | 7 | 8 | 14 => 8_000,
-            _ => [5_512, 11_025, 22_050, 44_100][usize::from(first >> 2 & 3)],
-        };
-        let channels = if first & 1 != 0 && !matches!(sound_format, 4 | 5 | 11) { 2 } else { 1 };
-        Some(AudioInfo { codec, profile: None, sample_rate_hz: Some(sample_rate_hz), channels: Some(channels) })
-    }
-
     /// Of a codec about which nothing else is known.
     pub fn unknown(codec: Codec) -> AudioInfo {
         AudioInfo { codec, profile: None, sample_rate_hz: None, channels: None }
@@ -261,15 +247,6 @@ mod tests {
         assert_displays(mono, "MP3 11.025 kHz mono");
         assert_displays(AudioInfo::unknown(Codec::Ac3), "AC-3");
         assert_displays(VideoInfo::unknown(Codec::Vvc), "VVC");
-    }
-
-    #[test]
-    fn a_legacy_audio_tag_tells_rate_and_channels() {
-        assert_displays(AudioInfo::from_tag_byte(0x2F).unwrap(), "MP3 44.1 kHz stereo");
-        assert_displays(AudioInfo::from_tag_byte(0xB6).unwrap(), "Speex 16 kHz mono");
-        assert_displays(AudioInfo::from_tag_byte(0x7E).unwrap(), "G.711 A-law 8 kHz mono");
-        assert_eq!(AudioInfo::from_tag_byte(0xAF), None);
-        assert_eq!(AudioInfo::from_tag_byte(0x90), None);
     }
 
     #[test]
