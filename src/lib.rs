@@ -48,6 +48,8 @@
 //!   is read from the session, so names are owned once.
 //! - **The end comes after the end.** Players hear that a publisher left when they have been sent its last frame: ffmpeg
 //!   stops reading at that status.
+//! - **Metadata has time 0.** Of any other time ffmpeg makes a subtitle stream; ffprobe then shows a stream that nobody
+//!   published, and VLC waits ten seconds for it before it shows a picture.
 //! - **Acknowledge first commands at once.** Clients with Nagle's algorithm on wait for our delayed acknowledgement
 //!   between their first commands; `TCP_QUICKACK` on a connection's first reads saves them 88 ms.
 #![cfg_attr(not(feature = "std"), no_std)]
