@@ -118,7 +118,10 @@ check() {
 	armv7*) wanted='Tag_CPU_arch: v7$' ;;
 	*) wanted="Machine: *$(echo "${target%%-*}" | sed 's/aarch64/AArch64/; s/x86_64/.*X86-64/')" ;;
 	esac
-	readelf -hAW "$1" | grep -q "$wanted" || fail "$1 is not for $target: no $wanted in readelf -hA"
+	if ! readelf -hAW "$1" | grep -q "$wanted"; then
+		readelf -hAW "$1" | grep -E 'Machine:|Tag_CPU_arch:' >&2
+		fail "$1 is not for $target"
+	fi
 	size=$(wc -c <"$1")
 	echo "cross: $1 is static, for $target, $size bytes of $size_limit"
 	[ "$size" -le $size_limit ] || fail "$1 is larger than $size_limit bytes"
