@@ -19,9 +19,10 @@
 //! main cli config board bench   composition: arguments, settings, logging; the capacity self-test
 //! net             mio, TCP, signals, the counting allocator: the only place that knows an operating system
 //! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
+//! features        script: server-side code; gets handles and facts, returns actions
 //! proto | media   RTMP session state machines | ring, cursor, stream: siblings that never import each other
 //! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records
-//! limits time bitset   leaves
+//! limits time bitset account   leaves
 //! ```
 //!
 //! A module imports only from rows below its own; `tests/tidy.rs` reads every `crate::` path and fails when one does not.
@@ -55,12 +56,16 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "std")]
+pub mod account;
+#[cfg(feature = "std")]
 pub mod bench;
 pub mod bitset;
 #[cfg(feature = "std")]
 pub mod board;
 #[cfg(feature = "std")]
 pub mod config;
+#[cfg(feature = "std")]
+pub mod features;
 pub mod limits;
 pub mod media;
 pub mod proto;

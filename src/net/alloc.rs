@@ -5,11 +5,13 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::account;
+
 /// The system's allocator, counted.
 pub struct Counting;
 
-/// Allocations since the process started; growing one counts as well. Zero means that [`Counting`] is not installed,
-/// because no program gets to `main` without one.
+/// Allocations since the process started, without those of [`account::spend`]; growing one counts as well. Zero means
+/// that [`Counting`] is not installed, because no program gets to `main` without one.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 /// What [`ALLOCATIONS`] was when [`seal`] was called; [`OPEN`] before that.
 static SEALED_AT: AtomicUsize = AtomicUsize::new(OPEN);
@@ -29,6 +31,9 @@ pub fn since_sealed() -> Option<usize> {
 }
 
 fn count() {
+    if account::is_spending() {
+        return;
+    }
     ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
 }
 

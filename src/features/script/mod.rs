@@ -1,0 +1,6 @@
+//! Server-side code: `main.asc` in QuickJS, one runtime and context per application instance (Adobe Media Server,
+//! "Server-Side ActionScript Language Reference").
+
+/// The server's handle of a connection; here it is only copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId(pub u64);
