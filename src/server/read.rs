@@ -160,11 +160,24 @@ impl Server {
             Event::Data(stream, timestamp) => self.data(conn, stream, timestamp, now),
             Event::DataTooLong(stream, length) => self.data_too_long(conn, stream, length),
             Event::Request => self.request(conn, now),
+            Event::Call => self.built_in(conn, now),
+            // Nothing of ours waits for one.
+            Event::Answer(..) => {}
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
             Event::Pause(stream, paused) => self.pause(conn, stream, paused),
             Event::Seek(stream) => self.seek(conn, stream),
             Event::ReceiveAudio(stream, on) => self.receive_audio(conn, stream, on),
             Event::ReceiveVideo(stream, on) => self.receive_video(conn, stream, on),
+        }
+    }
+
+    /// Does with a call what is done for applications without code of their own.
+    fn built_in(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        match slot.session.answer_built_in(&mut slot.tx) {
+            Ok(Some(event)) => self.event(conn, event, now),
+            Ok(None) => {}
+            Err(error) => self.close_after_flush(conn, error.into(), now),
         }
     }
 
