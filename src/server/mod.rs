@@ -16,10 +16,12 @@
 //! A ready bit is cleared only when the network said that there is no more for now ([`transport::Io`]). While one is
 //! left, the time-out is 0.
 
+pub mod app;
 mod challenge;
 pub mod close;
 mod describe;
 mod fanout;
+pub mod files;
 mod ingest;
 pub mod memory;
 mod play;
@@ -203,6 +205,16 @@ impl Server {
         self.read(net, now);
         self.fan_out(net, now);
         self.expire(net, now);
+    }
+
+    /// Takes over what of `settings` can change while the server runs; what memory was obtained by stays as it is. Nobody
+    /// is disconnected.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.settings = self.settings.changed_to(settings);
+        self.merge_ms = match self.settings.merge {
+            Merge::Auto => self.merge_ms,
+            Merge::Fixed(ms) => u64::from(ms),
+        };
     }
 
     /// Tells every client that the server stops, and to go.
