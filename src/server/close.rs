@@ -69,6 +69,28 @@ impl CloseReason {
         "address_limit",
     ];
 
+    /// How the access log of Adobe's servers would put it (its x-status field), for those who read logs by number.
+    pub const fn x_status(self) -> u16 {
+        match self {
+            CloseReason::PeerClosed => 200,
+            CloseReason::Shutdown => 302,
+            CloseReason::NotRtmp(_) | CloseReason::PeerMisbehaved(_) => 400,
+            CloseReason::Rejected => 404,
+            CloseReason::PeerReset
+            | CloseReason::HandshakeTimeout
+            | CloseReason::ConnectTimeout
+            | CloseReason::PingTimeout
+            | CloseReason::Stalled
+            | CloseReason::TooSlow
+            | CloseReason::Replaced => 408,
+            CloseReason::LimitExceeded(_)
+            | CloseReason::PublishRefused
+            | CloseReason::TableFull
+            | CloseReason::AddressLimit => 409,
+            CloseReason::IdleTimeout => 432,
+        }
+    }
+
     /// Place of its counter.
     pub const fn index(self) -> usize {
         match self {

@@ -82,6 +82,10 @@ pub struct Stream {
     pub ring: Option<RingId>,
     /// When the present publish began, or the last one ended.
     pub since: Millis,
+    /// When audio or video last came from the present publisher, or its publish began.
+    pub media_at: Millis,
+    /// That none comes has been told since.
+    pub idle_told: bool,
     /// The present publish has been described in the log.
     pub described: bool,
     /// Its time while it has no ring, so that players who stay never see it go back.
@@ -128,6 +132,8 @@ impl Registry {
             players: BitSet::new(vec![0; words].into_boxed_slice()),
             ring: None,
             since: Millis(0),
+            media_at: Millis(0),
+            idle_told: false,
             described: false,
             time: Timeline::new(),
             complained: false,

@@ -62,8 +62,8 @@ pub enum SlotState {
     Closing {
         /// When patience ends.
         deadline: Millis,
-        /// All was sent; what the client still sends is thrown away, so that it reads our last words and no reset.
-        finished: bool,
+        /// When all was sent. What the client still sends is thrown away, so that it reads our last words and no reset.
+        finished: Option<Millis>,
     },
 }
 
