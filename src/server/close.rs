@@ -42,11 +42,13 @@ pub enum CloseReason {
     TableFull,
     /// One address has `connections_per_address` connections.
     AddressLimit,
+    /// Somebody who looks after the server ended it.
+    Operator,
 }
 
 impl CloseReason {
     /// Every reason has a counter: how many there are.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 18;
 
     /// Names of the counters, as fields of a log line, each at the place of its counter.
     pub const NAMES: [&str; CloseReason::COUNT] = [
@@ -67,6 +69,7 @@ impl CloseReason {
         "shutdown",
         "table_full",
         "address_limit",
+        "operator",
     ];
 
     /// Place of its counter.
@@ -89,6 +92,7 @@ impl CloseReason {
             CloseReason::Shutdown => 14,
             CloseReason::TableFull => 15,
             CloseReason::AddressLimit => 16,
+            CloseReason::Operator => 17,
         }
     }
 }
@@ -135,6 +139,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Shutdown => "the server is stopping",
             CloseReason::TableFull => "every connection is taken (limits.connections)",
             CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
+            CloseReason::Operator => "the operator ended it (rill ctl)",
         })
     }
 }
@@ -153,6 +158,7 @@ mod tests {
             (CloseReason::Replaced, "replaced"),
             (CloseReason::TableFull, "table_full"),
             (CloseReason::AddressLimit, "address_limit"),
+            (CloseReason::Operator, "operator"),
         ] {
             assert_eq!(CloseReason::NAMES[reason.index()], name);
         }

@@ -18,10 +18,12 @@
 
 mod challenge;
 pub mod close;
-mod describe;
+pub mod describe;
 mod fanout;
 mod ingest;
+pub mod inspect;
 pub mod memory;
+mod operate;
 mod play;
 mod publish;
 mod read;
@@ -211,7 +213,7 @@ impl Server {
         self.stopping = true;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
-            self.say_goodbye(conn);
+            self.say_goodbye(conn, None);
             self.close_after_flush(conn, CloseReason::Shutdown, now);
         }
     }
@@ -393,8 +395,9 @@ impl Server {
         }
     }
 
-    /// What a client hears of its streams and its connection when the server stops.
-    fn say_goodbye(&mut self, conn: ConnId) {
+    /// What a client hears of its streams and its connection when the server or its application stops; `description` is
+    /// for people, in place of the usual sentence.
+    fn say_goodbye(&mut self, conn: ConnId, description: Option<&'static str>) {
         let Some(slot) = self.slots.connection(conn) else { return };
         if slot.state != SlotState::Open || !slot.session.is_connected() {
             return;
@@ -414,7 +417,8 @@ impl Server {
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }
         // Without room the client sees the end of the connection only.
-        let _ = slot.session.status(None, Status::new(Code::ConnectAppShutdown, ""), &mut slot.tx);
+        let status = Status { code: Code::ConnectAppShutdown, subject: "", description };
+        let _ = slot.session.status(None, status, &mut slot.tx);
     }
 
     /// Acts on the result of a flush.
