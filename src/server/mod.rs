@@ -19,11 +19,13 @@
 pub mod app;
 mod challenge;
 pub mod close;
-mod describe;
+pub mod describe;
 mod fanout;
 pub mod files;
 mod ingest;
+pub mod inspect;
 pub mod memory;
+mod operate;
 mod play;
 mod publish;
 mod read;
@@ -227,7 +229,7 @@ impl Server {
         self.stopping = true;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
-            self.say_goodbye(conn);
+            self.say_goodbye(conn, None);
             self.close_after_flush(conn, CloseReason::Shutdown, now);
         }
     }
@@ -410,16 +412,17 @@ impl Server {
         }
     }
 
-    /// What a client hears of its streams and its connection when the server stops, or its application does.
-    fn say_goodbye(&mut self, conn: ConnId) {
+    /// What a client hears of its streams and its connection when the server or its application stops; `description` is
+    /// for people, in place of the usual sentence.
+    fn say_goodbye(&mut self, conn: ConnId, description: Option<&'static str>) {
+        let status = |code| Status { description, ..Status::new(code, "") };
         let Some(slot) = self.slots.connection(conn) else { return };
         if slot.state != SlotState::Open {
             return;
         }
         if !slot.session.is_connected() {
             if let Some(Request::Connect) = slot.session.request() {
-                let status = Status::new(Code::ConnectAppShutdown, "");
-                let _ = slot.session.decide(Decision::Reject(status), &mut slot.tx);
+                let _ = slot.session.decide(Decision::Reject(status(Code::ConnectAppShutdown)), &mut slot.tx);
             }
             return;
         }
@@ -443,7 +446,7 @@ impl Server {
             false => Code::ConnectAppShutdown,
         };
         // Without room the client sees the end of the connection only.
-        let _ = slot.session.status(None, Status::new(code, ""), &mut slot.tx);
+        let _ = slot.session.status(None, status(code), &mut slot.tx);
     }
 
     /// Acts on the result of a flush.
