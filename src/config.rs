@@ -141,7 +141,7 @@ enum Slot {
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 23] = [
     key("server.listen", "addresses and ports to listen on", Slot::Addresses(|c| &mut c.listen)),
     key("server.board", "board profile that gives the counts", Slot::Board(|c| &mut c.board)),
     key("server.root", "directory that holds applications/", Slot::Directory(|c| &mut c.root)),
@@ -549,7 +549,10 @@ mod tests {
         assert_eq!(socket(&["server.root=/srv"]), Some("/srv/rill.sock".into()));
         assert_eq!(socket(&["server.control=/tmp/x", "server.root=/srv"]), Some("/tmp/x".into()));
         assert_eq!(socket(&["server.root=/srv", "server.control="]), None);
-        assert_eq!(errors("[server]\ncontrol = 3\n", &[])[0], "rill.toml:2: server.control = 3: must be a path, or \"\" for none");
+        assert_eq!(
+            errors("[server]\ncontrol = 3\n", &[])[0],
+            "rill.toml:2: server.control = 3: must be a path, or \"\" for none"
+        );
     }
 
     #[test]

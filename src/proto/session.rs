@@ -545,7 +545,12 @@ impl Session {
                 self.state.client.accept(tx)?;
                 if self.state.scripted { Ok(()) } else { on_bw_done(tx) }
             }
-            (Request::Connect, Decision::Reject(status)) => status.send_error(self.state.client.transaction, tx),
+            (Request::Connect, Decision::Reject(status)) => {
+                let transaction = self.state.client.transaction;
+                // What a script adds may be longer than the room that there is; the code alone never is.
+                let send = |status: Status<'_>, tx: &mut TxBuf| status.send_error(transaction, tx);
+                send(status, tx).or_else(|Full| send(Status::new(status.code, ""), tx))
+            }
             (Request::Publish { stream, name, .. }, Decision::Accept) => {
                 self.state.streams[stream.index()] = NetStream::Publishing(name_hash(&name.name));
                 tx.user_control(UserControl::StreamBegin(stream.wire()))?;

@@ -458,11 +458,6 @@ impl<'w, 'b> Encoder<'w, 'b> {
         })
     }
 
-    /// Writes values that are encoded already.
-    pub fn encoded(&mut self, values: &[u8]) -> Result<(), Full> {
-        self.writer.put_slice(values)
-    }
-
     /// Marker 0x05.
     pub fn null(&mut self) -> Result<(), Full> {
         self.writer.put_u8(0x05)
