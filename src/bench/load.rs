@@ -12,9 +12,9 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
-use crate::proto::tx::TxBuf;
+use crate::client::send::CHUNK_BYTES;
 
-use super::client::{CHUNK_BYTES, Client, Context, Failure, Progress, Role};
+use super::client::{Client, Context, Failure, Progress, Role};
 use super::clock::Clock;
 use super::counts::Counts;
 use super::progress::ProgressLine;
@@ -96,7 +96,6 @@ struct Load<'p> {
     publishers: Vec<Publisher>,
     to_open: VecDeque<Role>,
     counts: Counts,
-    tx: TxBuf,
     scratch: Box<[u8]>,
     progress: ProgressLine,
     /// There is something to show: until the streams are there, nobody plays.
@@ -135,7 +134,6 @@ impl<'p> Load<'p> {
             publishers: Vec::new(),
             to_open: VecDeque::new(),
             counts: Counts::new(plan.streams),
-            tx: TxBuf::default(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             progress: ProgressLine::new(plan.progress),
             published: false,
@@ -408,7 +406,6 @@ impl<'p> Load<'p> {
                 let mut context = Context {
                     target: &self.target,
                     counts: &mut self.counts,
-                    tx: &mut self.tx,
                     now_us: self.clock.now_us(),
                 };
                 connection.client.receive(&self.scratch[..count], &mut context, &mut connection.out)?;
