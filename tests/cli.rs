@@ -21,6 +21,7 @@ fn version_and_help_go_to_standard_output() {
         "serve",
         "limits",
         "boards",
+        "connect",
         "--config",
         "--root",
         "--listen",

@@ -10,9 +10,9 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::client::send::CHUNK_BYTES;
 use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
-use crate::client::send::CHUNK_BYTES;
 
 use super::client::{Client, Context, Failure, Progress, Role};
 use super::clock::Clock;
@@ -403,11 +403,8 @@ impl<'p> Load<'p> {
                 if let Role::Player(_) = connection.client.role() {
                     self.counts.wire_bytes += count as u64;
                 }
-                let mut context = Context {
-                    target: &self.target,
-                    counts: &mut self.counts,
-                    now_us: self.clock.now_us(),
-                };
+                let mut context =
+                    Context { target: &self.target, counts: &mut self.counts, now_us: self.clock.now_us() };
                 connection.client.receive(&self.scratch[..count], &mut context, &mut connection.out)?;
                 // A short read has emptied the socket, and more will be a new event: the call that says "nothing left"
                 // can be spared. Not at the end of the stream, whose event has come already.

@@ -1,5 +1,6 @@
 //! The command line: what may be typed and what it means.
 
+mod connect;
 mod limits;
 mod load;
 mod serve;
@@ -34,6 +35,8 @@ pub enum Command {
     },
     /// Measure a server; the arguments are those of [`crate::bench`].
     Bench(Vec<OsString>),
+    /// Connect as a client; the arguments are those of `rill connect`.
+    Connect(Vec<OsString>),
     /// List the board profiles.
     Boards,
     /// Say what may be typed.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => serve::check(&options),
         Command::Limits { options, json } => limits::print(&options, json),
         Command::Bench(arguments) => bench::main(arguments),
+        Command::Connect(arguments) => connect::main(arguments),
         Command::Boards => {
             for board in board::all() {
                 say(&format_args!("{:<10} {}", board.name, board.description));
@@ -110,10 +114,11 @@ const OPTIONS: [Opt; 10] = [
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-const COMMANDS: [(&str, &str); 4] = [
+const COMMANDS: [(&str, &str); 5] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("boards", "list the board profiles"),
+    ("connect", "connect to an application and print what the server says: `rill connect --help`"),
     ("bench", "measure what a server can serve: `rill bench --help`"),
 ];
 
@@ -152,6 +157,9 @@ where
             Long(name) => return Err(unknown("option", "--", name, OPTIONS.iter().map(|option| option.long))),
             Value(word) if command.is_none() && word == "bench" => {
                 return Ok(Command::Bench(parser.raw_args().map_err(from_lexopt)?.collect()));
+            }
+            Value(word) if command.is_none() && word == "connect" => {
+                return Ok(Command::Connect(parser.raw_args().map_err(from_lexopt)?.collect()));
             }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
             Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
@@ -290,6 +298,8 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Serve(Options::default())));
         let arguments = ["rtmp://h/live/x", "--players", "3"].map(OsString::from).to_vec();
         assert_eq!(parsed("bench rtmp://h/live/x --players 3"), Ok(Command::Bench(arguments)));
+        let arguments = ["rtmp://h/a", "--stay"].map(OsString::from).to_vec();
+        assert_eq!(parsed("connect rtmp://h/a --stay"), Ok(Command::Connect(arguments)));
         assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Command::Version), Ok(Command::Help)));
     }
 

@@ -275,7 +275,10 @@ pub(crate) mod tests {
             let found: Vec<String> = server.chunks(step).flat_map(|part| all(&mut link, part, &mut out)).collect();
             assert_eq!(found, ["Open", &command]);
             assert!(out.windows(pong.len()).any(|bytes| bytes == pong), "no answer to the ping");
-            assert!(out[HANDSHAKE_BYTES..].windows(8).any(|bytes| bytes == b"\x02\0\0\0\0\0\x04\x03"), "no acknowledgement");
+            assert!(
+                out[HANDSHAKE_BYTES..].windows(8).any(|bytes| bytes == b"\x02\0\0\0\0\0\x04\x03"),
+                "no acknowledgement"
+            );
         }
     }
 
