@@ -8,7 +8,9 @@ use log::{info, warn};
 
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
-use crate::net::{self, ControlSocket, Listener, Reactor, Signals, addresses, alloc, control_socket, logging, open_files};
+use crate::net::{
+    self, ControlSocket, Listener, Reactor, Signals, addresses, alloc, control_socket, logging, open_files,
+};
 use crate::server::Server;
 use crate::server::memory::slot_count;
 use crate::server::registry::{App, AppKind};

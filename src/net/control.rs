@@ -74,7 +74,8 @@ const _: () = assert!(
         <= CONTROL_REPLY_BYTES,
     "a stream's row fits an empty answer"
 );
-const _: () = assert!(ROW_FRAME_BYTES + EXPANSION * ERROR_BYTES <= CONTROL_REPLY_BYTES, "an error fits an empty answer");
+const _: () =
+    assert!(ROW_FRAME_BYTES + EXPANSION * ERROR_BYTES <= CONTROL_REPLY_BYTES, "an error fits an empty answer");
 
 /// Bytes of one client's place.
 pub const CLIENT_BYTES: usize = size_of::<Client>();
@@ -427,9 +428,9 @@ impl Reply {
                 List::Streams => server
                     .next_stream(from, now)
                     .map(|row| (self.row(format_args!("{}", StreamJson(&row))), usize::from(row.id.0))),
-                List::Apps => {
-                    server.next_app(from).map(|row| (self.row(format_args!("{}", AppJson(&row))), usize::from(row.id.0)))
-                }
+                List::Apps => server
+                    .next_app(from)
+                    .map(|row| (self.row(format_args!("{}", AppJson(&row))), usize::from(row.id.0))),
             };
             match written {
                 Some((true, at)) => from = at + 1,

@@ -141,7 +141,9 @@ impl fmt::Display for ControlSocketError {
         write!(f, "no control socket at {}: ", self.path.display())?;
         match &self.problem {
             Problem::InUse => write!(f, "a server that runs answers there; stop it, or name another path")?,
-            Problem::NotASocket => write!(f, "something that is not a socket has that name; remove it, or name another path")?,
+            Problem::NotASocket => {
+                write!(f, "something that is not a socket has that name; remove it, or name another path")?
+            }
             Problem::CannotAsk(error) => {
                 write!(f, "whether a server answers there cannot be told ({error}); name another path")?;
             }
@@ -153,7 +155,9 @@ impl fmt::Display for ControlSocketError {
                 io::ErrorKind::PermissionDenied => {
                     write!(f, "this user may not write to that directory; name another path")?;
                 }
-                io::ErrorKind::InvalidInput => write!(f, "the path is longer than a socket's may be; name a shorter one")?,
+                io::ErrorKind::InvalidInput => {
+                    write!(f, "the path is longer than a socket's may be; name a shorter one")?
+                }
                 _ => write!(f, "{error}; name another path")?,
             },
         }

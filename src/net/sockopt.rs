@@ -81,9 +81,8 @@ pub fn round_trip_us(socket: &impl AsRawFd) -> Option<u32> {
         let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
         let place = (&raw mut info).cast();
         // SAFETY: the pointer and length are those of `info`, which lives through the call.
-        let result = unsafe {
-            libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length)
-        };
+        let result =
+            unsafe { libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length) };
         (result == 0 && info.tcpi_rtt > 0).then_some(info.tcpi_rtt)
     }
     #[cfg(not(target_os = "linux"))]
