@@ -158,11 +158,12 @@ fn run(request: &Request) -> Result<String, Vec<String>> {
         "" => request.command.to_owned(),
         argument => format!("{} {argument}", request.command),
     };
-    let rows = ask(&socket, &line).map_err(|error| vec![error])?;
+    let lines = ask(&socket, &line).map_err(|error| vec![error])?;
     if request.json {
-        return Ok(rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"));
+        return Ok(lines.join("\n"));
     }
-    let rows: Vec<Map<String, Value>> = rows.into_iter().filter_map(|row| row.as_object().cloned()).collect();
+    // Each is an object: it was read before.
+    let rows: Vec<Map<String, Value>> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
     Ok(match request.command {
         "clients" => table(&CLIENTS, &rows, "no clients"),
         "streams" => table(&STREAMS, &rows, "no streams"),
@@ -177,8 +178,8 @@ fn run(request: &Request) -> Result<String, Vec<String>> {
     })
 }
 
-/// Sends one request and reads its rows.
-fn ask(path: &Path, request: &str) -> Result<Vec<Value>, String> {
+/// Sends one request and reads its rows, each a JSON object.
+fn ask(path: &Path, request: &str) -> Result<Vec<String>, String> {
     let mut stream = UnixStream::connect(path).map_err(|error| unreachable_at(path, &error))?;
     let broken = |error: io::Error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
@@ -194,14 +195,14 @@ fn ask(path: &Path, request: &str) -> Result<Vec<Value>, String> {
     for line in BufReader::new(stream).lines() {
         let line = line.map_err(broken)?;
         let not_ours = |_| format!("what answers at {} is not rill", path.display());
-        let row: Value = serde_json::from_str(&line).map_err(not_ours)?;
+        let row: Map<String, Value> = serde_json::from_str(&line).map_err(not_ours)?;
         if let Some(error) = row.get("error").and_then(Value::as_str) {
             return Err(visible(error));
         }
         if row.get("ok").is_some() {
             return Ok(rows);
         }
-        rows.push(row);
+        rows.push(line);
     }
     match sent {
         Err(error) => Err(broken(error)),
@@ -429,7 +430,7 @@ fn scaled(value: u64, units: &[&str]) -> String {
 
 fn round_trip(us: u64) -> String {
     match us {
-        0..10_000 => format!("{:.1} ms", us as f64 / 1000.0),
+        0..10_000 => format!("{:.2} ms", us as f64 / 1000.0),
         _ => format!("{} ms", us / 1000),
     }
 }
@@ -469,7 +470,7 @@ mod tests {
         assert_eq!(sizes, ["0 B", "999 B", "1.00 kB", "12.3 kB", "999 kB", "1.00 MB", "100 MB", "4.00 GB"]);
         assert_eq!([59, 192, 18_420, 1_047_600].map(duration), ["59 s", "3 min 12 s", "5 h 07 min", "12 d 03 h"]);
         assert_eq!([0, 2_512_000].map(bitrate), ["-", "2.51 Mbit/s"]);
-        assert_eq!([120, 45_678].map(round_trip), ["0.1 ms", "45 ms"]);
+        assert_eq!([120, 45_678].map(round_trip), ["0.12 ms", "45 ms"]);
     }
 
     #[test]

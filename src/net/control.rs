@@ -604,3 +604,158 @@ impl fmt::Display for ClosedJson<'_> {
         f.write_char('}')
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::net::SocketAddr;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::net::sockopt;
+    use crate::server::registry::App;
+    use crate::server::settings::Settings;
+    use crate::server::transport::{Io, Net};
+
+    /// Clients who connect and say nothing.
+    struct Silence(u16);
+
+    impl Net for Silence {
+        fn accept(&mut self) -> Option<SocketAddr> {
+            self.0 = self.0.checked_sub(1)?;
+            Some(SocketAddr::new([10, 0, 0, 1].into(), 1000 + self.0))
+        }
+        fn adopt(&mut self, _: SlotIndex) -> bool {
+            true
+        }
+        fn refuse(&mut self) {}
+        fn read(&mut self, _: SlotIndex, _: &mut [u8]) -> Io {
+            Io::WouldBlock
+        }
+        fn gather(&mut self, _: SlotIndex, _: bool) {}
+        fn write(&mut self, _: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
+            Io::Done(slices.iter().map(|slice| slice.len()).sum())
+        }
+        fn finish(&mut self, _: SlotIndex) {}
+        fn close(&mut self, _: SlotIndex) {}
+    }
+
+    const PROCESS: Process<'static> = Process { round_trip_us: &|_| None, turned_away: 0, load_permille: 0 };
+
+    fn server(clients: u16) -> (Server, Silence) {
+        let settings = Settings {
+            connections: clients.into(),
+            streams: 1,
+            ring_bytes: 256 << 10,
+            handshake_timeout_ms: 120_000,
+            ..Settings::default()
+        };
+        let app = App { name: heapless::String::try_from("live").unwrap(), kind: AppKind::Live };
+        let mut server = Server::new(settings, &[app], 1, Millis(0));
+        let mut net = Silence(clients);
+        for _ in 0..=clients / 64 {
+            server.acceptable();
+            server.turn(&mut net, Millis(1));
+        }
+        assert_eq!(server.slots().taken(), usize::from(clients));
+        (server, net)
+    }
+
+    #[test]
+    fn a_list_that_is_taken_in_small_pieces_has_every_client_that_stayed_once() {
+        let (mut server, mut net) = server(300);
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        sockopt::set_send_buffer(&ours, 1).unwrap();
+        theirs.write_all(b"clients\n").unwrap();
+        let mut client = Client::free();
+        client.begin(ours, Millis(2));
+        let (mut text, mut piece, mut now) = (Vec::new(), [0; 700], Millis(2));
+        let gone = |index: u32| index % 3 == 0 && index > 150;
+        let mut turns = 0;
+        while !text.ends_with(b"{\"ok\":true}\n") {
+            assert!(client.turn(&mut server, &PROCESS, now), "it is not given up on");
+            turns += 1;
+            if turns == 5 {
+                for index in (0..300).filter(|&index| gone(index)) {
+                    let conn = server.slots().id(SlotIndex(index));
+                    assert!(server.disconnect(conn, now));
+                }
+                // They are sent what they are to hear, linger and are gone.
+                for _ in 0..2 {
+                    server.turn(&mut net, now);
+                    now = now + 2000;
+                    client.deadline = now + PATIENCE_MS;
+                }
+                server.turn(&mut net, now);
+                assert_eq!(server.slots().taken(), 300 - (0..300).filter(|&index| gone(index)).count());
+            }
+            if let Ok(bytes) = theirs.read(&mut piece) {
+                text.extend_from_slice(&piece[..bytes]);
+                // What the poll would say.
+                client.writable = true;
+            }
+        }
+        assert!(turns > 20, "{turns}");
+        let rows = String::from_utf8(text).unwrap();
+        let ids: Vec<String> = rows
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter_map(|row| row["id"].as_str().map(str::to_owned))
+            .collect();
+        let stayed: Vec<String> = (0..300).filter(|&index| !gone(index)).map(|index| format!("c{index}.0")).collect();
+        assert_eq!(ids, stayed);
+    }
+
+    #[test]
+    fn the_longest_rows_fit_an_empty_answer() {
+        let worst = |bytes: usize| "\u{1}".repeat(bytes);
+        let (app, instance) = (worst(APP_NAME_BYTES), worst(INSTANCE_NAME_BYTES));
+        let (name, agent) = (worst(STREAM_NAME_BYTES), worst(AGENT_BYTES));
+        let id = crate::server::slots::ConnId { slot: SlotIndex(u32::MAX), generation: u32::MAX };
+        let row = ClientRow {
+            id,
+            peer: "[2001:db8:1111:2222:3333:4444:5555:6666%4294967295]:65535".parse().unwrap(),
+            app: &app,
+            instance: &instance,
+            agent: &agent,
+            activity: crate::server::inspect::Activity::Connecting,
+            stream: Some((crate::server::registry::StreamId(u16::MAX), &name)),
+            seconds: u64::MAX,
+            bytes_in: u64::MAX,
+            bytes_out: u64::MAX,
+            lag_ms: Some(u32::MAX),
+            skips: u32::MAX,
+        };
+        let mut reply = Client::free().reply;
+        assert!(reply.row(format_args!("{}", ClientJson(&row, Some(u32::MAX)))));
+        let read: Value = serde_json::from_slice(reply.pending()).unwrap();
+        assert_eq!((&read["stream"], &read["agent"]), (&name.clone().into(), &agent.clone().into()));
+        let row = StreamRow {
+            id: crate::server::registry::StreamId(u16::MAX),
+            app: &app,
+            instance: &instance,
+            name: &name,
+            publisher: Some(id),
+            seconds: u64::MAX,
+            players: u32::MAX,
+            skips: u32::MAX,
+            worst_lag_ms: u32::MAX,
+            bitrate_bps: u64::MAX,
+            description: crate::server::describe::Description {
+                video: Some(heapless::String::try_from(worst(VIDEO_BYTES).as_str()).unwrap()),
+                audio: Some(heapless::String::try_from(worst(AUDIO_BYTES).as_str()).unwrap()),
+                frame_rate_milli: Some(29_970),
+                key_frame_interval_ms: Some(u32::MAX),
+            },
+        };
+        let mut reply = Client::free().reply;
+        assert!(reply.row(format_args!("{}", StreamJson(&row))));
+        let read: Value = serde_json::from_slice(reply.pending()).unwrap();
+        assert_eq!((read["fps"].as_f64(), &read["name"]), (Some(29.97), &name.into()));
+        let (server, _) = server(1);
+        let mut reply = Client::free().reply;
+        reply.stats(&server, &PROCESS, Millis(u64::MAX));
+        assert!(reply.filled < CONTROL_REPLY_BYTES / 2, "{}", reply.filled);
+    }
+}
