@@ -4,6 +4,8 @@
 
 mod sim;
 
+#[path = "sim/ends.rs"]
+mod ends;
 #[path = "sim/limits.rs"]
 mod limits;
 #[path = "sim/names.rs"]
