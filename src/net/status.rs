@@ -39,11 +39,11 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
         Closes(&counters.closed),
     );
     for (id, stream) in server.registry().streams() {
-        let app = &server.registry().app_info(stream.app).name;
+        let app = server.apps().name(stream.app);
         let players = players(server, id, now);
         info!(
             "{id} status app={:?} instance={:?} name={:?} publisher={} for_s={} players={} skips={} worst_lag_ms={}",
-            app.as_str(),
+            app,
             stream.instance.as_str(),
             stream.name.as_str(),
             if stream.publisher.is_some() { "yes" } else { "no" },

@@ -10,7 +10,7 @@ use crate::limits::{
     AGENT_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES, TX_BYTES,
 };
 use crate::time::Millis;
-use crate::wire::amf0::{Encoder, Value};
+use crate::wire::amf0::{Decoder, Encoder, Value};
 use crate::wire::bytes::Full;
 use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte};
@@ -31,6 +31,8 @@ pub const REPLY_BYTES: usize = 1536;
 const WINDOW_BYTES: u32 = 2_500_000;
 /// The shortest window that we honour, in bytes.
 const SHORTEST_WINDOW_BYTES: u32 = 128;
+/// An answer to a ping that says to have taken longer has another stamp than ours, in milliseconds.
+const LONGEST_ROUND_TRIP_MS: u32 = 120_000;
 /// Longest protocol-control or user-control message; SWF verification's 44 bytes are the longest known.
 const CONTROL_BYTES: u32 = 64;
 /// What the connect answer calls this server. Clients parse the numbers to find out what it can do.
@@ -86,6 +88,12 @@ pub enum MediaKind {
 pub enum Event<'i> {
     /// The client asks for something that needs a decision: see [`Session::request`] and [`Session::decide`].
     Request,
+    /// The client calls a method that the application's own code may have: see [`Session::call`]. It is to be answered
+    /// before the next call, by [`Session::answer`] or [`Session::answer_built_in`].
+    Call,
+    /// The client answers a call of ours, with this transaction id: `_result` (`true`) or `_error`. What it says is read
+    /// with [`Session::arguments`] before the next call.
+    Answer(u32, bool),
     /// The net stream stopped publishing or playing, because the client said so. It may be used again.
     Closed(NetStreamId),
     /// A playing client pauses (`true`) or goes on; `None` toggles.
@@ -181,6 +189,24 @@ pub enum PlayHow {
     Append,
     /// `play2`: a switch to another stream, answered by Play.Transition.
     Switch,
+}
+
+/// A method that a client calls, for the application's own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call<'a> {
+    /// The method.
+    pub name: &'a str,
+    /// What it is given, as AMF0 values.
+    pub arguments: &'a [u8],
+}
+
+/// What a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallAnswer<'a> {
+    /// `_result` with one encoded AMF0 value.
+    Result(&'a [u8]),
+    /// `_error` with `NetConnection.Call.Failed` and this description.
+    Failed(&'a str),
 }
 
 /// An answer to a [`Request`].
@@ -312,11 +338,18 @@ pub struct Session {
     window: u32,
     /// The last Set Peer Bandwidth was a hard limit.
     hard_limit: bool,
+    /// The time of the present call of [`Session::next`].
+    now: Millis,
+    round_trip_ms: Option<u32>,
 }
 
 /// What commands change.
 struct State {
     connected: bool,
+    /// The application has code of its own, which may answer commands and says itself when bandwidth is known.
+    scripted: bool,
+    /// What a player is told of its rights to take pictures of audio and video.
+    sample_access: (bool, bool),
     /// The window that we last announced, in bytes.
     announced_window: u32,
     client: Client,
@@ -336,6 +369,8 @@ impl Session {
             lent: None,
             state: State {
                 connected: false,
+                scripted: false,
+                sample_access: (true, true),
                 announced_window: WINDOW_BYTES,
                 client: Client::default(),
                 request: None,
@@ -346,6 +381,8 @@ impl Session {
             acknowledged: 0,
             window: WINDOW_BYTES,
             hard_limit: false,
+            now: Millis(0),
+            round_trip_ms: None,
         }
     }
 
@@ -357,6 +394,7 @@ impl Session {
         tx: &mut TxBuf,
         now: Millis,
     ) -> Result<Option<Event<'i>>, SessionError> {
+        self.now = now;
         loop {
             // No further than to the byte that is to be acknowledged, so that cuts of the input do not move it.
             let (most, window) = (self.acknowledge_in(), self.window);
@@ -405,15 +443,114 @@ impl Session {
         DataMessage::parse(self.assembly.message(lane), self.data_type(lane) == type_id::DATA_AMF3)
     }
 
+    /// The AMF0 values behind the command object of the command that the present request, the last [`Event::Call`] or the
+    /// last [`Event::Answer`] is about.
+    pub fn arguments(&self) -> &[u8] {
+        let mut values = Decoder::new(self.lent_command());
+        // Name, transaction id, command object.
+        for _ in 0..3 {
+            if values.is_empty() || values.value().is_err() {
+                return &[];
+            }
+        }
+        values.rest()
+    }
+
+    /// A property of the `connect` command that waits for its decision; empty when it has none of that name.
+    pub fn connect_property(&self, name: &str) -> &str {
+        let message = CommandMessage::parse(self.lent_command());
+        let Ok(CommandMessage { command: Command::Connect(Some(object)), .. }) = message else { return "" };
+        object.get(name).and_then(|value| value.as_str()).unwrap_or_default()
+    }
+
+    /// What stands behind the `?` of the stream name that the present request names. It may hold a secret.
+    pub fn stream_query(&self) -> &str {
+        let message = CommandMessage::parse(self.lent_command());
+        let name = match message.map(|message| message.command) {
+            Ok(Command::Publish { name, .. } | Command::Play { name, .. }) => name,
+            Ok(Command::Play2(Some(options))) => options.get("streamName").and_then(|value| value.as_bytes()),
+            _ => None,
+        };
+        let name = name.and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
+        name.split_once('?').map_or("", |(_, query)| query).trim()
+    }
+
+    /// The method that the client calls, after [`Event::Call`].
+    pub fn call(&self) -> Option<Call<'_>> {
+        let message = CommandMessage::parse(self.lent_command()).ok()?;
+        Some(Call { name: core::str::from_utf8(message.name).ok()?, arguments: self.arguments() })
+    }
+
+    /// Answers that method, if the client asked for an answer. [`Full`] is for a result that is too long; nothing was
+    /// sent then.
+    pub fn answer(&self, answer: CallAnswer<'_>, tx: &mut TxBuf) -> Result<(), Full> {
+        let Ok(message) = CommandMessage::parse(self.lent_command()) else { return Ok(()) };
+        if message.transaction == 0.0 {
+            return Ok(());
+        }
+        match answer {
+            CallAnswer::Result(value) => tx.command(0, "_result", message.transaction, |amf| {
+                amf.null()?;
+                amf.encoded(value)
+            }),
+            CallAnswer::Failed(description) => {
+                Status::new(Code::CallFailed, "").described(description).send_error(message.transaction, tx)
+            }
+        }
+    }
+
+    /// Does with that method what is done for applications without code of their own.
+    pub fn answer_built_in(&mut self, tx: &mut TxBuf) -> Result<Option<Event<'static>>, SessionError> {
+        let Some(lane) = self.lent else { return Ok(None) };
+        let stream_id = self.reader.message(lane).stream_id;
+        let body = command_body(&self.reader, &self.assembly, lane);
+        let Ok(message) = CommandMessage::parse(body) else { return Ok(None) };
+        let event = self.state.command(message, stream_id, tx)?;
+        if let Some(Event::Closed(stream)) = event {
+            self.give_up_media(stream);
+        }
+        Ok(event)
+    }
+
+    /// Calls a method of the client with `arguments`, encoded AMF0 values. Transaction 0 asks for no answer.
+    pub fn call_client(&self, name: &str, transaction: u32, arguments: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
+        tx.command(0, name, f64::from(transaction), |amf| {
+            amf.null()?;
+            amf.encoded(arguments)
+        })
+    }
+
+    /// The application has code of its own: commands are offered to it ([`Event::Call`]), and it says itself when
+    /// bandwidth is known. To be told before `connect` is decided.
+    pub fn set_scripted(&mut self) {
+        self.state.scripted = true;
+    }
+
+    /// Whether players may take pictures of audio and of video, as `|RtmpSampleAccess` tells them from now on.
+    pub fn set_sample_access(&mut self, audio: bool, video: bool) {
+        self.state.sample_access = (audio, video);
+    }
+
+    /// The time that the last ping and its answer took, in milliseconds.
+    pub fn round_trip_ms(&self) -> Option<u32> {
+        self.round_trip_ms
+    }
+
     /// Answers the present request. Does nothing when there is none.
     pub fn decide(&mut self, decision: Decision<'_>, tx: &mut TxBuf) -> Result<(), Full> {
         let Some(request) = self.state.request.take() else { return Ok(()) };
         match (request, decision) {
             (Request::Connect, Decision::Accept) => {
                 self.state.connected = true;
-                self.state.client.accept(tx)
+                self.state.client.accept(tx)?;
+                if self.state.scripted { Ok(()) } else { on_bw_done(tx) }
             }
-            (Request::Connect, Decision::Reject(status)) => status.send_error(self.state.client.transaction, tx),
+            (Request::Connect, Decision::Reject(status)) => {
+                let transaction = self.state.client.transaction;
+                // What a script adds may be longer than the room that there is; the code alone never is.
+                let send = |status: Status<'_>, tx: &mut TxBuf| status.send_error(transaction, tx);
+                send(status, tx).or_else(|Full| send(Status::new(status.code, ""), tx))
+            }
             (Request::Publish { stream, name, .. }, Decision::Accept) => {
                 self.state.streams[stream.index()] = NetStream::Publishing(name_hash(&name.name));
                 tx.user_control(UserControl::StreamBegin(stream.wire()))?;
@@ -430,10 +567,11 @@ impl Session {
                 }
                 Status::new(Code::PlayStart, &name.name).send(stream.wire(), tx)?;
                 // Flash raises a security error on snapshots when this does not come before media.
+                let (audio, video) = self.state.sample_access;
                 tx.data(stream.wire(), |amf| {
                     amf.string("|RtmpSampleAccess")?;
-                    amf.boolean(true)?;
-                    amf.boolean(true)
+                    amf.boolean(audio)?;
+                    amf.boolean(video)
                 })
             }
             // What it publishes or plays, if anything, goes on.
@@ -702,19 +840,31 @@ impl Session {
         let event = match header.type_id {
             type_id::DATA | type_id::DATA_AMF3 => return Ok(self.data_complete(lane, header)),
             type_id::USER_CONTROL => {
-                if let Some(UserControl::PingRequest(stamp)) = UserControl::parse(self.assembly.message(lane)) {
-                    tx.user_control(UserControl::PingResponse(stamp))?;
+                match UserControl::parse(self.assembly.message(lane)) {
+                    Some(UserControl::PingRequest(stamp)) => tx.user_control(UserControl::PingResponse(stamp))?,
+                    Some(UserControl::PingResponse(stamp)) => {
+                        // Some encoders answer with a stamp of their own.
+                        let passed = (self.now.0 as u32).wrapping_sub(stamp);
+                        self.round_trip_ms = Some(passed).filter(|&ms| ms < LONGEST_ROUND_TRIP_MS);
+                    }
+                    _ => {}
                 }
                 None
             }
             type_id::COMMAND | type_id::COMMAND_AMF3 => {
-                let mut body = self.assembly.message(lane);
-                if header.type_id == type_id::COMMAND_AMF3 {
-                    body = body.get(1..).unwrap_or_default();
-                }
+                let body = command_body(&self.reader, &self.assembly, lane);
                 let message =
                     CommandMessage::parse(body).map_err(|_| SessionError::PeerMisbehaved(Misbehaviour::Command))?;
-                self.state.command(message, header.stream_id, tx)?
+                let event = match self.state.offered(&message) {
+                    Some(event) => Some(event),
+                    None => self.state.command(message, header.stream_id, tx)?,
+                };
+                if self.state.request.is_some() || matches!(event, Some(Event::Call | Event::Answer(..))) {
+                    // Whoever decides or answers may want to read it.
+                    self.lent = Some(lane);
+                    return Ok(event);
+                }
+                event
             }
             type_id => self.control(Control::parse(type_id, self.assembly.message(lane)), type_id, tx)?,
         };
@@ -723,6 +873,11 @@ impl Session {
             self.give_up_media(stream);
         }
         Ok(event)
+    }
+
+    /// The command that is lent to the caller.
+    fn lent_command(&self) -> &[u8] {
+        self.lent.map_or(&[], |lane| command_body(&self.reader, &self.assembly, lane))
     }
 
     fn control(
@@ -831,6 +986,34 @@ impl State {
         }
         let MessageHeader { timestamp, length, .. } = header;
         Some(Event::MediaBegin { lane, stream, kind, timestamp, length })
+    }
+
+    /// The event that a command becomes when it is not ours to act on: an answer to our own call, or a method that an
+    /// application's code may have instead of us.
+    fn offered(&self, message: &CommandMessage<'_>) -> Option<Event<'static>> {
+        if !self.connected {
+            return None;
+        }
+        match message.command {
+            Command::Answer => {
+                let ok = match message.name {
+                    b"_result" => true,
+                    b"_error" => false,
+                    _ => return None,
+                };
+                // 0 is the answer to nothing.
+                Some(message.transaction as u32).filter(|&id| id > 0).map(|id| Event::Answer(id, ok))
+            }
+            Command::Unknown
+            | Command::ReleaseStream
+            | Command::FcPublish(_)
+            | Command::FcUnpublish(_)
+            | Command::FcSubscribe(_)
+            | Command::FcUnsubscribe
+            | Command::GetStreamLength
+            | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
+            _ => None,
+        }
     }
 
     fn command(
@@ -1100,7 +1283,7 @@ impl Client {
         self.caps_ex.is_some_and(|caps| caps & CAPS_EX_RECONNECT != 0)
     }
 
-    /// The answer to `connect`: properties and information object, then `onBWDone`.
+    /// The answer to `connect`: properties and information object.
     fn accept(&self, tx: &mut TxBuf) -> Result<(), Full> {
         tx.command(0, "_result", self.transaction, |amf| {
             amf.object_begin()?;
@@ -1117,8 +1300,7 @@ impl Client {
             amf.object_end()?;
             self.enhanced(amf)?;
             amf.object_end()
-        })?;
-        on_bw_done(tx)
+        })
     }
 
     /// Enhanced RTMP's part of the answer (v2, "Enhancing NetConnection connect command"): nothing for clients that
@@ -1179,6 +1361,15 @@ fn notify(method: &str, code: Code, name: &[u8], tx: &mut TxBuf) -> Result<(), F
         amf.property_string("description", &name)?;
         amf.object_end()
     })
+}
+
+/// The body of a command, without the format byte of type 17.
+fn command_body<'a>(reader: &ChunkReader, assembly: &'a Assembly, lane: Lane) -> &'a [u8] {
+    let body = assembly.message(lane);
+    match reader.message(lane).type_id {
+        type_id::COMMAND_AMF3 => body.get(1..).unwrap_or_default(),
+        _ => body,
+    }
 }
 
 fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::str::FromStr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
@@ -12,8 +13,11 @@ use crate::proto::session::{NetStreamId, Session};
 use crate::proto::tx::TxBuf;
 use crate::time::Millis;
 
+use super::applications::AppId;
 use super::close::CloseReason;
-use super::registry::{AppId, RingId, StreamId};
+use super::connect::Joining;
+use super::instances::InstanceIndex;
+use super::registry::{RingId, StreamId};
 
 /// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
 /// connection closed. Only clients that have joined an application count towards that limit; when every slot is taken, the
@@ -50,6 +54,25 @@ impl fmt::Display for ConnId {
         write!(f, "c{}.{}", self.slot.0, self.generation)
     }
 }
+
+impl FromStr for ConnId {
+    type Err = NotAConnId;
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<ConnId, NotAConnId> {
+        // Digits only: `parse` would take a sign.
+        let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
+        let parts = text.strip_prefix('c').and_then(|rest| rest.split_once('.'));
+        let id = parts.and_then(|(slot, generation)| {
+            Some(ConnId { slot: SlotIndex(number(slot)?), generation: number(generation)? })
+        });
+        id.ok_or(NotAConnId)
+    }
+}
+
+/// The text is not the id of a connection, like `c7.2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAConnId;
 
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,8 +252,12 @@ pub struct Slot {
     pub bytes_in: u64,
     /// Whose it is.
     pub peer: SocketAddr,
-    /// The application it joined.
+    /// The application that it has joined, or is about to.
     pub app: Option<AppId>,
+    /// The application's instance, if it has server-side code.
+    pub instance: Option<InstanceIndex>,
+    /// How far it is on its way into the application.
+    pub joining: Joining,
     /// Half-received messages.
     pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
     /// Input that the session has not taken.
@@ -255,6 +282,8 @@ impl Slot {
             blocked: false,
             challenged: false,
             app: None,
+            instance: None,
+            joining: Joining::No,
             publishing: 0,
             playing: 0,
             mid_tag: None,
@@ -423,4 +452,20 @@ pub struct Place {
     pub conn: ConnId,
     /// The net stream.
     pub net_stream: NetStreamId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {
+        let id = ConnId { slot: SlotIndex(7), generation: u32::MAX };
+        let mut text = heapless::String::<32>::new();
+        core::fmt::write(&mut text, format_args!("{id}")).unwrap();
+        assert_eq!((text.as_str(), text.parse()), ("c7.4294967295", Ok(id)));
+        for wrong in ["", "c", "7.2", "c7", "c7.", "c.2", "c+7.2", "c7.2 ", "c7.2.1", "C7.2", "c4294967296.0", "s0"] {
+            assert_eq!(wrong.parse::<ConnId>(), Err(NotAConnId), "{wrong}");
+        }
+    }
 }
