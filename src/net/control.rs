@@ -676,7 +676,7 @@ mod tests {
         let mut client = Client::free();
         client.begin(ours, Millis(2));
         let (mut text, mut piece, mut now) = (Vec::new(), [0; 700], Millis(2));
-        let gone = |index: u32| index % 3 == 0 && index > 150;
+        let gone = |index: u32| index.is_multiple_of(3) && index > 150;
         let mut turns = 0;
         while !text.ends_with(b"{\"ok\":true}\n") {
             assert!(client.turn(&mut server, &PROCESS, now), "it is not given up on");
