@@ -13,7 +13,6 @@ mod signals;
 pub mod sockopt;
 mod status;
 mod tcp;
-mod token_bucket;
 
 use std::io;
 use std::time::{Duration, Instant};
