@@ -41,8 +41,8 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("stream names", rings * NAMES_PER_RING, Registry::name_bytes(slots)),
         Row::new("connections", slots, size_of::<Slot>()),
         Row::new("read buffer", 1, READ_BYTES),
-        // Readable, writable, outgoing and free.
-        Row::new("ready bits", 6, slots.div_ceil(64) * 8),
+        // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth.
+        Row::new("ready bits", 9, slots.div_ceil(64) * 8),
     ]
 }
 

@@ -17,6 +17,7 @@
 //! left, the time-out is 0.
 
 pub mod app;
+pub mod bandwidth;
 mod challenge;
 pub mod close;
 mod describe;
@@ -113,6 +114,14 @@ pub struct Server {
     merge_until: Millis,
     /// Publishers that are not read before it ends.
     gathered: BitSet<Box<[u64]>>,
+    /// Slots that wait for tokens to be sent more.
+    unsent: BitSet<Box<[u64]>>,
+    /// Slots that wait for tokens to be read again.
+    unread: BitSet<Box<[u64]>>,
+    /// Slots whose bandwidth is being measured.
+    checking: BitSet<Box<[u64]>>,
+    /// When one of these is to be looked at.
+    bandwidth_at: Millis,
     /// Streams that are being published.
     publishers: u32,
     /// The time of the present turn.
@@ -145,6 +154,10 @@ impl Server {
             merge_ms,
             merge_until: now,
             gathered: bits(),
+            unsent: bits(),
+            unread: bits(),
+            checking: bits(),
+            bandwidth_at: Millis(u64::MAX),
             publishers: 0,
             now,
             stopping: false,
@@ -193,7 +206,7 @@ impl Server {
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
-        let next = [Some(self.sweep_at), window, self.next_challenge()].into_iter().flatten().min()?;
+        let next = [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
@@ -202,6 +215,7 @@ impl Server {
         self.now = now;
         self.merge(net, now);
         self.accept(net, now);
+        self.expire_bandwidth(now);
         self.read(net, now);
         self.fan_out(net, now);
         self.expire(net, now);
@@ -356,6 +370,7 @@ impl Server {
         for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
             set.remove(conn.slot.at());
         }
+        self.forget_bandwidth(conn.slot);
         self.slots.release(conn.slot);
     }
 
@@ -373,6 +388,7 @@ impl Server {
         slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: false };
         slot.blocked = false;
         slot.inbox.clear();
+        self.forget_bandwidth(conn.slot);
         self.outgoing.insert(conn.slot.at());
         self.readable.insert(conn.slot.at());
     }
@@ -437,6 +453,7 @@ impl Server {
             Flush::Blocked => {
                 self.writable.remove(index.at());
             }
+            Flush::Limited => self.wait_to_send(index, now),
             Flush::Idle => {
                 let slot = self.slots.at(index);
                 if let SlotState::Closing { finished: false, .. } = slot.state {

@@ -5,6 +5,7 @@ use core::mem;
 use log::{info, warn};
 
 use crate::limits::INBOX_BYTES;
+use crate::proto::bandwidth_check::Dialect;
 use crate::proto::session::{Decision, Event, NetStreamId, REPLY_BYTES, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
@@ -63,7 +64,16 @@ impl Server {
         // those who were told to go is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
         let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
-        let want = if much { most } else { INBOX_BYTES };
+        let mut want = if much { most } else { INBOX_BYTES };
+        if let (Some(limit), SlotState::Open) = (&mut slot.limits.to_server, slot.state) {
+            let bytes = limit.available(now.0) as usize;
+            if bytes == 0 {
+                self.readable.remove(index.at());
+                self.wait_to_read(index);
+                return 0;
+            }
+            want = want.min(bytes);
+        }
         match net.read(index, &mut scratch[..want]) {
             Io::WouldBlock => {
                 self.readable.remove(index.at());
@@ -84,6 +94,9 @@ impl Server {
                 slot.last_read = now;
                 slot.pinged = None;
                 slot.bytes_in += n as u64;
+                if let Some(limit) = &mut slot.limits.to_server {
+                    limit.spend(n as u64);
+                }
                 self.counters.bytes_in += n as u64;
                 if mem::take(&mut slot.challenged) {
                     self.holder_is_alive(conn, now);
@@ -161,8 +174,10 @@ impl Server {
             Event::DataTooLong(stream, length) => self.data_too_long(conn, stream, length),
             Event::Request => self.request(conn, now),
             Event::Call => self.built_in(conn, now),
-            // Nothing of ours waits for one.
-            Event::Answer(..) => {}
+            // Nothing else of ours waits for one.
+            Event::Answer(transaction, ok) => drop(self.bandwidth_answer(conn, transaction, ok, now)),
+            Event::CheckBandwidth => self.bandwidth_asked(conn, now),
+            Event::CheckBw => self.bandwidth_dialect(conn, Dialect::Underscored, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
             Event::Pause(stream, paused) => self.pause(conn, stream, paused),
             Event::Seek(stream) => self.seek(conn, stream),
@@ -238,6 +253,7 @@ impl Server {
                 let answered = slot.session.decide(Decision::Accept, &mut slot.tx);
                 debug_assert!(answered.is_ok(), "a session keeps room for its replies");
                 self.slots.connected();
+                self.limit_new(conn);
             }
             Some((code, reason)) => {
                 warn!("{conn} connect refused app={:?} peer={} agent={agent:?}", path.app.as_str(), slot.peer);
