@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub listen: Vec<String>,
     /// The directory that holds `applications/`, if one was named.
     pub root: Option<PathBuf>,
+    /// The control socket that was named (`server.control`); empty for none. See [`Config::control_socket`].
+    pub control: Option<PathBuf>,
     /// Log level: `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log: String,
     /// The numbers that the server itself needs.
@@ -71,7 +73,22 @@ impl Config {
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
+
+    /// Where `rill ctl` finds the server: what `server.control` says; else `rill.sock` in the root that was named; else in
+    /// the directory that systemd makes for the service, if it is there. `None` when there is to be no such socket.
+    pub fn control_socket(&self) -> Option<PathBuf> {
+        match (&self.control, &self.root) {
+            (Some(path), _) => Some(path.clone()).filter(|path| !path.as_os_str().is_empty()),
+            (None, Some(root)) => Some(root.join(CONTROL_FILE)),
+            (None, None) => Path::new(RUN).is_dir().then(|| Path::new(RUN).join(CONTROL_FILE)),
+        }
+    }
 }
+
+/// The control socket's name in its directory.
+const CONTROL_FILE: &str = "rill.sock";
+/// What `RuntimeDirectory=rill` of a systemd unit makes.
+const RUN: &str = "/run/rill";
 
 /// Lays `file` (its name and text) over the defaults and `board`'s counts, and then each of `sets` (`key.path=value`).
 ///
@@ -117,16 +134,18 @@ enum Slot {
     Merge(fn(&mut Config) -> &mut Merge, RangeInclusive<u32>),
     Level(fn(&mut Config) -> &mut String),
     Directory(fn(&mut Config) -> &mut Option<PathBuf>),
+    Control,
     Addresses(fn(&mut Config) -> &mut Vec<String>),
     Board(fn(&mut Config) -> &mut &'static str),
 }
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key; 21] = [
+const KEYS: [Key; 23] = [
     key("server.listen", "addresses and ports to listen on", Slot::Addresses(|c| &mut c.listen)),
     key("server.board", "board profile that gives the counts", Slot::Board(|c| &mut c.board)),
     key("server.root", "directory that holds applications/", Slot::Directory(|c| &mut c.root)),
+    key("server.control", "socket of `rill ctl`; \"\" is none", Slot::Control),
     key("server.log", "how much is logged", Slot::Level(|c| &mut c.log)),
 
     key("limits.connections", "connections at once", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
@@ -136,6 +155,7 @@ const KEYS: [Key; 21] = [
     key("limits.connections_per_address", "connections from one address; 0 is no limit", Slot::Count(|c| &mut c.settings.connections_per_address, 0..=60_000)),
 
     key("live.publish_timeout_ms", "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
+    key("live.publish_idle_ms", "time without audio and video after which Publish.Idle is told; 0 is never", Slot::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
     key("live.player_lag_ms", "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
     key("live.player_stall_ms", "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
     key("live.merge_ms", "time that bytes are gathered before a write; 0 is at once", Slot::Merge(|c| &mut c.settings.merge, 0..=1000)),
@@ -193,6 +213,8 @@ impl Slot {
                 let path = value.as_str().filter(|path| !path.is_empty())?;
                 *place(config) = Some(PathBuf::from(path));
             }
+            // Nothing is a value, too: no socket.
+            Slot::Control => config.control = Some(PathBuf::from(value.as_str()?)),
             Slot::Addresses(place) => {
                 let list = match value {
                     DeValue::Array(list) => list.iter().map(|address| address.get_ref().as_str()).collect(),
@@ -220,6 +242,7 @@ impl Slot {
             },
             Slot::Level(place) => place(config).clone(),
             Slot::Directory(place) => place(config).as_ref().map_or(String::new(), |path| path.display().to_string()),
+            Slot::Control => config.control_socket().map_or(String::new(), |path| path.display().to_string()),
             Slot::Addresses(place) => format!("{:?}", place(config)),
             Slot::Board(place) => place(config).to_string(),
         }
@@ -237,6 +260,7 @@ impl Slot {
             Slot::Merge(_, range) => format!("\"auto\" or {}..={}", range.start(), range.end()),
             Slot::Level(_) => format!("one of {}", LEVELS.join(", ")),
             Slot::Directory(_) => "a path".to_owned(),
+            Slot::Control => "a path, or \"\" for none".to_owned(),
             Slot::Addresses(_) => format!("1 to {ADDRESSES} of \"ADDRESS:PORT\""),
             Slot::Board(_) => {
                 let names: Vec<&str> = board::all().iter().map(|board| board.name).collect();
@@ -247,7 +271,7 @@ impl Slot {
 
     /// Whether its values are words, which need no quotes on the command line.
     fn is_text(&self) -> bool {
-        matches!(self, Slot::Level(_) | Slot::Directory(_) | Slot::Board(_))
+        matches!(self, Slot::Level(_) | Slot::Directory(_) | Slot::Control | Slot::Board(_))
     }
 }
 
@@ -288,6 +312,7 @@ impl Loading {
             board: board.name,
             listen: vec!["0.0.0.0:1935".to_owned()],
             root: None,
+            control: None,
             log: "info".to_owned(),
             settings,
             rows: Vec::new(),
@@ -513,6 +538,18 @@ mod tests {
                 "--set lvie.gop_cache=true: unknown key, did you mean live.gop_cache?",
             ]
         );
+    }
+
+    #[test]
+    fn the_control_socket_is_the_one_named_or_in_the_root_or_none() {
+        let socket = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            load(generic(), None, &sets).unwrap().control_socket()
+        };
+        assert_eq!(socket(&["server.root=/srv"]), Some("/srv/rill.sock".into()));
+        assert_eq!(socket(&["server.control=/tmp/x", "server.root=/srv"]), Some("/tmp/x".into()));
+        assert_eq!(socket(&["server.root=/srv", "server.control="]), None);
+        assert_eq!(errors("[server]\ncontrol = 3\n", &[])[0], "rill.toml:2: server.control = 3: must be a path, or \"\" for none");
     }
 
     #[test]

@@ -798,11 +798,11 @@ mod connection_7_2_1 {
         assert_eq!(answer(&[any(), ("videoFourCcInfoMap", map())]), accepted(1.0, success(0.0, &maps())));
         assert_eq!(answer(&[any(), ("audioFourCcInfoMap", map())]), accepted(1.0, success(0.0, &maps())));
         for key in ["capsEx", "CapsEx"] {
-            let caps = [("capsEx", number(14.0))];
-            assert_eq!(answer(&[any(), (key, number(15.0))]), accepted(1.0, success(0.0, &caps)));
+            let caps = [("capsEx", number(15.0))];
+            assert_eq!(answer(&[any(), (key, number(31.0))]), accepted(1.0, success(0.0, &caps)));
         }
-        let all = [v1.as_slice(), &maps(), &[("capsEx", number(4.0))]].concat();
-        let of = [any(), ("fourCcList", list()), ("videoFourCcInfoMap", map()), ("capsEx", number(5.0))];
+        let all = [v1.as_slice(), &maps(), &[("capsEx", number(5.0))]].concat();
+        let of = [any(), ("fourCcList", list()), ("videoFourCcInfoMap", map()), ("capsEx", number(21.0))];
         assert_eq!(answer(&of), accepted(1.0, success(0.0, &all)));
     }
 
@@ -859,7 +859,7 @@ mod connection_7_2_1 {
     fn a_refusal_is_an_error_behind_a_null_and_then_close() {
         let mut peer = Peer::open();
         let text = "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (x) is not defined.";
-        peer.refuse = Some(Status { code: Code::ConnectRejected, subject: "", description: Some(text) });
+        peer.refuse = Some(Status::new(Code::ConnectRejected, "").described(text));
         let (_, replies) = peer.answer(&connect(4.0, &[("app", string("x"))]));
         assert_eq!(replies[4..], [Reply::error(4.0, "NetConnection.Connect.Rejected", text)]);
         assert!(!peer.session.is_connected());
@@ -1435,6 +1435,39 @@ mod play_7_2_2_1 {
     }
 
     #[test]
+    fn an_argument_of_the_wrong_type_is_named_and_what_the_net_stream_does_goes_on() {
+        let wrong = [
+            ("publish", vec![number(5.0), boolean(true), object(&[]), strict_array(&[])]),
+            ("play", vec![number(5.0), boolean(true), object(&[])]),
+            ("play2", vec![string("cam"), number(1.0), boolean(false)]),
+            ("pause", vec![number(1.0), string("true")]),
+            ("pauseRaw", vec![number(1.0)]),
+            ("seek", vec![string("10"), boolean(true), object(&[])]),
+            ("receiveAudio", vec![number(0.0), string("false")]),
+            ("receiveVideo", vec![number(0.0), object(&[])]),
+        ];
+        for (name, values) in wrong {
+            for value in values {
+                let bytes = call(1, name, 3.0, &[null(), value]);
+                let text = format!("Invalid argument of {name}.");
+                let invalid = Reply::status(1, "error", "NetStream.InvalidArg", &text, "");
+                for mut peer in [Peer::connected(), Peer::publishing(), Peer::playing()] {
+                    assert_eq!(peer.replies(&bytes), std::slice::from_ref(&invalid));
+                }
+                let failed = Reply {
+                    chunk_stream: 3,
+                    ..Reply::status(0, "error", "NetStream.Failed", "There is no such stream.", "")
+                };
+                assert_eq!(Peer::connected().replies(&call(0, name, 3.0, &[null(), string("x")])), [failed]);
+            }
+            for missing in [null(), undefined(), vec![0x11, 0], vec![0x11, 1]] {
+                let (_, replies) = Peer::playing().answer(&call(1, name, 3.0, &[null(), missing]));
+                assert!(!replies.iter().any(|reply| reply.body.windows(10).any(|part| part == b"InvalidArg")));
+            }
+        }
+    }
+
+    #[test]
     fn ffmpeg_and_librtmp_players_are_answered_in_the_order_they_ask() {
         let mut peer = Peer::connected();
         let bytes = [
@@ -1517,7 +1550,7 @@ mod statuses {
             (Code::ConnectIdleTimeout, "status", "NetConnection.Connect.IdleTimeout"),
             (Code::CallFailed, "error", "NetConnection.Call.Failed"),
         ] {
-            let status = Status { code, subject: "cam", description: Some("Words.") };
+            let status = Status::new(code, "cam").described("Words.");
             assert_eq!(sent(status), Reply::status(1, level, name, "Words.", ""), "no details of a connection");
         }
     }

@@ -40,8 +40,10 @@ const SERVER_VERSION: &str = "5,0,15,5004";
 const FMS_VERSION: &str = "FMS/5,0,15,5004";
 /// Capabilities of the connect answer, as Adobe Media Server 5 sends them.
 const CAPABILITIES: f64 = 255.0;
-/// `capsEx` bits that a relay supports: Multitrack, ModEx and nanosecond offsets pass through (Enhanced RTMP v2).
-const CAPS_EX: u32 = 2 | 4 | 8;
+/// `capsEx` bit: the client follows a request to connect again, the server sends one (Enhanced RTMP v2).
+const CAPS_EX_RECONNECT: u32 = 1;
+/// `capsEx` bits that we support: Reconnect; Multitrack, ModEx and nanosecond offsets pass through a relay.
+const CAPS_EX: u32 = CAPS_EX_RECONNECT | 2 | 4 | 8;
 /// `CanForward` in a FourCC information map (Enhanced RTMP v2).
 const CAN_FORWARD: f64 = 4.0;
 
@@ -497,8 +499,7 @@ impl Session {
                 amf.encoded(value)
             }),
             CallAnswer::Failed(description) => {
-                let status = Status { code: Code::CallFailed, subject: "", description: Some(description) };
-                status.send_error(message.transaction, tx)
+                Status::new(Code::CallFailed, "").described(description).send_error(message.transaction, tx)
             }
         }
     }
@@ -1096,8 +1097,8 @@ impl State {
             command => {
                 let Some(stream) = self.net_stream(stream_id) else {
                     // On the connection itself, or one net stream too many.
-                    let description = Some("There is no such stream.");
-                    Status { code: Code::StreamFailed, subject: "", description }.send(stream_id, tx)?;
+                    let status = Status::new(Code::StreamFailed, "").described("There is no such stream.");
+                    status.send(stream_id, tx)?;
                     return Ok(None);
                 };
                 return self.stream_command(command, stream, tx);
@@ -1133,6 +1134,10 @@ impl State {
                 None
             }
             Command::Play2(options) => return self.play2(stream, options, tx),
+            Command::InvalidArgument(of) => {
+                Status::new(Code::StreamInvalidArg, of).send(stream.wire(), tx)?;
+                None
+            }
             Command::CloseStream => self.end(stream, NetStream::Idle),
             Command::Pause(paused) => playing.then_some(Event::Pause(stream, paused)),
             Command::Seek => playing.then_some(Event::Seek(stream)),
@@ -1144,8 +1149,8 @@ impl State {
 
     fn create_stream(&mut self, transaction: f64, tx: &mut TxBuf) -> Result<(), SessionError> {
         let Some(free) = self.streams.iter().position(|&stream| stream == NetStream::Free) else {
-            let description = Some("Too many streams on this connection.");
-            let status = Status { code: Code::CallFailed, subject: "createStream", description };
+            let description = "Too many streams on this connection.";
+            let status = Status::new(Code::CallFailed, "createStream").described(description);
             return Ok(status.send_error(transaction, tx)?);
         };
         self.streams[free] = NetStream::Idle;
@@ -1168,8 +1173,7 @@ impl State {
 
     fn publish(&mut self, stream: NetStreamId, name: &[u8], kind: &[u8], tx: &mut TxBuf) -> Result<(), SessionError> {
         let refuse = |description, tx: &mut TxBuf| {
-            let status = Status { code: Code::PublishBadName, subject: "", description: Some(description) };
-            status.send(stream.wire(), tx)
+            Status::new(Code::PublishBadName, "").described(description).send(stream.wire(), tx)
         };
         match (self.streams[stream.index()], StreamName::parse(name)) {
             (_, Err(error)) => {
@@ -1200,8 +1204,7 @@ impl State {
         tx: &mut TxBuf,
     ) -> Result<(), SessionError> {
         let refuse = |description, tx: &mut TxBuf| {
-            let status = Status { code: Code::PlayFailed, subject: "", description: Some(description) };
-            status.send(stream.wire(), tx)
+            Status::new(Code::PlayFailed, "").described(description).send(stream.wire(), tx)
         };
         match (self.streams[stream.index()], StreamName::parse(name)) {
             (_, Err(error)) => refuse(error.description(), tx)?,
@@ -1235,8 +1238,8 @@ impl State {
             b"stop" => Ok(self.end(stream, NetStream::Idle)),
             _ => {
                 // append and appendAndWait speak of playlists, which live streams do not have.
-                let description = Some("This transition is not available for live streams.");
-                Status { code: Code::StreamFailed, subject: "", description }.send(stream.wire(), tx)?;
+                let description = "This transition is not available for live streams.";
+                Status::new(Code::StreamFailed, "").described(description).send(stream.wire(), tx)?;
                 Ok(None)
             }
         }
@@ -1283,6 +1286,11 @@ impl Client {
             caps_ex: caps_ex.map(|caps| caps as u32),
             transaction,
         }
+    }
+
+    /// It follows NetConnection.Connect.ReconnectRequest (Enhanced RTMP v2).
+    pub fn reconnects(&self) -> bool {
+        self.caps_ex.is_some_and(|caps| caps & CAPS_EX_RECONNECT != 0)
     }
 
     /// The answer to `connect`: properties and information object.

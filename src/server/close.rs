@@ -42,11 +42,13 @@ pub enum CloseReason {
     TableFull,
     /// One address has `connections_per_address` connections.
     AddressLimit,
+    /// Somebody who looks after the server ended it.
+    Operator,
 }
 
 impl CloseReason {
     /// Every reason has a counter: how many there are.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 18;
 
     /// Names of the counters, as fields of a log line, each at the place of its counter.
     pub const NAMES: [&str; CloseReason::COUNT] = [
@@ -67,7 +69,31 @@ impl CloseReason {
         "shutdown",
         "table_full",
         "address_limit",
+        "operator",
     ];
+
+    /// How the access log of Adobe's servers would put it (its x-status field), for those who read logs by number.
+    pub const fn x_status(self) -> u16 {
+        match self {
+            CloseReason::PeerClosed => 200,
+            CloseReason::Shutdown => 302,
+            CloseReason::NotRtmp(_) | CloseReason::PeerMisbehaved(_) => 400,
+            CloseReason::Rejected => 404,
+            CloseReason::PeerReset
+            | CloseReason::HandshakeTimeout
+            | CloseReason::ConnectTimeout
+            | CloseReason::PingTimeout
+            | CloseReason::Stalled
+            | CloseReason::TooSlow
+            | CloseReason::Replaced => 408,
+            CloseReason::LimitExceeded(_)
+            | CloseReason::PublishRefused
+            | CloseReason::TableFull
+            | CloseReason::AddressLimit => 409,
+            CloseReason::Operator => 200,
+            CloseReason::IdleTimeout => 432,
+        }
+    }
 
     /// Place of its counter.
     pub const fn index(self) -> usize {
@@ -89,6 +115,7 @@ impl CloseReason {
             CloseReason::Shutdown => 14,
             CloseReason::TableFull => 15,
             CloseReason::AddressLimit => 16,
+            CloseReason::Operator => 17,
         }
     }
 }
@@ -135,6 +162,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Shutdown => "the server is stopping",
             CloseReason::TableFull => "every connection is taken (limits.connections)",
             CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
+            CloseReason::Operator => "the operator ended it (rill ctl)",
         })
     }
 }
@@ -153,6 +181,7 @@ mod tests {
             (CloseReason::Replaced, "replaced"),
             (CloseReason::TableFull, "table_full"),
             (CloseReason::AddressLimit, "address_limit"),
+            (CloseReason::Operator, "operator"),
         ] {
             assert_eq!(CloseReason::NAMES[reason.index()], name);
         }

@@ -20,11 +20,13 @@ pub mod app;
 pub mod bandwidth;
 mod challenge;
 pub mod close;
-mod describe;
+pub mod describe;
 mod fanout;
 pub mod files;
 mod ingest;
+pub mod inspect;
 pub mod memory;
+mod operate;
 mod play;
 mod publish;
 mod read;
@@ -40,6 +42,7 @@ use log::{info, warn};
 
 use crate::bitset::BitSet;
 use crate::limits::INBOX_BYTES;
+use crate::proto::session::{Decision, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
@@ -57,8 +60,11 @@ const READ_BUDGET_BYTES: usize = 1024 * 1024;
 const SWEEP_MS: u64 = 250;
 /// How long a client that was told to go may take to read it, in milliseconds.
 const CLOSE_MS: u64 = 1500;
-/// How long a client that has read it may take to hang up, in milliseconds.
+/// How long a client that was sent it may be silent before it hangs up, in milliseconds.
 const LINGER_MS: u64 = 500;
+/// How long it may go on sending, in milliseconds. A connection that is closed with bytes to read in it is answered with
+/// a reset, at which the client may lose our last words: so they are read, and thrown away.
+const LINGER_MOST_MS: u64 = 5000;
 
 const _: () = assert!(READ_BYTES >= INBOX_BYTES);
 
@@ -237,7 +243,7 @@ impl Server {
         self.stopping = true;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
-            self.say_goodbye(conn);
+            self.say_goodbye(conn, None);
             self.close_after_flush(conn, CloseReason::Shutdown, now);
         }
     }
@@ -349,7 +355,7 @@ impl Server {
     }
 
     fn refuse<N: Net>(&mut self, net: &mut N, peer: core::net::SocketAddr, reason: CloseReason) {
-        warn!("connection refused peer={peer} reason=\"{reason}\"");
+        warn!("connection refused peer={peer} x_status={} reason=\"{reason}\"", reason.x_status());
         self.counters.closed[reason.index()] += 1;
         net.refuse();
     }
@@ -385,7 +391,7 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         // Without room for `close` the client must do with the end of the connection.
         let _ = slot.session.close(&mut slot.tx);
-        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: false };
+        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: None };
         slot.blocked = false;
         slot.inbox.clear();
         self.forget_bandwidth(conn.slot);
@@ -401,7 +407,8 @@ impl Server {
         }
         self.counters.closed[reason.index()] += 1;
         let (peer, bytes_in, bytes_out) = (slot.peer, slot.bytes_in, slot.bytes_out);
-        info!("{conn} closed peer={peer} in={bytes_in} out={bytes_out} reason=\"{reason}\"");
+        let x_status = reason.x_status();
+        info!("{conn} closed peer={peer} in={bytes_in} out={bytes_out} x_status={x_status} reason=\"{reason}\"");
     }
 
     /// Ends what every net stream of the connection does.
@@ -421,10 +428,18 @@ impl Server {
         }
     }
 
-    /// What a client hears of its streams and its connection when the server stops.
-    fn say_goodbye(&mut self, conn: ConnId) {
+    /// What a client hears of its streams and its connection when the server or its application stops; `description` is
+    /// for people, in place of the usual sentence.
+    fn say_goodbye(&mut self, conn: ConnId, description: Option<&'static str>) {
+        let status = |code| Status { description, ..Status::new(code, "") };
         let Some(slot) = self.slots.connection(conn) else { return };
-        if slot.state != SlotState::Open || !slot.session.is_connected() {
+        if slot.state != SlotState::Open {
+            return;
+        }
+        if !slot.session.is_connected() {
+            if let Some(Request::Connect) = slot.session.request() {
+                let _ = slot.session.decide(Decision::Reject(status(Code::ConnectAppShutdown)), &mut slot.tx);
+            }
             return;
         }
         for (index, role) in slot.roles.iter().enumerate() {
@@ -441,8 +456,13 @@ impl Server {
             let net_stream = crate::proto::session::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }
+        // Players take AppShutdown for the end of all; whoever says that it can is asked to come again instead.
+        let code = match slot.session.client().reconnects() {
+            true => Code::ConnectReconnectRequest,
+            false => Code::ConnectAppShutdown,
+        };
         // Without room the client sees the end of the connection only.
-        let _ = slot.session.status(None, Status::new(Code::ConnectAppShutdown, ""), &mut slot.tx);
+        let _ = slot.session.status(None, status(code), &mut slot.tx);
     }
 
     /// Acts on the result of a flush.
@@ -456,8 +476,8 @@ impl Server {
             Flush::Limited => self.wait_to_send(index, now),
             Flush::Idle => {
                 let slot = self.slots.at(index);
-                if let SlotState::Closing { finished: false, .. } = slot.state {
-                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, finished: true };
+                if let SlotState::Closing { finished: None, .. } = slot.state {
+                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, finished: Some(now) };
                     net.finish(index);
                 }
             }

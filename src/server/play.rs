@@ -39,8 +39,7 @@ impl Server {
             Ok(id) => id,
             Err(exhausted) => {
                 self.counters.streams_exhausted += 1;
-                let description = Some(describe_exhausted(exhausted));
-                let status = Status { code: Code::PlayFailed, subject: &name.name, description };
+                let status = Status::new(Code::PlayFailed, &name.name).described(describe_exhausted(exhausted));
                 return self.decide(conn, Decision::Reject(status));
             }
         };
@@ -94,8 +93,7 @@ impl Server {
                 let net_stream = NetStreamId::from_index(role);
                 slot.session.stop_playing(net_stream);
                 let name = self.registry.stream(id).name.clone();
-                let description = Some(describe_exhausted(Exhausted::Names));
-                let status = Status { code: Code::PlayStop, subject: &name, description };
+                let status = Status::new(Code::PlayStop, &name).described(describe_exhausted(Exhausted::Names));
                 self.tell(conn, Some(net_stream), status);
                 self.stop_playing(conn, role, player);
             }

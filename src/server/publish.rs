@@ -27,17 +27,14 @@ impl Server {
         let role = slot.roles[net_stream.index()];
         let instance = slot.session.client().path.instance.clone();
         if self.registry.app_info(app).kind == AppKind::Vod {
-            let description = Some("This application plays recordings; publish to another one, such as live.");
-            self.refuse_publish(conn, Status { code: Code::PublishBadName, subject: &name.name, description }, now);
-            return;
+            let description = "This application plays recordings; publish to another one, such as live.";
+            let status = Status::new(Code::PublishBadName, &name.name).described(description);
+            return self.refuse_publish(conn, status, now);
         }
         if mode != PublishMode::Live {
-            let description = Some("Recording is not available; publish with type live.");
-            self.decide(
-                conn,
-                Decision::Reject(Status { code: Code::RecordNoAccess, subject: &name.name, description }),
-            );
-            return;
+            let description = "Recording is not available; publish with type live.";
+            let status = Status::new(Code::RecordNoAccess, &name.name).described(description);
+            return self.decide(conn, Decision::Reject(status));
         }
         let found = self.registry.find(app, &instance, &name.name);
         if let Some(holder) = found.and_then(|id| self.registry.stream(id).publisher)
@@ -90,6 +87,7 @@ impl Server {
         let head = Cursor::at(media.ring().readable_head());
         stream.publisher = Some(place);
         (stream.since, stream.described) = (now, false);
+        (stream.media_at, stream.idle_told) = (now, false);
         (stream.complained, stream.complained_of_data, stream.complained_of_headers) = (false, false, false);
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[net_stream.index()] = Role::Publishing(id);
@@ -153,6 +151,29 @@ impl Server {
         }
     }
 
+    /// Tells publishers that have sent neither audio nor video for `publish_idle_ms`, and their players, so: once, until
+    /// media comes back.
+    pub(super) fn expire_media(&mut self, now: Millis) {
+        let patience_ms = self.settings.publish_idle_ms;
+        if patience_ms == 0 || self.publishers == 0 {
+            return;
+        }
+        for index in 0..self.registry.name_count() {
+            let id = StreamId(index as u16);
+            let stream = self.registry.stream_mut(id);
+            let Some(publisher) = stream.publisher else { continue };
+            if stream.idle_told || now.since(stream.media_at) <= patience_ms {
+                continue;
+            }
+            stream.idle_told = true;
+            let (name, silent_ms) = (stream.name.clone(), now.since(stream.media_at));
+            info!("{} {id} publish idle name={:?} silent_ms={silent_ms}", publisher.conn, name.as_str());
+            let status = Status::new(Code::PublishIdle, &name);
+            self.tell(publisher.conn, Some(publisher.net_stream), status);
+            self.each_player(id, |server, conn, net_stream, _| server.tell(conn, Some(net_stream), status));
+        }
+    }
+
     /// Refuses a publish, and closes: OBS would go on waiting (see the reference's quirks).
     pub(super) fn refuse_publish(&mut self, conn: ConnId, status: Status<'_>, now: Millis) {
         warn!("{conn} publish refused name={:?} reason={:?}", status.subject, status.description.unwrap_or("taken"));
@@ -162,8 +183,8 @@ impl Server {
 
     fn refuse_for_room(&mut self, conn: ConnId, name: &str, exhausted: Exhausted, now: Millis) {
         self.counters.streams_exhausted += 1;
-        let description = Some(describe_exhausted(exhausted));
-        self.refuse_publish(conn, Status { code: Code::PublishBadName, subject: name, description }, now);
+        let status = Status::new(Code::PublishBadName, name).described(describe_exhausted(exhausted));
+        self.refuse_publish(conn, status, now);
     }
 
     /// Answers the connection's request, and lets it go on if it had to wait.

@@ -13,7 +13,7 @@ use crate::time::Millis;
 use super::close::CloseReason;
 use super::slots::{ConnId, Role, SlotIndex, SlotState};
 use super::transport::{Io, Net};
-use super::{READ_BUDGET_BYTES, Server};
+use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, Server};
 
 /// One read of a publisher takes this part of its ring at most, so that no ring passes players before they are served.
 const READS_PER_RING: usize = 4;
@@ -96,6 +96,9 @@ impl Server {
                 slot.bytes_in += n as u64;
                 if let Some(limit) = &mut slot.limits.to_server {
                     limit.spend(n as u64);
+                }
+                if let SlotState::Closing { deadline, finished: Some(since) } = &mut slot.state {
+                    *deadline = (now + LINGER_MS).min(*since + LINGER_MOST_MS);
                 }
                 self.counters.bytes_in += n as u64;
                 if mem::take(&mut slot.challenged) {
@@ -244,7 +247,7 @@ impl Server {
         match refused {
             None => {
                 info!(
-                    "{conn} connect app={:?} instance={:?} peer={} agent={agent:?}",
+                    "{conn} connect app={:?} instance={:?} peer={} x_status=200 agent={agent:?}",
                     path.app.as_str(),
                     path.instance.as_str(),
                     slot.peer
@@ -256,8 +259,13 @@ impl Server {
                 self.limit_new(conn);
             }
             Some((code, reason)) => {
-                warn!("{conn} connect refused app={:?} peer={} agent={agent:?}", path.app.as_str(), slot.peer);
-                let status = Status { code, subject: "", description: Some(&text) };
+                warn!(
+                    "{conn} connect refused app={:?} peer={} x_status={} agent={agent:?}",
+                    path.app.as_str(),
+                    slot.peer,
+                    reason.x_status()
+                );
+                let status = Status::new(code, "").described(&text);
                 let _ = slot.session.decide(Decision::Reject(status), &mut slot.tx);
                 self.close_after_flush(conn, reason, now);
             }

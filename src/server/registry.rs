@@ -82,6 +82,10 @@ pub struct Stream {
     pub ring: Option<RingId>,
     /// When the present publish began, or the last one ended.
     pub since: Millis,
+    /// When audio or video last came from the present publisher, or its publish began.
+    pub media_at: Millis,
+    /// That none comes has been told since.
+    pub idle_told: bool,
     /// The present publish has been described in the log.
     pub described: bool,
     /// Its time while it has no ring, so that players who stay never see it go back.
@@ -128,6 +132,8 @@ impl Registry {
             players: BitSet::new(vec![0; words].into_boxed_slice()),
             ring: None,
             since: Millis(0),
+            media_at: Millis(0),
+            idle_told: false,
             described: false,
             time: Timeline::new(),
             complained: false,
@@ -163,6 +169,11 @@ impl Registry {
         self.apps.iter().position(|app| app.name == name).map(|at| AppId(at as u16))
     }
 
+    /// The first application at place `from` or behind it.
+    pub fn next_app(&self, from: usize) -> Option<AppId> {
+        (from < self.apps.len()).then_some(AppId(from as u16))
+    }
+
     /// What an application is.
     pub fn app_info(&self, app: AppId) -> &App {
         &self.apps[usize::from(app.0)]
@@ -181,6 +192,12 @@ impl Registry {
     /// Every stream in use.
     pub fn streams(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
         self.streams.iter().enumerate().filter(|(_, s)| s.used).map(|(at, s)| (StreamId(at as u16), s))
+    }
+
+    /// The first stream in use at place `from` or behind it.
+    pub fn next_stream(&self, from: usize) -> Option<StreamId> {
+        let behind = self.streams.get(from..)?;
+        behind.iter().position(|stream| stream.used).map(|at| StreamId((from + at) as u16))
     }
 
     /// How many places the table of names has: ids are below it.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::str::FromStr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
@@ -53,6 +54,25 @@ impl fmt::Display for ConnId {
     }
 }
 
+impl FromStr for ConnId {
+    type Err = NotAConnId;
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<ConnId, NotAConnId> {
+        // Digits only: `parse` would take a sign.
+        let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
+        let parts = text.strip_prefix('c').and_then(|rest| rest.split_once('.'));
+        let id = parts.and_then(|(slot, generation)| {
+            Some(ConnId { slot: SlotIndex(number(slot)?), generation: number(generation)? })
+        });
+        id.ok_or(NotAConnId)
+    }
+}
+
+/// The text is not the id of a connection, like `c7.2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAConnId;
+
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
@@ -64,8 +84,8 @@ pub enum SlotState {
     Closing {
         /// When patience ends.
         deadline: Millis,
-        /// All was sent; what the client still sends is thrown away, so that it reads our last words and no reset.
-        finished: bool,
+        /// When all was sent. What the client still sends is thrown away, so that it reads our last words and no reset.
+        finished: Option<Millis>,
     },
 }
 
@@ -476,4 +496,20 @@ pub struct Place {
     pub conn: ConnId,
     /// The net stream.
     pub net_stream: NetStreamId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {
+        let id = ConnId { slot: SlotIndex(7), generation: u32::MAX };
+        let mut text = heapless::String::<32>::new();
+        core::fmt::write(&mut text, format_args!("{id}")).unwrap();
+        assert_eq!((text.as_str(), text.parse()), ("c7.4294967295", Ok(id)));
+        for wrong in ["", "c", "7.2", "c7", "c7.", "c.2", "c+7.2", "c7.2 ", "c7.2.1", "C7.2", "c4294967296.0", "s0"] {
+            assert_eq!(wrong.parse::<ConnId>(), Err(NotAConnId), "{wrong}");
+        }
+    }
 }

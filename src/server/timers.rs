@@ -16,6 +16,7 @@ impl Server {
             return;
         }
         self.sweep_at = now + SWEEP_MS;
+        self.expire_media(now);
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;

@@ -458,11 +458,6 @@ impl<'w, 'b> Encoder<'w, 'b> {
         })
     }
 
-    /// Writes values that are encoded already.
-    pub fn encoded(&mut self, values: &[u8]) -> Result<(), Full> {
-        self.writer.put_slice(values)
-    }
-
     /// Marker 0x05.
     pub fn null(&mut self) -> Result<(), Full> {
         self.writer.put_u8(0x05)
@@ -505,6 +500,11 @@ impl<'w, 'b> Encoder<'w, 'b> {
             writer.put_u8(0x0A)?;
             writer.put_u32(count)
         })
+    }
+
+    /// One value that is encoded already; the caller answers for its form.
+    pub fn encoded(&mut self, value: &[u8]) -> Result<(), Full> {
+        self.writer.put_slice(value)
     }
 
     /// A name and a string, whole or not at all.
