@@ -549,7 +549,10 @@ mod tests {
         assert_eq!(socket(&["server.root=/srv"]), Some("/srv/rill.sock".into()));
         assert_eq!(socket(&["server.control=/tmp/x", "server.root=/srv"]), Some("/tmp/x".into()));
         assert_eq!(socket(&["server.root=/srv", "server.control="]), None);
-        assert_eq!(errors("[server]\ncontrol = 3\n", &[])[0], "rill.toml:2: server.control = 3: must be a path, or \"\" for none");
+        assert_eq!(
+            errors("[server]\ncontrol = 3\n", &[])[0],
+            "rill.toml:2: server.control = 3: must be a path, or \"\" for none"
+        );
     }
 
     #[test]

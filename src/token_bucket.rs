@@ -97,8 +97,8 @@ mod tests {
 
     #[test]
     fn a_rate_slower_than_a_token_a_millisecond_loses_none() {
-        let mut bucket = TokenBucket::new(3, 1);
-        assert!(bucket.take(0));
+        let mut bucket = TokenBucket::new(3, 2);
+        assert!(bucket.take(0) && bucket.take(0) && !bucket.take(0));
         assert_eq!((1..=100_000).filter(|&ms| bucket.take(ms)).count(), 300);
     }
 }

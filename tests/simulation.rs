@@ -4,6 +4,8 @@
 
 mod sim;
 
+#[path = "sim/bandwidth.rs"]
+mod bandwidth;
 #[path = "sim/limits.rs"]
 mod limits;
 #[path = "sim/names.rs"]

@@ -32,7 +32,16 @@ const LAYERS: [Layer; 8] = [
     Layer {
         modules: &["net"],
         may_use: &[
-            "server", "features", "proto", "media", "wire", "limits", "time", "bitset", "token_bucket", "account",
+            "server",
+            "features",
+            "proto",
+            "media",
+            "wire",
+            "limits",
+            "time",
+            "bitset",
+            "token_bucket",
+            "account",
         ],
         no_std: false,
     },

@@ -76,7 +76,10 @@ pub struct Check {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     /// The call without a payload awaits its answer.
-    Latency { transaction: u32, asked: Millis },
+    Latency {
+        transaction: u32,
+        asked: Millis,
+    },
     Payload(Round),
 }
 
@@ -123,9 +126,8 @@ impl Slot {
             self.payload_due = false;
             return None;
         }
-        let out_of_tokens = |bucket: &mut Option<TokenBucket>| {
-            bucket.as_mut().is_some_and(|bucket| bucket.available(now.0) == 0)
-        };
+        let out_of_tokens =
+            |bucket: &mut Option<TokenBucket>| bucket.as_mut().is_some_and(|bucket| bucket.available(now.0) == 0);
         if out_of_tokens(&mut self.limits.to_client) {
             return None;
         }

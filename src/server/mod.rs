@@ -212,7 +212,8 @@ impl Server {
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
-        let next = [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth()].into_iter().flatten().min()?;
+        let next =
+            [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
 

@@ -41,8 +41,6 @@ pub const SCRIPT_LINES_PER_SECOND: u32 = 20;
 /// Transaction number of a script's first call to a client; lower ones are free for the server's own calls.
 pub const SCRIPT_FIRST_TRANSACTION: u32 = 1000;
 
-
-
 /// The server's handle of a connection; here it is only copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(pub u64);
