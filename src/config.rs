@@ -141,7 +141,7 @@ enum Slot {
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 23] = [
     key("server.listen", "addresses and ports to listen on", Slot::Addresses(|c| &mut c.listen)),
     key("server.board", "board profile that gives the counts", Slot::Board(|c| &mut c.board)),
     key("server.root", "directory that holds applications/", Slot::Directory(|c| &mut c.root)),
@@ -155,6 +155,7 @@ const KEYS: [Key; 22] = [
     key("limits.connections_per_address", "connections from one address; 0 is no limit", Slot::Count(|c| &mut c.settings.connections_per_address, 0..=60_000)),
 
     key("live.publish_timeout_ms", "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
+    key("live.publish_idle_ms", "time without audio and video after which Publish.Idle is told; 0 is never", Slot::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
     key("live.player_lag_ms", "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
     key("live.player_stall_ms", "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
     key("live.merge_ms", "time that bytes are gathered before a write; 0 is at once", Slot::Merge(|c| &mut c.settings.merge, 0..=1000)),

@@ -11,6 +11,19 @@ pub const STREAM_NAME_BYTES: usize = 128;
 /// Bytes kept of a client's `flashVer`; the rest is cut off (Wirecast sends very long ones).
 pub const AGENT_BYTES: usize = 64;
 
+/// Rules in each list of addresses of an application. A file with more is refused.
+pub const ADDRESS_RULES: usize = 64;
+/// Stream keys of an application. A file with more is refused.
+pub const STREAM_KEYS: usize = 128;
+/// Longest stream key in bytes. A longer one is refused; what a client sends beyond it is no key.
+pub const STREAM_KEY_BYTES: usize = 128;
+/// Longest `app.toml` in bytes. A longer one is refused.
+pub const APP_FILE_BYTES: usize = 32 * 1024;
+/// Text of an application's script in bytes, all of its files together. An application with more is refused.
+pub const SCRIPT_TEXT_BYTES: usize = 256 * 1024;
+/// Files of an application's script. An application with more is refused.
+pub const SCRIPT_FILES: usize = 32;
+
 /// Outgoing control bytes a connection can hold: replies, statuses, pings. It must take S0, S1 and S2 at once. When it is
 /// full the client is not read until it has taken some, and meets the stall deadline.
 pub const TX_BYTES: usize = 3584;
@@ -58,4 +71,5 @@ const _: () = assert!(TX_BYTES > 1 + 2 * HANDSHAKE_BYTES, "S0, S1 and S2 are wri
 const _: () = assert!(ASSEMBLY_BYTES >= HANDSHAKE_BYTES, "C1 is put together in the assembly bytes");
 const _: () =
     assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
+const _: () = assert!(STREAM_KEY_BYTES <= STREAM_NAME_BYTES, "a key may be sent as a stream name");
 const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");

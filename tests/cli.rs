@@ -20,6 +20,7 @@ fn version_and_help_go_to_standard_output() {
     for word in [
         "serve",
         "limits",
+        "statuses",
         "boards",
         "--config",
         "--root",
@@ -139,6 +140,19 @@ fn the_limits_as_json_have_values_origins_and_a_total_that_adds_up() {
     assert!(json["shapes"].as_array().unwrap().len() > 10);
     let (_, text, _) = run(&["limits"]);
     assert!(text.contains("limits.ring_bytes") && text.contains("CHUNK_STREAMS") && text.contains("total"), "{text}");
+}
+
+#[test]
+fn the_status_codes_are_listed_as_text_and_as_json() {
+    let (status, text, _) = run(&["statuses"]);
+    assert_eq!(status, 0);
+    for part in ["NetStream.Publish.Idle", "live.publish_idle_ms", "Made by the client", "NetConnection.Connect.Closed"]
+    {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let (status, output, _) = run(&["statuses", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((status, &json["sent"][0]["code"]), (0, &"NetConnection.Connect.Success".into()));
 }
 
 #[test]

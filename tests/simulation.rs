@@ -4,6 +4,8 @@
 
 mod sim;
 
+#[path = "sim/applications.rs"]
+mod applications;
 #[path = "sim/limits.rs"]
 mod limits;
 #[path = "sim/names.rs"]

@@ -4,6 +4,7 @@ mod ctl;
 mod limits;
 mod load;
 mod serve;
+mod statuses;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -30,6 +31,11 @@ pub enum Command {
     Limits {
         /// What they follow from.
         options: Options,
+        /// As JSON instead of text.
+        json: bool,
+    },
+    /// List every status code.
+    Statuses {
         /// As JSON instead of text.
         json: bool,
     },
@@ -73,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Serve(options) => serve::serve(&options),
         Command::Check(options) => serve::check(&options),
         Command::Limits { options, json } => limits::print(&options, json),
+        Command::Statuses { json } => statuses::print(json),
         Command::Bench(arguments) => bench::main(arguments),
         Command::Ctl(arguments) => ctl::main(arguments),
         Command::Boards => {
@@ -109,15 +116,16 @@ const OPTIONS: [Opt; 10] = [
     opt(None, "set", "KEY=VALUE", "set any key of the configuration; may be repeated"),
     opt(None, "log", "LEVEL", "off, error, warn, info, debug or trace (also RUST_LOG; default: info)"),
     opt(Some('t'), "test", "", "check the configuration and exit: 0 if it is right, 1 if not"),
-    opt(None, "json", "", "for `rill limits`: as JSON"),
+    opt(None, "json", "", "for `rill limits` and `rill statuses`: as JSON"),
     opt(Some('V'), "version", "", "print the version and exit"),
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 6] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("ctl", "ask a running server, and send clients away: `rill ctl --help`"),
+    ("statuses", "list every status code that clients are sent, and when"),
     ("boards", "list the board profiles"),
     ("bench", "measure what a server can serve: `rill bench --help`"),
 ];
@@ -171,16 +179,17 @@ where
         options.sets.push(format!("server.listen={listen:?}"));
     }
     let command = command.unwrap_or_else(|| "serve".to_owned());
-    if json && command != "limits" {
-        return Err(UsageError("--json belongs to `rill limits`".to_owned()));
+    if json && !matches!(command.as_str(), "limits" | "statuses") {
+        return Err(UsageError("--json belongs to `rill limits` and `rill statuses`".to_owned()));
     }
-    if test && matches!(command.as_str(), "limits" | "boards" | "help") {
+    if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help") {
         return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
     }
     match command.as_str() {
         "serve" if test => Ok(Command::Check(options)),
         "serve" => Ok(Command::Serve(options)),
         "limits" => Ok(Command::Limits { options, json }),
+        "statuses" => Ok(Command::Statuses { json }),
         "boards" => Ok(Command::Boards),
         "help" => Ok(Command::Help),
         word => Err(unknown("command", "", word, COMMANDS.iter().map(|(name, _)| *name))),
@@ -343,7 +352,7 @@ mod tests {
             ("--board", "--board needs a value: NAME"),
             ("limits -t", "-t belongs to `rill serve`, not to `rill limits`"),
             ("-t srve", "unknown command srve, did you mean serve?"),
-            ("--json", "--json belongs to `rill limits`"),
+            ("--json", "--json belongs to `rill limits` and `rill statuses`"),
         ] {
             assert_eq!(parsed(line), Err(expected.to_owned()), "{line}");
         }

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `clients` | one for each connection: id, address, app, instance, agent, does (`connecting`, `pending`, `publishes`, `plays`, `idle`, `leaving`), stream, stream_id, seconds, bytes_in, bytes_out, lag_ms, skips, round_trip_us |
 //! | `streams` | one for each stream name in use: id, app, instance, name, publisher, seconds, players, skips, worst_lag_ms, bitrate_bps, video, audio, fps, key_frame_ms |
-//! | `apps` | one for each application: name, kind, clients, streams |
+//! | `apps` | one for each application: name, kind, state (`reading`, `ready`, `broken`, `leaving`), instances, clients, streams |
 //! | `stats` | one: totals and counters |
 //! | `disconnect ID` | none; the client is told `close`, and its connection ends |
 //! | `unload APP[/INSTANCE]` | one: how many clients were sent away (`disconnected`) |
@@ -38,10 +38,11 @@ use crate::limits::{
     STREAM_NAME_BYTES,
 };
 use crate::server::Server;
+use crate::server::app::AppKind;
+use crate::server::applications::AppState;
 use crate::server::close::CloseReason;
 use crate::server::describe::{AUDIO_BYTES, VIDEO_BYTES};
 use crate::server::inspect::{AppRow, ClientRow, StreamRow};
-use crate::server::registry::AppKind;
 use crate::server::slots::SlotIndex;
 use crate::time::Millis;
 
@@ -377,9 +378,11 @@ impl Reply {
             "apps" => return Answer::List(List::Apps, 0),
             "stats" => self.stats(server, process, now),
             "disconnect" => self.disconnect(server, argument, now),
-            "reload" => self.error(format_args!(
-                "this server reads its configuration when it starts: restart it to change something"
-            )),
+            "reload" => {
+                info!("rill control request=\"reload\"");
+                server.reload();
+                self.ok();
+            }
             _ => self.send_away(server, command == "unload", argument, now),
         }
         Answer::None
@@ -401,12 +404,12 @@ impl Reply {
             Some((app, instance)) if unload => (app, Some(instance)),
             _ => (argument, None),
         };
-        if server.registry().app(app).is_none() {
-            return self.error(format_args!("there is no application {app:?}: see apps"));
-        }
         let count = match unload {
             true => server.unload(app, instance, now),
             false => server.shutdown_app(app, now),
+        };
+        let Some(count) = count else {
+            return self.error(format_args!("there is no application {app:?}: see apps"));
         };
         let request = if unload { "unload" } else { "shutdown-app" };
         info!("rill control request=\"{request}\" app={app:?} instance={:?} clients={count}", instance.unwrap_or("*"));
@@ -587,8 +590,19 @@ impl fmt::Display for AppJson<'_> {
             AppKind::Live => "live",
             AppKind::Vod => "vod",
         };
-        let (name, clients, streams) = (Text(row.name), row.clients, row.streams);
-        write!(f, "{{\"name\":{name},\"kind\":\"{kind}\",\"clients\":{clients},\"streams\":{streams}}}")
+        let state = match row.state {
+            AppState::Reading => "reading",
+            AppState::Ready => "ready",
+            AppState::Broken => "broken",
+            AppState::Leaving => "leaving",
+        };
+        let AppRow { instances, clients, streams, .. } = row;
+        write!(
+            f,
+            "{{\"name\":{},\"kind\":\"{kind}\",\"state\":\"{state}\",\"instances\":{instances},\
+             \"clients\":{clients},\"streams\":{streams}}}",
+            Text(row.name),
+        )
     }
 }
 
@@ -614,7 +628,9 @@ mod tests {
 
     use super::*;
     use crate::net::sockopt;
-    use crate::server::registry::App;
+    use crate::server::Start;
+    use crate::server::app::AppDefinition;
+    use crate::server::applications::AppSource;
     use crate::server::settings::Settings;
     use crate::server::transport::{Io, Net};
 
@@ -651,8 +667,9 @@ mod tests {
             handshake_timeout_ms: 120_000,
             ..Settings::default()
         };
-        let app = App { name: heapless::String::try_from("live").unwrap(), kind: AppKind::Live };
-        let mut server = Server::new(settings, &[app], 1, Millis(0));
+        let app = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);
+        let start = Start { apps: vec![app], source: AppSource::Fixed, seed: 1, clock: || 0, now: Millis(0) };
+        let mut server = Server::new(settings, start);
         let mut net = Silence(clients);
         for _ in 0..=clients / 64 {
             server.acceptable();
@@ -671,7 +688,7 @@ mod tests {
         let mut client = Client::free();
         client.begin(ours, Millis(2));
         let (mut text, mut piece, mut now) = (Vec::new(), [0; 700], Millis(2));
-        let gone = |index: u32| index % 3 == 0 && index > 150;
+        let gone = |index: u32| index.is_multiple_of(3) && index > 150;
         let mut turns = 0;
         while !text.ends_with(b"{\"ok\":true}\n") {
             assert!(client.turn(&mut server, &PROCESS, now), "it is not given up on");

@@ -19,6 +19,7 @@ mod tcp;
 mod token_bucket;
 
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
@@ -44,6 +45,12 @@ const EVENT_BYTES: usize = 16;
 /// How long clients may take to read that the server stops, in milliseconds. With the time to leave the loop it stays
 /// below the two seconds that a user is promised.
 const FAREWELL_MS: u64 = 1800;
+
+/// A clock for the time limits of scripts, in microseconds from any point on.
+pub fn clock_us() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    micros(START.get_or_init(Instant::now).elapsed())
+}
 
 /// The server's memory table with what the sockets need besides.
 pub fn memory_table(settings: &Settings) -> Vec<Row> {

@@ -44,11 +44,17 @@ pub enum CloseReason {
     AddressLimit,
     /// Somebody who looks after the server ended it.
     Operator,
+    /// Its application was shut down, or removed.
+    AppShutdown,
+    /// Its application's script ended it.
+    Script,
+    /// Its application's script exceeded a limit.
+    ScriptStopped,
 }
 
 impl CloseReason {
     /// Every reason has a counter: how many there are.
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = 21;
 
     /// Names of the counters, as fields of a log line, each at the place of its counter.
     pub const NAMES: [&str; CloseReason::COUNT] = [
@@ -70,7 +76,34 @@ impl CloseReason {
         "table_full",
         "address_limit",
         "operator",
+        "app_shutdown",
+        "script",
+        "script_stopped",
     ];
+
+    /// How the access log of Adobe's servers would put it (its x-status field), for those who read logs by number.
+    pub const fn x_status(self) -> u16 {
+        match self {
+            CloseReason::PeerClosed => 200,
+            CloseReason::Shutdown | CloseReason::AppShutdown => 302,
+            CloseReason::NotRtmp(_) | CloseReason::PeerMisbehaved(_) => 400,
+            CloseReason::Rejected => 404,
+            CloseReason::PeerReset
+            | CloseReason::HandshakeTimeout
+            | CloseReason::ConnectTimeout
+            | CloseReason::PingTimeout
+            | CloseReason::Stalled
+            | CloseReason::TooSlow
+            | CloseReason::Replaced => 408,
+            CloseReason::LimitExceeded(_)
+            | CloseReason::PublishRefused
+            | CloseReason::TableFull
+            | CloseReason::AddressLimit => 409,
+            CloseReason::Operator | CloseReason::Script => 200,
+            CloseReason::ScriptStopped => 500,
+            CloseReason::IdleTimeout => 432,
+        }
+    }
 
     /// Place of its counter.
     pub const fn index(self) -> usize {
@@ -93,6 +126,9 @@ impl CloseReason {
             CloseReason::TableFull => 15,
             CloseReason::AddressLimit => 16,
             CloseReason::Operator => 17,
+            CloseReason::AppShutdown => 18,
+            CloseReason::Script => 19,
+            CloseReason::ScriptStopped => 20,
         }
     }
 }
@@ -140,6 +176,9 @@ impl fmt::Display for CloseReason {
             CloseReason::TableFull => "every connection is taken (limits.connections)",
             CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
             CloseReason::Operator => "the operator ended it (rill ctl)",
+            CloseReason::AppShutdown => "its application was shut down",
+            CloseReason::Script => "its application's script ended it",
+            CloseReason::ScriptStopped => "its application's script exceeded a limit (scripts)",
         })
     }
 }
@@ -159,6 +198,7 @@ mod tests {
             (CloseReason::TableFull, "table_full"),
             (CloseReason::AddressLimit, "address_limit"),
             (CloseReason::Operator, "operator"),
+            (CloseReason::ScriptStopped, "script_stopped"),
         ] {
             assert_eq!(CloseReason::NAMES[reason.index()], name);
         }

@@ -13,8 +13,11 @@ use crate::proto::session::{NetStreamId, Session};
 use crate::proto::tx::TxBuf;
 use crate::time::Millis;
 
+use super::applications::AppId;
 use super::close::CloseReason;
-use super::registry::{AppId, RingId, StreamId};
+use super::connect::Joining;
+use super::instances::InstanceIndex;
+use super::registry::{RingId, StreamId};
 
 /// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
 /// connection closed. Only clients that have joined an application count towards that limit; when every slot is taken, the
@@ -82,8 +85,8 @@ pub enum SlotState {
     Closing {
         /// When patience ends.
         deadline: Millis,
-        /// All was sent; what the client still sends is thrown away, so that it reads our last words and no reset.
-        finished: bool,
+        /// When all was sent. What the client still sends is thrown away, so that it reads our last words and no reset.
+        finished: Option<Millis>,
     },
 }
 
@@ -249,8 +252,12 @@ pub struct Slot {
     pub bytes_in: u64,
     /// Whose it is.
     pub peer: SocketAddr,
-    /// The application it joined.
+    /// The application that it has joined, or is about to.
     pub app: Option<AppId>,
+    /// The application's instance, if it has server-side code.
+    pub instance: Option<InstanceIndex>,
+    /// How far it is on its way into the application.
+    pub joining: Joining,
     /// Half-received messages.
     pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
     /// Input that the session has not taken.
@@ -275,6 +282,8 @@ impl Slot {
             blocked: false,
             challenged: false,
             app: None,
+            instance: None,
+            joining: Joining::No,
             publishing: 0,
             playing: 0,
             mid_tag: None,

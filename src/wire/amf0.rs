@@ -502,6 +502,11 @@ impl<'w, 'b> Encoder<'w, 'b> {
         })
     }
 
+    /// One value that is encoded already; the caller answers for its form.
+    pub fn encoded(&mut self, value: &[u8]) -> Result<(), Full> {
+        self.writer.put_slice(value)
+    }
+
     /// A name and a string, whole or not at all.
     pub fn property_string(&mut self, key: &str, value: &str) -> Result<(), Full> {
         self.property(key, |encoder| encoder.string(value))

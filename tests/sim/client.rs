@@ -38,6 +38,8 @@ pub struct Client {
     pub was_slow: bool,
     /// One line a message, oldest first.
     pub log: Vec<String>,
+    /// Of the last status it was told.
+    pub description: String,
     /// The server ended the connection.
     pub ended: bool,
     /// Net streams by message stream id.
@@ -68,6 +70,7 @@ impl Client {
             credit: 0,
             was_slow: false,
             log: Vec::new(),
+            description: String::new(),
             ended: false,
             doing: (0..16).map(|_| Doing::default()).collect(),
             asked: vec![VecDeque::new(); 16],
@@ -284,6 +287,10 @@ impl Client {
             .into_iter()
             .flatten()
             .find_map(|value| value.get("code").and_then(|code| code.as_str()));
+        let described = [Some(first), second].into_iter().flatten().find_map(|value| value.get("description"));
+        if let Some(text) = described.and_then(|text| text.as_str()) {
+            self.description = text.to_owned();
+        }
         let text = match (name, code) {
             ("onStatus", Some(code)) => format!("{stream}: {}", short(code)),
             (name, Some(code)) => format!("{name} {}", short(code)),
