@@ -79,9 +79,9 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listeners: Result<Vec<Listener>, _> = listen.into_iter().map(net::bind).collect();
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
+    let begin = Start { apps: apps.clone(), source: AppSource::Fixed, seed, clock: net::clock_us, now: Millis(0) };
     let control = control_socket(&config)?;
     let control_path = control.as_ref().map(|control| control.path().to_owned());
-    let begin = Start { apps: apps.clone(), source: AppSource::Fixed, seed, clock: net::clock_us, now: Millis(0) };
     let mut server = Server::new(config.settings.clone(), begin);
     let mut reactor = Reactor::new(&server, listeners, control, signals, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;

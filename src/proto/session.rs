@@ -1088,8 +1088,7 @@ impl State {
             command => {
                 let Some(stream) = self.net_stream(stream_id) else {
                     // On the connection itself, or one net stream too many.
-                    let status = Status::new(Code::StreamFailed, "").described("There is no such stream.");
-                    status.send(stream_id, tx)?;
+                    Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
                     return Ok(None);
                 };
                 return self.stream_command(command, stream, tx);

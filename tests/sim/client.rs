@@ -40,6 +40,8 @@ pub struct Client {
     pub log: Vec<String>,
     /// Of the last status it was told.
     pub description: String,
+    /// Commands and data messages byte for byte, with type and message stream, if they are wanted.
+    pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
     /// The server ended the connection.
     pub ended: bool,
     /// Net streams by message stream id.
@@ -71,6 +73,7 @@ impl Client {
             was_slow: false,
             log: Vec::new(),
             description: String::new(),
+            tape: None,
             ended: false,
             doing: (0..16).map(|_| Doing::default()).collect(),
             asked: vec![VecDeque::new(); 16],
@@ -221,6 +224,11 @@ impl Client {
 
     fn complete(&mut self, header: MessageHeader, payload: &[u8], ledger: &mut Ledger) {
         let stream = header.stream_id as usize;
+        if let Some(tape) = &mut self.tape
+            && matches!(header.type_id, 18 | 20)
+        {
+            tape.push((header.type_id, header.stream_id, payload.to_vec()));
+        }
         if self.lenient {
             return;
         }
