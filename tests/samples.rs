@@ -6,6 +6,8 @@
 //! before the next one in the file is looked at. `HOST` is the server's address, `...` at the end of a line is any text.
 //! Empty lines and those that begin with `#` are for readers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot start its processes has failed")]
+
 mod support;
 
 use std::collections::BTreeMap;
