@@ -4,6 +4,8 @@
 
 mod sim;
 
+#[path = "sim/applications.rs"]
+mod applications;
 #[path = "sim/ends.rs"]
 mod ends;
 #[path = "sim/limits.rs"]

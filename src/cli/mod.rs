@@ -1,5 +1,6 @@
 //! The command line: what may be typed and what it means.
 
+mod connect;
 mod limits;
 mod load;
 mod serve;
@@ -40,6 +41,8 @@ pub enum Command {
     },
     /// Measure a server; the arguments are those of [`crate::bench`].
     Bench(Vec<OsString>),
+    /// Connect as a client; the arguments are those of `rill connect`.
+    Connect(Vec<OsString>),
     /// List the board profiles.
     Boards,
     /// Say what may be typed.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Limits { options, json } => limits::print(&options, json),
         Command::Statuses { json } => statuses::print(json),
         Command::Bench(arguments) => bench::main(arguments),
+        Command::Connect(arguments) => connect::main(arguments),
         Command::Boards => {
             for board in board::all() {
                 say(&format_args!("{:<10} {}", board.name, board.description));
@@ -117,11 +121,12 @@ const OPTIONS: [Opt; 10] = [
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 6] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("statuses", "list every status code that clients are sent, and when"),
     ("boards", "list the board profiles"),
+    ("connect", "connect to an application and print what the server says: `rill connect --help`"),
     ("bench", "measure what a server can serve: `rill bench --help`"),
 ];
 
@@ -160,6 +165,9 @@ where
             Long(name) => return Err(unknown("option", "--", name, OPTIONS.iter().map(|option| option.long))),
             Value(word) if command.is_none() && word == "bench" => {
                 return Ok(Command::Bench(parser.raw_args().map_err(from_lexopt)?.collect()));
+            }
+            Value(word) if command.is_none() && word == "connect" => {
+                return Ok(Command::Connect(parser.raw_args().map_err(from_lexopt)?.collect()));
             }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
             Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
@@ -299,6 +307,8 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Serve(Options::default())));
         let arguments = ["rtmp://h/live/x", "--players", "3"].map(OsString::from).to_vec();
         assert_eq!(parsed("bench rtmp://h/live/x --players 3"), Ok(Command::Bench(arguments)));
+        let arguments = ["rtmp://h/a", "--stay"].map(OsString::from).to_vec();
+        assert_eq!(parsed("connect rtmp://h/a --stay"), Ok(Command::Connect(arguments)));
         assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Command::Version), Ok(Command::Help)));
     }
 

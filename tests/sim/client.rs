@@ -40,6 +40,8 @@ pub struct Client {
     pub log: Vec<String>,
     /// Commands and data messages byte for byte, with type and message stream, if they are wanted.
     pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
+    /// Of the last status it was told.
+    pub description: String,
     /// The server ended the connection.
     pub ended: bool,
     /// Net streams by message stream id.
@@ -71,6 +73,7 @@ impl Client {
             was_slow: false,
             log: Vec::new(),
             tape: None,
+            description: String::new(),
             ended: false,
             doing: (0..16).map(|_| Doing::default()).collect(),
             asked: vec![VecDeque::new(); 16],
@@ -292,6 +295,10 @@ impl Client {
             .into_iter()
             .flatten()
             .find_map(|value| value.get("code").and_then(|code| code.as_str()));
+        let described = [Some(first), second].into_iter().flatten().find_map(|value| value.get("description"));
+        if let Some(text) = described.and_then(|text| text.as_str()) {
+            self.description = text.to_owned();
+        }
         let text = match (name, code) {
             ("onStatus", Some(code)) => format!("{stream}: {}", short(code)),
             (name, Some(code)) => format!("{name} {}", short(code)),
