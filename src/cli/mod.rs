@@ -1,6 +1,7 @@
 //! The command line: what may be typed and what it means.
 
 mod connect;
+mod ctl;
 mod limits;
 mod load;
 mod serve;
@@ -43,6 +44,8 @@ pub enum Command {
     Bench(Vec<OsString>),
     /// Connect as a client; the arguments are those of `rill connect`.
     Connect(Vec<OsString>),
+    /// Ask a running server; the arguments are those of `rill ctl`.
+    Ctl(Vec<OsString>),
     /// List the board profiles.
     Boards,
     /// Say what may be typed.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Statuses { json } => statuses::print(json),
         Command::Bench(arguments) => bench::main(arguments),
         Command::Connect(arguments) => connect::main(arguments),
+        Command::Ctl(arguments) => ctl::main(arguments),
         Command::Boards => {
             for board in board::all() {
                 say(&format_args!("{:<10} {}", board.name, board.description));
@@ -121,10 +125,11 @@ const OPTIONS: [Opt; 10] = [
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-const COMMANDS: [(&str, &str); 6] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("statuses", "list every status code that clients are sent, and when"),
+    ("ctl", "ask a running server, and send clients away: `rill ctl --help`"),
     ("boards", "list the board profiles"),
     ("connect", "connect to an application and print what the server says: `rill connect --help`"),
     ("bench", "measure what a server can serve: `rill bench --help`"),
@@ -169,6 +174,11 @@ where
             Value(word) if command.is_none() && word == "connect" => {
                 return Ok(Command::Connect(parser.raw_args().map_err(from_lexopt)?.collect()));
             }
+            Value(word) if command.is_none() && word == "ctl" => {
+                // What stood before it speaks of the same server.
+                let before = options_again(&options);
+                return Ok(Command::Ctl(before.chain(parser.raw_args().map_err(from_lexopt)?).collect()));
+            }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
             Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
         }
@@ -192,6 +202,13 @@ where
         "help" => Ok(Command::Help),
         word => Err(unknown("command", "", word, COMMANDS.iter().map(|(name, _)| *name))),
     }
+}
+
+/// Options as they could be typed.
+fn options_again(options: &Options) -> impl Iterator<Item = OsString> {
+    let config = options.config.iter().flat_map(|path| ["--config".into(), path.clone().into_os_string()]);
+    let sets = options.sets.iter().flat_map(|set| ["--set".into(), set.into()]);
+    config.chain(sets).collect::<Vec<_>>().into_iter()
 }
 
 /// The value of the option that was just read.
@@ -309,6 +326,8 @@ mod tests {
         assert_eq!(parsed("bench rtmp://h/live/x --players 3"), Ok(Command::Bench(arguments)));
         let arguments = ["rtmp://h/a", "--stay"].map(OsString::from).to_vec();
         assert_eq!(parsed("connect rtmp://h/a --stay"), Ok(Command::Connect(arguments)));
+        let arguments = ["--config", "x", "--set", "server.root=/r", "clients", "--json"].map(OsString::from).to_vec();
+        assert_eq!(parsed("-c x --root /r ctl clients --json"), Ok(Command::Ctl(arguments)));
         assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Command::Version), Ok(Command::Help)));
     }
 

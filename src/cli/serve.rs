@@ -8,7 +8,9 @@ use log::{info, warn};
 
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
-use crate::net::{self, Listener, Reactor, Signals, addresses, alloc, logging, open_files};
+use crate::net::{
+    self, ControlSocket, Listener, Reactor, Signals, addresses, alloc, control_socket, logging, open_files,
+};
 use crate::server::app::{AppDefinition, AppKind};
 use crate::server::applications::AppSource;
 use crate::server::memory::slot_count;
@@ -78,15 +80,33 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
     let begin = Start { apps: apps.clone(), source: AppSource::Fixed, seed, clock: net::clock_us, now: Millis(0) };
+    let control = control_socket(&config)?;
+    let control_path = control.as_ref().map(|control| control.path().to_owned());
     let mut server = Server::new(config.settings.clone(), begin);
-    let mut reactor = Reactor::new(&server, listeners, signals, start).map_err(|error| one(&error))?;
+    let mut reactor = Reactor::new(&server, listeners, control, signals, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;
     say(&banner(&config, &apps, &listening));
     for address in &listening {
         info!("rill listening addr={address}");
     }
+    if let Some(path) = control_path {
+        info!("rill control socket={path:?}");
+    }
     alloc::seal();
     reactor.run(&mut server).map_err(|error| one(&error))
+}
+
+/// The socket of `rill ctl`. One that was asked for must be had; without the usual one the server does its work, too.
+fn control_socket(config: &Config) -> Result<Option<ControlSocket>, Vec<String>> {
+    let Some(path) = config.control_socket() else { return Ok(None) };
+    match control_socket::bind(&path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if config.control.is_some() => Err(vec![error.to_string()]),
+        Err(error) => {
+            warn!("rill {error}");
+            Ok(None)
+        }
+    }
 }
 
 /// What the log shows: `--log`, else `RUST_LOG`, else the configuration.

@@ -38,10 +38,10 @@ pub struct Client {
     pub was_slow: bool,
     /// One line a message, oldest first.
     pub log: Vec<String>,
-    /// Commands and data messages byte for byte, with type and message stream, if they are wanted.
-    pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
     /// Of the last status it was told.
     pub description: String,
+    /// Commands and data messages byte for byte, with type and message stream, if they are wanted.
+    pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
     /// The server ended the connection.
     pub ended: bool,
     /// Net streams by message stream id.
@@ -72,8 +72,8 @@ impl Client {
             credit: 0,
             was_slow: false,
             log: Vec::new(),
-            tape: None,
             description: String::new(),
+            tape: None,
             ended: false,
             doing: (0..16).map(|_| Doing::default()).collect(),
             asked: vec![VecDeque::new(); 16],
