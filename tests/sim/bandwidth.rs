@@ -5,24 +5,15 @@ use rill::server::settings::Settings;
 use rill::server::slots::{ConnId, Role};
 use rill::time::Millis;
 
-use super::sim::inside;
 use super::sim::ledger::Kind::{Audio, Inter, Key};
 use super::sim::world::{World, settings};
 
-/// The connection of the client.
 fn conn(world: &World, c: usize) -> ConnId {
-    let address = world.clients[c].address;
-    let (index, _) = world.server.slots().iter().find(|(_, slot)| slot.peer == address).unwrap();
-    world.server.slots().id(index)
+    world.conn(c).unwrap()
 }
 
 fn ask(world: &mut World, c: usize) {
     world.clients[c].command(0, "checkBandwidth", |amf| amf.null().unwrap());
-}
-
-fn limit(world: &mut World, c: usize, to_client: Option<u32>, to_server: Option<u32>) {
-    let conn = conn(world, c);
-    inside(|| world.server.limit_bandwidth(conn, to_client, to_server));
 }
 
 fn assert_about(measured: f64, expected: f64) {
@@ -228,9 +219,7 @@ fn a_player_with_a_limit_gets_so_much_of_whole_frames_and_the_others_everything(
             world.clients[player].play(2, "other");
             world.settle();
         }
-        world.clients[player].was_slow = true;
-        world.clients[player].watch(1).may_skip = true;
-        limit(&mut world, player, Some(100_000), None);
+        world.limit(player, Some(100_000), None);
         assert_eq!(world.server.bandwidth_limit(conn(&world, player)), (100_000, 0));
         publish(&mut world, publisher, 250_000, 2000);
         let before = world.clients[player].received;
@@ -247,7 +236,7 @@ fn a_player_with_a_limit_gets_so_much_of_whole_frames_and_the_others_everything(
         let Role::Playing(_) = world.server.slots().look(id).unwrap().roles[0] else { panic!("it plays on") };
         // Without the limit it catches up at once.
         world.clients[player].rate = None;
-        limit(&mut world, player, Some(0), None);
+        world.limit(player, Some(0), None);
         publish(&mut world, publisher, 250_000, 1000);
         assert_eq!(world.clients[player].watch(1).next, 2 * 200);
         world.end();
@@ -259,7 +248,7 @@ fn a_publisher_with_a_limit_is_read_so_fast_and_the_others_as_before() {
     let mut world = World::with(Settings { ring_bytes: 1 << 20, publish_timeout_ms: 0, ..settings() }, 1);
     let (publisher, other) = (world.publisher("cam"), world.publisher("other"));
     let (player, witness) = (world.player("cam"), world.player("other"));
-    limit(&mut world, publisher, None, Some(60_000));
+    world.limit(publisher, None, Some(60_000));
     let id = conn(&world, publisher);
     let bytes_in = |world: &World| world.server.slots().look(id).unwrap().bytes_in;
     for _ in 0..200 {
@@ -270,7 +259,7 @@ fn a_publisher_with_a_limit_is_read_so_fast_and_the_others_as_before() {
     publish(&mut world, other, 250_000, 5000);
     assert_about((bytes_in(&world) - before) as f64, 300_000.0);
     assert_eq!(world.clients[witness].watch(1).next, 2 * 125);
-    limit(&mut world, publisher, None, Some(0));
+    world.limit(publisher, None, Some(0));
     world.advance(10);
     assert_eq!(world.clients[player].watch(1).next, 200);
     world.end();
@@ -284,7 +273,7 @@ fn limits_of_the_configuration_hold_from_the_start_and_a_limited_client_is_measu
     let id = conn(&world, 0);
     assert_eq!(world.server.bandwidth_limit(id), (50_000, 30_000));
     assert_about(found, 400.0);
-    limit(&mut world, 0, None, Some(0));
+    world.limit(0, None, Some(0));
     assert_eq!(world.server.bandwidth_limit(id), (50_000, 0));
     world.end();
     assert_eq!(world.server.bandwidth_limit(id), (0, 0));
@@ -299,9 +288,7 @@ fn many_who_wait_for_tokens_do_not_wake_the_loop_more_often_than_one() {
         let publisher = world.publisher("cam");
         for at in 0..players {
             let player = world.player("cam");
-            world.clients[player].was_slow = true;
-            world.clients[player].watch(1).may_skip = true;
-            limit(&mut world, player, Some(50_000 + 977 * at as u32), None);
+            world.limit(player, Some(50_000 + 977 * at as u32), None);
         }
         publish(&mut world, publisher, 250_000, 1000);
         let mut wakes = 0;

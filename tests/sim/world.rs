@@ -9,7 +9,7 @@ use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
 use rill::server::files::{Answer, Lookup, Question};
 use rill::server::settings::{Merge, Settings};
-use rill::server::slots::SPARE_CONNECTIONS;
+use rill::server::slots::{ConnId, SPARE_CONNECTIONS, Slot, SlotState};
 use rill::server::{Server, Start};
 use rill::time::Millis;
 
@@ -191,6 +191,28 @@ impl World {
         let client = &mut self.clients[c];
         client.rate = Some(rate);
         client.credit = 0;
+        self.may_skip(c);
+    }
+
+    /// The server's handle of the client's connection.
+    pub fn conn(&self, c: usize) -> Option<ConnId> {
+        let address = self.clients[c].address;
+        let taken = |slot: &Slot| slot.state != SlotState::Free && slot.peer == address;
+        let (index, _) = self.server.slots().iter().find(|(_, slot)| taken(slot))?;
+        Some(self.server.slots().id(index))
+    }
+
+    /// Limits what the client is sent and what is read of it, in bytes a second.
+    pub fn limit(&mut self, c: usize, to_client: Option<u32>, to_server: Option<u32>) {
+        let Some(conn) = self.conn(c) else { return };
+        inside(|| self.server.limit_bandwidth(conn, to_client, to_server));
+        if to_client.is_some_and(|limit| limit > 0) {
+            self.may_skip(c);
+        }
+    }
+
+    fn may_skip(&mut self, c: usize) {
+        let client = &mut self.clients[c];
         client.was_slow = true;
         for doing in &mut client.doing {
             if let Doing::Watching(watch) = doing {
