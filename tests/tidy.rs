@@ -34,7 +34,7 @@ const LAYERS: [Layer; 8] = [
         may_use: &["server", "features", "proto", "media", "wire", "limits", "time", "bitset", "account"],
         no_std: false,
     },
-    Layer { modules: &["lib", "main", "cli", "board", "config", "bench"], may_use: &["*"], no_std: false },
+    Layer { modules: &["lib", "main", "cli", "board", "config", "apps", "bench"], may_use: &["*"], no_std: false },
 ];
 
 /// The one layer that talks to an operating system, and so the one that may need `unsafe`.

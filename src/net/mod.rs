@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod alloc;
+pub mod disk;
 pub mod listen;
 mod load;
 pub mod logging;
@@ -18,7 +19,7 @@ mod token_bucket;
 use std::io;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll};
+use mio::{Events, Poll, Waker};
 
 use crate::server::Server;
 use crate::server::memory::{self, Row};
@@ -28,6 +29,7 @@ use crate::time::Millis;
 pub use listen::{ListenError, Listener, bind};
 pub use signals::Signals;
 
+use disk::{Disk, Loader};
 use load::Load;
 use tcp::{Ready, STARVED_MS, TcpNet};
 
@@ -45,6 +47,7 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
     table.push(Row::new("sockets", memory::slot_count(settings), tcp::SOCKET_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
+    table.push(Row::new("disk thread", 1, disk::DISK_BYTES));
     table
 }
 
@@ -59,21 +62,30 @@ pub struct Reactor {
     events: Events,
     net: TcpNet,
     signals: Signals,
+    disk: Disk,
     load: Load,
     start: Instant,
 }
 
 impl Reactor {
-    /// Obtains all that [`Reactor::run`] needs, while no client can arrive. `start` is the zero of the server's clock.
+    /// Obtains all that [`Reactor::run`] needs, while no client can arrive. `loader` answers what the server asks of the
+    /// disk, on a thread of its own; `start` is the zero of the server's clock.
     ///
     /// # Errors
     ///
     /// The operating system's own.
-    pub fn new(server: &Server, listeners: Vec<Listener>, mut signals: Signals, start: Instant) -> io::Result<Reactor> {
+    pub fn new(
+        server: &Server,
+        listeners: Vec<Listener>,
+        mut signals: Signals,
+        loader: Loader,
+        start: Instant,
+    ) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
+        let disk = Disk::start(loader, Waker::new(poll.registry(), tcp::DISK)?)?;
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
-        Ok(Reactor { poll, events: Events::with_capacity(EVENTS), net, signals, load: Load::default(), start })
+        Ok(Reactor { poll, events: Events::with_capacity(EVENTS), net, signals, disk, load: Load::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -107,7 +119,18 @@ impl Reactor {
                 server.acceptable();
             }
             server.set_load(self.load.permille());
+            if self.signals.reload_wanted() {
+                server.reload();
+            }
+            while let Some(answer) = self.disk.answer() {
+                server.answer(answer, now);
+            }
             server.turn(&mut self.net, now);
+            while self.disk.has_room()
+                && let Some(question) = server.question()
+            {
+                self.disk.ask(question);
+            }
             if self.net.take_starved() {
                 starved_until = Some(now + STARVED_MS);
             }

@@ -31,6 +31,8 @@ pub enum Ready {
 const FIRST_LISTENER: usize = 1 << 24;
 /// The token that signals use.
 pub const SIGNALS: Token = Token(usize::MAX - 1);
+/// The disk thread.
+pub const DISK: Token = Token(usize::MAX - 2);
 
 /// What a publisher may send while it is gathered before the poll wakes up for it: far less than a socket's buffer.
 const GATHER_BYTES: u64 = 64 * 1024;

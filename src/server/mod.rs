@@ -118,6 +118,8 @@ pub struct Server {
     /// The time of the present turn.
     now: Millis,
     stopping: bool,
+    /// The configuration is to be read again.
+    reload_wanted: bool,
 }
 
 impl Server {
@@ -148,6 +150,7 @@ impl Server {
             publishers: 0,
             now,
             stopping: false,
+            reload_wanted: false,
             settings,
             slots,
             registry,

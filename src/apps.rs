@@ -1,0 +1,590 @@
+//! Applications on disk: each directory within `applications/` is one, from the next connect on. Its `app.toml` says what
+//! is other than the server's settings ([`KEYS`]), its script what happens in it.
+//!
+//! What a client sends reaches a path in one place, [`Applications::lookup`], and only as a name that clients can connect
+//! to and that is one component of a path. Everything else that is read is named here or found in a directory. Links are
+//! followed: only who may write to the root can make one. What they lead to must be a regular file, as everything else,
+//! so that no pipe or device holds up the disk thread or feeds it without end.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, ErrorKind, Read};
+use std::ops::RangeInclusive;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use log::{error, warn};
+use serde_json::Value as Json;
+use toml::de::DeValue;
+
+use crate::board::{format_bytes, integer, parse_bytes};
+use crate::config::keys::{Key, Reading, Slot, Table, Value, Wrong, within};
+use crate::config::{
+    BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, Config, IDLE_MS, SCRIPT_CALL_MS,
+    SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
+};
+use crate::features::script::{Source, SourceFile};
+use crate::limits::{ADDRESS_RULES, APP_FILE_BYTES, APP_NAME_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
+use crate::proto::name::AppPath;
+use crate::server::app::{
+    AddressList, AddressListError, AppDefinition, AppLimits, KeyError, Rules, ScriptDefinition, ScriptLimits,
+};
+use crate::server::files::Lookup;
+use crate::server::registry::{App, AppKind};
+use crate::server::settings::Settings;
+
+/// The root that is used when none is named.
+const ROOT: &str = "/var/lib/rill";
+/// The directory of applications within a root.
+pub const APPLICATIONS: &str = "applications";
+/// An application's settings within its directory.
+const APP_FILE: &str = "app.toml";
+/// Where the script may lie besides the application's own directory.
+const SCRIPTS: &str = "scripts";
+
+/// Applications that a server without files has.
+pub const STOCK: [(&str, AppKind); 2] = [("live", AppKind::Live), ("vod", AppKind::Vod)];
+
+/// The directory of applications, read anew for each question.
+pub struct Applications {
+    /// `None`: there are only the stock ones.
+    directory: Option<PathBuf>,
+    script_lib: Option<PathBuf>,
+    settings: Settings,
+    /// What was complained of: applications with the stamp of their files, so that a client that tries again and again
+    /// does not fill the log. They have directories, so their number is the user's own.
+    complained: BTreeMap<String, u64>,
+}
+
+impl Applications {
+    /// Those that `config` means.
+    pub fn new(config: &Config) -> Applications {
+        Applications {
+            directory: directory(config),
+            script_lib: config.script_lib.clone(),
+            settings: config.settings.clone(),
+            complained: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over settings that changed.
+    pub fn reconfigure(&mut self, config: &Config) {
+        self.script_lib = config.script_lib.clone();
+        self.settings = config.settings.clone();
+    }
+
+    /// What the application `name` is now; [`Lookup::Unchanged`] when that is what `stamp` belongs to. `name` may be
+    /// anything at all. Each error of the application's files is in the log once.
+    pub fn lookup(&mut self, name: &str, stamp: Option<u64>) -> Lookup {
+        match self.find(name, stamp) {
+            Ok((lookup, compiled)) => {
+                if lookup != Lookup::Unchanged {
+                    self.complained.remove(name);
+                }
+                for path in compiled {
+                    warn!("rill application app={name:?} {}: compiled scripts are ignored", path.display());
+                }
+                lookup
+            }
+            Err(Broken { stamp, errors }) => {
+                if self.complained.insert(name.to_owned(), stamp) != Some(stamp) {
+                    for error in &errors {
+                        error!("rill application broken app={name:?} {error}");
+                    }
+                }
+                Lookup::Broken(errors.into_iter().next().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Every error of the application's files.
+    pub fn check(&self, name: &str) -> Vec<String> {
+        self.find(name, None).err().map_or(Vec::new(), |broken| broken.errors)
+    }
+
+    /// The answer to a lookup, and scripts that nobody can read.
+    fn find(&self, name: &str, stamp: Option<u64>) -> Result<(Lookup, Vec<PathBuf>), Broken> {
+        let just = |lookup| Ok((lookup, Vec::new()));
+        let Some(app) = named(name) else { return just(Lookup::Missing) };
+        let Some(applications) = &self.directory else {
+            return just(match STOCK.iter().any(|(stock, _)| *stock == name) {
+                true if stamp == Some(self.stock_stamp()) => Lookup::Unchanged,
+                true => Lookup::Found(Box::new(self.stock(app))),
+                false => Lookup::Missing,
+            });
+        };
+        let directory = applications.join(name);
+        let files = match fs::metadata(&directory) {
+            Ok(metadata) if metadata.is_dir() => Files::find(&directory, name, self.script_lib.as_deref()),
+            Ok(_) => return just(Lookup::Missing),
+            Err(error) if is_absent(&error) => return just(Lookup::Missing),
+            Err(error) => Err(at(&directory, &error)),
+        };
+        // Without the files there is no stamp, and what keeps us from them has none either.
+        let files = files.map_err(|error| Broken { stamp: 0, errors: vec![error] })?;
+        let now = files.stamp(&self.settings);
+        if stamp == Some(now) {
+            return just(Lookup::Unchanged);
+        }
+        let definition = self.read(app, &files, now).map_err(|errors| Broken { stamp: now, errors })?;
+        Ok((Lookup::Found(Box::new(definition)), files.compiled))
+    }
+
+    /// Changes with the settings that stock applications follow.
+    fn stock_stamp(&self) -> u64 {
+        Files::default().stamp(&self.settings)
+    }
+
+    fn stock(&self, app: App) -> AppDefinition {
+        let limits = AppLimits { bandwidth: self.settings.bandwidth, ..AppLimits::default() };
+        AppDefinition { limits, stamp: self.stock_stamp(), ..AppDefinition::stock(app.name, app.kind) }
+    }
+
+    fn read(&self, app: App, files: &Files, stamp: u64) -> Result<AppDefinition, Vec<String>> {
+        let mut definition = AppDefinition { stamp, ..self.stock(app) };
+        let mut script_limits = self.settings.scripts;
+        let mut errors = Vec::new();
+        if let Some(file) = &files.settings {
+            match read_text(&file.path, APP_FILE_BYTES, "APP_FILE_BYTES") {
+                Ok(text) => match parse(&file.path.display().to_string(), &text, definition.clone(), script_limits) {
+                    Ok(read) => (definition, script_limits) = read,
+                    Err(wrong) => errors.extend(wrong),
+                },
+                Err(error) => errors.push(error),
+            }
+        }
+        match files.source() {
+            Ok(source) => definition.script = source.map(|source| ScriptDefinition { source, limits: script_limits }),
+            Err(error) => errors.push(error),
+        }
+        if errors.is_empty() { Ok(definition) } else { Err(errors) }
+    }
+}
+
+/// Why an application cannot be used.
+struct Broken {
+    stamp: u64,
+    errors: Vec<String>,
+}
+
+/// The applications there are, and a line for each directory that cannot be one.
+///
+/// # Errors
+///
+/// When the root that was named has none.
+pub fn list(config: &Config) -> Result<(Vec<App>, Vec<String>), String> {
+    let Some(directory) = directory(config) else {
+        return Ok((STOCK.iter().filter_map(|(name, _)| named(name)).collect(), Vec::new()));
+    };
+    let (apps, skipped) = in_directory(&directory).map_err(|error| {
+        format!("{}: {error}; each directory in there is an application (server.root, --root)", directory.display())
+    })?;
+    if apps.is_empty() {
+        return Err(format!(
+            "{}: no application in there; make a directory for each, like {}",
+            directory.display(),
+            directory.join("live").display()
+        ));
+    }
+    Ok((apps, skipped))
+}
+
+/// The directory of applications, if there is to be one.
+fn directory(config: &Config) -> Option<PathBuf> {
+    match &config.root {
+        Some(root) => Some(root.join(APPLICATIONS)),
+        None => Some(Path::new(ROOT).join(APPLICATIONS)).filter(|usual| usual.is_dir()),
+    }
+}
+
+fn in_directory(directory: &Path) -> io::Result<(Vec<App>, Vec<String>)> {
+    let mut names: Vec<_> = fs::read_dir(directory)?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name())
+        .collect();
+    names.sort();
+    let (mut apps, mut skipped) = (Vec::new(), Vec::new());
+    for name in names {
+        match name.to_str().and_then(named) {
+            Some(app) => apps.push(app),
+            None => skipped.push(format!(
+                "{}: no client can connect to an application of that name (at most {APP_NAME_BYTES} bytes, no `?`, quotes or the like); skipped",
+                directory.join(&name).display()
+            )),
+        }
+    }
+    Ok((apps, skipped))
+}
+
+/// The application of that name, if clients can name it so and it can be a directory of its own: `vod` is for recordings
+/// unless its file says otherwise. Hidden directories are none.
+fn named(name: &str) -> Option<App> {
+    let path = AppPath::parse(name, "").ok()?;
+    let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
+    (path.app == name && !name.starts_with('.')).then_some(App { name: path.app, kind })
+}
+
+/// A file with what tells whether it changed.
+struct FileInfo {
+    path: PathBuf,
+    /// Relative to the application's directory, or bare in the library.
+    name: String,
+    bytes: u64,
+    modified_ns: i128,
+    inode: u64,
+}
+
+impl FileInfo {
+    /// `None` if there is no such regular file.
+    fn find(path: PathBuf, name: String) -> Result<Option<FileInfo>, String> {
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(FileInfo {
+                name,
+                bytes: metadata.len(),
+                modified_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+                inode: metadata.ino(),
+                path,
+            })),
+            Ok(_) => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(at(&path, &error)),
+        }
+    }
+}
+
+/// What an application is made of.
+#[derive(Default)]
+struct Files {
+    settings: Option<FileInfo>,
+    main: Option<FileInfo>,
+    secure: Option<FileInfo>,
+    others: Vec<FileInfo>,
+    /// Scripts in Adobe's compiled form, which nobody else can read.
+    compiled: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Looks for them in an application's `directory`, and in the library.
+    fn find(directory: &Path, app: &str, library: Option<&Path>) -> Result<Files, String> {
+        let own = |name: &str| FileInfo::find(directory.join(name), name.to_owned());
+        let mut files =
+            Files { settings: own(APP_FILE)?, main: None, secure: None, others: Vec::new(), compiled: Vec::new() };
+        // Adobe's order (TechNote 16518).
+        for stem_and_ending in ["main.asc", "main.js", &format!("{app}.asc"), &format!("{app}.js")] {
+            for name in [format!("{SCRIPTS}/{stem_and_ending}"), stem_and_ending.to_owned()] {
+                if files.main.is_none() {
+                    files.main = own(&name)?;
+                }
+            }
+        }
+        let in_scripts = directory.join(SCRIPTS);
+        let mut places = vec![(directory, ""), (in_scripts.as_path(), "scripts/")];
+        places.extend(library.map(|library| (library, "")));
+        for (place, prefix) in places {
+            for file in names_in(place)? {
+                let name = format!("{prefix}{file}");
+                match Path::new(&file).extension().and_then(|ending| ending.to_str()) {
+                    Some("asc" | "js") if files.main.is_some() => {
+                        files.others.extend(FileInfo::find(place.join(&file), name)?);
+                    }
+                    Some("ase") if library != Some(place) => files.compiled.push(place.join(&file)),
+                    _ => {}
+                }
+            }
+        }
+        if let Some(main) = &files.main {
+            let beside = main.name.rsplit_once('/').map_or("", |(place, _)| place);
+            let secure = if beside.is_empty() { "secure.asc".to_owned() } else { format!("{beside}/secure.asc") };
+            files.secure = own(&secure)?;
+            let main = main.path.clone();
+            let secure = files.secure.as_ref().map(|file| file.path.clone());
+            files.others.retain(|other| other.path != main && Some(&other.path) != secure.as_ref());
+        }
+        Ok(files)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &FileInfo> {
+        self.settings.iter().chain(self.scripts())
+    }
+
+    fn scripts(&self) -> impl Iterator<Item = &FileInfo> {
+        self.secure.iter().chain(&self.main).chain(&self.others)
+    }
+
+    /// Changes when a file does, or a setting that the application follows. It is that of the moment before they are read:
+    /// what changes meanwhile is found next time.
+    fn stamp(&self, settings: &Settings) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for file in self.all() {
+            (&file.path, file.bytes, file.modified_ns, file.inode).hash(&mut hasher);
+        }
+        (self.settings.is_some(), self.main.is_some()).hash(&mut hasher);
+        format!("{:?} {:?}", settings.scripts, settings.bandwidth).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The text of the script, if there is one.
+    fn source(&self) -> Result<Option<Source>, String> {
+        let Some(main) = &self.main else { return Ok(None) };
+        if self.scripts().count() > SCRIPT_FILES {
+            let directory = main.path.parent().unwrap_or(&main.path).display();
+            return Err(format!("{directory}: more than {SCRIPT_FILES} files with scripts (SCRIPT_FILES)"));
+        }
+        let mut left = SCRIPT_TEXT_BYTES;
+        let mut read = |file: &FileInfo| {
+            let text = read_text(&file.path, left, "SCRIPT_TEXT_BYTES, of all files together")?;
+            left -= text.len();
+            Ok::<_, String>(SourceFile { name: file.name.clone(), text })
+        };
+        let main = read(main)?;
+        let secure = self.secure.as_ref().map(&mut read).transpose()?;
+        let others = self.others.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Some(Source { secure, main, others }))
+    }
+}
+
+/// The names of what is in a directory, in order; none if there is no such directory.
+fn names_in(directory: &Path) -> Result<Vec<String>, String> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(at(directory, &error)),
+    };
+    // A script cannot name a file whose name is not UTF-8.
+    let mut names: Vec<String> =
+        entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The text of a regular file of at most `most` bytes; `limit` is that limit's name.
+fn read_text(path: &Path, most: usize, limit: &str) -> Result<String, String> {
+    // Opening must not wait, not even for somebody to write to a pipe.
+    let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file: File = open().map_err(|error| at(path, &error))?;
+    if !file.metadata().map_err(|error| at(path, &error))?.is_file() {
+        return Err(format!("{}: is no regular file", path.display()));
+    }
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| at(path, &error))?;
+    if bytes.len() > most {
+        return Err(format!("{}: is too long, {most} bytes are left for it ({limit})", path.display()));
+    }
+    text(path, bytes)
+}
+
+/// Bytes of a file as text.
+///
+/// # Errors
+///
+/// A line that names the file and the line that is not UTF-8.
+pub fn text(path: &Path, bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        format!("{}:{line}: is not UTF-8", path.display())
+    })
+}
+
+/// There is nothing at a path.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn at(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+/// What an `app.toml` says, while it is read.
+struct AppFile {
+    kind: AppKind,
+    rules: Rules,
+    limits: AppLimits,
+    scripts: ScriptLimits,
+    /// What the server's memory table has for a script.
+    most: ScriptLimits,
+    config: serde_json::Map<String, Json>,
+}
+
+/// Lays an `app.toml` over what holds without it.
+fn parse(
+    name: &str,
+    text: &str,
+    definition: AppDefinition,
+    scripts: ScriptLimits,
+) -> Result<(AppDefinition, ScriptLimits), Vec<String>> {
+    let file = AppFile {
+        kind: definition.kind,
+        rules: Rules::default(),
+        limits: definition.limits,
+        scripts,
+        most: scripts,
+        config: serde_json::Map::new(),
+    };
+    let mut reading = Reading::new(file, &KEYS, "README.md lists them all").discreet();
+    reading.file(name, text);
+    let (file, _) =
+        reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
+    let AppFile { kind, rules, limits, scripts, config, .. } = file;
+    let config_json = Json::Object(config).to_string();
+    Ok((AppDefinition { kind, rules, limits, config_json, ..definition }, scripts))
+}
+
+/// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
+/// where they are left out.
+#[rustfmt::skip]
+const KEYS: [Key<AppFile>; 24] = [
+    key("kind", "what it is for", KIND),
+
+    key("connect.addresses", "who may connect; the first rule that matches decides, none lets through", addresses(|app, value| { app.rules.set_connect(address_list(value)?); Ok(()) })),
+    key("publish.addresses", "who may publish", addresses(|app, value| { app.rules.set_publish(address_list(value)?); Ok(()) })),
+    key("play.addresses", "who may play", addresses(|app, value| { app.rules.set_play(address_list(value)?); Ok(()) })),
+    key("play.key", "key that players need: NAME?key=KEY", PLAY_KEY),
+    key("keys", "stream names with the keys that they are published with: KEY, or NAME?key=KEY", STREAM_KEYS),
+
+    key("limits.connections", "connections at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.connections, COUNT)),
+    key("limits.publishers", "publishers at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.publishers, COUNT)),
+    key("limits.players", "players at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.players, COUNT)),
+    key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
+
+    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|app| &mut app.limits.bandwidth.detection)),
+    key("bandwidth.max_kbit", "the fastest that is measured; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", "bytes that are sent first to be measured", Slot::Count(|app| &mut app.limits.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", "the longest that a measurement takes", Slot::Count(|app| &mut app.limits.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
+
+    key("scripts.memory_bytes", "heap of each instance; at most the server's", own_bytes(
+        |app, value| put_bytes(value, &SCRIPT_MEMORY, app.most.budget.memory_bytes, &mut app.scripts.budget.memory_bytes),
+        || allowed_bytes(&SCRIPT_MEMORY))),
+    key("scripts.stack_bytes", "stack of each instance; at most the server's", own_bytes(
+        |app, value| put_bytes(value, &SCRIPT_STACK, app.most.budget.stack_bytes, &mut app.scripts.budget.stack_bytes),
+        || allowed_bytes(&SCRIPT_STACK))),
+    key("scripts.call_ms", "time of one call into the script", Slot::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),
+    key("scripts.load_ms", "time in which the script is loaded and starts", Slot::Count(|app| &mut app.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|app| &mut app.scripts.pending_ms, SCRIPT_PENDING_MS)),
+    key("scripts.idle_unload_ms", "time without clients after which the script is unloaded; 0 is never", Slot::Millis(|app| &mut app.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
+    key("scripts.retry_ms", "time that clients of the stopped script are refused", Slot::Millis(|app| &mut app.scripts.retry_ms, SCRIPT_RETRY_MS)),
+    key("config", "what the script sees as application.config", CONFIG),
+];
+
+const COUNT: RangeInclusive<u32> = 0..=60_000;
+
+const fn key(path: &'static str, help: &'static str, slot: Slot<AppFile>) -> Key<AppFile> {
+    Key { path, help, slot }
+}
+
+const KIND: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.kind = match value.as_str() {
+            Some("live") => AppKind::Live,
+            Some("vod") => AppKind::Vod,
+            _ => return Err(Wrong::NotAllowed),
+        };
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || "one of live, vod".to_owned(),
+    is_text: true,
+    is_secret: false,
+});
+
+const IDLE: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.limits.idle_ms = Some(within(value, &IDLE_MS)?);
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || format!("{}..={}", IDLE_MS.start(), IDLE_MS.end()),
+    is_text: false,
+    is_secret: false,
+});
+
+const PLAY_KEY: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| because(app.rules.set_play_key(value.as_str().ok_or(Wrong::NotAllowed)?)),
+    show: |_| String::new(),
+    allowed: || "a text".to_owned(),
+    is_text: true,
+    is_secret: true,
+});
+
+const STREAM_KEYS: Slot<AppFile> = Slot::Table(Table {
+    put: |app, name, value| because(app.rules.add_key(name, value.as_str().ok_or(Wrong::NotAllowed)?)),
+    allowed: "a text",
+    is_secret: true,
+});
+
+const CONFIG: Slot<AppFile> = Slot::Table(Table {
+    put: |app, name, value| {
+        app.config.insert(name.to_owned(), json(value));
+        Ok(())
+    },
+    allowed: "anything",
+    is_secret: true,
+});
+
+fn because(result: Result<(), KeyError>) -> Result<(), Wrong> {
+    result.map_err(|error| Wrong::Because(error.to_string()))
+}
+
+const fn own_bytes(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>, allowed: fn() -> String) -> Slot<AppFile> {
+    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+}
+
+fn allowed_bytes(range: &RangeInclusive<u64>) -> String {
+    format!("bytes, {}..={}", format_bytes(*range.start()), format_bytes(*range.end()))
+}
+
+/// Bytes that must not be more than the server has for each instance.
+fn put_bytes(value: &DeValue<'_>, range: &RangeInclusive<u64>, most: u64, place: &mut u64) -> Result<(), Wrong> {
+    let bytes = match value.as_str() {
+        Some(text) => parse_bytes(text),
+        None => integer(value).and_then(|bytes| u64::try_from(bytes).ok()),
+    };
+    *place = match bytes.filter(|bytes| range.contains(bytes)) {
+        Some(bytes) if bytes <= most => bytes,
+        Some(_) => {
+            let most = format_bytes(most);
+            return Err(Wrong::Because(format!("the server has {most} for each; raise the same key in rill.toml")));
+        }
+        None => return Err(Wrong::NotAllowed),
+    };
+    Ok(())
+}
+
+const fn addresses(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>) -> Slot<AppFile> {
+    let allowed =
+        || format!("up to {ADDRESS_RULES} rules (ADDRESS_RULES) like \"allow 192.168.1.0/24\" and \"deny all\"");
+    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+}
+
+fn address_list(value: &DeValue<'_>) -> Result<AddressList, Wrong> {
+    let list = value.as_array().ok_or(Wrong::NotAllowed)?;
+    let rules: Vec<&str> =
+        list.iter().map(|rule| rule.get_ref().as_str()).collect::<Option<_>>().ok_or(Wrong::NotAllowed)?;
+    AddressList::parse(rules.iter().copied()).map_err(|error| match error {
+        AddressListError::TooMany => Wrong::NotAllowed,
+        AddressListError::Rule(index) => Wrong::Because(format!(
+            "{:?} makes no sense; a rule is allow or deny, and an address, a network like 10.0.0.0/8 or fd00::/8, or all",
+            rules[index]
+        )),
+    })
+}
+
+/// A value of a file as JSON. Dates become text; numbers that JSON lacks become null.
+fn json(value: &DeValue<'_>) -> Json {
+    match value {
+        DeValue::String(text) => Json::from(text.as_ref()),
+        DeValue::Integer(_) => integer(value).map_or(Json::Null, Json::from),
+        DeValue::Float(float) => float.as_str().replace('_', "").parse::<f64>().map_or(Json::Null, Json::from),
+        DeValue::Boolean(yes) => Json::from(*yes),
+        DeValue::Datetime(date) => Json::from(date.to_string()),
+        DeValue::Array(list) => list.iter().map(|value| json(value.get_ref())).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+        }
+    }
+}
