@@ -588,3 +588,307 @@ fn json(value: &DeValue<'_>) -> Json {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::server::app::Refusal;
+    use crate::{board, config};
+
+    /// A root of the test's own, which goes with it.
+    struct Root(PathBuf);
+
+    impl Root {
+        fn new(name: &str) -> Root {
+            let root = std::env::temp_dir().join(format!("rill-apps-{}-{name}", std::process::id()));
+            let _ = fs::remove_dir_all(&root);
+            fs::create_dir_all(root.join("applications/live")).unwrap();
+            Root(root)
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            let file = self.0.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+
+        fn apps(&self, sets: &[&str]) -> Applications {
+            let mut sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            sets.push(format!("server.root={}", self.0.display()));
+            Applications::new(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap())
+        }
+
+        /// Every error of the application `live`, without the path of the root.
+        fn errors(&self) -> Vec<String> {
+            let root = format!("{}/applications/", self.0.display());
+            self.apps(&[]).check("live").iter().map(|error| error.replace(&root, "")).collect()
+        }
+    }
+
+    impl Drop for Root {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn found(lookup: Lookup) -> AppDefinition {
+        match lookup {
+            Lookup::Found(definition) => *definition,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_a_root_there_are_the_stock_applications_and_the_disk_is_not_asked() {
+        let mut apps = Applications::new(&config::load(board::by_name("generic").unwrap(), None, &[]).unwrap());
+        apps.directory = None;
+        let live = found(apps.lookup("live", None));
+        assert_eq!((live.name.as_str(), live.kind, live.config_json.as_str()), ("live", AppKind::Live, "{}"));
+        assert_eq!(found(apps.lookup("vod", None)).kind, AppKind::Vod);
+        assert_eq!(apps.lookup("live", Some(live.stamp)), Lookup::Unchanged);
+        assert_eq!(apps.lookup("other", None), Lookup::Missing);
+    }
+
+    #[test]
+    fn a_directory_is_an_application_while_it_is_there() {
+        let root = Root::new("there");
+        let mut apps = root.apps(&[]);
+        assert_eq!(apps.lookup("new", None), Lookup::Missing);
+        fs::create_dir(root.0.join("applications/new")).unwrap();
+        let new = found(apps.lookup("new", None));
+        assert_eq!((new.kind, &new.script, new.rules), (AppKind::Live, &None, Rules::default()));
+        assert_eq!(apps.lookup("new", Some(new.stamp)), Lookup::Unchanged);
+        fs::remove_dir(root.0.join("applications/new")).unwrap();
+        assert_eq!(apps.lookup("new", Some(new.stamp)), Lookup::Missing);
+        root.write("applications/file", "");
+        assert_eq!(apps.lookup("file", None), Lookup::Missing);
+    }
+
+    #[test]
+    fn no_name_that_a_client_sends_leads_out_of_the_directory_of_applications() {
+        let root = Root::new("names");
+        root.write("outside/app.toml", "kind = \"vod\"\n");
+        root.write("applications/live/inside/app.toml", "kind = \"vod\"\n");
+        root.write("applications/.hidden/app.toml", "");
+        let mut apps = root.apps(&[]);
+        let absolute = root.0.join("outside");
+        for name in [
+            "",
+            ".",
+            "..",
+            "../outside",
+            "live/../../outside",
+            "live/inside",
+            "/outside",
+            "./live",
+            "live/",
+            "live/.",
+            ".hidden",
+            "..\\outside",
+            "live\0",
+            "live\n",
+            " live",
+            "live ",
+            "%2e%2e/outside",
+            "..%2foutside",
+            "~",
+            absolute.to_str().unwrap(),
+        ] {
+            assert_eq!(apps.lookup(name, None), Lookup::Missing, "{name:?}");
+        }
+        // Whatever a name is that gets through, it is one component of a path.
+        for bytes in (0..=0x7F_u8).flat_map(|a| (0..=0x7F).map(move |b| [a, b])) {
+            let name = std::str::from_utf8(&bytes).unwrap();
+            if named(name).is_some() {
+                let mut components = Path::new(name).components();
+                assert!(
+                    matches!(components.next(), Some(std::path::Component::Normal(part)) if part == name),
+                    "{name:?}"
+                );
+                assert_eq!(components.next(), None, "{name:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn app_toml_says_what_is_other_than_the_servers_settings() {
+        let root = Root::new("toml");
+        let text = "kind = \"vod\"\n[publish]\naddresses = [\"allow 127.0.0.0/8\", \"deny all\"]\n[play]\nkey = \"v1ew\"\n\
+                    [keys]\ncam1 = \"s3cret\"\n\"hall/left\" = \"0p3n\"\n[limits]\nplayers = 3\n[timeouts]\nidle_ms = 0\n\
+                    [bandwidth]\ndetection = false\nmax_kbit = 5000\n[scripts]\ncall_ms = 50\nmemory_bytes = \"1MiB\"\n\
+                    [config]\nname = \"a \\\"b\\\"\"\nlist = [1, 2.5, true]\ndate = 2026-11-23\n[config.deep]\nkey = \"x\"\n";
+        root.write("applications/live/app.toml", text);
+        root.write("applications/live/main.asc", "trace(1)");
+        let mut apps = root.apps(&["bandwidth.data_bytes=2048", "scripts.load_ms=99"]);
+        let live = found(apps.lookup("live", None));
+        let peer = "127.0.0.1".parse().unwrap();
+        assert_eq!(live.kind, AppKind::Vod);
+        assert_eq!(live.rules.publish(peer, "s3cret", ""), Ok("cam1"));
+        assert_eq!(live.rules.publish(peer, "hall/left", "key=0p3n"), Ok("hall/left"));
+        assert_eq!(live.rules.publish("10.0.0.1".parse().unwrap(), "s3cret", ""), Err(Refusal::PublishAddress));
+        assert_eq!(live.rules.play(peer, "cam1", ""), Err(Refusal::PlayKey));
+        assert_eq!((live.limits.players, live.limits.connections, live.limits.idle_ms), (3, 0, Some(0)));
+        let bandwidth = live.limits.bandwidth;
+        assert_eq!((bandwidth.detection, bandwidth.max_kbit, bandwidth.data_bytes), (false, 5000, 2048));
+        let limits = live.script.unwrap().limits;
+        assert_eq!((limits.budget.call_ms, limits.budget.load_ms, limits.budget.memory_bytes), (50, 99, 1 << 20));
+        let config: Json = serde_json::from_str(&live.config_json).unwrap();
+        let expected = r#"{"name":"a \"b\"","list":[1,2.5,true],"date":"2026-11-23","deep":{"key":"x"}}"#;
+        assert_eq!(config, serde_json::from_str::<Json>(expected).unwrap());
+    }
+
+    #[test]
+    fn every_error_of_app_toml_names_file_line_and_key_and_no_secret() {
+        let root = Root::new("errors");
+        let text = "kind = \"both\"\n[publish]\naddresses = [\"permit all\"]\nkey = \"s3cret\"\n[play]\nkey = \"s3cret s3cret\"\n\
+                    [keys]\ncam1 = \"s3cret?\"\ncam2 = 7\ncam3 = \"cam4\"\ncam4 = \"x\"\n[limits]\nplayer = 1\nplayers = -1\n\
+                    [scripts]\nmemory_bytes = \"64MiB\"\n";
+        root.write("applications/live/app.toml", text);
+        let errors = root.errors();
+        let key = KeyError::Illegal;
+        let expected = [
+            "live/app.toml:1: kind = \"both\": must be one of live, vod",
+            "live/app.toml:3: publish.addresses = [\"permit all\"]: \"permit all\" makes no sense; a rule is allow or deny, \
+             and an address, a network like 10.0.0.0/8 or fd00::/8, or all",
+            "live/app.toml:4: publish.key = …: unknown key, did you mean play.key?",
+            &format!("live/app.toml:6: play.key = …: {key}"),
+            &format!("live/app.toml:8: keys.cam1 = …: {key}"),
+            "live/app.toml:9: keys.cam2 = …: must be a text",
+            "live/app.toml:11: keys.cam4 = …: a key must not be the name of a stream",
+            "live/app.toml:13: limits.player = …: unknown key, did you mean limits.players?",
+            "live/app.toml:14: limits.players = -1: must be 0..=60000",
+            "live/app.toml:16: scripts.memory_bytes = \"64MiB\": the server has 2MiB for each; raise the same key in rill.toml",
+        ];
+        assert_eq!(errors, expected);
+        root.write("applications/live/app.toml", &format!("# {}", "x".repeat(APP_FILE_BYTES)));
+        assert_eq!(root.errors(), ["live/app.toml: is too long, 32768 bytes are left for it (APP_FILE_BYTES)"]);
+        fs::write(root.0.join("applications/live/app.toml"), b"[limits]\n# \xFF\n").unwrap();
+        assert_eq!(root.errors(), ["live/app.toml:2: is not UTF-8"]);
+        root.write("applications/live/app.toml", "keys = 3\n");
+        assert_eq!(root.errors(), ["live/app.toml:1: keys = …: must be a table"]);
+        // Nested as deep as a file can be: an error, and no end of the stack.
+        root.write("applications/live/app.toml", &format!("[config]\na = {}", "[".repeat(APP_FILE_BYTES - 20)));
+        assert!(root.errors()[0].starts_with("live/app.toml:2: "), "{:?}", root.errors());
+        assert!(matches!(root.apps(&[]).lookup("live", None), Lookup::Broken(error) if error.contains("app.toml:2: ")));
+    }
+
+    #[test]
+    fn the_main_file_is_the_first_of_eight_and_all_others_can_be_loaded() {
+        let root = Root::new("main");
+        let main =
+            |root: &Root| found(root.apps(&[]).lookup("live", None)).script.map(|script| script.source.main.name);
+        for name in [
+            "live.js",
+            "scripts/live.js",
+            "live.asc",
+            "scripts/live.asc",
+            "main.js",
+            "scripts/main.js",
+            "main.asc",
+            "scripts/main.asc",
+        ] {
+            root.write(&format!("applications/live/{name}"), name);
+            assert_eq!(main(&root).as_deref(), Some(name));
+        }
+        root.write("applications/live/scripts/secure.asc", "");
+        root.write("applications/live/secure.asc", "");
+        root.write("applications/live/notes.txt", "");
+        root.write("library/x.asc", "library");
+        let library = format!("server.script_lib={}", root.0.join("library").display());
+        let source = found(root.apps(&[&library]).lookup("live", None)).script.unwrap().source;
+        assert_eq!(source.secure.unwrap().name, "scripts/secure.asc");
+        let others: Vec<&str> = source.others.iter().map(|file| file.name.as_str()).collect();
+        let expected = [
+            "live.asc",
+            "live.js",
+            "main.asc",
+            "main.js",
+            "secure.asc",
+            "scripts/live.asc",
+            "scripts/live.js",
+            "scripts/main.js",
+            "x.asc",
+        ];
+        assert_eq!(others, expected);
+        assert_eq!(source.others.last().unwrap().text, "library");
+    }
+
+    #[test]
+    fn adobes_order_has_each_name_in_scripts_before_the_same_beside_it() {
+        let root = Root::new("order");
+        root.write("applications/live/main.asc", "");
+        root.write("applications/live/scripts/main.js", "");
+        let main = found(root.apps(&[]).lookup("live", None)).script.unwrap().source.main;
+        assert_eq!(main.name, "main.asc");
+    }
+
+    #[test]
+    fn a_script_that_is_too_much_names_the_limit() {
+        let root = Root::new("much");
+        root.write("applications/live/main.asc", &"x".repeat(SCRIPT_TEXT_BYTES - 10));
+        root.write("applications/live/x.asc", "0123456789");
+        assert_eq!(root.errors(), [""; 0]);
+        root.write("applications/live/y.asc", "0");
+        let expected = "live/y.asc: is too long, 0 bytes are left for it (SCRIPT_TEXT_BYTES, of all files together)";
+        assert_eq!(root.errors(), [expected]);
+        (0..SCRIPT_FILES).for_each(|n| root.write(&format!("applications/live/{n}.js"), ""));
+        assert_eq!(root.errors(), ["live: more than 32 files with scripts (SCRIPT_FILES)"]);
+    }
+
+    #[test]
+    fn a_change_of_any_file_is_found_and_of_the_settings_that_are_followed() {
+        let root = Root::new("stamp");
+        root.write("applications/live/main.asc", "a");
+        let mut apps = root.apps(&[]);
+        let mut stamp = found(apps.lookup("live", None)).stamp;
+        for file in ["app.toml", "main.asc", "other.js", "scripts/x.asc", "secure.asc"] {
+            root.write(&format!("applications/live/{file}"), "# b");
+            let now = found(apps.lookup("live", Some(stamp))).stamp;
+            assert_ne!(now, stamp, "{file}");
+            stamp = now;
+            assert_eq!(apps.lookup("live", Some(stamp)), Lookup::Unchanged);
+        }
+        fs::remove_file(root.0.join("applications/live/other.js")).unwrap();
+        let now = found(apps.lookup("live", Some(stamp))).stamp;
+        assert_ne!(now, stamp);
+        root.write("applications/live/readme.txt", "");
+        assert_eq!(apps.lookup("live", Some(now)), Lookup::Unchanged);
+        let sets = [format!("server.root={}", root.0.display()), "scripts.call_ms=77".to_owned()];
+        apps.reconfigure(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap());
+        let live = found(apps.lookup("live", Some(now)));
+        assert_eq!(live.script.unwrap().limits.budget.call_ms, 77);
+    }
+
+    #[test]
+    fn links_are_followed_to_regular_files_and_nothing_else_holds_it_up() {
+        let root = Root::new("links");
+        root.write("shared/main.asc", "shared");
+        let app = root.0.join("applications/live");
+        symlink(root.0.join("shared/main.asc"), app.join("main.asc")).unwrap();
+        symlink("/dev/zero", app.join("zero.asc")).unwrap();
+        symlink("/nonexistent", app.join("nowhere.asc")).unwrap();
+        symlink(root.0.join("applications"), app.join("round")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(app.join("app.toml")).arg(app.join("pipe.js")).status();
+        assert!(made.unwrap().success());
+        let start = Instant::now();
+        let source = found(root.apps(&[]).lookup("live", None)).script.unwrap().source;
+        assert_eq!((source.main.text.as_str(), source.others.len()), ("shared", 0));
+        let error = read_text(&app.join("pipe.js"), 10, "").unwrap_err();
+        assert!(error.ends_with("pipe.js: is no regular file"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+        symlink(&app, root.0.join("applications/other")).unwrap();
+        assert_eq!(found(root.apps(&[]).lookup("other", None)).name, "other");
+    }
+
+    #[test]
+    fn applications_have_names_that_clients_can_send() {
+        assert_eq!(named("vod").unwrap().name, "vod");
+        let long = "x".repeat(APP_NAME_BYTES + 1);
+        for name in ["", ".git", "a?b", " live", long.as_str()] {
+            assert!(named(name).is_none(), "{name}");
+        }
+    }
+}

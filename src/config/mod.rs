@@ -444,4 +444,45 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_key_changes_at_once_if_and_only_if_the_server_takes_it_over() {
+        let before = load(generic(), None, &[]).unwrap();
+        for row in before.rows() {
+            let text = row.value.parse::<u64>().ok().map(|number| (number + 1).to_string());
+            let larger = || board::parse_bytes(&row.value).map(|bytes| (bytes + 4096).to_string());
+            let other = match row.value.as_str() {
+                "true" => "false".to_owned(),
+                "auto" => "7".to_owned(),
+                "info" => "debug".to_owned(),
+                "generic" => "host".to_owned(),
+                "[\"0.0.0.0:1935\"]" => "[\"0.0.0.0:1936\"]".to_owned(),
+                value => text.or_else(larger).unwrap_or_else(|| format!("{value}/x")),
+            };
+            let set = format!("{}={other}", row.key);
+            let wanted = load(generic(), None, std::slice::from_ref(&set)).unwrap();
+            let after = before.changed_to(wanted.clone());
+            let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
+            let state = |config: &Config| {
+                let Config { board, listen, root, control, script_lib, log, settings, rows: _ } = config.clone();
+                (board, listen, root, control, script_lib, log, settings)
+            };
+            let expected = if changes_at_once(row.key) { &wanted } else { &before };
+            assert_eq!((values(&after), state(&after)), (values(expected), state(expected)), "{set}");
+            assert!(wanted.changes(&before).any(|(_, new)| new.key == row.key), "{set}");
+            assert_ne!(state(&wanted), state(&before), "{set}");
+        }
+    }
+
+    #[test]
+    fn the_control_socket_is_in_the_root_unless_it_is_named_and_nowhere_when_it_is_named_nothing() {
+        let control = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            load(generic(), None, &sets).unwrap().control
+        };
+        assert_eq!(control(&[]), Some("/run/rill/rill.sock".into()));
+        assert_eq!(control(&["server.root=/srv"]), Some("/srv/rill.sock".into()));
+        assert_eq!(control(&["server.root=/srv", "server.control=/tmp/x"]), Some("/tmp/x".into()));
+        assert_eq!(control(&["server.root=/srv", "server.control="]), None);
+    }
 }

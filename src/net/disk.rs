@@ -50,7 +50,15 @@ impl Disk {
         let (answered, answers) = sync_channel(QUESTIONS);
         let ends = Arc::new(Ends { asked: Mutex::new(asked), answered, waker });
         let thread = thread::Builder::new().name("disk".to_owned()).stack_size(STACK_BYTES);
-        thread.spawn(move || account::spend(|| run(loader, ends)))?;
+        let (started, is_started) = sync_channel(1);
+        thread.spawn(move || {
+            account::spend(|| {
+                let _ = started.send(());
+                run(loader, ends);
+            });
+        })?;
+        // What a thread takes from the heap to begin with is taken now, and not while the server runs.
+        let _ = is_started.recv();
         Ok(Disk { questions, answers, under_way: 0 })
     }
 
