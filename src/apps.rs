@@ -29,10 +29,9 @@ use crate::features::script::{Source, SourceFile};
 use crate::limits::{ADDRESS_RULES, APP_FILE_BYTES, APP_NAME_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
 use crate::proto::name::AppPath;
 use crate::server::app::{
-    AddressList, AddressListError, AppDefinition, AppLimits, KeyError, Rules, ScriptDefinition, ScriptLimits,
+    AddressList, AddressListError, AppDefinition, AppKind, AppLimits, KeyError, Rules, ScriptDefinition, ScriptLimits,
 };
 use crate::server::files::Lookup;
-use crate::server::registry::{App, AppKind};
 use crate::server::settings::Settings;
 
 /// The root that is used when none is named.
@@ -45,7 +44,10 @@ const APP_FILE: &str = "app.toml";
 const SCRIPTS: &str = "scripts";
 
 /// Applications that a server without files has.
-pub const STOCK: [(&str, AppKind); 2] = [("live", AppKind::Live), ("vod", AppKind::Vod)];
+pub const STOCK: [&str; 2] = ["live", "vod"];
+
+/// The name of an application.
+pub type AppName = heapless::String<APP_NAME_BYTES>;
 
 /// The directory of applications, read anew for each question.
 pub struct Applications {
@@ -107,17 +109,17 @@ impl Applications {
     /// The answer to a lookup, and scripts that nobody can read.
     fn find(&self, name: &str, stamp: Option<u64>) -> Result<(Lookup, Vec<PathBuf>), Broken> {
         let just = |lookup| Ok((lookup, Vec::new()));
-        let Some(app) = named(name) else { return just(Lookup::Missing) };
+        let Some(name) = named(name) else { return just(Lookup::Missing) };
         let Some(applications) = &self.directory else {
-            return just(match STOCK.iter().any(|(stock, _)| *stock == name) {
+            return just(match STOCK.contains(&name.as_str()) {
                 true if stamp == Some(self.stock_stamp()) => Lookup::Unchanged,
-                true => Lookup::Found(Box::new(self.stock(app))),
+                true => Lookup::Found(Box::new(self.stock(name))),
                 false => Lookup::Missing,
             });
         };
-        let directory = applications.join(name);
+        let directory = applications.join(name.as_str());
         let files = match fs::metadata(&directory) {
-            Ok(metadata) if metadata.is_dir() => Files::find(&directory, name, self.script_lib.as_deref()),
+            Ok(metadata) if metadata.is_dir() => Files::find(&directory, &name, self.script_lib.as_deref()),
             Ok(_) => return just(Lookup::Missing),
             Err(error) if is_absent(&error) => return just(Lookup::Missing),
             Err(error) => Err(at(&directory, &error)),
@@ -128,7 +130,7 @@ impl Applications {
         if stamp == Some(now) {
             return just(Lookup::Unchanged);
         }
-        let definition = self.read(app, &files, now).map_err(|errors| Broken { stamp: now, errors })?;
+        let definition = self.read(name, &files, now).map_err(|errors| Broken { stamp: now, errors })?;
         Ok((Lookup::Found(Box::new(definition)), files.compiled))
     }
 
@@ -137,13 +139,15 @@ impl Applications {
         Files::default().stamp(&self.settings)
     }
 
-    fn stock(&self, app: App) -> AppDefinition {
+    /// An application without files: `vod` is for recordings.
+    fn stock(&self, name: AppName) -> AppDefinition {
+        let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
         let limits = AppLimits { bandwidth: self.settings.bandwidth, ..AppLimits::default() };
-        AppDefinition { limits, stamp: self.stock_stamp(), ..AppDefinition::stock(app.name, app.kind) }
+        AppDefinition { limits, stamp: self.stock_stamp(), ..AppDefinition::stock(name, kind) }
     }
 
-    fn read(&self, app: App, files: &Files, stamp: u64) -> Result<AppDefinition, Vec<String>> {
-        let mut definition = AppDefinition { stamp, ..self.stock(app) };
+    fn read(&self, name: AppName, files: &Files, stamp: u64) -> Result<AppDefinition, Vec<String>> {
+        let mut definition = AppDefinition { stamp, ..self.stock(name) };
         let mut script_limits = self.settings.scripts;
         let mut errors = Vec::new();
         if let Some(file) = &files.settings {
@@ -174,9 +178,9 @@ struct Broken {
 /// # Errors
 ///
 /// When the root that was named has none.
-pub fn list(config: &Config) -> Result<(Vec<App>, Vec<String>), String> {
+pub fn list(config: &Config) -> Result<(Vec<AppName>, Vec<String>), String> {
     let Some(directory) = directory(config) else {
-        return Ok((STOCK.iter().filter_map(|(name, _)| named(name)).collect(), Vec::new()));
+        return Ok((STOCK.into_iter().filter_map(named).collect(), Vec::new()));
     };
     let (apps, skipped) = in_directory(&directory).map_err(|error| {
         format!("{}: {error}; each directory in there is an application (server.root, --root)", directory.display())
@@ -199,7 +203,7 @@ fn directory(config: &Config) -> Option<PathBuf> {
     }
 }
 
-fn in_directory(directory: &Path) -> io::Result<(Vec<App>, Vec<String>)> {
+fn in_directory(directory: &Path) -> io::Result<(Vec<AppName>, Vec<String>)> {
     let mut names: Vec<_> = fs::read_dir(directory)?
         .filter_map(Result::ok)
         .filter(|entry| entry.path().is_dir())
@@ -219,12 +223,10 @@ fn in_directory(directory: &Path) -> io::Result<(Vec<App>, Vec<String>)> {
     Ok((apps, skipped))
 }
 
-/// The application of that name, if clients can name it so and it can be a directory of its own: `vod` is for recordings
-/// unless its file says otherwise. Hidden directories are none.
-fn named(name: &str) -> Option<App> {
+/// The name, if clients can name an application so and it can be that of a directory. Hidden directories are none.
+fn named(name: &str) -> Option<AppName> {
     let path = AppPath::parse(name, "").ok()?;
-    let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
-    (path.app == name && !name.starts_with('.')).then_some(App { name: path.app, kind })
+    (path.app == name && !name.starts_with('.')).then_some(path.app)
 }
 
 /// A file with what tells whether it changed.
@@ -424,7 +426,7 @@ fn parse(
         most: scripts,
         config: serde_json::Map::new(),
     };
-    let mut reading = Reading::new(file, &KEYS, "README.md lists them all").discreet();
+    let mut reading = Reading::new(file, &KEYS, "`rill limits` lists them all").discreet();
     reading.file(name, text);
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
@@ -470,6 +472,11 @@ const KEYS: [Key<AppFile>; 24] = [
     key("scripts.retry_ms", "time that clients of the stopped script are refused", Slot::Millis(|app| &mut app.scripts.retry_ms, SCRIPT_RETRY_MS)),
     key("config", "what the script sees as application.config", CONFIG),
 ];
+
+/// The keys of an `app.toml`: path, what it means, what is allowed.
+pub fn keys() -> impl Iterator<Item = (&'static str, &'static str, String)> {
+    KEYS.iter().map(|key| (key.path, key.help, key.slot.allowed()))
+}
 
 const COUNT: RangeInclusive<u32> = 0..=60_000;
 
@@ -772,6 +779,18 @@ mod tests {
         // Nested as deep as a file can be: an error, and no end of the stack.
         root.write("applications/live/app.toml", &format!("[config]\na = {}", "[".repeat(APP_FILE_BYTES - 20)));
         assert!(root.errors()[0].starts_with("live/app.toml:2: "), "{:?}", root.errors());
+        let deep = |depth| format!("[config]\na = {}1{}", "[".repeat(depth), "]".repeat(depth));
+        root.write("applications/live/app.toml", &deep(79));
+        let thread = std::thread::Builder::new().stack_size(crate::net::disk::STACK_BYTES);
+        thread
+            .spawn({
+                let mut apps = root.apps(&[]);
+                move || found(apps.lookup("live", None))
+            })
+            .unwrap()
+            .join()
+            .unwrap();
+        root.write("applications/live/app.toml", &deep(81));
         assert!(matches!(root.apps(&[]).lookup("live", None), Lookup::Broken(error) if error.contains("app.toml:2: ")));
     }
 
@@ -885,7 +904,7 @@ mod tests {
 
     #[test]
     fn applications_have_names_that_clients_can_send() {
-        assert_eq!(named("vod").unwrap().name, "vod");
+        assert_eq!(named("vod").unwrap(), "vod");
         let long = "x".repeat(APP_NAME_BYTES + 1);
         for name in ["", ".git", "a?b", " live", long.as_str()] {
             assert!(named(name).is_none(), "{name}");

@@ -17,12 +17,13 @@
 //!
 //! ```text
 //! main cli config apps board bench   composition: arguments, settings, applications on disk; the capacity self-test
+//! client          the client's side of RTMP, for the self-test and `rill connect`
 //! net             mio, TCP, signals, the counting allocator: the only place that knows an operating system
 //! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
 //! features        script: server-side code; gets handles and facts, returns actions
 //! proto | media   RTMP session state machines | ring, cursor, stream: siblings that never import each other
 //! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records
-//! limits time bitset account   leaves
+//! limits time bitset token_bucket account   leaves
 //! ```
 //!
 //! A module imports only from rows below its own; `tests/tidy.rs` reads every `crate::` path and fails when one does not.
@@ -65,6 +66,8 @@ pub mod bitset;
 #[cfg(feature = "std")]
 pub mod board;
 #[cfg(feature = "std")]
+pub mod client;
+#[cfg(feature = "std")]
 pub mod config;
 #[cfg(feature = "std")]
 pub mod features;
@@ -72,6 +75,7 @@ pub mod limits;
 pub mod media;
 pub mod proto;
 pub mod time;
+pub mod token_bucket;
 pub mod wire;
 
 #[cfg(feature = "std")]

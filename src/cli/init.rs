@@ -21,7 +21,7 @@ pub fn init(directory: &Path) -> Result<String, Vec<String>> {
     let directory = std::path::absolute(directory).map_err(|error| one(directory, &error))?;
     let Some(root) = directory.to_str() else { return Err(one(&directory, &"is not UTF-8")) };
     let file = directory.join(ROOT_CONFIG);
-    let apps: Vec<PathBuf> = STOCK.iter().map(|(name, _)| directory.join(APPLICATIONS).join(name)).collect();
+    let apps: Vec<PathBuf> = STOCK.iter().map(|name| directory.join(APPLICATIONS).join(name)).collect();
     // Also a link that leads nowhere is somebody's.
     let taken: Vec<&PathBuf> = apps.iter().chain([&file]).filter(|path| path.symlink_metadata().is_ok()).collect();
     if !taken.is_empty() {
@@ -108,7 +108,8 @@ mod tests {
                     assert_eq!((row.key, &row.value), (default.key, &default.value));
                     assert!(row.origin == Origin::Set || origin(&row.origin), "{}", row.key);
                 }
-                assert_eq!((loaded.settings, loaded.control), (defaults.settings.clone(), defaults.control.clone()));
+                assert_eq!(loaded.control_socket(), defaults.control_socket());
+                assert_eq!(loaded.settings, defaults.settings);
             };
             same(&text, |origin| !matches!(origin, Origin::File { .. }));
             let uncommented: String = text

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::apps;
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
 use crate::limits as shapes;
@@ -18,7 +19,7 @@ use super::{Options, complain, load, say};
 type Shape = (&'static str, usize, &'static str);
 
 #[rustfmt::skip]
-const SHAPES: [Shape; 24] = [
+const SHAPES: [Shape; 27] = [
     ("APP_NAME_BYTES", shapes::APP_NAME_BYTES, "longest application name; a longer one is refused"),
     ("INSTANCE_NAME_BYTES", shapes::INSTANCE_NAME_BYTES, "longest instance name; a longer one is refused"),
     ("STREAM_NAME_BYTES", shapes::STREAM_NAME_BYTES, "longest stream name; a longer one is refused"),
@@ -43,6 +44,9 @@ const SHAPES: [Shape; 24] = [
     ("HEADER_CACHE_BYTES", shapes::HEADER_CACHE_BYTES, "metadata and sequence headers kept of a stream"),
     ("HEADER_CACHE_ENTRIES", shapes::HEADER_CACHE_ENTRIES, "their number"),
     ("HEADER_BYTES", shapes::HEADER_BYTES, "longest of them"),
+    ("CONTROL_CLIENTS", shapes::CONTROL_CLIENTS, "clients of the control socket at once; one more is told so"),
+    ("CONTROL_REQUEST_BYTES", shapes::CONTROL_REQUEST_BYTES, "longest request of them; a longer one is refused"),
+    ("CONTROL_REPLY_BYTES", shapes::CONTROL_REPLY_BYTES, "bytes of answers that wait for them"),
 ];
 
 /// Prints every limit and the memory table.
@@ -77,9 +81,11 @@ fn listing(config: &Config) -> Value {
     let rows = net::memory_table(&config.settings).into_iter().map(
         |row| json!({"name": row.name, "count": row.count, "bytes_each": row.bytes_each, "total_bytes": row.total()}),
     );
+    let app_keys = apps::keys().map(|(key, help, allowed)| json!({"key": key, "help": help, "allowed": allowed}));
     json!({
         "board": config.board,
         "limits": limits.collect::<Vec<_>>(),
+        "app_keys": app_keys.collect::<Vec<_>>(),
         "shapes": shapes.collect::<Vec<_>>(),
         "memory": rows.collect::<Vec<_>>(),
         "memory_total_bytes": net::memory_total(&config.settings),
@@ -98,6 +104,10 @@ fn text(config: &Config) -> String {
             row.help,
             row.allowed
         );
+    }
+    text += "\nKeys of an application's own file, applications/NAME/app.toml:\n";
+    for (key, help, allowed) in apps::keys() {
+        text += &format!("  {key:<31} {help}; {allowed}\n");
     }
     text += "\nShapes, the same in every build of this version:\n";
     for (name, value, help) in SHAPES {

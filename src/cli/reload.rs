@@ -2,11 +2,11 @@
 
 use log::{error, info, warn};
 
-use crate::apps::Applications;
+use crate::apps::{AppName, Applications};
 use crate::config::{self, Config};
 use crate::net::logging;
-use crate::server::files::{Answer, Question};
-use crate::server::registry::App;
+use crate::server::app::AppDefinition;
+use crate::server::files::{Answer, Lookup, Question};
 
 use super::{Options, limits, load};
 
@@ -26,11 +26,16 @@ impl Loader {
         Loader { apps: Applications::new(&config), options, config, level_is_fixed }
     }
 
-    /// Says in the log what is wrong with applications, before a client has to find out.
-    pub(super) fn look_at(&mut self, apps: &[App]) {
-        for app in apps {
-            self.apps.lookup(&app.name, None);
+    /// What is said of each of `names` that is right. What is wrong with the others is in the log before a client has to
+    /// find out.
+    pub(super) fn definitions(&mut self, names: &[AppName]) -> Vec<AppDefinition> {
+        let mut found = Vec::new();
+        for name in names {
+            if let Lookup::Found(definition) = self.apps.lookup(name, None) {
+                found.push(*definition);
+            }
         }
+        found
     }
 
     /// The answer to `question`.

@@ -160,7 +160,7 @@ impl<C> Slot<C> {
     }
 
     /// What may be put there, for messages that begin with "must be".
-    fn allowed(&self) -> String {
+    pub fn allowed(&self) -> String {
         match self {
             Slot::Count(_, range) => format!("{}..={}", range.start(), range.end()),
             Slot::Millis(_, range) => format!("{}..={}", range.start(), range.end()),

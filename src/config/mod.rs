@@ -8,7 +8,7 @@ pub mod keys;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -28,7 +28,7 @@ pub struct Config {
     pub listen: Vec<String>,
     /// The directory that holds `applications/`, if one was named.
     pub root: Option<PathBuf>,
-    /// The control socket; `None` for none.
+    /// The control socket that was named (`server.control`); empty for none. See [`Config::control_socket`].
     pub control: Option<PathBuf>,
     /// A directory with files that every application's script may `load()`.
     pub script_lib: Option<PathBuf>,
@@ -43,6 +43,16 @@ impl Config {
     /// Every key in the order of its section, with its value and where that came from.
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// Where `rill ctl` finds the server: what `server.control` says; else `rill.sock` in the root that was named; else in
+    /// the directory that systemd makes for the service, if it is there. `None` when there is to be no such socket.
+    pub fn control_socket(&self) -> Option<PathBuf> {
+        match (&self.control, &self.root) {
+            (Some(path), _) => Some(path.clone()).filter(|path| !path.as_os_str().is_empty()),
+            (None, Some(root)) => Some(root.join(CONTROL_FILE)),
+            (None, None) => Path::new(RUN).is_dir().then(|| Path::new(RUN).join(CONTROL_FILE)),
+        }
     }
 
     /// This configuration with what of `wanted` can change while the server runs.
@@ -87,7 +97,7 @@ const AT_START: [&str; 2] = ["scripts.memory_bytes", "scripts.stack_bytes"];
 ///
 /// Every unknown key, wrong type and value out of range, in the order they were written.
 pub fn load(board: &Board, file: Option<(&str, &str)>, sets: &[String]) -> Result<Config, Vec<ConfigError>> {
-    let mut reading = Reading::new(Loading::new(board), &KEYS, "`rill limits` lists them all");
+    let mut reading = Reading::new(defaults(board), &KEYS, "`rill limits` lists them all");
     for key in FROM_BOARD {
         reading.set_origin(key, Origin::Board(board.name));
     }
@@ -97,9 +107,8 @@ pub fn load(board: &Board, file: Option<(&str, &str)>, sets: &[String]) -> Resul
     for set in sets {
         reading.set(set);
     }
-    let (loading, rows) = reading.finish()?;
-    let control = loading.control();
-    Ok(Config { control, rows, ..loading.config })
+    let (config, rows) = reading.finish()?;
+    Ok(Config { rows, ..config })
 }
 
 /// The board that the configuration names (`server.board`), which has to be known before the rest can be loaded. `None`
@@ -114,105 +123,88 @@ pub fn chosen_board(file: Option<(&str, &str)>, sets: &[String]) -> Option<&'sta
     board::by_name(server.get("board")?.get_ref().as_str()?)
 }
 
-/// A configuration that is being put together.
-struct Loading {
-    config: Config,
-    /// What `server.control` says, where it says something.
-    control: Option<String>,
-}
-
-impl Loading {
-    fn new(board: &Board) -> Loading {
-        let counts = board.limits;
-        let settings = Settings {
-            connections: counts.connections,
-            streams: counts.streams,
-            ring_bytes: counts.ring_bytes,
-            ram_budget_bytes: counts.ram_budget_bytes,
-            script_instances: counts.script_instances,
-            ..Settings::default()
-        };
-        let config = Config {
-            board: board.name,
-            listen: vec!["0.0.0.0:1935".to_owned()],
-            root: None,
-            control: None,
-            script_lib: None,
-            log: "info".to_owned(),
-            settings,
-            rows: Vec::new(),
-        };
-        Loading { config, control: None }
-    }
-
-    /// The control socket: as it was named, else in the root, else where programs have theirs.
-    fn control(&self) -> Option<PathBuf> {
-        match &self.control {
-            Some(named) => Some(named).filter(|path| !path.is_empty()).map(PathBuf::from),
-            None => match &self.config.root {
-                Some(root) => Some(root.join(CONTROL_NAME)),
-                None => Some(PathBuf::from("/run/rill").join(CONTROL_NAME)),
-            },
-        }
+/// What holds on `board` without a file.
+fn defaults(board: &Board) -> Config {
+    let counts = board.limits;
+    let settings = Settings {
+        connections: counts.connections,
+        streams: counts.streams,
+        ring_bytes: counts.ring_bytes,
+        ram_budget_bytes: counts.ram_budget_bytes,
+        script_instances: counts.script_instances,
+        ..Settings::default()
+    };
+    Config {
+        board: board.name,
+        listen: vec!["0.0.0.0:1935".to_owned()],
+        root: None,
+        control: None,
+        script_lib: None,
+        log: "info".to_owned(),
+        settings,
+        rows: Vec::new(),
     }
 }
 
-/// The control socket's name within its directory.
-const CONTROL_NAME: &str = "rill.sock";
+/// The control socket's name in its directory.
+const CONTROL_FILE: &str = "rill.sock";
+/// What `RuntimeDirectory=rill` of a systemd unit makes.
+const RUN: &str = "/run/rill";
 
 /// Keys whose defaults are in the board's profile.
 const FROM_BOARD: [&str; 5] =
     ["limits.connections", "limits.streams", "limits.ring_bytes", "limits.ram_budget_bytes", "limits.script_instances"];
 
-type ConfigSlot = Slot<Loading>;
+type ConfigSlot = Slot<Config>;
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key<Loading>; 38] = [
+const KEYS: [Key<Config>; 39] = [
     key("server.listen", "addresses and ports to listen on", LISTEN),
     key("server.board", "board profile that gives the counts", BOARD),
     key("server.root", "directory that holds applications/", ROOT),
+    key("server.control", "socket of `rill ctl`; \"\" is none", CONTROL),
     key("server.log", "how much is logged", LOG),
-    key("server.control", "Unix socket for `rill ctl`; empty is none", CONTROL),
     key("server.script_lib", "directory with files that every script may load()", SCRIPT_LIB),
 
-    key("limits.connections", "connections at once", Slot::Count(|c| &mut c.config.settings.connections, 1..=60_000)),
-    key("limits.streams", "streams at once", Slot::Count(|c| &mut c.config.settings.streams, 1..=4096)),
-    key("limits.ring_bytes", "memory of each stream", Slot::Bytes(|c| &mut c.config.settings.ring_bytes, 256 * KIB..=GIB)),
-    key("limits.ram_budget_bytes", "the most that all memory may come to", Slot::Bytes(|c| &mut c.config.settings.ram_budget_bytes, MIB..=64 * GIB)),
-    key("limits.connections_per_address", "connections from one address; 0 is no limit", Slot::Count(|c| &mut c.config.settings.connections_per_address, 0..=60_000)),
-    key("limits.applications", "applications known at once", Slot::Count(|c| &mut c.config.settings.applications, 1..=256)),
-    key("limits.script_instances", "instances with a script at once", Slot::Count(|c| &mut c.config.settings.script_instances, 0..=256)),
+    key("limits.connections", "connections at once", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
+    key("limits.streams", "streams at once", Slot::Count(|c| &mut c.settings.streams, 1..=4096)),
+    key("limits.ring_bytes", "memory of each stream", Slot::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
+    key("limits.ram_budget_bytes", "the most that all memory may come to", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
+    key("limits.connections_per_address", "connections from one address; 0 is no limit", Slot::Count(|c| &mut c.settings.connections_per_address, 0..=60_000)),
+    key("limits.applications", "applications known at once", Slot::Count(|c| &mut c.settings.applications, 1..=256)),
+    key("limits.script_instances", "instances with a script at once", Slot::Count(|c| &mut c.settings.script_instances, 0..=256)),
 
-    key("live.publish_timeout_ms", "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.config.settings.publish_timeout_ms, 0..=60_000)),
-    key("live.player_lag_ms", "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.config.settings.player_lag_ms, 100..=60_000)),
-    key("live.player_stall_ms", "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.config.settings.player_stall_ms, 1000..=120_000)),
+    key("live.publish_timeout_ms", "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
+    key("live.publish_idle_ms", "time without audio and video after which Publish.Idle is told; 0 is never", Slot::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
+    key("live.player_lag_ms", "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
+    key("live.player_stall_ms", "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
     key("live.merge_ms", "time that bytes are gathered before a write; 0 is at once", MERGE),
-    key("live.gop_cache", "players start at the newest key frame instead of the next one", Slot::Switch(|c| &mut c.config.settings.gop_cache)),
+    key("live.gop_cache", "players start at the newest key frame instead of the next one", Slot::Switch(|c| &mut c.settings.gop_cache)),
 
-    key("timeouts.handshake_ms", "time for the handshake", Slot::Millis(|c| &mut c.config.settings.handshake_timeout_ms, 1000..=120_000)),
-    key("timeouts.connect_ms", "time from handshake to connect", Slot::Millis(|c| &mut c.config.settings.connect_timeout_ms, 1000..=120_000)),
-    key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", Slot::Millis(|c| &mut c.config.settings.idle_timeout_ms, IDLE_MS)),
-    key("timeouts.ping_interval_ms", "silence after which a client is pinged", Slot::Millis(|c| &mut c.config.settings.ping_interval_ms, 1000..=3_600_000)),
-    key("timeouts.ping_timeout_ms", "time to answer a ping", Slot::Millis(|c| &mut c.config.settings.ping_timeout_ms, 1000..=600_000)),
+    key("timeouts.handshake_ms", "time for the handshake", Slot::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
+    key("timeouts.connect_ms", "time from handshake to connect", Slot::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
+    key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", Slot::Millis(|c| &mut c.settings.idle_timeout_ms, IDLE_MS)),
+    key("timeouts.ping_interval_ms", "silence after which a client is pinged", Slot::Millis(|c| &mut c.settings.ping_interval_ms, 1000..=3_600_000)),
+    key("timeouts.ping_timeout_ms", "time to answer a ping", Slot::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
 
-    key("scripts.memory_bytes", "heap of each script instance", Slot::Bytes(|c| &mut c.config.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
-    key("scripts.stack_bytes", "stack of each script instance", Slot::Bytes(|c| &mut c.config.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
-    key("scripts.call_ms", "time of one call into a script", Slot::Count(|c| &mut c.config.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
-    key("scripts.load_ms", "time in which a script is loaded and starts", Slot::Count(|c| &mut c.config.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
-    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.config.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
-    key("scripts.idle_unload_ms", "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.config.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
-    key("scripts.retry_ms", "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.config.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
+    key("scripts.memory_bytes", "heap of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
+    key("scripts.stack_bytes", "stack of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
+    key("scripts.call_ms", "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
+    key("scripts.load_ms", "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
+    key("scripts.idle_unload_ms", "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
+    key("scripts.retry_ms", "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
 
-    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|c| &mut c.config.settings.bandwidth.detection)),
-    key("bandwidth.max_kbit", "the fastest that is measured; 0 is no limit", Slot::Count(|c| &mut c.config.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
-    key("bandwidth.data_bytes", "bytes that are sent first to be measured", Slot::Count(|c| &mut c.config.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
-    key("bandwidth.max_wait_ms", "the longest that a measurement takes", Slot::Count(|c| &mut c.config.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
-    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|c| &mut c.config.settings.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
-    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|c| &mut c.config.settings.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|c| &mut c.settings.bandwidth.detection)),
+    key("bandwidth.max_kbit", "the fastest that is measured; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", "bytes that are sent first to be measured", Slot::Count(|c| &mut c.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", "the longest that a measurement takes", Slot::Count(|c| &mut c.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
 
-    key("socket.notsent_lowat_bytes", "unsent bytes that the kernel holds per player", Slot::Bytes(|c| &mut c.config.settings.notsent_lowat_bytes, 4 * KIB..=16 * MIB)),
-    key("socket.send_buffer_bytes", "the kernel's send buffer; 0 is its own choice", Slot::Bytes(|c| &mut c.config.settings.send_buffer_bytes, 0..=16 * MIB)),
+    key("socket.notsent_lowat_bytes", "unsent bytes that the kernel holds per player", Slot::Bytes(|c| &mut c.settings.notsent_lowat_bytes, 4 * KIB..=16 * MIB)),
+    key("socket.send_buffer_bytes", "the kernel's send buffer; 0 is its own choice", Slot::Bytes(|c| &mut c.settings.send_buffer_bytes, 0..=16 * MIB)),
 ];
 
 const KIB: u64 = 1 << 10;
@@ -238,13 +230,13 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// More listening sockets than anybody has addresses; each holds a place in the poll.
 const ADDRESSES: usize = 8;
 
-const fn key(path: &'static str, help: &'static str, slot: ConfigSlot) -> Key<Loading> {
+const fn key(path: &'static str, help: &'static str, slot: ConfigSlot) -> Key<Config> {
     Key { path, help, slot }
 }
 
 const fn value(
-    put: fn(&mut Loading, &DeValue<'_>) -> Result<(), Wrong>,
-    show: fn(&mut Loading) -> String,
+    put: fn(&mut Config, &DeValue<'_>) -> Result<(), Wrong>,
+    show: fn(&mut Config) -> String,
     allowed: fn() -> String,
     is_text: bool,
 ) -> ConfigSlot {
@@ -252,7 +244,7 @@ const fn value(
 }
 
 const LISTEN: ConfigSlot = value(
-    |loading, value| {
+    |config, value| {
         let list = match value {
             DeValue::Array(list) => list.iter().map(|address| address.get_ref().as_str()).collect(),
             value => value.as_str().map(|address| vec![address]),
@@ -262,21 +254,21 @@ const LISTEN: ConfigSlot = value(
         if !valid || !(1..=ADDRESSES).contains(&list.len()) {
             return Err(Wrong::NotAllowed);
         }
-        loading.config.listen = list.into_iter().map(str::to_owned).collect();
+        config.listen = list.into_iter().map(str::to_owned).collect();
         Ok(())
     },
-    |loading| format!("{:?}", loading.config.listen),
+    |config| format!("{:?}", config.listen),
     || format!("1 to {ADDRESSES} of \"ADDRESS:PORT\""),
     false,
 );
 
 const BOARD: ConfigSlot = value(
-    |loading, value| {
+    |config, value| {
         let board = value.as_str().and_then(board::by_name).ok_or(Wrong::NotAllowed)?;
-        loading.config.board = board.name;
+        config.board = board.name;
         Ok(())
     },
-    |loading| loading.config.board.to_owned(),
+    |config| config.board.to_owned(),
     || {
         let names: Vec<&str> = board::all().iter().map(|board| board.name).collect();
         format!("one of {}", names.join(", "))
@@ -285,57 +277,58 @@ const BOARD: ConfigSlot = value(
 );
 
 const ROOT: ConfigSlot = value(
-    |loading, value| {
-        loading.config.root = Some(path(value)?);
+    |config, value| {
+        config.root = Some(path(value)?);
         Ok(())
     },
-    |loading| loading.config.root.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    |config| config.root.as_ref().map_or(String::new(), |path| path.display().to_string()),
     || "a path".to_owned(),
     true,
 );
 
 const LOG: ConfigSlot = value(
-    |loading, value| {
+    |config, value| {
         let level = value.as_str().filter(|level| LEVELS.contains(level)).ok_or(Wrong::NotAllowed)?;
-        loading.config.log = level.to_owned();
+        config.log = level.to_owned();
         Ok(())
     },
-    |loading| loading.config.log.clone(),
+    |config| config.log.clone(),
     || format!("one of {}", LEVELS.join(", ")),
     true,
 );
 
 const CONTROL: ConfigSlot = value(
-    |loading, value| {
-        loading.control = Some(value.as_str().ok_or(Wrong::NotAllowed)?.to_owned());
+    |config, value| {
+        // Nothing is a value, too: no socket.
+        config.control = Some(PathBuf::from(value.as_str().ok_or(Wrong::NotAllowed)?));
         Ok(())
     },
-    |loading| loading.control().map_or(String::new(), |path| path.display().to_string()),
-    || "a path, or empty".to_owned(),
+    |config| config.control_socket().map_or(String::new(), |path| path.display().to_string()),
+    || "a path, or \"\" for none".to_owned(),
     true,
 );
 
 const SCRIPT_LIB: ConfigSlot = value(
-    |loading, value| {
+    |config, value| {
         let named = value.as_str().ok_or(Wrong::NotAllowed)?;
-        loading.config.script_lib = Some(named).filter(|path| !path.is_empty()).map(PathBuf::from);
+        config.script_lib = Some(named).filter(|path| !path.is_empty()).map(PathBuf::from);
         Ok(())
     },
-    |loading| loading.config.script_lib.as_ref().map_or(String::new(), |path| path.display().to_string()),
-    || "a path, or empty".to_owned(),
+    |config| config.script_lib.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    || "a path, or \"\" for none".to_owned(),
     true,
 );
 
 const MERGE: ConfigSlot = value(
-    |loading, value| {
-        loading.config.settings.merge = match value.as_str() {
+    |config, value| {
+        config.settings.merge = match value.as_str() {
             Some("auto") => Merge::Auto,
             Some(_) => return Err(Wrong::NotAllowed),
             None => Merge::Fixed(within(value, &MERGE_MS)?),
         };
         Ok(())
     },
-    |loading| match loading.config.settings.merge {
+    |config| match config.settings.merge {
         Merge::Auto => "auto".to_owned(),
         Merge::Fixed(ms) => ms.to_string(),
     },
@@ -475,14 +468,17 @@ mod tests {
     }
 
     #[test]
-    fn the_control_socket_is_in_the_root_unless_it_is_named_and_nowhere_when_it_is_named_nothing() {
-        let control = |sets: &[&str]| {
+    fn the_control_socket_is_the_one_named_or_in_the_root_or_none() {
+        let socket = |sets: &[&str]| {
             let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
-            load(generic(), None, &sets).unwrap().control
+            load(generic(), None, &sets).unwrap().control_socket()
         };
-        assert_eq!(control(&[]), Some("/run/rill/rill.sock".into()));
-        assert_eq!(control(&["server.root=/srv"]), Some("/srv/rill.sock".into()));
-        assert_eq!(control(&["server.root=/srv", "server.control=/tmp/x"]), Some("/tmp/x".into()));
-        assert_eq!(control(&["server.root=/srv", "server.control="]), None);
+        assert_eq!(socket(&["server.root=/srv"]), Some("/srv/rill.sock".into()));
+        assert_eq!(socket(&["server.control=/tmp/x", "server.root=/srv"]), Some("/tmp/x".into()));
+        assert_eq!(socket(&["server.root=/srv", "server.control="]), None);
+        assert_eq!(
+            errors("[server]\ncontrol = 3\n", &[])[0],
+            "rill.toml:2: server.control = 3: must be a path, or \"\" for none"
+        );
     }
 }

@@ -22,7 +22,7 @@ use crate::server::files::{Answer, Lookup, Question};
 /// an answer has come.
 pub const QUESTIONS: usize = 16;
 /// The thread's stack in bytes.
-const STACK_BYTES: usize = 512 * 1024;
+pub const STACK_BYTES: usize = 512 * 1024;
 /// What the thread may take: its stack, and the files of one application while they are read.
 pub const DISK_BYTES: usize = STACK_BYTES + 512 * 1024;
 

@@ -5,7 +5,10 @@
 
 pub mod addresses;
 pub mod alloc;
+pub mod control;
+pub mod control_socket;
 pub mod disk;
+mod json;
 pub mod listen;
 mod load;
 pub mod logging;
@@ -14,21 +17,24 @@ mod signals;
 pub mod sockopt;
 mod status;
 mod tcp;
-mod token_bucket;
 
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
 
+use crate::limits::CONTROL_CLIENTS;
 use crate::server::Server;
 use crate::server::memory::{self, Row};
 use crate::server::settings::Settings;
 use crate::time::Millis;
 
+pub use control_socket::{ControlSocket, ControlSocketError};
 pub use listen::{ListenError, Listener, bind};
 pub use signals::Signals;
 
+use control::{Control, Process};
 use disk::{Disk, Loader};
 use load::Load;
 use tcp::{Ready, STARVED_MS, TcpNet};
@@ -41,11 +47,18 @@ const EVENT_BYTES: usize = 16;
 /// below the two seconds that a user is promised.
 const FAREWELL_MS: u64 = 1800;
 
+/// A clock for the time limits of scripts, in microseconds from any point on.
+pub fn clock_us() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    micros(START.get_or_init(Instant::now).elapsed())
+}
+
 /// The server's memory table with what the sockets need besides.
 pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
     table.push(Row::new("sockets", memory::slot_count(settings), tcp::SOCKET_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
+    table.push(Row::new("control clients", CONTROL_CLIENTS, control::CLIENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
     table.push(Row::new("disk thread", 1, disk::DISK_BYTES));
     table
@@ -61,6 +74,7 @@ pub struct Reactor {
     poll: Poll,
     events: Events,
     net: TcpNet,
+    control: Control,
     signals: Signals,
     disk: Disk,
     load: Load,
@@ -77,6 +91,7 @@ impl Reactor {
     pub fn new(
         server: &Server,
         listeners: Vec<Listener>,
+        control: Option<ControlSocket>,
         mut signals: Signals,
         loader: Loader,
         start: Instant,
@@ -85,7 +100,9 @@ impl Reactor {
         signals.register(poll.registry(), tcp::SIGNALS)?;
         let disk = Disk::start(loader, Waker::new(poll.registry(), tcp::DISK)?)?;
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
-        Ok(Reactor { poll, events: Events::with_capacity(EVENTS), net, signals, disk, load: Load::default(), start })
+        let control = Control::new(poll.registry().try_clone()?, control)?;
+        let events = Events::with_capacity(EVENTS);
+        Ok(Reactor { poll, events, net, control, signals, disk, load: Load::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -109,7 +126,7 @@ impl Reactor {
         loop {
             let now = self.millis(woke);
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
-            let wait = [server.wait_ms(now), patience].into_iter().flatten().min();
+            let wait = [server.wait_ms(now), self.control.wait_ms(now), patience].into_iter().flatten().min();
             woke = self.sleep(wait, woke)?;
             let now = self.millis(woke);
             self.net.set_now(now);
@@ -125,6 +142,8 @@ impl Reactor {
             while let Some(answer) = self.disk.answer() {
                 server.answer(answer, now);
             }
+            // Before the server's turn, in which those whom an operator sends away hear of it.
+            self.serve_control(server, now);
             server.turn(&mut self.net, now);
             while self.disk.has_room()
                 && let Some(question) = server.question()
@@ -148,6 +167,16 @@ impl Reactor {
                 return Ok(());
             }
         }
+    }
+
+    fn serve_control(&mut self, server: &mut Server, now: Millis) {
+        let net = &self.net;
+        let process = Process {
+            round_trip_us: &|slot| net.round_trip_us(slot),
+            turned_away: net.shed(),
+            load_permille: self.load.permille(),
+        };
+        self.control.turn(server, &process, now);
     }
 
     /// Polls for at most `wait` milliseconds, or for ever, and returns the time. `woke` is when the last poll ended.
@@ -181,7 +210,10 @@ impl Reactor {
                     }
                 }
                 Ready::Other if event.token() == tcp::SIGNALS => self.signals.drain(),
-                Ready::Other => {}
+                Ready::Other => {
+                    let ended = event.is_error() || event.is_read_closed() || event.is_write_closed();
+                    self.control.ready(event.token(), event.is_readable() || ended, event.is_writable() || ended);
+                }
             }
         }
     }

@@ -2,9 +2,7 @@
 //! (`Server::question`), and is told the answer whenever there is one (`Server::answer`).
 
 use crate::limits::APP_NAME_BYTES;
-use crate::time::Millis;
 
-use super::Server;
 use super::app::AppDefinition;
 use super::settings::Settings;
 
@@ -51,25 +49,4 @@ pub enum Lookup {
     /// It cannot be used. The text is one line that names file, line and key; every error is in the log. Nobody is to be
     /// told but the log: it has paths in it.
     Broken(String),
-}
-
-impl Server {
-    /// Somebody wants the configuration to be read again.
-    pub fn reload(&mut self) {
-        self.reload_wanted = true;
-    }
-
-    /// What the server wants to know of the disk; it does not ask again until it has the answer. Asked after each turn.
-    pub fn question(&mut self) -> Option<Question> {
-        core::mem::take(&mut self.reload_wanted).then_some(Question::Reload)
-    }
-
-    /// What the disk says.
-    pub fn answer(&mut self, answer: Answer, _now: Millis) {
-        match answer {
-            Answer::Settings(settings) => self.reconfigure(*settings),
-            // The configuration is as it was, and its errors are in the log. Applications are not asked for here.
-            Answer::NotReloaded(_) | Answer::App { .. } => {}
-        }
-    }
 }

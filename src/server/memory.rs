@@ -6,6 +6,8 @@ use std::vec::Vec;
 use crate::limits::{APP_FILE_BYTES, SCRIPT_TEXT_BYTES};
 
 use super::READ_BYTES;
+use super::applications::Applications;
+use super::instances::Instances;
 use super::registry::{NAMES_PER_RING, Registry};
 use super::settings::Settings;
 use super::slots::{SPARE_CONNECTIONS, Slot};
@@ -53,12 +55,12 @@ pub fn table(settings: &Settings) -> Vec<Row> {
             count: settings.script_instances.into(),
             bytes_each: settings.scripts.budget.memory_bytes
                 + settings.scripts.budget.stack_bytes
-                + SCRIPT_OVERHEAD_BYTES as u64,
+                + (SCRIPT_OVERHEAD_BYTES + Instances::place_bytes()) as u64,
         },
-        Row::new("applications", settings.applications as usize, APPLICATION_BYTES),
+        Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
         Row::new("read buffer", 1, READ_BYTES),
-        // Readable, writable, outgoing and free.
-        Row::new("ready bits", 6, slots.div_ceil(64) * 8),
+        // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth.
+        Row::new("ready bits", 9, slots.div_ceil(64) * 8),
     ]
 }
 

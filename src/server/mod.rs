@@ -17,33 +17,46 @@
 //! left, the time-out is 0.
 
 pub mod app;
+pub mod applications;
+pub mod bandwidth;
 mod challenge;
 pub mod close;
-mod describe;
+pub mod connect;
+pub mod describe;
 mod fanout;
 pub mod files;
 mod ingest;
+pub mod inspect;
+pub mod instances;
 pub mod memory;
+mod operate;
 mod play;
 mod publish;
 mod read;
 pub mod registry;
+mod scripting;
 pub mod settings;
 pub mod slots;
 mod timers;
 pub mod transport;
 
 use std::boxed::Box;
+use std::vec::Vec;
 
 use log::{info, warn};
 
 use crate::bitset::BitSet;
+use crate::features::script::Scripts;
 use crate::limits::INBOX_BYTES;
+use crate::proto::session::{Decision, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
+use app::AppDefinition;
+use applications::{AppSource, Applications};
 use close::CloseReason;
-use registry::{App, Registry, StreamId};
+use instances::Instances;
+use registry::{Registry, StreamId};
 use settings::{Merge, Settings};
 use slots::{ConnId, Flush, Role, SlotIndex, SlotState, Slots};
 use transport::Net;
@@ -56,8 +69,11 @@ const READ_BUDGET_BYTES: usize = 1024 * 1024;
 const SWEEP_MS: u64 = 250;
 /// How long a client that was told to go may take to read it, in milliseconds.
 const CLOSE_MS: u64 = 1500;
-/// How long a client that has read it may take to hang up, in milliseconds.
+/// How long a client that was sent it may be silent before it hangs up, in milliseconds.
 const LINGER_MS: u64 = 500;
+/// How long it may go on sending, in milliseconds. A connection that is closed with bytes to read in it is answered with
+/// a reset, at which the client may lose our last words: so they are read, and thrown away.
+const LINGER_MOST_MS: u64 = 5000;
 
 const _: () = assert!(READ_BYTES >= INBOX_BYTES);
 
@@ -88,11 +104,32 @@ pub struct Counters {
     pub bytes_out: u64,
 }
 
+/// What a server begins with.
+pub struct Start {
+    /// Applications that are known.
+    pub apps: Vec<AppDefinition>,
+    /// Where others come from.
+    pub source: AppSource,
+    /// Feeds the handshakes' random bytes.
+    pub seed: u64,
+    /// A clock for the time limits of scripts, in microseconds from any point on.
+    pub clock: fn() -> u64,
+    /// The time.
+    pub now: Millis,
+}
+
 /// The whole server below the sockets.
 pub struct Server {
     settings: Settings,
     slots: Slots,
     registry: Registry,
+    apps: Applications,
+    instances: Instances,
+    scripts: Scripts,
+    /// [`Server::run_actions`] is at work.
+    running_actions: bool,
+    /// The configuration is to be read again.
+    reload_wanted: bool,
     scratch: Box<[u8]>,
     acceptable: bool,
     readable: BitSet<Box<[u64]>>,
@@ -113,21 +150,28 @@ pub struct Server {
     merge_until: Millis,
     /// Publishers that are not read before it ends.
     gathered: BitSet<Box<[u64]>>,
+    /// Slots that wait for tokens to be sent more.
+    unsent: BitSet<Box<[u64]>>,
+    /// Slots that wait for tokens to be read again.
+    unread: BitSet<Box<[u64]>>,
+    /// Slots whose bandwidth is being measured.
+    checking: BitSet<Box<[u64]>>,
+    /// When one of these is to be looked at.
+    bandwidth_at: Millis,
     /// Streams that are being published.
     publishers: u32,
     /// The time of the present turn.
     now: Millis,
     stopping: bool,
-    /// The configuration is to be read again.
-    reload_wanted: bool,
 }
 
 impl Server {
-    /// Obtains everything that the server will ever need. `seed` feeds the handshakes' random bytes.
-    pub fn new(settings: Settings, apps: &[App], seed: u64, now: Millis) -> Server {
+    /// Obtains everything that the server will ever need, but what scripts allocate within their budget.
+    pub fn new(settings: Settings, start: Start) -> Server {
+        let Start { apps, source, seed, clock, now } = start;
         let slots = Slots::new(settings.connections as usize);
         let bits = || BitSet::new(vec![0; slots.count().div_ceil(64)].into_boxed_slice());
-        let registry = Registry::new(apps, settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let registry = Registry::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
         let merge_ms = match settings.merge {
             Merge::Auto => 0,
             Merge::Fixed(ms) => u64::from(ms),
@@ -147,9 +191,17 @@ impl Server {
             merge_ms,
             merge_until: now,
             gathered: bits(),
+            unsent: bits(),
+            unread: bits(),
+            checking: bits(),
+            bandwidth_at: Millis(u64::MAX),
             publishers: 0,
             now,
             stopping: false,
+            apps: Applications::new(apps, source, settings.applications as usize, now),
+            instances: Instances::new(settings.script_instances as usize),
+            scripts: Scripts::new(settings.script_instances as usize, clock),
+            running_actions: false,
             reload_wanted: false,
             settings,
             slots,
@@ -192,11 +244,13 @@ impl Server {
         if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
             return Some(0);
         }
-        if self.slots.taken() == 0 {
+        if self.slots.taken() == 0 && self.instances.iter().next().is_none() && self.apps.source() == AppSource::Fixed {
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
-        let next = [Some(self.sweep_at), window, self.next_challenge()].into_iter().flatten().min()?;
+        let deadlines =
+            [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth(), self.scripts.next_timer()];
+        let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
@@ -205,7 +259,9 @@ impl Server {
         self.now = now;
         self.merge(net, now);
         self.accept(net, now);
+        self.expire_bandwidth(now);
         self.read(net, now);
+        self.tick_scripts(now);
         self.fan_out(net, now);
         self.expire(net, now);
     }
@@ -226,7 +282,7 @@ impl Server {
         self.stopping = true;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
-            self.say_goodbye(conn);
+            self.say_goodbye(conn, None);
             self.close_after_flush(conn, CloseReason::Shutdown, now);
         }
     }
@@ -246,7 +302,22 @@ impl Server {
         &self.settings
     }
 
-    /// The tables of applications and streams.
+    /// The table of applications.
+    pub fn apps(&self) -> &Applications {
+        &self.apps
+    }
+
+    /// The table of application instances with server-side code.
+    pub fn instances(&self) -> &Instances {
+        &self.instances
+    }
+
+    /// The engine of that code.
+    pub fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    /// The table of streams.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -338,7 +409,7 @@ impl Server {
     }
 
     fn refuse<N: Net>(&mut self, net: &mut N, peer: core::net::SocketAddr, reason: CloseReason) {
-        warn!("connection refused peer={peer} reason=\"{reason}\"");
+        warn!("connection refused peer={peer} x_status={} reason=\"{reason}\"", reason.x_status());
         self.counters.closed[reason.index()] += 1;
         net.refuse();
     }
@@ -355,11 +426,16 @@ impl Server {
         }
         self.end_roles(conn);
         self.count_close(conn, reason);
+        let app = self.slots.at(conn.slot).app;
         net.close(conn.slot);
         for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
             set.remove(conn.slot.at());
         }
+        self.forget_bandwidth(conn.slot);
         self.slots.release(conn.slot);
+        if let Some(app) = app {
+            self.forget_if_left(app);
+        }
     }
 
     /// Ends a connection when it has been sent what waits for it, or when its patience ends.
@@ -373,22 +449,31 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         // Without room for `close` the client must do with the end of the connection.
         let _ = slot.session.close(&mut slot.tx);
-        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: false };
+        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: None };
         slot.blocked = false;
         slot.inbox.clear();
+        self.forget_bandwidth(conn.slot);
         self.outgoing.insert(conn.slot.at());
         self.readable.insert(conn.slot.at());
     }
 
-    /// One log line and one counter, when a connection begins to end.
+    /// When a connection begins to end: its application's script is told, and there is one log line and one counter.
     fn count_close(&mut self, conn: ConnId, reason: CloseReason) {
         let Some(slot) = self.slots.connection(conn) else { return };
         if slot.state != SlotState::Open {
             return;
         }
+        if slot.session.is_connected()
+            && let Some(app) = slot.app.and_then(|id| self.apps.app_mut(id))
+        {
+            app.connected -= 1;
+        }
+        self.leave_instance(conn, self.now);
+        let Some(slot) = self.slots.connection(conn) else { return };
         self.counters.closed[reason.index()] += 1;
         let (peer, bytes_in, bytes_out) = (slot.peer, slot.bytes_in, slot.bytes_out);
-        info!("{conn} closed peer={peer} in={bytes_in} out={bytes_out} reason=\"{reason}\"");
+        let x_status = reason.x_status();
+        info!("{conn} closed peer={peer} in={bytes_in} out={bytes_out} x_status={x_status} reason=\"{reason}\"");
     }
 
     /// Ends what every net stream of the connection does.
@@ -408,10 +493,18 @@ impl Server {
         }
     }
 
-    /// What a client hears of its streams and its connection when the server stops.
-    fn say_goodbye(&mut self, conn: ConnId) {
+    /// What a client hears of its streams and its connection when the server or its application stops; `description` is
+    /// for people, in place of the usual sentence.
+    fn say_goodbye(&mut self, conn: ConnId, description: Option<&'static str>) {
+        let status = |code| Status { description, ..Status::new(code, "") };
         let Some(slot) = self.slots.connection(conn) else { return };
-        if slot.state != SlotState::Open || !slot.session.is_connected() {
+        if slot.state != SlotState::Open {
+            return;
+        }
+        if !slot.session.is_connected() {
+            if let Some(Request::Connect) = slot.session.request() {
+                let _ = slot.session.decide(Decision::Reject(status(Code::ConnectAppShutdown)), &mut slot.tx);
+            }
             return;
         }
         for (index, role) in slot.roles.iter().enumerate() {
@@ -428,8 +521,13 @@ impl Server {
             let net_stream = crate::proto::session::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }
+        // Players take AppShutdown for the end of all; whoever says that it can is asked to come again instead.
+        let code = match slot.session.client().reconnects() {
+            true => Code::ConnectReconnectRequest,
+            false => Code::ConnectAppShutdown,
+        };
         // Without room the client sees the end of the connection only.
-        let _ = slot.session.status(None, Status::new(Code::ConnectAppShutdown, ""), &mut slot.tx);
+        let _ = slot.session.status(None, status(code), &mut slot.tx);
     }
 
     /// Acts on the result of a flush.
@@ -440,10 +538,11 @@ impl Server {
             Flush::Blocked => {
                 self.writable.remove(index.at());
             }
+            Flush::Limited => self.wait_to_send(index, now),
             Flush::Idle => {
                 let slot = self.slots.at(index);
-                if let SlotState::Closing { finished: false, .. } = slot.state {
-                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, finished: true };
+                if let SlotState::Closing { finished: None, .. } = slot.state {
+                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, finished: Some(now) };
                     net.finish(index);
                 }
             }

@@ -22,6 +22,9 @@ pub struct Settings {
     /// How long a publisher may be silent after a newcomer asked for its name, in milliseconds: 0 (the newcomer takes
     /// over at once) to 60 000.
     pub publish_timeout_ms: u64,
+    /// How long a publisher may send neither audio nor video before it and its players are told
+    /// `NetStream.Publish.Idle`, in milliseconds: 0 (they never are) to 3 600 000.
+    pub publish_idle_ms: u64,
     /// The most a player may be behind, in milliseconds: 100 to 60 000. Beyond it the player skips to the newest key
     /// frame.
     pub player_lag_ms: u64,
@@ -103,6 +106,7 @@ impl Default for Settings {
             ram_budget_bytes: 64 << 20,
             connections_per_address: 0,
             publish_timeout_ms: 2000,
+            publish_idle_ms: 10_000,
             player_lag_ms: 3000,
             player_stall_ms: 10_000,
             merge: Merge::Auto,

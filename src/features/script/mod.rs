@@ -1,10 +1,389 @@
-//! Server-side code: `main.asc` in QuickJS, one runtime and context per application instance (Adobe Media Server,
+//! Server-side code: `main.asc` in QuickJS, one runtime and context per application instance (Adobe Media Server 5,
 //! "Server-Side ActionScript Language Reference").
+//!
+//! A pure library: no sockets, no files, no threads. [`Scripts`] is told what happened (a client connects, calls, leaves)
+//! and runs the script's handlers at once; what the script wants done comes out as [`Action`]s. Time is an argument, and
+//! the clock that the time limit is measured with is given at the start, so a simulator can own both.
+//!
+//! ```text
+//! load -> connect -> next_action* -> call -> next_action* -> ... -> disconnect -> stopping -> unload
+//! ```
+//!
+//! Everything here that may allocate runs inside [`crate::account::spend`]. What the scripts' engine itself takes does not
+//! go through Rust's allocator; [`Budget::memory_bytes`] bounds it.
 
+#[cfg(not(feature = "script"))]
+mod absent;
+#[cfg(feature = "script")]
+mod amf;
+#[cfg(feature = "script")]
+mod engine;
+#[cfg(feature = "script")]
+mod native;
+#[cfg(feature = "script")]
+mod report;
+#[cfg(feature = "script")]
 mod source;
+#[cfg(all(test, feature = "script"))]
+mod tests;
 
-pub use source::{Budget, Source, SourceFile};
+use std::fmt;
+
+#[cfg(not(feature = "script"))]
+pub use absent::Scripts;
+#[cfg(feature = "script")]
+pub use engine::Scripts;
+
+/// Calls to one client that wait for an answer. One more throws in the script.
+pub const SCRIPT_CLIENT_CALLS: usize = 32;
+/// Calls and messages to one client that is not accepted yet; they are sent after its accept. One more throws.
+pub const SCRIPT_QUEUED_CALLS: usize = 32;
+/// Bytes of names and arguments in that queue. One more throws.
+pub const SCRIPT_QUEUED_BYTES: usize = 16 * 1024;
+/// `setInterval` functions of one instance. One more throws.
+pub const SCRIPT_INTERVALS: usize = 64;
+/// Shortest period of a `setInterval` function, in milliseconds; a shorter one is lengthened.
+pub const SCRIPT_INTERVAL_MS: u64 = 10;
+/// Actions that one call into a script may ask for. One more is [`Exhausted::Actions`].
+pub const SCRIPT_ACTIONS: usize = 4096;
+/// Bytes of names and arguments in the actions of one call into a script. One more is [`Exhausted::Actions`].
+pub const SCRIPT_ACTION_BYTES: usize = 1024 * 1024;
+/// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
+pub const SCRIPT_VALUE_BYTES: usize = 64 * 1024;
+/// Bytes of a rejection's description, URL and `application` value, each. Texts are cut off, a longer value throws.
+pub const SCRIPT_STATUS_BYTES: usize = 1024;
+/// Bytes of an error's text that reach a client or a log line.
+pub const SCRIPT_ERROR_BYTES: usize = 256;
+/// Bytes of one line that `trace` logs; the rest is left out.
+pub const SCRIPT_TRACE_BYTES: usize = 512;
+/// Lines that `trace`, or errors, log per second and instance. The others are counted, and the count is logged.
+pub const SCRIPT_LINES_PER_SECOND: u32 = 20;
+/// Transaction number of a script's first call to a client; lower ones are free for the server's own calls.
+pub const SCRIPT_FIRST_TRANSACTION: u32 = 1000;
 
 /// The server's handle of a connection; here it is only copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(pub u64);
+
+/// A loaded application instance. One that has been unloaded answers [`Fault::Gone`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceId {
+    index: u16,
+    generation: u32,
+}
+
+/// What one instance may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Memory of the engine for this instance, in bytes, at least 256 KiB. Beyond it the script gets an error, which ends
+    /// the instance unless the script catches it.
+    pub memory_bytes: u64,
+    /// Stack that nested calls may take, in bytes, 32 KiB to 1 MiB. The thread's own stack must have as much to spare.
+    pub stack_bytes: u64,
+    /// Time of one call into the script, in milliseconds, 1 to 10 000.
+    pub call_ms: u32,
+    /// Time of loading: all files and `onAppStart`, in milliseconds, 1 to 60 000.
+    pub load_ms: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { memory_bytes: 2 * 1024 * 1024, stack_bytes: 128 * 1024, call_ms: 25, load_ms: 250 }
+    }
+}
+
+/// A file of an application, already read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Relative to the application's directory (`main.asc`, `scripts/x.asc`); of a library a bare name.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// The text of a script with everything it may `load()`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// `secure.asc` beside the main script; runs first.
+    pub secure: Option<SourceFile>,
+    /// The main script.
+    pub main: SourceFile,
+    /// What `load()` may find: files of the application, then files of the library path under their bare names.
+    pub others: Vec<SourceFile>,
+}
+
+/// What a script learns about where it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Application name.
+    pub app: &'a str,
+    /// Instance name, `_definst_` when the client names none.
+    pub instance: &'a str,
+    /// `application.hostname`.
+    pub hostname: &'a str,
+    /// `application.server`, for example `Rill/0.1.0 LNX`.
+    pub server: &'a str,
+    /// `application.config`: a JSON object. Empty means `{}`.
+    pub config_json: &'a str,
+}
+
+/// What a script learns about a client. All of it but `ip`, `id`, `protocol` and `secure` is the client's own text.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientFacts<'a> {
+    /// Address without port.
+    pub ip: &'a str,
+    /// `flashVer`.
+    pub agent: &'a str,
+    /// `swfUrl`.
+    pub referrer: &'a str,
+    /// `pageUrl`.
+    pub page_url: &'a str,
+    /// `tcUrl`.
+    pub uri: &'a str,
+    /// Unique while the server runs.
+    pub id: &'a str,
+    /// `rtmp` or `rtmps`.
+    pub protocol: &'a str,
+    /// Whether the connection is encrypted.
+    pub secure: bool,
+}
+
+/// What a script learns about a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamFacts<'a> {
+    /// Stream name without prefix and query.
+    pub name: &'a str,
+    /// What follows the `?` of the published name, without it.
+    pub publish_query_string: &'a str,
+    /// `Stream.type`: `live`.
+    pub kind: &'a str,
+}
+
+/// Which of a client's access lists is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `client.readAccess`: play.
+    Read,
+    /// `client.writeAccess`: publish.
+    Write,
+    /// `client.audioSampleAccess`.
+    AudioSample,
+    /// `client.videoSampleAccess`.
+    VideoSample,
+}
+
+/// What `client.getStats()` returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClientStats {
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Messages received.
+    pub msg_in: u64,
+    /// Messages sent.
+    pub msg_out: u64,
+    /// Messages not sent because the client was too slow.
+    pub msg_dropped: u64,
+    /// Round trip of the last ping in milliseconds.
+    pub ping_rtt_ms: u32,
+}
+
+/// What `application.getStats()` returns, of this instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ApplicationStats {
+    /// Bytes received per second.
+    pub bw_in: u64,
+    /// Bytes sent per second.
+    pub bw_out: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Messages received.
+    pub msg_in: u64,
+    /// Messages sent.
+    pub msg_out: u64,
+    /// Messages not sent because clients were too slow.
+    pub msg_dropped: u64,
+    /// Clients accepted so far.
+    pub total_connects: u64,
+    /// Accepted clients that have left.
+    pub total_disconnects: u64,
+}
+
+/// Why an instance stops; the `code` of `onAppStop`'s argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// `Application.GC`: no client for the idle time. The script may stay.
+    Idle,
+    /// `Application.Shutdown`. The script is told, not asked.
+    Shutdown,
+}
+
+/// Which limit of its [`Budget`] an instance has exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// [`Budget::call_ms`] or [`Budget::load_ms`].
+    Time,
+    /// [`Budget::memory_bytes`].
+    Memory,
+    /// [`Budget::stack_bytes`]: endless recursion, as a rule.
+    Stack,
+    /// [`SCRIPT_ACTIONS`] or [`SCRIPT_ACTION_BYTES`].
+    Actions,
+}
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Exhausted::Time => "time limit exceeded",
+            Exhausted::Memory => "memory limit exceeded",
+            Exhausted::Stack => "stack limit exceeded",
+            Exhausted::Actions => "too many actions in one call",
+        })
+    }
+}
+
+/// Why a call into a script gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The script threw; logged with file and line, and told to `application.onStatus`. The instance goes on.
+    Thrown,
+    /// A limit was exceeded; logged with file and line. Nothing of this instance runs any more: unload it and refuse its
+    /// clients.
+    Exhausted(Exhausted),
+    /// There is no such instance, or it has no such client.
+    Gone,
+}
+
+/// Why a script was not loaded. `Display` is one line: `scripts/main.asc:12: NetConnection is not available in this
+/// server`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// The text is not JavaScript.
+    Syntax(Place, String),
+    /// Code outside functions threw.
+    Thrown(Place, String),
+    /// A limit was exceeded while loading.
+    Exhausted(Place, Exhausted),
+    /// The script uses a member that this server does not have.
+    Unsupported(Place, String),
+    /// The script loads a file that is not there.
+    Missing(Place, String),
+    /// What the server gave is not usable: [`Identity::config_json`] is not a JSON object.
+    Config(String),
+    /// As many instances as the server has room for are loaded.
+    Full,
+    /// This build has no script engine.
+    NotBuilt,
+}
+
+/// Where in an application's files something stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// [`SourceFile::name`], empty when it is not known.
+    pub file: String,
+    /// Counted from 1; 0 when it is not known.
+    pub line: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.file.escape_debug())?;
+        if self.line > 0 {
+            write!(formatter, ":{}", self.line)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Syntax(place, text) | LoadError::Thrown(place, text) => {
+                write!(formatter, "{place}: {}", text.escape_debug())
+            }
+            LoadError::Exhausted(place, exhausted) => write!(formatter, "{place}: {exhausted}"),
+            LoadError::Unsupported(place, name) => {
+                write!(formatter, "{place}: {} is not available in this server", name.escape_debug())
+            }
+            LoadError::Missing(place, name) => {
+                write!(formatter, "{place}: load({name:?}): no such file beside the main script or in the library path")
+            }
+            LoadError::Config(text) => write!(formatter, "application.config: {}", text.escape_debug()),
+            LoadError::Full => formatter.write_str("no room for another application instance with a script"),
+            LoadError::NotBuilt => formatter.write_str("this build runs no server-side scripts (feature \"script\")"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// What became of a command that a client called.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallOutcome {
+    /// One AMF 0 value, for `_result`.
+    Result(Vec<u8>),
+    /// The script has no such method, or the client is not accepted: `Call.Failed`, `Method not found (NAME).`
+    NotFound,
+    /// The method threw: `Call.Failed` with this text, at most [`SCRIPT_ERROR_BYTES`] bytes without control characters.
+    Failed(String),
+    /// A limit was exceeded, see [`Fault::Exhausted`].
+    Stopped(Exhausted),
+    /// No such instance or client.
+    Gone,
+}
+
+/// What a script wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Let the client in.
+    Accept(ClientId),
+    /// `_error` with `NetConnection.Connect.Rejected`, then `close`.
+    Reject {
+        /// Who.
+        client: ClientId,
+        /// Of the status; the server has a default.
+        description: Option<String>,
+        /// `info.application`: one AMF 0 value.
+        application: Option<Vec<u8>>,
+        /// `info.ex.redirect`, with `ex.code` 302.
+        redirect: Option<String>,
+    },
+    /// Send what is due, then `close`.
+    Disconnect(ClientId),
+    /// A command to a client.
+    Call {
+        /// Whom.
+        client: ClientId,
+        /// Command name.
+        name: String,
+        /// 0: no answer is wanted.
+        transaction: u32,
+        /// AMF 0 values one behind the other: what follows the command object, which is null.
+        arguments: Vec<u8>,
+    },
+    /// A PingRequest.
+    Ping(ClientId),
+    /// Bytes per second; `None` leaves a direction as it is.
+    LimitBandwidth {
+        /// Whose.
+        client: ClientId,
+        /// Server to client.
+        to_client: Option<u32>,
+        /// Client to server.
+        to_server: Option<u32>,
+    },
+    /// Measure the client's bandwidth and tell it by `onBWDone`.
+    CheckBandwidth(ClientId),
+    /// A data message to all subscribers of a stream of this instance.
+    Send {
+        /// Stream name without prefix and query.
+        stream: String,
+        /// Handler name and arguments as AMF 0 values.
+        body: Vec<u8>,
+    },
+    /// Disconnect every client and unload the instance.
+    Shutdown,
+}
