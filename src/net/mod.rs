@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod alloc;
 pub mod control;
 pub mod control_socket;
+pub mod disk;
 mod json;
 pub mod listen;
 mod load;
@@ -21,7 +22,7 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll};
+use mio::{Events, Poll, Waker};
 
 use crate::limits::CONTROL_CLIENTS;
 use crate::server::Server;
@@ -34,6 +35,7 @@ pub use listen::{ListenError, Listener, bind};
 pub use signals::Signals;
 
 use control::{Control, Process};
+use disk::{Disk, Loader};
 use load::Load;
 use tcp::{Ready, STARVED_MS, TcpNet};
 
@@ -58,6 +60,7 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
     table.push(Row::new("control clients", CONTROL_CLIENTS, control::CLIENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
+    table.push(Row::new("disk thread", 1, disk::DISK_BYTES));
     table
 }
 
@@ -73,12 +76,14 @@ pub struct Reactor {
     net: TcpNet,
     control: Control,
     signals: Signals,
+    disk: Disk,
     load: Load,
     start: Instant,
 }
 
 impl Reactor {
-    /// Obtains all that [`Reactor::run`] needs, while no client can arrive. `start` is the zero of the server's clock.
+    /// Obtains all that [`Reactor::run`] needs, while no client can arrive. `loader` answers what the server asks of the
+    /// disk, on a thread of its own; `start` is the zero of the server's clock.
     ///
     /// # Errors
     ///
@@ -88,14 +93,16 @@ impl Reactor {
         listeners: Vec<Listener>,
         control: Option<ControlSocket>,
         mut signals: Signals,
+        loader: Loader,
         start: Instant,
     ) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
+        let disk = Disk::start(loader, Waker::new(poll.registry(), tcp::DISK)?)?;
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
         let control = Control::new(poll.registry().try_clone()?, control)?;
         let events = Events::with_capacity(EVENTS);
-        Ok(Reactor { poll, events, net, control, signals, load: Load::default(), start })
+        Ok(Reactor { poll, events, net, control, signals, disk, load: Load::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -129,9 +136,20 @@ impl Reactor {
                 server.acceptable();
             }
             server.set_load(self.load.permille());
+            if self.signals.reload_wanted() {
+                server.reload();
+            }
+            while let Some(answer) = self.disk.answer() {
+                server.answer(answer, now);
+            }
             // Before the server's turn, in which those whom an operator sends away hear of it.
             self.serve_control(server, now);
             server.turn(&mut self.net, now);
+            while self.disk.has_room()
+                && let Some(question) = server.question()
+            {
+                self.disk.ask(question);
+            }
             if self.net.take_starved() {
                 starved_until = Some(now + STARVED_MS);
             }
