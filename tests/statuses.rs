@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use rill::proto::session::{Decision, Request};
 use rill::proto::status::{Code, Extra, NOT_SENT, Status, TABLE};
+use rill::server::app::{AddressList, AppDefinition, AppKind};
 use rill::server::settings::Settings;
 use rill::time::Millis;
 
@@ -23,7 +24,7 @@ use rtmp::{
     publish, replies, strict_array, string,
 };
 use sim::ledger::Kind::Key;
-use sim::world::{World, settings};
+use sim::world::{Directory, World, settings};
 
 /// A message that a client was sent: type, message stream, body.
 type Told = (u8, u32, Bytes);
@@ -120,9 +121,40 @@ fn play_options(name: &str, transition: &str) -> Bytes {
     call(1, "play2", 0.0, &[null(), options])
 }
 
+/// What a client of an application with these rules is told that says `bytes`.
+fn said_in(app: AppDefinition, bytes: &[Bytes]) -> Vec<Told> {
+    let mut world = World::on_disk(settings(), vec![app]);
+    let c = live(&mut world);
+    say(&mut world, c, bytes);
+    told(&mut world, c)
+}
+
+fn live_with(change: impl FnOnce(&mut AppDefinition)) -> AppDefinition {
+    let mut app = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);
+    change(&mut app);
+    app
+}
+
+fn nobody() -> AddressList {
+    AddressList::parse(["deny all"]).unwrap()
+}
+
+/// A client whose application's files take their time.
+fn waiting() -> (World, usize) {
+    let mut world = World::on_disk(settings(), vec![live_with(|_| {})]);
+    world.disk_stalls = true;
+    let c = live(&mut world);
+    assert_eq!(world.clients[c].tape, Some(Vec::new()));
+    (world, c)
+}
+
 /// Every code that this server sends by itself.
 fn cases() -> Vec<Case> {
     let case = |code, via, expected, drive| Case { code, via, expected, drive };
+    let rejected_for = |text: &str, drive| {
+        case(Code::ConnectRejected, "_error", Reply::error(1.0, "NetConnection.Connect.Rejected", text), drive)
+    };
+    let shut_down = || Reply::error(1.0, "NetConnection.Connect.AppShutdown", "The application is shutting down.");
     let forward = || object(&[("*", number(4.0))]);
     let full = "[ Resource.Limit.Exceeded ] : This server has no connection left.";
     let unknown = "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (x) is not defined.";
@@ -161,6 +193,30 @@ fn cases() -> Vec<Case> {
             let c = live(&mut world);
             told(&mut world, c)
         }),
+        rejected_for(
+            "[ Server.Reject ] : The application's configuration is wrong; the server's log says where.",
+            || {
+                let mut world = World::on_disk(settings(), Vec::new());
+                world.disk.insert("live".into(), Directory::Broken);
+                let c = live(&mut world);
+                told(&mut world, c)
+            },
+        ),
+        rejected_for("[ Server.Reject ] : The application's files could not be read in time.", || {
+            let (mut world, c) = waiting();
+            world.advance(2500);
+            told(&mut world, c)
+        }),
+        rejected_for("[ AccessManager.Reject ] : This address may not connect to this application.", || {
+            said_in(live_with(|app| app.rules.set_connect(nobody())), &[])
+        }),
+        rejected_for("[ Resource.Limit.Exceeded ] : This application has no connection left.", || {
+            let app = live_with(|app| app.limits.connections = 1);
+            let mut world = World::on_disk(settings(), vec![app]);
+            world.join();
+            let c = live(&mut world);
+            told(&mut world, c)
+        }),
         case(
             Code::ConnectInvalidApp,
             "_error",
@@ -193,6 +249,29 @@ fn cases() -> Vec<Case> {
                 told(&mut world, c)
             },
         ),
+        // By an operator.
+        case(
+            Code::ConnectAppShutdown,
+            "onStatus",
+            status(Code::ConnectAppShutdown, 0, "The application is shutting down.", ""),
+            || {
+                let mut world = World::new();
+                let c = live(&mut world);
+                assert_eq!(world.server.shutdown_app("live", Millis(world.now)), Some(1));
+                told(&mut world, c)
+            },
+        ),
+        // To those who are not in yet.
+        case(Code::ConnectAppShutdown, "_error", shut_down(), || {
+            let (mut world, c) = waiting();
+            world.stop();
+            told(&mut world, c)
+        }),
+        case(Code::ConnectAppShutdown, "_error", shut_down(), || {
+            let (mut world, c) = waiting();
+            world.server.shutdown_app("live", Millis(world.now));
+            told(&mut world, c)
+        }),
         case(
             Code::ConnectIdleTimeout,
             "onStatus",
@@ -215,6 +294,17 @@ fn cases() -> Vec<Case> {
                 let told = told(&mut world, c);
                 assert!(of_code(&told, Code::ConnectAppShutdown).is_empty(), "one of both");
                 told
+            },
+        ),
+        case(
+            Code::ConnectReconnectRequest,
+            "onStatus",
+            status(Code::ConnectReconnectRequest, 0, "Please connect again.", ""),
+            || {
+                let mut world = World::new();
+                let c = joined(&mut world, &[("app", string("live")), ("capsEx", number(15.0))]);
+                world.server.shutdown_app("live", Millis(world.now));
+                told(&mut world, c)
             },
         ),
         case(
@@ -278,6 +368,13 @@ fn cases() -> Vec<Case> {
                 say(&mut world, c, &[publish(1, "cam")]);
                 told(&mut world, c)
             },
+        ),
+        // A name that may be a secret is not repeated.
+        case(
+            Code::PublishBadName,
+            "onStatus",
+            status(Code::PublishBadName, 1, "This application needs a stream key, and this is none for that name.", ""),
+            || said_in(live_with(|app| app.rules.add_key("cam", "s3cret").unwrap()), &[publish(1, "cam")]),
         ),
         case(
             Code::PublishBadName,
@@ -413,6 +510,12 @@ fn cases() -> Vec<Case> {
         case(
             Code::PlayFailed,
             "onStatus",
+            on_cam(Code::PlayFailed, "This address may not play in this application."),
+            || said_in(live_with(|app| app.rules.set_play(nobody())), &[play(1, "cam")]),
+        ),
+        case(
+            Code::PlayFailed,
+            "onStatus",
             status(Code::PlayFailed, 1, "The name has a character that names must not have.", ""),
             || said(&[play(1, "a|b")]),
         ),
@@ -539,14 +642,6 @@ fn by_others() -> Vec<ByOthers> {
                 refused(Status::new(Code::ConnectRejected, "").described("Full.").with(extra))
             },
             expected: rejected("Full.", &[("application", boolean(true)), ex()]),
-        },
-        ByOthers {
-            what: "the application is shut down while a script thinks about a client",
-            code: Code::ConnectAppShutdown,
-            via: "_error",
-            field: "",
-            session: || refused(Status::new(Code::ConnectAppShutdown, "")),
-            expected: Reply::error(1.0, "NetConnection.Connect.AppShutdown", "The application is shutting down."),
         },
         ByOthers {
             what: "a method of a script throws",
