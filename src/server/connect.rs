@@ -168,8 +168,14 @@ impl Server {
             slot.peer,
             client.agent.as_str()
         );
+        // Adobe's own applications have the bandwidth of clients measured whose first argument is true.
+        let wants_check = slot.instance.is_none() && slot.session.arguments().starts_with(&[1, 1]);
         self.decide(conn, Decision::Accept);
         self.slots.connected();
+        self.limit_new(conn);
+        if wants_check {
+            self.check_bandwidth(conn, now);
+        }
     }
 
     fn refuse_for_connections(&mut self, conn: ConnId, now: Millis) {

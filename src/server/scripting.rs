@@ -280,7 +280,10 @@ impl Server {
                 let _ = slot.session.ping(now, &mut slot.tx);
                 self.outgoing.insert(conn.slot.at());
             }
-            Action::LimitBandwidth { .. } | Action::CheckBandwidth(_) => {}
+            Action::LimitBandwidth { client, to_client, to_server } => {
+                self.limit_bandwidth(conn_id(client), to_client, to_server);
+            }
+            Action::CheckBandwidth(client) => self.bandwidth_asked(conn_id(client), now),
             Action::Send { stream, body } => self.send_to_stream(script, &stream, &body, now),
             Action::Shutdown => {
                 if let Some(index) = self.instances.running(script) {
