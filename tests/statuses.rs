@@ -792,6 +792,25 @@ fn every_code_is_driven() {
 }
 
 #[test]
+fn a_script_may_have_methods_called_as_commands_of_net_streams_are() {
+    let script = "Client.prototype.seek = function(to) { return 'sought ' + to; };";
+    let commands = [
+        call(0, "seek", 3.0, &[null(), string("there")]),
+        call(0, "pause", 4.0, &[null(), boolean(true)]),
+        call(1, "seek", 0.0, &[null(), string("there")]),
+    ];
+    let told = said_to_script(script, &commands);
+    let answers: Vec<Bytes> =
+        told.into_iter().skip_while(|(.., body)| name_of(body) != "_result").map(|told| told.2).collect();
+    let expected = [
+        Reply::result(3.0, string("sought there")),
+        status(Code::StreamFailed, 0, "There is no such stream.", ""),
+        status(Code::StreamInvalidArg, 1, "Invalid argument of seek.", ""),
+    ];
+    assert_eq!(answers[answers.len() - 3..], expected.map(|reply| reply.body));
+}
+
+#[test]
 fn a_publisher_is_called_idle_once_and_again_only_when_media_came_back() {
     let mut world = World::with(Settings { publish_idle_ms: 2000, ping_interval_ms: 1_000_000, ..settings() }, 1);
     let (publisher, player) = (world.publisher("cam"), world.player("cam"));
