@@ -122,7 +122,7 @@ fn lists_show_every_client_stream_and_application_as_they_are() {
     let stream = wait_for_row(&socket, "streams", |row| row["players"] == 1);
     assert_eq!((&stream["name"], &stream["publisher"], &stream["id"]), (&"cam 1".into(), &"c1.0".into(), &"s0".into()));
     let apps = rows(&socket, "apps");
-    let expected = r#"{"name":"live","kind":"live","clients":3,"streams":1}"#;
+    let expected = r#"{"name":"live","kind":"live","state":"ready","instances":0,"clients":3,"streams":1}"#;
     assert_eq!(apps[0], serde_json::from_str::<Value>(expected).unwrap());
     assert_eq!((&apps[1]["name"], &apps[1]["kind"]), (&"vod".into(), &"vod".into()));
     let stats = rows(&socket, "stats").remove(0);

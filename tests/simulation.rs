@@ -6,6 +6,8 @@ mod sim;
 
 #[path = "sim/applications.rs"]
 mod applications;
+#[path = "sim/bandwidth.rs"]
+mod bandwidth;
 #[path = "sim/ends.rs"]
 mod ends;
 #[path = "sim/limits.rs"]

@@ -676,7 +676,8 @@ fn a_publisher_is_called_idle_once_and_again_only_when_media_came_back() {
     let (publisher, player) = (world.publisher("cam"), world.player("cam"));
     let never = World::with(Settings { publish_idle_ms: 0, ..settings() }, 1);
     world.send_start(publisher);
-    (world.heard(publisher), world.heard(player));
+    world.heard(publisher);
+    world.heard(player);
     world.advance(30_000);
     assert_eq!(world.heard(publisher), ["1: Publish.Idle"]);
     assert_eq!(world.heard(player), ["1: Publish.Idle"]);

@@ -292,9 +292,11 @@ const STREAMS: [Column; 10] = [
 ];
 
 #[rustfmt::skip]
-const APPS: [Column; 4] = [
+const APPS: [Column; 6] = [
     left("NAME", |row| string(row, "name")),
     left("KIND", |row| string(row, "kind")),
+    left("STATE", |row| string(row, "state")),
+    right("INSTANCES", |row| number(row, "instances").to_string()),
     right("CLIENTS", |row| number(row, "clients").to_string()),
     right("STREAMS", |row| number(row, "streams").to_string()),
 ];
@@ -477,14 +479,14 @@ mod tests {
     fn columns_are_aligned_and_names_cannot_act_on_a_terminal() {
         let row = |text: &str| serde_json::from_str::<Value>(text).unwrap().as_object().unwrap().clone();
         let rows = [
-            row(r#"{"name":"live","kind":"live","clients":12,"streams":1}"#),
-            row("{\"name\":\"a\\u001b[2J\\u202eb\",\"kind\":\"vod\",\"clients\":0,\"streams\":0}"),
+            row(r#"{"name":"live","kind":"live","state":"ready","instances":2,"clients":12,"streams":1}"#),
+            row("{\"name\":\"a\\u001b[2J\\u202eb\",\"kind\":\"vod\",\"state\":\"broken\",\"clients\":0,\"streams\":0}"),
         ];
         assert_eq!(
             table(&APPS, &rows, "none"),
-            "NAME                 KIND  CLIENTS  STREAMS\n\
-             live                 live       12        1\n\
-             a\\u{1b}[2J\\u{202e}b  vod         0        0"
+            "NAME                 KIND  STATE   INSTANCES  CLIENTS  STREAMS\n\
+             live                 live  ready           2       12        1\n\
+             a\\u{1b}[2J\\u{202e}b  vod   broken          0        0        0"
         );
         assert_eq!(table(&APPS, &[], "none"), "none");
     }

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `clients` | one for each connection: id, address, app, instance, agent, does (`connecting`, `pending`, `publishes`, `plays`, `idle`, `leaving`), stream, stream_id, seconds, bytes_in, bytes_out, lag_ms, skips, round_trip_us |
 //! | `streams` | one for each stream name in use: id, app, instance, name, publisher, seconds, players, skips, worst_lag_ms, bitrate_bps, video, audio, fps, key_frame_ms |
-//! | `apps` | one for each application: name, kind, clients, streams |
+//! | `apps` | one for each application: name, kind, state (`reading`, `ready`, `broken`, `leaving`), instances, clients, streams |
 //! | `stats` | one: totals and counters |
 //! | `disconnect ID` | none; the client is told `close`, and its connection ends |
 //! | `unload APP[/INSTANCE]` | one: how many clients were sent away (`disconnected`) |
@@ -39,6 +39,7 @@ use crate::limits::{
 };
 use crate::server::Server;
 use crate::server::app::AppKind;
+use crate::server::applications::AppState;
 use crate::server::close::CloseReason;
 use crate::server::describe::{AUDIO_BYTES, VIDEO_BYTES};
 use crate::server::inspect::{AppRow, ClientRow, StreamRow};
@@ -589,8 +590,19 @@ impl fmt::Display for AppJson<'_> {
             AppKind::Live => "live",
             AppKind::Vod => "vod",
         };
-        let (name, clients, streams) = (Text(row.name), row.clients, row.streams);
-        write!(f, "{{\"name\":{name},\"kind\":\"{kind}\",\"clients\":{clients},\"streams\":{streams}}}")
+        let state = match row.state {
+            AppState::Reading => "reading",
+            AppState::Ready => "ready",
+            AppState::Broken => "broken",
+            AppState::Leaving => "leaving",
+        };
+        let AppRow { instances, clients, streams, .. } = row;
+        write!(
+            f,
+            "{{\"name\":{},\"kind\":\"{kind}\",\"state\":\"{state}\",\"instances\":{instances},\
+             \"clients\":{clients},\"streams\":{streams}}}",
+            Text(row.name),
+        )
     }
 }
 
@@ -655,8 +667,8 @@ mod tests {
             handshake_timeout_ms: 120_000,
             ..Settings::default()
         };
-        let apps = vec![AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live)];
-        let start = Start { apps, source: AppSource::Fixed, seed: 1, clock: || 0, now: Millis(0) };
+        let app = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);
+        let start = Start { apps: vec![app], source: AppSource::Fixed, seed: 1, clock: || 0, now: Millis(0) };
         let mut server = Server::new(settings, start);
         let mut net = Silence(clients);
         for _ in 0..=clients / 64 {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Record};
 
-use super::token_bucket::TokenBucket;
+use crate::token_bucket::TokenBucket;
 
 /// Longest line in bytes, its end included; what is more is cut off and marked. A pipe takes so much whole or not at all
 /// (POSIX, `PIPE_BUF`: at least 512, 4096 on Linux).

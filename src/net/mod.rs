@@ -16,7 +16,6 @@ mod signals;
 pub mod sockopt;
 mod status;
 mod tcp;
-mod token_bucket;
 
 use std::io;
 use std::sync::OnceLock;

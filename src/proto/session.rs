@@ -94,6 +94,11 @@ pub enum Event<'i> {
     /// The client answers a call of ours, with this transaction id: `_result` (`true`) or `_error`. What it says is read
     /// with [`Session::arguments`] before the next call.
     Answer(u32, bool),
+    /// The client wants its bandwidth measured, and to be told by `onBWDone`: see [`super::bandwidth_check`].
+    CheckBandwidth,
+    /// The client has sent `_checkbw`: it knows what [`Dialect::Underscored`](super::bandwidth_check::Dialect) means. It
+    /// does so whenever it hears `onBWDone`, so that it is no wish to be measured.
+    CheckBw,
     /// The net stream stopped publishing or playing, because the client said so. It may be used again.
     Closed(NetStreamId),
     /// A playing client pauses (`true`) or goes on; `None` toggles.
@@ -534,6 +539,11 @@ impl Session {
     /// The time that the last ping and its answer took, in milliseconds.
     pub fn round_trip_ms(&self) -> Option<u32> {
         self.round_trip_ms
+    }
+
+    /// Tells the client that its bandwidth is not measured: `onBWDone` without arguments.
+    pub fn bandwidth_done(&self, tx: &mut TxBuf) -> Result<(), Full> {
+        on_bw_done(tx)
     }
 
     /// Answers the present request. Does nothing when there is none.
@@ -1043,7 +1053,11 @@ impl State {
         match command {
             Command::Connect(_) | Command::Answer => {}
             Command::CreateStream => self.create_stream(transaction, tx)?,
-            Command::ReleaseStream | Command::FcUnsubscribe | Command::CheckBw => result(transaction, tx)?,
+            Command::ReleaseStream | Command::FcUnsubscribe => result(transaction, tx)?,
+            Command::CheckBw => {
+                result(transaction, tx)?;
+                return Ok(Some(Event::CheckBw));
+            }
             Command::FcPublish(name) => {
                 result(transaction, tx)?;
                 notify("onFCPublish", Code::PublishStart, name, tx)?;
@@ -1065,7 +1079,7 @@ impl State {
             Command::GetStreamLength => answer(transaction, tx, |amf| amf.number(0.0))?,
             Command::CheckBandwidth => {
                 result(transaction, tx)?;
-                on_bw_done(tx)?;
+                return Ok(Some(Event::CheckBandwidth));
             }
             Command::Ping => {
                 result(transaction, tx)?;

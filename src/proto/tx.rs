@@ -11,7 +11,7 @@ const _: () = assert!(TX_BYTES <= OUT_CHUNK_BYTES, "a control message is one chu
 /// Chunk stream of protocol-control and user-control messages (RTMP 1.0, section 5.4).
 const CONTROL_CHUNK_STREAM: u8 = 2;
 /// Chunk stream of commands on the connection.
-const COMMAND_CHUNK_STREAM: u8 = 3;
+pub const COMMAND_CHUNK_STREAM: u8 = 3;
 /// Chunk stream of commands and data on a net stream.
 const STREAM_CHUNK_STREAM: u8 = 5;
 

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::proto::session::{Limit, Misbehaviour, SessionError};
+use crate::proto::status::Code;
 use crate::wire::handshake::FirstByte;
 
 /// Why a connection ended, who is at fault first.
@@ -30,8 +31,8 @@ pub enum CloseReason {
     Stalled,
     /// The ring passed a player in the middle of a tag.
     TooSlow,
-    /// The application or its name was refused.
-    Rejected,
+    /// It may not join the application.
+    Rejected(Rejection),
     /// The stream name was refused to a publisher.
     PublishRefused,
     /// A publisher that was silent lost its name to a newcomer.
@@ -50,6 +51,72 @@ pub enum CloseReason {
     Script,
     /// Its application's script exceeded a limit.
     ScriptStopped,
+}
+
+/// Why a client may not join an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The name of the application or of its instance cannot be one.
+    Name,
+    /// There is no such application.
+    Unknown,
+    /// The application's configuration is wrong.
+    Misconfigured,
+    /// The application is being shut down.
+    Leaving,
+    /// The application's script said no, or redirected it.
+    Script,
+    /// Its address is not allowed.
+    Address,
+    /// A table is full, or a limit of the application is reached.
+    NoRoom,
+    /// The application's script cannot be loaded, or was stopped.
+    ScriptFailed,
+    /// Neither the disk nor the script decided in time.
+    Undecided,
+}
+
+impl Rejection {
+    /// What the client is told.
+    pub const fn code(self) -> Code {
+        match self {
+            Rejection::Name => Code::ConnectInvalidApp,
+            Rejection::Leaving => Code::ConnectAppShutdown,
+            Rejection::ScriptFailed => Code::ConnectFailed,
+            Rejection::Unknown
+            | Rejection::Misconfigured
+            | Rejection::Script
+            | Rejection::Address
+            | Rejection::NoRoom
+            | Rejection::Undecided => Code::ConnectRejected,
+        }
+    }
+
+    const fn x_status(self) -> u16 {
+        match self {
+            Rejection::Misconfigured | Rejection::Leaving => 302,
+            Rejection::Script => 401,
+            Rejection::Address => 403,
+            Rejection::Name | Rejection::Unknown => 404,
+            Rejection::NoRoom => 409,
+            Rejection::ScriptFailed => 500,
+            Rejection::Undecided => 503,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Rejection::Name => "the application's name cannot be one",
+            Rejection::Unknown => "there is no such application",
+            Rejection::Misconfigured => "the application's configuration is wrong",
+            Rejection::Leaving => "the application is being shut down",
+            Rejection::Script => "the application's script refused it",
+            Rejection::Address => "its address may not connect to the application",
+            Rejection::NoRoom => "the application has no room for it",
+            Rejection::ScriptFailed => "the application's script does not run",
+            Rejection::Undecided => "the application did not decide in time",
+        }
+    }
 }
 
 impl CloseReason {
@@ -87,7 +154,7 @@ impl CloseReason {
             CloseReason::PeerClosed => 200,
             CloseReason::Shutdown | CloseReason::AppShutdown => 302,
             CloseReason::NotRtmp(_) | CloseReason::PeerMisbehaved(_) => 400,
-            CloseReason::Rejected => 404,
+            CloseReason::Rejected(rejection) => rejection.x_status(),
             CloseReason::PeerReset
             | CloseReason::HandshakeTimeout
             | CloseReason::ConnectTimeout
@@ -119,7 +186,7 @@ impl CloseReason {
             CloseReason::PingTimeout => 8,
             CloseReason::Stalled => 9,
             CloseReason::TooSlow => 10,
-            CloseReason::Rejected => 11,
+            CloseReason::Rejected(_) => 11,
             CloseReason::PublishRefused => 12,
             CloseReason::Replaced => 13,
             CloseReason::Shutdown => 14,
@@ -169,7 +236,7 @@ impl fmt::Display for CloseReason {
             CloseReason::PingTimeout => "no answer to a ping (timeouts.ping_timeout_ms)",
             CloseReason::Stalled => "it took no byte (live.player_stall_ms)",
             CloseReason::TooSlow => "too slow: the ring passed it in the middle of a frame (limits.ring_bytes)",
-            CloseReason::Rejected => "the application was refused",
+            CloseReason::Rejected(rejection) => rejection.words(),
             CloseReason::PublishRefused => "the stream name was refused",
             CloseReason::Replaced => "silent while another publisher wanted its name (live.publish_timeout_ms)",
             CloseReason::Shutdown => "the server is stopping",

@@ -11,8 +11,9 @@ use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::Server;
+use super::app::Refusal;
 use super::applications::{AppId, AppSource, AppState};
-use super::close::CloseReason;
+use super::close::{CloseReason, Rejection};
 use super::files::{Answer, Lookup, Question};
 use super::slots::{ConnId, SlotState};
 
@@ -82,7 +83,7 @@ impl Server {
         if let Some(error) = client.path_error {
             let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
             let _ = write!(text, "[ Server.Reject ] : {}", error.description());
-            return self.refuse_connect(conn, Code::ConnectInvalidApp, &text, now);
+            return self.refuse_connect(conn, Rejection::Name, &text, now);
         }
         if self.slots.is_full() {
             return self.refuse_for_connections(conn, now);
@@ -100,7 +101,7 @@ impl Server {
                 };
                 let Some(id) = self.apps.reserve(&name, now, in_use) else {
                     let text = "[ Resource.Limit.Exceeded ] : Every application is in use (limits.applications).";
-                    return self.refuse_connect(conn, Code::ConnectRejected, text, now);
+                    return self.refuse_connect(conn, Rejection::NoRoom, text, now);
                 };
                 id
             }
@@ -118,7 +119,7 @@ impl Server {
                 self.apps.ask(id);
             }
             AppState::Leaving => {
-                self.refuse_connect(conn, Code::ConnectAppShutdown, SHUT_DOWN, now);
+                self.refuse_connect(conn, Rejection::Leaving, SHUT_DOWN, now);
             }
         }
     }
@@ -132,7 +133,11 @@ impl Server {
         let Some(definition) = app.definition.as_deref() else { return };
         let allowed = definition.rules.connect(peer).and_then(|()| definition.limits.connect(app.connected));
         if let Err(refusal) = allowed {
-            return self.refuse_connect(conn, Code::ConnectRejected, refusal.description(), now);
+            let rejection = match refusal {
+                Refusal::ConnectAddress => Rejection::Address,
+                _ => Rejection::NoRoom,
+            };
+            return self.refuse_connect(conn, rejection, refusal.description(), now);
         }
         let Some(script) = &definition.script else { return self.joined(conn, now) };
         let deadline = now + script.limits.pending_ms;
@@ -144,7 +149,7 @@ impl Server {
                 }
                 self.ask_script(conn, now);
             }
-            Err(text) => self.refuse_connect(conn, Code::ConnectFailed, text, now),
+            Err(text) => self.refuse_connect(conn, Rejection::ScriptFailed, text, now),
         }
     }
 
@@ -165,8 +170,14 @@ impl Server {
             slot.peer,
             client.agent.as_str()
         );
+        // Adobe's own applications have the bandwidth of clients measured whose first argument is true.
+        let wants_check = slot.instance.is_none() && slot.session.arguments().starts_with(&[1, 1]);
         self.decide(conn, Decision::Accept);
         self.slots.connected();
+        self.limit_new(conn);
+        if wants_check {
+            self.check_bandwidth(conn, now);
+        }
     }
 
     fn refuse_for_connections(&mut self, conn: ConnId, now: Millis) {
@@ -186,11 +197,12 @@ impl Server {
         let name = &slot.session.client().path.app;
         let _ =
             write!(text, "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application ({name}) is not defined.");
-        self.refuse_connect(conn, Code::ConnectRejected, &text, now);
+        self.refuse_connect(conn, Rejection::Unknown, &text, now);
     }
 
-    pub(super) fn refuse_connect(&mut self, conn: ConnId, code: Code, description: &str, now: Millis) {
-        self.refuse_connect_with(conn, Status::new(code, "").described(description), CloseReason::Rejected, now);
+    pub(super) fn refuse_connect(&mut self, conn: ConnId, rejection: Rejection, description: &str, now: Millis) {
+        let status = Status::new(rejection.code(), "").described(description);
+        self.refuse_connect_with(conn, status, CloseReason::Rejected(rejection), now);
     }
 
     /// Refuses a client that wants to join: `_error`, `close`, and the end of the connection behind them.
@@ -219,7 +231,7 @@ impl Server {
             Joining::Script { .. } => "[ Server.Reject ] : The application did not decide in time.",
             _ => "[ Server.Reject ] : The application's files could not be read in time.",
         };
-        self.refuse_connect(conn, Code::ConnectRejected, text, now);
+        self.refuse_connect(conn, Rejection::Undecided, text, now);
     }
 
     /// The disk has said what an application is.
@@ -257,7 +269,7 @@ impl Server {
             Lookup::Broken(_) => {
                 app.state = AppState::Broken;
                 let text = "[ Server.Reject ] : The application's configuration is wrong; the server's log says where.";
-                self.each_waiting(id, |server, conn| server.refuse_connect(conn, Code::ConnectRejected, text, now));
+                self.each_waiting(id, |server, conn| server.refuse_connect(conn, Rejection::Misconfigured, text, now));
             }
         }
     }

@@ -45,8 +45,8 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("applications", settings.applications as usize, Applications::place_bytes()),
         Row::new("script instances", settings.script_instances as usize, Instances::place_bytes()),
         Row::new("read buffer", 1, READ_BYTES),
-        // Readable, writable, outgoing and free.
-        Row::new("ready bits", 6, slots.div_ceil(64) * 8),
+        // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth.
+        Row::new("ready bits", 9, slots.div_ceil(64) * 8),
     ]
 }
 

@@ -18,6 +18,7 @@
 
 pub mod app;
 pub mod applications;
+pub mod bandwidth;
 mod challenge;
 pub mod close;
 pub mod connect;
@@ -149,6 +150,14 @@ pub struct Server {
     merge_until: Millis,
     /// Publishers that are not read before it ends.
     gathered: BitSet<Box<[u64]>>,
+    /// Slots that wait for tokens to be sent more.
+    unsent: BitSet<Box<[u64]>>,
+    /// Slots that wait for tokens to be read again.
+    unread: BitSet<Box<[u64]>>,
+    /// Slots whose bandwidth is being measured.
+    checking: BitSet<Box<[u64]>>,
+    /// When one of these is to be looked at.
+    bandwidth_at: Millis,
     /// Streams that are being published.
     publishers: u32,
     /// The time of the present turn.
@@ -182,6 +191,10 @@ impl Server {
             merge_ms,
             merge_until: now,
             gathered: bits(),
+            unsent: bits(),
+            unread: bits(),
+            checking: bits(),
+            bandwidth_at: Millis(u64::MAX),
             publishers: 0,
             now,
             stopping: false,
@@ -235,8 +248,9 @@ impl Server {
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
-        let next = [Some(self.sweep_at), window, self.next_challenge(), self.scripts.next_timer()];
-        let next = next.into_iter().flatten().min()?;
+        let deadlines =
+            [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth(), self.scripts.next_timer()];
+        let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
@@ -245,6 +259,7 @@ impl Server {
         self.now = now;
         self.merge(net, now);
         self.accept(net, now);
+        self.expire_bandwidth(now);
         self.read(net, now);
         self.tick_scripts(now);
         self.fan_out(net, now);
@@ -416,6 +431,7 @@ impl Server {
         for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
             set.remove(conn.slot.at());
         }
+        self.forget_bandwidth(conn.slot);
         self.slots.release(conn.slot);
         if let Some(app) = app {
             self.forget_if_left(app);
@@ -436,6 +452,7 @@ impl Server {
         slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: None };
         slot.blocked = false;
         slot.inbox.clear();
+        self.forget_bandwidth(conn.slot);
         self.outgoing.insert(conn.slot.at());
         self.readable.insert(conn.slot.at());
     }
@@ -521,6 +538,7 @@ impl Server {
             Flush::Blocked => {
                 self.writable.remove(index.at());
             }
+            Flush::Limited => self.wait_to_send(index, now),
             Flush::Idle => {
                 let slot = self.slots.at(index);
                 if let SlotState::Closing { finished: None, .. } = slot.state {

@@ -3,6 +3,7 @@
 use core::mem;
 
 use crate::limits::INBOX_BYTES;
+use crate::proto::bandwidth_check::Dialect;
 use crate::proto::session::{Event, NetStreamId, REPLY_BYTES, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
@@ -61,7 +62,16 @@ impl Server {
         // those who were told to go is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
         let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
-        let want = if much { most } else { INBOX_BYTES };
+        let mut want = if much { most } else { INBOX_BYTES };
+        if let (Some(limit), SlotState::Open) = (&mut slot.limits.to_server, slot.state) {
+            let bytes = limit.available(now.0) as usize;
+            if bytes == 0 {
+                self.readable.remove(index.at());
+                self.wait_to_read(index);
+                return 0;
+            }
+            want = want.min(bytes);
+        }
         match net.read(index, &mut scratch[..want]) {
             Io::WouldBlock => {
                 self.readable.remove(index.at());
@@ -82,6 +92,9 @@ impl Server {
                 slot.last_read = now;
                 slot.pinged = None;
                 slot.bytes_in += n as u64;
+                if let Some(limit) = &mut slot.limits.to_server {
+                    limit.spend(n as u64);
+                }
                 if let SlotState::Closing { deadline, finished: Some(since) } = &mut slot.state {
                     *deadline = (now + LINGER_MS).min(*since + LINGER_MOST_MS);
                 }
@@ -162,7 +175,13 @@ impl Server {
             Event::DataTooLong(stream, length) => self.data_too_long(conn, stream, length),
             Event::Request => self.request(conn, now),
             Event::Call => self.call_script(conn, now),
-            Event::Answer(transaction, ok) => self.answer_script(conn, transaction, ok, now),
+            Event::Answer(transaction, ok) => {
+                if !self.bandwidth_answer(conn, transaction, ok, now) {
+                    self.answer_script(conn, transaction, ok, now);
+                }
+            }
+            Event::CheckBandwidth => self.bandwidth_asked(conn, now),
+            Event::CheckBw => self.bandwidth_dialect(conn, Dialect::Underscored, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
             Event::Pause(stream, paused) => self.pause(conn, stream, paused),
             Event::Seek(stream) => self.seek(conn, stream),

@@ -19,7 +19,7 @@ use crate::wire::bytes::Writer;
 
 use super::Server;
 use super::applications::AppId;
-use super::close::CloseReason;
+use super::close::{CloseReason, Rejection};
 use super::connect::Joining;
 use super::instances::{Instance, InstanceIndex, InstanceState};
 use super::registry::StreamId;
@@ -265,7 +265,7 @@ impl Server {
                 }
                 let extra = Extra::Rejected { application: application.as_deref(), redirect: redirect.as_deref() };
                 let status = Status { description: description.as_deref(), ..Status::new(Code::ConnectRejected, "") };
-                self.refuse_connect_with(conn, status.with(extra), CloseReason::Rejected, now);
+                self.refuse_connect_with(conn, status.with(extra), CloseReason::Rejected(Rejection::Script), now);
             }
             Action::Disconnect(client) => self.close_after_flush(conn_id(client), CloseReason::Script, now),
             Action::Call { client, name, transaction, arguments } => {
@@ -280,7 +280,10 @@ impl Server {
                 let _ = slot.session.ping(now, &mut slot.tx);
                 self.outgoing.insert(conn.slot.at());
             }
-            Action::LimitBandwidth { .. } | Action::CheckBandwidth(_) => {}
+            Action::LimitBandwidth { client, to_client, to_server } => {
+                self.limit_bandwidth(conn_id(client), to_client, to_server);
+            }
+            Action::CheckBandwidth(client) => self.bandwidth_asked(conn_id(client), now),
             Action::Send { stream, body } => self.send_to_stream(script, &stream, &body, now),
             Action::Shutdown => {
                 if let Some(index) = self.instances.running(script) {
@@ -479,7 +482,7 @@ impl Server {
                 let _ = slot.session.status(None, status, &mut slot.tx);
                 server.close_after_flush(conn, CloseReason::ScriptStopped, now);
             } else {
-                server.refuse_connect(conn, Code::ConnectFailed, STOPPED, now);
+                server.refuse_connect(conn, Rejection::ScriptFailed, STOPPED, now);
             }
         });
     }

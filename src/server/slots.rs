@@ -8,12 +8,14 @@ use std::boxed::Box;
 use crate::bitset::BitSet;
 use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS};
 use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
+use crate::proto::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
 use crate::proto::chunk_reader::Lane;
 use crate::proto::session::{NetStreamId, Session};
 use crate::proto::tx::TxBuf;
 use crate::time::Millis;
 
 use super::applications::AppId;
+use super::bandwidth::{Check, Limits};
 use super::close::CloseReason;
 use super::connect::Joining;
 use super::instances::InstanceIndex;
@@ -197,9 +199,31 @@ impl Player {
     }
 }
 
-/// The rest of a tag whose player has gone: nothing else may be sent before it.
+/// What was sent in part: nothing else may be sent before the rest of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Tail {
+pub enum Tail {
+    /// A tag whose player has gone.
+    Tag(TagTail),
+    /// A call of a bandwidth detection.
+    Payload(PayloadTail),
+}
+
+/// The rest of a call with a payload ([`crate::proto::bandwidth_check`]), which is held nowhere.
+#[derive(Clone, Copy, Debug)]
+pub struct PayloadTail {
+    /// What the client calls it.
+    pub dialect: Dialect,
+    /// Its transaction id.
+    pub transaction: u32,
+    /// Payload bytes.
+    pub length: u16,
+    /// Bytes that were sent, headers included.
+    pub offset: u16,
+}
+
+/// The rest of a tag whose player has gone.
+#[derive(Clone, Copy, Debug)]
+pub struct TagTail {
     /// Where it is; `None` when it is lost.
     pub ring: Option<RingId>,
     /// What is left of it.
@@ -224,6 +248,10 @@ pub struct Slot {
     pub blocked: bool,
     /// Somebody waits for a sign of life from this publisher.
     pub challenged: bool,
+    /// What it is sent is limited: see `limits`.
+    pub limited: bool,
+    /// A call with a payload is to be sent when nothing else is due.
+    pub payload_due: bool,
     /// How often it was used before.
     pub generation: u32,
     /// Since when it takes none of what waits for it.
@@ -236,6 +264,8 @@ pub struct Slot {
     pub tail: Option<Tail>,
     /// By index of the net stream.
     pub roles: [Role; NET_STREAMS],
+    /// How fast it may be.
+    pub limits: Limits,
     /// Control bytes to send.
     pub tx: TxBuf,
     /// When it last sent a byte.
@@ -250,6 +280,14 @@ pub struct Slot {
     pub open_since: Option<Millis>,
     /// Bytes received.
     pub bytes_in: u64,
+    /// The detection of its bandwidth that is under way.
+    pub check: Option<Check>,
+    /// What the last one found out.
+    pub measured: Option<Measurement>,
+    /// How it calls the methods of a detection.
+    pub dialect: Dialect,
+    /// For calls of the next one.
+    pub next_transaction: u32,
     /// Whose it is.
     pub peer: SocketAddr,
     /// The application that it has joined, or is about to.
@@ -281,6 +319,13 @@ impl Slot {
             last_active: Millis(0),
             blocked: false,
             challenged: false,
+            limited: false,
+            payload_due: false,
+            limits: Limits::default(),
+            check: None,
+            measured: None,
+            dialect: Dialect::default(),
+            next_transaction: FIRST_TRANSACTION,
             app: None,
             instance: None,
             joining: Joining::No,
@@ -308,7 +353,7 @@ impl Slot {
         self.mid_tag = None;
         let PlayPhase::Live { cursor } = player.phase else { return };
         let message_stream_id = NetStreamId::from_index(index).wire();
-        self.tail = Some(Tail { ring, cursor, message_stream_id });
+        self.tail = Some(Tail::Tag(TagTail { ring, cursor, message_stream_id }));
     }
 
     /// One net stream plays, on message stream 1, and wants every tag as the ring holds it: it can be sent several at
@@ -423,6 +468,12 @@ impl Slots {
         (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
     }
 
+    /// The connection, if it is still there, to look at.
+    pub fn look(&self, id: ConnId) -> Option<&Slot> {
+        let slot = &self.slots[id.slot.at()];
+        (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
+    }
+
     /// Taken slots with this address.
     pub fn from_address(&self, address: IpAddr) -> usize {
         self.slots.iter().filter(|slot| slot.state != SlotState::Free && slot.peer.ip() == address).count()
@@ -441,6 +492,8 @@ pub enum Flush {
     Idle,
     /// The network takes no more now.
     Blocked,
+    /// There may be more to send, which it may not be sent yet.
+    Limited,
     /// The connection must end.
     Gone(CloseReason),
 }

@@ -239,6 +239,7 @@ pub enum Seen {
     Call(String, Bytes),
     /// An answer to a call of ours, with its arguments.
     Answer(u32, bool, Bytes),
+    CheckBandwidth,
     ReceiveAudio(u32, bool),
     ReceiveVideo(u32, bool),
     DataTooLong {
@@ -466,6 +467,9 @@ fn note(event: Event<'_>, session: &Session, seen: &mut Vec<Seen>, open: &mut Ve
             seen.push(Seen::Call(call.name.to_owned(), call.arguments.to_vec()));
         }
         Event::Answer(transaction, ok) => seen.push(Seen::Answer(transaction, ok, session.arguments().to_vec())),
+        Event::CheckBandwidth => seen.push(Seen::CheckBandwidth),
+        // It says something about the client, and wants nothing.
+        Event::CheckBw => {}
         Event::Pause(stream, on) => seen.push(Seen::Pause(stream.wire(), on)),
         Event::Seek(stream) => seen.push(Seen::Seek(stream.wire())),
         Event::ReceiveAudio(stream, on) => seen.push(Seen::ReceiveAudio(stream.wire(), on)),

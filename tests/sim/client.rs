@@ -14,6 +14,16 @@ use super::ledger::{Ledger, Watch};
 /// S0, S1 and S2.
 const HANDSHAKE: usize = 1 + 2 * 1536;
 
+/// A line with a speed and a length.
+#[derive(Default)]
+pub struct Line {
+    /// Each way. Its speed is the client's `rate`; the other way there is no limit.
+    pub latency_ms: u64,
+    /// Bytes under way, with the time of their arrival.
+    pub down: VecDeque<(u64, Vec<u8>)>,
+    pub up: VecDeque<(u64, Vec<u8>)>,
+}
+
 /// What a net stream does, by what the server said.
 #[derive(Debug, Default)]
 pub enum Doing {
@@ -34,6 +44,14 @@ pub struct Client {
     /// Bytes it reads in a millisecond; `None` reads all, `Some(0)` nothing.
     pub rate: Option<usize>,
     pub credit: usize,
+    /// What it is connected by; `None` takes no time.
+    pub line: Option<Line>,
+    /// What it answers to `onBWCheck`; `None` is nothing.
+    pub bandwidth_answer: Option<&'static str>,
+    /// Kilobits a second and latency, as `onBWDone` told them.
+    pub measured: Option<(f64, f64)>,
+    /// Bytes that have arrived.
+    pub received: usize,
     /// It was slow at some time.
     pub was_slow: bool,
     /// One line a message, oldest first.
@@ -70,6 +88,10 @@ impl Client {
             answers_pings: true,
             rate: None,
             credit: 0,
+            line: None,
+            bandwidth_answer: Some("_result"),
+            measured: None,
+            received: 0,
             was_slow: false,
             log: Vec::new(),
             description: String::new(),
@@ -189,6 +211,7 @@ impl Client {
 
     /// Bytes from the server; what they mean goes to the log, and media to its watch.
     pub fn receive(&mut self, mut bytes: &[u8], ledger: &mut Ledger) {
+        self.received += bytes.len();
         if self.handshake.len() < HANDSHAKE {
             let (taken, rest) = bytes.split_at(bytes.len().min(HANDSHAKE - self.handshake.len()));
             self.handshake.extend(taken);
@@ -288,7 +311,10 @@ impl Client {
     fn answer(&mut self, stream: u32, payload: &[u8], ledger: &mut Ledger) {
         let mut values = Decoder::new(payload);
         let name = values.value().unwrap().as_str().unwrap();
-        let _transaction = values.number().unwrap();
+        let transaction = values.number().unwrap();
+        if matches!(name, "onBWCheck" | "_onbwcheck") {
+            return self.answer_check(name, transaction);
+        }
         let first = values.value().unwrap();
         let second = if values.is_empty() { None } else { Some(values.value().unwrap()) };
         let code = [Some(first), second]
@@ -312,8 +338,30 @@ impl Client {
             }
             (name, None) => name.to_string(),
         };
+        if let ("onBWDone" | "_onbwdone", Some(Value::Number(kbit))) = (name, second) {
+            let _kbit_sent = values.number().unwrap();
+            let _seconds = values.number().unwrap();
+            self.measured = Some((kbit, values.number().unwrap()));
+            assert!(values.is_empty());
+        }
         self.log.push(text);
         self.obey(stream, name, code.unwrap_or_default(), ledger);
+    }
+
+    fn answer_check(&mut self, name: &str, transaction: f64) {
+        if self.log.last().is_none_or(|last| last != name) {
+            self.log.push(name.into());
+        }
+        let Some(answer) = self.bandwidth_answer else { return };
+        let mut buffer = [0; 64];
+        let mut out = Writer::new(&mut buffer);
+        let mut amf = Encoder::new(&mut out);
+        amf.string(answer).unwrap();
+        amf.number(transaction).unwrap();
+        amf.null().unwrap();
+        amf.number(0.0).unwrap();
+        let length = out.len();
+        self.message(3, 20, 0, 0, &buffer[..length]);
     }
 
     /// What the server says about a net stream is what it does from now on.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Once;
 
-use rill::server::close::CloseReason;
+use rill::server::close::{CloseReason, Rejection};
 use rill::server::settings::Settings;
 use rill::wire::handshake::FirstByte;
 
@@ -182,10 +182,10 @@ fn a_refused_client_is_gone_when_it_hangs_up_falls_silent_stops_reading_or_never
     // It hangs up when it has read the end.
     let (mut world, _) = refused(true);
     world.settle();
-    ended(&world, CloseReason::Rejected, 1);
+    ended(&world, CloseReason::Rejected(Rejection::Unknown), 1);
     // It was sent everything and neither answers nor hangs up.
     let (mut world, _) = refused(false);
-    ends_between(&mut world, CloseReason::Rejected, LINGER_MS, LINGER_MS + LATE_MS);
+    ends_between(&mut world, CloseReason::Rejected(Rejection::Unknown), LINGER_MS, LINGER_MS + LATE_MS);
     // It never stops sending.
     let (mut world, c) = refused(false);
     world.settle();
@@ -196,13 +196,13 @@ fn a_refused_client_is_gone_when_it_hangs_up_falls_silent_stops_reading_or_never
         assert!(world.now - start <= LINGER_MOST_MS + LATE_MS);
     }
     assert!(world.now - start >= LINGER_MOST_MS);
-    ended(&world, CloseReason::Rejected, 1);
+    ended(&world, CloseReason::Rejected(Rejection::Unknown), 1);
     // It does not take its answer.
     let (mut world, c) = refused(false);
     let link = world.clients[c].link;
     world.net.links[link].window = world.net.links[link].to_client.len();
     world.settle();
-    ends_between(&mut world, CloseReason::Rejected, CLOSE_MS, CLOSE_MS + LATE_MS);
+    ends_between(&mut world, CloseReason::Rejected(Rejection::Unknown), CLOSE_MS, CLOSE_MS + LATE_MS);
 }
 
 #[test]

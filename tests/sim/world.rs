@@ -1,7 +1,7 @@
 //! Server, network and clients together, and the time they share.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rill::server::app::{AppDefinition, AppKind};
@@ -9,11 +9,11 @@ use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
 use rill::server::files::{Answer, Lookup, Question};
 use rill::server::settings::{Merge, Settings};
-use rill::server::slots::SPARE_CONNECTIONS;
+use rill::server::slots::{ConnId, SPARE_CONNECTIONS, Slot, SlotState};
 use rill::server::{Server, Start};
 use rill::time::Millis;
 
-use super::client::{Client, Doing};
+use super::client::{Client, Doing, Line};
 use super::inside;
 use super::ledger::{Kind, Ledger};
 use super::net::{FakeNet, Ready};
@@ -191,12 +191,42 @@ impl World {
         let client = &mut self.clients[c];
         client.rate = Some(rate);
         client.credit = 0;
+        self.may_skip(c);
+    }
+
+    /// The server's handle of the client's connection.
+    pub fn conn(&self, c: usize) -> Option<ConnId> {
+        let address = self.clients[c].address;
+        let taken = |slot: &Slot| slot.state != SlotState::Free && slot.peer == address;
+        let (index, _) = self.server.slots().iter().find(|(_, slot)| taken(slot))?;
+        Some(self.server.slots().id(index))
+    }
+
+    /// Limits what the client is sent and what is read of it, in bytes a second.
+    pub fn limit(&mut self, c: usize, to_client: Option<u32>, to_server: Option<u32>) {
+        let Some(conn) = self.conn(c) else { return };
+        inside(|| self.server.limit_bandwidth(conn, to_client, to_server));
+        if to_client.is_some_and(|limit| limit > 0) {
+            self.may_skip(c);
+        }
+    }
+
+    fn may_skip(&mut self, c: usize) {
+        let client = &mut self.clients[c];
         client.was_slow = true;
         for doing in &mut client.doing {
             if let Doing::Watching(watch) = doing {
                 watch.may_skip = true;
             }
         }
+    }
+
+    /// The client is connected by a line from now on.
+    pub fn line(&mut self, c: usize, kbit: usize, latency_ms: u64) {
+        let client = &mut self.clients[c];
+        client.line = Some(Line { latency_ms, ..Line::default() });
+        client.rate = Some(kbit / 8);
+        client.was_slow = true;
     }
 
     pub fn hang_up(&mut self, c: usize) {
@@ -232,7 +262,14 @@ impl World {
 
     /// Puts the client's bytes on the wire.
     pub fn flush(&mut self, c: usize) -> bool {
-        let out = std::mem::take(&mut self.clients[c].out);
+        let client = &mut self.clients[c];
+        let mut out = std::mem::take(&mut client.out);
+        if let Some(line) = &mut client.line {
+            if !out.is_empty() {
+                line.up.push_back((self.now + line.latency_ms, out));
+            }
+            out = arrived(&mut line.up, self.now);
+        }
         if !out.is_empty() {
             self.net.send(self.clients[c].link, &out);
         }
@@ -284,8 +321,14 @@ impl World {
             return false;
         }
         let most = client.rate.map_or(usize::MAX, |_| client.credit).min(link.to_client.len());
-        let bytes: Vec<u8> = link.to_client.drain(..most).collect();
+        let mut bytes: Vec<u8> = link.to_client.drain(..most).collect();
         client.credit -= most.min(client.credit);
+        if let Some(line) = &mut client.line {
+            if !bytes.is_empty() {
+                line.down.push_back((self.now + line.latency_ms, bytes));
+            }
+            bytes = arrived(&mut line.down, self.now);
+        }
         if (link.server_closed || link.server_fin) && link.to_client.is_empty() && !client.ended {
             client.ended = true;
             client.receive(&bytes, &mut self.ledger);
@@ -323,10 +366,16 @@ impl World {
             if self.clients.iter().any(|client| client.rate.is_some_and(|rate| rate > 0)) {
                 step = step.min(10);
             }
+            if self.clients.iter().any(|client| client.line.is_some()) {
+                step = 1;
+            }
             let step = step.min(end - self.now);
             self.now += step;
             for client in &mut self.clients {
-                if let Some(rate) = client.rate {
+                if let (Some(_), Some(rate)) = (&client.line, client.rate) {
+                    // A line that was idle is not faster afterwards.
+                    client.credit = rate;
+                } else if let Some(rate) = client.rate {
                     // What it did not read yesterday it does not read twice as fast today.
                     client.credit = (client.credit + rate * step as usize).min(rate * 100);
                 }
@@ -374,4 +423,13 @@ impl World {
         assert_eq!(counters.bytes_out, self.net.bytes_written);
         assert_eq!(counters.accepted, self.clients.len() as u64);
     }
+}
+
+/// What of `under_way` has arrived by `now`.
+fn arrived(under_way: &mut VecDeque<(u64, Vec<u8>)>, now: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some((_, part)) = under_way.pop_front_if(|(at, _)| *at <= now) {
+        bytes.extend(part);
+    }
+    bytes
 }
