@@ -17,6 +17,7 @@
 //!
 //! ```text
 //! main cli config board bench   composition: arguments, settings, logging; the capacity self-test
+//! client          the client's side of RTMP, for the self-test and `rill connect`
 //! net             mio, TCP, signals, the counting allocator: the only place that knows an operating system
 //! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
 //! features        script: server-side code; gets handles and facts, returns actions
@@ -62,6 +63,8 @@ pub mod bench;
 pub mod bitset;
 #[cfg(feature = "std")]
 pub mod board;
+#[cfg(feature = "std")]
+pub mod client;
 #[cfg(feature = "std")]
 pub mod config;
 #[cfg(feature = "std")]

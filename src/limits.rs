@@ -57,6 +57,13 @@ pub const HEADER_CACHE_ENTRIES: usize = 32;
 /// Largest entry of that cache: it is copied whole into a joining player's control bytes.
 pub const HEADER_BYTES: usize = 3 * 1024;
 
+/// Clients of the control socket (`rill ctl`) at once. One more is told so and closed.
+pub const CONTROL_CLIENTS: usize = 4;
+/// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.
+pub const CONTROL_REQUEST_BYTES: usize = 512;
+/// Bytes of answers that wait for such a client. A list goes on when it has taken them; it is closed when it does not.
+pub const CONTROL_REPLY_BYTES: usize = 4096;
+
 /// Handshake packets C1, S1, C2, S2 in bytes (RTMP 1.0, section 5.2.1).
 pub const HANDSHAKE_BYTES: usize = 1536;
 

@@ -22,6 +22,7 @@ fn version_and_help_go_to_standard_output() {
         "limits",
         "statuses",
         "boards",
+        "connect",
         "--config",
         "--root",
         "--listen",

@@ -1539,7 +1539,6 @@ mod statuses {
             (Code::PauseNotify, "status", "NetStream.Pause.Notify", "Pausing cam."),
             (Code::UnpauseNotify, "status", "NetStream.Unpause.Notify", "Unpausing cam."),
             (Code::SeekFailed, "error", "NetStream.Seek.Failed", "cam is live and cannot be sought."),
-            (Code::StreamFailed, "error", "NetStream.Failed", "cam failed."),
         ] {
             assert_eq!(sent(Status::new(code, "cam")), Reply::status(1, level, name, description, "cam"));
         }

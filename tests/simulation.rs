@@ -4,8 +4,12 @@
 
 mod sim;
 
+#[path = "sim/applications.rs"]
+mod applications;
 #[path = "sim/bandwidth.rs"]
 mod bandwidth;
+#[path = "sim/ends.rs"]
+mod ends;
 #[path = "sim/limits.rs"]
 mod limits;
 #[path = "sim/names.rs"]

@@ -18,7 +18,7 @@ struct Layer {
 }
 
 /// The whole architecture. What composes the program (the last row) may use everything.
-const LAYERS: [Layer; 8] = [
+const LAYERS: [Layer; 9] = [
     Layer { modules: &["limits", "time", "bitset", "token_bucket"], may_use: &[], no_std: true },
     Layer { modules: &["wire"], may_use: &["limits", "time"], no_std: true },
     Layer { modules: &["proto", "media"], may_use: &["wire", "limits", "time"], no_std: true },
@@ -45,6 +45,7 @@ const LAYERS: [Layer; 8] = [
         ],
         no_std: false,
     },
+    Layer { modules: &["client"], may_use: &["proto", "wire", "limits"], no_std: false },
     Layer { modules: &["lib", "main", "cli", "board", "config", "bench"], may_use: &["*"], no_std: false },
 ];
 

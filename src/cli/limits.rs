@@ -18,7 +18,7 @@ use super::{Options, complain, load, say};
 type Shape = (&'static str, usize, &'static str);
 
 #[rustfmt::skip]
-const SHAPES: [Shape; 18] = [
+const SHAPES: [Shape; 21] = [
     ("APP_NAME_BYTES", shapes::APP_NAME_BYTES, "longest application name; a longer one is refused"),
     ("INSTANCE_NAME_BYTES", shapes::INSTANCE_NAME_BYTES, "longest instance name; a longer one is refused"),
     ("STREAM_NAME_BYTES", shapes::STREAM_NAME_BYTES, "longest stream name; a longer one is refused"),
@@ -37,6 +37,9 @@ const SHAPES: [Shape; 18] = [
     ("HEADER_CACHE_BYTES", shapes::HEADER_CACHE_BYTES, "metadata and sequence headers kept of a stream"),
     ("HEADER_CACHE_ENTRIES", shapes::HEADER_CACHE_ENTRIES, "their number"),
     ("HEADER_BYTES", shapes::HEADER_BYTES, "longest of them"),
+    ("CONTROL_CLIENTS", shapes::CONTROL_CLIENTS, "clients of the control socket at once; one more is told so"),
+    ("CONTROL_REQUEST_BYTES", shapes::CONTROL_REQUEST_BYTES, "longest request of them; a longer one is refused"),
+    ("CONTROL_REPLY_BYTES", shapes::CONTROL_REPLY_BYTES, "bytes of answers that wait for them"),
 ];
 
 /// Prints every limit and the memory table.

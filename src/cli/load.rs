@@ -9,7 +9,7 @@ use crate::board;
 use crate::config::{self, Config, Origin};
 use crate::limits::APP_NAME_BYTES;
 use crate::proto::name::AppPath;
-use crate::server::registry::{App, AppKind};
+use crate::server::app::{AppDefinition, AppKind};
 
 use super::Options;
 
@@ -90,7 +90,7 @@ fn as_typed(error: &str) -> String {
 /// # Errors
 ///
 /// When the root that was named has none.
-pub fn applications(config: &Config) -> Result<(Vec<App>, Vec<String>), String> {
+pub fn applications(config: &Config) -> Result<(Vec<AppDefinition>, Vec<String>), String> {
     let directory = match &config.root {
         Some(root) => root.join("applications"),
         None => match Path::new(ROOT).join("applications") {
@@ -111,7 +111,7 @@ pub fn applications(config: &Config) -> Result<(Vec<App>, Vec<String>), String> 
     Ok((apps, skipped))
 }
 
-fn in_directory(directory: &Path) -> io::Result<(Vec<App>, Vec<String>)> {
+fn in_directory(directory: &Path) -> io::Result<(Vec<AppDefinition>, Vec<String>)> {
     let mut names: Vec<_> = fs::read_dir(directory)?
         .filter_map(Result::ok)
         .filter(|entry| entry.path().is_dir())
@@ -133,9 +133,9 @@ fn in_directory(directory: &Path) -> io::Result<(Vec<App>, Vec<String>)> {
 }
 
 /// The application, if clients can name it so.
-fn app(name: &str, kind: AppKind) -> Option<App> {
+fn app(name: &str, kind: AppKind) -> Option<AppDefinition> {
     let path = AppPath::parse(name, "").ok()?;
-    (path.app == name && !name.starts_with('.')).then_some(App { name: path.app, kind })
+    (path.app == name && !name.starts_with('.')).then(|| AppDefinition::stock(path.app, kind))
 }
 
 #[cfg(test)]

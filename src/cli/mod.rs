@@ -1,5 +1,7 @@
 //! The command line: what may be typed and what it means.
 
+mod connect;
+mod ctl;
 mod limits;
 mod load;
 mod serve;
@@ -40,6 +42,10 @@ pub enum Command {
     },
     /// Measure a server; the arguments are those of [`crate::bench`].
     Bench(Vec<OsString>),
+    /// Connect as a client; the arguments are those of `rill connect`.
+    Connect(Vec<OsString>),
+    /// Ask a running server; the arguments are those of `rill ctl`.
+    Ctl(Vec<OsString>),
     /// List the board profiles.
     Boards,
     /// Say what may be typed.
@@ -78,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Limits { options, json } => limits::print(&options, json),
         Command::Statuses { json } => statuses::print(json),
         Command::Bench(arguments) => bench::main(arguments),
+        Command::Connect(arguments) => connect::main(arguments),
+        Command::Ctl(arguments) => ctl::main(arguments),
         Command::Boards => {
             for board in board::all() {
                 say(&format_args!("{:<10} {}", board.name, board.description));
@@ -117,11 +125,13 @@ const OPTIONS: [Opt; 10] = [
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("statuses", "list every status code that clients are sent, and when"),
+    ("ctl", "ask a running server, and send clients away: `rill ctl --help`"),
     ("boards", "list the board profiles"),
+    ("connect", "connect to an application and print what the server says: `rill connect --help`"),
     ("bench", "measure what a server can serve: `rill bench --help`"),
 ];
 
@@ -161,6 +171,14 @@ where
             Value(word) if command.is_none() && word == "bench" => {
                 return Ok(Command::Bench(parser.raw_args().map_err(from_lexopt)?.collect()));
             }
+            Value(word) if command.is_none() && word == "connect" => {
+                return Ok(Command::Connect(parser.raw_args().map_err(from_lexopt)?.collect()));
+            }
+            Value(word) if command.is_none() && word == "ctl" => {
+                // What stood before it speaks of the same server.
+                let before = options_again(&options);
+                return Ok(Command::Ctl(before.chain(parser.raw_args().map_err(from_lexopt)?).collect()));
+            }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
             Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
         }
@@ -184,6 +202,13 @@ where
         "help" => Ok(Command::Help),
         word => Err(unknown("command", "", word, COMMANDS.iter().map(|(name, _)| *name))),
     }
+}
+
+/// Options as they could be typed.
+fn options_again(options: &Options) -> impl Iterator<Item = OsString> {
+    let config = options.config.iter().flat_map(|path| ["--config".into(), path.clone().into_os_string()]);
+    let sets = options.sets.iter().flat_map(|set| ["--set".into(), set.into()]);
+    config.chain(sets).collect::<Vec<_>>().into_iter()
 }
 
 /// The value of the option that was just read.
@@ -299,6 +324,10 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Serve(Options::default())));
         let arguments = ["rtmp://h/live/x", "--players", "3"].map(OsString::from).to_vec();
         assert_eq!(parsed("bench rtmp://h/live/x --players 3"), Ok(Command::Bench(arguments)));
+        let arguments = ["rtmp://h/a", "--stay"].map(OsString::from).to_vec();
+        assert_eq!(parsed("connect rtmp://h/a --stay"), Ok(Command::Connect(arguments)));
+        let arguments = ["--config", "x", "--set", "server.root=/r", "clients", "--json"].map(OsString::from).to_vec();
+        assert_eq!(parsed("-c x --root /r ctl clients --json"), Ok(Command::Ctl(arguments)));
         assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Command::Version), Ok(Command::Help)));
     }
 

@@ -8,10 +8,13 @@ use log::{info, warn};
 
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
-use crate::net::{self, Listener, Reactor, Signals, addresses, alloc, logging, open_files};
-use crate::server::Server;
+use crate::net::{
+    self, ControlSocket, Listener, Reactor, Signals, addresses, alloc, control_socket, logging, open_files,
+};
+use crate::server::app::{AppDefinition, AppKind};
+use crate::server::applications::AppSource;
 use crate::server::memory::slot_count;
-use crate::server::registry::{App, AppKind};
+use crate::server::{Server, Start};
 use crate::time::Millis;
 
 use super::{Options, RTMP_PORT, complain, limits, load, say};
@@ -42,7 +45,7 @@ fn finish(result: Result<(), Vec<String>>) -> ExitCode {
 /// All that can be known before anything is obtained.
 struct Prepared {
     config: Config,
-    apps: Vec<App>,
+    apps: Vec<AppDefinition>,
     listen: Vec<SocketAddr>,
     /// Directories that cannot be applications.
     skipped: Vec<String>,
@@ -76,15 +79,34 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listeners: Result<Vec<Listener>, _> = listen.into_iter().map(net::bind).collect();
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
-    let mut server = Server::new(config.settings.clone(), &apps, seed, Millis(0));
-    let mut reactor = Reactor::new(&server, listeners, signals, start).map_err(|error| one(&error))?;
+    let begin = Start { apps: apps.clone(), source: AppSource::Fixed, seed, clock: net::clock_us, now: Millis(0) };
+    let control = control_socket(&config)?;
+    let control_path = control.as_ref().map(|control| control.path().to_owned());
+    let mut server = Server::new(config.settings.clone(), begin);
+    let mut reactor = Reactor::new(&server, listeners, control, signals, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;
     say(&banner(&config, &apps, &listening));
     for address in &listening {
         info!("rill listening addr={address}");
     }
+    if let Some(path) = control_path {
+        info!("rill control socket={path:?}");
+    }
     alloc::seal();
     reactor.run(&mut server).map_err(|error| one(&error))
+}
+
+/// The socket of `rill ctl`. One that was asked for must be had; without the usual one the server does its work, too.
+fn control_socket(config: &Config) -> Result<Option<ControlSocket>, Vec<String>> {
+    let Some(path) = config.control_socket() else { return Ok(None) };
+    match control_socket::bind(&path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if config.control.is_some() => Err(vec![error.to_string()]),
+        Err(error) => {
+            warn!("rill {error}");
+            Ok(None)
+        }
+    }
 }
 
 /// What the log shows: `--log`, else `RUST_LOG`, else the configuration.
@@ -95,7 +117,7 @@ fn log_filter(config: &Config) -> String {
 }
 
 /// What a person needs to know to use the server.
-fn banner(config: &Config, apps: &[App], listening: &[SocketAddr]) -> String {
+fn banner(config: &Config, apps: &[AppDefinition], listening: &[SocketAddr]) -> String {
     let mut text = format!("Rill {} (board {})\n\n", env!("CARGO_PKG_VERSION"), config.board);
     let own = addresses::all();
     let mut reachable: Vec<SocketAddr> =
@@ -153,7 +175,7 @@ mod tests {
     #[test]
     fn the_banner_is_what_has_to_be_typed_and_the_port_only_when_it_is_needed() {
         let config = config::load(board::by_name("generic").unwrap(), None, &[]).unwrap();
-        let apps = [App { name: heapless::String::try_from("live").unwrap(), kind: AppKind::Live }];
+        let apps = [AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live)];
         let text = banner(&config, &apps, &["10.0.0.5:1935".parse().unwrap(), "[::1]:1936".parse().unwrap()]);
         assert!(text.contains(
             "  OBS   Settings > Stream > Service: Custom   Server: rtmp://10.0.0.5/live   Stream Key: cam1\n  \
@@ -168,7 +190,7 @@ mod tests {
         let config = config::load(board::by_name("generic").unwrap(), None, &[]).unwrap();
         let shown = |names: &[&str]| {
             let kind = |name: &str| if name == "vod" { AppKind::Vod } else { AppKind::Live };
-            let app = |name: &&str| App { name: heapless::String::try_from(*name).unwrap(), kind: kind(name) };
+            let app = |name: &&str| AppDefinition::stock(heapless::String::try_from(*name).unwrap(), kind(name));
             banner(&config, &names.iter().map(app).collect::<Vec<_>>(), &["10.0.0.5:1935".parse().unwrap()])
         };
         assert!(shown(&["a", "live"]).contains("Play  rtmp://10.0.0.5/live/cam1 "));

@@ -5,6 +5,9 @@
 
 pub mod addresses;
 pub mod alloc;
+pub mod control;
+pub mod control_socket;
+mod json;
 pub mod listen;
 mod load;
 pub mod logging;
@@ -15,18 +18,22 @@ mod status;
 mod tcp;
 
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 
+use crate::limits::CONTROL_CLIENTS;
 use crate::server::Server;
 use crate::server::memory::{self, Row};
 use crate::server::settings::Settings;
 use crate::time::Millis;
 
+pub use control_socket::{ControlSocket, ControlSocketError};
 pub use listen::{ListenError, Listener, bind};
 pub use signals::Signals;
 
+use control::{Control, Process};
 use load::Load;
 use tcp::{Ready, STARVED_MS, TcpNet};
 
@@ -38,11 +45,18 @@ const EVENT_BYTES: usize = 16;
 /// below the two seconds that a user is promised.
 const FAREWELL_MS: u64 = 1800;
 
+/// A clock for the time limits of scripts, in microseconds from any point on.
+pub fn clock_us() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    micros(START.get_or_init(Instant::now).elapsed())
+}
+
 /// The server's memory table with what the sockets need besides.
 pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
     table.push(Row::new("sockets", memory::slot_count(settings), tcp::SOCKET_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
+    table.push(Row::new("control clients", CONTROL_CLIENTS, control::CLIENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
     table
 }
@@ -57,6 +71,7 @@ pub struct Reactor {
     poll: Poll,
     events: Events,
     net: TcpNet,
+    control: Control,
     signals: Signals,
     load: Load,
     start: Instant,
@@ -68,11 +83,19 @@ impl Reactor {
     /// # Errors
     ///
     /// The operating system's own.
-    pub fn new(server: &Server, listeners: Vec<Listener>, mut signals: Signals, start: Instant) -> io::Result<Reactor> {
+    pub fn new(
+        server: &Server,
+        listeners: Vec<Listener>,
+        control: Option<ControlSocket>,
+        mut signals: Signals,
+        start: Instant,
+    ) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
-        Ok(Reactor { poll, events: Events::with_capacity(EVENTS), net, signals, load: Load::default(), start })
+        let control = Control::new(poll.registry().try_clone()?, control)?;
+        let events = Events::with_capacity(EVENTS);
+        Ok(Reactor { poll, events, net, control, signals, load: Load::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -96,7 +119,7 @@ impl Reactor {
         loop {
             let now = self.millis(woke);
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
-            let wait = [server.wait_ms(now), patience].into_iter().flatten().min();
+            let wait = [server.wait_ms(now), self.control.wait_ms(now), patience].into_iter().flatten().min();
             woke = self.sleep(wait, woke)?;
             let now = self.millis(woke);
             self.net.set_now(now);
@@ -106,6 +129,8 @@ impl Reactor {
                 server.acceptable();
             }
             server.set_load(self.load.permille());
+            // Before the server's turn, in which those whom an operator sends away hear of it.
+            self.serve_control(server, now);
             server.turn(&mut self.net, now);
             if self.net.take_starved() {
                 starved_until = Some(now + STARVED_MS);
@@ -124,6 +149,16 @@ impl Reactor {
                 return Ok(());
             }
         }
+    }
+
+    fn serve_control(&mut self, server: &mut Server, now: Millis) {
+        let net = &self.net;
+        let process = Process {
+            round_trip_us: &|slot| net.round_trip_us(slot),
+            turned_away: net.shed(),
+            load_permille: self.load.permille(),
+        };
+        self.control.turn(server, &process, now);
     }
 
     /// Polls for at most `wait` milliseconds, or for ever, and returns the time. `woke` is when the last poll ended.
@@ -157,7 +192,10 @@ impl Reactor {
                     }
                 }
                 Ready::Other if event.token() == tcp::SIGNALS => self.signals.drain(),
-                Ready::Other => {}
+                Ready::Other => {
+                    let ended = event.is_error() || event.is_read_closed() || event.is_write_closed();
+                    self.control.ready(event.token(), event.is_readable() || ended, event.is_writable() || ended);
+                }
             }
         }
     }

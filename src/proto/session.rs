@@ -555,7 +555,12 @@ impl Session {
                 self.state.client.accept(tx)?;
                 if self.state.scripted { Ok(()) } else { on_bw_done(tx) }
             }
-            (Request::Connect, Decision::Reject(status)) => status.send_error(self.state.client.transaction, tx),
+            (Request::Connect, Decision::Reject(status)) => {
+                let transaction = self.state.client.transaction;
+                // What a script adds may be longer than the room that there is; the code alone never is.
+                let send = |status: Status<'_>, tx: &mut TxBuf| status.send_error(transaction, tx);
+                send(status, tx).or_else(|Full| send(Status::new(status.code, ""), tx))
+            }
             (Request::Publish { stream, name, .. }, Decision::Accept) => {
                 self.state.streams[stream.index()] = NetStream::Publishing(name_hash(&name.name));
                 tx.user_control(UserControl::StreamBegin(stream.wire()))?;
@@ -1097,8 +1102,7 @@ impl State {
             command => {
                 let Some(stream) = self.net_stream(stream_id) else {
                     // On the connection itself, or one net stream too many.
-                    let status = Status::new(Code::StreamFailed, "").described("There is no such stream.");
-                    status.send(stream_id, tx)?;
+                    Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
                     return Ok(None);
                 };
                 return self.stream_command(command, stream, tx);

@@ -149,13 +149,15 @@ pub const TABLE: [Row; 27] = {
             .when("a call that nobody answers, or one net stream too many; calls without a transaction id hear nothing"),
 
         row(Code::PublishStart, "NetStream.Publish.Start", Status, ("", " is now published.")).details()
-            .when("publish was granted"),
+            .via("onStatus, onFCPublish")
+            .when("publish was granted; FCPublish is answered with its own"),
         row(Code::PublishBadName, "NetStream.Publish.BadName", Error, ("", " is already published.")).details()
             .when("the name is published already, illegal or not allowed, or no stream is left; then, mostly, close"),
         row(Code::PublishIdle, "NetStream.Publish.Idle", Status, ("", " is idle.")).details()
             .when("no audio and no video for live.publish_idle_ms; to publisher and players, once until media comes back"),
         row(Code::UnpublishSuccess, "NetStream.Unpublish.Success", Status, ("", " is now unpublished.")).details()
-            .when("the publisher has ended its publish, or the server stops"),
+            .via("onStatus, onFCUnpublish")
+            .when("the publisher has ended its publish, or the server stops; FCUnpublish is answered with its own"),
         row(Code::PlayPublishNotify, "NetStream.Play.PublishNotify", Status, ("", " is now published.")).details()
             .when("to players: the stream has a publisher now, or had one when play was granted"),
         row(Code::PlayUnpublishNotify, "NetStream.Play.UnpublishNotify", Status, ("", " is now unpublished.")).details()
@@ -166,7 +168,8 @@ pub const TABLE: [Row; 27] = {
         row(Code::PlayReset, "NetStream.Play.Reset", Status, ("Playing and resetting ", ".")).details()
             .when("play with its reset flag was granted; before Play.Start"),
         row(Code::PlayStart, "NetStream.Play.Start", Status, ("Started playing ", ".")).details()
-            .when("play was granted, whether or not the stream has a publisher yet"),
+            .via("onStatus, onFCSubscribe")
+            .when("play was granted, whether or not the stream has a publisher yet; FCSubscribe is answered with its own"),
         row(Code::PlayStop, "NetStream.Play.Stop", Status, ("Stopped playing ", ".")).details()
             .when("the server has ended the play: it stops, or the place of a stream without publisher is needed"),
         row(Code::PlayStreamNotFound, "NetStream.Play.StreamNotFound", Error, ("Failed to play ", "; stream not found.")).details()
@@ -184,7 +187,7 @@ pub const TABLE: [Row; 27] = {
             .when("a player has paused"),
         row(Code::UnpauseNotify, "NetStream.Unpause.Notify", Status, ("Unpausing ", ".")).details()
             .when("a player goes on"),
-        row(Code::StreamFailed, "NetStream.Failed", Error, ("", " failed.")).details()
+        row(Code::StreamFailed, "NetStream.Failed", Error, ("There is no such stream.", ""))
             .when("publish or play on a net stream that cannot be, or a play2 transition that live streams do not have"),
         row(Code::StreamInvalidArg, "NetStream.InvalidArg", Error, ("Invalid argument of ", "."))
             .when("a command of a net stream has an argument of the wrong type where it needs to know what is meant"),
@@ -245,7 +248,7 @@ pub struct NotSent {
 
 /// What somebody who knows Adobe's tables misses in [`TABLE`].
 #[rustfmt::skip]
-pub const NOT_SENT: [NotSent; 38] = {
+pub const NOT_SENT: [NotSent; 39] = {
     use Level::{Error, Status, Warning};
     use Why::{MadeByClient, NoRecordings, Other};
     const NO_SHARED_OBJECTS: Why = Other("there are no shared objects in this version");
@@ -290,7 +293,8 @@ pub const NOT_SENT: [NotSent; 38] = {
         not_sent("SharedObject.BadPersistence", Some(Error), NO_SHARED_OBJECTS),
         not_sent("Application.Script.*", None, OF_SCRIPTS),
         not_sent("Application.Resource.LowMemory", Some(Warning), OF_SCRIPTS),
-        not_sent("Application.Shutdown, Application.GC", Some(Status), OF_SCRIPTS),
+        not_sent("Application.Shutdown", Some(Status), OF_SCRIPTS),
+        not_sent("Application.GC", Some(Status), OF_SCRIPTS),
     ]
 };
 

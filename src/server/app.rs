@@ -9,7 +9,14 @@ use crate::features::script::{Budget, Source};
 use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS};
 use crate::proto::name::StreamName;
 
-use super::registry::AppKind;
+/// What an application is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppKind {
+    /// Streams are published and played.
+    Live,
+    /// Recordings are played; publishing is refused.
+    Vod,
+}
 
 /// An application.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -296,8 +296,9 @@ impl Server {
     }
 
     /// What holds for the connection.
-    fn bandwidth_settings(&self, _conn: ConnId) -> Bandwidth {
-        self.settings.bandwidth
+    fn bandwidth_settings(&self, conn: ConnId) -> Bandwidth {
+        let app = self.slots.look(conn).and_then(|slot| self.apps.definition(slot.app?));
+        app.map_or(self.settings.bandwidth, |app| app.limits.bandwidth)
     }
 
     /// A new connection has the limits of its application.

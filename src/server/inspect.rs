@@ -8,8 +8,10 @@ use core::net::SocketAddr;
 use crate::proto::session::Request;
 use crate::time::Millis;
 
+use super::app::AppKind;
+use super::applications::{AppId, AppState, Application};
 use super::describe::Description;
-use super::registry::{AppId, AppKind, Media, StreamId};
+use super::registry::{Media, StreamId};
 use super::slots::{ConnId, PlayPhase, Player, Role, Slot, SlotIndex, SlotState};
 use super::{Counters, Server};
 
@@ -112,8 +114,12 @@ pub struct AppRow<'a> {
     pub name: &'a str,
     /// What it is for.
     pub kind: AppKind,
+    /// Whether it can be joined.
+    pub state: AppState,
     /// Clients that joined it.
     pub clients: u32,
+    /// Its instances whose server-side code is loaded, or was stopped.
+    pub instances: u32,
     /// Its streams that are published.
     pub streams: u32,
 }
@@ -148,7 +154,8 @@ impl Server {
 
     /// The first application at place `from` or behind it.
     pub fn next_app(&self, from: usize) -> Option<AppRow<'_>> {
-        self.registry.next_app(from).map(|id| self.app_row(id))
+        let (id, app) = self.apps.iter().find(|(id, _)| usize::from(id.0) >= from)?;
+        Some(self.app_row(id, app))
     }
 
     /// What there is of everything.
@@ -201,7 +208,7 @@ impl Server {
         let live = stream.ring.filter(|_| stream.publisher.is_some()).map(|ring| self.registry.media(ring));
         let mut row = StreamRow {
             id,
-            app: &self.registry.app_info(stream.app).name,
+            app: self.apps.name(stream.app),
             instance: &stream.instance,
             name: &stream.name,
             publisher: stream.publisher.map(|place| place.conn),
@@ -228,16 +235,15 @@ impl Server {
         row
     }
 
-    fn app_row(&self, id: AppId) -> AppRow<'_> {
-        let info = self.registry.app_info(id);
-        let taken = core::iter::successors(self.slots.next_taken(0), |index| self.slots.next_taken(index.at() + 1));
-        let joined = taken.map(|index| self.slots.peek(index)).filter(|slot| slot.app == Some(id));
+    fn app_row<'a>(&self, id: AppId, app: &'a Application) -> AppRow<'a> {
         let of_it = |stream: &super::registry::Stream| stream.app == id && stream.publisher.is_some();
         AppRow {
             id,
-            name: &info.name,
-            kind: info.kind,
-            clients: joined.count() as u32,
+            name: &app.name,
+            kind: app.definition.as_deref().map_or(AppKind::Live, |definition| definition.kind),
+            state: app.state,
+            clients: app.connected,
+            instances: self.instances.iter().filter(|(_, instance)| instance.app == id).count() as u32,
             streams: self.registry.streams().filter(|(_, stream)| of_it(stream)).count() as u32,
         }
     }

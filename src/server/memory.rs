@@ -4,6 +4,8 @@
 use std::vec::Vec;
 
 use super::READ_BYTES;
+use super::applications::Applications;
+use super::instances::Instances;
 use super::registry::{NAMES_PER_RING, Registry};
 use super::settings::Settings;
 use super::slots::{SPARE_CONNECTIONS, Slot};
@@ -40,6 +42,8 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("stream index and headers", rings, Registry::ring_overhead_bytes()),
         Row::new("stream names", rings * NAMES_PER_RING, Registry::name_bytes(slots)),
         Row::new("connections", slots, size_of::<Slot>()),
+        Row::new("applications", settings.applications as usize, Applications::place_bytes()),
+        Row::new("script instances", settings.script_instances as usize, Instances::place_bytes()),
         Row::new("read buffer", 1, READ_BYTES),
         // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth.
         Row::new("ready bits", 9, slots.div_ceil(64) * 8),

@@ -17,37 +17,46 @@
 //! left, the time-out is 0.
 
 pub mod app;
+pub mod applications;
 pub mod bandwidth;
 mod challenge;
 pub mod close;
+pub mod connect;
 pub mod describe;
 mod fanout;
 pub mod files;
 mod ingest;
 pub mod inspect;
+pub mod instances;
 pub mod memory;
 mod operate;
 mod play;
 mod publish;
 mod read;
 pub mod registry;
+mod scripting;
 pub mod settings;
 pub mod slots;
 mod timers;
 pub mod transport;
 
 use std::boxed::Box;
+use std::vec::Vec;
 
 use log::{info, warn};
 
 use crate::bitset::BitSet;
+use crate::features::script::Scripts;
 use crate::limits::INBOX_BYTES;
 use crate::proto::session::{Decision, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
+use app::AppDefinition;
+use applications::{AppSource, Applications};
 use close::CloseReason;
-use registry::{App, Registry, StreamId};
+use instances::Instances;
+use registry::{Registry, StreamId};
 use settings::{Merge, Settings};
 use slots::{ConnId, Flush, Role, SlotIndex, SlotState, Slots};
 use transport::Net;
@@ -95,11 +104,32 @@ pub struct Counters {
     pub bytes_out: u64,
 }
 
+/// What a server begins with.
+pub struct Start {
+    /// Applications that are known.
+    pub apps: Vec<AppDefinition>,
+    /// Where others come from.
+    pub source: AppSource,
+    /// Feeds the handshakes' random bytes.
+    pub seed: u64,
+    /// A clock for the time limits of scripts, in microseconds from any point on.
+    pub clock: fn() -> u64,
+    /// The time.
+    pub now: Millis,
+}
+
 /// The whole server below the sockets.
 pub struct Server {
     settings: Settings,
     slots: Slots,
     registry: Registry,
+    apps: Applications,
+    instances: Instances,
+    scripts: Scripts,
+    /// [`Server::run_actions`] is at work.
+    running_actions: bool,
+    /// The configuration is to be read again.
+    reload_wanted: bool,
     scratch: Box<[u8]>,
     acceptable: bool,
     readable: BitSet<Box<[u64]>>,
@@ -136,11 +166,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Obtains everything that the server will ever need. `seed` feeds the handshakes' random bytes.
-    pub fn new(settings: Settings, apps: &[App], seed: u64, now: Millis) -> Server {
+    /// Obtains everything that the server will ever need, but what scripts allocate within their budget.
+    pub fn new(settings: Settings, start: Start) -> Server {
+        let Start { apps, source, seed, clock, now } = start;
         let slots = Slots::new(settings.connections as usize);
         let bits = || BitSet::new(vec![0; slots.count().div_ceil(64)].into_boxed_slice());
-        let registry = Registry::new(apps, settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let registry = Registry::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
         let merge_ms = match settings.merge {
             Merge::Auto => 0,
             Merge::Fixed(ms) => u64::from(ms),
@@ -167,6 +198,11 @@ impl Server {
             publishers: 0,
             now,
             stopping: false,
+            apps: Applications::new(apps, source, settings.applications as usize, now),
+            instances: Instances::new(settings.script_instances as usize),
+            scripts: Scripts::new(settings.script_instances as usize, clock),
+            running_actions: false,
+            reload_wanted: false,
             settings,
             slots,
             registry,
@@ -208,12 +244,13 @@ impl Server {
         if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
             return Some(0);
         }
-        if self.slots.taken() == 0 {
+        if self.slots.taken() == 0 && self.instances.iter().next().is_none() && self.apps.source() == AppSource::Fixed {
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
-        let next =
-            [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth()].into_iter().flatten().min()?;
+        let deadlines =
+            [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth(), self.scripts.next_timer()];
+        let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
@@ -224,6 +261,7 @@ impl Server {
         self.accept(net, now);
         self.expire_bandwidth(now);
         self.read(net, now);
+        self.tick_scripts(now);
         self.fan_out(net, now);
         self.expire(net, now);
     }
@@ -264,7 +302,22 @@ impl Server {
         &self.settings
     }
 
-    /// The tables of applications and streams.
+    /// The table of applications.
+    pub fn apps(&self) -> &Applications {
+        &self.apps
+    }
+
+    /// The table of application instances with server-side code.
+    pub fn instances(&self) -> &Instances {
+        &self.instances
+    }
+
+    /// The engine of that code.
+    pub fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    /// The table of streams.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -373,12 +426,16 @@ impl Server {
         }
         self.end_roles(conn);
         self.count_close(conn, reason);
+        let app = self.slots.at(conn.slot).app;
         net.close(conn.slot);
         for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
             set.remove(conn.slot.at());
         }
         self.forget_bandwidth(conn.slot);
         self.slots.release(conn.slot);
+        if let Some(app) = app {
+            self.forget_if_left(app);
+        }
     }
 
     /// Ends a connection when it has been sent what waits for it, or when its patience ends.
@@ -400,12 +457,19 @@ impl Server {
         self.readable.insert(conn.slot.at());
     }
 
-    /// One log line and one counter, when a connection begins to end.
+    /// When a connection begins to end: its application's script is told, and there is one log line and one counter.
     fn count_close(&mut self, conn: ConnId, reason: CloseReason) {
         let Some(slot) = self.slots.connection(conn) else { return };
         if slot.state != SlotState::Open {
             return;
         }
+        if slot.session.is_connected()
+            && let Some(app) = slot.app.and_then(|id| self.apps.app_mut(id))
+        {
+            app.connected -= 1;
+        }
+        self.leave_instance(conn, self.now);
+        let Some(slot) = self.slots.connection(conn) else { return };
         self.counters.closed[reason.index()] += 1;
         let (peer, bytes_in, bytes_out) = (slot.peer, slot.bytes_in, slot.bytes_out);
         let x_status = reason.x_status();

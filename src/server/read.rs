@@ -2,11 +2,9 @@
 
 use core::mem;
 
-use log::{info, warn};
-
 use crate::limits::INBOX_BYTES;
 use crate::proto::bandwidth_check::Dialect;
-use crate::proto::session::{Decision, Event, NetStreamId, REPLY_BYTES, Request};
+use crate::proto::session::{Event, NetStreamId, REPLY_BYTES, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
@@ -176,9 +174,12 @@ impl Server {
             Event::Data(stream, timestamp) => self.data(conn, stream, timestamp, now),
             Event::DataTooLong(stream, length) => self.data_too_long(conn, stream, length),
             Event::Request => self.request(conn, now),
-            Event::Call => self.built_in(conn, now),
-            // Nothing else of ours waits for one.
-            Event::Answer(transaction, ok) => drop(self.bandwidth_answer(conn, transaction, ok, now)),
+            Event::Call => self.call_script(conn, now),
+            Event::Answer(transaction, ok) => {
+                if !self.bandwidth_answer(conn, transaction, ok, now) {
+                    self.answer_script(conn, transaction, ok, now);
+                }
+            }
             Event::CheckBandwidth => self.bandwidth_asked(conn, now),
             Event::CheckBw => self.bandwidth_dialect(conn, Dialect::Underscored, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
@@ -190,7 +191,7 @@ impl Server {
     }
 
     /// Does with a call what is done for applications without code of their own.
-    fn built_in(&mut self, conn: ConnId, now: Millis) {
+    pub(super) fn answer_built_in(&mut self, conn: ConnId, now: Millis) {
         let Some(slot) = self.slots.connection(conn) else { return };
         match slot.session.answer_built_in(&mut slot.tx) {
             Ok(Some(event)) => self.event(conn, event, now),
@@ -213,62 +214,6 @@ impl Server {
                 self.play(conn, stream, &name, start, how, now);
             }
             None => {}
-        }
-    }
-
-    fn connect(&mut self, conn: ConnId, now: Millis) {
-        let full = self.slots.is_full();
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let client = slot.session.client();
-        let path = &client.path;
-        let mut text = heapless::String::<160>::new();
-        let refused = if full {
-            let _ = text.push_str("[ Resource.Limit.Exceeded ] : This server has no connection left.");
-            Some((Code::ConnectRejected, CloseReason::TableFull))
-        } else if let Some(error) = client.path_error {
-            let _ = text.push_str("[ Server.Reject ] : ");
-            let _ = text.push_str(error.description());
-            Some((Code::ConnectInvalidApp, CloseReason::Rejected))
-        } else if let Some(app) = self.registry.app(&path.app) {
-            slot.app = Some(app);
-            None
-        } else {
-            // The words clients know from Adobe's servers; the name fits.
-            let _ = core::fmt::write(
-                &mut text,
-                format_args!(
-                    "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application ({}) is not defined.",
-                    path.app
-                ),
-            );
-            Some((Code::ConnectRejected, CloseReason::Rejected))
-        };
-        let agent = client.agent.as_str();
-        match refused {
-            None => {
-                info!(
-                    "{conn} connect app={:?} instance={:?} peer={} x_status=200 agent={agent:?}",
-                    path.app.as_str(),
-                    path.instance.as_str(),
-                    slot.peer
-                );
-                slot.last_active = now;
-                let answered = slot.session.decide(Decision::Accept, &mut slot.tx);
-                debug_assert!(answered.is_ok(), "a session keeps room for its replies");
-                self.slots.connected();
-                self.limit_new(conn);
-            }
-            Some((code, reason)) => {
-                warn!(
-                    "{conn} connect refused app={:?} peer={} x_status={} agent={agent:?}",
-                    path.app.as_str(),
-                    slot.peer,
-                    reason.x_status()
-                );
-                let status = Status::new(code, "").described(&text);
-                let _ = slot.session.decide(Decision::Reject(status), &mut slot.tx);
-                self.close_after_flush(conn, reason, now);
-            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Applications, stream names, and the rings that published streams use.
+//! Stream names, and the rings that published streams use.
 
 use core::fmt;
 use std::boxed::Box;
@@ -6,10 +6,11 @@ use std::boxed::Box;
 use heapless::String;
 
 use crate::bitset::BitSet;
-use crate::limits::{APP_NAME_BYTES, INSTANCE_NAME_BYTES, STREAM_NAME_BYTES, TAGS_PER_RING};
+use crate::limits::{INSTANCE_NAME_BYTES, STREAM_NAME_BYTES, TAGS_PER_RING};
 use crate::media::{self, TagMeta, Timeline};
 use crate::time::Millis;
 
+use super::applications::AppId;
 use super::slots::Place;
 
 /// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring. One of them is kept
@@ -18,10 +19,6 @@ pub const NAMES_PER_RING: usize = 4;
 
 /// The media half of a stream, on storage obtained at start.
 pub type Media = media::Stream<Box<[u8]>, Box<[TagMeta]>>;
-
-/// An application by its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppId(pub u16);
 
 /// A ring by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,24 +32,6 @@ impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s{}", self.0)
     }
-}
-
-/// What an application is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppKind {
-    /// Streams are published and played.
-    Live,
-    /// Recordings are played; publishing is refused.
-    Vod,
-}
-
-/// A registered application.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// First part of the path that clients connect to.
-    pub name: String<APP_NAME_BYTES>,
-    /// What it is for.
-    pub kind: AppKind,
 }
 
 /// A publisher who wants a name that another one holds.
@@ -111,7 +90,6 @@ pub enum Exhausted {
 
 /// The tables.
 pub struct Registry {
-    apps: Box<[App]>,
     streams: Box<[Stream]>,
     rings: Box<[Media]>,
     /// Whose a ring is.
@@ -121,7 +99,7 @@ pub struct Registry {
 impl Registry {
     /// Tables for `rings` published streams of `ring_bytes` each, in which `connections` slots can play. Every page of
     /// the rings is touched, so that the kernel cannot find later that it has none.
-    pub fn new(apps: &[App], rings: usize, ring_bytes: usize, connections: usize) -> Registry {
+    pub fn new(rings: usize, ring_bytes: usize, connections: usize) -> Registry {
         let words = connections.div_ceil(64);
         let stream = || Stream {
             app: AppId(0),
@@ -147,7 +125,6 @@ impl Registry {
             media::Stream::new(bytes, vec![TagMeta::EMPTY; TAGS_PER_RING].into_boxed_slice())
         };
         Registry {
-            apps: apps.into(),
             streams: core::iter::repeat_with(stream).take(rings * NAMES_PER_RING).collect(),
             rings: core::iter::repeat_with(media).take(rings).collect(),
             owners: vec![None; rings].into_boxed_slice(),
@@ -162,21 +139,6 @@ impl Registry {
     /// Bytes of one ring without its media bytes: tag index and header cache.
     pub fn ring_overhead_bytes() -> usize {
         size_of::<Media>() + size_of::<Option<StreamId>>() + TAGS_PER_RING * size_of::<TagMeta>()
-    }
-
-    /// The application called `name`.
-    pub fn app(&self, name: &str) -> Option<AppId> {
-        self.apps.iter().position(|app| app.name == name).map(|at| AppId(at as u16))
-    }
-
-    /// The first application at place `from` or behind it.
-    pub fn next_app(&self, from: usize) -> Option<AppId> {
-        (from < self.apps.len()).then_some(AppId(from as u16))
-    }
-
-    /// What an application is.
-    pub fn app_info(&self, app: AppId) -> &App {
-        &self.apps[usize::from(app.0)]
     }
 
     /// A stream.

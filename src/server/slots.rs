@@ -14,9 +14,12 @@ use crate::proto::session::{NetStreamId, Session};
 use crate::proto::tx::TxBuf;
 use crate::time::Millis;
 
+use super::applications::AppId;
 use super::bandwidth::{Check, Limits};
 use super::close::CloseReason;
-use super::registry::{AppId, RingId, StreamId};
+use super::connect::Joining;
+use super::instances::InstanceIndex;
+use super::registry::{RingId, StreamId};
 
 /// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
 /// connection closed. Only clients that have joined an application count towards that limit; when every slot is taken, the
@@ -287,8 +290,12 @@ pub struct Slot {
     pub next_transaction: u32,
     /// Whose it is.
     pub peer: SocketAddr,
-    /// The application it joined.
+    /// The application that it has joined, or is about to.
     pub app: Option<AppId>,
+    /// The application's instance, if it has server-side code.
+    pub instance: Option<InstanceIndex>,
+    /// How far it is on its way into the application.
+    pub joining: Joining,
     /// Half-received messages.
     pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
     /// Input that the session has not taken.
@@ -320,6 +327,8 @@ impl Slot {
             dialect: Dialect::default(),
             next_transaction: FIRST_TRANSACTION,
             app: None,
+            instance: None,
+            joining: Joining::No,
             publishing: 0,
             playing: 0,
             mid_tag: None,

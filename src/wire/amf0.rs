@@ -502,9 +502,18 @@ impl<'w, 'b> Encoder<'w, 'b> {
         })
     }
 
-    /// One value that is encoded already; the caller answers for its form.
+    /// Values that are encoded already; the caller answers for their form.
     pub fn encoded(&mut self, value: &[u8]) -> Result<(), Full> {
         self.writer.put_slice(value)
+    }
+
+    /// Marker 0x0B: milliseconds since 1970, UTC. The time zone is sent as 0 (section 2.13). ffmpeg cannot read it.
+    pub fn date(&mut self, ms: f64) -> Result<(), Full> {
+        self.whole(|writer| {
+            writer.put_u8(0x0B)?;
+            writer.put_f64(ms)?;
+            writer.put_u16(0)
+        })
     }
 
     /// A name and a string, whole or not at all.

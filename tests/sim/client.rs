@@ -56,6 +56,10 @@ pub struct Client {
     pub was_slow: bool,
     /// One line a message, oldest first.
     pub log: Vec<String>,
+    /// Of the last status it was told.
+    pub description: String,
+    /// Commands and data messages byte for byte, with type and message stream, if they are wanted.
+    pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
     /// The server ended the connection.
     pub ended: bool,
     /// Net streams by message stream id.
@@ -90,6 +94,8 @@ impl Client {
             received: 0,
             was_slow: false,
             log: Vec::new(),
+            description: String::new(),
+            tape: None,
             ended: false,
             doing: (0..16).map(|_| Doing::default()).collect(),
             asked: vec![VecDeque::new(); 16],
@@ -241,6 +247,11 @@ impl Client {
 
     fn complete(&mut self, header: MessageHeader, payload: &[u8], ledger: &mut Ledger) {
         let stream = header.stream_id as usize;
+        if let Some(tape) = &mut self.tape
+            && matches!(header.type_id, 18 | 20)
+        {
+            tape.push((header.type_id, header.stream_id, payload.to_vec()));
+        }
         if self.lenient {
             return;
         }
@@ -310,6 +321,10 @@ impl Client {
             .into_iter()
             .flatten()
             .find_map(|value| value.get("code").and_then(|code| code.as_str()));
+        let described = [Some(first), second].into_iter().flatten().find_map(|value| value.get("description"));
+        if let Some(text) = described.and_then(|text| text.as_str()) {
+            self.description = text.to_owned();
+        }
         let text = match (name, code) {
             ("onStatus", Some(code)) => format!("{stream}: {}", short(code)),
             (name, Some(code)) => format!("{name} {}", short(code)),

@@ -1,13 +1,16 @@
 //! Server, network and clients together, and the time they share.
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rill::server::Server;
+use rill::server::app::{AppDefinition, AppKind};
+use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
-use rill::server::registry::{App, AppKind};
+use rill::server::files::{Answer, Lookup, Question};
 use rill::server::settings::{Merge, Settings};
 use rill::server::slots::{ConnId, SPARE_CONNECTIONS, Slot, SlotState};
+use rill::server::{Server, Start};
 use rill::time::Millis;
 
 use super::client::{Client, Doing, Line};
@@ -26,7 +29,20 @@ pub struct World {
     pub now: u64,
     /// Bytes a client's kernel holds.
     pub window: usize,
+    /// What a directory of applications says, by name; asked only by a world made with [`World::on_disk`].
+    pub disk: BTreeMap<String, Directory>,
+    /// The disk does not answer.
+    pub disk_stalls: bool,
+    /// What the disk was asked.
+    pub asked: Vec<String>,
     next_address: u8,
+}
+
+/// An application's directory.
+#[derive(Clone)]
+pub enum Directory {
+    Good(Box<AppDefinition>),
+    Broken,
 }
 
 /// Short deadlines and little of everything.
@@ -47,9 +63,20 @@ pub fn settings() -> Settings {
     }
 }
 
-pub fn apps() -> [App; 2] {
-    let app = |name: &str, kind| App { name: heapless::String::try_from(name).unwrap(), kind };
-    [app("live", AppKind::Live), app("vod", AppKind::Vod)]
+pub fn apps() -> Vec<AppDefinition> {
+    let app = |name: &str, kind| AppDefinition::stock(heapless::String::try_from(name).unwrap(), kind);
+    vec![app("live", AppKind::Live), app("vod", AppKind::Vod)]
+}
+
+/// A clock of scripts that passes a millisecond whenever it is looked at: time limits do not depend on the machine.
+fn clock_us() -> u64 {
+    thread_local! {
+        static LOOKS: Cell<u64> = const { Cell::new(0) };
+    }
+    LOOKS.with(|looks| {
+        looks.set(looks.get() + 1);
+        looks.get() * 1000
+    })
 }
 
 impl World {
@@ -58,14 +85,30 @@ impl World {
     }
 
     pub fn with(settings: Settings, seed: u64) -> World {
+        World::start(settings, apps(), AppSource::Fixed, seed)
+    }
+
+    /// A server whose applications are directories.
+    pub fn on_disk(settings: Settings, directories: Vec<AppDefinition>) -> World {
+        let mut world = World::start(settings, Vec::new(), AppSource::Directories, 1);
+        world.disk =
+            directories.into_iter().map(|app| (app.name.to_string(), Directory::Good(Box::new(app)))).collect();
+        world
+    }
+
+    fn start(settings: Settings, apps: Vec<AppDefinition>, source: AppSource, seed: u64) -> World {
         let slots = settings.connections as usize + SPARE_CONNECTIONS;
+        let start = Start { apps, source, seed, clock: clock_us, now: Millis(0) };
         World {
-            server: Server::new(settings, &apps(), seed, Millis(0)),
+            server: Server::new(settings, start),
             net: FakeNet::new(slots, seed),
             clients: Vec::new(),
             ledger: Ledger::default(),
             now: 0,
             window: 32 << 10,
+            disk: BTreeMap::new(),
+            disk_stalls: false,
+            asked: Vec::new(),
             next_address: 1,
         }
     }
@@ -244,11 +287,31 @@ impl World {
             });
         });
         inside(|| server.turn(net, Millis(self.now)));
+        busy |= self.answer_questions();
         for c in 0..self.clients.len() {
             busy |= self.flush(c);
             busy |= self.pump(c);
         }
         busy || self.net.is_pending() || inside(|| self.server.wait_ms(Millis(self.now))) == Some(0)
+    }
+
+    fn answer_questions(&mut self) -> bool {
+        let mut busy = false;
+        while !self.disk_stalls
+            && let Some(question) = inside(|| self.server.question())
+        {
+            let Question::App { name, stamp } = question else { continue };
+            self.asked.push(name.to_string());
+            let lookup = match self.disk.get(name.as_str()) {
+                None => Lookup::Missing,
+                Some(Directory::Broken) => Lookup::Broken("app.toml:1: x".to_owned()),
+                Some(Directory::Good(app)) if stamp == Some(app.stamp) => Lookup::Unchanged,
+                Some(Directory::Good(app)) => Lookup::Found(app.clone()),
+            };
+            busy |= lookup != Lookup::Unchanged;
+            inside(|| self.server.answer(Answer::App { name, lookup }, Millis(self.now)));
+        }
+        busy
     }
 
     fn pump(&mut self, c: usize) -> bool {

@@ -12,16 +12,34 @@
 //! Everything here that may allocate runs inside [`crate::account::spend`]. What the scripts' engine itself takes does not
 //! go through Rust's allocator; [`Budget::memory_bytes`] bounds it.
 
+#[cfg(not(feature = "script"))]
 mod absent;
+#[cfg(feature = "script")]
+mod amf;
+#[cfg(feature = "script")]
+mod engine;
+#[cfg(feature = "script")]
+mod native;
+#[cfg(feature = "script")]
+mod report;
+#[cfg(feature = "script")]
+mod source;
+#[cfg(all(test, feature = "script"))]
+mod tests;
 
 use std::fmt;
 
+#[cfg(not(feature = "script"))]
 pub use absent::Scripts;
+#[cfg(feature = "script")]
+pub use engine::Scripts;
 
 /// Calls to one client that wait for an answer. One more throws in the script.
 pub const SCRIPT_CLIENT_CALLS: usize = 32;
 /// Calls and messages to one client that is not accepted yet; they are sent after its accept. One more throws.
 pub const SCRIPT_QUEUED_CALLS: usize = 32;
+/// Bytes of names and arguments in that queue. One more throws.
+pub const SCRIPT_QUEUED_BYTES: usize = 16 * 1024;
 /// `setInterval` functions of one instance. One more throws.
 pub const SCRIPT_INTERVALS: usize = 64;
 /// Shortest period of a `setInterval` function, in milliseconds; a shorter one is lengthened.
@@ -32,6 +50,8 @@ pub const SCRIPT_ACTIONS: usize = 4096;
 pub const SCRIPT_ACTION_BYTES: usize = 1024 * 1024;
 /// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
 pub const SCRIPT_VALUE_BYTES: usize = 64 * 1024;
+/// Bytes of a rejection's description, URL and `application` value, each. Texts are cut off, a longer value throws.
+pub const SCRIPT_STATUS_BYTES: usize = 1024;
 /// Bytes of an error's text that reach a client or a log line.
 pub const SCRIPT_ERROR_BYTES: usize = 256;
 /// Bytes of one line that `trace` logs; the rest is left out.
@@ -243,12 +263,14 @@ pub enum Fault {
 pub enum LoadError {
     /// The text is not JavaScript.
     Syntax(Place, String),
-    /// Code outside functions, or `onAppStart`, threw.
+    /// Code outside functions threw.
     Thrown(Place, String),
     /// A limit was exceeded while loading.
     Exhausted(Place, Exhausted),
-    /// The script uses a member that this server does not have, or loads a file that is not there.
+    /// The script uses a member that this server does not have.
     Unsupported(Place, String),
+    /// The script loads a file that is not there.
+    Missing(Place, String),
     /// What the server gave is not usable: [`Identity::config_json`] is not a JSON object.
     Config(String),
     /// As many instances as the server has room for are loaded.
@@ -285,6 +307,9 @@ impl fmt::Display for LoadError {
             LoadError::Exhausted(place, exhausted) => write!(formatter, "{place}: {exhausted}"),
             LoadError::Unsupported(place, name) => {
                 write!(formatter, "{place}: {} is not available in this server", name.escape_debug())
+            }
+            LoadError::Missing(place, name) => {
+                write!(formatter, "{place}: load({name:?}): no such file beside the main script or in the library path")
             }
             LoadError::Config(text) => write!(formatter, "application.config: {}", text.escape_debug()),
             LoadError::Full => formatter.write_str("no room for another application instance with a script"),

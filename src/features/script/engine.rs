@@ -1,0 +1,608 @@
+//! QuickJS behind [`Scripts`]: an instance is a runtime with one context, so that one script's memory is its own.
+
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use rquickjs::context::EvalOptions;
+use rquickjs::context::intrinsic;
+use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
+
+use super::amf::{self, Kit, Malformed};
+use super::native::{self, Effect, Phase, Shared};
+use super::report::{self, Report};
+use super::source::{self, Scan};
+use super::{
+    Access, Action, ApplicationStats, Budget, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
+    Identity, InstanceId, LoadError, Place, Source, SourceFile, StopReason, StreamFacts,
+};
+use crate::account::spend;
+use crate::time::Millis;
+
+/// The name under which the prelude's frames stand in a stack trace.
+pub(super) const PRELUDE: &str = "(server)";
+/// How long one [`Scripts::tick`] goes on with due functions, in milliseconds; what is left is done by the next.
+const TICK_MS: u64 = 10;
+/// Least memory that an instance is given, in bytes: below it the engine itself does not start.
+const MEMORY_BYTES_MIN: u64 = 256 * 1024;
+
+/// What scripts of today use and what Adobe's had. No typed arrays, no `WeakRef`, no `performance`.
+type Intrinsics = (
+    intrinsic::Date,
+    intrinsic::Eval,
+    intrinsic::RegExpCompiler,
+    intrinsic::RegExp,
+    intrinsic::Json,
+    intrinsic::Proxy,
+    intrinsic::MapSet,
+    intrinsic::Promise,
+);
+
+/// The application instances that have a script.
+pub struct Scripts {
+    slots: Vec<Slot>,
+    clock: fn() -> u64,
+    /// What scripts asked for and the server has not taken.
+    effects: VecDeque<(InstanceId, Effect)>,
+    /// Where values for clients are put together; one for all instances.
+    scratch: Rc<Cell<Vec<u8>>>,
+    /// The slot whose intervals the next tick begins with.
+    next_slot: usize,
+}
+
+struct Slot {
+    generation: u32,
+    instance: Option<Box<Instance>>,
+}
+
+/// The fields are dropped in this order: what lives in the engine before the engine.
+struct Instance {
+    /// What the prelude returns: the functions that the server calls.
+    root: Persistent<Object<'static>>,
+    /// What the prelude was given.
+    native: Persistent<Object<'static>>,
+    context: Context,
+    runtime: Runtime,
+    shared: Rc<Shared>,
+    budget: Budget,
+    /// The server's handles and ours.
+    handles: HashMap<ClientId, u32>,
+}
+
+impl Scripts {
+    /// Room for `instances` (at most 65 535) at a time. `clock` tells microseconds, monotonic; it is asked while scripts
+    /// run.
+    pub fn new(instances: usize, clock: fn() -> u64) -> Self {
+        spend(|| {
+            let count = instances.min(usize::from(u16::MAX));
+            Scripts {
+                slots: (0..count).map(|_| Slot { generation: 0, instance: None }).collect(),
+                clock,
+                effects: VecDeque::new(),
+                scratch: Rc::default(),
+                next_slot: 0,
+            }
+        })
+    }
+
+    /// Loads a script: `secure.asc`, the main script, what they `load()`, then `onAppStart`, all within
+    /// [`Budget::load_ms`]. An `onAppStart` that throws is logged, and the instance goes on, as after any handler.
+    pub fn load(
+        &mut self,
+        source: &Source,
+        identity: &Identity<'_>,
+        budget: Budget,
+        now: Millis,
+    ) -> Result<InstanceId, LoadError> {
+        spend(|| {
+            let index = self.slots.iter().position(|slot| slot.instance.is_none()).ok_or(LoadError::Full)?;
+            let shared = Rc::new(Shared::new(identity, self.clock, Rc::clone(&self.scratch)));
+            let mut instance = Instance::start(source, identity, budget, shared, now)?;
+            let id = InstanceId { index: index as u16, generation: self.slots[index].generation };
+            self.effects.extend(instance.take_effects().map(|effect| (id, effect)));
+            self.slots[index].instance = Some(Box::new(instance));
+            Ok(id)
+        })
+    }
+
+    /// `application.onConnect(client, ...)`. `arguments` are the AMF 0 values after the connect object, one behind the
+    /// other. The decision comes as [`Action::Accept`] or [`Action::Reject`], now or later; without a handler it is
+    /// Accept. `true`, or another value that counts as true, accepts; `false`, 0, NaN and `""` reject; `undefined` and
+    /// null leave the client waiting for `acceptConnection` or `rejectConnection`; of a promise its value counts. A
+    /// handler that throws rejects, even if it had accepted before. A client whose arguments are malformed is rejected
+    /// without being shown to the script.
+    pub fn connect(
+        &mut self,
+        id: InstanceId,
+        client: ClientId,
+        facts: &ClientFacts<'_>,
+        arguments: &[u8],
+        now: Millis,
+    ) -> Result<(), Fault> {
+        self.enter(id, |instance| {
+            if instance.handles.contains_key(&client) {
+                return Err(Fault::Gone);
+            }
+            let handle = instance.shared.add(client);
+            instance.handles.insert(client, handle);
+            let texts = [facts.ip, facts.agent, facts.referrer, facts.page_url, facts.uri, facts.id, facts.protocol];
+            let is_shown = instance.attempt(now, |call| {
+                let Ok(values) = call.decode(arguments)? else { return Ok(false) };
+                let list = rquickjs::Array::new(call.ctx.clone())?;
+                for (index, text) in texts.iter().enumerate() {
+                    list.set(index, *text)?;
+                }
+                list.set(texts.len(), facts.secure)?;
+                call.function("connect")?.call::<_, ()>((handle, list, values))?;
+                Ok(true)
+            });
+            match is_shown {
+                Ok(true) if instance.shared.thrown.get() => Err(Fault::Thrown),
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    instance.shared.refuse(handle, Some("The arguments of connect are malformed.".into()));
+                    Ok(())
+                }
+                Err(fault) => {
+                    // The engine itself failed before the handler had its say.
+                    instance.shared.refuse(handle, None);
+                    Err(fault)
+                }
+            }
+        })
+    }
+
+    /// The connection is gone: `application.onDisconnect(client)` of accepted and waiting clients, not of rejected ones.
+    /// Then the client and its calls that wait for an answer are forgotten.
+    pub fn disconnect(&mut self, id: InstanceId, client: ClientId, now: Millis) -> Result<(), Fault> {
+        self.enter(id, |instance| {
+            let handle = instance.handles.remove(&client).ok_or(Fault::Gone)?;
+            let is_told = instance.shared.leave(handle);
+            let run = instance.run(now, |call| call.function("disconnect")?.call((handle, is_told)));
+            instance.shared.remove(handle);
+            run
+        })
+    }
+
+    /// A command of an accepted client, by name. Found are functions that the script has put on the client or on
+    /// `Client.prototype`, then what `__resolve` gives; built-in members other than `checkBandwidth`, names that begin
+    /// with `_`, and what every object has are [`CallOutcome::NotFound`]. `arguments`: what follows the command object.
+    pub fn call(&mut self, id: InstanceId, client: ClientId, name: &str, arguments: &[u8], now: Millis) -> CallOutcome {
+        let outcome = self.enter(id, |instance| {
+            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            if instance.shared.phase(handle) != Phase::Accepted {
+                return Ok(CallOutcome::NotFound);
+            }
+            instance.attempt(now, |call| {
+                let malformed = || CallOutcome::Failed("The arguments are malformed.".into());
+                let Ok(values) = call.decode(arguments)? else { return Ok(malformed()) };
+                let value: Value<'_> = call.function("call")?.call((handle, name, values))?;
+                if call.shared.thrown.get() {
+                    return Ok(CallOutcome::Failed(call.shared.failure.take()));
+                }
+                if call.shared.not_found.take() {
+                    return Ok(CallOutcome::NotFound);
+                }
+                let Some(promise) = value.as_promise() else { return Ok(CallOutcome::Result(call.encode(value)?)) };
+                call.run_jobs();
+                match promise.result::<Value<'_>>() {
+                    Some(Ok(value)) => Ok(CallOutcome::Result(call.encode(value)?)),
+                    // It is told as a rejection that nobody handled; this takes it from the engine.
+                    Some(Err(_)) => Ok(CallOutcome::Failed(report::describe(call.ctx, &call.ctx.catch()).text)),
+                    None => Ok(CallOutcome::Failed("The method did not answer at once.".into())),
+                }
+            })
+        });
+        match outcome {
+            Ok(outcome) => outcome,
+            Err(Fault::Exhausted(exhausted)) => CallOutcome::Stopped(exhausted),
+            Err(Fault::Thrown) => CallOutcome::Failed(self.failure(id)),
+            Err(Fault::Gone) => CallOutcome::Gone,
+        }
+    }
+
+    /// The client's `_result` (`is_result`) or `_error` to the [`Action::Call`] with this `transaction`. `arguments`: what
+    /// follows the command object. An answer to no call, or with malformed arguments, is dropped.
+    pub fn answer(
+        &mut self,
+        id: InstanceId,
+        client: ClientId,
+        transaction: u32,
+        is_result: bool,
+        arguments: &[u8],
+        now: Millis,
+    ) -> Result<(), Fault> {
+        self.enter(id, |instance| {
+            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            instance.run(now, |call| {
+                let Ok(values) = call.decode(arguments)? else { return Ok(()) };
+                call.function("answer")?.call((handle, transaction, is_result, values))
+            })
+        })
+    }
+
+    /// The client publishes: `application.onPublish(client, stream)`, then `stream.onStatus` with
+    /// `NetStream.Publish.Start`.
+    pub fn publish(
+        &mut self,
+        id: InstanceId,
+        client: ClientId,
+        stream: &StreamFacts<'_>,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        self.enter(id, |instance| {
+            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            instance.run(now, |call| {
+                let facts = (handle, stream.name, stream.publish_query_string, stream.kind);
+                call.function("publish")?.call(facts)
+            })
+        })
+    }
+
+    /// The client no longer publishes: `application.onUnpublish(client, stream)`, then `stream.onStatus` with
+    /// `NetStream.Unpublish.Success`.
+    pub fn unpublish(
+        &mut self,
+        id: InstanceId,
+        client: ClientId,
+        stream: &StreamFacts<'_>,
+        now: Millis,
+    ) -> Result<(), Fault> {
+        self.enter(id, |instance| {
+            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            instance.run(now, |call| call.function("unpublish")?.call((handle, stream.name)))
+        })
+    }
+
+    /// Whether the client's list covers `stream`: a list of paths between `;`, each of which covers the stream of that name
+    /// and all below it; `/` covers all, an empty list nothing. False when it cannot be read.
+    pub fn allows(&mut self, id: InstanceId, client: ClientId, access: Access, stream: &str) -> bool {
+        let which = match access {
+            Access::Read => 0,
+            Access::Write => 1,
+            Access::AudioSample => 2,
+            Access::VideoSample => 3,
+        };
+        let list = self.enter(id, |instance| {
+            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            let now = instance.shared.now.get();
+            instance.run(now, |call| call.function("access")?.call::<_, String>((handle, which)))
+        });
+        spend(|| list.is_ok_and(|list| covers(&list, stream)))
+    }
+
+    /// What `client.getStats()` returns from now on.
+    pub fn set_client_stats(&mut self, id: InstanceId, client: ClientId, stats: &ClientStats) {
+        if let Some(instance) = self.instance(id)
+            && let Some(handle) = instance.handles.get(&client)
+        {
+            instance.shared.set_stats(*handle, *stats);
+        }
+    }
+
+    /// What `application.getStats()` returns from now on.
+    pub fn set_application_stats(&mut self, id: InstanceId, stats: &ApplicationStats) {
+        if let Some(instance) = self.instance(id) {
+            instance.shared.stats.set(*stats);
+        }
+    }
+
+    /// `application.onAppStop(info)`. False: the handler returned `false`, the instance wants to stay. That counts for
+    /// [`StopReason::Idle`] only.
+    pub fn stopping(&mut self, id: InstanceId, reason: StopReason, now: Millis) -> Result<bool, Fault> {
+        let (code, description) = match reason {
+            StopReason::Idle => ("Application.GC", "The application instance has been idle."),
+            StopReason::Shutdown => ("Application.Shutdown", "The application instance is shut down."),
+        };
+        self.enter(id, |instance| {
+            instance.attempt(now, |call| {
+                let info = Object::new(call.ctx.clone())?;
+                info.set("level", "status")?;
+                info.set("code", code)?;
+                info.set("description", description)?;
+                call.function("stop")?.call((info,))
+            })
+        })
+    }
+
+    /// Frees the instance, if it is there, and forgets its clients without calling a handler. Actions that it asked for
+    /// and that were not taken are dropped.
+    pub fn unload(&mut self, id: InstanceId) {
+        spend(|| {
+            if self.instance(id).is_some() {
+                let slot = &mut self.slots[usize::from(id.index)];
+                slot.generation = slot.generation.wrapping_add(1);
+                slot.instance = None;
+                self.effects.retain(|(of, _)| *of != id);
+            }
+        });
+    }
+
+    /// Runs `setInterval` functions that are due, until none is or 10 ms are over. Gives an instance that exceeded a limit
+    /// at once; call it until `None`.
+    pub fn tick(&mut self, now: Millis) -> Option<(InstanceId, Exhausted)> {
+        let end = (self.clock)().saturating_add(TICK_MS * 1000);
+        for _ in 0..self.slots.len() {
+            let index = self.next_slot % self.slots.len();
+            let id = InstanceId { index: index as u16, generation: self.slots[index].generation };
+            while let Some(timer) = self.instance(id).and_then(|instance| instance.shared.due(now)) {
+                let run =
+                    self.enter(id, |instance| instance.run(now, |call| call.function("tick")?.call::<_, ()>((timer,))));
+                if let Err(Fault::Exhausted(exhausted)) = run {
+                    return Some((id, exhausted));
+                }
+                if (self.clock)() >= end {
+                    return None;
+                }
+            }
+            self.next_slot = (index + 1) % self.slots.len();
+        }
+        None
+    }
+
+    /// When the next `setInterval` function is due.
+    pub fn next_timer(&self) -> Option<Millis> {
+        let instances = self.slots.iter().filter_map(|slot| slot.instance.as_ref());
+        instances.filter_map(|instance| instance.shared.next_due()).min()
+    }
+
+    /// What scripts asked for, in order. To be taken until `None` after every other call.
+    pub fn next_action(&mut self) -> Option<(InstanceId, Action)> {
+        spend(|| {
+            loop {
+                let (id, effect) = self.effects.front_mut()?;
+                let id = *id;
+                if let Effect::Broadcast { clients, name, arguments } = effect {
+                    if let Some(client) = clients.pop() {
+                        let (name, arguments) = (name.clone(), arguments.clone());
+                        return Some((id, Action::Call { client, name, transaction: 0, arguments }));
+                    }
+                    self.effects.pop_front();
+                } else if let Some((id, Effect::One(action))) = self.effects.pop_front() {
+                    return Some((id, action));
+                }
+            }
+        })
+    }
+
+    /// Memory of the instance in the engine, in bytes. Walks all of it: for statistics, not for every turn.
+    pub fn memory_bytes(&self, id: InstanceId) -> u64 {
+        let slot = self.slots.get(usize::from(id.index)).filter(|slot| slot.generation == id.generation);
+        let instance = slot.and_then(|slot| slot.instance.as_ref());
+        instance.map_or(0, |instance| u64::try_from(instance.runtime.memory_usage().malloc_size).unwrap_or(0))
+    }
+
+    /// What a client hears of the error that its call met.
+    fn failure(&mut self, id: InstanceId) -> String {
+        spend(|| self.instance(id).map(|instance| instance.shared.failure.take()).unwrap_or_default())
+    }
+
+    fn instance(&mut self, id: InstanceId) -> Option<&mut Instance> {
+        let slot = self.slots.get_mut(usize::from(id.index)).filter(|slot| slot.generation == id.generation)?;
+        slot.instance.as_deref_mut()
+    }
+
+    /// `work` with an instance that has not exceeded a limit; then takes over what the script asked for.
+    fn enter<R>(&mut self, id: InstanceId, work: impl FnOnce(&mut Instance) -> Result<R, Fault>) -> Result<R, Fault> {
+        spend(|| {
+            let instance = self.instance(id).ok_or(Fault::Gone)?;
+            if let Some(exhausted) = instance.shared.exhausted.get() {
+                return Err(Fault::Exhausted(exhausted));
+            }
+            let result = work(instance);
+            let effects = instance.take_effects();
+            // What the script asked for in a call that was stopped half-way is not done.
+            if !matches!(result, Err(Fault::Exhausted(_))) {
+                self.effects.extend(effects.map(|effect| (id, effect)));
+            }
+            result
+        })
+    }
+}
+
+impl Instance {
+    /// An engine with the script loaded and started.
+    fn start(
+        source: &Source,
+        identity: &Identity<'_>,
+        budget: Budget,
+        shared: Rc<Shared>,
+        now: Millis,
+    ) -> Result<Self, LoadError> {
+        let scan = Scan::of(source)?;
+        let no_memory = || LoadError::Exhausted(Place::default(), Exhausted::Memory);
+        let runtime = Runtime::new().map_err(|_| no_memory())?;
+        let context = Context::custom::<Intrinsics>(&runtime).map_err(|_| no_memory())?;
+        let memory_bytes = budget.memory_bytes.max(MEMORY_BYTES_MIN);
+        runtime.set_memory_limit(usize::try_from(memory_bytes).unwrap_or(usize::MAX));
+        // Garbage in cycles is collected before it makes up half of what the instance may have.
+        runtime.set_gc_threshold(usize::try_from(memory_bytes / 4).unwrap_or(usize::MAX));
+        runtime.set_max_stack_size(usize::try_from(budget.stack_bytes).unwrap_or(usize::MAX));
+        let watch = Rc::clone(&shared);
+        runtime.set_interrupt_handler(Some(Box::new(move || watch.is_over())));
+        let rejections = Rc::clone(&shared);
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, is_handled| {
+            rejections.rejected(&ctx, &promise, &reason, is_handled);
+        })));
+
+        shared.begin(now, budget.load_ms);
+        let started = context.with(|ctx| -> Result<_, LoadError> {
+            let prelude = || -> rquickjs::Result<_> {
+                let native = native::functions(&ctx, &shared)?;
+                let application = native::application(&ctx, identity)?;
+                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, include_str!("prelude.js"))?
+                    .call((native.clone(), application.clone()))?;
+                Ok((native, application, root))
+            };
+            let (native, application, root) = prelude().map_err(|error| shared.load_error(&ctx, error, PRELUDE))?;
+            native::configure(&ctx, &application, identity.config_json)?;
+            Ok((Persistent::save(&ctx, root), Persistent::save(&ctx, native)))
+        });
+        let (root, native) = started?;
+        let mut instance = Instance { root, native, context, runtime, shared, budget, handles: HashMap::new() };
+        instance.evaluate_all(source, &scan)?;
+        instance.shared.end_loading();
+        // Still in the time that loading has.
+        match instance.attempt_on(|call| call.function("start")?.call::<_, ()>(())) {
+            Ok(()) | Err(Fault::Thrown | Fault::Gone) => Ok(instance),
+            Err(Fault::Exhausted(exhausted)) => Err(LoadError::Exhausted(instance.shared.place.take(), exhausted)),
+        }
+    }
+
+    /// `secure.asc`, the main script, and what they load, in that order.
+    fn evaluate_all(&mut self, source: &Source, scan: &Scan) -> Result<(), LoadError> {
+        let shared = &self.shared;
+        let root = self.root.clone();
+        self.context.with(|ctx| {
+            let root = root.restore(&ctx).map_err(|error| shared.load_error(&ctx, error, PRELUDE))?;
+            let call = |name: &str, argument: &str| -> Result<(), LoadError> {
+                let call = || root.get::<_, Function<'_>>(name)?.call::<_, ()>((argument,));
+                call().map_err(|error| shared.load_error(&ctx, error, PRELUDE))
+            };
+            let evaluate = |file: &SourceFile| -> Result<(), LoadError> {
+                let text = file.text.strip_prefix('\u{FEFF}').unwrap_or(&file.text);
+                shared.files.borrow_mut().push((file.name.clone(), text.to_owned()));
+                evaluate::<Value<'_>>(&ctx, &file.name, text)
+                    .map_err(|error| shared.load_error(&ctx, error, &file.name))?;
+                run_jobs(&ctx, &shared);
+                match shared.exhausted.get() {
+                    Some(exhausted) => Err(LoadError::Exhausted(shared.place_or(&file.name), exhausted)),
+                    None => Ok(()),
+                }
+            };
+            for name in scan.missing_globals() {
+                call("missing", name)?;
+            }
+            if let Some(secure) = &source.secure {
+                evaluate(secure)?;
+            }
+            call("secured", "")?;
+            evaluate(&source.main)?;
+            let mut loaded = vec![source.main.name.clone()];
+            loop {
+                let Some((name, place)) = shared.next_load() else { break };
+                let file =
+                    source::resolve(source, &name).ok_or_else(|| LoadError::Missing(place.clone(), name.clone()))?;
+                // Each file runs once, so two that load each other end.
+                if !loaded.contains(&file.name) {
+                    loaded.push(file.name.clone());
+                    scan.check(file)?;
+                    evaluate(file)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// One call into the script within [`Budget::call_ms`].
+    fn run<R>(
+        &mut self,
+        now: Millis,
+        work: impl for<'js> FnOnce(&Call<'_, 'js>) -> rquickjs::Result<R>,
+    ) -> Result<R, Fault> {
+        let result = self.attempt(now, work)?;
+        if self.shared.thrown.get() { Err(Fault::Thrown) } else { Ok(result) }
+    }
+
+    /// As [`Instance::run`], but what the prelude caught and told is no fault.
+    fn attempt<R>(
+        &mut self,
+        now: Millis,
+        work: impl for<'js> FnOnce(&Call<'_, 'js>) -> rquickjs::Result<R>,
+    ) -> Result<R, Fault> {
+        self.shared.begin(now, self.budget.call_ms);
+        self.attempt_on(work)
+    }
+
+    /// As [`Instance::attempt`], in the time that is running.
+    fn attempt_on<R>(&mut self, work: impl for<'js> FnOnce(&Call<'_, 'js>) -> rquickjs::Result<R>) -> Result<R, Fault> {
+        let shared = &*self.shared;
+        let result = self.context.with(|ctx| {
+            let roots = || -> rquickjs::Result<_> {
+                let root = self.root.clone().restore(&ctx)?;
+                let kit = Kit::of(&self.native.clone().restore(&ctx)?)?;
+                Ok((root, kit))
+            };
+            let Ok((root, kit)) = roots() else { return Err(Fault::Exhausted(Exhausted::Memory)) };
+            let call = Call { ctx: &ctx, root: &root, kit: &kit, shared };
+            let result = work(&call);
+            let result = result.map_err(|error| call.tell(&shared.caught(&ctx, error)));
+            call.run_jobs();
+            for rejection in shared.take_rejections() {
+                shared.log(&rejection);
+                call.tell(&rejection);
+            }
+            result.map_err(|()| Fault::Thrown)
+        });
+        match shared.exhausted.get() {
+            Some(exhausted) => {
+                shared.log_exhausted(exhausted);
+                Err(Fault::Exhausted(exhausted))
+            }
+            None => result,
+        }
+    }
+
+    fn take_effects(&mut self) -> impl Iterator<Item = Effect> + use<> {
+        self.shared.effects.take().into_iter()
+    }
+}
+
+/// The engine during one call.
+struct Call<'c, 'js> {
+    ctx: &'c Ctx<'js>,
+    root: &'c Object<'js>,
+    kit: &'c Kit<'js>,
+    shared: &'c Shared,
+}
+
+impl<'js> Call<'_, 'js> {
+    fn function(&self, name: &str) -> rquickjs::Result<Function<'js>> {
+        self.root.get(name)
+    }
+
+    fn decode(&self, message: &[u8]) -> rquickjs::Result<Result<Vec<Value<'js>>, Malformed>> {
+        amf::decode(self.ctx, self.kit, message)
+    }
+
+    fn encode(&self, value: Value<'js>) -> rquickjs::Result<Vec<u8>> {
+        self.shared.encode(self.ctx, self.kit, [value], super::SCRIPT_VALUE_BYTES)
+    }
+
+    /// Runs what promises wait for, in the same time.
+    fn run_jobs(&self) {
+        run_jobs(self.ctx, self.shared);
+    }
+
+    /// `application.onStatus`, unless nothing runs any more.
+    fn tell(&self, report: &Report) {
+        if self.shared.exhausted.get().is_some() {
+            return;
+        }
+        let tell = || self.function("tell")?.call::<_, ()>((self.shared.info(self.ctx, report)?,));
+        if let Err(error) = tell() {
+            self.shared.caught(self.ctx, error);
+        }
+    }
+}
+
+fn run_jobs(ctx: &Ctx<'_>, shared: &Shared) {
+    while !shared.is_over() && ctx.execute_pending_job() {}
+}
+
+/// Runs a file as Adobe's server does: at global scope, not strict.
+fn evaluate<'js, V: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, name: &str, text: &str) -> rquickjs::Result<V> {
+    let mut options = EvalOptions::default();
+    options.strict = false;
+    options.filename = Some(name.to_owned());
+    ctx.eval_with_options(text, options)
+}
+
+/// Whether an access list covers a stream, see [`Scripts::allows`].
+fn covers(list: &str, stream: &str) -> bool {
+    list.split(';').map(str::trim).filter(|path| !path.is_empty()).any(|path| {
+        let path = path.trim_matches('/');
+        let below = stream.strip_prefix(path);
+        path.is_empty() || below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    })
+}

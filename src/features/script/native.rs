@@ -1,0 +1,743 @@
+//! The few functions that the prelude is written over, and what they share with the server's side: an instance's clients,
+//! its timers, its limits, and what it asks for.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+
+use log::{info, warn};
+use rquickjs::function::{Opt, This};
+use rquickjs::object::Property;
+use rquickjs::{Ctx, Error, Exception, Function, Object, Result, Value};
+
+use super::amf::{self, Kit};
+use super::report::{self, Report, tidy};
+use super::{
+    Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, Place, SCRIPT_ACTION_BYTES,
+    SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_FIRST_TRANSACTION, SCRIPT_INTERVAL_MS,
+    SCRIPT_INTERVALS, SCRIPT_LINES_PER_SECOND, SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES,
+    SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES, source,
+};
+use crate::limits::STREAM_NAME_BYTES;
+use crate::time::Millis;
+
+/// What a script asks for.
+pub(super) enum Effect {
+    One(Action),
+    /// The same call to many: kept once, handed out client by client.
+    Broadcast {
+        clients: Vec<ClientId>,
+        name: String,
+        arguments: Vec<u8>,
+    },
+}
+
+/// How far the decision about a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Pending,
+    Accepted,
+    Rejected,
+    /// The connection is gone; its handler may still be running.
+    Gone,
+}
+
+struct Record {
+    id: ClientId,
+    phase: Phase,
+    /// What waits for the accept.
+    queue: Vec<Action>,
+    queue_bytes: usize,
+    stats: ClientStats,
+    /// Bytes per second to and from the client, 0 when the script has set none.
+    limits: [u32; 2],
+}
+
+struct Interval {
+    id: u32,
+    due: Millis,
+    period_ms: u64,
+}
+
+/// What an instance's native functions and the server's side share. Holds nothing of the engine.
+pub(super) struct Shared {
+    /// `APP/INSTANCE`, for the log.
+    name: String,
+    clock: fn() -> u64,
+    /// The clock at which the present call is over.
+    deadline_us: Cell<u64>,
+    pub(super) now: Cell<Millis>,
+    pub(super) exhausted: Cell<Option<Exhausted>>,
+    /// Where the limit was exceeded, if that is known.
+    pub(super) place: Cell<Place>,
+    /// A handler threw in the present call.
+    pub(super) thrown: Cell<bool>,
+    /// The text of that error.
+    pub(super) failure: Cell<String>,
+    /// The present call found no method.
+    pub(super) not_found: Cell<bool>,
+    pub(super) effects: Cell<Vec<Effect>>,
+    effect_count: Cell<usize>,
+    effect_bytes: Cell<usize>,
+    clients: RefCell<Vec<Option<Record>>>,
+    intervals: RefCell<Vec<Interval>>,
+    next_interval: Cell<u32>,
+    next_transaction: Cell<u32>,
+    pub(super) stats: Cell<ApplicationStats>,
+    /// Whether `load()` is possible.
+    is_loading: Cell<bool>,
+    loads: RefCell<Vec<(String, Place)>>,
+    /// Names and texts of what has run, for `linebuf`.
+    pub(super) files: RefCell<Vec<(String, String)>>,
+    /// Promises that were rejected and that nobody has handled.
+    rejections: RefCell<Vec<(u64, Report)>>,
+    scratch: Rc<Cell<Vec<u8>>>,
+    lines: RefCell<Lines>,
+}
+
+/// How many lines have been logged lately.
+#[derive(Default)]
+struct Lines {
+    since: Millis,
+    count: u32,
+    left_out: u32,
+    /// The error of the last line, and how often it came again since.
+    last_error: Option<Report>,
+    repeated: u32,
+}
+
+impl Shared {
+    pub(super) fn new(identity: &Identity<'_>, clock: fn() -> u64, scratch: Rc<Cell<Vec<u8>>>) -> Self {
+        let name = format!("{}/{}", identity.app, identity.instance);
+        Shared {
+            name: tidy(&name, SCRIPT_ERROR_BYTES),
+            clock,
+            deadline_us: Cell::new(0),
+            now: Cell::default(),
+            exhausted: Cell::default(),
+            place: Cell::default(),
+            thrown: Cell::default(),
+            failure: Cell::default(),
+            not_found: Cell::default(),
+            effects: Cell::default(),
+            effect_count: Cell::default(),
+            effect_bytes: Cell::default(),
+            clients: RefCell::default(),
+            intervals: RefCell::default(),
+            next_interval: Cell::new(1),
+            next_transaction: Cell::new(SCRIPT_FIRST_TRANSACTION),
+            stats: Cell::default(),
+            is_loading: Cell::new(true),
+            loads: RefCell::default(),
+            files: RefCell::default(),
+            rejections: RefCell::default(),
+            scratch,
+            lines: RefCell::default(),
+        }
+    }
+
+    // The time and the limits of a call.
+
+    pub(super) fn begin(&self, now: Millis, limit_ms: u32) {
+        self.now.set(now);
+        self.deadline_us.set((self.clock)().saturating_add(u64::from(limit_ms) * 1000));
+        self.thrown.set(false);
+        self.not_found.set(false);
+        self.effect_count.set(0);
+        self.effect_bytes.set(0);
+    }
+
+    /// Nothing may run any more: the time is over, or another limit has been exceeded. The engine asks this now and then;
+    /// what it throws then cannot be caught.
+    pub(super) fn is_over(&self) -> bool {
+        if self.exhausted.get().is_none() && (self.clock)() >= self.deadline_us.get() {
+            self.exhausted.set(Some(Exhausted::Time));
+        }
+        self.exhausted.get().is_some()
+    }
+
+    pub(super) fn place_or(&self, file: &str) -> Place {
+        let place = self.place.take();
+        if place.file.is_empty() { Place { file: file.to_owned(), line: 0 } } else { place }
+    }
+
+    // Errors.
+
+    /// An error that came out of the engine: what `application.onStatus` is to be told.
+    pub(super) fn caught(&self, ctx: &Ctx<'_>, error: Error) -> Report {
+        let report = self.read(ctx, error);
+        self.note(report.clone());
+        report
+    }
+
+    /// An error while loading, where it ends the load instead of being logged.
+    pub(super) fn load_error(&self, ctx: &Ctx<'_>, error: Error, file: &str) -> LoadError {
+        let report = self.read(ctx, error);
+        let mut place = report.place;
+        if place.file.is_empty() {
+            file.clone_into(&mut place.file);
+        }
+        if let Some(exhausted) = self.exhausted.get().or(report.exhausted) {
+            return LoadError::Exhausted(place, exhausted);
+        }
+        if let Some(name) =
+            report.text.strip_prefix("Error: ").and_then(|text| text.strip_suffix(source::NOT_AVAILABLE))
+        {
+            return LoadError::Unsupported(place, name.to_owned());
+        }
+        if report.text.starts_with("SyntaxError: ") {
+            return LoadError::Syntax(place, report.text);
+        }
+        LoadError::Thrown(place, report.text)
+    }
+
+    fn read(&self, ctx: &Ctx<'_>, error: Error) -> Report {
+        let mut report = if ctx.has_exception() {
+            let value = ctx.catch();
+            let mut report = report::describe(ctx, &value);
+            // Without memory for an error object the engine throws null.
+            if value.is_null() || matches!(value.type_of(), rquickjs::Type::Uninitialized) {
+                report.exhausted = report.exhausted.or(self.is_out_of_memory(ctx).then_some(Exhausted::Memory));
+            }
+            report
+        } else {
+            let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
+            Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: Place::default(), exhausted }
+        };
+        // An interrupt has the reason that is noted; without one the script made the error up.
+        if report.exhausted == Some(Exhausted::Time) {
+            report.exhausted = self.exhausted.get();
+        }
+        report
+    }
+
+    /// Whether there is no memory for even a small object.
+    fn is_out_of_memory(&self, ctx: &Ctx<'_>) -> bool {
+        let is_out = rquickjs::ArrayBuffer::new_copy(ctx.clone(), [0_u8; 4096]).is_err();
+        if is_out {
+            ctx.catch();
+        }
+        is_out
+    }
+
+    /// Logs an error once and remembers it for the present call. One that exceeds a limit ends the instance instead.
+    fn note(&self, report: Report) {
+        self.thrown.set(true);
+        self.failure.set(report.text.clone());
+        if let Some(exhausted) = report.exhausted {
+            if self.exhausted.get().is_none() {
+                self.exhausted.set(Some(exhausted));
+            }
+            self.place.set(report.place);
+        } else if self.exhausted.get().is_none() {
+            self.log(&report);
+        }
+    }
+
+    /// What `application.onStatus` gets.
+    pub(super) fn info<'js>(&self, ctx: &Ctx<'js>, report: &Report) -> Result<Object<'js>> {
+        let files = self.files.borrow();
+        let text = files.iter().find(|(name, _)| *name == report.place.file).map_or("", |(_, text)| text);
+        let index = (report.place.line as usize).checked_sub(1);
+        let line = index.and_then(|index| text.lines().nth(index)).unwrap_or_default();
+        let info = Object::new(ctx.clone())?;
+        info.set("code", "Application.Script.Error")?;
+        info.set("level", "error")?;
+        info.set("description", report.text.as_str())?;
+        info.set("details", report.text.as_str())?;
+        info.set("filename", report.place.file.as_str())?;
+        info.set("lineno", report.place.line)?;
+        info.set("linebuf", tidy(line, SCRIPT_ERROR_BYTES))?;
+        Ok(info)
+    }
+
+    pub(super) fn rejected<'js>(&self, ctx: &Ctx<'js>, promise: &Value<'js>, reason: &Value<'js>, is_handled: bool) {
+        let mut hasher = DefaultHasher::new();
+        promise.hash(&mut hasher);
+        let promise = hasher.finish();
+        let report = (!is_handled).then(|| report::describe(ctx, reason));
+        let mut rejections = self.rejections.borrow_mut();
+        match report {
+            // As many as are logged are enough.
+            Some(report) if rejections.len() < SCRIPT_LINES_PER_SECOND as usize => rejections.push((promise, report)),
+            Some(_) => {}
+            None => rejections.retain(|(known, _)| *known != promise),
+        }
+    }
+
+    /// Those left when all jobs have run. What exceeded a limit is noted.
+    pub(super) fn take_rejections(&self) -> Vec<Report> {
+        let rejections: Vec<Report> = self.rejections.take().into_iter().map(|(_, report)| report).collect();
+        for report in &rejections {
+            match report.exhausted {
+                Some(Exhausted::Time) | None => {
+                    if self.exhausted.get().is_some() && report.exhausted.is_some() {
+                        self.place.set(report.place.clone());
+                    }
+                }
+                Some(exhausted) => {
+                    if self.exhausted.get().is_none() {
+                        self.exhausted.set(Some(exhausted));
+                    }
+                    self.place.set(report.place.clone());
+                }
+            }
+        }
+        if self.exhausted.get().is_some() { Vec::new() } else { rejections }
+    }
+
+    // The log.
+
+    pub(super) fn log(&self, report: &Report) {
+        let mut lines = self.lines.borrow_mut();
+        if lines.last_error.as_ref() == Some(report) && self.now.get().since(lines.since) < 1000 {
+            lines.repeated += 1;
+            return;
+        }
+        if self.may_log(&mut lines) {
+            let Report { text, place, .. } = report;
+            warn!("script {} file={:?} line={} error={text:?}", self.name, place.file, place.line);
+            lines.last_error = Some(report.clone());
+        }
+    }
+
+    pub(super) fn log_exhausted(&self, exhausted: Exhausted) {
+        let place = self.place.take();
+        warn!("script {} file={:?} line={} error=\"{exhausted}\" stopped=yes", self.name, place.file, place.line);
+    }
+
+    fn trace(&self, text: &str) {
+        if self.may_log(&mut self.lines.borrow_mut()) {
+            info!("script {} trace={:?}", self.name, text);
+        }
+    }
+
+    /// One line more in this second. Says first what the last second left out.
+    fn may_log(&self, lines: &mut Lines) -> bool {
+        if self.now.get().since(lines.since) >= 1000 || lines.since == Millis(0) {
+            if lines.left_out + lines.repeated > 0 {
+                warn!("script {} lines_left_out={} error_repeated={}", self.name, lines.left_out, lines.repeated);
+            }
+            *lines = Lines { since: self.now.get(), ..Lines::default() };
+        }
+        lines.count += 1;
+        let may = lines.count <= SCRIPT_LINES_PER_SECOND;
+        lines.left_out += u32::from(!may);
+        may
+    }
+
+    // Loading.
+
+    pub(super) fn end_loading(&self) {
+        self.is_loading.set(false);
+    }
+
+    pub(super) fn next_load(&self) -> Option<(String, Place)> {
+        let mut loads = self.loads.borrow_mut();
+        if loads.is_empty() { None } else { Some(loads.remove(0)) }
+    }
+
+    // Clients.
+
+    pub(super) fn add(&self, id: ClientId) -> u32 {
+        let mut clients = self.clients.borrow_mut();
+        let index = clients.iter().position(Option::is_none).unwrap_or(clients.len());
+        if index == clients.len() {
+            clients.push(None);
+        }
+        clients[index] = Some(Record {
+            id,
+            phase: Phase::Pending,
+            queue: Vec::new(),
+            queue_bytes: 0,
+            stats: ClientStats::default(),
+            limits: [0; 2],
+        });
+        // As many clients as the server has connections: far below 2^32.
+        index as u32
+    }
+
+    pub(super) fn phase(&self, handle: u32) -> Phase {
+        self.with(handle, |record| record.phase).unwrap_or(Phase::Gone)
+    }
+
+    /// The connection is gone. Whether the script is told.
+    pub(super) fn leave(&self, handle: u32) -> bool {
+        let phase = self.with(handle, |record| std::mem::replace(&mut record.phase, Phase::Gone));
+        matches!(phase, Some(Phase::Pending | Phase::Accepted))
+    }
+
+    pub(super) fn remove(&self, handle: u32) {
+        if let Some(record) = self.clients.borrow_mut().get_mut(handle as usize) {
+            *record = None;
+        }
+    }
+
+    pub(super) fn set_stats(&self, handle: u32, stats: ClientStats) {
+        self.with(handle, |record| record.stats = stats);
+    }
+
+    /// Rejects a client that the script has not yet decided about, or had accepted in this very call before it failed.
+    /// Whether it did.
+    pub(super) fn refuse(&self, handle: u32, description: Option<String>) -> bool {
+        let refused = self.with(handle, |record| match record.phase {
+            Phase::Pending | Phase::Accepted => {
+                record.phase = Phase::Rejected;
+                record.queue = Vec::new();
+                Some(record.id)
+            }
+            Phase::Rejected | Phase::Gone => None,
+        });
+        let Some(client) = refused.flatten() else { return false };
+        let mut effects = self.effects.take();
+        effects.retain_mut(|effect| match effect {
+            Effect::One(action) => client_of(action) != Some(client),
+            Effect::Broadcast { clients, .. } => {
+                clients.retain(|of| *of != client);
+                true
+            }
+        });
+        effects.push(Effect::One(Action::Reject { client, description, application: None, redirect: None }));
+        self.effects.set(effects);
+        true
+    }
+
+    fn with<R>(&self, handle: u32, work: impl FnOnce(&mut Record) -> R) -> Option<R> {
+        self.clients.borrow_mut().get_mut(handle as usize)?.as_mut().map(work)
+    }
+
+    // Actions.
+
+    fn push(&self, ctx: &Ctx<'_>, effect: Effect, bytes: usize) -> Result<()> {
+        self.effect_count.set(self.effect_count.get() + 1);
+        self.effect_bytes.set(self.effect_bytes.get() + bytes);
+        if self.effect_count.get() > SCRIPT_ACTIONS || self.effect_bytes.get() > SCRIPT_ACTION_BYTES {
+            // From here on the engine is interrupted, whatever the script does with this error.
+            self.exhausted.set(self.exhausted.get().or(Some(Exhausted::Actions)));
+            return Err(Exception::throw_range(ctx, "too many actions in one call"));
+        }
+        let mut effects = self.effects.take();
+        effects.push(effect);
+        self.effects.set(effects);
+        Ok(())
+    }
+
+    /// An action that concerns a client: done, kept until its accept, or dropped because it is gone. Whether it was
+    /// not dropped.
+    fn emit(&self, ctx: &Ctx<'_>, handle: u32, action: impl FnOnce(ClientId) -> Action, bytes: usize) -> Result<bool> {
+        let Some((client, phase)) = self.with(handle, |record| (record.id, record.phase)) else { return Ok(false) };
+        match phase {
+            Phase::Accepted => self.push(ctx, Effect::One(action(client)), bytes).map(|()| true),
+            Phase::Pending => {
+                let is_kept = self.with(handle, |record| {
+                    record.queue_bytes += bytes;
+                    let has_room =
+                        record.queue.len() < SCRIPT_QUEUED_CALLS && record.queue_bytes <= SCRIPT_QUEUED_BYTES;
+                    if has_room {
+                        record.queue.push(action(client));
+                    }
+                    has_room
+                });
+                if is_kept == Some(true) {
+                    return Ok(true);
+                }
+                Err(Exception::throw_range(ctx, "too much is waiting for this client to be accepted"))
+            }
+            Phase::Rejected | Phase::Gone => Ok(false),
+        }
+    }
+
+    /// Values for a client, at most `limit` bytes.
+    pub(super) fn encode<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        kit: &Kit<'js>,
+        values: impl IntoIterator<Item = Value<'js>>,
+        limit: usize,
+    ) -> Result<Vec<u8>> {
+        let mut scratch = self.scratch.take();
+        if scratch.is_empty() {
+            scratch = vec![0; SCRIPT_VALUE_BYTES];
+        }
+        // A value's getter that sends something itself finds other bytes, and gives them back before us.
+        let result = amf::encode(ctx, kit, &mut scratch[..limit.min(SCRIPT_VALUE_BYTES)], values);
+        self.scratch.set(scratch);
+        result
+    }
+
+    // Timers.
+
+    /// A timer that is due; it is then due again after its period.
+    pub(super) fn due(&self, now: Millis) -> Option<u32> {
+        let mut intervals = self.intervals.borrow_mut();
+        let interval =
+            intervals.iter_mut().filter(|interval| interval.due <= now).min_by_key(|interval| interval.due)?;
+        interval.due = now + interval.period_ms;
+        Some(interval.id)
+    }
+
+    pub(super) fn next_due(&self) -> Option<Millis> {
+        if self.exhausted.get().is_some() {
+            return None;
+        }
+        self.intervals.borrow().iter().map(|interval| interval.due).min()
+    }
+}
+
+/// Whom an action concerns.
+fn client_of(action: &Action) -> Option<ClientId> {
+    match action {
+        Action::Accept(client)
+        | Action::Reject { client, .. }
+        | Action::Disconnect(client)
+        | Action::Call { client, .. }
+        | Action::Ping(client)
+        | Action::LimitBandwidth { client, .. }
+        | Action::CheckBandwidth(client) => Some(*client),
+        Action::Send { .. } | Action::Shutdown => None,
+    }
+}
+
+/// `application` as it is before the prelude: what it is called.
+pub(super) fn application<'js>(ctx: &Ctx<'js>, identity: &Identity<'_>) -> Result<Object<'js>> {
+    let application = Object::new(ctx.clone())?;
+    application.prop("name", format!("{}/{}", identity.app, identity.instance))?;
+    application.prop("hostname", identity.hostname)?;
+    application.prop("server", identity.server)?;
+    Ok(application)
+}
+
+/// `application.config`.
+pub(super) fn configure<'js>(
+    ctx: &Ctx<'js>,
+    application: &Object<'js>,
+    json: &str,
+) -> std::result::Result<(), LoadError> {
+    let json = if json.is_empty() { "{}" } else { json };
+    let config = ctx.json_parse(json).map_err(|_| LoadError::Config(report::describe(ctx, &ctx.catch()).text))?;
+    if !config.is_object() || config.is_array() {
+        return Err(LoadError::Config("not a JSON object".into()));
+    }
+    application.prop("config", config).map_err(|_| LoadError::Config("no memory".into()))
+}
+
+/// What the prelude is given.
+#[allow(clippy::too_many_lines, reason = "a table")]
+pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Object<'js>> {
+    let native = Object::new(ctx.clone())?;
+    native.set("calls", SCRIPT_CLIENT_CALLS)?;
+    macro_rules! function {
+        ($name:literal, $shared:ident, $($body:tt)*) => {{
+            let $shared = Rc::clone(shared);
+            native.set($name, Function::new(ctx.clone(), $($body)*)?)?;
+        }};
+    }
+
+    function!("isPending", shared, move |handle: u32| shared.phase(handle) == Phase::Pending);
+    function!("accept", shared, move |ctx: Ctx<'js>, handle: u32| -> Result<()> {
+        let accepted = shared.with(handle, |record| {
+            let is_pending = record.phase == Phase::Pending;
+            is_pending.then(|| {
+                record.phase = Phase::Accepted;
+                (record.id, std::mem::take(&mut record.queue))
+            })
+        });
+        let Some((client, queue)) = accepted.flatten() else { return Ok(()) };
+        shared.push(&ctx, Effect::One(Action::Accept(client)), 0)?;
+        queue.into_iter().try_for_each(|action| shared.push(&ctx, Effect::One(action), 0))
+    });
+    function!("reject", shared, {
+        move |ctx: Ctx<'js>,
+              This(native): This<Object<'js>>,
+              handle: u32,
+              description: Opt<Value<'js>>,
+              application: Opt<Value<'js>>,
+              redirect: Opt<Value<'js>>|
+              -> Result<()> {
+            let kit = Kit::of(&native)?;
+            let given = |value: Opt<Value<'js>>| value.0.filter(|value| !value.is_null() && !value.is_undefined());
+            let text = |value: Value<'js>| amf::text(&kit, &value).map(|text| tidy(&text, SCRIPT_STATUS_BYTES));
+            let description = given(description).map(text).transpose()?;
+            let redirect = given(redirect).map(text).transpose()?.filter(|url| !url.is_empty());
+            let application =
+                given(application).map(|value| shared.encode(&ctx, &kit, [value], SCRIPT_STATUS_BYTES)).transpose()?;
+            let rejected = shared.with(handle, |record| {
+                let is_pending = record.phase == Phase::Pending;
+                is_pending.then(|| {
+                    record.phase = Phase::Rejected;
+                    record.queue = Vec::new();
+                    record.id
+                })
+            });
+            let Some(client) = rejected.flatten() else { return Ok(()) };
+            let bytes = application.as_ref().map_or(0, Vec::len);
+            let action = Action::Reject { client, description, application, redirect };
+            shared.push(&ctx, Effect::One(action), bytes)
+        }
+    });
+    function!("refuse", shared, move |handle: u32| shared.refuse(handle, None));
+    function!("disconnect", shared, move |ctx: Ctx<'js>, handle: u32| -> Result<bool> {
+        if shared.phase(handle) == Phase::Pending {
+            return Ok(shared.refuse(handle, None));
+        }
+        shared.emit(&ctx, handle, Action::Disconnect, 0)
+    });
+    // The transaction of a call that wants an answer, 0 for one that wants none, -1 when the client is gone.
+    function!("call", shared, {
+        move |ctx: Ctx<'js>,
+              This(native): This<Object<'js>>,
+              handle: u32,
+              name: String,
+              is_wanted: bool,
+              values: Vec<Value<'js>>|
+              -> Result<i64> {
+            let arguments = shared.encode(&ctx, &Kit::of(&native)?, values, SCRIPT_VALUE_BYTES)?;
+            let bytes = name.len() + arguments.len();
+            let transaction = if is_wanted { shared.next_transaction.get() } else { 0 };
+            let action = |client| Action::Call { client, name, transaction, arguments };
+            if !shared.emit(&ctx, handle, action, bytes)? {
+                return Ok(-1);
+            }
+            if is_wanted {
+                let next = transaction.checked_add(1).unwrap_or(SCRIPT_FIRST_TRANSACTION);
+                shared.next_transaction.set(next);
+            }
+            Ok(transaction.into())
+        }
+    });
+    function!("broadcast", shared, {
+        move |ctx: Ctx<'js>, This(native): This<Object<'js>>, name: String, values: Vec<Value<'js>>| -> Result<()> {
+            let arguments = shared.encode(&ctx, &Kit::of(&native)?, values, SCRIPT_VALUE_BYTES)?;
+            let records = shared.clients.borrow();
+            let accepted = records.iter().rev().flatten().filter(|record| record.phase == Phase::Accepted);
+            let clients: Vec<ClientId> = accepted.map(|record| record.id).collect();
+            drop(records);
+            let bytes = name.len() + arguments.len() + clients.len() * size_of::<ClientId>();
+            shared.push(&ctx, Effect::Broadcast { clients, name, arguments }, bytes)
+        }
+    });
+    function!("send", shared, {
+        move |ctx: Ctx<'js>,
+              This(native): This<Object<'js>>,
+              stream: String,
+              handler: Value<'js>,
+              values: Vec<Value<'js>>|
+              -> Result<()> {
+            let values = std::iter::once(handler).chain(values);
+            let body = shared.encode(&ctx, &Kit::of(&native)?, values, SCRIPT_VALUE_BYTES)?;
+            let bytes = body.len();
+            shared.push(&ctx, Effect::One(Action::Send { stream, body }), bytes)
+        }
+    });
+    function!("ping", shared, move |ctx: Ctx<'js>, handle: u32| shared.emit(&ctx, handle, Action::Ping, 0));
+    function!("checkBandwidth", shared, move |ctx: Ctx<'js>, handle: u32| {
+        shared.emit(&ctx, handle, Action::CheckBandwidth, 0)
+    });
+    function!("limit", shared, move |ctx: Ctx<'js>, handle: u32, to_client: f64, to_server: f64| -> Result<bool> {
+        // 0 leaves a direction as it is; the cast saturates.
+        let rate = |rate: f64| Some(rate as u32).filter(|rate| *rate > 0);
+        let (to_client, to_server) = (rate(to_client), rate(to_server));
+        shared.with(handle, |record| {
+            let [old_to_client, old_to_server] = record.limits;
+            record.limits = [to_client.unwrap_or(old_to_client), to_server.unwrap_or(old_to_server)];
+        });
+        shared.emit(&ctx, handle, |client| Action::LimitBandwidth { client, to_client, to_server }, 0)
+    });
+    function!("limitOf", shared, move |handle: u32, is_to_client: bool| {
+        let limits = shared.with(handle, |record| record.limits).unwrap_or_default();
+        limits[usize::from(!is_to_client)]
+    });
+    function!("clientStats", shared, move |ctx: Ctx<'js>, handle: u32| -> Result<Object<'js>> {
+        let stats = shared.with(handle, |record| record.stats).unwrap_or_default();
+        numbers(
+            &ctx,
+            &[
+                ("bytes_in", stats.bytes_in),
+                ("bytes_out", stats.bytes_out),
+                ("msg_in", stats.msg_in),
+                ("msg_out", stats.msg_out),
+                ("msg_dropped", stats.msg_dropped),
+                ("ping_rtt", stats.ping_rtt_ms.into()),
+            ],
+        )
+    });
+    function!("applicationStats", shared, move |ctx: Ctx<'js>| -> Result<Object<'js>> {
+        let stats = shared.stats.get();
+        numbers(
+            &ctx,
+            &[
+                ("bw_in", stats.bw_in),
+                ("bw_out", stats.bw_out),
+                ("bytes_in", stats.bytes_in),
+                ("bytes_out", stats.bytes_out),
+                ("msg_in", stats.msg_in),
+                ("msg_out", stats.msg_out),
+                ("msg_dropped", stats.msg_dropped),
+                ("total_connects", stats.total_connects),
+                ("total_disconnects", stats.total_disconnects),
+            ],
+        )
+    });
+    function!("shutdown", shared, move |ctx: Ctx<'js>| shared.push(&ctx, Effect::One(Action::Shutdown), 0));
+    function!("trace", shared, move |This(native): This<Object<'js>>, text: Value<'js>| -> Result<()> {
+        let text = amf::text(&Kit::of(&native)?, &text)?;
+        let end = text.floor_char_boundary(SCRIPT_TRACE_BYTES);
+        shared.trace(&text[..end]);
+        Ok(())
+    });
+    function!("interval", shared, move |ctx: Ctx<'js>, period_ms: f64| -> Result<u32> {
+        let mut intervals = shared.intervals.borrow_mut();
+        if intervals.len() >= SCRIPT_INTERVALS {
+            let message = format!("more than {SCRIPT_INTERVALS} intervals");
+            return Err(Exception::throw_range(&ctx, &message));
+        }
+        // A day at most, so that the sum with the present stays a time; the cast saturates.
+        let period_ms = (period_ms as u64).clamp(SCRIPT_INTERVAL_MS, 86_400_000);
+        let id = shared.next_interval.get();
+        shared.next_interval.set(id.wrapping_add(1));
+        intervals.push(Interval { id, due: shared.now.get() + period_ms, period_ms });
+        Ok(id)
+    });
+    function!("clearInterval", shared, move |id: u32| {
+        shared.intervals.borrow_mut().retain(|interval| interval.id != id);
+    });
+    function!("load", shared, move |ctx: Ctx<'js>, name: String| -> Result<()> {
+        if !shared.is_loading.get() {
+            return Err(Exception::throw_message(&ctx, "load() is possible only while the script is loaded"));
+        }
+        // An error that is made here and not thrown knows the place of the call.
+        let here = Exception::from_message(ctx.clone(), "")?;
+        let place = report::describe(&ctx, here.as_object()).place;
+        shared.loads.borrow_mut().push((name, place));
+        Ok(())
+    });
+    function!("streamName", shared, move |name: String| {
+        let _ = &shared;
+        let name = name.split('?').next().unwrap_or_default();
+        let name = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+        (name.len() <= STREAM_NAME_BYTES).then(|| name.to_owned())
+    });
+    function!("isMissing", shared, move |kind: String, name: String| {
+        let _ = &shared;
+        source::is_missing(&kind, &name)
+    });
+    // What application.onStatus is to be told, or null when nothing runs any more.
+    function!("report", shared, move |ctx: Ctx<'js>, error: Value<'js>| -> Result<Option<Object<'js>>> {
+        let mut report = report::describe(&ctx, &error);
+        if report.exhausted == Some(Exhausted::Time) {
+            report.exhausted = shared.exhausted.get();
+        }
+        shared.note(report.clone());
+        if shared.exhausted.get().is_some() { Ok(None) } else { shared.info(&ctx, &report).map(Some) }
+    });
+    function!("notFound", shared, move || shared.not_found.set(true));
+    Ok(native)
+}
+
+fn numbers<'js>(ctx: &Ctx<'js>, members: &[(&str, u64)]) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    for (name, value) in members {
+        object.prop(*name, Property::from(*value as f64).writable().enumerable().configurable())?;
+    }
+    Ok(object)
+}

@@ -1,0 +1,258 @@
+// The server's side of a script: Adobe's objects over a few native functions. Evaluates to a function that makes them and
+// returns what the server calls. Nothing in here is reachable from a script but what is put on the global object below.
+(function (native, application) {
+"use strict";
+const { apply, defineProperty: define, getOwnPropertyDescriptor: own } = Reflect;
+const hide = (object, members, writable) => {
+  for (const name of Object.keys(members))
+    define(object, name, { value: members[name], writable, configurable: writable });
+  return object;
+};
+const clients = [], byHandle = [], streams = new Map, live = new Map, timers = new Map;
+let handleOf, factsOf, callsOf, forget, make, queryOf, setQuery;
+const { getTime } = Date.prototype, { toWellFormed } = String.prototype;
+native.date = Date;
+native.time = date => apply(getTime, date, []);
+native.wellFormed = text => apply(toWellFormed, text, []);
+
+// What an object does not have: members of Adobe's that this server has not throw, others are asked of __resolve.
+const fallback = new Proxy(Object.prototype, {
+  get(target, name, receiver) {
+    if (typeof name == "symbol" || name in target) return Reflect.get(target, name, receiver);
+    const isClient = handleOf(receiver) !== undefined;
+    const kind = receiver === application ? "application" : isClient ? "Client" : queryOf(receiver) !== undefined ? "Stream" : "";
+    if (kind && native.isMissing(kind, name)) throw new Error(kind + "." + name + " is not available in this server");
+    if (isClient && name[0] != "_" && typeof receiver.__resolve == "function") return receiver.__resolve(name);
+  },
+});
+
+const checked = client => {
+  const handle = handleOf(client);
+  if (handle === undefined) throw new TypeError("not a Client");
+  return handle;
+};
+
+class Client {
+  #handle; #facts; #calls;
+  constructor(key, handle, facts) {
+    if (key !== native) throw new TypeError("only the server makes Client objects");
+    this.#handle = handle;
+    this.#facts = facts;
+  }
+  static {
+    handleOf = client => typeof client == "object" && client !== null && #handle in client ? client.#handle : undefined;
+    factsOf = client => client.#facts;
+    callsOf = client => client.#calls;
+    forget = client => { client.#handle = -1; client.#calls = undefined; };
+  }
+  call(name, result, ...values) {
+    const handle = checked(this);
+    const wanted = result !== undefined && result !== null;
+    if (wanted && (this.#calls ??= new Map).size >= native.calls)
+      throw new RangeError("more than " + native.calls + " calls to this client wait for an answer");
+    const transaction = native.call(handle, String(name), wanted, values);
+    if (wanted && transaction > 0) this.#calls.set(transaction, result);
+    return transaction >= 0;
+  }
+  ping() { return native.ping(checked(this)); }
+  getStats() { return native.clientStats(checked(this)); }
+  checkBandwidth() { native.checkBandwidth(checked(this)); }
+  // Live streams have no length, and there are no others.
+  getStreamLength() { return 0; }
+  getBandwidthLimit(direction) { return native.limitOf(checked(this), Number(direction) == 1); }
+  setBandwidthLimit(toClient, toServer) { native.limit(checked(this), Number(toClient) || 0, Number(toServer) || 0); }
+}
+const builtIn = new Set;
+for (const name of Object.getOwnPropertyNames(Client.prototype)) builtIn.add(Client.prototype[name]);
+["ip", "agent", "referrer", "pageUrl", "uri", "id", "protocol", "secure"].forEach((name, index) =>
+  define(Client.prototype, name, { get() { return checked(this), factsOf(this)[index]; } }));
+hide(Client.prototype, {
+  readAccess: "/", writeAccess: "/", audioSampleAccess: "/", videoSampleAccess: "/", protocolVersion: "", virtualKey: "",
+}, true);
+Object.setPrototypeOf(Client.prototype, fallback);
+
+class Stream {
+  #name; #query = ""; #kind;
+  constructor(key, name) {
+    if (key !== native) throw new TypeError("use Stream.get(name)");
+    this.#name = name;
+  }
+  static {
+    make = name => new Stream(native, name);
+    queryOf = stream => typeof stream == "object" && stream !== null && #query in stream ? stream.#query : undefined;
+    setQuery = (stream, query, kind) => { stream.#query = query; stream.#kind = kind; };
+  }
+  static get(name) {
+    name = native.streamName(String(name));
+    if (!name) return null;
+    let stream = streams.get(name);
+    if (!stream) streams.set(name, stream = live.get(name) || make(name));
+    return stream;
+  }
+  get name() { return this.#name; }
+  get publishQueryString() { return this.#query; }
+  get type() { return this.#kind; }
+  send(handler, ...values) { native.send(this.#name, String(handler), values); return true; }
+}
+Object.setPrototypeOf(Stream.prototype, fallback);
+for (const name of ["length", "size"])
+  define(Stream, name, { get() { throw new Error("Stream." + name + " is not available in this server"); }, configurable: true });
+
+const tell = info => {
+  const handler = info && application.onStatus;
+  if (typeof handler == "function")
+    try { apply(handler, application, [info]); } catch (error) { native.report(error); }
+};
+const fail = error => tell(native.report(error));
+const run = (handler, self, values) => {
+  if (typeof handler == "function")
+    try { return apply(handler, self, values); } catch (error) { fail(error); }
+};
+const accept = client => {
+  const handle = checked(client);
+  if (!native.isPending(handle)) return;
+  clients.push(client);
+  native.accept(handle);
+};
+const leave = client => {
+  const index = clients.indexOf(client);
+  if (index >= 0) clients.splice(index, 1);
+};
+const refuse = client => { if (native.refuse(handleOf(client))) leave(client); };
+const decide = (client, answer) => {
+  if (answer === undefined || answer === null || !native.isPending(handleOf(client))) return;
+  if (answer instanceof Promise) answer.then(value => decide(client, value), error => { refuse(client); fail(error); });
+  else if (answer) accept(client);
+  else native.reject(handleOf(client));
+};
+
+hide(application, {
+  acceptConnection(client) { accept(client); },
+  rejectConnection(client, description, error) {
+    if (arguments.length < 3) native.reject(checked(client), undefined, description);
+    else native.reject(checked(client), description, error);
+  },
+  redirectConnection(client, url, description = "Connection failed", error) {
+    native.reject(checked(client), description, error, url);
+  },
+  disconnect(client) { return native.disconnect(checked(client)); },
+  shutdown() { native.shutdown(); },
+  broadcastMsg(name, ...values) { native.broadcast(String(name), values); },
+  getStats() { return native.applicationStats(); },
+}, true);
+const no = () => false;
+hide(application, {
+  clients: new Proxy(clients, { set: no, defineProperty: no, deleteProperty: no, setPrototypeOf: no, preventExtensions: no }),
+});
+define(application, "allowDebug", { value: false, writable: true });
+Object.setPrototypeOf(application, fallback);
+
+hide(globalThis, { application, Client, Stream });
+hide(globalThis, {
+  trace(...values) { native.trace(values.map(String).join(" ")); },
+  load(name) { native.load(String(name)); },
+  setInterval(self, ...rest) {
+    const method = typeof self == "function" ? undefined : String(rest.shift());
+    if (method !== undefined && (typeof self != "object" || self === null))
+      throw new TypeError("setInterval takes a function, or an object and the name of its method");
+    const id = native.interval(Number(rest.shift()) || 0);
+    timers.set(id, [self, method, rest]);
+    return id;
+  },
+  clearInterval(id) { if (timers.delete(id)) native.clearInterval(id); },
+  setAttributes(object, name, enumerable, readonly, permanent) {
+    Object.defineProperty(object, name, { enumerable: !!enumerable, writable: !readonly, configurable: !permanent });
+  },
+  getGlobal() { return globalThis; },
+  protectObject(object) {
+    const shield = {};
+    for (const name in object) {
+      const method = object[name];
+      if (typeof method == "function") hide(shield, { [name]: (...values) => apply(method, object, values) });
+    }
+    return Object.freeze(shield);
+  },
+}, true);
+
+const status = (code, name, what) =>
+  ({ level: "status", code, description: name + " is now " + what + ".", details: name });
+// A method that a client may call by name: a function that the script has put on the client or on Client.prototype.
+const method = (client, name) => {
+  const member = own(client, name) || own(Client.prototype, name);
+  const value = member && member.value;
+  if (typeof value == "function" && !builtIn.has(value)) return value;
+};
+const access = ["readAccess", "writeAccess", "audioSampleAccess", "videoSampleAccess"];
+
+return {
+  // Only secure.asc has them.
+  secured() { delete globalThis.getGlobal; delete globalThis.protectObject; },
+  missing(name) {
+    define(globalThis, name, { get() { throw new Error(name + " is not available in this server"); }, configurable: true });
+  },
+  start() { run(application.onAppStart, application, []); },
+  stop(info) { return run(application.onAppStop, application, [info]) !== false; },
+  tell,
+  connect(handle, facts, values) {
+    const client = byHandle[handle] = new Client(native, handle, facts), handler = application.onConnect;
+    if (typeof handler != "function") return accept(client);
+    let answer;
+    try { answer = apply(handler, application, [client, ...values]); } catch (error) { refuse(client); return fail(error); }
+    decide(client, answer);
+  },
+  disconnect(handle, isTold) {
+    const client = byHandle[handle];
+    byHandle[handle] = undefined;
+    if (isTold) run(application.onDisconnect, application, [client]);
+    leave(client);
+    forget(client);
+  },
+  call(handle, name, values) {
+    const client = byHandle[handle];
+    try {
+      const called = name[0] == "_" ? undefined : method(client, name);
+      if (called) return apply(called, client, values);
+      if (name == "checkBandwidth") return client.checkBandwidth();
+      const resolve = name[0] == "_" || name in Client.prototype ? undefined : method(client, "__resolve");
+      const found = resolve && apply(resolve, client, [name]);
+      if (typeof found == "function" && !builtIn.has(found)) return apply(found, client, values);
+      native.notFound();
+    } catch (error) { fail(error); }
+  },
+  answer(handle, transaction, isResult, values) {
+    const client = byHandle[handle], calls = callsOf(client), result = calls && calls.get(transaction);
+    if (!calls || !calls.delete(transaction)) return;
+    try {
+      const handler = isResult ? result.onResult : result.onStatus;
+      if (typeof handler == "function") apply(handler, result, values);
+    } catch (error) { fail(error); }
+  },
+  publish(handle, name, query, kind) {
+    const stream = streams.get(name) || live.get(name) || make(name);
+    live.set(name, stream);
+    setQuery(stream, query, kind);
+    run(application.onPublish, application, [byHandle[handle], stream]);
+    run(stream.onStatus, stream, [status("NetStream.Publish.Start", name, "published")]);
+  },
+  unpublish(handle, name) {
+    const stream = streams.get(name) || live.get(name) || make(name);
+    run(application.onUnpublish, application, [byHandle[handle], stream]);
+    run(stream.onStatus, stream, [status("NetStream.Unpublish.Success", name, "unpublished")]);
+    live.delete(name);
+    setQuery(stream, "");
+  },
+  access(handle, which) {
+    const value = byHandle[handle][access[which]];
+    return value === undefined || value === null ? "" : String(value);
+  },
+  tick(id) {
+    const timer = timers.get(id);
+    if (!timer) return;
+    const [self, name, values] = timer;
+    try {
+      if (name === undefined) apply(self, undefined, values);
+      else apply(self[name], self, values);
+    } catch (error) { fail(error); }
+  },
+};
+})

@@ -1,0 +1,97 @@
+//! What went wrong in a script: one line for the log, an object for `application.onStatus`, a text for the client.
+
+use rquickjs::{Coerced, Ctx, Value};
+
+use super::engine::PRELUDE;
+use super::{Exhausted, Place, SCRIPT_ERROR_BYTES};
+
+/// What went wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    /// `TypeError: x is not a function`: at most [`SCRIPT_ERROR_BYTES`] bytes, no control characters.
+    pub(super) text: String,
+    pub(super) place: Place,
+    /// The engine says that a limit is exceeded.
+    pub(super) exhausted: Option<Exhausted>,
+}
+
+/// Reads an exception. The script may have thrown anything, and reading it may run the script's code, so this is done
+/// within the time of the call.
+pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
+    let read = |value: rquickjs::Result<Coerced<String>>| match value {
+        Ok(Coerced(text)) => Some(text),
+        Err(_) => {
+            ctx.catch();
+            None
+        }
+    };
+    let Some(error) = value.as_object().filter(|_| value.is_error()) else {
+        let text = read(value.get()).unwrap_or_else(|| "an error that cannot be read".into());
+        return Report { text: tidy(&text, SCRIPT_ERROR_BYTES), place: Place::default(), exhausted: None };
+    };
+    let [name, message, stack] = ["name", "message", "stack"].map(|name| read(error.get(name)).unwrap_or_default());
+    let exhausted = match (name.as_str(), message.as_str()) {
+        ("InternalError", "out of memory") => Some(Exhausted::Memory),
+        ("RangeError", "Maximum call stack size exceeded") => Some(Exhausted::Stack),
+        ("InternalError", "interrupted") => Some(Exhausted::Time),
+        _ => None,
+    };
+    let text = if message.is_empty() { name } else { format!("{name}: {message}") };
+    Report { text: tidy(&text, SCRIPT_ERROR_BYTES), place: place(&stack), exhausted }
+}
+
+/// The innermost place of a stack trace that is the script's own: lines `at name (file:line:column)` or
+/// `at file:line:column`.
+fn place(stack: &str) -> Place {
+    stack
+        .lines()
+        .filter_map(|line| {
+            let frame = line.trim().strip_prefix("at ")?;
+            let frame = frame.strip_suffix(')').and_then(|frame| Some(frame.rsplit_once(" (")?.1)).unwrap_or(frame);
+            let mut parts = frame.rsplitn(3, ':');
+            let (_column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
+            Some(Place { file: file.to_owned(), line: line.parse().ok()? })
+        })
+        .find(|place| place.file != PRELUDE && place.file != "native")
+        .unwrap_or_default()
+}
+
+/// At most `bytes` of `text`, control characters made visible.
+pub(super) fn tidy(text: &str, bytes: usize) -> String {
+    let mut tidy = String::new();
+    for c in text.chars() {
+        let escaped: String = if c.is_control() { c.escape_default().collect() } else { c.into() };
+        if tidy.len() + escaped.len() > bytes {
+            break;
+        }
+        tidy.push_str(&escaped);
+    }
+    tidy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_place_that_is_the_script_s_own_is_found() {
+        let at = |stack: &str| {
+            let place = place(stack);
+            (place.file, place.line)
+        };
+        assert_eq!(
+            at("    at call (native)\n    at call ((server):40:9)\n    at <anonymous> (main.asc:3:12)\n"),
+            ("main.asc".into(), 3)
+        );
+        assert_eq!(at("    at scripts/a b (1).asc:12:1\n"), ("scripts/a b (1).asc".into(), 12));
+        assert_eq!(at("    at f (native)\n"), (String::new(), 0));
+        assert_eq!(at("nonsense"), (String::new(), 0));
+    }
+
+    #[test]
+    fn control_characters_become_visible_and_the_text_stays_bounded() {
+        assert_eq!(tidy("a\nb\u{1B}[2Jä", 100), "a\\nb\\u{1b}[2Jä");
+        assert_eq!(tidy("ääää", 5), "ää");
+        assert_eq!(tidy("ab\n", 3), "ab");
+    }
+}
