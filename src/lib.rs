@@ -16,7 +16,7 @@
 //! # Layers
 //!
 //! ```text
-//! main cli config board bench   composition: arguments, settings, logging; the capacity self-test
+//! main cli config apps board bench   composition: arguments, settings, applications on disk; the capacity self-test
 //! client          the client's side of RTMP, for the self-test and `rill connect`
 //! net             mio, TCP, signals, the counting allocator: the only place that knows an operating system
 //! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
@@ -58,6 +58,8 @@
 
 #[cfg(feature = "std")]
 pub mod account;
+#[cfg(feature = "std")]
+pub mod apps;
 #[cfg(feature = "std")]
 pub mod bench;
 pub mod bitset;

@@ -2,8 +2,10 @@
 
 mod connect;
 mod ctl;
+mod init;
 mod limits;
 mod load;
+mod reload;
 mod serve;
 mod statuses;
 
@@ -35,6 +37,8 @@ pub enum Command {
         /// As JSON instead of text.
         json: bool,
     },
+    /// Make a root with applications and a configuration file.
+    Init(PathBuf),
     /// List every status code.
     Statuses {
         /// As JSON instead of text.
@@ -63,6 +67,14 @@ pub struct Options {
     pub sets: Vec<String>,
 }
 
+impl Options {
+    /// The root that the command line names.
+    fn root(&self) -> Option<PathBuf> {
+        let named = self.sets.iter().rev().find_map(|set| set.strip_prefix("server.root="))?;
+        Some(PathBuf::from(named.trim().trim_matches('"'))).filter(|root| !root.as_os_str().is_empty())
+    }
+}
+
 /// The command line makes no sense. It is displayed as one line that says what to type instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(String);
@@ -82,6 +94,16 @@ pub fn main() -> ExitCode {
         Command::Serve(options) => serve::serve(&options),
         Command::Check(options) => serve::check(&options),
         Command::Limits { options, json } => limits::print(&options, json),
+        Command::Init(directory) => match init::init(&directory) {
+            Ok(said) => {
+                say(&said);
+                ExitCode::SUCCESS
+            }
+            Err(errors) => {
+                errors.iter().for_each(|error| complain(error));
+                ExitCode::FAILURE
+            }
+        },
         Command::Statuses { json } => statuses::print(json),
         Command::Bench(arguments) => bench::main(arguments),
         Command::Connect(arguments) => connect::main(arguments),
@@ -113,7 +135,7 @@ struct Opt {
 
 #[rustfmt::skip]
 const OPTIONS: [Opt; 10] = [
-    opt(Some('c'), "config", "FILE", "read this configuration (default: /etc/rill/rill.toml if it exists)"),
+    opt(Some('c'), "config", "FILE", "read this configuration (default: ROOT/rill.toml, else /etc/rill/rill.toml)"),
     opt(None, "root", "DIR", "directory that holds applications/ (default: /var/lib/rill if it exists)"),
     opt(None, "listen", "ADDR:PORT", "listen there, also :PORT or PORT; may be repeated (default: 0.0.0.0:1935)"),
     opt(None, "board", "NAME", "take the counts of this board (default: the board this is)"),
@@ -125,8 +147,9 @@ const OPTIONS: [Opt; 10] = [
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-const COMMANDS: [(&str, &str); 7] = [
+const COMMANDS: [(&str, &str); 8] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
+    ("init", "make a root: `rill init DIR` makes DIR with applications and a commented rill.toml"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("statuses", "list every status code that clients are sent, and when"),
     ("ctl", "ask a running server, and send clients away: `rill ctl --help`"),
@@ -151,6 +174,7 @@ where
 {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut command: Option<String> = None;
+    let mut directory: Option<PathBuf> = None;
     let mut options = Options::default();
     let mut listen: Vec<String> = Vec::new();
     let (mut json, mut test) = (false, false);
@@ -180,6 +204,7 @@ where
                 return Ok(Command::Ctl(before.chain(parser.raw_args().map_err(from_lexopt)?).collect()));
             }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
+            Value(word) if command.as_deref() == Some("init") && directory.is_none() => directory = Some(word.into()),
             Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
         }
     }
@@ -190,13 +215,15 @@ where
     if json && !matches!(command.as_str(), "limits" | "statuses") {
         return Err(UsageError("--json belongs to `rill limits` and `rill statuses`".to_owned()));
     }
-    if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help") {
+    if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help" | "init") {
         return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
     }
     match command.as_str() {
         "serve" if test => Ok(Command::Check(options)),
         "serve" => Ok(Command::Serve(options)),
         "limits" => Ok(Command::Limits { options, json }),
+        "init" if options != Options::default() => Err(UsageError("`rill init DIR` takes no options".to_owned())),
+        "init" => directory.map(Command::Init).ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned())),
         "statuses" => Ok(Command::Statuses { json }),
         "boards" => Ok(Command::Boards),
         "help" => Ok(Command::Help),
@@ -269,7 +296,7 @@ fn help() -> String {
         text += &format!("  {usage:<24}{}\n", option.help);
     }
     text += "\nSignals: SIGTERM and SIGINT tell every client and end the program within two seconds, a second one ends it\n\
-             at once; SIGUSR1 writes a report into the log.\n\n\
+             at once; SIGUSR1 writes a report into the log; SIGHUP reads the configuration again.\n\n\
              Publish to rtmp://HOST/live/NAME and play the same URL. `rill limits` lists the keys of --set.";
     text
 }
@@ -362,6 +389,9 @@ mod tests {
             ("--board", "--board needs a value: NAME"),
             ("limits -t", "-t belongs to `rill serve`, not to `rill limits`"),
             ("-t srve", "unknown command srve, did you mean serve?"),
+            ("init", "`rill init` needs a value: DIR"),
+            ("init a b", "unexpected argument b"),
+            ("init a --board host", "`rill init DIR` takes no options"),
             ("--json", "--json belongs to `rill limits` and `rill statuses`"),
         ] {
             assert_eq!(parsed(line), Err(expected.to_owned()), "{line}");

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use log::{info, warn};
 
+use crate::apps::{self, AppName, Applications};
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
 use crate::net::{
@@ -17,6 +18,7 @@ use crate::server::memory::slot_count;
 use crate::server::{Server, Start};
 use crate::time::Millis;
 
+use super::reload::Loader;
 use super::{Options, RTMP_PORT, complain, limits, load, say};
 
 /// Serves until it is told to stop.
@@ -26,9 +28,14 @@ pub fn serve(options: &Options) -> ExitCode {
 
 /// Says whether [`serve`] would start, as far as can be told without taking the ports of a server that runs.
 pub fn check(options: &Options) -> ExitCode {
-    finish(prepare(options).map(|prepared| {
+    finish(prepare(options).and_then(|prepared| {
         prepared.skipped.iter().for_each(|line| complain(line));
-        say(&"the configuration is right");
+        let broken = broken(&prepared);
+        if broken.is_empty() {
+            say(&"the configuration is right");
+            return Ok(());
+        }
+        Err(broken)
     }))
 }
 
@@ -45,7 +52,7 @@ fn finish(result: Result<(), Vec<String>>) -> ExitCode {
 /// All that can be known before anything is obtained.
 struct Prepared {
     config: Config,
-    apps: Vec<AppDefinition>,
+    apps: Vec<AppName>,
     listen: Vec<SocketAddr>,
     /// Directories that cannot be applications.
     skipped: Vec<String>,
@@ -58,7 +65,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     let mut errors = Vec::new();
     errors.extend(limits::check_budget(&config).err());
     errors.extend(open_files::raise_limit(slot_count(&config.settings)).err().map(|error| error.to_string()));
-    match load::applications(&config) {
+    match apps::list(&config) {
         Ok((apps, skipped)) if errors.is_empty() => Ok(Prepared { config, apps, listen, skipped }),
         other => {
             errors.extend(other.err());
@@ -67,11 +74,18 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     }
 }
 
+/// What is wrong with the applications that there are.
+fn broken(prepared: &Prepared) -> Vec<String> {
+    let apps = Applications::new(&prepared.config);
+    prepared.apps.iter().flat_map(|name| apps.check(name)).collect()
+}
+
 fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let start = Instant::now();
     let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
     let Prepared { config, apps, listen, skipped } = prepare(options)?;
-    logging::start(&log_filter(&config), start);
+    let (filter, level_is_fixed) = log_filter(&config);
+    logging::start(&filter, start);
     skipped.iter().for_each(|line| warn!("rill {line}"));
     let signals = Signals::install().map_err(|error| one(&error))?;
     let seed = getrandom::u64().map_err(|error| one(&error))?;
@@ -79,11 +93,15 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listeners: Result<Vec<Listener>, _> = listen.into_iter().map(net::bind).collect();
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
-    let begin = Start { apps: apps.clone(), source: AppSource::Fixed, seed, clock: net::clock_us, now: Millis(0) };
+    let mut loader = Loader::new(options.clone(), config.clone(), level_is_fixed);
+    let apps = loader.definitions(&apps);
+    let loader = Box::new(move |question| loader.answer(question));
+    let begin =
+        Start { apps: apps.clone(), source: AppSource::Directories, seed, clock: net::clock_us, now: Millis(0) };
     let control = control_socket(&config)?;
     let control_path = control.as_ref().map(|control| control.path().to_owned());
     let mut server = Server::new(config.settings.clone(), begin);
-    let mut reactor = Reactor::new(&server, listeners, control, signals, start).map_err(|error| one(&error))?;
+    let mut reactor = Reactor::new(&server, listeners, control, signals, loader, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;
     say(&banner(&config, &apps, &listening));
     for address in &listening {
@@ -109,11 +127,12 @@ fn control_socket(config: &Config) -> Result<Option<ControlSocket>, Vec<String>>
     }
 }
 
-/// What the log shows: `--log`, else `RUST_LOG`, else the configuration.
-fn log_filter(config: &Config) -> String {
+/// What the log shows: `--log`, else `RUST_LOG`, else the configuration. With it, whether the environment says so.
+fn log_filter(config: &Config) -> (String, bool) {
     let typed = config.rows().iter().any(|row| row.key == "server.log" && row.origin == Origin::Set);
     let environment = std::env::var("RUST_LOG").ok().filter(|filter| !typed && !filter.is_empty());
-    environment.unwrap_or_else(|| config.log.clone())
+    let is_fixed = environment.is_some();
+    (environment.unwrap_or_else(|| config.log.clone()), is_fixed)
 }
 
 /// What a person needs to know to use the server.

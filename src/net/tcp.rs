@@ -33,6 +33,8 @@ const FIRST_LISTENER: usize = 1 << 24;
 pub const FIRST_CONTROL: usize = 1 << 25;
 /// The token that signals use.
 pub const SIGNALS: Token = Token(usize::MAX - 1);
+/// The disk thread.
+pub const DISK: Token = Token(usize::MAX - 2);
 
 /// What a publisher may send while it is gathered before the poll wakes up for it: far less than a socket's buffer.
 const GATHER_BYTES: u64 = 64 * 1024;

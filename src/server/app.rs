@@ -486,3 +486,180 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    const ANYBODY: IpAddr = IpAddr::V4(core::net::Ipv4Addr::LOCALHOST);
+
+    fn with_keys() -> Rules {
+        let mut rules = Rules::default();
+        rules.add_key("cam1", "s3cret").unwrap();
+        rules.add_key("hall/left", "0p3n").unwrap();
+        rules
+    }
+
+    #[test]
+    fn the_first_rule_that_an_address_matches_decides_and_none_lets_through() {
+        let list = AddressList::parse([
+            "deny 192.168.1.66",
+            "allow 192.168.1.0/24",
+            "allow  10.9.8.7/8",
+            "allow fd00::/8",
+            "deny ::/0",
+            "deny 0.0.0.0/1",
+        ])
+        .unwrap();
+        for (peer, allowed) in [
+            ("192.168.1.66", false),
+            ("192.168.1.67", true),
+            ("::ffff:192.168.1.66", false),
+            ("::ffff:192.168.1.67", true),
+            ("10.255.255.255", true),
+            ("11.0.0.0", false),
+            ("127.255.255.255", false),
+            ("128.0.0.0", true),
+            ("fdff::1", true),
+            ("fc00::1", false),
+            ("::1", false),
+        ] {
+            assert_eq!(list.allows(ip(peer)), allowed, "{peer}");
+        }
+        assert!(AddressList::default().allows(ip("::1")));
+        let closed = AddressList::parse(["allow 127.0.0.1", "deny all"]).unwrap();
+        assert!(closed.allows(ANYBODY) && !closed.allows(ip("127.0.0.2")) && !closed.allows(ip("fd00::1")));
+    }
+
+    #[test]
+    fn a_rule_that_makes_no_sense_is_named_and_so_are_too_many() {
+        for wrong in
+            ["", "allow", "allow ", "10.0.0.1", "permit all", "allow 10.0.0/8", "deny 10.0.0.0/33", "deny ::/129"]
+        {
+            let list = AddressList::parse(["deny all", wrong]);
+            assert_eq!(list, Err(AddressListError::Rule(1)), "{wrong}");
+        }
+        let many = |count| AddressList::parse(core::iter::repeat_n("deny 10.0.0.1", count));
+        assert!(many(ADDRESS_RULES).is_ok());
+        assert_eq!(many(ADDRESS_RULES + 1), Err(AddressListError::TooMany));
+    }
+
+    #[test]
+    fn a_key_publishes_its_own_stream_however_the_encoder_sends_it() {
+        let rules = with_keys();
+        for (name, query) in [
+            ("s3cret", ""),
+            ("s3cret", "bandwidth=1"),
+            ("cam1", "key=s3cret"),
+            ("cam1", "a=b&token=s3cret&c"),
+            ("cam1", "secret=s3cret"),
+            ("cam1", "key=old&key=s3cret"),
+        ] {
+            assert_eq!(rules.publish(ANYBODY, name, query), Ok("cam1"), "{name} {query}");
+        }
+        assert_eq!(rules.publish(ANYBODY, "hall/left", "key=0p3n"), Ok("hall/left"));
+        assert_eq!(rules.publish(ANYBODY, "0p3n", ""), Ok("hall/left"));
+    }
+
+    #[test]
+    fn without_its_key_nothing_is_published() {
+        let rules = with_keys();
+        for (name, query) in [
+            ("cam1", ""),
+            ("cam1", "key="),
+            ("cam1", "key=s3cre"),
+            ("cam1", "key=s3crets"),
+            ("cam1", "key=0p3n"),
+            ("cam1", "KEY=s3cret"),
+            ("cam1", "s3cret"),
+            ("s3cre", ""),
+            ("other", "key=s3cret"),
+            ("", ""),
+        ] {
+            assert_eq!(rules.publish(ANYBODY, name, query), Err(Refusal::PublishKey), "{name} {query}");
+        }
+        // Without keys every name is free.
+        assert_eq!(Rules::default().publish(ANYBODY, "cam1", "key=x"), Ok("cam1"));
+    }
+
+    #[test]
+    fn a_key_is_shown_to_nobody_and_helps_no_player() {
+        let mut rules = with_keys();
+        rules.set_play_key("v1ew").unwrap();
+        let shown = format!("{rules:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("0p3n") && !shown.contains("v1ew"), "{shown}");
+        assert_eq!(rules.play(ANYBODY, "cam1", "key=v1ew"), Ok(()));
+        for query in ["", "key=s3cret", "key=", "v1ew"] {
+            assert_eq!(rules.play(ANYBODY, "cam1", query), Err(Refusal::PlayKey), "{query}");
+        }
+        assert_eq!(with_keys().play(ANYBODY, "s3cret", ""), Ok(()), "a key is a name like any other for players");
+    }
+
+    #[test]
+    fn a_key_that_would_not_come_through_or_give_itself_away_is_refused() {
+        let mut rules = with_keys();
+        for (name, key, expected) in [
+            ("cam2", "", KeyError::Illegal),
+            ("cam2", "a b", KeyError::Illegal),
+            ("cam2", "a&b", KeyError::Illegal),
+            ("cam2", "mp4:a", KeyError::Illegal),
+            ("cam2", "a//b", KeyError::Illegal),
+            ("cam2", "a?b", KeyError::Illegal),
+            ("a?b", "k3y", KeyError::Name),
+            ("", "k3y", KeyError::Name),
+            ("cam2", "s3cret", KeyError::Twice),
+            ("cam2", "cam1", KeyError::Public),
+            ("cam2", "cam2", KeyError::Public),
+            ("s3cret", "k3y", KeyError::Public),
+        ] {
+            assert_eq!(rules.add_key(name, key), Err(expected), "{name} {key}");
+        }
+        assert_eq!(rules.add_key("cam2", &"x".repeat(STREAM_KEY_BYTES + 1)), Err(KeyError::Illegal));
+        let longest = "x".repeat(STREAM_KEY_BYTES);
+        rules.add_key("cam2", &longest).unwrap();
+        assert_eq!(rules.publish(ANYBODY, &longest, ""), Ok("cam2"));
+        assert_eq!(rules.publish(ANYBODY, "cam2", &format!("key={longest}x")), Err(Refusal::PublishKey));
+        let mut full = Rules::default();
+        (0..STREAM_KEYS).for_each(|n| full.add_key(&format!("n{n}"), &format!("k{n}")).unwrap());
+        assert_eq!(full.add_key("one", "more"), Err(KeyError::TooMany));
+    }
+
+    #[test]
+    fn addresses_are_looked_at_before_keys() {
+        let mut rules = with_keys();
+        let nobody = || AddressList::parse(["deny all"]).unwrap();
+        (rules.set_connect(nobody()), rules.set_publish(nobody()), rules.set_play(nobody()));
+        assert_eq!(rules.connect(ANYBODY), Err(Refusal::ConnectAddress));
+        assert_eq!(rules.publish(ANYBODY, "s3cret", ""), Err(Refusal::PublishAddress));
+        assert_eq!(rules.play(ANYBODY, "cam1", ""), Err(Refusal::PlayAddress));
+    }
+
+    #[test]
+    fn limits_of_an_application_are_reached_at_their_number_and_0_is_none() {
+        let limits = AppLimits { connections: 2, publishers: 1, ..AppLimits::default() };
+        assert_eq!((limits.connect(1), limits.connect(2)), (Ok(()), Err(Refusal::Connections)));
+        assert_eq!((limits.publish(0), limits.publish(1)), (Ok(()), Err(Refusal::Publishers)));
+        assert_eq!(limits.play(u32::MAX), Ok(()));
+    }
+
+    #[test]
+    fn what_a_client_is_told_starts_no_login() {
+        for refusal in [
+            Refusal::ConnectAddress,
+            Refusal::PublishAddress,
+            Refusal::PublishKey,
+            Refusal::PlayAddress,
+            Refusal::PlayKey,
+            Refusal::Connections,
+            Refusal::Publishers,
+            Refusal::Players,
+        ] {
+            let text = refusal.description();
+            assert!(!text.contains("code=403") && !text.contains("authmod") && text.len() < 160, "{text}");
+        }
+    }
+}
