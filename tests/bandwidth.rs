@@ -12,11 +12,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rill::server::Server;
-use rill::server::registry::{App, AppKind};
+use rill::features::script::{Source, SourceFile};
+use rill::server::app::{AppDefinition, AppKind, ScriptDefinition, ScriptLimits};
+use rill::server::applications::AppSource;
 use rill::server::settings::Settings;
-use rill::server::slots::{ConnId, SPARE_CONNECTIONS, SlotIndex};
+use rill::server::slots::{SPARE_CONNECTIONS, SlotIndex};
 use rill::server::transport::{Io, Net};
+use rill::server::{Server, Start};
 use rill::time::Millis;
 
 use sim::client::Client;
@@ -182,7 +184,24 @@ fn far_end() {
     println!("kbit={kbit} latency_ms={latency_ms}");
 }
 
-/// librtmp is measured when the server wants it, as a script's `client.checkBandwidth()` does.
+/// librtmp does not ask, but a script does for it.
+const SCRIPT: &str = "application.onConnect = function (client) {
+    application.acceptConnection(client);
+    client.checkBandwidth();
+};";
+
+fn scripted_app() -> AppDefinition {
+    let name = heapless::String::try_from("live").unwrap();
+    let main = SourceFile { name: "main.asc".into(), text: SCRIPT.into() };
+    let source = Source { main, secure: None, others: Vec::new() };
+    let script = Some(ScriptDefinition { source, limits: ScriptLimits::default() });
+    AppDefinition { script, ..AppDefinition::stock(name, AppKind::Live) }
+}
+
+fn clock_us() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as u64
+}
+
 #[test]
 #[ignore = "runs on the stage that its namesake makes"]
 fn rtmpdump_on_a_line() {
@@ -191,15 +210,15 @@ fn rtmpdump_on_a_line() {
     }
     let settings = Settings { connections: 4, streams: 1, ring_bytes: 1 << 20, ..Settings::default() };
     let slots = settings.connections as usize + SPARE_CONNECTIONS;
-    let apps = [App { name: heapless::String::try_from("live").unwrap(), kind: AppKind::Live }];
+    let apps = vec![scripted_app()];
+    let begin = Start { apps, source: AppSource::Fixed, seed: 1, clock: clock_us, now: Millis(0) };
+    let mut server = Server::new(settings, begin);
     let start = Instant::now();
-    let mut server = Server::new(settings, &apps, 1, Millis(0));
     let mut net = Sockets::new(SERVER.parse().unwrap(), slots);
     let scratch = support::Scratch::new("rtmpdump");
     let url = format!("rtmp://{SERVER}/live/cam");
     let mut command = far(&["rtmpdump", "--rtmp", &url, "--live", "--flv", "/dev/null"]);
     let client = support::process::Process::spawn(&scratch, "rtmpdump", &mut command);
-    let mut asked: Option<ConnId> = None;
     loop {
         let now = Millis(start.elapsed().as_millis() as u64);
         assert!(now.0 < 25_000, "it was not measured:\n{}", client.log());
@@ -209,12 +228,8 @@ fn rtmpdump_on_a_line() {
             server.writable(slot);
         }
         server.turn(&mut net, now);
-        let connected = server.slots().next_taken(0).filter(|&slot| server.slots().peek(slot).session.is_connected());
-        if let (None, Some(slot)) = (asked, connected) {
-            let conn = server.slots().id(slot);
-            asked = server.check_bandwidth(conn, now).then_some(conn);
-        }
-        if let Some(measured) = asked.and_then(|conn| server.measured_bandwidth(conn)) {
+        let taken = server.slots().next_taken(0).map(|slot| server.slots().id(slot));
+        if let Some(measured) = taken.and_then(|conn| server.measured_bandwidth(conn)) {
             println!("kbit={} latency_ms={}", measured.kbit, measured.latency_ms);
             return;
         }

@@ -10,7 +10,8 @@
 //! # Detection
 //!
 //! The client's own method is called ([`crate::proto::bandwidth_check`]): once with nothing, which takes the latency, then
-//! with payloads that double while there is time for them. When all of one is answered the rate is known: the later, the
+//! with payloads that double while there is time for them. A client that has not shown by `_checkbw` which names it knows
+//! is asked by the documented ones, and if it does not answer by the others, too. When all of one is answered the rate is known: the later, the
 //! better. A publisher is never measured. A player may be, and its media goes first: a call begins when nothing else is
 //! due. What is in the kernel already delays it nevertheless, so it sees a second or two of jitter, and the answer is what
 //! the line has to spare beside the media. A limit to the client holds for payloads, too: then it is what is measured.
@@ -38,6 +39,8 @@ const LOOK_MS: u64 = 10;
 /// The largest payload to measure with: a third of a second at 100 Mbit/s. What is faster still is not told apart well,
 /// and what a fast client gets of this is taken from all others.
 const MOST_BYTES: u32 = 4 << 20;
+/// A client that has not answered after this part of `max_wait_ms` is asked by other names, too.
+const OTHERWISE: u32 = 4;
 /// Beyond it transaction ids begin anew.
 const LAST_TRANSACTION: u32 = 1 << 30;
 /// Payload that is sent in one turn of the loop at most, so that other clients are not held up.
@@ -76,12 +79,17 @@ pub struct Check {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// The call without a payload awaits its answer.
-    Latency {
-        transaction: u32,
-        asked: Millis,
-    },
+    /// The call without a payload awaits its answer: by the names that the client is believed to know, and by the others.
+    Latency(Ask, Option<Ask>),
     Payload(Round),
+}
+
+/// A call without a payload.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    dialect: Dialect,
+    transaction: u32,
+    asked: Millis,
 }
 
 /// A payload, in as many calls as it needs.
@@ -183,6 +191,27 @@ impl Slot {
         pace.and_then(|pace| pace.ready_ms(1)).map_or(now, Millis)
     }
 
+    /// Calls the client without a payload; `None` when there is no room for it.
+    fn ask(&mut self, dialect: Dialect, now: Millis) -> Option<Ask> {
+        if self.tx.room() < REPLY_BYTES {
+            return None;
+        }
+        let transaction = self.take_transactions(1);
+        bandwidth_check::ask(dialect, transaction, &mut self.tx).ok()?;
+        Some(Ask { dialect, transaction, asked: now })
+    }
+
+    /// Calls a client that was asked by the documented names and has not answered by the others, once.
+    fn ask_otherwise(&mut self, now: Millis) {
+        let Some(Check { phase: Phase::Latency(first, None), .. }) = self.check else { return };
+        if first.dialect == Dialect::Documented
+            && let Some(second) = self.ask(Dialect::Underscored, now)
+            && let Some(check) = &mut self.check
+        {
+            check.phase = Phase::Latency(first, Some(second));
+        }
+    }
+
     fn take_transactions(&mut self, count: u32) -> u32 {
         // Not again what the last detection used, whose answers may still come.
         if !(FIRST_TRANSACTION..LAST_TRANSACTION).contains(&self.next_transaction) {
@@ -267,13 +296,10 @@ impl Server {
         let settings = self.bandwidth_settings(conn);
         let Some(slot) = self.slots.connection(conn) else { return false };
         let ready = slot.state == SlotState::Open && slot.session.is_connected() && slot.publishing == 0;
-        if !settings.detection || !ready || slot.check.is_some() || slot.tx.room() < REPLY_BYTES {
+        if !settings.detection || !ready || slot.check.is_some() {
             return false;
         }
-        let transaction = slot.take_transactions(1);
-        if bandwidth_check::ask(slot.dialect, transaction, &mut slot.tx).is_err() {
-            return false;
-        }
+        let Some(ask) = slot.ask(slot.dialect, now) else { return false };
         let deadline = now + u64::from(settings.max_wait_ms);
         slot.check = Some(Check {
             settings,
@@ -282,10 +308,10 @@ impl Server {
             deadline,
             extended: false,
             known: Measurement::default(),
-            phase: Phase::Latency { transaction, asked: now },
+            phase: Phase::Latency(ask, None),
         });
         self.checking.insert(conn.slot.at());
-        self.look_at(deadline);
+        self.look_at(now + u64::from(settings.max_wait_ms / OTHERWISE));
         self.outgoing.insert(conn.slot.at());
         true
     }
@@ -314,7 +340,7 @@ impl Server {
         }
         let Some(slot) = self.slots.connection(conn) else { return };
         // It hears of the one that is under way; and when there is none, that there is none.
-        if slot.check.is_none() {
+        if slot.check.is_none() && slot.state == SlotState::Open && slot.session.is_connected() {
             let _ = slot.session.bandwidth_done(&mut slot.tx);
             self.outgoing.insert(conn.slot.at());
         }
@@ -323,16 +349,9 @@ impl Server {
     /// The client has shown which names it knows. If it was asked by others, it is asked again.
     pub(super) fn bandwidth_dialect(&mut self, conn: ConnId, dialect: Dialect, now: Millis) {
         let Some(slot) = self.slots.connection(conn) else { return };
-        let asked = matches!(&slot.check, Some(Check { phase: Phase::Latency { .. }, .. }));
-        if slot.dialect != dialect && asked && slot.tx.room() >= REPLY_BYTES {
-            let transaction = slot.take_transactions(1);
-            let _ = bandwidth_check::ask(dialect, transaction, &mut slot.tx);
-            if let Some(check) = &mut slot.check {
-                check.phase = Phase::Latency { transaction, asked: now };
-            }
-            self.outgoing.insert(conn.slot.at());
-        }
         slot.dialect = dialect;
+        slot.ask_otherwise(now);
+        self.outgoing.insert(conn.slot.at());
     }
 
     /// The client answers a call of ours. False when it is not one of a detection.
@@ -344,14 +363,25 @@ impl Server {
         let publishes = slot.publishing > 0;
         let Some(check) = &mut slot.check else { return true };
         match &mut check.phase {
-            Phase::Latency { transaction: awaited, asked } if *awaited == transaction => {
+            Phase::Latency(first, second) => {
+                let Some(ask) =
+                    [Some(*first), *second].into_iter().flatten().find(|ask| ask.transaction == transaction)
+                else {
+                    return true;
+                };
+                if !ok && let Some(other) = second.take() {
+                    // It may know the other one.
+                    *first = if ask.transaction == first.transaction { other } else { *first };
+                    return true;
+                }
                 if !ok || publishes {
                     self.end_check(conn, now);
                     return true;
                 }
-                check.known.latency_ms = now.since(*asked) as u32;
+                check.known.latency_ms = now.since(ask.asked) as u32;
                 check.deadline = now + u64::from(check.settings.max_wait_ms);
                 let (deadline, payload_bytes) = (check.deadline, check.settings.data_bytes);
+                slot.dialect = ask.dialect;
                 let round = slot.begin_round(payload_bytes, now);
                 if let Some(check) = &mut slot.check {
                     check.phase = Phase::Payload(round);
@@ -466,6 +496,13 @@ impl Server {
         while let Some(index) = self.checking.next_from(from) {
             from = index + 1;
             let conn = self.slots.id(SlotIndex(index as u32));
+            let slot = self.slots.at(conn.slot);
+            let Some(check) = &slot.check else { continue };
+            let otherwise_at = check.began + u64::from(check.settings.max_wait_ms / OTHERWISE);
+            if now >= otherwise_at {
+                slot.ask_otherwise(now);
+                self.outgoing.insert(index);
+            }
             let Some(check) = &mut self.slots.at(conn.slot).check else { continue };
             // What was sent on a slow line may still be answered.
             let unanswered = matches!(&check.phase, Phase::Payload(round) if round.answered < round.sent);
@@ -474,7 +511,9 @@ impl Server {
                 check.deadline = now + u64::from(check.settings.max_wait_ms);
             }
             let deadline = check.deadline;
-            if now >= deadline {
+            if now < otherwise_at {
+                self.look_at(otherwise_at);
+            } else if now >= deadline {
                 self.end_check(conn, now);
             } else {
                 self.look_at(deadline);

@@ -137,8 +137,11 @@ impl Server {
             };
             return self.refuse_connect(conn, rejection, refusal.description(), now);
         }
-        let Some(script) = &definition.script else { return self.joined(conn, now) };
-        let deadline = now + script.limits.pending_ms;
+        let pending_ms = definition.script.as_ref().map(|script| script.limits.pending_ms);
+        // Before the script runs, which may say otherwise.
+        self.limit_new(conn);
+        let Some(pending_ms) = pending_ms else { return self.joined(conn, now) };
+        let deadline = now + pending_ms;
         match self.enter_instance(conn, id, now) {
             Ok(()) => {
                 // Known to be undecided before the script runs: it may decide at once.
@@ -172,7 +175,6 @@ impl Server {
         let wants_check = slot.instance.is_none() && slot.session.arguments().starts_with(&[1, 1]);
         self.decide(conn, Decision::Accept);
         self.slots.connected();
-        self.limit_new(conn);
         if wants_check {
             self.check_bandwidth(conn, now);
         }

@@ -92,7 +92,7 @@ fn a_client_that_does_not_answer_or_knows_no_such_method_is_told_that_nothing_is
     // A second wish is answered with the first.
     ask(&mut world, silent);
     world.advance(1900);
-    assert_eq!(world.heard(silent).last().unwrap(), "_result");
+    assert_eq!(world.heard(silent).last().unwrap(), "_onbwcheck");
     world.advance(200);
     assert_eq!(world.heard(silent), ["onBWDone"]);
     assert_eq!(world.clients[silent].measured, Some((0.0, 0.0)));
@@ -116,28 +116,36 @@ fn answers_that_stop_in_the_middle_end_it_with_what_is_known() {
 }
 
 #[test]
-fn a_client_that_has_sent_checkbw_is_asked_by_the_names_it_knows_even_if_it_was_asked_by_others() {
+fn a_client_is_asked_by_the_names_it_knows_whether_it_has_shown_them_before_later_or_never() {
     let mut world = World::new();
-    for late in [false, true] {
+    for shown_at_ms in [Some(0), Some(200), None] {
         let c = world.join();
         world.line(c, 4000, 10);
-        world.clients[c].bandwidth_answer = if late { None } else { Some("_result") };
+        world.clients[c].knows_underscored = Some(true);
         let conn = conn(&world, c);
-        if late {
-            assert!(world.server.check_bandwidth(conn, Millis(world.now)));
-            world.advance(100);
-            world.clients[c].bandwidth_answer = Some("_result");
+        if shown_at_ms == Some(0) {
+            world.clients[c].command(0, "_checkbw", |amf| amf.null().unwrap());
+            world.advance(50);
         }
-        world.clients[c].command(0, "_checkbw", |amf| amf.null().unwrap());
-        world.advance(100);
-        if !late {
-            assert!(world.server.check_bandwidth(conn, Millis(world.now)));
+        assert!(world.server.check_bandwidth(conn, Millis(world.now)));
+        world.advance(200);
+        if shown_at_ms == Some(200) {
+            world.clients[c].command(0, "_checkbw", |amf| amf.null().unwrap());
         }
-        world.advance(3000);
+        world.advance(3500);
         let heard = world.heard(c);
+        assert_eq!(heard.contains(&"onBWCheck".to_string()), shown_at_ms != Some(0));
         assert_eq!(heard[heard.len() - 2..], ["_onbwcheck", "_onbwdone"]);
         assert_about(world.clients[c].measured.unwrap().0, 4000.0);
     }
+    // A long line is not mistaken for a client that knows other names.
+    let c = world.join();
+    world.line(c, 4000, 400);
+    world.clients[c].knows_underscored = Some(false);
+    ask(&mut world, c);
+    world.advance(9000);
+    assert_eq!(world.heard(c).last().unwrap(), "onBWDone");
+    assert_about(world.clients[c].measured.unwrap().0, 4000.0);
     world.end();
 }
 

@@ -48,6 +48,8 @@ pub struct Client {
     pub line: Option<Line>,
     /// What it answers to `onBWCheck`; `None` is nothing.
     pub bandwidth_answer: Option<&'static str>,
+    /// Of `onBWCheck` and `_onbwcheck` it answers only the second, or only the first.
+    pub knows_underscored: Option<bool>,
     /// Kilobits a second and latency, as `onBWDone` told them.
     pub measured: Option<(f64, f64)>,
     /// Bytes that have arrived.
@@ -90,6 +92,7 @@ impl Client {
             credit: 0,
             line: None,
             bandwidth_answer: Some("_result"),
+            knows_underscored: None,
             measured: None,
             received: 0,
             was_slow: false,
@@ -351,6 +354,9 @@ impl Client {
     fn answer_check(&mut self, name: &str, transaction: f64) {
         if self.log.last().is_none_or(|last| last != name) {
             self.log.push(name.into());
+        }
+        if self.knows_underscored.is_some_and(|knows| knows != name.starts_with('_')) {
+            return;
         }
         let Some(answer) = self.bandwidth_answer else { return };
         let mut buffer = [0; 64];

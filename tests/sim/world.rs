@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rill::server::app::{AppDefinition, AppKind};
+use rill::server::app::{AppDefinition, AppLimits, AppKind};
 use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
 use rill::server::files::{Answer, Lookup, Question};
@@ -85,7 +85,13 @@ impl World {
     }
 
     pub fn with(settings: Settings, seed: u64) -> World {
-        World::start(settings, apps(), AppSource::Fixed, seed)
+        // What an application does not say for itself is what the configuration says.
+        let follow = |app| {
+            let limits = AppLimits { bandwidth: settings.bandwidth, ..AppLimits::default() };
+            AppDefinition { limits, ..app }
+        };
+        let apps = apps().into_iter().map(follow).collect();
+        World::start(settings, apps, AppSource::Fixed, seed)
     }
 
     /// A server whose applications are directories.
