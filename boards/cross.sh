@@ -107,8 +107,9 @@ build() {
 		# The start files of C are zig's, since Debian has none for musl. rustup's shims come first in many PATHs and
 		# are another version. RUSTC_BOOTSTRAP is what building std takes outside of a nightly.
 		(
-			export PATH="$(dirname "$(command -v cargo-zigbuild)"):/usr/bin:$PATH"
-			export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Clink-self-contained=no
+			zigbuild=$(command -v cargo-zigbuild)
+			export PATH="${zigbuild%/*}:/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+			export RUSTFLAGS=-Clink-self-contained=no
 			directory=$PWD/target/debian
 			cd boards && /usr/bin/cargo zigbuild --profile board --bin rill --target "$target" --target-dir "$directory" \
 				-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
@@ -158,7 +159,7 @@ try() {
 	# Without a CPU, QEMU takes one that knows everything, and hides a binary for another board.
 	runner="$qemu -cpu $(fact cpu)"
 	$runner "$binary" -V
-	RILL_BIN=$binary RILL_RUNNER=$runner cargo test --test real_clients
+	RILL_BIN=$binary RILL_RUNNER=$runner cargo test --test real_clients --test samples
 }
 
 action=${1:-}

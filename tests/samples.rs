@@ -3,8 +3,8 @@
 //!
 //! A transcript is what terminals would show: `$` and a command line, then its output, then `exit` and its status. `^C`
 //! interrupts. `[name] ` before a line is another terminal; lines of one terminal are in order, and a line is waited for
-//! before the next one in the file is looked at. `HOST` is the server's address, `...` at the end of a line is any text.
-//! Empty lines and those that begin with `#` are for readers.
+//! before the next one in the file is looked at. `[log] ` before a line waits for it in the server's log. `HOST` is the
+//! server's address. Empty lines and those that begin with `#` are for readers.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start its processes has failed")]
 
@@ -115,7 +115,9 @@ fn play(application: &str) {
             Some((name, line)) if !name.contains(' ') => (name, line),
             _ => ("", line),
         };
-        if let Some(command) = line.strip_prefix("$ rill ") {
+        if name == "log" {
+            server.wait_for_log(&[line]);
+        } else if let Some(command) = line.strip_prefix("$ rill ") {
             let running = terminals.insert(name, Terminal::start(command));
             assert!(running.is_none(), "{place}: the terminal {name:?} is busy");
         } else if let Some(status) = line.strip_prefix("exit ") {
@@ -157,11 +159,7 @@ impl Terminal {
         let Ok(line) = self.lines.recv_timeout(patience(10.0)) else {
             panic!("{place}: nothing comes; expected\n{expected}");
         };
-        let matches = match expected.strip_suffix("...") {
-            Some(beginning) => line.starts_with(beginning),
-            None => line == expected,
-        };
-        if !matches {
+        if line != expected {
             let rest: Vec<String> = self.lines.try_iter().collect();
             panic!("{place}: expected\n{expected}\nbut there came\n{line}\n{}", rest.join("\n"));
         }

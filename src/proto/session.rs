@@ -865,7 +865,7 @@ impl Session {
                 let body = command_body(&self.reader, &self.assembly, lane);
                 let message =
                     CommandMessage::parse(body).map_err(|_| SessionError::PeerMisbehaved(Misbehaviour::Command))?;
-                let event = match self.state.offered(&message) {
+                let event = match self.state.offered(&message, header.stream_id) {
                     Some(event) => Some(event),
                     None => self.state.command(message, header.stream_id, tx)?,
                 };
@@ -1000,7 +1000,7 @@ impl State {
 
     /// The event that a command becomes when it is not ours to act on: an answer to our own call, or a method that an
     /// application's code may have instead of us.
-    fn offered(&self, message: &CommandMessage<'_>) -> Option<Event<'static>> {
+    fn offered(&self, message: &CommandMessage<'_>, stream_id: u32) -> Option<Event<'static>> {
         if !self.connected {
             return None;
         }
@@ -1022,6 +1022,15 @@ impl State {
             | Command::FcUnsubscribe
             | Command::GetStreamLength
             | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
+            // Said to the connection and not to a net stream, these are names like any other.
+            Command::Publish { .. }
+            | Command::Play { .. }
+            | Command::Play2(_)
+            | Command::Pause(_)
+            | Command::Seek
+            | Command::ReceiveAudio(_)
+            | Command::ReceiveVideo(_)
+            | Command::InvalidArgument(_) => (self.scripted && stream_id == 0).then_some(Event::Call),
             _ => None,
         }
     }

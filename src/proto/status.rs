@@ -129,13 +129,13 @@ pub const TABLE: [Row; 27] = {
             .when("the client has joined the application; data.version says what the server can do"),
         row(Code::ConnectRejected, "NetConnection.Connect.Rejected", Error, ("Connection failed.", ""))
             .fields(&["application", "ex"]).via("_error")
-            .when("no such application, no connection left, or refused or redirected by server-side code; then close"),
+            .when("no such application, it is full or misconfigured or says no, or redirects to another server; then close"),
         row(Code::ConnectInvalidApp, "NetConnection.Connect.InvalidApp", Error, ("Application name is invalid.", ""))
             .via("_error")
             .when("the application's or instance's name is empty, too long or illegal; then close"),
         row(Code::ConnectFailed, "NetConnection.Connect.Failed", Error, ("Connect first.", ""))
             .via("_error")
-            .when("a command came before connect; then close"),
+            .when("a command came before connect, or the application's server-side code does not run; then close"),
         row(Code::ConnectAppShutdown, "NetConnection.Connect.AppShutdown", Error, ("The application is shutting down.", ""))
             .via("onStatus, _error")
             .when("the server stops or the application is shut down; to a client that waits for its connect, too; then close"),
@@ -175,7 +175,7 @@ pub const TABLE: [Row; 27] = {
         row(Code::PlayStreamNotFound, "NetStream.Play.StreamNotFound", Error, ("Failed to play ", "; stream not found.")).details()
             .when("a recording was asked for (start is 0 or more, or the application only plays) and nobody publishes the name"),
         row(Code::PlayFailed, "NetStream.Play.Failed", Error, ("Failed to play ", ".")).details()
-            .when("the name is illegal, no stream is left, or the net stream publishes"),
+            .when("the name is illegal or not allowed, no stream is left, or the net stream publishes"),
         row(Code::PlayTransition, "NetStream.Play.Transition", Status, ("Switching to ", ".")).details()
             .when("play2 to another stream was granted"),
         row(Code::PlayTransitionComplete, "NetStream.Play.TransitionComplete", Status, ("Switched to ", ".")).details()

@@ -27,7 +27,7 @@ use crate::token_bucket::TokenBucket;
 use super::Server;
 use super::app::Bandwidth;
 use super::fanout::WRITE_BYTES;
-use super::slots::{ConnId, PayloadTail, Slot, SlotIndex, SlotState};
+use super::slots::{ConnId, PayloadTail, Slot, SlotIndex, SlotState, Tail};
 
 /// A pause brings tokens for this long, in milliseconds.
 const BURST_MS: u32 = 200;
@@ -41,7 +41,7 @@ const MOST_BYTES: u32 = 4 << 20;
 /// Beyond it transaction ids begin anew.
 const LAST_TRANSACTION: u32 = 1 << 30;
 /// Payload that is sent in one turn of the loop at most, so that other clients are not held up.
-pub(super) const TURN_BYTES: usize = 256 * 1024;
+pub(super) const TURN_BYTES: u64 = 256 * 1024;
 
 /// How fast a connection may be. `None` is as fast as it can.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +54,7 @@ pub struct Limits {
 
 impl Limits {
     /// Bytes that the client may be sent now.
+    #[cold]
     pub(super) fn bytes(&mut self, now: Millis) -> usize {
         self.to_client.as_mut().map_or(usize::MAX, |bucket| bucket.available(now.0) as usize).min(WRITE_BYTES)
     }
@@ -118,9 +119,24 @@ impl Round {
 }
 
 impl Slot {
-    /// A call with a payload is due, and may be sent as far as tokens go. It is begun: it must be sent before anything
-    /// else.
-    pub(super) fn begin_payload(&mut self, now: Millis) -> Option<PayloadTail> {
+    /// Takes tokens for what it was sent beyond `charged` bytes.
+    #[cold]
+    pub(super) fn charge(&mut self, charged: &mut u64) {
+        if let Some(bucket) = &mut self.limits.to_client {
+            bucket.spend(self.bytes_out - *charged);
+        }
+        *charged = self.bytes_out;
+    }
+
+    /// Begins a call with a payload, which must be sent before anything else; false when tokens do not let it.
+    #[cold]
+    pub(super) fn begin_payload(&mut self, now: Millis) -> bool {
+        let tail = self.next_payload(now);
+        self.tail = tail.map(Tail::Payload);
+        tail.is_some()
+    }
+
+    fn next_payload(&mut self, now: Millis) -> Option<PayloadTail> {
         if self.publishing > 0 {
             // It has begun to publish meanwhile: what is known by now is all that will be.
             self.payload_due = false;

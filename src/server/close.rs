@@ -255,6 +255,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_x_status_is_that_of_adobes_access_log() {
+        for (reason, x_status) in [
+            (CloseReason::PeerClosed, 200),
+            (CloseReason::Rejected(Rejection::Leaving), 302),
+            (CloseReason::PeerMisbehaved(Misbehaviour::Chunk), 400),
+            (CloseReason::Rejected(Rejection::Script), 401),
+            (CloseReason::Rejected(Rejection::Address), 403),
+            (CloseReason::Rejected(Rejection::Unknown), 404),
+            (CloseReason::PeerReset, 408),
+            (CloseReason::TableFull, 409),
+            (CloseReason::IdleTimeout, 432),
+            (CloseReason::ScriptStopped, 500),
+            (CloseReason::Rejected(Rejection::Undecided), 503),
+        ] {
+            assert_eq!(reason.x_status(), x_status, "{reason}");
+        }
+    }
+
+    #[test]
     fn names_stand_at_the_places_of_their_counters() {
         for (reason, name) in [
             (CloseReason::PeerClosed, "peer_closed"),

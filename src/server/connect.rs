@@ -20,9 +20,6 @@ use super::slots::{ConnId, SlotState};
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
 
-/// What the clients of an application that goes away are told.
-const SHUT_DOWN: &str = "The application is being shut down.";
-
 /// How far a client is on its way into an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joining {
@@ -119,7 +116,8 @@ impl Server {
                 self.apps.ask(id);
             }
             AppState::Leaving => {
-                self.refuse_connect(conn, Rejection::Leaving, SHUT_DOWN, now);
+                let status = Status::new(Rejection::Leaving.code(), "");
+                self.refuse_connect_with(conn, status, CloseReason::Rejected(Rejection::Leaving), now);
             }
         }
     }
@@ -306,7 +304,7 @@ impl Server {
         if slot.state != SlotState::Open {
             return false;
         }
-        self.say_goodbye(conn, Some(SHUT_DOWN));
+        self.say_goodbye(conn);
         self.close_after_flush(conn, CloseReason::AppShutdown, now);
         true
     }

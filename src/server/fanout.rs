@@ -71,31 +71,28 @@ impl Server {
         let slot = slots.at(index);
         let before = slot.bytes_out;
         let mut output = Output { net, index, registry, settings, now, skips: 0 };
-        let mut payload_bytes = 0;
+        let mut charged = before;
         let flush = loop {
-            let written = slot.bytes_out;
             let step = match slot.tail {
                 Some(Tail::Tag(tail)) => output.rest_of_tag(slot, tail),
                 Some(Tail::Payload(tail)) => output.rest_of_payload(slot, tail),
                 None if slot.is_plain() => output.plain(slot),
                 None => output.tag_by_tag(slot),
             };
-            if slot.limited
-                && let Some(bucket) = &mut slot.limits.to_client
-            {
-                bucket.spend(slot.bytes_out - written);
+            if slot.limited {
+                slot.charge(&mut charged);
             }
             match step {
                 Step::Wrote => {}
                 Step::End(Flush::Idle) if slot.payload_due => {
-                    if payload_bytes >= TURN_BYTES {
+                    if slot.bytes_out - before >= TURN_BYTES {
                         // The others first.
                         outgoing.insert(index.at());
                         break Flush::Idle;
                     }
-                    let Some(tail) = slot.begin_payload(now) else { break Flush::Limited };
-                    payload_bytes += tail.wire_bytes();
-                    slot.tail = Some(Tail::Payload(tail));
+                    if !slot.begin_payload(now) {
+                        break Flush::Limited;
+                    }
                 }
                 Step::End(flush) => break flush,
             }
@@ -261,6 +258,7 @@ impl<N: Net> Output<'_, N> {
     }
 
     /// The rest of a call of a bandwidth detection.
+    #[cold]
     fn rest_of_payload(&mut self, slot: &mut Slot, mut tail: PayloadTail) -> Step {
         match tail.rest(|slices| self.net.write(self.index, slices)) {
             Io::Done(written) | Io::Last(written) => {

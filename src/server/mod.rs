@@ -282,7 +282,7 @@ impl Server {
         self.stopping = true;
         for index in 0..self.slots.count() {
             let conn = self.slots.id(SlotIndex(index as u32));
-            self.say_goodbye(conn, None);
+            self.say_goodbye(conn);
             self.close_after_flush(conn, CloseReason::Shutdown, now);
         }
     }
@@ -493,17 +493,15 @@ impl Server {
         }
     }
 
-    /// What a client hears of its streams and its connection when the server or its application stops; `description` is
-    /// for people, in place of the usual sentence.
-    fn say_goodbye(&mut self, conn: ConnId, description: Option<&'static str>) {
-        let status = |code| Status { description, ..Status::new(code, "") };
+    /// What a client hears of its streams and its connection when the server or its application stops.
+    fn say_goodbye(&mut self, conn: ConnId) {
         let Some(slot) = self.slots.connection(conn) else { return };
         if slot.state != SlotState::Open {
             return;
         }
         if !slot.session.is_connected() {
             if let Some(Request::Connect) = slot.session.request() {
-                let _ = slot.session.decide(Decision::Reject(status(Code::ConnectAppShutdown)), &mut slot.tx);
+                let _ = slot.session.decide(Decision::Reject(Status::new(Code::ConnectAppShutdown, "")), &mut slot.tx);
             }
             return;
         }
@@ -527,7 +525,7 @@ impl Server {
             false => Code::ConnectAppShutdown,
         };
         // Without room the client sees the end of the connection only.
-        let _ = slot.session.status(None, status(code), &mut slot.tx);
+        let _ = slot.session.status(None, Status::new(code, ""), &mut slot.tx);
     }
 
     /// Acts on the result of a flush.

@@ -264,10 +264,10 @@ pub struct Slot {
     pub tail: Option<Tail>,
     /// By index of the net stream.
     pub roles: [Role; NET_STREAMS],
-    /// How fast it may be.
-    pub limits: Limits,
     /// Control bytes to send.
     pub tx: TxBuf,
+    /// How fast it may be.
+    pub limits: Limits,
     /// When it last sent a byte.
     pub last_read: Millis,
     /// When it was asked for a sign of life, if it has given none since.

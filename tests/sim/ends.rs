@@ -76,10 +76,12 @@ fn ended(world: &World, reason: CloseReason, count: u64) {
     });
 }
 
+/// How far a client comes before it falls silent, why that ends it, and after how many milliseconds.
+type Stage = (fn(&mut World) -> usize, CloseReason, u64);
+
 #[test]
 fn silence_ends_a_connection_at_every_stage() {
-    // (stage, reason, when)
-    let stages: [(fn(&mut World) -> usize, CloseReason, u64); 6] = [
+    let stages: [Stage; 6] = [
         (|world| world.dial(), CloseReason::HandshakeTimeout, 2000),
         (
             |world| {

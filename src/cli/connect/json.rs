@@ -1,5 +1,7 @@
 //! AMF values as JSON, and JSON as AMF 0: what people type and read.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::limits::AMF_DEPTH;
@@ -10,14 +12,19 @@ use crate::wire::bytes::Full;
 /// Doubles count whole numbers exactly up to here.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// Values of one message that are shown; those behind them are `null`. Arrays that contain arrays by reference can stand for
+/// more than any memory holds.
+const VALUES: u32 = 100_000;
+
 /// The values of `message` from byte `start` on; what cannot be read ends them, as a text that says so.
 pub fn values(message: &[u8], start: usize) -> Vec<Json> {
     let mut found = Vec::new();
     let mut decoder = Decoder::new(message);
+    let left = Cell::new(VALUES);
     while !decoder.is_empty() {
         let at = decoder.position();
         match decoder.value() {
-            Ok(value) if at >= start => found.push(from_amf0(message, &value, 0)),
+            Ok(value) if at >= start => found.push(from_amf0(message, &value, 0, &left)),
             Ok(_) => {}
             Err(error) => {
                 found.push(Json::String(format!("({} bytes that cannot be read: {error:?})", message.len() - at)));
@@ -30,35 +37,39 @@ pub fn values(message: &[u8], start: usize) -> Vec<Json> {
 
 /// What JSON has no word for becomes a string (dates in the form of ISO 8601, byte arrays as hexadecimal digits, XML) or
 /// `null` (undefined, infinite numbers, what contains itself). Class names are left out.
-fn from_amf0(message: &[u8], value: &amf0::Value<'_>, depth: usize) -> Json {
+fn from_amf0(message: &[u8], value: &amf0::Value<'_>, depth: usize, left: &Cell<u32>) -> Json {
     use amf0::Value;
-    if depth > AMF_DEPTH {
+    if depth > AMF_DEPTH || left.get() == 0 {
         return Json::Null;
     }
+    left.set(left.get() - 1);
     match value {
         Value::Number(number) => from_number(*number),
         Value::Boolean(flag) => Json::Bool(*flag),
         Value::String(bytes) | Value::Xml(bytes) => text(bytes),
         Value::Object(members) | Value::EcmaArray(members) | Value::TypedObject { properties: members, .. } => {
-            object(members.iter().map(|(key, value)| (key, from_amf0(message, &value, depth + 1))))
+            object(members.iter().map(|(key, value)| (key, from_amf0(message, &value, depth + 1, left))))
         }
         Value::Null | Value::Undefined | Value::Unsupported => Json::Null,
         Value::Reference(index) => match amf0::resolve(message, *index) {
-            Some(value) => from_amf0(message, &value, depth + 1),
+            Some(value) => from_amf0(message, &value, depth + 1, left),
             None => Json::Null,
         },
-        Value::StrictArray(elements) => elements.iter().map(|value| from_amf0(message, &value, depth + 1)).collect(),
+        Value::StrictArray(elements) => {
+            elements.iter().map(|value| from_amf0(message, &value, depth + 1, left)).collect()
+        }
         Value::Date { ms, .. } => date(*ms),
-        Value::Amf3(value) => from_amf3(value, depth),
+        Value::Amf3(value) => from_amf3(value, depth, left),
     }
 }
 
-fn from_amf3(value: &amf3::Value<'_>, depth: usize) -> Json {
+fn from_amf3(value: &amf3::Value<'_>, depth: usize, left: &Cell<u32>) -> Json {
     use amf3::Value;
-    if depth > AMF_DEPTH {
+    if depth > AMF_DEPTH || left.get() == 0 {
         return Json::Null;
     }
-    let deeper = |value: amf3::Value<'_>| from_amf3(&value, depth + 1);
+    left.set(left.get() - 1);
+    let deeper = |value: amf3::Value<'_>| from_amf3(&value, depth + 1, left);
     match value {
         Value::Undefined | Value::Null => Json::Null,
         Value::Boolean(flag) => Json::Bool(*flag),
@@ -82,7 +93,7 @@ fn from_amf3(value: &amf3::Value<'_>, depth: usize) -> Json {
         Value::Vector(elements) => elements.iter().map(deeper).collect(),
         Value::Dictionary(pairs) => pairs.iter().map(|(key, value)| json!([deeper(key), deeper(value)])).collect(),
         Value::Reference(reference) => match reference.resolve() {
-            Some(value) => from_amf3(&value, depth + 1),
+            Some(value) => from_amf3(&value, depth + 1, left),
             None => Json::Null,
         },
     }
@@ -190,13 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_contains_itself_ends_and_a_cut_one_says_so() {
+    fn values_that_refer_to_others_end_and_a_cut_one_says_so() {
         // {self: the object}
         let mut found = values(b"\x03\0\x04self\x07\0\0\0\0\x09", 0).remove(0);
         for _ in 0..=AMF_DEPTH / 2 {
             found = found["self"].take();
         }
         assert_eq!(found, Json::Null);
+        // [[], [a, a, a, a], [b, b, b, b], ...], where a is the first array, b the second and so on: 4^12 values.
+        let mut laughs = b"\x0A\0\0\0\x0E\x0A\0\0\0\0".to_vec();
+        for array in 1..=13 {
+            laughs.extend(b"\x0A\0\0\0\x04");
+            laughs.extend([7, 0, array].repeat(4));
+        }
+        assert!(values(&laughs, 0)[0].to_string().len() < 10 * VALUES as usize);
         assert_eq!(values(b"\x05\x02\0\x09abc", 1), [json!("(6 bytes that cannot be read: Truncated)")]);
     }
 }

@@ -78,7 +78,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Connects, and again where the server sends us, if we are to follow.
 fn follow(options: &Options) -> Outcome {
     let mut url = options.url.clone();
-    for followed in 0.. {
+    let mut followed = 0;
+    loop {
         let parsed = match RtmpUrl::parse(&url) {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -96,11 +97,11 @@ fn follow(options: &Options) -> Outcome {
                 }
                 print(&format_args!("redirected to: {}", Plain(&target)));
                 url = target;
+                followed += 1;
             }
             _ => return outcome,
         }
     }
-    unreachable!("the last redirection returns")
 }
 
 /// One connection.
