@@ -322,6 +322,11 @@ impl Server {
         &self.scripts
     }
 
+    /// Bytes of scripts' messages that wait for clients.
+    pub fn outboxes_bytes(&self) -> usize {
+        self.outboxes_bytes
+    }
+
     /// The table of streams.
     pub fn registry(&self) -> &Registry {
         &self.registry
