@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rill::server::app::{AppDefinition, AppLimits, AppKind};
+use rill::server::app::{AppDefinition, AppKind, AppLimits};
 use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
 use rill::server::files::{Answer, Lookup, Question};
