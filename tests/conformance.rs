@@ -7,7 +7,7 @@ mod rtmp;
 use rill::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, NET_STREAMS};
 use rill::proto::data::DataAction;
 use rill::proto::session::{
-    CallAnswer, Decision, Event, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, REPLY_BYTES, Session,
+    Decision, Event, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, REPLY_BYTES, Session,
     SessionError,
 };
 use rill::proto::status::{Code, Status};
@@ -998,7 +998,7 @@ mod connection_7_2_1 {
         let seen = [Seen::Call("mine".into(), arguments.clone())];
         let failed = Reply::error(3.0, "NetConnection.Call.Failed", "No.");
         assert_eq!(peer.answer(&mine()), (seen.to_vec(), vec![failed]));
-        peer.method = Some(CallAnswer::Result(&[1, 1]));
+        peer.method = Some(&[1, 1]);
         assert_eq!(peer.answer(&mine()), (seen.to_vec(), vec![Reply::result(3.0, boolean(true))]));
         let (_, replies) = peer.answer(&call(0, "mine", 0.0, &[null()]));
         assert_eq!(replies, [], "transaction 0 asks for no answer");
@@ -1016,7 +1016,7 @@ mod connection_7_2_1 {
     #[test]
     fn answers_to_our_own_calls_come_with_what_they_say() {
         let mut peer = Peer::connected();
-        peer.session.call_client("hello", 7, &string("you"), &mut peer.tx).unwrap();
+        peer.session.command("hello", 7.0, &string("you"), &mut peer.tx).unwrap();
         peer.drain();
         assert_eq!(peer.taken(), [Reply::command(0, "hello", 7.0, &[null(), string("you")])]);
         let answer = |name: &str, id: f64| call(0, name, id, &[null(), number(1.0)]);

@@ -89,7 +89,7 @@ pub enum Event<'i> {
     /// The client asks for something that needs a decision: see [`Session::request`] and [`Session::decide`].
     Request,
     /// The client calls a method that the application's own code may have: see [`Session::call`]. It is to be answered
-    /// before the next call, by [`Session::answer`] or [`Session::answer_built_in`].
+    /// before the next call, by [`Session::command`], [`Session::refuse_call`] or [`Session::answer_built_in`].
     Call,
     /// The client answers a call of ours, with this transaction id: `_result` (`true`) or `_error`. What it says is read
     /// with [`Session::arguments`] before the next call.
@@ -197,21 +197,14 @@ pub enum PlayHow {
 }
 
 /// A method that a client calls, for the application's own code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Call<'a> {
     /// The method.
     pub name: &'a str,
+    /// 0 asks for no answer.
+    pub transaction: f64,
     /// What it is given, as AMF0 values.
     pub arguments: &'a [u8],
-}
-
-/// What a call is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallAnswer<'a> {
-    /// `_result` with one encoded AMF0 value.
-    Result(&'a [u8]),
-    /// `_error` with `NetConnection.Call.Failed` and this description.
-    Failed(&'a str),
 }
 
 /// An answer to a [`Request`].
@@ -482,25 +475,17 @@ impl Session {
 
     /// The method that the client calls, after [`Event::Call`].
     pub fn call(&self) -> Option<Call<'_>> {
-        let message = CommandMessage::parse(self.lent_command()).ok()?;
-        Some(Call { name: core::str::from_utf8(message.name).ok()?, arguments: self.arguments() })
+        let CommandMessage { name, transaction, .. } = CommandMessage::parse(self.lent_command()).ok()?;
+        Some(Call { name: core::str::from_utf8(name).ok()?, transaction, arguments: self.arguments() })
     }
 
-    /// Answers that method, if the client asked for an answer. [`Full`] is for a result that is too long; nothing was
-    /// sent then.
-    pub fn answer(&self, answer: CallAnswer<'_>, tx: &mut TxBuf) -> Result<(), Full> {
-        let Ok(message) = CommandMessage::parse(self.lent_command()) else { return Ok(()) };
-        if message.transaction == 0.0 {
-            return Ok(());
-        }
-        match answer {
-            CallAnswer::Result(value) => tx.command(0, "_result", message.transaction, |amf| {
-                amf.null()?;
-                amf.encoded(value)
-            }),
-            CallAnswer::Failed(description) => {
-                Status::new(Code::CallFailed, "").described(description).send_error(message.transaction, tx)
+    /// Answers that method with `NetConnection.Call.Failed` and this description, if the client asked for an answer.
+    pub fn refuse_call(&self, description: &str, tx: &mut TxBuf) -> Result<(), Full> {
+        match self.call() {
+            Some(Call { transaction, .. }) if transaction != 0.0 => {
+                Status::new(Code::CallFailed, "").described(description).send_error(transaction, tx)
             }
+            _ => Ok(()),
         }
     }
 
@@ -517,9 +502,10 @@ impl Session {
         Ok(event)
     }
 
-    /// Calls a method of the client with `arguments`, encoded AMF0 values. Transaction 0 asks for no answer.
-    pub fn call_client(&self, name: &str, transaction: u32, arguments: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
-        tx.command(0, name, f64::from(transaction), |amf| {
+    /// Sends the client a command with `arguments`, encoded AMF0 values: a call of a method of its own, of which transaction
+    /// 0 asks for no answer, or a `_result`.
+    pub fn command(&self, name: &str, transaction: f64, arguments: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
+        tx.command(0, name, transaction, |amf| {
             amf.null()?;
             amf.encoded(arguments)
         })

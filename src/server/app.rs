@@ -632,7 +632,9 @@ mod tests {
     fn addresses_are_looked_at_before_keys() {
         let mut rules = with_keys();
         let nobody = || AddressList::parse(["deny all"]).unwrap();
-        (rules.set_connect(nobody()), rules.set_publish(nobody()), rules.set_play(nobody()));
+        rules.set_connect(nobody());
+        rules.set_publish(nobody());
+        rules.set_play(nobody());
         assert_eq!(rules.connect(ANYBODY), Err(Refusal::ConnectAddress));
         assert_eq!(rules.publish(ANYBODY, "s3cret", ""), Err(Refusal::PublishAddress));
         assert_eq!(rules.play(ANYBODY, "cam1", ""), Err(Refusal::PlayAddress));

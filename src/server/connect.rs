@@ -222,6 +222,11 @@ impl Server {
         let answered = slot.session.decide(Decision::Reject(status), &mut slot.tx);
         debug_assert!(answered.is_ok(), "a session keeps room for its replies");
         self.close_after_flush(conn, reason, now);
+        // While it reads its answer it must not keep an application in the table that does not exist: whoever asks for that
+        // name next is to hear the same.
+        if let Some(id) = self.slots.connection(conn).and_then(|slot| slot.app.take()) {
+            self.forget_if_left(id);
+        }
     }
 
     /// Nobody decided in time.

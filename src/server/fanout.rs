@@ -67,7 +67,7 @@ impl Server {
 
     /// Writes to one connection until nothing is due or the network takes no more.
     pub(super) fn flush<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
-        let Server { slots, registry, settings, counters, outgoing, .. } = self;
+        let Server { slots, registry, settings, counters, outgoing, outboxes_bytes, .. } = self;
         let slot = slots.at(index);
         let before = slot.bytes_out;
         let mut output = Output { net, index, registry, settings, now, skips: 0 };
@@ -76,6 +76,7 @@ impl Server {
             let step = match slot.tail {
                 Some(Tail::Tag(tail)) => output.rest_of_tag(slot, tail),
                 Some(Tail::Payload(tail)) => output.rest_of_payload(slot, tail),
+                Some(Tail::Message(sent)) => output.rest_of_message(slot, sent, outboxes_bytes),
                 None if slot.is_plain() => output.plain(slot),
                 None => output.tag_by_tag(slot),
             };
@@ -84,6 +85,10 @@ impl Server {
             }
             match step {
                 Step::Wrote => {}
+                // What a script says does not wait for tokens, as nothing does that is no media.
+                Step::End(Flush::Idle | Flush::Limited) if !slot.outbox.is_empty() => {
+                    slot.tail = Some(Tail::Message(0));
+                }
                 Step::End(Flush::Idle) if slot.payload_due => {
                     if slot.bytes_out - before >= TURN_BYTES {
                         // The others first.
@@ -265,6 +270,24 @@ impl<N: Net> Output<'_, N> {
                 slot.bytes_out += written as u64;
                 tail.offset += written as u16;
                 slot.tail = (usize::from(tail.offset) < tail.wire_bytes()).then_some(Tail::Payload(tail));
+                Step::Wrote
+            }
+            Io::WouldBlock => Step::End(Flush::Blocked),
+            Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
+        }
+    }
+
+    /// The rest of a script's message.
+    fn rest_of_message(&mut self, slot: &mut Slot, sent: u32, outboxes_bytes: &mut usize) -> Step {
+        match self.net.write(self.index, &[IoSlice::new(&slot.outbox.front()[sent as usize..])]) {
+            Io::Done(written) | Io::Last(written) => {
+                slot.bytes_out += written as u64;
+                let sent = sent + written as u32;
+                slot.tail = Some(Tail::Message(sent));
+                if sent as usize == slot.outbox.front().len() {
+                    *outboxes_bytes -= slot.outbox.sent();
+                    slot.tail = None;
+                }
                 Step::Wrote
             }
             Io::WouldBlock => Step::End(Flush::Blocked),

@@ -8,6 +8,7 @@ use crate::limits::{APP_FILE_BYTES, SCRIPT_TEXT_BYTES};
 use super::READ_BYTES;
 use super::applications::Applications;
 use super::instances::Instances;
+use super::outbox::OUTBOXES_BYTES;
 use super::registry::{NAMES_PER_RING, Registry};
 use super::settings::Settings;
 use super::slots::{SPARE_CONNECTIONS, Slot};
@@ -57,6 +58,8 @@ pub fn table(settings: &Settings) -> Vec<Row> {
                 + settings.scripts.budget.stack_bytes
                 + (SCRIPT_OVERHEAD_BYTES + Instances::place_bytes()) as u64,
         },
+        // Messages wait for clients of scripts only.
+        Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),
         Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
         Row::new("read buffer", 1, READ_BYTES),
         // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth.

@@ -30,6 +30,7 @@ pub mod inspect;
 pub mod instances;
 pub mod memory;
 mod operate;
+pub mod outbox;
 mod play;
 mod publish;
 mod read;
@@ -126,6 +127,8 @@ pub struct Server {
     apps: Applications,
     instances: Instances,
     scripts: Scripts,
+    /// Bytes that wait in all outboxes.
+    outboxes_bytes: usize,
     /// [`Server::run_actions`] is at work.
     running_actions: bool,
     /// The configuration is to be read again.
@@ -201,6 +204,7 @@ impl Server {
             apps: Applications::new(apps, source, settings.applications as usize, now),
             instances: Instances::new(settings.script_instances as usize),
             scripts: Scripts::new(settings.script_instances as usize, clock),
+            outboxes_bytes: 0,
             running_actions: false,
             reload_wanted: false,
             settings,
@@ -285,6 +289,7 @@ impl Server {
             self.say_goodbye(conn);
             self.close_after_flush(conn, CloseReason::Shutdown, now);
         }
+        self.end_all_instances(now);
     }
 
     /// Nobody is connected.
@@ -432,6 +437,7 @@ impl Server {
             set.remove(conn.slot.at());
         }
         self.forget_bandwidth(conn.slot);
+        self.clear_outbox(conn, true);
         self.slots.release(conn.slot);
         if let Some(app) = app {
             self.forget_if_left(app);
@@ -453,6 +459,7 @@ impl Server {
         slot.blocked = false;
         slot.inbox.clear();
         self.forget_bandwidth(conn.slot);
+        self.clear_outbox(conn, false);
         self.outgoing.insert(conn.slot.at());
         self.readable.insert(conn.slot.at());
     }

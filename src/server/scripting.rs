@@ -11,7 +11,7 @@ use crate::features::script::{
     self, Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
     Identity, StopReason, StreamFacts,
 };
-use crate::proto::session::CallAnswer;
+use crate::proto::session::REPLY_BYTES;
 use crate::proto::status::{Code, Extra, Status};
 use crate::time::Millis;
 use crate::wire::amf0::Encoder;
@@ -22,8 +22,9 @@ use super::applications::AppId;
 use super::close::{CloseReason, Rejection};
 use super::connect::Joining;
 use super::instances::{Instance, InstanceIndex, InstanceState};
+use super::outbox;
 use super::registry::StreamId;
-use super::slots::{ConnId, SlotIndex, SlotState};
+use super::slots::{ConnId, SlotIndex, SlotState, Tail};
 
 /// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
 const HOST_NAME: &str = "_defaultVHost_";
@@ -162,14 +163,15 @@ impl Server {
         match outcome {
             CallOutcome::Result(value) => {
                 let Some(slot) = self.open_slot(conn) else { return };
-                if slot.session.answer(CallAnswer::Result(&value), &mut slot.tx).is_err() {
-                    let text = "The result is too long.";
-                    let _ = slot.session.answer(CallAnswer::Failed(text), &mut slot.tx);
+                let Some(transaction) = slot.session.call().map(|call| call.transaction) else { return };
+                if transaction != 0.0 && !self.send_command(conn, "_result", transaction, &value) {
+                    let Some(slot) = self.open_slot(conn) else { return };
+                    let _ = slot.session.refuse_call("The result is too long.", &mut slot.tx);
                 }
             }
             CallOutcome::Failed(description) => {
                 let Some(slot) = self.open_slot(conn) else { return };
-                let _ = slot.session.answer(CallAnswer::Failed(&description), &mut slot.tx);
+                let _ = slot.session.refuse_call(&description, &mut slot.tx);
             }
             CallOutcome::NotFound | CallOutcome::Gone => self.answer_built_in(conn, now),
             CallOutcome::Stopped(exhausted) => self.stop_instance_of(script, exhausted, now),
@@ -269,7 +271,7 @@ impl Server {
             }
             Action::Disconnect(client) => self.close_after_flush(conn_id(client), CloseReason::Script, now),
             Action::Call { client, name, transaction, arguments } => {
-                if !self.call_client(conn_id(client), &name, transaction, &arguments) && transaction > 0 {
+                if !self.send_command(conn_id(client), &name, transaction.into(), &arguments) && transaction > 0 {
                     self.call_failed(script, client, transaction, now);
                 }
             }
@@ -293,13 +295,31 @@ impl Server {
         }
     }
 
-    /// Calls a method of a client. False when the client has no room for it: it does not read.
-    fn call_client(&mut self, conn: ConnId, name: &str, transaction: u32, arguments: &[u8]) -> bool {
-        let Some(slot) = self.open_slot(conn) else { return false };
-        let sent =
-            slot.session.is_connected() && slot.session.call_client(name, transaction, arguments, &mut slot.tx).is_ok();
+    /// Sends a client a command of its application's script. False when there is no room for it: the client does not read,
+    /// or the command is longer than any may be.
+    fn send_command(&mut self, conn: ConnId, name: &str, transaction: f64, arguments: &[u8]) -> bool {
+        let others = self.outboxes_bytes;
+        let Some(slot) = self.open_slot(conn).filter(|slot| slot.session.is_connected()) else { return false };
+        // Behind what waits, so that the order is kept; and the session's own answers find room.
+        let direct = slot.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
+        let queued = match direct {
+            true => slot.session.command(name, transaction, arguments, &mut slot.tx).ok().map(|()| 0),
+            false => slot.outbox.push(name, transaction, arguments, others),
+        };
+        self.outboxes_bytes += queued.unwrap_or(0);
         self.outgoing.insert(conn.slot.at());
-        sent
+        queued.is_some()
+    }
+
+    /// What still waits for the client of its application's script is forgotten; a message that was sent in part is not,
+    /// unless `all`.
+    pub(super) fn clear_outbox(&mut self, conn: ConnId, all: bool) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let kept = usize::from(!all && matches!(slot.tail, Some(Tail::Message(1..))));
+        if kept == 0 && matches!(slot.tail, Some(Tail::Message(_))) {
+            slot.tail = None;
+        }
+        self.outboxes_bytes -= slot.outbox.truncate(kept);
     }
 
     /// A call of a script reached nobody: its result object is told.
@@ -430,6 +450,13 @@ impl Server {
             }
         }
         ended
+    }
+
+    /// The server stops: `onAppStop` of every instance.
+    pub(super) fn end_all_instances(&mut self, now: Millis) {
+        for at in 0..self.instances.capacity() {
+            self.end_instance(InstanceIndex(at as u16), StopReason::Shutdown, now);
+        }
     }
 
     /// `application.shutdown()`: everybody is disconnected, `onAppStop`, and the next client finds it loaded afresh.

@@ -1,7 +1,7 @@
 //! What can be set about the server, as plain numbers.
 //!
 //! They are read once, before anything is allocated. The configuration file's keys, types and ranges stand in
-//! `src/config.rs`; each range here is the one that table allows.
+//! `src/config/mod.rs`; each range here is the one that table allows.
 
 use super::app::{Bandwidth, ScriptLimits};
 

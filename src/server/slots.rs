@@ -19,6 +19,7 @@ use super::bandwidth::{Check, Limits};
 use super::close::CloseReason;
 use super::connect::Joining;
 use super::instances::InstanceIndex;
+use super::outbox::Outbox;
 use super::registry::{RingId, StreamId};
 
 /// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
@@ -206,6 +207,8 @@ pub enum Tail {
     Tag(TagTail),
     /// A call of a bandwidth detection.
     Payload(PayloadTail),
+    /// The oldest message of the outbox, of which so many bytes were sent.
+    Message(u32),
 }
 
 /// The rest of a call with a payload ([`crate::proto::bandwidth_check`]), which is held nowhere.
@@ -288,6 +291,8 @@ pub struct Slot {
     pub dialect: Dialect,
     /// For calls of the next one.
     pub next_transaction: u32,
+    /// Messages of its application's script that wait.
+    pub outbox: Outbox,
     /// Whose it is.
     pub peer: SocketAddr,
     /// The application that it has joined, or is about to.
@@ -327,6 +332,7 @@ impl Slot {
             dialect: Dialect::default(),
             next_transaction: FIRST_TRANSACTION,
             app: None,
+            outbox: Outbox::default(),
             instance: None,
             joining: Joining::No,
             publishing: 0,

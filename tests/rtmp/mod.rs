@@ -5,7 +5,7 @@
 use rill::limits::TX_BYTES;
 use rill::proto::data::DataAction;
 use rill::proto::session::{
-    CallAnswer, Decision, Event, MediaKind, PlayHow, PlayStart, PublishMode, Request, Session, SessionError,
+    Decision, Event, MediaKind, PlayHow, PlayStart, PublishMode, Request, Session, SessionError,
 };
 use rill::proto::status::Status;
 use rill::proto::tx::TxBuf;
@@ -284,7 +284,7 @@ pub struct Peer {
     pub sent: Bytes,
     pub refuse: Option<Status<'static>>,
     /// What the application's method `mine` answers.
-    pub method: Option<CallAnswer<'static>>,
+    pub method: Option<&'static [u8]>,
     /// Replies are taken only when the session cannot go on without, and only so many bytes at a time.
     pub takes: Option<usize>,
     pub now: Millis,
@@ -431,8 +431,14 @@ impl Peer {
     /// Methods called `mine` are the application's own.
     fn answer_call(&mut self) {
         if self.session.call().is_some_and(|call| call.name == "mine") {
-            let answer = self.method.unwrap_or(CallAnswer::Failed("No."));
-            self.session.answer(answer, &mut self.tx).unwrap();
+            let transaction = self.session.call().unwrap().transaction;
+            match self.method {
+                Some(value) if transaction != 0.0 => {
+                    self.session.command("_result", transaction, value, &mut self.tx).unwrap()
+                }
+                Some(_) => {}
+                None => self.session.refuse_call("No.", &mut self.tx).unwrap(),
+            }
         } else if let Some(event) = self.session.answer_built_in(&mut self.tx).unwrap() {
             note(event, &self.session, &mut self.seen, &mut self.open);
         }

@@ -60,6 +60,27 @@ fn the_clients_of_an_application_whose_directory_is_removed_are_told_and_disconn
 }
 
 #[test]
+fn an_unknown_application_is_unknown_to_the_next_client_too_while_the_last_one_lingers() {
+    let mut world = World::on_disk(settings(), vec![app("live")]);
+    for _ in 0..3 {
+        let c = world.dial();
+        world.clients[c].handshake();
+        world.clients[c].connect("new");
+        world.settle();
+        assert_eq!(world.heard(c)[4..], REJECTED);
+        // Another one that takes its time to hang up.
+        let slow = world.dial();
+        world.clients[slow].handshake();
+        world.clients[slow].connect("new");
+        world.clients[slow].rate = Some(0);
+        world.settle();
+    }
+    assert_eq!(world.server.slots().taken(), 3, "they linger");
+    world.advance(1000);
+    world.check_empty();
+}
+
+#[test]
 fn an_application_with_a_wrong_file_refuses_newcomers_and_the_others_go_on() {
     let mut world = World::on_disk(settings(), vec![app("live"), app("bad")]);
     let (stays, _) = connect(&mut world, "bad");
