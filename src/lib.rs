@@ -52,6 +52,8 @@
 //!   stops reading at that status.
 //! - **Metadata has time 0.** Of any other time ffmpeg makes a subtitle stream; ffprobe then shows a stream that nobody
 //!   published, and VLC waits ten seconds for it before it shows a picture.
+//! - **A limit runs into debt.** A player whose bytes a second are limited is sent the frame that was begun as a whole, and
+//!   pays for it afterwards: no ping waits behind half a frame, and no ring passes a player inside one.
 //! - **Acknowledge first commands at once.** Clients with Nagle's algorithm on wait for our delayed acknowledgement
 //!   between their first commands; `TCP_QUICKACK` on a connection's first reads saves them 88 ms.
 #![cfg_attr(not(feature = "std"), no_std)]
