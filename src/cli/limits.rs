@@ -84,6 +84,7 @@ fn listing(config: &Config) -> Value {
     let app_keys = apps::keys().map(|(key, help, allowed)| json!({"key": key, "help": help, "allowed": allowed}));
     json!({
         "board": config.board,
+        "ram_bytes": config.ram_bytes,
         "limits": limits.collect::<Vec<_>>(),
         "app_keys": app_keys.collect::<Vec<_>>(),
         "shapes": shapes.collect::<Vec<_>>(),
@@ -94,7 +95,8 @@ fn listing(config: &Config) -> Value {
 }
 
 fn text(config: &Config) -> String {
-    let mut text = format!("Keys of the configuration, and of --set (board {}):\n", config.board);
+    let found = config.ram_bytes.map_or(String::new(), |bytes| format!(" with {} of memory", spell(bytes)));
+    let mut text = format!("Keys of the configuration, and of --set (board {}{found}):\n", config.board);
     for row in config.rows() {
         text += &format!(
             "  {:<31} {:<20} {:<16} {}; {}\n",
@@ -205,7 +207,11 @@ mod tests {
     #[test]
     fn every_board_fits_its_own_budget() {
         for board in board::all() {
-            assert_eq!(check_budget(&config(board.name, &[])), Ok(()), "{}", board.name);
+            // With whatever memory, also that of a large PC.
+            for ram_bytes in (0..16).map(|doublings| board.ram_bytes << doublings) {
+                let config = config::load(&board.with_memory(Some(ram_bytes)), None, &[]).unwrap();
+                assert_eq!(check_budget(&config), Ok(()), "{} with {ram_bytes} bytes", board.name);
+            }
         }
     }
 

@@ -24,6 +24,8 @@ use keys::{Key, Reading, Slot, Value, Wrong, within};
 pub struct Config {
     /// The board whose counts are the defaults.
     pub board: &'static str,
+    /// The memory that was found, by which those counts grew; `None` when nobody looked or nobody knows.
+    pub ram_bytes: Option<u64>,
     /// Addresses and ports to listen on; each is a socket address.
     pub listen: Vec<String>,
     /// The directory that holds `applications/`, if one was named.
@@ -136,6 +138,7 @@ fn defaults(board: &Board) -> Config {
     };
     Config {
         board: board.name,
+        ram_bytes: None,
         listen: vec!["0.0.0.0:1935".to_owned()],
         root: None,
         control: None,
@@ -358,7 +361,8 @@ mod tests {
 
     #[test]
     fn without_a_file_the_settings_are_the_defaults_with_the_counts_of_the_board() {
-        assert_eq!(load(generic(), None, &[]).unwrap().settings, Settings::default());
+        let with_256_mib = generic().with_memory(Some(256 << 20));
+        assert_eq!(load(&with_256_mib, None, &[]).unwrap().settings, Settings::default());
         let zero = board::by_name("rpi-zero").unwrap();
         let config = load(zero, None, &[]).unwrap();
         assert_eq!((config.board, config.settings.connections), ("rpi-zero", zero.limits.connections));
@@ -457,7 +461,8 @@ mod tests {
             let after = before.changed_to(wanted.clone());
             let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
             let state = |config: &Config| {
-                let Config { board, listen, root, control, script_lib, log, settings, rows: _ } = config.clone();
+                let Config { board, listen, root, control, script_lib, log, settings, rows: _, ram_bytes: _ } =
+                    config.clone();
                 (board, listen, root, control, script_lib, log, settings)
             };
             let expected = if changes_at_once(row.key) { &wanted } else { &before };

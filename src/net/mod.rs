@@ -12,6 +12,7 @@ mod json;
 pub mod listen;
 mod load;
 pub mod logging;
+mod notify;
 pub mod open_files;
 mod signals;
 pub mod sockopt;
@@ -25,12 +26,14 @@ use mio::{Events, Poll, Waker};
 
 use crate::limits::CONTROL_CLIENTS;
 use crate::server::Server;
+use crate::server::files::{Answer, Question};
 use crate::server::memory::{self, Row};
 use crate::server::settings::Settings;
 use crate::time::Millis;
 
 pub use control_socket::{ControlSocket, ControlSocketError};
 pub use listen::{ListenError, Listener, bind};
+pub use notify::Notify;
 pub use signals::Signals;
 
 use control::{Control, Process};
@@ -81,9 +84,22 @@ pub struct Reactor {
     net: TcpNet,
     control: Control,
     signals: Signals,
+    notify: Notify,
     disk: Disk,
     load: Load,
     start: Instant,
+}
+
+/// Where a server hears from and speaks to, besides its clients' connections.
+pub struct Outside {
+    /// Where clients arrive.
+    pub listeners: Vec<Listener>,
+    /// Where `rill ctl` asks.
+    pub control: Option<ControlSocket>,
+    /// What the outside world wants of the process.
+    pub signals: Signals,
+    /// Who started the process and looks after it.
+    pub notify: Notify,
 }
 
 impl Reactor {
@@ -93,21 +109,15 @@ impl Reactor {
     /// # Errors
     ///
     /// The operating system's own.
-    pub fn new(
-        server: &Server,
-        listeners: Vec<Listener>,
-        control: Option<ControlSocket>,
-        mut signals: Signals,
-        loader: Loader,
-        start: Instant,
-    ) -> io::Result<Reactor> {
+    pub fn new(server: &Server, outside: Outside, loader: Loader, start: Instant) -> io::Result<Reactor> {
+        let Outside { listeners, control, mut signals, notify } = outside;
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
         let disk = Disk::start(loader, Waker::new(poll.registry(), tcp::DISK)?)?;
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
         let control = Control::new(poll.registry().try_clone()?, control)?;
         let events = Events::with_capacity(EVENTS);
-        Ok(Reactor { poll, events, net, control, signals, disk, load: Load::default(), start })
+        Ok(Reactor { poll, events, net, control, signals, notify, disk, load: Load::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -128,10 +138,14 @@ impl Reactor {
         let mut deadline = None;
         let mut starved_until = None;
         let mut woke = Instant::now();
+        self.notify.ready();
         loop {
             let now = self.millis(woke);
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
-            let wait = [server.wait_ms(now), self.control.wait_ms(now), patience].into_iter().flatten().min();
+            let wait = [server.wait_ms(now), self.control.wait_ms(now), self.notify.wait_ms(now), patience]
+                .into_iter()
+                .flatten()
+                .min();
             woke = self.sleep(wait, woke)?;
             let now = self.millis(woke);
             self.net.set_now(now);
@@ -145,6 +159,9 @@ impl Reactor {
                 server.reload();
             }
             while let Some(answer) = self.disk.answer() {
+                if matches!(answer, Answer::Settings(_) | Answer::NotReloaded(_)) {
+                    self.notify.ready();
+                }
                 server.answer(answer, now);
             }
             // Before the server's turn, in which those whom an operator sends away hear of it.
@@ -153,6 +170,9 @@ impl Reactor {
             while self.disk.has_room()
                 && let Some(question) = server.question()
             {
+                if question == Question::Reload {
+                    self.notify.reloading();
+                }
                 self.disk.ask(question);
             }
             if self.net.take_starved() {
@@ -163,10 +183,12 @@ impl Reactor {
             }
             if deadline.is_none() && self.signals.stop_wanted() {
                 log::info!("rill stopping connections={}", server.slots().taken());
+                self.notify.stopping();
                 self.net.stop_listening();
                 server.stop(now);
                 deadline = Some(now + FAREWELL_MS);
             }
+            self.notify.turn(server, now);
             if deadline.is_some_and(|deadline| server.is_empty() || now >= deadline) {
                 status::farewell(server, now);
                 return Ok(());

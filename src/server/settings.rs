@@ -97,7 +97,7 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// What holds when neither board nor configuration says otherwise. The counts are the `generic` board's.
+    /// What holds when neither board nor configuration says otherwise. The counts are the `generic` board's with 256 MiB.
     fn default() -> Settings {
         Settings {
             connections: 600,
