@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross clean
+.PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -45,6 +45,20 @@ cross-deps: ## install what a cross build by Debian's toolchain needs
 
 test-cross: deps ## test dist/rill-BOARD with real clients under qemu-user
 	boards/cross.sh test $(BOARD)
+
+# ARCHES is what make deb and make test-deb are for. Nothing tests the ARMv6 binary of armhf in a Debian of its own: Debian's
+# armhf is ARMv7. make test-cross BOARD=generic runs it as an ARM1176.
+ARCHES ?= amd64 arm64 armhf
+
+deb: ## Debian packages of the static binaries: dist/rill_VERSION_ARCH.deb for ARCHES
+	boards/package/deb.sh build $(ARCHES)
+
+deb-deps: ## install what make test-deb runs
+	tests/deps.sh deb
+
+test-deb: deb-deps ## check the packages, and install, run, upgrade and purge them in a Debian (as root)
+	boards/package/deb.sh check $(ARCHES)
+	set -e; for arch in $(filter-out armhf,$(ARCHES)); do boards/package/test.py $$arch; done
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the programs that tests, measurement or cross builds run, or says which are missing.
+# Installs the programs that tests, measurement, cross builds or packages run, or says which are missing.
 #
-#   tests/deps.sh test|bench|cross ...
+#   tests/deps.sh test|bench|cross|deb ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -32,6 +32,18 @@ cross python:ensurepip              python3-venv
 cross file:rustlib-src              rust-web-src
 cross /usr/bin/rustc                rustc-web
 cross /usr/bin/cargo                cargo-web
+deb   lintian                       lintian
+deb   systemd-analyze               systemd
+deb   mandoc                        mandoc
+deb   bash                          bash
+deb   zsh                           zsh
+deb   fish                          fish
+deb   mmdebstrap                    mmdebstrap
+deb   arch-test                     arch-test
+deb   strace                        strace
+deb   ffmpeg                        ffmpeg
+deb   ffprobe                       ffmpeg
+deb   qemu-aarch64-static           qemu-user-static
 END
 }
 

@@ -90,6 +90,7 @@ fn listing(config: &Config) -> Value {
         "shapes": shapes.collect::<Vec<_>>(),
         "memory": rows.collect::<Vec<_>>(),
         "memory_total_bytes": net::memory_total(&config.settings),
+        "memory_max_bytes": net::memory_max(&config.settings),
         "ram_budget_bytes": config.settings.ram_budget_bytes,
     })
 }

@@ -6,6 +6,7 @@ mod ctl;
 mod init;
 mod limits;
 mod load;
+pub mod pages;
 mod reload;
 mod serve;
 mod statuses;

@@ -45,6 +45,11 @@ use tcp::{Ready, STARVED_MS, TcpNet};
 const EVENTS: usize = 256;
 /// Bytes of one event as mio and the kernel hold it.
 const EVENT_BYTES: usize = 16;
+/// What the kernel may hold for a connection: what `TCP_NOTSENT_LOWAT` lets wait, as much again under way, and what came
+/// in and was not read.
+const SOCKET_BUFFER_BYTES: u64 = 256 << 10;
+/// The program's own pages, the C library's heap, stacks, and the page cache of what it reads and writes.
+const PROGRAM_BYTES: u64 = 16 << 20;
 /// How long clients may take to read that the server stops, in milliseconds. With the time to leave the loop it stays
 /// below the two seconds that a user is promised.
 const FAREWELL_MS: u64 = 1800;
@@ -75,6 +80,13 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
 /// What the memory table comes to, in bytes.
 pub fn memory_total(settings: &Settings) -> u64 {
     memory_table(settings).iter().map(Row::total).sum()
+}
+
+/// What the service may take of the machine at most, the kernel's share of it included: the memory table; send and
+/// receive buffers of every connection, which Linux counts as the process's own; and the program with what it maps.
+/// The service manager is to hold the server to it.
+pub fn memory_max(settings: &Settings) -> u64 {
+    memory_total(settings) + memory::slot_count(settings) as u64 * SOCKET_BUFFER_BYTES + PROGRAM_BYTES
 }
 
 /// The machine's half of a server that is about to run.
