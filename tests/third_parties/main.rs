@@ -11,6 +11,7 @@ mod support;
 mod ends;
 mod gstreamer;
 mod librtmp;
+mod limits;
 mod media;
 mod python;
 mod stage;
