@@ -1074,13 +1074,11 @@ mod values {
             };
             prop_oneof![
                 members(0).prop_map(move |members| object(vec![3], members)),
-                members.prop_filter("an empty array is strict", |members| !members.is_empty()).prop_map(
-                    move |members| {
-                        let mut marker = vec![8];
-                        marker.extend((members.len() as u32).to_be_bytes());
-                        object(marker, members)
-                    }
-                ),
+                members(1).prop_map(move |members| {
+                    let mut marker = vec![8];
+                    marker.extend((members.len() as u32).to_be_bytes());
+                    object(marker, members)
+                }),
                 prop::collection::vec(inner, 0..4).prop_map(|elements| {
                     let mut bytes = vec![10];
                     bytes.extend((elements.len() as u32).to_be_bytes());
@@ -1113,5 +1111,101 @@ mod values {
             }
             prop_assert_eq!(stage.call("same", &[1, 1]), CallOutcome::Result(vec![1, 1]));
         }
+    }
+}
+
+mod log_lines {
+    //! What scripts write into the log.
+
+    use std::cell::RefCell;
+
+    use super::*;
+
+    thread_local! {
+        static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+    }
+
+    /// Keeps the lines of threads that ask for them.
+    struct Keeper;
+
+    impl log::Log for Keeper {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            LINES.with_borrow_mut(|lines| lines.iter_mut().for_each(|lines| lines.push(record.args().to_string())));
+        }
+
+        fn flush(&self) {}
+    }
+
+    fn lines(work: impl FnOnce()) -> Vec<String> {
+        // Another test may have set it already.
+        if log::set_logger(&Keeper).is_ok() {
+            log::set_max_level(log::LevelFilter::Info);
+        }
+        LINES.set(Some(Vec::new()));
+        work();
+        LINES.take().unwrap()
+    }
+
+    #[test]
+    fn what_clients_say_stays_on_one_bounded_line() {
+        let mut stage = Stage::accepted(
+            "Client.prototype.say = function (text) { trace(text, this) }; Client.prototype.f = function (text) { throw new Error(text) }",
+        );
+        let evil = format!("hi\r\nlevel=error \u{1B}[31m\u{2028}{}", "ä".repeat(2000));
+        let found = lines(|| {
+            stage.call("say", &strings(&[&evil]));
+            stage.call("f", &strings(&["a\nb"]));
+        });
+        assert_eq!(found.len(), 2);
+        assert!(
+            found[0].starts_with("script chat/_definst_ trace=\"hi\\r\\nlevel=error \\u{1b}[31m\\u{2028}ä"),
+            "{}",
+            found[0]
+        );
+        assert!(found[0].len() < SCRIPT_TRACE_BYTES + 100);
+        assert_eq!(found[1], "script chat/_definst_ file=\"main.asc\" line=1 error=\"Error: a\\\\nb\"");
+        assert!(found.iter().all(|line| !line.chars().any(char::is_control)));
+    }
+
+    #[test]
+    fn a_loop_does_not_flood_the_log_and_the_rest_is_counted() {
+        let mut stage = Stage::accepted(
+            "Client.prototype.f = function () { for (var i = 0; i < 1000; i++) trace(i) }; Client.prototype.bad = function () { none() }",
+        );
+        let found = lines(|| {
+            stage.f();
+            stage.scripts.call(stage.id, ME, "bad", &[], NOW + 2000);
+            for _ in 0..50 {
+                stage.scripts.call(stage.id, ME, "bad", &[], NOW + 2500);
+            }
+            stage.scripts.call(stage.id, ME, "bad", &[], NOW + 4000);
+        });
+        let error = "script chat/_definst_ file=\"main.asc\" line=1 error=\"ReferenceError: none is not defined\"";
+        assert_eq!(found.len(), SCRIPT_LINES_PER_SECOND as usize + 4);
+        assert_eq!(
+            found[SCRIPT_LINES_PER_SECOND as usize..],
+            [
+                "script chat/_definst_ lines_left_out=980 error_repeated=0",
+                error,
+                "script chat/_definst_ lines_left_out=0 error_repeated=50",
+                error,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_stopped_script_is_logged_once_with_its_place() {
+        let mut stage = Stage::accepted("Client.prototype.f = function () {\n var a;\n for (;;) Math.abs(a)\n}");
+        let found = lines(|| {
+            STEP.set(13_000);
+            assert_eq!(stage.call("f", &[]), TIME);
+            assert_eq!(stage.call("f", &[]), TIME);
+            STEP.set(1);
+        });
+        assert_eq!(found, ["script chat/_definst_ file=\"main.asc\" line=3 error=\"time limit exceeded\" stopped=yes"]);
     }
 }
