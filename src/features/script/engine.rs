@@ -71,7 +71,7 @@ struct Instance {
 
 impl Scripts {
     /// Room for `instances` (at most 65 535) at a time. `clock` tells microseconds, monotonic; it is asked while scripts
-    /// run.
+    /// run. Best is the thread's processor time: on a busy machine a script is not stopped for what others have taken.
     pub fn new(instances: usize, clock: fn() -> u64) -> Self {
         spend(|| {
             let count = instances.min(usize::from(u16::MAX));

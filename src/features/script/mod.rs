@@ -9,6 +9,22 @@
 //! load -> connect -> next_action* -> call -> next_action* -> ... -> disconnect -> stopping -> unload
 //! ```
 //!
+//! # What a script cannot do
+//!
+//! - **Run on.** The engine asks the clock every 10 000 of its own steps (turns of a loop, calls); what it throws when the
+//!   time is over cannot be caught. Regular expressions ask as well. Other built-in functions do not, so those that can be
+//!   made to take long (searching and cutting strings and arrays, JSON, `Object.keys`) are charged before they run: they
+//!   look at the clock, and refuse what is too long at once. What remains is bounded by the memory: 10 000 comparisons of
+//!   two strings of 800 kB took 0.2 s on a PC. `BigInt`, whose arithmetic nothing bounds, is not there (its literals are
+//!   refused in files, not in the text that a script gives to `eval`).
+//! - **Grow.** Beyond [`Budget::memory_bytes`] every allocation fails. The script may catch that; it has gained nothing.
+//!   Uncaught it ends the instance. A thrown `null` is taken for it: without memory for an error the engine throws that.
+//!   Garbage in cycles is collected when memory has grown by half, so a script should need at most two thirds.
+//! - **Fill the stack.** Endless recursion is a `RangeError` that the script may catch; uncaught it ends the instance.
+//! - **Flood.** Actions of a call, calls that wait for an answer, intervals, and log lines have the limits below.
+//! - **Reach out.** There is no file, socket, module, thread or second context. `Date` and `Math.random` are the engine's:
+//!   a script that uses them does not repeat in a simulation.
+//!
 //! Everything here that may allocate runs inside [`crate::account::spend`]. What the scripts' engine itself takes does not
 //! go through Rust's allocator; [`Budget::memory_bytes`] bounds it.
 
