@@ -248,7 +248,8 @@ impl Server {
         if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
             return Some(0);
         }
-        if self.slots.taken() == 0 && self.instances.iter().next().is_none() && self.apps.source() == AppSource::Fixed {
+        if self.slots.taken() == 0 && self.instances.iter().next().is_none() {
+            // What became of applications meanwhile is asked when somebody comes.
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
