@@ -443,10 +443,16 @@ impl Instance {
         instance.evaluate_all(source, &scan)?;
         instance.shared.end_loading();
         // Still in the time that loading has.
-        match instance.attempt_on(|call| call.function("start")?.call::<_, ()>(())) {
-            Ok(()) | Err(Fault::Thrown | Fault::Gone) => Ok(instance),
-            Err(Fault::Exhausted(exhausted)) => Err(LoadError::Exhausted(instance.shared.place.take(), exhausted)),
+        let started = instance.attempt_on(|call| {
+            call.function("start")?.call::<_, ()>(())?;
+            // Nothing but loading needs these; an idle instance is smaller without them.
+            ["secured", "missing", "start"].iter().try_for_each(|name| call.root.remove(*name))
+        });
+        if let Err(Fault::Exhausted(exhausted)) = started {
+            return Err(LoadError::Exhausted(instance.shared.place.take(), exhausted));
         }
+        instance.runtime.run_gc();
+        Ok(instance)
     }
 
     /// `secure.asc`, the main script, and what they load, in that order.

@@ -290,7 +290,7 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.file.escape_debug())?;
+        write!(formatter, "{}", tidy(&self.file, usize::MAX))?;
         if self.line > 0 {
             write!(formatter, ":{}", self.line)?;
         }
@@ -302,16 +302,16 @@ impl fmt::Display for LoadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Syntax(place, text) | LoadError::Thrown(place, text) => {
-                write!(formatter, "{place}: {}", text.escape_debug())
+                write!(formatter, "{place}: {}", tidy(text, usize::MAX))
             }
             LoadError::Exhausted(place, exhausted) => write!(formatter, "{place}: {exhausted}"),
             LoadError::Unsupported(place, name) => {
-                write!(formatter, "{place}: {} is not available in this server", name.escape_debug())
+                write!(formatter, "{place}: {} is not available in this server", tidy(name, usize::MAX))
             }
             LoadError::Missing(place, name) => {
                 write!(formatter, "{place}: load({name:?}): no such file beside the main script or in the library path")
             }
-            LoadError::Config(text) => write!(formatter, "application.config: {}", text.escape_debug()),
+            LoadError::Config(text) => write!(formatter, "application.config: {}", tidy(text, usize::MAX)),
             LoadError::Full => formatter.write_str("no room for another application instance with a script"),
             LoadError::NotBuilt => formatter.write_str("this build runs no server-side scripts (feature \"script\")"),
         }
@@ -386,4 +386,17 @@ pub enum Action {
     },
     /// Disconnect every client and unload the instance.
     Shutdown,
+}
+
+/// At most `bytes` of `text`, control characters made visible.
+fn tidy(text: &str, bytes: usize) -> String {
+    let mut tidy = String::new();
+    for c in text.chars() {
+        let escaped: String = if c.is_control() { c.escape_default().collect() } else { c.into() };
+        if tidy.len() + escaped.len() > bytes {
+            break;
+        }
+        tidy.push_str(&escaped);
+    }
+    tidy
 }

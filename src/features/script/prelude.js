@@ -136,9 +136,9 @@ hide(application, {
     native.reject(checked(client), description, error, url);
   },
   disconnect(client) { return native.disconnect(checked(client)); },
-  shutdown() { native.shutdown(); },
+  shutdown: native.shutdown,
   broadcastMsg(name, ...values) { native.broadcast(String(name), values); },
-  getStats() { return native.applicationStats(); },
+  getStats: native.applicationStats,
 }, true);
 const no = () => false;
 hide(application, {
@@ -173,6 +173,30 @@ hide(globalThis, {
     return Object.freeze(shield);
   },
 }, true);
+
+// The engine looks at the clock between its own steps, not inside these: what they may cost is charged before they run.
+const charge = (object, names, cost) => {
+  for (const name of names.split(" ")) {
+    const original = object[name];
+    hide(object, { [name](...values) {
+      const steps = cost(this, values);
+      if (!(steps < 1024)) native.charge(steps);
+      return apply(original, this, values);
+    } }, true);
+  }
+};
+const lengthOf = value => value === undefined || value === null ? 0 : value.length;
+charge(Array.prototype, "copyWithin flat join reverse shift slice sort splice unshift", lengthOf);
+charge(Array.prototype, "concat", (self, values) => {
+  let steps = lengthOf(self);
+  for (const value of values) steps += Array.isArray(value) ? value.length : 1;
+  return steps;
+});
+charge(String.prototype, "includes indexOf lastIndexOf replace replaceAll split", (self, values) =>
+  lengthOf(self) * (typeof values[0] == "string" && values[0].length || 1));
+charge(JSON, "parse stringify", () => 1024);
+charge(Object, "assign entries getOwnPropertyNames keys values", () => 1024);
+delete globalThis.BigInt;
 
 const status = (code, name, what) =>
   ({ level: "status", code, description: name + " is now " + what + ".", details: name });
