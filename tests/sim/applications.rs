@@ -175,6 +175,15 @@ fn a_stream_is_published_with_its_key_and_played_by_its_name() {
         assert_eq!(world.heard(c), ["created 1", "1: Publish.BadName", "close"], "{wrong}");
         assert!(!world.clients[c].description.contains("cam") && !world.clients[c].description.contains("s3"));
     }
+    let by_app = world.dial();
+    world.clients[by_app].handshake();
+    world.clients[by_app].connect("live?token=s3cret");
+    world.clients[by_app].create_stream();
+    world.clients[by_app].publish(1, "cam");
+    world.settle();
+    assert!(world.heard(by_app).contains(&"1: Publish.Start".to_owned()), "the key behind the application's name");
+    world.hang_up(by_app);
+    world.settle();
     let publisher = world.publisher("s3cret");
     assert_eq!(world.heard(publisher), ["created 1", "begin 1", "1: Publish.Start"]);
     for (name, answer) in
