@@ -430,7 +430,7 @@ impl Instance {
             let prelude = || -> rquickjs::Result<_> {
                 let native = native::functions(&ctx, &shared)?;
                 let application = native::application(&ctx, identity)?;
-                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, include_str!("prelude.js"))?
+                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, &prelude_text())?
                     .call((native.clone(), application.clone()))?;
                 Ok((native, application, root))
             };
@@ -470,7 +470,7 @@ impl Instance {
                 shared.files.borrow_mut().push((file.name.clone(), text.to_owned()));
                 evaluate::<Value<'_>>(&ctx, &file.name, text)
                     .map_err(|error| shared.load_error(&ctx, error, &file.name))?;
-                run_jobs(&ctx, &shared);
+                run_jobs(&ctx, shared);
                 match shared.exhausted.get() {
                     Some(exhausted) => Err(LoadError::Exhausted(shared.place_or(&file.name), exhausted)),
                     None => Ok(()),
@@ -485,8 +485,7 @@ impl Instance {
             call("secured", "")?;
             evaluate(&source.main)?;
             let mut loaded = vec![source.main.name.clone()];
-            loop {
-                let Some((name, place)) = shared.next_load() else { break };
+            while let Some((name, place)) = shared.next_load() {
                 let file =
                     source::resolve(source, &name).ok_or_else(|| LoadError::Missing(place.clone(), name.clone()))?;
                 // Each file runs once, so two that load each other end.
@@ -594,6 +593,12 @@ impl<'js> Call<'_, 'js> {
 
 fn run_jobs(ctx: &Ctx<'_>, shared: &Shared) {
     while !shared.is_over() && ctx.execute_pending_job() {}
+}
+
+/// The prelude without comments and indentation: the engine keeps the text of every function.
+fn prelude_text() -> String {
+    let lines = include_str!("prelude.js").lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Runs a file as Adobe's server does: at global scope, not strict.

@@ -297,8 +297,8 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             (c.len_utf8(), None)
         } else if rest.starts_with("//") {
             (rest.find('\n').unwrap_or(rest.len()), None)
-        } else if rest.starts_with("/*") {
-            (rest[2..].find("*/").map_or(rest.len(), |end| end + 4), None)
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            (comment.find("*/").map_or(rest.len(), |end| end + 4), None)
         } else if c == '"' || c == '\'' {
             let end = closing(&rest[1..], c);
             (1 + end.1, Some(Kind::Text(&rest[1..1 + end.0])))
