@@ -28,6 +28,7 @@ lint: ## format, lints, and the layers that do without std
 deps: ## install the clients that the tests run, or say what is missing
 	@tests/deps.sh test
 	@tests/support/modern-ffmpeg.sh
+	@tests/support/python-librtmp.sh
 
 bench: bench-deps ## measure capacity beside the floor of this machine and nginx-rtmp
 	$(CARGO) bench --bench capacity

@@ -13,7 +13,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-size_limit=1048576 # 1 MiB: the whole server has to fit beside a kernel on the smallest image
+size_limit=2097152 # 2 MiB: the whole server, scripts included, has to fit beside a kernel on the smallest image
 tools=$PWD/target/cross-tools
 # The second is where pip puts programs that go to the user's own.
 PATH=$tools/bin:$PATH:$(python3 -m site --user-base 2>/dev/null || echo "$HOME/.local")/bin
@@ -42,6 +42,14 @@ engine() {
 
 zig() { has cargo-zigbuild && { has zig || python3 -m ziglang version >/dev/null 2>&1; }; }
 
+# Says where PyPI's libclang is. For 32-bit boards bindgen makes the bindings of QuickJS, and reads its headers with that.
+libclang() {
+	for python in "$tools/bin/python" python3; do
+		if "$python" -c 'import clang.native; print(clang.native.__path__[0])' 2>/dev/null; then return; fi
+	done
+	return 1
+}
+
 # Whether rustup has the target, or can get it.
 rustup_target() {
 	has rustup || return 1
@@ -64,11 +72,11 @@ way() {
 }
 
 # The versions that the sizes were measured with.
-zig_packages="cargo-zigbuild==0.24.0 ziglang==0.17.1"
+zig_packages="cargo-zigbuild==0.24.0 ziglang==0.17.1 libclang==18.1.1"
 
 deps() {
 	tests/deps.sh cross
-	if zig; then return; fi
+	if zig && libclang >/dev/null; then return; fi
 	# A virtual environment of the checkout, so that nothing is left on the machine. Where Python comes without the
 	# means to make one, the packages go to the user's own.
 	# shellcheck disable=SC2086
@@ -80,6 +88,7 @@ deps() {
 			python3 -m pip install --quiet --user --break-system-packages $zig_packages
 	fi
 	zig || fail "cargo-zigbuild and zig were installed and do not run"
+	libclang >/dev/null || fail "libclang was installed and is not there"
 }
 
 build() {
@@ -87,16 +96,24 @@ build() {
 	way=$(way)
 	echo "cross: $board is $target, built by $way"
 	begin=$(date +%s)
+	# Without it bindgen looks where distributions put theirs.
+	if [ -z "${LIBCLANG_PATH:-}" ] && LIBCLANG_PATH=$(libclang); then export LIBCLANG_PATH; fi
+	# Zig names its headers by a relative path when they lie below the working directory. bindgen needs them from another,
+	# so zig is started where nothing lies below.
 	case $way in
 	cross) cross build --profile board --bin rill --target "$target" ;;
-	rustup) cargo zigbuild --profile board --bin rill --target "$target" ;;
+	rustup) (cd boards && cargo zigbuild --profile board --bin rill --target "$target") ;;
 	debian)
 		# The start files of C are zig's, since Debian has none for musl. rustup's shims come first in many PATHs and
 		# are another version. RUSTC_BOOTSTRAP is what building std takes outside of a nightly.
-		PATH=$(dirname "$(command -v cargo-zigbuild)"):/usr/bin:$PATH \
-			RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Clink-self-contained=no \
-			/usr/bin/cargo zigbuild --profile board --bin rill --target "$target" --target-dir target/debian \
-			-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
+		(
+			zigbuild=$(command -v cargo-zigbuild)
+			export PATH="${zigbuild%/*}:/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+			export RUSTFLAGS=-Clink-self-contained=no
+			directory=$PWD/target/debian
+			cd boards && /usr/bin/cargo zigbuild --profile board --bin rill --target "$target" --target-dir "$directory" \
+				-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
+		)
 		;;
 	*) fail "CROSS=$way: must be cross, rustup or debian" ;;
 	esac
@@ -142,7 +159,7 @@ try() {
 	# Without a CPU, QEMU takes one that knows everything, and hides a binary for another board.
 	runner="$qemu -cpu $(fact cpu)"
 	$runner "$binary" -V
-	RILL_BIN=$binary RILL_RUNNER=$runner cargo test --test real_clients
+	RILL_BIN=$binary RILL_RUNNER=$runner cargo test --test real_clients --test samples
 }
 
 action=${1:-}

@@ -38,6 +38,8 @@ pub struct Counts {
     pub ring_bytes: u64,
     /// The most that the memory table may come to, in bytes.
     pub ram_budget_bytes: u64,
+    /// Application instances with a script at once.
+    pub script_instances: u32,
 }
 
 /// Every profile: its name and its file.
@@ -126,6 +128,7 @@ fn parse(name: &'static str, text: &str) -> Result<Board, String> {
         streams: limits.count("streams")?,
         ring_bytes: limits.bytes("ring_bytes")?,
         ram_budget_bytes: limits.bytes("ram_budget_bytes")?,
+        script_instances: limits.count("script_instances")?,
     };
     limits.finish()?;
     let board = Board {

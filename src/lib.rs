@@ -16,13 +16,14 @@
 //! # Layers
 //!
 //! ```text
-//! main cli config board bench   composition: arguments, settings, logging; the capacity self-test
+//! main cli config apps board bench   composition: arguments, settings, applications on disk; the capacity self-test
+//! client          the client's side of RTMP, for the self-test and `rill connect`
 //! net             mio, TCP, signals, the counting allocator: the only place that knows an operating system
 //! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
 //! features        script: server-side code; gets handles and facts, returns actions
 //! proto | media   RTMP session state machines | ring, cursor, stream: siblings that never import each other
 //! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records
-//! limits time bitset account   leaves
+//! limits time bitset token_bucket account   leaves
 //! ```
 //!
 //! A module imports only from rows below its own; `tests/tidy.rs` reads every `crate::` path and fails when one does not.
@@ -51,6 +52,8 @@
 //!   stops reading at that status.
 //! - **Metadata has time 0.** Of any other time ffmpeg makes a subtitle stream; ffprobe then shows a stream that nobody
 //!   published, and VLC waits ten seconds for it before it shows a picture.
+//! - **A limit runs into debt.** A player whose bytes a second are limited is sent the frame that was begun as a whole, and
+//!   pays for it afterwards: no ping waits behind half a frame, and no ring passes a player inside one.
 //! - **Acknowledge first commands at once.** Clients with Nagle's algorithm on wait for our delayed acknowledgement
 //!   between their first commands; `TCP_QUICKACK` on a connection's first reads saves them 88 ms.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -58,10 +61,14 @@
 #[cfg(feature = "std")]
 pub mod account;
 #[cfg(feature = "std")]
+pub mod apps;
+#[cfg(feature = "std")]
 pub mod bench;
 pub mod bitset;
 #[cfg(feature = "std")]
 pub mod board;
+#[cfg(feature = "std")]
+pub mod client;
 #[cfg(feature = "std")]
 pub mod config;
 #[cfg(feature = "std")]
@@ -70,6 +77,7 @@ pub mod limits;
 pub mod media;
 pub mod proto;
 pub mod time;
+pub mod token_bucket;
 pub mod wire;
 
 #[cfg(feature = "std")]

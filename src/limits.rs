@@ -11,6 +11,22 @@ pub const STREAM_NAME_BYTES: usize = 128;
 /// Bytes kept of a client's `flashVer`; the rest is cut off (Wirecast sends very long ones).
 pub const AGENT_BYTES: usize = 64;
 
+/// Bytes kept of the query behind an application's name, where some encoders put a stream key. A longer one is no key.
+pub const APP_QUERY_BYTES: usize = 160;
+
+/// Rules in each list of addresses of an application. A file with more is refused.
+pub const ADDRESS_RULES: usize = 64;
+/// Stream keys of an application. A file with more is refused.
+pub const STREAM_KEYS: usize = 128;
+/// Longest stream key in bytes. A longer one is refused; what a client sends beyond it is no key.
+pub const STREAM_KEY_BYTES: usize = 128;
+/// Longest `app.toml` in bytes. A longer one is refused.
+pub const APP_FILE_BYTES: usize = 32 * 1024;
+/// Text of an application's script in bytes, all of its files together. An application with more is refused.
+pub const SCRIPT_TEXT_BYTES: usize = 256 * 1024;
+/// Files of an application's script. An application with more is refused.
+pub const SCRIPT_FILES: usize = 32;
+
 /// Outgoing control bytes a connection can hold: replies, statuses, pings. It must take S0, S1 and S2 at once. When it is
 /// full the client is not read until it has taken some, and meets the stall deadline.
 pub const TX_BYTES: usize = 3584;
@@ -44,6 +60,13 @@ pub const HEADER_CACHE_ENTRIES: usize = 32;
 /// Largest entry of that cache: it is copied whole into a joining player's control bytes.
 pub const HEADER_BYTES: usize = 3 * 1024;
 
+/// Clients of the control socket (`rill ctl`) at once. One more is told so and closed.
+pub const CONTROL_CLIENTS: usize = 4;
+/// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.
+pub const CONTROL_REQUEST_BYTES: usize = 512;
+/// Bytes of answers that wait for such a client. A list goes on when it has taken them; it is closed when it does not.
+pub const CONTROL_REPLY_BYTES: usize = 4096;
+
 /// Handshake packets C1, S1, C2, S2 in bytes (RTMP 1.0, section 5.2.1).
 pub const HANDSHAKE_BYTES: usize = 1536;
 
@@ -51,4 +74,5 @@ const _: () = assert!(TX_BYTES > 1 + 2 * HANDSHAKE_BYTES, "S0, S1 and S2 are wri
 const _: () = assert!(ASSEMBLY_BYTES >= HANDSHAKE_BYTES, "C1 is put together in the assembly bytes");
 const _: () =
     assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
+const _: () = assert!(STREAM_KEY_BYTES <= STREAM_NAME_BYTES, "a key may be sent as a stream name");
 const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");

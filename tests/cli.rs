@@ -20,7 +20,9 @@ fn version_and_help_go_to_standard_output() {
     for word in [
         "serve",
         "limits",
+        "statuses",
         "boards",
+        "connect",
         "--config",
         "--root",
         "--listen",
@@ -34,6 +36,7 @@ fn version_and_help_go_to_standard_output() {
         "--help",
         "SIGTERM",
         "SIGUSR1",
+        "SIGHUP",
     ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
@@ -100,6 +103,93 @@ fn the_directories_of_the_root_are_the_applications() {
 }
 
 #[test]
+fn init_makes_a_root_that_serves_and_overwrites_nothing() {
+    let root = scratch("cli-init").join("a b");
+    let name = root.to_str().unwrap();
+    let (status, said, errors) = run(&["init", name]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(said.contains(&format!("{name}/applications/live\n")) && said.contains("Next: rill --root '"), "{said}");
+    let entries = fs::read_dir(root.join("applications")).unwrap().count();
+    assert_eq!(entries, 2);
+    assert_eq!(run(&["-t", "--root", name]), (0, "the configuration is right\n".to_owned(), String::new()));
+    // Its file is the one that is read.
+    let file = root.join("rill.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("#streams = ", "streams = 3 #")).unwrap();
+    let (_, limits, _) = run(&["limits", "--root", name]);
+    let row = limits.lines().find(|line| line.contains("limits.streams ")).unwrap();
+    assert!(row.contains(" 3 ") && row.contains("rill.toml:"), "{row}");
+    let (status, said, errors) = run(&["init", name]);
+    assert_eq!((status, said.as_str(), errors.lines().count()), (1, "", 3));
+    assert!(errors.contains("rill.toml: is there already; nothing was made"), "{errors}");
+    assert!(fs::read_to_string(&file).unwrap().contains("streams = 3 #"));
+}
+
+#[test]
+fn a_broken_application_is_named_with_file_line_and_key_and_the_others_are_served() {
+    let root = scratch("cli-broken");
+    for app in ["live", "other"] {
+        fs::create_dir_all(root.join("applications").join(app)).unwrap();
+    }
+    let file = root.join("applications/other/app.toml");
+    fs::write(&file, "[limits]\nplayer = 3\n[keys]\ncam1 = \"se cret\"\n").unwrap();
+    let (status, _, errors) = run(&["-t", "--root", root.to_str().unwrap()]);
+    let name = file.display();
+    assert_eq!((status, errors.lines().count()), (1, 2), "{errors}");
+    assert!(
+        errors.starts_with(&format!("rill: {name}:2: limits.player = …: unknown key, did you mean limits.players?\n")),
+        "{errors}"
+    );
+    let server = Server::start("cli-broken-log", &["--root", root.to_str().unwrap()]);
+    let line = server.wait_for_log(":4: keys.cam1 = …: a key must be ");
+    assert!(line.contains("error rill application broken app=\"other\" ") && !line.contains("se cret"), "{line}");
+    let (status, _, errors) =
+        run(&["bench", &format!("rtmp://{}/live", server.address), "--players", "1", "--duration", "1"]);
+    assert_eq!(status, 0, "{errors}");
+}
+
+#[test]
+fn a_hangup_reloads_what_can_change_and_names_what_cannot_and_nobody_is_disconnected() {
+    let mut server = Server::start("cli-reload", &[]);
+    let file = server.config();
+    let address = server.address.to_string();
+    let mut bench = rill(&["bench", &format!("rtmp://{address}/live"), "--players", "1", "--duration", "3"]);
+    let mut bench = bench.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    server.wait_for_log(" play start ");
+
+    fs::write(&file, "[limits]\nstreams = 5\nconnections_per_address = 2\n[server]\nlog = \"debug\"\n").unwrap();
+    server.signal("HUP");
+    server.wait_for_log("info rill configuration reloaded changed=2 waiting=1");
+    server.wait_for_log("rill configuration changed key=limits.connections_per_address old=\"0\" new=\"2\"");
+    server.wait_for_log("warn rill configuration key=limits.streams old=\"8\" new=\"5\": needs a restart");
+    // Publisher and player have both places of this address.
+    let mut third = TcpStream::connect(&address).unwrap();
+    third.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert!(matches!(third.read(&mut [0; 1]), Ok(0) | Err(_)));
+    server.wait_for_log("connection refused peer=");
+
+    fs::write(&file, "[live]\nmerge_ms = 5000\nplayer_lag = 1\n").unwrap();
+    server.signal("HUP");
+    server.wait_for_log(":2: live.merge_ms = 5000: must be ");
+    server.wait_for_log("error rill configuration not reloaded ");
+    server.wait_for_log(":3: live.player_lag = 1: unknown key, did you mean live.player_lag_ms?");
+
+    fs::write(&file, "[server]\nlog = \"warn\"\n").unwrap();
+    server.signal("HUP");
+    server.wait_for_log("changed key=limits.connections_per_address old=\"2\" new=\"0\"");
+    server.wait_for_log("changed key=server.log old=\"debug\" new=\"warn\"");
+
+    assert!(bench.wait().unwrap().success(), "{}", server.log());
+    fs::write(&file, "").unwrap();
+    server.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!server.log().contains(" play stop "), "it is logged again at info only now:\n{}", server.log());
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+    assert_eq!(number(&server.wait_for_log("rill stopped"), "heap_allocations"), 0);
+}
+
+#[test]
 fn a_busy_port_is_an_error_that_says_so() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
@@ -139,6 +229,19 @@ fn the_limits_as_json_have_values_origins_and_a_total_that_adds_up() {
     assert!(json["shapes"].as_array().unwrap().len() > 10);
     let (_, text, _) = run(&["limits"]);
     assert!(text.contains("limits.ring_bytes") && text.contains("CHUNK_STREAMS") && text.contains("total"), "{text}");
+}
+
+#[test]
+fn the_status_codes_are_listed_as_text_and_as_json() {
+    let (status, text, _) = run(&["statuses"]);
+    assert_eq!(status, 0);
+    for part in ["NetStream.Publish.Idle", "live.publish_idle_ms", "Made by the client", "NetConnection.Connect.Closed"]
+    {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let (status, output, _) = run(&["statuses", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((status, &json["sent"][0]["code"]), (0, &"NetConnection.Connect.Success".into()));
 }
 
 #[test]

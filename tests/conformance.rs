@@ -7,7 +7,8 @@ mod rtmp;
 use rill::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, NET_STREAMS};
 use rill::proto::data::DataAction;
 use rill::proto::session::{
-    Decision, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, REPLY_BYTES, Session, SessionError,
+    Decision, Event, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, REPLY_BYTES, Session,
+    SessionError,
 };
 use rill::proto::status::{Code, Status};
 use rill::proto::tx::TxBuf;
@@ -797,11 +798,11 @@ mod connection_7_2_1 {
         assert_eq!(answer(&[any(), ("videoFourCcInfoMap", map())]), accepted(1.0, success(0.0, &maps())));
         assert_eq!(answer(&[any(), ("audioFourCcInfoMap", map())]), accepted(1.0, success(0.0, &maps())));
         for key in ["capsEx", "CapsEx"] {
-            let caps = [("capsEx", number(14.0))];
-            assert_eq!(answer(&[any(), (key, number(15.0))]), accepted(1.0, success(0.0, &caps)));
+            let caps = [("capsEx", number(15.0))];
+            assert_eq!(answer(&[any(), (key, number(31.0))]), accepted(1.0, success(0.0, &caps)));
         }
-        let all = [v1.as_slice(), &maps(), &[("capsEx", number(4.0))]].concat();
-        let of = [any(), ("fourCcList", list()), ("videoFourCcInfoMap", map()), ("capsEx", number(5.0))];
+        let all = [v1.as_slice(), &maps(), &[("capsEx", number(5.0))]].concat();
+        let of = [any(), ("fourCcList", list()), ("videoFourCcInfoMap", map()), ("capsEx", number(21.0))];
         assert_eq!(answer(&of), accepted(1.0, success(0.0, &all)));
     }
 
@@ -858,7 +859,7 @@ mod connection_7_2_1 {
     fn a_refusal_is_an_error_behind_a_null_and_then_close() {
         let mut peer = Peer::open();
         let text = "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application (x) is not defined.";
-        peer.refuse = Some(Status { code: Code::ConnectRejected, subject: "", description: Some(text) });
+        peer.refuse = Some(Status::new(Code::ConnectRejected, "").described(text));
         let (_, replies) = peer.answer(&connect(4.0, &[("app", string("x"))]));
         assert_eq!(replies[4..], [Reply::error(4.0, "NetConnection.Connect.Rejected", text)]);
         assert!(!peer.session.is_connected());
@@ -968,9 +969,11 @@ mod connection_7_2_1 {
         assert_eq!(call_("FCUnsubscribe"), [done()]);
         assert_eq!(call_("_checkbw"), [done()]);
         assert_eq!(call_("getStreamLength"), [Reply::result(5.0, number(0.0))]);
-        assert_eq!(call_("checkBandwidth"), [done(), Reply::command(0, "onBWDone", 0.0, &[null()])]);
         assert_eq!(call_("ping"), [done(), Reply::command(0, "pong", 0.0, &[null()])]);
         assert_eq!(call_("deleteStream"), [done()]);
+        // The server measures, and says when it is done.
+        let asked = peer.answer(&call(0, "checkBandwidth", 5.0, &[null()]));
+        assert_eq!(asked, (vec![Seen::CheckBandwidth], vec![done()]));
     }
 
     #[test]
@@ -987,6 +990,58 @@ mod connection_7_2_1 {
     }
 
     #[test]
+    fn methods_are_offered_to_the_code_of_an_application_that_has_some() {
+        let mut peer = Peer::connected();
+        peer.session.set_scripted();
+        let arguments = [string("a"), number(2.0)].concat();
+        let mine = || call(0, "mine", 3.0, &[null(), arguments.clone()]);
+        let seen = [Seen::Call("mine".into(), arguments.clone())];
+        let failed = Reply::error(3.0, "NetConnection.Call.Failed", "No.");
+        assert_eq!(peer.answer(&mine()), (seen.to_vec(), vec![failed]));
+        peer.method = Some(&[1, 1]);
+        assert_eq!(peer.answer(&mine()), (seen.to_vec(), vec![Reply::result(3.0, boolean(true))]));
+        let (_, replies) = peer.answer(&call(0, "mine", 0.0, &[null()]));
+        assert_eq!(replies, [], "transaction 0 asks for no answer");
+        // What it does not have is done as for any other application.
+        for name in ["releaseStream", "FCPublish", "FCUnpublish", "FCSubscribe", "getStreamLength", "other"] {
+            let body = call(0, name, 4.0, &[null(), string("cam")]);
+            let (seen, replies) = peer.answer(&body);
+            assert_eq!(seen[0], Seen::Call(name.into(), string("cam")));
+            assert_eq!(replies, Peer::connected().replies(&body), "{name}");
+        }
+        // What is the server's own is not offered.
+        assert_eq!(peer.answer(&call(0, "createStream", 5.0, &[null()])).0, []);
+    }
+
+    #[test]
+    fn answers_to_our_own_calls_come_with_what_they_say() {
+        let mut peer = Peer::connected();
+        peer.session.command("hello", 7.0, &string("you"), &mut peer.tx).unwrap();
+        peer.drain();
+        assert_eq!(peer.taken(), [Reply::command(0, "hello", 7.0, &[null(), string("you")])]);
+        let answer = |name: &str, id: f64| call(0, name, id, &[null(), number(1.0)]);
+        assert_eq!(peer.seen(&answer("_result", 7.0)), [Seen::Answer(7, true, number(1.0))]);
+        assert_eq!(peer.seen(&answer("_error", 7.0)), [Seen::Answer(7, false, number(1.0))]);
+        assert!(peer.ignores(&answer("_result", 0.0)));
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_can_be_read_until_it_is_decided() {
+        let mut peer = Peer::open();
+        let object = object(&[("app", string("live")), ("pageUrl", string("http://x/")), ("fpad", boolean(false))]);
+        let body = call(0, "connect", 1.0, &[object, string("user"), number(5.0)]);
+        let mut input = body.as_slice();
+        assert_eq!(peer.session.next(&mut input, &mut peer.tx, peer.now), Ok(Some(Event::Request)));
+        assert_eq!(peer.session.connect_property("pageUrl"), "http://x/");
+        assert_eq!((peer.session.connect_property("fpad"), peer.session.connect_property("x")), ("", ""));
+        assert_eq!(peer.session.arguments(), [string("user"), number(5.0)].concat());
+        peer.session.decide(Decision::Accept, &mut peer.tx).unwrap();
+        let mut input = publish(1, "cam?key=a?b ").leak() as &[u8];
+        assert_eq!(peer.session.next(&mut input, &mut peer.tx, peer.now), Ok(Some(Event::Request)));
+        assert_eq!(peer.session.stream_query(), "key=a?b");
+    }
+
+    #[test]
     fn unknown_calls_fail_by_name_and_answers_are_not_answered() {
         let mut peer = Peer::connected();
         let failed =
@@ -998,7 +1053,7 @@ mod connection_7_2_1 {
         assert_eq!(peer.replies(&call(0, "", 3.0, &[null()])), [failed("")]);
         assert_eq!(peer.replies(&call(0, "DVRGetStreamInfo", 3.0, &[null(), string("x")])).len(), 1);
         for name in ["_result", "_error", "onStatus", "pong"] {
-            assert!(peer.ignores(&call(0, name, 3.0, &[null(), null()])));
+            assert_eq!(peer.answer(&call(0, name, 3.0, &[null(), null()])).1, []);
         }
     }
 
@@ -1382,6 +1437,39 @@ mod play_7_2_2_1 {
     }
 
     #[test]
+    fn an_argument_of_the_wrong_type_is_named_and_what_the_net_stream_does_goes_on() {
+        let wrong = [
+            ("publish", vec![number(5.0), boolean(true), object(&[]), strict_array(&[])]),
+            ("play", vec![number(5.0), boolean(true), object(&[])]),
+            ("play2", vec![string("cam"), number(1.0), boolean(false)]),
+            ("pause", vec![number(1.0), string("true")]),
+            ("pauseRaw", vec![number(1.0)]),
+            ("seek", vec![string("10"), boolean(true), object(&[])]),
+            ("receiveAudio", vec![number(0.0), string("false")]),
+            ("receiveVideo", vec![number(0.0), object(&[])]),
+        ];
+        for (name, values) in wrong {
+            for value in values {
+                let bytes = call(1, name, 3.0, &[null(), value]);
+                let text = format!("Invalid argument of {name}.");
+                let invalid = Reply::status(1, "error", "NetStream.InvalidArg", &text, "");
+                for mut peer in [Peer::connected(), Peer::publishing(), Peer::playing()] {
+                    assert_eq!(peer.replies(&bytes), std::slice::from_ref(&invalid));
+                }
+                let failed = Reply {
+                    chunk_stream: 3,
+                    ..Reply::status(0, "error", "NetStream.Failed", "There is no such stream.", "")
+                };
+                assert_eq!(Peer::connected().replies(&call(0, name, 3.0, &[null(), string("x")])), [failed]);
+            }
+            for missing in [null(), undefined(), vec![0x11, 0], vec![0x11, 1]] {
+                let (_, replies) = Peer::playing().answer(&call(1, name, 3.0, &[null(), missing]));
+                assert!(!replies.iter().any(|reply| reply.body.windows(10).any(|part| part == b"InvalidArg")));
+            }
+        }
+    }
+
+    #[test]
     fn ffmpeg_and_librtmp_players_are_answered_in_the_order_they_ask() {
         let mut peer = Peer::connected();
         let bytes = [
@@ -1451,7 +1539,6 @@ mod statuses {
             (Code::PauseNotify, "status", "NetStream.Pause.Notify", "Pausing cam."),
             (Code::UnpauseNotify, "status", "NetStream.Unpause.Notify", "Unpausing cam."),
             (Code::SeekFailed, "error", "NetStream.Seek.Failed", "cam is live and cannot be sought."),
-            (Code::StreamFailed, "error", "NetStream.Failed", "cam failed."),
         ] {
             assert_eq!(sent(Status::new(code, "cam")), Reply::status(1, level, name, description, "cam"));
         }
@@ -1464,7 +1551,7 @@ mod statuses {
             (Code::ConnectIdleTimeout, "status", "NetConnection.Connect.IdleTimeout"),
             (Code::CallFailed, "error", "NetConnection.Call.Failed"),
         ] {
-            let status = Status { code, subject: "cam", description: Some("Words.") };
+            let status = Status::new(code, "cam").described("Words.");
             assert_eq!(sent(status), Reply::status(1, level, name, "Words.", ""), "no details of a connection");
         }
     }

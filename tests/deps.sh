@@ -11,6 +11,10 @@ table() {
 test  cc                            gcc
 test  ffmpeg                        ffmpeg
 test  python:pip                    python3-pip
+test  python:venv                   python3-venv
+test  python:ensurepip              python3-venv
+test  file:Python.h                 python3-dev
+test  file:librtmp/rtmp.h           librtmp-dev
 test  ffprobe                       ffmpeg
 test  rtmpdump                      rtmpdump
 test  gst-launch-1.0                gstreamer1.0-tools
@@ -36,6 +40,8 @@ present() {
 	gst:*) gst-inspect-1.0 --exists "${1#gst:}" </dev/null >/dev/null 2>&1 ;;
 	python:*) python3 -c "import ${1#python:}" >/dev/null 2>&1 ;;
 	file:ngx_rtmp_module.so) ls /usr/lib/nginx/modules/ngx_rtmp_module.so /usr/share/nginx/modules/ngx_rtmp_module.so >/dev/null 2>&1 ;;
+	file:Python.h) [ -f "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] ;;
+	file:librtmp/rtmp.h) echo '#include <librtmp/rtmp.h>' | cc -E - >/dev/null 2>&1 ;;
 	file:rustlib-src) [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] ;;
 	*'|'*) present "${1%%|*}" || present "${1#*|}" ;;
 	*) command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] ;;

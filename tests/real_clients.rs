@@ -513,6 +513,48 @@ fn ten_players_of_several_kinds_get_the_same_packets() {
 }
 
 #[test]
+fn a_publisher_that_pauses_is_called_idle_and_no_client_minds() {
+    if emulated() {
+        return;
+    }
+    let source = clip::h264_aac();
+    let stage = Stage::with("idle", &["live.publish_idle_ms=400", "live.publish_timeout_ms=10000"]);
+    let mut kinds = vec![PlayerKind::Ffmpeg, PlayerKind::Rtmpdump, PlayerKind::Gst];
+    kinds.extend(gst_has("rtmpsrc").then_some(PlayerKind::GstLibrtmp));
+    let mut publishers = vec!["ffmpeg", "rtmp2sink"];
+    publishers.extend(gst_has("rtmpsink").then_some("rtmpsink"));
+    for by in publishers {
+        let url = stage.server.url(by);
+        let sent = stage.path(&format!("{by}-sent.flv"));
+        let witness = Player::start(stage.server.address, by);
+        let players: Vec<_> = kinds
+            .iter()
+            .map(|&kind| {
+                let file = stage.path(&format!("{by}-{kind:?}.flv"));
+                (kind, stage.spawn(&format!("{by}-{kind:?}"), kind.play(&url, &file)), file)
+            })
+            .collect();
+        stage.server.wait_for_players(by, 1 + players.len());
+        let publish = match by {
+            "ffmpeg" => ffmpeg_publish(&source, &url, &[]),
+            sink => gst_publish(sink, &source, &sent, &url),
+        };
+        let mut publisher = stage.spawn(by, publish);
+        for pause in 1..=2 {
+            witness.wait_for_time(LENGTH_MS * pause / 4);
+            publisher.signal(libc::SIGSTOP);
+            witness.wait_for_status("NetStream.Publish.Idle", pause as usize);
+            publisher.signal(libc::SIGCONT);
+        }
+        publisher.wait_success(end());
+        let published = Media::packets(if by == "ffmpeg" { &source } else { &sent });
+        for (kind, player, file) in players {
+            stage.finish(kind, player, &file, &published);
+        }
+    }
+}
+
+#[test]
 fn http_tls_and_ssh_on_the_port_are_closed_and_logged_and_the_server_goes_on() {
     let stage = Stage::new("strangers");
     let strangers: [(&str, &[u8]); 3] = [

@@ -4,12 +4,20 @@
 
 mod sim;
 
+#[path = "sim/applications.rs"]
+mod applications;
+#[path = "sim/bandwidth.rs"]
+mod bandwidth;
+#[path = "sim/ends.rs"]
+mod ends;
 #[path = "sim/limits.rs"]
 mod limits;
 #[path = "sim/names.rs"]
 mod names;
 #[path = "sim/players.rs"]
 mod players;
+#[path = "sim/scripts.rs"]
+mod scripts;
 #[path = "sim/storm.rs"]
 mod storm;
 #[path = "sim/wire.rs"]

@@ -18,23 +18,35 @@ struct Layer {
 }
 
 /// The whole architecture. What composes the program (the last row) may use everything.
-const LAYERS: [Layer; 8] = [
-    Layer { modules: &["limits", "time", "bitset"], may_use: &[], no_std: true },
+const LAYERS: [Layer; 9] = [
+    Layer { modules: &["limits", "time", "bitset", "token_bucket"], may_use: &[], no_std: true },
     Layer { modules: &["wire"], may_use: &["limits", "time"], no_std: true },
     Layer { modules: &["proto", "media"], may_use: &["wire", "limits", "time"], no_std: true },
     Layer { modules: &["account"], may_use: &[], no_std: false },
     Layer { modules: &["features"], may_use: &["wire", "limits", "time", "account"], no_std: false },
     Layer {
         modules: &["server"],
-        may_use: &["features", "proto", "media", "wire", "limits", "time", "bitset", "account"],
+        may_use: &["features", "proto", "media", "wire", "limits", "time", "bitset", "token_bucket", "account"],
         no_std: false,
     },
     Layer {
         modules: &["net"],
-        may_use: &["server", "features", "proto", "media", "wire", "limits", "time", "bitset", "account"],
+        may_use: &[
+            "server",
+            "features",
+            "proto",
+            "media",
+            "wire",
+            "limits",
+            "time",
+            "bitset",
+            "token_bucket",
+            "account",
+        ],
         no_std: false,
     },
-    Layer { modules: &["lib", "main", "cli", "board", "config", "bench"], may_use: &["*"], no_std: false },
+    Layer { modules: &["client"], may_use: &["proto", "wire", "limits"], no_std: false },
+    Layer { modules: &["lib", "main", "cli", "board", "config", "apps", "bench"], may_use: &["*"], no_std: false },
 ];
 
 /// The one layer that talks to an operating system, and so the one that may need `unsafe`.

@@ -2,27 +2,23 @@
 //!
 //! Payload is passed over where it lies; of a picture only the first bytes are kept, which hold its stamp.
 
-use crate::limits::HANDSHAKE_BYTES;
-use crate::proto::chunk_reader::{ChunkEvent, ChunkReader, Lane};
-use crate::proto::tx::TxBuf;
+use crate::client::link::{Incoming, Link, LinkError};
+use crate::client::send;
+use crate::proto::chunk_reader::Lane;
 use crate::wire::amf0::{Decoder, Value};
 use crate::wire::bytes::Full;
+use crate::wire::chunk::MessageHeader;
 use crate::wire::codec::synthetic::{STAMP_PREFIX_BYTES, stamp_us};
-use crate::wire::handshake;
 use crate::wire::message::{Control, UserControl, type_id};
 
 use super::clock::Stamp;
 use super::counts::{Counts, Player};
 use super::target::Target;
 
-/// Chunk size we send with; OBS's.
-pub const CHUNK_BYTES: usize = 4096;
-/// Acknowledgement window we ask for, and the one we keep until the server names another.
+/// Acknowledgement window that players ask for, as ffmpeg does.
 const WINDOW_BYTES: u32 = 2_500_000;
 /// Buffer length a player tells the server, as ffmpeg does.
 const BUFFER_MS: u32 = 3000;
-/// Longest command that is read; a longer one is passed over.
-const COMMAND_BYTES: u32 = 16 * 1024;
 /// AVC tag header and the part of the access unit that holds the stamp.
 const PREFIX_BYTES: usize = AVC_HEADER_BYTES + STAMP_PREFIX_BYTES;
 const AVC_HEADER_BYTES: usize = 5;
@@ -59,29 +55,14 @@ pub enum Progress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(pub String);
 
-#[derive(Debug)]
-enum Phase {
-    /// S0 and S1 are collected.
-    S1(Vec<u8>),
-    /// So many bytes of S2 are still to come.
-    S2(usize),
-    Messages,
-}
-
 /// See the module's documentation.
 pub struct Client {
     role: Role,
-    phase: Phase,
+    link: Link,
     progress: Progress,
-    reader: ChunkReader,
-    /// Messages other than media that are being received.
-    parts: Vec<(Lane, Vec<u8>)>,
     video: Option<Lane>,
     prefix: heapless::Vec<u8, PREFIX_BYTES>,
     stream_id: u32,
-    received: u32,
-    acknowledged: u32,
-    window: u32,
     /// What this player has received.
     pub player: Player,
 }
@@ -92,8 +73,6 @@ pub struct Context<'a> {
     pub target: &'a Target,
     /// What all players count into.
     pub counts: &'a mut Counts,
-    /// Where messages are put together.
-    pub tx: &'a mut TxBuf,
     /// When the input was read.
     pub now_us: u64,
 }
@@ -101,32 +80,13 @@ pub struct Context<'a> {
 impl Client {
     /// A client that begins at `now_us`; C0 and C1 are appended to `out`.
     pub fn new(role: Role, now_us: u64, out: &mut Vec<u8>) -> Client {
-        let mut request = [0; 1 + HANDSHAKE_BYTES];
-        // Nothing secret: a server echoes these bytes, and different ones show that the echo is ours.
-        let mut seed = now_us | 1;
-        handshake::request_simple(
-            0,
-            &mut |bytes| {
-                for byte in bytes {
-                    seed = seed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
-                    *byte = (seed >> 56) as u8;
-                }
-            },
-            &mut request,
-        );
-        out.extend_from_slice(&request);
         Client {
             role,
-            phase: Phase::S1(Vec::new()),
+            link: Link::new(now_us, out),
             progress: Progress::Starting,
-            reader: ChunkReader::default(),
-            parts: Vec::new(),
             video: None,
             prefix: heapless::Vec::new(),
             stream_id: 0,
-            received: 0,
-            acknowledged: 0,
-            window: WINDOW_BYTES,
             player: Player::new(now_us),
         }
     }
@@ -148,101 +108,38 @@ impl Client {
 
     /// Takes `input` whole and appends answers to `out`.
     pub fn receive(&mut self, mut input: &[u8], context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.received = self.received.wrapping_add(input.len() as u32);
-        if !matches!(self.phase, Phase::Messages) {
-            self.handshake(&mut input, context, out)?;
-        }
-        if matches!(self.phase, Phase::Messages) {
-            self.messages(input, context)?;
-            if self.received.wrapping_sub(self.acknowledged) >= self.window {
-                self.acknowledged = self.received;
-                context.tx.control(Control::Acknowledgement(self.received)).map_err(no_room)?;
-            }
-        }
-        out.extend_from_slice(context.tx.pending());
-        context.tx.clear();
-        Ok(())
-    }
-
-    fn handshake(&mut self, input: &mut &[u8], context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
-        if let Phase::S1(collected) = &mut self.phase {
-            let (taken, rest) = input.split_at(input.len().min(1 + HANDSHAKE_BYTES - collected.len()));
-            collected.extend_from_slice(taken);
-            *input = rest;
-            if collected.len() < 1 + HANDSHAKE_BYTES {
-                return Ok(());
-            }
-            if collected[0] != handshake::VERSION {
-                return Err(Failure(format!("not an RTMP server: its first byte is {:#04x}", collected[0])));
-            }
-            let s1: &handshake::Packet = collected[1..].try_into().expect("S1 has been collected whole");
-            let mut c2 = [0; HANDSHAKE_BYTES];
-            handshake::echo(s1, 0, &mut c2);
-            out.extend_from_slice(&c2);
-            self.phase = Phase::S2(HANDSHAKE_BYTES);
-        }
-        if let Phase::S2(left) = &mut self.phase {
-            let taken = input.len().min(*left);
-            *input = &input[taken..];
-            *left -= taken;
-            if *left == 0 {
-                self.phase = Phase::Messages;
-                self.send_connect(context).map_err(no_room)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn messages(&mut self, mut input: &[u8], context: &mut Context<'_>) -> Result<(), Failure> {
-        loop {
-            let event = self.reader.next(&mut input, None);
-            match event.map_err(|error| Failure(format!("unreadable chunks: {error:?}")))? {
-                None => return Ok(()),
-                Some(ChunkEvent::Begin { lane, header }) => match header.type_id {
-                    type_id::VIDEO => {
-                        self.video = Some(lane);
-                        self.prefix.clear();
-                    }
-                    type_id::AUDIO | type_id::DATA | type_id::DATA_AMF3 | type_id::AGGREGATE => {}
-                    _ if header.length > COMMAND_BYTES => {}
-                    _ => self.parts.push((lane, Vec::with_capacity(header.length as usize))),
-                },
-                Some(ChunkEvent::Payload { lane, bytes }) => {
+        while let Some(incoming) = self.link.next(&mut input, out)? {
+            match incoming {
+                Incoming::Open => self.send_connect(context, out)?,
+                Incoming::Command { body, .. } => self.command(&body, context, out)?,
+                Incoming::MediaBegin(lane, header) if header.type_id == type_id::VIDEO => {
+                    self.video = Some(lane);
+                    self.prefix.clear();
+                }
+                Incoming::MediaBegin(..) => {}
+                Incoming::MediaData(lane, bytes) => {
                     if self.video == Some(lane) {
                         let wanted = bytes.len().min(PREFIX_BYTES - self.prefix.len());
                         self.prefix.extend(bytes[..wanted].iter().copied());
-                    } else if let Some((_, body)) = self.parts.iter_mut().find(|part| part.0 == lane) {
-                        body.extend_from_slice(&bytes);
                     }
                 }
-                Some(ChunkEvent::Abandoned { lane }) => self.forget(lane),
-                Some(ChunkEvent::End { lane }) => self.message(lane, context)?,
-            }
-        }
-    }
-
-    fn message(&mut self, lane: Lane, context: &mut Context<'_>) -> Result<(), Failure> {
-        let header = self.reader.message(lane);
-        match header.type_id {
-            type_id::VIDEO => {
-                context.counts.media_bytes += u64::from(header.length);
-                self.picture(context);
-                self.video = None;
-            }
-            type_id::AUDIO => context.counts.media_bytes += u64::from(header.length),
-            _ => {
-                let Some(at) = self.parts.iter().position(|part| part.0 == lane) else { return Ok(()) };
-                let (_, body) = self.parts.swap_remove(at);
-                match header.type_id {
-                    type_id::COMMAND => self.command(&body, context)?,
-                    // A format byte stands before the AMF0 values.
-                    type_id::COMMAND_AMF3 => self.command(body.get(1..).unwrap_or_default(), context)?,
-                    type_id::USER_CONTROL => self.user_control(&body, context).map_err(no_room)?,
-                    _ => self.control(header.type_id, &body),
+                Incoming::MediaEnd(_, header) => self.media(header, context),
+                Incoming::MediaAbort(lane) => {
+                    if self.video == Some(lane) {
+                        self.video = None;
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    fn media(&mut self, header: MessageHeader, context: &mut Context<'_>) {
+        context.counts.media_bytes += u64::from(header.length);
+        if header.type_id == type_id::VIDEO {
+            self.picture(context);
+            self.video = None;
+        }
     }
 
     fn picture(&mut self, context: &mut Context<'_>) {
@@ -255,34 +152,7 @@ impl Client {
         }
     }
 
-    fn control(&mut self, type_id: u8, body: &[u8]) {
-        match Control::parse(type_id, body) {
-            Some(Control::SetChunkSize(bytes)) => self.reader.set_chunk_size(bytes),
-            Some(Control::Abort(chunk_stream)) => {
-                if let Some(lane) = self.reader.abort(chunk_stream) {
-                    self.forget(lane);
-                }
-            }
-            Some(Control::WindowAcknowledgementSize(bytes)) => self.window = bytes.max(1),
-            _ => {}
-        }
-    }
-
-    fn forget(&mut self, lane: Lane) {
-        self.parts.retain(|part| part.0 != lane);
-        if self.video == Some(lane) {
-            self.video = None;
-        }
-    }
-
-    fn user_control(&mut self, body: &[u8], context: &mut Context<'_>) -> Result<(), Full> {
-        match UserControl::parse(body) {
-            Some(UserControl::PingRequest(stamp)) => context.tx.user_control(UserControl::PingResponse(stamp)),
-            _ => Ok(()),
-        }
-    }
-
-    fn command(&mut self, body: &[u8], context: &mut Context<'_>) -> Result<(), Failure> {
+    fn command(&mut self, body: &[u8], context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
         let mut amf = Decoder::new(body);
         let (Ok(name), Ok(transaction)) = (amf.string(), amf.number()) else {
             return Err(Failure("a command that cannot be read".into()));
@@ -290,13 +160,13 @@ impl Client {
         let first = amf.value().unwrap_or(Value::Null);
         let second = amf.value().unwrap_or(Value::Null);
         match name {
-            b"_result" if transaction == CONNECT => self.connected(context).map_err(no_room),
+            b"_result" if transaction == CONNECT => Ok(self.connected(context, out)?),
             b"_result" if transaction == CREATE_STREAM => {
                 let Some(id) = second.as_number() else {
                     return Err(Failure("createStream was answered without a number".into()));
                 };
                 self.stream_id = id as u32;
-                self.stream_created(context).map_err(no_room)
+                Ok(self.stream_created(context, out)?)
             }
             b"_error" if transaction == CONNECT || transaction == CREATE_STREAM => Err(refusal(&second)),
             b"onStatus" => {
@@ -314,12 +184,11 @@ impl Client {
         }
     }
 
-    fn send_connect(&self, context: &mut Context<'_>) -> Result<(), Full> {
+    fn send_connect(&self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
         let target = context.target;
-        let tx = &mut *context.tx;
         // Before connect, which is longer than the 128 bytes of a chunk in force until then; OBS does the same.
-        tx.control(Control::SetChunkSize(CHUNK_BYTES as u32))?;
-        tx.command(0, "connect", CONNECT, |amf| {
+        send::chunk_size(out);
+        send::command(out, 0, "connect", CONNECT, |amf| {
             amf.object_begin()?;
             amf.property_string("app", &target.app)?;
             amf.property_string("flashVer", concat!("rill-bench ", env!("CARGO_PKG_VERSION")))?;
@@ -337,8 +206,7 @@ impl Client {
         })
     }
 
-    fn connected(&mut self, context: &mut Context<'_>) -> Result<(), Full> {
-        let tx = &mut *context.tx;
+    fn connected(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
         match self.role {
             Role::Idle => {
                 self.progress = Progress::Running;
@@ -347,41 +215,50 @@ impl Client {
             Role::Publisher(stream) => {
                 let name = context.target.stream_name(stream);
                 for (command, transaction) in [("releaseStream", RELEASE_STREAM), ("FCPublish", FC_PUBLISH)] {
-                    tx.command(0, command, transaction, |amf| {
+                    send::command(out, 0, command, transaction, |amf| {
                         amf.null()?;
                         amf.string(&name)
                     })?;
                 }
             }
-            Role::Player(_) => tx.control(Control::WindowAcknowledgementSize(WINDOW_BYTES))?,
+            Role::Player(_) => send::control(out, Control::WindowAcknowledgementSize(WINDOW_BYTES)),
         }
-        tx.command(0, "createStream", CREATE_STREAM, |amf| amf.null())
+        send::command(out, 0, "createStream", CREATE_STREAM, |amf| amf.null())
     }
 
-    fn stream_created(&mut self, context: &mut Context<'_>) -> Result<(), Full> {
-        let (tx, id) = (&mut *context.tx, self.stream_id);
+    fn stream_created(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
+        let id = self.stream_id;
         self.progress = Progress::Waiting;
         match self.role {
             Role::Idle => Ok(()),
-            Role::Publisher(stream) => tx.command(id, "publish", START, |amf| {
+            Role::Publisher(stream) => send::command(out, id, "publish", START, |amf| {
                 amf.null()?;
                 amf.string(&context.target.stream_name(stream))?;
                 amf.string("live")
             }),
             Role::Player(stream) => {
-                tx.command(id, "play", START, |amf| {
+                send::command(out, id, "play", START, |amf| {
                     amf.null()?;
                     amf.string(&context.target.stream_name(stream))?;
                     amf.number(-2000.0)
                 })?;
-                tx.user_control(UserControl::SetBufferLength { stream_id: id, buffer_ms: BUFFER_MS })
+                send::user_control(out, UserControl::SetBufferLength { stream_id: id, buffer_ms: BUFFER_MS });
+                Ok(())
             }
         }
     }
 }
 
-fn no_room(_: Full) -> Failure {
-    Failure("the server asks faster than it reads answers, or the URL is too long".into())
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+impl From<Full> for Failure {
+    fn from(_: Full) -> Failure {
+        Failure("the URL is too long".into())
+    }
 }
 
 fn text<'a>(info: &Value<'a>, key: &str) -> &'a str {

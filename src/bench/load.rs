@@ -10,11 +10,11 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::client::send::CHUNK_BYTES;
 use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
-use crate::proto::tx::TxBuf;
 
-use super::client::{CHUNK_BYTES, Client, Context, Failure, Progress, Role};
+use super::client::{Client, Context, Failure, Progress, Role};
 use super::clock::Clock;
 use super::counts::Counts;
 use super::progress::ProgressLine;
@@ -96,7 +96,6 @@ struct Load<'p> {
     publishers: Vec<Publisher>,
     to_open: VecDeque<Role>,
     counts: Counts,
-    tx: TxBuf,
     scratch: Box<[u8]>,
     progress: ProgressLine,
     /// There is something to show: until the streams are there, nobody plays.
@@ -135,7 +134,6 @@ impl<'p> Load<'p> {
             publishers: Vec::new(),
             to_open: VecDeque::new(),
             counts: Counts::new(plan.streams),
-            tx: TxBuf::default(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             progress: ProgressLine::new(plan.progress),
             published: false,
@@ -405,12 +403,8 @@ impl<'p> Load<'p> {
                 if let Role::Player(_) = connection.client.role() {
                     self.counts.wire_bytes += count as u64;
                 }
-                let mut context = Context {
-                    target: &self.target,
-                    counts: &mut self.counts,
-                    tx: &mut self.tx,
-                    now_us: self.clock.now_us(),
-                };
+                let mut context =
+                    Context { target: &self.target, counts: &mut self.counts, now_us: self.clock.now_us() };
                 connection.client.receive(&self.scratch[..count], &mut context, &mut connection.out)?;
                 // A short read has emptied the socket, and more will be a new event: the call that says "nothing left"
                 // can be spared. Not at the end of the stream, whose event has come already.

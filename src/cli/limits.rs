@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::apps;
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
 use crate::limits as shapes;
@@ -18,11 +19,18 @@ use super::{Options, complain, load, say};
 type Shape = (&'static str, usize, &'static str);
 
 #[rustfmt::skip]
-const SHAPES: [Shape; 18] = [
+const SHAPES: [Shape; 28] = [
     ("APP_NAME_BYTES", shapes::APP_NAME_BYTES, "longest application name; a longer one is refused"),
     ("INSTANCE_NAME_BYTES", shapes::INSTANCE_NAME_BYTES, "longest instance name; a longer one is refused"),
     ("STREAM_NAME_BYTES", shapes::STREAM_NAME_BYTES, "longest stream name; a longer one is refused"),
+    ("APP_QUERY_BYTES", shapes::APP_QUERY_BYTES, "query of an application; a longer one holds no key"),
     ("AGENT_BYTES", shapes::AGENT_BYTES, "bytes kept of a flashVer"),
+    ("ADDRESS_RULES", shapes::ADDRESS_RULES, "rules in each list of addresses of an application; more are refused"),
+    ("STREAM_KEYS", shapes::STREAM_KEYS, "stream keys of an application; more are refused"),
+    ("STREAM_KEY_BYTES", shapes::STREAM_KEY_BYTES, "longest of them"),
+    ("APP_FILE_BYTES", shapes::APP_FILE_BYTES, "longest app.toml; a longer one is refused"),
+    ("SCRIPT_TEXT_BYTES", shapes::SCRIPT_TEXT_BYTES, "text of an application's script; more is refused"),
+    ("SCRIPT_FILES", shapes::SCRIPT_FILES, "its files; more are refused"),
     ("TX_BYTES", shapes::TX_BYTES, "control bytes waiting for a client; when full it is not read"),
     ("ASSEMBLY_BYTES", shapes::ASSEMBLY_BYTES, "longest command; a longer one closes the connection"),
     ("ASSEMBLY_PARTS", shapes::ASSEMBLY_PARTS, "commands half received at once on a connection"),
@@ -37,6 +45,9 @@ const SHAPES: [Shape; 18] = [
     ("HEADER_CACHE_BYTES", shapes::HEADER_CACHE_BYTES, "metadata and sequence headers kept of a stream"),
     ("HEADER_CACHE_ENTRIES", shapes::HEADER_CACHE_ENTRIES, "their number"),
     ("HEADER_BYTES", shapes::HEADER_BYTES, "longest of them"),
+    ("CONTROL_CLIENTS", shapes::CONTROL_CLIENTS, "clients of the control socket at once; one more is told so"),
+    ("CONTROL_REQUEST_BYTES", shapes::CONTROL_REQUEST_BYTES, "longest request of them; a longer one is refused"),
+    ("CONTROL_REPLY_BYTES", shapes::CONTROL_REPLY_BYTES, "bytes of answers that wait for them"),
 ];
 
 /// Prints every limit and the memory table.
@@ -71,9 +82,11 @@ fn listing(config: &Config) -> Value {
     let rows = net::memory_table(&config.settings).into_iter().map(
         |row| json!({"name": row.name, "count": row.count, "bytes_each": row.bytes_each, "total_bytes": row.total()}),
     );
+    let app_keys = apps::keys().map(|(key, help, allowed)| json!({"key": key, "help": help, "allowed": allowed}));
     json!({
         "board": config.board,
         "limits": limits.collect::<Vec<_>>(),
+        "app_keys": app_keys.collect::<Vec<_>>(),
         "shapes": shapes.collect::<Vec<_>>(),
         "memory": rows.collect::<Vec<_>>(),
         "memory_total_bytes": net::memory_total(&config.settings),
@@ -93,11 +106,15 @@ fn text(config: &Config) -> String {
             row.allowed
         );
     }
+    text += "\nKeys of an application's own file, applications/NAME/app.toml:\n";
+    for (key, help, allowed) in apps::keys() {
+        text += &format!("  {key:<31} {help}; {allowed}\n");
+    }
     text += "\nShapes, the same in every build of this version:\n";
     for (name, value, help) in SHAPES {
         text += &format!("  {name:<22} {value:>8}  {help}\n");
     }
-    text += "\nMemory, obtained at start:\n";
+    text += "\nMemory, obtained at start; of scripts and applications when they are needed, and at most so much:\n";
     text + memory(&config.settings).trim_end()
 }
 

@@ -1,27 +1,20 @@
-//! What a server starts from: configuration, applications, and the promise that its memory is there.
+//! What a server starts from: its configuration.
 
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::board;
 use crate::config::{self, Config, Origin};
-use crate::limits::APP_NAME_BYTES;
-use crate::proto::name::AppPath;
-use crate::server::registry::{App, AppKind};
+use crate::{apps, board};
 
 use super::Options;
 
 /// The configuration file that is read when none is named.
 const CONFIG_FILE: &str = "/etc/rill/rill.toml";
-/// The root that is used when none is named.
-const ROOT: &str = "/var/lib/rill";
+/// The one within a root that was named on the command line, which comes before it.
+pub(super) const ROOT_CONFIG: &str = "rill.toml";
 /// What Linux on a board with a device tree says it is.
 const MODEL_FILE: &str = "/proc/device-tree/model";
-
-/// Applications that a server without files has.
-const STOCK: [(&str, AppKind); 2] = [("live", AppKind::Live), ("vod", AppKind::Vod)];
 
 /// The configuration in force.
 ///
@@ -29,7 +22,8 @@ const STOCK: [(&str, AppKind); 2] = [("live", AppKind::Live), ("vod", AppKind::V
 ///
 /// Every problem of the file and of the command line, one line each.
 pub fn configuration(options: &Options) -> Result<Config, Vec<String>> {
-    let path = options.config.clone().or_else(|| Some(PathBuf::from(CONFIG_FILE)).filter(|path| path.exists()));
+    let usual = [options.root().map(|root| root.join(ROOT_CONFIG)), Some(PathBuf::from(CONFIG_FILE))];
+    let path = options.config.clone().or_else(|| usual.into_iter().flatten().find(|path| path.exists()));
     let file = match &path {
         Some(path) => Some((path.display().to_string(), read(path).map_err(|problem| vec![problem])?)),
         None => None,
@@ -68,11 +62,7 @@ fn taken_twice(listen: &[String]) -> Option<(SocketAddr, SocketAddr)> {
 
 fn read(path: &Path) -> Result<String, String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        format!("{}:{line}: is not UTF-8", path.display())
-    })
+    apps::text(path, bytes)
 }
 
 /// Names the option that was typed instead of the key that it stands for.
@@ -83,59 +73,6 @@ fn as_typed(error: &str) -> String {
         }
     }
     error.to_owned()
-}
-
-/// The applications, and a line for each directory that cannot be one.
-///
-/// # Errors
-///
-/// When the root that was named has none.
-pub fn applications(config: &Config) -> Result<(Vec<App>, Vec<String>), String> {
-    let directory = match &config.root {
-        Some(root) => root.join("applications"),
-        None => match Path::new(ROOT).join("applications") {
-            usual if usual.is_dir() => usual,
-            _ => return Ok((STOCK.iter().filter_map(|&(name, kind)| app(name, kind)).collect(), Vec::new())),
-        },
-    };
-    let (apps, skipped) = in_directory(&directory).map_err(|error| {
-        format!("{}: {error}; each directory in there is an application (server.root, --root)", directory.display())
-    })?;
-    if apps.is_empty() {
-        return Err(format!(
-            "{}: no application in there; make a directory for each, like {}",
-            directory.display(),
-            directory.join("live").display()
-        ));
-    }
-    Ok((apps, skipped))
-}
-
-fn in_directory(directory: &Path) -> io::Result<(Vec<App>, Vec<String>)> {
-    let mut names: Vec<_> = fs::read_dir(directory)?
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name())
-        .collect();
-    names.sort();
-    let (mut apps, mut skipped) = (Vec::new(), Vec::new());
-    for name in names {
-        let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
-        match name.to_str().and_then(|name| app(name, kind)) {
-            Some(app) => apps.push(app),
-            None => skipped.push(format!(
-                "{}: no client can connect to an application of that name (at most {APP_NAME_BYTES} bytes, no `?`, quotes or the like); skipped",
-                directory.join(&name).display()
-            )),
-        }
-    }
-    Ok((apps, skipped))
-}
-
-/// The application, if clients can name it so.
-fn app(name: &str, kind: AppKind) -> Option<App> {
-    let path = AppPath::parse(name, "").ok()?;
-    (path.app == name && !name.starts_with('.')).then_some(App { name: path.app, kind })
 }
 
 #[cfg(test)]
@@ -157,14 +94,5 @@ mod tests {
         assert_eq!(clash(&["[::]:1", "10.0.0.5:7", "[::1]:7", "10.0.0.5:8", "127.0.0.1:0", "127.0.0.1:0"]), None);
         assert_eq!(clash(&["10.0.0.6:7", "10.0.0.5:7", "10.0.0.5:7"]).unwrap(), "10.0.0.5:7 10.0.0.5:7");
         assert_eq!(clash(&["10.0.0.5:7", "0.0.0.0:7"]).unwrap(), "10.0.0.5:7 0.0.0.0:7");
-    }
-
-    #[test]
-    fn applications_have_names_that_clients_can_send() {
-        assert_eq!(app("vod", AppKind::Vod).unwrap().name, "vod");
-        let long = "x".repeat(APP_NAME_BYTES + 1);
-        for name in ["", ".git", "a?b", " live", long.as_str()] {
-            assert!(app(name, AppKind::Live).is_none(), "{name}");
-        }
     }
 }

@@ -1,8 +1,13 @@
 //! The command line: what may be typed and what it means.
 
+mod connect;
+mod ctl;
+mod init;
 mod limits;
 mod load;
+mod reload;
 mod serve;
+mod statuses;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -32,8 +37,19 @@ pub enum Command {
         /// As JSON instead of text.
         json: bool,
     },
+    /// Make a root with applications and a configuration file.
+    Init(PathBuf),
+    /// List every status code.
+    Statuses {
+        /// As JSON instead of text.
+        json: bool,
+    },
     /// Measure a server; the arguments are those of [`crate::bench`].
     Bench(Vec<OsString>),
+    /// Connect as a client; the arguments are those of `rill connect`.
+    Connect(Vec<OsString>),
+    /// Ask a running server; the arguments are those of `rill ctl`.
+    Ctl(Vec<OsString>),
     /// List the board profiles.
     Boards,
     /// Say what may be typed.
@@ -49,6 +65,14 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// `key.path=value`, in the order they were given.
     pub sets: Vec<String>,
+}
+
+impl Options {
+    /// The root that the command line names.
+    fn root(&self) -> Option<PathBuf> {
+        let named = self.sets.iter().rev().find_map(|set| set.strip_prefix("server.root="))?;
+        Some(PathBuf::from(named.trim().trim_matches('"'))).filter(|root| !root.as_os_str().is_empty())
+    }
 }
 
 /// The command line makes no sense. It is displayed as one line that says what to type instead.
@@ -70,7 +94,20 @@ pub fn main() -> ExitCode {
         Command::Serve(options) => serve::serve(&options),
         Command::Check(options) => serve::check(&options),
         Command::Limits { options, json } => limits::print(&options, json),
+        Command::Init(directory) => match init::init(&directory) {
+            Ok(said) => {
+                say(&said);
+                ExitCode::SUCCESS
+            }
+            Err(errors) => {
+                errors.iter().for_each(|error| complain(error));
+                ExitCode::FAILURE
+            }
+        },
+        Command::Statuses { json } => statuses::print(json),
         Command::Bench(arguments) => bench::main(arguments),
+        Command::Connect(arguments) => connect::main(arguments),
+        Command::Ctl(arguments) => ctl::main(arguments),
         Command::Boards => {
             for board in board::all() {
                 say(&format_args!("{:<10} {}", board.name, board.description));
@@ -98,22 +135,26 @@ struct Opt {
 
 #[rustfmt::skip]
 const OPTIONS: [Opt; 10] = [
-    opt(Some('c'), "config", "FILE", "read this configuration (default: /etc/rill/rill.toml if it exists)"),
+    opt(Some('c'), "config", "FILE", "read this configuration (default: ROOT/rill.toml, else /etc/rill/rill.toml)"),
     opt(None, "root", "DIR", "directory that holds applications/ (default: /var/lib/rill if it exists)"),
     opt(None, "listen", "ADDR:PORT", "listen there, also :PORT or PORT; may be repeated (default: 0.0.0.0:1935)"),
     opt(None, "board", "NAME", "take the counts of this board (default: the board this is)"),
     opt(None, "set", "KEY=VALUE", "set any key of the configuration; may be repeated"),
     opt(None, "log", "LEVEL", "off, error, warn, info, debug or trace (also RUST_LOG; default: info)"),
     opt(Some('t'), "test", "", "check the configuration and exit: 0 if it is right, 1 if not"),
-    opt(None, "json", "", "for `rill limits`: as JSON"),
+    opt(None, "json", "", "for `rill limits` and `rill statuses`: as JSON"),
     opt(Some('V'), "version", "", "print the version and exit"),
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-const COMMANDS: [(&str, &str); 4] = [
+const COMMANDS: [(&str, &str); 8] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
+    ("init", "make a root: `rill init DIR` makes DIR with applications and a commented rill.toml"),
     ("limits", "list every limit, where it comes from, and the memory table"),
+    ("statuses", "list every status code that clients are sent, and when"),
+    ("ctl", "ask a running server, and send clients away: `rill ctl --help`"),
     ("boards", "list the board profiles"),
+    ("connect", "connect to an application and print what the server says: `rill connect --help`"),
     ("bench", "measure what a server can serve: `rill bench --help`"),
 ];
 
@@ -133,6 +174,7 @@ where
 {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut command: Option<String> = None;
+    let mut directory: Option<PathBuf> = None;
     let mut options = Options::default();
     let mut listen: Vec<String> = Vec::new();
     let (mut json, mut test) = (false, false);
@@ -153,7 +195,16 @@ where
             Value(word) if command.is_none() && word == "bench" => {
                 return Ok(Command::Bench(parser.raw_args().map_err(from_lexopt)?.collect()));
             }
+            Value(word) if command.is_none() && word == "connect" => {
+                return Ok(Command::Connect(parser.raw_args().map_err(from_lexopt)?.collect()));
+            }
+            Value(word) if command.is_none() && word == "ctl" => {
+                // What stood before it speaks of the same server.
+                let before = options_again(&options);
+                return Ok(Command::Ctl(before.chain(parser.raw_args().map_err(from_lexopt)?).collect()));
+            }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
+            Value(word) if command.as_deref() == Some("init") && directory.is_none() => directory = Some(word.into()),
             Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
         }
     }
@@ -161,20 +212,30 @@ where
         options.sets.push(format!("server.listen={listen:?}"));
     }
     let command = command.unwrap_or_else(|| "serve".to_owned());
-    if json && command != "limits" {
-        return Err(UsageError("--json belongs to `rill limits`".to_owned()));
+    if json && !matches!(command.as_str(), "limits" | "statuses") {
+        return Err(UsageError("--json belongs to `rill limits` and `rill statuses`".to_owned()));
     }
-    if test && matches!(command.as_str(), "limits" | "boards" | "help") {
+    if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help" | "init") {
         return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
     }
     match command.as_str() {
         "serve" if test => Ok(Command::Check(options)),
         "serve" => Ok(Command::Serve(options)),
         "limits" => Ok(Command::Limits { options, json }),
+        "init" if options != Options::default() => Err(UsageError("`rill init DIR` takes no options".to_owned())),
+        "init" => directory.map(Command::Init).ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned())),
+        "statuses" => Ok(Command::Statuses { json }),
         "boards" => Ok(Command::Boards),
         "help" => Ok(Command::Help),
         word => Err(unknown("command", "", word, COMMANDS.iter().map(|(name, _)| *name))),
     }
+}
+
+/// Options as they could be typed.
+fn options_again(options: &Options) -> impl Iterator<Item = OsString> {
+    let config = options.config.iter().flat_map(|path| ["--config".into(), path.clone().into_os_string()]);
+    let sets = options.sets.iter().flat_map(|set| ["--set".into(), set.into()]);
+    config.chain(sets).collect::<Vec<_>>().into_iter()
 }
 
 /// The value of the option that was just read.
@@ -235,7 +296,7 @@ fn help() -> String {
         text += &format!("  {usage:<24}{}\n", option.help);
     }
     text += "\nSignals: SIGTERM and SIGINT tell every client and end the program within two seconds, a second one ends it\n\
-             at once; SIGUSR1 writes a report into the log.\n\n\
+             at once; SIGUSR1 writes a report into the log; SIGHUP reads the configuration again.\n\n\
              Publish to rtmp://HOST/live/NAME and play the same URL. `rill limits` lists the keys of --set.";
     text
 }
@@ -290,6 +351,10 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Serve(Options::default())));
         let arguments = ["rtmp://h/live/x", "--players", "3"].map(OsString::from).to_vec();
         assert_eq!(parsed("bench rtmp://h/live/x --players 3"), Ok(Command::Bench(arguments)));
+        let arguments = ["rtmp://h/a", "--stay"].map(OsString::from).to_vec();
+        assert_eq!(parsed("connect rtmp://h/a --stay"), Ok(Command::Connect(arguments)));
+        let arguments = ["--config", "x", "--set", "server.root=/r", "clients", "--json"].map(OsString::from).to_vec();
+        assert_eq!(parsed("-c x --root /r ctl clients --json"), Ok(Command::Ctl(arguments)));
         assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Command::Version), Ok(Command::Help)));
     }
 
@@ -324,7 +389,10 @@ mod tests {
             ("--board", "--board needs a value: NAME"),
             ("limits -t", "-t belongs to `rill serve`, not to `rill limits`"),
             ("-t srve", "unknown command srve, did you mean serve?"),
-            ("--json", "--json belongs to `rill limits`"),
+            ("init", "`rill init` needs a value: DIR"),
+            ("init a b", "unexpected argument b"),
+            ("init a --board host", "`rill init DIR` takes no options"),
+            ("--json", "--json belongs to `rill limits` and `rill statuses`"),
         ] {
             assert_eq!(parsed(line), Err(expected.to_owned()), "{line}");
         }

@@ -6,14 +6,19 @@ use std::time::Instant;
 
 use log::{info, warn};
 
+use crate::apps::{self, AppName, Applications};
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
-use crate::net::{self, Listener, Reactor, Signals, addresses, alloc, logging, open_files};
-use crate::server::Server;
+use crate::net::{
+    self, ControlSocket, Listener, Reactor, Signals, addresses, alloc, control_socket, logging, open_files,
+};
+use crate::server::app::{AppDefinition, AppKind};
+use crate::server::applications::AppSource;
 use crate::server::memory::slot_count;
-use crate::server::registry::{App, AppKind};
+use crate::server::{Server, Start};
 use crate::time::Millis;
 
+use super::reload::Loader;
 use super::{Options, RTMP_PORT, complain, limits, load, say};
 
 /// Serves until it is told to stop.
@@ -23,9 +28,14 @@ pub fn serve(options: &Options) -> ExitCode {
 
 /// Says whether [`serve`] would start, as far as can be told without taking the ports of a server that runs.
 pub fn check(options: &Options) -> ExitCode {
-    finish(prepare(options).map(|prepared| {
+    finish(prepare(options).and_then(|prepared| {
         prepared.skipped.iter().for_each(|line| complain(line));
-        say(&"the configuration is right");
+        let broken = broken(&prepared);
+        if broken.is_empty() {
+            say(&"the configuration is right");
+            return Ok(());
+        }
+        Err(broken)
     }))
 }
 
@@ -42,7 +52,7 @@ fn finish(result: Result<(), Vec<String>>) -> ExitCode {
 /// All that can be known before anything is obtained.
 struct Prepared {
     config: Config,
-    apps: Vec<App>,
+    apps: Vec<AppName>,
     listen: Vec<SocketAddr>,
     /// Directories that cannot be applications.
     skipped: Vec<String>,
@@ -55,7 +65,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     let mut errors = Vec::new();
     errors.extend(limits::check_budget(&config).err());
     errors.extend(open_files::raise_limit(slot_count(&config.settings)).err().map(|error| error.to_string()));
-    match load::applications(&config) {
+    match apps::list(&config) {
         Ok((apps, skipped)) if errors.is_empty() => Ok(Prepared { config, apps, listen, skipped }),
         other => {
             errors.extend(other.err());
@@ -64,11 +74,18 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     }
 }
 
+/// What is wrong with the applications that there are.
+fn broken(prepared: &Prepared) -> Vec<String> {
+    let apps = Applications::new(&prepared.config);
+    prepared.apps.iter().flat_map(|name| apps.check(name)).collect()
+}
+
 fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let start = Instant::now();
     let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
     let Prepared { config, apps, listen, skipped } = prepare(options)?;
-    logging::start(&log_filter(&config), start);
+    let (filter, level_is_fixed) = log_filter(&config);
+    logging::start(&filter, start);
     skipped.iter().for_each(|line| warn!("rill {line}"));
     let signals = Signals::install().map_err(|error| one(&error))?;
     let seed = getrandom::u64().map_err(|error| one(&error))?;
@@ -76,26 +93,50 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listeners: Result<Vec<Listener>, _> = listen.into_iter().map(net::bind).collect();
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
-    let mut server = Server::new(config.settings.clone(), &apps, seed, Millis(0));
-    let mut reactor = Reactor::new(&server, listeners, signals, start).map_err(|error| one(&error))?;
+    let mut loader = Loader::new(options.clone(), config.clone(), level_is_fixed);
+    let apps = loader.definitions(&apps);
+    let loader = Box::new(move |question| loader.answer(question));
+    let begin =
+        Start { apps: apps.clone(), source: AppSource::Directories, seed, clock: net::clock_us, now: Millis(0) };
+    let control = control_socket(&config)?;
+    let control_path = control.as_ref().map(|control| control.path().to_owned());
+    let mut server = Server::new(config.settings.clone(), begin);
+    let mut reactor = Reactor::new(&server, listeners, control, signals, loader, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;
     say(&banner(&config, &apps, &listening));
     for address in &listening {
         info!("rill listening addr={address}");
     }
+    if let Some(path) = control_path {
+        info!("rill control socket={path:?}");
+    }
     alloc::seal();
     reactor.run(&mut server).map_err(|error| one(&error))
 }
 
-/// What the log shows: `--log`, else `RUST_LOG`, else the configuration.
-fn log_filter(config: &Config) -> String {
+/// The socket of `rill ctl`. One that was asked for must be had; without the usual one the server does its work, too.
+fn control_socket(config: &Config) -> Result<Option<ControlSocket>, Vec<String>> {
+    let Some(path) = config.control_socket() else { return Ok(None) };
+    match control_socket::bind(&path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if config.control.is_some() => Err(vec![error.to_string()]),
+        Err(error) => {
+            warn!("rill {error}");
+            Ok(None)
+        }
+    }
+}
+
+/// What the log shows: `--log`, else `RUST_LOG`, else the configuration. With it, whether the environment says so.
+fn log_filter(config: &Config) -> (String, bool) {
     let typed = config.rows().iter().any(|row| row.key == "server.log" && row.origin == Origin::Set);
     let environment = std::env::var("RUST_LOG").ok().filter(|filter| !typed && !filter.is_empty());
-    environment.unwrap_or_else(|| config.log.clone())
+    let is_fixed = environment.is_some();
+    (environment.unwrap_or_else(|| config.log.clone()), is_fixed)
 }
 
 /// What a person needs to know to use the server.
-fn banner(config: &Config, apps: &[App], listening: &[SocketAddr]) -> String {
+fn banner(config: &Config, apps: &[AppDefinition], listening: &[SocketAddr]) -> String {
     let mut text = format!("Rill {} (board {})\n\n", env!("CARGO_PKG_VERSION"), config.board);
     let own = addresses::all();
     let mut reachable: Vec<SocketAddr> =
@@ -153,7 +194,7 @@ mod tests {
     #[test]
     fn the_banner_is_what_has_to_be_typed_and_the_port_only_when_it_is_needed() {
         let config = config::load(board::by_name("generic").unwrap(), None, &[]).unwrap();
-        let apps = [App { name: heapless::String::try_from("live").unwrap(), kind: AppKind::Live }];
+        let apps = [AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live)];
         let text = banner(&config, &apps, &["10.0.0.5:1935".parse().unwrap(), "[::1]:1936".parse().unwrap()]);
         assert!(text.contains(
             "  OBS   Settings > Stream > Service: Custom   Server: rtmp://10.0.0.5/live   Stream Key: cam1\n  \
@@ -168,7 +209,7 @@ mod tests {
         let config = config::load(board::by_name("generic").unwrap(), None, &[]).unwrap();
         let shown = |names: &[&str]| {
             let kind = |name: &str| if name == "vod" { AppKind::Vod } else { AppKind::Live };
-            let app = |name: &&str| App { name: heapless::String::try_from(*name).unwrap(), kind: kind(name) };
+            let app = |name: &&str| AppDefinition::stock(heapless::String::try_from(*name).unwrap(), kind(name));
             banner(&config, &names.iter().map(app).collect::<Vec<_>>(), &["10.0.0.5:1935".parse().unwrap()])
         };
         assert!(shown(&["a", "live"]).contains("Play  rtmp://10.0.0.5/live/cam1 "));

@@ -411,6 +411,26 @@ where
         (now.0 as u32).wrapping_sub(self.meta(cursor.seq).arrival_ms)
     }
 
+    /// Payload bytes that became readable within the last `window_ms`, and the milliseconds they took to come: fewer than
+    /// the window when the ring does not go back so far.
+    pub fn arrived_within(&self, window_ms: u32, now: Millis) -> (u64, u32) {
+        let (mut bytes, mut oldest_ms, mut seq) = (0, 0, self.readable.0);
+        while seq > self.oldest.0 {
+            seq -= 1;
+            let meta = self.meta(TagSeq(seq));
+            if meta.state != TagState::Finished {
+                continue;
+            }
+            let age_ms = (now.0 as u32).wrapping_sub(meta.arrival_ms);
+            if age_ms > window_ms {
+                return (bytes, window_ms);
+            }
+            bytes += u64::from(meta.length);
+            oldest_ms = age_ms;
+        }
+        (bytes, oldest_ms)
+    }
+
     /// The longest run of payload bytes, without headers, that begins `offset` bytes into an open or finished tag's payload and
     /// lies together. Empty behind the last byte received; `None` when the tag is gone.
     pub fn payload_at(&self, seq: TagSeq, offset: u32) -> Option<&[u8]> {
@@ -707,6 +727,18 @@ mod tests {
         assert_eq!(ring.lag_ms(cursor, Millis(130)), 30);
         assert_eq!(ring.lag_ms(Cursor::at(video), Millis(130)), 30);
         assert_eq!(ring.append(audio, &[6]), Err(RingError::Gone));
+    }
+
+    #[test]
+    fn what_arrived_lately_is_counted_as_far_back_as_the_ring_goes() {
+        let mut ring = ring(4096);
+        assert_eq!(ring.arrived_within(5000, Millis(9000)), (0, 0));
+        for second in 1..=9 {
+            ring.push(TagKind::Video, second * 1000, &[&[0; 10]], KEY, Millis(u64::from(second) * 1000)).unwrap();
+        }
+        assert_eq!(ring.arrived_within(2500, Millis(9000)), (30, 2500));
+        assert_eq!(ring.arrived_within(60_000, Millis(9000)), (90, 8000));
+        assert_eq!(ring.arrived_within(1000, Millis(20_000)), (0, 1000));
     }
 
     #[test]

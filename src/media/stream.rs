@@ -182,6 +182,15 @@ where
         (stored, pushed)
     }
 
+    /// A whole data message of the server's own, at the present time of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::begin`]'s.
+    pub fn own_data(&mut self, payload: &[u8], now: Millis) -> Result<TagSeq, RingError> {
+        self.ring.push(TagKind::Data, self.timeline.present(), &[payload], TagFlags::default(), now)
+    }
+
     /// Forgets the data message of that handler name (`@clearDataFrame`). Returns whether there was one.
     pub fn clear_data(&mut self, name: &[u8]) -> bool {
         self.headers.remove_data(name)

@@ -88,6 +88,11 @@ impl Timeline {
         clock.at(delta) as u32
     }
 
+    /// The stream time of what the server itself says now: that of the last audio or video message.
+    pub fn present(&self) -> u32 {
+        self.clock.as_ref().map_or(0, |clock| clock.latest as u32)
+    }
+
     /// Another publish of the same stream begins: whatever its clock shows, it continues where the last one ended.
     pub fn republish(&mut self) {
         self.seam_due = self.clock.is_some();

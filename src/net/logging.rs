@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Record};
 
-use super::token_bucket::TokenBucket;
+use crate::token_bucket::TokenBucket;
 
 /// Longest line in bytes, its end included; what is more is cut off and marked. A pipe takes so much whole or not at all
 /// (POSIX, `PIPE_BUF`: at least 512, 4096 on Linux).
@@ -43,12 +43,16 @@ static SILENT: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging.
 ///
-/// `level` is a filter as `RUST_LOG` knows it: `info`, or `warn,rill::server=debug`. Seconds are counted from `start`.
+/// `filter` is one as `RUST_LOG` knows it: `info`, or `warn,rill::server=debug`. Seconds are counted from `start`.
 /// Afterwards logging on this thread takes nothing from the heap and never waits.
-pub fn start(level: &str, start: Instant) {
+pub fn start(filter: &str, start: Instant) {
     let log = Mutex::new(Log::new(start));
+    let level: Option<LevelFilter> = filter.parse().ok();
     let mut builder = env_logger::Builder::new();
-    builder.parse_filters(level).target(env_logger::Target::Pipe(Box::new(io::sink())));
+    // A plain level can change later, so the logger itself must let everything through.
+    builder
+        .parse_filters(if level.is_some() { "trace" } else { filter })
+        .target(env_logger::Target::Pipe(Box::new(io::sink())));
     // Its own buffer stays empty: it writes what it has until it is written, and we must be able to let go.
     builder.format(move |_, record| {
         if !SILENT.load(Ordering::Relaxed) {
@@ -58,7 +62,14 @@ pub fn start(level: &str, start: Instant) {
     });
     if builder.try_init().is_ok() {
         warm();
+        level.into_iter().for_each(log::set_max_level);
     }
+}
+
+/// Logs from now on at `level`: `off`, `error`, `warn`, `info`, `debug` or `trace`. It has its whole effect where the log
+/// was started with such a level and not with a longer filter.
+pub fn set_level(level: &str) {
+    level.parse().into_iter().for_each(log::set_max_level);
 }
 
 /// Logs into nothing, so that the logger has what it needs for this thread.

@@ -5,6 +5,10 @@
 
 pub mod addresses;
 pub mod alloc;
+pub mod control;
+pub mod control_socket;
+pub mod disk;
+mod json;
 pub mod listen;
 mod load;
 pub mod logging;
@@ -13,21 +17,24 @@ mod signals;
 pub mod sockopt;
 mod status;
 mod tcp;
-mod token_bucket;
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll};
+use mio::{Events, Poll, Waker};
 
+use crate::limits::CONTROL_CLIENTS;
 use crate::server::Server;
 use crate::server::memory::{self, Row};
 use crate::server::settings::Settings;
 use crate::time::Millis;
 
+pub use control_socket::{ControlSocket, ControlSocketError};
 pub use listen::{ListenError, Listener, bind};
 pub use signals::Signals;
 
+use control::{Control, Process};
+use disk::{Disk, Loader};
 use load::Load;
 use tcp::{Ready, STARVED_MS, TcpNet};
 
@@ -39,12 +46,26 @@ const EVENT_BYTES: usize = 16;
 /// below the two seconds that a user is promised.
 const FAREWELL_MS: u64 = 1800;
 
+/// A clock for the time limits of scripts, in microseconds: what the calling thread has computed so far. Time in which a
+/// busy machine runs something else is not the script's, and must not be what stops it.
+pub fn clock_us() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec that lives through the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    // It can only fail where there is no such clock, which no Linux is.
+    assert_eq!(result, 0, "there is no clock of a thread's time");
+    // Both are never negative, and differ in width between targets.
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+}
+
 /// The server's memory table with what the sockets need besides.
 pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
     table.push(Row::new("sockets", memory::slot_count(settings), tcp::SOCKET_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
+    table.push(Row::new("control clients", CONTROL_CLIENTS, control::CLIENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
+    table.push(Row::new("disk thread", 1, disk::DISK_BYTES));
     table
 }
 
@@ -58,22 +79,35 @@ pub struct Reactor {
     poll: Poll,
     events: Events,
     net: TcpNet,
+    control: Control,
     signals: Signals,
+    disk: Disk,
     load: Load,
     start: Instant,
 }
 
 impl Reactor {
-    /// Obtains all that [`Reactor::run`] needs, while no client can arrive. `start` is the zero of the server's clock.
+    /// Obtains all that [`Reactor::run`] needs, while no client can arrive. `loader` answers what the server asks of the
+    /// disk, on a thread of its own; `start` is the zero of the server's clock.
     ///
     /// # Errors
     ///
     /// The operating system's own.
-    pub fn new(server: &Server, listeners: Vec<Listener>, mut signals: Signals, start: Instant) -> io::Result<Reactor> {
+    pub fn new(
+        server: &Server,
+        listeners: Vec<Listener>,
+        control: Option<ControlSocket>,
+        mut signals: Signals,
+        loader: Loader,
+        start: Instant,
+    ) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
+        let disk = Disk::start(loader, Waker::new(poll.registry(), tcp::DISK)?)?;
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
-        Ok(Reactor { poll, events: Events::with_capacity(EVENTS), net, signals, load: Load::default(), start })
+        let control = Control::new(poll.registry().try_clone()?, control)?;
+        let events = Events::with_capacity(EVENTS);
+        Ok(Reactor { poll, events, net, control, signals, disk, load: Load::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -97,7 +131,7 @@ impl Reactor {
         loop {
             let now = self.millis(woke);
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
-            let wait = [server.wait_ms(now), patience].into_iter().flatten().min();
+            let wait = [server.wait_ms(now), self.control.wait_ms(now), patience].into_iter().flatten().min();
             woke = self.sleep(wait, woke)?;
             let now = self.millis(woke);
             self.net.set_now(now);
@@ -107,7 +141,20 @@ impl Reactor {
                 server.acceptable();
             }
             server.set_load(self.load.permille());
+            if self.signals.reload_wanted() {
+                server.reload();
+            }
+            while let Some(answer) = self.disk.answer() {
+                server.answer(answer, now);
+            }
+            // Before the server's turn, in which those whom an operator sends away hear of it.
+            self.serve_control(server, now);
             server.turn(&mut self.net, now);
+            while self.disk.has_room()
+                && let Some(question) = server.question()
+            {
+                self.disk.ask(question);
+            }
             if self.net.take_starved() {
                 starved_until = Some(now + STARVED_MS);
             }
@@ -125,6 +172,16 @@ impl Reactor {
                 return Ok(());
             }
         }
+    }
+
+    fn serve_control(&mut self, server: &mut Server, now: Millis) {
+        let net = &self.net;
+        let process = Process {
+            round_trip_us: &|slot| net.round_trip_us(slot),
+            turned_away: net.shed(),
+            load_permille: self.load.permille(),
+        };
+        self.control.turn(server, &process, now);
     }
 
     /// Polls for at most `wait` milliseconds, or for ever, and returns the time. `woke` is when the last poll ended.
@@ -158,7 +215,10 @@ impl Reactor {
                     }
                 }
                 Ready::Other if event.token() == tcp::SIGNALS => self.signals.drain(),
-                Ready::Other => {}
+                Ready::Other => {
+                    let ended = event.is_error() || event.is_read_closed() || event.is_write_closed();
+                    self.control.ready(event.token(), event.is_readable() || ended, event.is_writable() || ended);
+                }
             }
         }
     }
@@ -171,4 +231,20 @@ impl Reactor {
 
 fn micros(duration: Duration) -> u64 {
     duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_of_scripts_counts_computing_and_not_waiting() {
+        let begin = clock_us();
+        std::thread::sleep(Duration::from_millis(60));
+        let waited = clock_us() - begin;
+        assert!(waited < 30_000, "{waited}");
+        let until = clock_us() + 5_000;
+        while clock_us() < until {}
+        assert!(clock_us() >= until);
+    }
 }

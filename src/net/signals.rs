@@ -1,4 +1,4 @@
-//! What the outside world tells the process: stop, and say how you are.
+//! What the outside world tells the process: stop, say how you are, and read your configuration again.
 //!
 //! The handlers only set flags and wake the poll. A second signal to stop ends the process within its handler, so it
 //! works even if the loop hangs.
@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mio::event::Source;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::{flag, low_level};
 
 /// Statics, because a handler may run at any time until the process ends.
 static STOP: AtomicBool = AtomicBool::new(false);
 static REPORT: AtomicBool = AtomicBool::new(false);
+static RELOAD: AtomicBool = AtomicBool::new(false);
 
 /// Signals as something to poll.
 pub struct Signals {
@@ -23,7 +24,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers: SIGTERM and SIGINT stop, SIGUSR1 asks for a report. From here on a second SIGTERM or
+    /// Installs the handlers: SIGTERM and SIGINT stop, SIGUSR1 asks for a report, SIGHUP for
+    /// the configuration to be read again. From here on a second SIGTERM or
     /// SIGINT ends the process with 143 or 130, as a shell would show it had nobody handled them.
     ///
     /// # Errors
@@ -38,8 +40,10 @@ impl Signals {
             flag::register(signal, &STOP)?;
             low_level::pipe::register(signal, waker.try_clone()?)?;
         }
-        flag::register(SIGUSR1, &REPORT)?;
-        low_level::pipe::register(SIGUSR1, waker)?;
+        for (signal, wish) in [(SIGUSR1, &REPORT), (SIGHUP, &RELOAD)] {
+            flag::register(signal, wish)?;
+            low_level::pipe::register(signal, waker.try_clone()?)?;
+        }
         Ok(Signals { woken: UnixStream::from_std(woken) })
     }
 
@@ -56,6 +60,11 @@ impl Signals {
     /// Somebody wants the server to stop.
     pub(super) fn stop_wanted(&self) -> bool {
         STOP.load(Ordering::SeqCst)
+    }
+
+    /// Somebody wants the configuration to be read again; asking takes the wish.
+    pub(super) fn reload_wanted(&self) -> bool {
+        RELOAD.swap(false, Ordering::SeqCst)
     }
 
     /// Somebody wants a report; asking takes the wish.

@@ -71,6 +71,27 @@ pub fn acknowledge_now(socket: &impl AsRawFd) {
     let _ = socket;
 }
 
+/// The kernel's smoothed measure of the time to the peer and back, in microseconds (`TCP_INFO`). `None` before it has
+/// one, and on other systems than Linux.
+pub fn round_trip_us(socket: &impl AsRawFd) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: it is integers only, for which zero is a value.
+        let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+        let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+        let place = (&raw mut info).cast();
+        // SAFETY: the pointer and length are those of `info`, which lives through the call.
+        let result =
+            unsafe { libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length) };
+        (result == 0 && info.tcpi_rtt > 0).then_some(info.tcpi_rtt)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        None
+    }
+}
+
 /// Sets an option that is a C `int`; what does not fit becomes the largest one.
 fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: u64) -> io::Result<()> {
     let value = libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);

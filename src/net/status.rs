@@ -6,22 +6,21 @@ use log::info;
 
 use crate::server::Server;
 use crate::server::close::CloseReason;
-use crate::server::registry::StreamId;
-use crate::server::slots::{PlayPhase, Role};
 use crate::time::Millis;
 
 use super::alloc;
 
 /// One line about the process, and one for each stream in use.
 pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis) {
-    let counters = server.counters();
+    let totals = server.totals(now);
+    let counters = totals.counters;
     info!(
         "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={} \
          published={} played={} skips={} media_refused={} data_dropped={} headers_not_kept={} streams_exhausted={} \
          bytes_in={} bytes_out={} heap_allocations={}{}",
-        now.0 / 1000,
-        server.slots().taken(),
-        server.settings().connections,
+        totals.uptime_s,
+        totals.connections,
+        totals.connection_limit,
         load_permille / 10,
         counters.accepted,
         shed,
@@ -38,19 +37,20 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
         allocations(),
         Closes(&counters.closed),
     );
-    for (id, stream) in server.registry().streams() {
-        let app = &server.registry().app_info(stream.app).name;
-        let players = players(server, id, now);
+    let mut from = 0;
+    while let Some(row) = server.next_stream(from, now) {
+        from = usize::from(row.id.0) + 1;
         info!(
-            "{id} status app={:?} instance={:?} name={:?} publisher={} for_s={} players={} skips={} worst_lag_ms={}",
-            app.as_str(),
-            stream.instance.as_str(),
-            stream.name.as_str(),
-            if stream.publisher.is_some() { "yes" } else { "no" },
-            now.since(stream.since) / 1000,
-            players.count,
-            players.skips,
-            players.worst_lag_ms,
+            "{} status app={:?} instance={:?} name={:?} publisher={} for_s={} players={} skips={} worst_lag_ms={}",
+            row.id,
+            row.app,
+            row.instance,
+            row.name,
+            if row.publisher.is_some() { "yes" } else { "no" },
+            row.seconds,
+            row.players,
+            row.skips,
+            row.worst_lag_ms,
         );
     }
 }
@@ -86,30 +86,4 @@ impl fmt::Display for Closes<'_> {
 /// Allocations since everything was obtained; -1 when nobody counts.
 fn allocations() -> i64 {
     alloc::since_sealed().map_or(-1, |count| count as i64)
-}
-
-#[derive(Default)]
-struct Players {
-    count: u32,
-    skips: u32,
-    worst_lag_ms: u32,
-}
-
-fn players(server: &Server, stream: StreamId, now: Millis) -> Players {
-    let ring = server.registry().stream(stream).ring.map(|ring| server.registry().media(ring).ring());
-    let mut found = Players::default();
-    for (_, slot) in server.slots().iter().filter(|(_, slot)| slot.playing > 0) {
-        for role in &slot.roles {
-            let Role::Playing(player) = role else { continue };
-            if player.stream != stream {
-                continue;
-            }
-            found.count += 1;
-            found.skips += player.skips;
-            if let (Some(ring), PlayPhase::Live { cursor }) = (ring, player.phase) {
-                found.worst_lag_ms = found.worst_lag_ms.max(ring.lag_ms(cursor, now));
-            }
-        }
-    }
-    found
 }

@@ -29,8 +29,12 @@ pub enum Ready {
 
 /// Tokens from here on are listeners; slots are below.
 const FIRST_LISTENER: usize = 1 << 24;
+/// Tokens of the control socket begin here; listeners are below.
+pub const FIRST_CONTROL: usize = 1 << 25;
 /// The token that signals use.
 pub const SIGNALS: Token = Token(usize::MAX - 1);
+/// The disk thread.
+pub const DISK: Token = Token(usize::MAX - 2);
 
 /// What a publisher may send while it is gathered before the poll wakes up for it: far less than a socket's buffer.
 const GATHER_BYTES: u64 = 64 * 1024;
@@ -144,6 +148,11 @@ impl TcpNet {
     /// Connections turned away for want of a file descriptor.
     pub fn shed(&self) -> u64 {
         self.shed
+    }
+
+    /// The time to a connection's client and back as the kernel measures it, in microseconds; `None` when it does not.
+    pub fn round_trip_us(&self, slot: SlotIndex) -> Option<u32> {
+        sockopt::round_trip_us(&self.sockets.get(slot.at())?.as_ref()?.stream)
     }
 
     /// Tells the time, for what is said once in a while.

@@ -1,6 +1,7 @@
 //! Commands of clients: one row a name. What they do stands in [`super::session`].
 
 use crate::wire::amf0::{AmfError, Decoder, Value};
+use crate::wire::amf3;
 
 /// A command message (RTMP 1.0, section 7.2): name, transaction id, command object, arguments.
 #[derive(Debug)]
@@ -13,7 +14,8 @@ pub struct CommandMessage<'a> {
     pub command: Command<'a>,
 }
 
-/// What a client asks for. Missing arguments are tolerated everywhere: encoders leave out what they do not use.
+/// What a client asks for. Missing arguments are tolerated everywhere, and so are nulls in their places: encoders leave out
+/// what they do not use. Of another type than it should be only the argument must not be that says what is meant.
 #[derive(Debug)]
 pub enum Command<'a> {
     /// `connect`, with its object (an object or an ECMA array); user arguments of any type may follow.
@@ -68,6 +70,9 @@ pub enum Command<'a> {
     CheckBandwidth,
     /// `ping`, to be answered `pong`.
     Ping,
+    /// One of `publish`, `play`, `play2`, `pause`, `pauseRaw`, `seek`, `receiveAudio` and `receiveVideo`, whose first
+    /// argument is of the wrong type.
+    InvalidArgument(&'static str),
     /// `_result`, `_error`, `onStatus`, `pong`: answers, and what a client may say to itself.
     Answer,
     /// Anything else.
@@ -89,6 +94,9 @@ impl<'a> CommandMessage<'a> {
         let first = next();
         let name_argument = || first.as_ref().and_then(|value| value.as_bytes());
         let flag = || first.as_ref().and_then(|value| value.as_bool());
+        if let Some(of) = wrong_argument(name, first.as_ref()) {
+            return Ok(CommandMessage { name, transaction, command: Command::InvalidArgument(of) });
+        }
         let command = match name {
             b"connect" => Command::Connect(object),
             b"createStream" => Command::CreateStream,
@@ -129,4 +137,32 @@ impl<'a> CommandMessage<'a> {
         };
         Ok(CommandMessage { name, transaction, command })
     }
+}
+
+/// The command, if its first argument is there and of a type from which nobody could tell what is meant.
+fn wrong_argument(name: &[u8], argument: Option<&Value<'_>>) -> Option<&'static str> {
+    let value = match argument? {
+        Value::Null | Value::Undefined | Value::Unsupported => return None,
+        Value::Amf3(amf3::Value::Null | amf3::Value::Undefined) => return None,
+        value => value,
+    };
+    // `false` in place of a name means the end.
+    let is_name = || value.as_bytes().is_some() || value.as_bool() == Some(false);
+    let is_map = || match value {
+        Value::Amf3(map) => map.properties().is_some(),
+        map => map.properties().is_some(),
+    };
+    let is_flag = || value.as_bool().is_some();
+    let (command, fits) = match name {
+        b"publish" => ("publish", is_name()),
+        b"play" => ("play", is_name()),
+        b"play2" => ("play2", is_map()),
+        b"pause" => ("pause", is_flag()),
+        b"pauseRaw" => ("pauseRaw", is_flag()),
+        b"seek" => ("seek", value.as_number().is_some()),
+        b"receiveAudio" => ("receiveAudio", is_flag()),
+        b"receiveVideo" => ("receiveVideo", is_flag()),
+        _ => return None,
+    };
+    (!fits).then_some(command)
 }

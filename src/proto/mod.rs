@@ -19,6 +19,7 @@
 
 pub mod aggregate;
 pub mod assembly;
+pub mod bandwidth_check;
 pub mod chunk_reader;
 pub mod command;
 pub mod data;

@@ -7,10 +7,11 @@ use core::mem;
 use heapless::String;
 
 use crate::limits::{
-    AGENT_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES, TX_BYTES,
+    AGENT_BYTES, APP_QUERY_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES,
+    TX_BYTES,
 };
 use crate::time::Millis;
-use crate::wire::amf0::{Encoder, Value};
+use crate::wire::amf0::{Decoder, Encoder, Value};
 use crate::wire::bytes::Full;
 use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte};
@@ -21,7 +22,7 @@ use super::assembly::Assembly;
 use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
 use super::command::{Command, CommandMessage};
 use super::data::DataMessage;
-use super::name::{AppPath, NameError, StreamName};
+use super::name::{AppPath, NameError, StreamName, app_query};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
 
@@ -31,6 +32,8 @@ pub const REPLY_BYTES: usize = 1536;
 const WINDOW_BYTES: u32 = 2_500_000;
 /// The shortest window that we honour, in bytes.
 const SHORTEST_WINDOW_BYTES: u32 = 128;
+/// An answer to a ping that says to have taken longer has another stamp than ours, in milliseconds.
+const LONGEST_ROUND_TRIP_MS: u32 = 120_000;
 /// Longest protocol-control or user-control message; SWF verification's 44 bytes are the longest known.
 const CONTROL_BYTES: u32 = 64;
 /// What the connect answer calls this server. Clients parse the numbers to find out what it can do.
@@ -38,8 +41,10 @@ const SERVER_VERSION: &str = "5,0,15,5004";
 const FMS_VERSION: &str = "FMS/5,0,15,5004";
 /// Capabilities of the connect answer, as Adobe Media Server 5 sends them.
 const CAPABILITIES: f64 = 255.0;
-/// `capsEx` bits that a relay supports: Multitrack, ModEx and nanosecond offsets pass through (Enhanced RTMP v2).
-const CAPS_EX: u32 = 2 | 4 | 8;
+/// `capsEx` bit: the client follows a request to connect again, the server sends one (Enhanced RTMP v2).
+const CAPS_EX_RECONNECT: u32 = 1;
+/// `capsEx` bits that we support: Reconnect; Multitrack, ModEx and nanosecond offsets pass through a relay.
+const CAPS_EX: u32 = CAPS_EX_RECONNECT | 2 | 4 | 8;
 /// `CanForward` in a FourCC information map (Enhanced RTMP v2).
 const CAN_FORWARD: f64 = 4.0;
 
@@ -84,6 +89,17 @@ pub enum MediaKind {
 pub enum Event<'i> {
     /// The client asks for something that needs a decision: see [`Session::request`] and [`Session::decide`].
     Request,
+    /// The client calls a method that the application's own code may have: see [`Session::call`]. It is to be answered
+    /// before the next call, by [`Session::command`], [`Session::refuse_call`] or [`Session::answer_built_in`].
+    Call,
+    /// The client answers a call of ours, with this transaction id: `_result` (`true`) or `_error`. What it says is read
+    /// with [`Session::arguments`] before the next call.
+    Answer(u32, bool),
+    /// The client wants its bandwidth measured, and to be told by `onBWDone`: see [`super::bandwidth_check`].
+    CheckBandwidth,
+    /// The client has sent `_checkbw`: it knows what [`Dialect::Underscored`](super::bandwidth_check::Dialect) means. It
+    /// does so whenever it hears `onBWDone`, so that it is no wish to be measured.
+    CheckBw,
     /// The net stream stopped publishing or playing, because the client said so. It may be used again.
     Closed(NetStreamId),
     /// A playing client pauses (`true`) or goes on; `None` toggles.
@@ -181,6 +197,17 @@ pub enum PlayHow {
     Switch,
 }
 
+/// A method that a client calls, for the application's own code.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Call<'a> {
+    /// The method.
+    pub name: &'a str,
+    /// 0 asks for no answer.
+    pub transaction: f64,
+    /// What it is given, as AMF0 values.
+    pub arguments: &'a [u8],
+}
+
 /// An answer to a [`Request`].
 #[derive(Clone, Copy, Debug)]
 pub enum Decision<'a> {
@@ -199,6 +226,8 @@ pub struct Client {
     pub path_error: Option<NameError>,
     /// `flashVer`, cut to [`AGENT_BYTES`]: what software it is.
     pub agent: String<AGENT_BYTES>,
+    /// What stood behind a `?` in `app` or `tcUrl`; empty when it is longer than [`APP_QUERY_BYTES`]. It may hold a secret.
+    query: String<APP_QUERY_BYTES>,
     /// 0 or 3.
     pub object_encoding: u8,
     sent_fourcc_list: bool,
@@ -310,11 +339,18 @@ pub struct Session {
     window: u32,
     /// The last Set Peer Bandwidth was a hard limit.
     hard_limit: bool,
+    /// The time of the present call of [`Session::next`].
+    now: Millis,
+    round_trip_ms: Option<u32>,
 }
 
 /// What commands change.
 struct State {
     connected: bool,
+    /// The application has code of its own, which may answer commands and says itself when bandwidth is known.
+    scripted: bool,
+    /// What a player is told of its rights to take pictures of audio and video.
+    sample_access: (bool, bool),
     /// The window that we last announced, in bytes.
     announced_window: u32,
     client: Client,
@@ -334,6 +370,8 @@ impl Session {
             lent: None,
             state: State {
                 connected: false,
+                scripted: false,
+                sample_access: (true, true),
                 announced_window: WINDOW_BYTES,
                 client: Client::default(),
                 request: None,
@@ -344,6 +382,8 @@ impl Session {
             acknowledged: 0,
             window: WINDOW_BYTES,
             hard_limit: false,
+            now: Millis(0),
+            round_trip_ms: None,
         }
     }
 
@@ -355,6 +395,7 @@ impl Session {
         tx: &mut TxBuf,
         now: Millis,
     ) -> Result<Option<Event<'i>>, SessionError> {
+        self.now = now;
         loop {
             // No further than to the byte that is to be acknowledged, so that cuts of the input do not move it.
             let (most, window) = (self.acknowledge_in(), self.window);
@@ -403,15 +444,116 @@ impl Session {
         DataMessage::parse(self.assembly.message(lane), self.data_type(lane) == type_id::DATA_AMF3)
     }
 
+    /// The AMF0 values behind the command object of the command that the present request, the last [`Event::Call`] or the
+    /// last [`Event::Answer`] is about.
+    pub fn arguments(&self) -> &[u8] {
+        let mut values = Decoder::new(self.lent_command());
+        // Name, transaction id, command object.
+        for _ in 0..3 {
+            if values.is_empty() || values.value().is_err() {
+                return &[];
+            }
+        }
+        values.rest()
+    }
+
+    /// A property of the `connect` command that waits for its decision; empty when it has none of that name.
+    pub fn connect_property(&self, name: &str) -> &str {
+        let message = CommandMessage::parse(self.lent_command());
+        let Ok(CommandMessage { command: Command::Connect(Some(object)), .. }) = message else { return "" };
+        object.get(name).and_then(|value| value.as_str()).unwrap_or_default()
+    }
+
+    /// What stands behind the `?` of the stream name that the present request names, or behind that of the application
+    /// where the stream name has none. It may hold a secret.
+    pub fn stream_query(&self) -> &str {
+        let message = CommandMessage::parse(self.lent_command());
+        let name = match message.map(|message| message.command) {
+            Ok(Command::Publish { name, .. } | Command::Play { name, .. }) => name,
+            Ok(Command::Play2(Some(options))) => options.get("streamName").and_then(|value| value.as_bytes()),
+            _ => None,
+        };
+        let name = name.and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
+        match name.split_once('?').map_or("", |(_, query)| query).trim() {
+            "" => &self.state.client.query,
+            query => query,
+        }
+    }
+
+    /// The method that the client calls, after [`Event::Call`].
+    pub fn call(&self) -> Option<Call<'_>> {
+        let CommandMessage { name, transaction, .. } = CommandMessage::parse(self.lent_command()).ok()?;
+        Some(Call { name: core::str::from_utf8(name).ok()?, transaction, arguments: self.arguments() })
+    }
+
+    /// Answers that method with `NetConnection.Call.Failed` and this description, if the client asked for an answer.
+    pub fn refuse_call(&self, description: &str, tx: &mut TxBuf) -> Result<(), Full> {
+        match self.call() {
+            Some(Call { transaction, .. }) if transaction != 0.0 => {
+                Status::new(Code::CallFailed, "").described(description).send_error(transaction, tx)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Does with that method what is done for applications without code of their own.
+    pub fn answer_built_in(&mut self, tx: &mut TxBuf) -> Result<Option<Event<'static>>, SessionError> {
+        let Some(lane) = self.lent else { return Ok(None) };
+        let stream_id = self.reader.message(lane).stream_id;
+        let body = command_body(&self.reader, &self.assembly, lane);
+        let Ok(message) = CommandMessage::parse(body) else { return Ok(None) };
+        let event = self.state.command(message, stream_id, tx)?;
+        if let Some(Event::Closed(stream)) = event {
+            self.give_up_media(stream);
+        }
+        Ok(event)
+    }
+
+    /// Sends the client a command with `arguments`, encoded AMF0 values: a call of a method of its own, of which transaction
+    /// 0 asks for no answer, or a `_result`.
+    pub fn command(&self, name: &str, transaction: f64, arguments: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
+        tx.command(0, name, transaction, |amf| {
+            amf.null()?;
+            amf.encoded(arguments)
+        })
+    }
+
+    /// The application has code of its own: commands are offered to it ([`Event::Call`]), and it says itself when
+    /// bandwidth is known. To be told before `connect` is decided.
+    pub fn set_scripted(&mut self) {
+        self.state.scripted = true;
+    }
+
+    /// Whether players may take pictures of audio and of video, as `|RtmpSampleAccess` tells them from now on.
+    pub fn set_sample_access(&mut self, audio: bool, video: bool) {
+        self.state.sample_access = (audio, video);
+    }
+
+    /// The time that the last ping and its answer took, in milliseconds.
+    pub fn round_trip_ms(&self) -> Option<u32> {
+        self.round_trip_ms
+    }
+
+    /// Tells the client that its bandwidth is not measured: `onBWDone` without arguments.
+    pub fn bandwidth_done(&self, tx: &mut TxBuf) -> Result<(), Full> {
+        on_bw_done(tx)
+    }
+
     /// Answers the present request. Does nothing when there is none.
     pub fn decide(&mut self, decision: Decision<'_>, tx: &mut TxBuf) -> Result<(), Full> {
         let Some(request) = self.state.request.take() else { return Ok(()) };
         match (request, decision) {
             (Request::Connect, Decision::Accept) => {
                 self.state.connected = true;
-                self.state.client.accept(tx)
+                self.state.client.accept(tx)?;
+                if self.state.scripted { Ok(()) } else { on_bw_done(tx) }
             }
-            (Request::Connect, Decision::Reject(status)) => status.send_error(self.state.client.transaction, tx),
+            (Request::Connect, Decision::Reject(status)) => {
+                let transaction = self.state.client.transaction;
+                // What a script adds may be longer than the room that there is; the code alone never is.
+                let send = |status: Status<'_>, tx: &mut TxBuf| status.send_error(transaction, tx);
+                send(status, tx).or_else(|Full| send(Status::new(status.code, ""), tx))
+            }
             (Request::Publish { stream, name, .. }, Decision::Accept) => {
                 self.state.streams[stream.index()] = NetStream::Publishing(name_hash(&name.name));
                 tx.user_control(UserControl::StreamBegin(stream.wire()))?;
@@ -428,10 +570,11 @@ impl Session {
                 }
                 Status::new(Code::PlayStart, &name.name).send(stream.wire(), tx)?;
                 // Flash raises a security error on snapshots when this does not come before media.
+                let (audio, video) = self.state.sample_access;
                 tx.data(stream.wire(), |amf| {
                     amf.string("|RtmpSampleAccess")?;
-                    amf.boolean(true)?;
-                    amf.boolean(true)
+                    amf.boolean(audio)?;
+                    amf.boolean(video)
                 })
             }
             // What it publishes or plays, if anything, goes on.
@@ -700,19 +843,31 @@ impl Session {
         let event = match header.type_id {
             type_id::DATA | type_id::DATA_AMF3 => return Ok(self.data_complete(lane, header)),
             type_id::USER_CONTROL => {
-                if let Some(UserControl::PingRequest(stamp)) = UserControl::parse(self.assembly.message(lane)) {
-                    tx.user_control(UserControl::PingResponse(stamp))?;
+                match UserControl::parse(self.assembly.message(lane)) {
+                    Some(UserControl::PingRequest(stamp)) => tx.user_control(UserControl::PingResponse(stamp))?,
+                    Some(UserControl::PingResponse(stamp)) => {
+                        // Some encoders answer with a stamp of their own.
+                        let passed = (self.now.0 as u32).wrapping_sub(stamp);
+                        self.round_trip_ms = Some(passed).filter(|&ms| ms < LONGEST_ROUND_TRIP_MS);
+                    }
+                    _ => {}
                 }
                 None
             }
             type_id::COMMAND | type_id::COMMAND_AMF3 => {
-                let mut body = self.assembly.message(lane);
-                if header.type_id == type_id::COMMAND_AMF3 {
-                    body = body.get(1..).unwrap_or_default();
-                }
+                let body = command_body(&self.reader, &self.assembly, lane);
                 let message =
                     CommandMessage::parse(body).map_err(|_| SessionError::PeerMisbehaved(Misbehaviour::Command))?;
-                self.state.command(message, header.stream_id, tx)?
+                let event = match self.state.offered(&message, header.stream_id) {
+                    Some(event) => Some(event),
+                    None => self.state.command(message, header.stream_id, tx)?,
+                };
+                if self.state.request.is_some() || matches!(event, Some(Event::Call | Event::Answer(..))) {
+                    // Whoever decides or answers may want to read it.
+                    self.lent = Some(lane);
+                    return Ok(event);
+                }
+                event
             }
             type_id => self.control(Control::parse(type_id, self.assembly.message(lane)), type_id, tx)?,
         };
@@ -721,6 +876,11 @@ impl Session {
             self.give_up_media(stream);
         }
         Ok(event)
+    }
+
+    /// The command that is lent to the caller.
+    fn lent_command(&self) -> &[u8] {
+        self.lent.map_or(&[], |lane| command_body(&self.reader, &self.assembly, lane))
     }
 
     fn control(
@@ -831,6 +991,43 @@ impl State {
         Some(Event::MediaBegin { lane, stream, kind, timestamp, length })
     }
 
+    /// The event that a command becomes when it is not ours to act on: an answer to our own call, or a method that an
+    /// application's code may have instead of us.
+    fn offered(&self, message: &CommandMessage<'_>, stream_id: u32) -> Option<Event<'static>> {
+        if !self.connected {
+            return None;
+        }
+        match message.command {
+            Command::Answer => {
+                let ok = match message.name {
+                    b"_result" => true,
+                    b"_error" => false,
+                    _ => return None,
+                };
+                // 0 is the answer to nothing.
+                Some(message.transaction as u32).filter(|&id| id > 0).map(|id| Event::Answer(id, ok))
+            }
+            Command::Unknown
+            | Command::ReleaseStream
+            | Command::FcPublish(_)
+            | Command::FcUnpublish(_)
+            | Command::FcSubscribe(_)
+            | Command::FcUnsubscribe
+            | Command::GetStreamLength
+            | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
+            // Said to the connection and not to a net stream, these are names like any other.
+            Command::Publish { .. }
+            | Command::Play { .. }
+            | Command::Play2(_)
+            | Command::Pause(_)
+            | Command::Seek
+            | Command::ReceiveAudio(_)
+            | Command::ReceiveVideo(_)
+            | Command::InvalidArgument(_) => (self.scripted && stream_id == 0).then_some(Event::Call),
+            _ => None,
+        }
+    }
+
     fn command(
         &mut self,
         message: CommandMessage<'_>,
@@ -858,7 +1055,11 @@ impl State {
         match command {
             Command::Connect(_) | Command::Answer => {}
             Command::CreateStream => self.create_stream(transaction, tx)?,
-            Command::ReleaseStream | Command::FcUnsubscribe | Command::CheckBw => result(transaction, tx)?,
+            Command::ReleaseStream | Command::FcUnsubscribe => result(transaction, tx)?,
+            Command::CheckBw => {
+                result(transaction, tx)?;
+                return Ok(Some(Event::CheckBw));
+            }
             Command::FcPublish(name) => {
                 result(transaction, tx)?;
                 notify("onFCPublish", Code::PublishStart, name, tx)?;
@@ -880,7 +1081,7 @@ impl State {
             Command::GetStreamLength => answer(transaction, tx, |amf| amf.number(0.0))?,
             Command::CheckBandwidth => {
                 result(transaction, tx)?;
-                on_bw_done(tx)?;
+                return Ok(Some(Event::CheckBandwidth));
             }
             Command::Ping => {
                 result(transaction, tx)?;
@@ -903,8 +1104,7 @@ impl State {
             command => {
                 let Some(stream) = self.net_stream(stream_id) else {
                     // On the connection itself, or one net stream too many.
-                    let description = Some("There is no such stream.");
-                    Status { code: Code::StreamFailed, subject: "", description }.send(stream_id, tx)?;
+                    Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
                     return Ok(None);
                 };
                 return self.stream_command(command, stream, tx);
@@ -940,6 +1140,10 @@ impl State {
                 None
             }
             Command::Play2(options) => return self.play2(stream, options, tx),
+            Command::InvalidArgument(of) => {
+                Status::new(Code::StreamInvalidArg, of).send(stream.wire(), tx)?;
+                None
+            }
             Command::CloseStream => self.end(stream, NetStream::Idle),
             Command::Pause(paused) => playing.then_some(Event::Pause(stream, paused)),
             Command::Seek => playing.then_some(Event::Seek(stream)),
@@ -951,8 +1155,8 @@ impl State {
 
     fn create_stream(&mut self, transaction: f64, tx: &mut TxBuf) -> Result<(), SessionError> {
         let Some(free) = self.streams.iter().position(|&stream| stream == NetStream::Free) else {
-            let description = Some("Too many streams on this connection.");
-            let status = Status { code: Code::CallFailed, subject: "createStream", description };
+            let description = "Too many streams on this connection.";
+            let status = Status::new(Code::CallFailed, "createStream").described(description);
             return Ok(status.send_error(transaction, tx)?);
         };
         self.streams[free] = NetStream::Idle;
@@ -975,8 +1179,7 @@ impl State {
 
     fn publish(&mut self, stream: NetStreamId, name: &[u8], kind: &[u8], tx: &mut TxBuf) -> Result<(), SessionError> {
         let refuse = |description, tx: &mut TxBuf| {
-            let status = Status { code: Code::PublishBadName, subject: "", description: Some(description) };
-            status.send(stream.wire(), tx)
+            Status::new(Code::PublishBadName, "").described(description).send(stream.wire(), tx)
         };
         match (self.streams[stream.index()], StreamName::parse(name)) {
             (_, Err(error)) => {
@@ -1007,8 +1210,7 @@ impl State {
         tx: &mut TxBuf,
     ) -> Result<(), SessionError> {
         let refuse = |description, tx: &mut TxBuf| {
-            let status = Status { code: Code::PlayFailed, subject: "", description: Some(description) };
-            status.send(stream.wire(), tx)
+            Status::new(Code::PlayFailed, "").described(description).send(stream.wire(), tx)
         };
         match (self.streams[stream.index()], StreamName::parse(name)) {
             (_, Err(error)) => refuse(error.description(), tx)?,
@@ -1042,8 +1244,8 @@ impl State {
             b"stop" => Ok(self.end(stream, NetStream::Idle)),
             _ => {
                 // append and appendAndWait speak of playlists, which live streams do not have.
-                let description = Some("This transition is not available for live streams.");
-                Status { code: Code::StreamFailed, subject: "", description }.send(stream.wire(), tx)?;
+                let description = "This transition is not available for live streams.";
+                Status::new(Code::StreamFailed, "").described(description).send(stream.wire(), tx)?;
                 Ok(None)
             }
         }
@@ -1084,6 +1286,7 @@ impl Client {
             path,
             path_error,
             agent: cut(text("flashVer")),
+            query: String::try_from(app_query(text("app"), tc_url)).unwrap_or_default(),
             object_encoding: if encoding >= 3.0 { 3 } else { 0 },
             sent_fourcc_list: is_list("fourCcList"),
             sent_fourcc_maps: is_map("videoFourCcInfoMap") || is_map("audioFourCcInfoMap"),
@@ -1092,7 +1295,12 @@ impl Client {
         }
     }
 
-    /// The answer to `connect`: properties and information object, then `onBWDone`.
+    /// It follows NetConnection.Connect.ReconnectRequest (Enhanced RTMP v2).
+    pub fn reconnects(&self) -> bool {
+        self.caps_ex.is_some_and(|caps| caps & CAPS_EX_RECONNECT != 0)
+    }
+
+    /// The answer to `connect`: properties and information object.
     fn accept(&self, tx: &mut TxBuf) -> Result<(), Full> {
         tx.command(0, "_result", self.transaction, |amf| {
             amf.object_begin()?;
@@ -1109,8 +1317,7 @@ impl Client {
             amf.object_end()?;
             self.enhanced(amf)?;
             amf.object_end()
-        })?;
-        on_bw_done(tx)
+        })
     }
 
     /// Enhanced RTMP's part of the answer (v2, "Enhancing NetConnection connect command"): nothing for clients that
@@ -1171,6 +1378,15 @@ fn notify(method: &str, code: Code, name: &[u8], tx: &mut TxBuf) -> Result<(), F
         amf.property_string("description", &name)?;
         amf.object_end()
     })
+}
+
+/// The body of a command, without the format byte of type 17.
+fn command_body<'a>(reader: &ChunkReader, assembly: &'a Assembly, lane: Lane) -> &'a [u8] {
+    let body = assembly.message(lane);
+    match reader.message(lane).type_id {
+        type_id::COMMAND_AMF3 => body.get(1..).unwrap_or_default(),
+        _ => body,
+    }
 }
 
 fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {

@@ -1,5 +1,11 @@
 //! Status events: what the server tells a client about its connection and its net streams (Action Message Format
 //! objects with `level`, `code` and `description`; Adobe's NetStatusEvent tables).
+//!
+//! [`TABLE`] is every code that this server sends, [`NOT_SENT`] every other one that is documented and why it is not.
+//! `rill statuses` prints both, and `tests/statuses.rs` drives a connection into each code of the first.
+//!
+//! There is no `clientid`: of what type it is differs between generations of Adobe's servers, no client in use reads it,
+//! and it would cost every status bytes.
 
 use core::fmt::Write;
 
@@ -11,12 +17,16 @@ use super::tx::TxBuf;
 
 /// Longest description: a sentence around the longest stream name. ffmpeg cuts at 255.
 const DESCRIPTION_BYTES: usize = STREAM_NAME_BYTES + 120;
+/// `ex.code` of a redirection, as of HTTP's "found".
+const REDIRECT_CODE: f64 = 302.0;
 
 /// How bad it is. Only `error` makes ffmpeg give up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Something happened as it should.
     Status,
+    /// Something works less well than it should.
+    Warning,
     /// Something failed.
     Error,
 }
@@ -26,14 +36,15 @@ impl Level {
     pub const fn name(self) -> &'static str {
         match self {
             Level::Status => "status",
+            Level::Warning => "warning",
             Level::Error => "error",
         }
     }
 }
 
-/// Every status code this server sends.
+/// Every status code this server sends, in the order of [`TABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is named after its code")]
+#[allow(missing_docs, reason = "each is named after its code, and its row says when it is sent")]
 pub enum Code {
     ConnectSuccess,
     ConnectRejected,
@@ -41,71 +52,271 @@ pub enum Code {
     ConnectFailed,
     ConnectAppShutdown,
     ConnectIdleTimeout,
+    ConnectReconnectRequest,
     CallFailed,
     PublishStart,
     PublishBadName,
+    PublishIdle,
     UnpublishSuccess,
+    PlayPublishNotify,
+    PlayUnpublishNotify,
     RecordNoAccess,
     PlayReset,
     PlayStart,
     PlayStop,
     PlayStreamNotFound,
     PlayFailed,
-    PlayPublishNotify,
-    PlayUnpublishNotify,
     PlayTransition,
     PlayTransitionComplete,
+    SeekFailed,
     PauseNotify,
     UnpauseNotify,
-    SeekFailed,
     StreamFailed,
+    StreamInvalidArg,
 }
 
 impl Code {
-    /// The dotted code, the level, and the description before and after the name it speaks of.
-    const fn row(self) -> (&'static str, Level, &'static str, &'static str) {
-        use Level::{Error, Status};
-        match self {
-            Code::ConnectSuccess => ("NetConnection.Connect.Success", Status, "Connection succeeded.", ""),
-            Code::ConnectRejected => ("NetConnection.Connect.Rejected", Error, "Connection failed.", ""),
-            Code::ConnectInvalidApp => ("NetConnection.Connect.InvalidApp", Error, "Application name is invalid.", ""),
-            Code::ConnectFailed => ("NetConnection.Connect.Failed", Error, "Connect first.", ""),
-            Code::ConnectAppShutdown => {
-                ("NetConnection.Connect.AppShutdown", Error, "The server is shutting down.", "")
-            }
-            Code::ConnectIdleTimeout => ("NetConnection.Connect.IdleTimeout", Status, "Idle for too long.", ""),
-            Code::CallFailed => ("NetConnection.Call.Failed", Error, "Method not found (", ")."),
-            Code::PublishStart => ("NetStream.Publish.Start", Status, "", " is now published."),
-            Code::PublishBadName => ("NetStream.Publish.BadName", Error, "", " is already published."),
-            Code::UnpublishSuccess => ("NetStream.Unpublish.Success", Status, "", " is now unpublished."),
-            Code::RecordNoAccess => ("NetStream.Record.NoAccess", Error, "", " cannot be recorded."),
-            Code::PlayReset => ("NetStream.Play.Reset", Status, "Playing and resetting ", "."),
-            Code::PlayStart => ("NetStream.Play.Start", Status, "Started playing ", "."),
-            Code::PlayStop => ("NetStream.Play.Stop", Status, "Stopped playing ", "."),
-            Code::PlayStreamNotFound => {
-                ("NetStream.Play.StreamNotFound", Error, "Failed to play ", "; stream not found.")
-            }
-            Code::PlayFailed => ("NetStream.Play.Failed", Error, "Failed to play ", "."),
-            Code::PlayPublishNotify => ("NetStream.Play.PublishNotify", Status, "", " is now published."),
-            Code::PlayUnpublishNotify => ("NetStream.Play.UnpublishNotify", Status, "", " is now unpublished."),
-            Code::PlayTransition => ("NetStream.Play.Transition", Status, "Switching to ", "."),
-            Code::PlayTransitionComplete => ("NetStream.Play.TransitionComplete", Status, "Switched to ", "."),
-            Code::PauseNotify => ("NetStream.Pause.Notify", Status, "Pausing ", "."),
-            Code::UnpauseNotify => ("NetStream.Unpause.Notify", Status, "Unpausing ", "."),
-            Code::SeekFailed => ("NetStream.Seek.Failed", Error, "", " is live and cannot be sought."),
-            Code::StreamFailed => ("NetStream.Failed", Error, "", " failed."),
-        }
+    /// What there is to know about it.
+    pub const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
     }
 
     /// The dotted code.
     pub const fn name(self) -> &'static str {
-        self.row().0
+        self.row().name
     }
 
     /// Its level.
     pub const fn level(self) -> Level {
-        self.row().1
+        self.row().level
     }
+}
+
+/// One code of [`TABLE`].
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Which.
+    pub code: Code,
+    /// The dotted code.
+    pub name: &'static str,
+    /// Its level.
+    pub level: Level,
+    /// The description: what stands before the stream's or method's name, and what stands behind it. Where a reason can
+    /// be given, it stands there instead.
+    pub description: (&'static str, &'static str),
+    /// `details` repeats the stream's name, if there is one.
+    pub details: bool,
+    /// Fields beside `level`, `code`, `description` and `details`, which not every event has.
+    pub extra: &'static [&'static str],
+    /// The commands or data messages that carry it.
+    pub via: &'static str,
+    /// When it is sent, for people.
+    pub when: &'static str,
+}
+
+/// What only Enhanced RTMP's clients are answered (v2, "Enhancing NetConnection connect command").
+const SUCCESS_FIELDS: &[&str] =
+    &["objectEncoding", "data", "fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap", "capsEx"];
+
+/// Every code that this server sends: first those of the connection, then those of publishers and their players, then
+/// those of players alone.
+#[rustfmt::skip]
+pub const TABLE: [Row; 27] = {
+    use Level::{Error, Status};
+    [
+        row(Code::ConnectSuccess, "NetConnection.Connect.Success", Status, ("Connection succeeded.", ""))
+            .fields(SUCCESS_FIELDS).via("_result")
+            .when("the client has joined the application; data.version says what the server can do"),
+        row(Code::ConnectRejected, "NetConnection.Connect.Rejected", Error, ("Connection failed.", ""))
+            .fields(&["application", "ex"]).via("_error")
+            .when("no such application, it is full or misconfigured or says no, or redirects to another server; then close"),
+        row(Code::ConnectInvalidApp, "NetConnection.Connect.InvalidApp", Error, ("Application name is invalid.", ""))
+            .via("_error")
+            .when("the application's or instance's name is empty, too long or illegal; then close"),
+        row(Code::ConnectFailed, "NetConnection.Connect.Failed", Error, ("Connect first.", ""))
+            .via("_error")
+            .when("a command came before connect, or the application's server-side code does not run; then close"),
+        row(Code::ConnectAppShutdown, "NetConnection.Connect.AppShutdown", Error, ("The application is shutting down.", ""))
+            .via("onStatus, _error")
+            .when("the server stops or the application is shut down; to a client that waits for its connect, too; then close"),
+        row(Code::ConnectIdleTimeout, "NetConnection.Connect.IdleTimeout", Status, ("Idle for too long.", ""))
+            .when("neither published nor played for timeouts.idle_ms; then close"),
+        row(Code::ConnectReconnectRequest, "NetConnection.Connect.ReconnectRequest", Status, ("Please connect again.", ""))
+            .fields(&["tcUrl"])
+            .when("in place of AppShutdown, to clients whose capsEx has the Reconnect bit; tcUrl only if it is to go elsewhere"),
+        row(Code::CallFailed, "NetConnection.Call.Failed", Error, ("Method not found (", ")."))
+            .via("_error")
+            .when("a call that nobody answers, or one net stream too many; calls without a transaction id hear nothing"),
+
+        row(Code::PublishStart, "NetStream.Publish.Start", Status, ("", " is now published.")).details()
+            .via("onStatus, onFCPublish")
+            .when("publish was granted; FCPublish is answered with its own"),
+        row(Code::PublishBadName, "NetStream.Publish.BadName", Error, ("", " is already published.")).details()
+            .when("the name is published already, illegal or not allowed, or no stream is left; then, mostly, close"),
+        row(Code::PublishIdle, "NetStream.Publish.Idle", Status, ("", " is idle.")).details()
+            .when("no audio and no video for live.publish_idle_ms; to publisher and players, once until media comes back"),
+        row(Code::UnpublishSuccess, "NetStream.Unpublish.Success", Status, ("", " is now unpublished.")).details()
+            .via("onStatus, onFCUnpublish")
+            .when("the publisher has ended its publish, or the server stops; FCUnpublish is answered with its own"),
+        row(Code::PlayPublishNotify, "NetStream.Play.PublishNotify", Status, ("", " is now published.")).details()
+            .when("to players: the stream has a publisher now, or had one when play was granted"),
+        row(Code::PlayUnpublishNotify, "NetStream.Play.UnpublishNotify", Status, ("", " is now unpublished.")).details()
+            .when("to players: the publisher has left; behind its last frame"),
+        row(Code::RecordNoAccess, "NetStream.Record.NoAccess", Error, ("", " cannot be recorded.")).details()
+            .when("publish with type record or append: there are no recordings in this version"),
+
+        row(Code::PlayReset, "NetStream.Play.Reset", Status, ("Playing and resetting ", ".")).details()
+            .when("play with its reset flag was granted; before Play.Start"),
+        row(Code::PlayStart, "NetStream.Play.Start", Status, ("Started playing ", ".")).details()
+            .via("onStatus, onFCSubscribe")
+            .when("play was granted, whether or not the stream has a publisher yet; FCSubscribe is answered with its own"),
+        row(Code::PlayStop, "NetStream.Play.Stop", Status, ("Stopped playing ", ".")).details()
+            .when("the server has ended the play: it stops, or the place of a stream without publisher is needed"),
+        row(Code::PlayStreamNotFound, "NetStream.Play.StreamNotFound", Error, ("Failed to play ", "; stream not found.")).details()
+            .when("a recording was asked for (start is 0 or more, or the application only plays) and nobody publishes the name"),
+        row(Code::PlayFailed, "NetStream.Play.Failed", Error, ("Failed to play ", ".")).details()
+            .when("the name is illegal or not allowed, no stream is left, or the net stream publishes"),
+        row(Code::PlayTransition, "NetStream.Play.Transition", Status, ("Switching to ", ".")).details()
+            .when("play2 to another stream was granted"),
+        row(Code::PlayTransitionComplete, "NetStream.Play.TransitionComplete", Status, ("Switched to ", ".")).details()
+            .via("onPlayStatus")
+            .when("the first frame of the stream that was switched to is about to come"),
+        row(Code::SeekFailed, "NetStream.Seek.Failed", Error, ("", " is live and cannot be sought.")).details()
+            .when("seek in a live stream"),
+        row(Code::PauseNotify, "NetStream.Pause.Notify", Status, ("Pausing ", ".")).details()
+            .when("a player has paused"),
+        row(Code::UnpauseNotify, "NetStream.Unpause.Notify", Status, ("Unpausing ", ".")).details()
+            .when("a player goes on"),
+        row(Code::StreamFailed, "NetStream.Failed", Error, ("There is no such stream.", ""))
+            .when("publish or play on a net stream that cannot be, or a play2 transition that live streams do not have"),
+        row(Code::StreamInvalidArg, "NetStream.InvalidArg", Error, ("Invalid argument of ", "."))
+            .when("a command of a net stream has an argument of the wrong type where it needs to know what is meant"),
+    ]
+};
+
+const _: () = {
+    let mut at = 0;
+    while at < TABLE.len() {
+        assert!(TABLE[at].code as usize == at, "rows stand in the order of the codes");
+        at += 1;
+    }
+};
+
+const fn row(code: Code, name: &'static str, level: Level, description: (&'static str, &'static str)) -> Row {
+    Row { code, name, level, description, details: false, extra: &[], via: "onStatus", when: "" }
+}
+
+impl Row {
+    const fn details(self) -> Row {
+        Row { details: true, ..self }
+    }
+
+    const fn fields(self, extra: &'static [&'static str]) -> Row {
+        Row { extra, ..self }
+    }
+
+    const fn via(self, via: &'static str) -> Row {
+        Row { via, ..self }
+    }
+
+    const fn when(self, when: &'static str) -> Row {
+        Row { when, ..self }
+    }
+}
+
+/// Why a documented code is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It belongs to recordings, which this version neither makes nor plays.
+    NoRecordings,
+    /// Clients make it up for themselves; it is never on the wire.
+    MadeByClient,
+    /// For the reason given.
+    Other(&'static str),
+}
+
+/// A documented code that this server does not send.
+#[derive(Clone, Copy, Debug)]
+pub struct NotSent {
+    /// The dotted code; a `*` stands for several.
+    pub name: &'static str,
+    /// Its level, where one is documented.
+    pub level: Option<Level>,
+    /// Why not.
+    pub why: Why,
+}
+
+/// What somebody who knows Adobe's tables misses in [`TABLE`].
+#[rustfmt::skip]
+pub const NOT_SENT: [NotSent; 39] = {
+    use Level::{Error, Status, Warning};
+    use Why::{MadeByClient, NoRecordings, Other};
+    const NO_SHARED_OBJECTS: Why = Other("there are no shared objects in this version");
+    const OF_SCRIPTS: Why = Other("given to server-side code, never on the wire");
+    [
+        not_sent("NetStream.Record.Start", Some(Status), NoRecordings),
+        not_sent("NetStream.Record.Stop", Some(Status), NoRecordings),
+        not_sent("NetStream.Record.Failed", Some(Error), NoRecordings),
+        not_sent("NetStream.Record.AlreadyExists", Some(Status), NoRecordings),
+        not_sent("NetStream.Clear.Success", Some(Status), NoRecordings),
+        not_sent("NetStream.Clear.Failed", Some(Error), NoRecordings),
+        not_sent("NetStream.Play.InsufficientBW", Some(Warning), NoRecordings),
+        not_sent("NetStream.Play.FileStructureInvalid", Some(Error), NoRecordings),
+        not_sent("NetStream.Play.NoSupportedTrackFound", Some(Error), NoRecordings),
+        not_sent("NetStream.Play.Switch", Some(Status), NoRecordings),
+        not_sent("NetStream.Play.Complete", Some(Status), NoRecordings),
+        not_sent("NetStream.Seek.Notify", Some(Status), NoRecordings),
+
+        not_sent("NetConnection.Connect.Closed", Some(Status), MadeByClient),
+        not_sent("NetConnection.Connect.NetworkChange", Some(Status), MadeByClient),
+        not_sent("NetConnection.Call.BadVersion", Some(Error), MadeByClient),
+        not_sent("NetConnection.Call.Prohibited", Some(Error), MadeByClient),
+        not_sent("NetStream.Seek.InvalidTime", Some(Error), MadeByClient),
+        not_sent("NetStream.Buffer.Empty", Some(Status), MadeByClient),
+        not_sent("NetStream.Buffer.Full", Some(Status), MadeByClient),
+        not_sent("NetStream.Buffer.Flush", Some(Status), MadeByClient),
+        not_sent("NetStream.Step.Notify", Some(Status), MadeByClient),
+        not_sent("NetStream.Connect.*", None, MadeByClient),
+        not_sent("NetStream.DRM.*", None, MadeByClient),
+        not_sent("NetStream.MulticastStream.*", None, MadeByClient),
+        not_sent("NetGroup.*", None, MadeByClient),
+        not_sent("SharedObject.UriMismatch", Some(Error), MadeByClient),
+        not_sent("SharedObject.Flush.*", None, MadeByClient),
+
+        not_sent("NetStream.Data.Start", None, Other("ffmpeg makes an empty data stream of it")),
+        not_sent("NetStream.Publish.Denied", Some(Error), Other("another server's word for Publish.BadName")),
+        not_sent("NetStream.Publish.Rejected", Some(Error), Other("another server's word for Publish.BadName")),
+        not_sent("NetConnection.Proxy.NotResponding", Some(Error), Other("this server is no edge of another one")),
+        not_sent("SharedObject.NoReadAccess", Some(Error), NO_SHARED_OBJECTS),
+        not_sent("SharedObject.NoWriteAccess", Some(Error), NO_SHARED_OBJECTS),
+        not_sent("SharedObject.ObjectCreationFailed", Some(Error), NO_SHARED_OBJECTS),
+        not_sent("SharedObject.BadPersistence", Some(Error), NO_SHARED_OBJECTS),
+        not_sent("Application.Script.*", None, OF_SCRIPTS),
+        not_sent("Application.Resource.LowMemory", Some(Warning), OF_SCRIPTS),
+        not_sent("Application.Shutdown", Some(Status), OF_SCRIPTS),
+        not_sent("Application.GC", Some(Status), OF_SCRIPTS),
+    ]
+};
+
+const fn not_sent(name: &'static str, level: Option<Level>, why: Why) -> NotSent {
+    NotSent { name, level, why }
+}
+
+/// Fields that only some events have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extra<'a> {
+    /// None.
+    #[default]
+    None,
+    /// Of Connect.Rejected.
+    Rejected {
+        /// `application`: what the server's own code has to say, one encoded AMF 0 value of any type.
+        application: Option<&'a [u8]>,
+        /// `ex`: the URL to connect to instead, as `{code: 302, redirect: URL}`.
+        redirect: Option<&'a str>,
+    },
+    /// `tcUrl` of Connect.ReconnectRequest: where to connect to instead, absolute or relative.
+    ReconnectTo(&'a str),
 }
 
 /// One status event.
@@ -117,20 +328,33 @@ pub struct Status<'a> {
     pub subject: &'a str,
     /// Text for a person, in place of the code's own sentence.
     pub description: Option<&'a str>,
+    /// More than every event has.
+    pub extra: Extra<'a>,
 }
 
 impl<'a> Status<'a> {
     /// `code` about `subject`, with the code's own sentence.
     pub const fn new(code: Code, subject: &'a str) -> Status<'a> {
-        Status { code, subject, description: None }
+        Status { code, subject, description: None, extra: Extra::None }
     }
 
-    /// Writes `level`, `code`, `description` and `details` of an object that is already begun. The order matters:
-    /// Wirecast failed with `code` before `level`.
+    /// With another description than the code's own sentence.
+    pub const fn described(self, description: &'a str) -> Status<'a> {
+        Status { description: Some(description), ..self }
+    }
+
+    /// With more fields.
+    pub const fn with(self, extra: Extra<'a>) -> Status<'a> {
+        Status { extra, ..self }
+    }
+
+    /// Writes `level`, `code`, `description`, `details` and the extra fields of an object that is already begun. The
+    /// order matters: Wirecast failed with `code` before `level`.
     pub fn properties(&self, amf: &mut Encoder<'_, '_>) -> Result<(), Full> {
-        let (code, level, before, after) = self.code.row();
-        amf.property_string("level", level.name())?;
-        amf.property_string("code", code)?;
+        let row = self.code.row();
+        let (before, after) = row.description;
+        amf.property_string("level", row.level.name())?;
+        amf.property_string("code", row.name)?;
         let mut sentence = heapless::String::<DESCRIPTION_BYTES>::new();
         let description = match self.description {
             Some(text) => text,
@@ -143,10 +367,25 @@ impl<'a> Status<'a> {
             }
         };
         amf.property_string("description", description)?;
-        if !self.subject.is_empty() && self.code.name().starts_with("NetStream") {
+        if row.details && !self.subject.is_empty() {
             amf.property_string("details", self.subject)?;
         }
-        Ok(())
+        match self.extra {
+            Extra::None => Ok(()),
+            Extra::Rejected { application, redirect } => {
+                if let Some(value) = application {
+                    amf.key("application")?;
+                    amf.encoded(value)?;
+                }
+                let Some(url) = redirect else { return Ok(()) };
+                amf.key("ex")?;
+                amf.object_begin()?;
+                amf.property_number("code", REDIRECT_CODE)?;
+                amf.property_string("redirect", url)?;
+                amf.object_end()
+            }
+            Extra::ReconnectTo(url) => amf.property_string("tcUrl", url),
+        }
     }
 
     /// Writes the whole object.

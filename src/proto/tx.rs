@@ -11,7 +11,7 @@ const _: () = assert!(TX_BYTES <= OUT_CHUNK_BYTES, "a control message is one chu
 /// Chunk stream of protocol-control and user-control messages (RTMP 1.0, section 5.4).
 const CONTROL_CHUNK_STREAM: u8 = 2;
 /// Chunk stream of commands on the connection.
-const COMMAND_CHUNK_STREAM: u8 = 3;
+pub const COMMAND_CHUNK_STREAM: u8 = 3;
 /// Chunk stream of commands and data on a net stream.
 const STREAM_CHUNK_STREAM: u8 = 5;
 
@@ -121,18 +121,38 @@ impl TxBuf {
         stream_id: u32,
         body: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        self.write_with(|free| {
-            if free.len() < MAX_TYPE0_BYTES {
-                return None;
-            }
-            let header_len =
-                MessageHeader { timestamp: 0, length: 0, type_id, stream_id }.emit_type0(chunk_stream, free);
-            let mut out = Writer::new(&mut free[header_len..]);
-            body(&mut out).ok()?;
-            let length = out.len();
-            let header = MessageHeader { timestamp: 0, length: length as u32, type_id, stream_id };
-            header.emit_type0(chunk_stream, free);
-            Some(header_len + length)
-        })
+        self.write_with(|free| emit(free, chunk_stream, type_id, stream_id, body))
     }
+}
+
+/// Writes a command on the connection, with encoded AMF0 `arguments` behind a null, as one chunk. `None` when it does not
+/// fit `out`; else how many bytes it has.
+pub fn emit_command(out: &mut [u8], name: &str, transaction: f64, arguments: &[u8]) -> Option<usize> {
+    emit(out, COMMAND_CHUNK_STREAM, type_id::COMMAND, 0, |out| {
+        let mut amf = Encoder::new(out);
+        amf.string(name)?;
+        amf.number(transaction)?;
+        amf.null()?;
+        amf.encoded(arguments)
+    })
+}
+
+/// Writes a message as one chunk.
+fn emit(
+    free: &mut [u8],
+    chunk_stream: u8,
+    type_id: u8,
+    stream_id: u32,
+    body: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+) -> Option<usize> {
+    if free.len() < MAX_TYPE0_BYTES {
+        return None;
+    }
+    let header_len = MessageHeader { timestamp: 0, length: 0, type_id, stream_id }.emit_type0(chunk_stream, free);
+    let mut out = Writer::new(&mut free[header_len..]);
+    body(&mut out).ok()?;
+    let length = out.len();
+    let header = MessageHeader { timestamp: 0, length: length as u32, type_id, stream_id };
+    header.emit_type0(chunk_stream, free);
+    Some(header_len + length)
 }

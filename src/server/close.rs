@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::proto::session::{Limit, Misbehaviour, SessionError};
+use crate::proto::status::Code;
 use crate::wire::handshake::FirstByte;
 
 /// Why a connection ended, who is at fault first.
@@ -30,8 +31,8 @@ pub enum CloseReason {
     Stalled,
     /// The ring passed a player in the middle of a tag.
     TooSlow,
-    /// The application or its name was refused.
-    Rejected,
+    /// It may not join the application.
+    Rejected(Rejection),
     /// The stream name was refused to a publisher.
     PublishRefused,
     /// A publisher that was silent lost its name to a newcomer.
@@ -42,11 +43,85 @@ pub enum CloseReason {
     TableFull,
     /// One address has `connections_per_address` connections.
     AddressLimit,
+    /// Somebody who looks after the server ended it.
+    Operator,
+    /// Its application was shut down, or removed.
+    AppShutdown,
+    /// Its application's script ended it.
+    Script,
+    /// Its application's script exceeded a limit.
+    ScriptStopped,
+}
+
+/// Why a client may not join an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The name of the application or of its instance cannot be one.
+    Name,
+    /// There is no such application.
+    Unknown,
+    /// The application's configuration is wrong.
+    Misconfigured,
+    /// The application is being shut down.
+    Leaving,
+    /// The application's script said no, or redirected it.
+    Script,
+    /// Its address is not allowed.
+    Address,
+    /// A table is full, or a limit of the application is reached.
+    NoRoom,
+    /// The application's script cannot be loaded, or was stopped.
+    ScriptFailed,
+    /// Neither the disk nor the script decided in time.
+    Undecided,
+}
+
+impl Rejection {
+    /// What the client is told.
+    pub const fn code(self) -> Code {
+        match self {
+            Rejection::Name => Code::ConnectInvalidApp,
+            Rejection::Leaving => Code::ConnectAppShutdown,
+            Rejection::ScriptFailed => Code::ConnectFailed,
+            Rejection::Unknown
+            | Rejection::Misconfigured
+            | Rejection::Script
+            | Rejection::Address
+            | Rejection::NoRoom
+            | Rejection::Undecided => Code::ConnectRejected,
+        }
+    }
+
+    const fn x_status(self) -> u16 {
+        match self {
+            Rejection::Misconfigured | Rejection::Leaving => 302,
+            Rejection::Script => 401,
+            Rejection::Address => 403,
+            Rejection::Name | Rejection::Unknown => 404,
+            Rejection::NoRoom => 409,
+            Rejection::ScriptFailed => 500,
+            Rejection::Undecided => 503,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Rejection::Name => "the application's name cannot be one",
+            Rejection::Unknown => "there is no such application",
+            Rejection::Misconfigured => "the application's configuration is wrong",
+            Rejection::Leaving => "the application is being shut down",
+            Rejection::Script => "the application's script refused it",
+            Rejection::Address => "its address may not connect to the application",
+            Rejection::NoRoom => "the application has no room for it",
+            Rejection::ScriptFailed => "the application's script does not run",
+            Rejection::Undecided => "the application did not decide in time",
+        }
+    }
 }
 
 impl CloseReason {
     /// Every reason has a counter: how many there are.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 21;
 
     /// Names of the counters, as fields of a log line, each at the place of its counter.
     pub const NAMES: [&str; CloseReason::COUNT] = [
@@ -67,7 +142,35 @@ impl CloseReason {
         "shutdown",
         "table_full",
         "address_limit",
+        "operator",
+        "app_shutdown",
+        "script",
+        "script_stopped",
     ];
+
+    /// How the access log of Adobe's servers would put it (its x-status field), for those who read logs by number.
+    pub const fn x_status(self) -> u16 {
+        match self {
+            CloseReason::PeerClosed => 200,
+            CloseReason::Shutdown | CloseReason::AppShutdown => 302,
+            CloseReason::NotRtmp(_) | CloseReason::PeerMisbehaved(_) => 400,
+            CloseReason::Rejected(rejection) => rejection.x_status(),
+            CloseReason::PeerReset
+            | CloseReason::HandshakeTimeout
+            | CloseReason::ConnectTimeout
+            | CloseReason::PingTimeout
+            | CloseReason::Stalled
+            | CloseReason::TooSlow
+            | CloseReason::Replaced => 408,
+            CloseReason::LimitExceeded(_)
+            | CloseReason::PublishRefused
+            | CloseReason::TableFull
+            | CloseReason::AddressLimit => 409,
+            CloseReason::Operator | CloseReason::Script => 200,
+            CloseReason::ScriptStopped => 500,
+            CloseReason::IdleTimeout => 432,
+        }
+    }
 
     /// Place of its counter.
     pub const fn index(self) -> usize {
@@ -83,12 +186,16 @@ impl CloseReason {
             CloseReason::PingTimeout => 8,
             CloseReason::Stalled => 9,
             CloseReason::TooSlow => 10,
-            CloseReason::Rejected => 11,
+            CloseReason::Rejected(_) => 11,
             CloseReason::PublishRefused => 12,
             CloseReason::Replaced => 13,
             CloseReason::Shutdown => 14,
             CloseReason::TableFull => 15,
             CloseReason::AddressLimit => 16,
+            CloseReason::Operator => 17,
+            CloseReason::AppShutdown => 18,
+            CloseReason::Script => 19,
+            CloseReason::ScriptStopped => 20,
         }
     }
 }
@@ -129,12 +236,16 @@ impl fmt::Display for CloseReason {
             CloseReason::PingTimeout => "no answer to a ping (timeouts.ping_timeout_ms)",
             CloseReason::Stalled => "it took no byte (live.player_stall_ms)",
             CloseReason::TooSlow => "too slow: the ring passed it in the middle of a frame (limits.ring_bytes)",
-            CloseReason::Rejected => "the application was refused",
+            CloseReason::Rejected(rejection) => rejection.words(),
             CloseReason::PublishRefused => "the stream name was refused",
             CloseReason::Replaced => "silent while another publisher wanted its name (live.publish_timeout_ms)",
             CloseReason::Shutdown => "the server is stopping",
             CloseReason::TableFull => "every connection is taken (limits.connections)",
             CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
+            CloseReason::Operator => "the operator ended it (rill ctl)",
+            CloseReason::AppShutdown => "its application was shut down",
+            CloseReason::Script => "its application's script ended it",
+            CloseReason::ScriptStopped => "its application's script exceeded a limit (scripts)",
         })
     }
 }
@@ -142,6 +253,25 @@ impl fmt::Display for CloseReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_x_status_is_that_of_adobes_access_log() {
+        for (reason, x_status) in [
+            (CloseReason::PeerClosed, 200),
+            (CloseReason::Rejected(Rejection::Leaving), 302),
+            (CloseReason::PeerMisbehaved(Misbehaviour::Chunk), 400),
+            (CloseReason::Rejected(Rejection::Script), 401),
+            (CloseReason::Rejected(Rejection::Address), 403),
+            (CloseReason::Rejected(Rejection::Unknown), 404),
+            (CloseReason::PeerReset, 408),
+            (CloseReason::TableFull, 409),
+            (CloseReason::IdleTimeout, 432),
+            (CloseReason::ScriptStopped, 500),
+            (CloseReason::Rejected(Rejection::Undecided), 503),
+        ] {
+            assert_eq!(reason.x_status(), x_status, "{reason}");
+        }
+    }
 
     #[test]
     fn names_stand_at_the_places_of_their_counters() {
@@ -153,6 +283,8 @@ mod tests {
             (CloseReason::Replaced, "replaced"),
             (CloseReason::TableFull, "table_full"),
             (CloseReason::AddressLimit, "address_limit"),
+            (CloseReason::Operator, "operator"),
+            (CloseReason::ScriptStopped, "script_stopped"),
         ] {
             assert_eq!(CloseReason::NAMES[reason.index()], name);
         }

@@ -1,6 +1,6 @@
 //! One line that says what a stream is, as soon as that is known: resolution, codecs, frame rate, key-frame interval.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use heapless::String;
 use log::{info, warn};
@@ -37,7 +37,7 @@ impl Server {
             return;
         }
         stream.described = true;
-        let text = description(media);
+        let text = Description::of(media);
         info!("{id} stream name={:?} {text}", stream.name.as_str());
         match facts.key_frame_interval_ms {
             Some(interval_ms) if interval_ms > LONG_INTERVAL_MS => warn!(
@@ -52,48 +52,89 @@ impl Server {
     }
 }
 
-/// `video="1280x720 H.264 High 3.1" fps=30 key_frame_ms=2000 audio="AAC 48 kHz stereo"`.
-fn description(media: &Media) -> String<256> {
-    let (mut video, mut audio, mut metadata) = (None, None, Metadata::default());
-    for header in media.headers().iter() {
-        match header.kind {
-            TagKind::Video => {
-                let body = flv::sequence_header_body(MediaType::Video, header.payload);
-                let info =
-                    body.map(|(codec, record)| VideoInfo::parse(codec, record).unwrap_or(VideoInfo::unknown(codec)));
-                video = video.or(info);
+/// What a stream is, as far as it is known. Displayed as
+/// `video="1280x720 H.264 High 3.1" fps=30.00 key_frame_ms=2000 audio="AAC 48 kHz stereo"`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Picture size, codec, profile and level. `None` without video.
+    pub video: Option<String<VIDEO_BYTES>>,
+    /// Codec, sample rate and channels. `None` without audio.
+    pub audio: Option<String<AUDIO_BYTES>>,
+    /// Pictures per 1000 seconds, measured.
+    pub frame_rate_milli: Option<u32>,
+    /// Time from key frame to key frame in milliseconds, measured.
+    pub key_frame_interval_ms: Option<u32>,
+}
+
+/// Longest [`Description::video`]: two numbers, a codec, a profile and a level. What were more is cut: it is for people.
+pub const VIDEO_BYTES: usize = 96;
+/// Longest [`Description::audio`].
+pub const AUDIO_BYTES: usize = 64;
+
+impl Description {
+    /// What the headers and the first group of pictures say.
+    pub fn of(media: &Media) -> Description {
+        let (mut video, mut audio, mut metadata) = (None, None, Metadata::default());
+        for header in media.headers().iter() {
+            match header.kind {
+                TagKind::Video => {
+                    let body = flv::sequence_header_body(MediaType::Video, header.payload);
+                    let info = body
+                        .map(|(codec, record)| VideoInfo::parse(codec, record).unwrap_or(VideoInfo::unknown(codec)));
+                    video = video.or(info);
+                }
+                TagKind::Audio => {
+                    let body = flv::sequence_header_body(MediaType::Audio, header.payload);
+                    let info = body
+                        .map(|(codec, record)| AudioInfo::parse(codec, record).unwrap_or(AudioInfo::unknown(codec)));
+                    audio = audio.or(info);
+                }
+                TagKind::Data if header.name == b"onMetaData" => metadata = Metadata::parse(header.payload),
+                TagKind::Data => {}
             }
-            TagKind::Audio => {
-                let body = flv::sequence_header_body(MediaType::Audio, header.payload);
-                let info =
-                    body.map(|(codec, record)| AudioInfo::parse(codec, record).unwrap_or(AudioInfo::unknown(codec)));
-                audio = audio.or(info);
-            }
-            TagKind::Data if header.name == b"onMetaData" => metadata = Metadata::parse(header.payload),
-            TagKind::Data => {}
+        }
+        let facts = media.facts();
+        let Metadata { width, height } = metadata;
+        Description {
+            video: match video {
+                Some(info) if info.size.is_some() => Some(cut(format_args!("{info}"))),
+                Some(info) => Some(cut(format_args!("{width}x{height} {info}"))),
+                None => media.has_video().then(|| cut(format_args!("{width}x{height}"))),
+            },
+            audio: match audio {
+                Some(info) => Some(cut(format_args!("{info}"))),
+                None => media.has_audio().then(|| cut(format_args!("other"))),
+            },
+            frame_rate_milli: facts.frame_rate_milli,
+            key_frame_interval_ms: facts.key_frame_interval_ms,
         }
     }
-    let mut text = String::new();
-    // A line that grows too long is cut: it is for people.
-    let _ = match video {
-        Some(info) if info.size.is_some() => write!(text, "video=\"{info}\""),
-        Some(info) => write!(text, "video=\"{}x{} {info}\"", metadata.width, metadata.height),
-        None if media.has_video() => write!(text, "video=\"{}x{}\"", metadata.width, metadata.height),
-        None => write!(text, "video=none"),
-    };
-    let facts = media.facts();
-    if let Some(rate) = facts.frame_rate_milli {
-        let _ = write!(text, " fps={}.{:02}", rate / 1000, rate % 1000 / 10);
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.video {
+            Some(video) => write!(f, "video=\"{video}\"")?,
+            None => f.write_str("video=none")?,
+        }
+        if let Some(rate) = self.frame_rate_milli {
+            write!(f, " fps={}.{:02}", rate / 1000, rate % 1000 / 10)?;
+        }
+        if let Some(interval_ms) = self.key_frame_interval_ms {
+            write!(f, " key_frame_ms={interval_ms}")?;
+        }
+        match &self.audio {
+            Some(audio) => write!(f, " audio=\"{audio}\""),
+            None => f.write_str(" audio=none"),
+        }
     }
-    if let Some(interval_ms) = facts.key_frame_interval_ms {
-        let _ = write!(text, " key_frame_ms={interval_ms}");
-    }
-    let _ = match audio {
-        Some(info) => write!(text, " audio=\"{info}\""),
-        None if media.has_audio() => write!(text, " audio=other"),
-        None => write!(text, " audio=none"),
-    };
-    text
+}
+
+/// The text, or as much of it as fits.
+fn cut<const N: usize>(text: fmt::Arguments<'_>) -> String<N> {
+    let mut fitting = String::new();
+    let _ = fitting.write_fmt(text);
+    fitting
 }
 
 /// What `onMetaData` says of the picture, for codecs whose record does not.

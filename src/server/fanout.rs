@@ -15,14 +15,15 @@ use crate::proto::tx::TxBuf;
 use crate::time::Millis;
 
 use super::Server;
+use super::bandwidth::TURN_BYTES;
 use super::close::CloseReason;
 use super::registry::{Media, Registry, Stream, StreamId};
 use super::settings::Settings;
-use super::slots::{Flush, PlayPhase, Player, Role, Slot, SlotIndex, Tail, Want};
+use super::slots::{Flush, PayloadTail, PlayPhase, Player, Role, Slot, SlotIndex, TagTail, Tail, Want};
 use super::transport::{Io, Net};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.
-const WRITE_BYTES: usize = 256 * 1024;
+pub(super) const WRITE_BYTES: usize = 256 * 1024;
 /// Most pieces of a reframed tag in one write.
 const PIECES: usize = 16;
 
@@ -66,18 +67,38 @@ impl Server {
 
     /// Writes to one connection until nothing is due or the network takes no more.
     pub(super) fn flush<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
-        let Server { slots, registry, settings, counters, .. } = self;
+        let Server { slots, registry, settings, counters, outgoing, outboxes_bytes, .. } = self;
         let slot = slots.at(index);
         let before = slot.bytes_out;
         let mut output = Output { net, index, registry, settings, now, skips: 0 };
+        let mut charged = before;
         let flush = loop {
             let step = match slot.tail {
-                Some(tail) => output.rest_of_tail(slot, tail),
+                Some(Tail::Tag(tail)) => output.rest_of_tag(slot, tail),
+                Some(Tail::Payload(tail)) => output.rest_of_payload(slot, tail),
+                Some(Tail::Message(sent)) => output.rest_of_message(slot, sent, outboxes_bytes),
                 None if slot.is_plain() => output.plain(slot),
                 None => output.tag_by_tag(slot),
             };
+            if slot.limited {
+                slot.charge(&mut charged);
+            }
             match step {
                 Step::Wrote => {}
+                // What a script says does not wait for tokens, as nothing does that is no media.
+                Step::End(Flush::Idle | Flush::Limited) if !slot.outbox.is_empty() => {
+                    slot.tail = Some(Tail::Message(0));
+                }
+                Step::End(Flush::Idle) if slot.payload_due => {
+                    if slot.bytes_out - before >= TURN_BYTES {
+                        // The others first.
+                        outgoing.insert(index.at());
+                        break Flush::Idle;
+                    }
+                    if !slot.begin_payload(now) {
+                        break Flush::Limited;
+                    }
+                }
                 Step::End(flush) => break flush,
             }
         };
@@ -86,7 +107,7 @@ impl Server {
         counters.bytes_out += written;
         match flush {
             Flush::Blocked if written > 0 || slot.blocked_since.is_none() => slot.blocked_since = Some(now),
-            Flush::Idle => slot.blocked_since = None,
+            Flush::Idle | Flush::Limited => slot.blocked_since = None,
             _ => {}
         }
         if written > 0 {
@@ -124,14 +145,15 @@ impl<N: Net> Output<'_, N> {
         }
         let boundary = slot.mid_tag.is_none();
         let control = if boundary { slot.tx.pending() } else { &[] };
+        let limit = if slot.limited { slot.limits.bytes(self.now) } else { WRITE_BYTES };
         let mut due: [&[u8]; 2] = [&[], &[]];
         let mut at = None;
         if let (Some(media), PlayPhase::Live { mut cursor }) = (media, player.phase) {
             // Between two tags a player who lags has been moved on by now.
             let most = match boundary {
                 true if player.paused => 0,
-                false if player.paused || self.lags(cursor, media) => rest_of_tag(media, cursor),
-                _ => WRITE_BYTES,
+                false if player.paused || limit == 0 || self.lags(cursor, media) => rest_of_tag(media, cursor),
+                _ => limit,
             };
             match media.ring().slices(&mut cursor, most) {
                 Ok(slices) => due = slices,
@@ -144,7 +166,7 @@ impl<N: Net> Output<'_, N> {
         let control_bytes = control.len();
         let total = control_bytes + due[0].len() + due[1].len();
         if total == 0 {
-            return Step::End(Flush::Idle);
+            return Step::End(if limit == 0 { Flush::Limited } else { Flush::Idle });
         }
         let mut slices = [IoSlice::new(&[]); 3];
         let mut count = 0;
@@ -197,6 +219,9 @@ impl<N: Net> Output<'_, N> {
                 };
             }
         }
+        if slot.mid_tag.is_none() && slot.is_dry(self.now) {
+            return Step::End(Flush::Limited);
+        }
         let Some((index, tag)) = self.next_tag(slot) else {
             // The rest of a half-sent tag is never due in vain: the ring has passed it.
             let lost = slot.mid_tag.is_some();
@@ -220,7 +245,7 @@ impl<N: Net> Output<'_, N> {
     }
 
     /// The rest of a tag whose player has gone.
-    fn rest_of_tail(&mut self, slot: &mut Slot, mut tail: Tail) -> Step {
+    fn rest_of_tag(&mut self, slot: &mut Slot, mut tail: TagTail) -> Step {
         let media = tail.ring.map(|ring| self.registry.media(ring));
         let Some((media, tag)) = media.and_then(|media| Some((media, media.ring().tag(tail.cursor.seq)?))) else {
             return Step::End(Flush::Gone(CloseReason::TooSlow));
@@ -230,10 +255,43 @@ impl<N: Net> Output<'_, N> {
         match self.write_pieces(media, plan, &mut tail.cursor) {
             Ok(written) => {
                 slot.bytes_out += written as u64;
-                slot.tail = (tail.cursor.seq == seq).then_some(tail);
+                slot.tail = (tail.cursor.seq == seq).then_some(Tail::Tag(tail));
                 Step::Wrote
             }
             Err(flush) => Step::End(flush),
+        }
+    }
+
+    /// The rest of a call of a bandwidth detection.
+    #[cold]
+    fn rest_of_payload(&mut self, slot: &mut Slot, mut tail: PayloadTail) -> Step {
+        match tail.rest(|slices| self.net.write(self.index, slices)) {
+            Io::Done(written) | Io::Last(written) => {
+                slot.bytes_out += written as u64;
+                tail.offset += written as u16;
+                slot.tail = (usize::from(tail.offset) < tail.wire_bytes()).then_some(Tail::Payload(tail));
+                Step::Wrote
+            }
+            Io::WouldBlock => Step::End(Flush::Blocked),
+            Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
+        }
+    }
+
+    /// The rest of a script's message.
+    fn rest_of_message(&mut self, slot: &mut Slot, sent: u32, outboxes_bytes: &mut usize) -> Step {
+        match self.net.write(self.index, &[IoSlice::new(&slot.outbox.front()[sent as usize..])]) {
+            Io::Done(written) | Io::Last(written) => {
+                slot.bytes_out += written as u64;
+                let sent = sent + written as u32;
+                slot.tail = Some(Tail::Message(sent));
+                if sent as usize == slot.outbox.front().len() {
+                    *outboxes_bytes -= slot.outbox.sent();
+                    slot.tail = None;
+                }
+                Step::Wrote
+            }
+            Io::WouldBlock => Step::End(Flush::Blocked),
+            Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
         }
     }
 

@@ -33,6 +33,7 @@ impl Server {
     ) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
         let Some((stream, media)) = self.registry.with_media(id) else { return };
+        (stream.media_at, stream.idle_told) = (now, false);
         let kind = match kind {
             MediaKind::Audio => TagKind::Audio,
             MediaKind::Video => TagKind::Video,

@@ -3,10 +3,21 @@
 
 use std::vec::Vec;
 
+use crate::limits::{APP_FILE_BYTES, SCRIPT_TEXT_BYTES};
+
 use super::READ_BYTES;
+use super::applications::Applications;
+use super::instances::Instances;
+use super::outbox::OUTBOXES_BYTES;
 use super::registry::{NAMES_PER_RING, Registry};
 use super::settings::Settings;
 use super::slots::{SPARE_CONNECTIONS, Slot};
+
+/// What an instance with a script costs beside the script's own memory and stack: the tables of its clients and timers,
+/// and what the engine keeps outside of the heap that it limits.
+pub const SCRIPT_OVERHEAD_BYTES: usize = 128 * 1024;
+/// The most that the description of an application takes: the text of its script, its keys, addresses and configuration.
+pub const APPLICATION_BYTES: usize = SCRIPT_TEXT_BYTES + 2 * APP_FILE_BYTES;
 
 /// One type of object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +51,19 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("stream index and headers", rings, Registry::ring_overhead_bytes()),
         Row::new("stream names", rings * NAMES_PER_RING, Registry::name_bytes(slots)),
         Row::new("connections", slots, size_of::<Slot>()),
+        Row {
+            name: "scripts",
+            count: settings.script_instances.into(),
+            bytes_each: settings.scripts.budget.memory_bytes
+                + settings.scripts.budget.stack_bytes
+                + (SCRIPT_OVERHEAD_BYTES + Instances::place_bytes()) as u64,
+        },
+        // Messages wait for clients of scripts only.
+        Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),
+        Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
         Row::new("read buffer", 1, READ_BYTES),
-        // Readable, writable, outgoing and free.
-        Row::new("ready bits", 6, slots.div_ceil(64) * 8),
+        // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth.
+        Row::new("ready bits", 9, slots.div_ceil(64) * 8),
     ]
 }
 

@@ -16,32 +16,48 @@
 //! A ready bit is cleared only when the network said that there is no more for now ([`transport::Io`]). While one is
 //! left, the time-out is 0.
 
+pub mod app;
+pub mod applications;
+pub mod bandwidth;
 mod challenge;
 pub mod close;
-mod describe;
+pub mod connect;
+pub mod describe;
 mod fanout;
+pub mod files;
 mod ingest;
+pub mod inspect;
+pub mod instances;
 pub mod memory;
+mod operate;
+pub mod outbox;
 mod play;
 mod publish;
 mod read;
 pub mod registry;
+mod scripting;
 pub mod settings;
 pub mod slots;
 mod timers;
 pub mod transport;
 
 use std::boxed::Box;
+use std::vec::Vec;
 
 use log::{info, warn};
 
 use crate::bitset::BitSet;
+use crate::features::script::Scripts;
 use crate::limits::INBOX_BYTES;
+use crate::proto::session::{Decision, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
+use app::AppDefinition;
+use applications::{AppSource, Applications};
 use close::CloseReason;
-use registry::{App, Registry, StreamId};
+use instances::Instances;
+use registry::{Registry, StreamId};
 use settings::{Merge, Settings};
 use slots::{ConnId, Flush, Role, SlotIndex, SlotState, Slots};
 use transport::Net;
@@ -54,8 +70,11 @@ const READ_BUDGET_BYTES: usize = 1024 * 1024;
 const SWEEP_MS: u64 = 250;
 /// How long a client that was told to go may take to read it, in milliseconds.
 const CLOSE_MS: u64 = 1500;
-/// How long a client that has read it may take to hang up, in milliseconds.
+/// How long a client that was sent it may be silent before it hangs up, in milliseconds.
 const LINGER_MS: u64 = 500;
+/// How long it may go on sending, in milliseconds. A connection that is closed with bytes to read in it is answered with
+/// a reset, at which the client may lose our last words: so they are read, and thrown away.
+const LINGER_MOST_MS: u64 = 5000;
 
 const _: () = assert!(READ_BYTES >= INBOX_BYTES);
 
@@ -86,11 +105,34 @@ pub struct Counters {
     pub bytes_out: u64,
 }
 
+/// What a server begins with.
+pub struct Start {
+    /// Applications that are known.
+    pub apps: Vec<AppDefinition>,
+    /// Where others come from.
+    pub source: AppSource,
+    /// Feeds the handshakes' random bytes.
+    pub seed: u64,
+    /// A clock for the time limits of scripts, in microseconds from any point on.
+    pub clock: fn() -> u64,
+    /// The time.
+    pub now: Millis,
+}
+
 /// The whole server below the sockets.
 pub struct Server {
     settings: Settings,
     slots: Slots,
     registry: Registry,
+    apps: Applications,
+    instances: Instances,
+    scripts: Scripts,
+    /// Bytes that wait in all outboxes.
+    outboxes_bytes: usize,
+    /// [`Server::run_actions`] is at work.
+    running_actions: bool,
+    /// The configuration is to be read again.
+    reload_wanted: bool,
     scratch: Box<[u8]>,
     acceptable: bool,
     readable: BitSet<Box<[u64]>>,
@@ -111,6 +153,14 @@ pub struct Server {
     merge_until: Millis,
     /// Publishers that are not read before it ends.
     gathered: BitSet<Box<[u64]>>,
+    /// Slots that wait for tokens to be sent more.
+    unsent: BitSet<Box<[u64]>>,
+    /// Slots that wait for tokens to be read again.
+    unread: BitSet<Box<[u64]>>,
+    /// Slots whose bandwidth is being measured.
+    checking: BitSet<Box<[u64]>>,
+    /// When one of these is to be looked at.
+    bandwidth_at: Millis,
     /// Streams that are being published.
     publishers: u32,
     /// The time of the present turn.
@@ -119,11 +169,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Obtains everything that the server will ever need. `seed` feeds the handshakes' random bytes.
-    pub fn new(settings: Settings, apps: &[App], seed: u64, now: Millis) -> Server {
+    /// Obtains everything that the server will ever need, but what scripts allocate within their budget.
+    pub fn new(settings: Settings, start: Start) -> Server {
+        let Start { apps, source, seed, clock, now } = start;
         let slots = Slots::new(settings.connections as usize);
         let bits = || BitSet::new(vec![0; slots.count().div_ceil(64)].into_boxed_slice());
-        let registry = Registry::new(apps, settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let registry = Registry::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
         let merge_ms = match settings.merge {
             Merge::Auto => 0,
             Merge::Fixed(ms) => u64::from(ms),
@@ -143,9 +194,19 @@ impl Server {
             merge_ms,
             merge_until: now,
             gathered: bits(),
+            unsent: bits(),
+            unread: bits(),
+            checking: bits(),
+            bandwidth_at: Millis(u64::MAX),
             publishers: 0,
             now,
             stopping: false,
+            apps: Applications::new(apps, source, settings.applications as usize, now),
+            instances: Instances::new(settings.script_instances as usize),
+            scripts: Scripts::new(settings.script_instances as usize, clock),
+            outboxes_bytes: 0,
+            running_actions: false,
+            reload_wanted: false,
             settings,
             slots,
             registry,
@@ -187,11 +248,14 @@ impl Server {
         if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
             return Some(0);
         }
-        if self.slots.taken() == 0 {
+        if self.slots.taken() == 0 && self.instances.iter().next().is_none() {
+            // What became of applications meanwhile is asked when somebody comes.
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
-        let next = [Some(self.sweep_at), window, self.next_challenge()].into_iter().flatten().min()?;
+        let deadlines =
+            [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth(), self.scripts.next_timer()];
+        let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
@@ -200,9 +264,21 @@ impl Server {
         self.now = now;
         self.merge(net, now);
         self.accept(net, now);
+        self.expire_bandwidth(now);
         self.read(net, now);
+        self.tick_scripts(now);
         self.fan_out(net, now);
         self.expire(net, now);
+    }
+
+    /// Takes over what of `settings` can change while the server runs; what memory was obtained by stays as it is. Nobody
+    /// is disconnected.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.settings = self.settings.changed_to(settings);
+        self.merge_ms = match self.settings.merge {
+            Merge::Auto => self.merge_ms,
+            Merge::Fixed(ms) => u64::from(ms),
+        };
     }
 
     /// Tells every client that the server stops, and to go.
@@ -214,6 +290,7 @@ impl Server {
             self.say_goodbye(conn);
             self.close_after_flush(conn, CloseReason::Shutdown, now);
         }
+        self.end_all_instances(now);
     }
 
     /// Nobody is connected.
@@ -231,7 +308,27 @@ impl Server {
         &self.settings
     }
 
-    /// The tables of applications and streams.
+    /// The table of applications.
+    pub fn apps(&self) -> &Applications {
+        &self.apps
+    }
+
+    /// The table of application instances with server-side code.
+    pub fn instances(&self) -> &Instances {
+        &self.instances
+    }
+
+    /// The engine of that code.
+    pub fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    /// Bytes of scripts' messages that wait for clients.
+    pub fn outboxes_bytes(&self) -> usize {
+        self.outboxes_bytes
+    }
+
+    /// The table of streams.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -323,7 +420,7 @@ impl Server {
     }
 
     fn refuse<N: Net>(&mut self, net: &mut N, peer: core::net::SocketAddr, reason: CloseReason) {
-        warn!("connection refused peer={peer} reason=\"{reason}\"");
+        warn!("connection refused peer={peer} x_status={} reason=\"{reason}\"", reason.x_status());
         self.counters.closed[reason.index()] += 1;
         net.refuse();
     }
@@ -340,11 +437,17 @@ impl Server {
         }
         self.end_roles(conn);
         self.count_close(conn, reason);
+        let app = self.slots.at(conn.slot).app;
         net.close(conn.slot);
         for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
             set.remove(conn.slot.at());
         }
+        self.forget_bandwidth(conn.slot);
+        self.clear_outbox(conn, true);
         self.slots.release(conn.slot);
+        if let Some(app) = app {
+            self.forget_if_left(app);
+        }
     }
 
     /// Ends a connection when it has been sent what waits for it, or when its patience ends.
@@ -358,22 +461,32 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         // Without room for `close` the client must do with the end of the connection.
         let _ = slot.session.close(&mut slot.tx);
-        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: false };
+        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: None };
         slot.blocked = false;
         slot.inbox.clear();
+        self.forget_bandwidth(conn.slot);
+        self.clear_outbox(conn, false);
         self.outgoing.insert(conn.slot.at());
         self.readable.insert(conn.slot.at());
     }
 
-    /// One log line and one counter, when a connection begins to end.
+    /// When a connection begins to end: its application's script is told, and there is one log line and one counter.
     fn count_close(&mut self, conn: ConnId, reason: CloseReason) {
         let Some(slot) = self.slots.connection(conn) else { return };
         if slot.state != SlotState::Open {
             return;
         }
+        if slot.session.is_connected()
+            && let Some(app) = slot.app.and_then(|id| self.apps.app_mut(id))
+        {
+            app.connected -= 1;
+        }
+        self.leave_instance(conn, self.now);
+        let Some(slot) = self.slots.connection(conn) else { return };
         self.counters.closed[reason.index()] += 1;
         let (peer, bytes_in, bytes_out) = (slot.peer, slot.bytes_in, slot.bytes_out);
-        info!("{conn} closed peer={peer} in={bytes_in} out={bytes_out} reason=\"{reason}\"");
+        let x_status = reason.x_status();
+        info!("{conn} closed peer={peer} in={bytes_in} out={bytes_out} x_status={x_status} reason=\"{reason}\"");
     }
 
     /// Ends what every net stream of the connection does.
@@ -393,10 +506,16 @@ impl Server {
         }
     }
 
-    /// What a client hears of its streams and its connection when the server stops.
+    /// What a client hears of its streams and its connection when the server or its application stops.
     fn say_goodbye(&mut self, conn: ConnId) {
         let Some(slot) = self.slots.connection(conn) else { return };
-        if slot.state != SlotState::Open || !slot.session.is_connected() {
+        if slot.state != SlotState::Open {
+            return;
+        }
+        if !slot.session.is_connected() {
+            if let Some(Request::Connect) = slot.session.request() {
+                let _ = slot.session.decide(Decision::Reject(Status::new(Code::ConnectAppShutdown, "")), &mut slot.tx);
+            }
             return;
         }
         for (index, role) in slot.roles.iter().enumerate() {
@@ -413,8 +532,13 @@ impl Server {
             let net_stream = crate::proto::session::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }
+        // Players take AppShutdown for the end of all; whoever says that it can is asked to come again instead.
+        let code = match slot.session.client().reconnects() {
+            true => Code::ConnectReconnectRequest,
+            false => Code::ConnectAppShutdown,
+        };
         // Without room the client sees the end of the connection only.
-        let _ = slot.session.status(None, Status::new(Code::ConnectAppShutdown, ""), &mut slot.tx);
+        let _ = slot.session.status(None, Status::new(code, ""), &mut slot.tx);
     }
 
     /// Acts on the result of a flush.
@@ -425,10 +549,11 @@ impl Server {
             Flush::Blocked => {
                 self.writable.remove(index.at());
             }
+            Flush::Limited => self.wait_to_send(index, now),
             Flush::Idle => {
                 let slot = self.slots.at(index);
-                if let SlotState::Closing { finished: false, .. } = slot.state {
-                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, finished: true };
+                if let SlotState::Closing { finished: None, .. } = slot.state {
+                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, finished: Some(now) };
                     net.finish(index);
                 }
             }

@@ -2,15 +2,21 @@
 
 use log::info;
 
+use crate::features::script::Access;
 use crate::proto::name::StreamName;
 use crate::proto::session::{Decision, NetStreamId, PlayHow, PlayStart};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::Server;
+use super::app::{AppKind, Refusal};
+use super::applications::AppId;
 use super::publish::describe_exhausted;
-use super::registry::{AppKind, Exhausted, StreamId};
+use super::registry::{Exhausted, StreamId};
 use super::slots::{ConnId, PlayPhase, Player, Role, SlotIndex, Want};
+
+/// What a client is told whom the application's script gave no right to play.
+const NO_READ_ACCESS: &str = "The application gives this client no read access.";
 
 impl Server {
     pub(super) fn play(
@@ -25,11 +31,20 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(app) = slot.app else { return };
         let instance = slot.session.client().path.instance.clone();
+        if let Err(refusal) = self.may_play(conn, app, name) {
+            let status = Status::new(Code::PlayFailed, &name.name).described(refusal.description());
+            return self.decide(conn, Decision::Reject(status));
+        }
+        if !self.script_allows(conn, Access::Read, &name.name) {
+            let status = Status::new(Code::PlayFailed, &name.name).described(NO_READ_ACCESS);
+            return self.decide(conn, Decision::Reject(status));
+        }
         let published = self
             .registry
             .find(app, &instance, &name.name)
             .is_some_and(|id| self.registry.stream(id).publisher.is_some());
-        let recorded_only = matches!(start, PlayStart::Recorded(_)) || self.registry.app_info(app).kind == AppKind::Vod;
+        let recorded_only = matches!(start, PlayStart::Recorded(_))
+            || self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
         if recorded_only && !published {
             // There are no recordings; a live stream of that name would have been played.
             let status = Status::new(Code::PlayStreamNotFound, &name.name);
@@ -39,8 +54,7 @@ impl Server {
             Ok(id) => id,
             Err(exhausted) => {
                 self.counters.streams_exhausted += 1;
-                let description = Some(describe_exhausted(exhausted));
-                let status = Status { code: Code::PlayFailed, subject: &name.name, description };
+                let status = Status::new(Code::PlayFailed, &name.name).described(describe_exhausted(exhausted));
                 return self.decide(conn, Decision::Reject(status));
             }
         };
@@ -70,13 +84,29 @@ impl Server {
         self.counters.played += 1;
         info!(
             "{conn} {id} play start app={} name={:?} peer={peer} live={published}",
-            self.registry.app_info(app).name,
+            self.apps.name(app),
             name.name.as_str()
         );
+        if self.slots.at(conn.slot).instance.is_some() {
+            let audio = self.script_allows(conn, Access::AudioSample, &name.name);
+            let video = self.script_allows(conn, Access::VideoSample, &name.name);
+            self.slots.at(conn.slot).session.set_sample_access(audio, video);
+        }
         self.decide(conn, Decision::Accept);
         if published {
             self.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name.name));
         }
+    }
+
+    /// Whether the application's rules let the client play.
+    fn may_play(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<(), Refusal> {
+        let Some(slot) = self.slots.connection(conn) else { return Ok(()) };
+        let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PlayAddress) };
+        definition.rules.play(slot.peer.ip(), &name.name, slot.session.stream_query())?;
+        let again = u32::from(slot.playing > 0);
+        let streams = self.registry.streams().filter(|(_, stream)| stream.app == app);
+        let players: usize = streams.map(|(_, stream)| stream.players.len()).sum();
+        definition.limits.play((players as u32).saturating_sub(again))
     }
 
     /// A stream's players play no more: its name's place is needed for another name.
@@ -94,8 +124,7 @@ impl Server {
                 let net_stream = NetStreamId::from_index(role);
                 slot.session.stop_playing(net_stream);
                 let name = self.registry.stream(id).name.clone();
-                let description = Some(describe_exhausted(Exhausted::Names));
-                let status = Status { code: Code::PlayStop, subject: &name, description };
+                let status = Status::new(Code::PlayStop, &name).described(describe_exhausted(Exhausted::Names));
                 self.tell(conn, Some(net_stream), status);
                 self.stop_playing(conn, role, player);
             }

@@ -2,6 +2,8 @@
 
 use log::{info, warn};
 
+use crate::features::script::Access;
+use crate::limits::STREAM_NAME_BYTES;
 use crate::media::Cursor;
 use crate::proto::name::StreamName;
 use crate::proto::session::{Decision, NetStreamId, PublishMode};
@@ -9,9 +11,14 @@ use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::Server;
+use super::app::{AppKind, Refusal};
+use super::applications::AppId;
 use super::close::CloseReason;
-use super::registry::{AppKind, Exhausted, StreamId};
+use super::registry::{Exhausted, Stream, StreamId};
 use super::slots::{ConnId, Place, PlayPhase, Player, Role, SlotIndex};
+
+/// What a client is told whom the application's script gave no right to publish.
+const NO_WRITE_ACCESS: &str = "The application gives this client no write access.";
 
 impl Server {
     pub(super) fn publish(
@@ -26,18 +33,28 @@ impl Server {
         let Some(app) = slot.app else { return };
         let role = slot.roles[net_stream.index()];
         let instance = slot.session.client().path.instance.clone();
-        if self.registry.app_info(app).kind == AppKind::Vod {
-            let description = Some("This application plays recordings; publish to another one, such as live.");
-            self.refuse_publish(conn, Status { code: Code::PublishBadName, subject: &name.name, description }, now);
-            return;
+        if self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod) {
+            let description = "This application plays recordings; publish to another one, such as live.";
+            let status = Status::new(Code::PublishBadName, &name.name).described(description);
+            return self.refuse_publish(conn, status, now);
         }
         if mode != PublishMode::Live {
-            let description = Some("Recording is not available; publish with type live.");
-            self.decide(
-                conn,
-                Decision::Reject(Status { code: Code::RecordNoAccess, subject: &name.name, description }),
-            );
-            return;
+            let description = "Recording is not available; publish with type live.";
+            let status = Status::new(Code::RecordNoAccess, &name.name).described(description);
+            return self.decide(conn, Decision::Reject(status));
+        }
+        let public = match self.may_publish(conn, app, name) {
+            Ok(public) => public,
+            Err(refusal) => {
+                // What was typed may be a secret with a mistake in it: it is not repeated.
+                let status = Status::new(Code::PublishBadName, "").described(refusal.description());
+                return self.refuse_publish(conn, status, now);
+            }
+        };
+        let name = &StreamName { name: public };
+        if !self.script_allows(conn, Access::Write, &name.name) {
+            let status = Status::new(Code::PublishBadName, &name.name).described(NO_WRITE_ACCESS);
+            return self.refuse_publish(conn, status, now);
         }
         let found = self.registry.find(app, &instance, &name.name);
         if let Some(holder) = found.and_then(|id| self.registry.stream(id).publisher)
@@ -76,6 +93,23 @@ impl Server {
         }
     }
 
+    /// Whether the application's rules let the client publish, and what the stream is called for everybody else.
+    fn may_publish(
+        &mut self,
+        conn: ConnId,
+        app: AppId,
+        name: &StreamName,
+    ) -> Result<heapless::String<STREAM_NAME_BYTES>, Refusal> {
+        let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PublishAddress) };
+        let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PublishAddress) };
+        let public = definition.rules.publish(slot.peer.ip(), &name.name, slot.session.stream_query())?;
+        let published = |stream: &Stream| stream.app == app && stream.publisher.is_some_and(|place| place.conn != conn);
+        let others = self.registry.streams().filter(|(_, stream)| published(stream)).count();
+        definition.limits.publish(others as u32)?;
+        // It fits: a file with longer names is refused.
+        Ok(heapless::String::try_from(public).unwrap_or_default())
+    }
+
     /// The name is free: `place` publishes it. `announce` tells the players; at a takeover they need not know.
     pub(super) fn start_publish(&mut self, place: Place, id: StreamId, announce: bool, now: Millis) {
         let Place { conn, net_stream } = place;
@@ -90,6 +124,7 @@ impl Server {
         let head = Cursor::at(media.ring().readable_head());
         stream.publisher = Some(place);
         (stream.since, stream.described) = (now, false);
+        (stream.media_at, stream.idle_told) = (now, false);
         (stream.complained, stream.complained_of_data, stream.complained_of_headers) = (false, false, false);
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[net_stream.index()] = Role::Publishing(id);
@@ -99,7 +134,7 @@ impl Server {
         let peer = slot.peer;
         self.counters.published += 1;
         self.decide(conn, Decision::Accept);
-        let app = &self.registry.app_info(app).name;
+        let app = self.apps.name(app);
         let players = self.registry.stream(id).players.len();
         info!(
             "{conn} {id} publish start app={app} name={:?} peer={peer} ring={} players={players}",
@@ -119,6 +154,7 @@ impl Server {
                 server.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name));
             }
         });
+        self.tell_script_of_publish(conn, id, now);
     }
 
     /// The publisher is gone, or stopped. Players stay and are told when they have been sent everything.
@@ -146,10 +182,34 @@ impl Server {
         );
         self.each_player(id, |_, _, _, player| player.ending = true);
         self.due(id);
+        self.tell_script_of_unpublish(conn, id, now);
         if self.registry.stream(id).challenger.is_some() {
             self.challenger_wins(id, now);
         } else {
             self.registry.release_if_unused(id);
+        }
+    }
+
+    /// Tells publishers that have sent neither audio nor video for `publish_idle_ms`, and their players, so: once, until
+    /// media comes back.
+    pub(super) fn expire_media(&mut self, now: Millis) {
+        let patience_ms = self.settings.publish_idle_ms;
+        if patience_ms == 0 || self.publishers == 0 {
+            return;
+        }
+        for index in 0..self.registry.name_count() {
+            let id = StreamId(index as u16);
+            let stream = self.registry.stream_mut(id);
+            let Some(publisher) = stream.publisher else { continue };
+            if stream.idle_told || now.since(stream.media_at) <= patience_ms {
+                continue;
+            }
+            stream.idle_told = true;
+            let (name, silent_ms) = (stream.name.clone(), now.since(stream.media_at));
+            info!("{} {id} publish idle name={:?} silent_ms={silent_ms}", publisher.conn, name.as_str());
+            let status = Status::new(Code::PublishIdle, &name);
+            self.tell(publisher.conn, Some(publisher.net_stream), status);
+            self.each_player(id, |server, conn, net_stream, _| server.tell(conn, Some(net_stream), status));
         }
     }
 
@@ -162,8 +222,8 @@ impl Server {
 
     fn refuse_for_room(&mut self, conn: ConnId, name: &str, exhausted: Exhausted, now: Millis) {
         self.counters.streams_exhausted += 1;
-        let description = Some(describe_exhausted(exhausted));
-        self.refuse_publish(conn, Status { code: Code::PublishBadName, subject: name, description }, now);
+        let status = Status::new(Code::PublishBadName, name).described(describe_exhausted(exhausted));
+        self.refuse_publish(conn, status, now);
     }
 
     /// Answers the connection's request, and lets it go on if it had to wait.

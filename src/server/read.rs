@@ -2,17 +2,16 @@
 
 use core::mem;
 
-use log::{info, warn};
-
 use crate::limits::INBOX_BYTES;
-use crate::proto::session::{Decision, Event, NetStreamId, REPLY_BYTES, Request};
+use crate::proto::bandwidth_check::Dialect;
+use crate::proto::session::{Event, NetStreamId, REPLY_BYTES, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;
 use super::slots::{ConnId, Role, SlotIndex, SlotState};
 use super::transport::{Io, Net};
-use super::{READ_BUDGET_BYTES, Server};
+use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, Server};
 
 /// One read of a publisher takes this part of its ring at most, so that no ring passes players before they are served.
 const READS_PER_RING: usize = 4;
@@ -63,7 +62,16 @@ impl Server {
         // those who were told to go is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
         let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
-        let want = if much { most } else { INBOX_BYTES };
+        let mut want = if much { most } else { INBOX_BYTES };
+        if let (Some(limit), SlotState::Open) = (&mut slot.limits.to_server, slot.state) {
+            let bytes = limit.available(now.0) as usize;
+            if bytes == 0 {
+                self.readable.remove(index.at());
+                self.wait_to_read(index);
+                return 0;
+            }
+            want = want.min(bytes);
+        }
         match net.read(index, &mut scratch[..want]) {
             Io::WouldBlock => {
                 self.readable.remove(index.at());
@@ -84,6 +92,12 @@ impl Server {
                 slot.last_read = now;
                 slot.pinged = None;
                 slot.bytes_in += n as u64;
+                if let Some(limit) = &mut slot.limits.to_server {
+                    limit.spend(n as u64);
+                }
+                if let SlotState::Closing { deadline, finished: Some(since) } = &mut slot.state {
+                    *deadline = (now + LINGER_MS).min(*since + LINGER_MOST_MS);
+                }
                 self.counters.bytes_in += n as u64;
                 if mem::take(&mut slot.challenged) {
                     self.holder_is_alive(conn, now);
@@ -160,11 +174,29 @@ impl Server {
             Event::Data(stream, timestamp) => self.data(conn, stream, timestamp, now),
             Event::DataTooLong(stream, length) => self.data_too_long(conn, stream, length),
             Event::Request => self.request(conn, now),
+            Event::Call => self.call_script(conn, now),
+            Event::Answer(transaction, ok) => {
+                if !self.bandwidth_answer(conn, transaction, ok, now) {
+                    self.answer_script(conn, transaction, ok, now);
+                }
+            }
+            Event::CheckBandwidth => self.bandwidth_asked(conn, now),
+            Event::CheckBw => self.bandwidth_dialect(conn, Dialect::Underscored, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
             Event::Pause(stream, paused) => self.pause(conn, stream, paused),
             Event::Seek(stream) => self.seek(conn, stream),
             Event::ReceiveAudio(stream, on) => self.receive_audio(conn, stream, on),
             Event::ReceiveVideo(stream, on) => self.receive_video(conn, stream, on),
+        }
+    }
+
+    /// Does with a call what is done for applications without code of their own.
+    pub(super) fn answer_built_in(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        match slot.session.answer_built_in(&mut slot.tx) {
+            Ok(Some(event)) => self.event(conn, event, now),
+            Ok(None) => {}
+            Err(error) => self.close_after_flush(conn, error.into(), now),
         }
     }
 
@@ -182,56 +214,6 @@ impl Server {
                 self.play(conn, stream, &name, start, how, now);
             }
             None => {}
-        }
-    }
-
-    fn connect(&mut self, conn: ConnId, now: Millis) {
-        let full = self.slots.is_full();
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let client = slot.session.client();
-        let path = &client.path;
-        let mut text = heapless::String::<160>::new();
-        let refused = if full {
-            let _ = text.push_str("[ Resource.Limit.Exceeded ] : This server has no connection left.");
-            Some((Code::ConnectRejected, CloseReason::TableFull))
-        } else if let Some(error) = client.path_error {
-            let _ = text.push_str("[ Server.Reject ] : ");
-            let _ = text.push_str(error.description());
-            Some((Code::ConnectInvalidApp, CloseReason::Rejected))
-        } else if let Some(app) = self.registry.app(&path.app) {
-            slot.app = Some(app);
-            None
-        } else {
-            // The words clients know from Adobe's servers; the name fits.
-            let _ = core::fmt::write(
-                &mut text,
-                format_args!(
-                    "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application ({}) is not defined.",
-                    path.app
-                ),
-            );
-            Some((Code::ConnectRejected, CloseReason::Rejected))
-        };
-        let agent = client.agent.as_str();
-        match refused {
-            None => {
-                info!(
-                    "{conn} connect app={:?} instance={:?} peer={} agent={agent:?}",
-                    path.app.as_str(),
-                    path.instance.as_str(),
-                    slot.peer
-                );
-                slot.last_active = now;
-                let answered = slot.session.decide(Decision::Accept, &mut slot.tx);
-                debug_assert!(answered.is_ok(), "a session keeps room for its replies");
-                self.slots.connected();
-            }
-            Some((code, reason)) => {
-                warn!("{conn} connect refused app={:?} peer={} agent={agent:?}", path.app.as_str(), slot.peer);
-                let status = Status { code, subject: "", description: Some(&text) };
-                let _ = slot.session.decide(Decision::Reject(status), &mut slot.tx);
-                self.close_after_flush(conn, reason, now);
-            }
         }
     }
 

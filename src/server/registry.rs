@@ -1,4 +1,4 @@
-//! Applications, stream names, and the rings that published streams use.
+//! Stream names, and the rings that published streams use.
 
 use core::fmt;
 use std::boxed::Box;
@@ -6,10 +6,11 @@ use std::boxed::Box;
 use heapless::String;
 
 use crate::bitset::BitSet;
-use crate::limits::{APP_NAME_BYTES, INSTANCE_NAME_BYTES, STREAM_NAME_BYTES, TAGS_PER_RING};
+use crate::limits::{INSTANCE_NAME_BYTES, STREAM_NAME_BYTES, TAGS_PER_RING};
 use crate::media::{self, TagMeta, Timeline};
 use crate::time::Millis;
 
+use super::applications::AppId;
 use super::slots::Place;
 
 /// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring. One of them is kept
@@ -18,10 +19,6 @@ pub const NAMES_PER_RING: usize = 4;
 
 /// The media half of a stream, on storage obtained at start.
 pub type Media = media::Stream<Box<[u8]>, Box<[TagMeta]>>;
-
-/// An application by its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppId(pub u16);
 
 /// A ring by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,24 +32,6 @@ impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s{}", self.0)
     }
-}
-
-/// What an application is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppKind {
-    /// Streams are published and played.
-    Live,
-    /// Recordings are played; publishing is refused.
-    Vod,
-}
-
-/// A registered application.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// First part of the path that clients connect to.
-    pub name: String<APP_NAME_BYTES>,
-    /// What it is for.
-    pub kind: AppKind,
 }
 
 /// A publisher who wants a name that another one holds.
@@ -82,6 +61,10 @@ pub struct Stream {
     pub ring: Option<RingId>,
     /// When the present publish began, or the last one ended.
     pub since: Millis,
+    /// When audio or video last came from the present publisher, or its publish began.
+    pub media_at: Millis,
+    /// That none comes has been told since.
+    pub idle_told: bool,
     /// The present publish has been described in the log.
     pub described: bool,
     /// Its time while it has no ring, so that players who stay never see it go back.
@@ -107,7 +90,6 @@ pub enum Exhausted {
 
 /// The tables.
 pub struct Registry {
-    apps: Box<[App]>,
     streams: Box<[Stream]>,
     rings: Box<[Media]>,
     /// Whose a ring is.
@@ -117,7 +99,7 @@ pub struct Registry {
 impl Registry {
     /// Tables for `rings` published streams of `ring_bytes` each, in which `connections` slots can play. Every page of
     /// the rings is touched, so that the kernel cannot find later that it has none.
-    pub fn new(apps: &[App], rings: usize, ring_bytes: usize, connections: usize) -> Registry {
+    pub fn new(rings: usize, ring_bytes: usize, connections: usize) -> Registry {
         let words = connections.div_ceil(64);
         let stream = || Stream {
             app: AppId(0),
@@ -128,6 +110,8 @@ impl Registry {
             players: BitSet::new(vec![0; words].into_boxed_slice()),
             ring: None,
             since: Millis(0),
+            media_at: Millis(0),
+            idle_told: false,
             described: false,
             time: Timeline::new(),
             complained: false,
@@ -141,7 +125,6 @@ impl Registry {
             media::Stream::new(bytes, vec![TagMeta::EMPTY; TAGS_PER_RING].into_boxed_slice())
         };
         Registry {
-            apps: apps.into(),
             streams: core::iter::repeat_with(stream).take(rings * NAMES_PER_RING).collect(),
             rings: core::iter::repeat_with(media).take(rings).collect(),
             owners: vec![None; rings].into_boxed_slice(),
@@ -158,16 +141,6 @@ impl Registry {
         size_of::<Media>() + size_of::<Option<StreamId>>() + TAGS_PER_RING * size_of::<TagMeta>()
     }
 
-    /// The application called `name`.
-    pub fn app(&self, name: &str) -> Option<AppId> {
-        self.apps.iter().position(|app| app.name == name).map(|at| AppId(at as u16))
-    }
-
-    /// What an application is.
-    pub fn app_info(&self, app: AppId) -> &App {
-        &self.apps[usize::from(app.0)]
-    }
-
     /// A stream.
     pub fn stream(&self, id: StreamId) -> &Stream {
         &self.streams[usize::from(id.0)]
@@ -181,6 +154,12 @@ impl Registry {
     /// Every stream in use.
     pub fn streams(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
         self.streams.iter().enumerate().filter(|(_, s)| s.used).map(|(at, s)| (StreamId(at as u16), s))
+    }
+
+    /// The first stream in use at place `from` or behind it.
+    pub fn next_stream(&self, from: usize) -> Option<StreamId> {
+        let behind = self.streams.get(from..)?;
+        behind.iter().position(|stream| stream.used).map(|at| StreamId((from + at) as u16))
     }
 
     /// How many places the table of names has: ids are below it.

@@ -1,7 +1,9 @@
 //! What can be set about the server, as plain numbers.
 //!
 //! They are read once, before anything is allocated. The configuration file's keys, types and ranges stand in
-//! `src/config.rs`; each range here is the one that table allows.
+//! `src/config/mod.rs`; each range here is the one that table allows.
+
+use super::app::{Bandwidth, ScriptLimits};
 
 /// Everything the server is told before it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub struct Settings {
     /// How long a publisher may be silent after a newcomer asked for its name, in milliseconds: 0 (the newcomer takes
     /// over at once) to 60 000.
     pub publish_timeout_ms: u64,
+    /// How long a publisher may send neither audio nor video before it and its players are told
+    /// `NetStream.Publish.Idle`, in milliseconds: 0 (they never are) to 3 600 000.
+    pub publish_idle_ms: u64,
     /// The most a player may be behind, in milliseconds: 100 to 60 000. Beyond it the player skips to the newest key
     /// frame.
     pub player_lag_ms: u64,
@@ -41,6 +46,16 @@ pub struct Settings {
     /// Time to answer a ping, in milliseconds: 1000 to 600 000.
     pub ping_timeout_ms: u64,
 
+    /// Applications known at once: 1 to 256. One more makes the server forget one that nobody uses; when all are in use
+    /// its clients are refused.
+    pub applications: u32,
+    /// Instances of applications with a script that are loaded at once: 0 to 256. One more is refused.
+    pub script_instances: u32,
+    /// What scripts may use, unless their application says otherwise.
+    pub scripts: ScriptLimits,
+    /// Bandwidth of connections, unless their application says otherwise.
+    pub bandwidth: Bandwidth,
+
     /// Connections accepted in one turn of the loop, so that a burst of them does not hold up media. It has no key.
     pub accepts_per_turn: u32,
     /// Bytes the kernel holds unsent before it says that a socket is full (`TCP_NOTSENT_LOWAT`): 4 KiB to 16 MiB. What
@@ -60,6 +75,27 @@ pub enum Merge {
     Fixed(u32),
 }
 
+impl Settings {
+    /// These settings with what of `wanted` can change while the server runs: all but the counts and sizes that memory
+    /// was obtained by, and what sockets got when they were made.
+    pub fn changed_to(&self, wanted: Settings) -> Settings {
+        Settings {
+            connections: self.connections,
+            streams: self.streams,
+            ring_bytes: self.ring_bytes,
+            ram_budget_bytes: self.ram_budget_bytes,
+            applications: self.applications,
+            script_instances: self.script_instances,
+            // An instance may be loaded with what the memory table has for it, and not with more.
+            scripts: self.scripts.changed_to(wanted.scripts),
+            accepts_per_turn: self.accepts_per_turn,
+            notsent_lowat_bytes: self.notsent_lowat_bytes,
+            send_buffer_bytes: self.send_buffer_bytes,
+            ..wanted
+        }
+    }
+}
+
 impl Default for Settings {
     /// What holds when neither board nor configuration says otherwise. The counts are the `generic` board's.
     fn default() -> Settings {
@@ -70,6 +106,7 @@ impl Default for Settings {
             ram_budget_bytes: 64 << 20,
             connections_per_address: 0,
             publish_timeout_ms: 2000,
+            publish_idle_ms: 10_000,
             player_lag_ms: 3000,
             player_stall_ms: 10_000,
             merge: Merge::Auto,
@@ -79,6 +116,10 @@ impl Default for Settings {
             idle_timeout_ms: 0,
             ping_interval_ms: 60_000,
             ping_timeout_ms: 30_000,
+            applications: 16,
+            script_instances: 4,
+            scripts: ScriptLimits::default(),
+            bandwidth: Bandwidth::default(),
             accepts_per_turn: 64,
             notsent_lowat_bytes: 128 << 10,
             send_buffer_bytes: 0,

@@ -2,18 +2,25 @@
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::str::FromStr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
 use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS};
 use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
+use crate::proto::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
 use crate::proto::chunk_reader::Lane;
 use crate::proto::session::{NetStreamId, Session};
 use crate::proto::tx::TxBuf;
 use crate::time::Millis;
 
+use super::applications::AppId;
+use super::bandwidth::{Check, Limits};
 use super::close::CloseReason;
-use super::registry::{AppId, RingId, StreamId};
+use super::connect::Joining;
+use super::instances::InstanceIndex;
+use super::outbox::Outbox;
+use super::registry::{RingId, StreamId};
 
 /// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
 /// connection closed. Only clients that have joined an application count towards that limit; when every slot is taken, the
@@ -51,6 +58,25 @@ impl fmt::Display for ConnId {
     }
 }
 
+impl FromStr for ConnId {
+    type Err = NotAConnId;
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<ConnId, NotAConnId> {
+        // Digits only: `parse` would take a sign.
+        let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
+        let parts = text.strip_prefix('c').and_then(|rest| rest.split_once('.'));
+        let id = parts.and_then(|(slot, generation)| {
+            Some(ConnId { slot: SlotIndex(number(slot)?), generation: number(generation)? })
+        });
+        id.ok_or(NotAConnId)
+    }
+}
+
+/// The text is not the id of a connection, like `c7.2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAConnId;
+
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
@@ -62,8 +88,8 @@ pub enum SlotState {
     Closing {
         /// When patience ends.
         deadline: Millis,
-        /// All was sent; what the client still sends is thrown away, so that it reads our last words and no reset.
-        finished: bool,
+        /// When all was sent. What the client still sends is thrown away, so that it reads our last words and no reset.
+        finished: Option<Millis>,
     },
 }
 
@@ -174,9 +200,33 @@ impl Player {
     }
 }
 
-/// The rest of a tag whose player has gone: nothing else may be sent before it.
+/// What was sent in part: nothing else may be sent before the rest of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Tail {
+pub enum Tail {
+    /// A tag whose player has gone.
+    Tag(TagTail),
+    /// A call of a bandwidth detection.
+    Payload(PayloadTail),
+    /// The oldest message of the outbox, of which so many bytes were sent.
+    Message(u32),
+}
+
+/// The rest of a call with a payload ([`crate::proto::bandwidth_check`]), which is held nowhere.
+#[derive(Clone, Copy, Debug)]
+pub struct PayloadTail {
+    /// What the client calls it.
+    pub dialect: Dialect,
+    /// Its transaction id.
+    pub transaction: u32,
+    /// Payload bytes.
+    pub length: u16,
+    /// Bytes that were sent, headers included.
+    pub offset: u16,
+}
+
+/// The rest of a tag whose player has gone.
+#[derive(Clone, Copy, Debug)]
+pub struct TagTail {
     /// Where it is; `None` when it is lost.
     pub ring: Option<RingId>,
     /// What is left of it.
@@ -201,6 +251,10 @@ pub struct Slot {
     pub blocked: bool,
     /// Somebody waits for a sign of life from this publisher.
     pub challenged: bool,
+    /// What it is sent is limited: see `limits`.
+    pub limited: bool,
+    /// A call with a payload is to be sent when nothing else is due.
+    pub payload_due: bool,
     /// How often it was used before.
     pub generation: u32,
     /// Since when it takes none of what waits for it.
@@ -215,6 +269,8 @@ pub struct Slot {
     pub roles: [Role; NET_STREAMS],
     /// Control bytes to send.
     pub tx: TxBuf,
+    /// How fast it may be.
+    pub limits: Limits,
     /// When it last sent a byte.
     pub last_read: Millis,
     /// When it was asked for a sign of life, if it has given none since.
@@ -227,10 +283,24 @@ pub struct Slot {
     pub open_since: Option<Millis>,
     /// Bytes received.
     pub bytes_in: u64,
+    /// The detection of its bandwidth that is under way.
+    pub check: Option<Check>,
+    /// What the last one found out.
+    pub measured: Option<Measurement>,
+    /// How it calls the methods of a detection.
+    pub dialect: Dialect,
+    /// For calls of the next one.
+    pub next_transaction: u32,
+    /// Messages of its application's script that wait.
+    pub outbox: Outbox,
     /// Whose it is.
     pub peer: SocketAddr,
-    /// The application it joined.
+    /// The application that it has joined, or is about to.
     pub app: Option<AppId>,
+    /// The application's instance, if it has server-side code.
+    pub instance: Option<InstanceIndex>,
+    /// How far it is on its way into the application.
+    pub joining: Joining,
     /// Half-received messages.
     pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
     /// Input that the session has not taken.
@@ -254,7 +324,17 @@ impl Slot {
             last_active: Millis(0),
             blocked: false,
             challenged: false,
+            limited: false,
+            payload_due: false,
+            limits: Limits::default(),
+            check: None,
+            measured: None,
+            dialect: Dialect::default(),
+            next_transaction: FIRST_TRANSACTION,
             app: None,
+            outbox: Outbox::default(),
+            instance: None,
+            joining: Joining::No,
             publishing: 0,
             playing: 0,
             mid_tag: None,
@@ -279,7 +359,7 @@ impl Slot {
         self.mid_tag = None;
         let PlayPhase::Live { cursor } = player.phase else { return };
         let message_stream_id = NetStreamId::from_index(index).wire();
-        self.tail = Some(Tail { ring, cursor, message_stream_id });
+        self.tail = Some(Tail::Tag(TagTail { ring, cursor, message_stream_id }));
     }
 
     /// One net stream plays, on message stream 1, and wants every tag as the ring holds it: it can be sent several at
@@ -394,6 +474,12 @@ impl Slots {
         (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
     }
 
+    /// The connection, if it is still there, to look at.
+    pub fn look(&self, id: ConnId) -> Option<&Slot> {
+        let slot = &self.slots[id.slot.at()];
+        (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
+    }
+
     /// Taken slots with this address.
     pub fn from_address(&self, address: IpAddr) -> usize {
         self.slots.iter().filter(|slot| slot.state != SlotState::Free && slot.peer.ip() == address).count()
@@ -412,6 +498,8 @@ pub enum Flush {
     Idle,
     /// The network takes no more now.
     Blocked,
+    /// There may be more to send, which it may not be sent yet.
+    Limited,
     /// The connection must end.
     Gone(CloseReason),
 }
@@ -423,4 +511,20 @@ pub struct Place {
     pub conn: ConnId,
     /// The net stream.
     pub net_stream: NetStreamId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {
+        let id = ConnId { slot: SlotIndex(7), generation: u32::MAX };
+        let mut text = heapless::String::<32>::new();
+        core::fmt::write(&mut text, format_args!("{id}")).unwrap();
+        assert_eq!((text.as_str(), text.parse()), ("c7.4294967295", Ok(id)));
+        for wrong in ["", "c", "7.2", "c7", "c7.", "c.2", "c+7.2", "c7.2 ", "c7.2.1", "C7.2", "c4294967296.0", "s0"] {
+            assert_eq!(wrong.parse::<ConnId>(), Err(NotAConnId), "{wrong}");
+        }
+    }
 }

@@ -16,6 +16,9 @@ impl Server {
             return;
         }
         self.sweep_at = now + SWEEP_MS;
+        self.expire_media(now);
+        self.apps.check(now);
+        self.sweep_instances(now);
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
@@ -27,6 +30,7 @@ impl Server {
                     self.tell(conn, None, Status::new(Code::ConnectIdleTimeout, ""));
                     self.close_after_flush(conn, CloseReason::IdleTimeout, now);
                 }
+                Expired::Undecided => self.undecided(conn, now),
                 Expired::Ping => {
                     let slot = self.slots.at(index);
                     slot.pinged = Some(now);
@@ -52,6 +56,10 @@ impl Server {
         if !slot.session.is_open() && passed(slot.accepted, settings.handshake_timeout_ms) {
             return Expired::Release(CloseReason::HandshakeTimeout);
         }
+        if let Some(deadline) = slot.joining.deadline() {
+            // It has asked; that nobody answers is not its fault.
+            return if now >= deadline { Expired::Undecided } else { Expired::No };
+        }
         let open_since = slot.open_since.filter(|_| !slot.session.is_connected());
         if open_since.is_some_and(|since| passed(since, settings.connect_timeout_ms)) {
             return Expired::Release(CloseReason::ConnectTimeout);
@@ -65,7 +73,9 @@ impl Server {
             return Expired::Release(CloseReason::PingTimeout);
         }
         let idle = slot.publishing == 0 && slot.playing == 0 && slot.session.is_connected();
-        if idle && settings.idle_timeout_ms > 0 && passed(slot.last_active, settings.idle_timeout_ms) {
+        let own_idle_ms = slot.app.and_then(|app| self.apps.definition(app)).and_then(|app| app.limits.idle_ms);
+        let idle_ms = own_idle_ms.unwrap_or(settings.idle_timeout_ms);
+        if idle && idle_ms > 0 && passed(slot.last_active, idle_ms) {
             return Expired::Idle;
         }
         // Whoever takes media is alive, though it may never answer a ping.
@@ -81,5 +91,6 @@ enum Expired {
     No,
     Release(CloseReason),
     Idle,
+    Undecided,
     Ping,
 }

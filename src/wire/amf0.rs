@@ -502,6 +502,11 @@ impl<'w, 'b> Encoder<'w, 'b> {
         })
     }
 
+    /// Values that are encoded already; the caller answers for their form.
+    pub fn encoded(&mut self, value: &[u8]) -> Result<(), Full> {
+        self.writer.put_slice(value)
+    }
+
     /// Marker 0x0B: milliseconds since 1970, UTC. The time zone is sent as 0 (section 2.13). ffmpeg cannot read it.
     pub fn date(&mut self, ms: f64) -> Result<(), Full> {
         self.whole(|writer| {

@@ -57,6 +57,11 @@ impl Server {
         server
     }
 
+    /// Its configuration file, which is empty at first.
+    pub fn config(&self) -> PathBuf {
+        self.log.with_file_name("rill.toml")
+    }
+
     /// The log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()

@@ -221,18 +221,51 @@ fn replies_in(mut bytes: &[u8], chunk_bytes: &mut usize) -> Vec<Reply> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     Connect,
-    Publish { stream: u32, name: String, mode: PublishMode },
-    Play { stream: u32, name: String, start: PlayStart, how: PlayHow },
+    Publish {
+        stream: u32,
+        name: String,
+        mode: PublishMode,
+    },
+    Play {
+        stream: u32,
+        name: String,
+        start: PlayStart,
+        how: PlayHow,
+    },
     Closed(u32),
     Pause(u32, Option<bool>),
     Seek(u32),
+    /// A method for the application's code, with its arguments.
+    Call(String, Bytes),
+    /// An answer to a call of ours, with its arguments.
+    Answer(u32, bool, Bytes),
+    CheckBandwidth,
     ReceiveAudio(u32, bool),
     ReceiveVideo(u32, bool),
-    DataTooLong { stream: u32, length: u32 },
-    Data { stream: u32, time: u32, message: Option<(String, DataAction, Bytes)> },
-    Begin { lane: u8, stream: u32, kind: MediaKind, time: u32, length: u32 },
-    End { lane: u8, payload: Bytes },
-    Abort { lane: u8, payload: Bytes },
+    DataTooLong {
+        stream: u32,
+        length: u32,
+    },
+    Data {
+        stream: u32,
+        time: u32,
+        message: Option<(String, DataAction, Bytes)>,
+    },
+    Begin {
+        lane: u8,
+        stream: u32,
+        kind: MediaKind,
+        time: u32,
+        length: u32,
+    },
+    End {
+        lane: u8,
+        payload: Bytes,
+    },
+    Abort {
+        lane: u8,
+        payload: Bytes,
+    },
 }
 
 struct Open {
@@ -250,6 +283,8 @@ pub struct Peer {
     pub seen: Vec<Seen>,
     pub sent: Bytes,
     pub refuse: Option<Status<'static>>,
+    /// What the application's method `mine` answers.
+    pub method: Option<&'static [u8]>,
     /// Replies are taken only when the session cannot go on without, and only so many bytes at a time.
     pub takes: Option<usize>,
     pub now: Millis,
@@ -266,6 +301,7 @@ impl Peer {
             seen: Vec::new(),
             sent: Bytes::new(),
             refuse: None,
+            method: None,
             takes: None,
             now: Millis(0),
             open: Vec::new(),
@@ -364,7 +400,13 @@ impl Peer {
             assert!(self.tx.pending().len() <= TX_BYTES);
             let nothing = matches!(event, Ok(None));
             match event {
-                Ok(Some(event)) => note(event, &self.session, &mut self.seen, &mut self.open),
+                Ok(Some(event)) => {
+                    let called = event == Event::Call;
+                    note(event, &self.session, &mut self.seen, &mut self.open);
+                    if called {
+                        self.answer_call();
+                    }
+                }
                 Ok(None) => {}
                 Err(error) => {
                     self.drain();
@@ -383,6 +425,22 @@ impl Peer {
             // A call without event must have taken something, or there was no room for replies.
             idle = if nothing && before == input.len() { idle + 1 } else { 0 };
             assert!(idle <= 2 + TX_BYTES, "the session neither reads nor asks");
+        }
+    }
+
+    /// Methods called `mine` are the application's own.
+    fn answer_call(&mut self) {
+        if self.session.call().is_some_and(|call| call.name == "mine") {
+            let transaction = self.session.call().unwrap().transaction;
+            match self.method {
+                Some(value) if transaction != 0.0 => {
+                    self.session.command("_result", transaction, value, &mut self.tx).unwrap()
+                }
+                Some(_) => {}
+                None => self.session.refuse_call("No.", &mut self.tx).unwrap(),
+            }
+        } else if let Some(event) = self.session.answer_built_in(&mut self.tx).unwrap() {
+            note(event, &self.session, &mut self.seen, &mut self.open);
         }
     }
 
@@ -410,6 +468,14 @@ fn note(event: Event<'_>, session: &Session, seen: &mut Vec<Seen>, open: &mut Ve
             open.retain(|open| open.stream != stream.wire());
             seen.push(Seen::Closed(stream.wire()));
         }
+        Event::Call => {
+            let call = session.call().expect("a call can be read");
+            seen.push(Seen::Call(call.name.to_owned(), call.arguments.to_vec()));
+        }
+        Event::Answer(transaction, ok) => seen.push(Seen::Answer(transaction, ok, session.arguments().to_vec())),
+        Event::CheckBandwidth => seen.push(Seen::CheckBandwidth),
+        // It says something about the client, and wants nothing.
+        Event::CheckBw => {}
         Event::Pause(stream, on) => seen.push(Seen::Pause(stream.wire(), on)),
         Event::Seek(stream) => seen.push(Seen::Seek(stream.wire())),
         Event::ReceiveAudio(stream, on) => seen.push(Seen::ReceiveAudio(stream.wire(), on)),

@@ -14,6 +14,16 @@ use super::ledger::{Ledger, Watch};
 /// S0, S1 and S2.
 const HANDSHAKE: usize = 1 + 2 * 1536;
 
+/// A line with a speed and a length.
+#[derive(Default)]
+pub struct Line {
+    /// Each way. Its speed is the client's `rate`; the other way there is no limit.
+    pub latency_ms: u64,
+    /// Bytes under way, with the time of their arrival.
+    pub down: VecDeque<(u64, Vec<u8>)>,
+    pub up: VecDeque<(u64, Vec<u8>)>,
+}
+
 /// What a net stream does, by what the server said.
 #[derive(Debug, Default)]
 pub enum Doing {
@@ -34,10 +44,26 @@ pub struct Client {
     /// Bytes it reads in a millisecond; `None` reads all, `Some(0)` nothing.
     pub rate: Option<usize>,
     pub credit: usize,
+    /// What it is connected by; `None` takes no time.
+    pub line: Option<Line>,
+    /// What it answers to `onBWCheck`; `None` is nothing.
+    pub bandwidth_answer: Option<&'static str>,
+    /// Of `onBWCheck` and `_onbwcheck` it answers only the second, or only the first.
+    pub knows_underscored: Option<bool>,
+    /// Kilobits a second and latency, as `onBWDone` told them.
+    pub measured: Option<(f64, f64)>,
+    /// Bytes that have arrived.
+    pub received: usize,
     /// It was slow at some time.
     pub was_slow: bool,
     /// One line a message, oldest first.
     pub log: Vec<String>,
+    /// Of the last status it was told.
+    pub description: String,
+    /// The string that the last call returned.
+    pub result: String,
+    /// Commands and data messages byte for byte, with type and message stream, if they are wanted.
+    pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
     /// The server ended the connection.
     pub ended: bool,
     /// Net streams by message stream id.
@@ -66,8 +92,16 @@ impl Client {
             answers_pings: true,
             rate: None,
             credit: 0,
+            line: None,
+            bandwidth_answer: Some("_result"),
+            knows_underscored: None,
+            measured: None,
+            received: 0,
             was_slow: false,
             log: Vec::new(),
+            description: String::new(),
+            result: String::new(),
+            tape: None,
             ended: false,
             doing: (0..16).map(|_| Doing::default()).collect(),
             asked: vec![VecDeque::new(); 16],
@@ -183,6 +217,7 @@ impl Client {
 
     /// Bytes from the server; what they mean goes to the log, and media to its watch.
     pub fn receive(&mut self, mut bytes: &[u8], ledger: &mut Ledger) {
+        self.received += bytes.len();
         if self.handshake.len() < HANDSHAKE {
             let (taken, rest) = bytes.split_at(bytes.len().min(HANDSHAKE - self.handshake.len()));
             self.handshake.extend(taken);
@@ -218,6 +253,11 @@ impl Client {
 
     fn complete(&mut self, header: MessageHeader, payload: &[u8], ledger: &mut Ledger) {
         let stream = header.stream_id as usize;
+        if let Some(tape) = &mut self.tape
+            && matches!(header.type_id, 18 | 20)
+        {
+            tape.push((header.type_id, header.stream_id, payload.to_vec()));
+        }
         if self.lenient {
             return;
         }
@@ -277,13 +317,20 @@ impl Client {
     fn answer(&mut self, stream: u32, payload: &[u8], ledger: &mut Ledger) {
         let mut values = Decoder::new(payload);
         let name = values.value().unwrap().as_str().unwrap();
-        let _transaction = values.number().unwrap();
+        let transaction = values.number().unwrap();
+        if matches!(name, "onBWCheck" | "_onbwcheck") {
+            return self.answer_check(name, transaction);
+        }
         let first = values.value().unwrap();
         let second = if values.is_empty() { None } else { Some(values.value().unwrap()) };
         let code = [Some(first), second]
             .into_iter()
             .flatten()
             .find_map(|value| value.get("code").and_then(|code| code.as_str()));
+        let described = [Some(first), second].into_iter().flatten().find_map(|value| value.get("description"));
+        if let Some(text) = described.and_then(|text| text.as_str()) {
+            self.description = text.to_owned();
+        }
         let text = match (name, code) {
             ("onStatus", Some(code)) => format!("{stream}: {}", short(code)),
             (name, Some(code)) => format!("{name} {}", short(code)),
@@ -292,13 +339,41 @@ impl Client {
                     self.created.push(id as u32);
                     format!("created {id}")
                 } else {
+                    if let Some(Value::String(text)) = second {
+                        self.result = String::from_utf8_lossy(text).into_owned();
+                    }
                     "_result".into()
                 }
             }
             (name, None) => name.to_string(),
         };
+        if let ("onBWDone" | "_onbwdone", Some(Value::Number(kbit))) = (name, second) {
+            let _kbit_sent = values.number().unwrap();
+            let _seconds = values.number().unwrap();
+            self.measured = Some((kbit, values.number().unwrap()));
+            assert!(values.is_empty());
+        }
         self.log.push(text);
         self.obey(stream, name, code.unwrap_or_default(), ledger);
+    }
+
+    fn answer_check(&mut self, name: &str, transaction: f64) {
+        if self.log.last().is_none_or(|last| last != name) {
+            self.log.push(name.into());
+        }
+        if self.knows_underscored.is_some_and(|knows| knows != name.starts_with('_')) {
+            return;
+        }
+        let Some(answer) = self.bandwidth_answer else { return };
+        let mut buffer = [0; 64];
+        let mut out = Writer::new(&mut buffer);
+        let mut amf = Encoder::new(&mut out);
+        amf.string(answer).unwrap();
+        amf.number(transaction).unwrap();
+        amf.null().unwrap();
+        amf.number(0.0).unwrap();
+        let length = out.len();
+        self.message(3, 20, 0, 0, &buffer[..length]);
     }
 
     /// What the server says about a net stream is what it does from now on.

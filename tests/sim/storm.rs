@@ -1,6 +1,7 @@
 //! Everything at once, at random.
 
 use rill::server::Counters;
+use rill::server::app::Bandwidth;
 use rill::server::settings::{Merge, Settings};
 
 use super::sim::Random;
@@ -29,10 +30,16 @@ pub fn run(seed: u64) -> Counters {
         gop_cache: !random.chance(20),
         player_lag_ms: [150, 400, 1000][random.below(3)],
         publish_timeout_ms: [0, 500, 1000][random.below(3)],
+        // Fast clients are not sent megabytes.
+        bandwidth: Bandwidth { max_kbit: 2000, max_wait_ms: 500, ..Bandwidth::default() },
         connections_per_address: if random.chance(10) { 2 } else { 0 },
         ..settings()
     };
-    let mut world = World::with(settings, seed);
+    // With code of its own an application meets the same storm.
+    let mut world = match random.chance(40) {
+        true => World::scripted(settings, include_str!("storm.asc"), seed),
+        false => World::with(settings, seed),
+    };
     world.ledger.rings_scarce = (world.server.settings().streams as usize) < NAMES.len();
     let widest = [1000, 5000, 20_000][random.below(3)];
     world.window = 300 + random.below(widest);
@@ -54,8 +61,9 @@ impl Storm {
             0..8 => self.newcomer(true),
             8..18 => self.newcomer(false),
             18..60 => self.media(),
-            60..66 => self.pace(),
-            66..72 => self.leave(),
+            60..64 => self.pace(),
+            64..67 => self.bandwidth(),
+            67..72 => self.leave(),
             72..84 => self.player_command(),
             84..88 => self.publisher_command(),
             88..91 => self.nonsense(),
@@ -181,6 +189,26 @@ impl Storm {
         }
     }
 
+    /// Limits, and measurements of whoever they are for, which answer or do not.
+    fn bandwidth(&mut self) {
+        let Some((c, _)) = self.client_who(|doing| !matches!(doing, Doing::Publishing(_))) else { return };
+        if self.world.clients[c].doing.iter().any(|doing| matches!(doing, Doing::Publishing(_))) {
+            return;
+        }
+        let bytes_s = [0, 500, 5000, 50_000][self.random.below(4)];
+        match self.random.below(5) {
+            0 => self.world.limit(c, Some(bytes_s), None),
+            1 => self.world.limit(c, None, Some(bytes_s)),
+            2 => self.world.clients[c].command(0, "_checkbw", |amf| amf.null().unwrap()),
+            _ => {
+                let answers = [Some("_result"), Some("_result"), Some("_error"), None];
+                let client = &mut self.world.clients[c];
+                client.bandwidth_answer = answers[self.random.below(4)];
+                client.command(0, "checkBandwidth", |amf| amf.null().unwrap());
+            }
+        }
+    }
+
     fn leave(&mut self) {
         if self.world.clients.is_empty() {
             return;
@@ -269,6 +297,9 @@ impl Storm {
 
     /// Whoever can reads all; then everybody leaves, one way or another, and nothing may be left.
     fn calm_down(&mut self) {
+        for c in 0..self.world.clients.len() {
+            self.world.limit(c, Some(0), Some(0));
+        }
         for client in &mut self.world.clients {
             if !self.world.net.links[client.link].unplugged && !self.world.net.links[client.link].client_fin {
                 client.rate = None;

@@ -1,15 +1,20 @@
 //! Server, network and clients together, and the time they share.
 
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rill::server::Server;
+use rill::features::script::{Source, SourceFile};
+use rill::server::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition, ScriptLimits};
+use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
-use rill::server::registry::{App, AppKind};
+use rill::server::files::{Answer, Lookup, Question};
 use rill::server::settings::{Merge, Settings};
-use rill::server::slots::SPARE_CONNECTIONS;
+use rill::server::slots::{ConnId, SPARE_CONNECTIONS, Slot, SlotState};
+use rill::server::{Server, Start};
 use rill::time::Millis;
 
-use super::client::{Client, Doing};
+use super::client::{Client, Doing, Line};
 use super::inside;
 use super::ledger::{Kind, Ledger};
 use super::net::{FakeNet, Ready};
@@ -25,7 +30,20 @@ pub struct World {
     pub now: u64,
     /// Bytes a client's kernel holds.
     pub window: usize,
+    /// What a directory of applications says, by name; asked only by a world made with [`World::on_disk`].
+    pub disk: BTreeMap<String, Directory>,
+    /// The disk does not answer.
+    pub disk_stalls: bool,
+    /// What the disk was asked.
+    pub asked: Vec<String>,
     next_address: u8,
+}
+
+/// An application's directory.
+#[derive(Clone)]
+pub enum Directory {
+    Good(Box<AppDefinition>),
+    Broken,
 }
 
 /// Short deadlines and little of everything.
@@ -46,9 +64,28 @@ pub fn settings() -> Settings {
     }
 }
 
-pub fn apps() -> [App; 2] {
-    let app = |name: &str, kind| App { name: heapless::String::try_from(name).unwrap(), kind };
-    [app("live", AppKind::Live), app("vod", AppKind::Vod)]
+pub fn apps() -> Vec<AppDefinition> {
+    let app = |name: &str, kind| AppDefinition::stock(heapless::String::try_from(name).unwrap(), kind);
+    vec![app("live", AppKind::Live), app("vod", AppKind::Vod)]
+}
+
+/// An application with a script.
+pub fn scripted(name: &str, text: &str) -> AppDefinition {
+    let main = SourceFile { name: "main.asc".to_owned(), text: text.to_owned() };
+    let source = Source { secure: None, main, others: Vec::new() };
+    let script = Some(ScriptDefinition { source, limits: ScriptLimits::default() });
+    AppDefinition { script, ..AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live) }
+}
+
+/// A clock of scripts that passes a millisecond whenever it is looked at: time limits do not depend on the machine.
+fn clock_us() -> u64 {
+    thread_local! {
+        static LOOKS: Cell<u64> = const { Cell::new(0) };
+    }
+    LOOKS.with(|looks| {
+        looks.set(looks.get() + 1);
+        looks.get() * 1000
+    })
 }
 
 impl World {
@@ -57,14 +94,45 @@ impl World {
     }
 
     pub fn with(settings: Settings, seed: u64) -> World {
+        World::fixed(settings, apps(), seed)
+    }
+
+    /// A server whose application `live` has a script.
+    pub fn scripted(settings: Settings, text: &str, seed: u64) -> World {
+        World::fixed(settings, vec![scripted("live", text)], seed)
+    }
+
+    fn fixed(settings: Settings, apps: Vec<AppDefinition>, seed: u64) -> World {
+        // What an application does not say for itself is what the configuration says.
+        let follow = |app| {
+            let limits = AppLimits { bandwidth: settings.bandwidth, ..AppLimits::default() };
+            AppDefinition { limits, ..app }
+        };
+        let apps = apps.into_iter().map(follow).collect();
+        World::start(settings, apps, AppSource::Fixed, seed)
+    }
+
+    /// A server whose applications are directories.
+    pub fn on_disk(settings: Settings, directories: Vec<AppDefinition>) -> World {
+        let mut world = World::start(settings, Vec::new(), AppSource::Directories, 1);
+        world.disk =
+            directories.into_iter().map(|app| (app.name.to_string(), Directory::Good(Box::new(app)))).collect();
+        world
+    }
+
+    fn start(settings: Settings, apps: Vec<AppDefinition>, source: AppSource, seed: u64) -> World {
         let slots = settings.connections as usize + SPARE_CONNECTIONS;
+        let start = Start { apps, source, seed, clock: clock_us, now: Millis(0) };
         World {
-            server: Server::new(settings, &apps(), seed, Millis(0)),
+            server: Server::new(settings, start),
             net: FakeNet::new(slots, seed),
             clients: Vec::new(),
             ledger: Ledger::default(),
             now: 0,
             window: 32 << 10,
+            disk: BTreeMap::new(),
+            disk_stalls: false,
+            asked: Vec::new(),
             next_address: 1,
         }
     }
@@ -147,12 +215,42 @@ impl World {
         let client = &mut self.clients[c];
         client.rate = Some(rate);
         client.credit = 0;
+        self.may_skip(c);
+    }
+
+    /// The server's handle of the client's connection.
+    pub fn conn(&self, c: usize) -> Option<ConnId> {
+        let address = self.clients[c].address;
+        let taken = |slot: &Slot| slot.state != SlotState::Free && slot.peer == address;
+        let (index, _) = self.server.slots().iter().find(|(_, slot)| taken(slot))?;
+        Some(self.server.slots().id(index))
+    }
+
+    /// Limits what the client is sent and what is read of it, in bytes a second.
+    pub fn limit(&mut self, c: usize, to_client: Option<u32>, to_server: Option<u32>) {
+        let Some(conn) = self.conn(c) else { return };
+        inside(|| self.server.limit_bandwidth(conn, to_client, to_server));
+        if to_client.is_some_and(|limit| limit > 0) {
+            self.may_skip(c);
+        }
+    }
+
+    fn may_skip(&mut self, c: usize) {
+        let client = &mut self.clients[c];
         client.was_slow = true;
         for doing in &mut client.doing {
             if let Doing::Watching(watch) = doing {
                 watch.may_skip = true;
             }
         }
+    }
+
+    /// The client is connected by a line from now on.
+    pub fn line(&mut self, c: usize, kbit: usize, latency_ms: u64) {
+        let client = &mut self.clients[c];
+        client.line = Some(Line { latency_ms, ..Line::default() });
+        client.rate = Some(kbit / 8);
+        client.was_slow = true;
     }
 
     pub fn hang_up(&mut self, c: usize) {
@@ -182,13 +280,27 @@ impl World {
         self.clients[c].rate = Some(0);
     }
 
+    /// The operator unloads an application.
+    pub fn unload(&mut self, app: &str) -> Option<usize> {
+        let clients = inside(|| self.server.unload(app, None, Millis(self.now)));
+        self.settle();
+        clients
+    }
+
     pub fn stop(&mut self) {
         inside(|| self.server.stop(Millis(self.now)));
     }
 
     /// Puts the client's bytes on the wire.
     pub fn flush(&mut self, c: usize) -> bool {
-        let out = std::mem::take(&mut self.clients[c].out);
+        let client = &mut self.clients[c];
+        let mut out = std::mem::take(&mut client.out);
+        if let Some(line) = &mut client.line {
+            if !out.is_empty() {
+                line.up.push_back((self.now + line.latency_ms, out));
+            }
+            out = arrived(&mut line.up, self.now);
+        }
         if !out.is_empty() {
             self.net.send(self.clients[c].link, &out);
         }
@@ -206,11 +318,31 @@ impl World {
             });
         });
         inside(|| server.turn(net, Millis(self.now)));
+        busy |= self.answer_questions();
         for c in 0..self.clients.len() {
             busy |= self.flush(c);
             busy |= self.pump(c);
         }
         busy || self.net.is_pending() || inside(|| self.server.wait_ms(Millis(self.now))) == Some(0)
+    }
+
+    fn answer_questions(&mut self) -> bool {
+        let mut busy = false;
+        while !self.disk_stalls
+            && let Some(question) = inside(|| self.server.question())
+        {
+            let Question::App { name, stamp } = question else { continue };
+            self.asked.push(name.to_string());
+            let lookup = match self.disk.get(name.as_str()) {
+                None => Lookup::Missing,
+                Some(Directory::Broken) => Lookup::Broken("app.toml:1: x".to_owned()),
+                Some(Directory::Good(app)) if stamp == Some(app.stamp) => Lookup::Unchanged,
+                Some(Directory::Good(app)) => Lookup::Found(app.clone()),
+            };
+            busy |= lookup != Lookup::Unchanged;
+            inside(|| self.server.answer(Answer::App { name, lookup }, Millis(self.now)));
+        }
+        busy
     }
 
     fn pump(&mut self, c: usize) -> bool {
@@ -220,8 +352,14 @@ impl World {
             return false;
         }
         let most = client.rate.map_or(usize::MAX, |_| client.credit).min(link.to_client.len());
-        let bytes: Vec<u8> = link.to_client.drain(..most).collect();
+        let mut bytes: Vec<u8> = link.to_client.drain(..most).collect();
         client.credit -= most.min(client.credit);
+        if let Some(line) = &mut client.line {
+            if !bytes.is_empty() {
+                line.down.push_back((self.now + line.latency_ms, bytes));
+            }
+            bytes = arrived(&mut line.down, self.now);
+        }
         if (link.server_closed || link.server_fin) && link.to_client.is_empty() && !client.ended {
             client.ended = true;
             client.receive(&bytes, &mut self.ledger);
@@ -259,10 +397,16 @@ impl World {
             if self.clients.iter().any(|client| client.rate.is_some_and(|rate| rate > 0)) {
                 step = step.min(10);
             }
+            if self.clients.iter().any(|client| client.line.is_some()) {
+                step = 1;
+            }
             let step = step.min(end - self.now);
             self.now += step;
             for client in &mut self.clients {
-                if let Some(rate) = client.rate {
+                if let (Some(_), Some(rate)) = (&client.line, client.rate) {
+                    // A line that was idle is not faster afterwards.
+                    client.credit = rate;
+                } else if let Some(rate) = client.rate {
                     // What it did not read yesterday it does not read twice as fast today.
                     client.credit = (client.credit + rate * step as usize).min(rate * 100);
                 }
@@ -304,10 +448,22 @@ impl World {
     pub fn check_empty(&self) {
         assert!(self.server.is_empty(), "{} slots are still taken", self.server.slots().taken());
         assert_eq!(self.server.registry().streams().count(), 0, "names are still in use");
+        assert!(self.server.apps().iter().all(|(_, app)| app.connected == 0), "clients are still counted");
+        assert!(self.server.instances().iter().all(|(_, instance)| instance.clients == 0), "clients are still counted");
+        assert_eq!(self.server.outboxes_bytes(), 0, "messages still wait");
         let counters = self.server.counters();
         assert_eq!(counters.accepted, counters.closed.iter().sum::<u64>(), "{counters:?}");
         assert_eq!(counters.bytes_in, self.net.bytes_read);
         assert_eq!(counters.bytes_out, self.net.bytes_written);
         assert_eq!(counters.accepted, self.clients.len() as u64);
     }
+}
+
+/// What of `under_way` has arrived by `now`.
+fn arrived(under_way: &mut VecDeque<(u64, Vec<u8>)>, now: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some((_, part)) = under_way.pop_front_if(|(at, _)| *at <= now) {
+        bytes.extend(part);
+    }
+    bytes
 }

@@ -1,0 +1,913 @@
+//! Applications on disk: each directory within `applications/` is one, from the next connect on. Its `app.toml` says what
+//! is other than the server's settings ([`KEYS`]), its script what happens in it.
+//!
+//! What a client sends reaches a path in one place, [`Applications::lookup`], and only as a name that clients can connect
+//! to and that is one component of a path. Everything else that is read is named here or found in a directory. Links are
+//! followed: only who may write to the root can make one. What they lead to must be a regular file, as everything else,
+//! so that no pipe or device holds up the disk thread or feeds it without end.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, ErrorKind, Read};
+use std::ops::RangeInclusive;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use log::{error, warn};
+use serde_json::Value as Json;
+use toml::de::DeValue;
+
+use crate::board::{format_bytes, integer, parse_bytes};
+use crate::config::keys::{Key, Reading, Slot, Table, Value, Wrong, within};
+use crate::config::{
+    BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, Config, IDLE_MS, SCRIPT_CALL_MS,
+    SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
+};
+use crate::features::script::{Source, SourceFile};
+use crate::limits::{ADDRESS_RULES, APP_FILE_BYTES, APP_NAME_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
+use crate::proto::name::AppPath;
+use crate::server::app::{
+    AddressList, AddressListError, AppDefinition, AppKind, AppLimits, KeyError, Rules, ScriptDefinition, ScriptLimits,
+};
+use crate::server::files::Lookup;
+use crate::server::settings::Settings;
+
+/// The root that is used when none is named.
+const ROOT: &str = "/var/lib/rill";
+/// The directory of applications within a root.
+pub const APPLICATIONS: &str = "applications";
+/// An application's settings within its directory.
+const APP_FILE: &str = "app.toml";
+/// Where the script may lie besides the application's own directory.
+const SCRIPTS: &str = "scripts";
+
+/// Applications that a server without files has.
+pub const STOCK: [&str; 2] = ["live", "vod"];
+
+/// The name of an application.
+pub type AppName = heapless::String<APP_NAME_BYTES>;
+
+/// The directory of applications, read anew for each question.
+pub struct Applications {
+    /// `None`: there are only the stock ones.
+    directory: Option<PathBuf>,
+    script_lib: Option<PathBuf>,
+    settings: Settings,
+    /// What was complained of: applications with the stamp of their files, so that a client that tries again and again
+    /// does not fill the log. They have directories, so their number is the user's own.
+    complained: BTreeMap<String, u64>,
+}
+
+impl Applications {
+    /// Those that `config` means.
+    pub fn new(config: &Config) -> Applications {
+        Applications {
+            directory: directory(config),
+            script_lib: config.script_lib.clone(),
+            settings: config.settings.clone(),
+            complained: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over settings that changed.
+    pub fn reconfigure(&mut self, config: &Config) {
+        self.script_lib = config.script_lib.clone();
+        self.settings = config.settings.clone();
+    }
+
+    /// What the application `name` is now; [`Lookup::Unchanged`] when that is what `stamp` belongs to. `name` may be
+    /// anything at all. Each error of the application's files is in the log once.
+    pub fn lookup(&mut self, name: &str, stamp: Option<u64>) -> Lookup {
+        match self.find(name, stamp) {
+            Ok((lookup, compiled)) => {
+                if lookup != Lookup::Unchanged {
+                    self.complained.remove(name);
+                }
+                for path in compiled {
+                    warn!("rill application app={name:?} {}: compiled scripts are ignored", path.display());
+                }
+                lookup
+            }
+            Err(Broken { stamp, errors }) => {
+                if self.complained.insert(name.to_owned(), stamp) != Some(stamp) {
+                    for error in &errors {
+                        error!("rill application broken app={name:?} {error}");
+                    }
+                }
+                Lookup::Broken(errors.into_iter().next().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Every error of the application's files.
+    pub fn check(&self, name: &str) -> Vec<String> {
+        self.find(name, None).err().map_or(Vec::new(), |broken| broken.errors)
+    }
+
+    /// The answer to a lookup, and scripts that nobody can read.
+    fn find(&self, name: &str, stamp: Option<u64>) -> Result<(Lookup, Vec<PathBuf>), Broken> {
+        let just = |lookup| Ok((lookup, Vec::new()));
+        let Some(name) = named(name) else { return just(Lookup::Missing) };
+        let Some(applications) = &self.directory else {
+            return just(match STOCK.contains(&name.as_str()) {
+                true if stamp == Some(self.stock_stamp()) => Lookup::Unchanged,
+                true => Lookup::Found(Box::new(self.stock(name))),
+                false => Lookup::Missing,
+            });
+        };
+        let directory = applications.join(name.as_str());
+        let files = match fs::metadata(&directory) {
+            Ok(metadata) if metadata.is_dir() => Files::find(&directory, &name, self.script_lib.as_deref()),
+            Ok(_) => return just(Lookup::Missing),
+            Err(error) if is_absent(&error) => return just(Lookup::Missing),
+            Err(error) => Err(at(&directory, &error)),
+        };
+        // Without the files there is no stamp, and what keeps us from them has none either.
+        let files = files.map_err(|error| Broken { stamp: 0, errors: vec![error] })?;
+        let now = files.stamp(&self.settings);
+        if stamp == Some(now) {
+            return just(Lookup::Unchanged);
+        }
+        let definition = self.read(name, &files, now).map_err(|errors| Broken { stamp: now, errors })?;
+        Ok((Lookup::Found(Box::new(definition)), files.compiled))
+    }
+
+    /// Changes with the settings that stock applications follow.
+    fn stock_stamp(&self) -> u64 {
+        Files::default().stamp(&self.settings)
+    }
+
+    /// An application without files: `vod` is for recordings.
+    fn stock(&self, name: AppName) -> AppDefinition {
+        let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
+        let limits = AppLimits { bandwidth: self.settings.bandwidth, ..AppLimits::default() };
+        AppDefinition { limits, stamp: self.stock_stamp(), ..AppDefinition::stock(name, kind) }
+    }
+
+    fn read(&self, name: AppName, files: &Files, stamp: u64) -> Result<AppDefinition, Vec<String>> {
+        let mut definition = AppDefinition { stamp, ..self.stock(name) };
+        let mut script_limits = self.settings.scripts;
+        let mut errors = Vec::new();
+        if let Some(file) = &files.settings {
+            match read_text(&file.path, APP_FILE_BYTES, "APP_FILE_BYTES") {
+                Ok(text) => match parse(&file.path.display().to_string(), &text, definition.clone(), script_limits) {
+                    Ok(read) => (definition, script_limits) = read,
+                    Err(wrong) => errors.extend(wrong),
+                },
+                Err(error) => errors.push(error),
+            }
+        }
+        match files.source() {
+            Ok(source) => definition.script = source.map(|source| ScriptDefinition { source, limits: script_limits }),
+            Err(error) => errors.push(error),
+        }
+        if errors.is_empty() { Ok(definition) } else { Err(errors) }
+    }
+}
+
+/// Why an application cannot be used.
+struct Broken {
+    stamp: u64,
+    errors: Vec<String>,
+}
+
+/// The applications there are, and a line for each directory that cannot be one.
+///
+/// # Errors
+///
+/// When the root that was named has none.
+pub fn list(config: &Config) -> Result<(Vec<AppName>, Vec<String>), String> {
+    let Some(directory) = directory(config) else {
+        return Ok((STOCK.into_iter().filter_map(named).collect(), Vec::new()));
+    };
+    let (apps, skipped) = in_directory(&directory).map_err(|error| {
+        format!("{}: {error}; each directory in there is an application (server.root, --root)", directory.display())
+    })?;
+    if apps.is_empty() {
+        return Err(format!(
+            "{}: no application in there; make a directory for each, like {}",
+            directory.display(),
+            directory.join("live").display()
+        ));
+    }
+    Ok((apps, skipped))
+}
+
+/// The directory of applications, if there is to be one.
+fn directory(config: &Config) -> Option<PathBuf> {
+    match &config.root {
+        Some(root) => Some(root.join(APPLICATIONS)),
+        None => Some(Path::new(ROOT).join(APPLICATIONS)).filter(|usual| usual.is_dir()),
+    }
+}
+
+fn in_directory(directory: &Path) -> io::Result<(Vec<AppName>, Vec<String>)> {
+    let mut names: Vec<_> = fs::read_dir(directory)?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name())
+        .collect();
+    names.sort();
+    let (mut apps, mut skipped) = (Vec::new(), Vec::new());
+    for name in names {
+        match name.to_str().and_then(named) {
+            Some(app) => apps.push(app),
+            None => skipped.push(format!(
+                "{}: no client can connect to an application of that name (at most {APP_NAME_BYTES} bytes, no `?`, quotes or the like); skipped",
+                directory.join(&name).display()
+            )),
+        }
+    }
+    Ok((apps, skipped))
+}
+
+/// The name, if clients can name an application so and it can be that of a directory. Hidden directories are none.
+fn named(name: &str) -> Option<AppName> {
+    let path = AppPath::parse(name, "").ok()?;
+    (path.app == name && !name.starts_with('.')).then_some(path.app)
+}
+
+/// A file with what tells whether it changed.
+struct FileInfo {
+    path: PathBuf,
+    /// Relative to the application's directory, or bare in the library.
+    name: String,
+    bytes: u64,
+    modified_ns: i128,
+    inode: u64,
+}
+
+impl FileInfo {
+    /// `None` if there is no such regular file.
+    fn find(path: PathBuf, name: String) -> Result<Option<FileInfo>, String> {
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(FileInfo {
+                name,
+                bytes: metadata.len(),
+                modified_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+                inode: metadata.ino(),
+                path,
+            })),
+            Ok(_) => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(at(&path, &error)),
+        }
+    }
+}
+
+/// What an application is made of.
+#[derive(Default)]
+struct Files {
+    settings: Option<FileInfo>,
+    main: Option<FileInfo>,
+    secure: Option<FileInfo>,
+    others: Vec<FileInfo>,
+    /// Scripts in Adobe's compiled form, which nobody else can read.
+    compiled: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Looks for them in an application's `directory`, and in the library.
+    fn find(directory: &Path, app: &str, library: Option<&Path>) -> Result<Files, String> {
+        let own = |name: &str| FileInfo::find(directory.join(name), name.to_owned());
+        let mut files =
+            Files { settings: own(APP_FILE)?, main: None, secure: None, others: Vec::new(), compiled: Vec::new() };
+        // Adobe's order (TechNote 16518).
+        for stem_and_ending in ["main.asc", "main.js", &format!("{app}.asc"), &format!("{app}.js")] {
+            for name in [format!("{SCRIPTS}/{stem_and_ending}"), stem_and_ending.to_owned()] {
+                if files.main.is_none() {
+                    files.main = own(&name)?;
+                }
+            }
+        }
+        let in_scripts = directory.join(SCRIPTS);
+        let mut places = vec![(directory, ""), (in_scripts.as_path(), "scripts/")];
+        places.extend(library.map(|library| (library, "")));
+        for (place, prefix) in places {
+            for file in names_in(place)? {
+                let name = format!("{prefix}{file}");
+                match Path::new(&file).extension().and_then(|ending| ending.to_str()) {
+                    Some("asc" | "js") if files.main.is_some() => {
+                        files.others.extend(FileInfo::find(place.join(&file), name)?);
+                    }
+                    Some("ase") if library != Some(place) => files.compiled.push(place.join(&file)),
+                    _ => {}
+                }
+            }
+        }
+        if let Some(main) = &files.main {
+            let beside = main.name.rsplit_once('/').map_or("", |(place, _)| place);
+            let secure = if beside.is_empty() { "secure.asc".to_owned() } else { format!("{beside}/secure.asc") };
+            files.secure = own(&secure)?;
+            let main = main.path.clone();
+            let secure = files.secure.as_ref().map(|file| file.path.clone());
+            files.others.retain(|other| other.path != main && Some(&other.path) != secure.as_ref());
+        }
+        Ok(files)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &FileInfo> {
+        self.settings.iter().chain(self.scripts())
+    }
+
+    fn scripts(&self) -> impl Iterator<Item = &FileInfo> {
+        self.secure.iter().chain(&self.main).chain(&self.others)
+    }
+
+    /// Changes when a file does, or a setting that the application follows. It is that of the moment before they are read:
+    /// what changes meanwhile is found next time.
+    fn stamp(&self, settings: &Settings) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for file in self.all() {
+            (&file.path, file.bytes, file.modified_ns, file.inode).hash(&mut hasher);
+        }
+        (self.settings.is_some(), self.main.is_some()).hash(&mut hasher);
+        format!("{:?} {:?}", settings.scripts, settings.bandwidth).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The text of the script, if there is one.
+    fn source(&self) -> Result<Option<Source>, String> {
+        let Some(main) = &self.main else { return Ok(None) };
+        if self.scripts().count() > SCRIPT_FILES {
+            let directory = main.path.parent().unwrap_or(&main.path).display();
+            return Err(format!("{directory}: more than {SCRIPT_FILES} files with scripts (SCRIPT_FILES)"));
+        }
+        let mut left = SCRIPT_TEXT_BYTES;
+        let mut read = |file: &FileInfo| {
+            let text = read_text(&file.path, left, "SCRIPT_TEXT_BYTES, of all files together")?;
+            left -= text.len();
+            Ok::<_, String>(SourceFile { name: file.name.clone(), text })
+        };
+        let main = read(main)?;
+        let secure = self.secure.as_ref().map(&mut read).transpose()?;
+        let others = self.others.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Some(Source { secure, main, others }))
+    }
+}
+
+/// The names of what is in a directory, in order; none if there is no such directory.
+fn names_in(directory: &Path) -> Result<Vec<String>, String> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(at(directory, &error)),
+    };
+    // A script cannot name a file whose name is not UTF-8.
+    let mut names: Vec<String> =
+        entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The text of a regular file of at most `most` bytes; `limit` is that limit's name.
+fn read_text(path: &Path, most: usize, limit: &str) -> Result<String, String> {
+    // Opening must not wait, not even for somebody to write to a pipe.
+    let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file: File = open().map_err(|error| at(path, &error))?;
+    if !file.metadata().map_err(|error| at(path, &error))?.is_file() {
+        return Err(format!("{}: is no regular file", path.display()));
+    }
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| at(path, &error))?;
+    if bytes.len() > most {
+        return Err(format!("{}: is too long, {most} bytes are left for it ({limit})", path.display()));
+    }
+    text(path, bytes)
+}
+
+/// Bytes of a file as text.
+///
+/// # Errors
+///
+/// A line that names the file and the line that is not UTF-8.
+pub fn text(path: &Path, bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        format!("{}:{line}: is not UTF-8", path.display())
+    })
+}
+
+/// There is nothing at a path.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn at(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+/// What an `app.toml` says, while it is read.
+struct AppFile {
+    kind: AppKind,
+    rules: Rules,
+    limits: AppLimits,
+    scripts: ScriptLimits,
+    /// What the server's memory table has for a script.
+    most: ScriptLimits,
+    config: serde_json::Map<String, Json>,
+}
+
+/// Lays an `app.toml` over what holds without it.
+fn parse(
+    name: &str,
+    text: &str,
+    definition: AppDefinition,
+    scripts: ScriptLimits,
+) -> Result<(AppDefinition, ScriptLimits), Vec<String>> {
+    let file = AppFile {
+        kind: definition.kind,
+        rules: Rules::default(),
+        limits: definition.limits,
+        scripts,
+        most: scripts,
+        config: serde_json::Map::new(),
+    };
+    let mut reading = Reading::new(file, &KEYS, "`rill limits` lists them all").discreet();
+    reading.file(name, text);
+    let (file, _) =
+        reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
+    let AppFile { kind, rules, limits, scripts, config, .. } = file;
+    let config_json = Json::Object(config).to_string();
+    Ok((AppDefinition { kind, rules, limits, config_json, ..definition }, scripts))
+}
+
+/// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
+/// where they are left out.
+#[rustfmt::skip]
+const KEYS: [Key<AppFile>; 24] = [
+    key("kind", "what it is for", KIND),
+
+    key("connect.addresses", "who may connect; the first rule that matches decides, none lets through", addresses(|app, value| { app.rules.set_connect(address_list(value)?); Ok(()) })),
+    key("publish.addresses", "who may publish", addresses(|app, value| { app.rules.set_publish(address_list(value)?); Ok(()) })),
+    key("play.addresses", "who may play", addresses(|app, value| { app.rules.set_play(address_list(value)?); Ok(()) })),
+    key("play.key", "key that players need: NAME?key=KEY", PLAY_KEY),
+    key("keys", "stream names with the keys that they are published with: KEY, or NAME?key=KEY", STREAM_KEYS),
+
+    key("limits.connections", "connections at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.connections, COUNT)),
+    key("limits.publishers", "publishers at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.publishers, COUNT)),
+    key("limits.players", "players at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.players, COUNT)),
+    key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
+
+    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|app| &mut app.limits.bandwidth.detection)),
+    key("bandwidth.max_kbit", "the fastest that is measured; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", "bytes that are sent first to be measured", Slot::Count(|app| &mut app.limits.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", "the longest that a measurement takes", Slot::Count(|app| &mut app.limits.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
+
+    key("scripts.memory_bytes", "heap of each instance; at most the server's", own_bytes(
+        |app, value| put_bytes(value, &SCRIPT_MEMORY, app.most.budget.memory_bytes, &mut app.scripts.budget.memory_bytes),
+        || allowed_bytes(&SCRIPT_MEMORY))),
+    key("scripts.stack_bytes", "stack of each instance; at most the server's", own_bytes(
+        |app, value| put_bytes(value, &SCRIPT_STACK, app.most.budget.stack_bytes, &mut app.scripts.budget.stack_bytes),
+        || allowed_bytes(&SCRIPT_STACK))),
+    key("scripts.call_ms", "time of one call into the script", Slot::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),
+    key("scripts.load_ms", "time in which the script is loaded and starts", Slot::Count(|app| &mut app.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|app| &mut app.scripts.pending_ms, SCRIPT_PENDING_MS)),
+    key("scripts.idle_unload_ms", "time without clients after which the script is unloaded; 0 is never", Slot::Millis(|app| &mut app.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
+    key("scripts.retry_ms", "time that clients of the stopped script are refused", Slot::Millis(|app| &mut app.scripts.retry_ms, SCRIPT_RETRY_MS)),
+    key("config", "what the script sees as application.config", CONFIG),
+];
+
+/// The keys of an `app.toml`: path, what it means, what is allowed.
+pub fn keys() -> impl Iterator<Item = (&'static str, &'static str, String)> {
+    KEYS.iter().map(|key| (key.path, key.help, key.slot.allowed()))
+}
+
+const COUNT: RangeInclusive<u32> = 0..=60_000;
+
+const fn key(path: &'static str, help: &'static str, slot: Slot<AppFile>) -> Key<AppFile> {
+    Key { path, help, slot }
+}
+
+const KIND: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.kind = match value.as_str() {
+            Some("live") => AppKind::Live,
+            Some("vod") => AppKind::Vod,
+            _ => return Err(Wrong::NotAllowed),
+        };
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || "one of live, vod".to_owned(),
+    is_text: true,
+    is_secret: false,
+});
+
+const IDLE: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.limits.idle_ms = Some(within(value, &IDLE_MS)?);
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || format!("{}..={}", IDLE_MS.start(), IDLE_MS.end()),
+    is_text: false,
+    is_secret: false,
+});
+
+const PLAY_KEY: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| because(app.rules.set_play_key(value.as_str().ok_or(Wrong::NotAllowed)?)),
+    show: |_| String::new(),
+    allowed: || "a text".to_owned(),
+    is_text: true,
+    is_secret: true,
+});
+
+const STREAM_KEYS: Slot<AppFile> = Slot::Table(Table {
+    put: |app, name, value| because(app.rules.add_key(name, value.as_str().ok_or(Wrong::NotAllowed)?)),
+    allowed: "a text",
+    is_secret: true,
+});
+
+const CONFIG: Slot<AppFile> = Slot::Table(Table {
+    put: |app, name, value| {
+        app.config.insert(name.to_owned(), json(value));
+        Ok(())
+    },
+    allowed: "anything",
+    is_secret: true,
+});
+
+fn because(result: Result<(), KeyError>) -> Result<(), Wrong> {
+    result.map_err(|error| Wrong::Because(error.to_string()))
+}
+
+const fn own_bytes(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>, allowed: fn() -> String) -> Slot<AppFile> {
+    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+}
+
+fn allowed_bytes(range: &RangeInclusive<u64>) -> String {
+    format!("bytes, {}..={}", format_bytes(*range.start()), format_bytes(*range.end()))
+}
+
+/// Bytes that must not be more than the server has for each instance.
+fn put_bytes(value: &DeValue<'_>, range: &RangeInclusive<u64>, most: u64, place: &mut u64) -> Result<(), Wrong> {
+    let bytes = match value.as_str() {
+        Some(text) => parse_bytes(text),
+        None => integer(value).and_then(|bytes| u64::try_from(bytes).ok()),
+    };
+    *place = match bytes.filter(|bytes| range.contains(bytes)) {
+        Some(bytes) if bytes <= most => bytes,
+        Some(_) => {
+            let most = format_bytes(most);
+            return Err(Wrong::Because(format!("the server has {most} for each; raise the same key in rill.toml")));
+        }
+        None => return Err(Wrong::NotAllowed),
+    };
+    Ok(())
+}
+
+const fn addresses(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>) -> Slot<AppFile> {
+    let allowed =
+        || format!("up to {ADDRESS_RULES} rules (ADDRESS_RULES) like \"allow 192.168.1.0/24\" and \"deny all\"");
+    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+}
+
+fn address_list(value: &DeValue<'_>) -> Result<AddressList, Wrong> {
+    let list = value.as_array().ok_or(Wrong::NotAllowed)?;
+    let rules: Vec<&str> =
+        list.iter().map(|rule| rule.get_ref().as_str()).collect::<Option<_>>().ok_or(Wrong::NotAllowed)?;
+    AddressList::parse(rules.iter().copied()).map_err(|error| match error {
+        AddressListError::TooMany => Wrong::NotAllowed,
+        AddressListError::Rule(index) => Wrong::Because(format!(
+            "{:?} makes no sense; a rule is allow or deny, and an address, a network like 10.0.0.0/8 or fd00::/8, or all",
+            rules[index]
+        )),
+    })
+}
+
+/// A value of a file as JSON. Dates become text; numbers that JSON lacks become null.
+fn json(value: &DeValue<'_>) -> Json {
+    match value {
+        DeValue::String(text) => Json::from(text.as_ref()),
+        DeValue::Integer(_) => integer(value).map_or(Json::Null, Json::from),
+        DeValue::Float(float) => float.as_str().replace('_', "").parse::<f64>().map_or(Json::Null, Json::from),
+        DeValue::Boolean(yes) => Json::from(*yes),
+        DeValue::Datetime(date) => Json::from(date.to_string()),
+        DeValue::Array(list) => list.iter().map(|value| json(value.get_ref())).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::server::app::Refusal;
+    use crate::{board, config};
+
+    /// A root of the test's own, which goes with it.
+    struct Root(PathBuf);
+
+    impl Root {
+        fn new(name: &str) -> Root {
+            let root = std::env::temp_dir().join(format!("rill-apps-{}-{name}", std::process::id()));
+            let _ = fs::remove_dir_all(&root);
+            fs::create_dir_all(root.join("applications/live")).unwrap();
+            Root(root)
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            let file = self.0.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+
+        fn apps(&self, sets: &[&str]) -> Applications {
+            let mut sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            sets.push(format!("server.root={}", self.0.display()));
+            Applications::new(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap())
+        }
+
+        /// Every error of the application `live`, without the path of the root.
+        fn errors(&self) -> Vec<String> {
+            let root = format!("{}/applications/", self.0.display());
+            self.apps(&[]).check("live").iter().map(|error| error.replace(&root, "")).collect()
+        }
+    }
+
+    impl Drop for Root {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn found(lookup: Lookup) -> AppDefinition {
+        match lookup {
+            Lookup::Found(definition) => *definition,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_a_root_there_are_the_stock_applications_and_the_disk_is_not_asked() {
+        let mut apps = Applications::new(&config::load(board::by_name("generic").unwrap(), None, &[]).unwrap());
+        apps.directory = None;
+        let live = found(apps.lookup("live", None));
+        assert_eq!((live.name.as_str(), live.kind, live.config_json.as_str()), ("live", AppKind::Live, "{}"));
+        assert_eq!(found(apps.lookup("vod", None)).kind, AppKind::Vod);
+        assert_eq!(apps.lookup("live", Some(live.stamp)), Lookup::Unchanged);
+        assert_eq!(apps.lookup("other", None), Lookup::Missing);
+    }
+
+    #[test]
+    fn a_directory_is_an_application_while_it_is_there() {
+        let root = Root::new("there");
+        let mut apps = root.apps(&[]);
+        assert_eq!(apps.lookup("new", None), Lookup::Missing);
+        fs::create_dir(root.0.join("applications/new")).unwrap();
+        let new = found(apps.lookup("new", None));
+        assert_eq!((new.kind, &new.script, new.rules), (AppKind::Live, &None, Rules::default()));
+        assert_eq!(apps.lookup("new", Some(new.stamp)), Lookup::Unchanged);
+        fs::remove_dir(root.0.join("applications/new")).unwrap();
+        assert_eq!(apps.lookup("new", Some(new.stamp)), Lookup::Missing);
+        root.write("applications/file", "");
+        assert_eq!(apps.lookup("file", None), Lookup::Missing);
+    }
+
+    #[test]
+    fn no_name_that_a_client_sends_leads_out_of_the_directory_of_applications() {
+        let root = Root::new("names");
+        root.write("outside/app.toml", "kind = \"vod\"\n");
+        root.write("applications/live/inside/app.toml", "kind = \"vod\"\n");
+        root.write("applications/.hidden/app.toml", "");
+        let mut apps = root.apps(&[]);
+        let absolute = root.0.join("outside");
+        for name in [
+            "",
+            ".",
+            "..",
+            "../outside",
+            "live/../../outside",
+            "live/inside",
+            "/outside",
+            "./live",
+            "live/",
+            "live/.",
+            ".hidden",
+            "..\\outside",
+            "live\0",
+            "live\n",
+            " live",
+            "live ",
+            "%2e%2e/outside",
+            "..%2foutside",
+            "~",
+            absolute.to_str().unwrap(),
+        ] {
+            assert_eq!(apps.lookup(name, None), Lookup::Missing, "{name:?}");
+        }
+        // Whatever a name is that gets through, it is one component of a path.
+        for bytes in (0..=0x7F_u8).flat_map(|a| (0..=0x7F).map(move |b| [a, b])) {
+            let name = std::str::from_utf8(&bytes).unwrap();
+            if named(name).is_some() {
+                let mut components = Path::new(name).components();
+                assert!(
+                    matches!(components.next(), Some(std::path::Component::Normal(part)) if part == name),
+                    "{name:?}"
+                );
+                assert_eq!(components.next(), None, "{name:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn app_toml_says_what_is_other_than_the_servers_settings() {
+        let root = Root::new("toml");
+        let text = "kind = \"vod\"\n[publish]\naddresses = [\"allow 127.0.0.0/8\", \"deny all\"]\n[play]\nkey = \"v1ew\"\n\
+                    [keys]\ncam1 = \"s3cret\"\n\"hall/left\" = \"0p3n\"\n[limits]\nplayers = 3\n[timeouts]\nidle_ms = 0\n\
+                    [bandwidth]\ndetection = false\nmax_kbit = 5000\n[scripts]\ncall_ms = 50\nmemory_bytes = \"1MiB\"\n\
+                    [config]\nname = \"a \\\"b\\\"\"\nlist = [1, 2.5, true]\ndate = 2026-11-23\n[config.deep]\nkey = \"x\"\n";
+        root.write("applications/live/app.toml", text);
+        root.write("applications/live/main.asc", "trace(1)");
+        let mut apps = root.apps(&["bandwidth.data_bytes=2048", "scripts.load_ms=99"]);
+        let live = found(apps.lookup("live", None));
+        let peer = "127.0.0.1".parse().unwrap();
+        assert_eq!(live.kind, AppKind::Vod);
+        assert_eq!(live.rules.publish(peer, "s3cret", ""), Ok("cam1"));
+        assert_eq!(live.rules.publish(peer, "hall/left", "key=0p3n"), Ok("hall/left"));
+        assert_eq!(live.rules.publish("10.0.0.1".parse().unwrap(), "s3cret", ""), Err(Refusal::PublishAddress));
+        assert_eq!(live.rules.play(peer, "cam1", ""), Err(Refusal::PlayKey));
+        assert_eq!((live.limits.players, live.limits.connections, live.limits.idle_ms), (3, 0, Some(0)));
+        let bandwidth = live.limits.bandwidth;
+        assert_eq!((bandwidth.detection, bandwidth.max_kbit, bandwidth.data_bytes), (false, 5000, 2048));
+        let limits = live.script.unwrap().limits;
+        assert_eq!((limits.budget.call_ms, limits.budget.load_ms, limits.budget.memory_bytes), (50, 99, 1 << 20));
+        let config: Json = serde_json::from_str(&live.config_json).unwrap();
+        let expected = r#"{"name":"a \"b\"","list":[1,2.5,true],"date":"2026-11-23","deep":{"key":"x"}}"#;
+        assert_eq!(config, serde_json::from_str::<Json>(expected).unwrap());
+    }
+
+    #[test]
+    fn every_error_of_app_toml_names_file_line_and_key_and_no_secret() {
+        let root = Root::new("errors");
+        let text = "kind = \"both\"\n[publish]\naddresses = [\"permit all\"]\nkey = \"s3cret\"\n[play]\nkey = \"s3cret s3cret\"\n\
+                    [keys]\ncam1 = \"s3cret?\"\ncam2 = 7\ncam3 = \"cam4\"\ncam4 = \"x\"\n[limits]\nplayer = 1\nplayers = -1\n\
+                    [scripts]\nmemory_bytes = \"64MiB\"\n";
+        root.write("applications/live/app.toml", text);
+        let errors = root.errors();
+        let key = KeyError::Illegal;
+        let expected = [
+            "live/app.toml:1: kind = \"both\": must be one of live, vod",
+            "live/app.toml:3: publish.addresses = [\"permit all\"]: \"permit all\" makes no sense; a rule is allow or deny, \
+             and an address, a network like 10.0.0.0/8 or fd00::/8, or all",
+            "live/app.toml:4: publish.key = …: unknown key, did you mean play.key?",
+            &format!("live/app.toml:6: play.key = …: {key}"),
+            &format!("live/app.toml:8: keys.cam1 = …: {key}"),
+            "live/app.toml:9: keys.cam2 = …: must be a text",
+            "live/app.toml:11: keys.cam4 = …: a key must not be the name of a stream",
+            "live/app.toml:13: limits.player = …: unknown key, did you mean limits.players?",
+            "live/app.toml:14: limits.players = -1: must be 0..=60000",
+            "live/app.toml:16: scripts.memory_bytes = \"64MiB\": the server has 2MiB for each; raise the same key in rill.toml",
+        ];
+        assert_eq!(errors, expected);
+        root.write("applications/live/app.toml", &format!("# {}", "x".repeat(APP_FILE_BYTES)));
+        assert_eq!(root.errors(), ["live/app.toml: is too long, 32768 bytes are left for it (APP_FILE_BYTES)"]);
+        fs::write(root.0.join("applications/live/app.toml"), b"[limits]\n# \xFF\n").unwrap();
+        assert_eq!(root.errors(), ["live/app.toml:2: is not UTF-8"]);
+        root.write("applications/live/app.toml", "keys = 3\n");
+        assert_eq!(root.errors(), ["live/app.toml:1: keys = …: must be a table"]);
+        // Nested as deep as a file can be: an error, and no end of the stack.
+        root.write("applications/live/app.toml", &format!("[config]\na = {}", "[".repeat(APP_FILE_BYTES - 20)));
+        assert!(root.errors()[0].starts_with("live/app.toml:2: "), "{:?}", root.errors());
+        let deep = |depth| format!("[config]\na = {}1{}", "[".repeat(depth), "]".repeat(depth));
+        root.write("applications/live/app.toml", &deep(79));
+        let thread = std::thread::Builder::new().stack_size(crate::net::disk::STACK_BYTES);
+        thread
+            .spawn({
+                let mut apps = root.apps(&[]);
+                move || found(apps.lookup("live", None))
+            })
+            .unwrap()
+            .join()
+            .unwrap();
+        root.write("applications/live/app.toml", &deep(81));
+        assert!(matches!(root.apps(&[]).lookup("live", None), Lookup::Broken(error) if error.contains("app.toml:2: ")));
+    }
+
+    #[test]
+    fn the_main_file_is_the_first_of_eight_and_all_others_can_be_loaded() {
+        let root = Root::new("main");
+        let main =
+            |root: &Root| found(root.apps(&[]).lookup("live", None)).script.map(|script| script.source.main.name);
+        for name in [
+            "live.js",
+            "scripts/live.js",
+            "live.asc",
+            "scripts/live.asc",
+            "main.js",
+            "scripts/main.js",
+            "main.asc",
+            "scripts/main.asc",
+        ] {
+            root.write(&format!("applications/live/{name}"), name);
+            assert_eq!(main(&root).as_deref(), Some(name));
+        }
+        root.write("applications/live/scripts/secure.asc", "");
+        root.write("applications/live/secure.asc", "");
+        root.write("applications/live/notes.txt", "");
+        root.write("library/x.asc", "library");
+        let library = format!("server.script_lib={}", root.0.join("library").display());
+        let source = found(root.apps(&[&library]).lookup("live", None)).script.unwrap().source;
+        assert_eq!(source.secure.unwrap().name, "scripts/secure.asc");
+        let others: Vec<&str> = source.others.iter().map(|file| file.name.as_str()).collect();
+        let expected = [
+            "live.asc",
+            "live.js",
+            "main.asc",
+            "main.js",
+            "secure.asc",
+            "scripts/live.asc",
+            "scripts/live.js",
+            "scripts/main.js",
+            "x.asc",
+        ];
+        assert_eq!(others, expected);
+        assert_eq!(source.others.last().unwrap().text, "library");
+    }
+
+    #[test]
+    fn adobes_order_has_each_name_in_scripts_before_the_same_beside_it() {
+        let root = Root::new("order");
+        root.write("applications/live/main.asc", "");
+        root.write("applications/live/scripts/main.js", "");
+        let main = found(root.apps(&[]).lookup("live", None)).script.unwrap().source.main;
+        assert_eq!(main.name, "main.asc");
+    }
+
+    #[test]
+    fn a_script_that_is_too_much_names_the_limit() {
+        let root = Root::new("much");
+        root.write("applications/live/main.asc", &"x".repeat(SCRIPT_TEXT_BYTES - 10));
+        root.write("applications/live/x.asc", "0123456789");
+        assert_eq!(root.errors(), [""; 0]);
+        root.write("applications/live/y.asc", "0");
+        let expected = "live/y.asc: is too long, 0 bytes are left for it (SCRIPT_TEXT_BYTES, of all files together)";
+        assert_eq!(root.errors(), [expected]);
+        (0..SCRIPT_FILES).for_each(|n| root.write(&format!("applications/live/{n}.js"), ""));
+        assert_eq!(root.errors(), ["live: more than 32 files with scripts (SCRIPT_FILES)"]);
+    }
+
+    #[test]
+    fn a_change_of_any_file_is_found_and_of_the_settings_that_are_followed() {
+        let root = Root::new("stamp");
+        root.write("applications/live/main.asc", "a");
+        let mut apps = root.apps(&[]);
+        let mut stamp = found(apps.lookup("live", None)).stamp;
+        for file in ["app.toml", "main.asc", "other.js", "scripts/x.asc", "secure.asc"] {
+            root.write(&format!("applications/live/{file}"), "# b");
+            let now = found(apps.lookup("live", Some(stamp))).stamp;
+            assert_ne!(now, stamp, "{file}");
+            stamp = now;
+            assert_eq!(apps.lookup("live", Some(stamp)), Lookup::Unchanged);
+        }
+        fs::remove_file(root.0.join("applications/live/other.js")).unwrap();
+        let now = found(apps.lookup("live", Some(stamp))).stamp;
+        assert_ne!(now, stamp);
+        root.write("applications/live/readme.txt", "");
+        assert_eq!(apps.lookup("live", Some(now)), Lookup::Unchanged);
+        let sets = [format!("server.root={}", root.0.display()), "scripts.call_ms=77".to_owned()];
+        apps.reconfigure(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap());
+        let live = found(apps.lookup("live", Some(now)));
+        assert_eq!(live.script.unwrap().limits.budget.call_ms, 77);
+    }
+
+    #[test]
+    fn links_are_followed_to_regular_files_and_nothing_else_holds_it_up() {
+        let root = Root::new("links");
+        root.write("shared/main.asc", "shared");
+        let app = root.0.join("applications/live");
+        symlink(root.0.join("shared/main.asc"), app.join("main.asc")).unwrap();
+        symlink("/dev/zero", app.join("zero.asc")).unwrap();
+        symlink("/nonexistent", app.join("nowhere.asc")).unwrap();
+        symlink(root.0.join("applications"), app.join("round")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(app.join("app.toml")).arg(app.join("pipe.js")).status();
+        assert!(made.unwrap().success());
+        let start = Instant::now();
+        let source = found(root.apps(&[]).lookup("live", None)).script.unwrap().source;
+        assert_eq!((source.main.text.as_str(), source.others.len()), ("shared", 0));
+        let error = read_text(&app.join("pipe.js"), 10, "").unwrap_err();
+        assert!(error.ends_with("pipe.js: is no regular file"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+        symlink(&app, root.0.join("applications/other")).unwrap();
+        assert_eq!(found(root.apps(&[]).lookup("other", None)).name, "other");
+    }
+
+    #[test]
+    fn applications_have_names_that_clients_can_send() {
+        assert_eq!(named("vod").unwrap(), "vod");
+        let long = "x".repeat(APP_NAME_BYTES + 1);
+        for name in ["", ".git", "a?b", " live", long.as_str()] {
+            assert!(named(name).is_none(), "{name}");
+        }
+    }
+}

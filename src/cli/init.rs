@@ -1,0 +1,125 @@
+//! `rill init DIR`: a root with applications and a configuration file in which every key stands with what it means.
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::apps::{APPLICATIONS, STOCK};
+use crate::config::{Config, Origin, changes_at_once};
+
+use super::Options;
+use super::load::{self, ROOT_CONFIG};
+
+/// Makes the root, and returns what to tell the user.
+///
+/// # Errors
+///
+/// Something of it is there already, which is left as it is; and the operating system's own.
+pub fn init(directory: &Path) -> Result<String, Vec<String>> {
+    let one = |path: &Path, error: &dyn std::fmt::Display| vec![format!("{}: {error}", path.display())];
+    let directory = std::path::absolute(directory).map_err(|error| one(directory, &error))?;
+    let Some(root) = directory.to_str() else { return Err(one(&directory, &"is not UTF-8")) };
+    let file = directory.join(ROOT_CONFIG);
+    let apps: Vec<PathBuf> = STOCK.iter().map(|name| directory.join(APPLICATIONS).join(name)).collect();
+    // Also a link that leads nowhere is somebody's.
+    let taken: Vec<&PathBuf> = apps.iter().chain([&file]).filter(|path| path.symlink_metadata().is_ok()).collect();
+    if !taken.is_empty() {
+        return Err(taken.into_iter().flat_map(|path| one(path, &"is there already; nothing was made")).collect());
+    }
+    // As it would be served, but for the files of this machine: their keys would become defaults.
+    let options = Options { config: Some("/dev/null".into()), sets: vec![format!("server.root={root}")] };
+    let config = load::configuration(&options)?;
+    for app in &apps {
+        fs::create_dir_all(app).map_err(|error| one(app, &error))?;
+    }
+    let made = OpenOptions::new().write(true).create_new(true).open(&file);
+    made.and_then(|mut made| made.write_all(text(&config).as_bytes())).map_err(|error| one(&file, &error))?;
+    let mut said = String::from("Made\n");
+    for app in &apps {
+        let _ = writeln!(said, "  {}", app.display());
+    }
+    let _ = write!(
+        said,
+        "  {}\n\nEach directory in there is an application: make another one, and clients can connect to it.\n\
+         Next: rill --root {}",
+        file.display(),
+        in_shell(root)
+    );
+    Ok(said)
+}
+
+/// The file: every key as a comment, with its default.
+fn text(config: &Config) -> String {
+    let mut text = String::from(
+        "# The configuration of Rill. A line that begins with # and a key shows the key's default; take the # away to\n\
+         # change it. `rill -t --root DIR` says whether the file is right, and `rill limits --root DIR` what follows from\n\
+         # it. SIGHUP makes a server that runs read it again.\n",
+    );
+    let mut section = "";
+    for row in config.rows() {
+        // Every key has a section.
+        let (table, name) = row.key.split_once('.').unwrap_or(("", row.key));
+        if table != section {
+            section = table;
+            let _ = writeln!(text, "\n[{table}]");
+        }
+        let restart = if changes_at_once(row.key) { "" } else { "; needs a restart" };
+        let board = if let Origin::Board(name) = row.origin { format!("; board {name}") } else { String::new() };
+        let value = if row.quoted { quote(&row.value) } else { row.value.clone() };
+        let _ = writeln!(text, "# {}; {}{restart}{board}\n#{name} = {value}", row.help, row.allowed);
+    }
+    text
+}
+
+/// A TOML basic string.
+fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        let _ = match c {
+            '"' | '\\' => write!(quoted, "\\{c}"),
+            c if c.is_control() => write!(quoted, "\\u{:04X}", u32::from(c)),
+            c => write!(quoted, "{c}"),
+        };
+    }
+    quoted + "\""
+}
+
+/// A word as a shell takes it.
+fn in_shell(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,=@%".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{board, config};
+
+    #[test]
+    fn the_file_says_nothing_but_the_defaults_and_names_every_key() {
+        let sets = ["server.root=/srv/a \"b\" \\c".to_owned()];
+        for board in board::all() {
+            let defaults = config::load(board, None, &sets).unwrap();
+            let text = text(&defaults);
+            let same = |text: &str, origin: fn(&Origin) -> bool| {
+                let loaded = config::load(board, Some(("rill.toml", text)), &sets).unwrap();
+                for (row, default) in loaded.rows().iter().zip(defaults.rows()) {
+                    assert_eq!((row.key, &row.value), (default.key, &default.value));
+                    assert!(row.origin == Origin::Set || origin(&row.origin), "{}", row.key);
+                }
+                assert_eq!(loaded.control_socket(), defaults.control_socket());
+                assert_eq!(loaded.settings, defaults.settings);
+            };
+            same(&text, |origin| !matches!(origin, Origin::File { .. }));
+            let uncommented: String = text
+                .lines()
+                .map(|line| match line.strip_prefix('#') {
+                    Some(key) if !key.starts_with(' ') => format!("{key}\n"),
+                    _ => format!("{line}\n"),
+                })
+                .collect();
+            same(&uncommented, |origin| matches!(origin, Origin::File { .. }));
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! Reading a TOML file by a table of its keys. The configuration and the applications' own files are read by it, so that
+//! both say alike what is wrong: file, line, key, value and what is allowed.
+
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::board::{format_bytes, integer, line_of, parse_bytes};
+
+/// One key of a file that is read into a `C`.
+pub struct Key<C: 'static> {
+    /// The key's path, like `live.merge_ms`.
+    pub path: &'static str,
+    /// What the key means, in one line.
+    pub help: &'static str,
+    /// Where its value goes.
+    pub slot: Slot<C>,
+}
+
+/// Where a key's value goes, which is also its type, and what it may be.
+pub enum Slot<C: 'static> {
+    /// A number.
+    Count(fn(&mut C) -> &mut u32, RangeInclusive<u32>),
+    /// A time in milliseconds.
+    Millis(fn(&mut C) -> &mut u64, RangeInclusive<u64>),
+    /// Bytes, also with a unit.
+    Bytes(fn(&mut C) -> &mut u64, RangeInclusive<u64>),
+    /// Yes or no.
+    Switch(fn(&mut C) -> &mut bool),
+    /// Anything else.
+    Value(Value<C>),
+    /// A table with keys of the user's own choice. The value is put in once for each, or once as a whole.
+    Table(Table<C>),
+}
+
+/// A value that has a form of its own.
+pub struct Value<C: 'static> {
+    /// Puts it in its place.
+    pub put: fn(&mut C, &DeValue<'_>) -> Result<(), Wrong>,
+    /// The value in force.
+    pub show: fn(&mut C) -> String,
+    /// What may be put there, for messages that begin with "must be".
+    pub allowed: fn() -> String,
+    /// Its values are words, which need no quotes on the command line.
+    pub is_text: bool,
+    /// It must not be shown.
+    pub is_secret: bool,
+}
+
+/// A table with keys of the user's own choice.
+pub struct Table<C: 'static> {
+    /// Puts one entry in its place, with its key.
+    pub put: fn(&mut C, &str, &DeValue<'_>) -> Result<(), Wrong>,
+    /// What may be put there.
+    pub allowed: &'static str,
+    /// Its values must not be shown.
+    pub is_secret: bool,
+}
+
+/// Why a value cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is not what is allowed.
+    NotAllowed,
+    /// This.
+    Because(String),
+}
+
+/// A key of the file as a line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The key's path, like `live.merge_ms`.
+    pub key: &'static str,
+    /// The value in force, as it could be written after `--set`.
+    pub value: String,
+    /// The value is written in quotes in a file.
+    pub quoted: bool,
+    /// Who said so.
+    pub origin: Origin,
+    /// What the key means, in one line.
+    pub help: &'static str,
+    /// What may be set.
+    pub allowed: String,
+}
+
+/// Who gave a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody: it is the server's own default.
+    Default,
+    /// The profile of this board.
+    Board(&'static str),
+    /// This line of this file.
+    File {
+        /// The file's name as it was given.
+        name: String,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The command line.
+    Set,
+}
+
+/// Something wrong in a file or on the command line. It is displayed as one line that says where, which key and what is
+/// allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub(super) String);
+
+/// What is read, while it is read.
+pub struct Reading<C: 'static> {
+    target: C,
+    keys: &'static [Key<C>],
+    origins: Vec<Origin>,
+    errors: Vec<ConfigError>,
+    /// Values of unknown keys are not shown: one may be a secret under a misspelt name.
+    discreet: bool,
+    /// What to say of a key that is like no other.
+    hint: &'static str,
+}
+
+/// Where a value stands, for messages.
+struct Place<'a> {
+    origin: Origin,
+    /// The value as it was written.
+    written: &'a str,
+}
+
+impl<C> Slot<C> {
+    /// Puts `value` in its place.
+    fn put(&self, target: &mut C, value: &DeValue<'_>) -> Result<(), Wrong> {
+        match self {
+            Slot::Count(place, range) => *place(target) = within(value, range)?,
+            Slot::Millis(place, range) => *place(target) = within(value, range)?,
+            Slot::Bytes(place, range) => {
+                let bytes = match value.as_str() {
+                    Some(text) => parse_bytes(text),
+                    None => integer(value).and_then(|bytes| u64::try_from(bytes).ok()),
+                };
+                *place(target) = bytes.filter(|bytes| range.contains(bytes)).ok_or(Wrong::NotAllowed)?;
+            }
+            Slot::Switch(place) => *place(target) = value.as_bool().ok_or(Wrong::NotAllowed)?,
+            Slot::Value(own) => (own.put)(target, value)?,
+            // Only reached when something else stands where the table belongs.
+            Slot::Table(_) => return Err(Wrong::Because("must be a table".to_owned())),
+        }
+        Ok(())
+    }
+
+    /// The value in force.
+    fn show(&self, target: &mut C) -> String {
+        match self {
+            Slot::Count(place, _) => place(target).to_string(),
+            Slot::Millis(place, _) => place(target).to_string(),
+            Slot::Bytes(place, _) => format_bytes(*place(target)),
+            Slot::Switch(place) => place(target).to_string(),
+            Slot::Value(own) => (own.show)(target),
+            Slot::Table(_) => String::new(),
+        }
+    }
+
+    /// What may be put there, for messages that begin with "must be".
+    pub fn allowed(&self) -> String {
+        match self {
+            Slot::Count(_, range) => format!("{}..={}", range.start(), range.end()),
+            Slot::Millis(_, range) => format!("{}..={}", range.start(), range.end()),
+            Slot::Bytes(_, range) => {
+                format!("bytes, {}..={}", format_bytes(*range.start()), format_bytes(*range.end()))
+            }
+            Slot::Switch(_) => "true or false".to_owned(),
+            Slot::Value(own) => (own.allowed)(),
+            Slot::Table(table) => table.allowed.to_owned(),
+        }
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self, Slot::Value(Value { is_text: true, .. }))
+    }
+
+    fn is_secret(&self) -> bool {
+        matches!(self, Slot::Value(Value { is_secret: true, .. }) | Slot::Table(Table { is_secret: true, .. }))
+    }
+}
+
+/// The integer `value`, if it is one of the range.
+pub fn within<T: TryFrom<i64> + PartialOrd>(value: &DeValue<'_>, range: &RangeInclusive<T>) -> Result<T, Wrong> {
+    let number = integer(value).and_then(|number| T::try_from(number).ok());
+    number.filter(|number| range.contains(number)).ok_or(Wrong::NotAllowed)
+}
+
+impl<C> Reading<C> {
+    /// Reads over the defaults in `target`. `hint` is said of a key that is like no other.
+    pub fn new(target: C, keys: &'static [Key<C>], hint: &'static str) -> Reading<C> {
+        Reading { target, keys, origins: vec![Origin::Default; keys.len()], errors: Vec::new(), discreet: false, hint }
+    }
+
+    /// Shows no values of unknown keys, because the file holds secrets.
+    pub fn discreet(self) -> Reading<C> {
+        Reading { discreet: true, ..self }
+    }
+
+    /// Says where the default of a key comes from.
+    pub fn set_origin(&mut self, path: &str, origin: Origin) {
+        if let Some(index) = self.find(path) {
+            self.origins[index] = origin;
+        }
+    }
+
+    /// Lays a file over what was read so far.
+    pub fn file(&mut self, name: &str, text: &str) {
+        let (table, syntax_errors) = DeTable::parse_recoverable(text);
+        for error in syntax_errors {
+            let line = line_of(text, error.span().map_or(0, |span| span.start));
+            self.errors.push(ConfigError(format!("{name}:{line}: {}", error.message())));
+        }
+        // The tables are ordered by name; people read a file by line.
+        let mut leaves = Vec::new();
+        self.flatten("", table.get_ref(), &mut leaves);
+        leaves.sort_by_key(|leaf| leaf.start);
+        for leaf in leaves {
+            let origin = Origin::File { name: name.to_owned(), line: line_of(text, leaf.start) };
+            let written = text.get(leaf.value_span).unwrap_or("");
+            let place = Place { origin, written };
+            match leaf.table {
+                Some((index, key)) => self.put_entry(index, &leaf.path, &key, leaf.value, &place),
+                None => self.put(&leaf.path, leaf.value, &place),
+            }
+        }
+    }
+
+    /// Lays `key.path=value` over what was read so far.
+    pub fn set(&mut self, set: &str) {
+        let Some((path, written)) = set.split_once('=') else {
+            self.errors.push(ConfigError(format!("--set {set}: must be key.path=value")));
+            return;
+        };
+        let (path, written) = (path.trim(), written.trim());
+        // What is not TOML is taken as text, so that a word needs no quotes within the shell's own.
+        let text = || DeValue::String(written.into());
+        let value = match DeValue::parse(written).map(|value| value.into_inner()) {
+            Ok(value) if value.is_str() || !self.find(path).is_some_and(|index| self.keys[index].slot.is_text()) => {
+                value
+            }
+            _ => text(),
+        };
+        self.put(path, &value, &Place { origin: Origin::Set, written });
+    }
+
+    /// What was read, and a row for each key.
+    ///
+    /// # Errors
+    ///
+    /// Every unknown key, wrong type and value out of range, in the order they were written.
+    pub fn finish(mut self) -> Result<(C, Vec<Row>), Vec<ConfigError>> {
+        if !self.errors.is_empty() {
+            return Err(self.errors);
+        }
+        let rows = self.keys.iter().zip(self.origins).map(|(key, origin)| {
+            let value = key.slot.show(&mut self.target);
+            Row {
+                key: key.path,
+                quoted: is_quoted(&key.slot, &value),
+                value,
+                origin,
+                help: key.help,
+                allowed: key.slot.allowed(),
+            }
+        });
+        let rows = rows.collect();
+        Ok((self.target, rows))
+    }
+
+    fn put(&mut self, path: &str, value: &DeValue<'_>, place: &Place<'_>) {
+        let Some(index) = self.find(path) else {
+            let is_table = self.keys.iter().any(|key| key.path.split('.').next() == Some(path));
+            let problem = if is_table { "must be a table".to_owned() } else { self.unknown(path) };
+            return self.error(path, place, self.discreet, &problem);
+        };
+        let slot = &self.keys[index].slot;
+        let result = slot.put(&mut self.target, value);
+        self.took(index, path, place, result);
+    }
+
+    fn put_entry(&mut self, index: usize, path: &str, key: &str, value: &DeValue<'_>, place: &Place<'_>) {
+        let Slot::Table(table) = &self.keys[index].slot else { return };
+        let result = (table.put)(&mut self.target, key, value);
+        self.took(index, path, place, result);
+    }
+
+    fn took(&mut self, index: usize, path: &str, place: &Place<'_>, result: Result<(), Wrong>) {
+        let slot = &self.keys[index].slot;
+        let problem = match result {
+            Ok(()) => return self.origins[index] = place.origin.clone(),
+            Err(Wrong::NotAllowed) => format!("must be {}", slot.allowed()),
+            Err(Wrong::Because(problem)) => problem,
+        };
+        self.error(path, place, slot.is_secret(), &problem);
+    }
+
+    fn error(&mut self, path: &str, place: &Place<'_>, is_secret: bool, problem: &str) {
+        let written = if is_secret { "…".to_owned() } else { shorten(place.written) };
+        self.errors.push(ConfigError(match &place.origin {
+            Origin::File { name, line } => format!("{name}:{line}: {path} = {written}: {problem}"),
+            _ => format!("--set {path}={written}: {problem}"),
+        }));
+    }
+
+    /// Collects what is not a table, and tables that stand where a value belongs.
+    fn flatten<'a, 'i>(&self, prefix: &str, table: &'a DeTable<'i>, leaves: &mut Vec<Leaf<'a, 'i>>) {
+        for (key, value) in table {
+            let name = key.get_ref();
+            let path = if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") };
+            let found = self.find(&path);
+            let own = found.filter(|&index| matches!(self.keys[index].slot, Slot::Table(_)));
+            match value.get_ref() {
+                DeValue::Table(entries) if let Some(index) = own => {
+                    leaves.extend(entries.iter().map(|(key, value)| Leaf {
+                        path: format!("{path}.{}", key.get_ref()),
+                        table: Some((index, key.get_ref().to_string())),
+                        start: key.span().start,
+                        value: value.get_ref(),
+                        value_span: value.span(),
+                    }));
+                }
+                DeValue::Table(inner) if found.is_none() => self.flatten(&path, inner, leaves),
+                inner => leaves.push(Leaf {
+                    path,
+                    table: None,
+                    start: key.span().start,
+                    value: inner,
+                    value_span: value.span(),
+                }),
+            }
+        }
+    }
+
+    fn find(&self, path: &str) -> Option<usize> {
+        self.keys.iter().position(|key| key.path == path)
+    }
+
+    fn unknown(&self, path: &str) -> String {
+        let name = |path: &str| path.rsplit('.').next().unwrap_or("").to_owned();
+        // The right name in the wrong table is the likeliest mistake, and looks far off.
+        let distance = |key: &Key<C>| if name(key.path) == name(path) { 0 } else { edits(key.path, path) };
+        match self.keys.iter().map(|key| (distance(key), key.path)).min() {
+            Some((distance, nearest)) if distance <= path.len() / 3 => {
+                format!("unknown key, did you mean {nearest}?")
+            }
+            _ => format!("unknown key, {}", self.hint),
+        }
+    }
+}
+
+/// A value of the file with its whole path.
+struct Leaf<'a, 'i> {
+    path: String,
+    /// The table of the user's own keys that it stands in, and its key there.
+    table: Option<(usize, String)>,
+    /// Where its key begins.
+    start: usize,
+    value: &'a DeValue<'i>,
+    value_span: Range<usize>,
+}
+
+/// Whether a value is written in quotes in a file: words are, and bytes with a unit.
+fn is_quoted<C>(slot: &Slot<C>, value: &str) -> bool {
+    match slot {
+        Slot::Bytes(..) => value.parse::<u64>().is_err(),
+        Slot::Value(own) => own.is_text || DeValue::parse(value).is_err(),
+        _ => false,
+    }
+}
+
+/// How many bytes have to be inserted, removed or replaced to make `a` into `b` (Levenshtein).
+pub(crate) fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// The value as it was written, on one line of bearable length.
+fn shorten(written: &str) -> String {
+    let line = written.lines().next().unwrap_or("");
+    match line.char_indices().nth(60) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None if line.len() < written.trim_end().len() => format!("{line}…"),
+        None => line.to_owned(),
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::Board(name) => write!(f, "board {name}"),
+            Origin::File { name, line } => write!(f, "{name}:{line}"),
+            Origin::Set => f.write_str("--set"),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}

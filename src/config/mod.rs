@@ -1,0 +1,484 @@
+//! The configuration: a board's defaults, then a TOML file, then `--set key.path=value`, into plain values.
+//!
+//! [`KEYS`] is the one table of keys: what each is called, what it takes, where it goes, and whether it can change while
+//! the server runs. Reading, messages, the listing of `rill limits` and the file of `rill init` are all driven by it.
+//! Every error of a file is reported, not only the first.
+
+pub mod keys;
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::board::{self, Board};
+use crate::server::settings::{Merge, Settings};
+
+pub(crate) use keys::edits;
+pub use keys::{ConfigError, Origin, Row};
+use keys::{Key, Reading, Slot, Value, Wrong, within};
+
+/// What the server was told, and by whom.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The board whose counts are the defaults.
+    pub board: &'static str,
+    /// Addresses and ports to listen on; each is a socket address.
+    pub listen: Vec<String>,
+    /// The directory that holds `applications/`, if one was named.
+    pub root: Option<PathBuf>,
+    /// The control socket that was named (`server.control`); empty for none. See [`Config::control_socket`].
+    pub control: Option<PathBuf>,
+    /// A directory with files that every application's script may `load()`.
+    pub script_lib: Option<PathBuf>,
+    /// Log level: `off`, `error`, `warn`, `info`, `debug` or `trace`.
+    pub log: String,
+    /// The numbers that the server itself needs.
+    pub settings: Settings,
+    rows: Vec<Row>,
+}
+
+impl Config {
+    /// Every key in the order of its section, with its value and where that came from.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Where `rill ctl` finds the server: what `server.control` says; else `rill.sock` in the root that was named; else in
+    /// the directory that systemd makes for the service, if it is there. `None` when there is to be no such socket.
+    pub fn control_socket(&self) -> Option<PathBuf> {
+        match (&self.control, &self.root) {
+            (Some(path), _) => Some(path.clone()).filter(|path| !path.as_os_str().is_empty()),
+            (None, Some(root)) => Some(root.join(CONTROL_FILE)),
+            (None, None) => Path::new(RUN).is_dir().then(|| Path::new(RUN).join(CONTROL_FILE)),
+        }
+    }
+
+    /// This configuration with what of `wanted` can change while the server runs.
+    pub fn changed_to(&self, wanted: Config) -> Config {
+        let rows = self.rows.iter().zip(wanted.rows);
+        Config {
+            script_lib: wanted.script_lib,
+            log: wanted.log,
+            settings: self.settings.changed_to(wanted.settings),
+            rows: rows.map(|(old, new)| if changes_at_once(new.key) { new } else { old.clone() }).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The keys whose values are other than in `before`, with both rows, `before`'s first.
+    pub fn changes<'a>(&'a self, before: &'a Config) -> impl Iterator<Item = (&'a Row, &'a Row)> {
+        before.rows.iter().zip(&self.rows).filter(|(old, new)| old.value != new.value)
+    }
+}
+
+/// A value of this key takes effect when the configuration is loaded again; others wait for a restart.
+pub fn changes_at_once(key: &str) -> bool {
+    AT_ONCE.iter().any(|prefix| key.starts_with(prefix)) && !AT_START.contains(&key)
+}
+
+/// What can change while the server runs, by the beginnings of keys.
+const AT_ONCE: [&str; 7] = [
+    "server.log",
+    "server.script_lib",
+    "limits.connections_per_address",
+    "live.",
+    "timeouts.",
+    "scripts.",
+    "bandwidth.",
+];
+/// But not these: the memory table counts on them.
+const AT_START: [&str; 2] = ["scripts.memory_bytes", "scripts.stack_bytes"];
+
+/// Lays `file` (its name and text) over the defaults and `board`'s counts, and then each of `sets` (`key.path=value`).
+///
+/// # Errors
+///
+/// Every unknown key, wrong type and value out of range, in the order they were written.
+pub fn load(board: &Board, file: Option<(&str, &str)>, sets: &[String]) -> Result<Config, Vec<ConfigError>> {
+    let mut reading = Reading::new(defaults(board), &KEYS, "`rill limits` lists them all");
+    for key in FROM_BOARD {
+        reading.set_origin(key, Origin::Board(board.name));
+    }
+    if let Some((name, text)) = file {
+        reading.file(name, text);
+    }
+    for set in sets {
+        reading.set(set);
+    }
+    let (config, rows) = reading.finish()?;
+    Ok(Config { rows, ..config })
+}
+
+/// The board that the configuration names (`server.board`), which has to be known before the rest can be loaded. `None`
+/// when it names none, or none that exists; then [`load`] says so.
+pub fn chosen_board(file: Option<(&str, &str)>, sets: &[String]) -> Option<&'static Board> {
+    let set = sets.iter().rev().find_map(|set| set.strip_prefix("server.board="));
+    if let Some(name) = set {
+        return board::by_name(name.trim().trim_matches('"'));
+    }
+    let (table, _) = DeTable::parse_recoverable(file?.1);
+    let server = table.get_ref().get("server")?.get_ref().as_table()?;
+    board::by_name(server.get("board")?.get_ref().as_str()?)
+}
+
+/// What holds on `board` without a file.
+fn defaults(board: &Board) -> Config {
+    let counts = board.limits;
+    let settings = Settings {
+        connections: counts.connections,
+        streams: counts.streams,
+        ring_bytes: counts.ring_bytes,
+        ram_budget_bytes: counts.ram_budget_bytes,
+        script_instances: counts.script_instances,
+        ..Settings::default()
+    };
+    Config {
+        board: board.name,
+        listen: vec!["0.0.0.0:1935".to_owned()],
+        root: None,
+        control: None,
+        script_lib: None,
+        log: "info".to_owned(),
+        settings,
+        rows: Vec::new(),
+    }
+}
+
+/// The control socket's name in its directory.
+const CONTROL_FILE: &str = "rill.sock";
+/// What `RuntimeDirectory=rill` of a systemd unit makes.
+const RUN: &str = "/run/rill";
+
+/// Keys whose defaults are in the board's profile.
+const FROM_BOARD: [&str; 5] =
+    ["limits.connections", "limits.streams", "limits.ring_bytes", "limits.ram_budget_bytes", "limits.script_instances"];
+
+type ConfigSlot = Slot<Config>;
+
+/// Every key. Units are in the names; ranges are explained at [`Settings`].
+#[rustfmt::skip]
+const KEYS: [Key<Config>; 39] = [
+    key("server.listen", "addresses and ports to listen on", LISTEN),
+    key("server.board", "board profile that gives the counts", BOARD),
+    key("server.root", "directory that holds applications/", ROOT),
+    key("server.control", "socket of `rill ctl`; \"\" is none", CONTROL),
+    key("server.log", "how much is logged", LOG),
+    key("server.script_lib", "directory with files that every script may load()", SCRIPT_LIB),
+
+    key("limits.connections", "connections at once", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
+    key("limits.streams", "streams at once", Slot::Count(|c| &mut c.settings.streams, 1..=4096)),
+    key("limits.ring_bytes", "memory of each stream", Slot::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
+    key("limits.ram_budget_bytes", "the most that all memory may come to", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
+    key("limits.connections_per_address", "connections from one address; 0 is no limit", Slot::Count(|c| &mut c.settings.connections_per_address, 0..=60_000)),
+    key("limits.applications", "applications known at once", Slot::Count(|c| &mut c.settings.applications, 1..=256)),
+    key("limits.script_instances", "instances with a script at once", Slot::Count(|c| &mut c.settings.script_instances, 0..=256)),
+
+    key("live.publish_timeout_ms", "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
+    key("live.publish_idle_ms", "time without audio and video after which Publish.Idle is told; 0 is never", Slot::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
+    key("live.player_lag_ms", "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
+    key("live.player_stall_ms", "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
+    key("live.merge_ms", "time that bytes are gathered before a write; 0 is at once", MERGE),
+    key("live.gop_cache", "players start at the newest key frame instead of the next one", Slot::Switch(|c| &mut c.settings.gop_cache)),
+
+    key("timeouts.handshake_ms", "time for the handshake", Slot::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
+    key("timeouts.connect_ms", "time from handshake to connect", Slot::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
+    key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", Slot::Millis(|c| &mut c.settings.idle_timeout_ms, IDLE_MS)),
+    key("timeouts.ping_interval_ms", "silence after which a client is pinged", Slot::Millis(|c| &mut c.settings.ping_interval_ms, 1000..=3_600_000)),
+    key("timeouts.ping_timeout_ms", "time to answer a ping", Slot::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
+
+    key("scripts.memory_bytes", "heap of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
+    key("scripts.stack_bytes", "stack of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
+    key("scripts.call_ms", "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
+    key("scripts.load_ms", "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
+    key("scripts.idle_unload_ms", "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
+    key("scripts.retry_ms", "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
+
+    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|c| &mut c.settings.bandwidth.detection)),
+    key("bandwidth.max_kbit", "the fastest that is measured; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", "bytes that are sent first to be measured", Slot::Count(|c| &mut c.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", "the longest that a measurement takes", Slot::Count(|c| &mut c.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
+
+    key("socket.notsent_lowat_bytes", "unsent bytes that the kernel holds per player", Slot::Bytes(|c| &mut c.settings.notsent_lowat_bytes, 4 * KIB..=16 * MIB)),
+    key("socket.send_buffer_bytes", "the kernel's send buffer; 0 is its own choice", Slot::Bytes(|c| &mut c.settings.send_buffer_bytes, 0..=16 * MIB)),
+];
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+// Ranges that an application's own file shares.
+pub(crate) const IDLE_MS: RangeInclusive<u64> = 0..=86_400_000;
+pub(crate) const SCRIPT_MEMORY: RangeInclusive<u64> = 256 * KIB..=GIB;
+pub(crate) const SCRIPT_STACK: RangeInclusive<u64> = 32 * KIB..=MIB;
+pub(crate) const SCRIPT_CALL_MS: RangeInclusive<u32> = 1..=10_000;
+pub(crate) const SCRIPT_LOAD_MS: RangeInclusive<u32> = 10..=60_000;
+pub(crate) const SCRIPT_PENDING_MS: RangeInclusive<u64> = 100..=120_000;
+pub(crate) const SCRIPT_IDLE_MS: RangeInclusive<u64> = 0..=86_400_000;
+pub(crate) const SCRIPT_RETRY_MS: RangeInclusive<u64> = 0..=3_600_000;
+pub(crate) const BANDWIDTH_KBIT: RangeInclusive<u32> = 0..=10_000_000;
+pub(crate) const BANDWIDTH_DATA: RangeInclusive<u32> = 1024..=1_048_576;
+pub(crate) const BANDWIDTH_WAIT_MS: RangeInclusive<u32> = 100..=60_000;
+pub(crate) const BANDWIDTH_BYTES_S: RangeInclusive<u32> = 0..=1_250_000_000;
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// More listening sockets than anybody has addresses; each holds a place in the poll.
+const ADDRESSES: usize = 8;
+
+const fn key(path: &'static str, help: &'static str, slot: ConfigSlot) -> Key<Config> {
+    Key { path, help, slot }
+}
+
+const fn value(
+    put: fn(&mut Config, &DeValue<'_>) -> Result<(), Wrong>,
+    show: fn(&mut Config) -> String,
+    allowed: fn() -> String,
+    is_text: bool,
+) -> ConfigSlot {
+    Slot::Value(Value { put, show, allowed, is_text, is_secret: false })
+}
+
+const LISTEN: ConfigSlot = value(
+    |config, value| {
+        let list = match value {
+            DeValue::Array(list) => list.iter().map(|address| address.get_ref().as_str()).collect(),
+            value => value.as_str().map(|address| vec![address]),
+        };
+        let list: Vec<&str> = list.ok_or(Wrong::NotAllowed)?;
+        let valid = list.iter().all(|address| address.parse::<SocketAddr>().is_ok());
+        if !valid || !(1..=ADDRESSES).contains(&list.len()) {
+            return Err(Wrong::NotAllowed);
+        }
+        config.listen = list.into_iter().map(str::to_owned).collect();
+        Ok(())
+    },
+    |config| format!("{:?}", config.listen),
+    || format!("1 to {ADDRESSES} of \"ADDRESS:PORT\""),
+    false,
+);
+
+const BOARD: ConfigSlot = value(
+    |config, value| {
+        let board = value.as_str().and_then(board::by_name).ok_or(Wrong::NotAllowed)?;
+        config.board = board.name;
+        Ok(())
+    },
+    |config| config.board.to_owned(),
+    || {
+        let names: Vec<&str> = board::all().iter().map(|board| board.name).collect();
+        format!("one of {}", names.join(", "))
+    },
+    true,
+);
+
+const ROOT: ConfigSlot = value(
+    |config, value| {
+        config.root = Some(path(value)?);
+        Ok(())
+    },
+    |config| config.root.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    || "a path".to_owned(),
+    true,
+);
+
+const LOG: ConfigSlot = value(
+    |config, value| {
+        let level = value.as_str().filter(|level| LEVELS.contains(level)).ok_or(Wrong::NotAllowed)?;
+        config.log = level.to_owned();
+        Ok(())
+    },
+    |config| config.log.clone(),
+    || format!("one of {}", LEVELS.join(", ")),
+    true,
+);
+
+const CONTROL: ConfigSlot = value(
+    |config, value| {
+        // Nothing is a value, too: no socket.
+        config.control = Some(PathBuf::from(value.as_str().ok_or(Wrong::NotAllowed)?));
+        Ok(())
+    },
+    |config| config.control_socket().map_or(String::new(), |path| path.display().to_string()),
+    || "a path, or \"\" for none".to_owned(),
+    true,
+);
+
+const SCRIPT_LIB: ConfigSlot = value(
+    |config, value| {
+        let named = value.as_str().ok_or(Wrong::NotAllowed)?;
+        config.script_lib = Some(named).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(())
+    },
+    |config| config.script_lib.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    || "a path, or \"\" for none".to_owned(),
+    true,
+);
+
+const MERGE: ConfigSlot = value(
+    |config, value| {
+        config.settings.merge = match value.as_str() {
+            Some("auto") => Merge::Auto,
+            Some(_) => return Err(Wrong::NotAllowed),
+            None => Merge::Fixed(within(value, &MERGE_MS)?),
+        };
+        Ok(())
+    },
+    |config| match config.settings.merge {
+        Merge::Auto => "auto".to_owned(),
+        Merge::Fixed(ms) => ms.to_string(),
+    },
+    || format!("\"auto\" or {}..={}", MERGE_MS.start(), MERGE_MS.end()),
+    false,
+);
+
+const MERGE_MS: RangeInclusive<u32> = 0..=1000;
+
+fn path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+    value.as_str().filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(Wrong::NotAllowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic() -> &'static Board {
+        &board::all()[0]
+    }
+
+    fn errors(text: &str, sets: &[&str]) -> Vec<String> {
+        let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+        let errors = load(generic(), Some(("rill.toml", text)), &sets).err().unwrap_or_default();
+        errors.iter().map(ConfigError::to_string).collect()
+    }
+
+    #[test]
+    fn without_a_file_the_settings_are_the_defaults_with_the_counts_of_the_board() {
+        assert_eq!(load(generic(), None, &[]).unwrap().settings, Settings::default());
+        let zero = board::by_name("rpi-zero").unwrap();
+        let config = load(zero, None, &[]).unwrap();
+        assert_eq!((config.board, config.settings.connections), ("rpi-zero", zero.limits.connections));
+        assert_eq!(config.listen, ["0.0.0.0:1935"]);
+    }
+
+    #[test]
+    fn the_command_line_outweighs_the_file_and_the_file_the_board() {
+        let text = "[server]\nlisten = [\"127.0.0.1:1936\", \"[::1]:1936\"]\nboard = \"host\"\n\n[limits]\n\
+                    ring_bytes = \"16MiB\"\nstreams = 0x10\n[live]\nmerge_ms = 50\ngop_cache = false\n";
+        let file = Some(("rill.toml", text));
+        let sets = ["live.merge_ms=auto", "server.log=debug", "server.root=/srv/rill", "limits.ram_budget_bytes=1GiB"];
+        let sets = sets.map(str::to_owned);
+        let board = chosen_board(file, &sets).unwrap();
+        assert_eq!(board.name, "host");
+        let config = load(board, file, &sets).unwrap();
+        assert_eq!((config.settings.ring_bytes, config.settings.streams), (16 << 20, 16));
+        assert_eq!((config.settings.merge, config.settings.gop_cache), (Merge::Auto, false));
+        assert_eq!((config.log.as_str(), config.root), ("debug", Some("/srv/rill".into())));
+        let row = |key: &str| {
+            let row = config.rows.iter().find(|row| row.key == key).unwrap();
+            (row.value.as_str(), row.origin.to_string())
+        };
+        assert_eq!(row("server.listen"), (r#"["127.0.0.1:1936", "[::1]:1936"]"#, "rill.toml:2".to_owned()));
+        assert_eq!(row("limits.connections"), ("2000", "board host".to_owned()));
+        assert_eq!(row("limits.ring_bytes"), ("16MiB", "rill.toml:6".to_owned()));
+        assert_eq!(row("live.merge_ms"), ("auto", "--set".to_owned()));
+        assert_eq!(row("timeouts.idle_ms"), ("0", "default".to_owned()));
+    }
+
+    #[test]
+    fn every_error_is_reported_with_its_line_its_key_and_what_is_allowed() {
+        let text = "[live]\nmerge_ms = 5000\ngop_cache = \"yes\"\nplayer_lag = 100\n[limits]\nring_bytes = \"4MB\"\n\
+                    publish_timeout_ms = 1\n[server]\nlisten = [\"1935\"]\nboard = \"pi\"\nlog = \"loud\"\n\
+                    [timeouts.idle_ms]\nx = 1\n[zzz]\ny = []\n";
+        assert_eq!(
+            errors(text, &["live.merge_ms=5000", "limits.streams=many", "live", "lvie.gop_cache=true"]),
+            [
+                "rill.toml:2: live.merge_ms = 5000: must be \"auto\" or 0..=1000",
+                "rill.toml:3: live.gop_cache = \"yes\": must be true or false",
+                "rill.toml:4: live.player_lag = 100: unknown key, did you mean live.player_lag_ms?",
+                "rill.toml:6: limits.ring_bytes = \"4MB\": must be bytes, 256KiB..=1GiB",
+                "rill.toml:7: limits.publish_timeout_ms = 1: unknown key, did you mean live.publish_timeout_ms?",
+                "rill.toml:9: server.listen = [\"1935\"]: must be 1 to 8 of \"ADDRESS:PORT\"",
+                "rill.toml:10: server.board = \"pi\": must be one of generic, host, rpi-zero, rpi-2, rpi-64, rpi-5",
+                "rill.toml:11: server.log = \"loud\": must be one of off, error, warn, info, debug, trace",
+                "rill.toml:12: timeouts.idle_ms = [timeouts.idle_ms]: must be 0..=86400000",
+                "rill.toml:15: zzz.y = []: unknown key, `rill limits` lists them all",
+                "--set live.merge_ms=5000: must be \"auto\" or 0..=1000",
+                "--set limits.streams=many: must be 1..=4096",
+                "--set live: must be key.path=value",
+                "--set lvie.gop_cache=true: unknown key, did you mean live.gop_cache?",
+            ]
+        );
+    }
+
+    #[test]
+    fn broken_toml_is_an_error_with_its_line() {
+        let errors = errors("[live]\nmerge_ms = \ngop_cache = 1\n", &[]);
+        assert!(errors[0].starts_with("rill.toml:2: "), "{errors:?}");
+        assert!(errors.iter().any(|error| error.starts_with("rill.toml:3: live.gop_cache = 1: must be")), "{errors:?}");
+    }
+
+    #[test]
+    fn a_value_where_a_table_belongs_is_said_to_be_one() {
+        assert_eq!(errors("live = 3\n", &[]), ["rill.toml:1: live = 3: must be a table"]);
+    }
+
+    #[test]
+    fn every_default_is_allowed_by_its_own_key() {
+        let config = load(generic(), None, &[]).unwrap();
+        for row in config.rows() {
+            let set = format!("{}={}", row.key, row.value);
+            if row.key != "server.root" {
+                assert!(load(generic(), None, std::slice::from_ref(&set)).is_ok(), "{set}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_changes_at_once_if_and_only_if_the_server_takes_it_over() {
+        let before = load(generic(), None, &[]).unwrap();
+        for row in before.rows() {
+            let text = row.value.parse::<u64>().ok().map(|number| (number + 1).to_string());
+            let larger = || board::parse_bytes(&row.value).map(|bytes| (bytes + 4096).to_string());
+            let other = match row.value.as_str() {
+                "true" => "false".to_owned(),
+                "auto" => "7".to_owned(),
+                "info" => "debug".to_owned(),
+                "generic" => "host".to_owned(),
+                "[\"0.0.0.0:1935\"]" => "[\"0.0.0.0:1936\"]".to_owned(),
+                value => text.or_else(larger).unwrap_or_else(|| format!("{value}/x")),
+            };
+            let set = format!("{}={other}", row.key);
+            let wanted = load(generic(), None, std::slice::from_ref(&set)).unwrap();
+            let after = before.changed_to(wanted.clone());
+            let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
+            let state = |config: &Config| {
+                let Config { board, listen, root, control, script_lib, log, settings, rows: _ } = config.clone();
+                (board, listen, root, control, script_lib, log, settings)
+            };
+            let expected = if changes_at_once(row.key) { &wanted } else { &before };
+            assert_eq!((values(&after), state(&after)), (values(expected), state(expected)), "{set}");
+            assert!(wanted.changes(&before).any(|(_, new)| new.key == row.key), "{set}");
+            assert_ne!(state(&wanted), state(&before), "{set}");
+        }
+    }
+
+    #[test]
+    fn the_control_socket_is_the_one_named_or_in_the_root_or_none() {
+        let socket = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            load(generic(), None, &sets).unwrap().control_socket()
+        };
+        assert_eq!(socket(&["server.root=/srv"]), Some("/srv/rill.sock".into()));
+        assert_eq!(socket(&["server.control=/tmp/x", "server.root=/srv"]), Some("/tmp/x".into()));
+        assert_eq!(socket(&["server.root=/srv", "server.control="]), None);
+        assert_eq!(
+            errors("[server]\ncontrol = 3\n", &[])[0],
+            "rill.toml:2: server.control = 3: must be a path, or \"\" for none"
+        );
+    }
+}

@@ -1,0 +1,667 @@
+//! An application as its directory describes it: who may do what in it, its limits, its script. Plain data and pure
+//! decisions; whatever is asked while the server runs takes nothing from the heap.
+
+use core::fmt;
+use core::hint::black_box;
+use core::net::IpAddr;
+
+use crate::features::script::{Budget, Source};
+use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS};
+use crate::proto::name::StreamName;
+
+/// What an application is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppKind {
+    /// Streams are published and played.
+    Live,
+    /// Recordings are played; publishing is refused.
+    Vod,
+}
+
+/// An application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppDefinition {
+    /// First part of the path that clients connect to.
+    pub name: heapless::String<APP_NAME_BYTES>,
+    /// What it is for.
+    pub kind: AppKind,
+    /// Who may connect, publish and play.
+    pub rules: Rules,
+    /// How much.
+    pub limits: AppLimits,
+    /// Its server-side code, if it has any.
+    pub script: Option<ScriptDefinition>,
+    /// What the script sees as `application.config`: a JSON object.
+    pub config_json: String,
+    /// Changes when any file changes that it was read from, or a setting of the server that it follows.
+    pub stamp: u64,
+}
+
+impl AppDefinition {
+    /// An application without files: everybody may do everything that its kind allows.
+    pub fn stock(name: heapless::String<APP_NAME_BYTES>, kind: AppKind) -> AppDefinition {
+        AppDefinition {
+            name,
+            kind,
+            rules: Rules::default(),
+            limits: AppLimits::default(),
+            script: None,
+            config_json: "{}".to_owned(),
+            stamp: 0,
+        }
+    }
+}
+
+/// An application's script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptDefinition {
+    /// Its text.
+    pub source: Source,
+    /// What it may use.
+    pub limits: ScriptLimits,
+}
+
+/// What an application's script may use, and how long others wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScriptLimits {
+    /// Memory, stack and time.
+    pub budget: Budget,
+    /// How long `onConnect` may leave a client undecided, in milliseconds: 100 to 120 000. Then it is refused.
+    pub pending_ms: u64,
+    /// How long an instance stays loaded without clients, in milliseconds: 0 (for ever) to 86 400 000. Adobe's
+    /// `MaxAppIdleTime`.
+    pub idle_unload_ms: u64,
+    /// How long the clients of a script that had to be stopped are refused before it is loaded again, in milliseconds:
+    /// 0 to 3 600 000.
+    pub retry_ms: u64,
+}
+
+impl ScriptLimits {
+    /// These limits with what of `wanted` can change while the server runs: all but the memory, which was counted when
+    /// it started.
+    pub fn changed_to(&self, wanted: ScriptLimits) -> ScriptLimits {
+        let Budget { memory_bytes, stack_bytes, .. } = self.budget;
+        ScriptLimits { budget: Budget { memory_bytes, stack_bytes, ..wanted.budget }, ..wanted }
+    }
+}
+
+impl Default for ScriptLimits {
+    fn default() -> ScriptLimits {
+        ScriptLimits { budget: Budget::default(), pending_ms: 10_000, idle_unload_ms: 1_200_000, retry_ms: 10_000 }
+    }
+}
+
+/// An application's own limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppLimits {
+    /// Connections at once; 0 is no limit but the server's.
+    pub connections: u32,
+    /// Publishers at once; 0 is no limit but the server's.
+    pub publishers: u32,
+    /// Players at once; 0 is no limit but the server's.
+    pub players: u32,
+    /// How long a connection may neither publish nor play, in milliseconds; 0 is for ever, `None` is what the server's
+    /// `timeouts.idle_ms` says.
+    pub idle_ms: Option<u64>,
+    /// Bandwidth: how it is measured, and limits.
+    pub bandwidth: Bandwidth,
+}
+
+impl AppLimits {
+    /// Whether one more may connect, where `present` are connected.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Connections`].
+    pub fn connect(&self, present: u32) -> Result<(), Refusal> {
+        below(self.connections, present, Refusal::Connections)
+    }
+
+    /// Whether one more may publish, where `present` do.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Publishers`].
+    pub fn publish(&self, present: u32) -> Result<(), Refusal> {
+        below(self.publishers, present, Refusal::Publishers)
+    }
+
+    /// Whether one more may play, where `present` do.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Players`].
+    pub fn play(&self, present: u32) -> Result<(), Refusal> {
+        below(self.players, present, Refusal::Players)
+    }
+}
+
+fn below(limit: u32, present: u32, refusal: Refusal) -> Result<(), Refusal> {
+    if limit > 0 && present >= limit { Err(refusal) } else { Ok(()) }
+}
+
+/// Bandwidth detection (Adobe's `BandwidthDetection` element) and the limits of a new connection (`Bandwidth`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// Clients and scripts may have it measured.
+    pub detection: bool,
+    /// The fastest that is measured, in kilobits a second: 0 (no limit) to 10 000 000. Adobe's `MaxRate`, whose -1 is 0
+    /// here.
+    pub max_kbit: u32,
+    /// Bytes that are sent first, to be measured: 1 KiB to 1 MiB. Adobe's `DataSize`.
+    pub data_bytes: u32,
+    /// How long a measurement takes at most, in milliseconds: 100 to 60 000. Adobe's `MaxWait`, in seconds there.
+    pub max_wait_ms: u32,
+    /// The most that is sent to a client, in bytes a second; 0 is no limit.
+    pub to_client_bytes_s: u32,
+    /// The most that a client may send, in bytes a second; 0 is no limit.
+    pub to_server_bytes_s: u32,
+}
+
+impl Default for Bandwidth {
+    fn default() -> Bandwidth {
+        Bandwidth {
+            detection: true,
+            max_kbit: 0,
+            data_bytes: 16 << 10,
+            max_wait_ms: 2000,
+            to_client_bytes_s: 0,
+            to_server_bytes_s: 0,
+        }
+    }
+}
+
+/// Who may connect, publish and play. Empty, it lets everybody do everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    connect: AddressList,
+    publish: AddressList,
+    play: AddressList,
+    keys: Vec<StreamKey>,
+    play_key: Option<Secret>,
+}
+
+impl Rules {
+    /// Whether a client at `peer` may connect.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ConnectAddress`].
+    pub fn connect(&self, peer: IpAddr) -> Result<(), Refusal> {
+        if self.connect.allows(peer) { Ok(()) } else { Err(Refusal::ConnectAddress) }
+    }
+
+    /// Whether a client at `peer` may publish `name`, and what the stream is called for everybody else. `name` is
+    /// normalised ([`StreamName`]); `query` is what stood behind its `?`. Where there are stream keys, either is the name
+    /// the key itself, or a `key`, `token` or `secret` in the query is the key of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::PublishAddress`] and [`Refusal::PublishKey`]. The latter does not tell a wrong key from a name that has
+    /// none.
+    pub fn publish<'a>(&'a self, peer: IpAddr, name: &'a str, query: &str) -> Result<&'a str, Refusal> {
+        if !self.publish.allows(peer) {
+            return Err(Refusal::PublishAddress);
+        }
+        if self.keys.is_empty() {
+            return Ok(name);
+        }
+        // Every key is compared, so that the time says nothing of which one was near.
+        let mut public = None;
+        for key in &self.keys {
+            let typed = key.secret.is(name);
+            let queried = key.secret.is_in(query) & (key.name == name);
+            if typed | queried {
+                public = Some(key.name.as_str());
+            }
+        }
+        public.ok_or(Refusal::PublishKey)
+    }
+
+    /// Whether a client at `peer` may play, with what stood behind the `?` of the name.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::PlayAddress`] and [`Refusal::PlayKey`].
+    pub fn play(&self, peer: IpAddr, _name: &str, query: &str) -> Result<(), Refusal> {
+        if !self.play.allows(peer) {
+            return Err(Refusal::PlayAddress);
+        }
+        match &self.play_key {
+            Some(key) if !key.is_in(query) => Err(Refusal::PlayKey),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets who may connect, by address.
+    pub fn set_connect(&mut self, list: AddressList) {
+        self.connect = list;
+    }
+
+    /// Sets who may publish, by address.
+    pub fn set_publish(&mut self, list: AddressList) {
+        self.publish = list;
+    }
+
+    /// Sets who may play, by address.
+    pub fn set_play(&mut self, list: AddressList) {
+        self.play = list;
+    }
+
+    /// Sets the key that players need.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Illegal`].
+    pub fn set_play_key(&mut self, key: &str) -> Result<(), KeyError> {
+        self.play_key = Some(Secret::new(key)?);
+        Ok(())
+    }
+
+    /// Adds the key with which the stream `name` is published. From the first one on nothing is published without.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn add_key(&mut self, name: &str, key: &str) -> Result<(), KeyError> {
+        if self.keys.len() == STREAM_KEYS {
+            return Err(KeyError::TooMany);
+        }
+        if !StreamName::parse(name.as_bytes()).is_ok_and(|parsed| parsed.name == name) {
+            return Err(KeyError::Name);
+        }
+        let secret = Secret::new(key)?;
+        if self.keys.iter().any(|other| other.secret == secret) {
+            return Err(KeyError::Twice);
+        }
+        // A key that is also a name would be shown to players.
+        if name == key || self.keys.iter().any(|other| other.name == key || other.secret.is(name)) {
+            return Err(KeyError::Public);
+        }
+        self.keys.push(StreamKey { name: name.to_owned(), secret });
+        Ok(())
+    }
+}
+
+/// A key and the stream that is published with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct StreamKey {
+    name: String,
+    secret: Secret,
+}
+
+/// Why a key cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    /// There are [`STREAM_KEYS`] already.
+    TooMany,
+    /// No stream can have the name that it is for.
+    Name,
+    /// No encoder could send it as it is.
+    Illegal,
+    /// Another stream has the same.
+    Twice,
+    /// It is the name of a stream, which everybody knows.
+    Public,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyError::TooMany => write!(f, "there are more than {STREAM_KEYS} keys (STREAM_KEYS)"),
+            KeyError::Name => f.write_str("no stream can have that name"),
+            KeyError::Illegal => write!(
+                f,
+                "a key must be 1 to {STREAM_KEY_BYTES} bytes (STREAM_KEY_BYTES) without blanks, \
+                 control characters and any of \\ : * ? \" < > | & % #"
+            ),
+            KeyError::Twice => f.write_str("another stream has the same key"),
+            KeyError::Public => f.write_str("a key must not be the name of a stream"),
+        }
+    }
+}
+
+/// Words that only those know who may do something. It is never shown, and comparing takes the same time whatever is
+/// compared with it.
+#[derive(Clone, PartialEq, Eq)]
+struct Secret(String);
+
+impl Secret {
+    fn new(key: &str) -> Result<Secret, KeyError> {
+        // It may come as a stream name and as a part of a query, and must come through both unchanged.
+        let as_name = StreamName::parse(key.as_bytes()).is_ok_and(|parsed| parsed.name == key);
+        let in_query = !key.contains(|c: char| c.is_whitespace() || matches!(c, '&' | '%' | '#'));
+        if as_name && in_query && key.len() <= STREAM_KEY_BYTES {
+            Ok(Secret(key.to_owned()))
+        } else {
+            Err(KeyError::Illegal)
+        }
+    }
+
+    fn is(&self, other: &str) -> bool {
+        let (own, other) = (self.0.as_bytes(), other.as_bytes());
+        let mut different = own.len() ^ other.len();
+        for at in 0..STREAM_KEY_BYTES {
+            let byte = |text: &[u8]| text.get(at).copied().unwrap_or(0);
+            different |= usize::from(black_box(byte(own) ^ byte(other)));
+        }
+        black_box(different) == 0
+    }
+
+    /// Whether it is the value of one of the names under which encoders and players send keys. Nobody escapes what
+    /// stands there, so it is taken as it is.
+    fn is_in(&self, query: &str) -> bool {
+        let mut found = false;
+        for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
+            found |= matches!(name, "key" | "token" | "secret") && self.is(value);
+        }
+        found
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Whom a list of addresses lets through: the first rule that an address matches decides, and one that matches none is
+/// let through, as with nginx's `allow` and `deny`. So a list of those who may ends with `deny all`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressList(Vec<AddressRule>);
+
+/// One rule of an [`AddressList`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct AddressRule {
+    allow: bool,
+    /// The network's address and how many of its leading bits count. `None` is everybody.
+    network: Option<(IpAddr, u8)>,
+}
+
+/// Why a list of addresses cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressListError {
+    /// It has more than [`ADDRESS_RULES`] rules.
+    TooMany,
+    /// The rule of this index makes no sense.
+    Rule(usize),
+}
+
+impl AddressList {
+    /// From rules like `allow 192.168.1.0/24`, `allow fd00::/8`, `deny 10.0.0.7` and `deny all`.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that makes no sense, or too many rules.
+    pub fn parse<'a>(rules: impl IntoIterator<Item = &'a str>) -> Result<AddressList, AddressListError> {
+        let mut list = Vec::new();
+        for (index, rule) in rules.into_iter().enumerate() {
+            if list.len() == ADDRESS_RULES {
+                return Err(AddressListError::TooMany);
+            }
+            list.push(AddressRule::parse(rule).ok_or(AddressListError::Rule(index))?);
+        }
+        Ok(AddressList(list))
+    }
+
+    /// Whether it lets `peer` through.
+    pub fn allows(&self, peer: IpAddr) -> bool {
+        // A socket for both families shows IPv4 addresses within IPv6 ones.
+        let peer = peer.to_canonical();
+        self.0.iter().find(|rule| rule.matches(peer)).is_none_or(|rule| rule.allow)
+    }
+}
+
+impl AddressRule {
+    fn parse(text: &str) -> Option<AddressRule> {
+        let (verb, whom) = text.trim().split_once(char::is_whitespace)?;
+        let allow = match verb {
+            "allow" => true,
+            "deny" => false,
+            _ => return None,
+        };
+        let whom = whom.trim();
+        if whom == "all" {
+            return Some(AddressRule { allow, network: None });
+        }
+        let (address, bits) = match whom.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
+            None => (whom, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(most);
+        (bits <= most).then_some(AddressRule { allow, network: Some((address, bits)) })
+    }
+
+    fn matches(&self, peer: IpAddr) -> bool {
+        match (self.network, peer) {
+            (None, _) => true,
+            (Some((IpAddr::V4(network), bits)), IpAddr::V4(peer)) => {
+                let differ = u32::from(network) ^ u32::from(peer);
+                differ.checked_shr(32 - u32::from(bits)).unwrap_or(0) == 0
+            }
+            (Some((IpAddr::V6(network), bits)), IpAddr::V6(peer)) => {
+                let differ = u128::from(network) ^ u128::from(peer);
+                differ.checked_shr(128 - u32::from(bits)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Why an application refuses a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its address may not connect.
+    ConnectAddress,
+    /// Its address may not publish.
+    PublishAddress,
+    /// It has no key, or not that of the name.
+    PublishKey,
+    /// Its address may not play.
+    PlayAddress,
+    /// It has no key to play, or a wrong one.
+    PlayKey,
+    /// The application has as many connections as it may have.
+    Connections,
+    /// The application has as many publishers as it may have.
+    Publishers,
+    /// The application has as many players as it may have.
+    Players,
+}
+
+impl Refusal {
+    /// What to tell the client. Not a word of `code=403 need auth`, by which OBS would begin a login that never ends.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Refusal::ConnectAddress => "[ AccessManager.Reject ] : This address may not connect to this application.",
+            Refusal::PublishAddress => "This address may not publish in this application.",
+            Refusal::PublishKey => "This application needs a stream key, and this is none for that name.",
+            Refusal::PlayAddress => "This address may not play in this application.",
+            Refusal::PlayKey => "This application needs a key to play: NAME?key=KEY.",
+            Refusal::Connections => "[ Resource.Limit.Exceeded ] : This application has no connection left.",
+            Refusal::Publishers => "This application has as many publishers as it may have.",
+            Refusal::Players => "This application has as many players as it may have.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    const ANYBODY: IpAddr = IpAddr::V4(core::net::Ipv4Addr::LOCALHOST);
+
+    fn with_keys() -> Rules {
+        let mut rules = Rules::default();
+        rules.add_key("cam1", "s3cret").unwrap();
+        rules.add_key("hall/left", "0p3n").unwrap();
+        rules
+    }
+
+    #[test]
+    fn the_first_rule_that_an_address_matches_decides_and_none_lets_through() {
+        let list = AddressList::parse([
+            "deny 192.168.1.66",
+            "allow 192.168.1.0/24",
+            "allow  10.9.8.7/8",
+            "allow fd00::/8",
+            "deny ::/0",
+            "deny 0.0.0.0/1",
+        ])
+        .unwrap();
+        for (peer, allowed) in [
+            ("192.168.1.66", false),
+            ("192.168.1.67", true),
+            ("::ffff:192.168.1.66", false),
+            ("::ffff:192.168.1.67", true),
+            ("10.255.255.255", true),
+            ("11.0.0.0", false),
+            ("127.255.255.255", false),
+            ("128.0.0.0", true),
+            ("fdff::1", true),
+            ("fc00::1", false),
+            ("::1", false),
+        ] {
+            assert_eq!(list.allows(ip(peer)), allowed, "{peer}");
+        }
+        assert!(AddressList::default().allows(ip("::1")));
+        let closed = AddressList::parse(["allow 127.0.0.1", "deny all"]).unwrap();
+        assert!(closed.allows(ANYBODY) && !closed.allows(ip("127.0.0.2")) && !closed.allows(ip("fd00::1")));
+    }
+
+    #[test]
+    fn a_rule_that_makes_no_sense_is_named_and_so_are_too_many() {
+        for wrong in
+            ["", "allow", "allow ", "10.0.0.1", "permit all", "allow 10.0.0/8", "deny 10.0.0.0/33", "deny ::/129"]
+        {
+            let list = AddressList::parse(["deny all", wrong]);
+            assert_eq!(list, Err(AddressListError::Rule(1)), "{wrong}");
+        }
+        let many = |count| AddressList::parse(core::iter::repeat_n("deny 10.0.0.1", count));
+        assert!(many(ADDRESS_RULES).is_ok());
+        assert_eq!(many(ADDRESS_RULES + 1), Err(AddressListError::TooMany));
+    }
+
+    #[test]
+    fn a_key_publishes_its_own_stream_however_the_encoder_sends_it() {
+        let rules = with_keys();
+        for (name, query) in [
+            ("s3cret", ""),
+            ("s3cret", "bandwidth=1"),
+            ("cam1", "key=s3cret"),
+            ("cam1", "a=b&token=s3cret&c"),
+            ("cam1", "secret=s3cret"),
+            ("cam1", "key=old&key=s3cret"),
+        ] {
+            assert_eq!(rules.publish(ANYBODY, name, query), Ok("cam1"), "{name} {query}");
+        }
+        assert_eq!(rules.publish(ANYBODY, "hall/left", "key=0p3n"), Ok("hall/left"));
+        assert_eq!(rules.publish(ANYBODY, "0p3n", ""), Ok("hall/left"));
+    }
+
+    #[test]
+    fn without_its_key_nothing_is_published() {
+        let rules = with_keys();
+        for (name, query) in [
+            ("cam1", ""),
+            ("cam1", "key="),
+            ("cam1", "key=s3cre"),
+            ("cam1", "key=s3crets"),
+            ("cam1", "key=0p3n"),
+            ("cam1", "KEY=s3cret"),
+            ("cam1", "s3cret"),
+            ("s3cre", ""),
+            ("other", "key=s3cret"),
+            ("", ""),
+        ] {
+            assert_eq!(rules.publish(ANYBODY, name, query), Err(Refusal::PublishKey), "{name} {query}");
+        }
+        // Without keys every name is free.
+        assert_eq!(Rules::default().publish(ANYBODY, "cam1", "key=x"), Ok("cam1"));
+    }
+
+    #[test]
+    fn a_key_is_shown_to_nobody_and_helps_no_player() {
+        let mut rules = with_keys();
+        rules.set_play_key("v1ew").unwrap();
+        let shown = format!("{rules:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("0p3n") && !shown.contains("v1ew"), "{shown}");
+        assert_eq!(rules.play(ANYBODY, "cam1", "key=v1ew"), Ok(()));
+        for query in ["", "key=s3cret", "key=", "v1ew"] {
+            assert_eq!(rules.play(ANYBODY, "cam1", query), Err(Refusal::PlayKey), "{query}");
+        }
+        assert_eq!(with_keys().play(ANYBODY, "s3cret", ""), Ok(()), "a key is a name like any other for players");
+    }
+
+    #[test]
+    fn a_key_that_would_not_come_through_or_give_itself_away_is_refused() {
+        let mut rules = with_keys();
+        for (name, key, expected) in [
+            ("cam2", "", KeyError::Illegal),
+            ("cam2", "a b", KeyError::Illegal),
+            ("cam2", "a&b", KeyError::Illegal),
+            ("cam2", "mp4:a", KeyError::Illegal),
+            ("cam2", "a//b", KeyError::Illegal),
+            ("cam2", "a?b", KeyError::Illegal),
+            ("a?b", "k3y", KeyError::Name),
+            ("", "k3y", KeyError::Name),
+            ("cam2", "s3cret", KeyError::Twice),
+            ("cam2", "cam1", KeyError::Public),
+            ("cam2", "cam2", KeyError::Public),
+            ("s3cret", "k3y", KeyError::Public),
+        ] {
+            assert_eq!(rules.add_key(name, key), Err(expected), "{name} {key}");
+        }
+        assert_eq!(rules.add_key("cam2", &"x".repeat(STREAM_KEY_BYTES + 1)), Err(KeyError::Illegal));
+        let longest = "x".repeat(STREAM_KEY_BYTES);
+        rules.add_key("cam2", &longest).unwrap();
+        assert_eq!(rules.publish(ANYBODY, &longest, ""), Ok("cam2"));
+        assert_eq!(rules.publish(ANYBODY, "cam2", &format!("key={longest}x")), Err(Refusal::PublishKey));
+        let mut full = Rules::default();
+        (0..STREAM_KEYS).for_each(|n| full.add_key(&format!("n{n}"), &format!("k{n}")).unwrap());
+        assert_eq!(full.add_key("one", "more"), Err(KeyError::TooMany));
+    }
+
+    #[test]
+    fn addresses_are_looked_at_before_keys() {
+        let mut rules = with_keys();
+        let nobody = || AddressList::parse(["deny all"]).unwrap();
+        rules.set_connect(nobody());
+        rules.set_publish(nobody());
+        rules.set_play(nobody());
+        assert_eq!(rules.connect(ANYBODY), Err(Refusal::ConnectAddress));
+        assert_eq!(rules.publish(ANYBODY, "s3cret", ""), Err(Refusal::PublishAddress));
+        assert_eq!(rules.play(ANYBODY, "cam1", ""), Err(Refusal::PlayAddress));
+    }
+
+    #[test]
+    fn limits_of_an_application_are_reached_at_their_number_and_0_is_none() {
+        let limits = AppLimits { connections: 2, publishers: 1, ..AppLimits::default() };
+        assert_eq!((limits.connect(1), limits.connect(2)), (Ok(()), Err(Refusal::Connections)));
+        assert_eq!((limits.publish(0), limits.publish(1)), (Ok(()), Err(Refusal::Publishers)));
+        assert_eq!(limits.play(u32::MAX), Ok(()));
+    }
+
+    #[test]
+    fn what_a_client_is_told_starts_no_login() {
+        for refusal in [
+            Refusal::ConnectAddress,
+            Refusal::PublishAddress,
+            Refusal::PublishKey,
+            Refusal::PlayAddress,
+            Refusal::PlayKey,
+            Refusal::Connections,
+            Refusal::Publishers,
+            Refusal::Players,
+        ] {
+            let text = refusal.description();
+            assert!(!text.contains("code=403") && !text.contains("authmod") && text.len() < 160, "{text}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The table of applications. A directory is an application from the next connect on: what is not known is asked of the
+//! disk, and what is known is asked about again every second.
+
+use std::boxed::Box;
+
+use heapless::String;
+
+use crate::limits::APP_NAME_BYTES;
+use crate::time::Millis;
+
+use super::app::AppDefinition;
+use super::files::Question;
+
+/// How often the disk is asked whether an application is still what it was, in milliseconds.
+pub const CHECK_MS: u64 = 1000;
+
+/// What was last looked at longer ago is looked at before the next client joins, in milliseconds.
+const STALE_MS: u64 = 2 * CHECK_MS;
+
+/// An application by its place. The place is given to another one only when no connection refers to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppId(pub u16);
+
+/// Where applications come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppSource {
+    /// From the directories of a root: they come and go while the server runs.
+    Directories,
+    /// They are what they were at the start.
+    Fixed,
+}
+
+/// What may be said to somebody who wants to join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppState {
+    /// Its files are being read for the first time.
+    Reading,
+    /// They say what [`Application::definition`] says.
+    Ready,
+    /// They are wrong, which the log has told. Whoever is there stays, by the last definition that was right.
+    Broken,
+    /// The directory is gone, or is about to be: clients are leaving.
+    Leaving,
+}
+
+/// Whether the disk is asked about an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    No,
+    Due,
+    Asked,
+}
+
+/// One application.
+pub struct Application {
+    /// First part of the path that clients connect to.
+    pub name: String<APP_NAME_BYTES>,
+    /// See [`AppState`].
+    pub state: AppState,
+    /// The last that was right, if there was one.
+    pub definition: Option<Box<AppDefinition>>,
+    /// Clients who have joined it.
+    pub connected: u32,
+    /// When its files were last looked at.
+    checked: Millis,
+    asking: Asking,
+}
+
+/// The table.
+pub struct Applications {
+    places: Box<[Option<Application>]>,
+    source: AppSource,
+}
+
+impl Applications {
+    /// A table of `capacity` applications that holds `definitions`; what is beyond the capacity is found when somebody
+    /// connects to it, as place permits.
+    pub fn new(definitions: Vec<AppDefinition>, source: AppSource, capacity: usize, now: Millis) -> Applications {
+        let mut definitions = definitions.into_iter();
+        let place = |_| {
+            let definition = definitions.next()?;
+            Some(Application {
+                name: definition.name.clone(),
+                state: AppState::Ready,
+                definition: Some(Box::new(definition)),
+                connected: 0,
+                checked: now,
+                asking: Asking::No,
+            })
+        };
+        Applications { places: (0..capacity).map(place).collect(), source }
+    }
+
+    /// Bytes of one place.
+    pub fn place_bytes() -> usize {
+        size_of::<Option<Application>>()
+    }
+
+    /// Where applications come from.
+    pub fn source(&self) -> AppSource {
+        self.source
+    }
+
+    /// The application called `name`.
+    pub fn find(&self, name: &str) -> Option<AppId> {
+        self.iter().find(|(_, app)| app.name == name).map(|(id, _)| id)
+    }
+
+    /// A place for an application whose files are to be read; `None` when every place is in use. When none is free it is
+    /// that of an application which is not `in_use`.
+    pub fn reserve(&mut self, name: &str, now: Millis, in_use: impl Fn(AppId) -> bool) -> Option<AppId> {
+        let at = match self.places.iter().position(Option::is_none) {
+            Some(free) => free,
+            None => self.forgettable(in_use)?,
+        };
+        self.places[at] = Some(Application {
+            // It fits: the session has checked it against the same limit.
+            name: String::try_from(name).unwrap_or_default(),
+            state: AppState::Reading,
+            definition: None,
+            connected: 0,
+            checked: now,
+            asking: Asking::Due,
+        });
+        Some(AppId(at as u16))
+    }
+
+    /// One that nobody uses and that is not being asked about: it is read again when somebody wants it.
+    fn forgettable(&self, in_use: impl Fn(AppId) -> bool) -> Option<usize> {
+        if self.source == AppSource::Fixed {
+            return None;
+        }
+        let settled = |app: &Application| app.asking == Asking::No && app.state != AppState::Reading;
+        let (id, _) = self.iter().find(|(id, app)| settled(app) && !in_use(*id))?;
+        Some(usize::from(id.0))
+    }
+
+    /// An application, if it is still there.
+    pub fn app(&self, id: AppId) -> Option<&Application> {
+        self.places[usize::from(id.0)].as_ref()
+    }
+
+    /// An application, to change.
+    pub fn app_mut(&mut self, id: AppId) -> Option<&mut Application> {
+        self.places[usize::from(id.0)].as_mut()
+    }
+
+    /// What holds in an application.
+    pub fn definition(&self, id: AppId) -> Option<&AppDefinition> {
+        self.app(id)?.definition.as_deref()
+    }
+
+    /// Its name; empty when it is gone.
+    pub fn name(&self, id: AppId) -> &str {
+        self.app(id).map_or("", |app| &app.name)
+    }
+
+    /// Every application in the table.
+    pub fn iter(&self) -> impl Iterator<Item = (AppId, &Application)> {
+        self.places.iter().enumerate().filter_map(|(at, place)| Some((AppId(at as u16), place.as_ref()?)))
+    }
+
+    /// Nobody has looked at the application's files for a while: there was no client, or the disk does not answer.
+    pub fn is_stale(&self, id: AppId, now: Millis) -> bool {
+        let old = self.app(id).is_some_and(|app| now.since(app.checked) >= STALE_MS);
+        self.source == AppSource::Directories && old
+    }
+
+    /// Somebody wants to join: the disk is to be asked now.
+    pub fn ask(&mut self, id: AppId) {
+        if let Some(app) = self.app_mut(id)
+            && app.asking == Asking::No
+        {
+            app.asking = Asking::Due;
+        }
+    }
+
+    /// Makes questions due of applications that were last looked at long ago. A broken one is looked at when somebody
+    /// connects, so that its errors are not logged again and again for nobody.
+    pub fn check(&mut self, now: Millis) {
+        if self.source == AppSource::Fixed {
+            return;
+        }
+        for app in self.places.iter_mut().flatten() {
+            let old = now.since(app.checked) >= CHECK_MS;
+            if old && app.asking == Asking::No && app.state == AppState::Ready {
+                app.asking = Asking::Due;
+            }
+        }
+    }
+
+    /// The next question; asking takes it.
+    pub fn question(&mut self) -> Option<Question> {
+        let app = self.places.iter_mut().flatten().find(|app| app.asking == Asking::Due)?;
+        app.asking = Asking::Asked;
+        // An application that is waited for must be told of whole: unchanged would not let anybody in.
+        let known = app.definition.as_deref().filter(|_| app.state == AppState::Ready);
+        Some(Question::App { name: app.name.clone(), stamp: known.map(|definition| definition.stamp) })
+    }
+
+    /// The disk has answered about an application.
+    pub fn answered(&mut self, name: &str, now: Millis) -> Option<AppId> {
+        let id = self.find(name)?;
+        let app = self.app_mut(id)?;
+        (app.asking, app.checked) = (Asking::No, now);
+        Some(id)
+    }
+
+    /// Gives the place back. Nobody may refer to it any more.
+    pub fn remove(&mut self, id: AppId) {
+        self.places[usize::from(id.0)] = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::app::AppKind;
+    use super::*;
+
+    fn name(text: &str) -> String<APP_NAME_BYTES> {
+        String::try_from(text).unwrap()
+    }
+
+    fn asked(apps: &mut Applications) -> Vec<(std::string::String, Option<u64>)> {
+        let question = || match apps.question()? {
+            Question::App { name, stamp } => Some((name.to_string(), stamp)),
+            Question::Reload => None,
+        };
+        core::iter::from_fn(question).collect()
+    }
+
+    #[test]
+    fn the_disk_is_asked_once_about_each_and_again_after_a_while() {
+        let live = AppDefinition { stamp: 7, ..AppDefinition::stock(name("live"), AppKind::Live) };
+        let mut apps = Applications::new(vec![live], AppSource::Directories, 2, Millis(0));
+        apps.check(Millis(CHECK_MS - 1));
+        assert_eq!(asked(&mut apps), []);
+        apps.check(Millis(CHECK_MS));
+        assert_eq!(asked(&mut apps), [("live".to_owned(), Some(7))]);
+        apps.check(Millis(9 * CHECK_MS));
+        assert_eq!(asked(&mut apps), [], "it has not answered");
+        assert!(apps.answered("live", Millis(9 * CHECK_MS)).is_some());
+        let new = apps.reserve("new", Millis(0), |_| true).unwrap();
+        apps.ask(new);
+        assert_eq!(asked(&mut apps), [("new".to_owned(), None)], "and once for all who wait");
+        assert!(apps.answered("other", Millis(0)).is_none());
+    }
+
+    #[test]
+    fn a_full_table_forgets_what_nobody_uses_and_nothing_that_is_fixed() {
+        let definitions = || vec![AppDefinition::stock(name("a"), AppKind::Live)];
+        let mut apps = Applications::new(definitions(), AppSource::Directories, 1, Millis(0));
+        let b = apps.reserve("b", Millis(0), |_| false).unwrap();
+        assert_eq!((apps.find("a"), apps.name(b)), (None, "b"));
+        assert_eq!(apps.reserve("c", Millis(0), |_| false), None, "b is being read");
+        let mut apps = Applications::new(definitions(), AppSource::Fixed, 1, Millis(0));
+        assert_eq!(apps.reserve("b", Millis(0), |_| false), None);
+        apps.check(Millis(1 << 40));
+        assert_eq!(asked(&mut apps), []);
+    }
+}

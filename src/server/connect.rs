@@ -1,0 +1,342 @@
+//! Joining an application: from `connect` to the answer, which may have to wait for the disk or for a script, and what
+//! happens to the clients of an application that goes away.
+
+use core::fmt::Write;
+
+use log::{info, warn};
+
+use crate::limits::APP_NAME_BYTES;
+use crate::proto::session::Decision;
+use crate::proto::status::{Code, Status};
+use crate::time::Millis;
+
+use super::Server;
+use super::app::Refusal;
+use super::applications::{AppId, AppSource, AppState};
+use super::close::{CloseReason, Rejection};
+use super::files::{Answer, Lookup, Question};
+use super::slots::{ConnId, SlotState};
+
+/// Longest description of a refusal in bytes: a sentence around the longest application name.
+const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
+
+/// How long a client waits to hear whether an application is still what it was, in milliseconds. A disk that does not
+/// answer by then keeps nobody out.
+const STALE_WAIT_MS: u64 = 1000;
+
+/// How far a client is on its way into an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joining {
+    /// It has not asked, or it has been answered.
+    No,
+    /// The application's files are being read.
+    Files {
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// The application's script has not decided.
+    Script {
+        /// When patience ends.
+        deadline: Millis,
+    },
+}
+
+impl Joining {
+    /// When the client is refused if nothing has been decided.
+    pub fn deadline(self) -> Option<Millis> {
+        match self {
+            Joining::No => None,
+            Joining::Files { deadline } | Joining::Script { deadline } => Some(deadline),
+        }
+    }
+}
+
+impl Server {
+    /// What the server wants to know of the disk. The caller takes questions until there is none, as far as it can pass
+    /// them on; each is answered by [`Server::answer`].
+    pub fn question(&mut self) -> Option<Question> {
+        if core::mem::take(&mut self.reload_wanted) {
+            return Some(Question::Reload);
+        }
+        self.apps.question()
+    }
+
+    /// The configuration is to be read again.
+    pub fn reload(&mut self) {
+        self.reload_wanted = true;
+    }
+
+    /// The disk has answered.
+    pub fn answer(&mut self, answer: Answer, now: Millis) {
+        self.now = now;
+        match answer {
+            Answer::App { name, lookup } => self.looked_up(&name, lookup, now),
+            Answer::Settings(settings) => self.reconfigure(*settings),
+            // The log has told why.
+            Answer::NotReloaded(_) => {}
+        }
+    }
+
+    /// A client asks to join an application.
+    pub(super) fn connect(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let client = slot.session.client();
+        if let Some(error) = client.path_error {
+            let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
+            let _ = write!(text, "[ Server.Reject ] : {}", error.description());
+            return self.refuse_connect(conn, Rejection::Name, &text, now);
+        }
+        if self.slots.is_full() {
+            return self.refuse_for_connections(conn, now);
+        }
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let name = slot.session.client().path.app.clone();
+        let id = match self.apps.find(&name) {
+            Some(id) => id,
+            None if self.apps.source() == AppSource::Fixed => return self.refuse_unknown(conn, now),
+            None => {
+                let (slots, instances) = (&self.slots, &self.instances);
+                let in_use = |id| {
+                    slots.iter().any(|(_, slot)| slot.state != SlotState::Free && slot.app == Some(id))
+                        || instances.iter().any(|(_, instance)| instance.app == id)
+                };
+                let Some(id) = self.apps.reserve(&name, now, in_use) else {
+                    let text = "[ Resource.Limit.Exceeded ] : Every application is in use (limits.applications).";
+                    return self.refuse_connect(conn, Rejection::NoRoom, text, now);
+                };
+                id
+            }
+        };
+        let Some(state) = self.apps.app(id).map(|app| app.state) else { return };
+        let Some(slot) = self.slots.connection(conn) else { return };
+        match state {
+            AppState::Ready if self.apps.is_stale(id, now) => {
+                slot.app = Some(id);
+                slot.joining = Joining::Files { deadline: now + STALE_WAIT_MS };
+                self.apps.ask(id);
+            }
+            AppState::Ready => {
+                slot.app = Some(id);
+                self.join(conn, id, now);
+            }
+            AppState::Reading | AppState::Broken => {
+                slot.app = Some(id);
+                slot.joining = Joining::Files { deadline: now + self.settings.connect_timeout_ms };
+                self.apps.ask(id);
+            }
+            AppState::Leaving => {
+                let status = Status::new(Rejection::Leaving.code(), "");
+                self.refuse_connect_with(conn, status, CloseReason::Rejected(Rejection::Leaving), now);
+            }
+        }
+    }
+
+    /// The application is known: its rules, its limits, and then its script decide.
+    fn join(&mut self, conn: ConnId, id: AppId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        slot.joining = Joining::No;
+        let peer = slot.peer.ip();
+        let Some(app) = self.apps.app(id) else { return };
+        let Some(definition) = app.definition.as_deref() else { return };
+        let allowed = definition.rules.connect(peer).and_then(|()| definition.limits.connect(app.connected));
+        if let Err(refusal) = allowed {
+            let rejection = match refusal {
+                Refusal::ConnectAddress => Rejection::Address,
+                _ => Rejection::NoRoom,
+            };
+            return self.refuse_connect(conn, rejection, refusal.description(), now);
+        }
+        let pending_ms = definition.script.as_ref().map(|script| script.limits.pending_ms);
+        // Before the script runs, which may say otherwise.
+        self.limit_new(conn);
+        let Some(pending_ms) = pending_ms else { return self.joined(conn, now) };
+        let deadline = now + pending_ms;
+        match self.enter_instance(conn, id, now) {
+            Ok(()) => {
+                // Known to be undecided before the script runs: it may decide at once.
+                if let Some(slot) = self.slots.connection(conn) {
+                    slot.joining = Joining::Script { deadline };
+                }
+                self.ask_script(conn, now);
+            }
+            Err(text) => self.refuse_connect(conn, Rejection::ScriptFailed, text, now),
+        }
+    }
+
+    /// The client is in.
+    pub(super) fn joined(&mut self, conn: ConnId, now: Millis) {
+        if self.slots.is_full() {
+            return self.refuse_for_connections(conn, now);
+        }
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(app) = slot.app.and_then(|id| self.apps.app_mut(id)) else { return };
+        app.connected += 1;
+        (slot.joining, slot.last_active) = (Joining::No, now);
+        let client = slot.session.client();
+        info!(
+            "{conn} connect app={:?} instance={:?} peer={} x_status=200 agent={:?}",
+            client.path.app.as_str(),
+            client.path.instance.as_str(),
+            slot.peer,
+            client.agent.as_str()
+        );
+        // Adobe's own applications have the bandwidth of clients measured whose first argument is true.
+        let wants_check = slot.instance.is_none() && slot.session.arguments().starts_with(&[1, 1]);
+        self.decide(conn, Decision::Accept);
+        self.slots.connected();
+        if wants_check {
+            self.check_bandwidth(conn, now);
+        }
+    }
+
+    fn refuse_for_connections(&mut self, conn: ConnId, now: Millis) {
+        let text = "[ Resource.Limit.Exceeded ] : This server has no connection left.";
+        self.refuse_connect_with(
+            conn,
+            Status::new(Code::ConnectRejected, "").described(text),
+            CloseReason::TableFull,
+            now,
+        );
+    }
+
+    fn refuse_unknown(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        // The words that clients know from Adobe's servers; the name fits.
+        let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
+        let name = &slot.session.client().path.app;
+        let _ =
+            write!(text, "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application ({name}) is not defined.");
+        self.refuse_connect(conn, Rejection::Unknown, &text, now);
+    }
+
+    pub(super) fn refuse_connect(&mut self, conn: ConnId, rejection: Rejection, description: &str, now: Millis) {
+        let status = Status::new(rejection.code(), "").described(description);
+        self.refuse_connect_with(conn, status, CloseReason::Rejected(rejection), now);
+    }
+
+    /// Refuses a client that wants to join: `_error`, `close`, and the end of the connection behind them.
+    pub(super) fn refuse_connect_with(&mut self, conn: ConnId, status: Status<'_>, reason: CloseReason, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let client = slot.session.client();
+        warn!(
+            "{conn} connect refused app={:?} peer={} x_status={} agent={:?} code={} reason={:?}",
+            client.path.app.as_str(),
+            slot.peer,
+            reason.x_status(),
+            client.agent.as_str(),
+            status.code.name(),
+            status.description.unwrap_or_default()
+        );
+        slot.joining = Joining::No;
+        let answered = slot.session.decide(Decision::Reject(status), &mut slot.tx);
+        debug_assert!(answered.is_ok(), "a session keeps room for its replies");
+        self.close_after_flush(conn, reason, now);
+        // While it reads its answer it must not keep an application in the table that does not exist: whoever asks for that
+        // name next is to hear the same.
+        if let Some(id) = self.slots.connection(conn).and_then(|slot| slot.app.take()) {
+            self.forget_if_left(id);
+        }
+    }
+
+    /// Nobody decided in time. What is known of an application's files holds until they can be read again.
+    pub(super) fn undecided(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let joining = slot.joining;
+        if let (Joining::Files { .. }, Some(id)) = (joining, slot.app)
+            && self.apps.app(id).is_some_and(|app| app.state == AppState::Ready)
+        {
+            return self.join(conn, id, now);
+        }
+        let text = match joining {
+            Joining::Script { .. } => "[ Server.Reject ] : The application did not decide in time.",
+            _ => "[ Server.Reject ] : The application's files could not be read in time.",
+        };
+        self.refuse_connect(conn, Rejection::Undecided, text, now);
+    }
+
+    /// The disk has said what an application is.
+    fn looked_up(&mut self, name: &str, lookup: Lookup, now: Millis) {
+        let Some(id) = self.apps.answered(name, now) else { return };
+        let Some(app) = self.apps.app_mut(id) else { return };
+        if app.state == AppState::Leaving {
+            // Whoever comes when it has gone asks again.
+            return self.forget_if_left(id);
+        }
+        match lookup {
+            Lookup::Unchanged => self.each_waiting(id, |server, conn| server.join(conn, id, now)),
+            Lookup::Found(definition) => {
+                let same = app.definition.as_deref().is_some_and(|old| old.script == definition.script);
+                app.state = AppState::Ready;
+                if app.definition.replace(definition).is_some() {
+                    info!("rill application changed app={name:?}");
+                }
+                if !same {
+                    self.outdate_instances(id, now);
+                }
+                self.each_waiting(id, |server, conn| server.join(conn, id, now));
+            }
+            Lookup::Missing => {
+                let known = app.definition.is_some();
+                app.state = AppState::Leaving;
+                self.each_waiting(id, |server, conn| server.refuse_unknown(conn, now));
+                if known {
+                    warn!("rill application removed app={name:?}: its clients are disconnected");
+                    self.shut_down_clients(id, None, now);
+                    self.stop_instances(id, None, now);
+                }
+                self.forget_if_left(id);
+            }
+            Lookup::Broken(_) => {
+                app.state = AppState::Broken;
+                let text = "[ Server.Reject ] : The application's configuration is wrong; the server's log says where.";
+                self.each_waiting(id, |server, conn| server.refuse_connect(conn, Rejection::Misconfigured, text, now));
+            }
+        }
+    }
+
+    fn each_waiting(&mut self, id: AppId, mut visit: impl FnMut(&mut Server, ConnId)) {
+        let mut from = 0;
+        while let Some(index) = self.slots.next_taken(from) {
+            from = index.at() + 1;
+            let slot = self.slots.peek(index);
+            if slot.app == Some(id) && matches!(slot.joining, Joining::Files { .. }) {
+                visit(self, self.slots.id(index));
+            }
+        }
+    }
+
+    /// Tells every client of an application, or of one of its instances, that it is shut down, and to go. Returns how many
+    /// there were.
+    pub(super) fn shut_down_clients(&mut self, id: AppId, instance: Option<&str>, now: Millis) -> usize {
+        let mut clients = 0;
+        let mut from = 0;
+        while let Some(index) = self.slots.next_taken(from) {
+            from = index.at() + 1;
+            let slot = self.slots.peek(index);
+            if slot.app == Some(id) && instance.is_none_or(|name| slot.session.client().path.instance == name) {
+                clients += usize::from(self.shut_down_client(self.slots.id(index), now));
+            }
+        }
+        clients
+    }
+
+    /// Tells one client that its application is shut down, and to go. False when it was going already.
+    pub(super) fn shut_down_client(&mut self, conn: ConnId, now: Millis) -> bool {
+        let Some(slot) = self.slots.connection(conn) else { return false };
+        if slot.state != SlotState::Open {
+            return false;
+        }
+        self.say_goodbye(conn);
+        self.close_after_flush(conn, CloseReason::AppShutdown, now);
+        true
+    }
+
+    /// An application whose directory is gone leaves the table when nobody refers to it any more.
+    pub(super) fn forget_if_left(&mut self, id: AppId) {
+        let leaving = self.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
+        let refers = |slot: &super::slots::Slot| slot.state != SlotState::Free && slot.app == Some(id);
+        if leaving && !self.slots.iter().any(|(_, slot)| refers(slot)) {
+            self.apps.remove(id);
+        }
+    }
+}

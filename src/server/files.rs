@@ -1,0 +1,52 @@
+//! What the server asks of the disk, and what it gets back. It never waits: it has a question when somebody looks
+//! (`Server::question`), and is told the answer whenever there is one (`Server::answer`).
+
+use crate::limits::APP_NAME_BYTES;
+
+use super::app::AppDefinition;
+use super::settings::Settings;
+
+/// What the server wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// What the directory of an application says.
+    App {
+        /// Its name, as a client sent it: checked by [`AppPath`](crate::proto::name::AppPath).
+        name: heapless::String<APP_NAME_BYTES>,
+        /// [`AppDefinition::stamp`] of what is known of it.
+        stamp: Option<u64>,
+    },
+    /// What the configuration says now.
+    Reload,
+}
+
+/// What the disk says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Question::App`].
+    App {
+        /// Which.
+        name: heapless::String<APP_NAME_BYTES>,
+        /// What became of it.
+        lookup: Lookup,
+    },
+    /// To [`Question::Reload`]: the settings, in which only what can change without a restart is other than before.
+    Settings(Box<Settings>),
+    /// To [`Question::Reload`]: the configuration is wrong, so nothing changes. The text is one line; every error is in
+    /// the log.
+    NotReloaded(String),
+}
+
+/// What was found of an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It is new or has changed.
+    Found(Box<AppDefinition>),
+    /// It is what its stamp says.
+    Unchanged,
+    /// There is no such directory.
+    Missing,
+    /// It cannot be used. The text is one line that names file, line and key; every error is in the log. Nobody is to be
+    /// told but the log: it has paths in it.
+    Broken(String),
+}

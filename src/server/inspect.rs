@@ -1,0 +1,283 @@
+//! What the server's tables hold, as plain rows: for the report in the log, and for whoever asks.
+//!
+//! Each table is walked by place: a row says where it stands, and the next one is asked for from behind it. So a walk
+//! can rest in the middle while rows come and go; it sees each that stays once.
+
+use core::net::SocketAddr;
+
+use crate::proto::session::Request;
+use crate::time::Millis;
+
+use super::app::AppKind;
+use super::applications::{AppId, AppState, Application};
+use super::describe::Description;
+use super::instances::InstanceState;
+use super::registry::{Media, StreamId};
+use super::slots::{ConnId, PlayPhase, Player, Role, Slot, SlotIndex, SlotState};
+use super::{Counters, Server};
+
+/// The time over which [`StreamRow::bitrate_bps`] is measured, in milliseconds: two or three groups of pictures.
+const BITRATE_WINDOW_MS: u64 = 5000;
+
+/// A connection.
+#[derive(Clone, Debug)]
+pub struct ClientRow<'a> {
+    /// Which.
+    pub id: ConnId,
+    /// Its address.
+    pub peer: SocketAddr,
+    /// The application that it joined, or asked for; empty before that.
+    pub app: &'a str,
+    /// The application's instance.
+    pub instance: &'a str,
+    /// What software it says it is (`flashVer`); empty when it did not say.
+    pub agent: &'a str,
+    /// What it does.
+    pub activity: Activity,
+    /// What it publishes or plays; the first, when its net streams do several things.
+    pub stream: Option<(StreamId, &'a str)>,
+    /// Since it was accepted, in seconds.
+    pub seconds: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// How far a player is behind, in milliseconds: the worst, when it plays several streams.
+    pub lag_ms: Option<u32>,
+    /// How often it was too slow and went on at a later key frame.
+    pub skips: u32,
+}
+
+/// What a connection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// It has not asked for an application.
+    Connecting,
+    /// It asked for something, and waits to hear.
+    Pending,
+    /// It publishes.
+    Publishes,
+    /// It plays, or waits for what it wants to play.
+    Plays,
+    /// Nothing.
+    Idle,
+    /// It was told to go.
+    Leaving,
+}
+
+impl Activity {
+    /// One word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Activity::Connecting => "connecting",
+            Activity::Pending => "pending",
+            Activity::Publishes => "publishes",
+            Activity::Plays => "plays",
+            Activity::Idle => "idle",
+            Activity::Leaving => "leaving",
+        }
+    }
+}
+
+/// A stream name in use.
+#[derive(Clone, Debug)]
+pub struct StreamRow<'a> {
+    /// Which.
+    pub id: StreamId,
+    /// Its application.
+    pub app: &'a str,
+    /// Its application's instance.
+    pub instance: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Who publishes it.
+    pub publisher: Option<ConnId>,
+    /// Since the present publish began, or the last one ended, in seconds.
+    pub seconds: u64,
+    /// Net streams that play it.
+    pub players: u32,
+    /// How often they, as they are now, went on at a later key frame.
+    pub skips: u32,
+    /// How far the slowest of them is behind, in milliseconds.
+    pub worst_lag_ms: u32,
+    /// What arrived of it lately, in bits per second; 0 without a publisher.
+    pub bitrate_bps: u64,
+    /// What it is; nothing is known without a publisher.
+    pub description: Description,
+}
+
+/// A registered application.
+#[derive(Clone, Debug)]
+pub struct AppRow<'a> {
+    /// Which.
+    pub id: AppId,
+    /// Its name.
+    pub name: &'a str,
+    /// What it is for.
+    pub kind: AppKind,
+    /// Whether it can be joined.
+    pub state: AppState,
+    /// Clients that joined it.
+    pub clients: u32,
+    /// Its instances whose server-side code is loaded, or was stopped.
+    pub instances: u32,
+    /// Of these, those whose script could not be loaded or had to be stopped.
+    pub stopped: u32,
+    /// Its streams that are published.
+    pub streams: u32,
+}
+
+/// What there is of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Totals<'a> {
+    /// Since the server started, in seconds.
+    pub uptime_s: u64,
+    /// Connections, those that have not joined an application included.
+    pub connections: u32,
+    /// How many may have joined one.
+    pub connection_limit: u32,
+    /// Stream names in use.
+    pub streams: u32,
+    /// How many of them are published.
+    pub published: u32,
+    /// What happened since the start.
+    pub counters: &'a Counters,
+}
+
+impl Server {
+    /// The first connection in slot `from` or behind it.
+    pub fn next_client(&self, from: usize, now: Millis) -> Option<ClientRow<'_>> {
+        self.slots.next_taken(from).map(|index| self.client_row(index, now))
+    }
+
+    /// The first stream at place `from` or behind it.
+    pub fn next_stream(&self, from: usize, now: Millis) -> Option<StreamRow<'_>> {
+        self.registry.next_stream(from).map(|id| self.stream_row(id, now))
+    }
+
+    /// The first application at place `from` or behind it.
+    pub fn next_app(&self, from: usize) -> Option<AppRow<'_>> {
+        let (id, app) = self.apps.iter().find(|(id, _)| usize::from(id.0) >= from)?;
+        Some(self.app_row(id, app))
+    }
+
+    /// What there is of everything.
+    pub fn totals(&self, now: Millis) -> Totals<'_> {
+        let published = self.registry.streams().filter(|(_, stream)| stream.publisher.is_some()).count();
+        Totals {
+            uptime_s: now.0 / 1000,
+            connections: self.slots.taken() as u32,
+            connection_limit: self.settings.connections,
+            streams: self.registry.streams().count() as u32,
+            published: published as u32,
+            counters: &self.counters,
+        }
+    }
+
+    fn client_row(&self, index: SlotIndex, now: Millis) -> ClientRow<'_> {
+        let slot = self.slots.peek(index);
+        let client = slot.session.client();
+        let mut row = ClientRow {
+            id: self.slots.id(index),
+            peer: slot.peer,
+            app: &client.path.app,
+            instance: if client.path.app.is_empty() { "" } else { &client.path.instance },
+            agent: &client.agent,
+            activity: activity(slot),
+            stream: None,
+            seconds: now.since(slot.accepted) / 1000,
+            bytes_in: slot.bytes_in,
+            bytes_out: slot.bytes_out,
+            lag_ms: None,
+            skips: 0,
+        };
+        for role in &slot.roles {
+            let stream = match role {
+                Role::Idle => continue,
+                Role::Publishing(stream) | Role::Challenging(stream) => *stream,
+                Role::Playing(player) => {
+                    row.skips += player.skips;
+                    row.lag_ms = row.lag_ms.max(self.lag_ms(player, now));
+                    player.stream
+                }
+            };
+            row.stream = row.stream.or(Some((stream, &self.registry.stream(stream).name)));
+        }
+        row
+    }
+
+    fn stream_row(&self, id: StreamId, now: Millis) -> StreamRow<'_> {
+        let stream = self.registry.stream(id);
+        let live = stream.ring.filter(|_| stream.publisher.is_some()).map(|ring| self.registry.media(ring));
+        let mut row = StreamRow {
+            id,
+            app: self.apps.name(stream.app),
+            instance: &stream.instance,
+            name: &stream.name,
+            publisher: stream.publisher.map(|place| place.conn),
+            seconds: now.since(stream.since) / 1000,
+            players: 0,
+            skips: 0,
+            worst_lag_ms: 0,
+            bitrate_bps: live.map_or(0, |media| bitrate_bps(media, now.since(stream.since), now)),
+            description: live.map_or_else(Description::default, Description::of),
+        };
+        let mut from = 0;
+        while let Some(index) = stream.players.next_from(from) {
+            from = index + 1;
+            for role in &self.slots.peek(SlotIndex(index as u32)).roles {
+                let Role::Playing(player) = role else { continue };
+                if player.stream != id {
+                    continue;
+                }
+                row.players += 1;
+                row.skips += player.skips;
+                row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(player, now).unwrap_or(0));
+            }
+        }
+        row
+    }
+
+    fn app_row<'a>(&self, id: AppId, app: &'a Application) -> AppRow<'a> {
+        let of_it = |stream: &super::registry::Stream| stream.app == id && stream.publisher.is_some();
+        let instances = || self.instances.iter().map(|(_, instance)| instance).filter(|instance| instance.app == id);
+        AppRow {
+            id,
+            name: &app.name,
+            kind: app.definition.as_deref().map_or(AppKind::Live, |definition| definition.kind),
+            state: app.state,
+            clients: app.connected,
+            instances: instances().count() as u32,
+            stopped: instances().filter(|instance| matches!(instance.state, InstanceState::Stopped { .. })).count()
+                as u32,
+            streams: self.registry.streams().filter(|(_, stream)| of_it(stream)).count() as u32,
+        }
+    }
+
+    fn lag_ms(&self, player: &Player, now: Millis) -> Option<u32> {
+        let PlayPhase::Live { cursor } = player.phase else { return None };
+        let ring = self.registry.stream(player.stream).ring?;
+        Some(self.registry.media(ring).ring().lag_ms(cursor, now))
+    }
+}
+
+fn activity(slot: &Slot) -> Activity {
+    if slot.state != SlotState::Open {
+        return Activity::Leaving;
+    }
+    match slot.session.request() {
+        _ if slot.publishing > 0 => Activity::Publishes,
+        _ if slot.playing > 0 => Activity::Plays,
+        Some(Request::Connect | Request::Publish { .. } | Request::Play { .. }) => Activity::Pending,
+        None if slot.session.is_connected() => Activity::Idle,
+        None => Activity::Connecting,
+    }
+}
+
+/// What arrived within the last [`BITRATE_WINDOW_MS`], or since the publish began `age_ms` ago, or as far back as the
+/// ring goes.
+fn bitrate_bps(media: &Media, age_ms: u64, now: Millis) -> u64 {
+    let window_ms = BITRATE_WINDOW_MS.min(age_ms) as u32;
+    let (bytes, took_ms) = media.ring().arrived_within(window_ms, now);
+    bytes * 8 * 1000 / u64::from(took_ms.max(1))
+}

@@ -1,0 +1,37 @@
+//! What somebody who looks after the server may do to it.
+
+use crate::time::Millis;
+
+use super::Server;
+use super::close::CloseReason;
+use super::slots::{ConnId, SlotState};
+
+impl Server {
+    /// Tells a client to go, and ends its connection when it has read that. False when it is gone already.
+    pub fn disconnect(&mut self, conn: ConnId, now: Millis) -> bool {
+        // The id was typed by somebody: there may be no such slot.
+        let known = conn.slot.at() < self.slots.count();
+        if !known || self.slots.connection(conn).is_none_or(|slot| slot.state != SlotState::Open) {
+            return false;
+        }
+        self.now = now;
+        self.close_after_flush(conn, CloseReason::Operator, now);
+        true
+    }
+
+    /// Ends an application's instance, or with `None` each of them: clients are told so and go, its script is unloaded. They
+    /// may come back at once, to a fresh one. Returns how many clients there were; `None` when there is no such
+    /// application.
+    pub fn unload(&mut self, app: &str, instance: Option<&str>, now: Millis) -> Option<usize> {
+        let id = self.apps.find(app)?;
+        self.now = now;
+        let clients = self.shut_down_clients(id, instance, now);
+        self.stop_instances(id, instance, now);
+        Some(clients)
+    }
+
+    /// Ends an application with all its instances, as [`Server::unload`] does.
+    pub fn shutdown_app(&mut self, app: &str, now: Millis) -> Option<usize> {
+        self.unload(app, None, now)
+    }
+}

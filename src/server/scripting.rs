@@ -1,0 +1,540 @@
+//! Server-side code at work: what scripts are told, and what becomes of what they ask for.
+//!
+//! Scripts are called where something happens, and their actions are carried out at once, in their order, by
+//! [`Server::run_actions`]. What that makes happen may be told to scripts in turn, whose actions come behind.
+
+use core::fmt::Write;
+
+use log::{error, info, warn};
+
+use crate::features::script::{
+    self, Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
+    Identity, StopReason, StreamFacts,
+};
+use crate::proto::session::REPLY_BYTES;
+use crate::proto::status::{Code, Extra, Status};
+use crate::time::Millis;
+use crate::wire::amf0::Encoder;
+use crate::wire::bytes::Writer;
+
+use super::Server;
+use super::applications::AppId;
+use super::close::{CloseReason, Rejection};
+use super::connect::Joining;
+use super::instances::{Instance, InstanceIndex, InstanceState};
+use super::outbox;
+use super::registry::StreamId;
+use super::slots::{ConnId, SlotIndex, SlotState, Tail};
+
+/// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
+const HOST_NAME: &str = "_defaultVHost_";
+/// `application.server`: product, version, system.
+const SERVER_NAME: &str = concat!("Rill/", env!("CARGO_PKG_VERSION"), " LNX");
+/// What the clients of an instance that was stopped are told.
+const STOPPED: &str = "[ Server.Reject ] : The application's script was stopped; the server's log says why.";
+
+impl Server {
+    /// Puts the client into the instance that it names, which is loaded if it is not there. The error is what to tell the
+    /// client.
+    pub(super) fn enter_instance(&mut self, conn: ConnId, app: AppId, now: Millis) -> Result<(), &'static str> {
+        let Some(slot) = self.slots.connection(conn) else { return Ok(()) };
+        let name = slot.session.client().path.instance.clone();
+        let mut found = self.instances.find(app, &name);
+        if let Some(index) = found
+            && let Some(instance) = self.instances.instance(index)
+        {
+            match instance.state {
+                InstanceState::Stopped { until } if now < until => return Err(STOPPED),
+                InstanceState::Running { outdated: true, .. } if instance.clients == 0 => {
+                    self.end_instance(index, StopReason::Shutdown, now);
+                    found = None;
+                }
+                InstanceState::Stopped { .. } => {
+                    self.instances.remove(index);
+                    found = None;
+                }
+                InstanceState::Running { .. } => {}
+            }
+        }
+        let index = match found {
+            Some(index) => index,
+            None => self.load_instance(app, &name, now)?,
+        };
+        if let Some(instance) = self.instances.instance_mut(index) {
+            instance.clients += 1;
+        }
+        if let Some(slot) = self.slots.connection(conn) {
+            slot.instance = Some(index);
+            slot.session.set_scripted();
+        }
+        Ok(())
+    }
+
+    fn load_instance(&mut self, app: AppId, name: &str, now: Millis) -> Result<InstanceIndex, &'static str> {
+        let index = match self.instances.free() {
+            Some(index) => index,
+            None => {
+                let Some(idle) = self.instances.longest_idle() else {
+                    return Err(
+                        "[ Resource.Limit.Exceeded ] : Every script instance is in use (limits.script_instances).",
+                    );
+                };
+                self.end_instance(idle, StopReason::Shutdown, now);
+                self.instances.free().ok_or(STOPPED)?
+            }
+        };
+        let Some(definition) = self.apps.definition(app) else { return Err(STOPPED) };
+        let Some(script) = &definition.script else { return Err(STOPPED) };
+        let identity = Identity {
+            app: &definition.name,
+            instance: name,
+            hostname: HOST_NAME,
+            server: SERVER_NAME,
+            config_json: &definition.config_json,
+        };
+        let loaded = self.scripts.load(&script.source, &identity, script.limits.budget, now);
+        let app_name = definition.name.as_str();
+        let state = match &loaded {
+            Ok(id) => {
+                info!("rill script loaded app={app_name:?} instance={name:?} file={:?}", script.source.main.name);
+                InstanceState::Running { script: *id, outdated: false }
+            }
+            Err(problem) => {
+                error!("rill script not loaded app={app_name:?} instance={name:?} reason=\"{problem}\"");
+                InstanceState::Stopped { until: now + script.limits.retry_ms }
+            }
+        };
+        let instance = Instance {
+            app,
+            // It fits: it comes from a field of the same length.
+            name: heapless::String::try_from(name).unwrap_or_default(),
+            state,
+            clients: 0,
+            idle_since: now,
+            total_connects: 0,
+            total_disconnects: 0,
+        };
+        self.instances.put(index, instance);
+        let result = match loaded {
+            Ok(_) => Ok(index),
+            Err(_) => Err("[ Server.Reject ] : The application's script cannot be loaded; the server's log says why."),
+        };
+        self.run_actions(now);
+        result
+    }
+
+    /// `application.onConnect`.
+    pub(super) fn ask_script(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
+        let (mut ip, mut id) = (heapless::String::<48>::new(), heapless::String::<24>::new());
+        // Both fit: the longest address has 45 characters.
+        let _ = write!(ip, "{}", slot.peer.ip().to_canonical());
+        let _ = write!(id, "{conn}");
+        let session = &slot.session;
+        let uri = match session.connect_property("tcUrl") {
+            "" => session.connect_property("tcurl"),
+            uri => uri,
+        };
+        let facts = ClientFacts {
+            ip: &ip,
+            agent: session.connect_property("flashVer"),
+            referrer: session.connect_property("swfUrl"),
+            page_url: session.connect_property("pageUrl"),
+            uri,
+            id: &id,
+            protocol: "rtmp",
+            secure: false,
+        };
+        let asked = self.scripts.connect(script, client_id(conn), &facts, session.arguments(), now);
+        self.told(script, asked, now);
+    }
+
+    /// A client called a method, after [`Event::Call`](crate::proto::session::Event::Call).
+    pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else {
+            return self.answer_built_in(conn, now);
+        };
+        let Some(call) = slot.session.call() else { return };
+        let outcome = self.scripts.call(script, client_id(conn), call.name, call.arguments, now);
+        // What the method asked for comes before what it returns, as it happened.
+        self.run_actions(now);
+        match outcome {
+            CallOutcome::Result(value) => {
+                let Some(slot) = self.open_slot(conn) else { return };
+                let Some(transaction) = slot.session.call().map(|call| call.transaction) else { return };
+                if transaction != 0.0 && !self.send_command(conn, "_result", transaction, &value) {
+                    let Some(slot) = self.open_slot(conn) else { return };
+                    let _ = slot.session.refuse_call("The result is too long.", &mut slot.tx);
+                }
+            }
+            CallOutcome::Failed(description) => {
+                let Some(slot) = self.open_slot(conn) else { return };
+                let _ = slot.session.refuse_call(&description, &mut slot.tx);
+            }
+            CallOutcome::NotFound | CallOutcome::Gone => self.answer_built_in(conn, now),
+            CallOutcome::Stopped(exhausted) => self.stop_instance_of(script, exhausted, now),
+        }
+    }
+
+    /// A client answered a call of its application's script.
+    pub(super) fn answer_script(&mut self, conn: ConnId, transaction: u32, ok: bool, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
+        let arguments = slot.session.arguments();
+        let told = self.scripts.answer(script, client_id(conn), transaction, ok, arguments, now);
+        self.told(script, told, now);
+    }
+
+    /// Whether the application's script lets the client do that with a stream.
+    pub(super) fn script_allows(&mut self, conn: ConnId, access: Access, stream: &str) -> bool {
+        let Some(slot) = self.slots.connection(conn) else { return false };
+        let Some(index) = slot.instance else { return true };
+        let Some(script) = self.instances.script(index) else { return false };
+        self.scripts.allows(script, client_id(conn), access, stream)
+    }
+
+    /// `application.onPublish`, after the publisher was told.
+    pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
+        let name = &self.registry.stream(id).name;
+        let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
+        let told = self.scripts.publish(script, client_id(conn), &stream, now);
+        self.told(script, told, now);
+    }
+
+    /// `application.onUnpublish`.
+    pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
+        let stream = StreamFacts { name: &self.registry.stream(id).name, publish_query_string: "", kind: "live" };
+        let told = self.scripts.unpublish(script, client_id(conn), &stream, now);
+        self.told(script, told, now);
+    }
+
+    /// The client leaves: `application.onDisconnect`, unless it was refused.
+    pub(super) fn leave_instance(&mut self, conn: ConnId, now: Millis) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(index) = slot.instance.take() else { return };
+        let accepted = slot.session.is_connected();
+        let Some(instance) = self.instances.instance_mut(index) else { return };
+        instance.clients -= 1;
+        instance.idle_since = now;
+        instance.total_disconnects += u64::from(accepted);
+        let Some(script) = self.instances.script(index) else { return };
+        let told = self.scripts.disconnect(script, client_id(conn), now);
+        self.told(script, told, now);
+    }
+
+    /// Acts on what a call into a script came to, and on what the script asked for.
+    fn told(&mut self, script: script::InstanceId, told: Result<(), Fault>, now: Millis) {
+        self.run_actions(now);
+        if let Err(Fault::Exhausted(exhausted)) = told {
+            self.stop_instance_of(script, exhausted, now);
+        }
+    }
+
+    /// Carries out what scripts asked for. When that is being done already, whoever does it goes on with what is new.
+    pub(super) fn run_actions(&mut self, now: Millis) {
+        if core::mem::replace(&mut self.running_actions, true) {
+            return;
+        }
+        while let Some((script, action)) = self.scripts.next_action() {
+            self.run_action(script, action, now);
+        }
+        self.running_actions = false;
+    }
+
+    fn run_action(&mut self, script: script::InstanceId, action: Action, now: Millis) {
+        match action {
+            Action::Accept(client) => {
+                let conn = conn_id(client);
+                let Some(slot) = self.open_slot(conn) else { return };
+                if matches!(slot.joining, Joining::Script { .. }) {
+                    if let Some(instance) = slot.instance.and_then(|index| self.instances.instance_mut(index)) {
+                        instance.total_connects += 1;
+                    }
+                    self.joined(conn, now);
+                }
+            }
+            Action::Reject { client, description, application, redirect } => {
+                let conn = conn_id(client);
+                let Some(slot) = self.open_slot(conn) else { return };
+                if !matches!(slot.joining, Joining::Script { .. }) {
+                    return;
+                }
+                let extra = Extra::Rejected { application: application.as_deref(), redirect: redirect.as_deref() };
+                let status = Status { description: description.as_deref(), ..Status::new(Code::ConnectRejected, "") };
+                self.refuse_connect_with(conn, status.with(extra), CloseReason::Rejected(Rejection::Script), now);
+            }
+            Action::Disconnect(client) => self.close_after_flush(conn_id(client), CloseReason::Script, now),
+            Action::Call { client, name, transaction, arguments } => {
+                if !self.send_command(conn_id(client), &name, transaction.into(), &arguments) && transaction > 0 {
+                    self.call_failed(script, client, transaction, now);
+                }
+            }
+            Action::Ping(client) => {
+                let conn = conn_id(client);
+                let Some(slot) = self.open_slot(conn) else { return };
+                // Without room there is no ping, and no round trip to be told of.
+                let _ = slot.session.ping(now, &mut slot.tx);
+                self.outgoing.insert(conn.slot.at());
+            }
+            Action::LimitBandwidth { client, to_client, to_server } => {
+                self.limit_bandwidth(conn_id(client), to_client, to_server);
+            }
+            Action::CheckBandwidth(client) => self.bandwidth_asked(conn_id(client), now),
+            Action::Send { stream, body } => self.send_to_stream(script, &stream, &body, now),
+            Action::Shutdown => {
+                if let Some(index) = self.instances.running(script) {
+                    self.shut_down_instance(index, now);
+                }
+            }
+        }
+    }
+
+    /// Sends a client a command of its application's script. False when there is no room for it: the client does not read,
+    /// or the command is longer than any may be.
+    fn send_command(&mut self, conn: ConnId, name: &str, transaction: f64, arguments: &[u8]) -> bool {
+        let others = self.outboxes_bytes;
+        let Some(slot) = self.open_slot(conn).filter(|slot| slot.session.is_connected()) else { return false };
+        // Behind what waits, so that the order is kept; and the session's own answers find room.
+        let direct = slot.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
+        let queued = match direct {
+            true => slot.session.command(name, transaction, arguments, &mut slot.tx).ok().map(|()| 0),
+            false => slot.outbox.push(name, transaction, arguments, others),
+        };
+        self.outboxes_bytes += queued.unwrap_or(0);
+        self.outgoing.insert(conn.slot.at());
+        queued.is_some()
+    }
+
+    /// What still waits for the client of its application's script is forgotten; a message that was sent in part is not,
+    /// unless `all`.
+    pub(super) fn clear_outbox(&mut self, conn: ConnId, all: bool) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let kept = usize::from(!all && matches!(slot.tail, Some(Tail::Message(1..))));
+        if kept == 0 && matches!(slot.tail, Some(Tail::Message(_))) {
+            slot.tail = None;
+        }
+        self.outboxes_bytes -= slot.outbox.truncate(kept);
+    }
+
+    /// A call of a script reached nobody: its result object is told.
+    fn call_failed(&mut self, script: script::InstanceId, client: ClientId, transaction: u32, now: Millis) {
+        let mut bytes = [0; 256];
+        let mut out = Writer::new(&mut bytes);
+        let status = Status::new(Code::CallFailed, "").described("The client does not read.");
+        if status.object(&mut Encoder::new(&mut out)).is_err() {
+            return;
+        }
+        let length = out.len();
+        // Its actions are taken by whoever runs this one.
+        if let Err(Fault::Exhausted(exhausted)) =
+            self.scripts.answer(script, client, transaction, false, &bytes[..length], now)
+        {
+            self.stop_instance_of(script, exhausted, now);
+        }
+    }
+
+    /// A data message of a script to everybody who plays a stream of its instance.
+    fn send_to_stream(&mut self, script: script::InstanceId, name: &str, body: &[u8], now: Millis) {
+        let Some(instance) = self.instances.running(script).and_then(|index| self.instances.instance(index)) else {
+            return;
+        };
+        let Some(id) = self.registry.find(instance.app, &instance.name, name) else { return };
+        let Some((_, media)) = self.registry.with_media(id) else { return };
+        self.counters.data_dropped += u64::from(media.own_data(body, now).is_err());
+        self.due(id);
+    }
+
+    /// Runs scripts' timers, ends instances that nobody uses.
+    pub(super) fn tick_scripts(&mut self, now: Millis) {
+        while self.scripts.next_timer().is_some_and(|due| due <= now) {
+            let stopped = self.scripts.tick(now);
+            self.run_actions(now);
+            match stopped {
+                Some((script, exhausted)) => self.stop_instance_of(script, exhausted, now),
+                None => break,
+            }
+        }
+    }
+
+    /// A few times a second: instances without clients, and numbers for `getStats`.
+    pub(super) fn sweep_instances(&mut self, now: Millis) {
+        for at in 0..self.instances.capacity() {
+            let index = InstanceIndex(at as u16);
+            let Some(instance) = self.instances.instance(index) else { continue };
+            match instance.state {
+                InstanceState::Stopped { until } if now >= until && instance.clients == 0 => {
+                    self.instances.remove(index);
+                }
+                InstanceState::Stopped { .. } => {}
+                InstanceState::Running { script, outdated } => {
+                    self.tell_stats(index, script);
+                    self.end_if_idle(index, script, outdated, now);
+                }
+            }
+        }
+    }
+
+    fn end_if_idle(&mut self, index: InstanceIndex, script: script::InstanceId, outdated: bool, now: Millis) {
+        let Some(instance) = self.instances.instance(index).filter(|instance| instance.clients == 0) else { return };
+        if outdated {
+            return self.end_instance(index, StopReason::Shutdown, now);
+        }
+        let limits = self.apps.definition(instance.app).and_then(|definition| definition.script.as_ref());
+        let idle_unload_ms = limits.map_or(0, |script| script.limits.idle_unload_ms);
+        if idle_unload_ms == 0 || now.since(instance.idle_since) < idle_unload_ms {
+            return;
+        }
+        let may_go = self.scripts.stopping(script, StopReason::Idle, now);
+        self.run_actions(now);
+        match may_go {
+            Ok(false) => {
+                if let Some(instance) = self.instances.instance_mut(index) {
+                    instance.idle_since = now;
+                }
+            }
+            _ => self.unload_instance(index, "idle"),
+        }
+    }
+
+    fn tell_stats(&mut self, index: InstanceIndex, script: script::InstanceId) {
+        let mut all = ApplicationStats::default();
+        for (at, slot) in self.slots.iter().filter(|(_, slot)| slot.instance == Some(index)) {
+            let conn = self.slots.id(at);
+            let stats = ClientStats {
+                bytes_in: slot.bytes_in,
+                bytes_out: slot.bytes_out,
+                ping_rtt_ms: slot.session.round_trip_ms().unwrap_or(0),
+                ..ClientStats::default()
+            };
+            all.bytes_in += stats.bytes_in;
+            all.bytes_out += stats.bytes_out;
+            self.scripts.set_client_stats(script, client_id(conn), &stats);
+        }
+        if let Some(instance) = self.instances.instance(index) {
+            (all.total_connects, all.total_disconnects) = (instance.total_connects, instance.total_disconnects);
+        }
+        self.scripts.set_application_stats(script, &all);
+    }
+
+    /// The script of these instances has changed: each is loaded anew as soon as it has no clients.
+    pub(super) fn outdate_instances(&mut self, app: AppId, now: Millis) {
+        for at in 0..self.instances.capacity() {
+            let index = InstanceIndex(at as u16);
+            let Some(instance) = self.instances.instance_mut(index).filter(|instance| instance.app == app) else {
+                continue;
+            };
+            match &mut instance.state {
+                InstanceState::Running { outdated, .. } => *outdated = true,
+                // Perhaps it is right now.
+                InstanceState::Stopped { until } => *until = now,
+            }
+        }
+    }
+
+    /// Ends the instances of an application, or the one called `name`: their clients are told that the application is
+    /// shut down. Returns how many instances there were.
+    pub(super) fn stop_instances(&mut self, app: AppId, name: Option<&str>, now: Millis) -> usize {
+        let mut ended = 0;
+        for at in 0..self.instances.capacity() {
+            let index = InstanceIndex(at as u16);
+            let Some(instance) = self.instances.instance(index) else { continue };
+            if instance.app == app && name.is_none_or(|name| instance.name == name) {
+                ended += 1;
+                self.shut_down_instance(index, now);
+            }
+        }
+        ended
+    }
+
+    /// The server stops: `onAppStop` of every instance.
+    pub(super) fn end_all_instances(&mut self, now: Millis) {
+        for at in 0..self.instances.capacity() {
+            self.end_instance(InstanceIndex(at as u16), StopReason::Shutdown, now);
+        }
+    }
+
+    /// `application.shutdown()`: everybody is disconnected, `onAppStop`, and the next client finds it loaded afresh.
+    fn shut_down_instance(&mut self, index: InstanceIndex, now: Millis) {
+        self.each_client(index, |server, conn| {
+            server.shut_down_client(conn, now);
+        });
+        self.end_instance(index, StopReason::Shutdown, now);
+    }
+
+    /// `onAppStop`, then the instance is gone. It has no clients any more.
+    fn end_instance(&mut self, index: InstanceIndex, reason: StopReason, now: Millis) {
+        if let Some(script) = self.instances.script(index) {
+            // It is told, not asked; if that goes wrong, it goes all the same.
+            let _ = self.scripts.stopping(script, reason, now);
+            self.run_actions(now);
+        }
+        self.unload_instance(index, "stopped");
+    }
+
+    fn unload_instance(&mut self, index: InstanceIndex, reason: &str) {
+        let Some(instance) = self.instances.instance(index) else { return };
+        let app = self.apps.name(instance.app);
+        info!("rill script unloaded app={app:?} instance={:?} reason={reason}", instance.name.as_str());
+        if let Some(script) = self.instances.script(index) {
+            self.scripts.unload(script);
+        }
+        self.instances.remove(index);
+    }
+
+    /// A script exceeded a limit: nothing of it runs any more. Its clients are disconnected, and refused for a while.
+    fn stop_instance_of(&mut self, script: script::InstanceId, exhausted: Exhausted, now: Millis) {
+        let Some(index) = self.instances.running(script) else { return };
+        self.scripts.unload(script);
+        let Some(instance) = self.instances.instance_mut(index) else { return };
+        let app = instance.app;
+        let definition = self.apps.definition(app).and_then(|definition| definition.script.as_ref());
+        let retry_ms = definition.map_or(0, |script| script.limits.retry_ms);
+        instance.state = InstanceState::Stopped { until: now + retry_ms };
+        warn!(
+            "rill script stopped app={:?} instance={:?} reason=\"{exhausted}\": its clients are refused for {} s",
+            self.apps.name(app),
+            instance.name.as_str(),
+            retry_ms / 1000
+        );
+        self.each_client(index, |server, conn| {
+            let Some(slot) = server.open_slot(conn) else { return };
+            if slot.session.is_connected() {
+                let status = Status::new(Code::ConnectAppShutdown, "").described(STOPPED);
+                let _ = slot.session.status(None, status, &mut slot.tx);
+                server.close_after_flush(conn, CloseReason::ScriptStopped, now);
+            } else {
+                server.refuse_connect(conn, Rejection::ScriptFailed, STOPPED, now);
+            }
+        });
+    }
+
+    fn each_client(&mut self, index: InstanceIndex, mut visit: impl FnMut(&mut Server, ConnId)) {
+        let mut from = 0;
+        while let Some(at) = self.slots.next_taken(from) {
+            from = at.at() + 1;
+            if self.slots.peek(at).instance == Some(index) {
+                visit(self, self.slots.id(at));
+            }
+        }
+    }
+
+    /// The connection, if it is still a client.
+    fn open_slot(&mut self, conn: ConnId) -> Option<&mut super::slots::Slot> {
+        self.slots.connection(conn).filter(|slot| slot.state == SlotState::Open)
+    }
+}
+
+/// The handle that scripts know a connection by.
+fn client_id(conn: ConnId) -> ClientId {
+    ClientId(u64::from(conn.generation) << 32 | u64::from(conn.slot.0))
+}
+
+fn conn_id(client: ClientId) -> ConnId {
+    ConnId { slot: SlotIndex(client.0 as u32), generation: (client.0 >> 32) as u32 }
+}

@@ -1,0 +1,165 @@
+//! Applications of the real server: their directories come and go and change while it runs.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
+
+mod binary;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use binary::{Server, number, rill, run, scratch};
+
+/// Longer than the server takes to notice that a file has changed, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A root with the application `live`, and a server for it.
+fn serve(name: &str) -> (PathBuf, Server) {
+    let root = scratch(&format!("{name}-root"));
+    fs::create_dir_all(root.join("applications/live")).unwrap();
+    let server = Server::start(name, &["--root", root.to_str().unwrap()]);
+    (root.join("applications"), server)
+}
+
+/// Connects, and returns the exit status and what was said.
+fn connect(server: &Server, app: &str) -> (i32, String) {
+    let (status, said, _) = run(&["connect", &format!("rtmp://{}/{app}", server.address)]);
+    (status, said)
+}
+
+/// Connects until that ends as it should; the server looks at known files every second.
+fn connect_until(server: &Server, app: &str, expected: i32) -> String {
+    let start = Instant::now();
+    loop {
+        let (status, said) = connect(server, app);
+        if status == expected {
+            return said;
+        }
+        assert!(start.elapsed() < PATIENCE, "{status} instead of {expected}: {said}\n{}", server.log());
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// It ends by a signal, and has not touched the heap.
+fn stop(mut server: Server) {
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+    assert_eq!(number(&server.wait_for_log("rill stopped"), "heap_allocations"), 0);
+}
+
+/// The statuses with which `rill connect` ends.
+const SUCCESS: i32 = 0;
+const REJECTED: i32 = 3;
+const APP_SHUTDOWN: i32 = 7;
+
+#[test]
+fn an_application_is_there_from_the_moment_its_directory_is_and_leaves_with_it() {
+    let (apps, server) = serve("apps-come-and-go");
+    let (status, said) = connect(&server, "room");
+    assert_eq!(status, REJECTED, "{said}");
+    assert!(said.contains("Application (room) is not defined"), "{said}");
+    fs::create_dir(apps.join("room")).unwrap();
+    assert_eq!(connect(&server, "room").0, SUCCESS);
+    let url = format!("rtmp://{}/room", server.address);
+    let mut client = rill(&["connect", &url, "--stay"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    server.wait_for_log("app=\"room\"");
+    thread::sleep(Duration::from_millis(300));
+    fs::remove_dir(apps.join("room")).unwrap();
+    assert_eq!(client.wait().unwrap().code(), Some(APP_SHUTDOWN), "{}", server.log());
+    connect_until(&server, "room", REJECTED);
+    assert_eq!(connect(&server, "live").0, SUCCESS);
+    for outside in ["..", ".", "..%2flive", "live%00"] {
+        assert_ne!(connect(&server, outside).0, SUCCESS, "{outside}");
+    }
+    stop(server);
+}
+
+#[test]
+fn an_application_whose_file_is_broken_refuses_until_it_is_right_and_the_others_go_on() {
+    let (apps, server) = serve("apps-broken");
+    let file = apps.join("room/app.toml");
+    fs::create_dir(apps.join("room")).unwrap();
+    fs::write(&file, "[limits]\nconnections = -1\n").unwrap();
+    let (status, said) = connect(&server, "room");
+    assert!(status == REJECTED && said.contains("configuration is wrong; the server's log says where"), "{said}");
+    assert!(!said.contains("app.toml"), "{said}");
+    let line = server.wait_for_log("error rill application broken app=\"room\"");
+    assert!(line.ends_with("app.toml:2: limits.connections = -1: must be 0..=60000"), "{line}");
+    assert_eq!(connect(&server, "live").0, SUCCESS);
+    fs::write(&file, "[connect]\naddresses = [\"deny 127.0.0.0/8\"]\n").unwrap();
+    let (status, said) = connect(&server, "room");
+    assert!(status == REJECTED && said.contains("[ AccessManager.Reject ] : This address may not connect"), "{said}");
+    fs::write(&file, "").unwrap();
+    connect_until(&server, "room", SUCCESS);
+    fs::write(&file, "no toml").unwrap();
+    connect_until(&server, "room", REJECTED);
+    assert_eq!(server.log().matches("app.toml:1: ").count(), 1, "an error is logged once:\n{}", server.log());
+    stop(server);
+}
+
+/// ffmpeg, which publishes a picture until it is told to go.
+struct Encoder(Child);
+
+impl Encoder {
+    fn publish(server: &Server, stream: &str) -> Encoder {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=64x64:rate=25", "-t", "20"]);
+        command.args(["-c:v", "flv", "-g", "25", "-f", "flv", &format!("rtmp://{}/live/{stream}", server.address)]);
+        Encoder(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    fn ends_with_an_error(mut self) -> bool {
+        !self.0.wait().unwrap().success()
+    }
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether ffprobe sees a picture.
+fn plays(server: &Server, stream: &str) -> bool {
+    let url = format!("rtmp://{}/live/{stream}", server.address);
+    let probe = Command::new("ffprobe")
+        .args(["-v", "error", "-rw_timeout", "4000000", "-show_entries", "stream=width", &url])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&probe.stdout).contains("width=64")
+}
+
+fn write_keys(app: &Path) {
+    fs::write(app.join("app.toml"), "[keys]\ncam1 = \"s3cret\"\ncam2 = \"0ther\"\n[play]\nkey = \"v1ew\"\n").unwrap();
+}
+
+#[test]
+fn encoders_publish_with_their_key_and_players_see_the_public_name_and_no_log_has_a_key() {
+    let (apps, server) = serve("apps-keys");
+    write_keys(&apps.join("live"));
+    // What is known is looked at again every second, as long as somebody is there.
+    while !server.log().contains("rill application changed app=\"live\"") {
+        assert_eq!(connect(&server, "live").0, SUCCESS);
+    }
+    for stream in ["cam1", "cam9", "cam1?key=0ther", "s3cre"] {
+        assert!(Encoder::publish(&server, stream).ends_with_an_error(), "{stream}\n{}", server.log());
+    }
+    for stream in ["s3cret", "cam1?token=s3cret"] {
+        let encoder = Encoder::publish(&server, stream);
+        let start = Instant::now();
+        while !plays(&server, "cam1?key=v1ew") {
+            assert!(start.elapsed() < PATIENCE, "{stream}\n{}", server.log());
+        }
+        assert!(!plays(&server, "cam1") && !plays(&server, "cam1?key=s3cret"), "{stream}");
+        drop(encoder);
+    }
+    let log = server.log();
+    assert!(log.contains(" publish start ") && log.contains("name=\"cam1\""), "{log}");
+    for secret in ["s3cret", "0ther", "v1ew"] {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+    stop(server);
+}

@@ -1,0 +1,382 @@
+//! `rill ctl` and the control socket: the real binary with clients of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
+
+mod binary;
+mod rtmp;
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use binary::{Server, number, rill, run, scratch};
+use rill::limits::{CONTROL_CLIENTS, CONTROL_REQUEST_BYTES};
+use rill::net::control::PATIENCE_MS;
+use serde_json::Value;
+
+/// A server with a control socket.
+fn serve(name: &str) -> (Server, PathBuf) {
+    let socket = scratch(&format!("{name}-socket")).join("rill.sock");
+    let server = serve_at(name, &socket);
+    (server, socket)
+}
+
+fn serve_at(name: &str, socket: &Path) -> Server {
+    let setting = format!("server.control={}", socket.display());
+    Server::start(name, &["--board", "rpi-zero", "--set", "limits.streams=2", "--set", &setting])
+}
+
+/// Runs `rill ctl` on the socket: status, standard output, standard error.
+fn ctl(socket: &Path, arguments: &[&str]) -> (i32, String, String) {
+    run(&[&["ctl", "--socket", socket.to_str().unwrap()], arguments].concat())
+}
+
+/// The rows of a command's JSON.
+fn rows(socket: &Path, command: &str) -> Vec<Value> {
+    let (status, output, errors) = ctl(socket, &["--json", command]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Waits for a row of a command that `fits`.
+fn wait_for_row(socket: &Path, command: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let start = Instant::now();
+    loop {
+        let rows = rows(socket, command);
+        if let Some(row) = rows.iter().find(|row| fits(row)) {
+            return row.clone();
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "{rows:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Heap allocations that the process says it made since it started to serve.
+fn allocations(server: &Server) -> i64 {
+    server.signal("USR1");
+    number(&server.wait_for_log("rill status"), "heap_allocations")
+}
+
+/// An RTMP client that says what it is told to.
+struct Client(TcpStream);
+
+impl Client {
+    /// Connects to an application as software of this name.
+    fn new(address: SocketAddr, app: &str, agent: &str) -> Client {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let connect = rtmp::connect(1.0, &[("app", rtmp::string(app)), ("flashVer", rtmp::string(agent))]);
+        let create = rtmp::call(0, "createStream", 2.0, &[rtmp::null()]);
+        stream.write_all(&[rtmp::handshake(), connect, create].concat()).unwrap();
+        Client(stream)
+    }
+
+    fn publisher(address: SocketAddr, app: &str, name: &str) -> Client {
+        let mut client = Client::new(address, app, "encoder");
+        client.0.write_all(&rtmp::publish(1, name)).unwrap();
+        client
+    }
+
+    fn player(address: SocketAddr, app: &str, name: &str) -> Client {
+        let mut client = Client::new(address, app, "player");
+        client.0.write_all(&rtmp::play(1, name)).unwrap();
+        client
+    }
+
+    /// Everything it is told until the server ends the connection, which must be no reset: the names of the commands, and
+    /// the codes of the statuses.
+    fn told(mut self) -> Vec<String> {
+        let mut bytes = Vec::new();
+        self.0.read_to_end(&mut bytes).unwrap();
+        let codes = |body: &[u8]| {
+            let text = String::from_utf8_lossy(body).into_owned();
+            let at = text.find("NetConnection.").or(text.find("NetStream."));
+            at.map(|at| text[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '.').collect::<String>())
+        };
+        let commands = rtmp::replies(&bytes[3073..]).into_iter().filter(|reply| reply.type_id == 20);
+        commands.map(|reply| codes(&reply.body).unwrap_or_else(|| reply.name().to_owned())).collect()
+    }
+}
+
+#[test]
+fn lists_show_every_client_stream_and_application_as_they_are() {
+    let (server, socket) = serve("control-lists");
+    let agent = "say \"hi\" \\ \u{1b}[2J\u{9b}é\n";
+    let _idle = Client::new(server.address, "live/room 1", agent);
+    let row = wait_for_row(&socket, "clients", |row| row["does"] == "idle");
+    assert_eq!((&row["id"], &row["app"], &row["instance"]), (&"c0.0".into(), &"live".into(), &"room 1".into()));
+    assert_eq!((row["agent"].as_str(), &row["stream"], &row["lag_ms"]), (Some(agent), &Value::Null, &Value::Null));
+    assert!(row["bytes_in"].as_u64() > Some(3000) && row["bytes_out"].as_u64() > Some(3000), "{row}");
+    let _publisher = Client::publisher(server.address, "live", "cam 1");
+    wait_for_row(&socket, "clients", |row| row["does"] == "publishes" && row["stream"] == "cam 1");
+    let _player = Client::player(server.address, "live", "cam 1");
+    wait_for_row(&socket, "clients", |row| row["does"] == "plays" && row["stream_id"] == "s0" && row["id"] == "c2.0");
+    let _silent = TcpStream::connect(server.address).unwrap();
+    wait_for_row(&socket, "clients", |row| row["does"] == "connecting" && row["app"] == "");
+
+    let stream = wait_for_row(&socket, "streams", |row| row["players"] == 1);
+    assert_eq!((&stream["name"], &stream["publisher"], &stream["id"]), (&"cam 1".into(), &"c1.0".into(), &"s0".into()));
+    let apps = rows(&socket, "apps");
+    let expected = r#"{"name":"live","kind":"live","state":"ready","instances":0,"clients":3,"streams":1}"#;
+    assert_eq!(apps[0], serde_json::from_str::<Value>(expected).unwrap());
+    assert_eq!((&apps[1]["name"], &apps[1]["kind"]), (&"vod".into(), &"vod".into()));
+    let stats = rows(&socket, "stats").remove(0);
+    assert_eq!((&stats["connections"], &stats["published_now"]), (&4.into(), &1.into()));
+    assert_eq!((&stats["heap_allocations"], &stats["closed"]["operator"]), (&0.into(), &0.into()));
+
+    let (status, table, _) = ctl(&socket, &["clients"]);
+    assert_eq!((status, table.lines().count()), (0, 5), "{table}");
+    assert!(table.starts_with("ID ") && table.contains("live/room 1"), "{table}");
+    assert!(table.contains(r"\u{1b}[2J\u{9b}é\u{a}") && !table.contains('\u{1b}'), "{table}");
+    assert!(ctl(&socket, &["streams"]).1.contains("cam 1"));
+    assert!(ctl(&socket, &["stats"]).1.contains("heap allocations"));
+}
+
+#[test]
+fn who_is_disconnected_reads_close_and_the_end_and_the_log_says_the_operator_did_it() {
+    let (server, socket) = serve("control-disconnect");
+    let client = Client::publisher(server.address, "live", "cam");
+    wait_for_row(&socket, "clients", |row| row["does"] == "publishes");
+    assert_eq!(ctl(&socket, &["disconnect", "c0.0"]), (0, "c0.0 is being disconnected\n".into(), String::new()));
+    let told = client.told();
+    assert_eq!(told.last().map(String::as_str), Some("close"), "{told:?}");
+    assert!(server.wait_for_log("c0.0 closed").contains("reason=\"the operator ended it (rill ctl)\""));
+    server.wait_for_log("c0.0 control request=\"disconnect\"");
+    for (id, expected) in [
+        ("c0.0", "rill: there is no client c0.0 (any more): see clients\n"),
+        ("c4000000000.1", "rill: there is no client c4000000000.1 (any more): see clients\n"),
+        ("7.2", "rill: \"7.2\" is not the id of a client, like c7.2: see clients\n"),
+    ] {
+        assert_eq!(ctl(&socket, &["disconnect", id]), (1, String::new(), expected.into()));
+    }
+    assert_eq!(rows(&socket, "stats")[0]["closed"]["operator"], 1);
+}
+
+#[test]
+fn an_application_is_shut_down_and_one_instance_of_it_unloaded() {
+    let (server, socket) = serve("control-applications");
+    let (a, b) = (Client::publisher(server.address, "live/a", "x"), Client::player(server.address, "live/b", "x"));
+    wait_for_row(&socket, "apps", |row| row["clients"] == 2);
+    wait_for_row(&socket, "clients", |row| row["does"] == "publishes");
+    wait_for_row(&socket, "clients", |row| row["does"] == "plays");
+    assert_eq!(ctl(&socket, &["unload", "live/a"]).1, "1 client is being disconnected\n");
+    let told = a.told();
+    let end = ["NetStream.Unpublish.Success", "NetConnection.Connect.AppShutdown", "close"];
+    assert_eq!(told[told.len() - 3..], end, "{told:?}");
+    assert_eq!(wait_for_row(&socket, "apps", |row| row["name"] == "live")["clients"], 1);
+    assert_eq!(ctl(&socket, &["shutdown-app", "live"]).1, "1 client is being disconnected\n");
+    let told = b.told();
+    assert_eq!(told[told.len() - 2..], ["NetConnection.Connect.AppShutdown", "close"], "{told:?}");
+    assert_eq!(ctl(&socket, &["--json", "unload", "live"]).1, "{\"disconnected\":0}\n");
+    for command in ["unload", "shutdown-app"] {
+        let (status, _, errors) = ctl(&socket, &[command, "nope"]);
+        assert_eq!((status, errors.as_str()), (1, "rill: there is no application \"nope\": see apps\n"));
+    }
+}
+
+#[test]
+fn the_file_is_for_user_and_group_only_and_goes_when_the_server_ends() {
+    let root = scratch("control-file");
+    fs::create_dir_all(root.join("applications/live")).unwrap();
+    // Where others may look, so that the socket's own mode is what stops them.
+    let mut server = Server::start("control-file-log", &["--board", "rpi-zero", "--root", root.to_str().unwrap()]);
+    let socket = root.join("rill.sock");
+    let file = fs::metadata(&socket).unwrap();
+    assert!(file.file_type().is_socket());
+    assert_eq!(file.permissions().mode() & 0o7777, 0o660);
+    assert_eq!(file.uid(), fs::metadata("/proc/self").unwrap().uid());
+    assert_eq!(run(&["ctl", "--root", root.to_str().unwrap(), "clients"]).1, "no clients\n");
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+    assert!(!socket.exists());
+    let (status, _, errors) = run(&["ctl", "--root", root.to_str().unwrap(), "clients"]);
+    assert!(status == 1 && errors.starts_with("rill: no server: ") && errors.contains("does not exist"), "{errors}");
+}
+
+#[test]
+fn others_are_told_which_group_may_ask() {
+    const NOBODY: u32 = 65534;
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("only root can run a program as somebody else: not tested");
+        return;
+    }
+    // Neither may be under a directory that only root can enter.
+    let place = std::env::temp_dir().join(format!("rill-others-{}", std::process::id()));
+    fs::create_dir_all(&place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = place.join("rill");
+    fs::copy(env!("CARGO_BIN_EXE_rill"), &binary).unwrap();
+    let socket = place.join("rill.sock");
+    let _server = serve_at("control-others", &socket);
+    let mut command = std::process::Command::new(&binary);
+    command.args(["ctl", "clients", "--socket"]).arg(&socket).uid(NOBODY).gid(NOBODY);
+    let output = command.output().unwrap();
+    fs::remove_file(&binary).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.contains("no permission: ") && errors.contains("group root with mode 0660"), "{errors}");
+    drop(_server);
+    fs::remove_dir_all(&place).unwrap();
+}
+
+#[test]
+fn a_killed_servers_file_is_replaced_and_a_second_server_is_refused() {
+    let (mut first, socket) = serve("control-first");
+    let setting = format!("server.control={}", socket.display());
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--board", "rpi-zero", "--set", &setting];
+    let (status, _, errors) = run(&arguments);
+    let expected = format!(
+        "rill: no control socket at {}: a server that runs answers there; stop it, or name another path \
+         (server.control, \"\" for none)\n",
+        socket.display()
+    );
+    assert_eq!((status, errors), (1, expected));
+    assert_eq!(ctl(&socket, &["clients"]).1, "no clients\n", "the first goes on");
+    first.signal("KILL");
+    first.wait();
+    let (status, _, errors) = ctl(&socket, &["clients"]);
+    assert!(status == 1 && errors.contains("which a server that is gone left behind"), "{errors}");
+    let _again = serve_at("control-again", &socket);
+    assert_eq!(ctl(&socket, &["clients"]).1, "no clients\n");
+}
+
+#[test]
+fn what_cannot_be_asked_is_a_mistake_of_the_command_line_or_of_the_configuration() {
+    let (status, help, _) = run(&["ctl"]);
+    assert!(status == 0 && help.contains("shutdown-app APP"), "{help}");
+    let (status, _, errors) = run(&["ctl", "cleints"]);
+    assert!(status == 2 && errors.starts_with("rill: unknown command cleints, did you mean clients?"), "{errors}");
+    let (status, _, errors) = run(&["ctl", "--set", "server.control=", "clients"]);
+    assert!(status == 1 && errors.contains("the configuration names no control socket"), "{errors}");
+    let file = scratch("control-wrong").join("file");
+    fs::write(&file, "").unwrap();
+    let (status, _, errors) = ctl(&file, &["clients"]);
+    assert!(status == 1 && errors.contains("is not a socket"), "{errors}");
+    let setting = format!("server.control={}", file.display());
+    let (status, _, errors) = run(&["serve", "--listen", "127.0.0.1:0", "--board", "rpi-zero", "--set", &setting]);
+    assert!(status == 1 && errors.contains("something that is not a socket has that name"), "{errors}");
+}
+
+/// The lines of an answer to what is written, up to the end of the connection.
+fn converse(socket: &Path, request: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(request).unwrap();
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn requests_may_come_together_and_wrong_ones_are_answered() {
+    let (_server, socket) = serve("control-requests");
+    assert_eq!(
+        converse(&socket, b"clients\r\nstreams\n\n"),
+        "{\"ok\":true}\n{\"ok\":true}\n{\"error\":\"unknown command \\\"\\\"\"}\n"
+    );
+    assert_eq!(converse(&socket, b"clients"), "", "half a request is none");
+    assert_eq!(converse(&socket, b"cli\xFF\n"), "{\"error\":\"the request is not UTF-8\"}\n");
+    assert_eq!(converse(&socket, b"disconnect\n"), "{\"error\":\"disconnect needs an argument\"}\n");
+    assert_eq!(converse(&socket, b"stats now\n"), "{\"error\":\"stats takes no argument\"}\n");
+    let long = [&b"disconnect "[..], &[b'\x01'; 480], b"\n"].concat();
+    let error: Value = serde_json::from_str(&converse(&socket, &long)).unwrap();
+    assert!(error["error"].as_str().unwrap().starts_with("\"\\u{1}\\u{1}"), "{error}");
+    let endless = [b'x'; CONTROL_REQUEST_BYTES];
+    assert_eq!(converse(&socket, &endless), "{\"error\":\"the request is longer than 512 bytes\"}\n");
+}
+
+#[test]
+fn as_many_may_ask_at_once_as_there_are_places_and_half_requests_free_them_in_time() {
+    let (server, socket) = serve("control-busy");
+    let mut busy: Vec<UnixStream> = (0..CONTROL_CLIENTS).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    let start = Instant::now();
+    busy.iter_mut().for_each(|client| client.write_all(b"clie").unwrap());
+    let (status, _, errors) = ctl(&socket, &["clients"]);
+    assert!(status == 1 && errors.contains("busy"), "{errors}");
+    busy.pop();
+    let left = || rill(&["ctl", "--socket", socket.to_str().unwrap(), "clients"]).output().unwrap().status.success();
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while !left() {
+        assert!(Instant::now() < deadline, "the place of the one that left is not free");
+    }
+    // A flood of them: each is told that there is no place, and clients of the server notice nothing.
+    let mut flood: Vec<UnixStream> = (0..300).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    for client in &mut flood {
+        // The server may have closed it already.
+        let _ = client.write_all(b"streams");
+    }
+    let _publisher = Client::publisher(server.address, "live", "cam");
+    server.wait_for_log("publish start");
+    for client in &mut busy {
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(client.read(&mut [0; 16]).unwrap(), 0, "it is closed without an answer");
+    }
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(PATIENCE_MS) && took < Duration::from_millis(PATIENCE_MS + 3000), "{took:?}");
+    drop(flood);
+    wait_for_row(&socket, "clients", |row| row["does"] == "publishes");
+    assert_eq!(allocations(&server), 0);
+}
+
+#[test]
+fn who_does_not_read_a_long_list_is_closed_and_holds_nobody_up() {
+    let (server, socket) = serve("control-unread");
+    let _clients: Vec<TcpStream> = (0..60).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    wait_for_row(&socket, "stats", |row| row["connections"] == 60);
+    let mut greedy = UnixStream::connect(&socket).unwrap();
+    greedy.set_nonblocking(true).unwrap();
+    // As many lists as it takes until neither side takes more.
+    let start = Instant::now();
+    let mut asked = 0;
+    while start.elapsed() < Duration::from_secs(1) {
+        match greedy.write(&b"clients\n".repeat(64)) {
+            Ok(bytes) => asked += bytes / 8,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+    assert!(asked > 100, "{asked}");
+    assert_eq!(rows(&socket, "clients").len(), 60, "others are answered meanwhile");
+    std::thread::sleep(Duration::from_millis(PATIENCE_MS + 1000));
+    let error = greedy.write(b"clients\n").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    // What it was sent before is whole rows, and then it ends.
+    let mut text = Vec::new();
+    let _ = greedy.read_to_end(&mut text);
+    assert!(text.len() > 100_000, "{}", text.len());
+    let whole = text.rsplit(|&byte| byte == b'\n').skip(1);
+    assert!(whole.take(100).all(|row| serde_json::from_slice::<Value>(row).is_ok()));
+    assert_eq!(allocations(&server), 0);
+}
+
+#[test]
+fn two_hundred_questions_cost_no_heap() {
+    let (server, socket) = serve("control-allocation");
+    let _publisher = Client::publisher(server.address, "live", "cam");
+    let _players: Vec<Client> = (0..10).map(|_| Client::player(server.address, "live", "cam")).collect();
+    wait_for_row(&socket, "streams", |row| row["players"] == 10);
+    let before = server.resident_kib();
+    for round in 0..40 {
+        for command in ["apps", "clients", "streams", "stats"] {
+            assert_eq!(ctl(&socket, &[command]).0, 0);
+        }
+        let _idle = Client::new(server.address, "live/other", "idle");
+        let row = wait_for_row(&socket, "clients", |row| row["instance"] == "other" && row["does"] == "idle");
+        let command: &[&str] = match round % 2 {
+            0 => &["disconnect", row["id"].as_str().unwrap()],
+            _ => &["unload", "live/other"],
+        };
+        assert_eq!(ctl(&socket, command).0, 0);
+    }
+    assert_eq!(allocations(&server), 0);
+    let after = server.resident_kib();
+    assert!(after * 100 <= before * 102, "{before} KiB became {after} KiB");
+}
