@@ -123,7 +123,7 @@ impl Scripts {
             if instance.handles.contains_key(&client) {
                 return Err(Fault::Gone);
             }
-            let handle = instance.shared.add(client);
+            let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s]);
             instance.handles.insert(client, handle);
             let texts = [facts.ip, facts.agent, facts.referrer, facts.page_url, facts.uri, facts.id, facts.protocol];
             let is_shown = instance.attempt(now, |call| {

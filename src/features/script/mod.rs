@@ -94,7 +94,8 @@ pub struct Budget {
     /// Memory of the engine for this instance, in bytes, at least 256 KiB. Beyond it the script gets an error, which ends
     /// the instance unless the script catches it.
     pub memory_bytes: u64,
-    /// Stack that nested calls may take, in bytes, 32 KiB to 1 MiB. The thread's own stack must have as much to spare.
+    /// Stack that nested calls may take, in bytes, 32 KiB to 1 MiB; a call takes about a kilobyte on 64 bits and half of
+    /// that on 32. The thread's own stack must have as much to spare.
     pub stack_bytes: u64,
     /// Time of one call into the script, in milliseconds, 1 to 10 000.
     pub call_ms: u32,
@@ -104,7 +105,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { memory_bytes: 2 * 1024 * 1024, stack_bytes: 128 * 1024, call_ms: 25, load_ms: 250 }
+        Budget { memory_bytes: 2 * 1024 * 1024, stack_bytes: 512 * 1024, call_ms: 25, load_ms: 250 }
     }
 }
 
@@ -162,6 +163,10 @@ pub struct ClientFacts<'a> {
     pub protocol: &'a str,
     /// Whether the connection is encrypted.
     pub secure: bool,
+    /// What it may be sent, in bytes a second; 0 is no limit.
+    pub to_client_bytes_s: u32,
+    /// What is read of it, in bytes a second; 0 is no limit.
+    pub to_server_bytes_s: u32,
 }
 
 /// What a script learns about a stream.

@@ -337,7 +337,7 @@ impl Shared {
 
     // Clients.
 
-    pub(super) fn add(&self, id: ClientId) -> u32 {
+    pub(super) fn add(&self, id: ClientId, limits: [u32; 2]) -> u32 {
         let mut clients = self.clients.borrow_mut();
         let index = clients.iter().position(Option::is_none).unwrap_or(clients.len());
         if index == clients.len() {
@@ -349,7 +349,7 @@ impl Shared {
             queue: Vec::new(),
             queue_bytes: 0,
             stats: ClientStats::default(),
-            limits: [0; 2],
+            limits,
         });
         // As many clients as the server has connections: far below 2^32.
         index as u32

@@ -52,6 +52,8 @@ fn facts() -> ClientFacts<'static> {
         id: "c7.2",
         protocol: "rtmp",
         secure: false,
+        to_client_bytes_s: 900,
+        to_server_bytes_s: 60,
     }
 }
 
@@ -368,7 +370,7 @@ fn the_client_knows_its_connection_and_nothing_changes_that() {
         result(
             "return [this.getBandwidthLimit(0), (this.setBandwidthLimit(500, 70), this.setBandwidthLimit(0, 80), this.getBandwidthLimit(0)), this.getBandwidthLimit(1), this.getStreamLength('x')]"
         ),
-        "[0,80,500,0]"
+        "[60,80,500,0]"
     );
     assert_eq!(result("try { this.ping.call({}) } catch (e) { return e.message }"), "'not a Client'");
 }
