@@ -998,22 +998,21 @@ impl State {
             return None;
         }
         match message.command {
-            Command::Answer => {
-                let ok = match message.name {
-                    b"_result" => true,
-                    b"_error" => false,
-                    _ => return None,
-                };
+            Command::Answer if matches!(message.name, b"_result" | b"_error") => {
                 // 0 is the answer to nothing.
-                Some(message.transaction as u32).filter(|&id| id > 0).map(|id| Event::Answer(id, ok))
+                let id = Some(message.transaction as u32).filter(|&id| id > 0)?;
+                Some(Event::Answer(id, message.name == b"_result"))
             }
-            Command::Unknown
+            // Of answers only `pong` and `onStatus` are left: librtmp calls the first, and code may have a method for it.
+            Command::Answer
+            | Command::Unknown
             | Command::ReleaseStream
             | Command::FcPublish(_)
             | Command::FcUnpublish(_)
             | Command::FcSubscribe(_)
             | Command::FcUnsubscribe
             | Command::GetStreamLength
+            | Command::CheckBandwidth
             | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
             // Said to the connection and not to a net stream, these are names like any other.
             Command::Publish { .. }
