@@ -462,7 +462,7 @@ const KEYS: [Key<AppFile>; 24] = [
     key("scripts.memory_bytes", "heap of each instance; at most the server's", own_bytes(
         |app, value| put_bytes(value, &SCRIPT_MEMORY, app.most.budget.memory_bytes, &mut app.scripts.budget.memory_bytes),
         || allowed_bytes(&SCRIPT_MEMORY))),
-    key("scripts.stack_bytes", "stack of each instance; at most the server's", own_bytes(
+    key("scripts.stack_bytes", "stack of its scripts; at most the server's", own_bytes(
         |app, value| put_bytes(value, &SCRIPT_STACK, app.most.budget.stack_bytes, &mut app.scripts.budget.stack_bytes),
         || allowed_bytes(&SCRIPT_STACK))),
     key("scripts.call_ms", "time of one call into the script", Slot::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),

@@ -7,22 +7,15 @@
 mod sim;
 mod support;
 
-use std::io::{ErrorKind, IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-use rill::features::script::{Source, SourceFile};
-use rill::server::app::{AppDefinition, AppKind, ScriptDefinition, ScriptLimits};
-use rill::server::applications::AppSource;
-use rill::server::settings::Settings;
-use rill::server::slots::{SPARE_CONNECTIONS, SlotIndex};
-use rill::server::transport::{Io, Net};
-use rill::server::{Server, Start};
-use rill::time::Millis;
+use std::time::Duration;
 
 use sim::client::Client;
 use sim::ledger::Ledger;
+use support::process::Process;
+use support::{Scratch, wait_until};
 
 /// Speeds of the line in Mbit/s.
 const SPEEDS: [u32; 3] = [1, 5, 20];
@@ -124,13 +117,8 @@ fn client_on_a_line() {
     if !is_on_stage() {
         return;
     }
-    let scratch = support::Scratch::new("line");
-    let config = scratch.path("rill.toml");
-    std::fs::write(&config, "").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rill"));
-    command.args(["serve", "--listen", SERVER, "--board", "host", "--log", "info", "--config"]).arg(config);
-    let server = support::process::Process::spawn(&scratch, "rill", &mut command);
-    assert!(support::wait_until(Duration::from_secs(10), || server.log().contains("listening")), "{}", server.log());
+    let scratch = Scratch::new("line");
+    let server = serve(&scratch, None);
     let output = far(&[std::env::current_exe().unwrap().to_str().unwrap()])
         .args(["--exact", "far_end", "--ignored", "--nocapture"])
         .output()
@@ -138,6 +126,22 @@ fn client_on_a_line() {
     print!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stderr), server.log());
     assert!(server.log().contains(" bandwidth kbit="), "{}", server.log());
+}
+
+/// A server on the stage whose application `live` has this script.
+fn serve(scratch: &Scratch, script: Option<&str>) -> Process {
+    let (config, live) = (scratch.path("rill.toml"), scratch.path("applications/live"));
+    std::fs::write(&config, "").unwrap();
+    std::fs::create_dir_all(&live).unwrap();
+    if let Some(script) = script {
+        std::fs::write(live.join("main.asc"), script).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rill"));
+    command.args(["serve", "--listen", SERVER, "--board", "host", "--log", "info", "--root"]).arg(scratch.path(""));
+    command.arg("--config").arg(config).env_remove("RUST_LOG");
+    let server = Process::spawn(scratch, "rill", &mut command);
+    assert!(wait_until(Duration::from_secs(10), || server.log().contains("listening")), "{}", server.log());
+    server
 }
 
 /// Whether this process is on a stage. It is not when somebody runs every ignored test.
@@ -190,112 +194,19 @@ const SCRIPT: &str = "application.onConnect = function (client) {
     client.checkBandwidth();
 };";
 
-fn scripted_app() -> AppDefinition {
-    let name = heapless::String::try_from("live").unwrap();
-    let main = SourceFile { name: "main.asc".into(), text: SCRIPT.into() };
-    let source = Source { main, secure: None, others: Vec::new() };
-    let script = Some(ScriptDefinition { source, limits: ScriptLimits::default() });
-    AppDefinition { script, ..AppDefinition::stock(name, AppKind::Live) }
-}
-
-fn clock_us() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as u64
-}
-
 #[test]
 #[ignore = "runs on the stage that its namesake makes"]
 fn rtmpdump_on_a_line() {
     if !is_on_stage() {
         return;
     }
-    let settings = Settings { connections: 4, streams: 1, ring_bytes: 1 << 20, ..Settings::default() };
-    let slots = settings.connections as usize + SPARE_CONNECTIONS;
-    let apps = vec![scripted_app()];
-    let begin = Start { apps, source: AppSource::Fixed, seed: 1, clock: clock_us, now: Millis(0) };
-    let mut server = Server::new(settings, begin);
-    let start = Instant::now();
-    let mut net = Sockets::new(SERVER.parse().unwrap(), slots);
-    let scratch = support::Scratch::new("rtmpdump");
+    let scratch = Scratch::new("rtmpdump");
+    let server = serve(&scratch, Some(SCRIPT));
     let url = format!("rtmp://{SERVER}/live/cam");
     let mut command = far(&["rtmpdump", "--rtmp", &url, "--live", "--flv", "/dev/null"]);
-    let client = support::process::Process::spawn(&scratch, "rtmpdump", &mut command);
-    loop {
-        let now = Millis(start.elapsed().as_millis() as u64);
-        assert!(now.0 < 25_000, "it was not measured:\n{}", client.log());
-        server.acceptable();
-        for slot in net.taken() {
-            server.readable(slot);
-            server.writable(slot);
-        }
-        server.turn(&mut net, now);
-        let taken = server.slots().next_taken(0).map(|slot| server.slots().id(slot));
-        if let Some(measured) = taken.and_then(|conn| server.measured_bandwidth(conn)) {
-            println!("kbit={} latency_ms={}", measured.kbit, measured.latency_ms);
-            return;
-        }
-        std::thread::sleep(Duration::from_micros(500));
-    }
-}
-
-/// Sockets that are asked again and again.
-struct Sockets {
-    listener: TcpListener,
-    offered: Option<TcpStream>,
-    by_slot: Vec<Option<TcpStream>>,
-}
-
-impl Sockets {
-    fn new(address: SocketAddr, slots: usize) -> Sockets {
-        let listener = TcpListener::bind(address).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        Sockets { listener, offered: None, by_slot: (0..slots).map(|_| None).collect() }
-    }
-
-    fn taken(&self) -> Vec<SlotIndex> {
-        let taken = self.by_slot.iter().enumerate().filter(|(_, socket)| socket.is_some());
-        taken.map(|(at, _)| SlotIndex(at as u32)).collect()
-    }
-}
-
-impl Net for Sockets {
-    fn accept(&mut self) -> Option<SocketAddr> {
-        let (socket, peer) = self.listener.accept().ok()?;
-        socket.set_nonblocking(true).unwrap();
-        socket.set_nodelay(true).unwrap();
-        self.offered = Some(socket);
-        Some(peer)
-    }
-
-    fn adopt(&mut self, slot: SlotIndex) -> bool {
-        self.by_slot[slot.at()] = self.offered.take();
-        true
-    }
-
-    fn refuse(&mut self) {
-        self.offered = None;
-    }
-
-    fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
-        io(self.by_slot[slot.at()].as_mut().map(|socket| socket.read(buffer)))
-    }
-
-    fn gather(&mut self, _: SlotIndex, _: bool) {}
-
-    fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
-        io(self.by_slot[slot.at()].as_mut().map(|socket| socket.write_vectored(slices)))
-    }
-
-    fn finish(&mut self, _: SlotIndex) {}
-
-    fn close(&mut self, slot: SlotIndex) {
-        self.by_slot[slot.at()] = None;
-    }
-}
-
-fn io(result: Option<std::io::Result<usize>>) -> Io {
-    match result {
-        Some(Ok(bytes)) => Io::Done(bytes),
-        Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Io::WouldBlock,
-        _ => Io::Broken,
-    }
+    let client = Process::spawn(&scratch, "rtmpdump", &mut command);
+    let measured = || server.log().lines().find_map(|line| Some(line.split_once(" bandwidth ")?.1.to_owned()));
+    wait_until(Duration::from_secs(20), || measured().is_some());
+    let line = measured().unwrap_or_else(|| panic!("it was not measured:\n{}\n{}", client.log(), server.log()));
+    println!("{line}");
 }

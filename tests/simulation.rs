@@ -16,6 +16,8 @@ mod limits;
 mod names;
 #[path = "sim/players.rs"]
 mod players;
+#[path = "sim/scripts.rs"]
+mod scripts;
 #[path = "sim/storm.rs"]
 mod storm;
 #[path = "sim/wire.rs"]

@@ -189,7 +189,7 @@ const KEYS: [Key<Config>; 39] = [
     key("timeouts.ping_timeout_ms", "time to answer a ping", Slot::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
 
     key("scripts.memory_bytes", "heap of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
-    key("scripts.stack_bytes", "stack of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
+    key("scripts.stack_bytes", "stack of scripts, of which one runs at a time", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
     key("scripts.call_ms", "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
     key("scripts.load_ms", "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
     key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),

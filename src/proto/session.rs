@@ -7,7 +7,8 @@ use core::mem;
 use heapless::String;
 
 use crate::limits::{
-    AGENT_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES, TX_BYTES,
+    AGENT_BYTES, APP_QUERY_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES,
+    TX_BYTES,
 };
 use crate::time::Millis;
 use crate::wire::amf0::{Decoder, Encoder, Value};
@@ -21,7 +22,7 @@ use super::assembly::Assembly;
 use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
 use super::command::{Command, CommandMessage};
 use super::data::DataMessage;
-use super::name::{AppPath, NameError, StreamName};
+use super::name::{AppPath, NameError, StreamName, app_query};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
 
@@ -225,6 +226,8 @@ pub struct Client {
     pub path_error: Option<NameError>,
     /// `flashVer`, cut to [`AGENT_BYTES`]: what software it is.
     pub agent: String<AGENT_BYTES>,
+    /// What stood behind a `?` in `app` or `tcUrl`; empty when it is longer than [`APP_QUERY_BYTES`]. It may hold a secret.
+    query: String<APP_QUERY_BYTES>,
     /// 0 or 3.
     pub object_encoding: u8,
     sent_fourcc_list: bool,
@@ -461,7 +464,8 @@ impl Session {
         object.get(name).and_then(|value| value.as_str()).unwrap_or_default()
     }
 
-    /// What stands behind the `?` of the stream name that the present request names. It may hold a secret.
+    /// What stands behind the `?` of the stream name that the present request names, or behind that of the application
+    /// where the stream name has none. It may hold a secret.
     pub fn stream_query(&self) -> &str {
         let message = CommandMessage::parse(self.lent_command());
         let name = match message.map(|message| message.command) {
@@ -470,7 +474,10 @@ impl Session {
             _ => None,
         };
         let name = name.and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
-        name.split_once('?').map_or("", |(_, query)| query).trim()
+        match name.split_once('?').map_or("", |(_, query)| query).trim() {
+            "" => &self.state.client.query,
+            query => query,
+        }
     }
 
     /// The method that the client calls, after [`Event::Call`].
@@ -1278,6 +1285,7 @@ impl Client {
             path,
             path_error,
             agent: cut(text("flashVer")),
+            query: String::try_from(app_query(text("app"), tc_url)).unwrap_or_default(),
             object_encoding: if encoding >= 3.0 { 3 } else { 0 },
             sent_fourcc_list: is_list("fourCcList"),
             sent_fourcc_maps: is_map("videoFourCcInfoMap") || is_map("audioFourCcInfoMap"),

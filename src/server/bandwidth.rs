@@ -253,6 +253,10 @@ fn bucket(bytes_s: u32) -> Option<TokenBucket> {
     (bytes_s > 0).then(|| TokenBucket::new(bytes_s, (burst as u32).max(1)))
 }
 
+fn rate(limit: &Option<TokenBucket>) -> u32 {
+    limit.as_ref().map_or(0, TokenBucket::per_second)
+}
+
 fn worthwhile(bucket: &Option<TokenBucket>) -> Millis {
     let ready = bucket.as_ref().and_then(|bucket| bucket.ready_ms((bucket.burst() / WORTHWHILE).max(1)));
     // Without a bucket nobody waits.
@@ -262,16 +266,17 @@ fn worthwhile(bucket: &Option<TokenBucket>) -> Millis {
 impl Server {
     /// Limits what a client is sent and what is read of it, in bytes a second, from now on. 0 is no limit; `None` leaves a
     /// direction as it is. In the long run it is exact; after a pause a fifth of a second's worth goes at once, and a
-    /// frame that was begun is sent whole. Does nothing when the connection is gone.
+    /// frame that was begun is sent whole. Does nothing when the connection is gone or was told to go.
     pub fn limit_bandwidth(&mut self, conn: ConnId, to_client: Option<u32>, to_server: Option<u32>) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        if let Some(bytes_s) = to_client {
-            slot.limits.to_client = bucket(bytes_s);
-            slot.limited = slot.limits.to_client.is_some();
-        }
-        if let Some(bytes_s) = to_server {
-            slot.limits.to_server = bucket(bytes_s);
-        }
+        let Some(slot) = self.slots.connection(conn).filter(|slot| slot.state == SlotState::Open) else { return };
+        // To say the same again brings no new tokens.
+        let set = |limit: &mut Option<TokenBucket>, bytes_s: Option<u32>| match bytes_s {
+            Some(bytes_s) if bytes_s != rate(limit) => *limit = bucket(bytes_s),
+            _ => {}
+        };
+        set(&mut slot.limits.to_client, to_client);
+        set(&mut slot.limits.to_server, to_server);
+        slot.limited = slot.limits.to_client.is_some();
         // Who waits for tokens may have some now.
         if self.unsent.remove(conn.slot.at()) {
             self.outgoing.insert(conn.slot.at());
@@ -285,7 +290,6 @@ impl Server {
     /// is gone.
     pub fn bandwidth_limit(&self, conn: ConnId) -> (u32, u32) {
         let Some(slot) = self.slots.look(conn) else { return (0, 0) };
-        let rate = |bucket: &Option<TokenBucket>| bucket.as_ref().map_or(0, TokenBucket::per_second);
         (rate(&slot.limits.to_client), rate(&slot.limits.to_server))
     }
 
@@ -528,7 +532,8 @@ impl Server {
         }
         let slot = self.slots.at(index);
         slot.check = None;
-        slot.payload_due = false;
+        // What a client is told when it has to go does not wait for tokens.
+        (slot.payload_due, slot.limited) = (false, false);
     }
 
     fn look_at(&mut self, at: Millis) {

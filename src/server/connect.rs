@@ -20,6 +20,10 @@ use super::slots::{ConnId, SlotState};
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
 
+/// How long a client waits to hear whether an application is still what it was, in milliseconds. A disk that does not
+/// answer by then keeps nobody out.
+const STALE_WAIT_MS: u64 = 1000;
+
 /// How far a client is on its way into an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joining {
@@ -106,6 +110,11 @@ impl Server {
         let Some(state) = self.apps.app(id).map(|app| app.state) else { return };
         let Some(slot) = self.slots.connection(conn) else { return };
         match state {
+            AppState::Ready if self.apps.is_stale(id, now) => {
+                slot.app = Some(id);
+                slot.joining = Joining::Files { deadline: now + STALE_WAIT_MS };
+                self.apps.ask(id);
+            }
             AppState::Ready => {
                 slot.app = Some(id);
                 self.join(conn, id, now);
@@ -229,10 +238,16 @@ impl Server {
         }
     }
 
-    /// Nobody decided in time.
+    /// Nobody decided in time. What is known of an application's files holds until they can be read again.
     pub(super) fn undecided(&mut self, conn: ConnId, now: Millis) {
         let Some(slot) = self.slots.connection(conn) else { return };
-        let text = match slot.joining {
+        let joining = slot.joining;
+        if let (Joining::Files { .. }, Some(id)) = (joining, slot.app)
+            && self.apps.app(id).is_some_and(|app| app.state == AppState::Ready)
+        {
+            return self.join(conn, id, now);
+        }
+        let text = match joining {
             Joining::Script { .. } => "[ Server.Reject ] : The application did not decide in time.",
             _ => "[ Server.Reject ] : The application's files could not be read in time.",
         };
@@ -248,7 +263,7 @@ impl Server {
             return self.forget_if_left(id);
         }
         match lookup {
-            Lookup::Unchanged => {}
+            Lookup::Unchanged => self.each_waiting(id, |server, conn| server.join(conn, id, now)),
             Lookup::Found(definition) => {
                 let same = app.definition.as_deref().is_some_and(|old| old.script == definition.script);
                 app.state = AppState::Ready;

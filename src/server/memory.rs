@@ -55,8 +55,13 @@ pub fn table(settings: &Settings) -> Vec<Row> {
             name: "scripts",
             count: settings.script_instances.into(),
             bytes_each: settings.scripts.budget.memory_bytes
-                + settings.scripts.budget.stack_bytes
                 + (SCRIPT_OVERHEAD_BYTES + Instances::place_bytes()) as u64,
+        },
+        // One runs at a time.
+        Row {
+            name: "script stack",
+            count: settings.script_instances.min(1).into(),
+            bytes_each: settings.scripts.budget.stack_bytes,
         },
         // Messages wait for clients of scripts only.
         Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),

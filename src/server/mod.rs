@@ -248,7 +248,8 @@ impl Server {
         if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
             return Some(0);
         }
-        if self.slots.taken() == 0 && self.instances.iter().next().is_none() && self.apps.source() == AppSource::Fixed {
+        if self.slots.taken() == 0 && self.instances.iter().next().is_none() {
+            // What became of applications meanwhile is asked when somebody comes.
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
@@ -320,6 +321,11 @@ impl Server {
     /// The engine of that code.
     pub fn scripts(&self) -> &Scripts {
         &self.scripts
+    }
+
+    /// Bytes of scripts' messages that wait for clients.
+    pub fn outboxes_bytes(&self) -> usize {
+        self.outboxes_bytes
     }
 
     /// The table of streams.

@@ -60,6 +60,8 @@ pub struct Client {
     pub log: Vec<String>,
     /// Of the last status it was told.
     pub description: String,
+    /// The string that the last call returned.
+    pub result: String,
     /// Commands and data messages byte for byte, with type and message stream, if they are wanted.
     pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
     /// The server ended the connection.
@@ -98,6 +100,7 @@ impl Client {
             was_slow: false,
             log: Vec::new(),
             description: String::new(),
+            result: String::new(),
             tape: None,
             ended: false,
             doing: (0..16).map(|_| Doing::default()).collect(),
@@ -336,6 +339,9 @@ impl Client {
                     self.created.push(id as u32);
                     format!("created {id}")
                 } else {
+                    if let Some(Value::String(text)) = second {
+                        self.result = String::from_utf8_lossy(text).into_owned();
+                    }
                     "_result".into()
                 }
             }

@@ -35,7 +35,11 @@ pub fn run(seed: u64) -> Counters {
         connections_per_address: if random.chance(10) { 2 } else { 0 },
         ..settings()
     };
-    let mut world = World::with(settings, seed);
+    // With code of its own an application meets the same storm.
+    let mut world = match random.chance(40) {
+        true => World::scripted(settings, include_str!("storm.asc"), seed),
+        false => World::with(settings, seed),
+    };
     world.ledger.rings_scarce = (world.server.settings().streams as usize) < NAMES.len();
     let widest = [1000, 5000, 20_000][random.below(3)];
     world.window = 300 + random.below(widest);

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rill::server::app::{AppDefinition, AppKind, AppLimits};
+use rill::features::script::{Source, SourceFile};
+use rill::server::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition, ScriptLimits};
 use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
 use rill::server::files::{Answer, Lookup, Question};
@@ -68,6 +69,14 @@ pub fn apps() -> Vec<AppDefinition> {
     vec![app("live", AppKind::Live), app("vod", AppKind::Vod)]
 }
 
+/// An application with a script.
+pub fn scripted(name: &str, text: &str) -> AppDefinition {
+    let main = SourceFile { name: "main.asc".to_owned(), text: text.to_owned() };
+    let source = Source { secure: None, main, others: Vec::new() };
+    let script = Some(ScriptDefinition { source, limits: ScriptLimits::default() });
+    AppDefinition { script, ..AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live) }
+}
+
 /// A clock of scripts that passes a millisecond whenever it is looked at: time limits do not depend on the machine.
 fn clock_us() -> u64 {
     thread_local! {
@@ -85,12 +94,21 @@ impl World {
     }
 
     pub fn with(settings: Settings, seed: u64) -> World {
+        World::fixed(settings, apps(), seed)
+    }
+
+    /// A server whose application `live` has a script.
+    pub fn scripted(settings: Settings, text: &str, seed: u64) -> World {
+        World::fixed(settings, vec![scripted("live", text)], seed)
+    }
+
+    fn fixed(settings: Settings, apps: Vec<AppDefinition>, seed: u64) -> World {
         // What an application does not say for itself is what the configuration says.
         let follow = |app| {
             let limits = AppLimits { bandwidth: settings.bandwidth, ..AppLimits::default() };
             AppDefinition { limits, ..app }
         };
-        let apps = apps().into_iter().map(follow).collect();
+        let apps = apps.into_iter().map(follow).collect();
         World::start(settings, apps, AppSource::Fixed, seed)
     }
 
@@ -262,6 +280,13 @@ impl World {
         self.clients[c].rate = Some(0);
     }
 
+    /// The operator unloads an application.
+    pub fn unload(&mut self, app: &str) -> Option<usize> {
+        let clients = inside(|| self.server.unload(app, None, Millis(self.now)));
+        self.settle();
+        clients
+    }
+
     pub fn stop(&mut self) {
         inside(|| self.server.stop(Millis(self.now)));
     }
@@ -423,6 +448,9 @@ impl World {
     pub fn check_empty(&self) {
         assert!(self.server.is_empty(), "{} slots are still taken", self.server.slots().taken());
         assert_eq!(self.server.registry().streams().count(), 0, "names are still in use");
+        assert!(self.server.apps().iter().all(|(_, app)| app.connected == 0), "clients are still counted");
+        assert!(self.server.instances().iter().all(|(_, instance)| instance.clients == 0), "clients are still counted");
+        assert_eq!(self.server.outboxes_bytes(), 0, "messages still wait");
         let counters = self.server.counters();
         assert_eq!(counters.accepted, counters.closed.iter().sum::<u64>(), "{counters:?}");
         assert_eq!(counters.bytes_in, self.net.bytes_read);

@@ -223,6 +223,10 @@ impl<'js> Walk<'_, 'js> {
     }
 
     fn number(&self, number: f64) -> Value<'js> {
+        // As an integer it would lose its sign.
+        if number == 0.0 && number.is_sign_negative() {
+            return Value::new_float(self.ctx.clone(), number);
+        }
         Value::new_number(self.ctx.clone(), number)
     }
 

@@ -71,7 +71,7 @@ struct Instance {
 
 impl Scripts {
     /// Room for `instances` (at most 65 535) at a time. `clock` tells microseconds, monotonic; it is asked while scripts
-    /// run.
+    /// run. Best is the thread's processor time: on a busy machine a script is not stopped for what others have taken.
     pub fn new(instances: usize, clock: fn() -> u64) -> Self {
         spend(|| {
             let count = instances.min(usize::from(u16::MAX));
@@ -123,7 +123,7 @@ impl Scripts {
             if instance.handles.contains_key(&client) {
                 return Err(Fault::Gone);
             }
-            let handle = instance.shared.add(client);
+            let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s]);
             instance.handles.insert(client, handle);
             let texts = [facts.ip, facts.agent, facts.referrer, facts.page_url, facts.uri, facts.id, facts.protocol];
             let is_shown = instance.attempt(now, |call| {
@@ -430,7 +430,7 @@ impl Instance {
             let prelude = || -> rquickjs::Result<_> {
                 let native = native::functions(&ctx, &shared)?;
                 let application = native::application(&ctx, identity)?;
-                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, include_str!("prelude.js"))?
+                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, &prelude_text())?
                     .call((native.clone(), application.clone()))?;
                 Ok((native, application, root))
             };
@@ -443,10 +443,16 @@ impl Instance {
         instance.evaluate_all(source, &scan)?;
         instance.shared.end_loading();
         // Still in the time that loading has.
-        match instance.attempt_on(|call| call.function("start")?.call::<_, ()>(())) {
-            Ok(()) | Err(Fault::Thrown | Fault::Gone) => Ok(instance),
-            Err(Fault::Exhausted(exhausted)) => Err(LoadError::Exhausted(instance.shared.place.take(), exhausted)),
+        let started = instance.attempt_on(|call| {
+            call.function("start")?.call::<_, ()>(())?;
+            // Nothing but loading needs these; an idle instance is smaller without them.
+            ["secured", "missing", "start"].iter().try_for_each(|name| call.root.remove(*name))
+        });
+        if let Err(Fault::Exhausted(exhausted)) = started {
+            return Err(LoadError::Exhausted(instance.shared.place.take(), exhausted));
         }
+        instance.runtime.run_gc();
+        Ok(instance)
     }
 
     /// `secure.asc`, the main script, and what they load, in that order.
@@ -464,7 +470,7 @@ impl Instance {
                 shared.files.borrow_mut().push((file.name.clone(), text.to_owned()));
                 evaluate::<Value<'_>>(&ctx, &file.name, text)
                     .map_err(|error| shared.load_error(&ctx, error, &file.name))?;
-                run_jobs(&ctx, &shared);
+                run_jobs(&ctx, shared);
                 match shared.exhausted.get() {
                     Some(exhausted) => Err(LoadError::Exhausted(shared.place_or(&file.name), exhausted)),
                     None => Ok(()),
@@ -479,8 +485,7 @@ impl Instance {
             call("secured", "")?;
             evaluate(&source.main)?;
             let mut loaded = vec![source.main.name.clone()];
-            loop {
-                let Some((name, place)) = shared.next_load() else { break };
+            while let Some((name, place)) = shared.next_load() {
                 let file =
                     source::resolve(source, &name).ok_or_else(|| LoadError::Missing(place.clone(), name.clone()))?;
                 // Each file runs once, so two that load each other end.
@@ -588,6 +593,12 @@ impl<'js> Call<'_, 'js> {
 
 fn run_jobs(ctx: &Ctx<'_>, shared: &Shared) {
     while !shared.is_over() && ctx.execute_pending_job() {}
+}
+
+/// The prelude without comments and indentation: the engine keeps the text of every function.
+fn prelude_text() -> String {
+    let lines = include_str!("prelude.js").lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Runs a file as Adobe's server does: at global scope, not strict.

@@ -42,26 +42,29 @@ class Client {
   static {
     handleOf = client => typeof client == "object" && client !== null && #handle in client ? client.#handle : undefined;
     factsOf = client => client.#facts;
-    callsOf = client => client.#calls;
+    callsOf = client => client.#calls ??= new Map;
     forget = client => { client.#handle = -1; client.#calls = undefined; };
   }
+}
+hide(Client.prototype, {
   call(name, result, ...values) {
     const handle = checked(this);
     const wanted = result !== undefined && result !== null;
-    if (wanted && (this.#calls ??= new Map).size >= native.calls)
+    const calls = wanted && callsOf(this);
+    if (wanted && calls.size >= native.calls)
       throw new RangeError("more than " + native.calls + " calls to this client wait for an answer");
     const transaction = native.call(handle, String(name), wanted, values);
-    if (wanted && transaction > 0) this.#calls.set(transaction, result);
+    if (wanted && transaction > 0) calls.set(transaction, result);
     return transaction >= 0;
-  }
-  ping() { return native.ping(checked(this)); }
-  getStats() { return native.clientStats(checked(this)); }
-  checkBandwidth() { native.checkBandwidth(checked(this)); }
+  },
+  ping() { return native.ping(checked(this)); },
+  getStats() { return native.clientStats(checked(this)); },
+  checkBandwidth() { native.checkBandwidth(checked(this)); },
   // Live streams have no length, and there are no others.
-  getStreamLength() { return 0; }
-  getBandwidthLimit(direction) { return native.limitOf(checked(this), Number(direction) == 1); }
-  setBandwidthLimit(toClient, toServer) { native.limit(checked(this), Number(toClient) || 0, Number(toServer) || 0); }
-}
+  getStreamLength() { return 0; },
+  getBandwidthLimit(direction) { return native.limitOf(checked(this), Number(direction) == 1); },
+  setBandwidthLimit(toClient, toServer) { native.limit(checked(this), Number(toClient) || 0, Number(toServer) || 0); },
+}, true);
 const builtIn = new Set;
 for (const name of Object.getOwnPropertyNames(Client.prototype)) builtIn.add(Client.prototype[name]);
 ["ip", "agent", "referrer", "pageUrl", "uri", "id", "protocol", "secure"].forEach((name, index) =>
@@ -136,9 +139,9 @@ hide(application, {
     native.reject(checked(client), description, error, url);
   },
   disconnect(client) { return native.disconnect(checked(client)); },
-  shutdown() { native.shutdown(); },
+  shutdown: native.shutdown,
   broadcastMsg(name, ...values) { native.broadcast(String(name), values); },
-  getStats() { return native.applicationStats(); },
+  getStats: native.applicationStats,
 }, true);
 const no = () => false;
 hide(application, {
@@ -173,6 +176,30 @@ hide(globalThis, {
     return Object.freeze(shield);
   },
 }, true);
+
+// The engine looks at the clock between its own steps, not inside these: what they may cost is charged before they run.
+const charge = (object, names, cost) => {
+  for (const name of names.split(" ")) {
+    const original = object[name];
+    hide(object, { [name](...values) {
+      const steps = cost(this, values);
+      if (!(steps < 1024)) native.charge(steps);
+      return apply(original, this, values);
+    } }, true);
+  }
+};
+const lengthOf = value => value === undefined || value === null ? 0 : value.length;
+charge(Array.prototype, "copyWithin flat join reverse shift slice sort splice unshift", lengthOf);
+charge(Array.prototype, "concat", (self, values) => {
+  let steps = lengthOf(self);
+  for (const value of values) steps += Array.isArray(value) ? value.length : 1;
+  return steps;
+});
+charge(String.prototype, "includes indexOf lastIndexOf replace replaceAll split", (self, values) =>
+  lengthOf(self) * (typeof values[0] == "string" && values[0].length || 1));
+charge(JSON, "parse stringify", () => 1024);
+charge(Object, "assign entries getOwnPropertyNames keys values", () => 1024);
+delete globalThis.BigInt;
 
 const status = (code, name, what) =>
   ({ level: "status", code, description: name + " is now " + what + ".", details: name });
@@ -220,8 +247,8 @@ return {
     } catch (error) { fail(error); }
   },
   answer(handle, transaction, isResult, values) {
-    const client = byHandle[handle], calls = callsOf(client), result = calls && calls.get(transaction);
-    if (!calls || !calls.delete(transaction)) return;
+    const client = byHandle[handle], calls = callsOf(client), result = calls.get(transaction);
+    if (!calls.delete(transaction)) return;
     try {
       const handler = isResult ? result.onResult : result.onStatus;
       if (typeof handler == "function") apply(handler, result, values);

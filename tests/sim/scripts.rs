@@ -1,0 +1,225 @@
+//! Applications with server-side code: when it is loaded, asked and ended, and what clients notice of it.
+
+use rill::server::app::{AppDefinition, AppKind};
+use rill::server::close::CloseReason;
+use rill::server::outbox::OUTBOX_BYTES;
+use rill::server::settings::Settings;
+
+use super::sim::world::{Directory, World, scripted, settings};
+
+fn app(text: &str) -> AppDefinition {
+    scripted("live", text)
+}
+
+/// A client that asks for `path`, and what it hears behind the greeting.
+fn connect(world: &mut World, path: &str) -> (usize, Vec<String>) {
+    let c = world.dial();
+    world.clients[c].handshake();
+    world.clients[c].connect(path);
+    world.settle();
+    let heard = world.heard(c);
+    assert_eq!(heard[..4], ["window", "bandwidth", "begin 0", "chunk size"]);
+    (c, heard[4..].to_vec())
+}
+
+/// What the script's method `ask` returns to the client, as text.
+fn ask(world: &mut World, c: usize) -> String {
+    world.heard(c);
+    world.clients[c].command(0, "ask", |amf| amf.null().unwrap());
+    world.settle();
+    assert_eq!(world.heard(c), ["_result"]);
+    std::mem::take(&mut world.clients[c].result)
+}
+
+const JOINED: [&str; 1] = ["_result Connect.Success"];
+const REJECTED: [&str; 2] = ["_error Connect.Rejected", "close"];
+const FAILED: [&str; 2] = ["_error Connect.Failed", "close"];
+
+/// Counts what happens to it, and tells by `ask`.
+const COUNTING: &str = "
+    log = 'loaded';
+    application.onAppStart = function () { log += ' start'; };
+    application.onConnect = function (client) { log += ' connect'; client.ask = function () { return log; }; return true; };
+    application.onDisconnect = function () { log += ' disconnect'; };
+";
+
+#[test]
+fn an_instance_is_loaded_by_its_first_client_and_shared_by_those_who_follow() {
+    let mut world = World::on_disk(settings(), vec![app(COUNTING)]);
+    let (first, heard) = connect(&mut world, "live");
+    assert_eq!(heard, JOINED);
+    let (second, _) = connect(&mut world, "live/_definst_");
+    let (other, _) = connect(&mut world, "live/other");
+    world.hang_up(second);
+    world.settle();
+    assert_eq!(ask(&mut world, first), "loaded start connect connect disconnect");
+    assert_eq!(ask(&mut world, other), "loaded start connect", "another instance has a context of its own");
+    world.end();
+}
+
+#[test]
+fn an_instance_without_clients_is_unloaded_after_its_idle_time_unless_it_wants_to_stay() {
+    for (stays, text) in [(false, "true"), (true, "false"), (false, "0")] {
+        let mut app =
+            app(&format!("{COUNTING} application.onAppStop = function () {{ log += ' stop'; return {text}; }};"));
+        app.script.as_mut().unwrap().limits.idle_unload_ms = 5000;
+        let mut world = World::on_disk(settings(), vec![app]);
+        let (first, _) = connect(&mut world, "live");
+        world.hang_up(first);
+        world.advance(4500);
+        let (second, _) = connect(&mut world, "live");
+        assert_eq!(ask(&mut world, second), "loaded start connect disconnect connect", "it was still there");
+        world.hang_up(second);
+        world.advance(5600);
+        let (third, _) = connect(&mut world, "live");
+        let expected = if stays {
+            "loaded start connect disconnect connect disconnect stop connect"
+        } else {
+            "loaded start connect"
+        };
+        assert_eq!(ask(&mut world, third), expected, "{text}");
+        world.end();
+    }
+}
+
+#[test]
+fn an_edited_script_is_loaded_when_its_clients_have_left_or_at_once_on_request() {
+    let mut world = World::on_disk(settings(), vec![app(COUNTING)]);
+    let (old, _) = connect(&mut world, "live");
+    let edited = AppDefinition { stamp: 2, ..app(&COUNTING.replace("loaded", "edited")) };
+    world.disk.insert("live".into(), Directory::Good(Box::new(edited)));
+    world.advance(1500);
+    let (second, _) = connect(&mut world, "live");
+    assert_eq!(ask(&mut world, second), "loaded start connect connect", "nobody is thrown out for it");
+    world.hang_up(old);
+    world.hang_up(second);
+    world.settle();
+    let (new, _) = connect(&mut world, "live");
+    assert_eq!(ask(&mut world, new), "edited start connect");
+    let again = AppDefinition { stamp: 3, ..app(&COUNTING.replace("loaded", "again")) };
+    world.disk.insert("live".into(), Directory::Good(Box::new(again)));
+    world.advance(1500);
+    assert_eq!(world.unload("live"), Some(1));
+    assert_eq!(world.heard(new), ["0: Connect.AppShutdown", "close"]);
+    let (new, _) = connect(&mut world, "live");
+    assert_eq!(ask(&mut world, new), "again start connect");
+    world.end();
+}
+
+#[test]
+fn a_script_that_does_not_decide_is_waited_for_and_not_for_ever() {
+    let text = "
+        waiting = [];
+        application.onConnect = function (client) {
+            client.ask = function () { return '' + waiting.length; };
+            waiting.push(client);
+        };
+        application.onDisconnect = function (client) { waiting.pop(); };
+        setInterval(function () { if (waiting.length == 3) application.acceptConnection(waiting.shift()); }, 100);
+    ";
+    let mut app = app(text);
+    app.script.as_mut().unwrap().limits.pending_ms = 3000;
+    let mut world = World::on_disk(settings(), vec![app]);
+    let (first, heard) = connect(&mut world, "live");
+    assert_eq!(heard, [""; 0]);
+    // What it says meanwhile is kept, and answered when it is in.
+    world.clients[first].create_stream();
+    let (second, _) = connect(&mut world, "live");
+    let (third, _) = connect(&mut world, "live");
+    world.advance(200);
+    assert_eq!(world.heard(first), ["_result Connect.Success", "created 1"]);
+    world.hang_up(third);
+    world.advance(3000);
+    assert_eq!(world.heard(second), REJECTED);
+    assert_eq!(world.clients[second].description, "[ Server.Reject ] : The application did not decide in time.");
+    assert_eq!(ask(&mut world, first), "0", "onDisconnect runs for those who were not decided about, too");
+    world.end();
+}
+
+#[test]
+fn a_script_that_never_ends_is_stopped_and_refuses_its_clients_for_a_while_and_others_go_on() {
+    let looping =
+        "application.onConnect = function (client, how) { if (loop) while (true) {} return true; }; loop = false;
+        Client.prototype.ask = function () { loop = true; return 'armed'; };";
+    let mut app = app(looping);
+    app.script.as_mut().unwrap().limits.retry_ms = 5000;
+    let plain = AppDefinition::stock(heapless::String::try_from("plain").unwrap(), AppKind::Live);
+    let mut world = World::on_disk(settings(), vec![app, plain]);
+    let (inside, _) = connect(&mut world, "live");
+    let (other, _) = connect(&mut world, "plain");
+    ask(&mut world, inside);
+    let (victim, heard) = connect(&mut world, "live");
+    assert_eq!(heard, FAILED);
+    let text = "[ Server.Reject ] : The application's script was stopped; the server's log says why.";
+    assert_eq!(world.clients[victim].description, text);
+    assert_eq!(world.heard(inside), ["0: Connect.AppShutdown", "close"]);
+    assert_eq!(world.closed(CloseReason::ScriptStopped), 1);
+    assert!(!world.clients[other].ended);
+    assert_eq!(connect(&mut world, "live").1, FAILED, "it is not given the time again at once");
+    world.advance(5500);
+    assert_eq!(connect(&mut world, "live").1, JOINED, "and starts afresh later");
+    world.end();
+}
+
+#[test]
+fn a_script_that_cannot_be_loaded_refuses_until_it_is_mended() {
+    let mut world = World::on_disk(settings(), vec![app("application.onConnect = function ( { };")]);
+    let (refused, heard) = connect(&mut world, "live");
+    assert_eq!(heard, FAILED);
+    let text = "[ Server.Reject ] : The application's script cannot be loaded; the server's log says why.";
+    assert_eq!(world.clients[refused].description, text);
+    let mended = AppDefinition { stamp: 2, ..app(COUNTING) };
+    world.disk.insert("live".into(), Directory::Good(Box::new(mended)));
+    world.advance(1500);
+    assert_eq!(connect(&mut world, "live").1, JOINED);
+    world.end();
+}
+
+#[test]
+fn when_every_place_is_taken_an_instance_without_clients_makes_room_and_one_with_does_not() {
+    let settings = Settings { script_instances: 2, ..settings() };
+    let mut world = World::on_disk(settings, vec![app(COUNTING)]);
+    let (a, _) = connect(&mut world, "live/a");
+    let (b, _) = connect(&mut world, "live/b");
+    let (refused, heard) = connect(&mut world, "live/c");
+    assert_eq!(heard[1], "close");
+    let text = "[ Resource.Limit.Exceeded ] : Every script instance is in use (limits.script_instances).";
+    assert_eq!(world.clients[refused].description, text);
+    world.hang_up(a);
+    world.settle();
+    assert_eq!(connect(&mut world, "live/c").1, JOINED);
+    assert_eq!(ask(&mut world, b), "loaded start connect");
+    world.end();
+}
+
+#[test]
+fn long_messages_come_whole_and_in_order_and_who_does_not_read_is_not_waited_for() {
+    let text = "
+        application.onConnect = function (client) {
+            failed = 0;
+            client.ask = function () { return '' + failed; };
+            application.acceptConnection(client);
+            for (var i = 0; i < 4; i++) {
+                client.call('long' + i, { onStatus: function (info) { failed++; } }, new Array(2000).join('long long '));
+            }
+            client.call('short', null);
+        };
+    ";
+    let mut world = World::on_disk(settings(), vec![app(text)]);
+    world.window = 3000;
+    let (_, heard) = connect(&mut world, "live");
+    assert_eq!(heard, ["_result Connect.Success", "long0", "long1", "long2", "long3", "short"]);
+    let deaf = world.dial();
+    world.clients[deaf].handshake();
+    world.settle();
+    world.slow(deaf, 0);
+    world.clients[deaf].connect("live");
+    world.settle();
+    let (asks, _) = connect(&mut world, "live");
+    let waits = world.server.slots().iter().map(|(_, slot)| slot.outbox.bytes()).max().unwrap();
+    assert!(waits > 50_000 && waits <= OUTBOX_BYTES, "{waits}");
+    assert_eq!(ask(&mut world, asks), "0", "whoever reads gets all");
+    world.advance(4000);
+    assert_eq!(world.closed(CloseReason::Stalled), 1);
+    world.end();
+}
