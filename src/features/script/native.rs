@@ -67,7 +67,7 @@ struct Interval {
 pub(super) struct Shared {
     /// `APP/INSTANCE`, for the log.
     name: String,
-    clock: fn() -> u64,
+    pub(super) clock: fn() -> u64,
     /// The clock at which the present call is over.
     deadline_us: Cell<u64>,
     pub(super) now: Cell<Millis>,
