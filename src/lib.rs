@@ -43,7 +43,6 @@
 //!   without a publisher longest, when another publish needs it.
 //! - **Waiting yields to publishing.** One name per ring is kept for publishers, and connections that have not joined an
 //!   application make room for new ones: neither mistyped names nor silent connections lock an encoder out.
-//! - **Metadata has no time.** It is sent with time 0 wherever it comes; of any other ffmpeg makes a subtitle stream.
 //! - **Turning away needs a place.** A few spare slots beyond `limits.connections` let a client hear why it is refused
 //!   ([`server::slots::SPARE_CONNECTIONS`]).
 //! - **Requests stay in the session.** Events are small and borrow from the input; what a request or a data message says
