@@ -9,6 +9,7 @@ use rquickjs::context::intrinsic;
 use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
 use super::amf::{self, Kit, Malformed};
+use super::heap::Heap;
 use super::native::{self, Effect, Phase, Shared};
 use super::report::{self, Report};
 use super::source::{self, Scan};
@@ -424,7 +425,8 @@ impl Instance {
     ) -> Result<Self, LoadError> {
         let scan = Scan::of(source)?;
         let no_memory = || LoadError::Exhausted(Place::default(), Exhausted::Memory);
-        let runtime = Runtime::new().map_err(|_| no_memory())?;
+        let heap = Heap { shared: Rc::clone(&shared), since_look: 0 };
+        let runtime = Runtime::new_with_alloc(heap).map_err(|_| no_memory())?;
         let context = Context::custom::<Intrinsics>(&runtime).map_err(|_| no_memory())?;
         let memory_bytes = budget.memory_bytes.max(MEMORY_BYTES_MIN);
         runtime.set_memory_limit(usize::try_from(memory_bytes).unwrap_or(usize::MAX));
@@ -552,6 +554,7 @@ impl Instance {
             }
             result.map_err(|()| Fault::Thrown)
         });
+        shared.end();
         match shared.exhausted.get() {
             Some(exhausted) => {
                 shared.log_exhausted(exhausted);
