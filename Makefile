@@ -30,8 +30,9 @@ deps: ## install the clients that the tests run, or say what is missing
 	@tests/support/modern-ffmpeg.sh
 	@tests/support/python-librtmp.sh
 
-bench: bench-deps ## measure capacity beside the floor of this machine and nginx-rtmp
+bench: bench-deps ## measure capacity, connects and scripts beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity
+	$(CARGO) bench --bench connections
 
 # nginx is only compared with. Without it the measurement says so and goes on.
 bench-deps:

@@ -1,7 +1,7 @@
 //! The operating system: sockets, poll, signals, the log's output, memory and file limits. Nothing above or below this
 //! module knows one, and `unsafe` stands nowhere else.
 //!
-//! [`run`] is the loop around [`Server::turn`].
+//! [`Reactor::run`] is the loop around [`Server::turn`].
 
 pub mod addresses;
 pub mod alloc;
