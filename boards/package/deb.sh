@@ -118,7 +118,7 @@ check() {
 	cp $source/rill.service "$root/etc/systemd/system/"
 	# What it is ordered by.
 	cp -r /lib/systemd/system "$root/usr/lib/systemd/"
-	for program in bin/kill usr/bin/rill usr/lib/rill/memory-limit; do install -m 755 /bin/true "$root/$program"; done
+	for program in bin/sh usr/bin/rill usr/lib/rill/memory-limit; do install -m 755 /bin/true "$root/$program"; done
 	said=$(systemd-analyze verify --man=no --root="$root" rill.service 2>&1) || fail "rill.service: $said"
 	[ -z "$(echo "$said" | grep rill)" ] || fail "rill.service: $said"
 	exposure=$(systemd-analyze security --offline=true --threshold=20 $source/rill.service) || fail "$exposure"
