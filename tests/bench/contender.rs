@@ -175,11 +175,12 @@ impl Server {
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
-    /// Resident memory that no other process has, in KiB: without the program's own text.
+    /// Resident memory that this process alone has and has written, in KiB: without the program's own text, which is read
+    /// from its file.
     pub fn private_kib(&self) -> u64 {
         let rollup = fs::read_to_string(self.proc_file("smaps_rollup")).unwrap_or_default();
-        let private = rollup.lines().filter(|line| line.starts_with("Private_"));
-        private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
     /// From `schedstat`: the same account as utime and stime together, in nanoseconds instead of ticks.
