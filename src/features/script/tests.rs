@@ -1047,6 +1047,8 @@ mod values {
             ("var o = {}; o.o = o; return o", "contains itself"),
             ("return 'x'.repeat(70000)", "too long"),
             ("return new Array(1e6)", "too long"),
+            ("var a = []; a.length = 2147483648; return {a: a}", "too long"),
+            ("return new Array(4294967295)", "too long"),
             ("return {get x() { throw new Error('getter') }}", "getter"),
         ] {
             assert!(result(body).contains(error), "{body}: {}", result(body));
