@@ -175,11 +175,10 @@ impl Server {
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
-    /// Resident memory that this process alone has and has written, in KiB: without the program's own text, which is read
-    /// from its file.
-    pub fn private_kib(&self) -> u64 {
+    /// Resident memory that is not read from a file, in KiB: without the program's own text.
+    pub fn anonymous_kib(&self) -> u64 {
         let rollup = fs::read_to_string(self.proc_file("smaps_rollup")).unwrap_or_default();
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
