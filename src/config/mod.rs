@@ -159,7 +159,7 @@ type ConfigSlot = Slot<Config>;
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 39] = [
+const KEYS: [Key<Config>; 40] = [
     key("server.listen", "addresses and ports to listen on", LISTEN),
     key("server.board", "board profile that gives the counts", BOARD),
     key("server.root", "directory that holds applications/", ROOT),
@@ -192,6 +192,7 @@ const KEYS: [Key<Config>; 39] = [
     key("scripts.stack_bytes", "stack of scripts, of which one runs at a time", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
     key("scripts.call_ms", "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
     key("scripts.load_ms", "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.share_percent", "part of the loop's time that all scripts may have", Slot::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
     key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
     key("scripts.idle_unload_ms", "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
     key("scripts.retry_ms", "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),

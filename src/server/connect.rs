@@ -34,6 +34,11 @@ pub enum Joining {
         /// When patience ends.
         deadline: Millis,
     },
+    /// Scripts have used their share of the time.
+    Queued {
+        /// When patience ends.
+        deadline: Millis,
+    },
     /// The application's script has not decided.
     Script {
         /// When patience ends.
@@ -46,7 +51,7 @@ impl Joining {
     pub fn deadline(self) -> Option<Millis> {
         match self {
             Joining::No => None,
-            Joining::Files { deadline } | Joining::Script { deadline } => Some(deadline),
+            Joining::Files { deadline } | Joining::Queued { deadline } | Joining::Script { deadline } => Some(deadline),
         }
     }
 }
@@ -132,8 +137,13 @@ impl Server {
     }
 
     /// The application is known: its rules, its limits, and then its script decide.
-    fn join(&mut self, conn: ConnId, id: AppId, now: Millis) {
+    pub(super) fn join(&mut self, conn: ConnId, id: AppId, now: Millis) {
+        let patience = now + self.settings.connect_timeout_ms;
         let Some(slot) = self.slots.connection(conn) else { return };
+        let queued_until = match slot.joining {
+            Joining::Queued { deadline } => deadline,
+            _ => patience,
+        };
         slot.joining = Joining::No;
         let peer = slot.peer.ip();
         let Some(app) = self.apps.app(id) else { return };
@@ -150,6 +160,12 @@ impl Server {
         // Before the script runs, which may say otherwise.
         self.limit_new(conn);
         let Some(pending_ms) = pending_ms else { return self.joined(conn, now) };
+        if !self.scripts_may_run(now) {
+            if let Some(slot) = self.slots.connection(conn) {
+                slot.joining = Joining::Queued { deadline: queued_until };
+            }
+            return self.wait_for_script(conn);
+        }
         let deadline = now + pending_ms;
         match self.enter_instance(conn, id, now) {
             Ok(()) => {
@@ -249,6 +265,9 @@ impl Server {
         }
         let text = match joining {
             Joining::Script { .. } => "[ Server.Reject ] : The application did not decide in time.",
+            Joining::Queued { .. } => {
+                "[ Server.Reject ] : The application's script is too busy (scripts.share_percent)."
+            }
             _ => "[ Server.Reject ] : The application's files could not be read in time.",
         };
         self.refuse_connect(conn, Rejection::Undecided, text, now);

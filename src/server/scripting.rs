@@ -355,7 +355,7 @@ impl Server {
 
     /// Runs scripts' timers, ends instances that nobody uses.
     pub(super) fn tick_scripts(&mut self, now: Millis) {
-        while self.scripts.next_timer().is_some_and(|due| due <= now) {
+        while self.scripts.next_timer().is_some_and(|due| due <= now) && self.scripts_may_run(now) {
             let stopped = self.scripts.tick(now);
             self.run_actions(now);
             match stopped {

@@ -199,12 +199,30 @@ fn whatever_a_script_does_wrong_in_whichever_handler_is_logged_with_its_place_an
 
 #[test]
 fn a_stream_keeps_its_latency_while_scripts_of_another_application_do_their_worst() {
+    // As the server comes: a script that was stopped rests for a while, so that its time is spent once.
+    let kept = |quiet: &Report, disturbed: &Report| {
+        disturbed.window.latency.p99_us < quiet.window.latency.p99_us + 20_000
+            && disturbed.window.latency.max_us < quiet.window.latency.max_us + 200_000
+    };
+    beside_misbehaving_scripts("latency", &["limits.script_instances=16"], 1, kept);
+}
+
+#[test]
+fn no_stream_stalls_even_while_scripts_are_stopped_all_the_time() {
+    // Without a rest there is always one that uses its time up.
+    let settings = ["limits.script_instances=16", "scripts.retry_ms=0"];
+    beside_misbehaving_scripts("stall", &settings, 20, |_, disturbed| disturbed.window.latency.max_us < 500_000);
+}
+
+/// Measures a stream by itself, and while two clients provoke scripts of another application into everything that is
+/// wrong. Of three rounds one has to be `good`, with nothing lost and `stops` scripts stopped: the machine may be busy
+/// with something else in a moment that counts.
+fn beside_misbehaving_scripts(name: &str, settings: &[&str], stops: usize, good: impl Fn(&Report, &Report) -> bool) {
     if emulated() {
         eprintln!("left out: an emulator has a latency of its own");
         return;
     }
-    let settings = ["limits.script_instances=16", "scripts.retry_ms=0"];
-    let stage = Stage::new("latency", &[("good", ""), ("bad", SCRIPT)], &settings);
+    let stage = Stage::new(name, &[("good", ""), ("bad", SCRIPT)], settings);
     let measure = |name: &str, seconds: u64| -> Report {
         let mut plan = Plan::new(stage.url(&format!("good/{name}")));
         plan.duration = Duration::from_secs(seconds);
@@ -214,7 +232,6 @@ fn a_stream_keeps_its_latency_while_scripts_of_another_application_do_their_wors
         let (window, players) = (&report.window, report.served);
         eprintln!("{what}: {players} players, {} pictures, {} lost, {}", window.pictures, window.lost, window.latency);
     };
-    // The machine may be busy with something else in a moment that counts.
     let mut worst = Vec::new();
     for _ in 0..3 {
         let quiet = measure("quiet", 5);
@@ -243,13 +260,13 @@ fn a_stream_keeps_its_latency_while_scripts_of_another_application_do_their_wors
             report
         });
         told("scripts misbehave", &disturbed);
-        let window = &disturbed.window;
         assert_eq!((disturbed.served, disturbed.refused, disturbed.disconnected), (10, 0, 0), "{disturbed:?}");
-        worst.push(window.latency.max_us / 1000);
-        if window.lost == 0 && window.latency.max_us < 500_000 {
-            let stops = stage.server.process.log().lines().filter(|line| line.contains("rill script stopped")).count();
-            eprintln!("{stops} instances were stopped");
-            assert!(stops >= 20, "{}", stage.server.process.log());
+        worst.push(disturbed.window.latency.max_us / 1000);
+        if disturbed.window.lost == 0 && good(&quiet, &disturbed) {
+            let stopped =
+                stage.server.process.log().lines().filter(|line| line.contains("rill script stopped")).count();
+            eprintln!("{stopped} instances were stopped");
+            assert!(stopped >= stops, "{}", stage.server.process.log());
             return stage.finish();
         }
     }

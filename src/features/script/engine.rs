@@ -9,6 +9,7 @@ use rquickjs::context::intrinsic;
 use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
 use super::amf::{self, Kit, Malformed};
+use super::heap::Heap;
 use super::native::{self, Effect, Phase, Shared};
 use super::report::{self, Report};
 use super::source::{self, Scan};
@@ -48,6 +49,7 @@ pub struct Scripts {
     scratch: Rc<Cell<Vec<u8>>>,
     /// The slot whose intervals the next tick begins with.
     next_slot: usize,
+    spent_us: u64,
 }
 
 struct Slot {
@@ -81,6 +83,7 @@ impl Scripts {
                 effects: VecDeque::new(),
                 scratch: Rc::default(),
                 next_slot: 0,
+                spent_us: 0,
             }
         })
     }
@@ -97,7 +100,10 @@ impl Scripts {
         spend(|| {
             let index = self.slots.iter().position(|slot| slot.instance.is_none()).ok_or(LoadError::Full)?;
             let shared = Rc::new(Shared::new(identity, self.clock, Rc::clone(&self.scratch)));
-            let mut instance = Instance::start(source, identity, budget, shared, now)?;
+            let begin_us = (self.clock)();
+            let started = Instance::start(source, identity, budget, shared, now);
+            self.spent_us += (self.clock)().saturating_sub(begin_us);
+            let mut instance = started?;
             let id = InstanceId { index: index as u16, generation: self.slots[index].generation };
             self.effects.extend(instance.take_effects().map(|effect| (id, effect)));
             self.slots[index].instance = Some(Box::new(instance));
@@ -305,6 +311,11 @@ impl Scripts {
         })
     }
 
+    /// The time that scripts have used since this was last asked, in microseconds of the clock.
+    pub fn take_spent_us(&mut self) -> u64 {
+        std::mem::take(&mut self.spent_us)
+    }
+
     /// Frees the instance, if it is there, and forgets its clients without calling a handler. Actions that it asked for
     /// and that were not taken are dropped.
     pub fn unload(&mut self, id: InstanceId) {
@@ -389,12 +400,15 @@ impl Scripts {
             if let Some(exhausted) = instance.shared.exhausted.get() {
                 return Err(Fault::Exhausted(exhausted));
             }
+            let begin_us = (instance.shared.clock)();
             let result = work(instance);
+            let spent_us = (instance.shared.clock)().saturating_sub(begin_us);
             let effects = instance.take_effects();
             // What the script asked for in a call that was stopped half-way is not done.
             if !matches!(result, Err(Fault::Exhausted(_))) {
                 self.effects.extend(effects.map(|effect| (id, effect)));
             }
+            self.spent_us += spent_us;
             result
         })
     }
@@ -411,7 +425,8 @@ impl Instance {
     ) -> Result<Self, LoadError> {
         let scan = Scan::of(source)?;
         let no_memory = || LoadError::Exhausted(Place::default(), Exhausted::Memory);
-        let runtime = Runtime::new().map_err(|_| no_memory())?;
+        let heap = Heap { shared: Rc::clone(&shared), since_look: 0 };
+        let runtime = Runtime::new_with_alloc(heap).map_err(|_| no_memory())?;
         let context = Context::custom::<Intrinsics>(&runtime).map_err(|_| no_memory())?;
         let memory_bytes = budget.memory_bytes.max(MEMORY_BYTES_MIN);
         runtime.set_memory_limit(usize::try_from(memory_bytes).unwrap_or(usize::MAX));
@@ -539,6 +554,7 @@ impl Instance {
             }
             result.map_err(|()| Fault::Thrown)
         });
+        shared.end();
         match shared.exhausted.get() {
             Some(exhausted) => {
                 shared.log_exhausted(exhausted);

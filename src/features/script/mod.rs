@@ -35,6 +35,8 @@ mod amf;
 #[cfg(feature = "script")]
 mod engine;
 #[cfg(feature = "script")]
+mod heap;
+#[cfg(feature = "script")]
 mod native;
 #[cfg(feature = "script")]
 mod report;

@@ -67,9 +67,11 @@ struct Interval {
 pub(super) struct Shared {
     /// `APP/INSTANCE`, for the log.
     name: String,
-    clock: fn() -> u64,
+    pub(super) clock: fn() -> u64,
     /// The clock at which the present call is over.
     deadline_us: Cell<u64>,
+    /// The script runs: between its calls no time is counted.
+    is_running: Cell<bool>,
     pub(super) now: Cell<Millis>,
     pub(super) exhausted: Cell<Option<Exhausted>>,
     /// Where the limit was exceeded, if that is known.
@@ -117,6 +119,7 @@ impl Shared {
             name: tidy(&name, SCRIPT_ERROR_BYTES),
             clock,
             deadline_us: Cell::new(0),
+            is_running: Cell::default(),
             now: Cell::default(),
             exhausted: Cell::default(),
             place: Cell::default(),
@@ -145,6 +148,7 @@ impl Shared {
     pub(super) fn begin(&self, now: Millis, limit_ms: u32) {
         self.now.set(now);
         self.deadline_us.set((self.clock)().saturating_add(u64::from(limit_ms) * 1000));
+        self.is_running.set(true);
         self.thrown.set(false);
         self.not_found.set(false);
         self.effect_count.set(0);
@@ -158,6 +162,16 @@ impl Shared {
             self.exhausted.set(Some(Exhausted::Time));
         }
         self.exhausted.get().is_some()
+    }
+
+    /// The present call is over; what the engine does now is not the script's doing.
+    pub(super) fn end(&self) {
+        self.is_running.set(false);
+    }
+
+    /// Whether a call runs that must not go on.
+    pub(super) fn must_stop(&self) -> bool {
+        self.is_running.get() && self.is_over()
     }
 
     pub(super) fn place_or(&self, file: &str) -> Place {
@@ -735,6 +749,10 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
         }
         // Also what is not a number.
         if steps <= STEPS { Ok(()) } else { Err(Exception::throw_range(&ctx, "too long for this function")) }
+    });
+    function!("isProxy", shared, move |value: Value<'js>| {
+        let _ = &shared;
+        value.is_proxy()
     });
     function!("notFound", shared, move || shared.not_found.set(true));
     Ok(native)

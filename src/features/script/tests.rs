@@ -829,15 +829,23 @@ fn built_in_functions_that_are_not_interrupted_refuse_what_is_too_long() {
         "new Array(1e9).reverse()",
         "new Array(1e9).sort()",
         "new Array(1e9).slice()",
-        "[].concat(new Array(1e9))",
         "new Array(1e9).shift()",
         "new Array(1e9).splice(1, 1)",
         "new Array(1e9).copyWithin(1, 0)",
-        "new Array(1e9).flat()",
+        "var n = 0; Array.prototype.join.call({get length() { return n++ ? 1e15 : 1 }})",
+        "var n = 0; Array.prototype.sort.call({length: {valueOf: function () { return n++ ? 1e15 : 1 }}})",
+        "var n = 0; Array.prototype.slice.call(new Proxy([], {get: function () { return n++ ? 4e9 : 1 }}))",
+        "Array.prototype.reverse.call(Object.create({length: 1e15}))",
+        "var o = Object.create({}, {length: {get: function () { return 1e15 }}}); Object.prototype.value = 1; Array.prototype.shift.call(o)",
+        "new Array(4e9).toLocaleString()",
+        "new Array(4e9).keys().drop(3e9)",
+        "new RegExp(new Array(1e4).join('a')).test('a')",
         "Array.prototype.unshift.call({length: 1e15}, 1)",
         "'a'.repeat(5e5).indexOf('a'.repeat(2.5e5) + 'b')",
         "'a'.repeat(5e5).split('a'.repeat(2.5e5) + 'b')",
         "'a'.repeat(5e5).replaceAll('a'.repeat(2e5) + 'b', '')",
+        "'a'.repeat(5e5).indexOf({toString: function () { return 'a'.repeat(2.5e5) + 'b' }})",
+        "String.prototype.split.call({length: 1, toString: function () { return 'a'.repeat(5e5) }}, 'a'.repeat(2.5e5) + 'b')",
     ] {
         let refused = CallOutcome::Failed("RangeError: too long for this function".into());
         assert_eq!(stopped(1, body), refused, "{body}");
@@ -847,6 +855,15 @@ fn built_in_functions_that_are_not_interrupted_refuse_what_is_too_long() {
         "var s = 'a'.repeat(5e5); for (;;) try { s.indexOf('b') } catch (e) { }",
         "var a = []; for (i = 0; i < 2e4; i++) a.push(i); for (;;) a.join()",
         "var o = {}; for (i = 0; i < 1e3; i++) o['k' + i] = 1; for (;;) Object.keys(o)",
+        "[].concat(new Array(4e9))",
+        "var o = new Array(4e9); o[Symbol.isConcatSpreadable] = true; [].concat(o)",
+        "var a = [], b = []; Object.defineProperty(a, 'constructor', {get: function () { b.length = 4e9 }}); b = new Array(4e9); a.concat(b)",
+        "[new Array(4e9)].flat()",
+        "new Array(4e9).flatMap(String)",
+        "var a = new Array(5e4); for (;;) try { a.fill(0) } catch (e) { }",
+        "var s = 'ab'.repeat(2e5); for (;;) try { s.toUpperCase() } catch (e) { }",
+        "var s = '\\u1e9b\\u0323'.repeat(1e4); for (;;) try { s.normalize('NFKD') } catch (e) { }",
+        "var o = {}; for (i = 0; i < 1e3; i++) o['k' + i] = 1; for (;;) try { ({...o}) } catch (e) { }",
     ] {
         assert_eq!(stopped(1000, body), TIME, "{body}");
     }
@@ -855,6 +872,12 @@ fn built_in_functions_that_are_not_interrupted_refuse_what_is_too_long() {
             "return [[3, 1, 2].sort().concat([4], 5).reverse().join('-'), 'a-b'.split('-'), 'aba'.replace('a', 'c').indexOf('a'), JSON.parse(JSON.stringify({a: [1]})), [].slice.call({length: 1, 0: 'x'})]"
         ),
         "['5-4-3-2-1',['a','b'],2,{a:[1]},['x']]"
+    );
+    assert_eq!(
+        result(
+            "return [[1, [2, [3]]].flat(), [1, [2, [3]]].flat(Infinity), [1, 2].flatMap(function (x) { return [x, x] }), [1].concat('a', [[2]]), ['a', , 'b'].concat([]).length, 'a,b'.split(/,/), 'a-b'.split(), 'x1'.replace(/\\d/, function (d) { return d + d }), 'abc'.indexOf('c'), [1, 2].toLocaleString(), (function () { return [].slice.call(arguments, 1) })(1, 2), application.clients.slice().length, /b+/.exec('abb')[0], [3, 4].includes(4)]"
+        ),
+        "[[1,2,[3]],[1,2,3],[1,1,2,2],[1,'a',[2]],3,['a','b'],['a-b'],'x11',2,'1,2',[2],1,'bb',true]"
     );
 }
 
