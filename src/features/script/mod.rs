@@ -18,7 +18,7 @@
 //!   two strings of 800 kB took 0.2 s on a PC. `BigInt`, whose arithmetic nothing bounds, is not there (its literals are
 //!   refused in files, not in the text that a script gives to `eval`).
 //! - **Grow.** Beyond [`Budget::memory_bytes`] every allocation fails. The script may catch that; it has gained nothing.
-//!   Uncaught it ends the instance. A thrown `null` is taken for it: without memory for an error the engine throws that.
+//!   Uncaught it ends the instance. Some kilobytes more are there for the error that says so, and where.
 //!   Garbage in cycles is collected when memory has grown by half, so a script should need at most two thirds.
 //! - **Fill the stack.** Endless recursion is a `RangeError` that the script may catch; uncaught it ends the instance.
 //! - **Flood.** Actions of a call, calls that wait for an answer, intervals, and log lines have the limits below.
@@ -47,6 +47,8 @@ mod tests;
 
 use std::fmt;
 
+use crate::limits::OUT_CHUNK_BYTES;
+
 #[cfg(not(feature = "script"))]
 pub use absent::Scripts;
 #[cfg(feature = "script")]
@@ -66,8 +68,9 @@ pub const SCRIPT_INTERVAL_MS: u64 = 10;
 pub const SCRIPT_ACTIONS: usize = 4096;
 /// Bytes of names and arguments in the actions of one call into a script. One more is [`Exhausted::Actions`].
 pub const SCRIPT_ACTION_BYTES: usize = 1024 * 1024;
-/// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
-pub const SCRIPT_VALUE_BYTES: usize = 64 * 1024;
+/// Bytes of one AMF value, or of one call's arguments, on their way to a client: with the command's name they are one
+/// chunk. Longer ones throw in the script.
+pub const SCRIPT_VALUE_BYTES: usize = OUT_CHUNK_BYTES - 1024;
 /// Bytes of a rejection's description, URL and `application` value, each. Texts are cut off, a longer value throws.
 pub const SCRIPT_STATUS_BYTES: usize = 1024;
 /// Bytes of an error's text that reach a client or a log line.

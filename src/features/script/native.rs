@@ -72,6 +72,7 @@ pub(super) struct Shared {
     deadline_us: Cell<u64>,
     /// The script runs: between its calls no time is counted.
     is_running: Cell<bool>,
+    is_out_of_memory: Cell<bool>,
     pub(super) now: Cell<Millis>,
     pub(super) exhausted: Cell<Option<Exhausted>>,
     /// Where the limit was exceeded, if that is known.
@@ -120,6 +121,7 @@ impl Shared {
             clock,
             deadline_us: Cell::new(0),
             is_running: Cell::default(),
+            is_out_of_memory: Cell::default(),
             now: Cell::default(),
             exhausted: Cell::default(),
             place: Cell::default(),
@@ -149,6 +151,7 @@ impl Shared {
         self.now.set(now);
         self.deadline_us.set((self.clock)().saturating_add(u64::from(limit_ms) * 1000));
         self.is_running.set(true);
+        self.is_out_of_memory.set(false);
         self.thrown.set(false);
         self.not_found.set(false);
         self.effect_count.set(0);
@@ -172,6 +175,15 @@ impl Shared {
     /// Whether a call runs that must not go on.
     pub(super) fn must_stop(&self) -> bool {
         self.is_running.get() && self.is_over()
+    }
+
+    /// The engine was refused memory in this call.
+    pub(super) fn out_of_memory(&self) {
+        self.is_out_of_memory.set(true);
+    }
+
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        self.is_out_of_memory.get()
     }
 
     pub(super) fn place_or(&self, file: &str) -> Place {
@@ -217,9 +229,11 @@ impl Shared {
             let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
             Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: Place::default(), exhausted }
         };
-        // An interrupt has the reason that is noted; without one the script made the error up.
-        if report.exhausted == Some(Exhausted::Time) {
-            report.exhausted = self.exhausted.get();
+        // What was exceeded has been noted; what was not, the script made up.
+        match report.exhausted {
+            Some(Exhausted::Time) => report.exhausted = self.exhausted.get(),
+            Some(Exhausted::Memory) if !self.is_out_of_memory.get() => report.exhausted = None,
+            _ => {}
         }
         report
     }
