@@ -13,7 +13,7 @@ use super::native::Shared;
 /// Memory that is given between two looks at the clock, in bytes: to fill it takes well below a millisecond.
 const LOOK_BYTES: usize = 128 * 1024;
 
-/// Beyond the limit, for the error that says so and where: without it the engine throws null. In bytes.
+/// Beyond what may be had, for the error that says so and where: without it the engine throws null. In bytes.
 const RESERVE_BYTES: usize = 16 * 1024;
 
 /// The heap of one instance.
@@ -21,6 +21,8 @@ pub(super) struct Heap {
     shared: Rc<Shared>,
     /// Bytes given since the last look.
     since_look: usize,
+    /// Bytes that may be had when the time is over, all of them before.
+    reserve: usize,
     /// Bytes that the engine has.
     used: usize,
     /// The most that it may have.
@@ -30,7 +32,7 @@ pub(super) struct Heap {
 impl Heap {
     /// A heap of `limit` bytes. The limit is kept here and not by the engine, whose errors a script can make up.
     pub(super) fn new(shared: Rc<Shared>, limit: usize) -> Heap {
-        Heap { shared, since_look: 0, used: 0, limit }
+        Heap { shared, since_look: 0, reserve: RESERVE_BYTES, used: 0, limit }
     }
 
     /// `bytes` more may be had.
@@ -44,12 +46,14 @@ impl Heap {
         if self.since_look < LOOK_BYTES {
             return true;
         }
-        let stops = self.shared.must_stop();
-        // Refused once, the next is, too.
-        if !stops {
-            self.since_look = 0;
+        if !self.shared.must_stop() {
+            (self.since_look, self.reserve) = (0, RESERVE_BYTES);
+            return true;
         }
-        !stops
+        // The first is refused whatever it is; what follows may be the error.
+        let granted = self.reserve < RESERVE_BYTES && bytes < self.reserve;
+        self.reserve = if granted { self.reserve - bytes } else { self.reserve.min(RESERVE_BYTES - 1) };
+        granted
     }
 
     /// Counts what the C library gave, which may be more than was asked for.

@@ -47,8 +47,6 @@ mod tests;
 
 use std::fmt;
 
-use crate::limits::OUT_CHUNK_BYTES;
-
 #[cfg(not(feature = "script"))]
 pub use absent::Scripts;
 #[cfg(feature = "script")]
@@ -68,9 +66,8 @@ pub const SCRIPT_INTERVAL_MS: u64 = 10;
 pub const SCRIPT_ACTIONS: usize = 4096;
 /// Bytes of names and arguments in the actions of one call into a script. One more is [`Exhausted::Actions`].
 pub const SCRIPT_ACTION_BYTES: usize = 1024 * 1024;
-/// Bytes of one AMF value, or of one call's arguments, on their way to a client: with the command's name they are one
-/// chunk. Longer ones throw in the script.
-pub const SCRIPT_VALUE_BYTES: usize = OUT_CHUNK_BYTES - 1024;
+/// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
+pub const SCRIPT_VALUE_BYTES: usize = 64 * 1024;
 /// Bytes of a rejection's description, URL and `application` value, each. Texts are cut off, a longer value throws.
 pub const SCRIPT_STATUS_BYTES: usize = 1024;
 /// Bytes of an error's text that reach a client or a log line.

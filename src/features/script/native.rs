@@ -222,17 +222,25 @@ impl Shared {
     }
 
     fn read(&self, ctx: &Ctx<'_>, error: Error) -> Report {
-        let mut report = if ctx.has_exception() {
-            let value = ctx.catch();
-            report::describe(ctx, &value)
-        } else {
-            let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
-            Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: Place::default(), exhausted }
-        };
+        if ctx.has_exception() {
+            return self.describe(ctx, &ctx.catch());
+        }
+        let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
+        Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: Place::default(), exhausted }
+    }
+
+    /// Reads what was thrown.
+    fn describe<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
+        // Reading takes memory, which is not given any more when the time is over. Code of the script that reading may run
+        // is interrupted all the same.
+        let is_running = self.is_running.replace(false);
+        let mut report = report::describe(ctx, value);
+        self.is_running.set(is_running);
         // What was exceeded has been noted; what was not, the script made up.
         match report.exhausted {
-            Some(Exhausted::Time) => report.exhausted = self.exhausted.get(),
-            Some(Exhausted::Memory) if !self.is_out_of_memory.get() => report.exhausted = None,
+            Some(Exhausted::Memory) if self.is_out_of_memory.get() => {}
+            // Without time there is no memory either.
+            Some(Exhausted::Time | Exhausted::Memory) => report.exhausted = self.exhausted.get(),
             _ => {}
         }
         report
@@ -248,10 +256,16 @@ impl Shared {
             if self.exhausted.get().is_none() {
                 self.exhausted.set(Some(exhausted));
             }
-            self.place.set(report.place);
+            self.found_at(report.place);
         } else if self.exhausted.get().is_none() {
             self.log(&report);
         }
+    }
+
+    /// The first place that is known is where it happened; what is thrown on the way out is thrown elsewhere.
+    fn found_at(&self, place: Place) {
+        let known = self.place.take();
+        self.place.set(if known.file.is_empty() { place } else { known });
     }
 
     /// What `application.onStatus` gets.
@@ -275,13 +289,7 @@ impl Shared {
         let mut hasher = DefaultHasher::new();
         promise.hash(&mut hasher);
         let promise = hasher.finish();
-        let mut report = (!is_handled).then(|| report::describe(ctx, reason));
-        // A promise may well be rejected with null, see there.
-        if let Some(report) = &mut report
-            && reason.is_null()
-        {
-            *report = Report { text: "null".into(), place: Place::default(), exhausted: None };
-        }
+        let report = (!is_handled).then(|| self.describe(ctx, reason));
         let mut rejections = self.rejections.borrow_mut();
         match report {
             // As many as are logged are enough.
@@ -298,14 +306,14 @@ impl Shared {
             match report.exhausted {
                 Some(Exhausted::Time) | None => {
                     if self.exhausted.get().is_some() && report.exhausted.is_some() {
-                        self.place.set(report.place.clone());
+                        self.found_at(report.place.clone());
                     }
                 }
                 Some(exhausted) => {
                     if self.exhausted.get().is_none() {
                         self.exhausted.set(Some(exhausted));
                     }
-                    self.place.set(report.place.clone());
+                    self.found_at(report.place.clone());
                 }
             }
         }
@@ -749,10 +757,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
     });
     // What application.onStatus is to be told, or null when nothing runs any more.
     function!("report", shared, move |ctx: Ctx<'js>, error: Value<'js>| -> Result<Option<Object<'js>>> {
-        let mut report = report::describe(&ctx, &error);
-        if report.exhausted == Some(Exhausted::Time) {
-            report.exhausted = shared.exhausted.get();
-        }
+        let report = shared.describe(&ctx, &error);
         shared.note(report.clone());
         if shared.exhausted.get().is_some() { Ok(None) } else { shared.info(&ctx, &report).map(Some) }
     });
