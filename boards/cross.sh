@@ -26,9 +26,9 @@ fail() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# fact KEY: the string that boards/$board.toml gives for KEY.
+# fact KEY: the string that boards/$board.toml gives for KEY, before its first table.
 fact() {
-	value=$(sed -n "s/^$1 *= *\"\([^\"]*\)\".*/\1/p" "boards/$board.toml")
+	value=$(sed -n "/^\[/q; s/^$1 *= *\"\([^\"]*\)\".*/\1/p" "boards/$board.toml")
 	[ -n "$value" ] || fail "boards/$board.toml says no $1"
 	echo "$value"
 }

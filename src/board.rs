@@ -1,11 +1,19 @@
 //! Board profiles: what is known of a kind of board, and how much the server takes on it by default.
 //!
 //! A profile is a file in `boards/`; the binary carries them all. Adding a board is adding a file and its line in
-//! [`PROFILES`]. The build scripts read the same files, so that a fact stands in one place.
+//! [`PROFILES`]. The scripts that build binaries, packages and images, and those that boot them, read the same files, so
+//! that a fact stands in one place.
+//!
+//! # How counts grow with memory
+//!
+//! A profile's counts are for the smallest such board. They double with each doubling of the memory, each until it
+//! reaches what `[limits.most]` says; without that table they stay. A doubling counts as reached when three quarters of
+//! it are found, since the kernel and the GPU keep some for themselves: a board sold with 512 MiB shows 430 to 490.
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A kind of board, or of machine.
@@ -23,8 +31,88 @@ pub struct Board {
     pub ram_bytes: u64,
     /// Beginnings of `/proc/device-tree/model` that mean this board. Empty: it is only chosen by name.
     pub models: Vec<String>,
-    /// How much the server takes on it unless the configuration says otherwise.
+    /// How much the server takes on the smallest such board unless the configuration says otherwise.
     pub limits: Counts,
+    /// What those counts grow to with more memory; `None` when they do not grow.
+    pub most: Option<Counts>,
+    /// The Debian architecture whose package holds this board's binary; `None` when none does.
+    pub package: Option<String>,
+    /// What its image is made of; `None` when there is no image for it.
+    pub image: Option<Image>,
+    /// Machines of QEMU that boot the image, that which is to be tried first in front.
+    pub machines: Vec<Machine>,
+}
+
+/// What the image of a board is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The Debian architecture of the kernel and of busybox. It may be another than the server's: they share nothing.
+    pub arch: String,
+    /// The Debian suite they come from.
+    pub suite: String,
+    /// The kernel's package.
+    pub kernel: String,
+    /// Files of `raspi-firmware` that go beside it; none on boards that carry their firmware themselves.
+    pub firmware: Vec<String>,
+    /// Device trees in the kernel's package, without `.dtb`; `*` stands for anything.
+    pub device_trees: Vec<String>,
+    /// Kernel modules beside those that the device trees ask for; those they need come with them.
+    pub modules: Vec<String>,
+    /// The serial console's device in `/dev`.
+    pub console: String,
+    /// What is added to the kernel's command line.
+    pub kernel_arguments: String,
+    /// Lines of `config.txt` that not every image has.
+    pub firmware_settings: Vec<String>,
+    /// Size of the FAT partition with firmware, kernel and settings.
+    pub boot_bytes: u64,
+    /// Size of the partition for applications and recordings, before it grows to fill the card.
+    pub state_bytes: u64,
+    /// What Wi-Fi takes; `None` when no such board has it.
+    pub wifi: Option<Wifi>,
+}
+
+/// What an image needs for its boards' Wi-Fi.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wifi {
+    /// Beginnings of file names below `brcm/` in `firmware-brcm80211`.
+    pub firmware: Vec<String>,
+    /// Kernel modules.
+    pub modules: Vec<String>,
+}
+
+/// A machine of QEMU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// What `make boot-test` calls it.
+    pub name: String,
+    /// The program.
+    pub program: String,
+    /// Its `-M`.
+    pub machine: String,
+    /// Its `-cpu`; `None` when the machine decides.
+    pub cpu: Option<String>,
+    /// Its `-m`.
+    pub memory_bytes: u64,
+    /// Name of the device tree of the image it is started with, without directory and `.dtb`; `None` when it makes its own.
+    pub device_tree: Option<String>,
+    /// Changes to that, each `PATH PROPERTY STRING`.
+    pub device_tree_edits: Vec<String>,
+    /// What is added to the kernel's command line, mostly for what the machine lacks.
+    pub kernel_arguments: String,
+    /// Its network device, as `-device` calls it.
+    pub network: String,
+    /// Where the card is.
+    pub card: Card,
+}
+
+/// How a machine of QEMU is given the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Card {
+    /// In its own slot: `-drive if=sd`.
+    Sd,
+    /// As a `virtio-blk-device`.
+    Virtio,
 }
 
 /// The counts that size the server's memory. They are fixed when it starts.
@@ -42,14 +130,44 @@ pub struct Counts {
     pub script_instances: u32,
 }
 
+impl Board {
+    /// What the server takes on this kind of board where `ram_bytes` of memory were found, or on the smallest when nobody
+    /// knows how much there is.
+    pub fn counts(&self, ram_bytes: Option<u64>) -> Counts {
+        let (Some(most), Some(found)) = (self.most, ram_bytes) else { return self.limits };
+        let mut counts = self.limits;
+        let mut doubled = self.ram_bytes.saturating_mul(2);
+        while found >= doubled / 4 * 3 && counts != most {
+            counts = Counts {
+                connections: counts.connections.saturating_mul(2).min(most.connections),
+                streams: counts.streams.saturating_mul(2).min(most.streams),
+                ring_bytes: counts.ring_bytes.saturating_mul(2).min(most.ring_bytes),
+                ram_budget_bytes: counts.ram_budget_bytes.saturating_mul(2).min(most.ram_budget_bytes),
+                script_instances: counts.script_instances.saturating_mul(2).min(most.script_instances),
+            };
+            doubled = doubled.saturating_mul(2);
+        }
+        counts
+    }
+}
+
+/// The memory that the kernel has, by the text of `/proc/meminfo`: its `MemTotal`, in bytes.
+pub fn ram_bytes(meminfo: &str) -> Option<u64> {
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    total.trim().strip_suffix(" kB")?.trim_end().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Every profile: its name and its file.
-const PROFILES: [(&str, &str); 6] = [
+const PROFILES: [(&str, &str); 9] = [
     (GENERIC, include_str!("../boards/generic.toml")),
     ("host", include_str!("../boards/host.toml")),
     ("rpi-zero", include_str!("../boards/rpi-zero.toml")),
     ("rpi-2", include_str!("../boards/rpi-2.toml")),
     ("rpi-64", include_str!("../boards/rpi-64.toml")),
     ("rpi-5", include_str!("../boards/rpi-5.toml")),
+    ("virt-32", include_str!("../boards/virt-32.toml")),
+    ("virt-64", include_str!("../boards/virt-64.toml")),
+    ("openwrt-armv7", include_str!("../boards/openwrt-armv7.toml")),
 ];
 
 /// The board that is assumed when nothing is known.
@@ -117,12 +235,32 @@ fn parse(name: &'static str, text: &str) -> Result<Board, String> {
         let line = line_of(text, error.span().map_or(0, |span| span.start));
         format!("boards/{name}.toml:{line}: {}", error.message())
     })?;
-    let mut profile = Section { name, text, path: "", span: table.span(), table: table.into_inner() };
-    let limits = profile.take("limits", "a table", |value| match value {
-        DeValue::Table(table) => Some(std::mem::take(table)),
-        _ => None,
-    })?;
-    let mut limits = Section { path: "limits.", table: limits, span: profile.span.clone(), ..profile };
+    let span = table.span();
+    let mut profile = Section { name, text, path: "", span, table: table.into_inner() };
+    let mut limits = profile.table("limits", "limits.")?;
+    let most = limits.optional("most", |limits| counts(limits.table("most", "limits.most.")?))?;
+    let limits = counts(limits)?;
+    let board = Board {
+        name,
+        description: profile.string("description")?,
+        target: profile.string("target")?,
+        cpu: profile.string("cpu")?,
+        ram_bytes: profile.bytes("ram_bytes")?,
+        models: profile.strings("models")?,
+        limits,
+        most,
+        package: profile.optional("package", |profile| profile.string("package"))?,
+        image: profile.optional("image", |profile| image(profile.table("image", "image.")?))?,
+        machines: match profile.optional("qemu", |profile| profile.tables("qemu", "qemu."))? {
+            Some(tables) => tables.into_iter().map(machine).collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        },
+    };
+    profile.finish()?;
+    Ok(board)
+}
+
+fn counts(mut limits: Section) -> Result<Counts, String> {
     let counts = Counts {
         connections: limits.count("connections")?,
         streams: limits.count("streams")?,
@@ -131,19 +269,57 @@ fn parse(name: &'static str, text: &str) -> Result<Board, String> {
         script_instances: limits.count("script_instances")?,
     };
     limits.finish()?;
-    let board = Board {
-        name,
-        description: profile.string("description")?,
-        target: profile.string("target")?,
-        cpu: profile.string("cpu")?,
-        ram_bytes: profile.bytes("ram_bytes")?,
-        models: profile.take("models", "a list of strings", |value| {
-            value.as_array()?.iter().map(|model| model.get_ref().as_str().map(str::to_owned)).collect()
-        })?,
-        limits: counts,
+    Ok(counts)
+}
+
+fn image(mut image: Section) -> Result<Image, String> {
+    let read = Image {
+        arch: image.string("arch")?,
+        suite: image.string("suite")?,
+        kernel: image.string("kernel")?,
+        firmware: image.strings("firmware")?,
+        device_trees: image.strings("device_trees")?,
+        modules: image.strings("modules")?,
+        console: image.string("console")?,
+        kernel_arguments: image.string("kernel_arguments")?,
+        firmware_settings: image.strings("firmware_settings")?,
+        boot_bytes: image.bytes("boot_bytes")?,
+        state_bytes: image.bytes("state_bytes")?,
+        wifi: image.optional("wifi", |image| wifi(image.table("wifi", "image.wifi.")?))?,
     };
-    profile.finish()?;
-    Ok(board)
+    image.finish()?;
+    Ok(read)
+}
+
+fn wifi(mut wifi: Section) -> Result<Wifi, String> {
+    let read = Wifi { firmware: wifi.strings("firmware")?, modules: wifi.strings("modules")? };
+    wifi.finish()?;
+    Ok(read)
+}
+
+fn machine(mut machine: Section) -> Result<Machine, String> {
+    let read = Machine {
+        name: machine.string("name")?,
+        program: machine.string("program")?,
+        machine: machine.string("machine")?,
+        cpu: machine.optional("cpu", |machine| machine.string("cpu"))?,
+        memory_bytes: machine.bytes("memory_bytes")?,
+        device_tree: machine.optional("device_tree", |machine| machine.string("device_tree"))?,
+        device_tree_edits: machine
+            .optional("device_tree_edits", |machine| machine.strings("device_tree_edits"))?
+            .unwrap_or_default(),
+        kernel_arguments: machine
+            .optional("kernel_arguments", |machine| machine.string("kernel_arguments"))?
+            .unwrap_or_default(),
+        network: machine.string("network")?,
+        card: machine.take("card", "\"sd\" or \"virtio\"", |value| match value.as_str()? {
+            "sd" => Some(Card::Sd),
+            "virtio" => Some(Card::Virtio),
+            _ => None,
+        })?,
+    };
+    machine.finish()?;
+    Ok(read)
 }
 
 /// A table of a profile whose keys are taken out one by one, so that what is left is unknown.
@@ -170,8 +346,23 @@ impl<'i> Section<'i> {
         read(value.get_mut()).ok_or_else(|| self.error(&span, key, &format!("must be {expected}")))
     }
 
+    /// What `read` makes of `key`; `None` when the profile does not have it.
+    fn optional<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&mut Self) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        if self.table.contains_key(key) { read(self).map(Some) } else { Ok(None) }
+    }
+
     fn string(&mut self, key: &str) -> Result<String, String> {
         self.take(key, "a string", |value| value.as_str().map(str::to_owned))
+    }
+
+    fn strings(&mut self, key: &str) -> Result<Vec<String>, String> {
+        self.take(key, "a list of strings", |value| {
+            value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+        })
     }
 
     fn count(&mut self, key: &str) -> Result<u32, String> {
@@ -180,6 +371,27 @@ impl<'i> Section<'i> {
 
     fn bytes(&mut self, key: &str) -> Result<u64, String> {
         self.take(key, "bytes, like \"4MiB\"", |value| parse_bytes(value.as_str()?))
+    }
+
+    fn table(&mut self, key: &str, path: &'static str) -> Result<Section<'i>, String> {
+        let span = self.table.get(key).map_or_else(|| self.span.clone(), |value| value.span());
+        let table = self.take(key, "a table", |value| match value {
+            DeValue::Table(table) => Some(std::mem::take(table)),
+            _ => None,
+        })?;
+        Ok(Section { path, table, span, ..*self })
+    }
+
+    fn tables(&mut self, key: &str, path: &'static str) -> Result<Vec<Section<'i>>, String> {
+        let tables = self.take(key, "a list of tables", |value| {
+            let DeValue::Array(items) = value else { return None };
+            let table = |item: &mut Spanned<DeValue<'i>>| match item.get_mut() {
+                DeValue::Table(table) => Some(std::mem::take(table)),
+                _ => None,
+            };
+            items.iter_mut().map(|item| Some((item.span(), table(item)?))).collect::<Option<Vec<_>>>()
+        })?;
+        Ok(tables.into_iter().map(|(span, table)| Section { path, table, span, ..*self }).collect())
     }
 
     fn finish(&self) -> Result<(), String> {
@@ -197,6 +409,10 @@ impl<'i> Section<'i> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn by_text(name: &str) -> &'static str {
+        PROFILES.iter().find(|(known, _)| *known == name).unwrap().1
+    }
 
     #[test]
     fn every_embedded_profile_parses() {
@@ -216,14 +432,64 @@ mod tests {
     }
 
     #[test]
-    fn every_profile_fits_its_budget_and_half_its_memory() {
+    fn every_budget_is_at_most_half_of_the_memory() {
         for board in all() {
-            let counts = board.limits;
-            // 12 KiB is the most a connection may cost; 128 KiB covers a stream's tag index and cached headers.
-            let need = u64::from(counts.connections) * (12 << 10)
-                + u64::from(counts.streams) * (counts.ring_bytes + (128 << 10));
-            assert!(need <= counts.ram_budget_bytes, "{} needs {need} bytes", board.name);
-            assert!(counts.ram_budget_bytes <= board.ram_bytes / 2, "{}", board.name);
+            assert!(board.limits.ram_budget_bytes <= board.ram_bytes / 2, "{}", board.name);
+        }
+    }
+
+    #[test]
+    fn counts_double_with_the_memory_that_was_found_until_they_reach_the_most() {
+        let streams = |board: &str, mib: Option<u64>| {
+            let counts = by_name(board).unwrap().counts(mib.map(|mib| mib << 20));
+            (counts.streams, counts.ram_budget_bytes >> 20)
+        };
+        // What Linux shows on boards with 512 MiB, 1, 2 and 8 GiB.
+        for (found, expected) in
+            [(427, (12, 144)), (906, (24, 288)), (1849, (48, 576)), (7811, (48, 576)), (u64::MAX >> 20, (48, 576))]
+        {
+            assert_eq!(streams("rpi-64", Some(found)), expected, "{found}");
+        }
+        assert_eq!(streams("rpi-64", None), (12, 144));
+        assert_eq!(streams("rpi-64", Some(90)), (12, 144), "the smallest such board is never taken to be smaller");
+        assert_eq!(streams("generic", Some(191)), (4, 32), "one short of three quarters of 256");
+        assert_eq!(streams("generic", Some(192)), (8, 64));
+        assert_eq!(streams("host", Some(64 << 10)), (32, 512), "without limits.most nothing grows");
+    }
+
+    #[test]
+    fn no_count_may_grow_to_less_than_it_is() {
+        for (board, most) in all().iter().filter_map(|board| Some((board, board.most?))) {
+            let Counts { connections, streams, ring_bytes, ram_budget_bytes, script_instances } = board.limits;
+            assert!(connections <= most.connections && streams <= most.streams, "{}", board.name);
+            assert!(ring_bytes <= most.ring_bytes && ram_budget_bytes <= most.ram_budget_bytes, "{}", board.name);
+            assert!(script_instances <= most.script_instances, "{}", board.name);
+        }
+    }
+
+    #[test]
+    fn memory_is_what_the_kernel_calls_mem_total() {
+        assert_eq!(ram_bytes("MemTotal:         437248 kB\nMemFree:          100000 kB\n"), Some(427 << 20));
+        for text in ["", "MemFree: 7 kB\n", "MemTotal: x kB\n", "MemTotal: 7 MB\n"] {
+            assert_eq!(ram_bytes(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_package_holds_the_binary_of_one_board() {
+        let mut packages: Vec<_> = all().iter().filter_map(|board| board.package.as_deref()).collect();
+        packages.sort_unstable();
+        assert_eq!(packages, ["amd64", "arm64", "armhf"]);
+    }
+
+    #[test]
+    fn every_image_has_a_machine_and_its_device_tree() {
+        for board in all() {
+            assert_eq!(board.image.is_some(), !board.machines.is_empty(), "{}", board.name);
+            for tree in board.machines.iter().filter_map(|machine| machine.device_tree.as_deref()) {
+                let trees = &board.image.as_ref().unwrap().device_trees;
+                assert!(trees.iter().any(|path| path.rsplit('/').next() == Some(tree)), "{} {tree}", board.name);
+            }
         }
     }
 
@@ -248,16 +514,36 @@ mod tests {
 
     #[test]
     fn a_wrong_profile_is_an_error_with_file_line_and_key() {
-        let good = PROFILES[0].1;
+        let good = by_text("virt-64");
+        let line = |beginning: &str| 1 + good.lines().position(|line| line.starts_with(beginning)).unwrap();
+        let changed = |from: &str, to: &str| parse("x", &good.replacen(from, to, 1)).unwrap_err();
         let unknown = format!("{good}colour = \"red\"\n");
-        let line = good.lines().count() + 1;
-        assert_eq!(parse("x", &unknown).unwrap_err(), format!("boards/x.toml:{line}: limits.colour is not known"));
-        let wrong = format!("cpu = 7\n{}", good.replace("cpu =", "cpu2 ="));
-        assert_eq!(parse("x", &wrong).unwrap_err(), "boards/x.toml:1: cpu must be a string");
+        let last = good.lines().count() + 1;
+        assert_eq!(parse("x", &unknown).unwrap_err(), format!("boards/x.toml:{last}: qemu.colour is not known"));
         assert_eq!(
-            parse("x", &good.replace("streams = 8", "")).unwrap_err(),
-            "boards/x.toml:1: limits.streams is missing"
+            changed("cpu = \"cortex-a53\"", "cpu = 7"),
+            format!("boards/x.toml:{}: cpu must be a string", line("cpu ="))
         );
+        assert_eq!(
+            changed("streams = 4", ""),
+            format!("boards/x.toml:{}: limits.streams is missing", line("[limits]"))
+        );
+        assert_eq!(
+            changed("ring_bytes = \"4MiB\"", "ring_bytes = 4"),
+            format!(
+                "boards/x.toml:{}: limits.most.ring_bytes must be bytes, like \"4MiB\"",
+                line("ring_bytes = \"4MiB\"")
+            )
+        );
+        assert_eq!(
+            changed("state_bytes", "state_byte"),
+            format!("boards/x.toml:{}: image.state_bytes is missing", line("[image]"))
+        );
+        assert_eq!(
+            changed("card = \"virtio\"", "card = \"usb\""),
+            format!("boards/x.toml:{}: qemu.card must be \"sd\" or \"virtio\"", line("card ="))
+        );
+        assert_eq!(changed("[image]", "[picture]"), format!("boards/x.toml:{}: picture is not known", line("[image]")));
         assert!(parse("x", "models = [").unwrap_err().starts_with("boards/x.toml:1: "));
     }
 
