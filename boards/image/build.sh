@@ -75,7 +75,7 @@ for applet in $(cat "$here/applets"); do ln -s busybox "$root/bin/$applet"; done
 install -m 755 "$server" "$root/bin/rill"
 install -m 755 "$appliance" "$root/bin/appliance"
 echo "$SOURCE_DATE_EPOCH" >"$root/etc/epoch"
-echo "$server_options" >"$root/etc/server.options"
+echo "${FORCE_OPTIONS-$server_options}" >"$root/etc/server.options"
 
 # Its modules: what the device trees describe, and what the board's profile names because no device tree does.
 mkdir -p "$work/depmod/lib"
@@ -118,7 +118,7 @@ if [ "$wifi" != 0 ]; then
 fi
 
 python3 "$here/cpio.py" "$root" >"$work/initramfs"
-zstd -q -19 -T1 "$work/initramfs" -o "$boot/initrd.img"
+zstd -q -${LEVEL:-19} -T1 "$work/initramfs" -o "$boot/initrd.img"
 
 # The partition BOOT.
 case $arch in
@@ -181,7 +181,7 @@ printf 'label: dos\nlabel-id: 0x5ca1ab1e\nstart=1MiB, size=%sMiB, type=%s, boota
 dd if="$work/boot.part" of="$image" bs=1M seek=1 conv=notrunc,sparse status=none
 dd if="$work/state.part" of="$image" bs=1M seek=$((1 + boot_mib)) conv=notrunc,sparse status=none
 cp --sparse=always "$image" "$out"
-zstd -q -19 -T0 -f "$out" -o "$out.zst"
+zstd -q -${LEVEL:-19} -T0 -f "$out" -o "$out.zst"
 (cd dist && sha256sum "$name.img" "$name.img.zst") >"$out.sha256"
 size() { stat -c %s "$1"; }
 echo "image: $name.img.zst $(size "$out.zst") bytes, $name.img $(size "$out"), initramfs $(size "$boot/initrd.img")," \
