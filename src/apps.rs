@@ -271,7 +271,15 @@ struct Files {
 impl Files {
     /// Looks for them in an application's `directory`, and in the library.
     fn find(directory: &Path, app: &str, library: Option<&Path>) -> Result<Files, String> {
-        let own = |name: &str| FileInfo::find(directory.join(name), name.to_owned());
+        // Something else of that name, a pipe or a link that leads nowhere, was meant to be the rules or the script: without
+        // them everybody would be let in.
+        let own = |name: &str| {
+            let path = directory.join(name);
+            match FileInfo::find(path.clone(), name.to_owned())? {
+                None if fs::symlink_metadata(&path).is_ok() => Err(format!("{}: is no regular file", path.display())),
+                found => Ok(found),
+            }
+        };
         let mut files =
             Files { settings: own(APP_FILE)?, main: None, secure: None, others: Vec::new(), compiled: Vec::new() };
         // Adobe's order (TechNote 16518).
@@ -462,7 +470,7 @@ const KEYS: [Key<AppFile>; 24] = [
     key("scripts.memory_bytes", "heap of each instance; at most the server's", own_bytes(
         |app, value| put_bytes(value, &SCRIPT_MEMORY, app.most.budget.memory_bytes, &mut app.scripts.budget.memory_bytes),
         || allowed_bytes(&SCRIPT_MEMORY))),
-    key("scripts.stack_bytes", "stack of each instance; at most the server's", own_bytes(
+    key("scripts.stack_bytes", "stack of its scripts; at most the server's", own_bytes(
         |app, value| put_bytes(value, &SCRIPT_STACK, app.most.budget.stack_bytes, &mut app.scripts.budget.stack_bytes),
         || allowed_bytes(&SCRIPT_STACK))),
     key("scripts.call_ms", "time of one call into the script", Slot::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),
@@ -890,7 +898,7 @@ mod tests {
         symlink("/dev/zero", app.join("zero.asc")).unwrap();
         symlink("/nonexistent", app.join("nowhere.asc")).unwrap();
         symlink(root.0.join("applications"), app.join("round")).unwrap();
-        let made = std::process::Command::new("mkfifo").arg(app.join("app.toml")).arg(app.join("pipe.js")).status();
+        let made = std::process::Command::new("mkfifo").arg(app.join("pipe.js")).status();
         assert!(made.unwrap().success());
         let start = Instant::now();
         let source = found(root.apps(&[]).lookup("live", None)).script.unwrap().source;
@@ -900,6 +908,21 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(5));
         symlink(&app, root.0.join("applications/other")).unwrap();
         assert_eq!(found(root.apps(&[]).lookup("other", None)).name, "other");
+    }
+
+    #[test]
+    fn rules_and_scripts_that_are_no_files_let_nobody_in() {
+        let root = Root::new("no-files");
+        for name in ["app.toml", "main.asc"] {
+            let path = root.0.join("applications/live").join(name);
+            symlink("/nonexistent", &path).unwrap();
+            let lookup = root.apps(&[]).lookup("live", None);
+            assert!(matches!(lookup, Lookup::Broken(error) if error.ends_with("is no regular file")), "{name}");
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+            assert!(matches!(root.apps(&[]).lookup("live", None), Lookup::Broken(_)), "{name}");
+            fs::remove_dir(&path).unwrap();
+        }
     }
 
     #[test]

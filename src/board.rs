@@ -131,6 +131,17 @@ pub struct Counts {
 }
 
 impl Board {
+    /// This kind of board where `ram_bytes` of memory were found: its limits are then what [`Board::counts`] says.
+    pub fn with_memory(&self, ram_bytes: Option<u64>) -> Board {
+        Board { limits: self.counts(ram_bytes), ..self.clone() }
+    }
+
+    /// The text of its file.
+    pub fn source(&self) -> &'static str {
+        // Every board was read from one of them.
+        PROFILES.iter().find(|(name, _)| *name == self.name).map_or("", |(_, text)| text)
+    }
+
     /// What the server takes on this kind of board where `ram_bytes` of memory were found, or on the smallest when nobody
     /// knows how much there is.
     pub fn counts(&self, ram_bytes: Option<u64>) -> Counts {
@@ -410,10 +421,6 @@ impl<'i> Section<'i> {
 mod tests {
     use super::*;
 
-    fn by_text(name: &str) -> &'static str {
-        PROFILES.iter().find(|(known, _)| *known == name).unwrap().1
-    }
-
     #[test]
     fn every_embedded_profile_parses() {
         for (name, text) in PROFILES {
@@ -514,7 +521,7 @@ mod tests {
 
     #[test]
     fn a_wrong_profile_is_an_error_with_file_line_and_key() {
-        let good = by_text("virt-64");
+        let good = by_name("virt-64").unwrap().source();
         let line = |beginning: &str| 1 + good.lines().position(|line| line.starts_with(beginning)).unwrap();
         let changed = |from: &str, to: &str| parse("x", &good.replacen(from, to, 1)).unwrap_err();
         let unknown = format!("{good}colour = \"red\"\n");

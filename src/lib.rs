@@ -18,7 +18,7 @@
 //! ```text
 //! main cli config apps board bench   composition: arguments, settings, applications on disk; the capacity self-test
 //! client          the client's side of RTMP, for the self-test and `rill connect`
-//! net             mio, TCP, signals, the counting allocator: the only place that knows an operating system
+//! net             mio, TCP, signals, disk thread, control socket, the counting allocator: knows the operating system
 //! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
 //! features        script: server-side code; gets handles and facts, returns actions
 //! proto | media   RTMP session state machines | ring, cursor, stream: siblings that never import each other
@@ -31,19 +31,37 @@
 //!
 //! # Path of one audio frame to a hundred players
 //!
-//! Socket 7 is readable; [`net::tcp`] reads into the shared buffer; [`proto::chunk_reader`] finds the frame in it;
+//! Socket 7 is readable; `net::tcp` reads into the shared buffer; [`proto::chunk_reader`] finds the frame in it;
 //! `server::ingest` has [`media::ring`] reserve its place, write a 12-byte header and copy 400 bytes once;
-//! `server::fanout` asks the ring what lies between each player's cursor and its head; [`net::tcp`] does one write per
+//! `server::fanout` asks the ring what lies between each player's cursor and its head; `net::tcp` does one write per
 //! player. No queue, no clone, no lock, no allocation.
+//!
+//! # Path of one client into an application
+//!
+//! Its `connect` waits in the session ([`proto::session::Request`]), which takes no more input. `server::connect` finds the
+//! application; one that is not known, or was not looked at for a while, is asked of the disk thread ([`net::disk`]) by
+//! name, and its rules come back as plain data ([`server::app`]). If it has a script, `server::scripting` finds or loads
+//! the instance and tells [`features::script`], which runs `onConnect`; what the script wants done comes out as actions, now
+//! or from a timer later, and is carried out in its order. `_result` or `_error` leaves as the one answer.
 //!
 //! # Decisions that the code taught
 //!
+//! - **A request's message stays where it lies.** While a client waits to be decided about nothing else of it is read, so
+//!   tcUrl, pageUrl and arguments of any length are read from the assembly, and no connection pays for a copy.
+//! - **The disk is asked, and tells.** The server has questions when somebody looks and takes answers when they come
+//!   ([`server::files`]): no call waits, and a simulator plays the disk.
+//! - **Scripts run on the loop.** A handler may take milliseconds, so time is limited by the thread's own CPU time: on a busy
+//!   machine an innocent script must not be stopped. One that exceeds a limit is unloaded and not loaded again for a while;
+//!   without that pause every client would cost the time anew.
+//! - **Whose an allocation is** is said by whoever makes it ([`account`]): the promise that the server allocates nothing is
+//!   checked while scripts and files do.
+//! - **Long messages of scripts have an outbox** ([`server::outbox`]) in the scripts' own memory: control bytes are for the
+//!   protocol, and need not be as large as a list of users.
 //! - **A name is not a ring.** Players may wait on names that nobody publishes. Names have a table of their own
 //!   ([`server::registry`]); a ring is bound to a name by its first publish and taken back, from the name that has been
 //!   without a publisher longest, when another publish needs it.
 //! - **Waiting yields to publishing.** One name per ring is kept for publishers, and connections that have not joined an
 //!   application make room for new ones: neither mistyped names nor silent connections lock an encoder out.
-//! - **Metadata has no time.** It is sent with time 0 wherever it comes; of any other ffmpeg makes a subtitle stream.
 //! - **Turning away needs a place.** A few spare slots beyond `limits.connections` let a client hear why it is refused
 //!   ([`server::slots::SPARE_CONNECTIONS`]).
 //! - **Requests stay in the session.** Events are small and borrow from the input; what a request or a data message says

@@ -11,6 +11,9 @@ pub const STREAM_NAME_BYTES: usize = 128;
 /// Bytes kept of a client's `flashVer`; the rest is cut off (Wirecast sends very long ones).
 pub const AGENT_BYTES: usize = 64;
 
+/// Bytes kept of the query behind an application's name, where some encoders put a stream key. A longer one is no key.
+pub const APP_QUERY_BYTES: usize = 160;
+
 /// Rules in each list of addresses of an application. A file with more is refused.
 pub const ADDRESS_RULES: usize = 64;
 /// Stream keys of an application. A file with more is refused.

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the programs that tests, measurement or cross builds run, or says which are missing.
+# Installs the programs that tests, measurement, cross builds, packages or images run, or says which are missing.
 #
-#   tests/deps.sh test|bench|cross|image|boot ...
+#   tests/deps.sh test|bench|cross|deb|image|boot ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -44,9 +44,21 @@ image readelf                       binutils
 boot  qemu-system-arm               qemu-system-arm
 boot  qemu-system-aarch64           qemu-system-arm
 boot  mcopy                         mtools
-boot  debugfs                       e2fsprogs
+boot  e2fsck                        e2fsprogs
 boot  ffmpeg                        ffmpeg
 boot  fdtput                        device-tree-compiler
+deb   lintian                       lintian
+deb   systemd-analyze               systemd
+deb   mandoc                        mandoc
+deb   bash                          bash
+deb   zsh                           zsh
+deb   fish                          fish
+deb   mmdebstrap                    mmdebstrap
+deb   arch-test                     arch-test
+deb   strace                        strace
+deb   ffmpeg                        ffmpeg
+deb   ffprobe                       ffmpeg
+deb   qemu-aarch64-static           qemu-user-static
 END
 }
 

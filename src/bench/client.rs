@@ -266,7 +266,7 @@ fn text<'a>(info: &Value<'a>, key: &str) -> &'a str {
     info.get(key).and_then(|value| value.as_str()).unwrap_or_default()
 }
 
-fn refusal(info: &Value<'_>) -> Failure {
+pub(super) fn refusal(info: &Value<'_>) -> Failure {
     match (text(info, "code"), text(info, "description")) {
         ("", "") => Failure("refused without a reason".into()),
         (code, "") => Failure(code.into()),

@@ -1,7 +1,6 @@
 //! The load itself: sockets, one poll, and the course of a measurement.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
 
 use super::client::{Client, Context, Failure, Progress, Role};
-use super::clock::Clock;
+use super::clock::{Clock, own_cpu_seconds};
 use super::counts::Counts;
 use super::progress::ProgressLine;
 use super::report::{Report, Step, Window};
@@ -40,8 +39,6 @@ const JOIN_PATIENCE_US: u64 = 6_000_000;
 const SETTLE_US: u64 = 1_000_000;
 /// A publisher whose server does not read keeps this much of the stream and lets the rest pass.
 const BACKLOG_SECONDS: u64 = 2;
-/// Clock ticks of `/proc/self/stat` a second: a constant of the kernel's interface.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A point in the course of a measurement, for callers that look at the server meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -517,14 +514,4 @@ impl Connection {
 
 fn io_failure(error: &io::Error) -> Failure {
     Failure(error.to_string())
-}
-
-/// Processor time this process has taken; `None` where `/proc` does not tell.
-fn own_cpu_seconds() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the program's name in brackets and may hold anything; utime and stime are fields 14 and 15.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let user: f64 = fields.next()?.parse().ok()?;
-    let system: f64 = fields.next()?.parse().ok()?;
-    Some((user + system) / TICKS_PER_SECOND)
 }

@@ -6,10 +6,11 @@
 //!
 //! ```text
 //! options    arguments -> Plan
-//! load       Plan -> Report: sockets and the poll; the only file here that knows them
+//! load       Plan -> Report: sockets and the poll
 //! client     one RTMP client without its socket
 //! source     the synthetic encoder
 //! counts     what players count
+//! connects   ConnectPlan -> ConnectReport: clients that come and go; it has sockets of its own
 //! ```
 
 use std::error::Error;
@@ -21,6 +22,7 @@ use crate::net::open_files::TooFewFiles;
 
 mod client;
 pub mod clock;
+pub mod connects;
 mod counts;
 pub mod histogram;
 mod load;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 
-use super::{Plan, Saturate, run};
+use super::connects::{self, ConnectPlan};
+use super::{BenchError, Plan, Saturate, run};
 
 /// What `rill bench --help` prints.
 pub const HELP: &str = "\
@@ -27,6 +28,7 @@ are called NAME-1, NAME-2 and so on.
   --saturate        add players until the p99 latency passes 500 ms or anything is lost; report the last good step
   --step N          players added in each step of it, over all streams (50)
   --beyond N        steps to go on after the first that fails (0)
+  --connects-per-second N   instead: clients that connect, wait for the answer and leave, N a second
   --json            the report as JSON
   -h, --help        this text
 
@@ -41,16 +43,25 @@ pub enum Command {
     /// Measure; `json` says how to report.
     Measure {
         /// What to measure.
-        plan: Plan,
+        what: What,
         /// Report as JSON.
         json: bool,
     },
 }
 
+/// What to measure.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// Streams, players and idle connections.
+    Streams(Plan),
+    /// Clients that come and go.
+    Connects(ConnectPlan),
+}
+
 /// `rill bench` with the arguments that follow these two words.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (plan, json) = match parse(arguments) {
-        Ok(Command::Measure { plan, json }) => (plan, json),
+    let (what, json) = match parse(arguments) {
+        Ok(Command::Measure { what, json }) => (what, json),
         Ok(Command::Help) => {
             let _ = io::stdout().write_all(HELP.as_bytes());
             return ExitCode::SUCCESS;
@@ -60,9 +71,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&plan) {
-        Ok(report) => {
-            let text = if json { format!("{:#}\n", report.to_json()) } else { report.to_string() };
+    match measured(&what, json) {
+        Ok(text) => {
             // A reader that went away does not make the measurement a failure.
             let _ = io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
@@ -74,12 +84,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The report as text.
+fn measured(what: &What, json: bool) -> Result<String, BenchError> {
+    let (value, text) = match what {
+        What::Streams(plan) => run(plan).map(|report| (report.to_json(), report.to_string()))?,
+        What::Connects(plan) => connects::run(plan).map(|report| (report.to_json(), report.to_string()))?,
+    };
+    Ok(if json { format!("{value:#}\n") } else { text })
+}
+
 /// Reads the arguments that follow `rill bench`.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut plan = Plan { progress: true, ..Plan::new("") };
     let (mut streams, mut players, mut json) = (None, None, false);
     let (mut saturate, mut saturated) = (Saturate::default(), false);
+    let mut per_second = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Value(url) if plan.url.is_empty() => plan.url = url.string()?,
@@ -92,6 +112,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
             Long("frame-rate") => plan.frame_rate = parser.value()?.parse_with(|text| number(text, 1, 120))? as u32,
             Long("duration") => {
                 plan.duration = Duration::from_secs(parser.value()?.parse_with(|text| number(text, 1, 86_400))?);
+            }
+            Long("connects-per-second") => {
+                per_second = Some(parser.value()?.parse_with(|text| number(text, 1, 20_000))? as u32);
             }
             Long("no-publish") => plan.publish = false,
             Long("saturate") => saturated = true,
@@ -107,6 +130,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
     if plan.url.is_empty() {
         return Err("the URL is missing".into());
     }
+    if let Some(per_second) = per_second {
+        let plan = ConnectPlan { url: plan.url, per_second, duration: plan.duration, progress: plan.progress };
+        return Ok(Command::Measure { what: What::Connects(plan), json });
+    }
     let only_idle = plan.idle > 0 && streams.is_none() && players.is_none() && !saturated;
     if only_idle {
         (plan.streams, plan.players) = (0, 0);
@@ -115,7 +142,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
         plan.players = players.unwrap_or(plan.players);
     }
     plan.saturate = saturated.then_some(saturate);
-    Ok(Command::Measure { plan, json })
+    Ok(Command::Measure { what: What::Streams(plan), json })
 }
 
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
@@ -144,7 +171,7 @@ mod tests {
 
     fn plan(line: &str) -> Plan {
         match parsed(line) {
-            Ok(Command::Measure { plan, .. }) => plan,
+            Ok(Command::Measure { what: What::Streams(plan), .. }) => plan,
             other => panic!("{other:?}"),
         }
     }

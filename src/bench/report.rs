@@ -28,7 +28,7 @@ impl Quantiles {
         }
     }
 
-    fn to_json(self) -> Value {
+    pub(super) fn to_json(self) -> Value {
         json!({ "p50_us": self.p50_us, "p99_us": self.p99_us, "max_us": self.max_us })
     }
 }

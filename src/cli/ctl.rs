@@ -21,7 +21,7 @@ const DEFAULT_INSTANCE: &str = "_definst_";
 
 /// What may be asked, with its argument and what it does.
 #[rustfmt::skip]
-const COMMANDS: [(&str, &str, &str); 8] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 8] = [
     ("apps", "", "list the applications"),
     ("clients", "", "list the connections: who they are and what they do"),
     ("streams", "", "list the streams: what they are and who watches"),
@@ -82,7 +82,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn help() -> String {
+/// What `rill ctl --help` prints.
+pub(super) fn help() -> String {
     let mut text = String::from("Usage: rill ctl [OPTIONS] COMMAND\n\nCommands:\n");
     for (name, argument, help) in COMMANDS {
         let usage = format!("{name} {argument}");

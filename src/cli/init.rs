@@ -49,13 +49,29 @@ pub fn init(directory: &Path) -> Result<String, Vec<String>> {
     Ok(said)
 }
 
-/// The file: every key as a comment, with its default.
+/// The file of a root: every key as a comment, with its default.
 fn text(config: &Config) -> String {
-    let mut text = String::from(
-        "# The configuration of Rill. A line that begins with # and a key shows the key's default; take the # away to\n\
-         # change it. `rill -t --root DIR` says whether the file is right, and `rill limits --root DIR` what follows from\n\
-         # it. SIGHUP makes a server that runs read it again.\n",
-    );
+    let head = "\
+# The configuration of Rill. A line that begins with # and a key shows the key's default; take the # away to
+# change it. `rill -t --root DIR` says whether the file is right, and `rill limits --root DIR` what follows from
+# it. SIGHUP makes a server that runs read it again.
+";
+    keys(head, config, |name| format!("; board {name}"))
+}
+
+/// The file of a package, which is the same for every board. `config` is what holds on the least of them.
+pub(super) fn package_text(config: &Config) -> String {
+    let head = "\
+# The configuration of Rill. A line that begins with # and a key shows the key's default; take the # away to
+# change it. `rill -t` says whether the file is right, and `rill limits` what follows from it.
+# `systemctl reload rill` makes the server read it again. See rill.toml(5).
+";
+    keys(head, config, |_| "; the board and its memory decide, this is the least".to_owned())
+}
+
+/// `head`, and every key as a comment with its default; `of_board` is what is said when that comes from a board.
+fn keys(head: &str, config: &Config, of_board: impl Fn(&str) -> String) -> String {
+    let mut text = head.to_owned();
     let mut section = "";
     for row in config.rows() {
         // Every key has a section.
@@ -65,7 +81,7 @@ fn text(config: &Config) -> String {
             let _ = writeln!(text, "\n[{table}]");
         }
         let restart = if changes_at_once(row.key) { "" } else { "; needs a restart" };
-        let board = if let Origin::Board(name) = row.origin { format!("; board {name}") } else { String::new() };
+        let board = if let Origin::Board(name) = row.origin { of_board(name) } else { String::new() };
         let value = if row.quoted { quote(&row.value) } else { row.value.clone() };
         let _ = writeln!(text, "# {}; {}{restart}{board}\n#{name} = {value}", row.help, row.allowed);
     }

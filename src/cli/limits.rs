@@ -19,10 +19,11 @@ use super::{Options, complain, load, say};
 type Shape = (&'static str, usize, &'static str);
 
 #[rustfmt::skip]
-const SHAPES: [Shape; 27] = [
+const SHAPES: [Shape; 28] = [
     ("APP_NAME_BYTES", shapes::APP_NAME_BYTES, "longest application name; a longer one is refused"),
     ("INSTANCE_NAME_BYTES", shapes::INSTANCE_NAME_BYTES, "longest instance name; a longer one is refused"),
     ("STREAM_NAME_BYTES", shapes::STREAM_NAME_BYTES, "longest stream name; a longer one is refused"),
+    ("APP_QUERY_BYTES", shapes::APP_QUERY_BYTES, "query of an application; a longer one holds no key"),
     ("AGENT_BYTES", shapes::AGENT_BYTES, "bytes kept of a flashVer"),
     ("ADDRESS_RULES", shapes::ADDRESS_RULES, "rules in each list of addresses of an application; more are refused"),
     ("STREAM_KEYS", shapes::STREAM_KEYS, "stream keys of an application; more are refused"),
@@ -84,17 +85,20 @@ fn listing(config: &Config) -> Value {
     let app_keys = apps::keys().map(|(key, help, allowed)| json!({"key": key, "help": help, "allowed": allowed}));
     json!({
         "board": config.board,
+        "ram_bytes": config.ram_bytes,
         "limits": limits.collect::<Vec<_>>(),
         "app_keys": app_keys.collect::<Vec<_>>(),
         "shapes": shapes.collect::<Vec<_>>(),
         "memory": rows.collect::<Vec<_>>(),
         "memory_total_bytes": net::memory_total(&config.settings),
+        "memory_max_bytes": net::memory_max(&config.settings),
         "ram_budget_bytes": config.settings.ram_budget_bytes,
     })
 }
 
 fn text(config: &Config) -> String {
-    let mut text = format!("Keys of the configuration, and of --set (board {}):\n", config.board);
+    let found = config.ram_bytes.map_or(String::new(), |bytes| format!(" with {} of memory", spell(bytes)));
+    let mut text = format!("Keys of the configuration, and of --set (board {}{found}):\n", config.board);
     for row in config.rows() {
         text += &format!(
             "  {:<31} {:<20} {:<16} {}; {}\n",
@@ -205,7 +209,11 @@ mod tests {
     #[test]
     fn every_board_fits_its_own_budget() {
         for board in board::all() {
-            assert_eq!(check_budget(&config(board.name, &[])), Ok(()), "{}", board.name);
+            // With whatever memory, also that of a large PC.
+            for ram_bytes in (0..16).map(|doublings| board.ram_bytes << doublings) {
+                let config = config::load(&board.with_memory(Some(ram_bytes)), None, &[]).unwrap();
+                assert_eq!(check_budget(&config), Ok(()), "{} with {ram_bytes} bytes", board.name);
+            }
         }
     }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::apps;
+use crate::board::{self, Board};
 use crate::config::{self, Config, Origin};
-use crate::{apps, board};
 
 use super::Options;
 
@@ -15,6 +16,8 @@ const CONFIG_FILE: &str = "/etc/rill/rill.toml";
 pub(super) const ROOT_CONFIG: &str = "rill.toml";
 /// What Linux on a board with a device tree says it is.
 const MODEL_FILE: &str = "/proc/device-tree/model";
+/// What Linux says of its memory.
+const MEMORY_FILE: &str = "/proc/meminfo";
 
 /// The configuration in force.
 ///
@@ -29,10 +32,11 @@ pub fn configuration(options: &Options) -> Result<Config, Vec<String>> {
         None => None,
     };
     let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-    let model = fs::read_to_string(MODEL_FILE).ok();
-    let board = config::chosen_board(file, &options.sets).unwrap_or_else(|| board::detect(model.as_deref()));
-    let config = config::load(board, file, &options.sets)
+    let ram_bytes = fs::read_to_string(MEMORY_FILE).ok().and_then(|text| board::ram_bytes(&text));
+    let board = config::chosen_board(file, &options.sets).unwrap_or_else(detected).with_memory(ram_bytes);
+    let mut config = config::load(&board, file, &options.sets)
         .map_err(|errors| errors.iter().map(|error| as_typed(&error.to_string())).collect::<Vec<_>>())?;
+    config.ram_bytes = ram_bytes;
     match taken_twice(&config.listen) {
         Some((one, other)) => {
             let origin = config.rows().iter().find(|row| row.key == "server.listen").map(|row| &row.origin);
@@ -44,6 +48,11 @@ pub fn configuration(options: &Options) -> Result<Config, Vec<String>> {
         }
         None => Ok(config),
     }
+}
+
+/// The board that this machine is.
+pub fn detected() -> &'static Board {
+    board::detect(fs::read_to_string(MODEL_FILE).ok().as_deref())
 }
 
 /// Two addresses on which one server cannot listen, because they are the same or one is every address of the other's

@@ -1,10 +1,12 @@
 //! The command line: what may be typed and what it means.
 
+mod boards;
 mod connect;
 mod ctl;
 mod init;
 mod limits;
 mod load;
+pub mod pages;
 mod reload;
 mod serve;
 mod statuses;
@@ -17,8 +19,8 @@ use std::process::ExitCode;
 
 use lexopt::Arg::{Long, Short, Value};
 
+use crate::bench;
 use crate::config::edits;
-use crate::{bench, board};
 
 /// The port of RTMP (RTMP 1.0, section 2: registered with IANA as `macromedia-fcs`).
 const RTMP_PORT: u16 = 1935;
@@ -51,7 +53,10 @@ pub enum Command {
     /// Ask a running server; the arguments are those of `rill ctl`.
     Ctl(Vec<OsString>),
     /// List the board profiles.
-    Boards,
+    Boards {
+        /// All that is in them, as JSON.
+        json: bool,
+    },
     /// Say what may be typed.
     Help,
     /// Say which version this is.
@@ -108,10 +113,8 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::main(arguments),
         Command::Connect(arguments) => connect::main(arguments),
         Command::Ctl(arguments) => ctl::main(arguments),
-        Command::Boards => {
-            for board in board::all() {
-                say(&format_args!("{:<10} {}", board.name, board.description));
-            }
+        Command::Boards { json } => {
+            boards::print(json);
             ExitCode::SUCCESS
         }
         Command::Help => {
@@ -142,7 +145,7 @@ const OPTIONS: [Opt; 10] = [
     opt(None, "set", "KEY=VALUE", "set any key of the configuration; may be repeated"),
     opt(None, "log", "LEVEL", "off, error, warn, info, debug or trace (also RUST_LOG; default: info)"),
     opt(Some('t'), "test", "", "check the configuration and exit: 0 if it is right, 1 if not"),
-    opt(None, "json", "", "for `rill limits` and `rill statuses`: as JSON"),
+    opt(None, "json", "", "for `rill limits`, `rill statuses` and `rill boards`: as JSON"),
     opt(Some('V'), "version", "", "print the version and exit"),
     opt(Some('h'), "help", "", "print this and exit"),
 ];
@@ -212,8 +215,8 @@ where
         options.sets.push(format!("server.listen={listen:?}"));
     }
     let command = command.unwrap_or_else(|| "serve".to_owned());
-    if json && !matches!(command.as_str(), "limits" | "statuses") {
-        return Err(UsageError("--json belongs to `rill limits` and `rill statuses`".to_owned()));
+    if json && !matches!(command.as_str(), "limits" | "statuses" | "boards") {
+        return Err(UsageError("--json belongs to `rill limits`, `rill statuses` and `rill boards`".to_owned()));
     }
     if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help" | "init") {
         return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
@@ -225,7 +228,7 @@ where
         "init" if options != Options::default() => Err(UsageError("`rill init DIR` takes no options".to_owned())),
         "init" => directory.map(Command::Init).ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned())),
         "statuses" => Ok(Command::Statuses { json }),
-        "boards" => Ok(Command::Boards),
+        "boards" => Ok(Command::Boards { json }),
         "help" => Ok(Command::Help),
         word => Err(unknown("command", "", word, COMMANDS.iter().map(|(name, _)| *name))),
     }
@@ -392,7 +395,7 @@ mod tests {
             ("init", "`rill init` needs a value: DIR"),
             ("init a b", "unexpected argument b"),
             ("init a --board host", "`rill init DIR` takes no options"),
-            ("--json", "--json belongs to `rill limits` and `rill statuses`"),
+            ("--json", "--json belongs to `rill limits`, `rill statuses` and `rill boards`"),
         ] {
             assert_eq!(parsed(line), Err(expected.to_owned()), "{line}");
         }

@@ -10,7 +10,8 @@ use crate::apps::{self, AppName, Applications};
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
 use crate::net::{
-    self, ControlSocket, Listener, Reactor, Signals, addresses, alloc, control_socket, logging, open_files,
+    self, ControlSocket, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket, logging,
+    open_files,
 };
 use crate::server::app::{AppDefinition, AppKind};
 use crate::server::applications::AppSource;
@@ -101,7 +102,8 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let control = control_socket(&config)?;
     let control_path = control.as_ref().map(|control| control.path().to_owned());
     let mut server = Server::new(config.settings.clone(), begin);
-    let mut reactor = Reactor::new(&server, listeners, control, signals, loader, start).map_err(|error| one(&error))?;
+    let outside = Outside { listeners, control, signals, notify: Notify::from_environment() };
+    let mut reactor = Reactor::new(&server, outside, loader, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;
     say(&banner(&config, &apps, &listening));
     for address in &listening {
@@ -201,7 +203,7 @@ mod tests {
              Play  rtmp://10.0.0.5/live/cam1  (VLC: Media > Open Network Stream)\n"
         ));
         assert!(text.contains("Server: rtmp://[::1]:1936/live   Stream Key: cam1"), "{text}");
-        assert!(text.contains("600 connections, 8 streams of 4MiB each"), "{text}");
+        assert!(text.contains("150 connections, 2 streams of 1MiB each"), "{text}");
     }
 
     #[test]

@@ -24,6 +24,8 @@ use keys::{Key, Reading, Slot, Value, Wrong, within};
 pub struct Config {
     /// The board whose counts are the defaults.
     pub board: &'static str,
+    /// The memory that was found, by which those counts grew; `None` when nobody looked or nobody knows.
+    pub ram_bytes: Option<u64>,
     /// Addresses and ports to listen on; each is a socket address.
     pub listen: Vec<String>,
     /// The directory that holds `applications/`, if one was named.
@@ -136,6 +138,7 @@ fn defaults(board: &Board) -> Config {
     };
     Config {
         board: board.name,
+        ram_bytes: None,
         listen: vec!["0.0.0.0:1935".to_owned()],
         root: None,
         control: None,
@@ -159,7 +162,7 @@ type ConfigSlot = Slot<Config>;
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 39] = [
+const KEYS: [Key<Config>; 40] = [
     key("server.listen", "addresses and ports to listen on", LISTEN),
     key("server.board", "board profile that gives the counts", BOARD),
     key("server.root", "directory that holds applications/", ROOT),
@@ -189,9 +192,10 @@ const KEYS: [Key<Config>; 39] = [
     key("timeouts.ping_timeout_ms", "time to answer a ping", Slot::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
 
     key("scripts.memory_bytes", "heap of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
-    key("scripts.stack_bytes", "stack of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
+    key("scripts.stack_bytes", "stack of scripts, of which one runs at a time", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
     key("scripts.call_ms", "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
     key("scripts.load_ms", "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.share_percent", "part of the loop's time that all scripts may have", Slot::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
     key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
     key("scripts.idle_unload_ms", "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
     key("scripts.retry_ms", "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
@@ -358,7 +362,8 @@ mod tests {
 
     #[test]
     fn without_a_file_the_settings_are_the_defaults_with_the_counts_of_the_board() {
-        assert_eq!(load(generic(), None, &[]).unwrap().settings, Settings::default());
+        let with_256_mib = generic().with_memory(Some(256 << 20));
+        assert_eq!(load(&with_256_mib, None, &[]).unwrap().settings, Settings::default());
         let zero = board::by_name("rpi-zero").unwrap();
         let config = load(zero, None, &[]).unwrap();
         assert_eq!((config.board, config.settings.connections), ("rpi-zero", zero.limits.connections));
@@ -457,7 +462,8 @@ mod tests {
             let after = before.changed_to(wanted.clone());
             let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
             let state = |config: &Config| {
-                let Config { board, listen, root, control, script_lib, log, settings, rows: _ } = config.clone();
+                let Config { board, listen, root, control, script_lib, log, settings, rows: _, ram_bytes: _ } =
+                    config.clone();
                 (board, listen, root, control, script_lib, log, settings)
             };
             let expected = if changes_at_once(row.key) { &wanted } else { &before };

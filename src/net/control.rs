@@ -592,6 +592,8 @@ impl fmt::Display for AppJson<'_> {
         };
         let state = match row.state {
             AppState::Reading => "reading",
+            // Nobody gets in, so nothing else matters.
+            AppState::Ready if row.stopped > 0 => "stopped",
             AppState::Ready => "ready",
             AppState::Broken => "broken",
             AppState::Leaving => "leaving",

@@ -1,7 +1,7 @@
 //! The operating system: sockets, poll, signals, the log's output, memory and file limits. Nothing above or below this
 //! module knows one, and `unsafe` stands nowhere else.
 //!
-//! [`run`] is the loop around [`Server::turn`].
+//! [`Reactor::run`] is the loop around [`Server::turn`].
 
 pub mod addresses;
 pub mod alloc;
@@ -12,6 +12,7 @@ mod json;
 pub mod listen;
 mod load;
 pub mod logging;
+mod notify;
 pub mod open_files;
 mod signals;
 pub mod sockopt;
@@ -25,12 +26,14 @@ use mio::{Events, Poll, Waker};
 
 use crate::limits::CONTROL_CLIENTS;
 use crate::server::Server;
+use crate::server::files::{Answer, Question};
 use crate::server::memory::{self, Row};
 use crate::server::settings::Settings;
 use crate::time::Millis;
 
 pub use control_socket::{ControlSocket, ControlSocketError};
 pub use listen::{ListenError, Listener, bind};
+pub use notify::Notify;
 pub use signals::Signals;
 
 use control::{Control, Process};
@@ -42,6 +45,11 @@ use tcp::{Ready, STARVED_MS, TcpNet};
 const EVENTS: usize = 256;
 /// Bytes of one event as mio and the kernel hold it.
 const EVENT_BYTES: usize = 16;
+/// What the kernel may hold for a connection: what `TCP_NOTSENT_LOWAT` lets wait, as much again under way, and what came
+/// in and was not read.
+const SOCKET_BUFFER_BYTES: u64 = 256 << 10;
+/// The program's own pages, the C library's heap, stacks, and the page cache of what it reads and writes.
+const PROGRAM_BYTES: u64 = 16 << 20;
 /// How long clients may take to read that the server stops, in milliseconds. With the time to leave the loop it stays
 /// below the two seconds that a user is promised.
 const FAREWELL_MS: u64 = 1800;
@@ -74,6 +82,13 @@ pub fn memory_total(settings: &Settings) -> u64 {
     memory_table(settings).iter().map(Row::total).sum()
 }
 
+/// What the service may take of the machine at most, the kernel's share of it included: the memory table; send and
+/// receive buffers of every connection, which Linux counts as the process's own; and the program with what it maps.
+/// The service manager is to hold the server to it.
+pub fn memory_max(settings: &Settings) -> u64 {
+    memory_total(settings) + memory::slot_count(settings) as u64 * SOCKET_BUFFER_BYTES + PROGRAM_BYTES
+}
+
 /// The machine's half of a server that is about to run.
 pub struct Reactor {
     poll: Poll,
@@ -81,9 +96,22 @@ pub struct Reactor {
     net: TcpNet,
     control: Control,
     signals: Signals,
+    notify: Notify,
     disk: Disk,
     load: Load,
     start: Instant,
+}
+
+/// Where a server hears from and speaks to, besides its clients' connections.
+pub struct Outside {
+    /// Where clients arrive.
+    pub listeners: Vec<Listener>,
+    /// Where `rill ctl` asks.
+    pub control: Option<ControlSocket>,
+    /// What the outside world wants of the process.
+    pub signals: Signals,
+    /// Who started the process and looks after it.
+    pub notify: Notify,
 }
 
 impl Reactor {
@@ -93,21 +121,15 @@ impl Reactor {
     /// # Errors
     ///
     /// The operating system's own.
-    pub fn new(
-        server: &Server,
-        listeners: Vec<Listener>,
-        control: Option<ControlSocket>,
-        mut signals: Signals,
-        loader: Loader,
-        start: Instant,
-    ) -> io::Result<Reactor> {
+    pub fn new(server: &Server, outside: Outside, loader: Loader, start: Instant) -> io::Result<Reactor> {
+        let Outside { listeners, control, mut signals, notify } = outside;
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
         let disk = Disk::start(loader, Waker::new(poll.registry(), tcp::DISK)?)?;
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
         let control = Control::new(poll.registry().try_clone()?, control)?;
         let events = Events::with_capacity(EVENTS);
-        Ok(Reactor { poll, events, net, control, signals, disk, load: Load::default(), start })
+        Ok(Reactor { poll, events, net, control, signals, notify, disk, load: Load::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -128,10 +150,14 @@ impl Reactor {
         let mut deadline = None;
         let mut starved_until = None;
         let mut woke = Instant::now();
+        self.notify.ready();
         loop {
             let now = self.millis(woke);
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
-            let wait = [server.wait_ms(now), self.control.wait_ms(now), patience].into_iter().flatten().min();
+            let wait = [server.wait_ms(now), self.control.wait_ms(now), self.notify.wait_ms(now), patience]
+                .into_iter()
+                .flatten()
+                .min();
             woke = self.sleep(wait, woke)?;
             let now = self.millis(woke);
             self.net.set_now(now);
@@ -145,6 +171,9 @@ impl Reactor {
                 server.reload();
             }
             while let Some(answer) = self.disk.answer() {
+                if matches!(answer, Answer::Settings(_) | Answer::NotReloaded(_)) {
+                    self.notify.ready();
+                }
                 server.answer(answer, now);
             }
             // Before the server's turn, in which those whom an operator sends away hear of it.
@@ -153,6 +182,9 @@ impl Reactor {
             while self.disk.has_room()
                 && let Some(question) = server.question()
             {
+                if question == Question::Reload {
+                    self.notify.reloading();
+                }
                 self.disk.ask(question);
             }
             if self.net.take_starved() {
@@ -163,10 +195,12 @@ impl Reactor {
             }
             if deadline.is_none() && self.signals.stop_wanted() {
                 log::info!("rill stopping connections={}", server.slots().taken());
+                self.notify.stopping();
                 self.net.stop_listening();
                 server.stop(now);
                 deadline = Some(now + FAREWELL_MS);
             }
+            self.notify.turn(server, now);
             if deadline.is_some_and(|deadline| server.is_empty() || now >= deadline) {
                 status::farewell(server, now);
                 return Ok(());

@@ -112,6 +112,15 @@ fn is_forbidden(c: char) -> bool {
     c.is_control() || matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
 }
 
+/// The query of `app`, or that of `tcUrl`: some encoders put there what others put behind the stream name.
+pub fn app_query<'a>(app: &'a str, tc_url: &'a str) -> &'a str {
+    let query = |url: &'a str| clean(url).split_once('?').map_or("", |(_, query)| query);
+    match query(app) {
+        "" => query(tc_url),
+        query => query,
+    }
+}
+
 fn without_query(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
 }

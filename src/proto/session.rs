@@ -4,13 +4,9 @@
 
 use core::mem;
 
-use heapless::String;
-
-use crate::limits::{
-    AGENT_BYTES, ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, OUT_CHUNK_BYTES, TX_BYTES,
-};
+use crate::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, TX_BYTES};
 use crate::time::Millis;
-use crate::wire::amf0::{Decoder, Encoder, Value};
+use crate::wire::amf0::Decoder;
 use crate::wire::bytes::Full;
 use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte};
@@ -19,34 +15,24 @@ use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 use super::aggregate::{Aggregate, Part};
 use super::assembly::Assembly;
 use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
+use super::client::Client;
 use super::command::{Command, CommandMessage};
 use super::data::DataMessage;
-use super::name::{AppPath, NameError, StreamName};
+use super::name::StreamName;
+use super::state::{State, on_bw_done};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
 
 /// Room that the largest reply needs: the session reads nothing while there is less.
 pub const REPLY_BYTES: usize = 1536;
 /// Acknowledgement window and peer bandwidth that we announce, in bytes: what Adobe's server and most others say.
-const WINDOW_BYTES: u32 = 2_500_000;
+pub(super) const WINDOW_BYTES: u32 = 2_500_000;
 /// The shortest window that we honour, in bytes.
 const SHORTEST_WINDOW_BYTES: u32 = 128;
 /// An answer to a ping that says to have taken longer has another stamp than ours, in milliseconds.
 const LONGEST_ROUND_TRIP_MS: u32 = 120_000;
 /// Longest protocol-control or user-control message; SWF verification's 44 bytes are the longest known.
 const CONTROL_BYTES: u32 = 64;
-/// What the connect answer calls this server. Clients parse the numbers to find out what it can do.
-const SERVER_VERSION: &str = "5,0,15,5004";
-const FMS_VERSION: &str = "FMS/5,0,15,5004";
-/// Capabilities of the connect answer, as Adobe Media Server 5 sends them.
-const CAPABILITIES: f64 = 255.0;
-/// `capsEx` bit: the client follows a request to connect again, the server sends one (Enhanced RTMP v2).
-const CAPS_EX_RECONNECT: u32 = 1;
-/// `capsEx` bits that we support: Reconnect; Multitrack, ModEx and nanosecond offsets pass through a relay.
-const CAPS_EX: u32 = CAPS_EX_RECONNECT | 2 | 4 | 8;
-/// `CanForward` in a FourCC information map (Enhanced RTMP v2).
-const CAN_FORWARD: f64 = 4.0;
-
 const _: () = assert!(REPLY_BYTES < TX_BYTES);
 
 /// A net stream of a connection, by its message stream id: 1 to [`NET_STREAMS`].
@@ -64,7 +50,7 @@ impl NetStreamId {
         usize::from(self.0) - 1
     }
 
-    fn from_wire(id: u32) -> Option<NetStreamId> {
+    pub(super) fn from_wire(id: u32) -> Option<NetStreamId> {
         (1..=NET_STREAMS as u32).contains(&id).then_some(NetStreamId(id as u8))
     }
 
@@ -216,23 +202,6 @@ pub enum Decision<'a> {
     Reject(Status<'a>),
 }
 
-/// What a client said of itself when it connected.
-#[derive(Clone, Debug, Default)]
-pub struct Client {
-    /// What it connects to.
-    pub path: AppPath,
-    /// Why `path` is not usable, if so.
-    pub path_error: Option<NameError>,
-    /// `flashVer`, cut to [`AGENT_BYTES`]: what software it is.
-    pub agent: String<AGENT_BYTES>,
-    /// 0 or 3.
-    pub object_encoding: u8,
-    sent_fourcc_list: bool,
-    sent_fourcc_maps: bool,
-    caps_ex: Option<u32>,
-    transaction: f64,
-}
-
 /// Why a session cannot go on: who is at fault first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionError {
@@ -310,15 +279,6 @@ enum Phase {
     Closed,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NetStream {
-    Free,
-    Idle,
-    /// Under a name with this [`name_hash`].
-    Publishing(u32),
-    Playing,
-}
-
 /// See the module's documentation.
 pub struct Session {
     phase: Phase,
@@ -341,20 +301,6 @@ pub struct Session {
     round_trip_ms: Option<u32>,
 }
 
-/// What commands change.
-struct State {
-    connected: bool,
-    /// The application has code of its own, which may answer commands and says itself when bandwidth is known.
-    scripted: bool,
-    /// What a player is told of its rights to take pictures of audio and video.
-    sample_access: (bool, bool),
-    /// The window that we last announced, in bytes.
-    announced_window: u32,
-    client: Client,
-    request: Option<Request>,
-    streams: [NetStream; NET_STREAMS],
-}
-
 impl Session {
     /// A session before its first byte. `seed` feeds the random bytes of the handshake.
     pub fn new(seed: u64) -> Session {
@@ -365,15 +311,7 @@ impl Session {
             sinks: [Sink::Skip; CHUNK_STREAMS],
             aggregate: None,
             lent: None,
-            state: State {
-                connected: false,
-                scripted: false,
-                sample_access: (true, true),
-                announced_window: WINDOW_BYTES,
-                client: Client::default(),
-                request: None,
-                streams: [NetStream::Free; NET_STREAMS],
-            },
+            state: State::default(),
             seed,
             received: 0,
             acknowledged: 0,
@@ -461,7 +399,8 @@ impl Session {
         object.get(name).and_then(|value| value.as_str()).unwrap_or_default()
     }
 
-    /// What stands behind the `?` of the stream name that the present request names. It may hold a secret.
+    /// What stands behind the `?` of the stream name that the present request names, or behind that of the application
+    /// where the stream name has none. It may hold a secret.
     pub fn stream_query(&self) -> &str {
         let message = CommandMessage::parse(self.lent_command());
         let name = match message.map(|message| message.command) {
@@ -470,7 +409,10 @@ impl Session {
             _ => None,
         };
         let name = name.and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
-        name.split_once('?').map_or("", |(_, query)| query).trim()
+        match name.split_once('?').map_or("", |(_, query)| query).trim() {
+            "" => &self.state.client.query,
+            query => query,
+        }
     }
 
     /// The method that the client calls, after [`Event::Call`].
@@ -534,54 +476,12 @@ impl Session {
 
     /// Answers the present request. Does nothing when there is none.
     pub fn decide(&mut self, decision: Decision<'_>, tx: &mut TxBuf) -> Result<(), Full> {
-        let Some(request) = self.state.request.take() else { return Ok(()) };
-        match (request, decision) {
-            (Request::Connect, Decision::Accept) => {
-                self.state.connected = true;
-                self.state.client.accept(tx)?;
-                if self.state.scripted { Ok(()) } else { on_bw_done(tx) }
-            }
-            (Request::Connect, Decision::Reject(status)) => {
-                let transaction = self.state.client.transaction;
-                // What a script adds may be longer than the room that there is; the code alone never is.
-                let send = |status: Status<'_>, tx: &mut TxBuf| status.send_error(transaction, tx);
-                send(status, tx).or_else(|Full| send(Status::new(status.code, ""), tx))
-            }
-            (Request::Publish { stream, name, .. }, Decision::Accept) => {
-                self.state.streams[stream.index()] = NetStream::Publishing(name_hash(&name.name));
-                tx.user_control(UserControl::StreamBegin(stream.wire()))?;
-                Status::new(Code::PublishStart, &name.name).send(stream.wire(), tx)
-            }
-            (Request::Play { stream, name, how, .. }, Decision::Accept) => {
-                let switching = mem::replace(&mut self.state.streams[stream.index()], NetStream::Playing);
-                if how == PlayHow::Switch && switching == NetStream::Playing {
-                    return Status::new(Code::PlayTransition, &name.name).send(stream.wire(), tx);
-                }
-                tx.user_control(UserControl::StreamBegin(stream.wire()))?;
-                if how == PlayHow::Reset {
-                    Status::new(Code::PlayReset, &name.name).send(stream.wire(), tx)?;
-                }
-                Status::new(Code::PlayStart, &name.name).send(stream.wire(), tx)?;
-                // Flash raises a security error on snapshots when this does not come before media.
-                let (audio, video) = self.state.sample_access;
-                tx.data(stream.wire(), |amf| {
-                    amf.string("|RtmpSampleAccess")?;
-                    amf.boolean(audio)?;
-                    amf.boolean(video)
-                })
-            }
-            // What it publishes or plays, if anything, goes on.
-            (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
-                status.send(stream.wire(), tx)
-            }
-        }
+        self.state.decide(decision, tx)
     }
 
     /// The server ended what the net stream plays. It may be used again.
     pub fn stop_playing(&mut self, stream: NetStreamId) {
-        if self.state.streams[stream.index()] == NetStream::Playing {
-            self.state.streams[stream.index()] = NetStream::Idle;
-        }
+        self.state.stop_playing(stream);
     }
 
     /// Sends a status event on a net stream, or on the connection.
@@ -952,426 +852,6 @@ impl Session {
     }
 }
 
-impl State {
-    /// The publishing net stream that a message belongs to. A message stream id that was never created counts as the
-    /// only publishing stream, if there is one: some encoders number their media otherwise.
-    fn publishing(&self, stream_id: u32) -> Option<NetStreamId> {
-        let publishes = |stream: NetStreamId| matches!(self.streams[stream.index()], NetStream::Publishing(_));
-        if let Some(stream) = NetStreamId::from_wire(stream_id)
-            && self.streams[stream.index()] != NetStream::Free
-        {
-            return publishes(stream).then_some(stream);
-        }
-        let mut publishing = (0..NET_STREAMS).map(NetStreamId::from_index).filter(|&stream| publishes(stream));
-        let only = publishing.next()?;
-        publishing.next().is_none().then_some(only)
-    }
-
-    /// The net stream that publishes under a name.
-    fn publishing_as(&self, name: &str) -> Option<NetStreamId> {
-        let publishing = NetStream::Publishing(name_hash(name));
-        self.streams.iter().position(|&stream| stream == publishing).map(NetStreamId::from_index)
-    }
-
-    fn media_begin(&self, lane: Lane, header: MessageHeader) -> Option<Event<'static>> {
-        let stream = self.publishing(header.stream_id)?;
-        let kind = if header.type_id == type_id::AUDIO { MediaKind::Audio } else { MediaKind::Video };
-        // An empty audio message means silence and is passed on; an empty video message means nothing.
-        if kind == MediaKind::Video && header.length == 0 {
-            return None;
-        }
-        let MessageHeader { timestamp, length, .. } = header;
-        Some(Event::MediaBegin { lane, stream, kind, timestamp, length })
-    }
-
-    /// The event that a command becomes when it is not ours to act on: an answer to our own call, or a method that an
-    /// application's code may have instead of us.
-    fn offered(&self, message: &CommandMessage<'_>, stream_id: u32) -> Option<Event<'static>> {
-        if !self.connected {
-            return None;
-        }
-        match message.command {
-            Command::Answer => {
-                let ok = match message.name {
-                    b"_result" => true,
-                    b"_error" => false,
-                    _ => return None,
-                };
-                // 0 is the answer to nothing.
-                Some(message.transaction as u32).filter(|&id| id > 0).map(|id| Event::Answer(id, ok))
-            }
-            Command::Unknown
-            | Command::ReleaseStream
-            | Command::FcPublish(_)
-            | Command::FcUnpublish(_)
-            | Command::FcSubscribe(_)
-            | Command::FcUnsubscribe
-            | Command::GetStreamLength
-            | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
-            // Said to the connection and not to a net stream, these are names like any other.
-            Command::Publish { .. }
-            | Command::Play { .. }
-            | Command::Play2(_)
-            | Command::Pause(_)
-            | Command::Seek
-            | Command::ReceiveAudio(_)
-            | Command::ReceiveVideo(_)
-            | Command::InvalidArgument(_) => (self.scripted && stream_id == 0).then_some(Event::Call),
-            _ => None,
-        }
-    }
-
-    fn command(
-        &mut self,
-        message: CommandMessage<'_>,
-        stream_id: u32,
-        tx: &mut TxBuf,
-    ) -> Result<Option<Event<'static>>, SessionError> {
-        let CommandMessage { name, transaction, command } = message;
-        if let Command::Connect(object) = command {
-            if self.connected {
-                return Err(SessionError::PeerMisbehaved(Misbehaviour::ConnectedTwice));
-            }
-            self.client = Client::from_connect(object.as_ref(), transaction);
-            self.announced_window = WINDOW_BYTES;
-            tx.control(Control::WindowAcknowledgementSize(WINDOW_BYTES))?;
-            tx.control(Control::SetPeerBandwidth(WINDOW_BYTES, BandwidthLimit::Dynamic))?;
-            tx.user_control(UserControl::StreamBegin(0))?;
-            tx.control(Control::SetChunkSize(OUT_CHUNK_BYTES as u32))?;
-            self.request = Some(Request::Connect);
-            return Ok(None);
-        }
-        if !self.connected {
-            Status::new(Code::ConnectFailed, "").send_error(transaction, tx)?;
-            return Err(SessionError::PeerMisbehaved(Misbehaviour::NotConnected));
-        }
-        match command {
-            Command::Connect(_) | Command::Answer => {}
-            Command::CreateStream => self.create_stream(transaction, tx)?,
-            Command::ReleaseStream | Command::FcUnsubscribe => result(transaction, tx)?,
-            Command::CheckBw => {
-                result(transaction, tx)?;
-                return Ok(Some(Event::CheckBw));
-            }
-            Command::FcPublish(name) => {
-                result(transaction, tx)?;
-                notify("onFCPublish", Code::PublishStart, name, tx)?;
-            }
-            Command::FcUnpublish(name) => {
-                result(transaction, tx)?;
-                notify("onFCUnpublish", Code::UnpublishSuccess, name, tx)?;
-                let stream = match StreamName::parse(name) {
-                    Ok(name) => self.publishing_as(&name.name),
-                    // It names none: the only one is meant.
-                    Err(_) => self.publishing(0),
-                };
-                return Ok(stream.and_then(|stream| self.end(stream, NetStream::Idle)));
-            }
-            Command::FcSubscribe(name) => {
-                result(transaction, tx)?;
-                notify("onFCSubscribe", Code::PlayStart, name, tx)?;
-            }
-            Command::GetStreamLength => answer(transaction, tx, |amf| amf.number(0.0))?,
-            Command::CheckBandwidth => {
-                result(transaction, tx)?;
-                return Ok(Some(Event::CheckBandwidth));
-            }
-            Command::Ping => {
-                result(transaction, tx)?;
-                tx.command(0, "pong", 0.0, |amf| amf.null())?;
-            }
-            Command::DeleteStream(id) => {
-                result(transaction, tx)?;
-                if let Some(stream) = NetStreamId::from_wire(id.map_or(stream_id, |id| id as u32)) {
-                    return Ok(self.end(stream, NetStream::Free));
-                }
-            }
-            Command::Unknown => {
-                if transaction != 0.0 {
-                    let subject = core::str::from_utf8(name).ok().filter(|name| name.len() <= 64).unwrap_or("?");
-                    Status::new(Code::CallFailed, subject).send_error(transaction, tx)?;
-                }
-            }
-            // There is nothing to close: an error here makes ffmpeg give up.
-            Command::CloseStream if NetStreamId::from_wire(stream_id).is_none() => {}
-            command => {
-                let Some(stream) = self.net_stream(stream_id) else {
-                    // On the connection itself, or one net stream too many.
-                    Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
-                    return Ok(None);
-                };
-                return self.stream_command(command, stream, tx);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Commands that speak of the net stream they are sent on.
-    fn stream_command(
-        &mut self,
-        command: Command<'_>,
-        stream: NetStreamId,
-        tx: &mut TxBuf,
-    ) -> Result<Option<Event<'static>>, SessionError> {
-        let playing = self.streams[stream.index()] == NetStream::Playing;
-        Ok(match command {
-            Command::Publish { name: None | Some(b"false"), .. } | Command::Play { name: None, .. } => {
-                self.end(stream, NetStream::Idle)
-            }
-            Command::Publish { name: Some(b""), .. }
-                if matches!(self.streams[stream.index()], NetStream::Publishing(_)) =>
-            {
-                self.end(stream, NetStream::Idle)
-            }
-            Command::Publish { name: Some(name), kind } => {
-                self.publish(stream, name, kind, tx)?;
-                None
-            }
-            Command::Play { name: Some(name), start, reset } => {
-                let how = if reset { PlayHow::Reset } else { PlayHow::Append };
-                self.play(stream, name, start, how, tx)?;
-                None
-            }
-            Command::Play2(options) => return self.play2(stream, options, tx),
-            Command::InvalidArgument(of) => {
-                Status::new(Code::StreamInvalidArg, of).send(stream.wire(), tx)?;
-                None
-            }
-            Command::CloseStream => self.end(stream, NetStream::Idle),
-            Command::Pause(paused) => playing.then_some(Event::Pause(stream, paused)),
-            Command::Seek => playing.then_some(Event::Seek(stream)),
-            Command::ReceiveAudio(on) => playing.then_some(Event::ReceiveAudio(stream, on)),
-            Command::ReceiveVideo(on) => playing.then_some(Event::ReceiveVideo(stream, on)),
-            _ => None,
-        })
-    }
-
-    fn create_stream(&mut self, transaction: f64, tx: &mut TxBuf) -> Result<(), SessionError> {
-        let Some(free) = self.streams.iter().position(|&stream| stream == NetStream::Free) else {
-            let description = "Too many streams on this connection.";
-            let status = Status::new(Code::CallFailed, "createStream").described(description);
-            return Ok(status.send_error(transaction, tx)?);
-        };
-        self.streams[free] = NetStream::Idle;
-        let id = NetStreamId::from_index(free).wire();
-        Ok(tx.command(0, "_result", transaction, |amf| {
-            amf.null()?;
-            amf.number(f64::from(id))
-        })?)
-    }
-
-    /// The net stream of a message stream id; created on the way for clients that skipped `createStream`.
-    fn net_stream(&mut self, stream_id: u32) -> Option<NetStreamId> {
-        let stream = NetStreamId::from_wire(stream_id)?;
-        let state = &mut self.streams[stream.index()];
-        if *state == NetStream::Free {
-            *state = NetStream::Idle;
-        }
-        Some(stream)
-    }
-
-    fn publish(&mut self, stream: NetStreamId, name: &[u8], kind: &[u8], tx: &mut TxBuf) -> Result<(), SessionError> {
-        let refuse = |description, tx: &mut TxBuf| {
-            Status::new(Code::PublishBadName, "").described(description).send(stream.wire(), tx)
-        };
-        match (self.streams[stream.index()], StreamName::parse(name)) {
-            (_, Err(error)) => {
-                let empty = "The stream name (in OBS: the stream key) is empty.";
-                refuse(if error == NameError::Empty { empty } else { error.description() }, tx)?;
-                return Err(SessionError::PeerMisbehaved(Misbehaviour::StreamName));
-            }
-            (NetStream::Playing, Ok(_)) => refuse("This stream plays already; it cannot publish too.", tx)?,
-            (_, Ok(name)) => {
-                let mode = match kind {
-                    kind if kind.eq_ignore_ascii_case(b"record") => PublishMode::Record,
-                    kind if kind.eq_ignore_ascii_case(b"append") => PublishMode::Append,
-                    kind if kind.eq_ignore_ascii_case(b"appendWithGap") => PublishMode::Append,
-                    _ => PublishMode::Live,
-                };
-                self.request = Some(Request::Publish { stream, name, mode });
-            }
-        }
-        Ok(())
-    }
-
-    fn play(
-        &mut self,
-        stream: NetStreamId,
-        name: &[u8],
-        start: f64,
-        how: PlayHow,
-        tx: &mut TxBuf,
-    ) -> Result<(), SessionError> {
-        let refuse = |description, tx: &mut TxBuf| {
-            Status::new(Code::PlayFailed, "").described(description).send(stream.wire(), tx)
-        };
-        match (self.streams[stream.index()], StreamName::parse(name)) {
-            (_, Err(error)) => refuse(error.description(), tx)?,
-            (NetStream::Publishing(_), Ok(_)) => refuse("This stream publishes already; it cannot play too.", tx)?,
-            (_, Ok(name)) => {
-                let start = match start {
-                    start if start >= 0.0 => PlayStart::Recorded(start as u32),
-                    -1.0 | -1000.0 => PlayStart::Live,
-                    _ => PlayStart::LiveOrRecorded,
-                };
-                self.request = Some(Request::Play { stream, name, start, how });
-            }
-        }
-        Ok(())
-    }
-
-    fn play2(
-        &mut self,
-        stream: NetStreamId,
-        options: Option<Value<'_>>,
-        tx: &mut TxBuf,
-    ) -> Result<Option<Event<'static>>, SessionError> {
-        let string = |key| options.as_ref().and_then(|options| options.get(key)).and_then(|value| value.as_bytes());
-        let transition = string("transition").unwrap_or(b"switch");
-        match transition {
-            b"switch" | b"swap" | b"reset" | b"resume" => {
-                let how = if transition == b"reset" { PlayHow::Reset } else { PlayHow::Switch };
-                self.play(stream, string("streamName").unwrap_or_default(), -2.0, how, tx)?;
-                Ok(None)
-            }
-            b"stop" => Ok(self.end(stream, NetStream::Idle)),
-            _ => {
-                // append and appendAndWait speak of playlists, which live streams do not have.
-                let description = "This transition is not available for live streams.";
-                Status::new(Code::StreamFailed, "").described(description).send(stream.wire(), tx)?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Ends what a net stream does and leaves it in `next`.
-    fn end(&mut self, stream: NetStreamId, next: NetStream) -> Option<Event<'static>> {
-        let was = mem::replace(&mut self.streams[stream.index()], next);
-        matches!(was, NetStream::Publishing(_) | NetStream::Playing).then_some(Event::Closed(stream))
-    }
-}
-
-impl Client {
-    /// From the object of the connect command. Values of the wrong type count as absent (Red5 sends nulls).
-    fn from_connect(object: Option<&Value<'_>>, transaction: f64) -> Client {
-        let value = |key: &str| object.and_then(|object| object.get(key));
-        let text = |key: &str| value(key).and_then(|value| value.as_str()).unwrap_or_default();
-        let tc_url = match text("tcUrl") {
-            "" => text("tcurl"),
-            url => url,
-        };
-        let (path, path_error) = match AppPath::parse(text("app"), tc_url) {
-            Ok(path) => (path, None),
-            Err(error) => (AppPath::default(), Some(error)),
-        };
-        let is_map = |key: &str| match value(key) {
-            Some(Value::Amf3(map)) => map.properties().is_some(),
-            Some(map) => map.properties().is_some(),
-            None => false,
-        };
-        let is_list = |key: &str| match value(key) {
-            Some(Value::Amf3(list)) => list.elements().is_some(),
-            list => matches!(list, Some(Value::StrictArray(_))),
-        };
-        let encoding = value("objectEncoding").and_then(|value| value.as_number()).unwrap_or(0.0);
-        let caps_ex = value("capsEx").or_else(|| value("CapsEx")).and_then(|value| value.as_number());
-        Client {
-            path,
-            path_error,
-            agent: cut(text("flashVer")),
-            object_encoding: if encoding >= 3.0 { 3 } else { 0 },
-            sent_fourcc_list: is_list("fourCcList"),
-            sent_fourcc_maps: is_map("videoFourCcInfoMap") || is_map("audioFourCcInfoMap"),
-            caps_ex: caps_ex.map(|caps| caps as u32),
-            transaction,
-        }
-    }
-
-    /// It follows NetConnection.Connect.ReconnectRequest (Enhanced RTMP v2).
-    pub fn reconnects(&self) -> bool {
-        self.caps_ex.is_some_and(|caps| caps & CAPS_EX_RECONNECT != 0)
-    }
-
-    /// The answer to `connect`: properties and information object.
-    fn accept(&self, tx: &mut TxBuf) -> Result<(), Full> {
-        tx.command(0, "_result", self.transaction, |amf| {
-            amf.object_begin()?;
-            amf.property_string("fmsVer", FMS_VERSION)?;
-            amf.property_number("capabilities", CAPABILITIES)?;
-            amf.property_number("mode", 1.0)?;
-            amf.object_end()?;
-            amf.object_begin()?;
-            Status::new(Code::ConnectSuccess, "").properties(amf)?;
-            amf.property_number("objectEncoding", f64::from(self.object_encoding))?;
-            amf.key("data")?;
-            amf.ecma_array_begin(1)?;
-            amf.property_string("version", SERVER_VERSION)?;
-            amf.object_end()?;
-            self.enhanced(amf)?;
-            amf.object_end()
-        })
-    }
-
-    /// Enhanced RTMP's part of the answer (v2, "Enhancing NetConnection connect command"): nothing for clients that
-    /// sent none of it, and arrays only to those that sent one (Amcrest cameras fail on them).
-    fn enhanced(&self, amf: &mut Encoder<'_, '_>) -> Result<(), Full> {
-        if self.sent_fourcc_list {
-            amf.key("fourCcList")?;
-            amf.strict_array_begin(1)?;
-            amf.string("*")?;
-        }
-        if self.sent_fourcc_maps {
-            for key in ["videoFourCcInfoMap", "audioFourCcInfoMap"] {
-                amf.key(key)?;
-                amf.object_begin()?;
-                amf.property_number("*", CAN_FORWARD)?;
-                amf.object_end()?;
-            }
-        }
-        if let Some(caps) = self.caps_ex {
-            amf.property_number("capsEx", f64::from(caps & CAPS_EX))?;
-        }
-        Ok(())
-    }
-}
-
-/// `_result` with a null: `undefined` would stop ffmpeg's reader. Nothing for calls that ask for no answer.
-fn result(transaction: f64, tx: &mut TxBuf) -> Result<(), Full> {
-    answer(transaction, tx, |amf| amf.null())
-}
-
-fn answer(
-    transaction: f64,
-    tx: &mut TxBuf,
-    value: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), Full>,
-) -> Result<(), Full> {
-    if transaction == 0.0 {
-        return Ok(());
-    }
-    tx.command(0, "_result", transaction, |amf| {
-        amf.null()?;
-        value(amf)
-    })
-}
-
-fn on_bw_done(tx: &mut TxBuf) -> Result<(), Full> {
-    tx.command(0, "onBWDone", 0.0, |amf| amf.null())
-}
-
-/// `onFCPublish` and its kind: Haivision encoders and some players wait for them.
-fn notify(method: &str, code: Code, name: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
-    // The name comes back as the description; what is not a name does not.
-    let name = StreamName::parse(name).map(|name| name.name).unwrap_or_default();
-    tx.command(0, method, 0.0, |amf| {
-        amf.null()?;
-        amf.object_begin()?;
-        amf.property_string("level", code.level().name())?;
-        amf.property_string("code", code.name())?;
-        amf.property_string("description", &name)?;
-        amf.object_end()
-    })
-}
-
 /// The body of a command, without the format byte of type 17.
 fn command_body<'a>(reader: &ChunkReader, assembly: &'a Assembly, lane: Lane) -> &'a [u8] {
     let body = assembly.message(lane);
@@ -1385,20 +865,6 @@ fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {
     let (taken, rest) = input.split_at(most.min(input.len()));
     *input = rest;
     taken
-}
-
-/// FNV-1a. It tells the few names of one connection apart, so that they need not be kept.
-fn name_hash(name: &str) -> u32 {
-    name.bytes().fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
-/// As much of `text` as fits, cut at a character.
-fn cut<const N: usize>(text: &str) -> String<N> {
-    let mut end = text.len().min(N);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    String::try_from(&text[..end]).unwrap_or_default()
 }
 
 /// splitmix64: the handshake's random bytes are not a secret, they must only differ.

@@ -14,6 +14,9 @@ use super::files::Question;
 /// How often the disk is asked whether an application is still what it was, in milliseconds.
 pub const CHECK_MS: u64 = 1000;
 
+/// What was last looked at longer ago is looked at before the next client joins, in milliseconds.
+const STALE_MS: u64 = 2 * CHECK_MS;
+
 /// An application by its place. The place is given to another one only when no connection refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppId(pub u16);
@@ -155,6 +158,12 @@ impl Applications {
     /// Every application in the table.
     pub fn iter(&self) -> impl Iterator<Item = (AppId, &Application)> {
         self.places.iter().enumerate().filter_map(|(at, place)| Some((AppId(at as u16), place.as_ref()?)))
+    }
+
+    /// Nobody has looked at the application's files for a while: there was no client, or the disk does not answer.
+    pub fn is_stale(&self, id: AppId, now: Millis) -> bool {
+        let old = self.app(id).is_some_and(|app| now.since(app.checked) >= STALE_MS);
+        self.source == AppSource::Directories && old
     }
 
     /// Somebody wants to join: the disk is to be asked now.

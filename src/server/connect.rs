@@ -20,6 +20,10 @@ use super::slots::{ConnId, SlotState};
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
 
+/// How long a client waits to hear whether an application is still what it was, in milliseconds. A disk that does not
+/// answer by then keeps nobody out.
+const STALE_WAIT_MS: u64 = 1000;
+
 /// How far a client is on its way into an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joining {
@@ -27,6 +31,11 @@ pub enum Joining {
     No,
     /// The application's files are being read.
     Files {
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// Scripts have used their share of the time.
+    Queued {
         /// When patience ends.
         deadline: Millis,
     },
@@ -42,7 +51,7 @@ impl Joining {
     pub fn deadline(self) -> Option<Millis> {
         match self {
             Joining::No => None,
-            Joining::Files { deadline } | Joining::Script { deadline } => Some(deadline),
+            Joining::Files { deadline } | Joining::Queued { deadline } | Joining::Script { deadline } => Some(deadline),
         }
     }
 }
@@ -106,6 +115,11 @@ impl Server {
         let Some(state) = self.apps.app(id).map(|app| app.state) else { return };
         let Some(slot) = self.slots.connection(conn) else { return };
         match state {
+            AppState::Ready if self.apps.is_stale(id, now) => {
+                slot.app = Some(id);
+                slot.joining = Joining::Files { deadline: now + STALE_WAIT_MS };
+                self.apps.ask(id);
+            }
             AppState::Ready => {
                 slot.app = Some(id);
                 self.join(conn, id, now);
@@ -123,8 +137,13 @@ impl Server {
     }
 
     /// The application is known: its rules, its limits, and then its script decide.
-    fn join(&mut self, conn: ConnId, id: AppId, now: Millis) {
+    pub(super) fn join(&mut self, conn: ConnId, id: AppId, now: Millis) {
+        let patience = now + self.settings.connect_timeout_ms;
         let Some(slot) = self.slots.connection(conn) else { return };
+        let queued_until = match slot.joining {
+            Joining::Queued { deadline } => deadline,
+            _ => patience,
+        };
         slot.joining = Joining::No;
         let peer = slot.peer.ip();
         let Some(app) = self.apps.app(id) else { return };
@@ -141,6 +160,12 @@ impl Server {
         // Before the script runs, which may say otherwise.
         self.limit_new(conn);
         let Some(pending_ms) = pending_ms else { return self.joined(conn, now) };
+        if !self.scripts_may_run(now) {
+            if let Some(slot) = self.slots.connection(conn) {
+                slot.joining = Joining::Queued { deadline: queued_until };
+            }
+            return self.wait_for_script(conn);
+        }
         let deadline = now + pending_ms;
         match self.enter_instance(conn, id, now) {
             Ok(()) => {
@@ -229,11 +254,20 @@ impl Server {
         }
     }
 
-    /// Nobody decided in time.
+    /// Nobody decided in time. What is known of an application's files holds until they can be read again.
     pub(super) fn undecided(&mut self, conn: ConnId, now: Millis) {
         let Some(slot) = self.slots.connection(conn) else { return };
-        let text = match slot.joining {
+        let joining = slot.joining;
+        if let (Joining::Files { .. }, Some(id)) = (joining, slot.app)
+            && self.apps.app(id).is_some_and(|app| app.state == AppState::Ready)
+        {
+            return self.join(conn, id, now);
+        }
+        let text = match joining {
             Joining::Script { .. } => "[ Server.Reject ] : The application did not decide in time.",
+            Joining::Queued { .. } => {
+                "[ Server.Reject ] : The application's script is too busy (scripts.share_percent)."
+            }
             _ => "[ Server.Reject ] : The application's files could not be read in time.",
         };
         self.refuse_connect(conn, Rejection::Undecided, text, now);
@@ -248,7 +282,7 @@ impl Server {
             return self.forget_if_left(id);
         }
         match lookup {
-            Lookup::Unchanged => {}
+            Lookup::Unchanged => self.each_waiting(id, |server, conn| server.join(conn, id, now)),
             Lookup::Found(definition) => {
                 let same = app.definition.as_deref().is_some_and(|old| old.script == definition.script);
                 app.state = AppState::Ready;

@@ -11,6 +11,7 @@ use crate::time::Millis;
 use super::app::AppKind;
 use super::applications::{AppId, AppState, Application};
 use super::describe::Description;
+use super::instances::InstanceState;
 use super::registry::{Media, StreamId};
 use super::slots::{ConnId, PlayPhase, Player, Role, Slot, SlotIndex, SlotState};
 use super::{Counters, Server};
@@ -120,6 +121,8 @@ pub struct AppRow<'a> {
     pub clients: u32,
     /// Its instances whose server-side code is loaded, or was stopped.
     pub instances: u32,
+    /// Of these, those whose script could not be loaded or had to be stopped.
+    pub stopped: u32,
     /// Its streams that are published.
     pub streams: u32,
 }
@@ -237,13 +240,16 @@ impl Server {
 
     fn app_row<'a>(&self, id: AppId, app: &'a Application) -> AppRow<'a> {
         let of_it = |stream: &super::registry::Stream| stream.app == id && stream.publisher.is_some();
+        let instances = || self.instances.iter().map(|(_, instance)| instance).filter(|instance| instance.app == id);
         AppRow {
             id,
             name: &app.name,
             kind: app.definition.as_deref().map_or(AppKind::Live, |definition| definition.kind),
             state: app.state,
             clients: app.connected,
-            instances: self.instances.iter().filter(|(_, instance)| instance.app == id).count() as u32,
+            instances: instances().count() as u32,
+            stopped: instances().filter(|instance| matches!(instance.state, InstanceState::Stopped { .. })).count()
+                as u32,
             streams: self.registry.streams().filter(|(_, stream)| of_it(stream)).count() as u32,
         }
     }

@@ -55,15 +55,20 @@ pub fn table(settings: &Settings) -> Vec<Row> {
             name: "scripts",
             count: settings.script_instances.into(),
             bytes_each: settings.scripts.budget.memory_bytes
-                + settings.scripts.budget.stack_bytes
                 + (SCRIPT_OVERHEAD_BYTES + Instances::place_bytes()) as u64,
+        },
+        // One runs at a time.
+        Row {
+            name: "script stack",
+            count: settings.script_instances.min(1).into(),
+            bytes_each: settings.scripts.budget.stack_bytes,
         },
         // Messages wait for clients of scripts only.
         Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),
         Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
         Row::new("read buffer", 1, READ_BYTES),
-        // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth.
-        Row::new("ready bits", 9, slots.div_ceil(64) * 8),
+        // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth or a script.
+        Row::new("ready bits", 10, slots.div_ceil(64) * 8),
     ]
 }
 

@@ -35,6 +35,7 @@ mod play;
 mod publish;
 mod read;
 pub mod registry;
+mod script_time;
 mod scripting;
 pub mod settings;
 pub mod slots;
@@ -58,6 +59,7 @@ use applications::{AppSource, Applications};
 use close::CloseReason;
 use instances::Instances;
 use registry::{Registry, StreamId};
+use script_time::ScriptTime;
 use settings::{Merge, Settings};
 use slots::{ConnId, Flush, Role, SlotIndex, SlotState, Slots};
 use transport::Net;
@@ -127,6 +129,9 @@ pub struct Server {
     apps: Applications,
     instances: Instances,
     scripts: Scripts,
+    script_time: ScriptTime,
+    /// Slots that wait until their script has time again.
+    script_waits: BitSet<Box<[u64]>>,
     /// Bytes that wait in all outboxes.
     outboxes_bytes: usize,
     /// [`Server::run_actions`] is at work.
@@ -203,6 +208,8 @@ impl Server {
             stopping: false,
             apps: Applications::new(apps, source, settings.applications as usize, now),
             instances: Instances::new(settings.script_instances as usize),
+            script_time: ScriptTime::new(settings.script_share_percent),
+            script_waits: bits(),
             scripts: Scripts::new(settings.script_instances as usize, clock),
             outboxes_bytes: 0,
             running_actions: false,
@@ -248,12 +255,12 @@ impl Server {
         if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
             return Some(0);
         }
-        if self.slots.taken() == 0 && self.instances.iter().next().is_none() && self.apps.source() == AppSource::Fixed {
+        if self.slots.taken() == 0 && self.instances.iter().next().is_none() {
+            // What became of applications meanwhile is asked when somebody comes.
             return None;
         }
         let window = self.merges().then_some(self.merge_until);
-        let deadlines =
-            [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth(), self.scripts.next_timer()];
+        let deadlines = [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth(), self.next_script()];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(now))
     }
@@ -261,6 +268,7 @@ impl Server {
     /// One turn of the loop.
     pub fn turn<N: Net>(&mut self, net: &mut N, now: Millis) {
         self.now = now;
+        self.wake_scripts(now);
         self.merge(net, now);
         self.accept(net, now);
         self.expire_bandwidth(now);
@@ -274,6 +282,7 @@ impl Server {
     /// is disconnected.
     pub fn reconfigure(&mut self, settings: Settings) {
         self.settings = self.settings.changed_to(settings);
+        self.script_time = ScriptTime::new(self.settings.script_share_percent);
         self.merge_ms = match self.settings.merge {
             Merge::Auto => self.merge_ms,
             Merge::Fixed(ms) => u64::from(ms),
@@ -438,7 +447,9 @@ impl Server {
         self.count_close(conn, reason);
         let app = self.slots.at(conn.slot).app;
         net.close(conn.slot);
-        for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
+        for set in
+            [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered, &mut self.script_waits]
+        {
             set.remove(conn.slot.at());
         }
         self.forget_bandwidth(conn.slot);

@@ -51,6 +51,12 @@ impl Server {
             self.readable.remove(index.at());
             return 0;
         }
+        let scripted = slot.instance.is_some() && slot.publishing == 0 && slot.state == SlotState::Open;
+        if scripted && !self.scripts_may_run(now) {
+            self.wait_for_script(conn);
+            return 0;
+        }
+        let slot = self.slots.at(index);
         if !slot.inbox.is_empty() {
             let kept = slot.inbox.len();
             scratch[..kept].copy_from_slice(&slot.inbox);
@@ -116,7 +122,13 @@ impl Server {
                 return;
             }
             match slot.session.next(&mut input, &mut slot.tx, now) {
-                Ok(Some(event)) => self.event(conn, event, now),
+                Ok(Some(event)) => {
+                    let called = event == Event::Call;
+                    self.event(conn, event, now);
+                    if called && !self.scripts_may_run(now) && self.rests_after_call(conn, input) {
+                        break;
+                    }
+                }
                 Ok(None) => {
                     if slot.open_since.is_none() && slot.session.is_open() {
                         slot.open_since = Some(now);
@@ -153,6 +165,17 @@ impl Server {
         if self.slots.connection(conn).is_some_and(|slot| !slot.tx.is_empty()) {
             self.outgoing.insert(conn.slot.at());
         }
+    }
+
+    /// A client has called its script as often as there is time for: the rest of what it says is kept for later. A
+    /// publisher's media does not wait.
+    fn rests_after_call(&mut self, conn: ConnId, input: &[u8]) -> bool {
+        let Some(slot) = self.slots.connection(conn) else { return false };
+        if slot.state != SlotState::Open || slot.publishing > 0 || slot.inbox.extend_from_slice(input).is_err() {
+            return false;
+        }
+        self.wait_for_script(conn);
+        true
     }
 
     /// Reads on where [`Server::feed`] had to wait.

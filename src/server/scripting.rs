@@ -125,6 +125,7 @@ impl Server {
 
     /// `application.onConnect`.
     pub(super) fn ask_script(&mut self, conn: ConnId, now: Millis) {
+        let (to_client_bytes_s, to_server_bytes_s) = self.bandwidth_limit(conn);
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
         let (mut ip, mut id) = (heapless::String::<48>::new(), heapless::String::<24>::new());
@@ -145,6 +146,8 @@ impl Server {
             id: &id,
             protocol: "rtmp",
             secure: false,
+            to_client_bytes_s,
+            to_server_bytes_s,
         };
         let asked = self.scripts.connect(script, client_id(conn), &facts, session.arguments(), now);
         self.told(script, asked, now);
@@ -352,7 +355,7 @@ impl Server {
 
     /// Runs scripts' timers, ends instances that nobody uses.
     pub(super) fn tick_scripts(&mut self, now: Millis) {
-        while self.scripts.next_timer().is_some_and(|due| due <= now) {
+        while self.scripts.next_timer().is_some_and(|due| due <= now) && self.scripts_may_run(now) {
             let stopped = self.scripts.tick(now);
             self.run_actions(now);
             match stopped {

@@ -51,6 +51,9 @@ pub struct Settings {
     pub applications: u32,
     /// Instances of applications with a script that are loaded at once: 0 to 256. One more is refused.
     pub script_instances: u32,
+    /// How much of the loop's time all scripts together may have, in percent: 1 to 100. What they want beyond is done
+    /// later.
+    pub script_share_percent: u32,
     /// What scripts may use, unless their application says otherwise.
     pub scripts: ScriptLimits,
     /// Bandwidth of connections, unless their application says otherwise.
@@ -97,7 +100,7 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// What holds when neither board nor configuration says otherwise. The counts are the `generic` board's.
+    /// What holds when neither board nor configuration says otherwise. The counts are the `generic` board's with 256 MiB.
     fn default() -> Settings {
         Settings {
             connections: 600,
@@ -118,6 +121,7 @@ impl Default for Settings {
             ping_timeout_ms: 30_000,
             applications: 16,
             script_instances: 4,
+            script_share_percent: 25,
             scripts: ScriptLimits::default(),
             bandwidth: Bandwidth::default(),
             accepts_per_turn: 64,

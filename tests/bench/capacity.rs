@@ -177,7 +177,8 @@ fn measure(case: &Case, options: &Options, cores: Option<Cores>, table: &mut Tab
             let clients = plan.streams * (1 + plan.players) + plan.idle;
             let connections = plan.saturate.map_or(clients, |search| search.players_max + plan.streams);
             let rates = Rates { bitrate_bps: plan.bitrate_bps, frame_rate: plan.frame_rate };
-            let server = contender.start(Purpose { streams: plan.streams.max(1), rates, connections }, cores);
+            let server =
+                contender.start(Purpose { streams: plan.streams.max(1), rates, connections, settings: &[] }, cores);
             let plan = Plan { url: server.url(), ..plan };
             let (sample, steps) = sample(&plan, &server);
             table.add(case.name, contender, sample, steps);

@@ -30,10 +30,12 @@ pub enum Contender {
 
 /// What a server is started for.
 #[derive(Clone, Copy, Debug)]
-pub struct Purpose {
+pub struct Purpose<'a> {
     pub streams: usize,
     pub rates: Rates,
     pub connections: usize,
+    /// What our server is told beside that, after `--set`.
+    pub settings: &'a [String],
 }
 
 /// Which core is whose; `None` when there is only one.
@@ -79,7 +81,7 @@ impl Contender {
     }
 
     /// Starts it on a free port of the loopback address.
-    pub fn start(self, purpose: Purpose, cores: Option<Cores>) -> Server {
+    pub fn start(self, purpose: Purpose<'_>, cores: Option<Cores>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         drop(listener);
@@ -107,7 +109,7 @@ impl Contender {
         server
     }
 
-    fn command(self, port: u16, purpose: Purpose) -> (PathBuf, Vec<String>) {
+    fn command(self, port: u16, purpose: Purpose<'_>) -> (PathBuf, Vec<String>) {
         match self {
             Contender::Rill(merge_ms) => {
                 let merge = merge_ms.map_or("\"auto\"".to_owned(), |ms| ms.to_string());
@@ -118,12 +120,13 @@ impl Contender {
                     "limits.ram_budget_bytes=2GiB".to_owned(),
                 ];
                 let fixed = ["serve", "--board", "host", "--log", "warn", "--listen"].map(str::to_owned);
-                let set = settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]);
+                let settings = settings.into_iter().chain(purpose.settings.iter().cloned());
+                let set = settings.flat_map(|setting| ["--set".to_owned(), setting]);
                 let arguments = fixed.into_iter().chain([format!("127.0.0.1:{port}")]).chain(set).collect();
                 (env!("CARGO_BIN_EXE_rill").into(), arguments)
             }
             Contender::Floor(merge_ms) => {
-                let Purpose { streams, rates, connections: players_max } = purpose;
+                let Purpose { streams, rates, connections: players_max, .. } = purpose;
                 let mut arguments = vec!["floor".to_owned()];
                 arguments.extend(Floor { port, merge_ms, streams, rates, players_max }.to_arguments());
                 (std::env::current_exe().expect("this program has a path"), arguments)
@@ -155,6 +158,11 @@ impl Server {
         format!("rtmp://127.0.0.1:{}/{APP}/bench", self.port)
     }
 
+    /// The host and port that it listens on.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Processor time of all its threads since its start, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
         self.scheduled_seconds().or_else(|| self.tick_seconds()).unwrap_or(0.0)
@@ -165,6 +173,13 @@ impl Server {
         let status = fs::read_to_string(self.proc_file("status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Resident memory that no other process has, in KiB: without the program's own text.
+    pub fn private_kib(&self) -> u64 {
+        let rollup = fs::read_to_string(self.proc_file("smaps_rollup")).unwrap_or_default();
+        let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+        private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
     }
 
     /// From `schedstat`: the same account as utime and stime together, in nanoseconds instead of ticks.

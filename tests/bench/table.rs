@@ -158,11 +158,13 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn decimals(value: f64, count: usize) -> String {
+/// A number with so many decimals, or a dash.
+pub fn decimals(value: f64, count: usize) -> String {
     if value.is_finite() { format!("{value:.count$}") } else { "-".into() }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+/// The value in the middle; `None` when there is none.
+pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -45,11 +45,17 @@ pub struct Server {
 impl Server {
     /// Starts one on a port of its own and waits until it listens. `name` is that of its log file.
     pub fn start(name: &str, arguments: &[&str]) -> Server {
+        Server::start_with(name, arguments, &[])
+    }
+
+    /// Likewise, with some more in its environment.
+    pub fn start_with(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
         let directory = scratch(name);
         let (log, config) = (directory.join("log"), directory.join("rill.toml"));
         fs::write(&config, "").unwrap();
         let mut command = rill(&["serve", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
-        command.args(arguments).stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
+        command.args(arguments).envs(environment.iter().copied());
+        command.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
         let mut server =
             Server { child: command.spawn().unwrap(), log, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let line = server.wait_for_log("info rill listening addr=");

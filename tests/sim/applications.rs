@@ -122,6 +122,32 @@ fn a_disk_that_does_not_answer_delays_those_who_need_it_and_nobody_else() {
 }
 
 #[test]
+fn after_a_quiet_time_the_first_client_meets_the_rules_as_they_are_and_no_stalled_disk() {
+    let mut world = World::on_disk(settings(), vec![app("live")]);
+    let (first, _) = connect(&mut world, "live");
+    world.hang_up(first);
+    // Nobody looks while nobody is there.
+    world.disk_stalls = true;
+    world.advance(10_000);
+    world.disk_stalls = false;
+    let mut closed = AppDefinition { stamp: 2, ..app("live") };
+    closed.rules.set_connect(AddressList::parse(["deny all"]).unwrap());
+    world.disk.insert("live".into(), Directory::Good(Box::new(closed)));
+    let (_, heard) = connect(&mut world, "live");
+    assert_eq!(heard, REJECTED);
+    world.disk.insert("live".into(), Directory::Good(Box::new(AppDefinition { stamp: 3, ..app("live") })));
+    world.advance(10_000);
+    assert_eq!(connect(&mut world, "live").1, JOINED);
+    world.disk_stalls = true;
+    world.advance(10_000);
+    let (patient, heard) = connect(&mut world, "live");
+    assert_eq!(heard, [""; 0]);
+    world.advance(1300);
+    assert_eq!(world.heard(patient), JOINED, "what was known of it last holds");
+    world.end();
+}
+
+#[test]
 fn a_full_table_of_applications_forgets_what_nobody_uses() {
     let settings = Settings { applications: 2, ..settings() };
     let mut world = World::on_disk(settings, ["a", "b", "c"].map(app).to_vec());
@@ -149,6 +175,15 @@ fn a_stream_is_published_with_its_key_and_played_by_its_name() {
         assert_eq!(world.heard(c), ["created 1", "1: Publish.BadName", "close"], "{wrong}");
         assert!(!world.clients[c].description.contains("cam") && !world.clients[c].description.contains("s3"));
     }
+    let by_app = world.dial();
+    world.clients[by_app].handshake();
+    world.clients[by_app].connect("live?token=s3cret");
+    world.clients[by_app].create_stream();
+    world.clients[by_app].publish(1, "cam");
+    world.settle();
+    assert!(world.heard(by_app).contains(&"1: Publish.Start".to_owned()), "the key behind the application's name");
+    world.hang_up(by_app);
+    world.settle();
     let publisher = world.publisher("s3cret");
     assert_eq!(world.heard(publisher), ["created 1", "begin 1", "1: Publish.Start"]);
     for (name, answer) in

@@ -223,3 +223,35 @@ fn long_messages_come_whole_and_in_order_and_who_does_not_read_is_not_waited_for
     assert_eq!(world.closed(CloseReason::Stalled), 1);
     world.end();
 }
+
+#[test]
+fn scripts_have_their_share_of_the_time_and_who_calls_them_too_often_waits() {
+    // A look at this world's clock is a millisecond, and a call looks a few times.
+    let text = "calls = 0; application.onConnect = function (client) {
+        client.work = function () { calls++; };
+        client.ask = function () { return '' + calls; };
+        return true;
+    };";
+    let plain = AppDefinition::stock(heapless::String::try_from("plain").unwrap(), AppKind::Live);
+    let mut world = World::on_disk(settings(), vec![app(text), plain]);
+    let (busy, _) = connect(&mut world, "live");
+    world.advance(1000);
+    for _ in 0..600 {
+        world.clients[busy].command(0, "work", |amf| amf.null().unwrap());
+    }
+    world.settle();
+    let at_once = world.heard(busy).len();
+    assert!(at_once < 60, "{at_once} calls at once");
+    // Nobody else waits for them, but who wants the same script does.
+    assert_eq!(connect(&mut world, "plain").1[0], "_result Connect.Success");
+    let (queued, heard) = connect(&mut world, "live");
+    assert_eq!(heard, [""; 0]);
+    world.advance(1000);
+    assert_eq!(world.heard(queued), JOINED);
+    let in_a_second = world.heard(busy).len();
+    assert!((40..300).contains(&in_a_second), "{in_a_second} calls in a second");
+    world.advance(20_000);
+    assert_eq!(at_once + in_a_second + world.heard(busy).len(), 600, "all are answered in the end");
+    assert_eq!(ask(&mut world, queued), "600");
+    world.end();
+}

@@ -25,7 +25,8 @@ use signal_hook::flag;
 use crate::client::url::RtmpUrl;
 
 use net_connection::{Event, Failure, NetConnection, NetStatus, Request, Waiting};
-use options::{Command, HELP, Options};
+pub(super) use options::HELP;
+use options::{Command, Options};
 
 /// Redirections that are followed.
 const REDIRECTIONS: usize = 3;

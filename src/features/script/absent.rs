@@ -96,6 +96,10 @@ impl Scripts {
         Err(Fault::Gone)
     }
 
+    pub fn take_spent_us(&mut self) -> u64 {
+        0
+    }
+
     pub fn unload(&mut self, _id: InstanceId) {}
 
     pub fn tick(&mut self, _now: Millis) -> Option<(InstanceId, Exhausted)> {

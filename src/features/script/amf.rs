@@ -223,6 +223,10 @@ impl<'js> Walk<'_, 'js> {
     }
 
     fn number(&self, number: f64) -> Value<'js> {
+        // As an integer it would lose its sign.
+        if number == 0.0 && number.is_sign_negative() {
+            return Value::new_float(self.ctx.clone(), number);
+        }
         Value::new_number(self.ctx.clone(), number)
     }
 
@@ -293,11 +297,13 @@ fn put<'js>(
             is_strict &= is_index(&text(kit, &key?.to_value()?)?);
         }
         if is_strict {
-            // A hole counts as an element; an array that is nearly all holes ends at the size limit.
-            let count = u32::try_from(array.len()).unwrap_or(u32::MAX);
+            // A hole counts as an element; an array that is nearly all holes ends at the size limit. Not `Array::len`,
+            // which is only good for lengths below 2^31 and panics at others.
+            let count: f64 = array.as_object().get("length")?;
+            let count = count as u32;
             encoder.strict_array_begin(count).map_err(full)?;
-            for index in 0..array.len() {
-                put(ctx, kit, encoder, &array.get::<Value<'js>>(index)?, depth + 1)?;
+            for index in 0..count {
+                put(ctx, kit, encoder, &array.as_object().get::<_, Value<'js>>(index)?, depth + 1)?;
             }
             return Ok(());
         }

@@ -9,6 +9,7 @@ use rquickjs::context::intrinsic;
 use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
 use super::amf::{self, Kit, Malformed};
+use super::heap::Heap;
 use super::native::{self, Effect, Phase, Shared};
 use super::report::{self, Report};
 use super::source::{self, Scan};
@@ -48,6 +49,7 @@ pub struct Scripts {
     scratch: Rc<Cell<Vec<u8>>>,
     /// The slot whose intervals the next tick begins with.
     next_slot: usize,
+    spent_us: u64,
 }
 
 struct Slot {
@@ -71,7 +73,7 @@ struct Instance {
 
 impl Scripts {
     /// Room for `instances` (at most 65 535) at a time. `clock` tells microseconds, monotonic; it is asked while scripts
-    /// run.
+    /// run. Best is the thread's processor time: on a busy machine a script is not stopped for what others have taken.
     pub fn new(instances: usize, clock: fn() -> u64) -> Self {
         spend(|| {
             let count = instances.min(usize::from(u16::MAX));
@@ -81,6 +83,7 @@ impl Scripts {
                 effects: VecDeque::new(),
                 scratch: Rc::default(),
                 next_slot: 0,
+                spent_us: 0,
             }
         })
     }
@@ -97,7 +100,10 @@ impl Scripts {
         spend(|| {
             let index = self.slots.iter().position(|slot| slot.instance.is_none()).ok_or(LoadError::Full)?;
             let shared = Rc::new(Shared::new(identity, self.clock, Rc::clone(&self.scratch)));
-            let mut instance = Instance::start(source, identity, budget, shared, now)?;
+            let begin_us = (self.clock)();
+            let started = Instance::start(source, identity, budget, shared, now);
+            self.spent_us += (self.clock)().saturating_sub(begin_us);
+            let mut instance = started?;
             let id = InstanceId { index: index as u16, generation: self.slots[index].generation };
             self.effects.extend(instance.take_effects().map(|effect| (id, effect)));
             self.slots[index].instance = Some(Box::new(instance));
@@ -123,7 +129,7 @@ impl Scripts {
             if instance.handles.contains_key(&client) {
                 return Err(Fault::Gone);
             }
-            let handle = instance.shared.add(client);
+            let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s]);
             instance.handles.insert(client, handle);
             let texts = [facts.ip, facts.agent, facts.referrer, facts.page_url, facts.uri, facts.id, facts.protocol];
             let is_shown = instance.attempt(now, |call| {
@@ -305,6 +311,11 @@ impl Scripts {
         })
     }
 
+    /// The time that scripts have used since this was last asked, in microseconds of the clock.
+    pub fn take_spent_us(&mut self) -> u64 {
+        std::mem::take(&mut self.spent_us)
+    }
+
     /// Frees the instance, if it is there, and forgets its clients without calling a handler. Actions that it asked for
     /// and that were not taken are dropped.
     pub fn unload(&mut self, id: InstanceId) {
@@ -389,12 +400,15 @@ impl Scripts {
             if let Some(exhausted) = instance.shared.exhausted.get() {
                 return Err(Fault::Exhausted(exhausted));
             }
+            let begin_us = (instance.shared.clock)();
             let result = work(instance);
+            let spent_us = (instance.shared.clock)().saturating_sub(begin_us);
             let effects = instance.take_effects();
             // What the script asked for in a call that was stopped half-way is not done.
             if !matches!(result, Err(Fault::Exhausted(_))) {
                 self.effects.extend(effects.map(|effect| (id, effect)));
             }
+            self.spent_us += spent_us;
             result
         })
     }
@@ -411,7 +425,8 @@ impl Instance {
     ) -> Result<Self, LoadError> {
         let scan = Scan::of(source)?;
         let no_memory = || LoadError::Exhausted(Place::default(), Exhausted::Memory);
-        let runtime = Runtime::new().map_err(|_| no_memory())?;
+        let heap = Heap { shared: Rc::clone(&shared), since_look: 0 };
+        let runtime = Runtime::new_with_alloc(heap).map_err(|_| no_memory())?;
         let context = Context::custom::<Intrinsics>(&runtime).map_err(|_| no_memory())?;
         let memory_bytes = budget.memory_bytes.max(MEMORY_BYTES_MIN);
         runtime.set_memory_limit(usize::try_from(memory_bytes).unwrap_or(usize::MAX));
@@ -430,7 +445,7 @@ impl Instance {
             let prelude = || -> rquickjs::Result<_> {
                 let native = native::functions(&ctx, &shared)?;
                 let application = native::application(&ctx, identity)?;
-                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, include_str!("prelude.js"))?
+                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, &prelude_text())?
                     .call((native.clone(), application.clone()))?;
                 Ok((native, application, root))
             };
@@ -443,10 +458,16 @@ impl Instance {
         instance.evaluate_all(source, &scan)?;
         instance.shared.end_loading();
         // Still in the time that loading has.
-        match instance.attempt_on(|call| call.function("start")?.call::<_, ()>(())) {
-            Ok(()) | Err(Fault::Thrown | Fault::Gone) => Ok(instance),
-            Err(Fault::Exhausted(exhausted)) => Err(LoadError::Exhausted(instance.shared.place.take(), exhausted)),
+        let started = instance.attempt_on(|call| {
+            call.function("start")?.call::<_, ()>(())?;
+            // Nothing but loading needs these; an idle instance is smaller without them.
+            ["secured", "missing", "start"].iter().try_for_each(|name| call.root.remove(*name))
+        });
+        if let Err(Fault::Exhausted(exhausted)) = started {
+            return Err(LoadError::Exhausted(instance.shared.place.take(), exhausted));
         }
+        instance.runtime.run_gc();
+        Ok(instance)
     }
 
     /// `secure.asc`, the main script, and what they load, in that order.
@@ -464,7 +485,7 @@ impl Instance {
                 shared.files.borrow_mut().push((file.name.clone(), text.to_owned()));
                 evaluate::<Value<'_>>(&ctx, &file.name, text)
                     .map_err(|error| shared.load_error(&ctx, error, &file.name))?;
-                run_jobs(&ctx, &shared);
+                run_jobs(&ctx, shared);
                 match shared.exhausted.get() {
                     Some(exhausted) => Err(LoadError::Exhausted(shared.place_or(&file.name), exhausted)),
                     None => Ok(()),
@@ -479,8 +500,7 @@ impl Instance {
             call("secured", "")?;
             evaluate(&source.main)?;
             let mut loaded = vec![source.main.name.clone()];
-            loop {
-                let Some((name, place)) = shared.next_load() else { break };
+            while let Some((name, place)) = shared.next_load() {
                 let file =
                     source::resolve(source, &name).ok_or_else(|| LoadError::Missing(place.clone(), name.clone()))?;
                 // Each file runs once, so two that load each other end.
@@ -534,6 +554,7 @@ impl Instance {
             }
             result.map_err(|()| Fault::Thrown)
         });
+        shared.end();
         match shared.exhausted.get() {
             Some(exhausted) => {
                 shared.log_exhausted(exhausted);
@@ -588,6 +609,12 @@ impl<'js> Call<'_, 'js> {
 
 fn run_jobs(ctx: &Ctx<'_>, shared: &Shared) {
     while !shared.is_over() && ctx.execute_pending_job() {}
+}
+
+/// The prelude without comments and indentation: the engine keeps the text of every function.
+fn prelude_text() -> String {
+    let lines = include_str!("prelude.js").lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Runs a file as Adobe's server does: at global scope, not strict.

@@ -9,6 +9,22 @@
 //! load -> connect -> next_action* -> call -> next_action* -> ... -> disconnect -> stopping -> unload
 //! ```
 //!
+//! # What a script cannot do
+//!
+//! - **Run on.** The engine asks the clock every 10 000 of its own steps (turns of a loop, calls); what it throws when the
+//!   time is over cannot be caught. Regular expressions ask as well. Other built-in functions do not, so those that can be
+//!   made to take long (searching and cutting strings and arrays, JSON, `Object.keys`) are charged before they run: they
+//!   look at the clock, and refuse what is too long at once. What remains is bounded by the memory: 10 000 comparisons of
+//!   two strings of 800 kB took 0.2 s on a PC. `BigInt`, whose arithmetic nothing bounds, is not there (its literals are
+//!   refused in files, not in the text that a script gives to `eval`).
+//! - **Grow.** Beyond [`Budget::memory_bytes`] every allocation fails. The script may catch that; it has gained nothing.
+//!   Uncaught it ends the instance. A thrown `null` is taken for it: without memory for an error the engine throws that.
+//!   Garbage in cycles is collected when memory has grown by half, so a script should need at most two thirds.
+//! - **Fill the stack.** Endless recursion is a `RangeError` that the script may catch; uncaught it ends the instance.
+//! - **Flood.** Actions of a call, calls that wait for an answer, intervals, and log lines have the limits below.
+//! - **Reach out.** There is no file, socket, module, thread or second context. `Date` and `Math.random` are the engine's:
+//!   a script that uses them does not repeat in a simulation.
+//!
 //! Everything here that may allocate runs inside [`crate::account::spend`]. What the scripts' engine itself takes does not
 //! go through Rust's allocator; [`Budget::memory_bytes`] bounds it.
 
@@ -18,6 +34,8 @@ mod absent;
 mod amf;
 #[cfg(feature = "script")]
 mod engine;
+#[cfg(feature = "script")]
+mod heap;
 #[cfg(feature = "script")]
 mod native;
 #[cfg(feature = "script")]
@@ -78,7 +96,8 @@ pub struct Budget {
     /// Memory of the engine for this instance, in bytes, at least 256 KiB. Beyond it the script gets an error, which ends
     /// the instance unless the script catches it.
     pub memory_bytes: u64,
-    /// Stack that nested calls may take, in bytes, 32 KiB to 1 MiB. The thread's own stack must have as much to spare.
+    /// Stack that nested calls may take, in bytes, 32 KiB to 1 MiB; a call takes about a kilobyte on 64 bits and half of
+    /// that on 32. The thread's own stack must have as much to spare.
     pub stack_bytes: u64,
     /// Time of one call into the script, in milliseconds, 1 to 10 000.
     pub call_ms: u32,
@@ -88,7 +107,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { memory_bytes: 2 * 1024 * 1024, stack_bytes: 128 * 1024, call_ms: 25, load_ms: 250 }
+        Budget { memory_bytes: 2 * 1024 * 1024, stack_bytes: 512 * 1024, call_ms: 25, load_ms: 250 }
     }
 }
 
@@ -146,6 +165,10 @@ pub struct ClientFacts<'a> {
     pub protocol: &'a str,
     /// Whether the connection is encrypted.
     pub secure: bool,
+    /// What it may be sent, in bytes a second; 0 is no limit.
+    pub to_client_bytes_s: u32,
+    /// What is read of it, in bytes a second; 0 is no limit.
+    pub to_server_bytes_s: u32,
 }
 
 /// What a script learns about a stream.
@@ -290,7 +313,7 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.file.escape_debug())?;
+        write!(formatter, "{}", tidy(&self.file, usize::MAX))?;
         if self.line > 0 {
             write!(formatter, ":{}", self.line)?;
         }
@@ -302,16 +325,16 @@ impl fmt::Display for LoadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Syntax(place, text) | LoadError::Thrown(place, text) => {
-                write!(formatter, "{place}: {}", text.escape_debug())
+                write!(formatter, "{place}: {}", tidy(text, usize::MAX))
             }
             LoadError::Exhausted(place, exhausted) => write!(formatter, "{place}: {exhausted}"),
             LoadError::Unsupported(place, name) => {
-                write!(formatter, "{place}: {} is not available in this server", name.escape_debug())
+                write!(formatter, "{place}: {} is not available in this server", tidy(name, usize::MAX))
             }
             LoadError::Missing(place, name) => {
                 write!(formatter, "{place}: load({name:?}): no such file beside the main script or in the library path")
             }
-            LoadError::Config(text) => write!(formatter, "application.config: {}", text.escape_debug()),
+            LoadError::Config(text) => write!(formatter, "application.config: {}", tidy(text, usize::MAX)),
             LoadError::Full => formatter.write_str("no room for another application instance with a script"),
             LoadError::NotBuilt => formatter.write_str("this build runs no server-side scripts (feature \"script\")"),
         }
@@ -386,4 +409,17 @@ pub enum Action {
     },
     /// Disconnect every client and unload the instance.
     Shutdown,
+}
+
+/// At most `bytes` of `text`, control characters made visible.
+fn tidy(text: &str, bytes: usize) -> String {
+    let mut tidy = String::new();
+    for c in text.chars() {
+        let escaped: String = if c.is_control() { c.escape_default().collect() } else { c.into() };
+        if tidy.len() + escaped.len() > bytes {
+            break;
+        }
+        tidy.push_str(&escaped);
+    }
+    tidy
 }

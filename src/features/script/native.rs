@@ -11,15 +11,19 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Error, Exception, Function, Object, Result, Value};
 
 use super::amf::{self, Kit};
-use super::report::{self, Report, tidy};
+use super::report::{self, Report};
 use super::{
     Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, Place, SCRIPT_ACTION_BYTES,
     SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_FIRST_TRANSACTION, SCRIPT_INTERVAL_MS,
     SCRIPT_INTERVALS, SCRIPT_LINES_PER_SECOND, SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES,
-    SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES, source,
+    SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES, source, tidy,
 };
 use crate::limits::STREAM_NAME_BYTES;
 use crate::time::Millis;
+
+/// Steps that one call of a built-in function may take which the engine does not interrupt: elements, or characters times
+/// characters to be found. A tenth of a second on the slowest board.
+const STEPS: f64 = 4_194_304.0;
 
 /// What a script asks for.
 pub(super) enum Effect {
@@ -63,9 +67,11 @@ struct Interval {
 pub(super) struct Shared {
     /// `APP/INSTANCE`, for the log.
     name: String,
-    clock: fn() -> u64,
+    pub(super) clock: fn() -> u64,
     /// The clock at which the present call is over.
     deadline_us: Cell<u64>,
+    /// The script runs: between its calls no time is counted.
+    is_running: Cell<bool>,
     pub(super) now: Cell<Millis>,
     pub(super) exhausted: Cell<Option<Exhausted>>,
     /// Where the limit was exceeded, if that is known.
@@ -113,6 +119,7 @@ impl Shared {
             name: tidy(&name, SCRIPT_ERROR_BYTES),
             clock,
             deadline_us: Cell::new(0),
+            is_running: Cell::default(),
             now: Cell::default(),
             exhausted: Cell::default(),
             place: Cell::default(),
@@ -141,6 +148,7 @@ impl Shared {
     pub(super) fn begin(&self, now: Millis, limit_ms: u32) {
         self.now.set(now);
         self.deadline_us.set((self.clock)().saturating_add(u64::from(limit_ms) * 1000));
+        self.is_running.set(true);
         self.thrown.set(false);
         self.not_found.set(false);
         self.effect_count.set(0);
@@ -154,6 +162,16 @@ impl Shared {
             self.exhausted.set(Some(Exhausted::Time));
         }
         self.exhausted.get().is_some()
+    }
+
+    /// The present call is over; what the engine does now is not the script's doing.
+    pub(super) fn end(&self) {
+        self.is_running.set(false);
+    }
+
+    /// Whether a call runs that must not go on.
+    pub(super) fn must_stop(&self) -> bool {
+        self.is_running.get() && self.is_over()
     }
 
     pub(super) fn place_or(&self, file: &str) -> Place {
@@ -194,12 +212,7 @@ impl Shared {
     fn read(&self, ctx: &Ctx<'_>, error: Error) -> Report {
         let mut report = if ctx.has_exception() {
             let value = ctx.catch();
-            let mut report = report::describe(ctx, &value);
-            // Without memory for an error object the engine throws null.
-            if value.is_null() || matches!(value.type_of(), rquickjs::Type::Uninitialized) {
-                report.exhausted = report.exhausted.or(self.is_out_of_memory(ctx).then_some(Exhausted::Memory));
-            }
-            report
+            report::describe(ctx, &value)
         } else {
             let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
             Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: Place::default(), exhausted }
@@ -211,19 +224,12 @@ impl Shared {
         report
     }
 
-    /// Whether there is no memory for even a small object.
-    fn is_out_of_memory(&self, ctx: &Ctx<'_>) -> bool {
-        let is_out = rquickjs::ArrayBuffer::new_copy(ctx.clone(), [0_u8; 4096]).is_err();
-        if is_out {
-            ctx.catch();
-        }
-        is_out
-    }
-
     /// Logs an error once and remembers it for the present call. One that exceeds a limit ends the instance instead.
     fn note(&self, report: Report) {
-        self.thrown.set(true);
-        self.failure.set(report.text.clone());
+        // The first error of a call is what its client hears; what a handler of errors throws then is only logged.
+        if !self.thrown.replace(true) {
+            self.failure.set(report.text.clone());
+        }
         if let Some(exhausted) = report.exhausted {
             if self.exhausted.get().is_none() {
                 self.exhausted.set(Some(exhausted));
@@ -255,7 +261,13 @@ impl Shared {
         let mut hasher = DefaultHasher::new();
         promise.hash(&mut hasher);
         let promise = hasher.finish();
-        let report = (!is_handled).then(|| report::describe(ctx, reason));
+        let mut report = (!is_handled).then(|| report::describe(ctx, reason));
+        // A promise may well be rejected with null, see there.
+        if let Some(report) = &mut report
+            && reason.is_null()
+        {
+            *report = Report { text: "null".into(), place: Place::default(), exhausted: None };
+        }
         let mut rejections = self.rejections.borrow_mut();
         match report {
             // As many as are logged are enough.
@@ -339,7 +351,7 @@ impl Shared {
 
     // Clients.
 
-    pub(super) fn add(&self, id: ClientId) -> u32 {
+    pub(super) fn add(&self, id: ClientId, limits: [u32; 2]) -> u32 {
         let mut clients = self.clients.borrow_mut();
         let index = clients.iter().position(Option::is_none).unwrap_or(clients.len());
         if index == clients.len() {
@@ -351,7 +363,7 @@ impl Shared {
             queue: Vec::new(),
             queue_bytes: 0,
             stats: ClientStats::default(),
-            limits: [0; 2],
+            limits,
         });
         // As many clients as the server has connections: far below 2^32.
         index as u32
@@ -729,6 +741,18 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
         }
         shared.note(report.clone());
         if shared.exhausted.get().is_some() { Ok(None) } else { shared.info(&ctx, &report).map(Some) }
+    });
+    // Before a built-in function that would not be interrupted: looks at the clock, and refuses what takes too long at once.
+    function!("charge", shared, move |ctx: Ctx<'js>, steps: f64| -> Result<()> {
+        if shared.is_over() {
+            return Err(Exception::throw_internal(&ctx, "interrupted"));
+        }
+        // Also what is not a number.
+        if steps <= STEPS { Ok(()) } else { Err(Exception::throw_range(&ctx, "too long for this function")) }
+    });
+    function!("isProxy", shared, move |value: Value<'js>| {
+        let _ = &shared;
+        value.is_proxy()
     });
     function!("notFound", shared, move || shared.not_found.set(true));
     Ok(native)

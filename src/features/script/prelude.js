@@ -42,26 +42,30 @@ class Client {
   static {
     handleOf = client => typeof client == "object" && client !== null && #handle in client ? client.#handle : undefined;
     factsOf = client => client.#facts;
-    callsOf = client => client.#calls;
-    forget = client => { client.#handle = -1; client.#calls = undefined; };
+    callsOf = client => client.#calls ??= new Map;
+    // A handle that no client has: what is said to this one is dropped.
+    forget = client => { client.#handle = 0xFFFFFFFF; client.#calls = undefined; };
   }
+}
+hide(Client.prototype, {
   call(name, result, ...values) {
     const handle = checked(this);
     const wanted = result !== undefined && result !== null;
-    if (wanted && (this.#calls ??= new Map).size >= native.calls)
+    const calls = wanted && callsOf(this);
+    if (wanted && calls.size >= native.calls)
       throw new RangeError("more than " + native.calls + " calls to this client wait for an answer");
     const transaction = native.call(handle, String(name), wanted, values);
-    if (wanted && transaction > 0) this.#calls.set(transaction, result);
+    if (wanted && transaction > 0) calls.set(transaction, result);
     return transaction >= 0;
-  }
-  ping() { return native.ping(checked(this)); }
-  getStats() { return native.clientStats(checked(this)); }
-  checkBandwidth() { native.checkBandwidth(checked(this)); }
+  },
+  ping() { return native.ping(checked(this)); },
+  getStats() { return native.clientStats(checked(this)); },
+  checkBandwidth() { native.checkBandwidth(checked(this)); },
   // Live streams have no length, and there are no others.
-  getStreamLength() { return 0; }
-  getBandwidthLimit(direction) { return native.limitOf(checked(this), Number(direction) == 1); }
-  setBandwidthLimit(toClient, toServer) { native.limit(checked(this), Number(toClient) || 0, Number(toServer) || 0); }
-}
+  getStreamLength() { return 0; },
+  getBandwidthLimit(direction) { return native.limitOf(checked(this), Number(direction) == 1); },
+  setBandwidthLimit(toClient, toServer) { native.limit(checked(this), Number(toClient) || 0, Number(toServer) || 0); },
+}, true);
 const builtIn = new Set;
 for (const name of Object.getOwnPropertyNames(Client.prototype)) builtIn.add(Client.prototype[name]);
 ["ip", "agent", "referrer", "pageUrl", "uri", "id", "protocol", "secure"].forEach((name, index) =>
@@ -136,9 +140,9 @@ hide(application, {
     native.reject(checked(client), description, error, url);
   },
   disconnect(client) { return native.disconnect(checked(client)); },
-  shutdown() { native.shutdown(); },
+  shutdown: native.shutdown,
   broadcastMsg(name, ...values) { native.broadcast(String(name), values); },
-  getStats() { return native.applicationStats(); },
+  getStats: native.applicationStats,
 }, true);
 const no = () => false;
 hide(application, {
@@ -173,6 +177,91 @@ hide(globalThis, {
     return Object.freeze(shield);
   },
 }, true);
+
+// The engine looks at the clock between its own steps, not inside these: what they may cost is charged before they run.
+const charge = (object, names, cost) => {
+  for (const name of names.split(" ")) {
+    const original = object[name];
+    hide(object, { [name](...values) {
+      const steps = cost(this, values);
+      if (!(steps < 1024)) native.charge(steps);
+      return apply(original, this, values);
+    } }, true);
+  }
+};
+// What a function will find when it asks for the length in turn. Infinite when that can be another each time: then a
+// short one could be shown here, and a long one there.
+const lengthOf = value => {
+  if (typeof value == "string") return value.length;
+  if (value === application.clients) return clients.length;
+  if (typeof value != "object" && typeof value != "function" || value === null || native.isProxy(value)) return Infinity;
+  const member = own(value, "length");
+  return member && !member.get && !member.set && typeof member.value == "number" ? member.value : Infinity;
+};
+charge(Array.prototype, "copyWithin join reverse shift slice sort splice unshift", lengthOf);
+// These ask again after code of the script has run, so they are steps of the engine's own.
+const put = (list, at, value) => define(list, at, { value, writable: true, enumerable: true, configurable: true });
+const flatten = (list, at, value, depth) => {
+  for (let index = 0; index < value.length; index++)
+    if (index in value) {
+      const element = value[index];
+      if (depth > 0 && Array.isArray(element)) at = flatten(list, at, element, depth - 1);
+      else put(list, at++, element);
+    }
+  return at;
+};
+hide(Array.prototype, {
+  concat(...values) {
+    const list = [];
+    let at = 0;
+    for (let item = -1; item < values.length; item++) {
+      const value = item < 0 ? this : values[item];
+      if (!Array.isArray(value)) { put(list, at++, value); continue; }
+      for (let index = 0; index < value.length; index++, at++) if (index in value) put(list, at, value[index]);
+    }
+    list.length = at;
+    return list;
+  },
+  flat(depth = 1) { const list = []; flatten(list, 0, this, depth); return list; },
+  flatMap(call, self) {
+    const list = [];
+    let at = 0;
+    for (let index = 0; index < this.length; index++)
+      if (index in this) at = flatten(list, at, [apply(call, self, [this[index], index, this])], 1);
+    return list;
+  },
+  toLocaleString() { return this.join(); },
+}, true);
+// Text that a function reads must be that which was measured: what is not text yet becomes it here.
+const text = (names, symbol) => {
+  for (const name of names.split(" ")) {
+    const original = String.prototype[name];
+    hide(String.prototype, { [name](...values) {
+      let sought = values[0];
+      const special = symbol && typeof sought == "object" && sought !== null && sought[Symbol[name.slice(0, symbol)]];
+      if (typeof special == "function") return apply(special, sought, [this, values[1]]);
+      const self = `${this}`;
+      if (values.length && (symbol != 5 || sought !== undefined)) values[0] = sought = `${sought}`;
+      const steps = self.length * (sought && sought.length || 1);
+      if (!(steps < 1024)) native.charge(steps);
+      return apply(original, self, values);
+    } }, true);
+  }
+};
+text("includes indexOf lastIndexOf");
+text("split", 5);
+text("replace replaceAll", 7);
+// Between two looks at the clock a regular expression may be begun anew ten thousand times.
+const { get: sourceOf } = own(RegExp.prototype, "source");
+charge(RegExp.prototype, "exec", self => 1024 * apply(sourceOf, self, []).length);
+charge(Iterator.prototype, "drop", (self, values) => values[0] = +values[0]);
+charge(Array.prototype, "fill includes indexOf lastIndexOf", () => 1024);
+charge(JSON, "parse stringify", () => 1024);
+charge(Object, "assign entries getOwnPropertyNames keys values", () => 1024);
+delete globalThis.BigInt;
+delete String.raw;
+// It shows the functions of this file to the script, and takes the place out of errors.
+define(Error, "prepareStackTrace", { value: undefined });
 
 const status = (code, name, what) =>
   ({ level: "status", code, description: name + " is now " + what + ".", details: name });
@@ -220,8 +309,8 @@ return {
     } catch (error) { fail(error); }
   },
   answer(handle, transaction, isResult, values) {
-    const client = byHandle[handle], calls = callsOf(client), result = calls && calls.get(transaction);
-    if (!calls || !calls.delete(transaction)) return;
+    const client = byHandle[handle], calls = callsOf(client), result = calls.get(transaction);
+    if (!calls.delete(transaction)) return;
     try {
       const handler = isResult ? result.onResult : result.onStatus;
       if (typeof handler == "function") apply(handler, result, values);

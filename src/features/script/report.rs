@@ -3,7 +3,7 @@
 use rquickjs::{Coerced, Ctx, Value};
 
 use super::engine::PRELUDE;
-use super::{Exhausted, Place, SCRIPT_ERROR_BYTES};
+use super::{Exhausted, Place, SCRIPT_ERROR_BYTES, tidy};
 
 /// What went wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,11 @@ pub(super) struct Report {
 /// Reads an exception. The script may have thrown anything, and reading it may run the script's code, so this is done
 /// within the time of the call.
 pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
+    // Without memory for an error object the engine throws null. A script has no reason to.
+    if value.is_null() || value.type_of() == rquickjs::Type::Uninitialized {
+        let text = Exhausted::Memory.to_string();
+        return Report { text, place: Place::default(), exhausted: Some(Exhausted::Memory) };
+    }
     let read = |value: rquickjs::Result<Coerced<String>>| match value {
         Ok(Coerced(text)) => Some(text),
         Err(_) => {
@@ -54,19 +59,6 @@ fn place(stack: &str) -> Place {
         })
         .find(|place| place.file != PRELUDE && place.file != "native")
         .unwrap_or_default()
-}
-
-/// At most `bytes` of `text`, control characters made visible.
-pub(super) fn tidy(text: &str, bytes: usize) -> String {
-    let mut tidy = String::new();
-    for c in text.chars() {
-        let escaped: String = if c.is_control() { c.escape_default().collect() } else { c.into() };
-        if tidy.len() + escaped.len() > bytes {
-            break;
-        }
-        tidy.push_str(&escaped);
-    }
-    tidy
 }
 
 #[cfg(test)]

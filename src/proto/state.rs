@@ -1,0 +1,449 @@
+//! What commands change: net streams, requests, and what the client said of itself. The session gives it whole messages.
+
+use core::mem;
+
+use crate::limits::{NET_STREAMS, OUT_CHUNK_BYTES};
+use crate::wire::amf0::{Encoder, Value};
+use crate::wire::bytes::Full;
+use crate::wire::chunk::MessageHeader;
+use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
+
+use super::chunk_reader::Lane;
+use super::client::Client;
+use super::command::{Command, CommandMessage};
+use super::name::{NameError, StreamName};
+use super::session::{
+    Decision, Event, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayStart, PublishMode, Request, SessionError,
+    WINDOW_BYTES,
+};
+use super::status::{Code, Status};
+use super::tx::TxBuf;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NetStream {
+    Free,
+    Idle,
+    /// Under a name with this [`name_hash`].
+    Publishing(u32),
+    Playing,
+}
+
+/// What commands change.
+pub(super) struct State {
+    pub(super) connected: bool,
+    /// The application has code of its own, which may answer commands and says itself when bandwidth is known.
+    pub(super) scripted: bool,
+    /// What a player is told of its rights to take pictures of audio and video.
+    pub(super) sample_access: (bool, bool),
+    /// The window that we last announced, in bytes.
+    pub(super) announced_window: u32,
+    pub(super) client: Client,
+    pub(super) request: Option<Request>,
+    streams: [NetStream; NET_STREAMS],
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            connected: false,
+            scripted: false,
+            sample_access: (true, true),
+            announced_window: WINDOW_BYTES,
+            client: Client::default(),
+            request: None,
+            streams: [NetStream::Free; NET_STREAMS],
+        }
+    }
+}
+
+impl State {
+    /// See [`super::session::Session::decide`].
+    pub(super) fn decide(&mut self, decision: Decision<'_>, tx: &mut TxBuf) -> Result<(), Full> {
+        let Some(request) = self.request.take() else { return Ok(()) };
+        match (request, decision) {
+            (Request::Connect, Decision::Accept) => {
+                self.connected = true;
+                self.client.accept(tx)?;
+                if self.scripted { Ok(()) } else { on_bw_done(tx) }
+            }
+            (Request::Connect, Decision::Reject(status)) => {
+                let transaction = self.client.transaction;
+                // What a script adds may be longer than the room that there is; the code alone never is.
+                let send = |status: Status<'_>, tx: &mut TxBuf| status.send_error(transaction, tx);
+                send(status, tx).or_else(|Full| send(Status::new(status.code, ""), tx))
+            }
+            (Request::Publish { stream, name, .. }, Decision::Accept) => {
+                self.streams[stream.index()] = NetStream::Publishing(name_hash(&name.name));
+                tx.user_control(UserControl::StreamBegin(stream.wire()))?;
+                Status::new(Code::PublishStart, &name.name).send(stream.wire(), tx)
+            }
+            (Request::Play { stream, name, how, .. }, Decision::Accept) => {
+                let switching = mem::replace(&mut self.streams[stream.index()], NetStream::Playing);
+                if how == PlayHow::Switch && switching == NetStream::Playing {
+                    return Status::new(Code::PlayTransition, &name.name).send(stream.wire(), tx);
+                }
+                tx.user_control(UserControl::StreamBegin(stream.wire()))?;
+                if how == PlayHow::Reset {
+                    Status::new(Code::PlayReset, &name.name).send(stream.wire(), tx)?;
+                }
+                Status::new(Code::PlayStart, &name.name).send(stream.wire(), tx)?;
+                // Flash raises a security error on snapshots when this does not come before media.
+                let (audio, video) = self.sample_access;
+                tx.data(stream.wire(), |amf| {
+                    amf.string("|RtmpSampleAccess")?;
+                    amf.boolean(audio)?;
+                    amf.boolean(video)
+                })
+            }
+            // What it publishes or plays, if anything, goes on.
+            (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
+                status.send(stream.wire(), tx)
+            }
+        }
+    }
+
+    /// See [`super::session::Session::stop_playing`].
+    pub(super) fn stop_playing(&mut self, stream: NetStreamId) {
+        if self.streams[stream.index()] == NetStream::Playing {
+            self.streams[stream.index()] = NetStream::Idle;
+        }
+    }
+
+    /// The publishing net stream that a message belongs to. A message stream id that was never created counts as the
+    /// only publishing stream, if there is one: some encoders number their media otherwise.
+    pub(super) fn publishing(&self, stream_id: u32) -> Option<NetStreamId> {
+        let publishes = |stream: NetStreamId| matches!(self.streams[stream.index()], NetStream::Publishing(_));
+        if let Some(stream) = NetStreamId::from_wire(stream_id)
+            && self.streams[stream.index()] != NetStream::Free
+        {
+            return publishes(stream).then_some(stream);
+        }
+        let mut publishing = (0..NET_STREAMS).map(NetStreamId::from_index).filter(|&stream| publishes(stream));
+        let only = publishing.next()?;
+        publishing.next().is_none().then_some(only)
+    }
+
+    /// The net stream that publishes under a name.
+    fn publishing_as(&self, name: &str) -> Option<NetStreamId> {
+        let publishing = NetStream::Publishing(name_hash(name));
+        self.streams.iter().position(|&stream| stream == publishing).map(NetStreamId::from_index)
+    }
+
+    pub(super) fn media_begin(&self, lane: Lane, header: MessageHeader) -> Option<Event<'static>> {
+        let stream = self.publishing(header.stream_id)?;
+        let kind = if header.type_id == type_id::AUDIO { MediaKind::Audio } else { MediaKind::Video };
+        // An empty audio message means silence and is passed on; an empty video message means nothing.
+        if kind == MediaKind::Video && header.length == 0 {
+            return None;
+        }
+        let MessageHeader { timestamp, length, .. } = header;
+        Some(Event::MediaBegin { lane, stream, kind, timestamp, length })
+    }
+
+    /// The event that a command becomes when it is not ours to act on: an answer to our own call, or a method that an
+    /// application's code may have instead of us.
+    pub(super) fn offered(&self, message: &CommandMessage<'_>, stream_id: u32) -> Option<Event<'static>> {
+        if !self.connected {
+            return None;
+        }
+        match message.command {
+            Command::Answer if matches!(message.name, b"_result" | b"_error") => {
+                // 0 is the answer to nothing.
+                let id = Some(message.transaction as u32).filter(|&id| id > 0)?;
+                Some(Event::Answer(id, message.name == b"_result"))
+            }
+            // Of answers only `pong` and `onStatus` are left: librtmp calls the first, and code may have a method for it.
+            Command::Answer
+            | Command::Unknown
+            | Command::ReleaseStream
+            | Command::FcPublish(_)
+            | Command::FcUnpublish(_)
+            | Command::FcSubscribe(_)
+            | Command::FcUnsubscribe
+            | Command::GetStreamLength
+            | Command::CheckBandwidth
+            | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
+            // Said to the connection and not to a net stream, these are names like any other.
+            Command::Publish { .. }
+            | Command::Play { .. }
+            | Command::Play2(_)
+            | Command::Pause(_)
+            | Command::Seek
+            | Command::ReceiveAudio(_)
+            | Command::ReceiveVideo(_)
+            | Command::InvalidArgument(_) => (self.scripted && stream_id == 0).then_some(Event::Call),
+            _ => None,
+        }
+    }
+
+    pub(super) fn command(
+        &mut self,
+        message: CommandMessage<'_>,
+        stream_id: u32,
+        tx: &mut TxBuf,
+    ) -> Result<Option<Event<'static>>, SessionError> {
+        let CommandMessage { name, transaction, command } = message;
+        if let Command::Connect(object) = command {
+            if self.connected {
+                return Err(SessionError::PeerMisbehaved(Misbehaviour::ConnectedTwice));
+            }
+            self.client = Client::from_connect(object.as_ref(), transaction);
+            self.announced_window = WINDOW_BYTES;
+            tx.control(Control::WindowAcknowledgementSize(WINDOW_BYTES))?;
+            tx.control(Control::SetPeerBandwidth(WINDOW_BYTES, BandwidthLimit::Dynamic))?;
+            tx.user_control(UserControl::StreamBegin(0))?;
+            tx.control(Control::SetChunkSize(OUT_CHUNK_BYTES as u32))?;
+            self.request = Some(Request::Connect);
+            return Ok(None);
+        }
+        if !self.connected {
+            Status::new(Code::ConnectFailed, "").send_error(transaction, tx)?;
+            return Err(SessionError::PeerMisbehaved(Misbehaviour::NotConnected));
+        }
+        match command {
+            Command::Connect(_) | Command::Answer => {}
+            Command::CreateStream => self.create_stream(transaction, tx)?,
+            Command::ReleaseStream | Command::FcUnsubscribe => result(transaction, tx)?,
+            Command::CheckBw => {
+                result(transaction, tx)?;
+                return Ok(Some(Event::CheckBw));
+            }
+            Command::FcPublish(name) => {
+                result(transaction, tx)?;
+                notify("onFCPublish", Code::PublishStart, name, tx)?;
+            }
+            Command::FcUnpublish(name) => {
+                result(transaction, tx)?;
+                notify("onFCUnpublish", Code::UnpublishSuccess, name, tx)?;
+                let stream = match StreamName::parse(name) {
+                    Ok(name) => self.publishing_as(&name.name),
+                    // It names none: the only one is meant.
+                    Err(_) => self.publishing(0),
+                };
+                return Ok(stream.and_then(|stream| self.end(stream, NetStream::Idle)));
+            }
+            Command::FcSubscribe(name) => {
+                result(transaction, tx)?;
+                notify("onFCSubscribe", Code::PlayStart, name, tx)?;
+            }
+            Command::GetStreamLength => answer(transaction, tx, |amf| amf.number(0.0))?,
+            Command::CheckBandwidth => {
+                result(transaction, tx)?;
+                return Ok(Some(Event::CheckBandwidth));
+            }
+            Command::Ping => {
+                result(transaction, tx)?;
+                tx.command(0, "pong", 0.0, |amf| amf.null())?;
+            }
+            Command::DeleteStream(id) => {
+                result(transaction, tx)?;
+                if let Some(stream) = NetStreamId::from_wire(id.map_or(stream_id, |id| id as u32)) {
+                    return Ok(self.end(stream, NetStream::Free));
+                }
+            }
+            Command::Unknown => {
+                if transaction != 0.0 {
+                    let subject = core::str::from_utf8(name).ok().filter(|name| name.len() <= 64).unwrap_or("?");
+                    Status::new(Code::CallFailed, subject).send_error(transaction, tx)?;
+                }
+            }
+            // There is nothing to close: an error here makes ffmpeg give up.
+            Command::CloseStream if NetStreamId::from_wire(stream_id).is_none() => {}
+            command => {
+                let Some(stream) = self.net_stream(stream_id) else {
+                    // On the connection itself, or one net stream too many.
+                    Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
+                    return Ok(None);
+                };
+                return self.stream_command(command, stream, tx);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Commands that speak of the net stream they are sent on.
+    fn stream_command(
+        &mut self,
+        command: Command<'_>,
+        stream: NetStreamId,
+        tx: &mut TxBuf,
+    ) -> Result<Option<Event<'static>>, SessionError> {
+        let playing = self.streams[stream.index()] == NetStream::Playing;
+        Ok(match command {
+            Command::Publish { name: None | Some(b"false"), .. } | Command::Play { name: None, .. } => {
+                self.end(stream, NetStream::Idle)
+            }
+            Command::Publish { name: Some(b""), .. }
+                if matches!(self.streams[stream.index()], NetStream::Publishing(_)) =>
+            {
+                self.end(stream, NetStream::Idle)
+            }
+            Command::Publish { name: Some(name), kind } => {
+                self.publish(stream, name, kind, tx)?;
+                None
+            }
+            Command::Play { name: Some(name), start, reset } => {
+                let how = if reset { PlayHow::Reset } else { PlayHow::Append };
+                self.play(stream, name, start, how, tx)?;
+                None
+            }
+            Command::Play2(options) => return self.play2(stream, options, tx),
+            Command::InvalidArgument(of) => {
+                Status::new(Code::StreamInvalidArg, of).send(stream.wire(), tx)?;
+                None
+            }
+            Command::CloseStream => self.end(stream, NetStream::Idle),
+            Command::Pause(paused) => playing.then_some(Event::Pause(stream, paused)),
+            Command::Seek => playing.then_some(Event::Seek(stream)),
+            Command::ReceiveAudio(on) => playing.then_some(Event::ReceiveAudio(stream, on)),
+            Command::ReceiveVideo(on) => playing.then_some(Event::ReceiveVideo(stream, on)),
+            _ => None,
+        })
+    }
+
+    fn create_stream(&mut self, transaction: f64, tx: &mut TxBuf) -> Result<(), SessionError> {
+        let Some(free) = self.streams.iter().position(|&stream| stream == NetStream::Free) else {
+            let description = "Too many streams on this connection.";
+            let status = Status::new(Code::CallFailed, "createStream").described(description);
+            return Ok(status.send_error(transaction, tx)?);
+        };
+        self.streams[free] = NetStream::Idle;
+        let id = NetStreamId::from_index(free).wire();
+        Ok(tx.command(0, "_result", transaction, |amf| {
+            amf.null()?;
+            amf.number(f64::from(id))
+        })?)
+    }
+
+    /// The net stream of a message stream id; created on the way for clients that skipped `createStream`.
+    fn net_stream(&mut self, stream_id: u32) -> Option<NetStreamId> {
+        let stream = NetStreamId::from_wire(stream_id)?;
+        let state = &mut self.streams[stream.index()];
+        if *state == NetStream::Free {
+            *state = NetStream::Idle;
+        }
+        Some(stream)
+    }
+
+    fn publish(&mut self, stream: NetStreamId, name: &[u8], kind: &[u8], tx: &mut TxBuf) -> Result<(), SessionError> {
+        let refuse = |description, tx: &mut TxBuf| {
+            Status::new(Code::PublishBadName, "").described(description).send(stream.wire(), tx)
+        };
+        match (self.streams[stream.index()], StreamName::parse(name)) {
+            (_, Err(error)) => {
+                let empty = "The stream name (in OBS: the stream key) is empty.";
+                refuse(if error == NameError::Empty { empty } else { error.description() }, tx)?;
+                return Err(SessionError::PeerMisbehaved(Misbehaviour::StreamName));
+            }
+            (NetStream::Playing, Ok(_)) => refuse("This stream plays already; it cannot publish too.", tx)?,
+            (_, Ok(name)) => {
+                let mode = match kind {
+                    kind if kind.eq_ignore_ascii_case(b"record") => PublishMode::Record,
+                    kind if kind.eq_ignore_ascii_case(b"append") => PublishMode::Append,
+                    kind if kind.eq_ignore_ascii_case(b"appendWithGap") => PublishMode::Append,
+                    _ => PublishMode::Live,
+                };
+                self.request = Some(Request::Publish { stream, name, mode });
+            }
+        }
+        Ok(())
+    }
+
+    fn play(
+        &mut self,
+        stream: NetStreamId,
+        name: &[u8],
+        start: f64,
+        how: PlayHow,
+        tx: &mut TxBuf,
+    ) -> Result<(), SessionError> {
+        let refuse = |description, tx: &mut TxBuf| {
+            Status::new(Code::PlayFailed, "").described(description).send(stream.wire(), tx)
+        };
+        match (self.streams[stream.index()], StreamName::parse(name)) {
+            (_, Err(error)) => refuse(error.description(), tx)?,
+            (NetStream::Publishing(_), Ok(_)) => refuse("This stream publishes already; it cannot play too.", tx)?,
+            (_, Ok(name)) => {
+                let start = match start {
+                    start if start >= 0.0 => PlayStart::Recorded(start as u32),
+                    -1.0 | -1000.0 => PlayStart::Live,
+                    _ => PlayStart::LiveOrRecorded,
+                };
+                self.request = Some(Request::Play { stream, name, start, how });
+            }
+        }
+        Ok(())
+    }
+
+    fn play2(
+        &mut self,
+        stream: NetStreamId,
+        options: Option<Value<'_>>,
+        tx: &mut TxBuf,
+    ) -> Result<Option<Event<'static>>, SessionError> {
+        let string = |key| options.as_ref().and_then(|options| options.get(key)).and_then(|value| value.as_bytes());
+        let transition = string("transition").unwrap_or(b"switch");
+        match transition {
+            b"switch" | b"swap" | b"reset" | b"resume" => {
+                let how = if transition == b"reset" { PlayHow::Reset } else { PlayHow::Switch };
+                self.play(stream, string("streamName").unwrap_or_default(), -2.0, how, tx)?;
+                Ok(None)
+            }
+            b"stop" => Ok(self.end(stream, NetStream::Idle)),
+            _ => {
+                // append and appendAndWait speak of playlists, which live streams do not have.
+                let description = "This transition is not available for live streams.";
+                Status::new(Code::StreamFailed, "").described(description).send(stream.wire(), tx)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Ends what a net stream does and leaves it in `next`.
+    fn end(&mut self, stream: NetStreamId, next: NetStream) -> Option<Event<'static>> {
+        let was = mem::replace(&mut self.streams[stream.index()], next);
+        matches!(was, NetStream::Publishing(_) | NetStream::Playing).then_some(Event::Closed(stream))
+    }
+}
+
+/// `_result` with a null: `undefined` would stop ffmpeg's reader. Nothing for calls that ask for no answer.
+fn result(transaction: f64, tx: &mut TxBuf) -> Result<(), Full> {
+    answer(transaction, tx, |amf| amf.null())
+}
+
+fn answer(
+    transaction: f64,
+    tx: &mut TxBuf,
+    value: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), Full>,
+) -> Result<(), Full> {
+    if transaction == 0.0 {
+        return Ok(());
+    }
+    tx.command(0, "_result", transaction, |amf| {
+        amf.null()?;
+        value(amf)
+    })
+}
+
+pub(super) fn on_bw_done(tx: &mut TxBuf) -> Result<(), Full> {
+    tx.command(0, "onBWDone", 0.0, |amf| amf.null())
+}
+
+/// `onFCPublish` and its kind: Haivision encoders and some players wait for them.
+fn notify(method: &str, code: Code, name: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
+    // The name comes back as the description; what is not a name does not.
+    let name = StreamName::parse(name).map(|name| name.name).unwrap_or_default();
+    tx.command(0, method, 0.0, |amf| {
+        amf.null()?;
+        amf.object_begin()?;
+        amf.property_string("level", code.level().name())?;
+        amf.property_string("code", code.name())?;
+        amf.property_string("description", &name)?;
+        amf.object_end()
+    })
+}
+
+/// FNV-1a. It tells the few names of one connection apart, so that they need not be kept.
+fn name_hash(name: &str) -> u32 {
+    name.bytes().fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

@@ -1,0 +1,81 @@
+//! How much of the loop scripts may have. Each call into one has its time limit, but a script whose clients call it all the
+//! time would still leave none to the streams of others: so there is a share for all scripts together, and a smaller one
+//! for each turn of the loop. Clients whose script is out of time are read, or asked about, later.
+
+use crate::time::Millis;
+use crate::token_bucket::TokenBucket;
+
+use super::Server;
+use super::connect::Joining;
+use super::slots::{ConnId, SlotIndex};
+
+/// After a pause scripts may run so long at once, in microseconds.
+const BURST_US: u32 = 50_000;
+/// Whoever waits is looked at when there is so much again, in microseconds.
+const WORTHWHILE_US: u32 = 5000;
+/// Then players are served before scripts go on, in microseconds.
+const TURN_US: u64 = 5000;
+
+/// What scripts have used, and who waits for them.
+pub(super) struct ScriptTime {
+    /// Microseconds.
+    share: TokenBucket,
+    /// Microseconds used in this turn.
+    turn_us: u64,
+}
+
+impl ScriptTime {
+    /// `share_percent` of the time, 1 to 100.
+    pub(super) fn new(share_percent: u32) -> ScriptTime {
+        ScriptTime { share: TokenBucket::new(share_percent * 10_000, BURST_US), turn_us: 0 }
+    }
+
+    /// When those who wait are to be looked at.
+    fn ready(&self) -> Millis {
+        // The share is not 0 and the burst is larger.
+        Millis(self.share.ready_ms(WORTHWHILE_US).unwrap_or(0))
+    }
+}
+
+impl Server {
+    /// Scripts may run now. What they have used since it was last asked is counted.
+    pub(super) fn scripts_may_run(&mut self, now: Millis) -> bool {
+        let spent_us = self.scripts.take_spent_us();
+        self.script_time.turn_us += spent_us;
+        self.script_time.share.spend(spent_us);
+        self.script_time.turn_us < TURN_US && self.script_time.share.available(now.0) > 0
+    }
+
+    /// The connection goes on when its script has time again.
+    pub(super) fn wait_for_script(&mut self, conn: ConnId) {
+        self.readable.remove(conn.slot.at());
+        self.script_waits.insert(conn.slot.at());
+    }
+
+    /// A turn begins: whoever waits goes on as far as there is time.
+    pub(super) fn wake_scripts(&mut self, now: Millis) {
+        self.script_time.turn_us = 0;
+        let mut from = 0;
+        while self.scripts_may_run(now)
+            && let Some(index) = self.script_waits.next_from(from)
+        {
+            from = index + 1;
+            self.script_waits.remove(index);
+            let slot = SlotIndex(index as u32);
+            let conn = self.slots.id(slot);
+            match (self.slots.peek(slot).joining, self.slots.peek(slot).app) {
+                (Joining::Queued { .. }, Some(app)) => self.join(conn, app, now),
+                _ => {
+                    self.readable.insert(index);
+                }
+            }
+        }
+    }
+
+    /// When scripts, and those who wait for them, are to be looked at again.
+    pub(super) fn next_script(&self) -> Option<Millis> {
+        let waits = (!self.script_waits.is_empty()).then_some(Millis(0));
+        let next = [waits, self.scripts.next_timer()].into_iter().flatten().min()?;
+        Some(next.max(self.script_time.ready()))
+    }
+}
