@@ -75,7 +75,7 @@ for applet in $(cat "$here/applets"); do ln -s busybox "$root/bin/$applet"; done
 install -m 755 "$server" "$root/bin/rill"
 install -m 755 "$appliance" "$root/bin/appliance"
 echo "$SOURCE_DATE_EPOCH" >"$root/etc/epoch"
-echo "${FORCE_OPTIONS-$server_options}" >"$root/etc/server.options"
+echo "$server_options" >"$root/etc/server.options"
 
 # Its modules: what the device trees describe, and what the board's profile names because no device tree does.
 mkdir -p "$work/depmod/lib"
@@ -107,6 +107,8 @@ while read -r module; do
 done <"$work/modules"
 cp "$tree/modules.order" "$tree/modules.builtin" "$root/lib/modules/$version/" 2>/dev/null || :
 depmod -b "$root" "$version" 2>/dev/null
+# The screen can wait until the server is there (rootfs/etc/init.d/screen): no event of the kernel loads its drivers.
+sed -i '/ \(vc4\|i2c_[a-z0-9]*\)$/d' "$root/lib/modules/$version/modules.alias"
 # busybox reads the others.
 (cd "$root/lib/modules/$version" && rm -f ./*.bin modules.order modules.devname modules.symbols modules.builtin*)
 
