@@ -6,6 +6,8 @@
 #
 # The system is an initramfs: busybox, the server, and the kernel's modules for this board. A FAT partition BOOT holds it
 # beside the firmware, the kernel, and the files that people edit; an ext4 partition STATE holds applications and recordings.
+# The facts of the board are set by facts.py.
+# shellcheck disable=SC2154
 set -eu
 cd "$(dirname "$0")/../.."
 here=$PWD/boards/image
