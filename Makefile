@@ -75,7 +75,8 @@ image-deps: ## install what images are made with
 	@tests/deps.sh image
 
 boot-test: boot-deps ## boot BOARD's image in QEMU, publish, play, pull the plug, boot again (MACHINE=, FAULTS=1)
-	boards/image/boot-test.py $(BOARD) $(if $(MACHINE),--machine $(MACHINE)) $(if $(FAULTS),--faults)
+	boards/image/boot-test.py $(BOARD) $(if $(MACHINE),--machine $(MACHINE)) $(if $(FAULTS),--faults) \
+		$(if $(WIFI),--image dist/rill-$(BOARD)-wifi.img)
 
 boot-test-all: boot-deps ## boot every image that is there, on every machine that this QEMU has
 	boards/image/boot-test.py --all

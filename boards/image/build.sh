@@ -3,6 +3,7 @@
 # that writes images. Neither root nor loop devices are needed. The same packages and the same binaries give the same bytes.
 #
 #   boards/image/build.sh BOARD      WIFI=1 adds the drivers and firmware of the board's Wi-Fi (dist/rill-BOARD-wifi.img)
+#                                    LEVEL=1 compresses worse, in a third of the time
 #
 # The system is an initramfs: busybox, the server, and the kernel's modules for this board. A FAT partition BOOT holds it
 # beside the firmware, the kernel, and the files that people edit; an ext4 partition STATE holds applications and recordings.
