@@ -36,7 +36,7 @@ pub const ASSEMBLY_BYTES: usize = 4096;
 /// Messages other than audio and video that may be half received at once on one connection.
 pub const ASSEMBLY_PARTS: usize = 4;
 /// Input kept while a request waits for its decision or the client does not read its replies. Connections that do not
-/// publish are read at most this many bytes at a time, so that it always fits.
+/// publish are read at most this many bytes beyond their handshake at a time, so that it always fits.
 pub const INBOX_BYTES: usize = 512;
 /// Chunk streams (distinct chunk stream ids) per connection. One more closes it: it is nearly always a lost byte.
 pub const CHUNK_STREAMS: usize = 64;

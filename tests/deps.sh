@@ -56,6 +56,7 @@ deb   fish                          fish
 deb   mmdebstrap                    mmdebstrap
 deb   arch-test                     arch-test
 deb   strace                        strace
+deb   ip                            iproute2
 deb   ffmpeg                        ffmpeg
 deb   ffprobe                       ffmpeg
 deb   qemu-aarch64-static           qemu-user-static

@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use rill::proto::session::SessionError;
+use rill::proto::session::{Session, SessionError};
 use rill::proto::status::{Code, Status};
+use rill::proto::tx::TxBuf;
+use rill::time::Millis;
 
 use rtmp::*;
 
@@ -314,6 +316,22 @@ fn a_session_fed_byte_by_byte_is_the_session_fed_whole() {
     // Every third place for one cut.
     for cut in (3000..bytes.len()).step_by(3) {
         assert_eq!(run(&bytes, &[cut], None, false), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_session_knows_how_much_of_its_handshake_is_to_come_and_takes_all_of_it() {
+    let bytes = handshake();
+    for step in [1, 500, 1536, 1537, bytes.len()] {
+        let (mut session, mut tx) = (Session::new(1), TxBuf::default());
+        let mut left = bytes.len();
+        for mut part in bytes.chunks(step) {
+            assert_eq!(session.handshake_bytes(), left, "in steps of {step}");
+            left -= part.len();
+            assert!(session.next(&mut part, &mut tx, Millis(0)).unwrap().is_none());
+            assert!(part.is_empty());
+        }
+        assert_eq!((session.handshake_bytes(), session.is_open()), (0, true));
     }
 }
 

@@ -3,10 +3,12 @@
 
     boards/package/test.py ARCH        as root; a foreign architecture runs under qemu-user
 
-The Debian is made by mmdebstrap and kept as target/package/debian-ARCH.tar. systemd does not run in there: the server is
-started as the unit says (program, user, umask, directories, watchdog) and this program takes the service manager's place,
-as far as notifications go. What only systemd does is therefore not covered: the sandbox, MemoryMax, the restart. Of the
-sandbox, the filter of system calls is compared with those that the server makes (amd64 only, with strace)."""
+The Debian is made by mmdebstrap and kept as target/package/debian-SUITE-ARCH.tar. In the first half systemd does not run
+in there: the server is started as the unit says (program, user, umask, directories, watchdog) and this program takes the
+service manager's place, as far as notifications go. On this machine's own architecture the server is run under strace, and
+the unit's filter of system calls compared with those that it makes; and in a second half systemd itself runs, in
+namespaces: with the sandbox, the restart by the watchdog, and the upgrade and purge of a service that runs. What is not
+covered: that MemoryMax holds (its value is), and systemd under emulation."""
 
 import os
 import pathlib
@@ -37,10 +39,14 @@ def run(*command, **options):
     return done.stdout
 
 
+def is_native(arch):
+    return arch == run("dpkg", "--print-architecture").strip()
+
+
 def register_emulation(arch):
     """Lets the kernel start foreign programs by qemu-user, as Debian's package does where systemd runs."""
     name = {"arm64": "qemu-aarch64", "armhf": "qemu-arm"}.get(arch)
-    if arch == run("dpkg", "--print-architecture").strip() or name is None:
+    if is_native(arch) or name is None:
         return
     formats = pathlib.Path("/proc/sys/fs/binfmt_misc")
     if not (formats / "register").exists():
@@ -51,12 +57,13 @@ def register_emulation(arch):
 
 def make_debian(arch, root):
     archive = WORK / f"debian-{SUITE}-{arch}.tar"
+    packages = "adduser,systemd-sysv" if is_native(arch) else "adduser"
     if not archive.exists():
         say(f"making a {SUITE} for {arch}")
         WORK.mkdir(parents=True, exist_ok=True)
         made = archive.with_suffix(".part.tar")
-        run("mmdebstrap", "--quiet", "--mode=root", "--variant=essential", "--include=adduser", f"--architectures={arch}",
-            SUITE, made, stdin=subprocess.DEVNULL)
+        run("mmdebstrap", "--quiet", "--mode=root", "--variant=essential", f"--include={packages}",
+            f"--architectures={arch}",            SUITE, made, stdin=subprocess.DEVNULL)
         made.rename(archive)
     run("tar", "-C", root, "-xf", archive)
     run("mount", "-t", "proc", "proc", root / "proc")
@@ -99,7 +106,7 @@ class Service:
         settings = unit_settings(root)
         one = lambda key: settings[key][-1]
         expect(one("Type") == "notify", "the unit is of type notify")
-        self.root, self.reload = root, one("ExecReload").split()
+        self.reload = one("ExecReload")
         run_directory = root / "run" / one("RuntimeDirectory")
         shutil.rmtree(run_directory, ignore_errors=True)
         run_directory.mkdir(mode=0o700)
@@ -142,7 +149,7 @@ class Service:
         return int(children[0]) if children else self.process.pid
 
     def reloads(self):
-        run("kill", self.reload[1], self.server_pid())
+        run("sh", "-c", self.reload.split('"')[1].replace("$MAINPID", str(self.server_pid())))
         self.hears("RELOADING=1\nMONOTONIC_USEC=")
         self.hears("READY=1")
 
@@ -173,6 +180,132 @@ def publishes(port):
             expect(sorted(codecs) == ["aac", "h264"], f"a player gets both streams, and got {codecs}")
         finally:
             encoder.terminate()
+
+
+class Machine:
+    """A Debian that systemd runs, in namespaces of its own."""
+
+    # What keeps systemd from starting units that a container cannot have.
+    UNWANTED = """systemd-udevd.service systemd-udev-trigger.service getty.target dev-hugepages.mount dev-mqueue.mount
+        systemd-remount-fs.service systemd-sysctl.service systemd-modules-load.service systemd-random-seed.service
+        systemd-binfmt.service proc-sys-fs-binfmt_misc.automount sys-kernel-config.mount sys-kernel-debug.mount
+        sys-kernel-tracing.mount sys-fs-fuse-connections.mount systemd-logind.service systemd-timesyncd.service""".split()
+    SETUP = """
+        set -e
+        mount --make-rprivate /
+        mount --bind "$1" "$1"
+        cd "$1"
+        mount -t proc proc proc
+        mount -t sysfs -o ro sysfs sys
+        mount -t cgroup2 cgroup2 sys/fs/cgroup
+        for directory in run tmp dev; do mount -t tmpfs -o mode=755 tmpfs $directory; done
+        chmod 1777 tmp
+        mkdir dev/pts dev/shm dev/mqueue dev/hugepages
+        mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
+        mknod -m 666 dev/null c 1 3; mknod -m 666 dev/zero c 1 5; mknod -m 666 dev/full c 1 7
+        mknod -m 666 dev/random c 1 8; mknod -m 666 dev/urandom c 1 9; mknod -m 666 dev/tty c 5 0
+        ln -s pts/ptmx dev/ptmx
+        ln -s /proc/self/fd dev/fd
+        ip link set lo up
+        mkdir -p oldroot
+        pivot_root . oldroot
+        umount -l oldroot
+        rmdir oldroot
+        exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system
+    """
+
+    def __init__(self, root, cgroups):
+        for unit in self.UNWANTED:
+            (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+        # A group of its own below this one's, beyond which the systemd within sees nothing.
+        self.cgroup = cgroups / f"rill-package-{os.getpid()}"
+        self.cgroup.mkdir()
+        join = f"echo $$ >{self.cgroup}/cgroup.procs; exec unshare --mount --pid --cgroup --uts --ipc --net --fork --kill-child"
+        self.process = subprocess.Popen(["sh", "-c", f'{join} sh -c "$0" sh "$1"', self.SETUP, str(root)],
+                                        stdin=subprocess.DEVNULL, stdout=open(WORK / "systemd.log", "w"),
+                                        stderr=subprocess.STDOUT)
+        self.wait_until(lambda: self.ask("systemctl", "is-system-running") in ("running", "degraded"), "systemd runs")
+
+    def inside(self, *command):
+        """The command within, whatever comes of it."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        enter = ["nsenter", "--target", children[0], "--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net", "--root", "--wd"]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
+        return subprocess.run([*enter, *command], capture_output=True, text=True, env=environment)
+
+    def ask(self, *command):
+        try:
+            return self.inside(*command).stdout.strip()
+        except IndexError:
+            return ""
+
+    def must(self, *command):
+        done = self.inside(*command)
+        expect(done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def show(self, name):
+        return self.ask("systemctl", "show", "rill", "--property", name, "--value")
+
+    def wait_until(self, condition, what):
+        until = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise AssertionError(f"not within {PATIENCE} s: {what}\n{self.ask('systemctl', 'status', 'rill')}")
+            time.sleep(0.2)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for _ in range(50):
+            for directory, _, _ in os.walk(self.cgroup, topdown=False):
+                try:
+                    os.rmdir(directory)
+                except OSError:
+                    pass
+            if not self.cgroup.exists():
+                return
+            time.sleep(0.1)
+
+
+def test_with_systemd(arch, package, root):
+    mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+    cgroups = next((pathlib.Path(mount[1]) for mount in mounts if mount[2] == "cgroup2"), None)
+    if cgroups is None:
+        say(f"{arch}: NOT TESTED with systemd: this machine has no cgroup2")
+        return
+    shutil.copy(package, root / "new.deb")
+    shutil.copy(old_package(arch, package), root / "old.deb")
+    machine = Machine(root, cgroups)
+    try:
+        say(f"{arch}: with systemd: install, start")
+        machine.must("dpkg", "--force-confdef", "--force-confold", "-i", "/old.deb")
+        expect(machine.show("ActiveState") == "active", machine.ask("systemctl", "status", "rill"))
+        machine.wait_until(lambda: machine.show("StatusText") == "0 clients, 0 streams", "the status is shown")
+        expect(re.fullmatch(r"\d+", machine.show("MemoryMax")), f"MemoryMax is {machine.show('MemoryMax')}")
+        expect("live" in machine.must("rill", "ctl", "apps"), "rill ctl finds the server")
+        status = machine.must("cat", f"/proc/{machine.show('MainPID')}/status")
+        for fact in ("Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"):
+            expect(fact in status, f"the sandbox holds: {fact} in\n{status}")
+        machine.must("systemctl", "reload", "rill")
+        machine.wait_until(lambda: machine.show("ActiveState") == "active", "a reload ends")
+
+        say(f"{arch}: with systemd: a stuck server is started again")
+        stuck = machine.show("MainPID")
+        machine.must("sh", "-c", f"kill -STOP {stuck}")
+        started = lambda: machine.show("ActiveState") == "active" and machine.show("MainPID") not in ("0", stuck)
+        machine.wait_until(started, "the watchdog starts it again")
+
+        say(f"{arch}: with systemd: upgrade and purge while it runs")
+        before = machine.show("MainPID")
+        machine.must("dpkg", "--force-confdef", "--force-confold", "-i", "/new.deb")
+        expect(machine.show("ActiveState") == "active" and machine.show("MainPID") != before, "an upgrade starts the new one")
+        machine.must("dpkg", "-P", "rill")
+        expect(machine.show("ActiveState") == "inactive", "purge ends it")
+        left = machine.ask("find", "/run", "/etc", "/var/lib", "-name", "*rill*", "-not", "-path", "/var/lib/dpkg/*")
+        expect(not left, f"purge leaves {left}")
+    finally:
+        machine.close()
 
 
 def free_port():
@@ -313,6 +446,12 @@ def main():
         make_debian(arch, root)
         made = time.monotonic()
         test(arch, package, root)
+        if is_native(arch):
+            run("umount", root / "proc")
+            shutil.rmtree(root)
+            root.mkdir(mode=0o755)
+            run("tar", "-C", root, "-xf", WORK / f"debian-{SUITE}-{arch}.tar")
+            test_with_systemd(arch, package, root)
     finally:
         subprocess.run(["umount", "-l", root / "proc"], stderr=subprocess.DEVNULL)
         if not os.path.ismount(root / "proc"):

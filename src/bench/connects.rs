@@ -298,12 +298,18 @@ impl Visitor {
         {
             return Err(Failure(error.to_string()));
         }
-        let is_readable = event.is_readable() || event.is_read_closed();
-        while is_readable {
+        if event.is_readable() || event.is_read_closed() {
+            self.read(event.is_read_closed(), target, clock, scratch)?;
+        }
+        self.flush().map_err(|error| Failure(error.to_string()))
+    }
+
+    fn read(&mut self, ended: bool, target: &Target, clock: &Clock, scratch: &mut [u8]) -> Result<(), Failure> {
+        loop {
             let count = match self.socket.read(scratch) {
                 Ok(0) => return Err(Failure("the server closed the connection".into())),
                 Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Failure(error.to_string())),
             };
@@ -311,11 +317,10 @@ impl Visitor {
             acknowledge_now(&self.socket);
             self.receive(&scratch[..count], target, clock)?;
             // A short read has emptied the socket, and more will be a new event.
-            if count < scratch.len() && !event.is_read_closed() {
-                break;
+            if count < scratch.len() && !ended {
+                return Ok(());
             }
         }
-        self.flush().map_err(|error| Failure(error.to_string()))
     }
 
     fn receive(&mut self, mut input: &[u8], target: &Target, clock: &Clock) -> Result<(), Failure> {
@@ -325,16 +330,19 @@ impl Visitor {
                     send_connect(&mut self.out, target)?;
                     self.phase = Phase::Asking { since_us: clock.now_us() };
                 }
-                Incoming::Command { body, .. } if matches!(self.phase, Phase::Asking { .. }) => {
-                    if is_accepted(&body)? {
-                        self.phase = Phase::Leaving;
-                        self.socket.shutdown(Shutdown::Write).map_err(|error| Failure(error.to_string()))?;
-                        self.out.clear();
-                        self.sent = 0;
-                    }
-                }
+                Incoming::Command { body, .. } => self.command(&body)?,
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, body: &[u8]) -> Result<(), Failure> {
+        if matches!(self.phase, Phase::Asking { .. }) && is_accepted(body)? {
+            self.phase = Phase::Leaving;
+            self.socket.shutdown(Shutdown::Write).map_err(|error| Failure(error.to_string()))?;
+            self.out.clear();
+            self.sent = 0;
         }
         Ok(())
     }

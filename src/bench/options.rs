@@ -28,7 +28,7 @@ are called NAME-1, NAME-2 and so on.
   --saturate        add players until the p99 latency passes 500 ms or anything is lost; report the last good step
   --step N          players added in each step of it, over all streams (50)
   --beyond N        steps to go on after the first that fails (0)
-  --connects-per-second N   instead: clients that connect, wait for the answer and leave, N a second
+  --connects-per-second N   instead of streams: clients that connect, wait for the answer and leave, N a second
   --json            the report as JSON
   -h, --help        this text
 
@@ -131,6 +131,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
         return Err("the URL is missing".into());
     }
     if let Some(per_second) = per_second {
+        if saturated || plan.idle > 0 || streams.is_some() || players.is_some() {
+            return Err(
+                "--connects-per-second measures nothing beside it: leave out streams, players and --idle".into()
+            );
+        }
         let plan = ConnectPlan { url: plan.url, per_second, duration: plan.duration, progress: plan.progress };
         return Ok(Command::Measure { what: What::Connects(plan), json });
     }
@@ -190,6 +195,20 @@ mod tests {
         assert_eq!((idle.idle, idle.streams, idle.players), (1000, 0, 0));
         let both = plan("rtmp://h/live/x --idle 5 --players 3");
         assert_eq!((both.idle, both.streams, both.players), (5, 1, 3));
+    }
+
+    #[test]
+    fn connects_are_a_measurement_of_their_own() {
+        let Ok(Command::Measure { what: What::Connects(plan), json: true }) =
+            parsed("rtmp://h/live --connects-per-second 1000 --duration 5 --json")
+        else {
+            panic!("not a measurement of connects");
+        };
+        assert_eq!((&*plan.url, plan.per_second, plan.duration), ("rtmp://h/live", 1000, Duration::from_secs(5)));
+        for other in ["--players 5", "--idle 5", "--saturate"] {
+            let error = parsed(&format!("rtmp://h/live --connects-per-second 5 {other}")).unwrap_err();
+            assert!(error.contains("--connects-per-second"), "{error}");
+        }
     }
 
     #[test]

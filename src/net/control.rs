@@ -409,7 +409,12 @@ impl Reply {
             false => server.shutdown_app(app, now),
         };
         let Some(count) = count else {
-            return self.error(format_args!("there is no application {app:?}: see apps"));
+            return match instance {
+                Some(name) => {
+                    self.error(format_args!("there is no instance {name:?} of an application {app:?}: see clients"))
+                }
+                None => self.error(format_args!("there is no application {app:?}: see apps")),
+            };
         };
         let request = if unload { "unload" } else { "shutdown-app" };
         info!("rill control request=\"{request}\" app={app:?} instance={:?} clients={count}", instance.unwrap_or("*"));

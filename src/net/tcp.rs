@@ -47,8 +47,7 @@ pub const STARVED_MS: u64 = 250;
 
 /// Reads of a new connection that are acknowledged at once. A client that neither gathers its writes nor turns Nagle's
 /// algorithm off (ffmpeg) waits for the acknowledgement of one small command before it sends the next, and the kernel
-/// would let it wait 40 ms each time: 88 ms from connect to play, which become less than 1 ms. The handshake alone takes
-/// seven reads, because connections that do not publish are read in small pieces.
+/// would let it wait 40 ms each time: 88 ms from connect to play, which become less than 1 ms.
 const QUICK_ACKS: u8 = 64;
 
 /// An adopted connection.
@@ -300,7 +299,7 @@ impl Net for TcpNet {
             Io::Done(bytes) if bytes > 0 && bytes < buffer.len() && !socket.ended => Io::Last(bytes),
             result => result,
         };
-        if socket.quick_acks > 0 && matches!(result, Io::Done(_) | Io::Last(_)) {
+        if socket.quick_acks > 0 && matches!(result, Io::Done(1..) | Io::Last(_)) {
             socket.quick_acks -= 1;
             sockopt::acknowledge_now(&socket.stream);
         }

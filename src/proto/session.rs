@@ -373,6 +373,17 @@ impl Session {
         self.phase == Phase::Open
     }
 
+    /// Bytes of the handshake that the client has still to send. [`Session::next`] takes them however many come at once;
+    /// what comes behind them may have to wait.
+    pub fn handshake_bytes(&self) -> usize {
+        match self.phase {
+            Phase::Version => 1 + 2 * HANDSHAKE_BYTES,
+            Phase::C1(filled) => 2 * HANDSHAKE_BYTES - usize::from(filled),
+            Phase::C2(left) => usize::from(left),
+            Phase::Open | Phase::Closed => 0,
+        }
+    }
+
     /// The data message of the last [`Event::Data`]; `None` for what players could not read.
     pub fn data(&self) -> Option<DataMessage<'_>> {
         let lane = self.lent?;

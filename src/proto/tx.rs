@@ -125,7 +125,12 @@ impl TxBuf {
     }
 }
 
-/// Writes a command on the connection, with encoded AMF0 `arguments` behind a null, as one chunk. `None` when it does not
+/// The header of each further chunk of a command on the connection (RTMP 1.0, section 5.3.1.2.4).
+pub const COMMAND_CONTINUATION: u8 = 0xC0 | COMMAND_CHUNK_STREAM;
+/// Bytes of the header of its first one.
+pub const COMMAND_HEADER_BYTES: usize = 12;
+
+/// Writes a command on the connection, with encoded AMF0 `arguments` behind a null, as if it were one chunk. `None` when it does not
 /// fit `out`; else how many bytes it has.
 pub fn emit_command(out: &mut [u8], name: &str, transaction: f64, arguments: &[u8]) -> Option<usize> {
     emit(out, COMMAND_CHUNK_STREAM, type_id::COMMAND, 0, |out| {

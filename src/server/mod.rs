@@ -49,7 +49,7 @@ use log::{info, warn};
 
 use crate::bitset::BitSet;
 use crate::features::script::Scripts;
-use crate::limits::INBOX_BYTES;
+use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
 use crate::proto::session::{Decision, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
@@ -78,7 +78,7 @@ const LINGER_MS: u64 = 500;
 /// a reset, at which the client may lose our last words: so they are read, and thrown away.
 const LINGER_MOST_MS: u64 = 5000;
 
-const _: () = assert!(READ_BYTES >= INBOX_BYTES);
+const _: () = assert!(READ_BYTES > 2 * HANDSHAKE_BYTES + INBOX_BYTES);
 
 /// What happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

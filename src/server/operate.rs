@@ -20,14 +20,14 @@ impl Server {
     }
 
     /// Ends an application's instance, or with `None` each of them: clients are told so and go, its script is unloaded. They
-    /// may come back at once, to a fresh one. Returns how many clients there were; `None` when there is no such
-    /// application.
+    /// may come back at once, to a fresh one. Returns how many clients there were; `None` when there is no such application,
+    /// or nobody in an instance of that name and no script of it.
     pub fn unload(&mut self, app: &str, instance: Option<&str>, now: Millis) -> Option<usize> {
         let id = self.apps.find(app)?;
         self.now = now;
         let clients = self.shut_down_clients(id, instance, now);
-        self.stop_instances(id, instance, now);
-        Some(clients)
+        let scripts = self.stop_instances(id, instance, now);
+        (instance.is_none() || clients + scripts > 0).then_some(clients)
     }
 
     /// Ends an application with all its instances, as [`Server::unload`] does.

@@ -7,7 +7,7 @@ use std::vec;
 
 use crate::account;
 use crate::limits::OUT_CHUNK_BYTES;
-use crate::proto::tx::emit_command;
+use crate::proto::tx::{COMMAND_CONTINUATION, COMMAND_HEADER_BYTES, emit_command};
 
 /// Bytes of messages that may wait for one client. What is beyond is not sent, and its call fails.
 pub const OUTBOX_BYTES: usize = 128 * 1024;
@@ -51,13 +51,19 @@ impl Outbox {
     /// all clients. Returns how many bytes it has.
     pub fn push(&mut self, name: &str, transaction: f64, arguments: &[u8], others: usize) -> Option<usize> {
         let most = command_bytes(name, arguments);
-        if most > OUT_CHUNK_BYTES || self.bytes + most > OUTBOX_BYTES || others + most > OUTBOXES_BYTES {
+        if self.bytes + most > OUTBOX_BYTES || others + most > OUTBOXES_BYTES {
             return None;
         }
         account::spend(|| {
             let mut message = vec![0; most];
             let length = emit_command(&mut message, name, transaction, arguments)?;
             message.truncate(length);
+            let mut end = COMMAND_HEADER_BYTES + OUT_CHUNK_BYTES;
+            while end < message.len() {
+                message.insert(end, COMMAND_CONTINUATION);
+                end += 1 + OUT_CHUNK_BYTES;
+            }
+            let length = message.len();
             self.messages.push_back(message.into_boxed_slice());
             self.bytes += length;
             Some(length)
@@ -83,12 +89,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_longer_than_a_chunk_goes_in_several() {
+        let mut outbox = Outbox::default();
+        let body = [7; 2 * OUT_CHUNK_BYTES];
+        let length = outbox.push("a", 0.0, &body, 0).unwrap();
+        // Name, transaction and null are 14 bytes, and two chunks follow the first.
+        assert_eq!(length, COMMAND_HEADER_BYTES + 14 + body.len() + 2);
+        let chunks = &outbox.front()[COMMAND_HEADER_BYTES..];
+        let continued = [OUT_CHUNK_BYTES, 2 * OUT_CHUNK_BYTES + 1];
+        assert_eq!(continued.map(|at| chunks[at]), [0xC3; 2]);
+        assert_eq!(chunks.iter().filter(|&&byte| byte == 7).count(), body.len());
+    }
+
+    #[test]
     fn messages_leave_in_their_order_and_what_does_not_fit_is_refused() {
         let mut outbox = Outbox::default();
         let long = [5; 50_000];
         let first = outbox.push("a", 0.0, &long, 0).unwrap();
         let second = outbox.push("b", 7.0, &[1, 1], first).unwrap();
-        assert!(outbox.push("c", 0.0, &[0; OUT_CHUNK_BYTES], 0).is_none(), "longer than a chunk");
+        assert!(outbox.push("c", 0.0, &[0; OUTBOX_BYTES], 0).is_none(), "longer than all that may wait");
         assert!(outbox.push("c", 0.0, &long, OUTBOXES_BYTES - 50_000).is_none(), "the others have the room");
         outbox.push("c", 0.0, &long, 0).unwrap();
         assert!(outbox.push("d", 0.0, &long, 0).is_none(), "more than a client may have");

@@ -64,11 +64,11 @@ impl Server {
             self.feed(net, conn, &scratch[..kept], now);
             return kept;
         }
-        // What is not taken must fit the inbox. Publishers, who send much, have little to wait for, and what comes from
-        // those who were told to go is thrown away.
+        // What is not taken must fit the inbox; the handshake is always taken. Publishers, who send much, have little to
+        // wait for, and what comes from those who were told to go is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
         let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
-        let mut want = if much { most } else { INBOX_BYTES };
+        let mut want = if much { most } else { slot.session.handshake_bytes() + INBOX_BYTES };
         if let (Some(limit), SlotState::Open) = (&mut slot.limits.to_server, slot.state) {
             let bytes = limit.available(now.0) as usize;
             if bytes == 0 {

@@ -333,12 +333,8 @@ impl Bench {
 
     /// Instances whose clients have left again.
     fn memory(&self) -> Rounds {
-        let mut rounds = Rounds::of(&[
-            ("resident KiB", 0),
-            ("private KiB", 0),
-            ("private KiB each", 1),
-            ("engine's own KiB each", 1),
-        ]);
+        let mut rounds =
+            Rounds::of(&[("resident KiB", 0), ("own KiB", 0), ("own KiB each", 1), ("engine's own KiB each", 1)]);
         for (app, script) in [(TRIVIAL, TRIVIAL_SCRIPT), (HELLO, HELLO_SCRIPT)] {
             let engine_kib = engine_bytes(script) as f64 / 1024.0;
             let server = self.rill();
@@ -354,16 +350,16 @@ impl Bench {
                 }
                 loaded = instances;
                 thread::sleep(SETTLE);
-                let private_kib = server.private_kib() as f64;
+                let anonymous_kib = server.anonymous_kib() as f64;
                 if instances == 0 {
-                    without = private_kib;
+                    without = anonymous_kib;
                 }
                 rounds.add(
                     &format!("{app}, {instances} idle"),
                     &[
                         ("resident KiB", server.resident_kib() as f64),
-                        ("private KiB", private_kib),
-                        ("private KiB each", (private_kib - without) / instances as f64),
+                        ("own KiB", anonymous_kib),
+                        ("own KiB each", (anonymous_kib - without) / instances as f64),
                         ("engine's own KiB each", if instances == 0 { f64::NAN } else { engine_kib }),
                     ],
                 );
@@ -405,7 +401,12 @@ impl Rounds {
         for (name, cells) in &self.rows {
             let cell = |column: &(&str, usize)| {
                 let values = cells.get(column.0).into_iter().flatten().copied();
-                decimals(median(values).unwrap_or(f64::NAN), column.1)
+                // One client lost in one round must be seen.
+                let value = match column.0 {
+                    "failed" | "lost" => Some(values.sum()),
+                    _ => median(values),
+                };
+                decimals(value.unwrap_or(f64::NAN), column.1)
             };
             out.push_str(&format!("| {name} | {} |\n", self.columns.iter().map(cell).collect::<Vec<_>>().join(" | ")));
         }

@@ -175,11 +175,11 @@ impl Server {
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
-    /// Resident memory that no other process has, in KiB: without the program's own text.
-    pub fn private_kib(&self) -> u64 {
+    /// Resident memory that is not read from a file, in KiB: without the program's own text.
+    pub fn anonymous_kib(&self) -> u64 {
         let rollup = fs::read_to_string(self.proc_file("smaps_rollup")).unwrap_or_default();
-        let private = rollup.lines().filter(|line| line.starts_with("Private_"));
-        private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
     /// From `schedstat`: the same account as utime and stime together, in nanoseconds instead of ticks.

@@ -199,10 +199,11 @@ fn whatever_a_script_does_wrong_in_whichever_handler_is_logged_with_its_place_an
 
 #[test]
 fn a_stream_keeps_its_latency_while_scripts_of_another_application_do_their_worst() {
-    // As the server comes: a script that was stopped rests for a while, so that its time is spent once.
+    // As the server comes: a script that was stopped rests for a while, and all of them have their share of the time. A
+    // frame may wait for a call or two of 25 ms, on a machine that is busy with other tests.
     let kept = |quiet: &Report, disturbed: &Report| {
-        disturbed.window.latency.p99_us < quiet.window.latency.p99_us + 20_000
-            && disturbed.window.latency.max_us < quiet.window.latency.max_us + 200_000
+        disturbed.window.latency.p50_us < quiet.window.latency.p50_us + 20_000
+            && disturbed.window.latency.p99_us < quiet.window.latency.p99_us + 100_000
     };
     beside_misbehaving_scripts("latency", &["limits.script_instances=16"], 1, kept);
 }

@@ -425,11 +425,10 @@ impl Instance {
     ) -> Result<Self, LoadError> {
         let scan = Scan::of(source)?;
         let no_memory = || LoadError::Exhausted(Place::default(), Exhausted::Memory);
-        let heap = Heap { shared: Rc::clone(&shared), since_look: 0 };
+        let memory_bytes = budget.memory_bytes.max(MEMORY_BYTES_MIN);
+        let heap = Heap::new(Rc::clone(&shared), usize::try_from(memory_bytes).unwrap_or(usize::MAX));
         let runtime = Runtime::new_with_alloc(heap).map_err(|_| no_memory())?;
         let context = Context::custom::<Intrinsics>(&runtime).map_err(|_| no_memory())?;
-        let memory_bytes = budget.memory_bytes.max(MEMORY_BYTES_MIN);
-        runtime.set_memory_limit(usize::try_from(memory_bytes).unwrap_or(usize::MAX));
         // Garbage in cycles is collected before it makes up half of what the instance may have.
         runtime.set_gc_threshold(usize::try_from(memory_bytes / 4).unwrap_or(usize::MAX));
         runtime.set_max_stack_size(usize::try_from(budget.stack_bytes).unwrap_or(usize::MAX));

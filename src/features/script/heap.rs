@@ -13,63 +13,100 @@ use super::native::Shared;
 /// Memory that is given between two looks at the clock, in bytes: to fill it takes well below a millisecond.
 const LOOK_BYTES: usize = 128 * 1024;
 
+/// Beyond what may be had, for the error that says so and where: without it the engine throws null. In bytes.
+const RESERVE_BYTES: usize = 16 * 1024;
+
 /// The heap of one instance.
 pub(super) struct Heap {
-    pub(super) shared: Rc<Shared>,
+    shared: Rc<Shared>,
     /// Bytes given since the last look.
-    pub(super) since_look: usize,
+    since_look: usize,
+    /// Bytes that may be had when the time is over, all of them before.
+    reserve: usize,
+    /// Bytes that the engine has.
+    used: usize,
+    /// The most that it may have.
+    limit: usize,
 }
 
 impl Heap {
-    fn refuses(&mut self, bytes: usize) -> bool {
-        self.since_look = self.since_look.saturating_add(bytes);
-        if self.since_look < LOOK_BYTES {
+    /// A heap of `limit` bytes. The limit is kept here and not by the engine, whose errors a script can make up.
+    pub(super) fn new(shared: Rc<Shared>, limit: usize) -> Heap {
+        Heap { shared, since_look: 0, reserve: RESERVE_BYTES, used: 0, limit }
+    }
+
+    /// `bytes` more may be had.
+    fn grants(&mut self, bytes: usize) -> bool {
+        let reserve = if self.shared.is_out_of_memory() { RESERVE_BYTES } else { 0 };
+        if self.used.saturating_add(bytes) > self.limit.saturating_add(reserve) {
+            self.shared.out_of_memory();
             return false;
         }
-        let refuses = self.shared.must_stop();
-        // Refused once, the next is, too.
-        if !refuses {
-            self.since_look = 0;
+        self.since_look = self.since_look.saturating_add(bytes);
+        if self.since_look < LOOK_BYTES {
+            return true;
         }
-        refuses
+        if !self.shared.must_stop() {
+            (self.since_look, self.reserve) = (0, RESERVE_BYTES);
+            return true;
+        }
+        // The first is refused whatever it is; what follows may be the error.
+        let granted = self.reserve < RESERVE_BYTES && bytes < self.reserve;
+        self.reserve = if granted { self.reserve - bytes } else { self.reserve.min(RESERVE_BYTES - 1) };
+        granted
     }
+
+    /// Counts what the C library gave, which may be more than was asked for.
+    fn given(&mut self, pointer: *mut u8) -> *mut u8 {
+        self.used += usable(pointer);
+        pointer
+    }
+}
+
+/// Bytes behind a pointer of the C library's heap; 0 for null.
+fn usable(pointer: *mut u8) -> usize {
+    // SAFETY: callers have `pointer` from the C library's heap, and have not given it back; null is allowed.
+    unsafe { libc::malloc_usable_size(pointer.cast()) }
 }
 
 // SAFETY: memory comes from the C library and goes back to it; it is aligned for every type of C's.
 unsafe impl Allocator for Heap {
     fn alloc(&mut self, size: usize) -> *mut u8 {
-        if self.refuses(size) {
+        if !self.grants(size) {
             return std::ptr::null_mut();
         }
         // SAFETY: any size may be asked for.
-        unsafe { libc::malloc(size).cast() }
+        self.given(unsafe { libc::malloc(size).cast() })
     }
 
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
-        if self.refuses(count.saturating_mul(size)) {
+        if !self.grants(count.saturating_mul(size)) {
             return std::ptr::null_mut();
         }
         // SAFETY: any sizes may be asked for; the product is checked there.
-        unsafe { libc::calloc(count, size).cast() }
+        self.given(unsafe { libc::calloc(count, size).cast() })
     }
 
     unsafe fn dealloc(&mut self, ptr: *mut u8) {
+        self.used -= usable(ptr);
         // SAFETY: the caller gives back what one of these functions gave.
         unsafe { libc::free(ptr.cast()) }
     }
 
     unsafe fn realloc(&mut self, ptr: *mut u8, new_size: usize) -> *mut u8 {
-        // SAFETY: the caller has `ptr` from one of these functions, or it is null.
-        let grows = new_size > unsafe { libc::malloc_usable_size(ptr.cast()) };
-        if grows && self.refuses(new_size) {
+        let before = usable(ptr);
+        if new_size > before && !self.grants(new_size - before) {
             return std::ptr::null_mut();
         }
-        // SAFETY: as above.
-        unsafe { libc::realloc(ptr.cast(), new_size).cast() }
+        // SAFETY: the caller has `ptr` from one of these functions, or it is null.
+        let pointer: *mut u8 = unsafe { libc::realloc(ptr.cast(), new_size).cast() };
+        if new_size == 0 || !pointer.is_null() {
+            self.used -= before;
+        }
+        self.given(pointer)
     }
 
     unsafe fn usable_size(ptr: *mut u8) -> usize {
-        // SAFETY: the caller has `ptr` from one of these functions.
-        unsafe { libc::malloc_usable_size(ptr.cast()) }
+        usable(ptr)
     }
 }

@@ -18,7 +18,7 @@
 //!   two strings of 800 kB took 0.2 s on a PC. `BigInt`, whose arithmetic nothing bounds, is not there (its literals are
 //!   refused in files, not in the text that a script gives to `eval`).
 //! - **Grow.** Beyond [`Budget::memory_bytes`] every allocation fails. The script may catch that; it has gained nothing.
-//!   Uncaught it ends the instance. A thrown `null` is taken for it: without memory for an error the engine throws that.
+//!   Uncaught it ends the instance. Some kilobytes more are there for the error that says so, and where.
 //!   Garbage in cycles is collected when memory has grown by half, so a script should need at most two thirds.
 //! - **Fill the stack.** Endless recursion is a `RangeError` that the script may catch; uncaught it ends the instance.
 //! - **Flood.** Actions of a call, calls that wait for an answer, intervals, and log lines have the limits below.

@@ -72,6 +72,7 @@ pub(super) struct Shared {
     deadline_us: Cell<u64>,
     /// The script runs: between its calls no time is counted.
     is_running: Cell<bool>,
+    is_out_of_memory: Cell<bool>,
     pub(super) now: Cell<Millis>,
     pub(super) exhausted: Cell<Option<Exhausted>>,
     /// Where the limit was exceeded, if that is known.
@@ -120,6 +121,7 @@ impl Shared {
             clock,
             deadline_us: Cell::new(0),
             is_running: Cell::default(),
+            is_out_of_memory: Cell::default(),
             now: Cell::default(),
             exhausted: Cell::default(),
             place: Cell::default(),
@@ -149,6 +151,7 @@ impl Shared {
         self.now.set(now);
         self.deadline_us.set((self.clock)().saturating_add(u64::from(limit_ms) * 1000));
         self.is_running.set(true);
+        self.is_out_of_memory.set(false);
         self.thrown.set(false);
         self.not_found.set(false);
         self.effect_count.set(0);
@@ -172,6 +175,15 @@ impl Shared {
     /// Whether a call runs that must not go on.
     pub(super) fn must_stop(&self) -> bool {
         self.is_running.get() && self.is_over()
+    }
+
+    /// The engine was refused memory in this call.
+    pub(super) fn out_of_memory(&self) {
+        self.is_out_of_memory.set(true);
+    }
+
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        self.is_out_of_memory.get()
     }
 
     pub(super) fn place_or(&self, file: &str) -> Place {
@@ -210,16 +222,26 @@ impl Shared {
     }
 
     fn read(&self, ctx: &Ctx<'_>, error: Error) -> Report {
-        let mut report = if ctx.has_exception() {
-            let value = ctx.catch();
-            report::describe(ctx, &value)
-        } else {
-            let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
-            Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: Place::default(), exhausted }
-        };
-        // An interrupt has the reason that is noted; without one the script made the error up.
-        if report.exhausted == Some(Exhausted::Time) {
-            report.exhausted = self.exhausted.get();
+        if ctx.has_exception() {
+            return self.describe(ctx, &ctx.catch());
+        }
+        let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
+        Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: Place::default(), exhausted }
+    }
+
+    /// Reads what was thrown.
+    fn describe<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
+        // Reading takes memory, which is not given any more when the time is over. Code of the script that reading may run
+        // is interrupted all the same.
+        let is_running = self.is_running.replace(false);
+        let mut report = report::describe(ctx, value);
+        self.is_running.set(is_running);
+        // What was exceeded has been noted; what was not, the script made up.
+        match report.exhausted {
+            Some(Exhausted::Memory) if self.is_out_of_memory.get() => {}
+            // Without time there is no memory either.
+            Some(Exhausted::Time | Exhausted::Memory) => report.exhausted = self.exhausted.get(),
+            _ => {}
         }
         report
     }
@@ -234,10 +256,16 @@ impl Shared {
             if self.exhausted.get().is_none() {
                 self.exhausted.set(Some(exhausted));
             }
-            self.place.set(report.place);
+            self.found_at(report.place);
         } else if self.exhausted.get().is_none() {
             self.log(&report);
         }
+    }
+
+    /// The first place that is known is where it happened; what is thrown on the way out is thrown elsewhere.
+    fn found_at(&self, place: Place) {
+        let known = self.place.take();
+        self.place.set(if known.file.is_empty() { place } else { known });
     }
 
     /// What `application.onStatus` gets.
@@ -261,13 +289,7 @@ impl Shared {
         let mut hasher = DefaultHasher::new();
         promise.hash(&mut hasher);
         let promise = hasher.finish();
-        let mut report = (!is_handled).then(|| report::describe(ctx, reason));
-        // A promise may well be rejected with null, see there.
-        if let Some(report) = &mut report
-            && reason.is_null()
-        {
-            *report = Report { text: "null".into(), place: Place::default(), exhausted: None };
-        }
+        let report = (!is_handled).then(|| self.describe(ctx, reason));
         let mut rejections = self.rejections.borrow_mut();
         match report {
             // As many as are logged are enough.
@@ -284,14 +306,14 @@ impl Shared {
             match report.exhausted {
                 Some(Exhausted::Time) | None => {
                     if self.exhausted.get().is_some() && report.exhausted.is_some() {
-                        self.place.set(report.place.clone());
+                        self.found_at(report.place.clone());
                     }
                 }
                 Some(exhausted) => {
                     if self.exhausted.get().is_none() {
                         self.exhausted.set(Some(exhausted));
                     }
-                    self.place.set(report.place.clone());
+                    self.found_at(report.place.clone());
                 }
             }
         }
@@ -735,10 +757,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
     });
     // What application.onStatus is to be told, or null when nothing runs any more.
     function!("report", shared, move |ctx: Ctx<'js>, error: Value<'js>| -> Result<Option<Object<'js>>> {
-        let mut report = report::describe(&ctx, &error);
-        if report.exhausted == Some(Exhausted::Time) {
-            report.exhausted = shared.exhausted.get();
-        }
+        let report = shared.describe(&ctx, &error);
         shared.note(report.clone());
         if shared.exhausted.get().is_some() { Ok(None) } else { shared.info(&ctx, &report).map(Some) }
     });

@@ -125,7 +125,7 @@ const leave = client => {
 const refuse = client => { if (native.refuse(handleOf(client))) leave(client); };
 const decide = (client, answer) => {
   if (answer === undefined || answer === null || !native.isPending(handleOf(client))) return;
-  if (answer instanceof Promise) answer.then(value => decide(client, value), error => { refuse(client); fail(error); });
+  if (answer instanceof Promise) answer.then(value => decide(client, value), error => { fail(error); refuse(client); });
   else if (answer) accept(client);
   else native.reject(handleOf(client));
 };
@@ -286,7 +286,7 @@ return {
     const client = byHandle[handle] = new Client(native, handle, facts), handler = application.onConnect;
     if (typeof handler != "function") return accept(client);
     let answer;
-    try { answer = apply(handler, application, [client, ...values]); } catch (error) { refuse(client); return fail(error); }
+    try { answer = apply(handler, application, [client, ...values]); } catch (error) { fail(error); return refuse(client); }
     decide(client, answer);
   },
   disconnect(handle, isTold) {

@@ -11,17 +11,16 @@ pub(super) struct Report {
     /// `TypeError: x is not a function`: at most [`SCRIPT_ERROR_BYTES`] bytes, no control characters.
     pub(super) text: String,
     pub(super) place: Place,
-    /// The engine says that a limit is exceeded.
+    /// A limit is exceeded, by what the engine says. The script may say the same: `Shared::read` knows better.
     pub(super) exhausted: Option<Exhausted>,
 }
 
 /// Reads an exception. The script may have thrown anything, and reading it may run the script's code, so this is done
 /// within the time of the call.
 pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
-    // Without memory for an error object the engine throws null. A script has no reason to.
+    // Without memory for an error object the engine throws null, which a script may do, too.
     if value.is_null() || value.type_of() == rquickjs::Type::Uninitialized {
-        let text = Exhausted::Memory.to_string();
-        return Report { text, place: Place::default(), exhausted: Some(Exhausted::Memory) };
+        return Report { text: "null".into(), place: Place::default(), exhausted: Some(Exhausted::Memory) };
     }
     let read = |value: rquickjs::Result<Coerced<String>>| match value {
         Ok(Coerced(text)) => Some(text),
