@@ -6,7 +6,8 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb clean
+.PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps \
+	boot-test boot-test-all boot-deps flash test-flash clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,10 +20,13 @@ run: ## build the server and start it
 
 test: deps ## install what the tests need, and run them all
 	$(CARGO) test
+	$(CARGO) test --manifest-path boards/appliance/Cargo.toml --target-dir target
 
 lint: ## format, lints, and the layers that do without std
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) fmt --manifest-path boards/appliance/Cargo.toml --check
+	$(CARGO) clippy --manifest-path boards/appliance/Cargo.toml --target-dir target --all-targets -- -D warnings
 	$(CARGO) check --lib --no-default-features
 
 deps: ## install the clients that the tests run, or say what is missing
@@ -60,6 +64,31 @@ deb-deps: ## install what make test-deb runs
 test-deb: deb-deps ## check the packages, and install, run, upgrade and purge them in a Debian (as root)
 	boards/package/deb.sh check $(ARCHES)
 	set -e; for arch in $(filter-out armhf,$(ARCHES)); do boards/package/test.py $$arch; done
+
+# WIFI=1 makes, boots and flashes the image with the drivers and firmware of the board's Wi-Fi.
+image: image-deps ## image of BOARD's SD card: dist/rill-BOARD.img.zst (WIFI=1: with Wi-Fi, rill-BOARD-wifi)
+	boards/cross.sh build $(BOARD)
+	boards/cross.sh appliance $(BOARD)
+	boards/image/build.sh $(BOARD)
+
+image-deps: ## install what images are made with
+	@tests/deps.sh image
+
+boot-test: boot-deps ## boot BOARD's image in QEMU, publish, play, pull the plug, boot again (MACHINE=, FAULTS=1)
+	boards/image/boot-test.py $(BOARD) $(if $(MACHINE),--machine $(MACHINE)) $(if $(FAULTS),--faults) \
+		$(if $(WIFI),--image dist/rill-$(BOARD)-wifi.img)
+
+boot-test-all: boot-deps ## boot every image that is there, on every machine that this QEMU has
+	boards/image/boot-test.py --all
+
+boot-deps: ## install QEMU, and what the boot tests run
+	@tests/deps.sh boot
+
+flash: ## write BOARD's image to the card DEV=/dev/...; it refuses what is no card, and asks
+	boards/image/flash.sh $(BOARD) $(DEV)
+
+test-flash: image-deps ## what make flash refuses, and that it writes what it should
+	boards/image/flash-test.sh
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Builds, checks and tests the static binary of a board. What is known of boards stands in boards/*.toml.
 #
-#   boards/cross.sh deps           installs what the Debian way needs, where that can be done
-#   boards/cross.sh build BOARD    builds dist/rill-BOARD and checks it
-#   boards/cross.sh test BOARD     publishes and plays with real clients against that binary, under qemu-user
+#   boards/cross.sh deps             installs what the Debian way needs, where that can be done
+#   boards/cross.sh build BOARD      builds dist/rill-BOARD and checks it
+#   boards/cross.sh appliance BOARD  builds dist/appliance-BOARD, which images hold beside it
+#   boards/cross.sh test BOARD       publishes and plays with real clients against that binary, under qemu-user
 #
 # Three ways lead to the binary; the first that works here is taken, or the one that CROSS names:
 #
@@ -91,18 +92,23 @@ deps() {
 	libclang >/dev/null || fail "libclang was installed and is not there"
 }
 
+# build BINARY DIRECTORY: BINARY of the package that DIRECTORY belongs to.
 build() {
+	binary=$1
 	target=$(fact target)
 	way=$(way)
 	echo "cross: $board is $target, built by $way"
 	begin=$(date +%s)
 	# Without it bindgen looks where distributions put theirs.
 	if [ -z "${LIBCLANG_PATH:-}" ] && LIBCLANG_PATH=$(libclang); then export LIBCLANG_PATH; fi
+	# Two compilers that share a target directory would build everything anew at each change between them.
+	directory=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+	if [ "$way" = debian ]; then directory=$PWD/target/debian; fi
 	# Zig names its headers by a relative path when they lie below the working directory. bindgen needs them from another,
 	# so zig is started where nothing lies below.
 	case $way in
-	cross) cross build --profile board --bin rill --target "$target" ;;
-	rustup) (cd boards && cargo zigbuild --profile board --bin rill --target "$target") ;;
+	cross) (cd "$2" && cross build --profile board --bin "$binary" --target "$target" --target-dir "$directory") ;;
+	rustup) (cd "$2" && cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory") ;;
 	debian)
 		# The start files of C are zig's, since Debian has none for musl. rustup's shims come first in many PATHs and
 		# are another version. RUSTC_BOOTSTRAP is what building std takes outside of a nightly.
@@ -110,8 +116,7 @@ build() {
 			zigbuild=$(command -v cargo-zigbuild)
 			export PATH="${zigbuild%/*}:/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
 			export RUSTFLAGS=-Clink-self-contained=no
-			directory=$PWD/target/debian
-			cd boards && /usr/bin/cargo zigbuild --profile board --bin rill --target "$target" --target-dir "$directory" \
+			cd "$2" && /usr/bin/cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory" \
 				-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 		)
 		;;
@@ -119,13 +124,10 @@ build() {
 	esac
 	# std as it comes, which these ways link, is not built for size: 160 to 170 kB more.
 	if [ "$way" != debian ]; then size_limit=$((size_limit + 262144)); fi
-	# Two compilers that share a target directory would build everything anew at each change between them.
-	directory=${CARGO_TARGET_DIR:-target}
-	if [ "$way" = debian ]; then directory=target/debian; fi
 	mkdir -p dist
-	cp "$directory/$target/board/rill" "dist/rill-$board"
+	cp "$directory/$target/board/$binary" "dist/$binary-$board"
 	echo "cross: built in $(($(date +%s) - begin)) s"
-	check "dist/rill-$board"
+	check "dist/$binary-$board"
 }
 
 # What nobody would notice before the board does: a loader or library that it lacks, or instructions that it lacks.
@@ -168,9 +170,13 @@ action=${1:-}
 board=${2:-}
 case $action in
 deps) deps ;;
-build | test)
+build | appliance | test)
 	[ -f "boards/$board.toml" ] || fail "no board '$board': BOARD is one of $(cd boards && echo *.toml | sed 's/\.toml//g')"
-	if [ "$action" = build ]; then build; else try; fi
+	case $action in
+	build) build rill boards ;;
+	appliance) build appliance boards/appliance ;;
+	test) try ;;
+	esac
 	;;
-*) fail "usage: boards/cross.sh deps | build BOARD | test BOARD" ;;
+*) fail "usage: boards/cross.sh deps | build BOARD | appliance BOARD | test BOARD" ;;
 esac

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the programs that tests, measurement, cross builds or packages run, or says which are missing.
+# Installs the programs that tests, measurement, cross builds, packages or images run, or says which are missing.
 #
-#   tests/deps.sh test|bench|cross|deb ...
+#   tests/deps.sh test|bench|cross|deb|image|boot ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -32,6 +32,21 @@ cross python:ensurepip              python3-venv
 cross file:rustlib-src              rust-web-src
 cross /usr/bin/rustc                rustc-web
 cross /usr/bin/cargo                cargo-web
+image mcopy                         mtools
+image mkfs.vfat                     dosfstools
+image mke2fs                        e2fsprogs
+image sfdisk                        fdisk
+image depmod                        kmod
+image xz                            xz-utils
+image zstd                          zstd
+image python3                       python3
+image readelf                       binutils
+boot  qemu-system-arm               qemu-system-arm
+boot  qemu-system-aarch64           qemu-system-arm
+boot  mcopy                         mtools
+boot  e2fsck                        e2fsprogs
+boot  ffmpeg                        ffmpeg
+boot  fdtput                        device-tree-compiler
 deb   lintian                       lintian
 deb   systemd-analyze               systemd
 deb   mandoc                        mandoc
