@@ -45,14 +45,14 @@ same(client.ask("types", 1, "s", True, None, AMFObject(a=1), {"a": 1}, [1]),
 same(client.ask("made"), AMFObject(number=-0.5, text="gr\u00fc\u00dfe", yes=True, nothing=None, list=[1.0, "two", [None]],
     inner=AMFObject(deep=AMFObject(er=1.0))))
 same(client.ask("nothing"), None)
-for length in [100, 5000, 50000]:
+for length in [100, 5000, 50000, 62000]:
     same(client.ask("long", length), "x" * length)
 
 def failed(method, description, *values):
     same(client.fail(method, *values), AMFObject(level="error", code="NetConnection.Call.Failed", description=description))
 failed("fail", "Error: this method always fails")
-# A message of a script is sent as a whole, so there is an end to its length.
-failed("long", "The result is too long.", 62000)
+# A value of a script is put together as a whole, so there is an end to its length.
+failed("long", "RangeError: the values for the client are too long", 66000)
 failed("nowhere", "Method not found (nowhere).")
 # Neither what the server has built in nor what is no function can be called.
 failed("getStats", "Method not found (getStats).")
