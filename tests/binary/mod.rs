@@ -111,11 +111,12 @@ impl Server {
         }
     }
 
-    /// Memory that the process really has (VmRSS), in KiB.
+    /// Memory that is the process's own (RssAnon), in KiB. Pages of the program's text come when they are first run, and
+    /// belong to its file.
     pub fn resident_kib(&self) -> u64 {
         let mut status = String::new();
         fs::File::open(format!("/proc/{}/status", self.child.id())).unwrap().read_to_string(&mut status).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
