@@ -17,6 +17,9 @@ test  file:Python.h                 python3-dev
 test  file:librtmp/rtmp.h           librtmp-dev
 test  ffprobe                       ffmpeg
 test  rtmpdump                      rtmpdump
+test  ip                            iproute2
+test  tc                            iproute2
+test  unshare                       util-linux
 test  gst-launch-1.0                gstreamer1.0-tools
 test  gst:videotestsrc              gstreamer1.0-plugins-base
 test  gst:flvmux                    gstreamer1.0-plugins-good
