@@ -257,7 +257,7 @@ fn cases() -> Vec<Case> {
             || {
                 let mut world = World::new();
                 let c = live(&mut world);
-                assert_eq!(world.server.shutdown_app("live", Millis(world.now)), Some(1));
+                assert_eq!(world.server.unload("live", None, Millis(world.now)), Some(1));
                 told(&mut world, c)
             },
         ),
@@ -269,7 +269,7 @@ fn cases() -> Vec<Case> {
         }),
         case(Code::ConnectAppShutdown, "_error", shut_down(), || {
             let (mut world, c) = waiting();
-            world.server.shutdown_app("live", Millis(world.now));
+            world.server.unload("live", None, Millis(world.now));
             told(&mut world, c)
         }),
         case(
@@ -303,7 +303,7 @@ fn cases() -> Vec<Case> {
             || {
                 let mut world = World::new();
                 let c = joined(&mut world, &[("app", string("live")), ("capsEx", number(15.0))]);
-                world.server.shutdown_app("live", Millis(world.now));
+                world.server.unload("live", None, Millis(world.now));
                 told(&mut world, c)
             },
         ),
@@ -658,7 +658,7 @@ fn cases_by_scripts() -> Vec<Case> {
         // While the script thinks about the client.
         error(Code::ConnectAppShutdown, "The application is shutting down.", || {
             let (mut world, c) = scripted("application.onConnect = function(client) {};", &[]);
-            world.server.shutdown_app("live", Millis(world.now));
+            world.server.unload("live", None, Millis(world.now));
             told(&mut world, c)
         }),
         case(

@@ -404,11 +404,7 @@ impl Reply {
             Some((app, instance)) if unload => (app, Some(instance)),
             _ => (argument, None),
         };
-        let count = match unload {
-            true => server.unload(app, instance, now),
-            false => server.shutdown_app(app, now),
-        };
-        let Some(count) = count else {
+        let Some(count) = server.unload(app, instance, now) else {
             return match instance {
                 Some(name) => {
                     self.error(format_args!("there is no instance {name:?} of an application {app:?}: see clients"))

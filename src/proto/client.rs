@@ -46,10 +46,7 @@ impl Client {
     pub(super) fn from_connect(object: Option<&Value<'_>>, transaction: f64) -> Client {
         let value = |key: &str| object.and_then(|object| object.get(key));
         let text = |key: &str| value(key).and_then(|value| value.as_str()).unwrap_or_default();
-        let tc_url = match text("tcUrl") {
-            "" => text("tcurl"),
-            url => url,
-        };
+        let tc_url = tc_url(text);
         let (path, path_error) = match AppPath::parse(text("app"), tc_url) {
             Ok(path) => (path, None),
             Err(error) => (AppPath::default(), Some(error)),
@@ -123,6 +120,14 @@ impl Client {
             amf.property_number("capsEx", f64::from(caps & CAPS_EX))?;
         }
         Ok(())
+    }
+}
+
+/// The `tcUrl` by the properties of a connect command, in which some cameras write it in lower case.
+pub(super) fn tc_url<'a>(text: impl Fn(&str) -> &'a str) -> &'a str {
+    match text("tcUrl") {
+        "" => text("tcurl"),
+        url => url,
     }
 }
 

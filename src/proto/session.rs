@@ -15,7 +15,7 @@ use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 use super::aggregate::{Aggregate, Part};
 use super::assembly::Assembly;
 use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
-use super::client::Client;
+use super::client::{Client, tc_url};
 use super::command::{Command, CommandMessage};
 use super::data::DataMessage;
 use super::name::StreamName;
@@ -401,6 +401,11 @@ impl Session {
             }
         }
         values.rest()
+    }
+
+    /// The `tcUrl` of the `connect` command that waits for its decision; empty when it has none.
+    pub fn tc_url(&self) -> &str {
+        tc_url(|key| self.connect_property(key))
     }
 
     /// A property of the `connect` command that waits for its decision; empty when it has none of that name.

@@ -15,7 +15,7 @@ use super::app::Refusal;
 use super::applications::{AppId, AppSource, AppState};
 use super::close::{CloseReason, Rejection};
 use super::files::{Answer, Lookup, Question};
-use super::slots::{ConnId, SlotState};
+use super::slots::{ConnId, Slot, SlotState};
 
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
@@ -102,7 +102,7 @@ impl Server {
             None => {
                 let (slots, instances) = (&self.slots, &self.instances);
                 let in_use = |id| {
-                    slots.iter().any(|(_, slot)| slot.state != SlotState::Free && slot.app == Some(id))
+                    slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                         || instances.iter().any(|(_, instance)| instance.app == id)
                 };
                 let Some(id) = self.apps.reserve(&name, now, in_use) else {
@@ -313,29 +313,19 @@ impl Server {
         }
     }
 
-    fn each_waiting(&mut self, id: AppId, mut visit: impl FnMut(&mut Server, ConnId)) {
-        let mut from = 0;
-        while let Some(index) = self.slots.next_taken(from) {
-            from = index.at() + 1;
-            let slot = self.slots.peek(index);
-            if slot.app == Some(id) && matches!(slot.joining, Joining::Files { .. }) {
-                visit(self, self.slots.id(index));
-            }
-        }
+    fn each_waiting(&mut self, id: AppId, visit: impl FnMut(&mut Server, ConnId)) {
+        let waits = |slot: &Slot| slot.app == Some(id) && matches!(slot.joining, Joining::Files { .. });
+        self.each_connection(waits, visit);
     }
 
     /// Tells every client of an application, or of one of its instances, that it is shut down, and to go. Returns how many
     /// there were.
     pub(super) fn shut_down_clients(&mut self, id: AppId, instance: Option<&str>, now: Millis) -> usize {
         let mut clients = 0;
-        let mut from = 0;
-        while let Some(index) = self.slots.next_taken(from) {
-            from = index.at() + 1;
-            let slot = self.slots.peek(index);
-            if slot.app == Some(id) && instance.is_none_or(|name| slot.session.client().path.instance == name) {
-                clients += usize::from(self.shut_down_client(self.slots.id(index), now));
-            }
-        }
+        let in_it = |slot: &Slot| {
+            slot.app == Some(id) && instance.is_none_or(|name| slot.session.client().path.instance == name)
+        };
+        self.each_connection(in_it, |server, conn| clients += usize::from(server.shut_down_client(conn, now)));
         clients
     }
 
@@ -353,8 +343,7 @@ impl Server {
     /// An application whose directory is gone leaves the table when nobody refers to it any more.
     pub(super) fn forget_if_left(&mut self, id: AppId) {
         let leaving = self.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
-        let refers = |slot: &super::slots::Slot| slot.state != SlotState::Free && slot.app == Some(id);
-        if leaving && !self.slots.iter().any(|(_, slot)| refers(slot)) {
+        if leaving && !self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id)) {
             self.apps.remove(id);
         }
     }

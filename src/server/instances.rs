@@ -117,9 +117,9 @@ impl Instances {
         }
     }
 
-    /// How many places there are.
-    pub fn capacity(&self) -> usize {
-        self.places.len()
+    /// Every place, taken or not: what is done with one may change the table.
+    pub fn places(&self) -> impl Iterator<Item = InstanceIndex> + use<> {
+        (0..self.places.len() as u16).map(InstanceIndex)
     }
 
     /// Every instance in the table.

@@ -61,7 +61,7 @@ use instances::Instances;
 use registry::{Registry, StreamId};
 use script_time::ScriptTime;
 use settings::{Merge, Settings};
-use slots::{ConnId, Flush, Role, SlotIndex, SlotState, Slots};
+use slots::{ConnId, Flush, Role, Slot, SlotIndex, SlotState, Slots};
 use transport::Net;
 
 /// The reactor's one read buffer in bytes.
@@ -344,6 +344,17 @@ impl Server {
     /// The table of connections.
     pub fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// Visits every connection whose slot is as wanted when its turn comes.
+    fn each_connection(&mut self, wanted: impl Fn(&Slot) -> bool, mut visit: impl FnMut(&mut Server, ConnId)) {
+        let mut from = 0;
+        while let Some(index) = self.slots.next_taken(from) {
+            from = index.at() + 1;
+            if wanted(self.slots.peek(index)) {
+                visit(self, self.slots.id(index));
+            }
+        }
     }
 
     /// The stream has something for its players.

@@ -29,9 +29,4 @@ impl Server {
         let scripts = self.stop_instances(id, instance, now);
         (instance.is_none() || clients + scripts > 0).then_some(clients)
     }
-
-    /// Ends an application with all its instances, as [`Server::unload`] does.
-    pub fn shutdown_app(&mut self, app: &str, now: Millis) -> Option<usize> {
-        self.unload(app, None, now)
-    }
 }

@@ -24,7 +24,7 @@ use super::connect::Joining;
 use super::instances::{Instance, InstanceIndex, InstanceState};
 use super::outbox;
 use super::registry::StreamId;
-use super::slots::{ConnId, SlotIndex, SlotState, Tail};
+use super::slots::{ConnId, Slot, SlotIndex, SlotState, Tail};
 
 /// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
 const HOST_NAME: &str = "_defaultVHost_";
@@ -126,23 +126,19 @@ impl Server {
     /// `application.onConnect`.
     pub(super) fn ask_script(&mut self, conn: ConnId, now: Millis) {
         let (to_client_bytes_s, to_server_bytes_s) = self.bandwidth_limit(conn);
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
+        let Some(script) = self.script_of(conn) else { return };
+        let Some(slot) = self.slots.look(conn) else { return };
         let (mut ip, mut id) = (heapless::String::<48>::new(), heapless::String::<24>::new());
         // Both fit: the longest address has 45 characters.
         let _ = write!(ip, "{}", slot.peer.ip().to_canonical());
         let _ = write!(id, "{conn}");
         let session = &slot.session;
-        let uri = match session.connect_property("tcUrl") {
-            "" => session.connect_property("tcurl"),
-            uri => uri,
-        };
         let facts = ClientFacts {
             ip: &ip,
             agent: session.connect_property("flashVer"),
             referrer: session.connect_property("swfUrl"),
             page_url: session.connect_property("pageUrl"),
-            uri,
+            uri: session.tc_url(),
             id: &id,
             protocol: "rtmp",
             secure: false,
@@ -155,18 +151,14 @@ impl Server {
 
     /// A client called a method, after [`Event::Call`](crate::proto::session::Event::Call).
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else {
-            return self.answer_built_in(conn, now);
-        };
-        let Some(call) = slot.session.call() else { return };
+        let Some(script) = self.script_of(conn) else { return self.answer_built_in(conn, now) };
+        let Some(call) = self.slots.look(conn).and_then(|slot| slot.session.call()) else { return };
+        let transaction = call.transaction;
         let outcome = self.scripts.call(script, client_id(conn), call.name, call.arguments, now);
         // What the method asked for comes before what it returns, as it happened.
         self.run_actions(now);
         match outcome {
             CallOutcome::Result(value) => {
-                let Some(slot) = self.open_slot(conn) else { return };
-                let Some(transaction) = slot.session.call().map(|call| call.transaction) else { return };
                 if transaction != 0.0 && !self.send_command(conn, "_result", transaction, &value) {
                     let Some(slot) = self.open_slot(conn) else { return };
                     let _ = slot.session.refuse_call("The result is too long.", &mut slot.tx);
@@ -183,8 +175,8 @@ impl Server {
 
     /// A client answered a call of its application's script.
     pub(super) fn answer_script(&mut self, conn: ConnId, transaction: u32, ok: bool, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
+        let Some(script) = self.script_of(conn) else { return };
+        let Some(slot) = self.slots.look(conn) else { return };
         let arguments = slot.session.arguments();
         let told = self.scripts.answer(script, client_id(conn), transaction, ok, arguments, now);
         self.told(script, told, now);
@@ -192,7 +184,7 @@ impl Server {
 
     /// Whether the application's script lets the client do that with a stream.
     pub(super) fn script_allows(&mut self, conn: ConnId, access: Access, stream: &str) -> bool {
-        let Some(slot) = self.slots.connection(conn) else { return false };
+        let Some(slot) = self.slots.look(conn) else { return false };
         let Some(index) = slot.instance else { return true };
         let Some(script) = self.instances.script(index) else { return false };
         self.scripts.allows(script, client_id(conn), access, stream)
@@ -200,8 +192,8 @@ impl Server {
 
     /// `application.onPublish`, after the publisher was told.
     pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
+        let Some(script) = self.script_of(conn) else { return };
+        let Some(slot) = self.slots.look(conn) else { return };
         let name = &self.registry.stream(id).name;
         let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
         let told = self.scripts.publish(script, client_id(conn), &stream, now);
@@ -210,8 +202,7 @@ impl Server {
 
     /// `application.onUnpublish`.
     pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(script) = slot.instance.and_then(|index| self.instances.script(index)) else { return };
+        let Some(script) = self.script_of(conn) else { return };
         let stream = StreamFacts { name: &self.registry.stream(id).name, publish_query_string: "", kind: "live" };
         let told = self.scripts.unpublish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
@@ -367,8 +358,7 @@ impl Server {
 
     /// A few times a second: instances without clients, and numbers for `getStats`.
     pub(super) fn sweep_instances(&mut self, now: Millis) {
-        for at in 0..self.instances.capacity() {
-            let index = InstanceIndex(at as u16);
+        for index in self.instances.places() {
             let Some(instance) = self.instances.instance(index) else { continue };
             match instance.state {
                 InstanceState::Stopped { until } if now >= until && instance.clients == 0 => {
@@ -407,7 +397,7 @@ impl Server {
 
     fn tell_stats(&mut self, index: InstanceIndex, script: script::InstanceId) {
         let mut all = ApplicationStats::default();
-        for (at, slot) in self.slots.iter().filter(|(_, slot)| slot.instance == Some(index)) {
+        for (at, slot) in self.slots.taken_slots().filter(|(_, slot)| slot.instance == Some(index)) {
             let conn = self.slots.id(at);
             let stats = ClientStats {
                 bytes_in: slot.bytes_in,
@@ -427,8 +417,7 @@ impl Server {
 
     /// The script of these instances has changed: each is loaded anew as soon as it has no clients.
     pub(super) fn outdate_instances(&mut self, app: AppId, now: Millis) {
-        for at in 0..self.instances.capacity() {
-            let index = InstanceIndex(at as u16);
+        for index in self.instances.places() {
             let Some(instance) = self.instances.instance_mut(index).filter(|instance| instance.app == app) else {
                 continue;
             };
@@ -444,8 +433,7 @@ impl Server {
     /// shut down. Returns how many instances there were.
     pub(super) fn stop_instances(&mut self, app: AppId, name: Option<&str>, now: Millis) -> usize {
         let mut ended = 0;
-        for at in 0..self.instances.capacity() {
-            let index = InstanceIndex(at as u16);
+        for index in self.instances.places() {
             let Some(instance) = self.instances.instance(index) else { continue };
             if instance.app == app && name.is_none_or(|name| instance.name == name) {
                 ended += 1;
@@ -457,8 +445,8 @@ impl Server {
 
     /// The server stops: `onAppStop` of every instance.
     pub(super) fn end_all_instances(&mut self, now: Millis) {
-        for at in 0..self.instances.capacity() {
-            self.end_instance(InstanceIndex(at as u16), StopReason::Shutdown, now);
+        for index in self.instances.places() {
+            self.end_instance(index, StopReason::Shutdown, now);
         }
     }
 
@@ -517,18 +505,17 @@ impl Server {
         });
     }
 
-    fn each_client(&mut self, index: InstanceIndex, mut visit: impl FnMut(&mut Server, ConnId)) {
-        let mut from = 0;
-        while let Some(at) = self.slots.next_taken(from) {
-            from = at.at() + 1;
-            if self.slots.peek(at).instance == Some(index) {
-                visit(self, self.slots.id(at));
-            }
-        }
+    /// The script of the connection's instance, if it has one that runs.
+    fn script_of(&self, conn: ConnId) -> Option<script::InstanceId> {
+        self.instances.script(self.slots.look(conn)?.instance?)
+    }
+
+    fn each_client(&mut self, index: InstanceIndex, visit: impl FnMut(&mut Server, ConnId)) {
+        self.each_connection(|slot| slot.instance == Some(index), visit);
     }
 
     /// The connection, if it is still a client.
-    fn open_slot(&mut self, conn: ConnId) -> Option<&mut super::slots::Slot> {
+    fn open_slot(&mut self, conn: ConnId) -> Option<&mut Slot> {
         self.slots.connection(conn).filter(|slot| slot.state == SlotState::Open)
     }
 }

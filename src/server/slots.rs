@@ -404,6 +404,12 @@ impl Slots {
         self.taken.next_from(from).map(|index| SlotIndex(index as u32))
     }
 
+    /// Every taken slot with its index. Free ones, which may be many, are not touched.
+    pub fn taken_slots(&self) -> impl Iterator<Item = (SlotIndex, &Slot)> {
+        let taken = core::iter::successors(self.next_taken(0), |index| self.next_taken(index.at() + 1));
+        taken.map(|index| (index, self.peek(index)))
+    }
+
     /// How many are taken.
     pub fn taken(&self) -> usize {
         self.taken.len()
@@ -422,9 +428,8 @@ impl Slots {
 
     /// Of those that have not joined an application the one that came first.
     pub fn oldest_unconnected(&self) -> Option<ConnId> {
-        let taken = core::iter::successors(self.next_taken(0), |index| self.next_taken(index.at() + 1));
-        let unconnected = taken.filter(|&index| !self.peek(index).session.is_connected());
-        unconnected.min_by_key(|&index| self.peek(index).accepted).map(|index| self.id(index))
+        let unconnected = self.taken_slots().filter(|(_, slot)| !slot.session.is_connected());
+        unconnected.min_by_key(|(_, slot)| slot.accepted).map(|(index, _)| self.id(index))
     }
 
     /// The lowest free slot, taken for `peer`; `None` when all are taken.
@@ -482,7 +487,7 @@ impl Slots {
 
     /// Taken slots with this address.
     pub fn from_address(&self, address: IpAddr) -> usize {
-        self.slots.iter().filter(|slot| slot.state != SlotState::Free && slot.peer.ip() == address).count()
+        self.taken_slots().filter(|(_, slot)| slot.peer.ip() == address).count()
     }
 
     /// Every slot with its index.
