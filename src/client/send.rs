@@ -45,11 +45,7 @@ pub fn command(
     transaction: f64,
     values: impl Fn(&mut Encoder<'_, '_>) -> Result<(), Full>,
 ) -> Result<(), Full> {
-    let body = encoded(|amf| {
-        amf.string(name)?;
-        amf.number(transaction)?;
-        values(amf)
-    })?;
+    let body = command_body(name, transaction, values)?;
     message(out, COMMAND_CHUNK_STREAM, type_id::COMMAND, stream_id, &body);
     Ok(())
 }
@@ -66,14 +62,22 @@ pub fn command_amf3(
     transaction: f64,
     values: impl Fn(&mut Encoder<'_, '_>) -> Result<(), Full>,
 ) -> Result<(), Full> {
-    let mut body = encoded(|amf| {
-        amf.string(name)?;
-        amf.number(transaction)?;
-        values(amf)
-    })?;
+    let mut body = command_body(name, transaction, values)?;
     body.insert(0, 0);
     message(out, COMMAND_CHUNK_STREAM, type_id::COMMAND_AMF3, stream_id, &body);
     Ok(())
+}
+
+fn command_body(
+    name: &str,
+    transaction: f64,
+    values: impl Fn(&mut Encoder<'_, '_>) -> Result<(), Full>,
+) -> Result<Vec<u8>, Full> {
+    encoded(|amf| {
+        amf.string(name)?;
+        amf.number(transaction)?;
+        values(amf)
+    })
 }
 
 /// What `values` writes, in as much memory as it needs.

@@ -452,9 +452,8 @@ impl Reply {
         let counters = totals.counters;
         self.row(format_args!(
             "{{\"version\":\"{}\",\"uptime_s\":{},\"connections\":{},\"connection_limit\":{},\"streams\":{},\
-             \"published_now\":{},\"load_percent\":{},\"accepted\":{},\"turned_away\":{},\"published\":{},\
-             \"played\":{},\"skips\":{},\"media_refused\":{},\"data_dropped\":{},\"headers_not_kept\":{},\
-             \"streams_exhausted\":{},\"bytes_in\":{},\"bytes_out\":{},\"heap_allocations\":{},\"closed\":{}}}",
+             \"published_now\":{},\"load_percent\":{},\"accepted\":{},\"turned_away\":{},{}\
+             \"heap_allocations\":{},\"closed\":{}}}",
             env!("CARGO_PKG_VERSION"),
             totals.uptime_s,
             totals.connections,
@@ -464,15 +463,7 @@ impl Reply {
             process.load_permille / 10,
             counters.accepted,
             process.turned_away,
-            counters.published,
-            counters.played,
-            counters.skips,
-            counters.media_refused,
-            counters.data_dropped,
-            counters.headers_not_kept,
-            counters.streams_exhausted,
-            counters.bytes_in,
-            counters.bytes_out,
+            MembersJson(&counters.named()),
             OrNull(alloc::since_sealed()),
             ClosedJson(&counters.closed),
         ));
@@ -606,6 +597,15 @@ impl fmt::Display for AppJson<'_> {
              \"clients\":{clients},\"streams\":{streams}}}",
             Text(row.name),
         )
+    }
+}
+
+/// Members of an object with a comma behind each.
+struct MembersJson<'a>(&'a [(&'static str, u64)]);
+
+impl fmt::Display for MembersJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(name, count)| write!(f, "\"{name}\":{count},"))
     }
 }
 

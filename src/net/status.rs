@@ -15,9 +15,8 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
     let totals = server.totals(now);
     let counters = totals.counters;
     info!(
-        "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={} \
-         published={} played={} skips={} media_refused={} data_dropped={} headers_not_kept={} streams_exhausted={} \
-         bytes_in={} bytes_out={} heap_allocations={}{}",
+        "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={}{} \
+         heap_allocations={}{}",
         totals.uptime_s,
         totals.connections,
         totals.connection_limit,
@@ -25,15 +24,7 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
         counters.accepted,
         shed,
         counters.closed.iter().sum::<u64>(),
-        counters.published,
-        counters.played,
-        counters.skips,
-        counters.media_refused,
-        counters.data_dropped,
-        counters.headers_not_kept,
-        counters.streams_exhausted,
-        counters.bytes_in,
-        counters.bytes_out,
+        Fields(&counters.named()),
         allocations(),
         Closes(&counters.closed),
     );
@@ -71,6 +62,15 @@ pub(super) fn farewell(server: &Server, now: Millis) {
         allocations(),
         Closes(&counters.closed),
     );
+}
+
+/// A field for each counter.
+struct Fields<'a>(&'a [(&'static str, u64)]);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(name, count)| write!(f, " {name}={count}"))
+    }
 }
 
 /// A field for each reason for which connections ended.

@@ -107,6 +107,23 @@ pub struct Counters {
     pub bytes_out: u64,
 }
 
+impl Counters {
+    /// What happened to streams and bytes, by the names that the log and the control socket give it.
+    pub fn named(&self) -> [(&'static str, u64); 9] {
+        [
+            ("published", self.published),
+            ("played", self.played),
+            ("skips", self.skips),
+            ("media_refused", self.media_refused),
+            ("data_dropped", self.data_dropped),
+            ("headers_not_kept", self.headers_not_kept),
+            ("streams_exhausted", self.streams_exhausted),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+        ]
+    }
+}
+
 /// What a server begins with.
 pub struct Start {
     /// Applications that are known.

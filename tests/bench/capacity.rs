@@ -107,14 +107,7 @@ fn main() {
         print!("{HELP}");
         return;
     };
-    let cores = contender::cores();
-    match cores {
-        Some(cores) => {
-            contender::bind_self(cores.client);
-            println!("server on core {}, clients on core {}", cores.server, cores.client);
-        }
-        None => println!("one core, or no taskset: nothing is pinned, and the figures say little"),
-    }
+    let cores = contender::pinned();
     let mut table = Table::default();
     for case in &options.cases {
         measure(case, &options, cores, &mut table);

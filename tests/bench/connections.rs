@@ -75,14 +75,7 @@ fn main() {
         print!("{HELP}");
         return;
     };
-    let cores = contender::cores();
-    match cores {
-        Some(cores) => {
-            contender::bind_self(cores.client);
-            println!("server on core {}, clients on core {}", cores.server, cores.client);
-        }
-        None => println!("one core, or no taskset: nothing is pinned, and the figures say little"),
-    }
+    let cores = contender::pinned();
     let bench = Bench { options, cores, settings: root() };
     let mut found = BTreeMap::new();
     for case in bench.options.cases.clone() {

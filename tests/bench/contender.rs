@@ -213,8 +213,21 @@ impl Drop for Server {
     }
 }
 
+/// Binds this process to the core of clients, and says so. The servers that it starts are to be bound to theirs.
+pub fn pinned() -> Option<Cores> {
+    let cores = cores();
+    match cores {
+        Some(cores) => {
+            bind_self(cores.client);
+            println!("server on core {}, clients on core {}", cores.server, cores.client);
+        }
+        None => println!("one core, or no taskset: nothing is pinned, and the figures say little"),
+    }
+    cores
+}
+
 /// The first and the last core this process may use, when they are two.
-pub fn cores() -> Option<Cores> {
+fn cores() -> Option<Cores> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim().to_owned();
     let numbers: Vec<usize> = list.split([',', '-']).filter_map(|number| number.parse().ok()).collect();
@@ -222,8 +235,7 @@ pub fn cores() -> Option<Cores> {
     (server != client && find("taskset").is_some()).then_some(Cores { server, client })
 }
 
-/// Binds this process to a core; the servers it starts choose their own.
-pub fn bind_self(core: usize) {
+fn bind_self(core: usize) {
     let own = std::process::id().to_string();
     let status = Command::new("taskset").args(["-cp", &core.to_string(), &own]).stdout(Stdio::null()).status();
     assert!(status.is_ok_and(|status| status.success()), "taskset binds a process to a core it may use");
