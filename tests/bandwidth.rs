@@ -15,7 +15,7 @@ use std::time::Duration;
 use sim::client::Client;
 use sim::ledger::Ledger;
 use support::process::Process;
-use support::{Scratch, wait_until};
+use support::{Scratch, cable, wait_until};
 
 /// Speeds of the line in Mbit/s.
 const SPEEDS: [u32; 3] = [1, 5, 20];
@@ -26,50 +26,30 @@ const ATTEMPTS: usize = 3;
 /// Address and port of the server inside.
 const SERVER: &str = "10.209.0.1:19350";
 
-/// Two namespaces and a cable; then a test of this file in the first one. The namespaces end with their processes.
-const STAGE: &str = r#"
-set -e
-ip link set lo up
-unshare --net sleep 300 &
-peer=$!
-trap 'kill $peer' EXIT
-while [ "$(readlink /proc/$peer/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
-ip link add cable type veth peer name cable netns $peer
-ip address add 10.209.0.1/24 dev cable
-ip link set cable up
-far="nsenter --net=/proc/$peer/ns/net"
-$far ip link set lo up
-$far ip address add 10.209.0.2/24 dev cable
-$far ip link set cable up
+/// What becomes of the cable; then a test of this file at its near end.
+const LINE: &str = r#"
 tc qdisc add dev cable root tbf rate ${SPEED}mbit burst 8kb latency 1s
 if $far tc qdisc add dev cable root netem delay 20ms 2>/dev/null
 then echo "line of $SPEED Mbit/s with 20 ms of latency"
 else echo "line of $SPEED Mbit/s; the kernel has no netem, so it has no latency of its own"
 fi
-FAR="$far" "$@"
+test $# -eq 0 || FAR="$far" "$@"
 "#;
 
-/// The command that runs `test` of this file on such a stage.
-fn on_stage(script: &str, speed: u32, test: &str) -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.args(["sh", "-c", script, "sh"]).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--ignored", "--nocapture"]).env("SPEED", speed.to_string());
-    command.stdin(Stdio::null());
+/// The command that runs `test` of this file on such a line.
+fn on_line(speed: u32, test: &str) -> Command {
+    let mut command = cable::with_cable(LINE);
+    command.arg(std::env::current_exe().unwrap()).args(["--exact", test, "--ignored", "--nocapture"]);
+    command.env("SPEED", speed.to_string());
     command
 }
 
-/// Why there can be no stage, if so.
+/// Why there can be no line, if so.
 fn missing() -> Option<String> {
     if support::emulated() {
         return Some("the server runs in an emulator".into());
     }
-    let script = STAGE.replace(r#"FAR="$far" "$@""#, "");
-    match on_stage(&script, 1, "").output() {
-        Err(error) => Some(format!("unshare: {error}")),
-        Ok(output) if !output.status.success() => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Ok(_) => None,
-    }
+    cable::missing(&format!("SPEED=1{LINE}"))
 }
 
 fn measure_on_lines(test: &str) {
@@ -81,7 +61,7 @@ fn measure_on_lines(test: &str) {
         let expected = f64::from(speed) * 1000.0 * PAYLOAD_SHARE;
         let mut found = Vec::new();
         while found.len() < ATTEMPTS {
-            let output = on_stage(STAGE, speed, test).output().unwrap();
+            let output = on_line(speed, test).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
             let line = text.lines().find_map(|line| line.split_once("kbit=")).expect("it has measured").1;
@@ -114,7 +94,7 @@ fn librtmp_answers_what_the_server_asks_and_is_measured_too() {
 #[test]
 #[ignore = "runs on the stage that its namesake makes"]
 fn client_on_a_line() {
-    if !is_on_stage() {
+    if !is_on_line() {
         return;
     }
     let scratch = Scratch::new("line");
@@ -145,7 +125,7 @@ fn serve(scratch: &Scratch, script: Option<&str>) -> Process {
 }
 
 /// Whether this process is on a stage. It is not when somebody runs every ignored test.
-fn is_on_stage() -> bool {
+fn is_on_line() -> bool {
     std::env::var_os("FAR").is_some()
 }
 
@@ -162,7 +142,7 @@ fn far(words: &[&str]) -> Command {
 #[test]
 #[ignore = "runs at the other end of a line"]
 fn far_end() {
-    if !is_on_stage() {
+    if !is_on_line() {
         return;
     }
     let mut socket = TcpStream::connect(SERVER).unwrap();
@@ -197,7 +177,7 @@ const SCRIPT: &str = "application.onConnect = function (client) {
 #[test]
 #[ignore = "runs on the stage that its namesake makes"]
 fn rtmpdump_on_a_line() {
-    if !is_on_stage() {
+    if !is_on_line() {
         return;
     }
     let scratch = Scratch::new("rtmpdump");

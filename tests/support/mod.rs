@@ -5,6 +5,7 @@
 // Everything here is called by tests alone; a panic is how it reports.
 #![allow(clippy::unwrap_used)]
 
+pub mod cable;
 pub mod clients;
 pub mod clip;
 pub mod media;

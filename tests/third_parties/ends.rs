@@ -1,10 +1,8 @@
 //! Connections that end in every way there is: `onDisconnect` runs once for each, and the client can still be read.
 
-use std::process::{Command, Stdio};
-
 use crate::stage::{Stage, end, python, traces, write_root};
 use crate::support::process::Process;
-use crate::support::{Scratch, patience, runner, wait_until};
+use crate::support::{Scratch, cable, patience, runner, wait_until};
 
 /// Clients say who they are, and what is to become of them.
 const SCRIPT: &str = r#"
@@ -105,28 +103,15 @@ client.close()
     assert!(log.lines().any(|line| line.contains("rill stopped ") && line.contains("heap_allocations=0 ")), "{log}");
 }
 
-/// Two namespaces and a cable between them. The server is in the first one, clients are in the second; then the cable is
-/// pulled. Everything ends with its process.
+/// The server is at the near end of a cable, clients are at the other; then the cable is pulled.
 const STAGE: &str = r#"
-set -e
-ip link set lo up
-unshare --net sleep 120 &
-peer=$!
-while [ "$(readlink /proc/$peer/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
-ip link add cable type veth peer name cable netns $peer
-ip address add 10.209.1.1/24 dev cable
-ip link set cable up
-far="nsenter --net=/proc/$peer/ns/net"
-$far ip link set lo up
-$far ip address add 10.209.1.2/24 dev cable
-$far ip link set cable up
 test $# -gt 0 || exit 0
 "$@" &
 server=$!
 until grep -q listening "$LOG"; do sleep 0.05; done
-$far rtmpdump --live --quiet --flv /dev/null -C S:player --rtmp rtmp://10.209.1.1:19351/door/cam &
+$far rtmpdump --live --quiet --flv /dev/null -C S:player --rtmp rtmp://10.209.0.1:19351/door/cam &
 $far ffmpeg -nostdin -loglevel error -re -f lavfi -i testsrc2=size=64x48:rate=25 -c:v libx264 -g 25 \
-	-rtmp_conn S:publisher -f flv rtmp://10.209.1.1:19351/door/cam &
+	-rtmp_conn S:publisher -f flv rtmp://10.209.0.1:19351/door/cam &
 until grep -q 'play start' "$LOG" && grep -q ' stream name=' "$LOG"; do sleep 0.05; done
 echo pulled
 ip link set cable down
@@ -135,22 +120,10 @@ kill -TERM $server
 wait $server
 "#;
 
-fn on_stage(script: &str, words: &[String]) -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.args(["sh", "-c", script, "sh"]).args(words).stdin(Stdio::null());
-    command
-}
-
 #[test]
 fn when_the_network_goes_down_each_client_is_given_up_once_in_bounded_time() {
-    match on_stage(STAGE, &[]).output() {
-        Err(error) => return eprintln!("skipped: unshare: {error}"),
-        Ok(output) if !output.status.success() => {
-            let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return eprintln!("skipped: no network namespaces here: {reason}");
-        }
-        Ok(_) => {}
+    if let Some(reason) = cable::missing(STAGE) {
+        return eprintln!("skipped: no network namespaces here: {reason}");
     }
     let scratch = Scratch::new("network");
     let root = write_root(&scratch, &[("door", SCRIPT)]);
@@ -158,7 +131,7 @@ fn when_the_network_goes_down_each_client_is_given_up_once_in_bounded_time() {
     std::fs::write(&config, "").unwrap();
     let mut words = runner();
     words.push(std::env::var("RILL_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rill").to_owned()));
-    words.extend(["serve", "--listen", "10.209.1.1:19351", "--board", "host", "--log", "info"].map(str::to_owned));
+    words.extend(["serve", "--listen", "10.209.0.1:19351", "--board", "host", "--log", "info"].map(str::to_owned));
     words.extend([
         "--config".to_owned(),
         config.display().to_string(),
@@ -168,17 +141,18 @@ fn when_the_network_goes_down_each_client_is_given_up_once_in_bounded_time() {
     for setting in ["timeouts.ping_interval_ms=1000", "timeouts.ping_timeout_ms=1000", "live.player_stall_ms=2000"] {
         words.extend(["--set".to_owned(), setting.to_owned()]);
     }
-    let mut command = on_stage(STAGE, &words);
+    let mut command = cable::with_cable(STAGE);
+    command.args(&words);
     // Everything that is said on the stage goes into one file, which the stage reads too.
     command.env("LOG", scratch.path("stage.log")).env_remove("RUST_LOG");
     let mut stage = Process::spawn(&scratch, "stage", &mut command);
     stage.wait_success(patience(60.0));
     let log = stage.log();
     for name in ["player", "publisher"] {
-        assert_eq!(ends(&log, name, "10.209.1.2"), 1, "{name}:\n{log}");
+        assert_eq!(ends(&log, name, "10.209.0.2"), 1, "{name}:\n{log}");
     }
     let after = log.split_once("pulled\n").unwrap().1;
-    let closed: Vec<_> = after.lines().filter(|line| line.contains(" closed peer=10.209.1.2:")).collect();
+    let closed: Vec<_> = after.lines().filter(|line| line.contains(" closed peer=10.209.0.2:")).collect();
     assert_eq!(closed.len(), 2, "{log}");
     closed.iter().for_each(|line| eprintln!("{line}"));
     assert!(log.lines().any(|line| line.contains("rill stopped ") && line.contains("heap_allocations=0 ")), "{log}");
