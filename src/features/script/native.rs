@@ -565,6 +565,9 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
             let $shared = Rc::clone(shared);
             native.set($name, Function::new(ctx.clone(), $($body)*)?)?;
         }};
+        ($name:literal, $($body:tt)*) => {
+            native.set($name, Function::new(ctx.clone(), $($body)*)?)?
+        };
     }
 
     function!("isPending", shared, move |handle: u32| shared.phase(handle) == Phase::Pending);
@@ -745,16 +748,12 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
         shared.loads.borrow_mut().push((name, place));
         Ok(())
     });
-    function!("streamName", shared, move |name: String| {
-        let _ = &shared;
+    function!("streamName", |name: String| {
         let name = name.split('?').next().unwrap_or_default();
         let name = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
         (name.len() <= STREAM_NAME_BYTES).then(|| name.to_owned())
     });
-    function!("isMissing", shared, move |kind: String, name: String| {
-        let _ = &shared;
-        source::is_missing(&kind, &name)
-    });
+    function!("isMissing", |kind: String, name: String| source::is_missing(&kind, &name));
     // What application.onStatus is to be told, or null when nothing runs any more.
     function!("report", shared, move |ctx: Ctx<'js>, error: Value<'js>| -> Result<Option<Object<'js>>> {
         let report = shared.describe(&ctx, &error);
@@ -769,10 +768,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
         // Also what is not a number.
         if steps <= STEPS { Ok(()) } else { Err(Exception::throw_range(&ctx, "too long for this function")) }
     });
-    function!("isProxy", shared, move |value: Value<'js>| {
-        let _ = &shared;
-        value.is_proxy()
-    });
+    function!("isProxy", |value: Value<'js>| value.is_proxy());
     function!("notFound", shared, move || shared.not_found.set(true));
     Ok(native)
 }
