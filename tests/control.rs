@@ -294,8 +294,9 @@ fn requests_may_come_together_and_wrong_ones_are_answered() {
 #[test]
 fn as_many_may_ask_at_once_as_there_are_places_and_half_requests_free_them_in_time() {
     let (server, socket) = serve("control-busy");
-    let mut busy: Vec<UnixStream> = (0..CONTROL_CLIENTS).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    // The server's patience begins when it accepts them.
     let start = Instant::now();
+    let mut busy: Vec<UnixStream> = (0..CONTROL_CLIENTS).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     busy.iter_mut().for_each(|client| client.write_all(b"clie").unwrap());
     let (status, _, errors) = ctl(&socket, &["clients"]);
     assert!(status == 1 && errors.contains("busy"), "{errors}");
