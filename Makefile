@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps \
+.PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boot-test boot-test-all boot-deps flash test-flash clean
 
 help: ## this list
@@ -73,6 +73,9 @@ image: image-deps ## image of BOARD's SD card: dist/rill-BOARD.img.zst (WIFI=1: 
 
 image-deps: ## install what images are made with
 	@tests/deps.sh image
+
+image-packages: ## make images of Debian's newest packages from now on (boards/image/packages)
+	boards/image/lock-packages.sh
 
 boot-test: boot-deps ## boot BOARD's image in QEMU, publish, play, pull the plug, boot again (MACHINE=, FAULTS=1)
 	boards/image/boot-test.py $(BOARD) $(if $(MACHINE),--machine $(MACHINE)) $(if $(FAULTS),--faults) \

@@ -4,12 +4,11 @@
 file=$(debs "$suite" "$arch" wpasupplicant)
 dpkg-deb -x "$file" "$work/wifi"
 packages="$packages $file"
-# What it depends on, as far as that is libraries; those that it names are taken out of them.
-libraries=$(APT_CONFIG="$cache/apt/$suite-$arch/apt.conf" apt-cache -t "$suite" depends --recurse --no-recommends --no-suggests \
-	--no-conflicts --no-breaks --no-replaces --no-enhances wpasupplicant | grep '^z\{0,1\}lib' | sort -u)
+# The libraries that it names are taken out of their packages.
+libraries=$(grep '^z\{0,1\}lib' "$here/packages/$suite-$arch" | cut -d' ' -f1)
 mkdir -p "$work/libraries" "$root/lib"
 for library in $libraries; do
-	file=$(debs "$suite" "$arch" "$library" 2>/dev/null) || continue
+	file=$(debs "$suite" "$arch" "$library")
 	dpkg-deb -x "$file" "$work/libraries"
 	echo "$file" >>"$work/library-packages"
 done
