@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
-	boot-test boot-test-all boot-deps flash test-flash clean
+	boards boot-test boot-test-all boot-deps flash test-flash clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -83,6 +83,9 @@ boot-test: boot-deps ## boot BOARD's image in QEMU, publish, play, pull the plug
 
 boot-test-all: boot-deps ## boot every image that is there, on every machine that this QEMU has
 	boards/image/boot-test.py --all
+
+boards: image-deps boot-deps ## build and boot every image, and write the README's table of sizes and times
+	boards/image/table.py
 
 boot-deps: ## install QEMU, and what the boot tests run
 	@tests/deps.sh boot

@@ -104,6 +104,12 @@ pub struct Machine {
     pub network: String,
     /// Where the card is.
     pub card: Card,
+    /// How often a test may be begun anew before it has failed: emulations of real boards are not all reliable.
+    pub attempts: u32,
+    /// Seconds from power-on in which the server has to answer; `None` where nothing is promised.
+    pub answers_within_s: Option<u32>,
+    /// What the server may have resident when nobody is connected, beyond its rings; `None` where nothing is promised.
+    pub idle_bytes: Option<u64>,
 }
 
 /// How a machine of QEMU is given the card.
@@ -328,6 +334,9 @@ fn machine(mut machine: Section) -> Result<Machine, String> {
             "virtio" => Some(Card::Virtio),
             _ => None,
         })?,
+        attempts: machine.optional("attempts", |machine| machine.count("attempts"))?.unwrap_or(1),
+        answers_within_s: machine.optional("answers_within_s", |machine| machine.count("answers_within_s"))?,
+        idle_bytes: machine.optional("idle_bytes", |machine| machine.bytes("idle_bytes"))?,
     };
     machine.finish()?;
     Ok(read)

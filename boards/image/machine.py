@@ -8,8 +8,10 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
+import tomllib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -51,10 +53,53 @@ def until(condition, seconds, problem, pause=0.1):
     raise Failure(f"{problem} within {seconds} s")
 
 
+UNITS = {"KiB": 10, "MiB": 20, "GiB": 30}
+
+
+def number(size):
+    """The bytes of a profile's "6MiB"."""
+    return int(size[:-3]) << UNITS[size[-3:]]
+
+
+def boards():
+    """The boards that have an image."""
+    names = sorted(name.removesuffix(".toml") for name in os.listdir(os.path.join(TOP, "boards")) if name.endswith(".toml"))
+    return [name for name in names if "image" in profile(name)]
+
+
+def profile(board):
+    try:
+        with open(os.path.join(TOP, "boards", f"{board}.toml"), "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise Failure(f"there is no such board: {error}") from None
+
+
+def machines(board):
+    """The board's [[qemu]] tables, as far as this QEMU has the machine."""
+    known = []
+    for table in profile(board).get("qemu", []):
+        if re.search(rf"^{re.escape(table['machine'])} ", run(table["program"], "-M", "help"), re.M):
+            known.append({**table, "board": board})
+        else:
+            print(f"boot-test: {board}: this QEMU has no {table['machine']}", file=sys.stderr)
+    return known
+
+
+def machine(board, name=None):
+    """The board's [[qemu]] table of that name; the first one without."""
+    tables = profile(board).get("qemu", [])
+    names = [table["name"] for table in tables]
+    wanted = name or (names[0] if names else "")
+    need(wanted in names, f"boards/{board}.toml has no [[qemu]] named {wanted!r}; there are: {' '.join(names)}")
+    return {**tables[names.index(wanted)], "board": board}
+
+
 class Card:
     """A card with the image on it, and the files that QEMU wants beside it."""
 
     def __init__(self, image, directory):
+        need(os.path.exists(image), f"{image} is missing: make image")
         self.directory = directory
         self.path = os.path.join(directory, "card.img")
         run("cp", "--sparse=always", image, self.path)

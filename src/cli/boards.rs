@@ -96,6 +96,9 @@ fn machine(machine: &Machine) -> Value {
             Card::Sd => "sd",
             Card::Virtio => "virtio",
         },
+        "attempts": machine.attempts,
+        "answers_within_s": machine.answers_within_s,
+        "idle_bytes": machine.idle_bytes,
     })
 }
 
