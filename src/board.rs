@@ -68,6 +68,8 @@ pub struct Image {
     pub boot_bytes: u64,
     /// Size of the partition for applications and recordings, before it grows to fill the card.
     pub state_bytes: u64,
+    /// The most that the compressed image may have without Wi-Fi; `None` where nothing is promised.
+    pub compressed_bytes: Option<u64>,
     /// What Wi-Fi takes; `None` when no such board has it.
     pub wifi: Option<Wifi>,
 }
@@ -302,6 +304,7 @@ fn image(mut image: Section) -> Result<Image, String> {
         firmware_settings: image.strings("firmware_settings")?,
         boot_bytes: image.bytes("boot_bytes")?,
         state_bytes: image.bytes("state_bytes")?,
+        compressed_bytes: image.optional("compressed_bytes", |image| image.bytes("compressed_bytes"))?,
         wifi: image.optional("wifi", |image| wifi(image.table("wifi", "image.wifi.")?))?,
     };
     image.finish()?;

@@ -189,6 +189,10 @@ cp --sparse=always "$image" "$out"
 zstd -q -${LEVEL:-19} -T0 -f "$out" -o "$out.zst"
 (cd dist && sha256sum "$name.img" "$name.img.zst") >"$out.sha256"
 size() { stat -c %s "$1"; }
+if [ "$compressed_bytes" != 0 ] && [ "$wifi" = 0 ] && [ -z "${LEVEL:-}" ]; then
+	[ "$(size "$out.zst")" -le "$compressed_bytes" ] ||
+		fail "$out.zst has $(size "$out.zst") bytes, of $compressed_bytes (image.compressed_bytes in boards/$board.toml)"
+fi
 echo "image: $name.img.zst $(size "$out.zst") bytes, $name.img $(size "$out"), initramfs $(size "$boot/initrd.img")," \
 	"kernel $(size "$boot/$kernel_name"), $(wc -l <"$work/modules") modules"
 echo "image: $(cut -c1-16 "$out.sha256" | head -1)"

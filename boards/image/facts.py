@@ -40,6 +40,7 @@ try:
     fact("firmware_settings", "\n".join(image["firmware_settings"]))
     for key in ("boot_bytes", "state_bytes"):
         fact(key.replace("bytes", "mib"), number(image[key]) >> 20)
+    fact("compressed_bytes", number(image.get("compressed_bytes", 0)))
     fact("wifi_firmware", wifi.get("firmware", []))
     fact("wifi_modules", wifi.get("modules", []))
 except KeyError as missing:

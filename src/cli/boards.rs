@@ -77,6 +77,7 @@ fn image(image: &Image) -> Value {
         "firmware_settings": image.firmware_settings,
         "boot_bytes": image.boot_bytes,
         "state_bytes": image.state_bytes,
+        "compressed_bytes": image.compressed_bytes,
         "wifi": wifi,
     })
 }
