@@ -98,8 +98,6 @@ SCRIPTS = {
         /test/outside
         modprobe dummy_hcd
         kill -CONT $(pidof network)
-        # A port that can be a device is looked for when it starts.
-        kill $(pidof network)
         until [ -e /sys/class/net/usb1 ]; do sleep 0.2; done
         ip link set usb1 netns $(cat /run/outside)
         /test/in busybox brctl addif br0 usb1
