@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps \
-	boot-test boot-test-all boot-deps flash test-flash clean
+	boot-test boot-test-all boot-deps hardware-test flash test-flash clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -80,6 +80,11 @@ boot-test: boot-deps ## boot BOARD's image in QEMU, publish, play, pull the plug
 
 boot-test-all: boot-deps ## boot every image that is there, on every machine that this QEMU has
 	boards/image/boot-test.py --all
+
+# Needs the image with Wi-Fi: make image BOARD=rpi-64 WIFI=1
+hardware-test: boot-deps ## Wi-Fi, watchdog timer, screen, sensors and USB gadget on simulated hardware (PARTS=, PICTURE=)
+	@tests/deps.sh hardware
+	boards/image/hardware-test.py $(if $(PICTURE),--picture $(PICTURE)) $(PARTS)
 
 boot-deps: ## install QEMU, and what the boot tests run
 	@tests/deps.sh boot
