@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
-	boards boot-test boot-test-all boot-deps flash test-flash clean
+	boards boot-test boot-test-all boot-deps hardware-test flash test-flash clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -86,6 +86,11 @@ boot-test-all: boot-deps ## boot every image that is there, on every machine tha
 
 boards: image-deps boot-deps ## build and boot every image, and write the README's table of sizes and times
 	boards/image/table.py
+
+# Needs the image with Wi-Fi: make image BOARD=rpi-64 WIFI=1
+hardware-test: boot-deps ## Wi-Fi, watchdog timer, screen, sensors and USB gadget on simulated hardware (PARTS=, PICTURE=)
+	@tests/deps.sh hardware
+	boards/image/hardware-test.py $(if $(PICTURE),--picture $(PICTURE)) $(PARTS)
 
 boot-deps: ## install QEMU, and what the boot tests run
 	@tests/deps.sh boot

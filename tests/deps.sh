@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that tests, measurement, cross builds, packages or images run, or says which are missing.
 #
-#   tests/deps.sh test|bench|cross|deb|image|boot ...
+#   tests/deps.sh test|bench|cross|deb|image|boot|hardware ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -50,6 +50,10 @@ boot  mcopy                         mtools
 boot  e2fsck                        e2fsprogs
 boot  ffmpeg                        ffmpeg
 boot  fdtput                        device-tree-compiler
+hardware cpio                       cpio
+hardware depmod                     kmod
+hardware zstd                       zstd
+hardware xz                         xz-utils
 deb   lintian                       lintian
 deb   systemd-analyze               systemd
 deb   mandoc                        mandoc

@@ -63,7 +63,8 @@ for profile in boards/*.toml; do
 		lock "$suite" busybox-static
 		[ -z "$firmware" ] || lock "$suite" raspi-firmware
 		if [ -n "$wifi_firmware" ]; then
-			for package in wpasupplicant firmware-brcm80211 wireless-regdb; do lock "$suite" "$package"; done
+			# iw is not in the image, but tests it.
+			for package in wpasupplicant firmware-brcm80211 wireless-regdb iw; do lock "$suite" "$package"; done
 			# Which of these libraries the program names is seen when the image is made.
 			for library in $(apt-cache -t "$suite" depends --recurse --no-recommends --no-suggests --no-conflicts \
 				--no-breaks --no-replaces --no-enhances wpasupplicant | grep '^z\{0,1\}lib' | sort -u); do

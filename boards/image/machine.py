@@ -231,10 +231,14 @@ class Machine:
         return text.split("\n", 1)[1].split("end" + mark)[0]
 
     def cable(self, state):
+        self.command(f"set_link nic {state}")
+
+    def command(self, line):
+        """Gives QEMU's monitor a command."""
         until(lambda: os.path.exists(self.monitor), 10, "QEMU made no monitor")
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.connect(self.monitor)
-            monitor.sendall(f"set_link nic {state}\n".encode())
+            monitor.sendall(f"{line}\n".encode())
             time.sleep(0.5)
             monitor.recv(65536)
 

@@ -12,7 +12,7 @@ for library in $libraries; do
 	dpkg-deb -x "$file" "$work/libraries"
 	echo "$file" >>"$work/library-packages"
 done
-install -m 755 "$work/wifi/usr/sbin/wpa_supplicant" "$root/bin/"
+install -m 755 "$work/wifi/usr/sbin/wpa_supplicant" "$work/wifi/usr/bin/wpa_passphrase" "$root/bin/"
 
 # take FILE: the libraries that FILE names, and those that they name.
 take() {
@@ -25,6 +25,7 @@ take() {
 	done
 }
 take "$root/bin/wpa_supplicant"
+take "$root/bin/wpa_passphrase"
 chmod 755 "$root"/lib/*.so.* "$root"/lib/ld-*
 # The loader's name is fixed in the program: /lib/ld-linux.so.3, /lib/ld-linux-armhf.so.3 or /lib/ld-linux-aarch64.so.1.
 packages="$packages $(while read -r file; do
