@@ -25,7 +25,9 @@ fn main() -> ExitCode {
             grow::file_system(partition, directory).map_err(|error| format!("{partition}: {error}"))
         }
         ["clock", ref servers @ ..] if !servers.is_empty() => clock::set(servers).map(Some),
-        ["name", host, port, file, ref more @ ..] if matches!(more, [] | ["ipv6"]) => hold(host, port, file, more.len() == 1),
+        ["name", host, port, file, ref more @ ..] if matches!(more, [] | ["ipv6"]) => {
+            hold(host, port, file, more.len() == 1)
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

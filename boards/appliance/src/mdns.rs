@@ -52,7 +52,7 @@ pub fn hold(service: Service, held: &str) -> Result<()> {
         } else if let Some(name) = responder.held().filter(|name| said.as_ref() != Some(name)) {
             println!("appliance: the name is {name}");
             // A reader sees the old name or the new one.
-            std::fs::write(format!("{held}.new"), &name)?;
+            std::fs::write(format!("{held}.new"), format!("{name}\n"))?;
             std::fs::rename(format!("{held}.new"), held)?;
             said = Some(name);
         }
@@ -226,9 +226,8 @@ fn owned(descriptor: RawFd) -> Result<OwnedFd> {
 fn drain(descriptor: &OwnedFd) {
     let mut buffer = [0u8; 4096];
     // SAFETY: it writes at most the buffer, which lives until it returns.
-    let read = |buffer: &mut [u8]| unsafe {
-        libc::recv(descriptor.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0)
-    };
+    let read =
+        |buffer: &mut [u8]| unsafe { libc::recv(descriptor.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
     while read(&mut buffer) > 0 {}
 }
 

@@ -29,7 +29,7 @@ const PROBES: u8 = 3;
 const PROBE_PAUSE: Duration = Duration::from_millis(250);
 /// Section 8.2: the wait of who loses a tie.
 const TIE_PAUSE: Duration = Duration::from_secs(1);
-/// Section 8.1: after 15 conflicts within 10 s, 5 s between attempts.
+/// Section 8.1: after 15 conflicts within 10 s, 5 s before each further attempt.
 const CONFLICTS: usize = 15;
 const CONFLICT_WINDOW: Duration = Duration::from_secs(10);
 const CONFLICT_PAUSE: Duration = Duration::from_secs(5);
@@ -86,9 +86,15 @@ pub struct Packet {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
     /// Asked `sent` times whether somebody has it.
-    Probing { sent: u8, next: Instant },
+    Probing {
+        sent: u8,
+        next: Instant,
+    },
     /// It is ours, and was said `sent` times.
-    Announcing { sent: u8, next: Instant },
+    Announcing {
+        sent: u8,
+        next: Instant,
+    },
     Held,
 }
 
@@ -110,8 +116,9 @@ pub struct Responder {
     service: Service,
     number: u32,
     links: Vec<Link>,
-    /// The newest conflicts.
+    /// The newest conflicts, and whether there were too many since a name was held.
     conflicts: VecDeque<Instant>,
+    contested: bool,
     random: u32,
     packets: VecDeque<Packet>,
 }
@@ -120,7 +127,7 @@ impl Responder {
     /// A responder without links. `seed` is any number that differs between boards.
     pub fn new(service: Service, seed: u32) -> Responder {
         let (links, conflicts, packets) = (Vec::new(), VecDeque::new(), VecDeque::new());
-        Responder { service, number: 1, links, conflicts, random: seed | 1, packets }
+        Responder { service, number: 1, links, conflicts, contested: false, random: seed | 1, packets }
     }
 
     /// The name, once it is ours on a link.
@@ -137,25 +144,23 @@ impl Responder {
         self.links.retain(|link| found.iter().any(|(index, addresses)| *index == link.index && usable(addresses)));
         for (index, addresses) in found.iter().filter(|(_, addresses)| usable(addresses)) {
             let first = self.first_probe(now);
-            match self.links.iter_mut().find(|link| link.index == *index) {
-                None => self.links.push(Link {
-                    index: *index,
-                    addresses: addresses.clone(),
-                    phase: first,
-                    multicast: [None; SLOTS],
-                    waiting: None,
-                }),
-                Some(link) => {
-                    let known = |address: &IpAddr| link.addresses.contains(address) || !published(ipv6, *address);
-                    if !addresses.iter().all(known) {
-                        link.phase = first;
-                    } else if link.addresses.iter().any(|old| published(ipv6, *old) && !addresses.contains(old))
-                        && !matches!(link.phase, Phase::Probing { .. })
-                    {
-                        link.phase = Phase::Announcing { sent: 0, next: now };
-                    }
-                    link.addresses.clone_from(addresses);
-                }
+            let Some(at) = self.links.iter().position(|link| link.index == *index) else {
+                let (addresses, multicast) = (addresses.clone(), [None; SLOTS]);
+                self.links.push(Link { index: *index, addresses, phase: first, multicast, waiting: None });
+                continue;
+            };
+            let held = !matches!(self.links[at].phase, Phase::Probing { .. });
+            let before = if held { self.select(at, A | AAAA) } else { Vec::new() };
+            let known = |address: &IpAddr| self.links[at].addresses.contains(address) || !published(ipv6, *address);
+            if !addresses.iter().all(known) {
+                self.links[at].phase = first;
+            }
+            self.links[at].addresses.clone_from(addresses);
+            let after = self.select(at, A | AAAA);
+            let gone = before.into_iter().filter(|old| !after.iter().any(|new| new.same(old)));
+            let answers: Vec<Record> = gone.map(|record| Record { ttl_s: 0, ..record }).collect();
+            if !answers.is_empty() {
+                self.send(at, None, Message { flags: RESPONSE, answers, ..Message::default() });
             }
         }
         self.turn(now);
@@ -186,8 +191,12 @@ impl Responder {
                 Phase::Announcing { sent, next } if now >= next => {
                     self.multicast(now, at, ANNOUNCED, Duration::ZERO);
                     let (sent, next) = (sent + 1, now + ANNOUNCE_PAUSE);
-                    let more = sent < ANNOUNCEMENTS;
-                    self.links[at].phase = if more { Phase::Announcing { sent, next } } else { Phase::Held };
+                    if sent < ANNOUNCEMENTS {
+                        self.links[at].phase = Phase::Announcing { sent, next };
+                    } else {
+                        self.links[at].phase = Phase::Held;
+                        self.contested = false;
+                    }
                 }
                 _ => {}
             }
@@ -329,8 +338,8 @@ impl Responder {
             return;
         }
         self.conflicts.push_back(now);
-        if self.conflicts.len() > CONFLICTS {
-            self.conflicts.pop_front();
+        if self.conflicts.len() == CONFLICTS {
+            self.contested |= self.conflicts.pop_front().is_some_and(|first| now < first + CONFLICT_WINDOW);
         }
         if matches!(self.links[at].phase, Phase::Probing { .. }) {
             // Somebody holds it.
@@ -465,8 +474,7 @@ impl Responder {
     }
 
     fn first_probe(&mut self, now: Instant) -> Phase {
-        let many = self.conflicts.len() == CONFLICTS && now < self.conflicts[0] + CONFLICT_WINDOW;
-        let pause = if many { CONFLICT_PAUSE } else { Duration::ZERO };
+        let pause = if self.contested { CONFLICT_PAUSE } else { Duration::ZERO };
         Phase::Probing { sent: 0, next: now + pause + self.jitter() }
     }
 
@@ -645,7 +653,7 @@ mod tests {
         let instance = Name::new(&["Rill", "_rtmp", "_tcp", "local"]);
         assert_eq!(answer.answers[0].data, instance.bytes());
         let server = answer.additionals.iter().find(|record| record.kind == kind::SRV).unwrap();
-        assert_eq!((&server.name == &instance, &server.data[4..6]), (true, &[0x07, 0x8f][..]));
+        assert_eq!((server.name == instance, &server.data[4..6]), (true, &[0x07, 0x8f][..]));
         let host = answer.additionals.iter().find(|record| record.kind == kind::A).unwrap();
         assert_eq!((host.data.as_slice(), host.class), (&[192, 168, 1, 1][..], CLASS_IN | TOP_BIT));
         // Who knows the answer gets none.
@@ -686,7 +694,8 @@ mod tests {
         world.run(5_000);
         assert_eq!(world.boards[0].held().unwrap(), "rill.local");
         let addresses = world.heard.iter().flat_map(|message| &message.answers).filter(|record| record.kind == kind::A);
-        assert_eq!(addresses.map(|record| record.data.clone()).collect::<Vec<_>>(), vec![[192, 168, 1, 1]; 2]);
+        let addresses: Vec<_> = addresses.map(|record| (record.data.as_slice(), record.ttl_s)).collect();
+        assert_eq!(addresses, [(&[169, 254, 1, 1][..], 0), (&[192, 168, 1, 1], 120), (&[192, 168, 1, 1], 120)]);
         world.heard.clear();
         world.boards[0].goodbye();
         world.deliver();
