@@ -17,8 +17,8 @@ import lan  # noqa: E402
 from machine import Failure, need, until  # noqa: E402
 
 
-class Board(lan.Machine):
-    """A machine that holds a name."""
+class Board(lan.Host):
+    """A host that holds a name."""
 
     def __init__(self, name, program, address=None, plugged=True, more=()):
         super().__init__(name)

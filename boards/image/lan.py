@@ -1,7 +1,7 @@
-"""A local network for tests: a switch, and machines on cables, in namespaces that end with the test.
+"""A local network for tests: a switch, and hosts on cables, in namespaces that end with the test.
 
-Whoever uses it calls isolate() first. The test itself stands where the switch is; machines of it are network namespaces, and
-machines of QEMU hang on taps."""
+Whoever uses it calls isolate() first. The test itself stands where the switch is; hosts are network namespaces, and machines
+of QEMU hang on taps."""
 
 import os
 import re
@@ -9,21 +9,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
-from machine import need, run, until
+from machine import run, until
 
 SWITCH = "switch"
 
 
 def isolate():
     """Starts the program again where it sees no network, process or /run of the machine."""
-    if os.environ.get("RILL_ISOLATED") != str(os.getppid()):
+    if "RILL_ISOLATED" not in os.environ:
         command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         if os.getuid() != 0:
             command[1:1] = ["--user", "--map-root-user"]
         os.environ["RILL_ISOLATED"] = "1"
-        os.execvp("unshare", [*command, "env", "RILL_ISOLATED=0", sys.executable, *sys.argv])
+        os.execvp("unshare", [*command, sys.executable, *sys.argv])
     run("mount", "-t", "tmpfs", "none", "/run")
     run("ip", "link", "set", "lo", "up")
 
@@ -42,8 +41,8 @@ def tap(name, to=SWITCH):
     run("ip", "link", "set", name, "master", to, "up")
 
 
-class Machine:
-    """A machine: a namespace with one cable, called eth0 there, that is plugged in or not."""
+class Host:
+    """A host: a namespace with one cable, called eth0 there, that is plugged in or not."""
 
     def __init__(self, name):
         self.name, self.running = name, []
@@ -103,8 +102,8 @@ BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration
 </busconfig>"""
 
 
-class Avahi(Machine):
-    """A machine with Avahi, which is what Linux desktops resolve such names with."""
+class Avahi(Host):
+    """A host with Avahi, which is what Linux desktops resolve such names with."""
 
     def __init__(self, name, address, host_name="listener"):
         super().__init__(name)

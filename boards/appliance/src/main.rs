@@ -49,8 +49,13 @@ fn main() -> ExitCode {
 
 fn hold(host: &str, port: &str, file: &str, ipv6: bool) -> Result<Option<String>, String> {
     let port = port.parse().map_err(|_| format!("{port} is no port"))?;
-    // A name of a host is written small, the one of a service as its owner likes it.
-    let instance = host.get(..1).unwrap_or_default().to_uppercase() + host.get(1..).unwrap_or_default();
+    // RFC 952, and room for a number within the 63 bytes of a label.
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !(1..=50).contains(&host.len()) || !host.bytes().all(letter) {
+        return Err(format!("{host} is no name of a host"));
+    }
+    // A host's name is written small, an instance's like a name.
+    let instance = host[..1].to_uppercase() + &host[1..];
     let service = responder::Service { host: host.to_owned(), instance, port, ipv6 };
     mdns::hold(service, file).map(|()| None).map_err(|error| error.to_string())
 }

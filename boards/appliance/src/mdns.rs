@@ -46,7 +46,7 @@ pub fn hold(service: Service, held: &str) -> Result<()> {
         }
         responder.turn(Instant::now());
         send(&mut responder, &links);
-        if links.is_empty() {
+        if !responder.has_links() {
             said = None;
             let _ = std::fs::remove_file(held);
         } else if let Some(name) = responder.held().filter(|name| said.as_ref() != Some(name)) {

@@ -136,6 +136,11 @@ impl Responder {
         holds.then(|| format!("{}.local", self.host_label()))
     }
 
+    /// Whether there is a link to hold a name on.
+    pub fn has_links(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// Says which links there are, by index, and all addresses of this machine on each. A link that is new or has a new
     /// address may be another network, where the name has to be asked for again.
     pub fn set_links(&mut self, now: Instant, found: &[(u32, Vec<IpAddr>)]) {
