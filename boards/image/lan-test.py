@@ -87,7 +87,7 @@ def replug(machine):
     """Pulls the cable, and puts it back."""
     if machine.profile["network"] == "usb-net":
         # QEMU's tells nothing of its cable; so the DHCP client is told what it would be told then.
-        machine.shell("udhcpc=$(cat /run/net/*.pid); kill -USR2 $udhcpc; kill -USR1 $udhcpc")
+        machine.shell("udhcpc=$(cat /run/net/*.pid); kill -USR2 $udhcpc; sleep 1; kill -USR1 $udhcpc")
         return
     machine.cable("off")
     # The system looks every 2 s.
