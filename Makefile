@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
-	boards boot-test boot-test-all boot-deps hardware-test flash test-flash clean
+	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -94,6 +94,14 @@ hardware-test: boot-deps ## Wi-Fi, watchdog timer, screen, sensors and USB gadge
 
 boot-deps: ## install QEMU, and what the boot tests run
 	@tests/deps.sh boot
+
+lan-test: lan-deps ## the board's name on a network, with Avahi: the responder alone, and two of BOARD's image in QEMU
+	$(CARGO) build --manifest-path boards/appliance/Cargo.toml --target-dir target
+	boards/appliance/name-test.py target/debug/appliance
+	boards/image/lan-test.py $(BOARD) $(if $(MACHINE),--machine $(MACHINE))
+
+lan-deps: boot-deps ## install what the tests on a network run
+	@tests/deps.sh lan
 
 flash: ## write BOARD's image to the card DEV=/dev/...; it refuses what is no card, and asks
 	boards/image/flash.sh $(BOARD) $(DEV)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that tests, measurement, cross builds, packages or images run, or says which are missing.
 #
-#   tests/deps.sh test|bench|cross|deb|image|boot|hardware ...
+#   tests/deps.sh test|bench|cross|deb|image|boot|hardware|lan ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -54,6 +54,13 @@ hardware cpio                       cpio
 hardware depmod                     kmod
 hardware zstd                       zstd
 hardware xz                         xz-utils
+lan   ip                            iproute2
+lan   unshare                       util-linux
+lan   dbus-daemon                   dbus-daemon
+lan   avahi-daemon                  avahi-daemon
+lan   avahi-browse                  avahi-utils
+lan   dnsmasq                       dnsmasq-base
+lan   chronyd                       chrony
 deb   lintian                       lintian
 deb   systemd-analyze               systemd
 deb   mandoc                        mandoc

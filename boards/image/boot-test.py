@@ -42,12 +42,14 @@ def start(profile, card, media, what, words="", pull=True):
     with Machine(profile, card, f"debug-shell {words}") as machine:
         try:
             took, computed = machine.started()
-            idle = idle_bytes(machine)
+            facts = {"answers_s": took, "computed_s": computed}
+            if most := profile.get("idle_bytes"):
+                idle = idle_bytes(machine)
+                need(idle <= number(most), f"the server has {idle} bytes resident beyond its rings, of {most}")
+                facts["idle_mib"] = round(idle / (1 << 20), 1)
             frames = machine.publish_and_play(media)
             machine.says("Server: rtmp://")
-            report(machine, what, answers_s=took, computed_s=computed, idle_mib=round(idle / (1 << 20), 1), frames=frames)
-            most = profile.get("idle_bytes")
-            need(not most or idle <= number(most), f"the server has {idle} bytes resident beyond its rings, of {most}")
+            report(machine, what, **facts, frames=frames)
             # A machine that has other things to do than to emulate is slower than it computes; two threads compute more.
             within = profile.get("answers_within_s")
             need(not within or min(took, computed) <= within, f"the server answered after {took} s, of {within}")

@@ -148,11 +148,12 @@ class Machine:
     """A machine that runs. Leaving the `with` pulls its plug.
 
     `profile` is a [[qemu]] table of the board, `words` are put behind the kernel's arguments and `devices` behind
-    QEMU's."""
+    QEMU's. Its network is QEMU's own, with the server's port forwarded to this machine, or the tap `cable` with its end
+    of the wire's address `mac`; then `host` and `port` have to be set to where the server is."""
 
-    def __init__(self, profile, card, words="", devices=()):
+    def __init__(self, profile, card, words="", devices=(), cable=None, mac="52:54:00:12:34:56"):
         self.profile, self.card, self.output = profile, card, b""
-        self.port = free_port()
+        self.host, self.port = "127.0.0.1", free_port()
         self.monitor = os.path.join(card.directory, f"monitor-{self.port}")
         arguments = [word for word in card.arguments if not word.startswith("console=")]
         # QEMU's first serial port is the PL011, and none of its machines has HDMI.
@@ -172,8 +173,9 @@ class Machine:
             command += ["-drive", f"if=sd,format=raw,file={card.path}"]
         else:
             command += ["-drive", f"if=none,id=card,format=raw,file={card.path}", "-device", "virtio-blk-device,drive=card"]
-        command += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:1935"]
-        command += ["-device", f"{profile['network']},netdev=net,id=nic"]
+        forwarded = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:1935"
+        command += ["-netdev", f"tap,id=net,ifname={cable},script=no,downscript=no" if cable else forwarded]
+        command += ["-device", f"{profile['network']},netdev=net,id=nic,mac={mac}"]
         command += devices
         self.begin = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -198,7 +200,7 @@ class Machine:
         """Whether an RTMP server answers a handshake (RTMP 1.0, section 5.2). The port alone is QEMU's own."""
         need(self.process.poll() is None, "QEMU has ended")
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as client:
+            with socket.create_connection((self.host, self.port), 1) as client:
                 client.settimeout(1)
                 client.sendall(b"\x03" + bytes(1536))
                 return client.recv(1) == b"\x03"
@@ -243,13 +245,13 @@ class Machine:
             monitor.recv(65536)
 
     def publish(self, clip):
-        url = f"rtmp://127.0.0.1:{self.port}/live/cam1"
+        url = f"rtmp://{self.host}:{self.port}/live/cam1"
         command = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip, "-c", "copy", "-f", "flv", url]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def play(self, seconds=3):
         """Plays for some seconds of video, and counts the frames that can be decoded."""
-        url = f"rtmp://127.0.0.1:{self.port}/live/cam1"
+        url = f"rtmp://{self.host}:{self.port}/live/cam1"
         command = ["ffmpeg", "-v", "error", "-i", url, "-map", "0:v", "-t", str(seconds), "-f", "null", "-progress", "-", "-"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
         frames = re.findall(r"^frame=(\d+)", done.stdout, re.M)

@@ -1,14 +1,20 @@
 //! `appliance`: what the image of an SD card needs that neither busybox nor the server has.
 
 mod clock;
+mod dns;
 mod grow;
+mod mdns;
+mod responder;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: appliance grow-table PARTITION     grow the last partition of a card to the card's end
        appliance grow-fs PARTITION DIR    grow the ext4 in it, which is mounted at DIR
-       appliance clock SERVER...          set the clock by the first SNTP server that answers";
+       appliance clock SERVER...          set the clock by the first SNTP server that answers
+       appliance name HOST PORT FILE [ipv6]
+                                          hold HOST.local on the network, and advertise the RTMP server at PORT; FILE
+                                          has the name that is held, which is HOST-2.local when the other is taken";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,6 +25,9 @@ fn main() -> ExitCode {
             grow::file_system(partition, directory).map_err(|error| format!("{partition}: {error}"))
         }
         ["clock", ref servers @ ..] if !servers.is_empty() => clock::set(servers).map(Some),
+        ["name", host, port, file, ref more @ ..] if matches!(more, [] | ["ipv6"]) => {
+            hold(host, port, file, more.len() == 1)
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -36,4 +45,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn hold(host: &str, port: &str, file: &str, ipv6: bool) -> Result<Option<String>, String> {
+    let port = port.parse().map_err(|_| format!("{port} is no port"))?;
+    // RFC 952, and room for a number within the 63 bytes of a label.
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !(1..=50).contains(&host.len()) || !host.bytes().all(letter) {
+        return Err(format!("{host} is no name of a host"));
+    }
+    // A host's name is written small, an instance's like a name.
+    let instance = host[..1].to_uppercase() + &host[1..];
+    let service = responder::Service { host: host.to_owned(), instance, port, ipv6 };
+    mdns::hold(service, file).map(|()| None).map_err(|error| error.to_string())
 }
