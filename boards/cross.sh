@@ -103,19 +103,24 @@ build() {
 	if [ -z "${LIBCLANG_PATH:-}" ] && LIBCLANG_PATH=$(libclang); then export LIBCLANG_PATH; fi
 	# Two compilers that share a target directory would build everything anew at each change between them.
 	directory=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-	if [ "$way" = debian ]; then directory=$PWD/target/debian; fi
+	# So would two targets that are built side by side, if they did not wait for each other.
+	if [ "$way" = debian ]; then directory=$PWD/target/debian/$target; fi
+	# Where the sources lie is in every message of a panic. The same commit is to give the same file in any directory, of anybody.
+	remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/rill"
 	# Zig names its headers by a relative path when they lie below the working directory. bindgen needs them from another,
 	# so zig is started where nothing lies below.
 	case $way in
 	cross) (cd "$2" && cross build --profile board --bin "$binary" --target "$target" --target-dir "$directory") ;;
-	rustup) (cd "$2" && cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory") ;;
+	rustup)
+		(cd "$2" && RUSTFLAGS=$remap cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory")
+		;;
 	debian)
 		# The start files of C are zig's, since Debian has none for musl. rustup's shims come first in many PATHs and
 		# are another version. RUSTC_BOOTSTRAP is what building std takes outside of a nightly.
 		(
 			zigbuild=$(command -v cargo-zigbuild)
 			export PATH="${zigbuild%/*}:/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
-			export RUSTFLAGS=-Clink-self-contained=no
+			export RUSTFLAGS="-Clink-self-contained=no $remap"
 			cd "$2" && /usr/bin/cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory" \
 				-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 		)
