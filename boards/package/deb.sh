@@ -96,7 +96,8 @@ build() {
 	files
 	for arch in "$@"; do
 		board=$(board "$arch")
-		boards/cross.sh build "$board"
+		# The C compiler is run anew whenever this is another one.
+		(unset SOURCE_DATE_EPOCH && boards/cross.sh build "$board")
 		pack "$arch" "dist/rill-$board"
 	done
 }
