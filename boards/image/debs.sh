@@ -23,6 +23,7 @@ debs() {
 		path=$(echo "$entry" | cut -d' ' -f2) sum=$(echo "$entry" | cut -d' ' -f3)
 		file=$cache/packages/$(basename "$path")
 		if ! echo "$sum  $file" | sha256sum --check --status 2>/dev/null; then
+			rm -f "$file.new"
 			for from in "$(mirror)" "$SNAPSHOT/$day"; do
 				! /usr/lib/apt/apt-helper -qq -o APT::Sandbox::User="" -o Acquire::Retries=3 download-file \
 					"$from/$path" "$file.new" "SHA256:$sum" >&2 || break

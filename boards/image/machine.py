@@ -208,15 +208,18 @@ class Machine:
             return False
 
     def started(self):
-        """Waits until the server answers; how long it took since the power came, and how long QEMU computed, in seconds."""
+        """Waits until the server answers; how long it took since the power came, and how long QEMU waited for a processor of
+        this machine meanwhile, in seconds."""
         # QEMU's USB network does not bear packets before it is up: now and then the whole machine hangs.
         until(lambda: "has the address" in self.text(), START_S, "the machine got no address", 0.02)
         until(self.answers, START_S, "the server did not answer", 0.05)
         took = time.monotonic() - self.begin
-        with open(f"/proc/{self.process.pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        computed = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return round(took, 1), round(computed, 1)
+        waited = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/schedstat") as file:
+                # Nanoseconds on a processor, and waiting for one.
+                waited = max(waited, int(file.read().split()[1]) / 1e9)
+        return round(took, 1), round(waited, 1)
 
     def says(self, words, seconds=SHELL_S):
         until(lambda: words in self.text(), seconds, f"the console did not say {words!r}")
