@@ -281,7 +281,11 @@ impl Responder {
             return;
         }
         if from.port() != PORT {
-            return self.answer_legacy(at, from, query, slots);
+            // Its questions are sent back to an address that anybody can forge; a plain client has one (RFC 1035).
+            if query.questions.len() == 1 {
+                self.answer_legacy(at, from, query, slots);
+            }
+            return;
         }
         let unicast = query.questions.iter().all(Question::wants_unicast);
         if !query.authorities.is_empty() {
@@ -687,6 +691,8 @@ mod tests {
         let answers = world.ask(0, 40_000, &query);
         let (answer, record) = (&answers[0], &answers[0].answers[0]);
         assert_eq!((answer.id, &answer.questions, record.class, record.ttl_s), (77, &query.questions, CLASS_IN, 10));
+        let many = Message { questions: vec![query.questions[0].clone(); 2], ..query };
+        assert_eq!(world.ask(0, 40_000, &many).len(), 0);
     }
 
     #[test]
