@@ -92,11 +92,12 @@ done)
 described=
 # shellcheck disable=SC2086
 [ -z "$trees" ] || described=$(python3 "$here/drivers.py" "$tree/modules.alias" $trees)
-[ "$wifi" = 0 ] || modules="$modules $wifi_modules ccm ctr cmac aes_generic"
+[ "$wifi" = 0 ] || modules="$modules $wifi_modules"
 for module in $modules $described; do
 	modprobe -d "$work/depmod" -S "$version" -D --ignore-install "$module" 2>/dev/null ||
-		echo "image: the kernel $version has no module $module" >&2
-done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u >"$work/modules"
+		fail "the kernel $version has no module $module (boards/$board.toml)"
+done >"$work/loads"
+sed -n 's/^insmod \([^ ]*\).*/\1/p' "$work/loads" | sort -u >"$work/modules"
 while read -r module; do
 	target_directory=$root/lib/modules/$version/kernel/$(basename "$(dirname "$module")")
 	mkdir -p "$target_directory"

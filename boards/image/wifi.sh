@@ -45,7 +45,7 @@ for chip in $wifi_firmware; do
 		"$work/wifi/usr/lib/firmware/brcm/$chip".raspberrypi,*; do
 		[ ! -e "$each" ] || cp -L "$each" "$root/lib/firmware/brcm/"
 	done
-	[ -e "$root/lib/firmware/brcm/$chip.bin" ] || echo "image: firmware-brcm80211 has no $chip" >&2
+	[ -e "$root/lib/firmware/brcm/$chip.bin" ] || fail "firmware-brcm80211 has no $chip (boards/$board.toml)"
 done
 for each in db db.p7s; do cp -L "$work/wifi/usr/lib/firmware/regulatory.$each-debian" "$root/lib/firmware/regulatory.$each"; done
 # Its licence wants to be kept with it.
