@@ -29,9 +29,12 @@ def answers(machine):
     """How long after power-on the server answers on the machine, by the whole boot test."""
     command = [os.path.join(HERE, "boot-test.py"), machine["board"], "--machine", machine["name"]]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    need(done.returncode == 0, f"{machine['board']} does not boot on {machine['name']}")
     sys.stderr.write(done.stdout)
-    return f"{json.loads(done.stdout.splitlines()[-2])['answers_s']:.0f} s (`{machine['name']}`)"
+    if done.returncode != 0:
+        return f"fails (`{machine['name']}`)"
+    first = json.loads(done.stdout.splitlines()[-2])
+    # What else this machine had to do is not the board's time.
+    return f"{first['answers_s'] - first['waited_s']:.0f} s (`{machine['name']}`)"
 
 
 def row(board):
