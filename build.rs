@@ -57,7 +57,11 @@ pub fn list(directory: &std::path::Path) -> Result<String, Vec<String>> {
         let name: &'static str = name.leak();
         let read = std::fs::read_to_string(&path).map_err(|error| format!("boards/{name}.toml: {error}"));
         match read.and_then(|text| profile::parse(name, &text)) {
-            Ok(_) => list += &format!("    ({name:?}, include_str!({path:?})),\n"),
+            Ok(_) => {
+                // Without the checkout's own path, which would make another list in each directory.
+                let file = format!(r#"concat!(env!("CARGO_MANIFEST_DIR"), "/boards/{name}.toml")"#);
+                list += &format!("    ({name:?}, include_str!({file})),\n");
+            }
             Err(problem) => problems.push(problem),
         }
     }
