@@ -69,7 +69,7 @@ fn every_error_of_the_configuration_names_file_line_and_key() {
         format!("rill: {name}:3: live.gop_cache = \"yes\": must be true or false"),
         format!("rill: {name}:5: limits.streams = 100000: must be 1..=4096"),
         "rill: --log loud: must be one of off, error, warn, info, debug, trace".to_owned(),
-        "rill: --board pi: must be one of generic, host, rpi-zero, rpi-2, rpi-64, rpi-5, virt-32, virt-64, openwrt-armv7"
+        "rill: --board pi: must be one of generic, host, openwrt-armv7, rpi-2, rpi-5, rpi-64, rpi-zero, virt-32, virt-64"
             .to_owned(),
     ];
     assert_eq!(errors.lines().collect::<Vec<_>>(), expected);

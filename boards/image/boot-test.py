@@ -19,7 +19,8 @@ import time
 
 # Nothing but target/ and dist/ is written to in the checkout.
 sys.dont_write_bytecode = True
-from machine import TOP, Card, Failure, Machine, boards, clip, machine, machines, need, number, until  # noqa: E402
+from machine import Card, Machine, clip, machines, need, until  # noqa: E402
+from profiles import TOP, Failure, boards, machine  # noqa: E402
 
 
 def report(machine, what, **facts):
@@ -43,9 +44,9 @@ def start(profile, card, media, what, words="", pull=True):
         try:
             took, waited = machine.started()
             facts = {"answers_s": took, "waited_s": waited}
-            if most := profile.get("idle_bytes"):
-                idle = idle_bytes(machine)
-                need(idle <= number(most), f"the server has {idle} bytes resident beyond its rings, of {most}")
+            if "idle_bytes" in profile:
+                idle, most = idle_bytes(machine), profile.bytes("idle_bytes")
+                need(idle <= most, f"the server has {idle} bytes resident beyond its rings, of {most}")
                 facts["idle_mib"] = round(idle / (1 << 20), 1)
             frames = machine.publish_and_play(media)
             machine.says("Server: rtmp://")
@@ -197,15 +198,15 @@ def main():
     parser.add_argument("--image")
     parser.add_argument("--faults", action="store_true")
     options = parser.parse_args()
-    if options.all:
-        images = [(each, image_of(each)) for each in boards() if os.path.exists(image_of(each))]
-        return max((attempts(each, image, options.faults) for board, image in images for each in machines(board)), default=1)
-    if not options.board:
+    if not options.all and not options.board:
         parser.error("BOARD is missing")
     try:
+        if options.all:
+            images = [(each, image_of(each)) for each in boards() if os.path.exists(image_of(each))]
+            return max((attempts(each, image, options.faults) for board, image in images for each in machines(board)), default=1)
         return attempts(machine(options.board, options.machine), options.image or image_of(options.board), options.faults)
     except Failure as failure:
-        print(f"boot-test: {options.board}: {failure}", file=sys.stderr)
+        print(f"boot-test: {failure}", file=sys.stderr)
         return 1
 
 

@@ -19,11 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 
 # Nothing but target/ and dist/ is written to in the checkout.
 sys.dont_write_bytecode = True
-from machine import HERE, TOP, Card, Failure, Machine, clip, need, run, until  # noqa: E402
+from machine import HERE, Card, Machine, clip, need, run, until  # noqa: E402
+from profiles import TOP, Failure, machine, profile  # noqa: E402
 
 CACHE = os.environ.get("IMAGE_CACHE", os.path.join(TOP, "target", "image"))
 # Images have no driver for this one, so to them the machine is a board without a cable.
@@ -179,7 +179,7 @@ class Test:
         self.profile, self.card, self.media, self.picture = profile, card, media, picture
 
     def boot(self, part, body, network=None, devices=(), **facts):
-        profile = {**self.profile, "network": network or self.profile["network"]}
+        profile = self.profile.changed(network=network or self.profile["network"])
         with Machine(profile, self.card, "debug-shell", devices) as machine:
             begin = time.monotonic()
             try:
@@ -386,18 +386,15 @@ def main():
     parser.add_argument("--image", help="dist/rill-BOARD-wifi.img without it")
     parser.add_argument("--picture", help="PNG file for what the screen shows")
     options = parser.parse_args()
-    with open(os.path.join(TOP, "boards", f"{options.board}.toml"), "rb") as file:
-        board = tomllib.load(file)
     image = options.image or os.path.join(TOP, "dist", f"rill-{options.board}-wifi.img")
     directory = tempfile.mkdtemp(prefix="rill-hardware-")
     try:
+        board, virt = profile(options.board), machine(options.board, "virt")
         need(os.path.exists(image), f"{image} is missing: make image BOARD={options.board} WIFI=1")
-        profile = next((machine for machine in board.get("qemu", []) if machine["name"] == "virt"), None)
-        need(profile, f"boards/{options.board}.toml has no [[qemu]] named virt")
         need(set(options.parts) <= set(PARTS), f"the parts are: {' '.join(PARTS)}")
         card = Card(image, directory)
         prepare(card, directory, board["image"]["arch"], board["image"]["suite"])
-        test = Test(profile, card, clip(directory), options.picture)
+        test = Test(virt, card, clip(directory), options.picture)
         for part in options.parts or PARTS:
             PARTS[part](test)
     except Failure as failure:

@@ -14,11 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 
 sys.dont_write_bytecode = True
 import lan  # noqa: E402
-from machine import TOP, Card, Failure, Machine, clip, need, until  # noqa: E402
+from machine import Card, Machine, clip, need, until  # noqa: E402
+from profiles import TOP, Failure, machine  # noqa: E402
 
 NETWORK = "10.8.0"
 HERE = f"{NETWORK}.1"
@@ -195,14 +195,11 @@ def main():
     options = parser.parse_args()
     lan.isolate()
     lan.switch(address=f"{HERE}/24")
-    with open(os.path.join(TOP, "boards", f"{options.board}.toml"), "rb") as file:
-        machines = tomllib.load(file).get("qemu", [])
     image = options.image or os.path.join(TOP, "dist", f"rill-{options.board}.img")
     directory = tempfile.mkdtemp(prefix="rill-lan-")
     services = {}
     try:
-        profile = next((one for one in machines if options.machine in (None, one["name"])), None)
-        need(profile, f"boards/{options.board}.toml has no such [[qemu]]")
+        profile = machine(options.board, options.machine)
         need(os.path.exists(image), f"{image} is missing: make image BOARD={options.board}")
         cards = []
         for name in ("first", "second"):
@@ -213,7 +210,7 @@ def main():
         media = clip(directory)
         services = {"dhcp": dhcp(directory), "time": time_server(directory)}
         with lan.Avahi("listener", f"{NETWORK}.2/24") as listener:
-            test({**profile, "board": options.board}, cards, media, Network(listener), services, directory)
+            test(profile, cards, media, Network(listener), services, directory)
     except Failure as failure:
         print(f"lan-test: {options.board}: {failure}", file=sys.stderr)
         return 1

@@ -49,7 +49,8 @@ lock() {
 
 for profile in boards/*.toml; do
 	grep -q '^\[image\]' "$profile" || continue
-	eval "$(python3 "$here/facts.py" "$(basename "$profile" .toml)")"
+	facts=$(python3 "$here/facts.py" "$(basename "$profile" .toml)")
+	eval "$facts"
 	[ -e "$work/$suite-$arch" ] || { index "$suite" "$arch" && : >"$work/$suite-$arch"; }
 	export APT_CONFIG="$cache/$suite-$arch/apt.conf"
 	{

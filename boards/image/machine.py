@@ -11,19 +11,15 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
+
+from profiles import TOP, Failure, qemu
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
 CARD_MIB = 128
 # The partition BOOT begins there (build.sh).
 BOOT_AT = "@@1M"
 START_S = 120
 SHELL_S = 60
-
-
-class Failure(Exception):
-    pass
 
 
 def need(condition, problem):
@@ -53,46 +49,15 @@ def until(condition, seconds, problem, pause=0.1):
     raise Failure(f"{problem} within {seconds} s")
 
 
-UNITS = {"KiB": 10, "MiB": 20, "GiB": 30}
-
-
-def number(size):
-    """The bytes of a profile's "6MiB"."""
-    return int(size[:-3]) << UNITS[size[-3:]]
-
-
-def boards():
-    """The boards that have an image."""
-    names = sorted(name.removesuffix(".toml") for name in os.listdir(os.path.join(TOP, "boards")) if name.endswith(".toml"))
-    return [name for name in names if "image" in profile(name)]
-
-
-def profile(board):
-    try:
-        with open(os.path.join(TOP, "boards", f"{board}.toml"), "rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise Failure(f"there is no such board: {error}") from None
-
-
 def machines(board):
     """The board's [[qemu]] tables, as far as this QEMU has the machine."""
     known = []
-    for table in profile(board).get("qemu", []):
+    for table in qemu(board):
         if re.search(rf"^{re.escape(table['machine'])} ", run(table["program"], "-M", "help"), re.M):
-            known.append({**table, "board": board})
+            known.append(table)
         else:
             print(f"boot-test: {board}: this QEMU has no {table['machine']}", file=sys.stderr)
     return known
-
-
-def machine(board, name=None):
-    """The board's [[qemu]] table of that name; the first one without."""
-    tables = profile(board).get("qemu", [])
-    names = [table["name"] for table in tables]
-    wanted = name or (names[0] if names else "")
-    need(wanted in names, f"boards/{board}.toml has no [[qemu]] named {wanted!r}; there are: {' '.join(names)}")
-    return {**tables[names.index(wanted)], "board": board}
 
 
 class Card:
@@ -158,7 +123,7 @@ class Machine:
         arguments = [word for word in card.arguments if not word.startswith("console=")]
         # QEMU's first serial port is the PL011, and none of its machines has HDMI.
         arguments += ["console=ttyAMA0,115200 no-hdmi", profile.get("kernel_arguments", ""), words]
-        memory = str(profile["memory_bytes"]).replace("MiB", "M").replace("GiB", "G")
+        memory = f"{profile.bytes('memory_bytes') >> 20}M"
         command = [profile["program"], "-M", profile["machine"], "-m", memory, "-display", "none", "-no-reboot"]
         if "cpu" in profile:
             command += ["-cpu", profile["cpu"]]

@@ -9,7 +9,8 @@ import sys
 
 # Nothing but target/ and dist/ is written to in the checkout.
 sys.dont_write_bytecode = True
-from machine import HERE, TOP, Failure, boards, machines, need, profile  # noqa: E402
+from machine import HERE, machines, need  # noqa: E402
+from profiles import TOP, Failure, boards, profile  # noqa: E402
 
 README = os.path.join(TOP, "README.md")
 HEAD = """\

@@ -408,7 +408,7 @@ mod tests {
                 "rill.toml:6: limits.ring_bytes = \"4MB\": must be bytes, 256KiB..=1GiB",
                 "rill.toml:7: limits.publish_timeout_ms = 1: unknown key, did you mean live.publish_timeout_ms?",
                 "rill.toml:9: server.listen = [\"1935\"]: must be 1 to 8 of \"ADDRESS:PORT\"",
-                "rill.toml:10: server.board = \"pi\": must be one of generic, host, rpi-zero, rpi-2, rpi-64, rpi-5, virt-32, virt-64, openwrt-armv7",
+                "rill.toml:10: server.board = \"pi\": must be one of generic, host, openwrt-armv7, rpi-2, rpi-5, rpi-64, rpi-zero, virt-32, virt-64",
                 "rill.toml:11: server.log = \"loud\": must be one of off, error, warn, info, debug, trace",
                 "rill.toml:12: timeouts.idle_ms = [timeouts.idle_ms]: must be 0..=86400000",
                 "rill.toml:15: zzz.y = []: unknown key, `rill limits` lists them all",

@@ -1,17 +1,9 @@
-//! Board profiles: what is known of a kind of board, and how much the server takes on it by default.
+//! Board profiles: the keys of the files in `boards/`, and their parser.
 //!
-//! A profile is a file in `boards/`; the binary carries them all. Adding a board is adding a file and its line in
-//! [`PROFILES`]. The scripts that build binaries, packages and images, and those that boot them, read the same files, so
-//! that a fact stands in one place.
-//!
-//! # How counts grow with memory
-//!
-//! A profile's counts are for the smallest such board. They double with each doubling of the memory, each until it
-//! reaches what `[limits.most]` says; without that table they stay. A doubling counts as reached when three quarters of
-//! it are found, since the kernel and the GPU keep some for themselves: a board sold with 512 MiB shows 430 to 490.
+//! The build script is compiled with this file, too, so that a wrong profile fails the build. It therefore names nothing
+//! of the crate.
 
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -138,87 +130,6 @@ pub struct Counts {
     pub script_instances: u32,
 }
 
-impl Board {
-    /// This kind of board where `ram_bytes` of memory were found: its limits are then what [`Board::counts`] says.
-    pub fn with_memory(&self, ram_bytes: Option<u64>) -> Board {
-        Board { limits: self.counts(ram_bytes), ..self.clone() }
-    }
-
-    /// The text of its file.
-    pub fn source(&self) -> &'static str {
-        // Every board was read from one of them.
-        PROFILES.iter().find(|(name, _)| *name == self.name).map_or("", |(_, text)| text)
-    }
-
-    /// What the server takes on this kind of board where `ram_bytes` of memory were found, or on the smallest when nobody
-    /// knows how much there is.
-    pub fn counts(&self, ram_bytes: Option<u64>) -> Counts {
-        let (Some(most), Some(found)) = (self.most, ram_bytes) else { return self.limits };
-        let mut counts = self.limits;
-        let mut doubled = self.ram_bytes.saturating_mul(2);
-        while found >= doubled / 4 * 3 && counts != most {
-            counts = Counts {
-                connections: counts.connections.saturating_mul(2).min(most.connections),
-                streams: counts.streams.saturating_mul(2).min(most.streams),
-                ring_bytes: counts.ring_bytes.saturating_mul(2).min(most.ring_bytes),
-                ram_budget_bytes: counts.ram_budget_bytes.saturating_mul(2).min(most.ram_budget_bytes),
-                script_instances: counts.script_instances.saturating_mul(2).min(most.script_instances),
-            };
-            doubled = doubled.saturating_mul(2);
-        }
-        counts
-    }
-}
-
-/// The memory that the kernel has, by the text of `/proc/meminfo`: its `MemTotal`, in bytes.
-pub fn ram_bytes(meminfo: &str) -> Option<u64> {
-    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    total.trim().strip_suffix(" kB")?.trim_end().parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// Every profile: its name and its file.
-const PROFILES: [(&str, &str); 9] = [
-    (GENERIC, include_str!("../boards/generic.toml")),
-    ("host", include_str!("../boards/host.toml")),
-    ("rpi-zero", include_str!("../boards/rpi-zero.toml")),
-    ("rpi-2", include_str!("../boards/rpi-2.toml")),
-    ("rpi-64", include_str!("../boards/rpi-64.toml")),
-    ("rpi-5", include_str!("../boards/rpi-5.toml")),
-    ("virt-32", include_str!("../boards/virt-32.toml")),
-    ("virt-64", include_str!("../boards/virt-64.toml")),
-    ("openwrt-armv7", include_str!("../boards/openwrt-armv7.toml")),
-];
-
-/// The board that is assumed when nothing is known.
-const GENERIC: &str = "generic";
-
-/// Every board there is a profile for; `generic` is the first.
-pub fn all() -> &'static [Board] {
-    static BOARDS: OnceLock<Vec<Board>> = OnceLock::new();
-    BOARDS.get_or_init(|| {
-        let parsed: Result<_, String> = PROFILES.iter().map(|&(name, text)| parse(name, text)).collect();
-        // The files are part of the binary, and a test parses them all.
-        parsed.expect("an embedded board profile is valid")
-    })
-}
-
-/// The board called `name`.
-pub fn by_name(name: &str) -> Option<&'static Board> {
-    all().iter().find(|board| board.name == name)
-}
-
-/// The board that this machine is, by the text of `/proc/device-tree/model`: the longest matching beginning wins.
-/// `generic` when there is no such text or nobody claims it.
-pub fn detect(model: Option<&str>) -> &'static Board {
-    // The kernel ends the text with a zero byte.
-    let model = model.unwrap_or("").trim_end_matches('\0').trim();
-    let claims = all().iter().flat_map(|board| board.models.iter().map(move |prefix| (prefix, board)));
-    claims
-        .filter(|(prefix, _)| model.starts_with(prefix.as_str()))
-        .max_by_key(|(prefix, _)| prefix.len())
-        .map_or(&all()[0], |(_, board)| board)
-}
-
 /// The line of `text` that byte `offset` is in, from 1.
 pub fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|&&byte| byte == b'\n').count()
@@ -249,7 +160,7 @@ pub fn integer(value: &DeValue) -> Option<i64> {
 }
 
 /// Reads the profile `name` from `text`. The error names file, line and key.
-fn parse(name: &'static str, text: &str) -> Result<Board, String> {
+pub fn parse(name: &'static str, text: &str) -> Result<Board, String> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = line_of(text, error.span().map_or(0, |span| span.start));
         format!("boards/{name}.toml:{line}: {}", error.message())
@@ -434,106 +345,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_embedded_profile_parses() {
-        for (name, text) in PROFILES {
-            assert_eq!(parse(name, text).map(|board| board.name), Ok(name));
-        }
-    }
-
-    #[test]
-    fn every_file_in_boards_is_embedded() {
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/boards")).unwrap();
-        for file in files.map(|file| file.unwrap().path()).filter(|file| file.extension().is_some_and(|e| e == "toml"))
-        {
-            let name = file.file_stem().unwrap().to_str().unwrap();
-            assert!(by_name(name).is_some(), "boards/{name}.toml is not in PROFILES");
-        }
-    }
-
-    #[test]
-    fn every_budget_is_at_most_half_of_the_memory() {
-        for board in all() {
-            assert!(board.limits.ram_budget_bytes <= board.ram_bytes / 2, "{}", board.name);
-        }
-    }
-
-    #[test]
-    fn counts_double_with_the_memory_that_was_found_until_they_reach_the_most() {
-        let streams = |board: &str, mib: Option<u64>| {
-            let counts = by_name(board).unwrap().counts(mib.map(|mib| mib << 20));
-            (counts.streams, counts.ram_budget_bytes >> 20)
-        };
-        // What Linux shows on boards with 512 MiB, 1, 2 and 8 GiB.
-        for (found, expected) in
-            [(427, (12, 144)), (906, (24, 288)), (1849, (48, 576)), (7811, (48, 576)), (u64::MAX >> 20, (48, 576))]
-        {
-            assert_eq!(streams("rpi-64", Some(found)), expected, "{found}");
-        }
-        assert_eq!(streams("rpi-64", None), (12, 144));
-        assert_eq!(streams("rpi-64", Some(90)), (12, 144), "the smallest such board is never taken to be smaller");
-        assert_eq!(streams("generic", Some(191)), (4, 32), "one short of three quarters of 256");
-        assert_eq!(streams("generic", Some(192)), (8, 64));
-        assert_eq!(streams("host", Some(64 << 10)), (32, 512), "without limits.most nothing grows");
-    }
-
-    #[test]
-    fn no_count_may_grow_to_less_than_it_is() {
-        for (board, most) in all().iter().filter_map(|board| Some((board, board.most?))) {
-            let Counts { connections, streams, ring_bytes, ram_budget_bytes, script_instances } = board.limits;
-            assert!(connections <= most.connections && streams <= most.streams, "{}", board.name);
-            assert!(ring_bytes <= most.ring_bytes && ram_budget_bytes <= most.ram_budget_bytes, "{}", board.name);
-            assert!(script_instances <= most.script_instances, "{}", board.name);
-        }
-    }
-
-    #[test]
-    fn memory_is_what_the_kernel_calls_mem_total() {
-        assert_eq!(ram_bytes("MemTotal:         437248 kB\nMemFree:          100000 kB\n"), Some(427 << 20));
-        for text in ["", "MemFree: 7 kB\n", "MemTotal: x kB\n", "MemTotal: 7 MB\n"] {
-            assert_eq!(ram_bytes(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn each_package_holds_the_binary_of_one_board() {
-        let mut packages: Vec<_> = all().iter().filter_map(|board| board.package.as_deref()).collect();
-        packages.sort_unstable();
-        assert_eq!(packages, ["amd64", "arm64", "armhf"]);
-    }
-
-    #[test]
-    fn every_image_has_a_machine_and_its_device_tree() {
-        for board in all() {
-            assert_eq!(board.image.is_some(), !board.machines.is_empty(), "{}", board.name);
-            for tree in board.machines.iter().filter_map(|machine| machine.device_tree.as_deref()) {
-                let trees = &board.image.as_ref().unwrap().device_trees;
-                assert!(trees.iter().any(|path| path.rsplit('/').next() == Some(tree)), "{} {tree}", board.name);
-            }
-        }
-    }
-
-    #[test]
-    fn the_longest_beginning_of_the_model_decides() {
-        for (model, name) in [
-            ("Raspberry Pi Zero W Rev 1.1\0", "rpi-zero"),
-            ("Raspberry Pi Model B Plus Rev 1.2", "rpi-zero"),
-            ("Raspberry Pi Compute Module Rev 1.0", "rpi-zero"),
-            ("Raspberry Pi Zero 2 W Rev 1.0\0", "rpi-64"),
-            ("Raspberry Pi Compute Module 3 Plus Rev 1.0", "rpi-64"),
-            ("Raspberry Pi 400 Rev 1.0", "rpi-64"),
-            ("Raspberry Pi 2 Model B Rev 1.1", "rpi-2"),
-            ("Raspberry Pi 500 Rev 1.0", "rpi-5"),
-            ("Raspberry Pi Compute Module 5 Rev 1.0", "rpi-5"),
-            ("Xunlong Orange Pi Zero", "generic"),
-        ] {
-            assert_eq!(detect(Some(model)).name, name, "{model}");
-        }
-        assert_eq!(detect(None).name, "generic");
-    }
-
-    #[test]
     fn a_wrong_profile_is_an_error_with_file_line_and_key() {
-        let good = by_name("virt-64").unwrap().source();
+        let good = include_str!("../../boards/virt-64.toml");
         let line = |beginning: &str| 1 + good.lines().position(|line| line.starts_with(beginning)).unwrap();
         let changed = |from: &str, to: &str| parse("x", &good.replacen(from, to, 1)).unwrap_err();
         let unknown = format!("{good}colour = \"red\"\n");

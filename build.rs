@@ -1,0 +1,69 @@
+//! Embeds the board profiles: reads each file of `boards/` with the server's own parser, fails the build when one is wrong,
+//! and writes the list that `src/board/mod.rs` includes.
+
+#[cfg(feature = "std")]
+#[path = "src/board/profile.rs"]
+#[allow(dead_code, reason = "only its parser is called, and nobody reads what it returns")]
+mod profile;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    // Without it there are neither boards nor the parser.
+    #[cfg(feature = "std")]
+    embed();
+}
+
+#[cfg(feature = "std")]
+fn embed() {
+    use std::path::Path;
+    // Cargo sets both.
+    let variable = |name| std::env::var(name).expect("cargo runs the build script");
+    let directory = Path::new(&variable("CARGO_MANIFEST_DIR")).join("boards");
+    // Of a directory cargo watches everything below, the files included; a new profile is not seen otherwise.
+    println!("cargo::rerun-if-changed=boards");
+    match list(&directory) {
+        Ok(list) => {
+            let path = Path::new(&variable("OUT_DIR")).join("profiles.rs");
+            std::fs::write(&path, list).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+        Err(problems) => {
+            for line in problems.iter().flat_map(|problem| problem.lines()) {
+                println!("cargo::error={line}");
+            }
+        }
+    }
+}
+
+/// The list of the profiles in `directory` as Rust source: `generic` and then the others by name. Or what is wrong with
+/// them, a message for each wrong one.
+#[cfg(feature = "std")]
+pub fn list(directory: &std::path::Path) -> Result<String, Vec<String>> {
+    let unreadable = |error: std::io::Error| vec![format!("{}: {error}", directory.display())];
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if let (Some(name), Some("toml")) = (path.file_stem(), path.extension().and_then(|ending| ending.to_str())) {
+            files.push((name.to_string_lossy().into_owned(), path));
+        }
+    }
+    files.sort_by_key(|(name, _)| (name != "generic", name.clone()));
+    let mut problems = Vec::new();
+    if files.first().is_none_or(|(name, _)| name != "generic") {
+        problems.push("boards/generic.toml is missing".to_owned());
+    }
+    let mut list = String::from("&[\n");
+    for (name, path) in files {
+        // The build script ends soon, and a profile's name lives as long as the program.
+        let name: &'static str = name.leak();
+        let read = std::fs::read_to_string(&path).map_err(|error| format!("boards/{name}.toml: {error}"));
+        match read.and_then(|text| profile::parse(name, &text)) {
+            Ok(_) => {
+                // Without the checkout's own path, which would make another list in each directory.
+                let file = format!(r#"concat!(env!("CARGO_MANIFEST_DIR"), "/boards/{name}.toml")"#);
+                list += &format!("    ({name:?}, include_str!({file})),\n");
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(list + "]\n") } else { Err(problems) }
+}
