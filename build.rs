@@ -19,8 +19,6 @@ fn embed() {
     // Cargo sets both.
     let variable = |name| std::env::var(name).expect("cargo runs the build script");
     let directory = Path::new(&variable("CARGO_MANIFEST_DIR")).join("boards");
-    // Of a directory cargo watches everything below, the files included; a new profile is not seen otherwise.
-    println!("cargo::rerun-if-changed=boards");
     match list(&directory) {
         Ok(list) => {
             let path = Path::new(&variable("OUT_DIR")).join("profiles.rs");
@@ -53,6 +51,9 @@ pub fn list(directory: &std::path::Path) -> Result<String, Vec<String>> {
     }
     let mut list = String::from("&[\n");
     for (name, path) in files {
+        // Not the directory: of that cargo watches everything below, and each script of an image would build the server
+        // anew. A new profile is seen when this file is newer than it was (boards/cross.sh), and missed by a test.
+        println!("cargo::rerun-if-changed=boards/{name}.toml");
         // The build script ends soon, and a profile's name lives as long as the program.
         let name: &'static str = name.leak();
         let read = std::fs::read_to_string(&path).map_err(|error| format!("boards/{name}.toml: {error}"));

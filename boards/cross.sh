@@ -99,6 +99,8 @@ build() {
 	way=$(way)
 	echo "cross: $board is $target, built by $way"
 	begin=$(date +%s)
+	# Profiles that are embedded are watched; one that is new is not yet.
+	[ "boards/$board.toml" -ot build.rs ] || touch build.rs
 	# Without it bindgen looks where distributions put theirs.
 	if [ -z "${LIBCLANG_PATH:-}" ] && LIBCLANG_PATH=$(libclang); then export LIBCLANG_PATH; fi
 	# Two compilers that share a target directory would build everything anew at each change between them.

@@ -91,6 +91,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_profile_is_embedded() {
+        let files = std::fs::read_dir("boards").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = files.filter_map(|file| Some(file.strip_suffix(".toml")?.to_owned())).collect();
+        names.sort_by_key(|name| (name != "generic", name.clone()));
+        let embedded: Vec<_> = all().iter().map(|board| board.name).collect();
+        assert_eq!(embedded, names, "touch build.rs");
+    }
+
+    #[test]
     fn every_budget_is_at_most_half_of_the_memory() {
         for board in all() {
             assert!(board.limits.ram_budget_bytes <= board.ram_bytes / 2, "{}", board.name);
