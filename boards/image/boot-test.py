@@ -66,6 +66,7 @@ def start(profile, card, media, what, words="", pull=True):
 def faults(profile, card, media):
     """Each fault ends in an appliance that works."""
     manifest = card.take("MANIFEST")
+    shipped = open(card.take("rill.toml"), newline="").read()
     shell = "debug-shell"
 
     def fault(what, words, body):
@@ -105,7 +106,9 @@ def faults(profile, card, media):
 
     card.write("rill.toml", '[server]\r\nlisten = ["10.99.99.99:1935"]\r\n')
     fault("server that crashes at start", shell, crash_at_start)
-    card.write("rill.toml", "")
+    error = open(card.take("RILL-ERROR.txt")).read()
+    need("ended three times" in error and "10.99.99.99:1935" in error, f"RILL-ERROR.txt says {error!r}")
+    card.write("rill.toml", shipped)
 
     def stuck_server(machine):
         machine.started()
@@ -117,12 +120,38 @@ def faults(profile, card, media):
         machine.shell("kill -KILL $(cat /run/server.pid)")
         until(machine.answers, 60, "the server did not come back from a crash")
 
+        # Another rill than the server, and what /run that was full has left of a file.
+        machine.shell("rill connect rtmp://127.0.0.1/live --stay >/dev/null 2>&1 & sleep 2; kill -STOP $!")
+        machine.shell(": >/run/started; kill -KILL $(cat /run/server.pid)")
+        until(machine.answers, 60, "the server did not come back beside a stopped rill connect")
+        machine.says("! The server ended three times as soon as it had started")
+        need("starts with its defaults" not in machine.text(), "settings that nobody has made were left out")
+
+        # The columns of the screen are fewer.
+        with machine.publish(media, "x" * 60) as publisher:
+            try:
+                machine.says(f'  live "{"x" * 25}...: 0 watching, ')
+            finally:
+                publisher.kill()
+
     fault("stuck and crashed server", shell, stuck_server)
+    need(not card.has("RILL-ERROR.txt"), "RILL-ERROR.txt blames settings that nobody has made")
+
+    def no_server(machine):
+        machine.started()
+        machine.shell("sed -i 's/-ge 300/-ge 20/' /etc/init.d/guard; mv /bin/rill /bin/gone")
+        machine.shell("kill $(pidof guard); kill -KILL $(cat /run/server.pid)")
+        machine.says("the server has not answered for 5 minutes; the board is restarted", 120)
+        until(lambda: machine.process.poll() is not None, 60, "the board was not restarted")
+
+    # Here 20 s instead of 5 minutes.
+    fault("server that does not start any more", shell, no_server)
 
     def full_card(machine):
         machine.started()
         said = machine.shell("dd if=/dev/zero of=/state/fill bs=1M; df /state", 120)
         need("No space left" in said, f"STATE was not filled: {said}")
+        machine.says("! STATE is full")
         machine.publish_and_play(media)
 
     fault("full STATE", shell, full_card)
@@ -146,6 +175,18 @@ def faults(profile, card, media):
 
     fault("unplugged cable", shell, unplugged)
 
+    def interface_comes_back(machine):
+        machine.started()
+        # The first interface that is a device's.
+        find = "cd -P $(ls -d /sys/class/net/*/device | head -n 1); device=${PWD##*/}; cd -P driver"
+        machine.shell(f"{find}; echo $device >unbind; sleep 6")
+        until(lambda: not machine.answers(), 30, "the interface did not go")
+        machine.shell("echo $device >bind; cd /")
+        until(machine.answers, 60, "the server was not reached again")
+        machine.publish_and_play(media)
+
+    fault("interface that goes and comes back", shell, interface_comes_back)
+
     def no_dhcp(machine):
         # QEMU answers DHCP whenever the cable is in; so it is out before the system asks.
         machine.cable("off")
@@ -156,6 +197,15 @@ def faults(profile, card, media):
         until(machine.answers, 60, "the server was not reached when DHCP came")
 
     fault("no DHCP at first", shell, no_dhcp)
+
+    def errors_of_state(machine):
+        machine.started()
+        machine.shell("for each in /sys/fs/ext4/*/trigger_fs_error; do echo test >$each; done")
+        machine.says("! The card has errors")
+        machine.publish_and_play(media)
+
+    # The last, for STATE keeps the errors in mind until it is checked.
+    fault("errors of STATE", shell, errors_of_state)
 
 
 def test(profile, image, with_faults):

@@ -220,6 +220,11 @@ def wifi(test):
         until(machine.answers, 120, "the server was not reached when the access point was back")
         machine.publish_and_play(test.media)
         until(lambda: "wifi.problem" not in machine.shell("ls /run"), 10, "the problem is still told")
+        # Its DHCP client is started anew, and nothing else.
+        machine.shell("kill -KILL $(cat /run/net/wlan0.pid); sleep 8")
+        said = machine.shell("ps | grep '[w]pa_supplicant.*-i wlan0'")
+        need(len(said.splitlines()) == 1, f"not one wpa_supplicant is on the interface: {said!r}")
+        until(machine.answers, 60, "the server was not reached when the DHCP client was started anew")
 
     test.card.write("wifi.txt", "name = Studio\r\npassword = eight8chars\r\ncountry = DE\r\n")
     test.boot("wifi", joins("Studio", "eight8chars", and_then=comes_back), OUTSIDE, shown="WPA2; access point goes and comes back")

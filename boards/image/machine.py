@@ -212,8 +212,8 @@ class Machine:
             time.sleep(0.5)
             monitor.recv(65536)
 
-    def publish(self, clip):
-        url = f"rtmp://{self.host}:{self.port}/live/cam1"
+    def publish(self, clip, stream="cam1"):
+        url = f"rtmp://{self.host}:{self.port}/live/{stream}"
         command = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip, "-c", "copy", "-f", "flv", url]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
