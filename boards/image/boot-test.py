@@ -198,6 +198,23 @@ def faults(profile, card, media):
 
     fault("no DHCP at first", shell, no_dhcp)
 
+    def pulled_while_writing(machine):
+        machine.started()
+        machine.shell("dd if=/dev/urandom of=/state/finished bs=64k count=32; busybox md5sum /state/finished >/state/sum; sync")
+        machine.shell("while :; do dd if=/dev/zero of=/state/growing bs=64k count=400 conv=fsync; done >/dev/null 2>&1 &")
+        time.sleep(2)
+
+    fault("plug pulled while a file grows", shell, pulled_while_writing)
+    card.check_state()
+
+    def whole(machine):
+        machine.started()
+        said = machine.shell("busybox md5sum -c /state/sum; rm /state/finished /state/sum /state/growing")
+        need("/state/finished: OK" in said, f"what was finished before the plug was pulled is not whole: {said}")
+        machine.publish_and_play(media)
+
+    fault("start after that", shell, whole)
+
     def errors_of_state(machine):
         machine.started()
         machine.shell("for each in /sys/fs/ext4/*/trigger_fs_error; do echo test >$each; done")

@@ -155,7 +155,7 @@ if [ -n "$trees" ]; then
 	END
 fi
 # Windows' old Notepad needs its own line ends.
-sed 's/$/\r/' "$here/rill.toml" >"$boot/rill.toml"
+sed "s/@streams@/$streams/; s/@ring_bytes@/$ring_bytes/; s/\$/\r/" "$here/rill.toml" >"$boot/rill.toml"
 [ "$wifi" = 0 ] || sed 's/$/\r/' "$here/wifi.txt" >"$boot/wifi.txt"
 {
 	echo "board $board, $target, Linux $version"

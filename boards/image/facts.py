@@ -12,7 +12,10 @@ def facts(board):
     facts = profile(board)
     if "image" not in facts:
         raise Failure(f"boards/{board}.toml has no [image]: there is none for {board}")
-    image = facts["image"]
+    image, limits = facts["image"], facts["limits"]
+    # As people are shown them in rill.toml.
+    yield "streams", limits["streams"]
+    yield "ring_bytes", limits["ring_bytes"]
     yield "target", facts["target"]
     # A board that cannot be known by its device tree is told which it is.
     yield "server_options", "" if facts["models"] else f"--board {board}"
