@@ -81,7 +81,7 @@ boot-test: boot-deps ## boot BOARD's image in QEMU, publish, play, pull the plug
 	boards/image/boot-test.py $(BOARD) $(if $(MACHINE),--machine $(MACHINE)) $(if $(FAULTS),--faults) \
 		$(if $(WIFI),--image dist/rill-$(BOARD)-wifi.img)
 
-boot-test-all: boot-deps ## boot every image that is there, on every machine that this QEMU has
+boot-test-all: boot-deps ## boot every board's image, on every machine that this QEMU has
 	boards/image/boot-test.py --all
 
 boards: image-deps boot-deps ## build and boot every image, and write the README's table of sizes and times

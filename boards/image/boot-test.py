@@ -201,7 +201,7 @@ def faults(profile, card, media):
     def pulled_while_writing(machine):
         machine.started()
         machine.shell("dd if=/dev/urandom of=/state/finished bs=64k count=32; busybox md5sum /state/finished >/state/sum; sync")
-        machine.shell("while :; do dd if=/dev/zero of=/state/growing bs=64k count=400 conv=fsync; done >/dev/null 2>&1 &")
+        machine.shell("while :; do dd if=/dev/zero of=/state/growing bs=64k count=400 conv=fsync; done >/dev/null 2>&1 & true")
         time.sleep(2)
 
     fault("plug pulled while a file grows", shell, pulled_while_writing)
@@ -260,7 +260,7 @@ def image_of(board):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("board", nargs="?")
-    parser.add_argument("--all", action="store_true", help="every image in dist/ on every machine that this QEMU has")
+    parser.add_argument("--all", action="store_true", help="every board's image on every machine that this QEMU has")
     parser.add_argument("--machine", help="one of the board's [[qemu]] tables by name; the first without it")
     parser.add_argument("--image")
     parser.add_argument("--faults", action="store_true")
@@ -269,8 +269,7 @@ def main():
         parser.error("BOARD is missing")
     try:
         if options.all:
-            images = [(each, image_of(each)) for each in boards() if os.path.exists(image_of(each))]
-            return max((attempts(each, image, options.faults) for board, image in images for each in machines(board)), default=1)
+            return max(attempts(each, image_of(board), options.faults) for board in boards() for each in machines(board))
         return attempts(machine(options.board, options.machine), options.image or image_of(options.board), options.faults)
     except Failure as failure:
         print(f"boot-test: {failure}", file=sys.stderr)

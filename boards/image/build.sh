@@ -138,9 +138,9 @@ if [ -n "$firmware" ]; then
 	# Its licence wants to be kept with it.
 	sed -n '/^License: Proprietary_1/,/^$/p' "$work/firmware/usr/share/doc/raspi-firmware/copyright" >"$boot/LICENCE.broadcom"
 fi
-# The last console is where init's messages go. The font can be read from across a room. The kernel's tests of its ciphers take
-# half a second of the start.
-echo "fbcon=font:TER16x32 console=tty1 console=$console,115200 quiet loglevel=3 panic=10 cryptomgr.notests${kernel_arguments:+ $kernel_arguments}" \
+# The last console is /dev/console, where the debug shell is. The font can be read from across a room. The kernel's tests of its
+# ciphers take half a second of the start.
+echo "fbcon=font:TER16x32 console=tty1${kernel_arguments:+ $kernel_arguments} console=$console,115200 quiet loglevel=3 panic=10 cryptomgr.notests" \
 	>"$boot/cmdline.txt"
 if [ -n "$trees" ]; then
 	cat >"$boot/config.txt" <<-END

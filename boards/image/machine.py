@@ -208,9 +208,15 @@ class Machine:
         until(lambda: os.path.exists(self.monitor), 10, "QEMU made no monitor")
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.connect(self.monitor)
+            monitor.settimeout(30)
+            prompt, said = b"(qemu) ", b""
+            # A connection that is closed before the command was done takes it along.
+            while prompt not in said:
+                said += monitor.recv(65536)
             monitor.sendall(f"{line}\n".encode())
-            time.sleep(0.5)
-            monitor.recv(65536)
+            said = b""
+            while b"\n" + prompt not in said:
+                said += monitor.recv(65536)
 
     def publish(self, clip, stream="cam1"):
         url = f"rtmp://{self.host}:{self.port}/live/{stream}"
