@@ -44,7 +44,9 @@ def row(board):
     name = facts["description"].split(" (")[0]
     plain, with_wifi = image_mb(board, False), image_mb(board, True) if "wifi" in facts["image"] else ""
     times = ", ".join(answers(machine) for machine in machines(board))
-    return f"| {name} | `{board}` | {plain} | {with_wifi} | {times} |\n"
+    line = f"| {name} | `{board}` | {plain} | {with_wifi} | {times} |\n"
+    sys.stderr.write(line)
+    return line
 
 
 def main():
