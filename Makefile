@@ -84,8 +84,8 @@ boot-test: boot-deps ## boot BOARD's image in QEMU, publish, play, pull the plug
 boot-test-all: boot-deps ## boot every board's image, on every machine that this QEMU has
 	boards/image/boot-test.py --all
 
-boards: image-deps boot-deps ## build and boot every image, and write the README's table of sizes and times
-	boards/image/table.py
+boards: image-deps boot-deps ## build and boot every image, and write the README's table of sizes and times (ONLY=)
+	boards/image/table.py $(ONLY)
 
 # Needs the image with Wi-Fi: make image BOARD=rpi-64 WIFI=1
 hardware-test: boot-deps ## Wi-Fi, watchdog timer, screen, sensors and USB gadget on simulated hardware (PARTS=, PICTURE=)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Builds every image, boots each on every machine that this QEMU has, and writes the README's table of sizes and times."""
+"""table.py [BOARD...]: builds the images of the boards, or of all, boots each on every machine that this QEMU has, and writes
+its sizes and times into the README's table."""
 
 import json
 import os
@@ -44,22 +45,29 @@ def row(board):
     name = facts["description"].split(" (")[0]
     plain, with_wifi = image_mb(board, False), image_mb(board, True) if "wifi" in facts["image"] else ""
     times = ", ".join(answers(machine) for machine in machines(board))
-    line = f"| {name} | `{board}` | {plain} | {with_wifi} | {times} |\n"
-    sys.stderr.write(line)
-    return line
+    return f"| {name} | `{board}` | {plain} | {with_wifi} | {times} |\n"
+
+
+def write(board, line):
+    """Puts the board's row into the README, in place of what was measured before."""
+    with open(README) as file:
+        text = file.read()
+    at = text.find(HEAD)
+    need(at >= 0, "README.md has no such table")
+    at += len(HEAD)
+    rows = re.match(r"(\|.*\n)*", text[at:]).group(0)
+    others = [row for row in rows.splitlines(keepends=True) if f"| `{board}` |" not in row]
+    table = sorted([*others, line], key=lambda row: row.split("|")[2])
+    with open(README, "w") as file:
+        file.write(text[:at] + "".join(table) + text[at + len(rows) :])
 
 
 def main():
     try:
-        rows = [row(board) for board in boards()]
+        for board in sys.argv[1:] or boards():
+            write(board, row(board))
     except (Failure, subprocess.CalledProcessError) as failure:
         sys.exit(f"boards: {failure}")
-    with open(README) as file:
-        text = file.read()
-    new, count = re.subn(re.escape(HEAD) + r"(\|.*\n)*", lambda _: HEAD + "".join(rows), text)
-    need(count == 1, "README.md has no such table")
-    with open(README, "w") as file:
-        file.write(new)
 
 
 main()
