@@ -391,11 +391,15 @@ mod tests {
                         let at = place(&open, lane);
                         let mut message = open.remove(at);
                         message.complete = true;
-                        if message.header.type_id == 1 {
-                            reader.set_chunk_size(BigEndian::read_u32(&message.payload));
+                        // One that is too short is for the session to refuse.
+                        let number = message.payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+                        if message.header.type_id == 1
+                            && let Some(bytes) = number
+                        {
+                            reader.set_chunk_size(bytes);
                         }
                         if message.header.type_id == 2
-                            && let Some(lane) = reader.abort(BigEndian::read_u32(&message.payload))
+                            && let Some(lane) = number.and_then(|chunk_stream| reader.abort(chunk_stream))
                         {
                             let at = place(&open, lane);
                             done.push(open.remove(at));
@@ -528,6 +532,12 @@ mod tests {
             assert_eq!(messages[0].payload[128..], [1, 2], "cut at {cut}");
             assert_eq!((messages[1].header.timestamp, &messages[1].payload[..]), (7, b"z".as_slice()));
         }
+    }
+
+    #[test]
+    fn a_set_chunk_size_without_a_size_is_a_message_like_any_other() {
+        let messages = read(&[2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], &[]).unwrap();
+        assert_eq!((messages.len(), messages[0].payload.len()), (1, 0));
     }
 
     #[test]
