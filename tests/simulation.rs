@@ -12,6 +12,8 @@ mod bandwidth;
 mod ends;
 #[path = "sim/limits.rs"]
 mod limits;
+#[path = "sim/media.rs"]
+mod media;
 #[path = "sim/names.rs"]
 mod names;
 #[path = "sim/players.rs"]

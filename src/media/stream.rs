@@ -110,7 +110,7 @@ where
         now: Millis,
     ) -> Result<TagSeq, RingError> {
         debug_assert!(kind != TagKind::Data, "data messages come whole");
-        let timestamp = self.timeline.map(publisher_timestamp, now);
+        let timestamp = self.timeline.map(kind, publisher_timestamp, now);
         self.ring.begin(kind, timestamp, length, now)
     }
 
