@@ -402,17 +402,50 @@ mod messages_7_1 {
     }
 
     #[test]
-    fn a_message_that_has_come_ends_also_while_there_is_no_room_for_replies() {
+    fn media_and_data_are_taken_while_there_is_no_room_for_replies_and_what_is_answered_waits() {
         let mut peer = Peer::publishing();
-        let audio = message(4, 0, 8, 1, b"\xAF");
-        let mut input = &audio[..];
-        let mut next = |tx: &mut TxBuf| peer.session.next(&mut input, tx, Millis(0)).unwrap().is_some();
-        assert!(next(&mut peer.tx) && next(&mut peer.tx), "beginning and payload");
-        while peer.tx.room() >= REPLY_BYTES {
-            peer.tx.user_control(rill::wire::message::UserControl::PingRequest(0)).unwrap();
+        let media = [
+            message(4, 0, 8, 1, b"\xAF"),
+            message(6, 0, 9, 1, &[0x27; 300]),
+            message(5, 0, 18, 1, &[string("onTextData"), string("x")].concat()),
+            user_control(7, &[0; 4]),
+            control(3, &[0; 4]),
+        ]
+        .concat();
+        for answered in
+            [call(0, "createStream", 5.0, &[null()]), user_control(6, &[0; 4]), control(6, &[0, 0, 9, 9, 0])]
+        {
+            peer.answer(&message(4, 0, 8, 1, b"\xAF"));
+            while peer.tx.user_control(rill::wire::message::UserControl::PingRequest(0)).is_ok() {}
+            let bytes = [&media[..], &answered, &media].concat();
+            let mut input = &bytes[..];
+            let mut ends = 0;
+            while let Some(event) = peer.session.next(&mut input, &mut peer.tx, Millis(0)).unwrap() {
+                ends += usize::from(matches!(event, Event::MediaEnd(_) | Event::Data(..)));
+            }
+            assert_eq!((ends, input.len(), peer.session.waits_for_room()), (3, media.len(), true));
+            assert_eq!(peer.session.next(&mut &b""[..], &mut peer.tx, Millis(0)), Ok(None));
+            assert!(peer.session.waits_for_room());
+            // With room it is answered, although no more input comes.
+            peer.tx.clear();
+            assert_eq!(peer.session.next(&mut &b""[..], &mut peer.tx, Millis(0)), Ok(None));
+            assert_eq!((peer.tx.is_empty(), peer.session.waits_for_room()), (false, false));
+            peer.tx.clear();
+            peer.feed(input).unwrap();
         }
-        assert!(next(&mut peer.tx), "there is no input left to offer when there is room again");
-        assert!(!next(&mut peer.tx));
+    }
+
+    #[test]
+    fn a_client_that_was_asked_for_a_sign_of_life_is_not_asked_again_before_it_answers() {
+        let mut peer = Peer::publishing();
+        for _ in 0..2 {
+            for now in 0..5000 {
+                peer.session.ping(Millis(now), &mut peer.tx).unwrap();
+            }
+            assert_eq!(peer.tx.pending().len(), 18);
+            peer.tx.clear();
+            peer.feed(&user_control(7, &[0; 4])).unwrap();
+        }
     }
 
     #[test]

@@ -38,6 +38,28 @@ fn run(bytes: &[u8], cuts: &[usize], takes: Option<usize>, refuse: bool) -> Outc
     (peer.seen, peer.sent, result)
 }
 
+/// Whether sessions whose replies are taken whenever they are taken are the same: an acknowledgement for which there was no
+/// room is not sent later, as the next one says all that it would have said.
+fn difference_but_for_acknowledgements(a: Outcome, b: Outcome) -> Option<String> {
+    let others = |(seen, sent, result): Outcome| (seen, without_acknowledgements(&sent), result);
+    difference(&others(a), &others(b))
+}
+
+fn without_acknowledgements(sent: &[u8]) -> Bytes {
+    let (greeting, mut rest) = sent.split_at(sent.len().min(1 + 2 * 1536));
+    let mut others = greeting.to_vec();
+    // Each message is one chunk with a whole header.
+    while let Some(&[_, _, _, _, a, b, c, type_id, ..]) = rest.first_chunk::<12>() {
+        let (message, behind) = rest.split_at(12 + u32::from_be_bytes([0, a, b, c]) as usize);
+        if type_id != 3 {
+            others.extend(message);
+        }
+        rest = behind;
+    }
+    assert!(rest.is_empty());
+    others
+}
+
 /// The first thing in which two sessions differ, in words.
 fn difference(a: &Outcome, b: &Outcome) -> Option<String> {
     let events =
@@ -342,7 +364,9 @@ proptest! {
     fn sessions_are_the_same_however_they_are_cut_and_whenever_their_replies_are_taken(
         bytes in session(), cuts in cuts(), takes in takes(), refuse in prop::bool::weighted(0.1),
     ) {
-        prop_assert_eq!(difference(&run(&bytes, &cuts, takes, refuse), &run(&bytes, &[], None, refuse)), None);
+        let (cut, whole) = (run(&bytes, &cuts, takes, refuse), run(&bytes, &[], None, refuse));
+        prop_assert_eq!(difference_but_for_acknowledgements(cut, whole), None);
+        prop_assert_eq!(difference(&run(&bytes, &cuts, None, refuse), &run(&bytes, &[], None, refuse)), None);
     }
 
     #[test]
@@ -366,7 +390,8 @@ proptest! {
                 _ => {}
             }
         }
-        prop_assert_eq!(difference(&run(&bytes, &cuts, takes, false), &run(&bytes, &[], None, false)), None);
+        let (cut, whole) = (run(&bytes, &cuts, takes, false), run(&bytes, &[], None, false));
+        prop_assert_eq!(difference_but_for_acknowledgements(cut, whole), None);
     }
 
     #[test]
@@ -382,6 +407,7 @@ proptest! {
         let opening = [connect(1.0, &[("app", string("live"))]), publish(1, "cam")].concat();
         let opening = if connected && !hello.is_empty() { opening } else { Bytes::new() };
         let bytes = [hello, opening, noise].concat();
-        prop_assert_eq!(difference(&run(&bytes, &cuts, takes, false), &run(&bytes, &[], None, false)), None);
+        let (cut, whole) = (run(&bytes, &cuts, takes, false), run(&bytes, &[], None, false));
+        prop_assert_eq!(difference_but_for_acknowledgements(cut, whole), None);
     }
 }

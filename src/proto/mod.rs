@@ -7,7 +7,8 @@
 //! ```
 //!
 //! 1. Call [`Session::next`](session::Session::next) until it returns `None`; it then has taken every byte, or waits for
-//!    a decision, or found `tx` too full for its largest reply. What it left must be offered again.
+//!    a decision, or found `tx` too full for the answer of what came last ([`Session::waits_for_room`](session::Session::waits_for_room)).
+//!    What it left must be offered again. Media and data wait for no room: they are never answered.
 //! 2. Deal with an event before the next call. Media events borrow from the input; what a data message or a request says
 //!    is read from the session.
 //! 3. Requests wait for [`Session::decide`](session::Session::decide), now or later. Meanwhile the session takes no

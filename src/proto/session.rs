@@ -23,7 +23,7 @@ use super::state::{State, on_bw_done};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
 
-/// Room that the largest reply needs: the session reads nothing while there is less.
+/// Room that the largest reply needs: while there is less, what is answered waits.
 pub const REPLY_BYTES: usize = 1536;
 /// Acknowledgement window and peer bandwidth that we announce, in bytes: what Adobe's server and most others say.
 pub(super) const WINDOW_BYTES: u32 = 2_500_000;
@@ -298,6 +298,8 @@ pub struct Session {
     hard_limit: bool,
     /// The time of the present call of [`Session::next`].
     now: Millis,
+    /// A ping of ours that has no answer yet.
+    pinged: bool,
     round_trip_ms: Option<u32>,
 }
 
@@ -318,12 +320,13 @@ impl Session {
             window: WINDOW_BYTES,
             hard_limit: false,
             now: Millis(0),
+            pinged: false,
             round_trip_ms: None,
         }
     }
 
-    /// Takes input until there is an event. `Ok(None)`: all of it was taken, or a request waits for its decision, or
-    /// `tx` has too little room for a reply.
+    /// Takes input until there is an event. `Ok(None)`: all of it was taken, or a request waits for its decision, or a
+    /// message that is answered waits for room in `tx` ([`Session::waits_for_room`]).
     pub fn next<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -356,6 +359,23 @@ impl Session {
     /// What the client asks for and waits to hear about.
     pub fn request(&self) -> Option<&Request> {
         self.state.request.as_ref()
+    }
+
+    /// A message that is answered is complete, and there was no room for the answer. Until [`Session::next`] is called
+    /// with more room, with or without input, nothing is taken. Media and data are not answered and never wait by
+    /// themselves: nobody can keep a publisher from being read by having it sent what it does not read.
+    pub fn waits_for_room(&self) -> bool {
+        let Some(lane) = self.reader.end_is_due() else { return false };
+        if self.phase != Phase::Open || self.sinks[usize::from(lane.0)] != Sink::Assemble {
+            return false;
+        }
+        match self.reader.message(lane).type_id {
+            type_id::COMMAND | type_id::COMMAND_AMF3 | type_id::SET_PEER_BANDWIDTH => true,
+            type_id::USER_CONTROL => {
+                matches!(UserControl::parse(self.assembly.message(lane)), Some(UserControl::PingRequest(_)))
+            }
+            _ => false,
+        }
     }
 
     /// What the client said of itself.
@@ -505,9 +525,14 @@ impl Session {
         status.send(stream.map_or(0, NetStreamId::wire), tx)
     }
 
-    /// Asks the client to answer, as a sign of life.
-    pub fn ping(&self, now: Millis, tx: &mut TxBuf) -> Result<(), Full> {
-        tx.user_control(UserControl::PingRequest(now.0 as u32))
+    /// Asks the client to answer, as a sign of life. While it has not answered, it is not asked again: however often others
+    /// want to know, it costs the client's buffer one message.
+    pub fn ping(&mut self, now: Millis, tx: &mut TxBuf) -> Result<(), Full> {
+        if !self.pinged {
+            tx.user_control(UserControl::PingRequest(now.0 as u32))?;
+            self.pinged = true;
+        }
+        Ok(())
     }
 
     /// Says `close`: OBS and librtmp hang up at once. Everything that still comes is thrown away.
@@ -526,13 +551,14 @@ impl Session {
         (self.window / 2).max(SHORTEST_WINDOW_BYTES / 2)
     }
 
-    /// Bytes to take until an acknowledgement is due; it is sent before more are taken.
+    /// Bytes to take until an acknowledgement is due; it is sent before more are taken. One that there is no room for does
+    /// not keep the rest from being taken at once.
     fn acknowledge_in(&self) -> usize {
         if self.phase == Phase::Closed {
             return usize::MAX;
         }
-        let since = self.received.wrapping_sub(self.acknowledged);
-        self.acknowledge_every().saturating_sub(since).max(1) as usize
+        let (since, every) = (self.received.wrapping_sub(self.acknowledged), self.acknowledge_every());
+        if since < every { (every - since) as usize } else { every as usize }
     }
 
     fn step<'i>(
@@ -605,9 +631,7 @@ impl Session {
                 }
                 continue;
             }
-            // The end of media waits for nothing: it is never answered, and there may be no input to offer again.
-            let ends = self.reader.end_is_due().map(|lane| self.sinks[usize::from(lane.0)]);
-            if tx.room() < REPLY_BYTES && !matches!(ends, Some(Sink::Media(_))) {
+            if tx.room() < REPLY_BYTES && self.waits_for_room() {
                 return Ok(None);
             }
             let window = self.window;
@@ -755,6 +779,7 @@ impl Session {
                 match UserControl::parse(self.assembly.message(lane)) {
                     Some(UserControl::PingRequest(stamp)) => tx.user_control(UserControl::PingResponse(stamp))?,
                     Some(UserControl::PingResponse(stamp)) => {
+                        self.pinged = false;
                         // Some encoders answer with a stamp of their own.
                         let passed = (self.now.0 as u32).wrapping_sub(stamp);
                         self.round_trip_ms = Some(passed).filter(|&ms| ms < LONGEST_ROUND_TRIP_MS);

@@ -57,7 +57,7 @@ impl Server {
             return 0;
         }
         let slot = self.slots.at(index);
-        if !slot.inbox.is_empty() {
+        if !slot.inbox.is_empty() || slot.session.waits_for_room() {
             let kept = slot.inbox.len();
             scratch[..kept].copy_from_slice(&slot.inbox);
             slot.inbox.clear();
@@ -134,7 +134,7 @@ impl Server {
                         slot.open_since = Some(now);
                     }
                     let waits = slot.session.request().is_some();
-                    if input.is_empty() && !waits {
+                    if input.is_empty() && !waits && !slot.session.waits_for_room() {
                         break;
                     }
                     if !waits {

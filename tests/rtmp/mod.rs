@@ -416,10 +416,10 @@ impl Peer {
             self.decide();
             match self.takes {
                 None => self.drain(),
-                Some(most) if nothing && !input.is_empty() => self.take(most),
+                Some(most) if nothing && (!input.is_empty() || self.session.waits_for_room()) => self.take(most),
                 Some(_) => {}
             }
-            if nothing && input.is_empty() {
+            if nothing && input.is_empty() && !self.session.waits_for_room() {
                 return Ok(());
             }
             // A call without event must have taken something, or there was no room for replies.
