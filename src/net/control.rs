@@ -652,6 +652,9 @@ mod tests {
         fn read(&mut self, _: SlotIndex, _: &mut [u8]) -> Io {
             Io::WouldBlock
         }
+        fn has_unread(&mut self, _: SlotIndex) -> bool {
+            false
+        }
         fn gather(&mut self, _: SlotIndex, _: bool) {}
         fn write(&mut self, _: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
             Io::Done(slices.iter().map(|slice| slice.len()).sum())

@@ -306,6 +306,12 @@ impl Net for TcpNet {
         result
     }
 
+    fn has_unread(&mut self, slot: SlotIndex) -> bool {
+        // Its end is no sign of life, and is read as 0 bytes.
+        let Some(socket) = &self.sockets[slot.at()] else { return false };
+        matches!(outcome(|| socket.stream.peek(&mut [0])), Io::Done(1..))
+    }
+
     fn gather(&mut self, slot: SlotIndex, gather: bool) {
         if let Some(socket) = &self.sockets[slot.at()] {
             // Should it fail, the poll wakes up for nothing.

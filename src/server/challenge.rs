@@ -2,7 +2,11 @@
 //!
 //! The holder is asked for a sign of life. If no byte comes from it in time, the newcomer takes over and players notice
 //! nothing; else the newcomer is refused. So an encoder that comes back after a Wi-Fi loss waits `publish_timeout_ms` at
-//! most, and nobody can take a name from a publisher who is there.
+//! most, and nobody can take a name from a publisher who is there: it need not read to be heard, and bytes of it that we
+//! have not read are a sign of life, too.
+//!
+//! One waits for a name at a time. The encoder that tries again goes before its own earlier try, and who comes from where the
+//! holder is before everybody else; no other newcomer takes the place of one who waits.
 
 use log::{info, warn};
 
@@ -12,15 +16,20 @@ use crate::time::Millis;
 use super::Server;
 use super::close::CloseReason;
 use super::registry::{Challenger, StreamId};
-use super::slots::{ConnId, Place, Role};
+use super::slots::{ConnId, Place, Role, household};
+use super::transport::Net;
 
 impl Server {
     pub(super) fn challenge(&mut self, place: Place, holder: Place, id: StreamId, now: Millis) {
         let timeout_ms = self.settings.publish_timeout_ms;
         let name = self.registry.stream(id).name.clone();
-        // A newer newcomer is the encoder that tried again: it takes the place of the one before, but not more time.
-        let before = self.registry.stream_mut(id).challenger.take();
+        let before = self.registry.stream(id).challenger;
         if let Some(before) = before {
+            if !self.goes_before(place, before.place, holder) {
+                return self.refuse_publish(place.conn, Status::new(Code::PublishBadName, &name), now);
+            }
+            // It takes the place of the one before, but not more time.
+            self.registry.stream_mut(id).challenger = None;
             self.challenges -= 1;
             if let Some(slot) = self.slots.connection(before.place.conn) {
                 slot.roles[before.place.net_stream.index()] = Role::Idle;
@@ -38,11 +47,17 @@ impl Server {
         }
         if let Some(slot) = self.slots.connection(holder.conn) {
             slot.challenged = true;
-            // Without room for the ping it is silence that decides, as it would be without an answer.
+            // Whether there is room for the ping or not, it is silence that decides.
             let _ = slot.session.ping(now, &mut slot.tx);
             self.outgoing.insert(holder.conn.slot.at());
         }
         info!("{} {id} publish waits name={:?} for a sign of life from {}", place.conn, name.as_str(), holder.conn);
+    }
+
+    /// Whether a newcomer takes the place of the one who waits for the same name.
+    fn goes_before(&self, newcomer: Place, waiting: Place, holder: Place) -> bool {
+        let home = |place: Place| self.slots.look(place.conn).map(|slot| household(slot.peer.ip()));
+        home(newcomer) == home(holder) || home(newcomer) == home(waiting)
     }
 
     /// A byte came from a publisher whose name somebody wants.
@@ -78,14 +93,20 @@ impl Server {
     }
 
     /// Holders that were silent for too long lose their names.
-    pub(super) fn expire_challenges(&mut self, now: Millis) {
+    pub(super) fn expire_challenges<N: Net>(&mut self, net: &mut N, now: Millis) {
         if self.challenges == 0 {
             return;
         }
         for index in 0..self.registry.name_count() {
             let id = StreamId(index as u16);
-            if self.registry.stream(id).challenger.is_some_and(|challenger| challenger.deadline <= now) {
-                self.take_over(id, now);
+            let stream = self.registry.stream(id);
+            if stream.challenger.is_none_or(|challenger| challenger.deadline > now) {
+                continue;
+            }
+            match stream.publisher {
+                // It may be gathered, limited, or wait for its own answers.
+                Some(holder) if net.has_unread(holder.conn.slot) => self.holder_is_alive(holder.conn, now),
+                _ => self.take_over(id, now),
             }
         }
     }

@@ -77,6 +77,16 @@ impl FromStr for ConnId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAConnId;
 
+/// Whose an address is, as far as can be told: an IPv4 address, or the first 64 bits of an IPv6 address, below which a
+/// household or a stranger has as many as it likes.
+pub fn household(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        // No network begins with 32 zeros.
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    }
+}
+
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
@@ -521,6 +531,15 @@ pub struct Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_household_has_one_ipv4_address_or_all_of_an_ipv6_network() {
+        let of = |address: &str| household(address.parse().unwrap());
+        assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
+        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:2:ffff::"));
+        assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
+    }
 
     #[test]
     fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {

@@ -11,7 +11,7 @@ use super::{SWEEP_MS, Server};
 impl Server {
     /// Step 4 of a turn.
     pub(super) fn expire<N: Net>(&mut self, net: &mut N, now: Millis) {
-        self.expire_challenges(now);
+        self.expire_challenges(net, now);
         if now < self.sweep_at {
             return;
         }
@@ -25,6 +25,11 @@ impl Server {
             let conn = self.slots.id(index);
             match self.expired(self.slots.peek(index), now) {
                 Expired::No => {}
+                Expired::Release(CloseReason::PingTimeout) if net.has_unread(index) => {
+                    // It has spoken; that we have not read it is not its fault.
+                    self.slots.at(index).pinged = None;
+                    self.slots.at(index).last_read = now;
+                }
                 Expired::Release(reason) => self.release(net, conn, reason),
                 Expired::Idle => {
                     self.tell(conn, None, Status::new(Code::ConnectIdleTimeout, ""));
@@ -64,7 +69,9 @@ impl Server {
         if open_since.is_some_and(|since| passed(since, settings.connect_timeout_ms)) {
             return Expired::Release(CloseReason::ConnectTimeout);
         }
-        if slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {
+        // A publisher whose media is read need not read: there is little to send it, and nobody can make that more.
+        let is_heard = slot.publishing > 0 && slot.playing == 0 && !slot.blocked;
+        if !is_heard && slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {
             return Expired::Release(CloseReason::Stalled);
         }
         // Media that was taken since makes the ping void: the next silence is asked about anew.

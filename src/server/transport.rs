@@ -28,6 +28,8 @@ pub trait Net {
     fn refuse(&mut self);
     /// Reads what is there.
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io;
+    /// Bytes have arrived that were not read: a sign of life of the peer, whoever keeps us from reading them.
+    fn has_unread(&mut self, slot: SlotIndex) -> bool;
     /// Whether it may wait to tell of what there is to read until it is much: the server will ask in time.
     fn gather(&mut self, slot: SlotIndex, gather: bool);
     /// Writes as much of the slices as fits, in order.

@@ -1,10 +1,14 @@
 //! Who may use which name, and how connections end.
 
 use rill::server::close::CloseReason;
-use rill::server::settings::Settings;
+use rill::server::settings::{Merge, Settings};
 
 use super::sim::ledger::Kind::{Audio, Inter, Key};
 use super::sim::world::{World, settings};
+
+/// An encoder's address, and somebody else's.
+const HALL: [u8; 4] = [192, 168, 0, 7];
+const STRANGER: [u8; 4] = [203, 0, 113, 5];
 
 #[test]
 fn a_busy_name_is_refused_to_a_newcomer() {
@@ -54,16 +58,86 @@ fn any_byte_of_the_holder_keeps_its_name() {
 }
 
 #[test]
-fn of_several_newcomers_the_newest_wins() {
+fn an_encoder_that_tries_again_goes_before_its_earlier_try_and_has_no_more_time_for_it() {
     let mut world = World::new();
     let holder = world.publisher("cam");
     world.unplug(holder);
-    let first = world.publisher("cam");
+    let first = world.publisher_from(STRANGER, "cam");
     world.advance(500);
-    let second = world.publisher("cam");
+    let second = world.publisher_from(STRANGER, "cam");
     assert_eq!(world.heard(first), ["created 1", "1: Publish.BadName", "close"]);
     world.advance(510);
     assert_eq!(world.heard(second), ["created 1", "begin 1", "1: Publish.Start"]);
+    world.end();
+}
+
+#[test]
+fn nobody_takes_the_place_of_another_who_waits_for_a_name_but_the_one_who_comes_back_to_it() {
+    let mut world = World::new();
+    let holder = world.publisher_from(HALL, "cam");
+    world.unplug(holder);
+    let (stranger, other) = (world.publisher_from(STRANGER, "cam"), world.publisher("cam"));
+    assert_eq!(world.heard(stranger), ["created 1"]);
+    assert_eq!(world.heard(other), ["created 1", "1: Publish.BadName", "close"]);
+    world.advance(500);
+    let back = world.publisher_from(HALL, "cam");
+    assert_eq!(world.heard(stranger), ["1: Publish.BadName", "close"]);
+    for address in [STRANGER, [10, 9, 9, 9]] {
+        let late = world.publisher_from(address, "cam");
+        assert_eq!(world.heard(late), ["created 1", "1: Publish.BadName", "close"]);
+    }
+    world.advance(510);
+    assert_eq!(world.heard(back), ["created 1", "begin 1", "1: Publish.Start"]);
+    world.end();
+}
+
+#[test]
+fn no_number_of_newcomers_ends_or_replaces_a_publisher_who_does_not_read() {
+    for sends in [true, false] {
+        let mut world = World::new();
+        world.window = 2000;
+        let holder = world.publisher("cam");
+        let player = world.player("cam");
+        world.send_start(holder);
+        // It has all that its kernel takes before it.
+        world.clients[holder].set_chunk_size(4000);
+        world.slow(holder, 0);
+        for i in 0..1200 {
+            let newcomer = world.publisher_from(STRANGER, "cam");
+            if sends && i % 2 == 0 {
+                world.send(holder, 1, Inter, 100 + i * 10, 3000);
+            }
+            world.advance(10);
+            assert!(!sends || world.clients[newcomer].ended || i % 2 == 1);
+        }
+        assert_eq!(world.closed(CloseReason::Replaced), u64::from(!sends));
+        if sends {
+            assert_eq!(world.clients[player].watch(1).next, 4 + 600);
+            assert_eq!(world.clients[holder].publication(1), Some(0));
+        }
+        world.clients[holder].rate = None;
+        world.advance(10);
+        assert!(world.clients[holder].pings <= 2, "{} pings", world.clients[holder].pings);
+        world.end();
+    }
+}
+
+#[test]
+fn a_publisher_whose_bytes_are_not_read_yet_is_there() {
+    // Read once a second; asked for a sign of life for a tenth of it.
+    let merge = Merge::Fixed(1000);
+    let mut world = World::with(Settings { merge, publish_timeout_ms: 100, ..settings() }, 1);
+    let holder = world.publisher("cam");
+    world.send_start(holder);
+    world.advance(1100);
+    world.clients[holder].answers_pings = false;
+    for i in 0..30 {
+        world.send_all(holder, 100 + i * 110, &[Audio]);
+        let newcomer = world.publisher("cam");
+        world.advance(110);
+        assert_eq!(world.heard(newcomer), ["created 1", "1: Publish.BadName", "close"]);
+    }
+    assert_eq!(world.closed(CloseReason::Replaced), 0);
     world.end();
 }
 

@@ -172,6 +172,11 @@ impl Net for FakeNet {
         outside(|| self.do_read(slot, buffer))
     }
 
+    fn has_unread(&mut self, slot: SlotIndex) -> bool {
+        let link = self.of(slot);
+        !link.client_reset && !link.to_server.is_empty()
+    }
+
     fn gather(&mut self, slot: SlotIndex, gather: bool) {
         self.of(slot).gathered = gather;
     }

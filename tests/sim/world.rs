@@ -154,6 +154,16 @@ impl World {
     /// A client that joined `live`.
     pub fn join(&mut self) -> usize {
         let c = self.dial();
+        self.joins(c)
+    }
+
+    /// A client that joined `live` from this address.
+    pub fn join_from(&mut self, address: [u8; 4]) -> usize {
+        let c = self.dial_from(IpAddr::from(address));
+        self.joins(c)
+    }
+
+    fn joins(&mut self, c: usize) -> usize {
         self.clients[c].handshake();
         self.clients[c].connect("live");
         self.settle();
@@ -165,6 +175,16 @@ impl World {
     /// A client that publishes `name` on net stream 1.
     pub fn publisher(&mut self, name: &str) -> usize {
         let c = self.join();
+        self.publishes(c, name)
+    }
+
+    /// One from this address.
+    pub fn publisher_from(&mut self, address: [u8; 4], name: &str) -> usize {
+        let c = self.join_from(address);
+        self.publishes(c, name)
+    }
+
+    fn publishes(&mut self, c: usize, name: &str) -> usize {
         self.clients[c].create_stream();
         self.clients[c].publish(1, name);
         self.settle();
