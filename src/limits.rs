@@ -31,7 +31,7 @@ pub const SCRIPT_FILES: usize = 32;
 /// full the client is not read until it has taken some, and meets the stall deadline.
 pub const TX_BYTES: usize = 3584;
 /// Bytes in which a connection puts commands and data messages together. A longer command closes the connection, a
-/// longer data message is dropped and counted.
+/// longer data message is dropped and counted, but metadata, of which what fits [`HEADER_BYTES`] is kept.
 pub const ASSEMBLY_BYTES: usize = 4096;
 /// Messages other than audio and video that may be half received at once on one connection.
 pub const ASSEMBLY_PARTS: usize = 4;
@@ -57,7 +57,8 @@ pub const OPEN_TAGS: usize = 4;
 pub const HEADER_CACHE_BYTES: usize = 16 * 1024;
 /// Entries in that cache (each track of a multitrack stream has its own).
 pub const HEADER_CACHE_ENTRIES: usize = 32;
-/// Largest entry of that cache: it is copied whole into a joining player's control bytes.
+/// Largest entry of that cache: it is copied whole into a joining player's control bytes. Metadata that is longer loses
+/// properties, the largest and least known first; a longer sequence header is not kept, and counted.
 pub const HEADER_BYTES: usize = 3 * 1024;
 
 /// Clients of the control socket (`rill ctl`) at once. One more is told so and closed.

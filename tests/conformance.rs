@@ -641,9 +641,7 @@ mod data_7_1_2 {
             (18, number(1.0)),
             (18, string("@setDataFrame")),
             (18, string("@clearDataFrame")),
-            (18, [string("onTextData"), amf3_object(&[("a", "b")])].concat()),
-            (18, [string("onTextData"), object(&[("a", amf3_object(&[("a", "b")]))])].concat()),
-            (18, [string("onTextData"), strict_array(&[object(&[("a", amf3_object(&[]))])])].concat()),
+            (18, [string("onTextData"), vec![0x11, 0x0A, 0x07, 0x07, b'D', b'S', b'K', 0]].concat()),
             (18, [string("onTextData"), vec![3, 0, 1, b'a']].concat()),
         ] {
             let seen = peer.seen(&message(5, 0, type_id, 1, &body));
@@ -653,6 +651,65 @@ mod data_7_1_2 {
         let too_long = Seen::DataTooLong { stream: 1, length: long.len() as u32 };
         assert_eq!(peer.seen(&message(5, 0, 18, 1, &long)), [too_long]);
         assert!(Peer::connected().ignores(&message(5, 0, 18, 1, &long)), "nobody publishes");
+    }
+
+    #[test]
+    fn amf3_in_data_messages_becomes_amf0() {
+        let member = || amf3_object(&[("a", "b")]);
+        let plain = || object(&[("a", string("b"))]);
+        for (sent, relayed) in [
+            (member(), plain()),
+            (object(&[("a", member())]), object(&[("a", plain())])),
+            (strict_array(&[object(&[("a", amf3_object(&[]))])]), strict_array(&[object(&[("a", object(&[]))])])),
+        ] {
+            for (type_id, format) in [(18, &[][..]), (15, &[0])] {
+                let body = [format, &string("onTextData"), &sent].concat();
+                let seen = Peer::publishing().seen(&message(5, 0, type_id, 1, &body));
+                let relayed = [string("onTextData"), relayed.clone()].concat();
+                let message = Some(("onTextData".to_string(), DataAction::Relay, relayed));
+                assert_eq!(seen, [Seen::Data { stream: 1, time: 0, message }]);
+            }
+        }
+    }
+
+    #[test]
+    fn of_metadata_longer_than_the_assembly_what_fits_is_kept() {
+        let members = |long: usize| {
+            object(&[
+                ("width", number(320.0)),
+                ("description", string(&"x".repeat(long))),
+                ("videocodecid", string("avc1")),
+                ("encoder", string("Lavf")),
+            ])
+        };
+        // The count of an ECMA array is a hint, and not one that we give.
+        let kept = |of: &[(&str, Bytes)]| {
+            let array = ecma_array(of);
+            [string("onMetaData"), vec![8, 0, 0, 0, 0], array[5..].to_vec()].concat()
+        };
+        let known = kept(&[("width", number(320.0)), ("videocodecid", string("avc1")), ("encoder", string("Lavf"))]);
+        for name in [[string("@setDataFrame"), string("onMetaData")].concat(), string("onMetaData")] {
+            for long in [3500, 5000, 60_000] {
+                let mut peer = Peer::publishing();
+                let sent = [name.clone(), members(long)].concat();
+                // A command of some length has its place meanwhile.
+                let command =
+                    call(0, "createStream", 7.0, &[null(), string(&"y".repeat(if long < 4000 { 0 } else { 800 }))]);
+                let chunks = message(5, 0, 18, 1, &sent);
+                let (begun, rest) = chunks.split_at(12 + 128);
+                let (mut seen, replies) = peer.answer(&[begun, &command].concat());
+                assert_eq!((seen.len(), replies.len()), (0, 1));
+                seen.extend(peer.seen(rest));
+                let message = Some(("onMetaData".to_string(), DataAction::Keep, known.clone()));
+                assert_eq!(seen, [Seen::Data { stream: 1, time: 0, message }], "{long} bytes");
+            }
+        }
+        // AMF 3 is read as far as it came.
+        let amf3 = amf3_object(&[("width", "320"), ("description", &"x".repeat(6000)), ("height", "240")]);
+        let body = [vec![0], string("onMetaData"), amf3].concat();
+        let seen = Peer::publishing().seen(&message(5, 0, 15, 1, &body));
+        let message = Some(("onMetaData".to_string(), DataAction::Keep, kept(&[("width", string("320"))])));
+        assert_eq!(seen, [Seen::Data { stream: 1, time: 0, message }]);
     }
 
     #[test]

@@ -218,6 +218,13 @@ fn data() -> impl Strategy<Value = Bytes> {
         Just([string("onCuePoint"), amf3_object(&[("a", "b")])].concat()),
         Just(vec![0, 0, 1, 2]),
         Just([string("onTextData"), string(&"x".repeat(5000))].concat()),
+        Just([string("onMetaData"), amf3_object(&[("width", "640"), ("title", &"x".repeat(5000))])].concat()),
+        (0..6000_usize, 0..300_usize).prop_map(|(long, short)| {
+            let of = [("a", string(&"x".repeat(long))), ("width", number(640.0)), ("b", string(&"x".repeat(short)))];
+            let members = properties(&of);
+            let all = members[..members.len() - 3].repeat(1 + short % 20);
+            [string("@setDataFrame"), string("onMetaData"), vec![3], all, vec![0, 0, 9]].concat()
+        }),
         vec(any::<u8>(), 0..40),
     ]
 }

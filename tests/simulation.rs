@@ -8,6 +8,8 @@ mod sim;
 mod applications;
 #[path = "sim/bandwidth.rs"]
 mod bandwidth;
+#[path = "sim/data.rs"]
+mod data;
 #[path = "sim/ends.rs"]
 mod ends;
 #[path = "sim/limits.rs"]

@@ -31,10 +31,11 @@ impl Default for Assembly {
 impl Assembly {
     /// Reserves `length` bytes for the message that begins on `lane`.
     pub fn begin(&mut self, lane: Lane, length: u32) -> Result<(), AssemblyFull> {
-        let start = self.parts.last().map_or(0, |last| usize::from(last.start) + usize::from(last.length));
-        if length as usize > ASSEMBLY_BYTES - start {
+        let free = self.free();
+        if length as usize > free {
             return Err(AssemblyFull);
         }
+        let start = ASSEMBLY_BYTES - free;
         let part = Part { lane, start: start as u16, length: length as u16, filled: 0 };
         self.parts.push(part).map_err(|_| AssemblyFull)
     }
@@ -46,6 +47,31 @@ impl Assembly {
         let at = usize::from(part.start + part.filled);
         self.bytes[at..at + n].copy_from_slice(&payload[..n]);
         part.filled += n as u16;
+    }
+
+    /// Reserves at most `most` bytes for what is kept of a message that does not fit.
+    pub fn begin_part_of(&mut self, lane: Lane, most: usize) -> Result<(), AssemblyFull> {
+        self.begin(lane, self.free().min(most) as u32)
+    }
+
+    /// Bytes that are not reserved.
+    fn free(&self) -> usize {
+        ASSEMBLY_BYTES - self.parts.last().map_or(0, |last| usize::from(last.start) + usize::from(last.length))
+    }
+
+    /// All that is reserved for the lane's message, for who puts it together. [`Assembly::set_received`] says how much it is.
+    pub fn reserved(&mut self, lane: Lane) -> &mut [u8] {
+        match self.parts.iter().find(|part| part.lane == lane) {
+            Some(part) => &mut self.bytes[usize::from(part.start)..][..usize::from(part.length)],
+            None => &mut [],
+        }
+    }
+
+    /// So many of the reserved bytes are the message.
+    pub fn set_received(&mut self, lane: Lane, bytes: usize) {
+        if let Some(part) = self.parts.iter_mut().find(|part| part.lane == lane) {
+            part.filled = (bytes as u16).min(part.length);
+        }
     }
 
     /// What was received of the lane's message; empty when there is none.

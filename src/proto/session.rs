@@ -4,7 +4,7 @@
 
 use core::mem;
 
-use crate::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, NET_STREAMS, TX_BYTES};
+use crate::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, HEADER_BYTES, NET_STREAMS, TX_BYTES};
 use crate::time::Millis;
 use crate::wire::amf0::Decoder;
 use crate::wire::bytes::Full;
@@ -18,6 +18,7 @@ use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
 use super::client::{Client, tc_url};
 use super::command::{Command, CommandMessage};
 use super::data::DataMessage;
+use super::metadata::{Head, Metadata};
 use super::name::StreamName;
 use super::state::{State, on_bw_done};
 use super::status::{Code, Status};
@@ -99,7 +100,7 @@ pub enum Event<'i> {
     /// call.
     Data(NetStreamId, u32),
     /// A data message of a publishing net stream, of so many bytes, is dropped: there is no room to put it together
-    /// ([`ASSEMBLY_BYTES`]).
+    /// ([`ASSEMBLY_BYTES`]), and it is no metadata, of which what fits is kept.
     DataTooLong(NetStreamId, u32),
     /// An audio or video message of a publishing net stream begins. Messages of different lanes interleave.
     MediaBegin {
@@ -261,6 +262,8 @@ impl From<Full> for SessionError {
 enum Sink {
     Skip,
     Assemble,
+    /// A data message that does not fit.
+    Metadata,
     Media(NetStreamId),
     Aggregate,
 }
@@ -286,6 +289,8 @@ pub struct Session {
     assembly: Assembly,
     sinks: [Sink; CHUNK_STREAMS],
     aggregate: Option<Aggregate>,
+    /// A data message that does not fit, and what of it is kept.
+    long_data: Option<(Lane, Metadata)>,
     /// A message lent to the caller until the next call.
     lent: Option<Lane>,
     state: State,
@@ -312,6 +317,7 @@ impl Session {
             assembly: Assembly::default(),
             sinks: [Sink::Skip; CHUNK_STREAMS],
             aggregate: None,
+            long_data: None,
             lent: None,
             state: State::default(),
             seed,
@@ -407,7 +413,12 @@ impl Session {
     /// The data message of the last [`Event::Data`]; `None` for what players could not read.
     pub fn data(&self) -> Option<DataMessage<'_>> {
         let lane = self.lent?;
-        DataMessage::parse(self.assembly.message(lane), self.data_type(lane) == type_id::DATA_AMF3)
+        let long = self.long_data.as_ref().filter(|(long, _)| *long == lane).map(|(_, metadata)| metadata);
+        let cut = long.is_some_and(|metadata| metadata.head() == Head::Amf3);
+        let amf3 = self.data_type(lane) == type_id::DATA_AMF3;
+        let mut message = DataMessage::parse(self.assembly.message(lane), amf3, cut)?;
+        message.lost = long.map_or(0, Metadata::lost);
+        Some(message)
     }
 
     /// The AMF0 values behind the command object of the command that the present request, the last [`Event::Call`] or the
@@ -571,7 +582,7 @@ impl Session {
             return Ok(None);
         }
         if let Some(lane) = self.lent.take() {
-            self.assembly.remove(lane);
+            self.forget_message(lane);
         }
         loop {
             match self.phase {
@@ -645,12 +656,17 @@ impl Session {
                         self.assembly.append(lane, &bytes);
                         None
                     }
+                    Sink::Metadata => {
+                        self.append_data(lane, &bytes);
+                        None
+                    }
                     Sink::Media(_) => Some(Event::MediaData(lane, bytes)),
                     Sink::Aggregate => self.part(lane, bytes),
                 },
                 ChunkEvent::End { lane } => match mem::replace(&mut self.sinks[usize::from(lane.0)], Sink::Skip) {
                     Sink::Skip => None,
                     Sink::Assemble => self.complete(lane, tx)?,
+                    Sink::Metadata => self.data_complete(lane, self.reader.message(lane)),
                     Sink::Media(_) => Some(Event::MediaEnd(lane)),
                     // Cut short inside a tag: that one is lost.
                     Sink::Aggregate => self.abandon_aggregate(),
@@ -682,10 +698,13 @@ impl Session {
             }
             type_id::DATA | type_id::DATA_AMF3 => {
                 let Some(stream) = self.state.publishing(header.stream_id) else { return Ok(None) };
-                if self.assembly.begin(lane, header.length).is_err() {
+                if self.assembly.begin(lane, header.length).is_ok() {
+                    *sink = Sink::Assemble;
+                } else if self.begin_long_data(lane, header) {
+                    self.sinks[usize::from(lane.0)] = Sink::Metadata;
+                } else {
                     return Ok(Some(Event::DataTooLong(stream, header.length)));
                 }
-                *sink = Sink::Assemble;
             }
             type_id::AUDIO | type_id::VIDEO => {
                 let Some(event) = self.state.media_begin(lane, header) else { return Ok(None) };
@@ -711,8 +730,8 @@ impl Session {
     fn abandon(&mut self, lane: Lane) -> Option<Event<'static>> {
         match mem::replace(&mut self.sinks[usize::from(lane.0)], Sink::Skip) {
             Sink::Skip => None,
-            Sink::Assemble => {
-                self.assembly.remove(lane);
+            Sink::Assemble | Sink::Metadata => {
+                self.forget_message(lane);
                 None
             }
             Sink::Media(_) => Some(Event::MediaAbort(lane)),
@@ -731,8 +750,10 @@ impl Session {
                     event
                 }
                 type_id::DATA | type_id::DATA_AMF3 => {
-                    let fits = self.assembly.begin(lane, header.length).is_ok();
-                    aggregate.wanted(fits);
+                    let fits = self.assembly.begin(lane, header.length).is_ok() || self.begin_long_data(lane, header);
+                    if let Some(aggregate) = &mut self.aggregate {
+                        aggregate.wanted(fits);
+                    }
                     let stream = self.state.publishing(header.stream_id).filter(|_| !fits)?;
                     Some(Event::DataTooLong(stream, header.length))
                 }
@@ -743,7 +764,7 @@ impl Session {
             },
             Part::Body if aggregate.is_media() => Some(Event::MediaData(lane, bytes)),
             Part::Body => {
-                self.assembly.append(lane, &bytes);
+                self.append_data(lane, &bytes);
                 None
             }
         }
@@ -766,7 +787,7 @@ impl Session {
         if aggregate.is_media() {
             return Some(Event::MediaAbort(aggregate.lane()));
         }
-        self.assembly.remove(aggregate.lane());
+        self.forget_message(aggregate.lane());
         None
     }
 
@@ -862,11 +883,46 @@ impl Session {
 
     fn data_complete(&mut self, lane: Lane, header: MessageHeader) -> Option<Event<'static>> {
         let Some(stream) = self.state.publishing(header.stream_id) else {
-            self.assembly.remove(lane);
+            self.forget_message(lane);
             return None;
         };
+        if let Some((_, metadata)) = self.long_data.as_mut().filter(|(long, _)| *long == lane) {
+            if matches!(metadata.head(), Head::Begun | Head::Other) {
+                self.forget_message(lane);
+                return Some(Event::DataTooLong(stream, header.length));
+            }
+            let length = metadata.end(self.assembly.reserved(lane));
+            self.assembly.set_received(lane, length);
+        }
         self.lent = Some(lane);
         Some(Event::Data(stream, header.timestamp))
+    }
+
+    /// A data message for which there is no room. What of it may be kept is known as it arrives; of one at a time.
+    fn begin_long_data(&mut self, lane: Lane, header: MessageHeader) -> bool {
+        if self.long_data.is_some() || self.assembly.begin_part_of(lane, HEADER_BYTES).is_err() {
+            return false;
+        }
+        self.long_data = Some((lane, Metadata::new(header.type_id == type_id::DATA_AMF3)));
+        true
+    }
+
+    fn append_data(&mut self, lane: Lane, bytes: &[u8]) {
+        match self.long_data.as_mut().filter(|(long, _)| *long == lane) {
+            Some((_, metadata)) => {
+                metadata.take(bytes, self.assembly.reserved(lane));
+                if metadata.head() == Head::Other {
+                    // Commands need the room.
+                    self.assembly.remove(lane);
+                }
+            }
+            None => self.assembly.append(lane, bytes),
+        }
+    }
+
+    fn forget_message(&mut self, lane: Lane) {
+        self.assembly.remove(lane);
+        self.long_data.take_if(|(long, _)| *long == lane);
     }
 
     fn data_type(&self, lane: Lane) -> u8 {
@@ -885,10 +941,11 @@ impl Session {
         if let Some(aggregate) = &mut self.aggregate
             && aggregate.part_header().stream_id == stream.wire()
         {
-            if aggregate.is_inside() && !aggregate.is_media() {
-                self.assembly.remove(aggregate.lane());
-            }
+            let (lane, has_data) = (aggregate.lane(), aggregate.is_inside() && !aggregate.is_media());
             aggregate.wanted(false);
+            if has_data {
+                self.forget_message(lane);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use log::{debug, warn};
 use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
 use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind};
 use crate::proto::chunk_reader::Lane;
-use crate::proto::data::DataAction;
+use crate::proto::data::{Body, DATA_BYTES, DataAction};
 use crate::proto::session::{MediaKind, NetStreamId};
 use crate::time::Millis;
 use crate::wire::flv::{self, CLASSIFY_BYTES, TagClass};
@@ -116,28 +116,40 @@ impl Server {
             DataAction::Keep => Some(message.handler),
             DataAction::Relay => None,
         };
-        // Metadata comes in parts because its type is changed; it is rare, so its bytes may move twice.
-        let mut body = heapless::Vec::<u8, { ASSEMBLY_BYTES + 32 }>::new();
-        for part in message.parts {
-            if body.extend_from_slice(part).is_err() {
-                self.counters.data_dropped += 1;
-                return;
-            }
-        }
-        let (stored, pushed) = media.data(timestamp, &body, keep_as, now);
+        // What players get is not what came: it is rare, so its bytes may move twice.
+        let mut out = [0; DATA_BYTES];
+        let Ok(Body { bytes: body, lost }) = message.write(&mut out) else {
+            self.data_dropped(conn, id, DATA_BYTES as u32);
+            return;
+        };
+        let (stored, pushed) = media.data(timestamp, body, keep_as, now);
         let length = body.len();
         self.counters.data_dropped += u64::from(pushed.is_err());
         if let Some(Stored::DoesNotFit) = stored {
             self.header_not_kept(conn, id, "metadata", length);
         }
+        if lost > 0 {
+            self.properties_lost(conn, id, lost);
+        }
         self.due(id);
     }
 
     pub(super) fn data_too_long(&mut self, conn: ConnId, net_stream: NetStreamId, length: u32) {
-        let Some(id) = self.published_by(conn, net_stream) else { return };
+        if let Some(id) = self.published_by(conn, net_stream) {
+            self.data_dropped(conn, id, length);
+        }
+    }
+
+    fn data_dropped(&mut self, conn: ConnId, id: StreamId, length: u32) {
         self.counters.data_dropped += 1;
         if !mem::replace(&mut self.registry.stream_mut(id).complained_of_data, true) {
             warn!("{conn} {id} a data message of {length} bytes is dropped: {ASSEMBLY_BYTES} bytes at once at most");
+        }
+    }
+
+    fn properties_lost(&mut self, conn: ConnId, id: StreamId, lost: u32) {
+        if !mem::replace(&mut self.registry.stream_mut(id).complained_of_headers, true) {
+            warn!("{conn} {id} metadata is sent without {lost} of its properties: {HEADER_BYTES} bytes at most");
         }
     }
 

@@ -137,6 +137,11 @@ impl<'a> Value<'a> {
 /// walk over the message up to the value's end. A value can contain itself, so a caller that visits whole trees must
 /// bound its depth.
 pub fn resolve<'a>(message: &'a [u8], index: u16) -> Option<Value<'a>> {
+    Decoder::at(message, referred(message, index)?).value().ok()
+}
+
+/// Where the value that reference `index` means begins.
+pub(super) fn referred(message: &[u8], index: u16) -> Option<usize> {
     let mut decoder = Decoder::new(message);
     decoder.wanted = Some(index.into());
     while decoder.found.is_none() {
@@ -145,7 +150,7 @@ pub fn resolve<'a>(message: &'a [u8], index: u16) -> Option<Value<'a>> {
             return None;
         }
     }
-    Decoder::at(message, decoder.found?).value().ok()
+    decoder.found
 }
 
 /// Walks `message` until the AMF 3 value at `stop`, for the reference tables that hold there.
@@ -185,6 +190,16 @@ impl<'a> Decoder<'a> {
             wanted: None,
             found: None,
         }
+    }
+
+    /// Goes on where a walk that began with the message stands.
+    pub(super) fn from_scan(scan: Scan<'a>) -> Self {
+        Decoder { scan, ..Self::new(&[]) }
+    }
+
+    /// The walk, for who goes on with it.
+    pub(super) fn into_scan(self) -> Scan<'a> {
+        self.scan
     }
 
     /// Decodes and validates one value with all it contains. After an error every further call gives it again.

@@ -361,12 +361,21 @@ pub(super) struct Scan<'a> {
 }
 
 /// Class description of an object (section 3.12).
-struct Traits<'a> {
-    class: &'a [u8],
-    externalizable: bool,
-    dynamic: bool,
-    sealed_count: u32,
-    names: Reader<'a>,
+pub(super) struct Traits<'a> {
+    pub(super) class: &'a [u8],
+    pub(super) externalizable: bool,
+    pub(super) dynamic: bool,
+    pub(super) sealed_count: u32,
+    pub(super) names: Reader<'a>,
+}
+
+impl Traits<'_> {
+    /// How a class that writes itself does so is its own business; these three of Flex write one value.
+    pub(super) fn wraps_a_value(&self) -> bool {
+        const FLEX: [&[u8]; 3] =
+            [b"flex.messaging.io.ArrayCollection", b"flex.messaging.io.ArrayList", b"flex.messaging.io.ObjectProxy"];
+        self.externalizable && FLEX.contains(&self.class)
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -419,7 +428,7 @@ impl<'a> Scan<'a> {
             marker @ 0x07..=0x11 => {
                 let header = u29(&mut self.reader)?;
                 if header & 1 == 0 {
-                    let at = self.objects.at(header >> 1)?;
+                    let at = self.referred(header)?;
                     return Ok(Value::Reference(Reference { view: self.view(at) }));
                 }
                 self.objects.add(at);
@@ -474,13 +483,7 @@ impl<'a> Scan<'a> {
     fn object(&mut self, header: u32, view: View<'a>, depth: usize) -> Result<Value<'a>, AmfError> {
         let traits = self.traits(header, view.at + 1)?;
         if traits.externalizable {
-            // How such a class writes itself is its own business; these three of Flex write one value.
-            return match traits.class {
-                b"flex.messaging.io.ArrayCollection"
-                | b"flex.messaging.io.ArrayList"
-                | b"flex.messaging.io.ObjectProxy" => self.value(depth + 1),
-                _ => Err(AmfError::Unsupported),
-            };
+            return if traits.wraps_a_value() { self.value(depth + 1) } else { Err(AmfError::Unsupported) };
         }
         self.skip_values(traits.sealed_count, depth + 1)?;
         if traits.dynamic {
@@ -490,7 +493,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Traits, of which `header` is the object's header without its lowest bit, and `at` that header's place.
-    fn traits(&mut self, header: u32, at: usize) -> Result<Traits<'a>, AmfError> {
+    pub(super) fn traits(&mut self, header: u32, at: usize) -> Result<Traits<'a>, AmfError> {
         if header & 1 == 0 {
             return self.read_traits(self.traits.at(header >> 1)?);
         }
@@ -514,7 +517,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A string (section 3.8), entered into the table unless it is empty or a reference.
-    fn string(&mut self) -> Result<&'a [u8], AmfError> {
+    pub(super) fn string(&mut self) -> Result<&'a [u8], AmfError> {
         let at = self.reader.position();
         let mut reader = self.reader;
         let string = self.known_string(&mut reader)?;
@@ -527,7 +530,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A string that is in the table already, or empty.
-    fn known_string(&self, reader: &mut Reader<'a>) -> Result<&'a [u8], AmfError> {
+    pub(super) fn known_string(&self, reader: &mut Reader<'a>) -> Result<&'a [u8], AmfError> {
         let header = u29(reader)?;
         if header & 1 == 1 {
             return Ok(reader.take((header >> 1) as usize)?);
@@ -552,8 +555,13 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// Where the value begins that the reference with this header means.
+    pub(super) fn referred(&self, header: u32) -> Result<usize, AmfError> {
+        self.objects.at(header >> 1)
+    }
+
     /// Enters the value at the reader: its marker, and its header without the lowest bit.
-    fn enter(&mut self) -> Option<(u8, u32)> {
+    pub(super) fn enter(&mut self) -> Option<(u8, u32)> {
         self.objects.add(self.reader.position());
         let marker = self.reader.u8().ok()?;
         let header = u29(&mut self.reader).ok()?;
@@ -664,7 +672,7 @@ impl<'a> Iterator for PairIter<'a> {
 }
 
 /// An unsigned integer of up to 29 bits in one to four bytes (section 1.3.1).
-fn u29(reader: &mut Reader<'_>) -> Result<u32, Truncated> {
+pub(super) fn u29(reader: &mut Reader<'_>) -> Result<u32, Truncated> {
     let mut value = 0;
     for _ in 0..3 {
         let byte = reader.u8()?;

@@ -8,3 +8,4 @@ pub mod codec;
 pub mod flv;
 pub mod handshake;
 pub mod message;
+pub mod plain;

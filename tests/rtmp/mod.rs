@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every test that includes this uses its own part")]
 
 use rill::limits::TX_BYTES;
-use rill::proto::data::DataAction;
+use rill::proto::data::{DATA_BYTES, DataAction};
 use rill::proto::session::{
     Decision, Event, MediaKind, PlayHow, PlayStart, PublishMode, Request, Session, SessionError,
 };
@@ -38,7 +38,7 @@ pub fn string(text: &str) -> Bytes {
     [&[2], key(text).as_slice()].concat()
 }
 
-fn properties(of: &[(&str, Bytes)]) -> Bytes {
+pub fn properties(of: &[(&str, Bytes)]) -> Bytes {
     let mut out: Bytes = of.iter().flat_map(|(name, value)| [key(name), value.clone()].concat()).collect();
     out.extend([0, 0, 9]);
     out
@@ -58,7 +58,10 @@ pub fn strict_array(of: &[Bytes]) -> Bytes {
 
 /// An anonymous dynamic object in AMF 3, behind its marker 0x11; short strings only.
 pub fn amf3_object(of: &[(&str, &str)]) -> Bytes {
-    let text = |text: &str| [&[(text.len() << 1 | 1) as u8], text.as_bytes()].concat();
+    let text = |text: &str| match text.len() << 1 | 1 {
+        header @ 0..0x80 => [&[header as u8], text.as_bytes()].concat(),
+        header => [&[(header >> 7) as u8 | 0x80, header as u8 & 0x7F], text.as_bytes()].concat(),
+    };
     let mut out = vec![0x11, 0x0A, 0x0B, 0x01];
     for (name, value) in of {
         out.extend(text(name));
@@ -481,9 +484,15 @@ fn note(event: Event<'_>, session: &Session, seen: &mut Vec<Seen>, open: &mut Ve
         Event::ReceiveAudio(stream, on) => seen.push(Seen::ReceiveAudio(stream.wire(), on)),
         Event::ReceiveVideo(stream, on) => seen.push(Seen::ReceiveVideo(stream.wire(), on)),
         Event::Data(stream, time) => {
-            let message = session
-                .data()
-                .map(|data| (String::from_utf8_lossy(data.handler).into_owned(), data.action, data.parts.concat()));
+            let message = session.data().and_then(|data| {
+                let mut out = [0; DATA_BYTES];
+                // What is to be forgotten has no body.
+                let body = match data.action {
+                    DataAction::Clear => &[],
+                    _ => data.write(&mut out).ok()?.bytes,
+                };
+                Some((String::from_utf8_lossy(data.handler).into_owned(), data.action, body.to_vec()))
+            });
             seen.push(Seen::Data { stream: stream.wire(), time, message });
         }
         Event::DataTooLong(stream, length) => seen.push(Seen::DataTooLong { stream: stream.wire(), length }),
