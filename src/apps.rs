@@ -24,12 +24,14 @@ use crate::config::keys::{Key, Reading, Slot, Table, Value, Wrong, within};
 use crate::config::{
     BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, Config, IDLE_MS, SCRIPT_CALL_MS,
     SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
+    UNPUBLISH_GRACE_MS,
 };
 use crate::features::script::{Source, SourceFile};
 use crate::limits::{ADDRESS_RULES, APP_FILE_BYTES, APP_NAME_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
 use crate::proto::name::AppPath;
 use crate::server::app::{
-    AddressList, AddressListError, AppDefinition, AppKind, AppLimits, KeyError, Rules, ScriptDefinition, ScriptLimits,
+    AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules,
+    ScriptDefinition, ScriptLimits,
 };
 use crate::server::files::Lookup;
 use crate::server::settings::Settings;
@@ -411,6 +413,7 @@ fn at(path: &Path, error: &io::Error) -> String {
 /// What an `app.toml` says, while it is read.
 struct AppFile {
     kind: AppKind,
+    instances: Option<InstanceStreams>,
     rules: Rules,
     limits: AppLimits,
     scripts: ScriptLimits,
@@ -428,6 +431,7 @@ fn parse(
 ) -> Result<(AppDefinition, ScriptLimits), Vec<String>> {
     let file = AppFile {
         kind: definition.kind,
+        instances: definition.instances,
         rules: Rules::default(),
         limits: definition.limits,
         scripts,
@@ -438,16 +442,17 @@ fn parse(
     reading.file(name, text);
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
-    let AppFile { kind, rules, limits, scripts, config, .. } = file;
+    let AppFile { kind, instances, rules, limits, scripts, config, .. } = file;
     let config_json = Json::Object(config).to_string();
-    Ok((AppDefinition { kind, rules, limits, config_json, ..definition }, scripts))
+    Ok((AppDefinition { kind, instances, rules, limits, config_json, ..definition }, scripts))
 }
 
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 24] = [
+const KEYS: [Key<AppFile>; 26] = [
     key("kind", "what it is for", KIND),
+    key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
     key("connect.addresses", "who may connect; the first rule that matches decides, none lets through", addresses(|app, value| { app.rules.set_connect(address_list(value)?); Ok(()) })),
     key("publish.addresses", "who may publish", addresses(|app, value| { app.rules.set_publish(address_list(value)?); Ok(()) })),
@@ -458,6 +463,7 @@ const KEYS: [Key<AppFile>; 24] = [
     key("limits.connections", "connections at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.connections, COUNT)),
     key("limits.publishers", "publishers at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.publishers, COUNT)),
     key("limits.players", "players at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.players, COUNT)),
+    key("live.unpublish_grace_ms", "time until players are told that the publisher left, if it is not back by then", UNPUBLISH_GRACE),
     key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
 
     key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|app| &mut app.limits.bandwidth.detection)),
@@ -504,6 +510,32 @@ const KIND: Slot<AppFile> = Slot::Value(Value {
     show: |_| String::new(),
     allowed: || "one of live, vod".to_owned(),
     is_text: true,
+    is_secret: false,
+});
+
+const INSTANCES: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.instances = Some(match value.as_str() {
+            Some("joined") => InstanceStreams::Joined,
+            Some("apart") => InstanceStreams::Apart,
+            _ => return Err(Wrong::NotAllowed),
+        });
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || "one of joined, apart".to_owned(),
+    is_text: true,
+    is_secret: false,
+});
+
+const UNPUBLISH_GRACE: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.limits.unpublish_grace_ms = Some(within(value, &UNPUBLISH_GRACE_MS)?);
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || format!("{}..={}", UNPUBLISH_GRACE_MS.start(), UNPUBLISH_GRACE_MS.end()),
+    is_text: false,
     is_secret: false,
 });
 

@@ -4,10 +4,10 @@
 
 /// Longest application name in bytes. A longer one is refused as `NetConnection.Connect.InvalidApp`.
 pub const APP_NAME_BYTES: usize = 64;
-/// Longest instance name in bytes (`rtmp://host/app/INSTANCE`). A longer one is refused as `NetConnection.Connect.InvalidApp`.
-pub const INSTANCE_NAME_BYTES: usize = 64;
-/// Longest stream name in bytes, without its query. A longer one is refused (`Publish.BadName`, `Play.Failed`).
-pub const STREAM_NAME_BYTES: usize = 128;
+/// Longest path of a stream within its application in bytes: instance, slash and name together, without the query, however a
+/// client cuts the URL. A longer instance is refused as `NetConnection.Connect.InvalidApp`, a longer name, or one that is too
+/// long behind its instance, as `Publish.BadName` or `Play.Failed`.
+pub const PATH_BYTES: usize = 192;
 /// Bytes kept of a client's `flashVer`; the rest is cut off (Wirecast sends very long ones).
 pub const AGENT_BYTES: usize = 64;
 
@@ -75,5 +75,5 @@ const _: () = assert!(TX_BYTES > 1 + 2 * HANDSHAKE_BYTES, "S0, S1 and S2 are wri
 const _: () = assert!(ASSEMBLY_BYTES >= HANDSHAKE_BYTES, "C1 is put together in the assembly bytes");
 const _: () =
     assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
-const _: () = assert!(STREAM_KEY_BYTES <= STREAM_NAME_BYTES, "a key may be sent as a stream name");
+const _: () = assert!(STREAM_KEY_BYTES <= PATH_BYTES, "a key may be sent as a stream name");
 const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");

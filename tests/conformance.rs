@@ -1220,7 +1220,7 @@ mod publish_7_2_2_6 {
         let bad = |description: &str| Reply::status(1, "error", "NetStream.Publish.BadName", description, "");
         let empty = "The stream name (in OBS: the stream key) is empty.";
         let illegal = "The name has a character that names must not have.";
-        let x129 = "x".repeat(129);
+        let long = "x".repeat(rill::limits::PATH_BYTES + 1);
         for (name, description) in [
             ("", empty),
             (" ", empty),
@@ -1231,8 +1231,8 @@ mod publish_7_2_2_6 {
             ("a:b", illegal),
             ("a\\b", illegal),
             ("a\0", illegal),
-            (&*x129, "The name is too long."),
-            (&*format!("{x129}?key"), "The name is too long."),
+            (&*long, "The name is too long."),
+            (&*format!("{long}?key"), "The name is too long."),
         ] {
             let mut peer = Peer::connected();
             // OBS goes on waiting behind BadName until the connection is closed.

@@ -18,6 +18,8 @@ mod limits;
 mod media;
 #[path = "sim/names.rs"]
 mod names;
+#[path = "sim/paths.rs"]
+mod paths;
 #[path = "sim/players.rs"]
 mod players;
 #[path = "sim/scripts.rs"]

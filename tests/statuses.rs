@@ -855,8 +855,9 @@ fn every_way_to_spell_an_application_has_its_answer_its_words_and_its_end() {
     const TOO_LONG: &str = "The name is too long.";
     const EMPTY: &str = "The name is empty.";
     let (x64, x65) = ("x".repeat(64), "x".repeat(65));
-    let (instance_64, instance_65) = (format!("live/{x64}"), format!("live/{x65}"));
-    let deep = format!("live/{}/{}", "a".repeat(40), "b".repeat(40));
+    let x192: &'static str = "x".repeat(192).leak();
+    let (instance_192, instance_193) = (format!("live/{x192}"), format!("live/{x192}x"));
+    let deep = format!("live/{}/{}", "a".repeat(96), "b".repeat(96));
     let x64: &'static str = x64.leak();
     let rows: Vec<(Option<&str>, &str, Fate)> = vec![
         (Some("live"), "", Joins("live", "_definst_")),
@@ -880,7 +881,7 @@ fn every_way_to_spell_an_application_has_its_answer_its_words_and_its_end() {
         (None, "rtmps://h:443/live/", Joins("live", "_definst_")),
         (None, "'rtmp://h/live'", Joins("live", "_definst_")),
         (Some("\"live\""), "", Joins("live", "_definst_")),
-        (Some(instance_64.as_str()), "", Joins("live", x64)),
+        (Some(instance_192.as_str()), "", Joins("live", x192)),
         (Some("x"), "", Unknown("x")),
         (Some("Live"), "", Unknown("Live")),
         (Some("live2"), "rtmp://h/live", Unknown("live2")),
@@ -907,7 +908,7 @@ fn every_way_to_spell_an_application_has_its_answer_its_words_and_its_end() {
         (Some("<live>"), "", Invalid(ILLEGAL)),
         (Some("a|b"), "", Invalid(ILLEGAL)),
         (Some(x65.as_str()), "", Invalid(TOO_LONG)),
-        (Some(instance_65.as_str()), "", Invalid(TOO_LONG)),
+        (Some(instance_193.as_str()), "", Invalid(TOO_LONG)),
         (Some(deep.as_str()), "", Invalid(TOO_LONG)),
     ];
     for (app, tc_url, fate) in rows {

@@ -19,10 +19,9 @@ use super::{Options, complain, load, say};
 type Shape = (&'static str, usize, &'static str);
 
 #[rustfmt::skip]
-const SHAPES: [Shape; 28] = [
+const SHAPES: [Shape; 27] = [
     ("APP_NAME_BYTES", shapes::APP_NAME_BYTES, "longest application name; a longer one is refused"),
-    ("INSTANCE_NAME_BYTES", shapes::INSTANCE_NAME_BYTES, "longest instance name; a longer one is refused"),
-    ("STREAM_NAME_BYTES", shapes::STREAM_NAME_BYTES, "longest stream name; a longer one is refused"),
+    ("PATH_BYTES", shapes::PATH_BYTES, "longest instance and stream name together; a longer one is refused"),
     ("APP_QUERY_BYTES", shapes::APP_QUERY_BYTES, "query of an application; a longer one holds no key"),
     ("AGENT_BYTES", shapes::AGENT_BYTES, "bytes kept of a flashVer"),
     ("ADDRESS_RULES", shapes::ADDRESS_RULES, "rules in each list of addresses of an application; more are refused"),

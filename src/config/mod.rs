@@ -162,7 +162,7 @@ type ConfigSlot = Slot<Config>;
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 40] = [
+const KEYS: [Key<Config>; 41] = [
     key("server.listen", "addresses and ports to listen on", LISTEN),
     key("server.board", "board profile that gives the counts", BOARD),
     key("server.root", "directory that holds applications/", ROOT),
@@ -179,6 +179,7 @@ const KEYS: [Key<Config>; 40] = [
     key("limits.script_instances", "instances with a script at once", Slot::Count(|c| &mut c.settings.script_instances, 0..=256)),
 
     key("live.publish_timeout_ms", "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
+    key("live.unpublish_grace_ms", "time until players are told that a publisher left, if it is not back by then; 0 is at once", Slot::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
     key("live.publish_idle_ms", "time without audio and video after which Publish.Idle is told; 0 is never", Slot::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
     key("live.player_lag_ms", "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
     key("live.player_stall_ms", "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
@@ -216,6 +217,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 // Ranges that an application's own file shares.
+pub(crate) const UNPUBLISH_GRACE_MS: RangeInclusive<u64> = 0..=3_600_000;
 pub(crate) const IDLE_MS: RangeInclusive<u64> = 0..=86_400_000;
 pub(crate) const SCRIPT_MEMORY: RangeInclusive<u64> = 256 * KIB..=GIB;
 pub(crate) const SCRIPT_STACK: RangeInclusive<u64> = 32 * KIB..=MIB;

@@ -34,8 +34,7 @@ use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
 use crate::limits::{
-    AGENT_BYTES, APP_NAME_BYTES, CONTROL_CLIENTS, CONTROL_REPLY_BYTES, CONTROL_REQUEST_BYTES, INSTANCE_NAME_BYTES,
-    STREAM_NAME_BYTES,
+    AGENT_BYTES, APP_NAME_BYTES, CONTROL_CLIENTS, CONTROL_REPLY_BYTES, CONTROL_REQUEST_BYTES, PATH_BYTES,
 };
 use crate::server::Server;
 use crate::server::app::AppKind;
@@ -65,13 +64,13 @@ const ERROR_BYTES: usize = 400;
 /// Members, numbers and punctuation of the longest row.
 const ROW_FRAME_BYTES: usize = 512;
 const _: () = assert!(
-    ROW_FRAME_BYTES + EXPANSION * (APP_NAME_BYTES + INSTANCE_NAME_BYTES + STREAM_NAME_BYTES + AGENT_BYTES)
-        <= CONTROL_REPLY_BYTES,
+    ROW_FRAME_BYTES + EXPANSION * (APP_NAME_BYTES + PATH_BYTES + PATH_BYTES + AGENT_BYTES) <= CONTROL_REPLY_BYTES,
     "a client's row fits an empty answer"
 );
 const _: () = assert!(
     ROW_FRAME_BYTES
-        + EXPANSION * (APP_NAME_BYTES + INSTANCE_NAME_BYTES + STREAM_NAME_BYTES + VIDEO_BYTES + AUDIO_BYTES)
+        // Instance and name are one path.
+        + EXPANSION * (APP_NAME_BYTES + PATH_BYTES + VIDEO_BYTES + AUDIO_BYTES)
         <= CONTROL_REPLY_BYTES,
     "a stream's row fits an empty answer"
 );
@@ -733,8 +732,8 @@ mod tests {
     #[test]
     fn the_longest_rows_fit_an_empty_answer() {
         let worst = |bytes: usize| "\u{1}".repeat(bytes);
-        let (app, instance) = (worst(APP_NAME_BYTES), worst(INSTANCE_NAME_BYTES));
-        let (name, agent) = (worst(STREAM_NAME_BYTES), worst(AGENT_BYTES));
+        let (app, instance) = (worst(APP_NAME_BYTES), worst(PATH_BYTES));
+        let (name, agent) = (worst(PATH_BYTES), worst(AGENT_BYTES));
         let id = crate::server::slots::ConnId { slot: SlotIndex(u32::MAX), generation: u32::MAX };
         let row = ClientRow {
             id,
@@ -757,7 +756,7 @@ mod tests {
         let row = StreamRow {
             id: crate::server::registry::StreamId(u16::MAX),
             app: &app,
-            instance: &instance,
+            instance: "_definst_",
             name: &name,
             publisher: Some(id),
             seconds: u64::MAX,

@@ -2,7 +2,7 @@
 
 use heapless::String;
 
-use crate::limits::{APP_NAME_BYTES, INSTANCE_NAME_BYTES, STREAM_NAME_BYTES};
+use crate::limits::{APP_NAME_BYTES, PATH_BYTES};
 
 /// The instance of a client that names none.
 pub const DEFAULT_INSTANCE: &str = "_definst_";
@@ -35,7 +35,7 @@ pub struct AppPath {
     /// First part of the path.
     pub app: String<APP_NAME_BYTES>,
     /// All that follows, or [`DEFAULT_INSTANCE`].
-    pub instance: String<INSTANCE_NAME_BYTES>,
+    pub instance: String<PATH_BYTES>,
 }
 
 impl AppPath {
@@ -74,13 +74,13 @@ impl AppPath {
     }
 }
 
-const _: () = assert!(DEFAULT_INSTANCE.len() <= INSTANCE_NAME_BYTES);
+const _: () = assert!(DEFAULT_INSTANCE.len() <= PATH_BYTES);
 
-/// What a client publishes or plays.
+/// What a client publishes or plays, as it says it: relative to the instance that it has joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamName {
     /// Without prefix and query. Publisher and player are normalised alike, so every spelling finds the stream.
-    pub name: String<STREAM_NAME_BYTES>,
+    pub name: String<PATH_BYTES>,
 }
 
 impl StreamName {
@@ -105,6 +105,61 @@ impl StreamName {
             parsed.name.push_str(part).map_err(|_| NameError::TooLong)?;
         }
         Ok(parsed)
+    }
+}
+
+/// What a stream is called by everybody within its application: the same for every client whose URL is the same.
+///
+/// Clients cut `rtmp://host/live/hall/left/cam` into application, instance and name at different slashes: ffmpeg behind
+/// `hall`, GStreamer behind `left`, OBS where its user did. So the parts are joined again, less [`DEFAULT_INSTANCE`]. Only
+/// where instances are kept apart, as a script that turns a client away from one needs them to be, does the cut count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamPath {
+    text: String<PATH_BYTES>,
+    /// How much of the text is the instance, where it counts; 0 for the default one.
+    apart: Option<u8>,
+}
+
+const _: () = assert!(PATH_BYTES <= u8::MAX as usize, "a path is counted in a byte");
+
+impl StreamPath {
+    /// The stream `name` of a client that has joined `instance`; both are normalised ([`AppPath`], [`StreamName`]).
+    /// `apart` says that instances have no stream in common.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError::TooLong`]: together they exceed [`PATH_BYTES`].
+    pub fn new(instance: &str, name: &str, apart: bool) -> Result<StreamPath, NameError> {
+        let mut text = String::new();
+        let instance = if instance == DEFAULT_INSTANCE { "" } else { instance };
+        for part in [instance, if instance.is_empty() { "" } else { "/" }, name] {
+            text.push_str(part).map_err(|_| NameError::TooLong)?;
+        }
+        Ok(StreamPath { text, apart: apart.then_some(instance.len() as u8) })
+    }
+
+    /// The whole of it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The instance that it belongs to, where instances are apart; else [`DEFAULT_INSTANCE`].
+    pub fn instance(&self) -> &str {
+        match self.apart {
+            Some(length @ 1..) => &self.text[..usize::from(length)],
+            _ => DEFAULT_INSTANCE,
+        }
+    }
+
+    /// Its name within [`StreamPath::instance`].
+    pub fn name(&self) -> &str {
+        self.within(self.instance())
+    }
+
+    /// What a client that has joined `instance` calls it: the path behind the instance, or all of it when it lies
+    /// elsewhere.
+    pub fn within(&self, instance: &str) -> &str {
+        self.text.strip_prefix(instance).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&self.text)
     }
 }
 
@@ -166,6 +221,35 @@ mod tests {
     }
 
     #[test]
+    fn one_url_is_one_path_wherever_a_client_cuts_it() {
+        // From the cuts of ffmpeg, librtmp, GStreamer and OBS.
+        let cuts = [("_definst_", "hall/left/cam"), ("hall", "left/cam"), ("hall/left", "cam")];
+        for (instance, name) in cuts {
+            let path = StreamPath::new(instance, name, false).unwrap();
+            assert_eq!((path.as_str(), path.within(instance)), ("hall/left/cam", name));
+            assert_eq!((path.instance(), path.name()), ("_definst_", "hall/left/cam"));
+            assert_eq!(path, StreamPath::new("_definst_", "hall/left/cam", false).unwrap());
+            let apart = StreamPath::new(instance, name, true).unwrap();
+            assert_eq!((apart.as_str(), apart.instance(), apart.name()), ("hall/left/cam", instance, name));
+            let same = cuts.map(|(instance, name)| StreamPath::new(instance, name, true).unwrap() == apart);
+            assert_eq!(same.iter().filter(|&&same| same).count(), 1, "{instance} {name}");
+        }
+        assert_eq!(StreamPath::new("hall", "cam", false).unwrap().within("ha"), "hall/cam");
+    }
+
+    #[test]
+    fn a_path_is_as_long_as_any_other_cut_of_it_may_be() {
+        let long = core::str::from_utf8(&[b'a'; PATH_BYTES]).unwrap();
+        for apart in [false, true] {
+            for cut in 1..PATH_BYTES - 1 {
+                assert!(StreamPath::new(&long[..cut], &long[cut + 1..], apart).is_ok(), "{cut}");
+                assert_eq!(StreamPath::new(&long[..cut], &long[cut..], apart), Err(NameError::TooLong), "{cut}");
+            }
+            assert!(StreamPath::new(DEFAULT_INSTANCE, long, apart).is_ok());
+        }
+    }
+
+    #[test]
     fn stream_names_lose_prefix_query_and_blanks() {
         let parse = |raw: &str| StreamName::parse(raw.as_bytes()).map(|n| n.name);
         let name = |name: &str| Ok(String::try_from(name).unwrap());
@@ -179,7 +263,7 @@ mod tests {
         assert_eq!(parse("a/../b"), Err(NameError::Illegal));
         assert_eq!(parse("a:b"), Err(NameError::Illegal));
         assert_eq!(StreamName::parse(&[0xFF]), Err(NameError::Illegal));
-        assert_eq!(StreamName::parse(&[b'a'; STREAM_NAME_BYTES + 1]), Err(NameError::TooLong));
+        assert_eq!(StreamName::parse(&[b'a'; PATH_BYTES + 1]), Err(NameError::TooLong));
         let mut long = [b'q'; 2000];
         long[..6].copy_from_slice(b"cam1?k");
         assert_eq!(StreamName::parse(&long).map(|n| n.name), name("cam1"), "a query is no part of it");

@@ -9,14 +9,14 @@
 
 use core::fmt::Write;
 
-use crate::limits::STREAM_NAME_BYTES;
+use crate::limits::PATH_BYTES;
 use crate::wire::amf0::Encoder;
 use crate::wire::bytes::Full;
 
 use super::tx::TxBuf;
 
 /// Longest description: a sentence around the longest stream name. ffmpeg cuts at 255.
-const DESCRIPTION_BYTES: usize = STREAM_NAME_BYTES + 120;
+const DESCRIPTION_BYTES: usize = PATH_BYTES + 120;
 /// `ex.code` of a redirection, as of HTTP's "found".
 const REDIRECT_CODE: f64 = 302.0;
 

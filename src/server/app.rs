@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 use crate::features::script::{Budget, Source};
 use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS};
-use crate::proto::name::StreamName;
+use crate::proto::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
 
 /// What an application is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,25 @@ pub enum AppKind {
     Vod,
 }
 
+/// Whether the instances of an application (`rtmp://host/app/INSTANCE`) have streams in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceStreams {
+    /// `hall` + `left/cam` and `hall/left` + `cam` are one stream: one URL, cut by different clients.
+    Joined,
+    /// Each has its own. A client that a script turned away from one instance does not get at its streams by another.
+    Apart,
+}
+
+impl fmt::Display for InstanceStreams {
+    /// As it is written in an application's file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            InstanceStreams::Joined => "joined",
+            InstanceStreams::Apart => "apart",
+        })
+    }
+}
+
 /// An application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppDefinition {
@@ -25,6 +44,8 @@ pub struct AppDefinition {
     pub name: heapless::String<APP_NAME_BYTES>,
     /// What it is for.
     pub kind: AppKind,
+    /// What its file says of that; see [`AppDefinition::instance_streams`].
+    pub instances: Option<InstanceStreams>,
     /// Who may connect, publish and play.
     pub rules: Rules,
     /// How much.
@@ -43,11 +64,49 @@ impl AppDefinition {
         AppDefinition {
             name,
             kind,
+            instances: None,
             rules: Rules::default(),
             limits: AppLimits::default(),
             script: None,
             config_json: "{}".to_owned(),
             stamp: 0,
+        }
+    }
+
+    /// Whether its instances have streams in common. Unless its file says so, they do when no script decides who may
+    /// join which.
+    pub fn instance_streams(&self) -> InstanceStreams {
+        let usual = if self.script.is_some() { InstanceStreams::Apart } else { InstanceStreams::Joined };
+        self.instances.unwrap_or(usual)
+    }
+
+    /// The stream that a client of `instance` means by `name`; both are normalised.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamPath::new`].
+    pub fn path(&self, instance: &str, name: &str) -> Result<StreamPath, NameError> {
+        StreamPath::new(instance, name, self.instance_streams() == InstanceStreams::Apart)
+    }
+
+    /// The stream that a client at `peer`, of `instance`, publishes by `name`, which may be a stream key, with what stood
+    /// behind its `?`. Stream keys belong to names within an instance where those are apart, else to whole paths.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rules::publish`], and [`Refusal::Path`].
+    pub fn publish(&self, peer: IpAddr, instance: &str, name: &str, query: &str) -> Result<StreamPath, Refusal> {
+        let too_long = |_: NameError| Refusal::Path;
+        let said = self.path(instance, name).map_err(too_long)?;
+        match self.instance_streams() {
+            InstanceStreams::Apart => {
+                let public = self.rules.publish(peer, name, query)?;
+                self.path(instance, public).map_err(too_long)
+            }
+            InstanceStreams::Joined => {
+                let public = self.rules.publish(peer, said.as_str(), query)?;
+                self.path(DEFAULT_INSTANCE, public).map_err(too_long)
+            }
         }
     }
 }
@@ -103,6 +162,9 @@ pub struct AppLimits {
     /// How long a connection may neither publish nor play, in milliseconds; 0 is for ever, `None` is what the server's
     /// `timeouts.idle_ms` says.
     pub idle_ms: Option<u64>,
+    /// How long players are not told that a publisher left, in milliseconds; `None` is what the server's
+    /// `live.unpublish_grace_ms` says.
+    pub unpublish_grace_ms: Option<u64>,
     /// Bandwidth: how it is measured, and limits.
     pub bandwidth: Bandwidth,
 }
@@ -192,8 +254,9 @@ impl Rules {
     }
 
     /// Whether a client at `peer` may publish `name`, and what the stream is called for everybody else. `name` is
-    /// normalised ([`StreamName`]); `query` is what stood behind its `?`. Where there are stream keys, either is the name
-    /// the key itself, or a `key`, `token` or `secret` in the query is the key of that name.
+    /// normalised ([`StreamName`]); `query` is what stood behind its `?`. Where there are stream keys, either the name is
+    /// the key itself, or ends with it behind a slash (which is where an encoder writes the key into the URL), or a `key`,
+    /// `token` or `secret` in the query is the key of that name.
     ///
     /// # Errors
     ///
@@ -209,7 +272,7 @@ impl Rules {
         // Every key is compared, so that the time says nothing of which one was near.
         let mut public = None;
         for key in &self.keys {
-            let typed = key.secret.is(name);
+            let typed = key.secret.is_last_of(name);
             let queried = key.secret.is_in(query) & (key.name == name);
             if typed | queried {
                 public = Some(key.name.as_str());
@@ -348,6 +411,14 @@ impl Secret {
         black_box(different) == 0
     }
 
+    /// Whether it is what a path ends with, behind a slash or as the whole of it.
+    fn is_last_of(&self, path: &str) -> bool {
+        let before = path.len().checked_sub(self.0.len());
+        let last = before.filter(|&at| at == 0 || path.as_bytes()[at - 1] == b'/').and_then(|at| path.get(at..));
+        // What cannot be it is compared as well, for as long.
+        self.is(last.unwrap_or_default())
+    }
+
     /// Whether it is the value of one of the names under which encoders and players send keys. Nobody escapes what
     /// stands there, so it is taken as it is.
     fn is_in(&self, query: &str) -> bool {
@@ -459,6 +530,8 @@ pub enum Refusal {
     PublishAddress,
     /// It has no key, or not that of the name.
     PublishKey,
+    /// Instance and name together are too long.
+    Path,
     /// Its address may not play.
     PlayAddress,
     /// It has no key to play, or a wrong one.
@@ -471,6 +544,9 @@ pub enum Refusal {
     Players,
 }
 
+/// What a client is told whose instance and name are too long together.
+const TOO_LONG: &str = "Instance and stream name are too long together (PATH_BYTES).";
+
 impl Refusal {
     /// What to tell the client. Not a word of `code=403 need auth`, by which OBS would begin a login that never ends.
     pub const fn description(self) -> &'static str {
@@ -478,6 +554,7 @@ impl Refusal {
             Refusal::ConnectAddress => "[ AccessManager.Reject ] : This address may not connect to this application.",
             Refusal::PublishAddress => "This address may not publish in this application.",
             Refusal::PublishKey => "This application needs a stream key, and this is none for that name.",
+            Refusal::Path => TOO_LONG,
             Refusal::PlayAddress => "This address may not play in this application.",
             Refusal::PlayKey => "This application needs a key to play: NAME?key=KEY.",
             Refusal::Connections => "[ Resource.Limit.Exceeded ] : This application has no connection left.",
@@ -490,6 +567,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::script::SourceFile;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -629,6 +707,50 @@ mod tests {
     }
 
     #[test]
+    fn a_key_belongs_to_a_whole_path_and_is_typed_at_any_cut_of_the_url() {
+        let name = heapless::String::try_from("live").unwrap();
+        let app = AppDefinition { rules: with_keys(), ..AppDefinition::stock(name, AppKind::Live) };
+        let published = |app: &AppDefinition, instance: &str, name: &str, query: &str| {
+            let path = app.publish(ANYBODY, instance, name, query);
+            path.map(|path| (path.instance().to_owned(), path.name().to_owned()))
+        };
+        let hall_left = Ok(("_definst_".to_owned(), "hall/left".to_owned()));
+        for (instance, name, query) in [
+            ("_definst_", "0p3n", ""),
+            ("hall", "0p3n", ""),
+            ("_definst_", "hall/0p3n", ""),
+            ("_definst_", "hall/left", "key=0p3n"),
+            ("hall", "left", "key=0p3n"),
+        ] {
+            assert_eq!(published(&app, instance, name, query), hall_left, "{instance} {name} {query}");
+        }
+        for (instance, name, query) in
+            [("hall", "left", ""), ("_definst_", "x0p3n", ""), ("hall0p3n", "cam", ""), ("0p3n", "cam", "")]
+        {
+            assert_eq!(published(&app, instance, name, query), Err(Refusal::PublishKey), "{instance} {name}");
+        }
+        assert_eq!(published(&app, &"x".repeat(100), &"y".repeat(92), ""), Err(Refusal::Path));
+        // Where instances are apart it belongs to a name in each.
+        let app = AppDefinition { instances: Some(InstanceStreams::Apart), ..app };
+        let own = Ok(("room".to_owned(), "hall/left".to_owned()));
+        assert_eq!(published(&app, "room", "0p3n", ""), own);
+        assert_eq!(published(&app, "hall", "left", "key=0p3n"), Err(Refusal::PublishKey));
+    }
+
+    #[test]
+    fn instances_have_streams_in_common_unless_a_script_or_the_file_keeps_them_apart() {
+        let stock = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);
+        let main = SourceFile { name: "main.asc".to_owned(), text: String::new() };
+        let source = Source { secure: None, main, others: Vec::new() };
+        let script = Some(ScriptDefinition { source, limits: ScriptLimits::default() });
+        let scripted = AppDefinition { script, ..stock.clone() };
+        assert_eq!(stock.instance_streams(), InstanceStreams::Joined);
+        assert_eq!(scripted.instance_streams(), InstanceStreams::Apart);
+        let joined = AppDefinition { instances: Some(InstanceStreams::Joined), ..scripted };
+        assert_eq!(joined.instance_streams(), InstanceStreams::Joined);
+    }
+
+    #[test]
     fn addresses_are_looked_at_before_keys() {
         let mut rules = with_keys();
         let nobody = || AddressList::parse(["deny all"]).unwrap();
@@ -654,6 +776,7 @@ mod tests {
             Refusal::ConnectAddress,
             Refusal::PublishAddress,
             Refusal::PublishKey,
+            Refusal::Path,
             Refusal::PlayAddress,
             Refusal::PlayKey,
             Refusal::Connections,

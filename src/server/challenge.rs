@@ -10,7 +10,6 @@
 
 use log::{info, warn};
 
-use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::Server;
@@ -22,11 +21,10 @@ use super::transport::Net;
 impl Server {
     pub(super) fn challenge(&mut self, place: Place, holder: Place, id: StreamId, now: Millis) {
         let timeout_ms = self.settings.publish_timeout_ms;
-        let name = self.registry.stream(id).name.clone();
         let before = self.registry.stream(id).challenger;
         if let Some(before) = before {
             if !self.goes_before(place, before.place, holder) {
-                return self.refuse_publish(place.conn, Status::new(Code::PublishBadName, &name), now);
+                return self.refuse_taken(place.conn, id, now);
             }
             // It takes the place of the one before, but not more time.
             self.registry.stream_mut(id).challenger = None;
@@ -34,7 +32,7 @@ impl Server {
             if let Some(slot) = self.slots.connection(before.place.conn) {
                 slot.roles[before.place.net_stream.index()] = Role::Idle;
             }
-            self.refuse_publish(before.place.conn, Status::new(Code::PublishBadName, &name), now);
+            self.refuse_taken(before.place.conn, id, now);
         }
         let deadline = before.map_or(now + timeout_ms, |before| before.deadline);
         self.registry.stream_mut(id).challenger = Some(Challenger { place, deadline });
@@ -51,7 +49,8 @@ impl Server {
             let _ = slot.session.ping(now, &mut slot.tx);
             self.outgoing.insert(holder.conn.slot.at());
         }
-        info!("{} {id} publish waits name={:?} for a sign of life from {}", place.conn, name.as_str(), holder.conn);
+        let path = &self.registry.stream(id).path;
+        info!("{} {id} publish waits name={:?} for a sign of life from {}", place.conn, path.as_str(), holder.conn);
     }
 
     /// Whether a newcomer takes the place of the one who waits for the same name.
@@ -70,12 +69,11 @@ impl Server {
             }
             let Some(challenger) = stream.challenger.take() else { continue };
             self.challenges -= 1;
-            let name = stream.name.clone();
             let Place { conn, net_stream } = challenger.place;
             if let Some(slot) = self.slots.connection(conn) {
                 slot.roles[net_stream.index()] = Role::Idle;
             }
-            self.refuse_publish(conn, Status::new(Code::PublishBadName, &name), now);
+            self.refuse_taken(conn, id, now);
         }
     }
 

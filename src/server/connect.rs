@@ -285,12 +285,22 @@ impl Server {
             Lookup::Unchanged => self.each_waiting(id, |server, conn| server.join(conn, id, now)),
             Lookup::Found(definition) => {
                 let same = app.definition.as_deref().is_some_and(|old| old.script == definition.script);
+                let streams = definition.instance_streams();
+                let moves = app.definition.as_deref().is_some_and(|old| old.instance_streams() != streams);
                 app.state = AppState::Ready;
                 if app.definition.replace(definition).is_some() {
                     info!("rill application changed app={name:?}");
                 }
                 if !same {
                     self.outdate_instances(id, now);
+                }
+                if moves {
+                    // What their streams are called is another thing now: nobody who comes would find them.
+                    warn!("rill application app={name:?} instances are {streams} from now on: its clients come again");
+                    let joined = |slot: &Slot| slot.app == Some(id) && slot.session.is_connected();
+                    self.each_connection(joined, |server, conn| {
+                        server.shut_down_client(conn, now);
+                    });
                 }
                 self.each_waiting(id, |server, conn| server.join(conn, id, now));
             }

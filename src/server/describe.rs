@@ -38,7 +38,7 @@ impl Server {
         }
         stream.described = true;
         let text = Description::of(media);
-        info!("{id} stream name={:?} {text}", stream.name.as_str());
+        info!("{id} stream name={:?} {text}", stream.path.as_str());
         match facts.key_frame_interval_ms {
             Some(interval_ms) if interval_ms > LONG_INTERVAL_MS => warn!(
                 "{id} a key frame comes every {} s: viewers wait that long for a picture; set 2 s in the encoder",

@@ -9,7 +9,7 @@ use std::io::IoSlice;
 use crate::limits::NET_STREAMS;
 use crate::media::tag::MESSAGE_STREAM_ID;
 use crate::media::{Cursor, Evicted, JoinPoint, Piece, ReframePlan, Tag, TagKind};
-use crate::proto::session::{NetStreamId, REPLY_BYTES};
+use crate::proto::session::{NetStreamId, REPLY_BYTES, Session};
 use crate::proto::status::{Code, Status};
 use crate::proto::tx::TxBuf;
 use crate::time::Millis;
@@ -140,7 +140,7 @@ impl<N: Net> Output<'_, N> {
         let stream = self.registry.stream(player.stream);
         let media = stream.ring.map(|ring| self.registry.media(ring));
         let net_stream = NetStreamId::from_index(0);
-        if let Err(reason) = self.prepare(player, net_stream, stream, media, &mut slot.tx) {
+        if let Err(reason) = self.prepare(player, net_stream, stream, media, &slot.session, &mut slot.tx) {
             return Step::End(Flush::Gone(reason));
         }
         let boundary = slot.mid_tag.is_none();
@@ -202,7 +202,7 @@ impl<N: Net> Output<'_, N> {
                 let stream = self.registry.stream(player.stream);
                 let media = stream.ring.map(|ring| self.registry.media(ring));
                 let net_stream = NetStreamId::from_index(index);
-                if let Err(reason) = self.prepare(player, net_stream, stream, media, &mut slot.tx) {
+                if let Err(reason) = self.prepare(player, net_stream, stream, media, &slot.session, &mut slot.tx) {
                     return Step::End(Flush::Gone(reason));
                 }
             }
@@ -358,6 +358,7 @@ impl<N: Net> Output<'_, N> {
         net_stream: NetStreamId,
         stream: &Stream,
         media: Option<&Media>,
+        session: &Session,
         tx: &mut TxBuf,
     ) -> Result<(), CloseReason> {
         let Some(media) = media else {
@@ -366,13 +367,13 @@ impl<N: Net> Output<'_, N> {
                 return Err(CloseReason::TooSlow);
             }
             player.phase = PlayPhase::Waiting { after: None };
-            return self.end_if_due(player, net_stream, stream, tx);
+            return self.end_if_due(player, net_stream, stream, session, tx);
         };
         loop {
             match player.phase {
                 PlayPhase::Waiting { after } => {
                     if player.ending {
-                        return self.end_if_due(player, net_stream, stream, tx);
+                        return self.end_if_due(player, net_stream, stream, session, tx);
                     }
                     let point = media.join().filter(|point| after.is_none_or(|after| point.cursor.seq >= after));
                     let (Some(point), Some(_), false) = (point, stream.publisher, player.paused) else {
@@ -389,7 +390,7 @@ impl<N: Net> Output<'_, N> {
                     }
                     if usize::from(next) == media.headers().len() {
                         if core::mem::take(&mut player.switching) {
-                            let status = Status::new(Code::PlayTransitionComplete, &stream.name);
+                            let status = Status::new(Code::PlayTransitionComplete, own_name(stream, session));
                             if status.send_play_status(net_stream.wire(), tx).is_err() {
                                 player.switching = true;
                                 return Ok(());
@@ -432,7 +433,7 @@ impl<N: Net> Output<'_, N> {
                         continue;
                     }
                     if cursor.seq >= media.ring().readable_head() && player.ending {
-                        return self.end_if_due(player, net_stream, stream, tx);
+                        return self.end_if_due(player, net_stream, stream, session, tx);
                     }
                     if !player.paused && self.lags(cursor, media) {
                         self.skips += 1;
@@ -457,12 +458,13 @@ impl<N: Net> Output<'_, N> {
         player: &mut Player,
         net_stream: NetStreamId,
         stream: &Stream,
+        session: &Session,
         tx: &mut TxBuf,
     ) -> Result<(), CloseReason> {
         if !player.ending {
             return Ok(());
         }
-        let status = Status::new(Code::PlayUnpublishNotify, &stream.name);
+        let status = Status::new(Code::PlayUnpublishNotify, own_name(stream, session));
         // Without room: when what waits has been sent.
         if status.send(net_stream.wire(), tx).is_ok() {
             player.ending = false;
@@ -476,6 +478,11 @@ impl<N: Net> Output<'_, N> {
         u64::from(media.ring().lag_ms(cursor, self.now)) > self.settings.player_lag_ms
             && media.skip_target(cursor).is_some()
     }
+}
+
+/// What the client calls the stream. The session is looked at only when there is something to say.
+fn own_name<'s>(stream: &'s Stream, session: &Session) -> &'s str {
+    stream.path.within(&session.client().path.instance)
 }
 
 fn rest_of_tag(media: &Media, cursor: Cursor) -> usize {

@@ -34,7 +34,7 @@ pub struct ClientRow<'a> {
     pub agent: &'a str,
     /// What it does.
     pub activity: Activity,
-    /// What it publishes or plays; the first, when its net streams do several things.
+    /// What it publishes or plays, with its path in the application; the first, when its net streams do several things.
     pub stream: Option<(StreamId, &'a str)>,
     /// Since it was accepted, in seconds.
     pub seconds: u64,
@@ -86,9 +86,9 @@ pub struct StreamRow<'a> {
     pub id: StreamId,
     /// Its application.
     pub app: &'a str,
-    /// Its application's instance.
+    /// The instance that it belongs to, where instances are kept apart; else the default one's name.
     pub instance: &'a str,
-    /// Its name.
+    /// Its name, behind that instance.
     pub name: &'a str,
     /// Who publishes it.
     pub publisher: Option<ConnId>,
@@ -201,7 +201,7 @@ impl Server {
                     player.stream
                 }
             };
-            row.stream = row.stream.or(Some((stream, &self.registry.stream(stream).name)));
+            row.stream = row.stream.or(Some((stream, self.registry.stream(stream).path.as_str())));
         }
         row
     }
@@ -212,8 +212,8 @@ impl Server {
         let mut row = StreamRow {
             id,
             app: self.apps.name(stream.app),
-            instance: &stream.instance,
-            name: &stream.name,
+            instance: stream.path.instance(),
+            name: stream.path.name(),
             publisher: stream.publisher.map(|place| place.conn),
             seconds: now.since(stream.since) / 1000,
             players: 0,

@@ -6,7 +6,7 @@ use std::boxed::Box;
 use heapless::String;
 
 use crate::features::script;
-use crate::limits::INSTANCE_NAME_BYTES;
+use crate::limits::PATH_BYTES;
 use crate::time::Millis;
 
 use super::applications::AppId;
@@ -37,7 +37,7 @@ pub struct Instance {
     /// The application.
     pub app: AppId,
     /// The instance's name.
-    pub name: String<INSTANCE_NAME_BYTES>,
+    pub name: String<PATH_BYTES>,
     /// See [`InstanceState`].
     pub state: InstanceState,
     /// Clients of it, those included whom the script has not decided about.

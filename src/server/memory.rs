@@ -80,6 +80,7 @@ pub fn slot_count(settings: &Settings) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::slots::CONNECTION_BYTES;
 
     #[test]
     fn each_count_that_can_be_set_adds_its_own_bytes() {
@@ -89,6 +90,6 @@ mod tests {
         assert!(total(&more_rings) - total(&base) > base.ring_bytes);
         let more_connections = Settings { connections: base.connections + 64, ..base.clone() };
         let each = (total(&more_connections) - total(&base)) / 64;
-        assert!(each >= size_of::<Slot>() as u64 && each < 12 * 1024, "{each}");
+        assert!(each >= size_of::<Slot>() as u64 && each < CONNECTION_BYTES as u64 + 256, "{each}");
     }
 }

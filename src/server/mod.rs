@@ -566,7 +566,7 @@ impl Server {
                 Role::Playing(player) => (player.stream, Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
-            let name = &self.registry.stream(stream).name;
+            let name = self.registry.stream(stream).path.within(&slot.session.client().path.instance);
             let net_stream = crate::proto::session::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }

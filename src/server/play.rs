@@ -3,7 +3,7 @@
 use log::info;
 
 use crate::features::script::Access;
-use crate::proto::name::StreamName;
+use crate::proto::name::{StreamName, StreamPath};
 use crate::proto::session::{Decision, NetStreamId, PlayHow, PlayStart};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
@@ -30,19 +30,18 @@ impl Server {
     ) {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(app) = slot.app else { return };
-        let instance = slot.session.client().path.instance.clone();
-        if let Err(refusal) = self.may_play(conn, app, name) {
-            let status = Status::new(Code::PlayFailed, &name.name).described(refusal.description());
-            return self.decide(conn, Decision::Reject(status));
-        }
+        let path = match self.may_play(conn, app, name) {
+            Ok(path) => path,
+            Err(refusal) => {
+                let status = Status::new(Code::PlayFailed, &name.name).described(refusal.description());
+                return self.decide(conn, Decision::Reject(status));
+            }
+        };
         if !self.script_allows(conn, Access::Read, &name.name) {
             let status = Status::new(Code::PlayFailed, &name.name).described(NO_READ_ACCESS);
             return self.decide(conn, Decision::Reject(status));
         }
-        let published = self
-            .registry
-            .find(app, &instance, &name.name)
-            .is_some_and(|id| self.registry.stream(id).publisher.is_some());
+        let published = self.registry.find(app, &path).is_some_and(|id| self.registry.stream(id).publisher.is_some());
         let recorded_only = matches!(start, PlayStart::Recorded(_))
             || self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
         if recorded_only && !published {
@@ -50,7 +49,7 @@ impl Server {
             let status = Status::new(Code::PlayStreamNotFound, &name.name);
             return self.decide(conn, Decision::Reject(status));
         }
-        let id = match self.registry.find_or_wait(app, &instance, &name.name, now) {
+        let id = match self.registry.find_or_wait(app, &path, now) {
             Ok(id) => id,
             Err(exhausted) => {
                 self.counters.streams_exhausted += 1;
@@ -85,7 +84,7 @@ impl Server {
         info!(
             "{conn} {id} play start app={} name={:?} peer={peer} live={published}",
             self.apps.name(app),
-            name.name.as_str()
+            path.as_str()
         );
         if self.slots.at(conn.slot).instance.is_some() {
             let audio = self.script_allows(conn, Access::AudioSample, &name.name);
@@ -98,15 +97,17 @@ impl Server {
         }
     }
 
-    /// Whether the application's rules let the client play.
-    fn may_play(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<(), Refusal> {
-        let Some(slot) = self.slots.connection(conn) else { return Ok(()) };
+    /// What the client means, if the application's rules let it play that.
+    fn may_play(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
+        let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PlayAddress) };
         let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PlayAddress) };
-        definition.rules.play(slot.peer.ip(), &name.name, slot.session.stream_query())?;
+        let path = definition.path(&slot.session.client().path.instance, &name.name).map_err(|_| Refusal::Path)?;
+        definition.rules.play(slot.peer.ip(), path.as_str(), slot.session.stream_query())?;
         let again = u32::from(slot.playing > 0);
         let streams = self.registry.streams().filter(|(_, stream)| stream.app == app);
         let players: usize = streams.map(|(_, stream)| stream.players.len()).sum();
-        definition.limits.play((players as u32).saturating_sub(again))
+        definition.limits.play((players as u32).saturating_sub(again))?;
+        Ok(path)
     }
 
     /// A stream's players play no more: its name's place is needed for another name.
@@ -123,9 +124,10 @@ impl Server {
                 }
                 let net_stream = NetStreamId::from_index(role);
                 slot.session.stop_playing(net_stream);
-                let name = self.registry.stream(id).name.clone();
-                let status = Status::new(Code::PlayStop, &name).described(describe_exhausted(Exhausted::Names));
-                self.tell(conn, Some(net_stream), status);
+                let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
+                let status = Status::new(Code::PlayStop, name).described(describe_exhausted(Exhausted::Names));
+                slot.tell(Some(net_stream), status);
+                self.outgoing.insert(conn.slot.at());
                 self.stop_playing(conn, role, player);
             }
         }
@@ -171,12 +173,12 @@ impl Server {
         player.paused = paused;
         slot.roles[index] = Role::Playing(player);
         let code = if paused { Code::PauseNotify } else { Code::UnpauseNotify };
-        self.tell_player(conn, net_stream, id, code);
+        self.tell_of(conn, net_stream, id, code);
     }
 
     pub(super) fn seek(&mut self, conn: ConnId, net_stream: NetStreamId) {
         let Some((_, id)) = self.player(conn, net_stream) else { return };
-        self.tell_player(conn, net_stream, id, Code::SeekFailed);
+        self.tell_of(conn, net_stream, id, Code::SeekFailed);
     }
 
     pub(super) fn receive_audio(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
@@ -204,10 +206,5 @@ impl Server {
             }
             _ => None,
         }
-    }
-
-    fn tell_player(&mut self, conn: ConnId, net_stream: NetStreamId, id: StreamId, code: Code) {
-        let name = self.registry.stream(id).name.clone();
-        self.tell(conn, Some(net_stream), Status::new(code, &name));
     }
 }

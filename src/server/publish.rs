@@ -3,9 +3,8 @@
 use log::{info, warn};
 
 use crate::features::script::Access;
-use crate::limits::STREAM_NAME_BYTES;
 use crate::media::Cursor;
-use crate::proto::name::StreamName;
+use crate::proto::name::{StreamName, StreamPath};
 use crate::proto::session::{Decision, NetStreamId, PublishMode};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
@@ -32,7 +31,6 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(app) = slot.app else { return };
         let role = slot.roles[net_stream.index()];
-        let instance = slot.session.client().path.instance.clone();
         if self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod) {
             let description = "This application plays recordings; publish to another one, such as live.";
             let status = Status::new(Code::PublishBadName, &name.name).described(description);
@@ -43,46 +41,46 @@ impl Server {
             let status = Status::new(Code::RecordNoAccess, &name.name).described(description);
             return self.decide(conn, Decision::Reject(status));
         }
-        let public = match self.may_publish(conn, app, name) {
-            Ok(public) => public,
+        let path = match self.may_publish(conn, app, name) {
+            Ok(path) => path,
             Err(refusal) => {
                 // What was typed may be a secret with a mistake in it: it is not repeated.
                 let status = Status::new(Code::PublishBadName, "").described(refusal.description());
                 return self.refuse_publish(conn, status, now);
             }
         };
-        let name = &StreamName { name: public };
-        if !self.script_allows(conn, Access::Write, &name.name) {
-            let status = Status::new(Code::PublishBadName, &name.name).described(NO_WRITE_ACCESS);
+        let Some(slot) = self.slots.look(conn) else { return };
+        // What the client calls it, unless it said a key.
+        let name = path.within(&slot.session.client().path.instance);
+        if !self.script_allows(conn, Access::Write, name) {
+            let status = Status::new(Code::PublishBadName, name).described(NO_WRITE_ACCESS);
             return self.refuse_publish(conn, status, now);
         }
-        let found = self.registry.find(app, &instance, &name.name);
+        let found = self.registry.find(app, &path);
         if let Some(holder) = found.and_then(|id| self.registry.stream(id).publisher)
             && holder.conn == conn
         {
             // Said twice: once more the answer, and the stream goes on. So it does when another net stream wants it.
             let decision = match holder.net_stream == net_stream {
                 true => Decision::Accept,
-                false => Decision::Reject(Status::new(Code::PublishBadName, &name.name)),
+                false => Decision::Reject(Status::new(Code::PublishBadName, name)),
             };
             return self.decide(conn, decision);
         }
-        if let Role::Publishing(present) = role {
-            let before = self.registry.stream(present).name.clone();
-            self.end_role(conn, net_stream.index());
-            self.tell(conn, Some(net_stream), Status::new(Code::UnpublishSuccess, &before));
+        if let Role::Publishing(_) = role {
+            self.end_net_stream(conn, net_stream);
         }
         // Looked for again: the end of what it published may have freed the name's place.
-        let id = match self.registry.find(app, &instance, &name.name) {
+        let id = match self.registry.find(app, &path) {
             Some(id) => id,
             None => {
                 if let Some(idle) = self.registry.name_to_give_up() {
                     warn!("{conn} {idle} its players are turned out: its name's place is needed (limits.streams)");
                     self.turn_out_players(idle);
                 }
-                match self.registry.add(app, &instance, &name.name, now) {
+                match self.registry.add(app, &path, now) {
                     Ok(id) => id,
-                    Err(exhausted) => return self.refuse_for_room(conn, &name.name, exhausted, now),
+                    Err(exhausted) => return self.refuse_for_room(conn, &path, exhausted, now),
                 }
             }
         };
@@ -93,31 +91,27 @@ impl Server {
         }
     }
 
-    /// Whether the application's rules let the client publish, and what the stream is called for everybody else.
-    fn may_publish(
-        &mut self,
-        conn: ConnId,
-        app: AppId,
-        name: &StreamName,
-    ) -> Result<heapless::String<STREAM_NAME_BYTES>, Refusal> {
+    /// What the client means to publish, if the application's rules let it.
+    fn may_publish(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
         let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PublishAddress) };
         let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PublishAddress) };
-        let public = definition.rules.publish(slot.peer.ip(), &name.name, slot.session.stream_query())?;
+        let instance = &slot.session.client().path.instance;
+        let path = definition.publish(slot.peer.ip(), instance, &name.name, slot.session.stream_query())?;
         let published = |stream: &Stream| stream.app == app && stream.publisher.is_some_and(|place| place.conn != conn);
         let others = self.registry.streams().filter(|(_, stream)| published(stream)).count();
         definition.limits.publish(others as u32)?;
-        // It fits: a file with longer names is refused.
-        Ok(heapless::String::try_from(public).unwrap_or_default())
+        Ok(path)
     }
 
     /// The name is free: `place` publishes it. `announce` tells the players; at a takeover they need not know.
     pub(super) fn start_publish(&mut self, place: Place, id: StreamId, announce: bool, now: Millis) {
         let Place { conn, net_stream } = place;
-        let (app, name) = (self.registry.stream(id).app, self.registry.stream(id).name.clone());
+        let app = self.registry.stream(id).app;
         let ring = self.registry.ring_for(id, now);
         let Ok((ring, kept)) = ring else {
-            self.registry.release_if_unused(id);
-            return self.refuse_for_room(conn, &name, Exhausted::Rings, now);
+            let path = self.registry.stream(id).path.clone();
+            self.refuse_for_room(conn, &path, Exhausted::Rings, now);
+            return self.registry.release_if_unused(id);
         };
         let Some((stream, media)) = self.registry.with_media(id) else { return };
         media.republish(now);
@@ -138,7 +132,7 @@ impl Server {
         let players = self.registry.stream(id).players.len();
         info!(
             "{conn} {id} publish start app={app} name={:?} peer={peer} ring={} players={players}",
-            name.as_str(),
+            self.registry.stream(id).path.as_str(),
             ring.0
         );
         self.each_player(id, |server, conn, net_stream, player| {
@@ -151,7 +145,7 @@ impl Server {
                 player.phase = PlayPhase::Live { cursor: head };
             }
             if announce && !told {
-                server.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name));
+                server.tell_of(conn, net_stream, id, Code::PlayPublishNotify);
             }
         });
         self.tell_script_of_publish(conn, id, now);
@@ -175,7 +169,7 @@ impl Server {
         let players = stream.players.len();
         info!(
             "{conn} {id} publish stop name={:?} seconds={} tags={} bytes={} players={players}",
-            stream.name.as_str(),
+            stream.path.as_str(),
             lasted_ms / 1000,
             facts.tags,
             facts.bytes
@@ -205,11 +199,12 @@ impl Server {
                 continue;
             }
             stream.idle_told = true;
-            let (name, silent_ms) = (stream.name.clone(), now.since(stream.media_at));
-            info!("{} {id} publish idle name={:?} silent_ms={silent_ms}", publisher.conn, name.as_str());
-            let status = Status::new(Code::PublishIdle, &name);
-            self.tell(publisher.conn, Some(publisher.net_stream), status);
-            self.each_player(id, |server, conn, net_stream, _| server.tell(conn, Some(net_stream), status));
+            let (path, silent_ms) = (&stream.path, now.since(stream.media_at));
+            info!("{} {id} publish idle name={:?} silent_ms={silent_ms}", publisher.conn, path.as_str());
+            self.tell_of(publisher.conn, publisher.net_stream, id, Code::PublishIdle);
+            self.each_player(id, |server, conn, net_stream, _| {
+                server.tell_of(conn, net_stream, id, Code::PublishIdle);
+            });
         }
     }
 
@@ -220,8 +215,18 @@ impl Server {
         self.close_after_flush(conn, CloseReason::PublishRefused, now);
     }
 
-    fn refuse_for_room(&mut self, conn: ConnId, name: &str, exhausted: Exhausted, now: Millis) {
+    /// Refuses a publish because the name is taken.
+    pub(super) fn refuse_taken(&mut self, conn: ConnId, id: StreamId, now: Millis) {
+        let path = self.registry.stream(id).path.clone();
+        let Some(slot) = self.slots.look(conn) else { return };
+        let name = path.within(&slot.session.client().path.instance);
+        self.refuse_publish(conn, Status::new(Code::PublishBadName, name), now);
+    }
+
+    fn refuse_for_room(&mut self, conn: ConnId, path: &StreamPath, exhausted: Exhausted, now: Millis) {
         self.counters.streams_exhausted += 1;
+        let Some(slot) = self.slots.look(conn) else { return };
+        let name = path.within(&slot.session.client().path.instance);
         let status = Status::new(Code::PublishBadName, name).described(describe_exhausted(exhausted));
         self.refuse_publish(conn, status, now);
     }

@@ -4,11 +4,12 @@ use core::mem;
 
 use crate::limits::INBOX_BYTES;
 use crate::proto::bandwidth_check::Dialect;
-use crate::proto::session::{Event, NetStreamId, REPLY_BYTES, Request};
+use crate::proto::session::{Event, NetStreamId, Request};
 use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;
+use super::registry::StreamId;
 use super::slots::{ConnId, Role, SlotIndex, SlotState};
 use super::transport::{Io, Net};
 use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, Server};
@@ -244,24 +245,36 @@ impl Server {
     fn closed_by_client(&mut self, conn: ConnId, stream: NetStreamId, now: Millis) {
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.last_active = now;
+        self.end_net_stream(conn, stream);
+    }
+
+    /// Ends what a net stream does; a publisher is told so, by the name that it knows.
+    pub(super) fn end_net_stream(&mut self, conn: ConnId, stream: NetStreamId) {
+        let Some(slot) = self.slots.connection(conn) else { return };
         let published = match slot.roles[stream.index()] {
-            Role::Publishing(published) => Some(self.registry.stream(published).name.clone()),
+            Role::Publishing(id) => Some(self.registry.stream(id).path.clone()),
             _ => None,
         };
         self.end_role(conn, stream.index());
-        if let Some(name) = published {
-            self.tell(conn, Some(stream), Status::new(Code::UnpublishSuccess, &name));
-        }
+        let (Some(path), Some(slot)) = (published, self.slots.connection(conn)) else { return };
+        let name = path.within(&slot.session.client().path.instance);
+        slot.tell(Some(stream), Status::new(Code::UnpublishSuccess, name));
+        self.outgoing.insert(conn.slot.at());
     }
 
     /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
     pub(super) fn tell(&mut self, conn: ConnId, stream: Option<NetStreamId>, status: Status<'_>) {
         if let Some(slot) = self.slots.connection(conn) {
-            if slot.session.request().is_some() && slot.tx.room() < REPLY_BYTES {
-                // The room is for the answer that it waits for.
-                return;
-            }
-            let _ = slot.session.status(stream, status, &mut slot.tx);
+            slot.tell(stream, status);
+            self.outgoing.insert(conn.slot.at());
+        }
+    }
+
+    /// Sends a status event about a stream, by the name that the client knows it by.
+    pub(super) fn tell_of(&mut self, conn: ConnId, stream: NetStreamId, id: StreamId, code: Code) {
+        if let Some(slot) = self.slots.connection(conn) {
+            let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
+            slot.tell(Some(stream), Status::new(code, name));
             self.outgoing.insert(conn.slot.at());
         }
     }

@@ -3,11 +3,10 @@
 use core::fmt;
 use std::boxed::Box;
 
-use heapless::String;
-
 use crate::bitset::BitSet;
-use crate::limits::{INSTANCE_NAME_BYTES, STREAM_NAME_BYTES, TAGS_PER_RING};
+use crate::limits::TAGS_PER_RING;
 use crate::media::{self, TagMeta, Timeline};
+use crate::proto::name::StreamPath;
 use crate::time::Millis;
 
 use super::applications::AppId;
@@ -47,10 +46,8 @@ pub struct Challenger {
 pub struct Stream {
     /// The application.
     pub app: AppId,
-    /// The application instance.
-    pub instance: String<INSTANCE_NAME_BYTES>,
-    /// The name.
-    pub name: String<STREAM_NAME_BYTES>,
+    /// What it is called there.
+    pub path: StreamPath,
     /// Who publishes it.
     pub publisher: Option<Place>,
     /// Who wants to.
@@ -103,8 +100,7 @@ impl Registry {
         let words = connections.div_ceil(64);
         let stream = || Stream {
             app: AppId(0),
-            instance: String::new(),
-            name: String::new(),
+            path: StreamPath::default(),
             publisher: None,
             challenger: None,
             players: BitSet::new(vec![0; words].into_boxed_slice()),
@@ -180,21 +176,21 @@ impl Registry {
     }
 
     /// The stream of that name, if it is in use.
-    pub fn find(&self, app: AppId, instance: &str, name: &str) -> Option<StreamId> {
-        let same = |s: &Stream| s.used && s.app == app && s.instance == instance && s.name == name;
+    pub fn find(&self, app: AppId, path: &StreamPath) -> Option<StreamId> {
+        let same = |s: &Stream| s.used && s.app == app && s.path == *path;
         self.streams.iter().position(same).map(|at| StreamId(at as u16))
     }
 
     /// The stream of that name, put into the table if it is not there: for a player who waits for it.
-    pub fn find_or_wait(&mut self, app: AppId, instance: &str, name: &str, now: Millis) -> Result<StreamId, Exhausted> {
-        if let Some(id) = self.find(app, instance, name) {
+    pub fn find_or_wait(&mut self, app: AppId, path: &StreamPath, now: Millis) -> Result<StreamId, Exhausted> {
+        if let Some(id) = self.find(app, path) {
             return Ok(id);
         }
         let waited_on = self.streams().filter(|(_, stream)| stream.publisher.is_none()).count();
         if waited_on + self.rings.len() >= self.streams.len() {
             return Err(Exhausted::Names);
         }
-        self.add(app, instance, name, now)
+        self.add(app, path, now)
     }
 
     /// The name that has been without a publisher longest, if one must go so that another can be published: none is free,
@@ -209,14 +205,12 @@ impl Registry {
     }
 
     /// Puts a name that is not there into the table: for a publisher.
-    pub fn add(&mut self, app: AppId, instance: &str, name: &str, now: Millis) -> Result<StreamId, Exhausted> {
+    pub fn add(&mut self, app: AppId, path: &StreamPath, now: Millis) -> Result<StreamId, Exhausted> {
         let at = self.streams.iter().position(|stream| !stream.used).ok_or(Exhausted::Rings)?;
         let stream = &mut self.streams[at];
         stream.used = true;
         stream.app = app;
-        // Both fit: the session has checked their lengths against the same limits.
-        stream.instance = String::try_from(instance).unwrap_or_default();
-        stream.name = String::try_from(name).unwrap_or_default();
+        stream.path = path.clone();
         stream.since = now;
         stream.time = Timeline::new();
         (stream.publisher, stream.challenger, stream.ring) = (None, None, None);

@@ -194,7 +194,7 @@ impl Server {
     pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.script_of(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = &self.registry.stream(id).name;
+        let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
         let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
         let told = self.scripts.publish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
@@ -203,7 +203,9 @@ impl Server {
     /// `application.onUnpublish`.
     pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.script_of(conn) else { return };
-        let stream = StreamFacts { name: &self.registry.stream(id).name, publish_query_string: "", kind: "live" };
+        let Some(slot) = self.slots.look(conn) else { return };
+        let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
+        let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
         let told = self.scripts.unpublish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
     }
@@ -338,7 +340,8 @@ impl Server {
         let Some(instance) = self.instances.running(script).and_then(|index| self.instances.instance(index)) else {
             return;
         };
-        let Some(id) = self.registry.find(instance.app, &instance.name, name) else { return };
+        let path = self.apps.definition(instance.app).map(|app| app.path(&instance.name, name));
+        let Some(id) = path.and_then(|path| self.registry.find(instance.app, &path.ok()?)) else { return };
         let Some((_, media)) = self.registry.with_media(id) else { return };
         self.counters.data_dropped += u64::from(media.own_data(body, now).is_err());
         self.due(id);

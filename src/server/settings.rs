@@ -25,6 +25,9 @@ pub struct Settings {
     /// How long a publisher may send neither audio nor video before it and its players are told
     /// `NetStream.Publish.Idle`, in milliseconds: 0 (they never are) to 3 600 000.
     pub publish_idle_ms: u64,
+    /// How long players are not told that a publisher left, in milliseconds: 0 (at once, as Adobe's servers do) to 3 600 000.
+    /// When it is back by then they just go on: common players end at `NetStream.Play.UnpublishNotify`.
+    pub unpublish_grace_ms: u64,
     /// The most a player may be behind, in milliseconds: 100 to 60 000. Beyond it the player skips to the newest key
     /// frame.
     pub player_lag_ms: u64,
@@ -110,6 +113,7 @@ impl Default for Settings {
             connections_per_address: 0,
             publish_timeout_ms: 2000,
             publish_idle_ms: 10_000,
+            unpublish_grace_ms: 10_000,
             player_lag_ms: 3000,
             player_stall_ms: 10_000,
             merge: Merge::Auto,

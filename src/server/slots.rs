@@ -10,7 +10,8 @@ use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS};
 use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
 use crate::proto::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
 use crate::proto::chunk_reader::Lane;
-use crate::proto::session::{NetStreamId, Session};
+use crate::proto::session::{NetStreamId, REPLY_BYTES, Session};
+use crate::proto::status::Status;
 use crate::proto::tx::TxBuf;
 use crate::time::Millis;
 
@@ -28,9 +29,9 @@ use super::registry::{RingId, StreamId};
 pub const SPARE_CONNECTIONS: usize = 8;
 
 /// Most bytes one connection may cost: the promise of the memory table.
-pub const CONNECTION_BYTES: usize = 12 * 1024;
+pub const CONNECTION_BYTES: usize = 12 * 1024 + 512;
 
-const _: () = assert!(size_of::<Slot>() <= CONNECTION_BYTES, "a connection costs at most 12 KiB");
+const _: () = assert!(size_of::<Slot>() <= CONNECTION_BYTES, "a connection costs at most 12.5 KiB");
 
 /// A place in the connection table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -370,6 +371,14 @@ impl Slot {
         let PlayPhase::Live { cursor } = player.phase else { return };
         let message_stream_id = NetStreamId::from_index(index).wire();
         self.tail = Some(Tail::Tag(TagTail { ring, cursor, message_stream_id }));
+    }
+
+    /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
+    pub fn tell(&mut self, stream: Option<NetStreamId>, status: Status<'_>) {
+        // The room is for the answer that it waits for.
+        if self.session.request().is_none() || self.tx.room() >= REPLY_BYTES {
+            let _ = self.session.status(stream, status, &mut self.tx);
+        }
     }
 
     /// One net stream plays, on message stream 1, and wants every tag as the ring holds it: it can be sent several at

@@ -191,8 +191,11 @@ fn a_stream_is_published_with_its_key_and_played_by_its_name() {
     {
         let c = world.player(name);
         assert!(world.heard(c).contains(&answer.to_owned()), "{name}");
-        let live =
-            world.server.registry().streams().any(|(_, stream)| stream.name == "s3cret" && stream.publisher.is_some());
+        let live = world
+            .server
+            .registry()
+            .streams()
+            .any(|(_, stream)| stream.path.as_str() == "s3cret" && stream.publisher.is_some());
         assert!(!live, "no stream is called by its key");
     }
     let again = world.publisher("cam?key=s3cret");

@@ -72,6 +72,10 @@ pub struct Client {
     pub asked: Vec<VecDeque<String>>,
     /// It says so much nonsense that only the form of what it is told is looked at.
     pub lenient: bool,
+    /// What stands before the names of its streams in their paths: the instance that it joined.
+    pub instance: String,
+    /// What its streams are called for everybody, if that is not what it says: it says a key.
+    pub known_as: Option<String>,
     pub created: Vec<u32>,
     pub connected: bool,
     pub pings: u32,
@@ -106,6 +110,8 @@ impl Client {
             doing: (0..16).map(|_| Doing::default()).collect(),
             asked: vec![VecDeque::new(); 16],
             lenient: false,
+            instance: String::new(),
+            known_as: None,
             created: Vec::new(),
             connected: false,
             pings: 0,
@@ -126,6 +132,8 @@ impl Client {
     }
 
     pub fn connect(&mut self, app: &str) {
+        let instance = app.split_once('/').map_or("", |(_, instance)| instance);
+        self.instance = if matches!(instance, "" | "_definst_") { String::new() } else { format!("{instance}/") };
         let app = app.to_string();
         self.command(0, "connect", |amf| {
             amf.object_begin().unwrap();
@@ -144,7 +152,8 @@ impl Client {
     }
 
     pub fn publish_as(&mut self, stream: u32, name: &str, kind: &str) {
-        self.asked[stream as usize].push_back(name.to_string());
+        let path = self.path(name);
+        self.asked[stream as usize].push_back(path);
         self.command(stream, "publish", |amf| {
             amf.null().unwrap();
             amf.string(name).unwrap();
@@ -152,8 +161,17 @@ impl Client {
         });
     }
 
+    /// What the ledger calls a stream of that name.
+    fn path(&self, name: &str) -> String {
+        match &self.known_as {
+            Some(name) => name.clone(),
+            None => format!("{}{name}", self.instance),
+        }
+    }
+
     pub fn play(&mut self, stream: u32, name: &str) {
-        self.asked[stream as usize].push_back(name.to_string());
+        let path = self.path(name);
+        self.asked[stream as usize].push_back(path);
         self.command(stream, "play", |amf| {
             amf.null().unwrap();
             amf.string(name).unwrap();
@@ -162,7 +180,8 @@ impl Client {
     }
 
     pub fn play2(&mut self, stream: u32, name: &str) {
-        self.asked[stream as usize].push_back(name.to_string());
+        let path = self.path(name);
+        self.asked[stream as usize].push_back(path);
         self.command(stream, "play2", |amf| {
             amf.null().unwrap();
             amf.object_begin().unwrap();

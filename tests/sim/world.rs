@@ -102,7 +102,7 @@ impl World {
         World::fixed(settings, vec![scripted("live", text)], seed)
     }
 
-    fn fixed(settings: Settings, apps: Vec<AppDefinition>, seed: u64) -> World {
+    pub fn fixed(settings: Settings, apps: Vec<AppDefinition>, seed: u64) -> World {
         // What an application does not say for itself is what the configuration says.
         let follow = |app| {
             let limits = AppLimits { bandwidth: settings.bandwidth, ..AppLimits::default() };
@@ -153,19 +153,24 @@ impl World {
 
     /// A client that joined `live`.
     pub fn join(&mut self) -> usize {
+        self.join_at("live")
+    }
+
+    /// A client that joined `app`, which may name an instance.
+    pub fn join_at(&mut self, app: &str) -> usize {
         let c = self.dial();
-        self.joins(c)
+        self.joins(c, app)
     }
 
     /// A client that joined `live` from this address.
     pub fn join_from(&mut self, address: [u8; 4]) -> usize {
         let c = self.dial_from(IpAddr::from(address));
-        self.joins(c)
+        self.joins(c, "live")
     }
 
-    fn joins(&mut self, c: usize) -> usize {
+    fn joins(&mut self, c: usize, app: &str) -> usize {
         self.clients[c].handshake();
-        self.clients[c].connect("live");
+        self.clients[c].connect(app);
         self.settle();
         assert!(self.clients[c].connected, "{:?}", self.clients[c].log);
         self.clients[c].log.clear();
@@ -174,7 +179,12 @@ impl World {
 
     /// A client that publishes `name` on net stream 1.
     pub fn publisher(&mut self, name: &str) -> usize {
-        let c = self.join();
+        self.publisher_at("live", name)
+    }
+
+    /// A client of `app` that publishes `name` on net stream 1.
+    pub fn publisher_at(&mut self, app: &str, name: &str) -> usize {
+        let c = self.join_at(app);
         self.publishes(c, name)
     }
 
@@ -193,7 +203,12 @@ impl World {
 
     /// A client that plays `name` on net stream 1.
     pub fn player(&mut self, name: &str) -> usize {
-        let c = self.join();
+        self.player_at("live", name)
+    }
+
+    /// A client of `app` that plays `name` on net stream 1.
+    pub fn player_at(&mut self, app: &str, name: &str) -> usize {
+        let c = self.join_at(app);
         self.clients[c].create_stream();
         self.clients[c].play(1, name);
         self.settle();

@@ -18,7 +18,7 @@ use super::{
     SCRIPT_INTERVALS, SCRIPT_LINES_PER_SECOND, SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES,
     SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES, source, tidy,
 };
-use crate::limits::STREAM_NAME_BYTES;
+use crate::limits::PATH_BYTES;
 use crate::time::Millis;
 
 /// Steps that one call of a built-in function may take which the engine does not interrupt: elements, or characters times
@@ -751,7 +751,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
     function!("streamName", |name: String| {
         let name = name.split('?').next().unwrap_or_default();
         let name = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-        (name.len() <= STREAM_NAME_BYTES).then(|| name.to_owned())
+        (name.len() <= PATH_BYTES).then(|| name.to_owned())
     });
     function!("isMissing", |kind: String, name: String| source::is_missing(&kind, &name));
     // What application.onStatus is to be told, or null when nothing runs any more.
