@@ -15,7 +15,7 @@ use super::app::Refusal;
 use super::applications::{AppId, AppSource, AppState};
 use super::close::{CloseReason, Rejection};
 use super::files::{Answer, Lookup, Question};
-use super::slots::{ConnId, Slot, SlotState};
+use super::slots::{ConnId, Slot};
 
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
@@ -84,7 +84,7 @@ impl Server {
 
     /// A client asks to join an application.
     pub(super) fn connect(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.open(conn) else { return };
         let client = slot.session.client();
         if let Some(error) = client.path_error {
             let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
@@ -94,7 +94,7 @@ impl Server {
         if self.slots.is_full() {
             return self.refuse_for_connections(conn, now);
         }
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.open(conn) else { return };
         let name = slot.session.client().path.app.clone();
         let id = match self.apps.find(&name) {
             Some(id) => id,
@@ -113,7 +113,7 @@ impl Server {
             }
         };
         let Some(state) = self.apps.app(id).map(|app| app.state) else { return };
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.open(conn) else { return };
         match state {
             AppState::Ready if self.apps.is_stale(id, now) => {
                 slot.app = Some(id);
@@ -139,7 +139,7 @@ impl Server {
     /// The application is known: its rules, its limits, and then its script decide.
     pub(super) fn join(&mut self, conn: ConnId, id: AppId, now: Millis) {
         let patience = now + self.settings.connect_timeout_ms;
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.open(conn) else { return };
         let queued_until = match slot.joining {
             Joining::Queued { deadline } => deadline,
             _ => patience,
@@ -161,7 +161,7 @@ impl Server {
         self.limit_new(conn);
         let Some(pending_ms) = pending_ms else { return self.joined(conn, now) };
         if !self.scripts_may_run(now) {
-            if let Some(slot) = self.slots.connection(conn) {
+            if let Some(slot) = self.slots.open(conn) {
                 slot.joining = Joining::Queued { deadline: queued_until };
             }
             return self.wait_for_script(conn);
@@ -170,7 +170,7 @@ impl Server {
         match self.enter_instance(conn, id, now) {
             Ok(()) => {
                 // Known to be undecided before the script runs: it may decide at once.
-                if let Some(slot) = self.slots.connection(conn) {
+                if let Some(slot) = self.slots.open(conn) {
                     slot.joining = Joining::Script { deadline };
                 }
                 self.ask_script(conn, now);
@@ -184,7 +184,7 @@ impl Server {
         if self.slots.is_full() {
             return self.refuse_for_connections(conn, now);
         }
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.open(conn) else { return };
         let Some(app) = slot.app.and_then(|id| self.apps.app_mut(id)) else { return };
         app.connected += 1;
         (slot.joining, slot.last_active) = (Joining::No, now);
@@ -216,7 +216,7 @@ impl Server {
     }
 
     fn refuse_unknown(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.open(conn) else { return };
         // The words that clients know from Adobe's servers; the name fits.
         let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
         let name = &slot.session.client().path.app;
@@ -232,7 +232,7 @@ impl Server {
 
     /// Refuses a client that wants to join: `_error`, `close`, and the end of the connection behind them.
     pub(super) fn refuse_connect_with(&mut self, conn: ConnId, status: Status<'_>, reason: CloseReason, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.open(conn) else { return };
         let client = slot.session.client();
         warn!(
             "{conn} connect refused app={:?} peer={} x_status={} agent={:?} code={} reason={:?}",
@@ -256,7 +256,7 @@ impl Server {
 
     /// Nobody decided in time. What is known of an application's files holds until they can be read again.
     pub(super) fn undecided(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.open(conn) else { return };
         let joining = slot.joining;
         if let (Joining::Files { .. }, Some(id)) = (joining, slot.app)
             && self.apps.app(id).is_some_and(|app| app.state == AppState::Ready)
@@ -341,8 +341,7 @@ impl Server {
 
     /// Tells one client that its application is shut down, and to go. False when it was going already.
     pub(super) fn shut_down_client(&mut self, conn: ConnId, now: Millis) -> bool {
-        let Some(slot) = self.slots.connection(conn) else { return false };
-        if slot.state != SlotState::Open {
+        if self.slots.open(conn).is_none() {
             return false;
         }
         self.say_goodbye(conn);

@@ -42,12 +42,21 @@ pub struct Instance {
     pub state: InstanceState,
     /// Clients of it, those included whom the script has not decided about.
     pub clients: u32,
+    /// Its script is being told that it ends.
+    pub ending: bool,
     /// When it last had a client, or last wanted to stay without.
     pub idle_since: Millis,
     /// Clients accepted so far.
     pub total_connects: u64,
     /// Of these, how many have left.
     pub total_disconnects: u64,
+}
+
+impl Instance {
+    /// Its script runs.
+    pub fn is_running(&self) -> bool {
+        matches!(self.state, InstanceState::Running { .. })
+    }
 }
 
 /// The table.

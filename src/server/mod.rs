@@ -57,6 +57,7 @@ use crate::time::Millis;
 use app::AppDefinition;
 use applications::{AppSource, Applications};
 use close::CloseReason;
+use connect::Joining;
 use instances::Instances;
 use registry::{Registry, StreamId};
 use script_time::ScriptTime;
@@ -323,6 +324,13 @@ impl Server {
         self.slots.taken() == 0
     }
 
+    /// How many slots something was put off for, each counted as often as it waits: for its script's time, for tokens, for
+    /// the end of a merge window or of a detection. Nobody waits when nobody is connected.
+    pub fn waiting(&self) -> usize {
+        let waits = [&self.script_waits, &self.gathered, &self.unsent, &self.unread, &self.checking];
+        waits.iter().map(|slots| slots.len()).sum()
+    }
+
     /// What happened since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -475,13 +483,11 @@ impl Server {
         self.count_close(conn, reason);
         let app = self.slots.at(conn.slot).app;
         net.close(conn.slot);
-        for set in
-            [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered, &mut self.script_waits]
-        {
+        self.forget_waits(conn.slot);
+        self.clear_outbox(conn, true);
+        for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
             set.remove(conn.slot.at());
         }
-        self.forget_bandwidth(conn.slot);
-        self.clear_outbox(conn, true);
         self.slots.release(conn.slot);
         if let Some(app) = app {
             self.forget_if_left(app);
@@ -500,12 +506,21 @@ impl Server {
         // Without room for `close` the client must do with the end of the connection.
         let _ = slot.session.close(&mut slot.tx);
         slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: None };
-        slot.blocked = false;
-        slot.inbox.clear();
-        self.forget_bandwidth(conn.slot);
+        self.forget_waits(conn.slot);
         self.clear_outbox(conn, false);
         self.outgoing.insert(conn.slot.at());
         self.readable.insert(conn.slot.at());
+    }
+
+    /// What was put off for a connection ends with it: neither the disk's answer, nor its script's time, nor tokens, nor the
+    /// end of a detection are anything to it any more.
+    fn forget_waits(&mut self, index: SlotIndex) {
+        let slot = self.slots.at(index);
+        slot.joining = Joining::No;
+        (slot.blocked, slot.pinged) = (false, None);
+        slot.inbox.clear();
+        self.script_waits.remove(index.at());
+        self.forget_bandwidth(index);
     }
 
     /// When a connection begins to end: its application's script is told, and there is one log line and one counter.

@@ -216,7 +216,8 @@ impl Server {
 
     /// Does with a call what is done for applications without code of their own.
     pub(super) fn answer_built_in(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        // Its script may have told it to go.
+        let Some(slot) = self.slots.open(conn) else { return };
         match slot.session.answer_built_in(&mut slot.tx) {
             Ok(Some(event)) => self.event(conn, event, now),
             Ok(None) => {}

@@ -24,7 +24,7 @@ use super::connect::Joining;
 use super::instances::{Instance, InstanceIndex, InstanceState};
 use super::outbox;
 use super::registry::StreamId;
-use super::slots::{ConnId, Slot, SlotIndex, SlotState, Tail};
+use super::slots::{ConnId, Slot, SlotIndex, Tail};
 
 /// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
 const HOST_NAME: &str = "_defaultVHost_";
@@ -37,7 +37,7 @@ impl Server {
     /// Puts the client into the instance that it names, which is loaded if it is not there. The error is what to tell the
     /// client.
     pub(super) fn enter_instance(&mut self, conn: ConnId, app: AppId, now: Millis) -> Result<(), &'static str> {
-        let Some(slot) = self.slots.connection(conn) else { return Ok(()) };
+        let Some(slot) = self.slots.open(conn) else { return Ok(()) };
         let name = slot.session.client().path.instance.clone();
         let mut found = self.instances.find(app, &name);
         if let Some(index) = found
@@ -60,13 +60,12 @@ impl Server {
             Some(index) => index,
             None => self.load_instance(app, &name, now)?,
         };
-        if let Some(instance) = self.instances.instance_mut(index) {
-            instance.clients += 1;
-        }
-        if let Some(slot) = self.slots.connection(conn) {
-            slot.instance = Some(index);
-            slot.session.set_scripted();
-        }
+        // What it did as it was loaded may have stopped it, or it may have shut itself down.
+        let instance = self.instances.instance_mut(index).filter(|instance| instance.is_running()).ok_or(STOPPED)?;
+        let Some(slot) = self.slots.open(conn) else { return Ok(()) };
+        instance.clients += 1;
+        slot.instance = Some(index);
+        slot.session.set_scripted();
         Ok(())
     }
 
@@ -110,6 +109,7 @@ impl Server {
             name: heapless::String::try_from(name).unwrap_or_default(),
             state,
             clients: 0,
+            ending: false,
             idle_since: now,
             total_connects: 0,
             total_disconnects: 0,
@@ -463,6 +463,11 @@ impl Server {
 
     /// `onAppStop`, then the instance is gone. It has no clients any more.
     fn end_instance(&mut self, index: InstanceIndex, reason: StopReason, now: Millis) {
+        let Some(instance) = self.instances.instance_mut(index) else { return };
+        if core::mem::replace(&mut instance.ending, true) {
+            // Its `onAppStop` wants to shut it down.
+            return;
+        }
         if let Some(script) = self.instances.script(index) {
             // It is told, not asked; if that goes wrong, it goes all the same.
             let _ = self.scripts.stopping(script, reason, now);
@@ -519,7 +524,7 @@ impl Server {
 
     /// The connection, if it is still a client.
     fn open_slot(&mut self, conn: ConnId) -> Option<&mut Slot> {
-        self.slots.connection(conn).filter(|slot| slot.state == SlotState::Open)
+        self.slots.open(conn)
     }
 }
 

@@ -434,6 +434,11 @@ impl Slots {
         self.taken.len()
     }
 
+    /// How many have joined an application.
+    pub fn joined(&self) -> usize {
+        self.connected
+    }
+
     /// As many as may have joined an application.
     pub fn is_full(&self) -> bool {
         self.connected >= self.capacity
@@ -496,6 +501,11 @@ impl Slots {
     pub fn connection(&mut self, id: ConnId) -> Option<&mut Slot> {
         let slot = &mut self.slots[id.slot.at()];
         (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
+    }
+
+    /// The connection, if it is still there and was not told to go: the only one for whom something may begin.
+    pub fn open(&mut self, id: ConnId) -> Option<&mut Slot> {
+        self.connection(id).filter(|slot| slot.state == SlotState::Open)
     }
 
     /// The connection, if it is still there, to look at.

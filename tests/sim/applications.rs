@@ -228,3 +228,26 @@ fn addresses_and_limits_of_an_application_hold() {
     assert!(world.heard(players[1]).contains(&"0: Connect.IdleTimeout".to_owned()));
     assert!(!world.clients[players[0]].ended && !world.clients[publisher].ended);
 }
+
+#[test]
+fn who_is_told_to_go_while_the_disk_is_asked_has_not_joined_when_it_answers() {
+    let settings = Settings { connections: 2, ..settings() };
+    let mut world = World::on_disk(settings, vec![app("live"), app("slow")]);
+    for _ in 0..3 {
+        world.disk_late_ms = 300;
+        world.advance(10_000);
+        let (waits, heard) = connect(&mut world, "slow");
+        assert_eq!(heard, [""; 0]);
+        world.clients[waits].rate = Some(0);
+        assert!(world.disconnect(waits));
+        world.advance(1000);
+        world.check_counts();
+        world.advance(6000);
+    }
+    world.disk_late_ms = 0;
+    world.advance(1000);
+    // Both places are there.
+    let both = [connect(&mut world, "live"), connect(&mut world, "live")];
+    assert_eq!(both.map(|(_, heard)| heard), [JOINED, JOINED]);
+    world.end();
+}

@@ -255,3 +255,56 @@ fn scripts_have_their_share_of_the_time_and_who_calls_them_too_often_waits() {
     assert_eq!(ask(&mut world, queued), "600");
     world.end();
 }
+
+/// A client whose calls have used up the time that scripts have.
+fn busy(world: &mut World) -> usize {
+    let (busy, _) = connect(world, "busy");
+    for _ in 0..100 {
+        world.clients[busy].command(0, "work", |amf| amf.null().unwrap());
+    }
+    world.settle();
+    busy
+}
+
+#[test]
+fn who_is_told_to_go_while_it_waits_for_its_script_enters_no_instance() {
+    let working = "application.onConnect = function (client) { client.work = function () { }; return true; };";
+    let settings = Settings { script_instances: 2, applications: 2, ..settings() };
+    let disconnects: fn(&mut World, usize) = |world, client| assert!(world.disconnect(client));
+    let unloads: fn(&mut World, usize) = |world, _| assert_eq!(world.unload("live"), Some(1));
+    let removes: fn(&mut World, usize) = |world, _| assert!(world.disk.remove("live").is_some());
+    for goes in [disconnects, unloads, removes] {
+        let mut world =
+            World::on_disk(settings.clone(), vec![scripted("busy", working), app(COUNTING), scripted("next", "")]);
+        busy(&mut world);
+        // It stays to read its last words while scripts get time again.
+        let queued = world.dial();
+        world.clients[queued].handshake();
+        world.clients[queued].connect("live");
+        world.settle();
+        world.clients[queued].rate = Some(0);
+        goes(&mut world, queued);
+        for _ in 0..60 {
+            world.advance(50);
+            world.check_counts();
+        }
+        let busy = world.clients.iter().position(|client| client.connected).unwrap();
+        world.hang_up(busy);
+        world.advance(6000);
+        // Nothing holds an instance or a place in the table of applications.
+        assert_eq!(connect(&mut world, "next").1, JOINED);
+        world.end();
+    }
+}
+
+#[test]
+fn an_application_that_shuts_itself_down_as_it_starts_refuses_its_clients_and_holds_none() {
+    let text = "application.onAppStart = function () { application.shutdown(); };
+        application.onAppStop = function () { application.shutdown(); };";
+    let mut world =
+        World::on_disk(Settings { script_instances: 1, ..settings() }, vec![app(text), scripted("next", "")]);
+    assert_eq!(connect(&mut world, "live").1, FAILED);
+    world.check_counts();
+    assert_eq!(connect(&mut world, "next").1, JOINED, "its place is free");
+    world.end();
+}

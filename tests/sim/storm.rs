@@ -1,15 +1,27 @@
 //! Everything at once, at random.
 
 use rill::server::Counters;
-use rill::server::app::Bandwidth;
+use rill::server::app::{AddressList, AppDefinition, Bandwidth};
 use rill::server::settings::{Merge, Settings};
 
 use super::sim::Random;
 use super::sim::client::Doing;
 use super::sim::ledger::Kind;
-use super::sim::world::{World, settings};
+use super::sim::world::{Directory, World, apps, scripted, settings};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+/// Where clients connect to, most of them to the first; and what they put before their streams' names, so that each name is
+/// one stream.
+const HOMES: [(&str, &str); 5] =
+    [("live", ""), ("live/b", "b-"), ("chat", "chat-"), ("chat/room", "room-"), ("none", "")];
+/// What a directory may come to say that is no busy application.
+const SCRIPTS: [&str; 5] = [
+    "",
+    "application.onConnect = function (",
+    "application.onConnect = function () { return false; };",
+    "application.onPublish = function () { while (true) { } };",
+    "application.onAppStart = function () { application.shutdown(); };",
+];
 /// Half of the ring: what is larger is dropped.
 const LARGEST: usize = 32 << 10;
 
@@ -18,6 +30,10 @@ struct Storm {
     random: Random,
     /// Each publication's first timestamp, the server's time then, and the timestamp of its last message.
     clocks: Vec<(u32, u64)>,
+    /// Which of [`HOMES`] each client is from.
+    homes: Vec<usize>,
+    /// Of the last change to a directory.
+    stamp: u64,
 }
 
 /// One run, and the server's counters when all have left.
@@ -35,23 +51,42 @@ pub fn run(seed: u64) -> Counters {
         connections_per_address: if random.chance(10) { 2 } else { 0 },
         ..settings()
     };
-    // With code of its own an application meets the same storm.
-    let mut world = match random.chance(40) {
-        true => World::scripted(settings, include_str!("storm.asc"), seed),
-        false => World::with(settings, seed),
+    // With code of its own an application meets the same storm; and when it is a directory, an operator as well.
+    let busy = include_str!("storm.asc");
+    let mut world = match random.below(5) {
+        0 => World::scripted(settings, busy, seed),
+        1 => World::with(settings, seed),
+        scripts => {
+            let settings = Settings {
+                applications: 2 + random.below(3) as u32,
+                script_instances: 1 + random.below(4) as u32,
+                ..settings
+            };
+            let live = if scripts == 2 { apps().remove(0) } else { scripted("live", busy) };
+            let limited = |app| limited(app, &settings);
+            let directories = vec![limited(live), limited(scripted("chat", busy))];
+            World::on_disk_with(settings, directories, seed)
+        }
     };
     world.ledger.rings_scarce = (world.server.settings().streams as usize) < NAMES.len();
     let widest = [1000, 5000, 20_000][random.below(3)];
     world.window = 300 + random.below(widest);
     world.net.spurious = [0, 0, 20][random.below(3)];
-    let mut storm = Storm { world, random, clocks: Vec::new() };
+    let mut storm = Storm { world, random, clocks: Vec::new(), homes: Vec::new(), stamp: 1 };
     let steps = 40 + storm.random.below(120);
     for _ in 0..steps {
         storm.step();
         storm.world.settle();
+        storm.world.check_counts();
     }
     storm.calm_down();
     *storm.world.server.counters()
+}
+
+/// As an application is that says nothing of its clients' bandwidth.
+fn limited(mut app: AppDefinition, settings: &Settings) -> AppDefinition {
+    app.limits.bandwidth = settings.bandwidth;
+    app
 }
 
 impl Storm {
@@ -66,8 +101,9 @@ impl Storm {
             67..72 => self.leave(),
             72..84 => self.player_command(),
             84..88 => self.publisher_command(),
-            88..91 => self.nonsense(),
-            91..94 => {
+            88..90 => self.nonsense(),
+            90..93 => self.operator(),
+            93..96 => {
                 // A while of nothing but media, in which the slow fall behind.
                 for _ in 0..12 {
                     self.media();
@@ -82,24 +118,27 @@ impl Storm {
     }
 
     fn newcomer(&mut self, publishes: bool) {
-        let c = self.world.dial();
-        let name = NAMES[self.random.below(NAMES.len())];
+        let c = self.dial();
+        let elsewhere = if self.world.disk.is_empty() { 2 } else { 25 };
+        let home = if self.random.chance(elsewhere) { self.random.below(HOMES.len()) } else { 0 };
+        self.homes[c] = home;
+        let (name, other) = (self.name(c), self.name(c));
         let short = if self.random.chance(40) { 1 + self.random.below(400) } else { 0 };
         let client = &mut self.world.clients[c];
         self.world.net.links[client.link].short = short;
         client.handshake();
-        client.connect("live");
+        client.connect(HOMES[home].0);
         client.create_stream();
         if self.random.chance(30) {
             client.set_chunk_size(1 + self.random.below(5000));
         }
         if publishes {
-            client.publish(1, name);
+            client.publish(1, &name);
         } else {
-            client.play(1, name);
+            client.play(1, &name);
             if self.random.chance(30) {
                 client.create_stream();
-                client.play(2, NAMES[self.random.below(NAMES.len())]);
+                client.play(2, &other);
             }
         }
         if self.random.chance(10) {
@@ -107,6 +146,17 @@ impl Storm {
             client.out.truncate(keep);
             client.lenient = true;
         }
+    }
+
+    fn dial(&mut self) -> usize {
+        self.homes.push(0);
+        self.world.dial()
+    }
+
+    /// One of the names where the client is at home.
+    fn name(&mut self, c: usize) -> String {
+        let (_, prefix) = HOMES[self.homes[c]];
+        format!("{prefix}{}", NAMES[self.random.below(NAMES.len())])
     }
 
     fn client_who(&mut self, does: impl Fn(&Doing) -> bool) -> Option<(usize, u32)> {
@@ -161,8 +211,9 @@ impl Storm {
             let sent = self.world.ledger.of(publication).sent.last_mut().unwrap();
             sent.dropped = kind.type_id() != 18 && length > LARGEST;
             if length > 10_000 {
-                // Each gets its turn before the ring is full.
-                self.world.settle();
+                // Each gets its turn before the ring is full: in a merge window nothing is read.
+                let window_ms = if self.world.server.settings().merge == Merge::Fixed(0) { 0 } else { 31 };
+                self.world.advance(window_ms);
                 if self.world.clients[c].ended {
                     return;
                 }
@@ -233,7 +284,7 @@ impl Storm {
     fn player_command(&mut self) {
         let Some((c, stream)) = self.client_who(|doing| matches!(doing, Doing::Watching(_))) else { return };
         let on = self.random.chance(50);
-        let name = NAMES[self.random.below(NAMES.len())];
+        let name = self.name(c);
         let what = self.random.below(9);
         let client = &mut self.world.clients[c];
         // Without an answer to its last play it does not know which one this is about.
@@ -251,8 +302,8 @@ impl Storm {
                 client.flag(stream, "receiveAudio", on);
             }
             4 => client.close_stream(stream),
-            5 => client.play(stream, name),
-            6 => client.play2(stream, name),
+            5 => client.play(stream, &name),
+            6 => client.play2(stream, &name),
             7 => client.delete_stream(stream),
             _ => client.command(stream, "seek", |amf| {
                 amf.null().unwrap();
@@ -263,26 +314,67 @@ impl Storm {
 
     fn publisher_command(&mut self) {
         let Some((c, stream)) = self.client_who(|doing| matches!(doing, Doing::Publishing(_))) else { return };
-        let name = NAMES[self.random.below(NAMES.len())];
+        let name = self.name(c);
         let client = &mut self.world.clients[c];
         match self.random.below(4) {
             0 => client.close_stream(stream),
             1 => {
                 client.close_stream(stream);
-                client.publish(stream, name);
+                client.publish(stream, &name);
             }
             2 => {
                 client.create_stream();
-                client.play(stream % 7 + 2, name);
+                client.play(stream % 7 + 2, &name);
             }
             _ => client.set_chunk_size(1 + self.random.below(3000)),
         }
-        // A client that publishes anew waits for the answer, and in a merge window that takes as long.
+        // A client that publishes anew waits for the answer, which takes as long as a merge window, or until its script has
+        // time again.
         self.world.advance(31);
+        for _ in 0..100 {
+            let client = &self.world.clients[c];
+            if client.ended || client.asked[stream as usize].is_empty() {
+                return;
+            }
+            self.world.advance(31);
+        }
+    }
+
+    /// Somebody who looks after the server, and after its directories; and the disk that they are on.
+    fn operator(&mut self) {
+        let home = self.random.below(HOMES.len());
+        let (app, instance) = HOMES[home].0.split_once('/').map_or((HOMES[home].0, None), |(app, of)| (app, Some(of)));
+        match self.random.below(8) {
+            0 | 1 if !self.world.clients.is_empty() => {
+                let c = self.random.below(self.world.clients.len());
+                self.world.disconnect(c);
+            }
+            0..3 => {
+                self.world.unload_instance(app, instance);
+            }
+            3 => {
+                self.world.disk.remove(app);
+            }
+            4 | 5 => {
+                self.stamp += 1;
+                let text =
+                    if self.random.chance(60) { include_str!("storm.asc") } else { SCRIPTS[self.random.below(5)] };
+                let mut app = limited(scripted(app, text), self.world.server.settings());
+                app.stamp = self.stamp;
+                if self.random.chance(20) {
+                    app.rules.set_connect(AddressList::parse(["deny 10.0.0.0/28", "allow all"]).unwrap());
+                }
+                self.world.disk.insert(app.name.to_string(), Directory::Good(Box::new(app)));
+            }
+            6 if self.random.chance(20) => {
+                self.world.disk.insert(app.to_owned(), Directory::Broken);
+            }
+            _ => self.world.disk_late_ms = [0, 50, 400, 3000][self.random.below(4)],
+        }
     }
 
     fn nonsense(&mut self) {
-        let c = self.world.dial();
+        let c = self.dial();
         let mut bytes: Vec<u8> = (0..self.random.below(400)).map(|_| self.random.next() as u8).collect();
         let client = &mut self.world.clients[c];
         client.lenient = true;
@@ -297,6 +389,7 @@ impl Storm {
 
     /// Whoever can reads all; then everybody leaves, one way or another, and nothing may be left.
     fn calm_down(&mut self) {
+        self.world.disk_late_ms = 0;
         for c in 0..self.world.clients.len() {
             self.world.limit(c, Some(0), Some(0));
         }

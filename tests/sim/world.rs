@@ -8,6 +8,7 @@ use rill::features::script::{Source, SourceFile};
 use rill::server::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition, ScriptLimits};
 use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
+use rill::server::connect::Joining;
 use rill::server::files::{Answer, Lookup, Question};
 use rill::server::settings::{Merge, Settings};
 use rill::server::slots::{ConnId, SPARE_CONNECTIONS, Slot, SlotState};
@@ -34,6 +35,10 @@ pub struct World {
     pub disk: BTreeMap<String, Directory>,
     /// The disk does not answer.
     pub disk_stalls: bool,
+    /// How long after it was asked the disk's answer comes, which is of the time of the question.
+    pub disk_late_ms: u64,
+    /// Answers of the disk that have not come, with the time when they do.
+    late: VecDeque<(u64, Answer)>,
     /// What the disk was asked.
     pub asked: Vec<String>,
     next_address: u8,
@@ -114,7 +119,11 @@ impl World {
 
     /// A server whose applications are directories.
     pub fn on_disk(settings: Settings, directories: Vec<AppDefinition>) -> World {
-        let mut world = World::start(settings, Vec::new(), AppSource::Directories, 1);
+        World::on_disk_with(settings, directories, 1)
+    }
+
+    pub fn on_disk_with(settings: Settings, directories: Vec<AppDefinition>, seed: u64) -> World {
+        let mut world = World::start(settings, Vec::new(), AppSource::Directories, seed);
         world.disk =
             directories.into_iter().map(|app| (app.name.to_string(), Directory::Good(Box::new(app)))).collect();
         world
@@ -132,6 +141,8 @@ impl World {
             window: 32 << 10,
             disk: BTreeMap::new(),
             disk_stalls: false,
+            disk_late_ms: 0,
+            late: VecDeque::new(),
             asked: Vec::new(),
             next_address: 1,
         }
@@ -317,9 +328,20 @@ impl World {
 
     /// The operator unloads an application.
     pub fn unload(&mut self, app: &str) -> Option<usize> {
-        let clients = inside(|| self.server.unload(app, None, Millis(self.now)));
+        self.unload_instance(app, None)
+    }
+
+    /// The operator unloads an application's instance.
+    pub fn unload_instance(&mut self, app: &str, instance: Option<&str>) -> Option<usize> {
+        let clients = inside(|| self.server.unload(app, instance, Millis(self.now)));
         self.settle();
         clients
+    }
+
+    /// The operator disconnects a client.
+    pub fn disconnect(&mut self, c: usize) -> bool {
+        let Some(conn) = self.conn(c) else { return false };
+        inside(|| self.server.disconnect(conn, Millis(self.now)))
     }
 
     pub fn stop(&mut self) {
@@ -374,8 +396,11 @@ impl World {
                 Some(Directory::Good(app)) if stamp == Some(app.stamp) => Lookup::Unchanged,
                 Some(Directory::Good(app)) => Lookup::Found(app.clone()),
             };
-            busy |= lookup != Lookup::Unchanged;
-            inside(|| self.server.answer(Answer::App { name, lookup }, Millis(self.now)));
+            self.late.push_back((self.now + self.disk_late_ms, Answer::App { name, lookup }));
+        }
+        while let Some((_, answer)) = self.late.pop_front_if(|(at, _)| *at <= self.now) {
+            busy |= !matches!(&answer, Answer::App { lookup: Lookup::Unchanged, .. });
+            inside(|| self.server.answer(answer, Millis(self.now)));
         }
         busy
     }
@@ -435,6 +460,9 @@ impl World {
             if self.clients.iter().any(|client| client.line.is_some()) {
                 step = 1;
             }
+            if let Some((at, _)) = self.late.front() {
+                step = step.min(at.saturating_sub(self.now).max(1));
+            }
             let step = step.min(end - self.now);
             self.now += step;
             for client in &mut self.clients {
@@ -480,8 +508,37 @@ impl World {
         self.check_empty();
     }
 
+    /// What is counted is what is there, and only whoever has not been told to go waits for anything.
+    pub fn check_counts(&self) {
+        let server = &self.server;
+        let clients = |counts: &dyn Fn(&Slot) -> bool| {
+            let open = server.slots().taken_slots().filter(|(_, slot)| slot.state == SlotState::Open);
+            open.filter(|(_, slot)| counts(slot)).count() as u32
+        };
+        for (index, instance) in server.instances().iter() {
+            let there = clients(&|slot| slot.instance == Some(index));
+            assert_eq!(instance.clients, there, "clients of instance {}", instance.name);
+            assert!(server.apps().app(instance.app).is_some(), "an instance of no application");
+        }
+        for (id, app) in server.apps().iter() {
+            let there = clients(&|slot| slot.app == Some(id) && slot.session.is_connected());
+            assert_eq!(app.connected, there, "clients of {}", app.name);
+        }
+        for (index, slot) in server.slots().taken_slots().filter(|(_, slot)| slot.state != SlotState::Open) {
+            let conn = server.slots().id(index);
+            assert!(slot.instance.is_none(), "{conn} was told to go and is in an instance");
+            assert_eq!(slot.joining, Joining::No, "{conn} was told to go and is about to join");
+            assert!(slot.check.is_none(), "{conn} was told to go and is measured");
+        }
+        let joined = server.slots().taken_slots().filter(|(_, slot)| slot.session.is_connected()).count();
+        assert_eq!(server.slots().joined(), joined, "connections that have joined an application");
+    }
+
     pub fn check_empty(&self) {
+        self.check_counts();
         assert!(self.server.is_empty(), "{} slots are still taken", self.server.slots().taken());
+        assert_eq!(self.server.waiting(), 0, "slots of nobody wait for something");
+        assert_eq!(self.server.slots().joined(), 0, "clients are still counted");
         assert_eq!(self.server.registry().streams().count(), 0, "names are still in use");
         assert!(self.server.apps().iter().all(|(_, app)| app.connected == 0), "clients are still counted");
         assert!(self.server.instances().iter().all(|(_, instance)| instance.clients == 0), "clients are still counted");
