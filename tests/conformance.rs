@@ -1295,6 +1295,34 @@ mod publish_7_2_2_6 {
     }
 
     #[test]
+    fn on_the_connection_it_means_the_only_net_stream_that_was_created() {
+        let created = || {
+            let mut peer = Peer::connected();
+            peer.answer(&call(0, "createStream", 2.0, &[null()]));
+            peer
+        };
+        for command in [publish as fn(u32, &str) -> Vec<u8>, play] {
+            let mut peer = created();
+            assert_eq!(peer.answer(&command(0, "cam")), created().answer(&command(1, "cam")));
+            assert_eq!(peer.answer(&command(0, "cam")), peer.answer(&command(1, "cam")), "and once more");
+            // Code of the application comes first, and when it has no such method the same is done.
+            let mut scripted = created();
+            scripted.session.set_scripted();
+            let (seen, replies) = scripted.answer(&command(0, "cam"));
+            let (plain, answers) = created().answer(&command(1, "cam"));
+            assert!(matches!(seen[0], Seen::Call(..)), "{seen:?}");
+            assert_eq!((&seen[1..], replies), (&plain[..], answers));
+            // Of two it is not known which.
+            let mut peer = created();
+            peer.answer(&call(0, "createStream", 3.0, &[null()]));
+            let failed = peer.replies(&command(0, "cam"));
+            assert_eq!(failed, Peer::connected().replies(&command(0, "cam")));
+        }
+        let mut peer = Peer::publishing();
+        assert_eq!(peer.seen(&message(4, 0, 8, 0, b"\xAF")).len(), 2, "as media do");
+    }
+
+    #[test]
     fn createstream_may_be_left_out() {
         assert!(matches!(asked(&[string("cam")]), Seen::Publish { stream: 1, .. }));
         let mut peer = Peer::publishing();

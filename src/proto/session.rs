@@ -478,7 +478,7 @@ impl Session {
         }
     }
 
-    /// Does with that method what is done for applications without code of their own.
+    /// Does with that method what is done for applications without code of their own, which may be a request.
     pub fn answer_built_in(&mut self, tx: &mut TxBuf) -> Result<Option<Event<'static>>, SessionError> {
         let Some(lane) = self.lent else { return Ok(None) };
         let stream_id = self.reader.message(lane).stream_id;
@@ -488,7 +488,7 @@ impl Session {
         if let Some(Event::Closed(stream)) = event {
             self.give_up_media(stream);
         }
-        Ok(event)
+        Ok(event.or(self.state.request.as_ref().map(|_| Event::Request)))
     }
 
     /// Sends the client a command with `arguments`, encoded AMF0 values: a call of a method of its own, of which transaction

@@ -163,7 +163,7 @@ impl State {
             | Command::GetStreamLength
             | Command::CheckBandwidth
             | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
-            // Said to the connection and not to a net stream, these are names like any other.
+            // Said to the connection and not to a net stream, these may be names like any other.
             Command::Publish { .. }
             | Command::Play { .. }
             | Command::Play2(_)
@@ -251,7 +251,7 @@ impl State {
             Command::CloseStream if NetStreamId::from_wire(stream_id).is_none() => {}
             command => {
                 let Some(stream) = self.net_stream(stream_id) else {
-                    // On the connection itself, or one net stream too many.
+                    // On the connection itself without saying which it means, or one net stream too many.
                     Status::new(Code::StreamFailed, "").send(stream_id, tx)?;
                     return Ok(None);
                 };
@@ -315,8 +315,15 @@ impl State {
         })?)
     }
 
-    /// The net stream of a message stream id; created on the way for clients that skipped `createStream`.
+    /// The net stream of a message stream id; created on the way for clients that skipped `createStream`. The connection
+    /// itself (0) stands for the only one that was created, if there is one: rtmp-rs creates a net stream and then publishes
+    /// and plays on 0.
     fn net_stream(&mut self, stream_id: u32) -> Option<NetStreamId> {
+        if stream_id == 0 {
+            let is_created = |stream: &NetStreamId| self.streams[stream.index()] != NetStream::Free;
+            let mut created = (0..NET_STREAMS).map(NetStreamId::from_index).filter(is_created);
+            return created.next().filter(|_| created.next().is_none());
+        }
         let stream = NetStreamId::from_wire(stream_id)?;
         let state = &mut self.streams[stream.index()];
         if *state == NetStream::Free {

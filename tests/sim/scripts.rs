@@ -308,3 +308,20 @@ fn an_application_that_shuts_itself_down_as_it_starts_refuses_its_clients_and_ho
     assert_eq!(connect(&mut world, "next").1, JOINED, "its place is free");
     world.end();
 }
+
+#[test]
+fn a_client_that_publishes_on_the_connection_is_asked_about_as_any_other() {
+    let text = "application.onConnect = function (client) { client.writeAccess = 'open'; return true; };";
+    for (name, answer) in [("open/cam", "1: Publish.Start"), ("cam", "1: Publish.BadName")] {
+        let mut world = World::on_disk(settings(), vec![app(text)]);
+        let (c, _) = connect(&mut world, "live");
+        world.clients[c].create_stream();
+        // What it hears of is net stream 1.
+        world.clients[c].publish(0, name);
+        let asked = world.clients[c].asked[0].drain(..).collect();
+        world.clients[c].asked[1] = asked;
+        world.settle();
+        assert!(world.heard(c).contains(&answer.to_owned()), "{name}");
+        world.end();
+    }
+}
