@@ -1,8 +1,8 @@
 //! What a joining player is sent before the first frame: metadata and sequence headers, the newest of each.
 //!
-//! Bytes lie in one inline arena without holes, entries in the order in which they are sent: data messages (`onMetaData` first,
-//! the others in order of first appearance), then video headers, then audio headers, by class and track. After a store the cache
-//! holds exactly the new bytes or, when they do not fit, nothing under that key: a stale header is worse than none.
+//! Bytes lie in one inline arena without holes, entries in the order in which the publisher first sent them, which is the order
+//! of sending: players number a stream's tracks as they come, so who joins late finds them as who was there. After a store the
+//! cache holds exactly the new bytes or, when they do not fit, nothing under that key: a stale header is worse than none.
 
 use super::tag::{HeaderSlot, TagKind};
 use crate::limits::{HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
@@ -48,7 +48,7 @@ pub struct HeaderCache {
 /// Name and payload lie one behind the other at `offset`.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    group: Group,
+    kind: TagKind,
     class: u8,
     track: u8,
     name_length: u8,
@@ -56,29 +56,12 @@ struct Entry {
     payload_length: u16,
 }
 
-/// In the order of sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
-    Metadata,
-    Data,
-    Video,
-    Audio,
-}
-
 impl Entry {
     const EMPTY: Entry =
-        Entry { group: Group::Metadata, class: 0, track: 0, name_length: 0, offset: 0, payload_length: 0 };
+        Entry { kind: TagKind::Data, class: 0, track: 0, name_length: 0, offset: 0, payload_length: 0 };
 
-    fn rank(&self) -> (Group, u8, u8) {
-        (self.group, self.class, self.track)
-    }
-
-    fn kind(&self) -> TagKind {
-        match self.group {
-            Group::Metadata | Group::Data => TagKind::Data,
-            Group::Video => TagKind::Video,
-            Group::Audio => TagKind::Audio,
-        }
+    fn slot(&self) -> HeaderSlot {
+        HeaderSlot { kind: self.kind, class: self.class, track: self.track }
     }
 
     fn length(&self) -> usize {
@@ -111,8 +94,7 @@ impl HeaderCache {
 
     /// Keeps a data message under its handler name.
     pub fn store_data(&mut self, name: &[u8], payload: &[u8]) -> Stored {
-        let group = if name == b"onMetaData" { Group::Metadata } else { Group::Data };
-        self.store_entry(Entry { group, ..Entry::EMPTY }, name, [payload, &[]])
+        self.store_entry(Entry::EMPTY, name, [payload, &[]])
     }
 
     /// Forgets an audio or video header. Returns whether there was one.
@@ -123,7 +105,7 @@ impl HeaderCache {
 
     /// Forgets the data message of that handler name (`@clearDataFrame`). Returns whether there was one.
     pub fn remove_data(&mut self, name: &[u8]) -> bool {
-        let at = self.find(Entry { group: Group::Data, ..Entry::EMPTY }, name);
+        let at = self.find(Entry::EMPTY, name);
         self.remove_at(at)
     }
 
@@ -155,8 +137,7 @@ impl HeaderCache {
     pub fn at(&self, index: usize) -> Option<CachedHeader<'_>> {
         let entry = self.entries[..self.count].get(index)?;
         let (name, payload) = self.content(entry).split_at(usize::from(entry.name_length));
-        let slot = HeaderSlot { kind: entry.kind(), class: entry.class, track: entry.track };
-        Some(CachedHeader { kind: entry.kind(), name, slot, payload })
+        Some(CachedHeader { kind: entry.kind, name, slot: entry.slot(), payload })
     }
 
     /// All entries in the order of sending.
@@ -176,11 +157,8 @@ impl HeaderCache {
                 return Stored::Same;
             }
         }
-        // A data message that changes keeps its turn; media entries are in order of their slots anyway.
-        let turn = match known {
-            Some(at) => at,
-            None => self.entries[..self.count].iter().take_while(|other| other.rank() <= entry.rank()).count(),
-        };
+        // What changes keeps its turn.
+        let turn = known.unwrap_or(self.count);
         self.remove_at(known);
 
         let length = name.len() + payload_length;
@@ -211,10 +189,7 @@ impl HeaderCache {
 
     fn find(&self, wanted: Entry, name: &[u8]) -> Option<usize> {
         self.entries[..self.count].iter().position(|entry| {
-            if wanted.kind() == TagKind::Data {
-                return entry.kind() == TagKind::Data && self.content(entry)[..usize::from(entry.name_length)] == *name;
-            }
-            entry.rank() == wanted.rank()
+            entry.slot() == wanted.slot() && self.content(entry)[..usize::from(entry.name_length)] == *name
         })
     }
 
@@ -243,8 +218,7 @@ impl HeaderCache {
 
 fn media_entry(slot: HeaderSlot) -> Entry {
     debug_assert!(slot.kind != TagKind::Data, "data messages are kept by name");
-    let group = if slot.kind == TagKind::Video { Group::Video } else { Group::Audio };
-    Entry { group, class: slot.class, track: slot.track, ..Entry::EMPTY }
+    Entry { kind: slot.kind, class: slot.class, track: slot.track, ..Entry::EMPTY }
 }
 
 #[cfg(test)]
@@ -259,7 +233,7 @@ mod tests {
     const AUDIO: HeaderSlot = HeaderSlot { kind: TagKind::Audio, class: 0, track: 0 };
 
     #[test]
-    fn entries_come_in_the_order_a_player_needs() {
+    fn entries_come_in_the_order_in_which_each_was_first_sent() {
         let mut cache = HeaderCache::new();
         assert_eq!(cache.store(AUDIO, [&[0xAF, 0], &[0x12, 0x10]]), Stored::New);
         assert_eq!(cache.store(HeaderSlot { track: 1, ..VIDEO }, [b"v1", b""]), Stored::New);
@@ -270,7 +244,7 @@ mod tests {
         assert_eq!(cache.store_data(b"onMetaData", b"m"), Stored::New);
         assert_eq!(cache.store_data(b"onZ", b"zzz"), Stored::Changed);
         let order: Vec<&[u8]> = cache.iter().map(|header| header.payload).collect();
-        assert_eq!(order, [&b"m"[..], b"zzz", b"a", b"v0", b"v1", b"colour", &[0xAF, 0, 0x12, 0x10]]);
+        assert_eq!(order, [&[0xAF, 0, 0x12, 0x10][..], b"v1", b"colour", b"v0", b"zzz", b"a", b"m"]);
         let version = cache.version();
         assert_eq!(cache.store(AUDIO, [&[0xAF], &[0, 0x12, 0x10]]), Stored::Same);
         assert_eq!(cache.version(), version);
@@ -321,7 +295,7 @@ mod tests {
         ]
     }
 
-    /// Key (order group, class, track, name) and payload, in order of first appearance.
+    /// Key (type, class, track, name) and payload, in order of first appearance.
     type Model = Vec<((u8, u8, u8, Vec<u8>), Vec<u8>)>;
 
     fn media_key(slot: HeaderSlot) -> (u8, u8, u8, Vec<u8>) {
@@ -329,7 +303,7 @@ mod tests {
     }
 
     fn data_key(name: &[u8]) -> (u8, u8, u8, Vec<u8>) {
-        (u8::from(name != b"onMetaData"), 0, 0, name.to_vec())
+        (0, 0, 0, name.to_vec())
     }
 
     fn model_store(model: &mut Model, key: (u8, u8, u8, Vec<u8>), bytes: &[u8]) -> Stored {
@@ -390,10 +364,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(cache.version() != version, before != model);
-                let mut expected: Vec<_> = model.iter().collect();
-                // Stable, so that data messages stay in order of first appearance.
-                expected.sort_by_key(|(key, _)| (key.0, key.1, key.2));
-                let expected: Vec<&[u8]> = expected.into_iter().map(|(_, bytes)| &bytes[..]).collect();
+                let expected: Vec<&[u8]> = model.iter().map(|(_, bytes)| &bytes[..]).collect();
                 prop_assert_eq!(cache.iter().map(|header| header.payload).collect::<Vec<_>>(), expected);
             }
         }

@@ -75,8 +75,7 @@ pub struct TagFlags {
 pub struct HeaderSlot {
     /// Audio or video. Data messages are kept by name instead.
     pub kind: TagKind,
-    /// Kind of configuration, as the caller numbers them (sequence header, colour information, channel layout). Lower ones
-    /// are sent to a joining player first.
+    /// Kind of configuration, as the caller numbers them (sequence header, colour information, channel layout).
     pub class: u8,
     /// Track of a multitrack stream; 0 otherwise.
     pub track: u8,
