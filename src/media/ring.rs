@@ -14,6 +14,9 @@ use crate::time::Millis;
 /// A tag may take at most this part of the ring, so that a key frame does not evict all that was before it.
 pub const LARGEST_TAG_SHARE: usize = 2;
 
+/// See [`Ring::is_nearly_overwritten`].
+pub const OVERWRITTEN_SOON_SHARE: u64 = 8;
+
 /// Index entry of one tag. The index is storage of the caller's, like the bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct TagMeta {
@@ -338,6 +341,27 @@ where
         let meta = self.meta(seq);
         let TagMeta { kind, flags, timestamp, length, .. } = *meta;
         (meta.state == TagState::Finished).then_some(Tag { seq, kind, flags, timestamp, length })
+    }
+
+    /// What kind of message an open tag holds.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    pub fn open_kind(&self, seq: TagSeq) -> Result<TagKind, RingError> {
+        self.open_meta(seq).map(|meta| meta.kind)
+    }
+
+    /// Whether the tag at the cursor is among the oldest [`OVERWRITTEN_SOON_SHARE`]th of what the ring can hold, in bytes or in
+    /// tags: a player there is about to be evicted.
+    pub fn is_nearly_overwritten(&self, cursor: Cursor) -> bool {
+        if cursor.seq < self.oldest || cursor.seq >= self.head {
+            return cursor.seq < self.oldest;
+        }
+        let bytes = self.head_position - self.meta(cursor.seq).position;
+        let tags = self.head.0 - cursor.seq.0;
+        let room = |all: u64| all - all / OVERWRITTEN_SOON_SHARE;
+        bytes > room(self.capacity) || tags > room(self.index_mask + 1)
     }
 
     /// What the player is due, as it goes on the wire: from the cursor towards the readable head, at most `max_bytes`. Less when a

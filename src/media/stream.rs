@@ -5,7 +5,14 @@
 //! who stayed see one stream. [`Stream::clear`] makes it ready for another name.
 //!
 //! A player who joins is sent [`Stream::emit_header`] 0, 1, 2 .. stamped with the join point's time, then the ring from there. While
-//! there is no join point it waits; ask again when a tag was finished.
+//! there is no join point it waits; ask again when a tag was finished. Where it begins follows from what lies in the ring, not
+//! from how long ago it came: at the newest key frame, and without one at the newest sound, with the picture from the next key
+//! frame on ([`JoinPoint::picture_later`]).
+//!
+//! A picture that nobody can decode is not kept: at the beginning of a publish, and behind a video message that was lost, video
+//! begins with a key frame. So it does in the ring as well, and players who flow over need not be told.
+//!
+//! A message is not a picture: some encoders send one in several messages of one timestamp. Players begin at its first.
 //!
 //! Data that is kept for players who join says what the stream is, not what happens in it, and has time 0 wherever it is sent: of
 //! metadata with another time ffmpeg makes a subtitle stream, and then waits for subtitles that never come.
@@ -17,18 +24,21 @@ use super::timeline::Timeline;
 use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
 use crate::time::Millis;
 
-/// A stream whose audio ran on for so long without video counts as audio only, in milliseconds of stream time.
-pub const VIDEO_GONE_MS: u32 = 2_000;
+/// Messages of one timestamp that are taken for one picture. Of more, which are those of an encoder without a clock, the later
+/// ones are taken for another.
+pub const PICTURE_MESSAGES: u8 = 16;
 /// The time of data that is kept, in milliseconds: see the module's documentation.
 const KEPT_DATA_TIME: u32 = 0;
 
 /// Where a joining player begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinPoint {
-    /// The newest key frame's beginning; the newest audio tag's when there is no video.
+    /// The newest key frame's beginning, or the newest audio tag's.
     pub cursor: Cursor,
     /// That tag's stream time: cached headers are sent with it.
     pub timestamp: u32,
+    /// Video that comes before the next key frame cannot be decoded by who begins here.
+    pub picture_later: bool,
 }
 
 /// What is known of a publish.
@@ -50,19 +60,47 @@ pub struct Stream<B, I> {
     ring: Ring<B, I>,
     headers: HeaderCache,
     timeline: Timeline,
+    /// The first message of the newest picture that is a key frame.
     newest_key: Option<TagSeq>,
     newest_audio: Option<TagSeq>,
+    /// The newest video message that is a frame.
+    newest_frame: Option<TagSeq>,
+    picture: Option<Picture>,
     video: Video,
     headers_changed: Option<TagSeq>,
     facts: StreamFacts,
     measure: Measure,
 }
 
-/// Whether players join at key frames.
+/// What is known of a publish's video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Video {
+    /// None came.
     None,
-    Present { timestamp: u32 },
+    /// The next frame to keep is a key frame: none has come yet, or a message was lost.
+    AwaitsKey,
+    /// Every frame since the newest key frame is there.
+    Flows,
+}
+
+/// The picture of the newest video message.
+#[derive(Clone, Copy, Debug)]
+struct Picture {
+    first: TagSeq,
+    timestamp: u32,
+    messages: u8,
+    part: Part,
+}
+
+/// What the newest message of a picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// None of its messages is marked as a key frame (yet).
+    Inter,
+    /// It is a key frame.
+    Key,
+    /// It is not marked as a key frame, but one before it is.
+    BehindKey,
 }
 
 /// Measuring the first group of pictures of a publish.
@@ -90,6 +128,8 @@ where
             timeline: Timeline::new(),
             newest_key: None,
             newest_audio: None,
+            newest_frame: None,
+            picture: None,
             video: Video::None,
             headers_changed: None,
             facts: StreamFacts::default(),
@@ -111,7 +151,11 @@ where
     ) -> Result<TagSeq, RingError> {
         debug_assert!(kind != TagKind::Data, "data messages come whole");
         let timestamp = self.timeline.map(kind, publisher_timestamp, now);
-        self.ring.begin(kind, timestamp, length, now)
+        let begun = self.ring.begin(kind, timestamp, length, now);
+        if begun.is_err() {
+            self.lost(kind);
+        }
+        begun
     }
 
     /// The next bytes of its payload.
@@ -124,11 +168,12 @@ where
     }
 
     /// The message is complete, and `flags` and `header` say what it is: read its first bytes with [`Ring::payload_prefix`]. A tag
-    /// with a `header` slot is kept for players who join. Returns what became of it there.
+    /// with a `header` slot is kept for players who join. Returns what became of it there. A video frame that cannot be decoded,
+    /// because the key frame before it never came, is given up.
     ///
     /// # Errors
     ///
-    /// As [`Ring::finish`].
+    /// As [`Ring::finish`]. What is `Gone` is [lost](Stream::lost).
     pub fn finish(
         &mut self,
         seq: TagSeq,
@@ -136,6 +181,12 @@ where
         header: Option<HeaderSlot>,
         now: Millis,
     ) -> Result<Option<Stored>, RingError> {
+        let kind = self.ring.open_kind(seq)?;
+        if kind == TagKind::Video && !flags.header && !flags.key && self.video != Video::Flows {
+            self.video = Video::AwaitsKey;
+            self.ring.abort(seq, now)?;
+            return Ok(None);
+        }
         self.ring.finish(seq, flags, now)?;
         let Some(tag) = self.ring.tag(seq) else { return Err(RingError::Gone) };
         self.facts.bytes += u64::from(tag.length);
@@ -155,7 +206,16 @@ where
     ///
     /// As [`Ring::abort`].
     pub fn abort(&mut self, seq: TagSeq, now: Millis) -> Result<(), RingError> {
+        let kind = self.ring.open_kind(seq)?;
+        self.lost(kind);
         self.ring.abort(seq, now)
+    }
+
+    /// A message of that kind never came whole: what builds on a picture in it cannot be decoded.
+    pub fn lost(&mut self, kind: TagKind) {
+        if kind == TagKind::Video {
+            self.video = Video::AwaitsKey;
+        }
     }
 
     /// A whole data message, without `@setDataFrame`. With `keep_as`, its handler name, it is also kept for players who join:
@@ -199,8 +259,8 @@ where
     /// The publisher has left: what it left half sent is given up, and nobody joins before there is another one.
     pub fn unpublish(&mut self, now: Millis) {
         self.ring.abort_open(now);
-        self.newest_key = None;
-        self.newest_audio = None;
+        (self.newest_key, self.newest_audio, self.newest_frame) = (None, None, None);
+        self.picture = None;
         self.video = Video::None;
     }
 
@@ -232,20 +292,41 @@ where
         self.timeline = time;
     }
 
-    /// Where a player begins now; `None` while it must wait for the next key frame (or the first audio tag).
-    pub fn join(&self) -> Option<JoinPoint> {
-        let seq = match self.video {
-            Video::Present { .. } => self.newest_key,
-            Video::None => self.newest_audio,
-        };
-        let tag = self.ring.tag(seq?)?;
-        Some(JoinPoint { cursor: Cursor::at(tag.seq), timestamp: tag.timestamp })
+    /// Where a player begins now, not before `after`; `None` while it must wait for a key frame or for sound.
+    pub fn join(&self, after: Option<TagSeq>) -> Option<JoinPoint> {
+        let from = after.unwrap_or_default();
+        self.point(self.newest_key, from, false).or_else(|| {
+            // The first frame of a publish is a key frame.
+            self.point(self.newest_audio, from, self.newest_frame.is_some())
+        })
     }
 
-    /// Where a player who lags goes on: the join point, when it lies ahead of its cursor. `None` for one whose tag was evicted means
-    /// waiting for the next key frame.
-    pub fn skip_target(&self, cursor: Cursor) -> Option<Cursor> {
-        self.join().map(|point| point.cursor).filter(|target| target.seq > cursor.seq)
+    /// Where a player who lags goes on: the newest key frame, when it lies ahead of its cursor; the newest sound, when there are no
+    /// pictures. Where there are, sound alone is better only than being overtaken: who has just begun at an old key frame has
+    /// much to be sent, and is not slow.
+    pub fn skip_target(&self, cursor: Cursor) -> Option<JoinPoint> {
+        let ahead = cursor.seq.next();
+        self.point(self.newest_key, ahead, false).or_else(|| {
+            let Some(frame) = self.newest_frame else { return self.point(self.newest_audio, ahead, false) };
+            let begun = self.newest_key.is_none_or(|key| key < cursor.seq);
+            let overtaken = begun && self.ring.is_nearly_overwritten(cursor);
+            self.point(self.newest_audio, ahead, frame >= cursor.seq).filter(|_| overtaken)
+        })
+    }
+
+    /// Whether players begin at this tag: the first message of the newest key frame.
+    pub fn begins_picture(&self, seq: TagSeq) -> bool {
+        self.newest_key == Some(seq)
+    }
+
+    /// Whether a player who joins now has a picture at once.
+    pub fn has_key_frame(&self) -> bool {
+        self.point(self.newest_key, TagSeq::default(), false).is_some()
+    }
+
+    fn point(&self, seq: Option<TagSeq>, from: TagSeq, picture_later: bool) -> Option<JoinPoint> {
+        let tag = self.ring.tag(seq.filter(|&seq| seq >= from)?)?;
+        Some(JoinPoint { cursor: Cursor::at(tag.seq), timestamp: tag.timestamp, picture_later })
     }
 
     /// Whether a cached header changed at or behind the cursor: a player who skips from there would miss it and is sent the
@@ -278,9 +359,9 @@ where
         &self.headers
     }
 
-    /// Whether video came lately: players join at key frames.
+    /// Whether video came in this publish.
     pub fn has_video(&self) -> bool {
-        matches!(self.video, Video::Present { .. })
+        self.video != Video::None
     }
 
     /// Whether audio frames came in this publish.
@@ -307,6 +388,7 @@ where
         if matches!(stored, Stored::Changed | Stored::DoesNotFit) {
             self.newest_key = self.newest_key.filter(|&seq| seq > tag.seq);
             self.newest_audio = self.newest_audio.filter(|&seq| seq > tag.seq);
+            self.picture = None;
         }
         self.note_stored(Some(stored), tag.seq);
         stored
@@ -319,14 +401,17 @@ where
     }
 
     fn note_video(&mut self, tag: Tag) {
-        self.video = Video::Present { timestamp: tag.timestamp };
         if tag.flags.header {
+            if self.video == Video::None {
+                self.video = Video::AwaitsKey;
+            }
             return;
         }
-        if tag.flags.key {
-            self.newest_key = self.newest_key.max(Some(tag.seq));
-        }
+        self.video = Video::Flows;
+        self.newest_frame = self.newest_frame.max(Some(tag.seq));
+        let begins = self.note_picture(tag);
         self.measure = match self.measure {
+            _ if !begins => return,
             Measure::BeforeKey if tag.flags.key => Measure::Counting { since: tag.timestamp, frames: 1 },
             Measure::Counting { since, frames } if tag.flags.key => {
                 let interval_ms = tag.timestamp.wrapping_sub(since);
@@ -340,17 +425,32 @@ where
         };
     }
 
-    fn note_audio(&mut self, tag: Tag) {
-        if tag.flags.header {
-            return;
+    /// Says whether the message begins a picture.
+    fn note_picture(&mut self, tag: Tag) -> bool {
+        let key = tag.flags.key;
+        let goes_on = self.picture.filter(|picture| {
+            // A key frame behind one that was followed by others is the next one of an encoder without a clock.
+            picture.timestamp == tag.timestamp
+                && picture.messages < PICTURE_MESSAGES
+                && !(picture.part == Part::BehindKey && key)
+        });
+        let begun = Picture { first: tag.seq, timestamp: tag.timestamp, messages: 0, part: Part::Inter };
+        let picture = goes_on.unwrap_or(begun);
+        let part = match picture.part {
+            _ if key => Part::Key,
+            Part::Key | Part::BehindKey => Part::BehindKey,
+            Part::Inter => Part::Inter,
+        };
+        if key {
+            self.newest_key = self.newest_key.max(Some(picture.first));
         }
-        self.newest_audio = self.newest_audio.max(Some(tag.seq));
-        if let Video::Present { timestamp } = self.video
-            && tag.timestamp.wrapping_sub(timestamp) as i32 > VIDEO_GONE_MS as i32
-        {
-            // Should video come back, the old key frame is too far behind to begin with.
-            self.video = Video::None;
-            self.newest_key = None;
+        self.picture = Some(Picture { part, messages: picture.messages + 1, ..picture });
+        goes_on.is_none()
+    }
+
+    fn note_audio(&mut self, tag: Tag) {
+        if !tag.flags.header {
+            self.newest_audio = self.newest_audio.max(Some(tag.seq));
         }
     }
 }
@@ -358,6 +458,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     extern crate std;
     use std::vec;
     use std::vec::Vec;
@@ -381,28 +482,97 @@ mod tests {
         seq
     }
 
+    fn picture_at(seq: TagSeq, timestamp: u32) -> Option<JoinPoint> {
+        Some(JoinPoint { cursor: Cursor::at(seq), timestamp, picture_later: false })
+    }
+
+    fn sound_at(seq: TagSeq, timestamp: u32) -> Option<JoinPoint> {
+        Some(JoinPoint { cursor: Cursor::at(seq), timestamp, picture_later: true })
+    }
+
     #[test]
     fn players_join_at_the_newest_key_frame_in_the_ring() {
         let mut stream = stream();
-        assert_eq!(stream.join(), None);
+        assert_eq!(stream.join(None), None);
         put(&mut stream, TagKind::Video, 100, b"vh", HEADER);
         put(&mut stream, TagKind::Video, 100, b"inter", INTER);
-        put(&mut stream, TagKind::Audio, 100, b"a", INTER);
-        assert_eq!(stream.join(), None);
+        assert_eq!(stream.join(None), None);
         let first = put(&mut stream, TagKind::Video, 140, b"key", KEY);
-        assert_eq!(stream.join(), Some(JoinPoint { cursor: Cursor::at(first), timestamp: 40 }));
+        assert_eq!(stream.join(None), picture_at(first, 40));
         assert_eq!(stream.skip_target(Cursor::at(first)), None);
         put(&mut stream, TagKind::Video, 180, b"inter", INTER);
         let second = put(&mut stream, TagKind::Video, 220, b"key", KEY);
-        assert_eq!(stream.skip_target(Cursor { seq: first, offset: 5 }), Some(Cursor::at(second)));
+        assert_eq!(stream.skip_target(Cursor { seq: first, offset: 5 }), picture_at(second, 120));
+        assert_eq!(stream.join(Some(second)), picture_at(second, 120));
+        assert_eq!(stream.join(Some(second.next())), None);
         assert_eq!(stream.facts().key_frame_interval_ms, Some(80));
         assert_eq!(stream.facts().frame_rate_milli, Some(25_000));
-        assert_eq!((stream.facts().tags, stream.facts().bytes), (6, 19));
-        // Evicted by a long group of pictures: the ring cannot start anybody before the next key frame.
-        for i in 0..64 {
+        assert_eq!((stream.facts().tags, stream.facts().bytes), (4, 13), "what cannot be decoded does not count");
+        // Evicted by a long group of pictures: there is no picture before the next key frame.
+        let audio = put(&mut stream, TagKind::Audio, 225, b"a", INTER);
+        assert_eq!(stream.join(Some(second.next())), sound_at(audio, 125));
+        for i in 0..63 {
             put(&mut stream, TagKind::Video, 230 + i, b"inter", INTER);
         }
-        assert_eq!(stream.join(), None);
+        assert!(!stream.has_key_frame() && stream.has_video());
+        assert_eq!(stream.join(None), sound_at(audio, 125));
+        // Who lags stays with what it has as long as it is not about to be overtaken.
+        let audio = put(&mut stream, TagKind::Audio, 300, b"a", INTER);
+        assert_eq!(stream.skip_target(Cursor::at(audio)), None);
+        assert_eq!(stream.skip_target(Cursor { seq: stream.ring().oldest(), offset: 0 }), sound_at(audio, 200));
+    }
+
+    #[test]
+    fn behind_a_lost_message_video_begins_with_a_key_frame() {
+        let mut stream = stream();
+        let key = put(&mut stream, TagKind::Video, 0, b"key", KEY);
+        assert!(stream.begin_media(TagKind::Audio, 10, 4000, Millis(10)).is_err());
+        put(&mut stream, TagKind::Video, 40, b"inter", INTER);
+        let losses: [fn(&mut VecStream); 3] = [
+            |stream| assert!(stream.begin_media(TagKind::Video, 80, 4000, Millis(80)).is_err()),
+            |stream| {
+                let half = stream.begin_media(TagKind::Video, 80, 400, Millis(80)).unwrap();
+                stream.abort(half, Millis(80)).unwrap();
+            },
+            |stream| stream.lost(TagKind::Video),
+        ];
+        for loss in losses {
+            let tags = stream.facts().tags;
+            loss(&mut stream);
+            put(&mut stream, TagKind::Video, 120, b"inter", INTER);
+            let audio = put(&mut stream, TagKind::Audio, 120, b"a", INTER);
+            assert_eq!(stream.facts().tags, tags + 1);
+            assert_eq!(stream.join(Some(audio)), sound_at(audio, 120));
+            put(&mut stream, TagKind::Video, 160, b"key", KEY);
+            put(&mut stream, TagKind::Video, 160, b"inter", INTER);
+            assert_eq!(stream.facts().tags, tags + 3);
+        }
+        assert_ne!(stream.join(None).unwrap().cursor.seq, key);
+    }
+
+    #[test]
+    fn a_picture_in_several_messages_counts_once_and_an_encoder_without_a_clock_is_joined_nevertheless() {
+        let mut stream = stream();
+        let mut first = TagSeq::default();
+        for time in [0, 40, 80] {
+            let flags = if time == 40 { INTER } else { KEY };
+            first = put(&mut stream, TagKind::Video, time, b"1", flags);
+            put(&mut stream, TagKind::Video, time, b"2", flags);
+            put(&mut stream, TagKind::Video, time, b"3", flags);
+        }
+        assert_eq!(stream.join(None), picture_at(first, 80));
+        assert_eq!(stream.facts().frame_rate_milli, Some(25_000));
+        for _ in 0..200 {
+            let key = put(&mut stream, TagKind::Video, 120, b"key", KEY);
+            for _ in 0..4 {
+                assert_eq!(stream.join(None), picture_at(key, 120));
+                put(&mut stream, TagKind::Video, 120, b"inter", INTER);
+            }
+        }
+        for _ in 0..200 {
+            put(&mut stream, TagKind::Video, 120, b"key", KEY);
+            assert!(stream.has_key_frame());
+        }
     }
 
     #[test]
@@ -412,13 +582,15 @@ mod tests {
         put(&mut stream, TagKind::Audio, 0, b"a1", HEADER);
         let key = put(&mut stream, TagKind::Video, 0, b"key", KEY);
         put(&mut stream, TagKind::Audio, 10, b"a1", HEADER);
-        assert_eq!(stream.join().unwrap().cursor.seq, key);
+        assert_eq!(stream.join(None).unwrap().cursor.seq, key);
         assert!(!stream.headers_changed_after(Cursor::at(key)));
         put(&mut stream, TagKind::Audio, 20, b"a2", HEADER);
-        assert_eq!(stream.join(), None);
+        assert_eq!(stream.join(None), None);
         assert!(stream.headers_changed_after(Cursor::at(key)));
+        let audio = put(&mut stream, TagKind::Audio, 30, b"a", INTER);
+        assert_eq!(stream.join(None), sound_at(audio, 30));
         let next = put(&mut stream, TagKind::Video, 40, b"key", KEY);
-        assert_eq!(stream.join().unwrap().cursor.seq, next);
+        assert_eq!(stream.join(None).unwrap().cursor.seq, next);
         assert!(!stream.headers_changed_after(Cursor::at(next)));
     }
 
@@ -426,18 +598,17 @@ mod tests {
     fn a_stream_without_video_is_joined_at_the_newest_audio_tag() {
         let mut stream = stream();
         put(&mut stream, TagKind::Audio, 0, b"ah", HEADER);
-        assert_eq!(stream.join(), None);
+        assert_eq!(stream.join(None), None);
         let audio = put(&mut stream, TagKind::Audio, 0, b"a", INTER);
-        assert_eq!(stream.join().unwrap().cursor.seq, audio);
+        assert_eq!(stream.join(None).unwrap().cursor.seq, audio);
         let key = put(&mut stream, TagKind::Video, 20, b"key", KEY);
         put(&mut stream, TagKind::Audio, 23, b"a", INTER);
-        assert_eq!(stream.join().unwrap().cursor.seq, key);
-        // The camera is switched off, and on again.
+        assert_eq!(stream.join(None).unwrap().cursor.seq, key);
+        // The camera is switched off, and on again: what lies in memory is where a picture begins.
         put(&mut stream, TagKind::Audio, 1_500, b"a", INTER);
-        let audio = put(&mut stream, TagKind::Audio, 2_500, b"a", INTER);
-        assert_eq!(stream.join().unwrap().cursor.seq, audio);
-        put(&mut stream, TagKind::Video, 3_000, b"inter", INTER);
-        assert_eq!(stream.join(), None);
+        put(&mut stream, TagKind::Audio, 62_500, b"a", INTER);
+        put(&mut stream, TagKind::Video, 63_000, b"inter", INTER);
+        assert_eq!(stream.join(None).unwrap().cursor.seq, key);
     }
 
     #[test]
@@ -479,7 +650,7 @@ mod tests {
         stream.ring().advance(&mut player, 15);
 
         stream.unpublish(Millis(7_050));
-        assert_eq!(stream.join(), None);
+        assert_eq!(stream.join(None), None);
         assert_eq!(stream.append(half, b"late"), Err(RingError::Gone));
         stream.republish(Millis(9_000));
         assert!(stream.headers().is_empty());
@@ -488,13 +659,103 @@ mod tests {
         put(&mut stream, TagKind::Video, 33, b"key", KEY);
         let tag = stream.ring().tag_at(&mut player).unwrap().unwrap();
         assert_eq!((tag.timestamp, tag.flags), (80, HEADER));
-        assert_eq!(stream.join().unwrap().timestamp, 113);
+        assert_eq!(stream.join(None).unwrap().timestamp, 113);
         let slices = stream.ring().slices(&mut player, 1_000).unwrap();
         assert_eq!(slices[0].len() + slices[1].len(), 14 + 15);
 
         stream.clear(Millis(9_100));
         assert!(stream.ring().slices(&mut player, 1_000).is_err());
         put(&mut stream, TagKind::Audio, 500, b"a", INTER);
-        assert_eq!(stream.join().unwrap().timestamp, 0);
+        assert_eq!(stream.join(None).unwrap().timestamp, 0);
+    }
+
+    /// What an encoder does next.
+    #[derive(Clone, Copy, Debug)]
+    enum Sends {
+        Key,
+        Inter,
+        Slice,
+        Audio,
+        VideoHeader(u8),
+        AudioHeader(u8),
+        TooLarge,
+        NewPublish,
+    }
+
+    fn sends() -> impl Strategy<Value = Sends> {
+        prop_oneof![
+            2 => Just(Sends::Key),
+            12 => Just(Sends::Inter),
+            2 => Just(Sends::Slice),
+            12 => Just(Sends::Audio),
+            1 => (0_u8..2).prop_map(Sends::VideoHeader),
+            1 => (0_u8..2).prop_map(Sends::AudioHeader),
+            1 => Just(Sends::TooLarge),
+            1 => Just(Sends::NewPublish),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn who_joins_has_what_there_is_at_once_and_never_video_that_cannot_be_decoded(
+            script in prop::collection::vec(sends(), 1..300), index in 3_u32..7,
+        ) {
+            let mut stream: VecStream = Stream::new(vec![0; 4096], vec![TagMeta::EMPTY; 1 << index]);
+            // Of every tag: the key frame that it needs, if it is a frame; and what there was in this publish.
+            let mut needs = std::collections::BTreeMap::<TagSeq, TagSeq>::new();
+            let (mut key, mut newest_audio, mut newest_key) = (None, None, None);
+            let mut time = 0;
+            for sent in script {
+                time += if matches!(sent, Sends::Slice) { 0 } else { 40 };
+                let (kind, payload, flags) = match sent {
+                    Sends::Key => (TagKind::Video, *b"key", KEY),
+                    Sends::Inter | Sends::Slice => (TagKind::Video, *b"int", INTER),
+                    Sends::Audio => (TagKind::Audio, *b"aud", INTER),
+                    Sends::VideoHeader(n) => (TagKind::Video, [b'h', b'v', n], HEADER),
+                    Sends::AudioHeader(n) => (TagKind::Audio, [b'h', b'a', n], HEADER),
+                    Sends::TooLarge => {
+                        assert!(stream.begin_media(TagKind::Video, time, 3000, Millis(u64::from(time))).is_err());
+                        key = None;
+                        continue;
+                    }
+                    Sends::NewPublish => {
+                        stream.republish(Millis(u64::from(time)));
+                        (key, newest_audio, newest_key) = (None, None, None);
+                        continue;
+                    }
+                };
+                let changes = matches!(
+                    (flags.header, stream.headers().iter().find(|header| header.kind == kind)),
+                    (true, Some(header)) if header.payload != payload
+                );
+                let seq = put(&mut stream, kind, time, &payload, flags);
+                if changes {
+                    (newest_audio, newest_key) = (None, None);
+                }
+                match (kind, flags) {
+                    (_, HEADER) => {}
+                    (TagKind::Audio, _) => newest_audio = Some(seq),
+                    (_, KEY) => {
+                        (key, newest_key) = (Some(seq), Some(seq));
+                        needs.insert(seq, seq);
+                    }
+                    _ => match key {
+                        Some(key) => drop(needs.insert(seq, key)),
+                        None => prop_assert_eq!(stream.ring().tag(seq), None),
+                    },
+                }
+                let there = |seq: Option<TagSeq>| seq.filter(|&seq| stream.ring().tag(seq).is_some());
+                let point = stream.join(None);
+                // A picture before everything else, and sound before nothing.
+                prop_assert_eq!(point.map(|point| point.cursor.seq), there(newest_key).or(there(newest_audio)));
+                let Some(point) = point else { continue };
+                prop_assert_eq!(stream.ring().tag(point.cursor.seq).map(|tag| tag.timestamp), Some(point.timestamp));
+                if !point.picture_later {
+                    for (frame, key) in needs.range(point.cursor.seq..) {
+                        prop_assert!(*key >= point.cursor.seq, "{:?} needs {:?}, begun at {:?}", frame, key, point);
+                    }
+                }
+            }
+        }
     }
 }

@@ -143,6 +143,10 @@ impl<N: Net> Output<'_, N> {
         if let Err(reason) = self.prepare(player, net_stream, stream, media, &slot.session, &mut slot.tx) {
             return Step::End(Flush::Gone(reason));
         }
+        if !player.wants_everything() {
+            // It begins with sound.
+            return Step::Wrote;
+        }
         let boundary = slot.mid_tag.is_none();
         let control = if boundary { slot.tx.pending() } else { &[] };
         let limit = if slot.limited { slot.limits.bytes(self.now) } else { WRITE_BYTES };
@@ -375,12 +379,10 @@ impl<N: Net> Output<'_, N> {
                     if player.ending {
                         return self.end_if_due(player, net_stream, stream, session, tx);
                     }
-                    let point = media.join().filter(|point| after.is_none_or(|after| point.cursor.seq >= after));
-                    let (Some(point), Some(_), false) = (point, stream.publisher, player.paused) else {
+                    let (Some(point), Some(_), false) = (media.join(after), stream.publisher, player.paused) else {
                         return Ok(());
                     };
-                    let version = media.headers().version();
-                    player.phase = PlayPhase::Headers { next: 0, version, point };
+                    player.begin_at(point, media);
                 }
                 PlayPhase::Headers { next, version, point } => {
                     if version != media.headers().version() {
@@ -422,14 +424,12 @@ impl<N: Net> Output<'_, N> {
                     // Data has no time that headers could be sent with.
                     let frame = next.filter(|tag| tag.kind != TagKind::Data);
                     if let (Want::Resuming, Some(tag)) = (player.video, frame) {
-                        player.video = Want::AtKeyFrame;
                         if media.headers_changed_after(cursor) {
                             // What is due comes before headers that are newer.
                             player.phase = PlayPhase::Waiting { after: Some(cursor.seq) };
                             continue;
                         }
-                        let point = JoinPoint { cursor, timestamp: tag.timestamp };
-                        player.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
+                        player.begin_at(JoinPoint { cursor, timestamp: tag.timestamp, picture_later: true }, media);
                         continue;
                     }
                     if cursor.seq >= media.ring().readable_head() && player.ending {
@@ -438,12 +438,12 @@ impl<N: Net> Output<'_, N> {
                     if !player.paused && self.lags(cursor, media) {
                         self.skips += 1;
                         player.skips += 1;
-                        let Some(point) = media.join() else { return Ok(()) };
-                        player.phase = if media.headers_changed_after(cursor) {
-                            PlayPhase::Headers { next: 0, version: media.headers().version(), point }
-                        } else {
-                            PlayPhase::Live { cursor: point.cursor }
-                        };
+                        let Some(point) = media.skip_target(cursor) else { return Ok(()) };
+                        let headers_changed = media.headers_changed_after(cursor);
+                        player.begin_at(point, media);
+                        if !headers_changed {
+                            player.phase = PlayPhase::Live { cursor: point.cursor };
+                        }
                         continue;
                     }
                     return Ok(());
@@ -473,7 +473,7 @@ impl<N: Net> Output<'_, N> {
         Ok(())
     }
 
-    /// The player is further behind than it may be, and there is a key frame ahead to go on at.
+    /// The player is further behind than it may be, and there is something ahead to go on at.
     fn lags(&self, cursor: Cursor, media: &Media) -> bool {
         u64::from(media.ring().lag_ms(cursor, self.now)) > self.settings.player_lag_ms
             && media.skip_target(cursor).is_some()
@@ -500,7 +500,7 @@ fn skip_unwanted(player: &mut Player, media: &Media) {
             TagKind::Audio => !player.audio && !tag.flags.header,
             TagKind::Data => false,
             TagKind::Video => {
-                if player.video == Want::AtKeyFrame && tag.flags.key {
+                if player.video == Want::AtKeyFrame && (tag.flags.key || media.begins_picture(tag.seq)) {
                     player.video = Want::Yes;
                 }
                 match player.video {

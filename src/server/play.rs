@@ -164,11 +164,13 @@ impl Server {
         if player.paused
             && !paused
             && let (PlayPhase::Live { cursor }, Some(ring)) = (player.phase, ring)
-            && self.registry.media(ring).skip_target(cursor).is_some()
+            && let media = self.registry.media(ring)
+            && let Some(point) = media.skip_target(cursor)
         {
-            // What was missed is gone: headers again, then the newest key frame. Without one since, nothing was missed.
+            // What was missed is gone: headers again, then the newest key frame, or the newest sound where there is no picture.
+            // Without either since, nothing was missed.
             slot.leave_tag(index, &player, Some(ring));
-            player.phase = PlayPhase::Waiting { after: None };
+            player.begin_at(point, media);
         }
         player.paused = paused;
         slot.roles[index] = Role::Playing(player);

@@ -21,7 +21,7 @@ use super::close::CloseReason;
 use super::connect::Joining;
 use super::instances::InstanceIndex;
 use super::outbox::Outbox;
-use super::registry::{RingId, StreamId};
+use super::registry::{Media, RingId, StreamId};
 
 /// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
 /// connection closed. Only clients that have joined an application count towards that limit; when every slot is taken, the
@@ -169,7 +169,7 @@ pub enum Want {
 /// How far a player is.
 #[derive(Clone, Copy, Debug)]
 pub enum PlayPhase {
-    /// For a publisher, or for a key frame at or behind `after`.
+    /// For a publisher, or for a key frame or sound at or behind `after`.
     Waiting {
         /// The first tag it may start at.
         after: Option<TagSeq>,
@@ -203,6 +203,16 @@ impl Player {
             switching,
             skips: 0,
         }
+    }
+
+    /// Begins, or goes on, at `point`: headers first.
+    pub fn begin_at(&mut self, point: JoinPoint, media: &Media) {
+        self.video = match self.video {
+            Want::No => Want::No,
+            Want::Yes if !point.picture_later => Want::Yes,
+            Want::Yes | Want::Resuming | Want::AtKeyFrame => Want::AtKeyFrame,
+        };
+        self.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
     }
 
     /// Every tag as the ring holds it.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use rill::media::stream::VIDEO_GONE_MS;
 use rill::wire::amf0::{Decoder, Encoder, Value};
 use rill::wire::bytes::Writer;
 
@@ -81,11 +80,17 @@ impl Publication {
         self.sent.iter().any(|sent| sent.kind.is_video())
     }
 
-    /// Video has come lately before message `seq`: players begin at key frames.
-    fn has_video_at(&self, seq: u32) -> bool {
-        let now = self.sent[seq as usize].timestamp;
-        let mut before = self.sent[..seq as usize].iter().rev();
-        before.any(|sent| sent.kind.is_video() && !sent.dropped && now.wrapping_sub(sent.timestamp) <= VIDEO_GONE_MS)
+    /// The next frame that is not a key frame cannot be decoded: there was no key frame, or what it builds on was dropped.
+    fn awaits_key(&self) -> bool {
+        let frames = |sent: &&Sent| matches!(sent.kind, Kind::Key | Kind::Inter);
+        self.sent.iter().rev().find(frames).is_none_or(|sent| sent.dropped)
+    }
+
+    /// Message `seq` begins a picture that is a key frame.
+    fn begins_key_frame(&self, seq: u32) -> bool {
+        let time = self.sent[seq as usize].timestamp;
+        let messages = self.sent[seq as usize..].iter().filter(|sent| matches!(sent.kind, Kind::Key | Kind::Inter));
+        messages.take_while(|sent| sent.timestamp == time).any(|sent| sent.kind == Kind::Key)
     }
 
     /// The newest header of that kind before message `seq`.
@@ -114,9 +119,10 @@ impl Ledger {
 
     /// Notes a message and gives its payload as the publisher sends it.
     pub fn message(&mut self, publication: u32, kind: Kind, timestamp: u32, length: usize) -> (Stamp, Vec<u8>) {
-        let sent = &mut self.publications[publication as usize].sent;
-        let stamp = Stamp { publication, seq: sent.len() as u32 };
-        sent.push(Sent { kind, timestamp, length, dropped: false });
+        let of = &mut self.publications[publication as usize];
+        let stamp = Stamp { publication, seq: of.sent.len() as u32 };
+        let dropped = kind == Kind::Inter && of.awaits_key();
+        of.sent.push(Sent { kind, timestamp, length, dropped });
         (stamp, payload(kind, stamp, length))
     }
 }
@@ -201,6 +207,8 @@ pub struct Watch {
     /// It said that it wants none, or has just said that it does again.
     pub audio_optional: bool,
     pub video_optional: bool,
+    /// It began with sound: its picture begins with a key frame.
+    awaits_key: bool,
     /// Cached messages received in this publication.
     copies: BTreeSet<u32>,
     video_header: Option<Stamp>,
@@ -223,6 +231,7 @@ impl Watch {
             may_skip,
             audio_optional: false,
             video_optional: false,
+            awaits_key: false,
             copies: BTreeSet::new(),
             video_header: None,
             audio_header: None,
@@ -271,6 +280,7 @@ impl Watch {
         self.publication = Some(stamp.publication);
         self.next = 0;
         self.started = false;
+        self.awaits_key = false;
         self.copies.clear();
         self.video_header = None;
         self.audio_header = None;
@@ -308,7 +318,7 @@ impl Watch {
             || self.copies.contains(&seq)
             || match sent.kind.type_id() {
                 8 => self.audio_optional,
-                9 => self.video_optional,
+                9 => self.video_optional || self.awaits_key && sent.kind == Kind::Inter,
                 _ => false,
             }
     }
@@ -319,12 +329,20 @@ impl Watch {
         if jumps {
             assert!(!self.started || self.may_skip, "a gap before {stamp:?}: {} was next", self.next);
             if publication.has_video() && !self.video_optional {
-                let restart = kind == Kind::Key || !publication.has_video_at(stamp.seq);
+                let restart = kind == Kind::Audio || publication.begins_key_frame(stamp.seq);
                 assert!(restart, "{stamp:?} ({kind:?}) is no place to begin: {} was next", self.next);
+                // Nothing is missing of the picture when none was left out.
+                let missed = &publication.sent[self.next as usize..stamp.seq as usize];
+                self.awaits_key |=
+                    missed.iter().any(|sent| matches!(sent.kind, Kind::Key | Kind::Inter) && !sent.dropped);
             }
             self.skips += u32::from(self.started);
         }
+        if kind.is_video() && publication.begins_key_frame(stamp.seq) {
+            self.awaits_key = false;
+        }
         if kind == Kind::Key || kind == Kind::Inter {
+            assert!(!self.awaits_key || self.video_optional, "{stamp:?} cannot be decoded");
             let needed = publication.header_before(Kind::VideoHeader, stamp.seq).map(|seq| Stamp { seq, ..stamp });
             assert_eq!(self.video_header, needed, "the header in force at {stamp:?}");
         }

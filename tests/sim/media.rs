@@ -1,7 +1,9 @@
 //! What a publisher's media is like, and what players make of it: its time, its pictures, and where they begin.
 
-use super::sim::ledger::Kind::{Audio, Inter, Key};
-use super::sim::world::World;
+use rill::server::settings::Settings;
+
+use super::sim::ledger::Kind::{Audio, AudioHeader, Inter, Key, Metadata, VideoHeader};
+use super::sim::world::{World, settings};
 
 #[test]
 fn a_clip_that_begins_again_within_one_publish_goes_on_for_its_players() {
@@ -27,4 +29,144 @@ fn a_clip_that_begins_again_within_one_publish_goes_on_for_its_players() {
         }
         world.end();
     }
+}
+
+#[test]
+fn a_still_picture_is_begun_at_its_key_frame_as_long_as_that_is_there() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    world.send_all(publisher, 0, &[AudioHeader, VideoHeader]);
+    world.send(publisher, 1, Key, 40, 60);
+    let mut players = Vec::new();
+    for i in 1..=600_u32 {
+        // Sound without a gap, and a picture every 3 s.
+        world.send(publisher, 1, Audio, 40 + i * 20, 60);
+        if i % 150 == 0 {
+            world.send(publisher, 1, Inter, 40 + i * 20, 60);
+        }
+        world.advance(20);
+        if i % 50 == 0 {
+            let player = world.player("cam");
+            assert_eq!(world.heard(player)[6..9], ["0.0 audio header", "0.1 video header", "0.2 key"], "{i}");
+            players.push(player);
+        }
+    }
+    assert!(players.iter().all(|&player| world.clients[player].watch(1).next == 607));
+    assert_eq!(world.server.counters().skips, 0);
+    world.end();
+}
+
+#[test]
+fn when_the_last_key_frame_has_left_the_ring_there_is_sound_at_once_and_a_picture_with_the_next() {
+    // P frames that fill the ring's bytes, and so many small messages that they fill its index.
+    for (inters, inter_bytes, audios_a_frame) in [(600, 15_000, 4), (250, 60, 9)] {
+        for gop_cache in [true, false] {
+            let mut world = World::with(Settings { ring_bytes: 4 << 20, gop_cache, ..settings() }, 1);
+            let publisher = world.publisher("cam");
+            world.send_all(publisher, 0, &[AudioHeader, VideoHeader]);
+            world.send(publisher, 1, Key, 40, 60);
+            let early = world.player("cam");
+            let mut time = 40;
+            let mut frame = |world: &mut World| {
+                time += 40;
+                world.send(publisher, 1, Inter, time, inter_bytes);
+                for i in 0..audios_a_frame {
+                    world.send(publisher, 1, Audio, time + i, 20);
+                }
+                world.advance(40);
+                time
+            };
+            for _ in 0..inters {
+                frame(&mut world);
+            }
+            let player = world.player("cam");
+            world.heard(player);
+            for _ in 0..75 {
+                frame(&mut world);
+            }
+            let time = frame(&mut world) + 40;
+            let frames = &world.clients[player].watch(1).frames;
+            let sound = frames.iter().filter(|(kind, _)| *kind == 8).count() as u32;
+            assert_eq!(sound, frames.len() as u32, "no picture that cannot be decoded");
+            assert!(sound > 75 * audios_a_frame, "{sound}");
+            world.send(publisher, 1, Key, time, 60);
+            world.settle();
+            assert_eq!(world.clients[player].watch(1).frames.last().unwrap().0, 9);
+            world.send_all(publisher, time + 40, &[Inter, Audio]);
+            let next = world.clients[early].watch(1).next;
+            assert_eq!(world.clients[player].watch(1).next, next, "and all from there on");
+            world.end();
+        }
+    }
+}
+
+#[test]
+fn a_picture_in_several_messages_is_joined_skipped_and_unpaused_at_its_first() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let picture = |world: &mut World, kinds: &[_], time: u32| {
+        for &kind in kinds {
+            world.send(publisher, 1, kind, time, 60);
+        }
+        world.settle();
+    };
+    let paused = world.player("cam");
+    world.clients[paused].flag(1, "pause", true);
+    world.settle();
+    world.heard(paused);
+    picture(&mut world, &[Inter, Inter, Inter], 100);
+    picture(&mut world, &[Key, Key, Key], 140);
+    picture(&mut world, &[Inter, Inter], 180);
+    let player = world.player("cam");
+    let slices = ["0.7 key", "0.8 key", "0.9 key", "0.10 inter", "0.11 inter"];
+    assert_eq!(world.heard(player)[9..], slices);
+    world.clients[paused].watch(1).may_skip = true;
+    world.clients[paused].flag(1, "pause", false);
+    world.settle();
+    assert_eq!(world.heard(paused)[4..], slices);
+    // The first says what the picture is made of, and only the others are a key frame; or the other way round.
+    picture(&mut world, &[Inter, Key, Key], 220);
+    let player = world.player("cam");
+    assert_eq!(world.heard(player)[9..], ["0.12 inter", "0.13 key", "0.14 key"]);
+    picture(&mut world, &[Key, Inter, Inter], 260);
+    let player = world.player("cam");
+    assert_eq!(world.heard(player)[9..], ["0.15 key", "0.16 inter", "0.17 inter"]);
+    world.end();
+}
+
+#[test]
+fn headers_come_to_who_joins_later_in_the_order_in_which_the_publisher_sent_them() {
+    for order in [[AudioHeader, Metadata, VideoHeader], [VideoHeader, AudioHeader, Metadata]] {
+        let mut world = World::new();
+        let early = world.player("cam");
+        world.heard(early);
+        let publisher = world.publisher("cam");
+        world.send_all(publisher, 0, &order);
+        world.send_all(publisher, 60, &[Key]);
+        let late = world.player("cam");
+        let heard = world.heard(early)[1..].to_vec();
+        assert_eq!(world.heard(late)[6..], heard);
+        world.end();
+    }
+}
+
+#[test]
+fn behind_a_picture_that_was_lost_there_is_sound_alone_until_the_next_key_frame() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let player = world.player("cam");
+    world.heard(player);
+    world.send(publisher, 1, Key, 100, 40_000);
+    world.ledger.of(0).sent[4].dropped = true;
+    world.send_all(publisher, 140, &[Audio, Inter, Audio, Inter]);
+    assert_eq!(world.heard(player), ["0.5 audio", "0.7 audio"]);
+    let late = world.player("cam");
+    assert_eq!(world.heard(late)[9..], ["0.3 key", "0.5 audio", "0.7 audio"]);
+    world.send_all(publisher, 300, &[Key, Inter]);
+    for player in [player, late] {
+        assert_eq!(world.heard(player), ["0.9 key", "0.10 inter"]);
+    }
+    world.end();
 }

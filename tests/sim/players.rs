@@ -63,7 +63,7 @@ fn a_late_joiner_starts_at_the_newest_key_frame_after_the_headers_in_force() {
 }
 
 #[test]
-fn a_player_who_came_first_gets_every_tag_from_the_first_and_goes_on_when_the_publisher_returns() {
+fn a_player_who_came_first_gets_all_from_the_first_and_goes_on_when_the_publisher_returns() {
     let mut world = World::new();
     let player = world.player("cam");
     assert_eq!(world.heard(player), ["created 1", "begin 1", "1: Play.Reset", "1: Play.Start", "sample access"]);
@@ -78,7 +78,8 @@ fn a_player_who_came_first_gets_every_tag_from_the_first_and_goes_on_when_the_pu
     assert_eq!(world.heard(player), ["1: Play.UnpublishNotify"]);
     let publisher = world.publisher("cam");
     world.send_all(publisher, 77, &[VideoHeader, AudioHeader, Inter, Key, Inter]);
-    let second = ["1: Play.PublishNotify", "1.0 video header", "1.1 audio header", "1.2 inter", "1.3 key", "1.4 inter"];
+    // What comes before the first key frame cannot be decoded.
+    let second = ["1: Play.PublishNotify", "1.0 video header", "1.1 audio header", "1.3 key", "1.4 inter"];
     assert_eq!(world.heard(player), second);
     world.end();
 }
@@ -125,16 +126,16 @@ fn audio_alone_starts_at_the_newest_tag_and_video_alone_at_its_key_frame() {
 }
 
 #[test]
-fn a_player_between_headers_and_key_frame_waits_for_the_key_frame() {
+fn a_player_between_headers_and_key_frame_has_sound_at_once_and_waits_for_the_key_frame_alone() {
     let mut world = World::new();
     let publisher = world.publisher("cam");
     world.send_all(publisher, 0, &[VideoHeader, AudioHeader, Inter, Audio]);
     let player = world.player("cam");
-    world.heard(player);
+    assert_eq!(world.heard(player)[6..], ["0.0 video header", "0.1 audio header", "0.3 audio"]);
     world.send_all(publisher, 80, &[Inter, Audio]);
-    assert_eq!(world.heard(player), [""; 0]);
-    world.send_all(publisher, 120, &[Key, Audio]);
-    assert_eq!(world.heard(player), ["0.0 video header", "0.1 audio header", "0.6 key", "0.7 audio"]);
+    assert_eq!(world.heard(player), ["0.5 audio"]);
+    world.send_all(publisher, 120, &[Key, Audio, Inter]);
+    assert_eq!(world.heard(player), ["0.6 key", "0.7 audio", "0.8 inter"]);
     world.end();
 }
 
@@ -431,16 +432,19 @@ fn headers_that_change_while_a_player_joins_or_resumes_are_never_used_for_frames
 }
 
 #[test]
-fn without_the_gop_cache_a_player_starts_at_the_next_key_frame() {
+fn without_the_gop_cache_a_player_has_sound_at_once_and_a_picture_from_the_next_key_frame_on() {
     let mut world = World::with(Settings { gop_cache: false, ..settings() }, 1);
     let publisher = world.publisher("cam");
     world.send_start(publisher);
     let player = world.player("cam");
     world.heard(player);
-    world.send_all(publisher, 100, &[Inter, Audio]);
+    world.send_all(publisher, 100, &[Inter]);
     assert_eq!(world.heard(player), [""; 0]);
-    world.send_all(publisher, 200, &[Key, Inter]);
-    let expected = ["0.0 metadata", "0.1 video header", "0.2 audio header", "0.6 key", "0.7 inter"];
+    world.send_all(publisher, 120, &[Audio]);
+    world.send_all(publisher, 140, &[Inter, Audio]);
+    let expected = ["0.0 metadata", "0.1 video header", "0.2 audio header", "0.5 audio", "0.7 audio"];
     assert_eq!(world.heard(player), expected);
+    world.send_all(publisher, 200, &[Key, Inter]);
+    assert_eq!(world.heard(player), ["0.8 key", "0.9 inter"]);
     world.end();
 }

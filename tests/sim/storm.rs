@@ -209,7 +209,7 @@ impl Storm {
             let length = if kind.is_cached() { length.min(500) } else { length };
             self.world.send(c, stream, kind, timestamp.wrapping_add(i as u32), length);
             let sent = self.world.ledger.of(publication).sent.last_mut().unwrap();
-            sent.dropped = kind.type_id() != 18 && length > LARGEST;
+            sent.dropped |= kind.type_id() != 18 && length > LARGEST;
             if length > 10_000 {
                 // Each gets its turn before the ring is full: in a merge window nothing is read.
                 let window_ms = if self.world.server.settings().merge == Merge::Fixed(0) { 0 } else { 31 };
