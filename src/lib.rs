@@ -60,8 +60,10 @@
 //! - **A name is not a ring.** Players may wait on names that nobody publishes. Names have a table of their own
 //!   ([`server::registry`]); a ring is bound to a name by its first publish and taken back, from the name that has been
 //!   without a publisher longest, when another publish needs it.
-//! - **Waiting yields to publishing.** One name per ring is kept for publishers, and connections that have not joined an
-//!   application make room for new ones: neither mistyped names nor silent connections lock an encoder out.
+//! - **Waiting yields to publishing.** One name per ring and one connection per ring are kept for publishers, and whoever
+//!   does nothing makes room for others, the household that has most of such connections first ([`server::claims`]): neither
+//!   mistyped names nor silent connections lock an encoder out. Who will publish is not known before it does: clients are let
+//!   into the places that are kept, and have them until they play.
 //! - **Turning away needs a place.** A few spare slots beyond `limits.connections` let a client hear why it is refused
 //!   ([`server::slots::SPARE_CONNECTIONS`]).
 //! - **Requests stay in the session.** Events are small and borrow from the input; what a request or a data message says

@@ -166,7 +166,7 @@ fn a_hangup_reloads_what_can_change_and_names_what_cannot_and_nobody_is_disconne
     fs::write(&file, "[limits]\nstreams = 5\nconnections_per_address = 2\n[server]\nlog = \"debug\"\n").unwrap();
     server.signal("HUP");
     server.wait_for_log("info rill configuration reloaded changed=2 waiting=1");
-    server.wait_for_log("rill configuration changed key=limits.connections_per_address old=\"0\" new=\"2\"");
+    server.wait_for_log("rill configuration changed key=limits.connections_per_address old=\"auto\" new=\"2\"");
     server.wait_for_log("warn rill configuration key=limits.streams old=\"8\" new=\"5\": needs a restart");
     // Publisher and player have both places of this address.
     let mut third = TcpStream::connect(&address).unwrap();
@@ -182,7 +182,7 @@ fn a_hangup_reloads_what_can_change_and_names_what_cannot_and_nobody_is_disconne
 
     fs::write(&file, "[server]\nlog = \"warn\"\n").unwrap();
     server.signal("HUP");
-    server.wait_for_log("changed key=limits.connections_per_address old=\"2\" new=\"0\"");
+    server.wait_for_log("changed key=limits.connections_per_address old=\"2\" new=\"auto\"");
     server.wait_for_log("changed key=server.log old=\"debug\" new=\"warn\"");
 
     assert!(bench.wait().unwrap().success(), "{}", server.log());

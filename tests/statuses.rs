@@ -188,7 +188,8 @@ fn cases() -> Vec<Case> {
             told(&mut world, c)
         }),
         case(Code::ConnectRejected, "_error", Reply::error(1.0, "NetConnection.Connect.Rejected", full), || {
-            let mut world = World::with(Settings { connections: 1, ..settings() }, 1);
+            let mut world = World::with(Settings { connections: 1, streams: 1, ..settings() }, 1);
+            world.join();
             world.join();
             let c = live(&mut world);
             told(&mut world, c)

@@ -65,7 +65,8 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     let listen = config.listen.iter().filter_map(|address| address.parse().ok()).collect();
     let mut errors = Vec::new();
     errors.extend(limits::check_budget(&config).err());
-    errors.extend(open_files::raise_limit(slot_count(&config.settings)).err().map(|error| error.to_string()));
+    let few = open_files::raise_limit(slot_count(&config.settings)).err();
+    errors.extend(few.map(|few| few.describe(config.settings.connections)));
     match apps::list(&config) {
         Ok((apps, skipped)) if errors.is_empty() => Ok(Prepared { config, apps, listen, skipped }),
         other => {

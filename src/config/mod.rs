@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
-use crate::server::settings::{Merge, Settings};
+use crate::server::settings::{Merge, PerAddress, Settings};
 
 pub(crate) use keys::edits;
 pub use keys::{ConfigError, Origin, Row};
@@ -170,11 +170,11 @@ const KEYS: [Key<Config>; 41] = [
     key("server.log", "how much is logged", LOG),
     key("server.script_lib", "directory with files that every script may load()", SCRIPT_LIB),
 
-    key("limits.connections", "connections at once", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
+    key("limits.connections", "connections at once; as many publishers more as there are streams", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
     key("limits.streams", "streams at once", Slot::Count(|c| &mut c.settings.streams, 1..=4096)),
     key("limits.ring_bytes", "memory of each stream", Slot::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
     key("limits.ram_budget_bytes", "the most that all memory may come to", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
-    key("limits.connections_per_address", "connections from one address; 0 is no limit", Slot::Count(|c| &mut c.settings.connections_per_address, 0..=60_000)),
+    key("limits.connections_per_address", "connections from one address; 0 is no limit, auto three quarters of all", PER_ADDRESS),
     key("limits.applications", "applications known at once", Slot::Count(|c| &mut c.settings.applications, 1..=256)),
     key("limits.script_instances", "instances with a script at once", Slot::Count(|c| &mut c.settings.script_instances, 0..=256)),
 
@@ -341,6 +341,25 @@ const MERGE: ConfigSlot = value(
     || format!("\"auto\" or {}..={}", MERGE_MS.start(), MERGE_MS.end()),
     false,
 );
+
+const PER_ADDRESS: ConfigSlot = value(
+    |config, value| {
+        config.settings.connections_per_address = match value.as_str() {
+            Some("auto") => PerAddress::Auto,
+            Some(_) => return Err(Wrong::NotAllowed),
+            None => PerAddress::Fixed(within(value, &CONNECTIONS_PER_ADDRESS)?),
+        };
+        Ok(())
+    },
+    |config| match config.settings.connections_per_address {
+        PerAddress::Auto => "auto".to_owned(),
+        PerAddress::Fixed(connections) => connections.to_string(),
+    },
+    || format!("\"auto\" or {}..={}", CONNECTIONS_PER_ADDRESS.start(), CONNECTIONS_PER_ADDRESS.end()),
+    false,
+);
+
+const CONNECTIONS_PER_ADDRESS: RangeInclusive<u32> = 0..=60_000;
 
 const MERGE_MS: RangeInclusive<u32> = 0..=1000;
 

@@ -633,7 +633,7 @@ mod tests {
     use crate::server::Start;
     use crate::server::app::AppDefinition;
     use crate::server::applications::AppSource;
-    use crate::server::settings::Settings;
+    use crate::server::settings::{PerAddress, Settings};
     use crate::server::transport::{Io, Net};
 
     /// Clients who connect and say nothing.
@@ -670,6 +670,7 @@ mod tests {
             streams: 1,
             ring_bytes: 256 << 10,
             handshake_timeout_ms: 120_000,
+            connections_per_address: PerAddress::Fixed(0),
             ..Settings::default()
         };
         let app = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);

@@ -1,9 +1,5 @@
 //! How many files the process may have open (`RLIMIT_NOFILE`): each connection is one.
 
-use std::fmt;
-
-use crate::server::slots::SPARE_CONNECTIONS;
-
 /// Standard streams, the poll, the wake-up pipe of signals, listeners, and some to spare.
 const OWN_FILES: libc::rlim_t = 48;
 
@@ -42,20 +38,18 @@ fn limit() -> Option<libc::rlimit> {
     (unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0).then_some(limit)
 }
 
-impl fmt::Display for TooFewFiles {
-    /// Names the key to lower, and the limit to raise instead.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TooFewFiles {
+    /// Names the key to lower, which is now `connections`, and the limit to raise instead.
+    pub fn describe(&self, connections: u32) -> String {
         let TooFewFiles { needed, allowed } = self;
-        write!(f, "limits.connections needs {needed} open files, but this process may have {allowed}: ")?;
-        let fit = allowed.saturating_sub(OWN_FILES + SPARE_CONNECTIONS as libc::rlim_t);
-        if fit > 0 {
-            write!(f, "set limits.connections to at most {fit}, or ")?;
-        }
-        write!(f, "raise the limit (LimitNOFILE={needed} in a systemd unit, ulimit -Hn {needed} in a shell)")
+        let fit = libc::rlim_t::from(connections).saturating_sub(needed.saturating_sub(*allowed));
+        let lower = if fit > 0 { format!("set limits.connections to at most {fit}, or ") } else { String::new() };
+        format!(
+            "limits.connections needs {needed} open files, but this process may have {allowed}: {lower}raise the limit \
+             (LimitNOFILE={needed} in a systemd unit, ulimit -Hn {needed} in a shell)"
+        )
     }
 }
-
-impl std::error::Error for TooFewFiles {}
 
 #[cfg(test)]
 mod tests {
@@ -63,9 +57,10 @@ mod tests {
 
     #[test]
     fn the_error_names_the_key_and_what_would_fit() {
-        let text = TooFewFiles { needed: 2056, allowed: 1024 }.to_string();
+        let text = TooFewFiles { needed: 2056, allowed: 1024 }.describe(2000);
         assert!(text.starts_with("limits.connections needs 2056 open files, but this process may have 1024: "));
         assert!(text.contains("set limits.connections to at most 968, or raise the limit (LimitNOFILE=2056"), "{text}");
+        assert!(!TooFewFiles { needed: 2056, allowed: 16 }.describe(2000).contains("set limits"));
     }
 
     #[test]

@@ -140,7 +140,7 @@ pub const TABLE: [Row; 27] = {
             .via("onStatus, _error")
             .when("the server stops or the application is shut down; to a client that waits for its connect, too; then close"),
         row(Code::ConnectIdleTimeout, "NetConnection.Connect.IdleTimeout", Status, ("Idle for too long.", ""))
-            .when("neither published nor played for timeouts.idle_ms; then close"),
+            .when("neither published nor played for timeouts.idle_ms, or idle when another needed its place; then close"),
         row(Code::ConnectReconnectRequest, "NetConnection.Connect.ReconnectRequest", Status, ("Please connect again.", ""))
             .fields(&["tcUrl"])
             .when("in place of AppShutdown, to clients whose capsEx has the Reconnect bit; tcUrl only if it is to go elsewhere"),

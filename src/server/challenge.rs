@@ -13,9 +13,10 @@ use log::{info, warn};
 use crate::time::Millis;
 
 use super::Server;
+use super::claims::Household;
 use super::close::CloseReason;
 use super::registry::{Challenger, StreamId};
-use super::slots::{ConnId, Place, Role, household};
+use super::slots::{ConnId, Place, Role};
 use super::transport::Net;
 
 impl Server {
@@ -55,7 +56,7 @@ impl Server {
 
     /// Whether a newcomer takes the place of the one who waits for the same name.
     fn goes_before(&self, newcomer: Place, waiting: Place, holder: Place) -> bool {
-        let home = |place: Place| self.slots.look(place.conn).map(|slot| household(slot.peer.ip()));
+        let home = |place: Place| self.slots.look(place.conn).map(|slot| Household::of(slot.peer.ip()));
         home(newcomer) == home(holder) || home(newcomer) == home(waiting)
     }
 

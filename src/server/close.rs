@@ -43,6 +43,8 @@ pub enum CloseReason {
     TableFull,
     /// One address has `connections_per_address` connections.
     AddressLimit,
+    /// It was idle when another needed its place.
+    GaveWay,
     /// Somebody who looks after the server ended it.
     Operator,
     /// Its application was shut down, or removed.
@@ -121,7 +123,7 @@ impl Rejection {
 
 impl CloseReason {
     /// Every reason has a counter: how many there are.
-    pub const COUNT: usize = 21;
+    pub const COUNT: usize = 22;
 
     /// Names of the counters, as fields of a log line, each at the place of its counter.
     pub const NAMES: [&str; CloseReason::COUNT] = [
@@ -146,6 +148,7 @@ impl CloseReason {
         "app_shutdown",
         "script",
         "script_stopped",
+        "gave_way",
     ];
 
     /// How the access log of Adobe's servers would put it (its x-status field), for those who read logs by number.
@@ -168,7 +171,7 @@ impl CloseReason {
             | CloseReason::AddressLimit => 409,
             CloseReason::Operator | CloseReason::Script => 200,
             CloseReason::ScriptStopped => 500,
-            CloseReason::IdleTimeout => 432,
+            CloseReason::IdleTimeout | CloseReason::GaveWay => 432,
         }
     }
 
@@ -196,6 +199,7 @@ impl CloseReason {
             CloseReason::AppShutdown => 18,
             CloseReason::Script => 19,
             CloseReason::ScriptStopped => 20,
+            CloseReason::GaveWay => 21,
         }
     }
 }
@@ -242,6 +246,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Shutdown => "the server is stopping",
             CloseReason::TableFull => "every connection is taken (limits.connections)",
             CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
+            CloseReason::GaveWay => "idle while another needed its place (limits.connections)",
             CloseReason::Operator => "the operator ended it (rill ctl)",
             CloseReason::AppShutdown => "its application was shut down",
             CloseReason::Script => "its application's script ended it",
@@ -285,6 +290,7 @@ mod tests {
             (CloseReason::AddressLimit, "address_limit"),
             (CloseReason::Operator, "operator"),
             (CloseReason::ScriptStopped, "script_stopped"),
+            (CloseReason::GaveWay, "gave_way"),
         ] {
             assert_eq!(CloseReason::NAMES[reason.index()], name);
         }

@@ -91,7 +91,7 @@ impl Server {
             let _ = write!(text, "[ Server.Reject ] : {}", error.description());
             return self.refuse_connect(conn, Rejection::Name, &text, now);
         }
-        if self.slots.is_full() {
+        if self.slots.is_full() && self.slots.first_to_yield(conn, now, |_| true).is_none() {
             return self.refuse_for_connections(conn, now);
         }
         let Some(slot) = self.slots.open(conn) else { return };
@@ -146,16 +146,16 @@ impl Server {
         };
         slot.joining = Joining::No;
         let peer = slot.peer.ip();
-        let Some(app) = self.apps.app(id) else { return };
-        let Some(definition) = app.definition.as_deref() else { return };
-        let allowed = definition.rules.connect(peer).and_then(|()| definition.limits.connect(app.connected));
-        if let Err(refusal) = allowed {
-            let rejection = match refusal {
-                Refusal::ConnectAddress => Rejection::Address,
-                _ => Rejection::NoRoom,
-            };
-            return self.refuse_connect(conn, rejection, refusal.description(), now);
+        let Some(definition) = self.apps.definition(id) else { return };
+        if let Err(refusal) = definition.rules.connect(peer) {
+            return self.refuse_connect(conn, Rejection::Address, refusal.description(), now);
         }
+        if let Some(refusal) = self.refusal_for_connections(id)
+            && self.slots.first_to_yield(conn, now, |slot| slot.app == Some(id)).is_none()
+        {
+            return self.refuse_connect(conn, Rejection::NoRoom, refusal.description(), now);
+        }
+        let Some(definition) = self.apps.definition(id) else { return };
         let pending_ms = definition.script.as_ref().map(|script| script.limits.pending_ms);
         // Before the script runs, which may say otherwise.
         self.limit_new(conn);
@@ -181,11 +181,17 @@ impl Server {
 
     /// The client is in.
     pub(super) fn joined(&mut self, conn: ConnId, now: Millis) {
-        if self.slots.is_full() {
+        if self.slots.is_full() && !self.make_room(conn, now, |_| true) {
             return self.refuse_for_connections(conn, now);
         }
+        let Some(id) = self.slots.open(conn).and_then(|slot| slot.app) else { return };
+        if let Some(refusal) = self.refusal_for_connections(id)
+            && !self.make_room(conn, now, |slot| slot.app == Some(id))
+        {
+            return self.refuse_connect(conn, Rejection::NoRoom, refusal.description(), now);
+        }
         let Some(slot) = self.slots.open(conn) else { return };
-        let Some(app) = slot.app.and_then(|id| self.apps.app_mut(id)) else { return };
+        let Some(app) = self.apps.app_mut(id) else { return };
         app.connected += 1;
         (slot.joining, slot.last_active) = (Joining::No, now);
         let client = slot.session.client();
@@ -200,9 +206,23 @@ impl Server {
         let wants_check = slot.instance.is_none() && slot.session.arguments().starts_with(&[1, 1]);
         self.decide(conn, Decision::Accept);
         self.slots.connected();
+        self.slots.judge(conn.slot, now);
         if wants_check {
             self.check_bandwidth(conn, now);
         }
+    }
+
+    /// An application has as many connections as it may have.
+    fn refusal_for_connections(&self, id: AppId) -> Option<Refusal> {
+        let app = self.apps.app(id)?;
+        app.definition.as_deref()?.limits.connect(app.connected).err()
+    }
+
+    /// A client that is idle goes, if there is one of the wanted that is to yield to `conn`.
+    pub(super) fn make_room(&mut self, conn: ConnId, now: Millis, wanted: impl Fn(&Slot) -> bool) -> bool {
+        let Some(idle) = self.slots.first_to_yield(conn, now, wanted) else { return false };
+        self.yield_place(idle, now);
+        true
     }
 
     fn refuse_for_connections(&mut self, conn: ConnId, now: Millis) {

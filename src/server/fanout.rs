@@ -186,6 +186,9 @@ impl<N: Net> Output<'_, N> {
         slot.bytes_out += written as u64;
         let of_control = written.min(control_bytes);
         slot.tx.consume(of_control);
+        if written > of_control {
+            slot.last_use = Some(self.now);
+        }
         if let Some((media, mut cursor)) = at {
             media.ring().advance(&mut cursor, written - of_control);
             player.phase = PlayPhase::Live { cursor };
@@ -240,6 +243,7 @@ impl<N: Net> Output<'_, N> {
         match self.write_pieces(self.registry.media(ring), plan, &mut cursor) {
             Ok(written) => {
                 slot.bytes_out += written as u64;
+                slot.last_use = Some(self.now);
                 player.phase = PlayPhase::Live { cursor };
                 slot.mid_tag = (!cursor.at_tag_boundary()).then_some(index as u8);
                 Step::Wrote
@@ -259,6 +263,7 @@ impl<N: Net> Output<'_, N> {
         match self.write_pieces(media, plan, &mut tail.cursor) {
             Ok(written) => {
                 slot.bytes_out += written as u64;
+                slot.last_use = Some(self.now);
                 slot.tail = (tail.cursor.seq == seq).then_some(Tail::Tag(tail));
                 Step::Wrote
             }
@@ -286,6 +291,7 @@ impl<N: Net> Output<'_, N> {
         match self.net.write(self.index, &[IoSlice::new(&slot.outbox.front()[sent as usize..])]) {
             Io::Done(written) | Io::Last(written) => {
                 slot.bytes_out += written as u64;
+                slot.last_use = Some(self.now);
                 let sent = sent + written as u32;
                 slot.tail = Some(Tail::Message(sent));
                 if sent as usize == slot.outbox.front().len() {

@@ -74,6 +74,7 @@ impl Server {
 
     pub(super) fn media_end(&mut self, conn: ConnId, lane: Lane, now: Millis) {
         let Some(OpenTag { stream: id, seq, kind, length, .. }) = self.take_open(conn, lane) else { return };
+        self.is_of_use(conn, now);
         let Some((_, media)) = self.registry.with_media(id) else { return };
         let mut prefix = [0; CLASSIFY_BYTES];
         let read = media.ring().payload_prefix(seq, &mut prefix);

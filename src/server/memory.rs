@@ -7,6 +7,7 @@ use crate::limits::{APP_FILE_BYTES, SCRIPT_TEXT_BYTES};
 
 use super::READ_BYTES;
 use super::applications::Applications;
+use super::claims::Claims;
 use super::instances::Instances;
 use super::outbox::OUTBOXES_BYTES;
 use super::registry::{NAMES_PER_RING, Registry};
@@ -67,14 +68,16 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),
         Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
         Row::new("read buffer", 1, READ_BYTES),
+        Row::new("claims on connections", slots, Claims::place_bytes(slots)),
         // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth or a script.
         Row::new("ready bits", 10, slots.div_ceil(64) * 8),
     ]
 }
 
-/// Slots of the connection table: the clients, and those that are being turned away.
+/// Slots of the connection table: the clients, as many more that publish as there are streams, and those that are being
+/// turned away.
 pub fn slot_count(settings: &Settings) -> usize {
-    settings.connections as usize + SPARE_CONNECTIONS
+    settings.connections as usize + settings.streams as usize + SPARE_CONNECTIONS
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod app;
 pub mod applications;
 pub mod bandwidth;
 mod challenge;
+pub mod claims;
 pub mod close;
 pub mod connect;
 pub mod describe;
@@ -195,7 +196,7 @@ impl Server {
     /// Obtains everything that the server will ever need, but what scripts allocate within their budget.
     pub fn new(settings: Settings, start: Start) -> Server {
         let Start { apps, source, seed, clock, now } = start;
-        let slots = Slots::new(settings.connections as usize);
+        let slots = Slots::new(settings.connections as usize, settings.streams as usize, seed);
         let bits = || BitSet::new(vec![0; slots.count().div_ceil(64)].into_boxed_slice());
         let registry = Registry::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
         let merge_ms = match settings.merge {
@@ -438,15 +439,19 @@ impl Server {
                 self.refuse(net, peer, CloseReason::Shutdown);
                 continue;
             }
-            let limit = self.settings.connections_per_address as usize;
-            if limit > 0 && self.slots.from_address(peer.ip()) >= limit {
-                self.refuse(net, peer, CloseReason::AddressLimit);
-                continue;
+            let limit = self.settings.connections_per_address(peer.ip());
+            if limit.is_some_and(|limit| self.slots.from_address(peer.ip()) >= limit) {
+                // Who has joined stays; but a household's silent connections do not keep out its own clients.
+                let Some(silent) = self.slots.first_of_household(peer.ip()) else {
+                    self.refuse(net, peer, CloseReason::AddressLimit);
+                    continue;
+                };
+                self.release(net, silent, CloseReason::AddressLimit);
             }
             if self.slots.taken() == self.slots.count()
-                && let Some(oldest) = self.slots.oldest_unconnected()
+                && let Some(first) = self.slots.first_to_make_way(peer.ip(), now)
             {
-                self.release(net, oldest, CloseReason::TableFull);
+                self.make_way(net, first, now);
             }
             let seed = self.next_seed();
             let Some(conn) = self.slots.take(peer, seed, now) else {
@@ -461,6 +466,24 @@ impl Server {
             self.readable.insert(conn.slot.at());
             self.writable.insert(conn.slot.at());
         }
+    }
+
+    /// Ends a connection whose place is needed at once. One that has joined an application is told so, if it reads.
+    fn make_way<N: Net>(&mut self, net: &mut N, conn: ConnId, now: Millis) {
+        let joined = self.slots.look(conn).is_some_and(|slot| slot.session.is_connected());
+        if joined {
+            self.yield_place(conn, now);
+            if self.writable.contains(conn.slot.at()) {
+                self.flush(net, conn.slot, now);
+            }
+        }
+        self.release(net, conn, CloseReason::TableFull);
+    }
+
+    /// Tells a client that has been idle to go, because its place is needed.
+    fn yield_place(&mut self, conn: ConnId, now: Millis) {
+        self.tell(conn, None, Status::new(Code::ConnectIdleTimeout, ""));
+        self.close_after_flush(conn, CloseReason::GaveWay, now);
     }
 
     fn refuse<N: Net>(&mut self, net: &mut N, peer: core::net::SocketAddr, reason: CloseReason) {
@@ -507,6 +530,7 @@ impl Server {
         let _ = slot.session.close(&mut slot.tx);
         slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: None };
         self.forget_waits(conn.slot);
+        self.slots.judge(conn.slot, now);
         self.clear_outbox(conn, false);
         self.outgoing.insert(conn.slot.at());
         self.readable.insert(conn.slot.at());
@@ -529,10 +553,12 @@ impl Server {
         if slot.state != SlotState::Open {
             return;
         }
-        if slot.session.is_connected()
-            && let Some(app) = slot.app.and_then(|id| self.apps.app_mut(id))
-        {
-            app.connected -= 1;
+        let (joined, app) = (slot.session.is_connected(), slot.app);
+        if joined {
+            self.slots.disconnected();
+            if let Some(app) = app.and_then(|id| self.apps.app_mut(id)) {
+                app.connected -= 1;
+            }
         }
         self.leave_instance(conn, self.now);
         let Some(slot) = self.slots.connection(conn) else { return };

@@ -1,5 +1,7 @@
 //! Playing: joining, leaving, and what a player can ask for in between.
 
+use core::cmp::Reverse;
+
 use log::info;
 
 use crate::features::script::Access;
@@ -11,6 +13,8 @@ use crate::time::Millis;
 use super::Server;
 use super::app::{AppKind, Refusal};
 use super::applications::AppId;
+use super::claims::PATIENCE_MS;
+use super::close::CloseReason;
 use super::publish::describe_exhausted;
 use super::registry::{Exhausted, StreamId};
 use super::slots::{ConnId, PlayPhase, Player, Role, SlotIndex, Want};
@@ -49,7 +53,23 @@ impl Server {
             let status = Status::new(Code::PlayStreamNotFound, &name.name);
             return self.decide(conn, Decision::Reject(status));
         }
-        let id = match self.registry.find_or_wait(app, &path, now) {
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let is_new = slot.playing == 0 && slot.publishing == 0;
+        if is_new && self.slots.is_full_for_players() && !self.make_room(conn, now, |_| true) {
+            let description = "This server has no connection left for players (limits.connections).";
+            let status = Status::new(Code::PlayFailed, &name.name).described(description);
+            self.decide(conn, Decision::Reject(status));
+            return self.close_after_flush(conn, CloseReason::TableFull, now);
+        }
+        let mut found = self.registry.find_or_wait(app, &path, now);
+        if found.is_err()
+            && let Some(idle) = self.name_to_yield(conn, now)
+        {
+            info!("{conn} {idle} its players are turned out: its name's place is needed (limits.streams)");
+            self.turn_out_players(idle);
+            found = self.registry.find_or_wait(app, &path, now);
+        }
+        let id = match found {
             Ok(id) => id,
             Err(exhausted) => {
                 self.counters.streams_exhausted += 1;
@@ -108,6 +128,25 @@ impl Server {
         let players: usize = streams.map(|(_, stream)| stream.players.len()).sum();
         definition.limits.play((players as u32).saturating_sub(again))?;
         Ok(path)
+    }
+
+    /// The name that nobody publishes whose place goes to `conn`: it is waited for by clients whose household has more that are
+    /// idle and wait for more, or for long.
+    fn name_to_yield(&self, conn: ConnId, now: Millis) -> Option<StreamId> {
+        let weight = |conn: ConnId, names: u8| self.slots.idle_beside(conn) * u32::from(names);
+        let own = weight(conn, self.slots.look(conn)?.playing + 1);
+        let waited_for = self.registry.streams().filter(|(_, stream)| stream.publisher.is_none());
+        let weights = waited_for.filter_map(|(id, stream)| {
+            let players = core::iter::successors(stream.players.next_from(0), |&at| stream.players.next_from(at + 1));
+            // As much as the one who has least against it.
+            let weight = players.map(|at| {
+                let conn = self.slots.id(SlotIndex(at as u32));
+                weight(conn, self.slots.look(conn).map_or(0, |slot| slot.playing))
+            });
+            Some((id, weight.min()?, stream.since))
+        });
+        let yields = weights.filter(|&(_, weight, since)| weight > own || now.since(since) >= PATIENCE_MS);
+        yields.max_by_key(|&(_, weight, since)| (weight, Reverse(since))).map(|(id, ..)| id)
     }
 
     /// A stream's players play no more: its name's place is needed for another name.

@@ -63,6 +63,7 @@ impl Server {
             scratch[..kept].copy_from_slice(&slot.inbox);
             slot.inbox.clear();
             self.feed(net, conn, &scratch[..kept], now);
+            self.slots.judge_arriving(index, now);
             return kept;
         }
         // What is not taken must fit the inbox; the handshake is always taken. Publishers, who send much, have little to
@@ -110,6 +111,7 @@ impl Server {
                     self.holder_is_alive(conn, now);
                 }
                 self.feed(net, conn, &scratch[..n], now);
+                self.slots.judge_arriving(index, now);
                 n
             }
         }
@@ -198,8 +200,12 @@ impl Server {
             Event::Data(stream, timestamp) => self.data(conn, stream, timestamp, now),
             Event::DataTooLong(stream, length) => self.data_too_long(conn, stream, length),
             Event::Request => self.request(conn, now),
-            Event::Call => self.call_script(conn, now),
+            Event::Call => {
+                self.is_of_use(conn, now);
+                self.call_script(conn, now);
+            }
             Event::Answer(transaction, ok) => {
+                self.is_of_use(conn, now);
                 if !self.bandwidth_answer(conn, transaction, ok, now) {
                     self.answer_script(conn, transaction, ok, now);
                 }
@@ -211,6 +217,13 @@ impl Server {
             Event::Seek(stream) => self.seek(conn, stream),
             Event::ReceiveAudio(stream, on) => self.receive_audio(conn, stream, on),
             Event::ReceiveVideo(stream, on) => self.receive_video(conn, stream, on),
+        }
+    }
+
+    /// The client does what it is connected for.
+    pub(super) fn is_of_use(&mut self, conn: ConnId, now: Millis) {
+        if let Some(slot) = self.slots.connection(conn) {
+            slot.last_use = Some(now);
         }
     }
 
@@ -240,6 +253,7 @@ impl Server {
             }
             None => {}
         }
+        self.slots.judge(conn.slot, now);
     }
 
     /// The client ended what one of its net streams did.

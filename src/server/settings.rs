@@ -3,12 +3,15 @@
 //! They are read once, before anything is allocated. The configuration file's keys, types and ranges stand in
 //! `src/config/mod.rs`; each range here is the one that table allows.
 
+use core::net::IpAddr;
+
 use super::app::{Bandwidth, ScriptLimits};
 
 /// Everything the server is told before it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Connections at once, of whatever kind: 1 to 60 000. One more is told so when it connects, and closed.
+    /// Connections at once: 1 to 60 000. As many more as there are [streams](Self::streams) are kept for those that publish,
+    /// which is decided when they do. One more takes the place of one that is idle, or is told so and closed.
     pub connections: u32,
     /// Streams at once, and so rings: 1 to 4096. One more publisher is answered `NetStream.Publish.BadName`.
     pub streams: u32,
@@ -16,8 +19,9 @@ pub struct Settings {
     pub ring_bytes: u64,
     /// The most that the memory table may come to, in bytes: 1 MiB to 64 GiB. Above it the server refuses to start.
     pub ram_budget_bytes: u64,
-    /// Connections from one address: 0 (no limit) to 60 000. One more is closed at once.
-    pub connections_per_address: u32,
+    /// Connections from one address, and from one IPv6 network of 64 bits. One more is closed at once, or takes the place
+    /// of one of them that has not joined an application.
+    pub connections_per_address: PerAddress,
 
     /// How long a publisher may be silent after a newcomer asked for its name, in milliseconds: 0 (the newcomer takes
     /// over at once) to 60 000.
@@ -71,6 +75,16 @@ pub struct Settings {
     pub send_buffer_bytes: u64,
 }
 
+/// How many connections one address may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerAddress {
+    /// Three quarters of the connections: all that a school has behind its router, and never all that there are. What runs
+    /// on the machine itself, such as a proxy that speaks TLS, has as many as it likes.
+    Auto,
+    /// This many: 0 (no limit) to 60 000.
+    Fixed(u32),
+}
+
 /// How long a stream's bytes are gathered before its players are written to. The write call is what a player costs,
 /// whatever it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +96,15 @@ pub enum Merge {
 }
 
 impl Settings {
+    /// How many connections `address` may have at once; `None` is no limit.
+    pub fn connections_per_address(&self, address: IpAddr) -> Option<u32> {
+        match self.connections_per_address {
+            PerAddress::Auto if address.is_loopback() => None,
+            PerAddress::Auto => Some(self.connections - self.connections / 4),
+            PerAddress::Fixed(limit) => Some(limit).filter(|&limit| limit > 0),
+        }
+    }
+
     /// These settings with what of `wanted` can change while the server runs: all but the counts and sizes that memory
     /// was obtained by, and what sockets got when they were made.
     pub fn changed_to(&self, wanted: Settings) -> Settings {
@@ -110,7 +133,7 @@ impl Default for Settings {
             streams: 8,
             ring_bytes: 4 << 20,
             ram_budget_bytes: 64 << 20,
-            connections_per_address: 0,
+            connections_per_address: PerAddress::Auto,
             publish_timeout_ms: 2000,
             publish_idle_ms: 10_000,
             unpublish_grace_ms: 10_000,

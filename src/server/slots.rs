@@ -17,15 +17,16 @@ use crate::time::Millis;
 
 use super::applications::AppId;
 use super::bandwidth::{Check, Limits};
+use super::claims::{Claim, Claims, Household, Kind, PATIENCE_MS, Standing};
 use super::close::CloseReason;
 use super::connect::Joining;
 use super::instances::InstanceIndex;
 use super::outbox::Outbox;
 use super::registry::{Media, RingId, StreamId};
 
-/// Connections beyond `limits.connections`, in which a client is told that there is no room instead of seeing its
-/// connection closed. Only clients that have joined an application count towards that limit; when every slot is taken, the
-/// oldest connection that has not makes room, so that no number of silent ones keeps clients out.
+/// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
+/// seeing its connection closed. When every slot is taken, [`Claims`] says who makes room, so that no number of connections
+/// that do nothing keeps clients out.
 pub const SPARE_CONNECTIONS: usize = 8;
 
 /// Most bytes one connection may cost: the promise of the memory table.
@@ -77,16 +78,6 @@ impl FromStr for ConnId {
 /// The text is not the id of a connection, like `c7.2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAConnId;
-
-/// Whose an address is, as far as can be told: an IPv4 address, or the first 64 bits of an IPv6 address, below which a
-/// household or a stranger has as many as it likes.
-pub fn household(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        // No network begins with 32 zeros.
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-    }
-}
 
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,6 +273,8 @@ pub struct Slot {
     pub blocked_since: Option<Millis>,
     /// When it last took a byte.
     pub last_taken: Millis,
+    /// When media or a script's message last went through it, if any did.
+    pub last_use: Option<Millis>,
     /// Bytes sent.
     pub bytes_out: u64,
     /// What must be sent before anything else.
@@ -340,6 +333,7 @@ impl Slot {
             open_since: None,
             last_read: Millis(0),
             last_taken: Millis(0),
+            last_use: None,
             blocked_since: None,
             pinged: None,
             last_active: Millis(0),
@@ -391,6 +385,26 @@ impl Slot {
         }
     }
 
+    /// How far it has come, and since when it has been of no use.
+    fn standing(&self, now: Millis) -> (Standing, Millis) {
+        let session = &self.session;
+        let since = self.last_use.unwrap_or_default().max(self.last_active);
+        let standing = match self.state {
+            SlotState::Free | SlotState::Closing { .. } => Standing::Leaving,
+            SlotState::Open if session.is_connected() => match self.last_use {
+                Some(last) if now.since(last) < PATIENCE_MS => Standing::Busy,
+                _ if self.publishing > 0 => Standing::Publishing,
+                _ if self.playing > 0 => Standing::Waiting,
+                _ => Standing::Joined,
+            },
+            SlotState::Open if session.request().is_some() => Standing::Asking,
+            SlotState::Open if session.is_open() => Standing::Greeted,
+            SlotState::Open if self.bytes_in > 0 => Standing::Greeting,
+            SlotState::Open => Standing::Silent,
+        };
+        (standing, since)
+    }
+
     /// One net stream plays, on message stream 1, and wants every tag as the ring holds it: it can be sent several at
     /// once.
     pub fn is_plain(&self) -> bool {
@@ -403,16 +417,19 @@ pub struct Slots {
     slots: Box<[Slot]>,
     free: BitSet<Box<[u64]>>,
     taken: BitSet<Box<[u64]>>,
-    /// How many have joined an application.
+    claims: Claims,
+    /// How many have joined an application and not been told to go.
     connected: usize,
-    /// How many may.
-    pub capacity: usize,
+    /// How many may, those that publish aside.
+    capacity: usize,
+    /// How many may beyond, of which it is decided when they play or publish whether they stay.
+    kept: usize,
 }
 
 impl Slots {
-    /// A table for `capacity` clients, and [`SPARE_CONNECTIONS`] more to be turned away.
-    pub fn new(capacity: usize) -> Slots {
-        let count = capacity + SPARE_CONNECTIONS;
+    /// A table for `capacity` clients and `kept` more that publish, with [`SPARE_CONNECTIONS`] to be turned away in.
+    pub fn new(capacity: usize, kept: usize, seed: u64) -> Slots {
+        let count = capacity + kept + SPARE_CONNECTIONS;
         let bits = || BitSet::new(vec![0; count.div_ceil(64)].into_boxed_slice());
         let mut free = bits();
         for index in 0..count {
@@ -420,7 +437,8 @@ impl Slots {
         }
         let mut slots = Vec::with_capacity(count);
         slots.resize_with(count, Slot::free);
-        Slots { slots: slots.into_boxed_slice(), free, taken: bits(), connected: 0, capacity }
+        let claims = Claims::new(count, seed);
+        Slots { slots: slots.into_boxed_slice(), free, taken: bits(), claims, connected: 0, capacity, kept }
     }
 
     /// How many there are, the spare ones included.
@@ -444,26 +462,98 @@ impl Slots {
         self.taken.len()
     }
 
-    /// How many have joined an application.
+    /// How many have joined an application and not been told to go.
     pub fn joined(&self) -> usize {
         self.connected
     }
 
-    /// As many as may have joined an application.
+    /// As many have joined an application as may.
     pub fn is_full(&self) -> bool {
-        self.connected >= self.capacity
+        self.connected >= self.capacity + self.kept
+    }
+
+    /// More have joined than may stay without publishing: one that plays now would have a place that is kept for publishers.
+    pub fn is_full_for_players(&self) -> bool {
+        let publishes = |slot: &Slot| slot.state == SlotState::Open && slot.publishing > 0;
+        self.connected > self.capacity
+            && self.connected - self.taken_slots().filter(|(_, slot)| publishes(slot)).count() > self.capacity
     }
 
     /// The connection has joined an application.
     pub fn connected(&mut self) {
         self.connected += 1;
-        debug_assert!(self.connected <= self.capacity, "one more is refused");
+        debug_assert!(self.connected <= self.capacity + self.kept, "one more is refused");
     }
 
-    /// Of those that have not joined an application the one that came first.
-    pub fn oldest_unconnected(&self) -> Option<ConnId> {
-        let unconnected = self.taken_slots().filter(|(_, slot)| !slot.session.is_connected());
-        unconnected.min_by_key(|(_, slot)| slot.accepted).map(|(index, _)| self.id(index))
+    /// A connection that had joined an application is told to go.
+    pub fn disconnected(&mut self) {
+        self.connected -= 1;
+    }
+
+    /// Notes how far the connection in a slot has come.
+    pub fn judge(&mut self, index: SlotIndex, now: Millis) {
+        let Some(before) = self.claims.claim(index.at()) else { return };
+        let (standing, since) = self.slots[index.at()].standing(now);
+        let since = match standing.kind() {
+            Kind::Arriving if standing == before.standing => before.since,
+            Kind::Arriving => now,
+            Kind::Idle | Kind::Busy => since,
+        };
+        self.claims.set(index.at(), Some(Claim { standing, since, ..before }));
+    }
+
+    /// Notes how far the connection in a slot has come, if it is one that has not joined an application.
+    pub fn judge_arriving(&mut self, index: SlotIndex, now: Millis) {
+        if self.claims.claim(index.at()).is_some_and(|claim| claim.standing.kind() == Kind::Arriving) {
+            self.judge(index, now);
+        }
+    }
+
+    /// Whose place goes to a new connection from `address`, when all are taken.
+    pub fn first_to_make_way(&mut self, address: IpAddr, now: Millis) -> Option<ConnId> {
+        self.first(now, |slots| slots.claims.first_to_make_way(Household::of(address)))
+    }
+
+    /// Which of the connections from that household that have not joined an application gives way to another of them.
+    pub fn first_of_household(&self, address: IpAddr) -> Option<ConnId> {
+        let household = Household::of(address);
+        let place = self.claims.first_to_go(Kind::Arriving, |_, claim| claim.household == household);
+        place.map(|place| self.id(SlotIndex(place as u32)))
+    }
+
+    /// Which idle client's place goes to `conn`, of those that are as wanted.
+    pub fn first_to_yield(&mut self, conn: ConnId, now: Millis, wanted: impl Fn(&Slot) -> bool) -> Option<ConnId> {
+        let household = Household::of(self.look(conn)?.peer.ip());
+        self.first(now, |slots| {
+            let may = |place: usize| place != conn.slot.at() && wanted(&slots.slots[place]);
+            slots.claims.first_to_yield(household, now, may)
+        })
+    }
+
+    /// Whom `choose` finds, if it is still what it was when it was judged last; else it is judged anew, and another one is
+    /// found. When many have changed, all are judged, so that this takes no longer the more there are.
+    fn first(&mut self, now: Millis, choose: impl Fn(&Slots) -> Option<usize>) -> Option<ConnId> {
+        /// Judged one by one.
+        const CHANGED: usize = 8;
+        for _ in 0..CHANGED {
+            let index = SlotIndex(choose(self)? as u32);
+            let before = self.claims.claim(index.at()).map(|claim| claim.standing);
+            self.judge(index, now);
+            if self.claims.claim(index.at()).map(|claim| claim.standing) == before {
+                return Some(self.id(index));
+            }
+        }
+        let mut from = 0;
+        while let Some(index) = self.next_taken(from) {
+            from = index.at() + 1;
+            self.judge(index, now);
+        }
+        choose(self).map(|place| self.id(SlotIndex(place as u32)))
+    }
+
+    /// How many idle clients the household of `conn` has.
+    pub fn idle_beside(&self, conn: ConnId) -> u32 {
+        self.claims.claim(conn.slot.at()).map_or(0, |claim| self.claims.weight(claim.household, Kind::Idle))
     }
 
     /// The lowest free slot, taken for `peer`; `None` when all are taken.
@@ -479,6 +569,8 @@ impl Slots {
         slot.peer = peer;
         (slot.accepted, slot.last_read, slot.last_taken, slot.last_active) = (now, now, now, now);
         slot.session = Session::new(seed);
+        let household = Household::of(peer.ip());
+        self.claims.set(index, Some(Claim { household, standing: Standing::Silent, since: now }));
         Some(ConnId { slot: SlotIndex(index as u32), generation })
     }
 
@@ -487,7 +579,7 @@ impl Slots {
         let slot = &mut self.slots[index.at()];
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
-        self.connected -= usize::from(slot.session.is_connected());
+        self.claims.set(index.at(), None);
         self.taken.remove(index.at());
         self.free.insert(index.at());
     }
@@ -524,9 +616,9 @@ impl Slots {
         (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
     }
 
-    /// Taken slots with this address.
-    pub fn from_address(&self, address: IpAddr) -> usize {
-        self.taken_slots().filter(|(_, slot)| slot.peer.ip() == address).count()
+    /// Taken slots of this address's household.
+    pub fn from_address(&self, address: IpAddr) -> u32 {
+        self.claims.held_by(Household::of(address))
     }
 
     /// Every slot with its index.
@@ -560,15 +652,6 @@ pub struct Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_household_has_one_ipv4_address_or_all_of_an_ipv6_network() {
-        let of = |address: &str| household(address.parse().unwrap());
-        assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
-        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
-        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:2:ffff::"));
-        assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
-    }
 
     #[test]
     fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {

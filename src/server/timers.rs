@@ -23,6 +23,7 @@ impl Server {
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
             let conn = self.slots.id(index);
+            self.slots.judge(index, now);
             match self.expired(self.slots.peek(index), now) {
                 Expired::No => {}
                 Expired::Release(CloseReason::PingTimeout) if net.has_unread(index) => {

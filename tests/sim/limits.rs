@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use rill::limits::{ASSEMBLY_BYTES, HEADER_BYTES, NET_STREAMS};
 use rill::server::close::CloseReason;
-use rill::server::settings::{Merge, Settings};
+use rill::server::settings::{Merge, PerAddress, Settings};
 use rill::server::slots::SPARE_CONNECTIONS;
 
+use super::sim::client::Client;
 use super::sim::ledger::Kind::{Audio, Inter, Key, VideoHeader};
 use super::sim::world::{World, settings};
 
@@ -166,11 +167,8 @@ fn every_name_in_use_is_an_answer_and_so_is_every_ring() {
 fn players_who_wait_never_keep_a_publisher_out() {
     let mut world = World::with(Settings { streams: 2, ..settings() }, 1);
     let mut waiting = Vec::new();
-    for names in [["a", "b"], ["c", "d"], ["e", "f"]] {
-        let c = world.player(names[0]);
-        world.clients[c].create_stream();
-        world.clients[c].play(2, names[1]);
-        world.settle();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let c = world.player(name);
         world.heard(c);
         waiting.push(c);
         // Who waits longest goes first.
@@ -233,8 +231,8 @@ fn a_ring_taken_while_a_player_is_in_the_middle_of_a_frame_closes_that_player_on
 
 #[test]
 fn a_full_table_is_said_politely_and_then_not_at_all() {
-    let mut world = World::with(Settings { connections: 2, ..settings() }, 1);
-    let (first, _second) = (world.join(), world.join());
+    let mut world = World::with(Settings { connections: 2, streams: 1, ..settings() }, 1);
+    let (first, _second, _third) = (world.join(), world.join(), world.join());
     let polite = world.dial();
     world.clients[polite].handshake();
     world.clients[polite].connect("live");
@@ -276,31 +274,272 @@ fn no_number_of_silent_connections_keeps_a_client_out_or_turns_one_out() {
     for &player in &clients[1..] {
         assert_eq!(world.clients[player].watch(1).next, 4);
     }
-    // Now every place is a client's.
-    let late = world.dial();
-    world.clients[late].handshake();
-    world.clients[late].connect("live");
-    world.settle();
-    assert_eq!(world.heard(late)[4..], ["_error Connect.Rejected", "close"]);
+    // Now every place is a viewer's but those for publishers.
+    world.player("cam");
+    let late = world.player("cam");
+    assert_eq!(world.heard(late), ["created 1", "1: Play.Failed", "close"]);
     assert!(clients.iter().all(|&c| !world.clients[c].ended));
     world.end();
 }
 
 #[test]
-fn one_address_has_only_so_many_connections() {
-    let mut world = World::with(Settings { connections_per_address: 2, ..settings() }, 1);
-    let address = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 7));
-    for _ in 0..3 {
-        world.dial_from(address);
+fn one_address_has_only_so_many_connections_of_which_silent_ones_make_room() {
+    let mut world = World::with(Settings { connections_per_address: PerAddress::Fixed(2), ..settings() }, 1);
+    let address = [192, 168, 0, 7];
+    let first = world.join_from(address);
+    let silent = world.dial_from(address.into());
+    let second = world.join_from(address);
+    assert!(world.clients[silent].ended);
+    assert_eq!(world.closed(CloseReason::AddressLimit), 1);
+    let late = world.dial_from(address.into());
+    world.settle();
+    assert!(world.clients[late].ended && !world.clients[first].ended && !world.clients[second].ended);
+    assert_eq!(world.closed(CloseReason::AddressLimit), 2);
+    world.hang_up(first);
+    world.settle();
+    world.join_from(address);
+    assert_eq!(world.closed(CloseReason::AddressLimit), 2);
+    world.end();
+}
+
+#[test]
+fn no_household_meets_the_limit_of_one_address_by_default() {
+    for (connections, most) in [(128, 96), (600, 450), (2, 2), (1, 1)] {
+        let settings = Settings { connections, ..Settings::default() };
+        assert_eq!(settings.connections_per_address([192, 168, 0, 7].into()), Some(most));
+        assert_eq!(settings.connections_per_address([127, 0, 0, 1].into()), None, "a proxy on the same machine");
     }
+}
+
+/// Strangers, each of whom opens connections as fast as it can.
+struct Flood {
+    strangers: u8,
+    dialled: u32,
+}
+
+impl Flood {
+    fn new(strangers: u8) -> Flood {
+        Flood { strangers, dialled: 0 }
+    }
+
+    /// One more connection, which says what each of these lets it say in turn.
+    fn one(&mut self, world: &mut World, say: &[fn(&mut Client)]) {
+        let stranger = (self.dialled % u32::from(self.strangers)) as u8;
+        let c = world.dial_from([203, 0, 113, stranger].into());
+        say[self.dialled as usize % say.len()](&mut world.clients[c]);
+        world.clients[c].lenient = true;
+        self.dialled += 1;
+        world.settle();
+    }
+
+    /// So many in each of these milliseconds.
+    fn during(&mut self, world: &mut World, ms: u64, each: u32, say: &[fn(&mut Client)]) {
+        for _ in 0..ms {
+            for _ in 0..each {
+                self.one(world, say);
+            }
+            world.advance(1);
+        }
+    }
+}
+
+fn silent(_: &mut Client) {}
+
+fn half_a_handshake(client: &mut Client) {
+    client.handshake();
+    client.out.truncate(1000);
+}
+
+fn shaken(client: &mut Client) {
+    client.handshake();
+}
+
+fn joined(client: &mut Client) {
+    client.handshake();
+    client.connect("live");
+}
+
+fn waiting(client: &mut Client) {
+    joined(client);
+    client.create_stream();
+    client.play(1, ["nobody", "none", "nothing", "nil", "void", "nought"][client.link % 6]);
+}
+
+fn publishing(client: &mut Client) {
+    joined(client);
+    client.create_stream();
+    client.publish(1, ["ghost", "spook", "shade", "spectre"][client.link % 4]);
+}
+
+/// All that strangers do who do nothing.
+const STRANGERS: [fn(&mut Client); 6] = [silent, half_a_handshake, shaken, joined, waiting, publishing];
+
+/// Says what `say` adds in parts that are `ms` apart, as on a slow network, while the flood goes on.
+fn slowly(world: &mut World, flood: &mut Flood, c: usize, ms: u64, say: fn(&mut Client)) {
+    say(&mut world.clients[c]);
+    let words = std::mem::take(&mut world.clients[c].out);
+    for part in words.chunks(500) {
+        world.clients[c].out.extend(part);
+        world.settle();
+        flood.during(world, ms, 3, &STRANGERS);
+        assert!(!world.clients[c].ended, "turned out after {:?}", world.clients[c].log);
+    }
+}
+
+#[test]
+fn an_encoder_and_a_viewer_on_slow_networks_get_in_and_stay_in_while_a_flood_of_everything_runs() {
+    let mut world = World::with(Settings { connections: 24, streams: 6, ..settings() }, 1);
+    let mut flood = Flood::new(3);
+    flood.during(&mut world, 30, 10, &[silent, joined]);
+    let (taken, all) = (world.server.slots().taken(), world.server.slots().count());
+    assert!(taken > all - 8, "{taken} of {all} places are strangers'");
+    let (encoder, viewer) = (world.dial_from([192, 168, 0, 7].into()), world.dial_from([192, 168, 0, 8].into()));
+    slowly(&mut world, &mut flood, encoder, 40, |client| {
+        joined(client);
+        client.create_stream();
+        client.publish(1, "cam");
+    });
+    assert_eq!(world.heard(encoder).last().unwrap(), "1: Publish.Start");
+    world.send_start(encoder);
+    slowly(&mut world, &mut flood, viewer, 40, |client| {
+        joined(client);
+        client.create_stream();
+        client.play(1, "cam");
+    });
+    for i in 0..20 {
+        world.send_all(encoder, 100 + i * 20, &[Audio]);
+        flood.during(&mut world, 20, 3, &STRANGERS);
+    }
+    assert_eq!(world.clients[viewer].watch(1).next, 24);
+    assert!(!world.clients[viewer].ended && !world.clients[encoder].ended);
+    world.end();
+}
+
+#[test]
+fn clients_that_only_connect_or_wait_for_what_nobody_publishes_keep_nobody_out() {
+    for say in [joined as fn(&mut Client), waiting, publishing] {
+        let mut world = World::with(Settings { connections: 40, streams: 6, ..settings() }, 1);
+        let mut flood = Flood::new(4);
+        flood.during(&mut world, 1, 120, &[say]);
+        // They stay as long as they can.
+        world.advance(1000);
+        let encoder = world.publisher("cam");
+        let viewers: Vec<usize> = (0..20).map(|_| world.player("cam")).collect();
+        world.send_start(encoder);
+        for &viewer in &viewers {
+            assert_eq!(world.clients[viewer].watch(1).next, 4);
+        }
+        flood.during(&mut world, 5, 20, &[say]);
+        world.send_all(encoder, 100, &[Audio]);
+        for &viewer in &viewers {
+            assert_eq!(world.clients[viewer].watch(1).next, 5);
+        }
+        world.end();
+    }
+}
+
+#[test]
+fn names_that_strangers_wait_for_leave_a_place_to_a_viewer_who_comes_before_the_encoder() {
+    fn waits_for_eight(client: &mut Client) {
+        joined(client);
+        for stream in 1..=8 {
+            client.create_stream();
+            client.play(stream, &format!("nobody {} {stream}", client.link));
+        }
+    }
+    let mut world = World::with(Settings { connections: 60, streams: 6, ..settings() }, 1);
+    let mut flood = Flood::new(3);
+    flood.during(&mut world, 1, 12, &[waits_for_eight]);
+    assert!(world.server.counters().streams_exhausted > 0);
+    let viewer = world.player("cam");
+    flood.during(&mut world, 100, 1, &[waits_for_eight, waiting]);
+    world.heard(viewer);
+    let encoder = world.publisher("cam");
+    world.send_start(encoder);
+    assert_eq!(world.clients[viewer].watch(1).next, 4);
+    world.end();
+}
+
+#[test]
+fn viewers_take_every_connection_and_an_encoder_finds_one_all_the_same() {
+    let mut world = World::with(Settings { connections: 4, streams: 2, ..settings() }, 1);
+    let first = world.publisher("a");
+    world.send_start(first);
+    let viewers: Vec<usize> = (0..4).map(|_| world.player("a")).collect();
+    let late = world.player("a");
+    assert_eq!(world.heard(late), ["created 1", "1: Play.Failed", "close"]);
+    let second = world.publisher("b");
+    assert_eq!(world.heard(second).last().unwrap(), "1: Publish.Start");
+    world.send_all(first, 100, &[Audio]);
+    for viewer in viewers {
+        assert_eq!(world.clients[viewer].watch(1).next, 5);
+    }
+    world.end();
+}
+
+#[test]
+fn who_has_been_idle_for_long_gives_way_and_is_told() {
+    let mut world = World::with(Settings { connections: 3, streams: 1, ping_interval_ms: 60_000, ..settings() }, 1);
+    let encoder = world.publisher("cam");
+    world.send_start(encoder);
+    let viewer = world.player("cam");
+    let (first, second) = (world.player("later"), world.player("later"));
+    world.heard(first);
+    let refused = world.dial();
+    joined(&mut world.clients[refused]);
     world.settle();
-    assert_eq!(world.closed(CloseReason::AddressLimit), 1);
-    assert!(world.clients[2].ended && !world.clients[1].ended);
-    world.hang_up(0);
-    world.settle();
-    world.dial_from(address);
-    world.settle();
-    assert_eq!(world.closed(CloseReason::AddressLimit), 1);
+    assert_eq!(world.heard(refused)[4..], ["_error Connect.Rejected", "close"]);
+    for i in 0..100 {
+        world.send_all(encoder, 100 + i * 100, &[Audio]);
+        world.advance(100);
+    }
+    let next = world.player("cam");
+    assert_eq!(world.heard(first), ["0: Connect.IdleTimeout", "close"]);
+    assert_eq!(world.closed(CloseReason::GaveWay), 1);
+    assert!([encoder, viewer, second, next].iter().all(|&c| !world.clients[c].ended));
+    world.end();
+}
+
+#[test]
+fn a_school_that_waits_behind_one_address_has_its_share_of_the_places_in_a_flood() {
+    let mut world = World::with(Settings { connections: 40, streams: 6, ..settings() }, 1);
+    let school = [198, 51, 100, 1];
+    let pupils: Vec<usize> = (0..30)
+        .map(|_| {
+            let c = world.join_from(school);
+            world.clients[c].create_stream();
+            world.clients[c].play(1, "lesson");
+            world.settle();
+            c
+        })
+        .collect();
+    let mut flood = Flood::new(4);
+    let here = |world: &World| pupils.iter().filter(|&&c| !world.clients[c].ended).count();
+    // Silent ones turn out nobody who has joined.
+    flood.during(&mut world, 100, 5, &[silent, half_a_handshake, shaken]);
+    assert_eq!(here(&world), 30);
+    flood.during(&mut world, 100, 5, &[joined, silent]);
+    assert!(here(&world) >= 46 / 5, "{} are left", here(&world));
+    // Those who are sent the lesson stay, however many others want their places.
+    let teacher = world.publisher("lesson");
+    world.send_start(teacher);
+    let left = here(&world);
+    flood.during(&mut world, 100, 5, &STRANGERS);
+    world.send_all(teacher, 100, &[Audio]);
+    assert_eq!(here(&world), left);
+    world.end();
+}
+
+#[test]
+fn idle_clients_of_an_application_that_is_full_give_way_too() {
+    let mut app = super::sim::world::apps().remove(0);
+    app.limits.connections = 4;
+    let mut world = World::on_disk(settings(), vec![app]);
+    Flood::new(2).during(&mut world, 1, 8, &[joined]);
+    let encoder = world.publisher("cam");
+    let viewer = world.player("cam");
+    world.send_start(encoder);
+    assert_eq!(world.clients[viewer].watch(1).next, 4);
     world.end();
 }
 

@@ -2,7 +2,7 @@
 
 use rill::server::Counters;
 use rill::server::app::{AddressList, AppDefinition, Bandwidth};
-use rill::server::settings::{Merge, Settings};
+use rill::server::settings::{Merge, PerAddress, Settings};
 
 use super::sim::Random;
 use super::sim::client::Doing;
@@ -48,7 +48,7 @@ pub fn run(seed: u64) -> Counters {
         publish_timeout_ms: [0, 500, 1000][random.below(3)],
         // Fast clients are not sent megabytes.
         bandwidth: Bandwidth { max_kbit: 2000, max_wait_ms: 500, ..Bandwidth::default() },
-        connections_per_address: if random.chance(10) { 2 } else { 0 },
+        connections_per_address: PerAddress::Fixed(if random.chance(10) { 2 } else { 0 }),
         ..settings()
     };
     // With code of its own an application meets the same storm; and when it is a directory, an operator as well.

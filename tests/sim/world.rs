@@ -10,8 +10,9 @@ use rill::server::applications::AppSource;
 use rill::server::close::CloseReason;
 use rill::server::connect::Joining;
 use rill::server::files::{Answer, Lookup, Question};
-use rill::server::settings::{Merge, Settings};
-use rill::server::slots::{ConnId, SPARE_CONNECTIONS, Slot, SlotState};
+use rill::server::memory::slot_count;
+use rill::server::settings::{Merge, PerAddress, Settings};
+use rill::server::slots::{ConnId, Slot, SlotState};
 use rill::server::{Server, Start};
 use rill::time::Millis;
 
@@ -55,6 +56,7 @@ pub enum Directory {
 pub fn settings() -> Settings {
     Settings {
         connections: 16,
+        connections_per_address: PerAddress::Fixed(0),
         streams: 3,
         ring_bytes: 64 << 10,
         publish_timeout_ms: 1000,
@@ -130,7 +132,7 @@ impl World {
     }
 
     fn start(settings: Settings, apps: Vec<AppDefinition>, source: AppSource, seed: u64) -> World {
-        let slots = settings.connections as usize + SPARE_CONNECTIONS;
+        let slots = slot_count(&settings);
         let start = Start { apps, source, seed, clock: clock_us, now: Millis(0) };
         World {
             server: Server::new(settings, start),
@@ -530,8 +532,8 @@ impl World {
             assert_eq!(slot.joining, Joining::No, "{conn} was told to go and is about to join");
             assert!(slot.check.is_none(), "{conn} was told to go and is measured");
         }
-        let joined = server.slots().taken_slots().filter(|(_, slot)| slot.session.is_connected()).count();
-        assert_eq!(server.slots().joined(), joined, "connections that have joined an application");
+        let joined = clients(&|slot| slot.session.is_connected());
+        assert_eq!(server.slots().joined() as u32, joined, "connections that have joined an application");
     }
 
     pub fn check_empty(&self) {
