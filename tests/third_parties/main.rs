@@ -15,3 +15,4 @@ mod limits;
 mod media;
 mod python;
 mod stage;
+mod strangers;
