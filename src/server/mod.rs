@@ -470,7 +470,8 @@ impl Server {
 
     /// Ends a connection whose place is needed at once. One that has joined an application is told so, if it reads.
     fn make_way<N: Net>(&mut self, net: &mut N, conn: ConnId, now: Millis) {
-        let joined = self.slots.look(conn).is_some_and(|slot| slot.session.is_connected());
+        // Not to one that was told to go before: nothing may follow that.
+        let joined = self.slots.open(conn).is_some_and(|slot| slot.session.is_connected());
         if joined {
             self.yield_place(conn, now);
             if self.writable.contains(conn.slot.at()) {
