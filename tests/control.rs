@@ -157,6 +157,22 @@ fn who_is_disconnected_reads_close_and_the_end_and_the_log_says_the_operator_did
     assert_eq!(rows(&socket, "stats")[0]["closed"]["operator"], 1);
 }
 
+/// As OBS, which reads nothing that it is told and notices its end when it cannot send.
+#[test]
+fn an_encoder_that_only_sends_cannot_send_soon_after_it_was_sent_away() {
+    for command in [["disconnect", "c0.0"], ["unload", "live"], ["shutdown-app", "live"]] {
+        let (server, socket) = serve(&format!("control-{}-encoder", command[0]));
+        let mut client = Client::publisher(server.address, "live", "cam");
+        wait_for_row(&socket, "clients", |row| row["does"] == "publishes");
+        assert_eq!(ctl(&socket, &command).0, 0);
+        let start = Instant::now();
+        while client.0.write_all(&rtmp::message(4, 0, 8, 1, &[0xAF, 1, 2, 3])).is_ok() {
+            assert!(start.elapsed() < Duration::from_secs(3), "{command:?}: it still sends");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 #[test]
 fn an_application_is_shut_down_and_one_instance_of_it_unloaded() {
     let (server, socket) = serve("control-applications");

@@ -658,6 +658,10 @@ mod tests {
         fn write(&mut self, _: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
             Io::Done(slices.iter().map(|slice| slice.len()).sum())
         }
+        fn has_delivered(&mut self, _: SlotIndex) -> bool {
+            false
+        }
+
         fn finish(&mut self, _: SlotIndex) {}
         fn close(&mut self, _: SlotIndex) {}
     }

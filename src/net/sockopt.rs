@@ -92,6 +92,23 @@ pub fn round_trip_us(socket: &impl AsRawFd) -> Option<u32> {
     }
 }
 
+/// Bytes that were written and that the peer's system has not acknowledged, the end of the stream counted as one
+/// (`SIOCOUTQ`). `None` when the kernel does not say, and on other systems than Linux.
+pub fn unacknowledged(socket: &impl AsRawFd) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the request writes an int to the pointer, which is that of `bytes`. `SIOCOUTQ` is the number of `TIOCOUTQ`.
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        u32::try_from(bytes).ok().filter(|_| result == 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        None
+    }
+}
+
 /// Sets an option that is a C `int`; what does not fit becomes the largest one.
 fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: u64) -> io::Result<()> {
     let value = libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);

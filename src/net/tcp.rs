@@ -335,6 +335,10 @@ impl Net for TcpNet {
         }
     }
 
+    fn has_delivered(&mut self, slot: SlotIndex) -> bool {
+        self.sockets[slot.at()].as_ref().is_some_and(|socket| sockopt::unacknowledged(&socket.stream) == Some(0))
+    }
+
     fn close(&mut self, slot: SlotIndex) {
         // Closing takes it out of the poll, too.
         self.sockets[slot.at()] = None;

@@ -63,7 +63,7 @@ use instances::Instances;
 use registry::{Registry, StreamId};
 use script_time::ScriptTime;
 use settings::{Merge, Settings};
-use slots::{ConnId, Flush, Role, Slot, SlotIndex, SlotState, Slots};
+use slots::{ConnId, Flush, LastWords, Role, Slot, SlotIndex, SlotState, Slots};
 use transport::Net;
 
 /// The reactor's one read buffer in bytes.
@@ -74,11 +74,14 @@ const READ_BUDGET_BYTES: usize = 1024 * 1024;
 const SWEEP_MS: u64 = 250;
 /// How long a client that was told to go may take to read it, in milliseconds.
 const CLOSE_MS: u64 = 1500;
-/// How long a client that was sent it may be silent before it hangs up, in milliseconds.
+/// How long a client that was sent it may be silent before it hangs up, in milliseconds, if nobody knows whether it has it.
 const LINGER_MS: u64 = 500;
-/// How long it may go on sending, in milliseconds. A connection that is closed with bytes to read in it is answered with
-/// a reset, at which the client may lose our last words: so they are read, and thrown away.
+/// How long it may go on sending before its system has our last words, in milliseconds. A connection that is closed with
+/// bytes to read in it is answered with a reset, at which the client may lose them: so its bytes are read, and thrown away.
 const LINGER_MOST_MS: u64 = 5000;
+/// How long a client has to read our last words when its system has them, in milliseconds. Then it gets its reset, by which
+/// encoders notice that they speak to nobody (OBS does not read), and connect again.
+const HEAR_MS: u64 = 250;
 
 const _: () = assert!(READ_BYTES > 2 * HANDSHAKE_BYTES + INBOX_BYTES);
 
@@ -529,7 +532,7 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         // Without room for `close` the client must do with the end of the connection.
         let _ = slot.session.close(&mut slot.tx);
-        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, finished: None };
+        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, last_words: LastWords::Waiting };
         self.forget_waits(conn.slot);
         self.slots.judge(conn.slot, now);
         self.clear_outbox(conn, false);
@@ -632,8 +635,9 @@ impl Server {
             Flush::Limited => self.wait_to_send(index, now),
             Flush::Idle => {
                 let slot = self.slots.at(index);
-                if let SlotState::Closing { finished: None, .. } = slot.state {
-                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, finished: Some(now) };
+                if let SlotState::Closing { last_words: LastWords::Waiting, .. } = slot.state {
+                    let last_words = LastWords::Sent(now);
+                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, last_words };
                     net.finish(index);
                 }
             }

@@ -10,7 +10,7 @@ use crate::time::Millis;
 
 use super::close::CloseReason;
 use super::registry::StreamId;
-use super::slots::{ConnId, Role, SlotIndex, SlotState};
+use super::slots::{ConnId, LastWords, Role, SlotIndex, SlotState};
 use super::transport::{Io, Net};
 use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, Server};
 
@@ -103,8 +103,9 @@ impl Server {
                 if let Some(limit) = &mut slot.limits.to_server {
                     limit.spend(n as u64);
                 }
-                if let SlotState::Closing { deadline, finished: Some(since) } = &mut slot.state {
+                if let SlotState::Closing { deadline, last_words: LastWords::Sent(since) } = &mut slot.state {
                     *deadline = (now + LINGER_MS).min(*since + LINGER_MOST_MS);
+                    slot.note_last_words(net.has_delivered(index), now);
                 }
                 self.counters.bytes_in += n as u64;
                 if mem::take(&mut slot.challenged) {

@@ -15,6 +15,7 @@ use crate::proto::status::Status;
 use crate::proto::tx::TxBuf;
 use crate::time::Millis;
 
+use super::HEAR_MS;
 use super::applications::AppId;
 use super::bandwidth::{Check, Limits};
 use super::claims::{Claim, Claims, Household, Kind, PATIENCE_MS, Standing};
@@ -90,9 +91,21 @@ pub enum SlotState {
     Closing {
         /// When patience ends.
         deadline: Millis,
-        /// When all was sent. What the client still sends is thrown away, so that it reads our last words and no reset.
-        finished: Option<Millis>,
+        /// How far our last words are.
+        last_words: LastWords,
     },
+}
+
+/// How far that is which a client hears last: see [`SlotState::Closing`]. What the client sends meanwhile is thrown away,
+/// so that it reads these words and no reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastWords {
+    /// They are still here.
+    Waiting,
+    /// They were sent, with the end behind them, at this time.
+    Sent(Millis),
+    /// The client's system has them.
+    Arrived,
 }
 
 /// A half-received audio or video message of a publisher.
@@ -324,6 +337,16 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Whether the client's system has what the client is to hear last. From then on its patience is measured, whatever it sends.
+    pub fn note_last_words(&mut self, arrived: bool, now: Millis) {
+        if let SlotState::Closing { deadline, last_words: last_words @ LastWords::Sent(_) } = &mut self.state
+            && arrived
+        {
+            *deadline = (*deadline).min(now + HEAR_MS);
+            *last_words = LastWords::Arrived;
+        }
+    }
+
     fn free() -> Slot {
         Slot {
             state: SlotState::Free,

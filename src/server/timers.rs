@@ -4,7 +4,7 @@ use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;
-use super::slots::{Slot, SlotState};
+use super::slots::{LastWords, Slot, SlotState};
 use super::transport::Net;
 use super::{SWEEP_MS, Server};
 
@@ -24,6 +24,9 @@ impl Server {
             from = index.at() + 1;
             let conn = self.slots.id(index);
             self.slots.judge(index, now);
+            if let SlotState::Closing { last_words: LastWords::Sent(_), .. } = self.slots.peek(index).state {
+                self.slots.at(index).note_last_words(net.has_delivered(index), now);
+            }
             match self.expired(self.slots.peek(index), now) {
                 Expired::No => {}
                 Expired::Release(CloseReason::PingTimeout) if net.has_unread(index) => {

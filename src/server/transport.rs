@@ -36,6 +36,9 @@ pub trait Net {
     fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io;
     /// Says that no more will be written; the peer sees it behind all that was.
     fn finish(&mut self, slot: SlotIndex);
+    /// The peer's system has all that was written, the end included, although the peer may not have read it. False where
+    /// nobody can tell.
+    fn has_delivered(&mut self, slot: SlotIndex) -> bool;
     /// Closes the connection. The slot may be given to another one.
     fn close(&mut self, slot: SlotIndex);
 }

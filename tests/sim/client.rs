@@ -66,6 +66,8 @@ pub struct Client {
     pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
     /// The server ended the connection.
     pub ended: bool,
+    /// It ends its side then, too.
+    pub hangs_up: bool,
     /// Net streams by message stream id.
     pub doing: Vec<Doing>,
     /// Names it asked for and has no answer about, by message stream id.
@@ -107,6 +109,7 @@ impl Client {
             result: String::new(),
             tape: None,
             ended: false,
+            hangs_up: true,
             doing: (0..16).map(|_| Doing::default()).collect(),
             asked: vec![VecDeque::new(); 16],
             lenient: false,

@@ -5,6 +5,7 @@ use std::sync::Once;
 
 use rill::server::close::{CloseReason, Rejection};
 use rill::server::settings::Settings;
+use rill::time::Millis;
 use rill::wire::handshake::FirstByte;
 
 use super::sim::ledger::Kind::{Inter, Key};
@@ -14,8 +15,9 @@ use super::sim::world::{World, settings};
 const LATE_MS: u64 = 250;
 /// How long somebody who was told to go may take to read it, in milliseconds.
 const CLOSE_MS: u64 = 1500;
-/// How long somebody who was sent it may be silent, and how long it may go on sending, in milliseconds.
-const LINGER_MS: u64 = 500;
+/// How long somebody has to read it whose system has it, in milliseconds.
+const HEAR_MS: u64 = 250;
+/// How long it may go on sending when nobody knows whether it has it, in milliseconds.
 const LINGER_MOST_MS: u64 = 5000;
 
 thread_local! {
@@ -187,9 +189,11 @@ fn a_refused_client_is_gone_when_it_hangs_up_falls_silent_stops_reading_or_never
     ended(&world, CloseReason::Rejected(Rejection::Unknown), 1);
     // It was sent everything and neither answers nor hangs up.
     let (mut world, _) = refused(false);
-    ends_between(&mut world, CloseReason::Rejected(Rejection::Unknown), LINGER_MS, LINGER_MS + LATE_MS);
-    // It never stops sending.
+    ends_between(&mut world, CloseReason::Rejected(Rejection::Unknown), HEAR_MS, HEAR_MS + 2 * LATE_MS);
+    // It never stops sending, and its system acknowledges nothing.
     let (mut world, c) = refused(false);
+    let link = world.clients[c].link;
+    world.net.links[link].acknowledges = false;
     world.settle();
     let start = world.now;
     while !world.server.is_empty() {
@@ -205,6 +209,50 @@ fn a_refused_client_is_gone_when_it_hangs_up_falls_silent_stops_reading_or_never
     world.net.links[link].window = world.net.links[link].to_client.len();
     world.settle();
     ends_between(&mut world, CloseReason::Rejected(Rejection::Unknown), CLOSE_MS, CLOSE_MS + LATE_MS);
+}
+
+/// As OBS does, which throws away what it is told, and sees its connection end when it cannot send.
+#[test]
+fn a_publisher_who_sends_on_meets_the_end_soon_whoever_ends_it_and_one_who_reads_has_read_all() {
+    type End = (fn(&mut World, usize), CloseReason, &'static str);
+    let ends: [End; 3] = [
+        (
+            |world, publisher| {
+                let conn = world.conn(publisher).unwrap();
+                assert!(world.server.disconnect(conn, Millis(world.now)));
+            },
+            CloseReason::Operator,
+            "close",
+        ),
+        (|world, _| drop(world.unload("live")), CloseReason::AppShutdown, "Connect.AppShutdown"),
+        (|world, _| world.stop(), CloseReason::Shutdown, "Connect.AppShutdown"),
+    ];
+    for (end, reason, told) in ends {
+        for reads in [true, false] {
+            let mut world = world();
+            let publisher = world.publisher("cam");
+            world.send_start(publisher);
+            world.heard(publisher);
+            world.clients[publisher].hangs_up = false;
+            if !reads {
+                world.clients[publisher].rate = Some(0);
+            }
+            end(&mut world, publisher);
+            let start = world.now;
+            let link = world.clients[publisher].link;
+            while !world.net.links[link].client_reset {
+                world.clients[publisher].message(4, 8, 1, 0, &[0xAF, 1, 2, 3]);
+                world.advance(20);
+                assert!(world.now - start <= HEAR_MS + 2 * LATE_MS, "{reason:?}: it still sends into the void");
+            }
+            assert!(world.now - start >= HEAR_MS);
+            if reads {
+                let log = world.heard(publisher);
+                assert!(log.iter().any(|line| line.contains(told)) && log.last().unwrap() == "close", "{log:?}");
+            }
+            ended(&world, reason, 1);
+        }
+    }
 }
 
 #[test]
@@ -251,7 +299,7 @@ fn the_idle_limit_ends_those_who_neither_publish_nor_play_and_nobody_else() {
     // One that has gone silent besides.
     let gone = world.join();
     world.unplug(gone);
-    world.advance(5000 + LATE_MS + LINGER_MS + LATE_MS);
+    world.advance(5000 + LATE_MS + HEAR_MS + LATE_MS);
     assert_eq!(world.server.slots().taken(), 2);
     assert!(!world.clients[publisher].ended && !world.clients[waiting].ended);
     world.hang_up(publisher);

@@ -21,6 +21,8 @@ pub struct Link {
     pub client_reset: bool,
     pub server_fin: bool,
     pub server_closed: bool,
+    /// The client's system says what has arrived.
+    pub acknowledges: bool,
     /// Nothing gets through any more, and nobody is told.
     pub unplugged: bool,
     /// Most bytes of one read and one write, chosen anew each time; 0 means all.
@@ -72,6 +74,7 @@ impl FakeNet {
             client_reset: false,
             server_fin: false,
             server_closed: false,
+            acknowledges: true,
             unplugged: false,
             short: 0,
             read_edge: false,
@@ -175,6 +178,11 @@ impl Net for FakeNet {
     fn has_unread(&mut self, slot: SlotIndex) -> bool {
         let link = self.of(slot);
         !link.client_reset && !link.to_server.is_empty()
+    }
+
+    fn has_delivered(&mut self, slot: SlotIndex) -> bool {
+        let link = self.of(slot);
+        link.server_fin && !link.unplugged && link.acknowledges
     }
 
     fn gather(&mut self, slot: SlotIndex, gather: bool) {

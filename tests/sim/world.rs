@@ -21,7 +21,7 @@ use super::inside;
 use super::ledger::{Kind, Ledger};
 use super::net::{FakeNet, Ready};
 
-/// Turns without sleep after which the server counts as spinning.
+/// Turns without sleep and without a byte that moves after which the server counts as spinning.
 const MOST_TURNS: usize = 200_000;
 
 pub struct World {
@@ -425,7 +425,7 @@ impl World {
         if (link.server_closed || link.server_fin) && link.to_client.is_empty() && !client.ended {
             client.ended = true;
             client.receive(&bytes, &mut self.ledger);
-            if !link.client_reset && link.server_fin && !link.server_closed {
+            if !link.client_reset && link.server_fin && !link.server_closed && client.hangs_up {
                 link.client_fin = true;
                 link.read_edge = true;
             }
@@ -442,10 +442,14 @@ impl World {
 
     /// Turns until nothing more happens at this time.
     pub fn settle(&mut self) {
-        for _ in 0..MOST_TURNS {
+        let (mut turns, mut moved) = (0, 0);
+        while turns < MOST_TURNS {
             if !self.step() {
                 return;
             }
+            let moves = self.net.bytes_read + self.net.bytes_written;
+            turns = if moves == moved { turns + 1 } else { 0 };
+            moved = moves;
         }
         panic!("the server does not come to rest");
     }
