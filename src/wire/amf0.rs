@@ -501,6 +501,14 @@ impl<'w, 'b> Encoder<'w, 'b> {
         self.writer.put_slice(&[0, 0, 0x09])
     }
 
+    /// Marker 0x07: the object or array that came as number `index` in the message, see [`resolve`]. ffmpeg cannot read it.
+    pub fn reference(&mut self, index: u16) -> Result<(), Full> {
+        self.whole(|writer| {
+            writer.put_u8(0x07)?;
+            writer.put_u16(index)
+        })
+    }
+
     /// Marker 0x08. Then follow keys and values, then [`Encoder::object_end`]; `count` is a hint.
     pub fn ecma_array_begin(&mut self, count: u32) -> Result<(), Full> {
         self.whole(|writer| {

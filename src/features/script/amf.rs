@@ -1,8 +1,8 @@
 //! AMF values of clients to JavaScript values, and back (AMF 0, December 2007; AMF 3, January 2013).
 //!
 //! From a client every type is understood. Towards a client only AMF 0 is written, and of that only what every client
-//! reads: `undefined` becomes null, and there are no references and no typed objects. A date is sent when the script
-//! sends one: there is no other way to say it.
+//! reads: `undefined` becomes null, and there are no typed objects. A date is sent when the script sends one, and a
+//! reference when an object comes again, which may be inside of itself: there is no other way to say it.
 //!
 //! | AMF | JavaScript | and back |
 //! |---|---|---|
@@ -16,7 +16,10 @@
 //! | strict array, AMF 3 array, vector | array | strict array |
 //! | date | Date | date |
 //! | byte array | array of numbers | strict array |
-//! | reference | the same object again | written once more |
+//! | reference of AMF 0 | the same object again | reference |
+//! | reference of AMF 3 | an equal object | object |
+
+use std::collections::HashMap;
 
 use rquickjs::function::Constructor;
 use rquickjs::object::Property;
@@ -244,83 +247,104 @@ fn define<'js>(object: &Object<'js>, name: &str, value: Value<'js>) -> Result<()
     object.prop(name, Property::from(value).writable().enumerable().configurable())
 }
 
-/// The bytes of `values` one behind the other, put together in `buffer`. Throws a `RangeError` when they are
-/// too long, nested deeper than [`AMF_DEPTH`] or contain themselves.
+/// The bytes of `values` one behind the other, put together in `buffer`, in whose message `before` objects and arrays come
+/// before them. Throws a `RangeError` when they are too long or nested deeper than [`AMF_DEPTH`].
 pub(super) fn encode<'js>(
     ctx: &Ctx<'js>,
     kit: &Kit<'js>,
     buffer: &mut [u8],
+    before: u16,
     values: impl IntoIterator<Item = Value<'js>>,
 ) -> Result<Vec<u8>> {
     let mut writer = Writer::new(buffer);
+    let mut put = Put { ctx, kit, known: HashMap::new(), next: Some(before) };
     for value in values {
-        put(ctx, kit, &mut Encoder::new(&mut writer), &value, 0)?;
+        put.value(&mut Encoder::new(&mut writer), &value, 0)?;
     }
     Ok(writer.written().to_vec())
 }
 
-fn put<'js>(
-    ctx: &Ctx<'js>,
-    kit: &Kit<'js>,
-    encoder: &mut Encoder<'_, '_>,
-    value: &Value<'js>,
-    depth: usize,
-) -> Result<()> {
-    let full = |Full| Exception::throw_range(ctx, "the values for the client are too long");
-    match value.type_of() {
-        Type::Bool => return encoder.boolean(value.as_bool().unwrap_or_default()).map_err(full),
-        Type::Int | Type::Float => return encoder.number(value.as_number().unwrap_or_default()).map_err(full),
-        Type::BigInt => {
-            let number: rquickjs::Coerced<f64> = value.get()?;
-            return encoder.number(number.0).map_err(full);
+struct Put<'p, 'js> {
+    ctx: &'p Ctx<'js>,
+    kit: &'p Kit<'js>,
+    /// The objects and arrays so far, with the number of each.
+    known: HashMap<Value<'js>, u16>,
+    /// Of the next one; `None` when there are no more numbers.
+    next: Option<u16>,
+}
+
+impl<'js> Put<'_, 'js> {
+    /// The number of an object that came before. One that did not gets its own.
+    fn number(&mut self, object: &Object<'js>) -> Option<u16> {
+        let known = self.known.get(object.as_value()).copied();
+        if let (None, Some(next)) = (known, self.next) {
+            self.known.insert(object.clone().into_value(), next);
+            self.next = next.checked_add(1);
         }
-        Type::String => return encoder.string(&text(kit, value)?).map_err(full),
-        _ => {}
+        known
     }
-    let Some(object) = value.as_object().filter(|object| !object.is_function()) else {
-        // undefined, null, symbols, functions: ffmpeg and others cannot read an AMF undefined.
-        return encoder.null().map_err(full);
-    };
-    if object.is_instance_of(&kit.date) {
-        let ms: f64 = kit.time.call((object.clone(),))?;
-        return encoder.date(ms).map_err(full);
-    }
-    if depth >= AMF_DEPTH {
-        let message = format!("the value contains itself or is nested deeper than {AMF_DEPTH} levels");
-        return Err(Exception::throw_range(ctx, &message));
-    }
-    if let Some(array) = object.as_array() {
-        let mut indexes = 0;
-        let mut is_strict = true;
-        for key in array.as_object().keys::<rquickjs::Atom<'js>>() {
-            indexes += 1;
-            is_strict &= is_index(&text(kit, &key?.to_value()?)?);
-        }
-        if is_strict {
-            // A hole counts as an element; an array that is nearly all holes ends at the size limit. Not `Array::len`,
-            // which is only good for lengths below 2^31 and panics at others.
-            let count: f64 = array.as_object().get("length")?;
-            let count = count as u32;
-            encoder.strict_array_begin(count).map_err(full)?;
-            for index in 0..count {
-                put(ctx, kit, encoder, &array.as_object().get::<_, Value<'js>>(index)?, depth + 1)?;
+
+    fn value(&mut self, encoder: &mut Encoder<'_, '_>, value: &Value<'js>, depth: usize) -> Result<()> {
+        let (ctx, kit) = (self.ctx, self.kit);
+        let full = |Full| Exception::throw_range(ctx, "the values for the client are too long");
+        match value.type_of() {
+            Type::Bool => return encoder.boolean(value.as_bool().unwrap_or_default()).map_err(full),
+            Type::Int | Type::Float => return encoder.number(value.as_number().unwrap_or_default()).map_err(full),
+            Type::BigInt => {
+                let number: rquickjs::Coerced<f64> = value.get()?;
+                return encoder.number(number.0).map_err(full);
             }
-            return Ok(());
+            Type::String => return encoder.string(&text(kit, value)?).map_err(full),
+            _ => {}
         }
-        encoder.ecma_array_begin(indexes).map_err(full)?;
-    } else {
-        encoder.object_begin().map_err(full)?;
-    }
-    for member in object.own_props::<rquickjs::Atom<'js>, Value<'js>>(rquickjs::object::Filter::default()) {
-        let (key, value) = member?;
-        // Methods are not sent, as Flash Player sends none.
-        if value.is_function() {
-            continue;
+        let Some(object) = value.as_object().filter(|object| !object.is_function()) else {
+            // undefined, null, symbols, functions: ffmpeg and others cannot read an AMF undefined.
+            return encoder.null().map_err(full);
+        };
+        if object.is_instance_of(&kit.date) {
+            let ms: f64 = kit.time.call((object.clone(),))?;
+            return encoder.date(ms).map_err(full);
         }
-        encoder.key(&text(kit, &key.to_value()?)?).map_err(full)?;
-        put(ctx, kit, encoder, &value, depth + 1)?;
+        if let Some(number) = self.number(object) {
+            return encoder.reference(number).map_err(full);
+        }
+        if depth >= AMF_DEPTH {
+            let message = format!("the value is nested deeper than {AMF_DEPTH} levels");
+            return Err(Exception::throw_range(ctx, &message));
+        }
+        if let Some(array) = object.as_array() {
+            let mut indexes = 0;
+            let mut is_strict = true;
+            for key in array.as_object().keys::<rquickjs::Atom<'js>>() {
+                indexes += 1;
+                is_strict &= is_index(&text(kit, &key?.to_value()?)?);
+            }
+            if is_strict {
+                // A hole counts as an element; an array that is nearly all holes ends at the size limit. Not `Array::len`,
+                // which is only good for lengths below 2^31 and panics at others.
+                let count: f64 = array.as_object().get("length")?;
+                let count = count as u32;
+                encoder.strict_array_begin(count).map_err(full)?;
+                for index in 0..count {
+                    self.value(encoder, &array.as_object().get::<_, Value<'js>>(index)?, depth + 1)?;
+                }
+                return Ok(());
+            }
+            encoder.ecma_array_begin(indexes).map_err(full)?;
+        } else {
+            encoder.object_begin().map_err(full)?;
+        }
+        for member in object.own_props::<rquickjs::Atom<'js>, Value<'js>>(rquickjs::object::Filter::default()) {
+            let (key, value) = member?;
+            // Methods are not sent, as Flash Player sends none.
+            if value.is_function() {
+                continue;
+            }
+            encoder.key(&text(kit, &key.to_value()?)?).map_err(full)?;
+            self.value(encoder, &value, depth + 1)?;
+        }
+        encoder.object_end().map_err(full)
     }
-    encoder.object_end().map_err(full)
 }
 
 /// Whether a member's name is an index as JavaScript writes it.

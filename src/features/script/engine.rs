@@ -171,7 +171,7 @@ impl Scripts {
     }
 
     /// A command of an accepted client, by name. Found are functions that the script has put on the client or on
-    /// `Client.prototype`, then what `__resolve` gives; built-in members other than `checkBandwidth`, names that begin
+    /// `Client.prototype`, or by a path (`chat/send`) on an object there, then what `__resolve` gives; built-in members other than `checkBandwidth`, names that begin
     /// with `_`, and what every object has are [`CallOutcome::NotFound`]. `arguments`: what follows the command object.
     pub fn call(&mut self, id: InstanceId, client: ClientId, name: &str, arguments: &[u8], now: Millis) -> CallOutcome {
         let outcome = self.enter(id, |instance| {
@@ -485,10 +485,11 @@ impl Instance {
                 evaluate::<Value<'_>>(&ctx, &file.name, text)
                     .map_err(|error| shared.load_error(&ctx, error, &file.name))?;
                 run_jobs(&ctx, shared);
-                match shared.exhausted.get() {
-                    Some(exhausted) => Err(LoadError::Exhausted(shared.place_or(&file.name), exhausted)),
-                    None => Ok(()),
+                if let Some(exhausted) = shared.exhausted.get() {
+                    return Err(LoadError::Exhausted(shared.place_or(&file.name), exhausted));
                 }
+                shared.log_missing(&file.name, &scan.missing(file));
+                Ok(())
             };
             for name in scan.missing_globals() {
                 call("missing", name)?;
@@ -586,7 +587,7 @@ impl<'js> Call<'_, 'js> {
     }
 
     fn encode(&self, value: Value<'js>) -> rquickjs::Result<Vec<u8>> {
-        self.shared.encode(self.ctx, self.kit, [value], super::SCRIPT_VALUE_BYTES)
+        self.shared.encode(self.ctx, self.kit, 0, [value], super::SCRIPT_VALUE_BYTES)
     }
 
     /// Runs what promises wait for, in the same time.

@@ -340,6 +340,15 @@ impl Shared {
         warn!("script {} file={:?} line={} error=\"{exhausted}\" stopped=yes", self.name, place.file, place.line);
     }
 
+    /// What a file mentions that is missing: it throws when it is used.
+    pub(super) fn log_missing(&self, file: &str, missing: &[(String, u32)]) {
+        for (name, line) in missing {
+            if self.may_log(&mut self.lines.borrow_mut()) {
+                warn!("script {} file={file:?} line={line} missing={name:?}: what uses it fails", self.name);
+            }
+        }
+    }
+
     fn trace(&self, text: &str) {
         if self.may_log(&mut self.lines.borrow_mut()) {
             info!("script {} trace={:?}", self.name, text);
@@ -481,11 +490,12 @@ impl Shared {
         }
     }
 
-    /// Values for a client, at most `limit` bytes.
+    /// Values for a client, as its message has them behind `before` objects, at most `limit` bytes.
     pub(super) fn encode<'js>(
         &self,
         ctx: &Ctx<'js>,
         kit: &Kit<'js>,
+        before: u16,
         values: impl IntoIterator<Item = Value<'js>>,
         limit: usize,
     ) -> Result<Vec<u8>> {
@@ -494,7 +504,7 @@ impl Shared {
             scratch = vec![0; SCRIPT_VALUE_BYTES];
         }
         // A value's getter that sends something itself finds other bytes, and gives them back before us.
-        let result = amf::encode(ctx, kit, &mut scratch[..limit.min(SCRIPT_VALUE_BYTES)], values);
+        let result = amf::encode(ctx, kit, &mut scratch[..limit.min(SCRIPT_VALUE_BYTES)], before, values);
         self.scratch.set(scratch);
         result
     }
@@ -596,8 +606,9 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
             let text = |value: Value<'js>| amf::text(&kit, &value).map(|text| tidy(&text, SCRIPT_STATUS_BYTES));
             let description = given(description).map(text).transpose()?;
             let redirect = given(redirect).map(text).transpose()?.filter(|url| !url.is_empty());
-            let application =
-                given(application).map(|value| shared.encode(&ctx, &kit, [value], SCRIPT_STATUS_BYTES)).transpose()?;
+            // It stands in the status object.
+            let encode = |value| shared.encode(&ctx, &kit, 1, [value], SCRIPT_STATUS_BYTES);
+            let application = given(application).map(encode).transpose()?;
             let rejected = shared.with(handle, |record| {
                 let is_pending = record.phase == Phase::Pending;
                 is_pending.then(|| {
@@ -628,7 +639,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
               is_wanted: bool,
               values: Vec<Value<'js>>|
               -> Result<i64> {
-            let arguments = shared.encode(&ctx, &Kit::of(&native)?, values, SCRIPT_VALUE_BYTES)?;
+            let arguments = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let bytes = name.len() + arguments.len();
             let transaction = if is_wanted { shared.next_transaction.get() } else { 0 };
             let action = |client| Action::Call { client, name, transaction, arguments };
@@ -644,7 +655,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
     });
     function!("broadcast", shared, {
         move |ctx: Ctx<'js>, This(native): This<Object<'js>>, name: String, values: Vec<Value<'js>>| -> Result<()> {
-            let arguments = shared.encode(&ctx, &Kit::of(&native)?, values, SCRIPT_VALUE_BYTES)?;
+            let arguments = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let records = shared.clients.borrow();
             let accepted = records.iter().rev().flatten().filter(|record| record.phase == Phase::Accepted);
             let clients: Vec<ClientId> = accepted.map(|record| record.id).collect();
@@ -661,7 +672,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
               values: Vec<Value<'js>>|
               -> Result<()> {
             let values = std::iter::once(handler).chain(values);
-            let body = shared.encode(&ctx, &Kit::of(&native)?, values, SCRIPT_VALUE_BYTES)?;
+            let body = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let bytes = body.len();
             shared.push(&ctx, Effect::One(Action::Send { stream, body }), bytes)
         }

@@ -97,10 +97,13 @@ class Stream {
   get publishQueryString() { return this.#query; }
   get type() { return this.#kind; }
   send(handler, ...values) { native.send(this.#name, String(handler), values); return true; }
+  // Live streams have neither, and there are no others.
+  static length() { return 0; }
+  static size() { return 0; }
 }
 Object.setPrototypeOf(Stream.prototype, fallback);
-for (const name of ["length", "size"])
-  define(Stream, name, { get() { throw new Error("Stream." + name + " is not available in this server"); }, configurable: true });
+for (const name of ["destroy", "getOnMetaData"])
+  hide(Stream, { [name]() { throw new Error("Stream." + name + " is not available in this server"); } }, true);
 
 const tell = info => {
   const handler = info && application.onStatus;
@@ -271,6 +274,30 @@ const method = (client, name) => {
   const value = member && member.value;
   if (typeof value == "function" && !builtIn.has(value)) return value;
 };
+// Objects that are the language's or the server's: what they have is not the script's.
+const owners = new Set([fallback, Client.prototype, Stream.prototype, Reflect.getPrototypeOf(function* () {}).prototype]);
+for (const name of Reflect.ownKeys(globalThis)) {
+  const member = own(globalThis, name).value, prototype = typeof member == "function" && own(member, "prototype");
+  if (prototype) owners.add(prototype.value);
+}
+// The method that a client means by a path: of an object that is its own, of an object in that, and so on; like
+// `client.chat.send` for "chat/send". Nothing on the way is inherited, or one of the server's objects; the method may be
+// the object's class's.
+const methodByPath = (client, path) => {
+  const parts = path.split("/"), name = parts.pop();
+  if (!parts.length || name == "constructor" || [name, ...parts].some(part => !part || part[0] == "_")) return;
+  let object = client;
+  for (const part of parts) {
+    const member = own(object, part) || object === client && own(Client.prototype, part);
+    object = member && member.value;
+    if (typeof object != "object" || object === null) return;
+    if (object === application || object === globalThis || handleOf(object) !== undefined || queryOf(object) !== undefined) return;
+  }
+  for (let owner = object; owner && !owners.has(owner); owner = Reflect.getPrototypeOf(owner)) {
+    const member = own(owner, name);
+    if (member) return typeof member.value == "function" && !builtIn.has(member.value) ? [object, member.value] : undefined;
+  }
+};
 const access = ["readAccess", "writeAccess", "audioSampleAccess", "videoSampleAccess"];
 
 return {
@@ -301,10 +328,12 @@ return {
     try {
       const called = name[0] == "_" ? undefined : method(client, name);
       if (called) return apply(called, client, values);
+      const found = methodByPath(client, name);
+      if (found) return apply(found[1], found[0], values);
       if (name == "checkBandwidth") return client.checkBandwidth();
       const resolve = name[0] == "_" || name in Client.prototype ? undefined : method(client, "__resolve");
-      const found = resolve && apply(resolve, client, [name]);
-      if (typeof found == "function" && !builtIn.has(found)) return apply(found, client, values);
+      const resolved = resolve && apply(resolve, client, [name]);
+      if (typeof resolved == "function" && !builtIn.has(resolved)) return apply(resolved, client, values);
       native.notFound();
     } catch (error) { fail(error); }
   },

@@ -1,8 +1,9 @@
-//! The text of a script before it runs: which file a `load()` means, and whether it uses members that this server does
-//! not have. Those fail at load, with file and line, instead of at the moment when somebody connects.
+//! The text of a script before it runs: which file a `load()` means, and which members it mentions that this server does
+//! not have. Those throw when they are used: while the script is loaded that refuses it, with file and line; in a handler or
+//! method, which may never be called, it does not, and the log tells of them when the script is loaded.
 //!
-//! The scan reads tokens, not a syntax tree: comments, strings and regular expressions are skipped. What it does not see
-//! (computed names, `eval`) throws the same words when it runs.
+//! The scan reads tokens, not a syntax tree: comments, strings and regular expressions are skipped, and computed names and
+//! `eval` are not seen.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +44,7 @@ const APPLICATION: &[&str] = &[
     "onPeerLookup",
 ];
 /// Members of the class `Stream`.
-const STREAM_CLASS: &[&str] = &["length", "size", "destroy", "getOnMetaData"];
+const STREAM_CLASS: &[&str] = &["destroy", "getOnMetaData"];
 /// Methods of a stream. Found at a call on whatever object, so none may be called as something that JavaScript has.
 const STREAM_CALLS: &[&str] =
     &["play", "record", "publish", "setVirtualPath", "setBufferTime", "getOnMetaData", "syncWrite"];
@@ -107,9 +108,8 @@ impl Scan {
         while let Some(file) = files.get(next).copied() {
             let tokens = tokens(&file.text);
             scan.define(&tokens);
-            for (name, line) in loads(&tokens) {
-                let place = Place { file: file.name.clone(), line };
-                let loaded = resolve(source, name).ok_or_else(|| LoadError::Missing(place, name.to_owned()))?;
+            // One that is not there is told when it is wanted.
+            for loaded in loads(&tokens).filter_map(|name| resolve(source, name)) {
                 if !files.iter().any(|known| known.name == loaded.name) {
                     files.push(loaded);
                 }
@@ -120,12 +120,27 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Whether `file` uses nothing that is missing, but for what the script defines itself.
+    /// Whether `file` has no literal that nothing could refuse when it runs.
     pub(super) fn check(&self, file: &SourceFile) -> Result<(), LoadError> {
-        match self.first_missing(&tokens(&file.text)) {
+        match tokens(&file.text).iter().find(|token| token.kind == Kind::BigInt) {
             None => Ok(()),
-            Some((name, line)) => Err(LoadError::Unsupported(Place { file: file.name.clone(), line }, name)),
+            Some(token) => {
+                let place = Place { file: file.name.clone(), line: token.line };
+                Err(LoadError::Unsupported(place, "BigInt".to_owned()))
+            }
         }
+    }
+
+    /// What `file` mentions that is missing, but for what the script defines itself: each name once, with its first line.
+    pub(super) fn missing(&self, file: &SourceFile) -> Vec<(String, u32)> {
+        let tokens = tokens(&file.text);
+        let mut missing: Vec<(String, u32)> = Vec::new();
+        for (name, line) in (0..tokens.len()).filter_map(|index| self.missing_at(&tokens, index)) {
+            if !missing.iter().any(|(known, _)| *known == name) {
+                missing.push((name, line));
+            }
+        }
+        missing
     }
 
     /// The global names that are to throw.
@@ -190,33 +205,27 @@ impl Scan {
         }
     }
 
-    fn first_missing(&self, tokens: &[Token<'_>]) -> Option<(String, u32)> {
-        (0..tokens.len()).find_map(|index| {
-            let name = match tokens[index].kind {
-                Kind::Name(name) => name,
-                Kind::BigInt => return Some(("BigInt".to_owned(), tokens[index].line)),
-                _ => return None,
-            };
-            let before = |offset: usize| index.checked_sub(offset).map(|index| tokens[index].kind);
-            let after = tokens.get(index + 1).map(|token| token.kind);
-            let line = tokens[index].line;
-            if before(1) != Some(Kind::Sign('.')) {
-                let is_key = after == Some(Kind::Sign(':')) && before(1) != Some(Kind::Sign('?'));
-                let is_missing = GLOBALS.contains(&name) && !is_key && !self.globals.contains(name);
-                return is_missing.then(|| (name.to_owned(), line));
-            }
-            if self.members.contains(name) && name != "onPeerLookup" {
-                return None;
-            }
-            let of = match before(2) {
-                Some(Kind::Name("application")) if APPLICATION.contains(&name) => "application",
-                Some(Kind::Name("Stream")) if STREAM_CLASS.contains(&name) => "Stream",
-                _ if STREAM_CALLS.contains(&name) && after == Some(Kind::Sign('(')) => "Stream",
-                _ if CLIENT.contains(&name) => "Client",
-                _ => return None,
-            };
-            Some((format!("{of}.{name}"), line))
-        })
+    fn missing_at(&self, tokens: &[Token<'_>], index: usize) -> Option<(String, u32)> {
+        let Kind::Name(name) = tokens[index].kind else { return None };
+        let before = |offset: usize| index.checked_sub(offset).map(|index| tokens[index].kind);
+        let after = tokens.get(index + 1).map(|token| token.kind);
+        let line = tokens[index].line;
+        if before(1) != Some(Kind::Sign('.')) {
+            let is_key = after == Some(Kind::Sign(':')) && before(1) != Some(Kind::Sign('?'));
+            let is_missing = GLOBALS.contains(&name) && !is_key && !self.globals.contains(name);
+            return is_missing.then(|| (name.to_owned(), line));
+        }
+        if self.members.contains(name) && name != "onPeerLookup" {
+            return None;
+        }
+        let of = match before(2) {
+            Some(Kind::Name("application")) if APPLICATION.contains(&name) => "application",
+            Some(Kind::Name("Stream")) if STREAM_CLASS.contains(&name) => "Stream",
+            _ if STREAM_CALLS.contains(&name) && after == Some(Kind::Sign('(')) => "Stream",
+            _ if CLIENT.contains(&name) => "Client",
+            _ => return None,
+        };
+        Some((format!("{of}.{name}"), line))
     }
 }
 
@@ -243,18 +252,17 @@ fn is_method(tokens: &[Token<'_>], index: usize) -> bool {
     false
 }
 
-/// The calls `load("name")` with their lines.
-fn loads<'t>(tokens: &[Token<'t>]) -> Vec<(&'t str, u32)> {
-    let calls = tokens.windows(4).enumerate().filter_map(|(index, window)| {
+/// What the calls `load("name")` name.
+fn loads<'t>(tokens: &[Token<'t>]) -> impl Iterator<Item = &'t str> {
+    tokens.windows(4).enumerate().filter_map(|(index, window)| {
         let [Kind::Name("load"), Kind::Sign('('), Kind::Text(name), Kind::Sign(')')] =
             [0, 1, 2, 3].map(|at| window[at].kind)
         else {
             return None;
         };
         let before = index.checked_sub(1).map(|index| tokens[index].kind);
-        (before != Some(Kind::Sign('.'))).then_some((name, window[0].line))
-    });
-    calls.collect()
+        (before != Some(Kind::Sign('.'))).then_some(name)
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

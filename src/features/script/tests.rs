@@ -155,6 +155,7 @@ fn show_value(value: &amf0::Value<'_>) -> String {
             format!("[{}]", elements.iter().map(|element| show_value(&element)).collect::<Vec<_>>().join(","))
         }
         amf0::Value::Date { ms, .. } => format!("date({ms})"),
+        amf0::Value::Reference(index) => format!("@{index}"),
         value => panic!("{value:?} is not for clients"),
     }
 }
@@ -209,6 +210,8 @@ fn a_rejection_carries_its_description_object_and_redirect() {
     };
     assert_eq!(decide("application.rejectConnection(client)"), "||");
     assert_eq!(decide("application.rejectConnection(client, {reason: 'full', n: [1]})"), "|{reason:'full',n:[1]}|");
+    // It is sent inside of the status object, which is number 0.
+    assert_eq!(decide("var o = {}; o.o = o; application.rejectConnection(client, o)"), "|{o:@1}|");
     assert_eq!(
         decide("application.rejectConnection(client, 'No\\nentry', 'x')"),
         "No\\n\u{6e}entry|'x'|".replace("\\n\u{6e}", "\\n")
@@ -303,6 +306,71 @@ fn a_client_cannot_call_what_the_script_has_not_defined() {
     assert_eq!(stage.actions(), []);
     assert_eq!(stage.call("checkBandwidth", &[]), CallOutcome::Result(vec![5]));
     assert_eq!(stage.actions(), [Action::CheckBandwidth(ME)]);
+}
+
+#[test]
+fn a_method_of_an_object_of_the_client_is_called_by_its_path() {
+    let mut stage = Stage::accepted(
+        "application.onConnect = function (client) {
+             client.chat = new Chat(client);
+             client.rooms = { hall: { say: function (text) { return 'hall heard ' + text } }, list: [{ n: function () { return 7 } }] };
+             client.made = new Made; client.app = application; client.cam = Stream.get('cam'); client.all = globalThis;
+             client.proxy = new Proxy({}, { get: function () { return trace } });
+             client.trapped = new Proxy({}, { getOwnPropertyDescriptor: function () { throw 'trapped' } });
+             return true;
+         };
+         function Chat(client) { this.client = client; this.lines = []; this.trace = client.ping }
+         Chat.prototype.send = function (text) { this.lines.push(text); return text + ' (' + this.lines.length + ')' };
+         Chat.prototype._hidden = function () { return 1 };
+         Client.prototype.shared = { f: function () { return 'shared' } };
+         class Made { #secret = 5; tell() { return this.#secret } get member() { return function () { return 1 } } }
+         Client.prototype.plain = function () { return 'plain' }",
+    );
+    for (path, result) in [
+        ("plain", "'plain'"),
+        ("chat/send", "'hi (1)'"),
+        ("chat/send", "'hi (2)'"),
+        ("rooms/hall/say", "'hall heard hi'"),
+        ("rooms/list/0/n", "7"),
+        ("made/tell", "5"),
+        ("shared/f", "'shared'"),
+    ] {
+        let CallOutcome::Result(bytes) = stage.call(path, &strings(&["hi"])) else { panic!("{path}") };
+        assert_eq!(show(&bytes), result, "{path}");
+    }
+    for path in [
+        "chat/constructor",
+        "chat/toString",
+        "chat/none",
+        "chat/_hidden",
+        "chat/lines/push",
+        "chat/trace",
+        "chat/client/plain",
+        "chat/client/call",
+        "rooms/hall",
+        "rooms/hall/say/call",
+        "rooms/hall/say/",
+        "rooms//say",
+        "constructor/constructor",
+        "made/member",
+        "made/constructor/call",
+        "prototype/plain",
+        "__proto__/plain",
+        "/plain/",
+        "/plain",
+        "plain/",
+        "/",
+        "app/disconnect",
+        "app/shutdown",
+        "cam/send",
+        "all/trace",
+        "proxy/f",
+        "ip/trim",
+    ] {
+        assert_eq!(stage.call(path, &[]), CallOutcome::NotFound, "{path}");
+    }
+    assert_eq!(stage.call("trapped/x/f", &[]), CallOutcome::Failed("trapped".into()));
+    assert_eq!(stage.actions(), []);
 }
 
 #[test]
@@ -619,14 +687,18 @@ fn a_script_that_does_not_load_says_where() {
 }
 
 #[test]
-fn members_that_are_missing_fail_at_load_with_their_name() {
+fn members_that_are_missing_refuse_a_script_that_uses_them_as_it_is_loaded_and_a_call_that_does() {
     let error = |text: &str| Stage::try_load(&source(text)).err().map(|error| error.to_string()).unwrap_or_default();
     let missing = |line: u32, name: &str| format!("main.asc:{line}: {name} is not available in this server");
     for name in
         ["NetConnection", "NetStream", "SharedObject", "File", "LoadVars", "XML", "XMLSocket", "WebService", "SOAPCall"]
     {
-        assert_eq!(error(&format!("function later() {{\n  return new {name}() }}")), missing(2, name));
-        // By another way it throws the same words when it runs.
+        assert_eq!(error(&format!("function now() {{\n  return new {name}() }}\nnow()")), missing(2, name));
+        assert_eq!(
+            result(&format!("return new {name}()")),
+            format!("Failed(\"Error: {name} is not available in this server\")")
+        );
+        // By another way it throws the same words.
         assert_eq!(error(&format!("var name = '{name}';\n\nthis[name]")), missing(3, name));
         assert_eq!(
             error(&format!(
@@ -645,10 +717,11 @@ fn members_that_are_missing_fail_at_load_with_their_name() {
     assert_eq!(error("application . gc ( )"), missing(1, "application.gc"));
     assert_eq!(error("application['g' + 'c']()"), missing(1, "application.gc"));
     assert_eq!(error("application.gc = function () {}; application.gc()"), "");
-    assert_eq!(error("application.onPeerLookup = function () {}"), missing(1, "application.onPeerLookup"));
-    assert_eq!(error("Stream.length('x')"), missing(1, "Stream.length"));
-    assert_eq!(error("Stream['le' + 'ngth']('x')"), missing(1, "Stream.length"));
-    assert_eq!(error("function go(s) { s.record('append') }"), missing(1, "Stream.record"));
+    assert_eq!(error("application.onPeerLookup = function () {}"), "");
+    assert_eq!(error("Stream.destroy(1)"), missing(1, "Stream.destroy"));
+    assert_eq!(error("function go(s) { s.record('append') }"), "");
+    assert_eq!(error("function go(s) { s.record('append') } go(Stream.get('x'))"), missing(1, "Stream.record"));
+    assert_eq!(error("function go() { load('none.asc') }"), "");
     assert_eq!(error("Stream.get('x').play('y')"), missing(1, "Stream.play"));
     assert_eq!(error("Stream.get('x')['clear']()"), missing(1, "Stream.clear"));
     assert_eq!(error("var game = {play: function () { }}; game.play()"), "");
@@ -659,12 +732,29 @@ fn members_that_are_missing_fail_at_load_with_their_name() {
     assert_eq!(error("`${ new NetStream }`"), missing(1, "NetStream"));
     assert_eq!(error("var a = 12n"), missing(1, "BigInt"));
     assert_eq!(error("this['Big' + 'Int'](1)"), missing(1, "BigInt"));
-    assert_eq!(error("application.onConnect = function (c) {\n trace(c.farID) }"), missing(2, "Client.farID"));
+    assert_eq!(error("function later() { return 12n }"), missing(1, "BigInt"), "nothing would refuse it then");
+    assert_eq!(error("application.onConnect = function (c) {\n trace(c.farID) }"), "");
+    assert_eq!(result("return this.farID"), "Failed(\"Error: Client.farID is not available in this server\")");
     assert_eq!(
         result("try { return this['far' + 'ID'] } catch (e) { return e.message }"),
         "'Client.farID is not available in this server'"
     );
     assert_eq!(error("var m = new Map; m.clear(); m.size; [].length; application.flush; new Set().clear()"), "");
+}
+
+#[test]
+fn live_streams_have_neither_length_nor_size() {
+    // As Adobe's documentation has players ask for it.
+    let mut stage = Stage::accepted(
+        "Client.prototype.getStreamLength = function (name) { return Stream.length(name) };
+         Client.prototype.getStreamSize = function (name) { return Stream.size(name) }",
+    );
+    let facts = StreamFacts { name: "cam", publish_query_string: "", kind: "live" };
+    stage.scripts.publish(stage.id, ME, &facts, NOW).unwrap();
+    for (method, name) in [("getStreamLength", "cam"), ("getStreamLength", "none"), ("getStreamSize", "cam")] {
+        let zero = amf(|encoder| encoder.number(0.0).unwrap());
+        assert_eq!(stage.call(method, &strings(&[name])), CallOutcome::Result(zero), "{method} {name}");
+    }
 }
 
 #[test]
@@ -997,7 +1087,7 @@ mod values {
             (b"\x06", "null", "undefined [object Undefined] undefined"),
             (
                 b"\x0A\0\0\0\x02\x03\0\0\x09\x07\0\x01",
-                "[{},{}]",
+                "[{},@1]",
                 "object [object Array] [object Object],[object Object]",
             ),
             (b"\x08\0\0\0\x09\0\x01a\x01\0\0\x010\x05\0\0\x09", "ecma[0:null,a:false]", "object [object Array] "),
@@ -1035,8 +1125,14 @@ mod values {
         for bytes in [&b"\x07\0\x05"[..], b"\x11\x09\x03\x01\x09\x00", b"\x03\0\x01a"] {
             assert_eq!(there_and_back(&mut stage, bytes), "Failed(\"The arguments are malformed.\")", "{bytes:02X?}");
         }
-        let cycle = there_and_back(&mut stage, b"\x03\0\x01a\x07\0\0\0\0\x09");
-        assert!(cycle.contains("contains itself"), "{cycle}");
+        // Those of AMF 0 come back as they were.
+        for bytes in [
+            &b"\x03\0\x01a\x07\0\0\0\0\x09"[..],
+            b"\x0A\0\0\0\x03\x03\0\0\x09\x07\0\x01\x07\0\0",
+            b"\x08\0\0\0\x01\0\x01a\x0A\0\0\0\x02\x07\0\0\x07\0\x01\0\0\x09",
+        ] {
+            assert_eq!(stage.call("same", bytes), CallOutcome::Result(bytes.to_vec()), "{bytes:02X?}");
+        }
         // A member's name is only a name.
         assert_eq!(
             there_and_back(&mut stage, b"\x03\0\x09__proto__\x05\0\x08toString\x05\0\0\x09"),
@@ -1063,11 +1159,19 @@ mod values {
             ("return (async function () { throw new Error('no') })()", "Failed(\"Error: no\")"),
             ("return new Map", "{}"),
             ("return function () { }", "null"),
+            (
+                "var room = {name: 'hall', people: []}; room.people.push({name: 'ann', room: room}); return room",
+                "{name:'hall',people:[{name:'ann',room:@0}]}",
+            ),
+            ("var point = {x: 1}; return {from: point, to: point}", "{from:{x:1},to:@1}"),
+            ("var list = [1]; list.name = list; return [list, {}, list, {}]", "[ecma[0:1,name:@1],{},@1,{}]"),
+            ("var at = new Date(5); return [at, at]", "[date(5),date(5)]"),
         ] {
             assert_eq!(result(body), sent, "{body}");
         }
         for (body, error) in [
-            ("var o = {}; o.o = o; return o", "contains itself"),
+            ("var o = {}; for (var i = 0; i < 100; i++) o = {o: o}; return o", "nested deeper"),
+            ("return {get x() { return {get x() { return this.f.f.f } } } }", "TypeError"),
             ("return 'x'.repeat(70000)", "too long"),
             ("return new Array(1e6)", "too long"),
             ("var a = []; a.length = 2147483648; return {a: a}", "too long"),
@@ -1225,6 +1329,17 @@ mod log_lines {
                 error,
             ]
         );
+    }
+
+    #[test]
+    fn what_a_script_mentions_that_is_missing_is_told_when_it_is_loaded() {
+        let found = lines(|| {
+            Stage::new("var a = 1;\nfunction f() { new XML; new XML }\nfunction g(c) { c.farID; Stream.length('x') }");
+        });
+        let line = |line: u32, name: &str| {
+            format!("script chat/_definst_ file=\"main.asc\" line={line} missing=\"{name}\": what uses it fails")
+        };
+        assert_eq!(found, [line(2, "XML"), line(3, "Client.farID")]);
     }
 
     #[test]
