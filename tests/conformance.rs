@@ -1656,7 +1656,7 @@ mod statuses {
             (Code::PlayTransition, "status", "NetStream.Play.Transition", "Switching to cam."),
             (Code::PauseNotify, "status", "NetStream.Pause.Notify", "Pausing cam."),
             (Code::UnpauseNotify, "status", "NetStream.Unpause.Notify", "Unpausing cam."),
-            (Code::SeekFailed, "error", "NetStream.Seek.Failed", "cam is live and cannot be sought."),
+            (Code::SeekNotify, "status", "NetStream.Seek.Notify", "Seeking cam."),
         ] {
             assert_eq!(sent(Status::new(code, "cam")), Reply::status(1, level, name, description, "cam"));
         }

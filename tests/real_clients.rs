@@ -126,6 +126,27 @@ fn join_late(ffmpeg: &OsStr, source: &Path) {
 }
 
 #[test]
+fn ffmpeg_that_seeks_in_a_live_stream_plays_on() {
+    let stage = Stage::new("seek");
+    let mut publish = Command::new("ffmpeg");
+    publish.args(["-nostdin", "-hide_banner", "-nostats", "-re", "-stream_loop", "-1", "-i"]).arg(clip::h264_aac());
+    publish.args(["-c", "copy", "-f", "flv", &stage.url()]);
+    let _publisher = stage.spawn("publisher", publish);
+    let witness = Player::start(stage.server.address, "cam");
+    witness.wait_for_time(LENGTH_MS / 2);
+    let mut ffmpegs = vec![OsString::from("ffmpeg")];
+    ffmpegs.extend((!emulated()).then(modern_ffmpeg));
+    for (ffmpeg, codec) in ffmpegs.iter().flat_map(|ffmpeg| ["copy", "rawvideo"].map(|codec| (ffmpeg, codec))) {
+        let file = stage.path("played.mkv");
+        let mut play = Command::new(ffmpeg);
+        play.args(["-nostdin", "-v", "error", "-xerror", "-ss", "1", "-i", &stage.url(), "-t", "1", "-map", "0:v"]);
+        play.args(["-c:v", codec, "-y"]).arg(&file);
+        stage.spawn("player", play).wait_success(end());
+        assert!(Media::packets(&file).packet_count() > 0);
+    }
+}
+
+#[test]
 fn ffmpeg_finds_the_published_streams_and_no_other_and_ends_when_it_has_enough() {
     let stage = Stage::new("probe");
     let publish = |name: &str| {

@@ -553,7 +553,7 @@ fn cases() -> Vec<Case> {
                 told(&mut world, c)
             },
         ),
-        case(Code::SeekFailed, "onStatus", on_cam(Code::SeekFailed, "cam is live and cannot be sought."), || {
+        case(Code::SeekNotify, "onStatus", on_cam(Code::SeekNotify, "Seeking 40 (stream ID: 1)."), || {
             player_said(&[call(1, "seek", 0.0, &[null(), number(1000.0)])])
         }),
         case(Code::PauseNotify, "onStatus", on_cam(Code::PauseNotify, "Pausing cam."), || {

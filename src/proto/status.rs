@@ -68,7 +68,7 @@ pub enum Code {
     PlayFailed,
     PlayTransition,
     PlayTransitionComplete,
-    SeekFailed,
+    SeekNotify,
     PauseNotify,
     UnpauseNotify,
     StreamFailed,
@@ -181,8 +181,8 @@ pub const TABLE: [Row; 27] = {
         row(Code::PlayTransitionComplete, "NetStream.Play.TransitionComplete", Status, ("Switched to ", ".")).details()
             .via("onPlayStatus")
             .when("the first frame of the stream that was switched to is about to come"),
-        row(Code::SeekFailed, "NetStream.Seek.Failed", Error, ("", " is live and cannot be sought.")).details()
-            .when("seek in a live stream"),
+        row(Code::SeekNotify, "NetStream.Seek.Notify", Status, ("Seeking ", ".")).details()
+            .when("seek, which a live stream answers with its present time; it goes on from its newest key frame"),
         row(Code::PauseNotify, "NetStream.Pause.Notify", Status, ("Pausing ", ".")).details()
             .when("a player has paused"),
         row(Code::UnpauseNotify, "NetStream.Unpause.Notify", Status, ("Unpausing ", ".")).details()
@@ -265,7 +265,7 @@ pub const NOT_SENT: [NotSent; 39] = {
         not_sent("NetStream.Play.NoSupportedTrackFound", Some(Error), NoRecordings),
         not_sent("NetStream.Play.Switch", Some(Status), NoRecordings),
         not_sent("NetStream.Play.Complete", Some(Status), NoRecordings),
-        not_sent("NetStream.Seek.Notify", Some(Status), NoRecordings),
+        not_sent("NetStream.Seek.Failed", Some(Error), NoRecordings),
 
         not_sent("NetConnection.Connect.Closed", Some(Status), MadeByClient),
         not_sent("NetConnection.Connect.NetworkChange", Some(Status), MadeByClient),

@@ -1,10 +1,12 @@
 //! Playing: joining, leaving, and what a player can ask for in between.
 
 use core::cmp::Reverse;
+use core::fmt::Write;
 
 use log::info;
 
 use crate::features::script::Access;
+use crate::media::TagSeq;
 use crate::proto::name::{StreamName, StreamPath};
 use crate::proto::session::{Decision, NetStreamId, PlayHow, PlayStart};
 use crate::proto::status::{Code, Status};
@@ -81,12 +83,7 @@ impl Server {
         let role = self.slots.at(conn.slot).roles[net_stream.index()];
         let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
         let stream = self.registry.stream(id);
-        // Without the GOP cache a player starts at the next key frame, not at the newest.
-        let after = match stream.ring {
-            Some(ring) if !self.settings.gop_cache => Some(self.registry.media(ring).ring().readable_head()),
-            _ => None,
-        };
-        let mut player = Player::new(id, after, switching);
+        let mut player = Player::new(id, self.first_to_join_at(id), switching);
         if !published && let Some(ring) = stream.ring {
             // Nobody publishes, but there was somebody: begin with the next publish.
             player.phase = PlayPhase::Waiting { after: Some(self.registry.media(ring).ring().readable_head()) };
@@ -193,6 +190,12 @@ impl Server {
         info!("{conn} {id} play stop skips={}", player.skips);
     }
 
+    /// Without the GOP cache a player starts at the next key frame or sound, not at the newest.
+    fn first_to_join_at(&self, id: StreamId) -> Option<TagSeq> {
+        let ring = self.registry.stream(id).ring.filter(|_| !self.settings.gop_cache)?;
+        Some(self.registry.media(ring).ring().readable_head())
+    }
+
     pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {
         let Some(slot) = self.slots.connection(conn) else { return };
         let index = net_stream.index();
@@ -218,8 +221,24 @@ impl Server {
     }
 
     pub(super) fn seek(&mut self, conn: ConnId, net_stream: NetStreamId) {
-        let Some((_, id)) = self.player(conn, net_stream) else { return };
-        self.tell_of(conn, net_stream, id, Code::SeekFailed);
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let index = net_stream.index();
+        let Role::Playing(mut player) = slot.roles[index] else { return };
+        let id = player.stream;
+        let ring = self.registry.stream(id).ring;
+        if !matches!(player.phase, PlayPhase::Waiting { .. }) {
+            // The player has thrown away what came since it asked.
+            slot.leave_tag(index, &player, ring);
+            player.phase = PlayPhase::Waiting { after: self.first_to_join_at(id) };
+            self.slots.at(conn.slot).roles[index] = Role::Playing(player);
+        }
+        let time = ring.map_or(self.registry.stream(id).time, |ring| self.registry.media(ring).time());
+        let mut text = heapless::String::<64>::new();
+        let _ = write!(text, "Seeking {} (stream ID: {}).", time.present(), net_stream.wire());
+        let name = self.registry.stream(id).path.within(&self.slots.at(conn.slot).session.client().path.instance);
+        let status = Status::new(Code::SeekNotify, name).described(&text);
+        self.slots.at(conn.slot).tell(Some(net_stream), status);
+        self.outgoing.insert(conn.slot.at());
     }
 
     pub(super) fn receive_audio(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {

@@ -437,6 +437,11 @@ impl Client {
                 self.asked[at].pop_front();
             }
             "Play.Stop" => self.doing[at] = Doing::Nothing,
+            "Seek.Notify" => {
+                if let Doing::Watching(watch) = &mut self.doing[at] {
+                    watch.seeks();
+                }
+            }
             "Play.UnpublishNotify" => {
                 if let Doing::Watching(watch) = &self.doing[at] {
                     watch.check_ended(ledger);

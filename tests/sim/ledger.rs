@@ -269,6 +269,17 @@ impl Watch {
         text
     }
 
+    /// It sought, and begins again.
+    pub fn seeks(&mut self) {
+        self.next = 0;
+        self.started = false;
+        self.awaits_key = false;
+        self.copies.clear();
+        self.video_header = None;
+        self.audio_header = None;
+        self.last = None;
+    }
+
     fn enter(&mut self, ledger: &Ledger, stamp: Stamp) {
         if self.publication == Some(stamp.publication) {
             return;

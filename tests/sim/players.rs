@@ -448,3 +448,67 @@ fn without_the_gop_cache_a_player_has_sound_at_once_and_a_picture_from_the_next_
     assert_eq!(world.heard(player), ["0.8 key", "0.9 inter"]);
     world.end();
 }
+
+#[test]
+fn seek_on_a_live_stream_is_answered_with_its_present_time_and_goes_on_from_headers_and_key_frame() {
+    let mut world = World::new();
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    world.send_all(publisher, 200, &[Key, Inter, Audio]);
+    let player = world.player("cam");
+    let joined = ["0.0 metadata", "0.1 video header", "0.2 audio header", "0.4 key", "0.5 inter", "0.6 audio"];
+    assert_eq!(world.heard(player)[6..], joined);
+    for to in [1000.0, 0.0] {
+        world.clients[player].command(1, "seek", |amf| {
+            amf.null().unwrap();
+            amf.number(to).unwrap();
+        });
+        world.settle();
+        let heard = world.heard(player);
+        assert_eq!(heard[0], "1: Seek.Notify");
+        assert_eq!(heard[1..], joined);
+        assert_eq!(world.clients[player].description, "Seeking 220 (stream ID: 1).");
+    }
+    world.send_all(publisher, 260, &[Inter]);
+    assert_eq!(world.heard(player), ["0.7 inter"]);
+    // While it is paused, only the answer comes.
+    world.clients[player].flag(1, "pause", true);
+    world.clients[player].command(1, "seek", |amf| amf.null().unwrap());
+    world.settle();
+    assert_eq!(world.heard(player), ["1: Pause.Notify", "1: Seek.Notify"]);
+    world.clients[player].flag(1, "pause", false);
+    world.settle();
+    assert_eq!(world.heard(player)[..4], ["1: Unpause.Notify", joined[0], joined[1], joined[2]]);
+    // Who waits for a publisher goes on waiting.
+    world.hang_up(publisher);
+    world.advance(60_000);
+    world.heard(player);
+    world.clients[player].command(1, "seek", |amf| amf.null().unwrap());
+    world.settle();
+    assert_eq!(world.heard(player), ["1: Seek.Notify"]);
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    assert_eq!(world.heard(player).last().unwrap(), "1.3 key");
+    world.end();
+}
+
+#[test]
+fn seek_in_the_middle_of_a_frame_completes_the_frame() {
+    let mut world = World::new();
+    world.window = 4000;
+    let player = world.player("cam");
+    let publisher = world.publisher("cam");
+    world.slow(player, 0);
+    world.send_start(publisher);
+    world.send(publisher, 1, Inter, 100, 10_000);
+    world.settle();
+    world.clients[player].command(1, "seek", |amf| amf.null().unwrap());
+    world.settle();
+    world.clients[player].rate = None;
+    world.advance(10);
+    let heard = world.heard(player);
+    let end =
+        ["0.4 inter", "1: Seek.Notify", "0.0 metadata", "0.1 video header", "0.2 audio header", "0.3 key", "0.4 inter"];
+    assert_eq!(heard[heard.len() - 7..], end, "{heard:?}");
+    world.end();
+}
