@@ -100,8 +100,10 @@ fn without_a_file_descriptor_clients_are_turned_away_and_others_are_served_later
     assert!(number(&complaint, "turned_away") > 0, "{complaint}");
     assert!(clients.iter().any(|client| !is_open(client)));
     drop(clients);
-    // Its accepting rests for a quarter of a second.
-    std::thread::sleep(Duration::from_millis(600));
-    assert!(is_open(&connect()));
+    // Its accepting rests for a quarter of a second, and a busy machine for longer.
+    assert!((0..20).any(|_| {
+        std::thread::sleep(Duration::from_millis(300));
+        is_open(&connect())
+    }));
     assert_eq!(allocations(&server), 0);
 }

@@ -342,6 +342,30 @@ fn a_player_stays_when_the_encoder_is_killed_and_gets_the_next_publish_without_a
 }
 
 #[test]
+fn players_that_end_with_their_publisher_stay_while_the_encoder_restarts() {
+    let source = clip::h264_aac();
+    let stage = Stage::with("encoder-restarts", &["live.unpublish_grace_ms=4000"]);
+    let kinds: &[PlayerKind] =
+        if emulated() { &[PlayerKind::Ffmpeg] } else { &[PlayerKind::Ffmpeg, PlayerKind::Rtmpdump] };
+    let file = |kind: &PlayerKind| stage.path(&format!("{kind:?}.flv"));
+    let play = |kind: &PlayerKind| stage.spawn(&format!("{kind:?}"), kind.play(&stage.url(), &file(kind)));
+    let players: Vec<Process> = kinds.iter().map(play).collect();
+    stage.server.wait_for_players("cam", players.len());
+    let witness = Player::start(stage.server.address, "cam");
+    let mut publisher = stage.spawn("publisher-1", ffmpeg_publish(&source, &stage.url(), &[]));
+    witness.wait_for_time(LENGTH_MS / 2);
+    publisher.kill();
+    stage.server.wait_for_log(&[" publish stop "]);
+    stage.spawn("publisher-2", ffmpeg_publish(&source, &stage.url(), &[])).wait_success(end());
+    for (kind, mut player) in kinds.iter().zip(players) {
+        player.wait_success(end());
+        Media::packets(&file(kind)).assert_republished(&Media::packets(&source));
+    }
+    witness.wait_for_status("NetStream.Play.UnpublishNotify", 1);
+    witness.wait_for_status("NetStream.Play.PublishNotify", 1);
+}
+
+#[test]
 fn a_second_publisher_on_a_busy_name_is_refused_and_the_first_goes_on() {
     let source = clip::h264_aac();
     let stage = Stage::new("busy");

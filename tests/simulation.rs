@@ -12,6 +12,8 @@ mod bandwidth;
 mod data;
 #[path = "sim/ends.rs"]
 mod ends;
+#[path = "sim/grace.rs"]
+mod grace;
 #[path = "sim/limits.rs"]
 mod limits;
 #[path = "sim/media.rs"]

@@ -133,7 +133,7 @@ impl Server {
         let Place { conn, net_stream } = challenger.place;
         if let Some(slot) = self.slots.connection(conn) {
             slot.roles[net_stream.index()] = Role::Idle;
-            self.start_publish(challenger.place, id, false, now);
+            self.start_publish(challenger.place, id, now);
         }
     }
 }

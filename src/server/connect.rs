@@ -109,6 +109,8 @@ impl Server {
                     let text = "[ Resource.Limit.Exceeded ] : Every application is in use (limits.applications).";
                     return self.refuse_connect(conn, Rejection::NoRoom, text, now);
                 };
+                // The place may have been that of another one, whose publishers are not waited for any longer.
+                self.registry.forget_app(id);
                 id
             }
         };
@@ -373,6 +375,7 @@ impl Server {
     pub(super) fn forget_if_left(&mut self, id: AppId) {
         let leaving = self.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
         if leaving && !self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id)) {
+            self.registry.forget_app(id);
             self.apps.remove(id);
         }
     }

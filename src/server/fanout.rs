@@ -473,7 +473,7 @@ impl<N: Net> Output<'_, N> {
         let status = Status::new(Code::PlayUnpublishNotify, own_name(stream, session));
         // Without room: when what waits has been sent.
         if status.send(net_stream.wire(), tx).is_ok() {
-            player.ending = false;
+            (player.ending, player.told) = (false, false);
             player.phase = PlayPhase::Waiting { after: None };
         }
         Ok(())

@@ -277,7 +277,8 @@ impl Server {
         if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
             return Some(0);
         }
-        if self.slots.taken() == 0 && self.instances.iter().next().is_none() {
+        let waits_for_publisher = || self.registry.streams().any(|(_, stream)| stream.grace_until.is_some());
+        if self.slots.taken() == 0 && self.instances.iter().next().is_none() && !waits_for_publisher() {
             // What became of applications meanwhile is asked when somebody comes.
             return None;
         }
@@ -605,9 +606,7 @@ impl Server {
             let (stream, code) = match role {
                 Role::Publishing(stream) => (*stream, Code::UnpublishSuccess),
                 // The publisher may have been told, and have left, just before.
-                Role::Playing(player) if player.ending || self.registry.stream(player.stream).publisher.is_some() => {
-                    (player.stream, Code::PlayUnpublishNotify)
-                }
+                Role::Playing(player) if player.told => (player.stream, Code::PlayUnpublishNotify),
                 Role::Playing(player) => (player.stream, Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };

@@ -47,10 +47,13 @@ impl Server {
             let status = Status::new(Code::PlayFailed, &name.name).described(NO_READ_ACCESS);
             return self.decide(conn, Decision::Reject(status));
         }
-        let published = self.registry.find(app, &path).is_some_and(|id| self.registry.stream(id).publisher.is_some());
+        let found = self.registry.find(app, &path).map(|id| self.registry.stream(id));
+        let published = found.is_some_and(|stream| stream.publisher.is_some());
+        // Whoever comes while the publisher is away for a moment waits for it.
+        let live = published || found.is_some_and(|stream| stream.grace_until.is_some());
         let recorded_only = matches!(start, PlayStart::Recorded(_))
             || self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
-        if recorded_only && !published {
+        if recorded_only && !live {
             // There are no recordings; a live stream of that name would have been played.
             let status = Status::new(Code::PlayStreamNotFound, &name.name);
             return self.decide(conn, Decision::Reject(status));
@@ -84,6 +87,7 @@ impl Server {
         let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
         let stream = self.registry.stream(id);
         let mut player = Player::new(id, self.first_to_join_at(id), switching);
+        player.told = published;
         if !published && let Some(ring) = stream.ring {
             // Nobody publishes, but there was somebody: begin with the next publish.
             player.phase = PlayPhase::Waiting { after: Some(self.registry.media(ring).ring().readable_head()) };

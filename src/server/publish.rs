@@ -86,7 +86,7 @@ impl Server {
         };
         let place = Place { conn, net_stream };
         match self.registry.stream(id).publisher {
-            None => self.start_publish(place, id, true, now),
+            None => self.start_publish(place, id, now),
             Some(holder) => self.challenge(place, holder, id, now),
         }
     }
@@ -103,8 +103,8 @@ impl Server {
         Ok(path)
     }
 
-    /// The name is free: `place` publishes it. `announce` tells the players; at a takeover they need not know.
-    pub(super) fn start_publish(&mut self, place: Place, id: StreamId, announce: bool, now: Millis) {
+    /// The name is free: `place` publishes it. Players who were not told that the last publisher left need not know.
+    pub(super) fn start_publish(&mut self, place: Place, id: StreamId, now: Millis) {
         let Place { conn, net_stream } = place;
         let app = self.registry.stream(id).app;
         let ring = self.registry.ring_for(id, now);
@@ -117,7 +117,7 @@ impl Server {
         media.republish(now);
         let head = Cursor::at(media.ring().readable_head());
         stream.publisher = Some(place);
-        (stream.since, stream.described) = (now, false);
+        (stream.since, stream.grace_until, stream.described) = (now, None, false);
         (stream.media_at, stream.idle_told) = (now, false);
         (stream.complained, stream.complained_of_data, stream.complained_of_headers) = (false, false, false);
         let Some(slot) = self.slots.connection(conn) else { return };
@@ -139,19 +139,19 @@ impl Server {
             // Players who still have the end of the last publish before them flow over into this one; the others
             // begin with its first tag.
             let flows = kept && matches!(player.phase, PlayPhase::Live { .. });
-            let told = core::mem::take(&mut player.ending);
+            player.ending = false;
             if !flows {
                 server.slots.at(conn.slot).leave_tag(net_stream.index(), player, None);
                 player.phase = PlayPhase::Live { cursor: head };
             }
-            if announce && !told {
+            if !core::mem::replace(&mut player.told, true) {
                 server.tell_of(conn, net_stream, id, Code::PlayPublishNotify);
             }
         });
         self.tell_script_of_publish(conn, id, now);
     }
 
-    /// The publisher is gone, or stopped. Players stay and are told when they have been sent everything.
+    /// The publisher is gone, or stopped. Players stay; they are told when it is not back in time.
     pub(super) fn unpublish(&mut self, conn: ConnId, index: usize, id: StreamId) {
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[index] = Role::Idle;
@@ -174,14 +174,38 @@ impl Server {
             facts.tags,
             facts.bytes
         );
-        self.each_player(id, |_, _, _, player| player.ending = true);
-        self.due(id);
         self.tell_script_of_unpublish(conn, id, now);
         if self.registry.stream(id).challenger.is_some() {
             self.challenger_wins(id, now);
-        } else {
-            self.registry.release_if_unused(id);
         }
+        if self.registry.stream(id).publisher.is_none() {
+            let app = self.apps.definition(self.registry.stream(id).app);
+            let own_grace_ms = app.and_then(|app| app.limits.unpublish_grace_ms);
+            let grace_ms = own_grace_ms.unwrap_or(self.settings.unpublish_grace_ms);
+            self.registry.stream_mut(id).grace_until = Some(now + grace_ms);
+            if grace_ms == 0 || self.stopping {
+                self.end_grace(id);
+            }
+        }
+    }
+
+    /// Publishers who are not back in time are not waited for any longer.
+    pub(super) fn expire_graces(&mut self, now: Millis) {
+        let mut from = 0;
+        while let Some(id) = self.registry.next_stream(from) {
+            from = usize::from(id.0) + 1;
+            if self.registry.stream(id).grace_until.is_some_and(|until| until <= now) {
+                self.end_grace(id);
+            }
+        }
+    }
+
+    /// The publisher is not waited for: players are told that it left when they have been sent everything.
+    fn end_grace(&mut self, id: StreamId) {
+        self.registry.stream_mut(id).grace_until = None;
+        self.each_player(id, |_, _, _, player| player.ending = player.told);
+        self.due(id);
+        self.registry.release_if_unused(id);
     }
 
     /// Tells publishers that have sent neither audio nor video for `publish_idle_ms`, and their players, so: once, until

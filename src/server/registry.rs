@@ -58,6 +58,8 @@ pub struct Stream {
     pub ring: Option<RingId>,
     /// When the present publish began, or the last one ended.
     pub since: Millis,
+    /// The last publisher may come back until then, before players are told that it left.
+    pub grace_until: Option<Millis>,
     /// When audio or video last came from the present publisher, or its publish began.
     pub media_at: Millis,
     /// That none comes has been told since.
@@ -73,6 +75,18 @@ pub struct Stream {
     /// One of its headers was not kept, which has been said.
     pub complained_of_headers: bool,
     used: bool,
+}
+
+impl Stream {
+    /// Nobody publishes, plays or waits for it.
+    fn is_unused(&self) -> bool {
+        self.publisher.is_none() && self.challenger.is_none() && self.players.is_empty()
+    }
+
+    /// It is there for a publisher who may come back, and for nobody else: its place is free for whoever needs it.
+    fn is_left(&self) -> bool {
+        self.grace_until.is_some() && self.is_unused()
+    }
 }
 
 /// Why no stream could be had.
@@ -106,6 +120,7 @@ impl Registry {
             players: BitSet::new(vec![0; words].into_boxed_slice()),
             ring: None,
             since: Millis(0),
+            grace_until: None,
             media_at: Millis(0),
             idle_told: false,
             described: false,
@@ -186,7 +201,7 @@ impl Registry {
         if let Some(id) = self.find(app, path) {
             return Ok(id);
         }
-        let waited_on = self.streams().filter(|(_, stream)| stream.publisher.is_none()).count();
+        let waited_on = self.streams().filter(|(_, stream)| stream.publisher.is_none() && !stream.is_left()).count();
         if waited_on + self.rings.len() >= self.streams.len() {
             return Err(Exhausted::Names);
         }
@@ -197,7 +212,7 @@ impl Registry {
     /// because players stayed on more names than may be waited on, and a ring could be had.
     pub fn name_to_give_up(&self) -> Option<StreamId> {
         let published = self.streams().filter(|(_, stream)| stream.publisher.is_some()).count();
-        if published >= self.rings.len() || self.streams.iter().any(|stream| !stream.used) {
+        if published >= self.rings.len() || self.streams.iter().any(|stream| !stream.used || stream.is_left()) {
             return None;
         }
         let unpublished = self.streams().filter(|(_, stream)| stream.publisher.is_none());
@@ -206,14 +221,22 @@ impl Registry {
 
     /// Puts a name that is not there into the table: for a publisher.
     pub fn add(&mut self, app: AppId, path: &StreamPath, now: Millis) -> Result<StreamId, Exhausted> {
-        let at = self.streams.iter().position(|stream| !stream.used).ok_or(Exhausted::Rings)?;
+        let at = match self.streams.iter().position(|stream| !stream.used) {
+            Some(free) => free,
+            None => {
+                let left = self.streams().filter(|(_, stream)| stream.is_left());
+                let (id, _) = left.min_by_key(|(_, stream)| stream.since).ok_or(Exhausted::Rings)?;
+                self.forget(id);
+                usize::from(id.0)
+            }
+        };
         let stream = &mut self.streams[at];
         stream.used = true;
         stream.app = app;
         stream.path = path.clone();
         stream.since = now;
         stream.time = Timeline::new();
-        (stream.publisher, stream.challenger, stream.ring) = (None, None, None);
+        (stream.publisher, stream.challenger, stream.ring, stream.grace_until) = (None, None, None, None);
         Ok(StreamId(at as u16))
     }
 
@@ -241,13 +264,30 @@ impl Registry {
         Ok((ring, false))
     }
 
-    /// Takes the stream out of the table when nobody publishes, plays or waits for it.
+    /// Takes the stream out of the table when nobody publishes, plays or waits for it, and its publisher is not expected
+    /// back.
     pub fn release_if_unused(&mut self, id: StreamId) {
-        let stream = &mut self.streams[usize::from(id.0)];
-        if stream.publisher.is_some() || stream.challenger.is_some() || !stream.players.is_empty() {
-            return;
+        let stream = &self.streams[usize::from(id.0)];
+        if stream.is_unused() && stream.grace_until.is_none() {
+            self.forget(id);
         }
-        stream.used = false;
+    }
+
+    /// Takes every stream of an application that has gone out of the table. Nobody is there to use them.
+    pub fn forget_app(&mut self, app: AppId) {
+        let mut from = 0;
+        while let Some(id) = self.next_stream(from) {
+            from = usize::from(id.0) + 1;
+            if self.stream(id).app == app {
+                debug_assert!(self.stream(id).is_unused(), "an application goes after its last client");
+                self.forget(id);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: StreamId) {
+        let stream = &mut self.streams[usize::from(id.0)];
+        (stream.used, stream.grace_until) = (false, None);
         if let Some(ring) = stream.ring.take() {
             self.owners[usize::from(ring.0)] = None;
         }

@@ -149,6 +149,8 @@ pub struct Player {
     pub audio: bool,
     /// Wants video.
     pub video: Want,
+    /// It was told that the stream is published, and not that it is no longer.
+    pub told: bool,
     /// It is to hear that the publisher left, when it has been sent everything.
     pub ending: bool,
     /// It is to hear that a switch is complete, when the new stream's first frame is due.
@@ -203,6 +205,7 @@ impl Player {
             paused: false,
             audio: true,
             video: Want::Yes,
+            told: false,
             ending: false,
             switching,
             skips: 0,

@@ -17,6 +17,7 @@ impl Server {
         }
         self.sweep_at = now + SWEEP_MS;
         self.expire_media(now);
+        self.expire_graces(now);
         self.apps.check(now);
         self.sweep_instances(now);
         let mut from = 0;

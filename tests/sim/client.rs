@@ -173,12 +173,17 @@ impl Client {
     }
 
     pub fn play(&mut self, stream: u32, name: &str) {
+        self.play_from(stream, name, -2000.0);
+    }
+
+    /// `start` as on the wire: milliseconds, -2000 for live else recorded.
+    pub fn play_from(&mut self, stream: u32, name: &str, start: f64) {
         let path = self.path(name);
         self.asked[stream as usize].push_back(path);
         self.command(stream, "play", |amf| {
             amf.null().unwrap();
             amf.string(name).unwrap();
-            amf.number(-2000.0).unwrap();
+            amf.number(start).unwrap();
         });
     }
 

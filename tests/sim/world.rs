@@ -60,6 +60,7 @@ pub fn settings() -> Settings {
         streams: 3,
         ring_bytes: 64 << 10,
         publish_timeout_ms: 1000,
+        unpublish_grace_ms: 0,
         player_lag_ms: 1000,
         player_stall_ms: 3000,
         merge: Merge::Fixed(0),

@@ -15,7 +15,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one with `settings` (`key.path=value`) and waits until it listens.
+    /// Starts one with `settings` (`key.path=value`) and waits until it listens. Players are told at once that a publisher
+    /// left, so that those which then end do, unless the settings say otherwise.
     pub fn start(scratch: &Scratch, settings: &[&str]) -> Server {
         let binary = std::env::var("RILL_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rill").to_owned());
         let mut words = runner();
@@ -26,7 +27,7 @@ impl Server {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0", "--board", "host", "--log", "info"]);
         command.arg("--config").arg(&config).env_remove("RUST_LOG");
-        for setting in settings {
+        for setting in ["live.unpublish_grace_ms=0"].iter().chain(settings) {
             command.args(["--set", setting]);
         }
         let mut process = Process::spawn(scratch, "rill", &mut command);
