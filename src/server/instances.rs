@@ -46,10 +46,31 @@ pub struct Instance {
     pub ending: bool,
     /// When it last had a client, or last wanted to stay without.
     pub idle_since: Millis,
+    /// What it received and sent.
+    pub traffic: Traffic,
     /// Clients accepted so far.
     pub total_connects: u64,
     /// Of these, how many have left.
     pub total_disconnects: u64,
+}
+
+/// What an instance's clients sent and were sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Bytes received of clients that have left.
+    pub left_in: u64,
+    /// Bytes sent to clients that have left.
+    pub left_out: u64,
+    /// When it was last measured.
+    pub since: Millis,
+    /// Bytes received until then.
+    pub bytes_in: u64,
+    /// Bytes sent until then.
+    pub bytes_out: u64,
+    /// Bytes received per second before that.
+    pub bw_in: u64,
+    /// Bytes sent per second before that.
+    pub bw_out: u64,
 }
 
 impl Instance {

@@ -21,7 +21,7 @@ use super::Server;
 use super::applications::AppId;
 use super::close::{CloseReason, Rejection};
 use super::connect::Joining;
-use super::instances::{Instance, InstanceIndex, InstanceState};
+use super::instances::{Instance, InstanceIndex, InstanceState, Traffic};
 use super::outbox;
 use super::registry::StreamId;
 use super::slots::{ConnId, Slot, SlotIndex, Tail};
@@ -30,6 +30,8 @@ use super::slots::{ConnId, Slot, SlotIndex, Tail};
 const HOST_NAME: &str = "_defaultVHost_";
 /// `application.server`: product, version, system.
 const SERVER_NAME: &str = concat!("Rill/", env!("CARGO_PKG_VERSION"), " LNX");
+/// Over how long the traffic of an instance is measured, in milliseconds.
+const TRAFFIC_MS: u64 = 1000;
 /// What the clients of an instance that was stopped are told.
 const STOPPED: &str = "[ Server.Reject ] : The application's script was stopped; the server's log says why.";
 
@@ -111,6 +113,7 @@ impl Server {
             clients: 0,
             ending: false,
             idle_since: now,
+            traffic: Traffic { since: now, ..Traffic::default() },
             total_connects: 0,
             total_disconnects: 0,
         };
@@ -126,7 +129,7 @@ impl Server {
     /// `application.onConnect`.
     pub(super) fn ask_script(&mut self, conn: ConnId, now: Millis) {
         let (to_client_bytes_s, to_server_bytes_s) = self.bandwidth_limit(conn);
-        let Some(script) = self.script_of(conn) else { return };
+        let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
         let (mut ip, mut id) = (heapless::String::<48>::new(), heapless::String::<24>::new());
         // Both fit: the longest address has 45 characters.
@@ -144,6 +147,7 @@ impl Server {
             secure: false,
             to_client_bytes_s,
             to_server_bytes_s,
+            stats: stats_of(slot),
         };
         let asked = self.scripts.connect(script, client_id(conn), &facts, session.arguments(), now);
         self.told(script, asked, now);
@@ -151,7 +155,7 @@ impl Server {
 
     /// A client called a method, after [`Event::Call`](crate::proto::session::Event::Call).
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
-        let Some(script) = self.script_of(conn) else { return self.answer_built_in(conn, now) };
+        let Some(script) = self.entered_by(conn) else { return self.answer_built_in(conn, now) };
         let Some(call) = self.slots.look(conn).and_then(|slot| slot.session.call()) else { return };
         let transaction = call.transaction;
         let outcome = self.scripts.call(script, client_id(conn), call.name, call.arguments, now);
@@ -175,7 +179,7 @@ impl Server {
 
     /// A client answered a call of its application's script.
     pub(super) fn answer_script(&mut self, conn: ConnId, transaction: u32, ok: bool, now: Millis) {
-        let Some(script) = self.script_of(conn) else { return };
+        let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
         let arguments = slot.session.arguments();
         let told = self.scripts.answer(script, client_id(conn), transaction, ok, arguments, now);
@@ -186,13 +190,13 @@ impl Server {
     pub(super) fn script_allows(&mut self, conn: ConnId, access: Access, stream: &str) -> bool {
         let Some(slot) = self.slots.look(conn) else { return false };
         let Some(index) = slot.instance else { return true };
-        let Some(script) = self.instances.script(index) else { return false };
+        let Some(script) = self.entered(index) else { return false };
         self.scripts.allows(script, client_id(conn), access, stream)
     }
 
     /// `application.onPublish`, after the publisher was told.
     pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
-        let Some(script) = self.script_of(conn) else { return };
+        let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
         let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
         let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
@@ -202,7 +206,7 @@ impl Server {
 
     /// `application.onUnpublish`.
     pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
-        let Some(script) = self.script_of(conn) else { return };
+        let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
         let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
         let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
@@ -213,13 +217,19 @@ impl Server {
     /// The client leaves: `application.onDisconnect`, unless it was refused.
     pub(super) fn leave_instance(&mut self, conn: ConnId, now: Millis) {
         let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(index) = slot.instance.take() else { return };
-        let accepted = slot.session.is_connected();
+        let Some(index) = slot.instance else { return };
+        // While it still counts.
+        let script = self.entered(index);
+        let Some(slot) = self.slots.connection(conn) else { return };
+        slot.instance = None;
+        let (accepted, stats) = (slot.session.is_connected(), stats_of(slot));
         let Some(instance) = self.instances.instance_mut(index) else { return };
         instance.clients -= 1;
+        instance.traffic.left_in += stats.bytes_in;
+        instance.traffic.left_out += stats.bytes_out;
         instance.idle_since = now;
         instance.total_disconnects += u64::from(accepted);
-        let Some(script) = self.instances.script(index) else { return };
+        let Some(script) = script else { return };
         let told = self.scripts.disconnect(script, client_id(conn), now);
         self.told(script, told, now);
     }
@@ -350,6 +360,9 @@ impl Server {
     /// Runs scripts' timers, ends instances that nobody uses.
     pub(super) fn tick_scripts(&mut self, now: Millis) {
         while self.scripts.next_timer().is_some_and(|due| due <= now) && self.scripts_may_run(now) {
+            for index in self.instances.places() {
+                self.entered(index);
+            }
             let stopped = self.scripts.tick(now);
             self.run_actions(now);
             match stopped {
@@ -359,7 +372,7 @@ impl Server {
         }
     }
 
-    /// A few times a second: instances without clients, and numbers for `getStats`.
+    /// A few times a second: instances without clients, and how much goes through the others.
     pub(super) fn sweep_instances(&mut self, now: Millis) {
         for index in self.instances.places() {
             let Some(instance) = self.instances.instance(index) else { continue };
@@ -369,7 +382,7 @@ impl Server {
                 }
                 InstanceState::Stopped { .. } => {}
                 InstanceState::Running { script, outdated } => {
-                    self.tell_stats(index, script);
+                    self.measure_traffic(index, now);
                     self.end_if_idle(index, script, outdated, now);
                 }
             }
@@ -386,6 +399,7 @@ impl Server {
         if idle_unload_ms == 0 || now.since(instance.idle_since) < idle_unload_ms {
             return;
         }
+        self.entered(index);
         let may_go = self.scripts.stopping(script, StopReason::Idle, now);
         self.run_actions(now);
         match may_go {
@@ -398,24 +412,58 @@ impl Server {
         }
     }
 
+    /// The script of an instance, if it runs: it is about to be called. One that asks for statistics finds those of now,
+    /// which costs a look at every connection; the others, which are nearly all, cost none.
+    fn entered(&mut self, index: InstanceIndex) -> Option<script::InstanceId> {
+        let script = self.instances.script(index)?;
+        if self.scripts.reads_stats(script) {
+            self.tell_stats(index, script);
+        }
+        Some(script)
+    }
+
+    fn entered_by(&mut self, conn: ConnId) -> Option<script::InstanceId> {
+        let index = self.slots.look(conn)?.instance?;
+        self.entered(index)
+    }
+
     fn tell_stats(&mut self, index: InstanceIndex, script: script::InstanceId) {
-        let mut all = ApplicationStats::default();
+        let Some(instance) = self.instances.instance(index) else { return };
+        let traffic = &instance.traffic;
+        let mut all = ApplicationStats {
+            bw_in: traffic.bw_in,
+            bw_out: traffic.bw_out,
+            bytes_in: traffic.left_in,
+            bytes_out: traffic.left_out,
+            total_connects: instance.total_connects,
+            total_disconnects: instance.total_disconnects,
+            ..ApplicationStats::default()
+        };
         for (at, slot) in self.slots.taken_slots().filter(|(_, slot)| slot.instance == Some(index)) {
-            let conn = self.slots.id(at);
-            let stats = ClientStats {
-                bytes_in: slot.bytes_in,
-                bytes_out: slot.bytes_out,
-                ping_rtt_ms: slot.session.round_trip_ms().unwrap_or(0),
-                ..ClientStats::default()
-            };
+            let stats = stats_of(slot);
             all.bytes_in += stats.bytes_in;
             all.bytes_out += stats.bytes_out;
-            self.scripts.set_client_stats(script, client_id(conn), &stats);
-        }
-        if let Some(instance) = self.instances.instance(index) {
-            (all.total_connects, all.total_disconnects) = (instance.total_connects, instance.total_disconnects);
+            self.scripts.set_client_stats(script, client_id(self.slots.id(at)), &stats);
         }
         self.scripts.set_application_stats(script, &all);
+    }
+
+    /// Once a second, what went through an instance in that second.
+    fn measure_traffic(&mut self, index: InstanceIndex, now: Millis) {
+        let Some(instance) = self.instances.instance_mut(index) else { return };
+        let traffic = &mut instance.traffic;
+        let passed_ms = now.since(traffic.since);
+        if passed_ms < TRAFFIC_MS {
+            return;
+        }
+        let (mut bytes_in, mut bytes_out) = (traffic.left_in, traffic.left_out);
+        for (_, slot) in self.slots.taken_slots().filter(|(_, slot)| slot.instance == Some(index)) {
+            bytes_in += slot.bytes_in;
+            bytes_out += slot.bytes_out;
+        }
+        traffic.bw_in = bytes_in.saturating_sub(traffic.bytes_in) * 1000 / passed_ms;
+        traffic.bw_out = bytes_out.saturating_sub(traffic.bytes_out) * 1000 / passed_ms;
+        (traffic.since, traffic.bytes_in, traffic.bytes_out) = (now, bytes_in, bytes_out);
     }
 
     /// The script of these instances has changed: each is loaded anew as soon as it has no clients.
@@ -468,7 +516,7 @@ impl Server {
             // Its `onAppStop` wants to shut it down.
             return;
         }
-        if let Some(script) = self.instances.script(index) {
+        if let Some(script) = self.entered(index) {
             // It is told, not asked; if that goes wrong, it goes all the same.
             let _ = self.scripts.stopping(script, reason, now);
             self.run_actions(now);
@@ -513,11 +561,6 @@ impl Server {
         });
     }
 
-    /// The script of the connection's instance, if it has one that runs.
-    fn script_of(&self, conn: ConnId) -> Option<script::InstanceId> {
-        self.instances.script(self.slots.look(conn)?.instance?)
-    }
-
     fn each_client(&mut self, index: InstanceIndex, visit: impl FnMut(&mut Server, ConnId)) {
         self.each_connection(|slot| slot.instance == Some(index), visit);
     }
@@ -525,6 +568,16 @@ impl Server {
     /// The connection, if it is still a client.
     fn open_slot(&mut self, conn: ConnId) -> Option<&mut Slot> {
         self.slots.open(conn)
+    }
+}
+
+/// What `client.getStats()` tells of a connection.
+fn stats_of(slot: &Slot) -> ClientStats {
+    ClientStats {
+        bytes_in: slot.bytes_in,
+        bytes_out: slot.bytes_out,
+        ping_rtt_ms: slot.session.round_trip_ms().unwrap_or(0),
+        ..ClientStats::default()
     }
 }
 

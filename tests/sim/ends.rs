@@ -224,7 +224,13 @@ fn a_publisher_who_sends_on_meets_the_end_soon_whoever_ends_it_and_one_who_reads
             CloseReason::Operator,
             "close",
         ),
-        (|world, _| drop(world.unload("live")), CloseReason::AppShutdown, "Connect.AppShutdown"),
+        (
+            |world, _| {
+                world.unload("live");
+            },
+            CloseReason::AppShutdown,
+            "Connect.AppShutdown",
+        ),
         (|world, _| world.stop(), CloseReason::Shutdown, "Connect.AppShutdown"),
     ];
     for (end, reason, told) in ends {

@@ -325,3 +325,62 @@ fn a_client_that_publishes_on_the_connection_is_asked_about_as_any_other() {
         world.end();
     }
 }
+
+#[test]
+fn statistics_and_ping_times_are_of_the_moment_when_a_script_asks() {
+    let text = "
+        application.onConnect = function (client) {
+            client.ask = function () {
+                var all = application.getStats(), mine = this.getStats();
+                return [first.bytes_in, mine.bytes_in, mine.bytes_out, mine.ping_rtt, all.bytes_in, all.bytes_out, all.bw_out].join();
+            };
+            if (typeof first == 'undefined') first = client.getStats();
+            return true;
+        };
+        application.onDisconnect = function (client) { left = client.getStats().bytes_out; };
+        Client.prototype.probe = function () { this.ping(); };
+        Client.prototype.left = function () { return left + ''; };
+    ";
+    let mut world = World::on_disk(settings(), vec![app(text)]);
+    let (c, _) = connect(&mut world, "live");
+    let numbers = |text: String| text.split(',').map(|number| number.parse().unwrap()).collect::<Vec<u64>>();
+    let bytes = |world: &World, c: usize| {
+        let conn = world.conn(c).unwrap();
+        let slot = world.server.slots().peek(conn.slot);
+        (slot.bytes_in, slot.bytes_out)
+    };
+    let mut before = 0;
+    for _ in 0..3 {
+        let (_, out) = bytes(&world, c);
+        let seen = numbers(ask(&mut world, c));
+        let (now_in, _) = bytes(&world, c);
+        assert!(seen[0] > 3000, "the handshake had come when it connected: {seen:?}");
+        assert_eq!((seen[1], seen[2]), (now_in, out), "without a moment's delay");
+        assert_eq!((seen[4], seen[5]), (now_in, out), "all of the instance is one client");
+        assert!(seen[2] > before);
+        before = seen[2];
+    }
+    // The answer to a ping comes over a line of 80 ms.
+    world.line(c, 100_000, 40);
+    world.clients[c].command(0, "probe", |amf| amf.null().unwrap());
+    world.advance(300);
+    world.clients[c].command(0, "ask", |amf| amf.null().unwrap());
+    world.advance(300);
+    let seen = numbers(std::mem::take(&mut world.clients[c].result));
+    assert!((80..90).contains(&seen[3]), "{seen:?}");
+    // What those received who have left still counts.
+    let (other, _) = connect(&mut world, "live");
+    let (_, out) = bytes(&world, c);
+    world.disconnect(c);
+    world.advance(1300);
+    let seen = numbers(ask(&mut world, other));
+    assert!(seen[5] >= out + seen[2], "{seen:?} after {out}");
+    assert!(seen[6] > 0, "{seen:?}");
+    world.advance(2500);
+    let later = numbers(ask(&mut world, other));
+    assert!(later[6] < seen[6] && later[5] > seen[5], "bw_out is a second's worth: {later:?} after {seen:?}");
+    world.clients[other].command(0, "left", |amf| amf.null().unwrap());
+    world.settle();
+    assert_eq!(world.clients[other].result, out.to_string(), "also as it leaves");
+    world.end();
+}

@@ -88,6 +88,10 @@ impl Scripts {
         false
     }
 
+    pub fn reads_stats(&self, _id: InstanceId) -> bool {
+        false
+    }
+
     pub fn set_client_stats(&mut self, _id: InstanceId, _client: ClientId, _stats: &ClientStats) {}
 
     pub fn set_application_stats(&mut self, _id: InstanceId, _stats: &ApplicationStats) {}

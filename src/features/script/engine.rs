@@ -129,7 +129,7 @@ impl Scripts {
             if instance.handles.contains_key(&client) {
                 return Err(Fault::Gone);
             }
-            let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s]);
+            let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s], facts.stats);
             instance.handles.insert(client, handle);
             let texts = [facts.ip, facts.agent, facts.referrer, facts.page_url, facts.uri, facts.id, facts.protocol];
             let is_shown = instance.attempt(now, |call| {
@@ -275,6 +275,13 @@ impl Scripts {
             instance.run(now, |call| call.function("access")?.call::<_, String>((handle, which)))
         });
         spend(|| list.is_ok_and(|list| covers(&list, stream)))
+    }
+
+    /// Whether the script may ask for statistics: its text has the word, or it has asked. Then they are to be told before
+    /// each other call.
+    pub fn reads_stats(&self, id: InstanceId) -> bool {
+        let slot = self.slots.get(usize::from(id.index)).filter(|slot| slot.generation == id.generation);
+        slot.and_then(|slot| slot.instance.as_ref()).is_some_and(|instance| instance.shared.reads_stats.get())
     }
 
     /// What `client.getStats()` returns from now on.
@@ -481,6 +488,9 @@ impl Instance {
             };
             let evaluate = |file: &SourceFile| -> Result<(), LoadError> {
                 let text = file.text.strip_prefix('\u{FEFF}').unwrap_or(&file.text);
+                if text.contains("getStats") {
+                    shared.reads_stats.set(true);
+                }
                 shared.files.borrow_mut().push((file.name.clone(), text.to_owned()));
                 evaluate::<Value<'_>>(&ctx, &file.name, text)
                     .map_err(|error| shared.load_error(&ctx, error, &file.name))?;

@@ -169,6 +169,8 @@ pub struct ClientFacts<'a> {
     pub to_client_bytes_s: u32,
     /// What is read of it, in bytes a second; 0 is no limit.
     pub to_server_bytes_s: u32,
+    /// What `client.getStats()` returns until it is told anew.
+    pub stats: ClientStats,
 }
 
 /// What a script learns about a stream.

@@ -91,6 +91,8 @@ pub(super) struct Shared {
     next_interval: Cell<u32>,
     next_transaction: Cell<u32>,
     pub(super) stats: Cell<ApplicationStats>,
+    /// The script may ask for statistics.
+    pub(super) reads_stats: Cell<bool>,
     /// Whether `load()` is possible.
     is_loading: Cell<bool>,
     loads: RefCell<Vec<(String, Place)>>,
@@ -136,6 +138,7 @@ impl Shared {
             next_interval: Cell::new(1),
             next_transaction: Cell::new(SCRIPT_FIRST_TRANSACTION),
             stats: Cell::default(),
+            reads_stats: Cell::default(),
             is_loading: Cell::new(true),
             loads: RefCell::default(),
             files: RefCell::default(),
@@ -382,20 +385,13 @@ impl Shared {
 
     // Clients.
 
-    pub(super) fn add(&self, id: ClientId, limits: [u32; 2]) -> u32 {
+    pub(super) fn add(&self, id: ClientId, limits: [u32; 2], stats: ClientStats) -> u32 {
         let mut clients = self.clients.borrow_mut();
         let index = clients.iter().position(Option::is_none).unwrap_or(clients.len());
         if index == clients.len() {
             clients.push(None);
         }
-        clients[index] = Some(Record {
-            id,
-            phase: Phase::Pending,
-            queue: Vec::new(),
-            queue_bytes: 0,
-            stats: ClientStats::default(),
-            limits,
-        });
+        clients[index] = Some(Record { id, phase: Phase::Pending, queue: Vec::new(), queue_bytes: 0, stats, limits });
         // As many clients as the server has connections: far below 2^32.
         index as u32
     }
@@ -696,6 +692,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
         limits[usize::from(!is_to_client)]
     });
     function!("clientStats", shared, move |ctx: Ctx<'js>, handle: u32| -> Result<Object<'js>> {
+        shared.reads_stats.set(true);
         let stats = shared.with(handle, |record| record.stats).unwrap_or_default();
         numbers(
             &ctx,
@@ -710,6 +707,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
         )
     });
     function!("applicationStats", shared, move |ctx: Ctx<'js>| -> Result<Object<'js>> {
+        shared.reads_stats.set(true);
         let stats = shared.stats.get();
         numbers(
             &ctx,

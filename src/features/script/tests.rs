@@ -54,6 +54,7 @@ fn facts() -> ClientFacts<'static> {
         secure: false,
         to_client_bytes_s: 900,
         to_server_bytes_s: 60,
+        stats: ClientStats { bytes_in: 77, ..ClientStats::default() },
     }
 }
 
