@@ -5,14 +5,14 @@
 //! to and that is one component of a path. Everything else that is read is named here or found in a directory. Links are
 //! followed: only who may write to the root can make one. What they lead to must be a regular file, as everything else,
 //! so that no pipe or device holds up the disk thread or feeds it without end.
+//!
+//! Files are believed when they have settled ([`crate::config::settle`]): one that is being written is not what somebody meant.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File, OpenOptions};
-use std::hash::{Hash, Hasher};
 use std::io::{self, ErrorKind, Read};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use log::{error, warn};
@@ -21,6 +21,7 @@ use toml::de::DeValue;
 
 use crate::board::{format_bytes, integer, parse_bytes};
 use crate::config::keys::{Key, Reading, Slot, Table, Value, Wrong, within};
+use crate::config::settle::{Clock, Look, Moment, Outside, Verdict, Watch, hash};
 use crate::config::{
     BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, Config, IDLE_MS, SCRIPT_CALL_MS,
     SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
@@ -57,10 +58,28 @@ pub struct Applications {
     directory: Option<PathBuf>,
     script_lib: Option<PathBuf>,
     settings: Settings,
-    /// What was complained of: applications with the stamp of their files, so that a client that tries again and again
-    /// does not fill the log. They have directories, so their number is the user's own.
-    complained: BTreeMap<String, u64>,
+    clock: Clock,
+    /// What was seen of each. They have, or had, directories, so their number is the user's own.
+    watched: BTreeMap<AppName, Watched>,
+    /// Where [`Applications::survey`] goes on.
+    surveyed: AppName,
 }
+
+/// What was seen of an application.
+#[derive(Default)]
+struct Watched {
+    watch: Watch,
+    /// The stamp of what was last told of it. What is to be complained of is in the log once, though a client may try again
+    /// and again.
+    told: Option<u64>,
+    /// When it was looked up last, by the steady clock.
+    at_ms: u64,
+}
+
+/// Applications that nobody asks about are looked at for errors, so many at once.
+const SURVEYED_AT_ONCE: usize = 16;
+/// What was looked at so recently needs no survey, in milliseconds.
+const SURVEY_MS: u64 = 2000;
 
 impl Applications {
     /// Those that `config` means.
@@ -69,7 +88,9 @@ impl Applications {
             directory: directory(config),
             script_lib: config.script_lib.clone(),
             settings: config.settings.clone(),
-            complained: BTreeMap::new(),
+            clock: Clock::start(),
+            watched: BTreeMap::new(),
+            surveyed: AppName::new(),
         }
     }
 
@@ -79,100 +100,139 @@ impl Applications {
         self.settings = config.settings.clone();
     }
 
-    /// What the application `name` is now; [`Lookup::Unchanged`] when that is what `stamp` belongs to. `name` may be
-    /// anything at all. Each error of the application's files is in the log once.
+    /// What the application `name` is now; [`Lookup::Unchanged`] when that is what `stamp` belongs to, and
+    /// [`Lookup::Changing`] while its files are being written. `name` may be anything at all. Each error of the
+    /// application's files is in the log once.
     pub fn lookup(&mut self, name: &str, stamp: Option<u64>) -> Lookup {
-        match self.find(name, stamp) {
-            Ok((lookup, compiled)) => {
-                if lookup != Lookup::Unchanged {
-                    self.complained.remove(name);
+        let now = self.clock.now();
+        self.lookup_at(name, stamp, now)
+    }
+
+    fn lookup_at(&mut self, name: &str, stamp: Option<u64>, now: Moment) -> Lookup {
+        let Some(name) = named(name) else { return Lookup::Missing };
+        let Some(applications) = &self.directory else {
+            return match STOCK.contains(&name.as_str()) {
+                true if stamp == Some(self.stamp(0)) => Lookup::Unchanged,
+                true => Lookup::Found(Box::new(AppDefinition { stamp: self.stamp(0), ..self.stock(name) })),
+                false => Lookup::Missing,
+            };
+        };
+        let found = Found::at(&applications.join(name.as_str()), &name, self.script_lib.as_deref());
+        if found.is_missing() && !self.watched.contains_key(&name) {
+            return Lookup::Missing;
+        }
+        let outside = found.outside();
+        let watched = self.watched.entry(name.clone()).or_default();
+        watched.at_ms = now.steady_ms;
+        let known = watched.watch.is_known(outside, now).then(|| watched.watch.inside());
+        if let Some(inside) = known
+            && stamp == Some(self.stamp(inside))
+        {
+            return Lookup::Unchanged;
+        }
+        let texts = found.read();
+        let inside = hash(&texts);
+        if known.is_none() {
+            // Written to while it was read, it is neither the one nor the other.
+            let again = Found::at(&applications.join(name.as_str()), &name, self.script_lib.as_deref());
+            let quiet_ms = if again.outside() == outside { found.quiet_ms(&self.clock, now) } else { 0 };
+            let (filled, has_empty) = found.rules();
+            let look = Look { outside, inside, quiet_ms, filled, has_empty };
+            match self.watched.entry(name.clone()).or_default().watch.look(look, now) {
+                Verdict::Settled => {}
+                Verdict::Changing => return Lookup::Changing,
+                Verdict::Restless => {
+                    warn!(
+                        "rill application app={name:?}: its files never stay the same; what held before goes on holding"
+                    );
+                    return Lookup::Changing;
                 }
-                for path in compiled {
+            }
+        }
+        let now = self.stamp(inside);
+        if stamp == Some(now) {
+            return Lookup::Unchanged;
+        }
+        let (Found::Files(_) | Found::Unreadable(_), Some(texts)) = (&found, texts) else {
+            self.watched.remove(&name);
+            return Lookup::Missing;
+        };
+        let is_news = self.watched.entry(name.clone()).or_default().told.replace(now) != Some(now);
+        match self.understand(name.clone(), &found, texts, now) {
+            Ok(definition) => {
+                for path in found.compiled().iter().filter(|_| is_news) {
                     warn!("rill application app={name:?} {}: compiled scripts are ignored", path.display());
                 }
-                lookup
+                Lookup::Found(Box::new(definition))
             }
-            Err(Broken { stamp, errors }) => {
-                if self.complained.insert(name.to_owned(), stamp) != Some(stamp) {
-                    for error in &errors {
-                        error!("rill application broken app={name:?} {error}");
-                    }
+            Err(errors) => {
+                for error in errors.iter().filter(|_| is_news) {
+                    error!("rill application broken app={name:?} {error}");
                 }
                 Lookup::Broken(errors.into_iter().next().unwrap_or_default())
             }
         }
     }
 
-    /// Every error of the application's files.
-    pub fn check(&self, name: &str) -> Vec<String> {
-        self.find(name, None).err().map_or(Vec::new(), |broken| broken.errors)
-    }
-
-    /// The answer to a lookup, and scripts that nobody can read.
-    fn find(&self, name: &str, stamp: Option<u64>) -> Result<(Lookup, Vec<PathBuf>), Broken> {
-        let just = |lookup| Ok((lookup, Vec::new()));
-        let Some(name) = named(name) else { return just(Lookup::Missing) };
-        let Some(applications) = &self.directory else {
-            return just(match STOCK.contains(&name.as_str()) {
-                true if stamp == Some(self.stock_stamp()) => Lookup::Unchanged,
-                true => Lookup::Found(Box::new(self.stock(name))),
-                false => Lookup::Missing,
-            });
-        };
-        let directory = applications.join(name.as_str());
-        let files = match fs::metadata(&directory) {
-            Ok(metadata) if metadata.is_dir() => Files::find(&directory, &name, self.script_lib.as_deref()),
-            Ok(_) => return just(Lookup::Missing),
-            Err(error) if is_absent(&error) => return just(Lookup::Missing),
-            Err(error) => Err(at(&directory, &error)),
-        };
-        // Without the files there is no stamp, and what keeps us from them has none either.
-        let files = files.map_err(|error| Broken { stamp: 0, errors: vec![error] })?;
-        let now = files.stamp(&self.settings);
-        if stamp == Some(now) {
-            return just(Lookup::Unchanged);
+    /// Looks at some of the applications that nobody has asked about lately: what is wrong with them is in the log before a
+    /// client has to find out.
+    pub fn survey(&mut self) {
+        let Some(directory) = &self.directory else { return };
+        // What keeps us from reading it is told to those who ask for an application.
+        let Ok((names, _)) = in_directory(directory) else { return };
+        let now = self.clock.now();
+        let recent =
+            |name: &AppName| self.watched.get(name).is_some_and(|watched| now.steady_ms - watched.at_ms < SURVEY_MS);
+        let after = names.partition_point(|name| *name <= self.surveyed);
+        let round = names[after..].iter().chain(&names[..after]).filter(|name| !recent(name));
+        let due: Vec<AppName> = round.take(SURVEYED_AT_ONCE).cloned().collect();
+        for name in due {
+            let known = self.watched.get(&name).and_then(|watched| watched.told);
+            self.lookup_at(&name, known, now);
+            self.surveyed = name;
         }
-        let definition = self.read(name, &files, now).map_err(|errors| Broken { stamp: now, errors })?;
-        Ok((Lookup::Found(Box::new(definition)), files.compiled))
     }
 
-    /// Changes with the settings that stock applications follow.
-    fn stock_stamp(&self) -> u64 {
-        Files::default().stamp(&self.settings)
+    /// Every error of the application's files as they are at this moment.
+    pub fn check(&self, name: &str) -> Vec<String> {
+        let (Some(name), Some(applications)) = (named(name), &self.directory) else { return Vec::new() };
+        let found = Found::at(&applications.join(name.as_str()), &name, self.script_lib.as_deref());
+        let understood = found.read().map(|texts| self.understand(name, &found, texts, 0));
+        understood.and_then(Result::err).unwrap_or_default()
+    }
+
+    /// Changes when a file does, or a setting that the application follows.
+    fn stamp(&self, inside: u64) -> u64 {
+        hash((inside, format!("{:?} {:?}", self.settings.scripts, self.settings.bandwidth)))
     }
 
     /// An application without files: `vod` is for recordings.
     fn stock(&self, name: AppName) -> AppDefinition {
         let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
         let limits = AppLimits { bandwidth: self.settings.bandwidth, ..AppLimits::default() };
-        AppDefinition { limits, stamp: self.stock_stamp(), ..AppDefinition::stock(name, kind) }
+        AppDefinition { limits, ..AppDefinition::stock(name, kind) }
     }
 
-    fn read(&self, name: AppName, files: &Files, stamp: u64) -> Result<AppDefinition, Vec<String>> {
+    /// What the files mean.
+    fn understand(&self, name: AppName, found: &Found, texts: Texts, stamp: u64) -> Result<AppDefinition, Vec<String>> {
         let mut definition = AppDefinition { stamp, ..self.stock(name) };
         let mut script_limits = self.settings.scripts;
         let mut errors = Vec::new();
-        if let Some(file) = &files.settings {
-            match read_text(&file.path, APP_FILE_BYTES, "APP_FILE_BYTES") {
-                Ok(text) => match parse(&file.path.display().to_string(), &text, definition.clone(), script_limits) {
+        match (found.settings(), texts.settings) {
+            (Some(path), Ok(Some(text))) => {
+                match parse(&path.display().to_string(), &text, definition.clone(), script_limits) {
                     Ok(read) => (definition, script_limits) = read,
                     Err(wrong) => errors.extend(wrong),
-                },
-                Err(error) => errors.push(error),
+                }
             }
+            (_, settings) => errors.extend(settings.err()),
         }
-        match files.source() {
+        match texts.source {
             Ok(source) => definition.script = source.map(|source| ScriptDefinition { source, limits: script_limits }),
             Err(error) => errors.push(error),
         }
         if errors.is_empty() { Ok(definition) } else { Err(errors) }
     }
-}
-
-/// Why an application cannot be used.
-struct Broken {
-    stamp: u64,
-    errors: Vec<String>,
 }
 
 /// The applications there are, and a line for each directory that cannot be one.
@@ -236,22 +296,14 @@ struct FileInfo {
     path: PathBuf,
     /// Relative to the application's directory, or bare in the library.
     name: String,
-    bytes: u64,
-    modified_ns: i128,
-    inode: u64,
+    outside: Outside,
 }
 
 impl FileInfo {
     /// `None` if there is no such regular file.
     fn find(path: PathBuf, name: String) -> Result<Option<FileInfo>, String> {
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(FileInfo {
-                name,
-                bytes: metadata.len(),
-                modified_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
-                inode: metadata.ino(),
-                path,
-            })),
+            Ok(metadata) if metadata.is_file() => Ok(Some(FileInfo { name, outside: Outside::of(&metadata), path })),
             Ok(_) => Ok(None),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(at(&path, &error)),
@@ -259,9 +311,91 @@ impl FileInfo {
     }
 }
 
+/// What there is in the place of an application.
+enum Found {
+    Missing,
+    /// Why that cannot be told.
+    Unreadable(String),
+    Files(Box<Files>),
+}
+
+impl Found {
+    fn at(directory: &Path, app: &str, library: Option<&Path>) -> Found {
+        let files = match fs::metadata(directory) {
+            Ok(metadata) if metadata.is_dir() => Files::find(directory, app, library),
+            Ok(_) => return Found::Missing,
+            Err(error) if is_absent(&error) => return Found::Missing,
+            Err(error) => Err(at(directory, &error)),
+        };
+        files.map_or_else(Found::Unreadable, |files| Found::Files(Box::new(files)))
+    }
+
+    fn is_missing(&self) -> bool {
+        matches!(self, Found::Missing)
+    }
+
+    /// See [`Look::outside`].
+    fn outside(&self) -> u64 {
+        match self {
+            Found::Missing => 0,
+            Found::Unreadable(error) => hash(error),
+            Found::Files(files) => {
+                let files = files.all().map(|file| (&file.path, &file.outside));
+                hash(files.collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// See [`Look::quiet_ms`].
+    fn quiet_ms(&self, clock: &Clock, now: Moment) -> u64 {
+        match self {
+            // When it went, or what is the matter with it began, nothing says.
+            Found::Missing | Found::Unreadable(_) => 0,
+            Found::Files(files) => clock.quiet_ms(files.all().map(|file| &file.outside).chain(&files.directories), now),
+        }
+    }
+
+    /// See [`Look::filled`] and [`Look::has_empty`]: of the files without which everybody would be let in.
+    fn rules(&self) -> (u8, bool) {
+        let Found::Files(files) = self else { return (0, false) };
+        let rules = [&files.settings, &files.main, &files.secure];
+        let bytes = |file: &Option<FileInfo>| file.as_ref().map(|file| file.outside.bytes);
+        let filled = rules.iter().enumerate().filter(|(_, file)| bytes(file).is_some_and(|bytes| bytes > 0));
+        (filled.map(|(at, _)| 1 << at).sum(), rules.iter().any(|file| bytes(file) == Some(0)))
+    }
+
+    /// `None` when nothing is there.
+    fn read(&self) -> Option<Texts> {
+        match self {
+            Found::Missing => None,
+            Found::Unreadable(error) => Some(Texts { settings: Err(error.clone()), source: Ok(None) }),
+            Found::Files(files) => Some(files.read()),
+        }
+    }
+
+    /// Where its `app.toml` is.
+    fn settings(&self) -> Option<&Path> {
+        let Found::Files(files) = self else { return None };
+        files.settings.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// See [`Files::compiled`].
+    fn compiled(&self) -> &[PathBuf] {
+        if let Found::Files(files) = self { &files.compiled } else { &[] }
+    }
+}
+
+/// What stands in the files of an application, or why that cannot be told.
+#[derive(Hash)]
+struct Texts {
+    settings: Result<Option<String>, String>,
+    source: Result<Option<Source>, String>,
+}
+
 /// What an application is made of.
-#[derive(Default)]
 struct Files {
+    /// Where they lie. A file that comes or goes changes its directory.
+    directories: Vec<Outside>,
     settings: Option<FileInfo>,
     main: Option<FileInfo>,
     secure: Option<FileInfo>,
@@ -282,8 +416,15 @@ impl Files {
                 found => Ok(found),
             }
         };
-        let mut files =
-            Files { settings: own(APP_FILE)?, main: None, secure: None, others: Vec::new(), compiled: Vec::new() };
+        let in_scripts = directory.join(SCRIPTS);
+        let mut files = Files {
+            directories: [directory, &in_scripts].into_iter().filter_map(Outside::at).collect(),
+            settings: own(APP_FILE)?,
+            main: None,
+            secure: None,
+            others: Vec::new(),
+            compiled: Vec::new(),
+        };
         // Adobe's order (TechNote 16518).
         for stem_and_ending in ["main.asc", "main.js", &format!("{app}.asc"), &format!("{app}.js")] {
             for name in [format!("{SCRIPTS}/{stem_and_ending}"), stem_and_ending.to_owned()] {
@@ -292,7 +433,6 @@ impl Files {
                 }
             }
         }
-        let in_scripts = directory.join(SCRIPTS);
         let mut places = vec![(directory, ""), (in_scripts.as_path(), "scripts/")];
         places.extend(library.map(|library| (library, "")));
         for (place, prefix) in places {
@@ -326,16 +466,9 @@ impl Files {
         self.secure.iter().chain(&self.main).chain(&self.others)
     }
 
-    /// Changes when a file does, or a setting that the application follows. It is that of the moment before they are read:
-    /// what changes meanwhile is found next time.
-    fn stamp(&self, settings: &Settings) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for file in self.all() {
-            (&file.path, file.bytes, file.modified_ns, file.inode).hash(&mut hasher);
-        }
-        (self.settings.is_some(), self.main.is_some()).hash(&mut hasher);
-        format!("{:?} {:?}", settings.scripts, settings.bandwidth).hash(&mut hasher);
-        hasher.finish()
+    fn read(&self) -> Texts {
+        let settings = self.settings.as_ref().map(|file| read_text(&file.path, APP_FILE_BYTES, "APP_FILE_BYTES"));
+        Texts { settings: settings.transpose(), source: self.source() }
     }
 
     /// The text of the script, if there is one.
@@ -642,6 +775,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::config::settle::{LESS_MS, SETTLE_MS};
     use crate::server::app::Refusal;
     use crate::{board, config};
 
@@ -662,22 +796,55 @@ mod tests {
             fs::write(file, text).unwrap();
         }
 
-        fn apps(&self, sets: &[&str]) -> Applications {
+        fn apps(&self, sets: &[&str]) -> Patient {
             let mut sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
             sets.push(format!("server.root={}", self.0.display()));
-            Applications::new(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap())
+            Patient::new(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap())
         }
 
         /// Every error of the application `live`, without the path of the root.
         fn errors(&self) -> Vec<String> {
             let root = format!("{}/applications/", self.0.display());
-            self.apps(&[]).check("live").iter().map(|error| error.replace(&root, "")).collect()
+            self.apps(&[]).apps.check("live").iter().map(|error| error.replace(&root, "")).collect()
         }
     }
 
     impl Drop for Root {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Applications with a clock of their own, which runs until files have settled: by the file systems' clock, all is of
+    /// this moment.
+    struct Patient {
+        apps: Applications,
+        now: Moment,
+    }
+
+    impl Patient {
+        fn new(config: &Config) -> Patient {
+            let mut apps = Applications::new(config);
+            let now = apps.clock.now();
+            Patient { apps, now }
+        }
+
+        fn wait(&mut self, ms: u64) {
+            self.now.steady_ms += ms;
+        }
+
+        fn look(&mut self, name: &str, stamp: Option<u64>) -> Lookup {
+            self.apps.lookup_at(name, stamp, self.now)
+        }
+
+        fn lookup(&mut self, name: &str, stamp: Option<u64>) -> Lookup {
+            match self.look(name, stamp) {
+                Lookup::Changing => {
+                    self.wait(LESS_MS);
+                    self.look(name, stamp)
+                }
+                lookup => lookup,
+            }
         }
     }
 
@@ -690,8 +857,8 @@ mod tests {
 
     #[test]
     fn without_a_root_there_are_the_stock_applications_and_the_disk_is_not_asked() {
-        let mut apps = Applications::new(&config::load(board::by_name("generic").unwrap(), None, &[]).unwrap());
-        apps.directory = None;
+        let mut apps = Patient::new(&config::load(board::by_name("generic").unwrap(), None, &[]).unwrap());
+        apps.apps.directory = None;
         let live = found(apps.lookup("live", None));
         assert_eq!((live.name.as_str(), live.kind, live.config_json.as_str()), ("live", AppKind::Live, "{}"));
         assert_eq!(found(apps.lookup("vod", None)).kind, AppKind::Vod);
@@ -916,9 +1083,91 @@ mod tests {
         root.write("applications/live/readme.txt", "");
         assert_eq!(apps.lookup("live", Some(now)), Lookup::Unchanged);
         let sets = [format!("server.root={}", root.0.display()), "scripts.call_ms=77".to_owned()];
-        apps.reconfigure(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap());
+        apps.apps.reconfigure(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap());
         let live = found(apps.lookup("live", Some(now)));
         assert_eq!(live.script.unwrap().limits.budget.call_ms, 77);
+    }
+
+    #[test]
+    fn rules_that_are_being_written_are_not_believed_however_they_are_written() {
+        let root = Root::new("written");
+        let (deny, file) = ("[publish]\naddresses = [\"deny all\"]\n", "applications/live/app.toml");
+        root.write(file, deny);
+        root.write("applications/live/main.asc", "x");
+        let mut apps = root.apps(&[]);
+        let stamp = Some(found(apps.lookup("live", None)).stamp);
+        let path = root.0.join(file);
+        // In place, caught at every byte, and away for a moment, as editors that rename do it.
+        for end in 0..=deny.len() {
+            apps.wait(LESS_MS);
+            root.write(file, deny);
+            assert!(matches!(apps.look("live", stamp), Lookup::Unchanged | Lookup::Changing));
+            apps.wait(SETTLE_MS);
+            assert_eq!(apps.look("live", stamp), Lookup::Unchanged);
+            root.write(file, &deny[..end]);
+            if end < deny.len() {
+                assert_eq!(apps.look("live", stamp), Lookup::Changing, "{end}");
+                assert_eq!(apps.look("live", None), Lookup::Changing, "{end}");
+            }
+        }
+        fs::rename(&path, root.0.join("applications/live/app.toml~")).unwrap();
+        assert_eq!(apps.look("live", stamp), Lookup::Changing);
+        apps.wait(LESS_MS - 1);
+        assert_eq!(apps.look("live", stamp), Lookup::Changing, "who takes away rules may be about to bring others");
+        root.write(file, deny);
+        root.write("applications/live/main.asc", "");
+        assert_eq!(apps.look("live", stamp), Lookup::Changing);
+        apps.wait(LESS_MS - 1);
+        assert_eq!(apps.look("live", stamp), Lookup::Changing);
+        apps.wait(1);
+        let live = found(apps.look("live", stamp));
+        assert_eq!(live.script.unwrap().source.main.text, "", "it was meant");
+        // And so is a directory that is replaced by another.
+        let stamp = Some(live.stamp);
+        fs::rename(root.0.join("applications/live"), root.0.join("old")).unwrap();
+        assert_eq!(apps.look("live", stamp), Lookup::Changing);
+        fs::rename(root.0.join("old"), root.0.join("applications/live")).unwrap();
+        assert_eq!(apps.lookup("live", stamp), Lookup::Unchanged);
+    }
+
+    #[test]
+    fn a_file_that_is_written_twice_within_a_tick_of_the_clock_is_known_by_its_bytes() {
+        let root = Root::new("tick");
+        let file = root.0.join("applications/live/app.toml");
+        let time = std::time::SystemTime::now() - Duration::from_secs(100);
+        let write = |kind: &str| {
+            root.write("applications/live/app.toml", &format!("kind = \"{kind}\" "));
+            File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+        };
+        let mut apps = root.apps(&[]);
+        write("live");
+        let live = found(apps.lookup("live", None));
+        write("vod\" #");
+        assert_eq!(apps.look("live", Some(live.stamp)), Lookup::Changing);
+        assert_eq!(found(apps.lookup("live", Some(live.stamp))).kind, AppKind::Vod);
+    }
+
+    #[test]
+    fn what_was_written_long_ago_is_believed_at_the_first_look() {
+        let root = Root::new("long-ago");
+        root.write("applications/live/app.toml", "kind = \"vod\"\n");
+        let mut apps = root.apps(&[]);
+        apps.now.wall_ms += 60_000;
+        assert_eq!(found(apps.look("live", None)).kind, AppKind::Vod);
+    }
+
+    #[test]
+    fn a_survey_finds_what_nobody_asks_about_and_reads_nothing_twice() {
+        let root = Root::new("survey");
+        root.write("applications/live/app.toml", "kind = \"none\"\n");
+        (0..2 * SURVEYED_AT_ONCE).for_each(|n| root.write(&format!("applications/a{n}/app.toml"), ""));
+        let mut apps = root.apps(&[]).apps;
+        (0..3).for_each(|_| apps.survey());
+        assert_eq!(apps.watched.len(), 1 + 2 * SURVEYED_AT_ONCE, "each has its turn");
+        assert!(apps.watched.values().all(|watched| watched.told.is_none()), "they were written a moment ago");
+        std::thread::sleep(Duration::from_millis(SURVEY_MS + 10));
+        (0..3).for_each(|_| apps.survey());
+        assert!(apps.watched["live"].told.is_some());
     }
 
     #[test]

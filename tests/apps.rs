@@ -99,6 +99,57 @@ fn an_application_whose_file_is_broken_refuses_until_it_is_right_and_the_others_
     stop(server);
 }
 
+#[test]
+fn while_rules_are_rewritten_in_place_nobody_gets_in() {
+    let root = scratch("apps-rewritten-root");
+    let file = root.join("applications/live/app.toml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let rules = "[connect]\naddresses = [\"deny all\"]\n";
+    fs::write(&file, rules).unwrap();
+    let server = Server::start("apps-rewritten", &["--root", root.to_str().unwrap()]);
+    let begin = Instant::now();
+    let writer = thread::spawn({
+        let file = file.clone();
+        move || {
+            // Empty for a while, cut at a line for a while, whole for a while; and away for a while.
+            for part in ["", "[connect]\n", rules].into_iter().cycle().take_while(|_| begin.elapsed().as_secs() < 4) {
+                fs::write(&file, part).unwrap();
+                thread::sleep(Duration::from_millis(110));
+            }
+            for _ in 0..10 {
+                fs::remove_file(&file).unwrap();
+                thread::sleep(Duration::from_millis(110));
+                fs::write(&file, rules).unwrap();
+                thread::sleep(Duration::from_millis(110));
+            }
+        }
+    });
+    let mut tries = 0;
+    while !writer.is_finished() {
+        let (status, said) = connect(&server, "live");
+        assert!(status == REJECTED && said.contains("AccessManager.Reject"), "{said}\n{}", server.log());
+        tries += 1;
+    }
+    writer.join().unwrap();
+    assert!(tries > 20, "{tries}");
+    stop(server);
+}
+
+#[test]
+fn a_file_that_is_wrong_is_told_when_it_is_written_and_not_when_somebody_comes() {
+    let (apps, server) = serve("apps-told");
+    fs::write(apps.join("live/app.toml"), "[publis]\n").unwrap();
+    fs::create_dir(apps.join("later")).unwrap();
+    fs::write(apps.join("later/app.toml"), "kind = 7\n").unwrap();
+    server.wait_for_log("app=\"later\" ");
+    fs::write(apps.join("live/app.toml"), "kind = 8\n").unwrap();
+    server.wait_for_log("app.toml:1: kind = 8: must be one of live, vod");
+    fs::write(apps.join("live/app.toml"), "kind = \"both\"\n").unwrap();
+    server.wait_for_log("app.toml:1: kind = \"both\": must be one of live, vod");
+    assert_eq!(server.log().matches("app=\"later\"").count(), 1, "once:\n{}", server.log());
+    stop(server);
+}
+
 /// ffmpeg, which publishes a picture until it is told to go.
 struct Encoder(Child);
 

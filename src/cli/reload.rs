@@ -1,14 +1,23 @@
 //! What the disk thread does: it looks applications up, and reads the configuration again.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use log::{error, info, warn};
 
 use crate::apps::{AppName, Applications};
+use crate::config::settle::SETTLE_MS;
 use crate::config::{self, Config};
 use crate::net::logging;
 use crate::server::app::AppDefinition;
 use crate::server::files::{Answer, Lookup, Question};
 
 use super::{Options, limits, load};
+
+/// How long files that are being written are waited for where somebody waits for the answer. Files settle in less.
+const PATIENCE: Duration = Duration::from_millis(2 * SETTLE_MS);
+/// How long it is waited between two looks.
+const PAUSE: Duration = Duration::from_millis(SETTLE_MS / 5);
 
 /// Answers what the server asks of the disk.
 pub(super) struct Loader {
@@ -27,15 +36,23 @@ impl Loader {
     }
 
     /// What is said of each of `names` that is right. What is wrong with the others is in the log before a client has to
-    /// find out.
+    /// find out. What is being written is waited for, though not for long: it is read when somebody connects.
     pub(super) fn definitions(&mut self, names: &[AppName]) -> Vec<AppDefinition> {
-        let mut found = Vec::new();
-        for name in names {
-            if let Lookup::Found(definition) = self.apps.lookup(name, None) {
-                found.push(*definition);
+        let begin = Instant::now();
+        let mut found: Vec<Lookup> = names.iter().map(|_| Lookup::Changing).collect();
+        while found.contains(&Lookup::Changing) && begin.elapsed() < PATIENCE {
+            for (name, lookup) in names.iter().zip(&mut found).filter(|(_, lookup)| **lookup == Lookup::Changing) {
+                *lookup = self.apps.lookup(name, None);
+            }
+            if found.contains(&Lookup::Changing) {
+                thread::sleep(PAUSE);
             }
         }
-        found
+        let right = |lookup| match lookup {
+            Lookup::Found(definition) => Some(*definition),
+            _ => None,
+        };
+        found.into_iter().filter_map(right).collect()
     }
 
     /// The answer to `question`.
@@ -43,6 +60,10 @@ impl Loader {
         match question {
             Question::App { name, stamp } => Answer::App { lookup: self.apps.lookup(&name, stamp), name },
             Question::Reload => self.reload(),
+            Question::Survey => {
+                self.apps.survey();
+                Answer::Surveyed
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! Every error of a file is reported, not only the first.
 
 pub mod keys;
+pub mod settle;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;

@@ -145,6 +145,7 @@ fn without_loader(question: Question) -> Answer {
         Question::App { name, stamp: Some(_) } => Answer::App { name, lookup: Lookup::Unchanged },
         Question::App { name, stamp: None } => Answer::App { name, lookup: Lookup::Broken(fault()) },
         Question::Reload => Answer::NotReloaded(fault()),
+        Question::Survey => Answer::Surveyed,
     }
 }
 

@@ -1,5 +1,5 @@
 //! The table of applications. A directory is an application from the next connect on: what is not known is asked of the
-//! disk, and what is known is asked about again every second.
+//! disk, and what is known is asked about again every second. So is, for the log, whether anything is wrong with the others.
 
 use std::boxed::Box;
 
@@ -9,7 +9,7 @@ use crate::limits::APP_NAME_BYTES;
 use crate::time::Millis;
 
 use super::app::AppDefinition;
-use super::files::Question;
+use super::files::{CHANGING_MS, Question};
 
 /// How often the disk is asked whether an application is still what it was, in milliseconds.
 pub const CHECK_MS: u64 = 1000;
@@ -43,10 +43,12 @@ pub enum AppState {
     Leaving,
 }
 
-/// Whether the disk is asked about an application.
+/// Whether the disk is asked about something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asking {
     No,
+    /// Its answer was that the files are being written, so it is asked again then, and not before.
+    At(Millis),
     Due,
     Asked,
 }
@@ -70,6 +72,9 @@ pub struct Application {
 pub struct Applications {
     places: Box<[Option<Application>]>,
     source: AppSource,
+    /// Whether the disk is to look at all the others, and when it did last.
+    survey: Asking,
+    surveyed: Millis,
 }
 
 impl Applications {
@@ -88,7 +93,7 @@ impl Applications {
                 asking: Asking::No,
             })
         };
-        Applications { places: (0..capacity).map(place).collect(), source }
+        Applications { places: (0..capacity).map(place).collect(), source, survey: Asking::No, surveyed: now }
     }
 
     /// Bytes of one place.
@@ -175,23 +180,48 @@ impl Applications {
         }
     }
 
-    /// Makes questions due of applications that were last looked at long ago. A broken one is looked at when somebody
-    /// connects, so that its errors are not logged again and again for nobody.
+    /// Makes questions due of applications that were last looked at long ago.
     pub fn check(&mut self, now: Millis) {
         if self.source == AppSource::Fixed {
             return;
         }
         for app in self.places.iter_mut().flatten() {
-            let old = now.since(app.checked) >= CHECK_MS;
-            if old && app.asking == Asking::No && app.state == AppState::Ready {
+            let due = match app.asking {
+                Asking::No => now.since(app.checked) >= CHECK_MS && app.state != AppState::Leaving,
+                Asking::At(at) => now >= at,
+                Asking::Due | Asking::Asked => false,
+            };
+            if due {
                 app.asking = Asking::Due;
             }
         }
+        if self.survey == Asking::No && now.since(self.surveyed) >= CHECK_MS {
+            self.survey = Asking::Due;
+        }
+    }
+
+    /// When [`Applications::check`] has something to do, as far as nothing else happens before.
+    pub fn next_check(&self) -> Option<Millis> {
+        let next = |asking, checked: Millis| match asking {
+            Asking::No => Some(checked + CHECK_MS),
+            Asking::At(at) => Some(at),
+            Asking::Due | Asking::Asked => None,
+        };
+        let staying = self.places.iter().flatten().filter(|app| app.state != AppState::Leaving);
+        let apps = staying.map(|app| next(app.asking, app.checked));
+        let all = apps.chain([next(self.survey, self.surveyed)]).flatten();
+        if self.source == AppSource::Fixed { None } else { all.min() }
     }
 
     /// The next question; asking takes it.
     pub fn question(&mut self) -> Option<Question> {
-        let app = self.places.iter_mut().flatten().find(|app| app.asking == Asking::Due)?;
+        let Some(app) = self.places.iter_mut().flatten().find(|app| app.asking == Asking::Due) else {
+            let due = self.survey == Asking::Due;
+            return due.then(|| {
+                self.survey = Asking::Asked;
+                Question::Survey
+            });
+        };
         app.asking = Asking::Asked;
         // An application that is waited for must be told of whole: unchanged would not let anybody in.
         let known = app.definition.as_deref().filter(|_| app.state == AppState::Ready);
@@ -204,6 +234,18 @@ impl Applications {
         let app = self.app_mut(id)?;
         (app.asking, app.checked) = (Asking::No, now);
         Some(id)
+    }
+
+    /// The disk has answered that the application's files are being written.
+    pub fn ask_again(&mut self, id: AppId, now: Millis) {
+        if let Some(app) = self.app_mut(id) {
+            app.asking = Asking::At(now + CHANGING_MS);
+        }
+    }
+
+    /// The disk has looked at all others.
+    pub fn surveyed(&mut self, now: Millis) {
+        (self.survey, self.surveyed) = (Asking::No, now);
     }
 
     /// Gives the place back. Nobody may refer to it any more.
@@ -224,7 +266,7 @@ mod tests {
     fn asked(apps: &mut Applications) -> Vec<(std::string::String, Option<u64>)> {
         let question = || match apps.question()? {
             Question::App { name, stamp } => Some((name.to_string(), stamp)),
-            Question::Reload => None,
+            Question::Reload | Question::Survey => None,
         };
         core::iter::from_fn(question).collect()
     }

@@ -79,6 +79,7 @@ impl Server {
             Answer::Settings(settings) => self.reconfigure(*settings),
             // The log has told why.
             Answer::NotReloaded(_) => {}
+            Answer::Surveyed => self.apps.surveyed(now),
         }
     }
 
@@ -305,6 +306,13 @@ impl Server {
         }
         match lookup {
             Lookup::Unchanged => self.each_waiting(id, |server, conn| server.join(conn, id, now)),
+            Lookup::Changing => {
+                let ready = app.state == AppState::Ready;
+                self.apps.ask_again(id, now);
+                if ready {
+                    self.each_waiting(id, |server, conn| server.join(conn, id, now));
+                }
+            }
             Lookup::Found(definition) => {
                 let same = app.definition.as_deref().is_some_and(|old| old.script == definition.script);
                 let streams = definition.instance_streams();

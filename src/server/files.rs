@@ -18,6 +18,8 @@ pub enum Question {
     },
     /// What the configuration says now.
     Reload,
+    /// Whether anything is wrong with files that nobody asks about, for the log.
+    Survey,
 }
 
 /// What the disk says.
@@ -35,7 +37,12 @@ pub enum Answer {
     /// To [`Question::Reload`]: the configuration is wrong, so nothing changes. The text is one line; every error is in
     /// the log.
     NotReloaded(String),
+    /// To [`Question::Survey`]. What is wrong is in the log.
+    Surveyed,
 }
+
+/// After so long the disk is asked again about files that are being written, in milliseconds.
+pub const CHANGING_MS: u64 = 250;
 
 /// What was found of an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +51,9 @@ pub enum Lookup {
     Found(Box<AppDefinition>),
     /// It is what its stamp says.
     Unchanged,
+    /// Its files are being written: what held goes on holding, and when nothing did, there is nothing to go by yet. It has
+    /// to be asked again ([`CHANGING_MS`]).
+    Changing,
     /// There is no such directory.
     Missing,
     /// It cannot be used. The text is one line that names file, line and key; every error is in the log. Nobody is to be

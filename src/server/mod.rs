@@ -279,8 +279,8 @@ impl Server {
         }
         let waits_for_publisher = || self.registry.streams().any(|(_, stream)| stream.grace_until.is_some());
         if self.slots.taken() == 0 && self.instances.iter().next().is_none() && !waits_for_publisher() {
-            // What became of applications meanwhile is asked when somebody comes.
-            return None;
+            // Somebody may be writing files of applications, and is to be told what is wrong with them.
+            return self.apps.next_check().map(|at| at.max(self.sweep_at).since(now));
         }
         let window = self.merges().then_some(self.merge_until);
         let deadlines = [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth(), self.next_script()];

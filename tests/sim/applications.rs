@@ -98,6 +98,43 @@ fn an_application_with_a_wrong_file_refuses_newcomers_and_the_others_go_on() {
 }
 
 #[test]
+fn while_files_are_written_what_held_goes_on_holding_and_newcomers_to_nothing_wait() {
+    let mut closed = AppDefinition { stamp: 2, ..app("live") };
+    closed.rules.set_connect(AddressList::parse(["deny all"]).unwrap());
+    let mut world = World::on_disk(settings(), vec![closed]);
+    assert_eq!(connect(&mut world, "live").1, REJECTED);
+    world.disk.insert("live".into(), Directory::Changing);
+    world.disk.insert("new".into(), Directory::Changing);
+    world.advance(3000);
+    assert_eq!(connect(&mut world, "live").1, REJECTED, "the last rules that were whole");
+    let (waits, heard) = connect(&mut world, "new");
+    assert_eq!(heard, [""; 0]);
+    world.advance(600);
+    assert_eq!(world.heard(waits), [""; 0]);
+    world.disk.insert("live".into(), Directory::Good(Box::new(AppDefinition { stamp: 3, ..app("live") })));
+    world.disk.insert("new".into(), Directory::Good(Box::new(app("new"))));
+    world.advance(600);
+    assert_eq!(world.heard(waits), JOINED);
+    assert_eq!(connect(&mut world, "live").1, JOINED);
+    world.end();
+}
+
+#[test]
+fn files_are_looked_at_while_nobody_is_there() {
+    let mut world = World::on_disk(settings(), vec![app("live")]);
+    let (first, _) = connect(&mut world, "live");
+    world.hang_up(first);
+    world.advance(10_000);
+    let live = world.asked.len();
+    assert!((8..=11).contains(&live), "{live}");
+    world.disk.insert("live".into(), Directory::Broken);
+    world.advance(5000);
+    let more = world.asked.len() - live;
+    assert!((4..=5).contains(&more), "a broken one, too, and not only when somebody comes: {more}");
+    world.end();
+}
+
+#[test]
 fn a_disk_that_does_not_answer_delays_those_who_need_it_and_nobody_else() {
     let mut world = World::on_disk(settings(), vec![app("live"), app("slow")]);
     let publisher = world.publisher("cam");
@@ -126,7 +163,6 @@ fn after_a_quiet_time_the_first_client_meets_the_rules_as_they_are_and_no_stalle
     let mut world = World::on_disk(settings(), vec![app("live")]);
     let (first, _) = connect(&mut world, "live");
     world.hang_up(first);
-    // Nobody looks while nobody is there.
     world.disk_stalls = true;
     world.advance(10_000);
     world.disk_stalls = false;

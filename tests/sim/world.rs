@@ -49,6 +49,8 @@ pub struct World {
 #[derive(Clone)]
 pub enum Directory {
     Good(Box<AppDefinition>),
+    /// Somebody is writing in it.
+    Changing,
     Broken,
 }
 
@@ -391,10 +393,16 @@ impl World {
         while !self.disk_stalls
             && let Some(question) = inside(|| self.server.question())
         {
-            let Question::App { name, stamp } = question else { continue };
+            let Question::App { name, stamp } = question else {
+                if question == Question::Survey {
+                    inside(|| self.server.answer(Answer::Surveyed, Millis(self.now)));
+                }
+                continue;
+            };
             self.asked.push(name.to_string());
             let lookup = match self.disk.get(name.as_str()) {
                 None => Lookup::Missing,
+                Some(Directory::Changing) => Lookup::Changing,
                 Some(Directory::Broken) => Lookup::Broken("app.toml:1: x".to_owned()),
                 Some(Directory::Good(app)) if stamp == Some(app.stamp) => Lookup::Unchanged,
                 Some(Directory::Good(app)) => Lookup::Found(app.clone()),
@@ -402,7 +410,7 @@ impl World {
             self.late.push_back((self.now + self.disk_late_ms, Answer::App { name, lookup }));
         }
         while let Some((_, answer)) = self.late.pop_front_if(|(at, _)| *at <= self.now) {
-            busy |= !matches!(&answer, Answer::App { lookup: Lookup::Unchanged, .. });
+            busy |= !matches!(&answer, Answer::App { lookup: Lookup::Unchanged | Lookup::Changing, .. });
             inside(|| self.server.answer(answer, Millis(self.now)));
         }
         busy

@@ -112,7 +112,7 @@ impl Default for Budget {
 }
 
 /// A file of an application, already read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
 pub struct SourceFile {
     /// Relative to the application's directory (`main.asc`, `scripts/x.asc`); of a library a bare name.
     pub name: String,
@@ -121,7 +121,7 @@ pub struct SourceFile {
 }
 
 /// The text of a script with everything it may `load()`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
 pub struct Source {
     /// `secure.asc` beside the main script; runs first.
     pub secure: Option<SourceFile>,
