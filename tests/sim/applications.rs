@@ -268,11 +268,11 @@ fn addresses_and_limits_of_an_application_hold() {
 #[test]
 fn who_is_told_to_go_while_the_disk_is_asked_has_not_joined_when_it_answers() {
     let settings = Settings { connections: 2, ..settings() };
-    let mut world = World::on_disk(settings, vec![app("live"), app("slow")]);
-    for _ in 0..3 {
+    let mut world = World::on_disk(settings, vec![app("live"), app("a"), app("b"), app("c")]);
+    for slow in ["a", "b", "c"] {
         world.disk_late_ms = 300;
         world.advance(10_000);
-        let (waits, heard) = connect(&mut world, "slow");
+        let (waits, heard) = connect(&mut world, slow);
         assert_eq!(heard, [""; 0]);
         world.clients[waits].rate = Some(0);
         assert!(world.disconnect(waits));
