@@ -42,10 +42,11 @@ impl AppPath {
     /// From the `app` and `tcUrl` of a connect command. `app` may carry a query, blanks and empty parts; when it is
     /// missing the path of `tcUrl` serves (cameras). A query may hold a secret: it is cut off.
     pub fn parse(app: &str, tc_url: &str) -> Result<AppPath, NameError> {
-        let path = match without_query(clean(app)).trim_matches('/') {
+        let path = match trimmed(without_query(app)) {
             "" => {
                 let url = without_query(clean(tc_url));
-                url.split_once("://").map_or("", |(_, rest)| rest).split_once('/').map_or("", |(_, path)| path)
+                let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+                path.map_or("", |(_, path)| trimmed(path))
             }
             path => path,
         };
@@ -88,17 +89,19 @@ impl StreamName {
     /// format. The forbidden set is Adobe's, and `..`, a leading slash and control characters besides.
     pub fn parse(raw: &[u8]) -> Result<StreamName, NameError> {
         let raw = core::str::from_utf8(raw).map_err(|_| NameError::Illegal)?;
-        let path = without_query(raw.trim());
-        let path = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path).trim();
+        let mut path = without_query(raw).trim();
+        while let Some(rest) = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| path.strip_prefix(prefix)) {
+            path = rest.trim();
+        }
         if path.is_empty() {
             return Err(NameError::Empty);
         }
-        if path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains(is_forbidden) {
+        if path.starts_with('/') || path.split('/').any(|part| part.trim() == "..") || path.contains(is_forbidden) {
             return Err(NameError::Illegal);
         }
         let mut parsed = StreamName::default();
         // Names typed by hand have double slashes and one at the end.
-        for part in path.split('/').filter(|part| !part.is_empty()) {
+        for part in path.split('/').map(str::trim).filter(|part| !part.is_empty()) {
             if !parsed.name.is_empty() {
                 parsed.name.push('/').map_err(|_| NameError::TooLong)?;
             }
@@ -182,7 +185,16 @@ fn without_query(path: &str) -> &str {
 
 /// Without blanks and the quotes that some cameras put around their URL.
 fn clean(url: &str) -> &str {
-    url.trim().trim_matches(['"', '\'']).trim()
+    url.trim_matches(is_around)
+}
+
+/// A path without these, and without slashes around it: however often it is read, it is the same.
+fn trimmed(path: &str) -> &str {
+    path.trim_matches(|c| c == '/' || is_around(c))
+}
+
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || c == '"' || c == '\''
 }
 
 #[cfg(test)]
@@ -194,6 +206,14 @@ mod tests {
         let path = AppPath::parse(app, tc_url).unwrap();
         let leak = |text: &str| &*std::boxed::Box::leak(std::string::String::from(text).into_boxed_str());
         (leak(&path.app), leak(&path.instance))
+    }
+
+    #[test]
+    fn an_application_is_called_what_it_calls_itself() {
+        for text in ["\"'live'\"", "\" 'live", " // ''live/", "'live'?x"] {
+            assert_eq!(app(text, ""), ("live", DEFAULT_INSTANCE), "{text}");
+        }
+        assert_eq!(app("", "rtmp://host/ 'live/a'"), ("live", "a"));
     }
 
     #[test]
@@ -255,6 +275,9 @@ mod tests {
         let name = |name: &str| Ok(String::try_from(name).unwrap());
         assert_eq!(parse("cam1"), name("cam1"));
         assert_eq!(parse(" cam1 "), name("cam1"));
+        assert_eq!(parse("mp4:flv:cam"), name("cam"), "a name means itself");
+        assert_eq!(parse("a / /"), name("a"));
+        assert_eq!(parse("a/ ../b"), Err(NameError::Illegal));
         assert_eq!(parse("mp4:cam.f4v"), name("cam.f4v"));
         assert_eq!(parse("flv:a/b?key=1?2"), name("a/b"));
         assert_eq!(parse("a//b/"), name("a/b"));
