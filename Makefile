@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint deps bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run test lint deps fuzz fuzz-corpus bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash clean
 
 help: ## this list
@@ -33,6 +33,13 @@ deps: ## install the clients that the tests run, or say what is missing
 	@tests/deps.sh test
 	@tests/support/modern-ffmpeg.sh
 	@tests/support/python-librtmp.sh
+
+# make fuzz FUZZ="server names" FUZZ_SECONDS=600
+fuzz: ## run the fuzz targets, a minute each, from their corpus (FUZZ=, FUZZ_SECONDS=)
+	fuzz/fuzz.sh run $(FUZZ)
+
+fuzz-corpus: ## put what make fuzz found into the corpus, as far as it reaches code that nothing there does
+	fuzz/fuzz.sh keep $(FUZZ)
 
 bench: bench-deps ## measure capacity, connects and scripts beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity

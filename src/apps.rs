@@ -555,8 +555,13 @@ struct AppFile {
     config: serde_json::Map<String, Json>,
 }
 
-/// Lays an `app.toml` over what holds without it.
-fn parse(
+/// Lays an `app.toml` (its name and text) over what holds without it. `scripts` is what the configuration gives, and the
+/// most memory that the application may have.
+///
+/// # Errors
+///
+/// Every unknown key, wrong type and value out of range, in the order they were written.
+pub fn parse(
     name: &str,
     text: &str,
     definition: AppDefinition,

@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sim::Random;
 use sim::ledger::Kind::{Audio, Inter, Key};
 use sim::world::World;
 
@@ -92,7 +93,7 @@ fn the_heap_is_not_used_while_clients_connect_publish_play_misbehave_and_leave()
     let mut ends = [0; rill::server::close::CloseReason::COUNT];
     let (mut published, mut played, mut skips) = (0, 0, 0);
     for seed in 0..SEEDS {
-        let counters = storm::run(seed);
+        let counters = storm::run(Random::new(seed));
         assert_eq!(ALLOCATIONS.get(), 0, "seed {seed}");
         ends.iter_mut().zip(counters.closed).for_each(|(sum, closed)| *sum += closed);
         (published, played, skips) = (published + counters.published, played + counters.played, skips + counters.skips);

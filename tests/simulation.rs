@@ -33,6 +33,8 @@ mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use sim::Random;
+
 /// `RILL_SIM_SEEDS=5000 cargo test --test simulation storm` for more of it, `RILL_SIM_SEED=17` for one run again.
 #[test]
 fn in_a_storm_whatever_clients_and_network_do_every_player_gets_what_it_should_and_all_is_released() {
@@ -40,11 +42,11 @@ fn in_a_storm_whatever_clients_and_network_do_every_player_gets_what_it_should_a
     if let Some(seed) = number("RILL_SIM_SEED") {
         let _ = log::set_logger(&Print);
         log::set_max_level(log::LevelFilter::Debug);
-        storm::run(seed);
+        storm::run(Random::new(seed));
         return;
     }
     for seed in 0..number("RILL_SIM_SEEDS").unwrap_or(200) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| storm::run(seed))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| storm::run(Random::new(seed)))) {
             println!("RILL_SIM_SEED={seed} fails");
             resume_unwind(panic);
         }

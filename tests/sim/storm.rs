@@ -37,8 +37,8 @@ struct Storm {
 }
 
 /// One run, and the server's counters when all have left.
-pub fn run(seed: u64) -> Counters {
-    let mut random = Random::new(seed);
+pub fn run(mut random: Random) -> Counters {
+    let seed = random.next();
     let settings = Settings {
         streams: 1 + random.below(4) as u32,
         connections: 8 + random.below(8) as u32,
@@ -75,6 +75,9 @@ pub fn run(seed: u64) -> Counters {
     let mut storm = Storm { world, random, clocks: Vec::new(), homes: Vec::new(), stamp: 1 };
     let steps = 40 + storm.random.below(120);
     for _ in 0..steps {
+        if storm.random.has_ended() {
+            break;
+        }
         storm.step();
         storm.world.settle();
         storm.world.check_counts();

@@ -1,0 +1,28 @@
+//! What each fuzz target does with its bytes. It panics when something is wrong.
+//!
+//! `fuzz_targets/` runs them under libFuzzer, and `tests/corpus.rs` over the corpus. Both have tests/sim, its storm and
+//! tests/rtmp as modules of their crate.
+
+pub mod amf;
+pub mod chunks;
+pub mod config;
+pub mod formats;
+pub mod names;
+pub mod server;
+pub mod session;
+pub mod strangers;
+
+/// A target's name, which is that of its corpus, too, and the target.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All there are.
+pub const ALL: [Target; 8] = [
+    ("session", session::run),
+    ("chunks", chunks::run),
+    ("amf", amf::run),
+    ("formats", formats::run),
+    ("names", names::run),
+    ("config", config::run),
+    ("server", server::run),
+    ("strangers", strangers::run),
+];
