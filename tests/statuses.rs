@@ -553,6 +553,23 @@ fn cases() -> Vec<Case> {
                 told(&mut world, c)
             },
         ),
+        case(
+            Code::PlayInsufficientBandwidth,
+            "onStatus",
+            on_cam(
+                Code::PlayInsufficientBandwidth,
+                "cam has pictures that are too large for this server: they are left out.",
+            ),
+            || {
+                let mut world = World::new();
+                let publisher = world.publisher("cam");
+                let c = live(&mut world);
+                say(&mut world, c, &[play(1, "cam")]);
+                world.send(publisher, 1, Key, 0, 40_000);
+                world.settle();
+                told(&mut world, c)
+            },
+        ),
         case(Code::SeekNotify, "onStatus", on_cam(Code::SeekNotify, "Seeking 40 (stream ID: 1)."), || {
             player_said(&[call(1, "seek", 0.0, &[null(), number(1000.0)])])
         }),

@@ -324,6 +324,21 @@ where
         self.point(self.newest_key, TagSeq::default(), false).is_some()
     }
 
+    /// Whether the newest key frame was overwritten, so that a player who joins now has to wait for the next one.
+    pub fn has_lost_key_frame(&self) -> bool {
+        self.newest_key.is_some() && !self.has_key_frame()
+    }
+
+    /// How late media comes: see [`Timeline::late_ms`].
+    pub fn late_ms(&self) -> u32 {
+        self.timeline.late_ms()
+    }
+
+    /// See [`Timeline::watch_anew`].
+    pub fn watch_anew(&mut self) {
+        self.timeline.watch_anew();
+    }
+
     fn point(&self, seq: Option<TagSeq>, from: TagSeq, picture_later: bool) -> Option<JoinPoint> {
         let tag = self.ring.tag(seq.filter(|&seq| seq >= from)?)?;
         Some(JoinPoint { cursor: Cursor::at(tag.seq), timestamp: tag.timestamp, picture_later })

@@ -68,6 +68,7 @@ pub enum Code {
     PlayFailed,
     PlayTransition,
     PlayTransitionComplete,
+    PlayInsufficientBandwidth,
     SeekNotify,
     PauseNotify,
     UnpauseNotify,
@@ -121,8 +122,8 @@ const SUCCESS_FIELDS: &[&str] =
 /// Every code that this server sends: first those of the connection, then those of publishers and their players, then
 /// those of players alone.
 #[rustfmt::skip]
-pub const TABLE: [Row; 27] = {
-    use Level::{Error, Status};
+pub const TABLE: [Row; 28] = {
+    use Level::{Error, Status, Warning};
     [
         row(Code::ConnectSuccess, "NetConnection.Connect.Success", Status, ("Connection succeeded.", ""))
             .fields(SUCCESS_FIELDS).via("_result")
@@ -181,6 +182,9 @@ pub const TABLE: [Row; 27] = {
         row(Code::PlayTransitionComplete, "NetStream.Play.TransitionComplete", Status, ("Switched to ", ".")).details()
             .via("onPlayStatus")
             .when("the first frame of the stream that was switched to is about to come"),
+        row(Code::PlayInsufficientBandwidth, "NetStream.Play.InsufficientBW", Warning, ("", " has pictures that are too large for this server: they are left out."))
+            .details()
+            .when("a frame is larger than half of limits.ring_bytes; once a publish, and sound and smaller frames go on"),
         row(Code::SeekNotify, "NetStream.Seek.Notify", Status, ("Seeking ", ".")).details()
             .when("seek, which a live stream answers with its present time; it goes on from its newest key frame"),
         row(Code::PauseNotify, "NetStream.Pause.Notify", Status, ("Pausing ", ".")).details()
@@ -248,7 +252,7 @@ pub struct NotSent {
 
 /// What somebody who knows Adobe's tables misses in [`TABLE`].
 #[rustfmt::skip]
-pub const NOT_SENT: [NotSent; 39] = {
+pub const NOT_SENT: [NotSent; 38] = {
     use Level::{Error, Status, Warning};
     use Why::{MadeByClient, NoRecordings, Other};
     const NO_SHARED_OBJECTS: Why = Other("there are no shared objects in this version");
@@ -260,7 +264,6 @@ pub const NOT_SENT: [NotSent; 39] = {
         not_sent("NetStream.Record.AlreadyExists", Some(Status), NoRecordings),
         not_sent("NetStream.Clear.Success", Some(Status), NoRecordings),
         not_sent("NetStream.Clear.Failed", Some(Error), NoRecordings),
-        not_sent("NetStream.Play.InsufficientBW", Some(Warning), NoRecordings),
         not_sent("NetStream.Play.FileStructureInvalid", Some(Error), NoRecordings),
         not_sent("NetStream.Play.NoSupportedTrackFound", Some(Error), NoRecordings),
         not_sent("NetStream.Play.Switch", Some(Status), NoRecordings),

@@ -39,14 +39,24 @@ impl Server {
         stream.described = true;
         let text = Description::of(media);
         info!("{id} stream name={:?} {text}", stream.path.as_str());
+        // With the GOP cache who joins has a picture at once, and hears when the key frame has left the ring.
+        let name = stream.path.as_str();
         match facts.key_frame_interval_ms {
-            Some(interval_ms) if interval_ms > LONG_INTERVAL_MS => warn!(
-                "{id} a key frame comes every {} s: viewers wait that long for a picture; set 2 s in the encoder",
+            _ if !media.has_video() || stream.trouble.has_refused() => {}
+            Some(interval_ms) if interval_ms > LONG_INTERVAL_MS && !self.settings.gop_cache => warn!(
+                "{id} name={name:?} a key frame comes every {} s: viewers wait that long for a picture; set 2 s in the encoder, or \
+                 live.gop_cache = true",
                 interval_ms / 1000
             ),
-            None if media.has_video() => {
-                warn!("{id} only one key frame in {} s: viewers wait for the next one", PATIENCE_MS / 1000);
-            }
+            None if !media.has_key_frame() && !media.has_lost_key_frame() => warn!(
+                "{id} name={name:?} no key frame in {} s: nobody has a picture; set a key frame every 2 s in the encoder",
+                PATIENCE_MS / 1000
+            ),
+            None if !self.settings.gop_cache => warn!(
+                "{id} name={name:?} only one key frame in {} s: viewers wait for the next one; set 2 s in the encoder, or \
+                 live.gop_cache = true",
+                PATIENCE_MS / 1000
+            ),
             _ => {}
         }
     }

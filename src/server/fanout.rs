@@ -70,7 +70,7 @@ impl Server {
         let Server { slots, registry, settings, counters, outgoing, outboxes_bytes, .. } = self;
         let slot = slots.at(index);
         let before = slot.bytes_out;
-        let mut output = Output { net, index, registry, settings, now, skips: 0 };
+        let mut output = Output { net, index, registry: &*registry, settings, now, skips: 0, skipped: None };
         let mut charged = before;
         let flush = loop {
             let step = match slot.tail {
@@ -102,7 +102,11 @@ impl Server {
                 Step::End(flush) => break flush,
             }
         };
-        counters.skips += u64::from(output.skips);
+        let (skips, skipped) = (output.skips, output.skipped);
+        counters.skips += u64::from(skips);
+        if let Some(stream) = skipped {
+            registry.stream_mut(stream).trouble.skipped(skips);
+        }
         let written = slot.bytes_out - before;
         counters.bytes_out += written;
         match flush {
@@ -131,6 +135,8 @@ struct Output<'s, N> {
     settings: &'s Settings,
     now: Millis,
     skips: u32,
+    /// The stream of the last of them.
+    skipped: Option<StreamId>,
 }
 
 impl<N: Net> Output<'_, N> {
@@ -422,8 +428,9 @@ impl<N: Net> Output<'_, N> {
                     }
                     let Ok(next) = media.ring().tag_at(&mut cursor) else {
                         // Who pauses is not slow.
-                        self.skips += u32::from(!player.paused);
-                        player.skips += u32::from(!player.paused);
+                        if !player.paused {
+                            self.skip(player);
+                        }
                         player.phase = PlayPhase::Waiting { after: None };
                         continue;
                     };
@@ -442,8 +449,7 @@ impl<N: Net> Output<'_, N> {
                         return self.end_if_due(player, net_stream, stream, session, tx);
                     }
                     if !player.paused && self.lags(cursor, media) {
-                        self.skips += 1;
-                        player.skips += 1;
+                        self.skip(player);
                         let Some(point) = media.skip_target(cursor) else { return Ok(()) };
                         let headers_changed = media.headers_changed_after(cursor);
                         player.begin_at(point, media);
@@ -477,6 +483,12 @@ impl<N: Net> Output<'_, N> {
             player.phase = PlayPhase::Waiting { after: None };
         }
         Ok(())
+    }
+
+    fn skip(&mut self, player: &mut Player) {
+        self.skips += 1;
+        self.skipped = Some(player.stream);
+        player.skips += 1;
     }
 
     /// The player is further behind than it may be, and there is something ahead to go on at.

@@ -51,16 +51,7 @@ impl Server {
             }
             Err(error) => error,
         };
-        self.counters.media_refused += 1;
-        if !mem::replace(&mut stream.complained, true) {
-            match refused {
-                RingError::TooLarge { wire_bytes, ring_bytes } => warn!(
-                    "{conn} {id} a frame of {wire_bytes} bytes is dropped: a ring of {ring_bytes} takes half of that \
-                     at most; raise limits.ring_bytes or lower the encoder's bitrate"
-                ),
-                error => warn!("{conn} {id} a frame is dropped: {error:?}"),
-            }
-        }
+        self.frame_refused(conn, id, refused, now);
     }
 
     pub(super) fn media_data(&mut self, conn: ConnId, lane: Lane, bytes: &[u8]) {
@@ -86,6 +77,8 @@ impl Server {
             Ok(Some(Stored::DoesNotFit)) => self.header_not_kept(conn, id, "a sequence header", length as usize),
             Ok(_) => {}
             Err(error) => {
+                // It was evicted half received: the ring had to go on without it.
+                media.lost(kind);
                 debug!("{conn} {id} a frame is dropped: {error:?}");
                 return;
             }

@@ -42,6 +42,7 @@ pub mod settings;
 pub mod slots;
 mod timers;
 pub mod transport;
+pub mod trouble;
 
 use std::boxed::Box;
 use std::vec::Vec;

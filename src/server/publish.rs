@@ -15,6 +15,7 @@ use super::applications::AppId;
 use super::close::CloseReason;
 use super::registry::{Exhausted, Stream, StreamId};
 use super::slots::{ConnId, Place, PlayPhase, Player, Role, SlotIndex};
+use super::trouble::Trouble;
 
 /// What a client is told whom the application's script gave no right to publish.
 const NO_WRITE_ACCESS: &str = "The application gives this client no write access.";
@@ -119,7 +120,8 @@ impl Server {
         stream.publisher = Some(place);
         (stream.since, stream.grace_until, stream.described) = (now, None, false);
         (stream.media_at, stream.idle_told) = (now, false);
-        (stream.complained, stream.complained_of_data, stream.complained_of_headers) = (false, false, false);
+        (stream.complained_of_data, stream.complained_of_headers) = (false, false);
+        stream.trouble = Trouble::none(now);
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[net_stream.index()] = Role::Publishing(id);
         slot.publishing += 1;

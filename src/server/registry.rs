@@ -11,6 +11,7 @@ use crate::time::Millis;
 
 use super::applications::AppId;
 use super::slots::Place;
+use super::trouble::Trouble;
 
 /// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring. One of them is kept
 /// for publishers, so that no number of mistyped names keeps an encoder out.
@@ -68,8 +69,8 @@ pub struct Stream {
     pub described: bool,
     /// Its time while it has no ring, so that players who stay never see it go back.
     pub time: Timeline,
-    /// A message of the present publish was too large for the ring, which has been said.
-    pub complained: bool,
+    /// What goes wrong with the present publish.
+    pub trouble: Trouble,
     /// One of its data messages was too long, which has been said.
     pub complained_of_data: bool,
     /// One of its headers was not kept, which has been said.
@@ -125,7 +126,7 @@ impl Registry {
             idle_told: false,
             described: false,
             time: Timeline::new(),
-            complained: false,
+            trouble: Trouble::default(),
             complained_of_data: false,
             complained_of_headers: false,
             used: false,

@@ -18,6 +18,7 @@ impl Server {
         self.sweep_at = now + SWEEP_MS;
         self.expire_media(now);
         self.expire_graces(now);
+        self.tell_of_trouble(now);
         self.apps.check(now);
         self.sweep_instances(now);
         let mut from = 0;

@@ -39,7 +39,8 @@ impl log::Log for Keep {
     fn flush(&self) {}
 }
 
-fn world_with(change: impl FnOnce(&mut Settings)) -> World {
+/// A world whose server's words are kept: see [`logged`].
+pub fn world_with(change: impl FnOnce(&mut Settings)) -> World {
     static LOGGER: Once = Once::new();
     LOGGER.call_once(|| {
         log::set_logger(&Keep).unwrap();
@@ -49,6 +50,11 @@ fn world_with(change: impl FnOnce(&mut Settings)) -> World {
     let mut settings = settings();
     change(&mut settings);
     World::with(settings, 1)
+}
+
+/// What was logged since the last look, of what contains `what`.
+pub fn logged(what: &str) -> Vec<String> {
+    LINES.with_borrow_mut(std::mem::take).into_iter().filter(|line| line.contains(what)).collect()
 }
 
 fn world() -> World {

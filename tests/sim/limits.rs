@@ -89,7 +89,7 @@ fn a_message_larger_than_the_ring_takes_is_dropped_and_the_stream_goes_on() {
     world.send(publisher, 1, Key, 100, 40_000);
     world.ledger.of(0).sent[4].dropped = true;
     world.send_all(publisher, 140, &[Audio, Key]);
-    assert_eq!(world.heard(player), ["0.5 audio", "0.6 key"]);
+    assert_eq!(world.heard(player), ["1: Play.InsufficientBW", "0.5 audio", "0.6 key"]);
     assert_eq!(world.server.counters().media_refused, 1);
     world.end();
 }

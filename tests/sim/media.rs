@@ -2,6 +2,7 @@
 
 use rill::server::settings::Settings;
 
+use super::ends::{logged, world_with};
 use super::sim::ledger::Kind::{Audio, AudioHeader, Inter, Key, Metadata, VideoHeader};
 use super::sim::world::{World, settings};
 
@@ -161,12 +162,104 @@ fn behind_a_picture_that_was_lost_there_is_sound_alone_until_the_next_key_frame(
     world.send(publisher, 1, Key, 100, 40_000);
     world.ledger.of(0).sent[4].dropped = true;
     world.send_all(publisher, 140, &[Audio, Inter, Audio, Inter]);
-    assert_eq!(world.heard(player), ["0.5 audio", "0.7 audio"]);
+    assert_eq!(world.heard(player), ["1: Play.InsufficientBW", "0.5 audio", "0.7 audio"]);
     let late = world.player("cam");
     assert_eq!(world.heard(late)[9..], ["0.3 key", "0.5 audio", "0.7 audio"]);
     world.send_all(publisher, 300, &[Key, Inter]);
     for player in [player, late] {
         assert_eq!(world.heard(player), ["0.9 key", "0.10 inter"]);
     }
+    world.end();
+}
+
+#[test]
+fn while_frames_are_too_large_the_log_says_each_minute_what_to_change_and_players_are_told_once() {
+    let mut world = world_with(|_| {});
+    let publisher = world.publisher("cam");
+    let player = world.player("cam");
+    world.send_all(publisher, 0, &[AudioHeader, VideoHeader]);
+    world.heard(player);
+    logged("");
+    let mut told = 0;
+    for second in 0..150_u32 {
+        world.send(publisher, 1, Key, 40 + second * 1000, 50_000);
+        world.ledger.of(0).sent.last_mut().unwrap().dropped = true;
+        world.send(publisher, 1, Inter, 80 + second * 1000, 500);
+        world.send(publisher, 1, Audio, 100 + second * 1000, 60);
+        world.advance(1000);
+        let heard = world.heard(player);
+        told += heard.iter().filter(|line| *line == "1: Play.InsufficientBW").count();
+        assert!(heard.last().unwrap().ends_with(" audio"), "sound goes on: {heard:?}");
+    }
+    assert_eq!(told, 1);
+    let lines = logged(" s0 ");
+    let advice = "a ring of 65536 bytes takes half of that at most; raise limits.ring_bytes to 1MiB or lower the encoder's \
+                  bitrate to 65 % of what it is";
+    let said: Vec<&String> = lines.iter().filter(|line| line.contains(advice)).collect();
+    assert_eq!(said.len(), 3, "{lines:?}");
+    assert!(said[0].contains("name=\"cam\" 1 frames of up to 50012 bytes"), "{}", said[0]);
+    assert!(said[1].contains(" 60 frames of up to 50012 bytes"), "{}", said[1]);
+    assert!(!lines.iter().any(|line| line.contains("key frame in")), "{lines:?}");
+    world.end();
+}
+
+#[test]
+fn key_frames_far_apart_are_a_warning_only_when_viewers_wait_for_them() {
+    let said = |gop_cache: bool, ring_bytes: u64, inter_bytes: usize| {
+        let mut world = world_with(|settings| {
+            settings.gop_cache = gop_cache;
+            settings.ring_bytes = ring_bytes;
+        });
+        let publisher = world.publisher("cam");
+        world.send_all(publisher, 0, &[VideoHeader, Key]);
+        for i in 0..1_300_u32 {
+            world.send(publisher, 1, if i % 300 == 299 { Key } else { Inter }, 60 + i * 40, inter_bytes);
+            world.advance(40);
+        }
+        world.end();
+        logged("key frame")
+    };
+    assert_eq!(said(true, 1 << 20, 200), [""; 0], "with the key frame in the ring nobody waits");
+    let waits = said(false, 1 << 20, 200);
+    assert!(waits.len() == 1 && waits[0].contains("s0 name=\"cam\" only one key frame in 10 s"), "{waits:?}");
+    let lost = said(true, 64 << 10, 2_000);
+    assert!(lost.len() == 1 && lost[0].contains("s0 name=\"cam\" the newest key frame has left the ring"), "{lost:?}");
+}
+
+#[test]
+fn a_viewer_who_skips_and_an_uplink_that_does_not_keep_up_have_a_line_a_minute() {
+    let mut world = world_with(|_| {});
+    world.window = 3000;
+    let publisher = world.publisher("cam");
+    let viewer = world.player("cam");
+    world.slow(viewer, 5);
+    world.send_start(publisher);
+    let run = |world: &mut World, seconds: u32, step_ms: u64| {
+        for _ in 0..seconds * 25 {
+            let sent = &world.ledger.of(0).sent;
+            let (at, kind) =
+                (sent.last().unwrap().timestamp + 40, if sent.len().is_multiple_of(25) { Key } else { Inter });
+            world.send(publisher, 1, kind, at, 400);
+            world.advance(step_ms);
+        }
+    };
+    run(&mut world, 100, 40);
+    assert!(world.server.counters().skips > 10);
+    let lines = logged("s0 name=\"cam\"");
+    let skipped = |line: &String| line.contains(" viewers too slow: they skipped ");
+    assert!(lines.len() == 2 && lines.iter().all(skipped), "{lines:?}");
+    world.clients[viewer].rate = None;
+    world.advance(1_000);
+    run(&mut world, 60, 40);
+    // Nine tenths of real time, and then a stall.
+    logged("");
+    run(&mut world, 100, 44);
+    let lines = logged(" s0 name=\"cam\" uplink too slow: media comes ");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    run(&mut world, 60, 40);
+    logged("");
+    world.advance(5_000);
+    run(&mut world, 1, 40);
+    assert_eq!(logged(" s0 name=\"cam\" uplink too slow: media comes 5.0 s later than it did").len(), 1);
     world.end();
 }
