@@ -33,13 +33,14 @@ pub struct Settings {
     /// When it is back by then they just go on: common players end at `NetStream.Play.UnpublishNotify`.
     pub unpublish_grace_ms: u64,
     /// The most a player may be behind, in milliseconds: 100 to 60 000. Beyond it the player skips to the newest key
-    /// frame.
+    /// frame; without one ahead, to the newest sound before it is overtaken.
     pub player_lag_ms: u64,
     /// How long a player may take no byte, in milliseconds: 1000 to 120 000. Then it is closed.
     pub player_stall_ms: u64,
     /// How long bytes for players are gathered before they are written.
     pub merge: Merge,
-    /// Whether a player starts at the newest key frame that the ring holds. Otherwise it waits for the next one.
+    /// Whether a player starts at the newest key frame that the ring holds. Otherwise, and when the ring holds none, it has
+    /// sound at once and a picture from the next one on.
     pub gop_cache: bool,
 
     /// Time for the handshake, in milliseconds: 1000 to 120 000.
