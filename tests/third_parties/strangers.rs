@@ -1,5 +1,5 @@
 //! Strangers who open more connections than the server has, as fast as they can, from a few addresses, and do nothing with
-//! them, while ffmpeg publishes and plays.
+//! them but ask for the name that ffmpeg publishes, which another ffmpeg plays.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -32,7 +32,7 @@ const MOST: usize = 60_000;
 const LONGEST: Duration = Duration::from_secs(60);
 
 #[test]
-fn ffmpeg_publishes_and_plays_every_packet_while_strangers_open_connections_and_do_nothing() {
+fn ffmpeg_publishes_and_plays_every_packet_while_strangers_take_all_connections_and_want_its_name() {
     if emulated() {
         eprintln!("left out: the flood would be the emulator's");
         return;
@@ -47,11 +47,11 @@ fn ffmpeg_publishes_and_plays_every_packet_while_strangers_open_connections_and_
         let mut command = Command::new(env!("CARGO_BIN_EXE_rill"));
         String::from_utf8(output_of(command.args(["ctl", "--socket"]).arg(&control).arg(what))).unwrap()
     };
-    let (opened, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (opened, done, taken) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
     thread::scope(|scope| {
         for stranger in 0..STRANGERS {
-            let (address, opened, done) = (server.address, &opened, &done);
-            scope.spawn(move || flood(stranger, address, opened, done));
+            let (address, opened, done, taken) = (server.address, &opened, &done, &taken);
+            scope.spawn(move || flood(stranger, address, opened, done, taken));
         }
         // However this goes, they end.
         let _end = End(&done);
@@ -64,14 +64,23 @@ fn ffmpeg_publishes_and_plays_every_packet_while_strangers_open_connections_and_
             let mut player = Process::spawn(&scratch, "player", &mut ffmpeg_play(&url, &played));
             assert!(wait_until(patience(10.0), || ctl("streams").contains("cam")), "the viewer waits for it");
             let mut publisher = Process::spawn(&scratch, "publisher", &mut ffmpeg_publish(&source, &url, &[]));
+            // While it publishes, every stranger wants its name.
+            let publishes =
+                || ctl("stats").lines().any(|line| line.starts_with("published now") && line.ends_with(" 1"));
+            assert!(wait_until(patience(10.0), publishes), "{}", ctl("stats"));
+            taken.store(true, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(u64::from(clip::LENGTH_MS) / 2));
+            taken.store(false, Ordering::Relaxed);
             publisher.wait_success(patience(20.0));
-            eprintln!("{}", ctl("stats").replace('\n', " "));
             player.wait_success(patience(30.0));
             Media::packets(&played).assert_equals(&Media::packets(&source));
         }
         let seconds = since.elapsed().as_secs_f64();
         let opened = opened.load(Ordering::Relaxed) - before;
-        eprintln!("{opened} connections in {seconds:.1} s; {}", ctl("stats").replace('\n', " "));
+        let stats = ctl("stats");
+        eprintln!("{opened} connections in {seconds:.1} s; {}", stats.replace('\n', " "));
+        let refused = stats.lines().find(|line| line.starts_with("closed publish refused")).unwrap_or_default();
+        assert!(refused.split(' ').next_back().is_some_and(|count| count.parse::<u32>().unwrap() > 100), "{stats}");
     });
 }
 
@@ -85,8 +94,8 @@ impl Drop for End<'_> {
 }
 
 /// Opens connections, each of which says as much as the one before or something else, and holds the latest.
-fn flood(stranger: u8, server: SocketAddr, opened: &AtomicUsize, done: &AtomicBool) {
-    let words = words();
+fn flood(stranger: u8, server: SocketAddr, opened: &AtomicUsize, done: &AtomicBool, taken: &AtomicBool) {
+    let (words, challenge) = words();
     let since = Instant::now();
     let mut held = std::collections::VecDeque::new();
     for number in 0..MOST {
@@ -98,7 +107,7 @@ fn flood(stranger: u8, server: SocketAddr, opened: &AtomicUsize, done: &AtomicBo
         }
         let Some(mut stream) = connect(Ipv4Addr::new(127, 1, 1, 1 + stranger), server) else { continue };
         // It may have been turned out already.
-        let _ = stream.write_all(&words[number % words.len()]);
+        let _ = stream.write_all(if taken.load(Ordering::Relaxed) { &challenge } else { &words[number % words.len()] });
         held.push_back(stream);
         opened.fetch_add(1, Ordering::Relaxed);
         // A debug build on a busy machine should still be able to take them all.
@@ -136,8 +145,9 @@ fn connect(from: Ipv4Addr, to: SocketAddr) -> Option<TcpStream> {
     connected.then(|| TcpStream::from(socket))
 }
 
-/// All that strangers say who do nothing: nothing, half a handshake, a handshake, `connect`, `play` of what nobody publishes.
-fn words() -> Vec<Vec<u8>> {
+/// All that strangers say who do nothing: nothing, half a handshake, a handshake, `connect`, `play` of what nobody publishes;
+/// and what they say who want the encoder's name.
+fn words() -> (Vec<Vec<u8>>, Vec<u8>) {
     let mut c0c1 = [0; 1 + 1536];
     handshake::request_simple(0, &mut |bytes| bytes.fill(0x5C), &mut c0c1);
     let greeting = [&c0c1[..], &[0x33; 1536]].concat();
@@ -155,7 +165,13 @@ fn words() -> Vec<Vec<u8>> {
     };
     let joined = [greeting.clone(), connect].concat();
     let waiting = |name| [joined.clone(), create.clone(), play(name)].concat();
-    vec![
+    let publish = command(1, "publish", &|amf| {
+        amf.null()?;
+        amf.string("cam")?;
+        amf.string("live")
+    });
+    let challenge = [joined.clone(), create.clone(), publish].concat();
+    let idle = vec![
         Vec::new(),
         c0c1[..700].to_vec(),
         greeting,
@@ -163,7 +179,8 @@ fn words() -> Vec<Vec<u8>> {
         waiting("nobody"),
         joined.clone(),
         waiting("nothing"),
-    ]
+    ];
+    (idle, challenge)
 }
 
 fn command(stream: u32, name: &str, values: &dyn Fn(&mut Encoder<'_, '_>) -> Result<(), Full>) -> Vec<u8> {
