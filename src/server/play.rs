@@ -36,7 +36,13 @@ impl Server {
     ) {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(app) = slot.app else { return };
-        let path = match self.may_play(conn, app, name) {
+        let mut allowed = self.may_play(conn, app, name);
+        if matches!(allowed, Err(Refusal::Players))
+            && self.make_room(conn, now, |slot| slot.app == Some(app) && slot.playing > 0)
+        {
+            allowed = self.may_play(conn, app, name);
+        }
+        let path = match allowed {
             Ok(path) => path,
             Err(refusal) => {
                 let status = Status::new(Code::PlayFailed, &name.name).described(refusal.description());

@@ -532,15 +532,17 @@ fn a_school_that_waits_behind_one_address_has_its_share_of_the_places_in_a_flood
 
 #[test]
 fn idle_clients_of_an_application_that_is_full_give_way_too() {
-    let mut app = super::sim::world::apps().remove(0);
-    app.limits.connections = 4;
-    let mut world = World::on_disk(settings(), vec![app]);
-    Flood::new(2).during(&mut world, 1, 8, &[joined]);
-    let encoder = world.publisher("cam");
-    let viewer = world.player("cam");
-    world.send_start(encoder);
-    assert_eq!(world.clients[viewer].watch(1).next, 4);
-    world.end();
+    for (connections, players) in [(4, 0), (0, 4)] {
+        let mut app = super::sim::world::apps().remove(0);
+        (app.limits.connections, app.limits.players) = (connections, players);
+        let mut world = World::on_disk(settings(), vec![app]);
+        Flood::new(2).during(&mut world, 1, 8, &[waiting]);
+        let encoder = world.publisher("cam");
+        let viewer = world.player("cam");
+        world.send_start(encoder);
+        assert_eq!(world.clients[viewer].watch(1).next, 4);
+        world.end();
+    }
 }
 
 #[test]
