@@ -54,8 +54,8 @@ application.onConnect = function(client) {
     for (index, (_, expected)) in ARGUMENTS.iter().enumerate() {
         stage.wait_for_trace(&format!("args/{}", index % 3), expected);
     }
-    stage.server.wait_for_players("cam", 1);
     let accepted = clients.len() - 1;
+    stage.server.wait_for_players(&format!("{}/cam", accepted % 3), 1);
     for client in &mut clients[..accepted] {
         let status = client.wait(end());
         assert!(!status.success() && client.log().contains("server invoking <_error>"), "{}", client.log());
