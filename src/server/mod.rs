@@ -80,8 +80,8 @@ const LINGER_MS: u64 = 500;
 /// How long it may go on sending before its system has our last words, in milliseconds. A connection that is closed with
 /// bytes to read in it is answered with a reset, at which the client may lose them: so its bytes are read, and thrown away.
 const LINGER_MOST_MS: u64 = 5000;
-/// How long a client has to read our last words when its system has them, in milliseconds. Then it gets its reset, by which
-/// encoders notice that they speak to nobody (OBS does not read), and connect again.
+/// How long an encoder has to read our last words when its system has them, in milliseconds. Then it gets its reset, by which
+/// it notices that it speaks to nobody (OBS does not read), and connects again.
 const HEAR_MS: u64 = 250;
 
 const _: () = assert!(READ_BYTES > 2 * HANDSHAKE_BYTES + INBOX_BYTES);
@@ -529,12 +529,13 @@ impl Server {
         if slot.state != SlotState::Open {
             return;
         }
+        let published = slot.publishing > 0;
         self.end_roles(conn);
         self.count_close(conn, reason);
         let Some(slot) = self.slots.connection(conn) else { return };
         // Without room for `close` the client must do with the end of the connection.
         let _ = slot.session.close(&mut slot.tx);
-        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, last_words: LastWords::Waiting };
+        slot.state = SlotState::Closing { deadline: now + CLOSE_MS, last_words: LastWords::Waiting, published };
         self.forget_waits(conn.slot);
         self.slots.judge(conn.slot, now);
         self.clear_outbox(conn, false);
@@ -635,9 +636,9 @@ impl Server {
             Flush::Limited => self.wait_to_send(index, now),
             Flush::Idle => {
                 let slot = self.slots.at(index);
-                if let SlotState::Closing { last_words: LastWords::Waiting, .. } = slot.state {
+                if let SlotState::Closing { last_words: LastWords::Waiting, published, .. } = slot.state {
                     let last_words = LastWords::Sent(now);
-                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, last_words };
+                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, last_words, published };
                     net.finish(index);
                 }
             }

@@ -103,7 +103,7 @@ impl Server {
                 if let Some(limit) = &mut slot.limits.to_server {
                     limit.spend(n as u64);
                 }
-                if let SlotState::Closing { deadline, last_words: LastWords::Sent(since) } = &mut slot.state {
+                if let SlotState::Closing { deadline, last_words: LastWords::Sent(since), .. } = &mut slot.state {
                     *deadline = (now + LINGER_MS).min(*since + LINGER_MOST_MS);
                     slot.note_last_words(net.has_delivered(index), now);
                 }

@@ -93,6 +93,9 @@ pub enum SlotState {
         deadline: Millis,
         /// How far our last words are.
         last_words: LastWords,
+        /// It was publishing. Encoders may never read, and notice the end when they cannot send; others who send on may
+        /// read late, and are to find our last words and no reset.
+        published: bool,
     },
 }
 
@@ -340,9 +343,11 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Whether the client's system has what the client is to hear last. From then on its patience is measured, whatever it sends.
+    /// Whether the client's system has what the client is to hear last. From then on the patience with an encoder is
+    /// measured, whatever it sends.
     pub fn note_last_words(&mut self, arrived: bool, now: Millis) {
-        if let SlotState::Closing { deadline, last_words: last_words @ LastWords::Sent(_) } = &mut self.state
+        if let SlotState::Closing { deadline, last_words: last_words @ LastWords::Sent(_), published: true } =
+            &mut self.state
             && arrived
         {
             *deadline = (*deadline).min(now + HEAR_MS);
