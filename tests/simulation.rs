@@ -24,6 +24,8 @@ mod names;
 mod paths;
 #[path = "sim/players.rs"]
 mod players;
+#[path = "sim/rings.rs"]
+mod rings;
 #[path = "sim/scripts.rs"]
 mod scripts;
 #[path = "sim/storm.rs"]

@@ -364,7 +364,8 @@ fn cases() -> Vec<Case> {
             on_cam(Code::PublishBadName, "Every stream is in use (limits.streams)."),
             || {
                 let mut world = World::with(Settings { streams: 1, ..settings() }, 1);
-                let _other = world.publisher("other");
+                let other = world.publisher("other");
+                world.send_start(other);
                 let c = live(&mut world);
                 say(&mut world, c, &[publish(1, "cam")]);
                 told(&mut world, c)

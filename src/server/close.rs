@@ -246,7 +246,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Shutdown => "the server is stopping",
             CloseReason::TableFull => "every connection is taken (limits.connections)",
             CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
-            CloseReason::GaveWay => "idle while another needed its place (limits.connections)",
+            CloseReason::GaveWay => "idle while another needed its place (limits.connections, limits.streams)",
             CloseReason::Operator => "the operator ended it (rill ctl)",
             CloseReason::AppShutdown => "its application was shut down",
             CloseReason::Script => "its application's script ended it",

@@ -32,8 +32,11 @@ impl Server {
         now: Millis,
     ) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
+        if self.registry.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
+            return;
+        }
         let Some((stream, media)) = self.registry.with_media(id) else { return };
-        (stream.media_at, stream.idle_told) = (now, false);
+        (stream.media_at, stream.has_media, stream.idle_told) = (now, true, false);
         let kind = match kind {
             MediaKind::Audio => TagKind::Audio,
             MediaKind::Video => TagKind::Video,
@@ -96,6 +99,9 @@ impl Server {
 
     pub(super) fn data(&mut self, conn: ConnId, net_stream: NetStreamId, timestamp: u32, now: Millis) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
+        if self.registry.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
+            return;
+        }
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(message) = slot.session.data() else {
             self.counters.data_dropped += 1;

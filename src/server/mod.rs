@@ -36,6 +36,7 @@ mod play;
 mod publish;
 mod read;
 pub mod registry;
+mod rings;
 mod script_time;
 mod scripting;
 pub mod settings;

@@ -3,7 +3,7 @@
 use log::{info, warn};
 
 use crate::features::script::Access;
-use crate::media::Cursor;
+use crate::media::{Cursor, StreamFacts};
 use crate::proto::name::{StreamName, StreamPath};
 use crate::proto::session::{Decision, NetStreamId, PublishMode};
 use crate::proto::status::{Code, Status};
@@ -75,9 +75,8 @@ impl Server {
         let id = match self.registry.find(app, &path) {
             Some(id) => id,
             None => {
-                if let Some(idle) = self.registry.name_to_give_up() {
-                    warn!("{conn} {idle} its players are turned out: its name's place is needed (limits.streams)");
-                    self.turn_out_players(idle);
+                if self.has_ring(now) {
+                    self.make_room_for_name(conn, now);
                 }
                 match self.registry.add(app, &path, now) {
                     Ok(id) => id,
@@ -108,18 +107,21 @@ impl Server {
     pub(super) fn start_publish(&mut self, place: Place, id: StreamId, now: Millis) {
         let Place { conn, net_stream } = place;
         let app = self.registry.stream(id).app;
-        let ring = self.registry.ring_for(id, now);
-        let Ok((ring, kept)) = ring else {
+        if self.registry.stream(id).ring.is_none() && !self.has_ring(now) {
             let path = self.registry.stream(id).path.clone();
             self.refuse_for_room(conn, &path, Exhausted::Rings, now);
             return self.registry.release_if_unused(id);
-        };
-        let Some((stream, media)) = self.registry.with_media(id) else { return };
-        media.republish(now);
-        let head = Cursor::at(media.ring().readable_head());
+        }
+        let head = self.registry.with_media(id).map(|(_, media)| {
+            media.republish(now);
+            Cursor::at(media.ring().readable_head())
+        });
+        let stream = self.registry.stream_mut(id);
+        // Who has no ring yet gets one with its first media.
+        stream.time.republish();
         stream.publisher = Some(place);
         (stream.since, stream.grace_until, stream.described) = (now, None, false);
-        (stream.media_at, stream.idle_told) = (now, false);
+        (stream.media_at, stream.has_media, stream.idle_told) = (now, false, false);
         (stream.complained_of_data, stream.complained_of_headers) = (false, false);
         stream.trouble = Trouble::none(now);
         let Some(slot) = self.slots.connection(conn) else { return };
@@ -133,18 +135,17 @@ impl Server {
         let app = self.apps.name(app);
         let players = self.registry.stream(id).players.len();
         info!(
-            "{conn} {id} publish start app={app} name={:?} peer={peer} ring={} players={players}",
-            self.registry.stream(id).path.as_str(),
-            ring.0
+            "{conn} {id} publish start app={app} name={:?} peer={peer} players={players}",
+            self.registry.stream(id).path.as_str()
         );
         self.each_player(id, |server, conn, net_stream, player| {
             // Players who still have the end of the last publish before them flow over into this one; the others
             // begin with its first tag.
-            let flows = kept && matches!(player.phase, PlayPhase::Live { .. });
             player.ending = false;
-            if !flows {
-                server.slots.at(conn.slot).leave_tag(net_stream.index(), player, None);
-                player.phase = PlayPhase::Live { cursor: head };
+            if let Some(head) = head
+                && !matches!(player.phase, PlayPhase::Live { .. })
+            {
+                player.begin_with(head);
             }
             if !core::mem::replace(&mut player.told, true) {
                 server.tell_of(conn, net_stream, id, Code::PlayPublishNotify);
@@ -162,12 +163,14 @@ impl Server {
         slot.open_tags.retain(|open| open.stream != id);
         slot.challenged = false;
         let now = self.now;
-        let Some((stream, media)) = self.registry.with_media(id) else { return };
-        media.unpublish(now);
+        let facts = self.registry.with_media(id).map_or_else(StreamFacts::default, |(_, media)| {
+            media.unpublish(now);
+            media.facts()
+        });
+        let stream = self.registry.stream_mut(id);
         stream.publisher = None;
         let lasted_ms = now.since(stream.since);
         stream.since = now;
-        let facts = media.facts();
         let players = stream.players.len();
         info!(
             "{conn} {id} publish stop name={:?} seconds={} tags={} bytes={} players={players}",

@@ -10,7 +10,7 @@ use crate::proto::name::StreamPath;
 use crate::time::Millis;
 
 use super::applications::AppId;
-use super::slots::Place;
+use super::slots::{ConnId, Place};
 use super::trouble::Trouble;
 
 /// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring. One of them is kept
@@ -55,7 +55,7 @@ pub struct Stream {
     pub challenger: Option<Challenger>,
     /// Slots with at least one player of it.
     pub players: BitSet<Box<[u64]>>,
-    /// Its ring, from its first publish on.
+    /// Its ring, from the first media of its first publish on.
     pub ring: Option<RingId>,
     /// When the present publish began, or the last one ended.
     pub since: Millis,
@@ -63,6 +63,8 @@ pub struct Stream {
     pub grace_until: Option<Millis>,
     /// When audio or video last came from the present publisher, or its publish began.
     pub media_at: Millis,
+    /// Audio or video has come in the present publish.
+    pub has_media: bool,
     /// That none comes has been told since.
     pub idle_told: bool,
     /// The present publish has been described in the log.
@@ -78,6 +80,15 @@ pub struct Stream {
     used: bool,
 }
 
+/// When a publisher counts as silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Silence {
+    /// The time.
+    pub now: Millis,
+    /// For how long it may send neither audio nor video, once it has begun to, in milliseconds.
+    pub patience_ms: u64,
+}
+
 impl Stream {
     /// Nobody publishes, plays or waits for it.
     fn is_unused(&self) -> bool {
@@ -88,6 +99,11 @@ impl Stream {
     fn is_left(&self) -> bool {
         self.grace_until.is_some() && self.is_unused()
     }
+
+    /// It is published, and no audio or video has come in this publish, or none for too long.
+    fn is_silent(&self, Silence { now, patience_ms }: Silence) -> bool {
+        self.publisher.is_some() && (!self.has_media || now.since(self.media_at) > patience_ms)
+    }
 }
 
 /// Why no stream could be had.
@@ -96,7 +112,7 @@ pub enum Exhausted {
     /// Every name that players may wait on is in use ([`NAMES_PER_RING`] x `limits.streams`, without those kept for
     /// publishers).
     Names,
-    /// Every ring is being published into (`limits.streams`).
+    /// Media is being published into every ring (`limits.streams`).
     Rings,
 }
 
@@ -123,6 +139,7 @@ impl Registry {
             since: Millis(0),
             grace_until: None,
             media_at: Millis(0),
+            has_media: false,
             idle_told: false,
             described: false,
             time: Timeline::new(),
@@ -209,15 +226,20 @@ impl Registry {
         self.add(app, path, now)
     }
 
-    /// The name that has been without a publisher longest, if one must go so that another can be published: none is free,
-    /// because players stayed on more names than may be waited on, and a ring could be had.
-    pub fn name_to_give_up(&self) -> Option<StreamId> {
-        let published = self.streams().filter(|(_, stream)| stream.publisher.is_some()).count();
-        if published >= self.rings.len() || self.streams.iter().any(|stream| !stream.used || stream.is_left()) {
+    /// The name that must go so that `newcomer` can publish another: `None` when a place is free. That which has been
+    /// without a publisher longest, else that of another connection which has been published longest without media, of
+    /// those first that are the newcomer's `own`.
+    pub fn name_to_give_up(&self, newcomer: ConnId, silence: Silence, own: impl Fn(Place) -> bool) -> Option<StreamId> {
+        if self.streams.iter().any(|stream| !stream.used || stream.is_left()) {
             return None;
         }
-        let unpublished = self.streams().filter(|(_, stream)| stream.publisher.is_none());
-        unpublished.min_by_key(|(_, stream)| stream.since).map(|(id, _)| id)
+        let goes = |stream: &Stream| match stream.publisher {
+            Some(place) => stream.is_silent(silence) && place.conn != newcomer,
+            None => true,
+        };
+        let rank = |stream: &Stream| (stream.publisher.map(|place| !own(place)), stream.since);
+        let names = self.streams().filter(|(_, stream)| goes(stream));
+        names.min_by_key(|(_, stream)| rank(stream)).map(|(id, _)| id)
     }
 
     /// Puts a name that is not there into the table: for a publisher.
@@ -241,28 +263,51 @@ impl Registry {
         Ok(StreamId(at as u16))
     }
 
-    /// Gives the stream a ring: its own, else a free one, else that of the stream which has been without a publisher
-    /// longest. The bool says that players who stayed still have their place in it.
-    pub fn ring_for(&mut self, id: StreamId, now: Millis) -> Result<(RingId, bool), Exhausted> {
-        if let Some(ring) = self.stream(id).ring {
-            return Ok((ring, true));
-        }
-        let ring = match self.owners.iter().position(Option::is_none) {
-            Some(free) => RingId(free as u16),
+    /// Whether [`Registry::bind_ring`] would find one.
+    pub fn has_ring(&self, silence: Silence) -> bool {
+        self.owners.iter().any(Option::is_none) || self.ring_to_give_up(silence, |_| false).is_some()
+    }
+
+    /// The stream whose ring is given to another one, when none is free: the one which has been without a publisher
+    /// longest, else without media in its present publish, else silent for too long; of those first that are the
+    /// newcomer's `own`.
+    fn ring_to_give_up(&self, silence: Silence, own: impl Fn(Place) -> bool) -> Option<StreamId> {
+        let goes = |stream: &Stream| stream.publisher.is_none() || stream.is_silent(silence);
+        let rank = |stream: &Stream| {
+            let published = stream.publisher.map(|place| (stream.has_media, !own(place)));
+            (published, stream.since)
+        };
+        let rings = self.streams().filter(|(_, stream)| stream.ring.is_some() && goes(stream));
+        rings.min_by_key(|(_, stream)| rank(stream)).map(|(id, _)| id)
+    }
+
+    /// Gives a stream without a ring a free one, else another stream's, and says whose. Its time goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted::Rings`].
+    pub fn bind_ring(
+        &mut self,
+        id: StreamId,
+        silence: Silence,
+        own: impl Fn(Place) -> bool,
+    ) -> Result<(RingId, Option<StreamId>), Exhausted> {
+        let (ring, from) = match self.owners.iter().position(Option::is_none) {
+            Some(free) => (RingId(free as u16), None),
             None => {
-                let unpublished = self.streams().filter(|(_, s)| s.publisher.is_none() && s.ring.is_some());
-                let (idle, _) = unpublished.min_by_key(|(_, s)| s.since).ok_or(Exhausted::Rings)?;
-                let ring = self.stream_mut(idle).ring.take().ok_or(Exhausted::Rings)?;
-                self.stream_mut(idle).time = self.media(ring).time();
-                ring
+                let other = self.ring_to_give_up(silence, own).ok_or(Exhausted::Rings)?;
+                let ring = self.stream_mut(other).ring.take().ok_or(Exhausted::Rings)?;
+                self.stream_mut(other).time = self.media(ring).time();
+                (ring, Some(other))
             }
         };
         self.owners[usize::from(ring.0)] = Some(id);
         let time = self.stream(id).time;
-        self.rings[usize::from(ring.0)].clear(now);
-        self.rings[usize::from(ring.0)].set_time(time);
+        let media = &mut self.rings[usize::from(ring.0)];
+        media.clear(silence.now);
+        media.set_time(time);
         self.stream_mut(id).ring = Some(ring);
-        Ok((ring, false))
+        Ok((ring, from))
     }
 
     /// Takes the stream out of the table when nobody publishes, plays or waits for it, and its publisher is not expected

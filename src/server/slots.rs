@@ -225,6 +225,15 @@ impl Player {
         self.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
     }
 
+    /// Goes on with the first tag of a publish. Encoders that begin in the middle of a group of pictures are seen from
+    /// their first key frame on.
+    pub fn begin_with(&mut self, first: Cursor) {
+        if self.video != Want::No {
+            self.video = Want::AtKeyFrame;
+        }
+        self.phase = PlayPhase::Live { cursor: first };
+    }
+
     /// Every tag as the ring holds it.
     pub fn wants_everything(&self) -> bool {
         self.audio && self.video == Want::Yes

@@ -141,9 +141,9 @@ fn every_name_in_use_is_an_answer_and_so_is_every_ring() {
     assert_eq!(world.heard(late), ["created 1", "1: Play.Failed"]);
     let first = world.publisher("a");
     assert_eq!(world.heard(first), ["created 1", "begin 1", "1: Publish.Start"]);
+    world.send_start(first);
     let second = world.publisher("b");
     assert_eq!(world.heard(second), ["created 1", "1: Publish.BadName", "close"]);
-    world.send_start(first);
     assert_eq!(world.server.counters().streams_exhausted, 2);
     // The ring of a stream that nobody publishes is free for another name.
     world.heard(waiting[0]);
@@ -180,11 +180,11 @@ fn players_who_wait_never_keep_a_publisher_out() {
     let second = world.publisher("y");
     for publisher in [first, second] {
         assert_eq!(world.heard(publisher), ["created 1", "begin 1", "1: Publish.Start"]);
+        world.send_start(publisher);
     }
     // More of them than there are rings are answered, and cost nobody a place.
     let third = world.publisher("z");
     assert_eq!(world.heard(third), ["created 1", "1: Publish.BadName", "close"]);
-    world.send_start(first);
     // A viewer who stays when the publisher has left takes a place that was kept for publishers.
     let viewer = world.player("x");
     world.hang_up(first);

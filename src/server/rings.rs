@@ -1,0 +1,103 @@
+//! Whose a ring is: a ring is bound by media, not by the intention to send some. A publisher has one from its first audio,
+//! video or data message on, and so long as nobody else with media needs it: as many silent publishers as there are rings
+//! keep no encoder out. Where several may have to go, those of the newcomer's own household go first, so that a stranger
+//! who comes again and again takes places from nobody but itself.
+
+use log::warn;
+
+use crate::media::Cursor;
+use crate::proto::status::{Code, Status};
+use crate::time::Millis;
+
+use super::Server;
+use super::claims::Household;
+use super::close::CloseReason;
+use super::publish::describe_exhausted;
+use super::registry::{Exhausted, Silence, StreamId};
+use super::slots::{ConnId, Place, Slots};
+
+/// Without audio and video for so long a publisher's ring is free for others, in milliseconds, where `publish_idle_ms` is 0.
+const SILENCE_MS: u64 = 10_000;
+
+impl Server {
+    /// What counts as silence of a publisher.
+    fn silence(&self, now: Millis) -> Silence {
+        let patience_ms = match self.settings.publish_idle_ms {
+            0 => SILENCE_MS,
+            patience_ms => patience_ms,
+        };
+        Silence { now, patience_ms }
+    }
+
+    /// One more publisher who sends media would find a ring.
+    pub(super) fn has_ring(&self, now: Millis) -> bool {
+        self.registry.has_ring(self.silence(now))
+    }
+
+    /// The stream has media and no ring: it gets one. False when there is none, which ends its publisher's connection.
+    #[cold]
+    pub(super) fn bind_ring(&mut self, conn: ConnId, id: StreamId, now: Millis) -> bool {
+        let silence = self.silence(now);
+        let slots = &self.slots;
+        let Ok((ring, taken_from)) = self.registry.bind_ring(id, silence, |place| same_household(slots, place, conn))
+        else {
+            self.refuse_media(conn, id, now);
+            return false;
+        };
+        if let Some(other) = taken_from {
+            self.has_lost_ring(other, id, now);
+        }
+        let head = Cursor::at(self.registry.media(ring).ring().readable_head());
+        self.each_player(id, |server, conn, net_stream, player| {
+            server.slots.at(conn.slot).leave_tag(net_stream.index(), player, None);
+            player.begin_with(head);
+        });
+        true
+    }
+
+    /// The ring of a stream was given to another one.
+    fn has_lost_ring(&mut self, id: StreamId, to: StreamId, now: Millis) {
+        let stream = self.registry.stream(id);
+        let (Some(publisher), has_media) = (stream.publisher, stream.has_media) else { return };
+        warn!("{} {id} its ring is given to {to}, for it sends no media (limits.streams)", publisher.conn);
+        if has_media {
+            // Its headers have gone with the ring: it has to begin anew.
+            self.close_after_flush(publisher.conn, CloseReason::GaveWay, now);
+        } else if let Some(slot) = self.slots.connection(publisher.conn) {
+            slot.open_tags.retain(|open| open.stream != id);
+        }
+    }
+
+    /// Every ring is in use by others who send media.
+    fn refuse_media(&mut self, conn: ConnId, id: StreamId, now: Millis) {
+        self.counters.streams_exhausted += 1;
+        let path = self.registry.stream(id).path.clone();
+        let Some(Place { net_stream, .. }) = self.registry.stream(id).publisher else { return };
+        let Some(slot) = self.slots.connection(conn) else { return };
+        let description = describe_exhausted(Exhausted::Rings);
+        warn!("{conn} {id} publish ends name={:?} reason={description:?}", path.as_str());
+        let name = path.within(&slot.session.client().path.instance);
+        slot.tell(Some(net_stream), Status::new(Code::PublishBadName, name).described(description));
+        self.close_after_flush(conn, CloseReason::PublishRefused, now);
+    }
+
+    /// A name's place is needed by `newcomer`, and none is free: that of a name goes on which nobody publishes, else that of
+    /// a publisher who sends no media.
+    pub(super) fn make_room_for_name(&mut self, newcomer: ConnId, now: Millis) {
+        let slots = &self.slots;
+        let own = |place| same_household(slots, place, newcomer);
+        let Some(id) = self.registry.name_to_give_up(newcomer, self.silence(now), own) else { return };
+        if let Some(publisher) = self.registry.stream(id).publisher {
+            self.close_after_flush(publisher.conn, CloseReason::GaveWay, now);
+        }
+        if !self.registry.stream(id).players.is_empty() {
+            warn!("{newcomer} {id} its players are turned out: its name's place is needed (limits.streams)");
+            self.turn_out_players(id);
+        }
+    }
+}
+
+fn same_household(slots: &Slots, place: Place, newcomer: ConnId) -> bool {
+    let household = |conn| slots.look(conn).map(|slot| Household::of(slot.peer.ip()));
+    household(place.conn) == household(newcomer)
+}
