@@ -426,6 +426,12 @@ impl Storm {
             }
         }
         self.world.advance(40_000);
+        // What scripts say of each who leaves is taken by the kernels of those who are unplugged: they are found out later.
+        for _ in 0..10 {
+            if !self.world.server.is_empty() {
+                self.world.advance(20_000);
+            }
+        }
         self.world.check_empty();
     }
 }
