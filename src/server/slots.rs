@@ -231,7 +231,11 @@ impl Player {
         if self.video != Want::No {
             self.video = Want::AtKeyFrame;
         }
-        self.phase = PlayPhase::Live { cursor: first };
+        self.phase = match self.switching {
+            // It is told of its switch behind the headers.
+            true => PlayPhase::Waiting { after: None },
+            false => PlayPhase::Live { cursor: first },
+        };
     }
 
     /// Every tag as the ring holds it.
