@@ -23,7 +23,7 @@
 //! features        script: server-side code; gets handles and facts, returns actions
 //! proto | media   RTMP session state machines | ring, cursor, stream: siblings that never import each other
 //! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records
-//! limits time bitset token_bucket account   leaves
+//! limits time bitset token_bucket account text   leaves
 //! ```
 //!
 //! A module imports only from rows below its own; `tests/tidy.rs` reads every `crate::` path and fails when one does not.
@@ -96,6 +96,7 @@ pub mod features;
 pub mod limits;
 pub mod media;
 pub mod proto;
+pub mod text;
 pub mod time;
 pub mod token_bucket;
 pub mod wire;

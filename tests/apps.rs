@@ -150,6 +150,27 @@ fn a_file_that_is_wrong_is_told_when_it_is_written_and_not_when_somebody_comes()
     stop(server);
 }
 
+#[test]
+fn no_text_that_is_not_ours_hides_or_turns_anything_in_the_log() {
+    let (apps, server) = serve("apps-hidden");
+    fs::create_dir(apps.join("room")).unwrap();
+    fs::write(
+        apps.join("room/main.asc"),
+        "application.onConnect = function(c) { trace(\"t\\u202et\"); return true; };\n",
+    )
+    .unwrap();
+    assert_eq!(connect(&server, "room/a\u{202e}b\u{200b}").0, SUCCESS, "{}", server.log());
+    let line = server.wait_for_log(" script ");
+    assert!(line.ends_with(r#"script "room/a\u{202e}b\u{200b}" trace="t\u{202e}t""#), "{line}");
+    fs::write(apps.join("live/app.toml"), "\"a\\u202E\\n\" = 1\n").unwrap();
+    let line = server.wait_for_log("application broken");
+    assert!(line.contains(r"app.toml:1: a\u{202e}\n = …: unknown key"), "{line}");
+    assert!(!server.log().chars().any(|c| matches!(c, '\u{202e}' | '\u{200b}')));
+    let (status, _, errors) = run(&["-t", "--root", apps.parent().unwrap().to_str().unwrap()]);
+    assert!(status == 1 && errors.contains(r"a\u{202e}\n = …: unknown key"), "{errors}");
+    stop(server);
+}
+
 /// ffmpeg, which publishes a picture until it is told to go.
 struct Encoder(Child);
 

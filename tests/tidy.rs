@@ -19,14 +19,14 @@ struct Layer {
 
 /// The whole architecture. What composes the program (the last row) may use everything.
 const LAYERS: [Layer; 9] = [
-    Layer { modules: &["limits", "time", "bitset", "token_bucket"], may_use: &[], no_std: true },
+    Layer { modules: &["limits", "time", "bitset", "token_bucket", "text"], may_use: &[], no_std: true },
     Layer { modules: &["wire"], may_use: &["limits", "time"], no_std: true },
     Layer { modules: &["proto", "media"], may_use: &["wire", "limits", "time"], no_std: true },
     Layer { modules: &["account"], may_use: &[], no_std: false },
-    Layer { modules: &["features"], may_use: &["wire", "limits", "time", "account"], no_std: false },
+    Layer { modules: &["features"], may_use: &["wire", "limits", "time", "account", "text"], no_std: false },
     Layer {
         modules: &["server"],
-        may_use: &["features", "proto", "media", "wire", "limits", "time", "bitset", "token_bucket", "account"],
+        may_use: &["features", "proto", "media", "wire", "limits", "time", "bitset", "token_bucket", "account", "text"],
         no_std: false,
     },
     Layer {
@@ -42,6 +42,7 @@ const LAYERS: [Layer; 9] = [
             "bitset",
             "token_bucket",
             "account",
+            "text",
         ],
         no_std: false,
     },

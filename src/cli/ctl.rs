@@ -12,6 +12,8 @@ use std::time::Duration;
 use lexopt::Arg::{Long, Short, Value as Word};
 use serde_json::{Map, Value};
 
+use crate::text::Plain;
+
 use super::{Options, UsageError, complain, from_lexopt, load, say, text, unknown};
 
 /// Longer than a server takes for anything; one that hangs is worth an error.
@@ -198,7 +200,7 @@ fn ask(path: &Path, request: &str) -> Result<Vec<String>, String> {
         let not_ours = |_| format!("what answers at {} is not rill", path.display());
         let row: Map<String, Value> = serde_json::from_str(&line).map_err(not_ours)?;
         if let Some(error) = row.get("error").and_then(Value::as_str) {
-            return Err(visible(error));
+            return Err(Plain(error).to_string());
         }
         if row.get("ok").is_some() {
             return Ok(rows);
@@ -333,7 +335,7 @@ fn stats(row: &Map<String, Value>) -> String {
             ("uptime_s", _) => lines.push(("uptime".to_owned(), duration(number(row, key)))),
             ("bytes_in" | "bytes_out", _) => lines.push((words(key), size(number(row, key)))),
             ("load_percent", _) => lines.push(("load".to_owned(), format!("{} %", number(row, key)))),
-            (_, Value::String(text)) => lines.push((words(key), visible(text))),
+            (_, Value::String(text)) => lines.push((words(key), Plain(text).to_string())),
             (_, Value::Null) => lines.push((words(key), "-".to_owned())),
             (_, value) => lines.push((words(key), value.to_string())),
         }
@@ -351,16 +353,8 @@ fn words(key: &str) -> String {
 fn string(row: &Map<String, Value>, key: &str) -> String {
     match row.get(key).and_then(Value::as_str) {
         None | Some("") => "-".to_owned(),
-        Some(text) => visible(text),
+        Some(text) => Plain(text).to_string(),
     }
-}
-
-fn visible(text: &str) -> String {
-    // Marks that turn the direction of writing are no control characters, and would make one name look like another.
-    let acts = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if acts(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 fn number(row: &Map<String, Value>, key: &str) -> u64 {
@@ -375,7 +369,7 @@ fn known(row: &Map<String, Value>, key: &str, show: fn(u64) -> String) -> String
 fn application(row: &Map<String, Value>) -> String {
     match row.get("instance").and_then(Value::as_str) {
         None | Some("" | DEFAULT_INSTANCE) => string(row, "app"),
-        Some(instance) => format!("{}/{}", string(row, "app"), visible(instance)),
+        Some(instance) => format!("{}/{}", string(row, "app"), Plain(instance)),
     }
 }
 

@@ -21,6 +21,7 @@ use lexopt::Arg::{Long, Short, Value};
 
 use crate::bench;
 use crate::config::edits;
+use crate::text::Plain;
 
 /// The port of RTMP (RTMP 1.0, section 2: registered with IANA as `macromedia-fcs`).
 const RTMP_PORT: u16 = 1935;
@@ -310,10 +311,10 @@ fn say(line: &dyn fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// A line on standard error.
+/// A line on standard error. It may have names of files and what stands in them.
 fn complain(line: &dyn fmt::Display) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "rill: {line}");
+    let _ = writeln!(std::io::stderr(), "rill: {}", Plain(line));
 }
 
 impl fmt::Display for UsageError {

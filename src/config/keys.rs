@@ -7,6 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{format_bytes, integer, line_of, parse_bytes};
+use crate::text::Plain;
 
 /// One key of a file that is read into a `C`.
 pub struct Key<C: 'static> {
@@ -409,7 +410,8 @@ impl fmt::Display for Origin {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.0)
+        // Keys and values are as somebody wrote them.
+        Plain(&self.0).fmt(f)
     }
 }
 

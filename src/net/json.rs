@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Write};
 
-/// Displayed as a JSON string, quotes included. Every control character is escaped, those that JSON would let through
-/// included, so that no text from a client does anything to a terminal.
+use crate::text::is_hidden;
+
+/// Displayed as a JSON string, quotes included. Every hidden character is escaped ([`is_hidden`]), those that JSON would let
+/// through included, so that no text from a client does anything to a terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a>(pub &'a str);
 
@@ -19,15 +21,14 @@ impl fmt::Display for Text<'_> {
         f.write_char('"')?;
         let mut plain = 0;
         for (at, c) in self.0.char_indices() {
-            if c != '"' && c != '\\' && !c.is_control() {
+            if c != '"' && c != '\\' && !is_hidden(c) {
                 continue;
             }
             f.write_str(&self.0[plain..at])?;
             plain = at + c.len_utf8();
             match c {
                 '"' | '\\' => write!(f, "\\{c}")?,
-                // Control characters are below U+00A0: four digits are enough.
-                _ => write!(f, "\\u{:04x}", u32::from(c))?,
+                _ => c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(f, "\\u{unit:04x}"))?,
             }
         }
         f.write_str(&self.0[plain..])?;
@@ -52,12 +53,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_back_equal_and_holds_no_control_character(
-            text in prop_oneof![any::<String>(), "[\\x00-\\x1f\"\\\\\\x7f-\\u{a0}a-z/\u{2028}😀]*"],
+        fn any_text_is_read_back_equal_and_holds_no_hidden_character(
+            text in prop_oneof![any::<String>(), "[\\x00-\\x1f\"\\\\\\x7f-\\u{a0}a-z/\u{2028}\u{202e}\u{200b}\u{e0041}😀]*"],
         ) {
             let json = Text(&text).to_string();
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text.as_str());
-            prop_assert!(!json.chars().any(char::is_control));
+            prop_assert!(!json.chars().any(is_hidden));
             prop_assert!(json.len() <= 2 + text.len() * EXPANSION);
         }
     }

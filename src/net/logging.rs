@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Record};
 
+use crate::text::{escaped, is_hidden};
 use crate::token_bucket::TokenBucket;
 
 /// Longest line in bytes, its end included; what is more is cut off and marked. A pipe takes so much whole or not at all
@@ -230,6 +231,14 @@ impl Line {
         };
     }
 
+    /// Adds what fits.
+    fn put(&mut self, bytes: &[u8]) -> fmt::Result {
+        let fits = bytes.len().min(LINE_BYTES - self.len);
+        self.bytes[self.len..self.len + fits].copy_from_slice(&bytes[..fits]);
+        self.len += fits;
+        if fits < bytes.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+
     /// The line with its end.
     fn end(&mut self) -> &[u8] {
         if self.len < LINE_BYTES {
@@ -252,13 +261,16 @@ fn is_char_start(byte: u8) -> bool {
 
 impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for &byte in text.as_bytes() {
-            let Some(place) = self.bytes.get_mut(self.len) else { return Err(fmt::Error) };
-            // What a client sends must not forge a line or steer a terminal.
-            *place = if byte.is_ascii_control() { b'?' } else { byte };
-            self.len += 1;
+        // What a client sends must not forge a line or steer a terminal, whichever way it came here.
+        let mut plain = 0;
+        for (at, c) in text.char_indices().filter(|(_, c)| is_hidden(*c)) {
+            self.put(&text.as_bytes()[plain..at])?;
+            plain = at + c.len_utf8();
+            for c in escaped(c) {
+                self.put(c.encode_utf8(&mut [0; 4]).as_bytes())?;
+            }
         }
-        Ok(())
+        self.put(&text.as_bytes()[plain..])
     }
 }
 
@@ -289,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_client_cannot_forge_a_line() {
-        assert_eq!(line(None, "name=a\ninfo x\u{1b}[2J"), "<4>warn name=a?info x?[2J\n");
+        assert_eq!(line(None, "name=a\ninfo x\u{1b}[2J"), "<4>warn name=a\\ninfo x\\u{1b}[2J\n");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! An application as its directory describes it: who may do what in it, its limits, its script. Plain data and pure
 //! decisions; whatever is asked while the server runs takes nothing from the heap.
 
-use core::fmt;
+use core::fmt::{self, Write};
 use core::hint::black_box;
 use core::net::IpAddr;
 
 use crate::features::script::{Budget, Source};
 use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS};
 use crate::proto::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
+use crate::text::Quoted;
 
 /// What an application is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -430,6 +431,46 @@ impl Secret {
     }
 }
 
+/// `text` as a value of a log line, without the keys of the application: people type them where a name belongs, and where
+/// more of the path follows.
+pub fn without_keys<'a>(definition: Option<&'a AppDefinition>, text: &'a str) -> impl fmt::Display {
+    Quoted(WithoutKeys { rules: definition.map(|definition| &definition.rules), text })
+}
+
+struct WithoutKeys<'a> {
+    rules: Option<&'a Rules>,
+    text: &'a str,
+}
+
+impl fmt::Display for WithoutKeys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = || {
+            let stream_keys = self.rules.iter().flat_map(|rules| &rules.keys).map(|key| &key.secret);
+            stream_keys.chain(self.rules.iter().filter_map(|rules| rules.play_key.as_ref()))
+        };
+        let is_end = |c: Option<char>| c.is_none_or(|c| matches!(c, '/' | '?' | '=' | '&'));
+        let mut from = 0;
+        for (at, c) in self.text.char_indices() {
+            let (before, rest) = self.text.split_at(at);
+            let is_whole = |key: &&Secret| {
+                let behind = rest.strip_prefix(key.0.as_str());
+                is_end(before.chars().next_back()) && behind.is_some_and(|behind| is_end(behind.chars().next()))
+            };
+            if at < from {
+                continue;
+            }
+            match keys().find(is_whole) {
+                Some(key) => {
+                    from = at + key.0.len();
+                    f.write_str("…")?;
+                }
+                None => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
@@ -580,6 +621,26 @@ mod tests {
         rules.add_key("cam1", "s3cret").unwrap();
         rules.add_key("hall/left", "0p3n").unwrap();
         rules
+    }
+
+    #[test]
+    fn a_key_is_in_no_log_line_wherever_in_the_path_it_was_typed() {
+        let mut definition = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);
+        definition.rules.add_key("cam1", "s3cret").unwrap();
+        definition.rules.add_key("cam2", "a/b").unwrap();
+        definition.rules.set_play_key("v1ew").unwrap();
+        for (text, shown) in [
+            ("s3cret", "\"…\""),
+            ("hall/s3cret/cam1", "\"hall/…/cam1\""),
+            ("cam2/a/b", "\"cam2/…\""),
+            ("cam1?key=s3cret&x", "\"cam1?key=…&x\""),
+            ("v1ew/s3cret", "\"…/…\""),
+            ("s3cret1/cam1\n", "\"s3cret1/cam1\\n\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(without_keys(Some(&definition), text).to_string(), shown);
+        }
+        assert_eq!(without_keys(None, "s3cret").to_string(), "\"s3cret\"");
     }
 
     #[test]

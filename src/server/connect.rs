@@ -11,7 +11,7 @@ use crate::proto::status::{Code, Status};
 use crate::time::Millis;
 
 use super::Server;
-use super::app::Refusal;
+use super::app::{Refusal, without_keys};
 use super::applications::{AppId, AppSource, AppState};
 use super::close::{CloseReason, Rejection};
 use super::files::{Answer, Lookup, Question};
@@ -199,9 +199,9 @@ impl Server {
         (slot.joining, slot.last_active) = (Joining::No, now);
         let client = slot.session.client();
         info!(
-            "{conn} connect app={:?} instance={:?} peer={} x_status=200 agent={:?}",
+            "{conn} connect app={:?} instance={} peer={} x_status=200 agent={:?}",
             client.path.app.as_str(),
-            client.path.instance.as_str(),
+            without_keys(app.definition.as_deref(), &client.path.instance),
             slot.peer,
             client.agent.as_str()
         );

@@ -10,10 +10,11 @@ use crate::media::TagSeq;
 use crate::proto::name::{StreamName, StreamPath};
 use crate::proto::session::{Decision, NetStreamId, PlayHow, PlayStart};
 use crate::proto::status::{Code, Status};
+use crate::text::Word;
 use crate::time::Millis;
 
 use super::Server;
-use super::app::{AppKind, Refusal};
+use super::app::{AppKind, Refusal, without_keys};
 use super::applications::AppId;
 use super::claims::PATIENCE_MS;
 use super::close::CloseReason;
@@ -109,9 +110,9 @@ impl Server {
         }
         self.counters.played += 1;
         info!(
-            "{conn} {id} play start app={} name={:?} peer={peer} live={published}",
-            self.apps.name(app),
-            path.as_str()
+            "{conn} {id} play start app={} name={} peer={peer} live={published}",
+            Word(self.apps.name(app)),
+            without_keys(self.apps.definition(app), path.as_str())
         );
         if self.slots.at(conn.slot).instance.is_some() {
             let audio = self.script_allows(conn, Access::AudioSample, &name.name);

@@ -7,10 +7,11 @@ use crate::media::{Cursor, StreamFacts};
 use crate::proto::name::{StreamName, StreamPath};
 use crate::proto::session::{Decision, NetStreamId, PublishMode};
 use crate::proto::status::{Code, Status};
+use crate::text::Word;
 use crate::time::Millis;
 
 use super::Server;
-use super::app::{AppKind, Refusal};
+use super::app::{AppKind, Refusal, without_keys};
 use super::applications::AppId;
 use super::close::CloseReason;
 use super::registry::{Exhausted, Stream, StreamId};
@@ -132,7 +133,7 @@ impl Server {
         let peer = slot.peer;
         self.counters.published += 1;
         self.decide(conn, Decision::Accept);
-        let app = self.apps.name(app);
+        let app = Word(self.apps.name(app));
         let players = self.registry.stream(id).players.len();
         info!(
             "{conn} {id} publish start app={app} name={:?} peer={peer} players={players}",
@@ -239,7 +240,12 @@ impl Server {
 
     /// Refuses a publish, and closes: OBS would go on waiting (see the reference's quirks).
     pub(super) fn refuse_publish(&mut self, conn: ConnId, status: Status<'_>, now: Millis) {
-        warn!("{conn} publish refused name={:?} reason={:?}", status.subject, status.description.unwrap_or("taken"));
+        let app = self.slots.connection(conn).and_then(|slot| slot.app);
+        warn!(
+            "{conn} publish refused name={} reason={:?}",
+            without_keys(app.and_then(|app| self.apps.definition(app)), status.subject),
+            status.description.unwrap_or("taken")
+        );
         self.decide(conn, Decision::Reject(status));
         self.close_after_flush(conn, CloseReason::PublishRefused, now);
     }

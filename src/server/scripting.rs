@@ -13,6 +13,7 @@ use crate::features::script::{
 };
 use crate::proto::session::REPLY_BYTES;
 use crate::proto::status::{Code, Extra, Status};
+use crate::text::Quoted;
 use crate::time::Millis;
 use crate::wire::amf0::Encoder;
 use crate::wire::bytes::Writer;
@@ -101,7 +102,7 @@ impl Server {
                 InstanceState::Running { script: *id, outdated: false }
             }
             Err(problem) => {
-                error!("rill script not loaded app={app_name:?} instance={name:?} reason=\"{problem}\"");
+                error!("rill script not loaded app={app_name:?} instance={name:?} reason={}", Quoted(problem));
                 InstanceState::Stopped { until: now + script.limits.retry_ms }
             }
         };

@@ -23,6 +23,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::client::url::RtmpUrl;
+use crate::text::Plain;
 
 use net_connection::{Event, Failure, NetConnection, NetStatus, Request, Waiting};
 pub(super) use options::HELP;
@@ -348,21 +349,6 @@ fn show_member(key: &str, value: &Json) {
     match value {
         Json::String(text) => print(&format_args!("event.info.{}: {}", Plain(key), Plain(text))),
         value => print(&format_args!("event.info.{}: {}", Plain(key), Plain(&value.to_string()))),
-    }
-}
-
-/// A server's text without what would move a terminal's cursor.
-struct Plain<'a>(&'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c.is_control() {
-                true => write!(f, "{}", c.escape_default())?,
-                false => fmt::Write::write_char(f, c)?,
-            }
-        }
-        Ok(())
     }
 }
 

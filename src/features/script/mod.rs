@@ -47,6 +47,8 @@ mod tests;
 
 use std::fmt;
 
+use crate::text::{escaped, is_hidden};
+
 #[cfg(not(feature = "script"))]
 pub use absent::Scripts;
 #[cfg(feature = "script")]
@@ -413,11 +415,11 @@ pub enum Action {
     Shutdown,
 }
 
-/// At most `bytes` of `text`, control characters made visible.
+/// At most `bytes` of `text`, hidden characters shown.
 fn tidy(text: &str, bytes: usize) -> String {
     let mut tidy = String::new();
     for c in text.chars() {
-        let escaped: String = if c.is_control() { c.escape_default().collect() } else { c.into() };
+        let escaped: String = if is_hidden(c) { escaped(c).collect() } else { c.into() };
         if tidy.len() + escaped.len() > bytes {
             break;
         }

@@ -19,6 +19,7 @@ use super::{
     SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES, source, tidy,
 };
 use crate::limits::PATH_BYTES;
+use crate::text::Word;
 use crate::time::Millis;
 
 /// Steps that one call of a built-in function may take which the engine does not interrupt: elements, or characters times
@@ -119,7 +120,7 @@ impl Shared {
     pub(super) fn new(identity: &Identity<'_>, clock: fn() -> u64, scratch: Rc<Cell<Vec<u8>>>) -> Self {
         let name = format!("{}/{}", identity.app, identity.instance);
         Shared {
-            name: tidy(&name, SCRIPT_ERROR_BYTES),
+            name: Word(&name).to_string(),
             clock,
             deadline_us: Cell::new(0),
             is_running: Cell::default(),
