@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use rill::limits::TX_BYTES;
 use rill::proto::session::{Session, SessionError};
 use rill::proto::status::{Code, Status};
 use rill::proto::tx::TxBuf;
@@ -373,7 +374,13 @@ proptest! {
     ) {
         let (cut, whole) = (run(&bytes, &cuts, takes, refuse), run(&bytes, &[], None, refuse));
         prop_assert_eq!(difference_but_for_acknowledgements(cut, whole), None);
-        prop_assert_eq!(difference(&run(&bytes, &cuts, None, refuse), &run(&bytes, &[], None, refuse)), None);
+        let (cut, whole) = (run(&bytes, &cuts, None, refuse), run(&bytes, &[], None, refuse));
+        // One call may take more than there is room to acknowledge.
+        if whole.1.len() - without_acknowledgements(&whole.1).len() < TX_BYTES / 2 {
+            prop_assert_eq!(difference(&cut, &whole), None);
+        } else {
+            prop_assert_eq!(difference_but_for_acknowledgements(cut, whole), None);
+        }
     }
 
     #[test]
