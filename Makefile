@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint deps fuzz fuzz-corpus bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run install test lint deps fuzz fuzz-corpus bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash clean
 
 help: ## this list
@@ -17,6 +17,9 @@ help: ## this list
 
 run: ## build the server and start it
 	$(CARGO) run --release --bin rill -- $(ARGS)
+
+install: ## put rill where cargo puts programs: ~/.cargo/bin (PREFIX=DIR: DIR/bin)
+	$(CARGO) install --locked --path . $(if $(PREFIX),--root $(PREFIX))
 
 test: deps ## install what the tests need, and run them all
 	$(CARGO) test

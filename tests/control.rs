@@ -104,6 +104,25 @@ impl Client {
 }
 
 #[test]
+fn without_any_configuration_server_and_ctl_find_the_same_socket_which_is_the_users_own() {
+    let directory = scratch("control-usual");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let environment = ("XDG_RUNTIME_DIR", directory.to_str().unwrap());
+    let ctl = || rill(&["ctl", "apps"]).env(environment.0, environment.1).output().unwrap();
+    let nobody = ctl();
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nobody.stderr).starts_with("rill: no server: "), "{nobody:?}");
+    let _server = Server::start_with("control-usual-server", &[], &[environment]);
+    let file = fs::metadata(directory.join("rill.sock")).unwrap();
+    assert_eq!((file.mode() & 0o7777, file.file_type().is_socket()), (0o600, true));
+    let asked = ctl();
+    assert!(asked.status.success() && String::from_utf8_lossy(&asked.stdout).starts_with("NAME"), "{asked:?}");
+    // The next one does without, and says why.
+    let second = Server::start_with("control-usual-second", &[], &[environment]);
+    second.wait_for_log("a server that runs answers there");
+}
+
+#[test]
 fn lists_show_every_client_stream_and_application_as_they_are() {
     let (server, socket) = serve("control-lists");
     let agent = "say \"hi\" \\ \u{1b}[2J\u{9b}é\n";

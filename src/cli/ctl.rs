@@ -12,6 +12,8 @@ use std::time::Duration;
 use lexopt::Arg::{Long, Short, Value as Word};
 use serde_json::{Map, Value};
 
+use crate::config::ControlPlace;
+use crate::net::control_socket;
 use crate::text::Plain;
 
 use super::{Options, UsageError, complain, from_lexopt, load, say, text, unknown};
@@ -44,7 +46,8 @@ Options:
   -h, --help            print this and exit
 
 The status is 0 when it went well, 1 when the server cannot be asked or says no, 2 when the command line makes no sense.
-The socket belongs to the server's user and group, with mode 0660: who may write to it may do all of this.";
+The socket belongs to the server's user and group, with mode 0660; without a root or a service it is in the user's runtime
+directory, with mode 0600. Who may write to it may do all of this.";
 
 /// What was typed behind `rill ctl`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -147,21 +150,31 @@ fn parse(arguments: Vec<OsString>) -> Result<Option<Request>, UsageError> {
 
 /// Asks, and returns what is to be printed.
 fn run(request: &Request) -> Result<String, Vec<String>> {
-    let socket = match &request.socket {
-        Some(socket) => socket.clone(),
-        None => load::configuration(&request.options)?.control_socket().ok_or_else(|| {
-            vec![
-                "the configuration names no control socket: set server.control for the server, and name the same \
-                 configuration here (-c), or the socket (--socket)"
-                    .to_owned(),
-            ]
-        })?,
+    let sockets = match &request.socket {
+        Some(socket) => vec![socket.clone()],
+        None => match load::configuration(&request.options)?.control_place() {
+            ControlPlace::At(path) => vec![path],
+            ControlPlace::Usual => control_socket::usual(),
+            ControlPlace::None => {
+                return Err(vec![
+                    "the configuration names no control socket: set server.control for the server, and name the same \
+                     configuration here (-c), or the socket (--socket)"
+                        .to_owned(),
+                ]);
+            }
+        },
+    };
+    // The first that somebody answers at.
+    let answers = |path: &&PathBuf| UnixStream::connect(path).is_ok();
+    let socket = match sockets.as_slice() {
+        [one] => one,
+        several => several.iter().find(answers).or(several.iter().find(|path| path.exists())).unwrap_or(&sockets[0]),
     };
     let line = match request.argument.as_str() {
         "" => request.command.to_owned(),
         argument => format!("{} {argument}", request.command),
     };
-    let lines = ask(&socket, &line).map_err(|error| vec![error])?;
+    let lines = ask(socket, &line).map_err(|error| vec![error])?;
     if request.json {
         return Ok(lines.join("\n"));
     }

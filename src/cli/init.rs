@@ -124,7 +124,7 @@ mod tests {
                     assert_eq!((row.key, &row.value), (default.key, &default.value));
                     assert!(row.origin == Origin::Set || origin(&row.origin), "{}", row.key);
                 }
-                assert_eq!(loaded.control_socket(), defaults.control_socket());
+                assert_eq!(loaded.control_place(), defaults.control_place());
                 assert_eq!(loaded.settings, defaults.settings);
             };
             same(&text, |origin| !matches!(origin, Origin::File { .. }));

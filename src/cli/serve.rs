@@ -8,7 +8,7 @@ use log::{info, warn};
 
 use crate::apps::{self, AppName, Applications};
 use crate::board::format_bytes;
-use crate::config::{Config, Origin};
+use crate::config::{Config, ControlPlace, Origin};
 use crate::net::{
     self, ControlSocket, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket, logging,
     open_files,
@@ -119,8 +119,15 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
 
 /// The socket of `rill ctl`. One that was asked for must be had; without the usual one the server does its work, too.
 fn control_socket(config: &Config) -> Result<Option<ControlSocket>, Vec<String>> {
-    let Some(path) = config.control_socket() else { return Ok(None) };
-    match control_socket::bind(&path) {
+    let bound = match config.control_place() {
+        ControlPlace::None => return Ok(None),
+        ControlPlace::At(path) => control_socket::bind(&path),
+        ControlPlace::Usual => match control_socket::bind_usual() {
+            Some(bound) => bound,
+            None => return Ok(None),
+        },
+    };
+    match bound {
         Ok(socket) => Ok(Some(socket)),
         Err(error) if config.control.is_some() => Err(vec![error.to_string()]),
         Err(error) => {

@@ -9,11 +9,12 @@ pub mod settle;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
+use crate::net::control_socket;
 use crate::server::settings::{Merge, PerAddress, Settings};
 
 pub(crate) use keys::edits;
@@ -31,7 +32,7 @@ pub struct Config {
     pub listen: Vec<String>,
     /// The directory that holds `applications/`, if one was named.
     pub root: Option<PathBuf>,
-    /// The control socket that was named (`server.control`); empty for none. See [`Config::control_socket`].
+    /// The control socket that was named (`server.control`); empty for none. See [`Config::control_place`].
     pub control: Option<PathBuf>,
     /// A directory with files that every application's script may `load()`.
     pub script_lib: Option<PathBuf>,
@@ -42,19 +43,31 @@ pub struct Config {
     rows: Vec<Row>,
 }
 
+/// Where the control socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlPlace {
+    /// There is to be none.
+    None,
+    /// At this path.
+    At(PathBuf),
+    /// Nobody said: [`control_socket::usual`].
+    Usual,
+}
+
 impl Config {
     /// Every key in the order of its section, with its value and where that came from.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// Where `rill ctl` finds the server: what `server.control` says; else `rill.sock` in the root that was named; else in
-    /// the directory that systemd makes for the service, if it is there. `None` when there is to be no such socket.
-    pub fn control_socket(&self) -> Option<PathBuf> {
+    /// Where `rill ctl` finds the server: what `server.control` says; else `rill.sock` in the root that was named; else
+    /// where [`control_socket::usual`] says.
+    pub fn control_place(&self) -> ControlPlace {
         match (&self.control, &self.root) {
-            (Some(path), _) => Some(path.clone()).filter(|path| !path.as_os_str().is_empty()),
-            (None, Some(root)) => Some(root.join(CONTROL_FILE)),
-            (None, None) => Path::new(RUN).is_dir().then(|| Path::new(RUN).join(CONTROL_FILE)),
+            (Some(path), _) if path.as_os_str().is_empty() => ControlPlace::None,
+            (Some(path), _) => ControlPlace::At(path.clone()),
+            (None, Some(root)) => ControlPlace::At(root.join(control_socket::NAME)),
+            (None, None) => ControlPlace::Usual,
         }
     }
 
@@ -149,11 +162,6 @@ fn defaults(board: &Board) -> Config {
         rows: Vec::new(),
     }
 }
-
-/// The control socket's name in its directory.
-const CONTROL_FILE: &str = "rill.sock";
-/// What `RuntimeDirectory=rill` of a systemd unit makes.
-const RUN: &str = "/run/rill";
 
 /// Keys whose defaults are in the board's profile.
 const FROM_BOARD: [&str; 5] =
@@ -307,11 +315,16 @@ const LOG: ConfigSlot = value(
 const CONTROL: ConfigSlot = value(
     |config, value| {
         // Nothing is a value, too: no socket.
-        config.control = Some(PathBuf::from(value.as_str().ok_or(Wrong::NotAllowed)?));
+        let path = value.as_str().ok_or(Wrong::NotAllowed)?;
+        config.control = Some(path).filter(|path| *path != "auto").map(PathBuf::from);
         Ok(())
     },
-    |config| config.control_socket().map_or(String::new(), |path| path.display().to_string()),
-    || "a path, or \"\" for none".to_owned(),
+    |config| match config.control_place() {
+        ControlPlace::None => String::new(),
+        ControlPlace::At(path) => path.display().to_string(),
+        ControlPlace::Usual => "auto".to_owned(),
+    },
+    || "a path, \"auto\", or \"\" for none".to_owned(),
     true,
 );
 
@@ -499,14 +512,17 @@ mod tests {
     fn the_control_socket_is_the_one_named_or_in_the_root_or_none() {
         let socket = |sets: &[&str]| {
             let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
-            load(generic(), None, &sets).unwrap().control_socket()
+            load(generic(), None, &sets).unwrap().control_place()
         };
-        assert_eq!(socket(&["server.root=/srv"]), Some("/srv/rill.sock".into()));
-        assert_eq!(socket(&["server.control=/tmp/x", "server.root=/srv"]), Some("/tmp/x".into()));
-        assert_eq!(socket(&["server.root=/srv", "server.control="]), None);
+        let at = |path: &str| ControlPlace::At(path.into());
+        assert_eq!(socket(&["server.root=/srv"]), at("/srv/rill.sock"));
+        assert_eq!(socket(&["server.root=/srv", "server.control=auto"]), at("/srv/rill.sock"));
+        assert_eq!(socket(&["server.control=/tmp/x", "server.root=/srv"]), at("/tmp/x"));
+        assert_eq!(socket(&["server.root=/srv", "server.control="]), ControlPlace::None);
+        assert_eq!(socket(&[]), ControlPlace::Usual);
         assert_eq!(
             errors("[server]\ncontrol = 3\n", &[])[0],
-            "rill.toml:2: server.control = 3: must be a path, or \"\" for none"
+            "rill.toml:2: server.control = 3: must be a path, \"auto\", or \"\" for none"
         );
     }
 }

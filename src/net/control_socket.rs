@@ -3,11 +3,17 @@
 //! Whoever may write to the file may do everything that the server lets an operator do; nobody else can reach it. It is
 //! made with mode 0660, so that is the server's own user and group, and root; in a directory with the set-group-ID bit the
 //! group is the directory's.
+//!
+//! Where nobody named a path, it is in the directory that a service has. Somebody who just starts the server has none: then
+//! it is in the user's own runtime directory, with mode 0600 ([`bind_usual`]), where `rill ctl` looks, too ([`usual`]).
 
+use std::env;
+use std::ffi::CString;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -16,7 +22,13 @@ use std::time::Duration;
 use mio::net::{UnixListener, UnixStream};
 
 /// Everything but reading and writing for user and group.
-const MASK: libc::mode_t = 0o117;
+const FOR_GROUP: libc::mode_t = 0o117;
+/// Everything but reading and writing for the user.
+const FOR_USER: libc::mode_t = 0o177;
+/// The socket's name in its directory.
+pub const NAME: &str = "rill.sock";
+/// What `RuntimeDirectory=rill` of a systemd unit makes.
+const RUN: &str = "/run/rill";
 /// How often a directory that another server has locked is tried again, and how long it is waited in between.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -59,11 +71,90 @@ enum Problem {
 ///
 /// When a server answers there, when something that is no socket has the name, and the operating system's own.
 pub fn bind(path: &Path) -> Result<ControlSocket, ControlSocketError> {
+    bind_for(path, FOR_GROUP)
+}
+
+/// Makes the socket where it is when nobody named a path: in the service's directory if this process may write to it, else
+/// in the user's own. `None` when there is neither.
+///
+/// # Errors
+///
+/// Those of [`bind`].
+pub fn bind_usual() -> Option<Result<ControlSocket, ControlSocketError>> {
+    if may_write(Path::new(RUN)) {
+        return Some(bind(&Path::new(RUN).join(NAME)));
+    }
+    let own = own_directory(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from), user());
+    if own.is_made_by_us() {
+        // It may be there already.
+        let _ = DirBuilder::new().mode(0o700).create(own.path());
+    }
+    own.is_private(user()).then(|| bind_for(&own.path().join(NAME), FOR_USER))
+}
+
+/// Where a server may be asked that was told no path: the user's own, then the service's.
+pub fn usual() -> Vec<PathBuf> {
+    let own = own_directory(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from), user());
+    let own = own.is_private(user()).then(|| own.path().join(NAME));
+    own.into_iter().chain([Path::new(RUN).join(NAME)]).collect()
+}
+
+/// The user's own directory for what lives as long as processes do.
+#[derive(Debug, PartialEq, Eq)]
+enum OwnDirectory {
+    /// Somebody made it for the user (XDG Base Directory Specification: `$XDG_RUNTIME_DIR`).
+    Given(PathBuf),
+    /// There is none, and this is ours to make.
+    Made(PathBuf),
+}
+
+/// `given` is `$XDG_RUNTIME_DIR`.
+fn own_directory(given: Option<PathBuf>, user: u32) -> OwnDirectory {
+    if let Some(given) = given.filter(|given| !given.as_os_str().is_empty()) {
+        return OwnDirectory::Given(given);
+    }
+    // What a session has in that variable, for processes that are in none.
+    let usual = OwnDirectory::Given(format!("/run/user/{user}").into());
+    if usual.is_private(user) { usual } else { OwnDirectory::Made(format!("/tmp/rill-{user}").into()) }
+}
+
+impl OwnDirectory {
+    fn path(&self) -> &Path {
+        match self {
+            OwnDirectory::Given(path) | OwnDirectory::Made(path) => path,
+        }
+    }
+
+    fn is_made_by_us(&self) -> bool {
+        matches!(self, OwnDirectory::Made(_))
+    }
+
+    /// It belongs to `user`, and nobody else can put anything there: in a directory for all anybody may have been faster.
+    fn is_private(&self, user: u32) -> bool {
+        let ours = |file: fs::Metadata| file.is_dir() && file.uid() == user && file.mode() & 0o022 == 0;
+        fs::symlink_metadata(self.path()).is_ok_and(ours)
+    }
+}
+
+/// The user as whom the process runs.
+fn user() -> u32 {
+    // SAFETY: the call takes no pointer and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Files can be made in the directory.
+fn may_write(directory: &Path) -> bool {
+    let Ok(path) = CString::new(directory.as_os_str().as_bytes()) else { return false };
+    // SAFETY: the pointer is to a string with its end that lives through the call.
+    directory.is_dir() && unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } == 0
+}
+
+fn bind_for(path: &Path, mask: libc::mode_t) -> Result<ControlSocket, ControlSocketError> {
     let made = || -> Result<ControlSocket, Problem> {
         // Otherwise of two servers that start at once each could take the other's file for a dead one's.
         let _lock = lock_directory(path);
         remove_stale(path)?;
-        let listener = bind_private(path).map_err(Problem::CannotCreate)?;
+        let listener = bind_private(path, mask).map_err(Problem::CannotCreate)?;
         let file = fs::symlink_metadata(path).map_err(Problem::CannotCreate)?;
         let identity = (file.dev(), file.ino());
         Ok(ControlSocket { path: path.to_owned(), identity, listener: UnixListener::from_std(listener) })
@@ -125,9 +216,9 @@ fn remove_stale(path: &Path) -> Result<(), Problem> {
 }
 
 /// Binds and listens; the file has its mode from its first moment on.
-fn bind_private(path: &Path) -> io::Result<StdListener> {
+fn bind_private(path: &Path, mask: libc::mode_t) -> io::Result<StdListener> {
     // SAFETY: the call takes no pointer and cannot fail.
-    let before = unsafe { libc::umask(MASK) };
+    let before = unsafe { libc::umask(mask) };
     let listener = StdListener::bind(path);
     // SAFETY: as above.
     unsafe { libc::umask(before) };
@@ -209,6 +300,25 @@ mod tests {
         assert_eq!(fs::metadata(socket.path()).unwrap().permissions().mode() & 0o7777, 0o660);
         drop(socket);
         assert!(!place.path().exists());
+    }
+
+    #[test]
+    fn the_users_own_directory_is_the_one_given_or_made_and_nobody_elses() {
+        let place = Place::new();
+        let given = own_directory(Some(place.0.clone()), user());
+        assert!(given == OwnDirectory::Given(place.0.clone()) && given.is_private(user()));
+        assert!(!given.is_private(user() + 1), "it is another user's");
+        fs::set_permissions(&place.0, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(!given.is_private(user()), "anybody can put something there");
+        fs::set_permissions(&place.0, fs::Permissions::from_mode(0o700)).unwrap();
+        symlink(&place.0, place.0.join("link")).unwrap();
+        assert!(!OwnDirectory::Made(place.0.join("link")).is_private(user()));
+        // A user who has no session.
+        let nobodys = own_directory(None, 4_000_000_000);
+        assert_eq!(nobodys, OwnDirectory::Made("/tmp/rill-4000000000".into()));
+        assert_eq!(own_directory(Some(PathBuf::new()), 4_000_000_000), nobodys);
+        let socket = bind_for(&place.path(), FOR_USER).unwrap();
+        assert_eq!(fs::metadata(socket.path()).unwrap().permissions().mode() & 0o7777, 0o600);
     }
 
     #[test]
