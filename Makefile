@@ -94,7 +94,7 @@ boot-test: boot-deps ## boot BOARD's image in QEMU, publish, play, pull the plug
 boot-test-all: boot-deps ## boot every board's image, on every machine that this QEMU has
 	boards/image/boot-test.py --all
 
-boards: image-deps boot-deps ## build and boot every image, and write the README's table of sizes and times (ONLY=)
+boards: image-deps boot-deps ## build and boot every image, and write the table of sizes and times in docs/boards.md (ONLY=)
 	boards/image/table.py $(ONLY)
 
 # Needs the image with Wi-Fi: make image BOARD=rpi-64 WIFI=1

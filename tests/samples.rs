@@ -70,10 +70,10 @@ fn every_application_is_played_by_a_test() {
     }
 }
 
-/// What README shows of clients and scripts is part of the transcripts and of the scripts, so it is true.
+/// What the page shows of clients and scripts is part of the transcripts and of the scripts, so it is true.
 #[test]
-fn what_the_readme_shows_is_in_the_samples() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+fn what_the_page_about_connections_shows_is_in_the_samples() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/connections.md")).unwrap();
     let samples = |file: &str| -> Vec<String> {
         let directories = fs::read_dir(applications()).unwrap();
         directories.map(|entry| fs::read_to_string(entry.unwrap().path().join(file)).unwrap()).collect()
@@ -81,7 +81,7 @@ fn what_the_readme_shows_is_in_the_samples() {
     let (transcripts, scripts) = (samples("client.txt"), samples("main.asc"));
     let shown = |language: &str, sources: &[String]| {
         let fence = format!("```{language}\n");
-        let blocks = readme.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
+        let blocks = page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
         let blocks: Vec<String> = blocks.map(|block| block.replace("//localhost/", "//HOST/")).collect();
         for block in &blocks {
             assert!(sources.iter().any(|source| source.contains(block)), "not in the samples:\n{block}");
