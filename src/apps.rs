@@ -986,6 +986,12 @@ mod tests {
         assert_eq!(root.errors(), ["live/app.toml: is too long, 32768 bytes are left for it (APP_FILE_BYTES)"]);
         fs::write(root.0.join("applications/live/app.toml"), b"[limits]\n# \xFF\n").unwrap();
         assert_eq!(root.errors(), ["live/app.toml:2: is not UTF-8"]);
+        root.write("applications/live/app.toml", "[keyz]\ncam1 = \"s3cret\"\n[plai]\nkey = \"s3cret\"\n");
+        let expected = [
+            "live/app.toml:1: [keyz]: unknown table, did you mean [keys]?",
+            "live/app.toml:3: [plai]: unknown table, did you mean [play]?",
+        ];
+        assert_eq!(root.errors(), expected);
         root.write("applications/live/app.toml", "keys = 3\n");
         assert_eq!(root.errors(), ["live/app.toml:1: keys = …: must be a table"]);
         // Nested as deep as a file can be: an error, and no end of the stack.

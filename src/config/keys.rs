@@ -212,14 +212,23 @@ impl<C> Reading<C> {
         let (table, syntax_errors) = DeTable::parse_recoverable(text);
         for error in syntax_errors {
             let line = line_of(text, error.span().map_or(0, |span| span.start));
-            self.errors.push(ConfigError(format!("{name}:{line}: {}", error.message())));
+            let problem = if error.message() == "duplicate key" { said_before(text, line) } else { None };
+            let problem = problem.unwrap_or_else(|| error.message().to_owned());
+            self.errors.push(ConfigError(format!("{name}:{line}: {problem}")));
         }
         // The tables are ordered by name; people read a file by line.
         let mut leaves = Vec::new();
         self.flatten("", table.get_ref(), &mut leaves);
         leaves.sort_by_key(|leaf| leaf.start);
         for leaf in leaves {
-            let origin = Origin::File { name: name.to_owned(), line: line_of(text, leaf.start) };
+            let line = line_of(text, leaf.start);
+            if let (DeValue::Table(_), None) = (leaf.value, &leaf.table)
+                && let Some(problem) = self.unknown_table(&leaf.path)
+            {
+                self.errors.push(ConfigError(format!("{name}:{line}: [{}]: {problem}", leaf.path)));
+                continue;
+            }
+            let origin = Origin::File { name: name.to_owned(), line };
             let written = text.get(leaf.value_span).unwrap_or("");
             let place = Place { origin, written };
             match leaf.table {
@@ -323,6 +332,19 @@ impl<C> Reading<C> {
                         value_span: value.span(),
                     }));
                 }
+                // One error for a table is enough, if that says what was meant; and one that is empty has nothing else.
+                DeValue::Table(inner)
+                    if found.is_none()
+                        && (!self.is_table(&path) && (inner.is_empty() || self.near_table(&path).is_some())) =>
+                {
+                    leaves.push(Leaf {
+                        path,
+                        table: None,
+                        start: key.span().start,
+                        value: value.get_ref(),
+                        value_span: value.span(),
+                    });
+                }
                 DeValue::Table(inner) if found.is_none() => self.flatten(&path, inner, leaves),
                 inner => leaves.push(Leaf {
                     path,
@@ -339,6 +361,35 @@ impl<C> Reading<C> {
         self.keys.iter().position(|key| key.path == path)
     }
 
+    /// The names of tables, as often as they have keys.
+    fn tables(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().filter_map(|key| match key.slot {
+            Slot::Table(_) => Some(key.path),
+            _ => key.path.rsplit_once('.').map(|(table, _)| table),
+        })
+    }
+
+    fn is_table(&self, path: &str) -> bool {
+        self.tables().any(|table| table == path)
+    }
+
+    /// The table that may have been meant.
+    fn near_table(&self, path: &str) -> Option<&'static str> {
+        let (distance, nearest) = self.tables().map(|table| (edits(table, path), table)).min()?;
+        (distance <= 1 + path.len() / 3).then_some(nearest)
+    }
+
+    /// What is wrong with a table, if there is to be none of that name.
+    fn unknown_table(&self, path: &str) -> Option<String> {
+        if self.is_table(path) || self.find(path).is_some() {
+            return None;
+        }
+        Some(match self.near_table(path) {
+            Some(near) => format!("unknown table, did you mean [{near}]?"),
+            None => format!("unknown table, {}", self.hint),
+        })
+    }
+
     fn unknown(&self, path: &str) -> String {
         let name = |path: &str| path.rsplit('.').next().unwrap_or("").to_owned();
         // The right name in the wrong table is the likeliest mistake, and looks far off.
@@ -350,6 +401,34 @@ impl<C> Reading<C> {
             _ => format!("unknown key, {}", self.hint),
         }
     }
+}
+
+/// What to do about a table or key of `line` that an earlier line has, too. It is for people: a line that only looks like
+/// one, within a text of several lines, misleads it.
+fn said_before(text: &str, line: usize) -> Option<String> {
+    let mut header = String::new();
+    // A header of a table, or a key with the header that it stands under.
+    let mut said = |line: &str| {
+        let line = line.trim();
+        if line.starts_with('[') {
+            // Without the second bracket and the spaces that some write.
+            header = line.split(']').next()?.replace(' ', "") + "]";
+            return Some((header.clone(), None));
+        }
+        let key = line.split_once('=')?.0.trim();
+        (!key.starts_with('#')).then(|| (header.clone(), Some(key.to_owned())))
+    };
+    let lines: Vec<_> = text.lines().take(line).map(&mut said).collect();
+    let again = lines.last()?.as_ref()?;
+    let first = 1 + lines[..line - 1].iter().position(|said| said.as_ref() == Some(again))?;
+    Some(match again {
+        (header, None) => {
+            format!(
+                "{header} is there already, at line {first}: put the keys below this line there, and remove this line"
+            )
+        }
+        (_, Some(key)) => format!("{key} is there already, at line {first}: remove one of the two"),
+    })
 }
 
 /// A value of the file with its whole path.

@@ -463,6 +463,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_twice_is_named_with_both_places_and_what_to_do() {
+        let text = "[live]\n#merge_ms = 1\nmerge_ms = 5\n[limits]\n\n [ live ] # again\n[live]\nmerge_ms = 7\n[limits]\nstreams = 2\nstreams = 3\n";
+        assert_eq!(
+            errors(text, &[]),
+            [
+                "rill.toml:6: [live] is there already, at line 1: put the keys below this line there, and remove this line",
+                "rill.toml:7: [live] is there already, at line 1: put the keys below this line there, and remove this line",
+                "rill.toml:8: merge_ms is there already, at line 3: remove one of the two",
+                "rill.toml:9: [limits] is there already, at line 4: put the keys below this line there, and remove this line",
+                "rill.toml:11: streams is there already, at line 10: remove one of the two",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_table_that_is_unknown_is_said_once_with_the_one_that_was_meant() {
+        let text =
+            "[sever]\nlisten = \":1\"\nlog = \"info\"\n[timeout]\n[quux]\n[liv]\nmerge_ms = 3\n[limits.streams]\n";
+        assert_eq!(
+            errors(text, &[]),
+            [
+                "rill.toml:1: [sever]: unknown table, did you mean [server]?",
+                "rill.toml:4: [timeout]: unknown table, did you mean [timeouts]?",
+                "rill.toml:5: [quux]: unknown table, `rill limits` lists them all",
+                "rill.toml:6: [liv]: unknown table, did you mean [live]?",
+                "rill.toml:8: limits.streams = [limits.streams]: must be 1..=4096",
+            ]
+        );
+    }
+
+    #[test]
     fn a_value_where_a_table_belongs_is_said_to_be_one() {
         assert_eq!(errors("live = 3\n", &[]), ["rill.toml:1: live = 3: must be a table"]);
     }
