@@ -32,6 +32,8 @@ mod scripts;
 mod storm;
 #[path = "sim/wire.rs"]
 mod wire;
+#[path = "sim/words.rs"]
+mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::server::settings::Settings;
 use crate::server::slots::SlotIndex;
-use crate::server::transport::{Io, Net};
+use crate::server::transport::{Io, Loss, Net};
 use crate::time::Millis;
 
 use super::listen::{ListenError, Listener};
@@ -292,7 +292,7 @@ impl Net for TcpNet {
     }
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
-        let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken };
+        let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken(Loss::Client) };
         let result = match outcome(|| socket.stream.read(buffer)) {
             // An edge-triggered poll tells of what comes after a short read, its end included; an end that it has told
             // of already must be read.
@@ -320,7 +320,7 @@ impl Net for TcpNet {
     }
 
     fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
-        let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken };
+        let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken(Loss::Client) };
         match slices {
             // One slice spares the kernel the walk through a vector.
             [slice] => outcome(|| socket.stream.write(slice)),
@@ -351,7 +351,12 @@ fn outcome(mut call: impl FnMut() -> io::Result<usize>) -> Io {
             Ok(bytes) => return Io::Done(bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Io::WouldBlock,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Io::Broken,
+            // A reset, or a write behind one; the rest are time-outs and what routers report.
+            Err(error) => {
+                let by_client =
+                    matches!(error.raw_os_error(), Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED));
+                return Io::Broken(if by_client { Loss::Client } else { Loss::Network });
+            }
         }
     }
 }

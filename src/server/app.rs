@@ -90,6 +90,17 @@ impl AppDefinition {
         StreamPath::new(instance, name, self.instance_streams() == InstanceStreams::Apart)
     }
 
+    /// What may be shown of a name by which nothing could be published: it may be a stream key with a mistake in it, unless
+    /// it is the name that a key belongs to, or there are no keys.
+    pub fn shown<'a>(&self, path: &'a StreamPath) -> &'a str {
+        let said = match self.instance_streams() {
+            InstanceStreams::Apart => path.name(),
+            InstanceStreams::Joined => path.as_str(),
+        };
+        let is_public = self.rules.keys.is_empty() || self.rules.keys.iter().any(|key| key.name == said);
+        if is_public { path.as_str() } else { HIDDEN_NAME }
+    }
+
     /// The stream that a client at `peer`, of `instance`, publishes by `name`, which may be a stream key, with what stood
     /// behind its `?`. Stream keys belong to names within an instance where those are apart, else to whole paths.
     ///
@@ -431,6 +442,9 @@ impl Secret {
     }
 }
 
+/// What a log line shows where something that was typed may be a key with a mistake in it.
+const HIDDEN_NAME: &str = "…";
+
 /// `text` as a value of a log line, without the keys of the application: people type them where a name belongs, and where
 /// more of the path follows.
 pub fn without_keys<'a>(definition: Option<&'a AppDefinition>, text: &'a str) -> impl fmt::Display {
@@ -589,6 +603,21 @@ pub enum Refusal {
 const TOO_LONG: &str = "Instance and stream name are too long together (PATH_BYTES).";
 
 impl Refusal {
+    /// Where to change that.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Refusal::ConnectAddress => "connect.addresses in app.toml",
+            Refusal::PublishAddress => "publish.addresses in app.toml",
+            Refusal::PublishKey => "[keys] in app.toml",
+            Refusal::Path => "a shorter name",
+            Refusal::PlayAddress => "play.addresses in app.toml",
+            Refusal::PlayKey => "play.key in app.toml",
+            Refusal::Connections => "limits.connections in app.toml",
+            Refusal::Publishers => "limits.publishers in app.toml",
+            Refusal::Players => "limits.players in app.toml",
+        }
+    }
+
     /// What to tell the client. Not a word of `code=403 need auth`, by which OBS would begin a login that never ends.
     pub const fn description(self) -> &'static str {
         match self {

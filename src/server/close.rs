@@ -6,13 +6,19 @@ use crate::proto::session::{Limit, Misbehaviour, SessionError};
 use crate::proto::status::Code;
 use crate::wire::handshake::FirstByte;
 
+use super::app::Refusal;
+use super::registry::Exhausted;
+use super::transport::Loss;
+
 /// Why a connection ended, who is at fault first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
     /// The client closed its side.
     PeerClosed,
-    /// The network broke the connection.
+    /// The client ended, or closed the connection with something of ours unread.
     PeerReset,
+    /// The network broke the connection.
+    NetworkBroke,
     /// Another protocol was spoken.
     NotRtmp(FirstByte),
     /// The client broke the protocol.
@@ -33,8 +39,8 @@ pub enum CloseReason {
     TooSlow,
     /// It may not join the application.
     Rejected(Rejection),
-    /// The stream name was refused to a publisher.
-    PublishRefused,
+    /// It may not publish.
+    PublishRefused(StreamRefusal),
     /// A publisher that was silent lost its name to a newcomer.
     Replaced,
     /// The server is stopping.
@@ -55,6 +61,67 @@ pub enum CloseReason {
     ScriptStopped,
 }
 
+/// Why a client may not publish or play a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamRefusal {
+    /// By a rule or a limit of the application.
+    Rule(Refusal),
+    /// The application's script gave it no right to.
+    Script,
+    /// Somebody else publishes under that name.
+    Taken,
+    /// Every name or every ring is in use.
+    Exhausted(Exhausted),
+    /// Every connection is in use by others who publish or play.
+    Connections,
+    /// There is no such stream to play.
+    NotFound,
+    /// The application is for recordings.
+    NotLive,
+}
+
+impl StreamRefusal {
+    /// How the access log of Adobe's servers would put it (its x-status field).
+    pub const fn x_status(self) -> u16 {
+        match self {
+            StreamRefusal::Rule(Refusal::ConnectAddress | Refusal::PublishAddress | Refusal::PlayAddress) => 403,
+            StreamRefusal::Rule(Refusal::PublishKey | Refusal::PlayKey) | StreamRefusal::Script => 401,
+            StreamRefusal::Rule(Refusal::Path) | StreamRefusal::NotLive => 400,
+            StreamRefusal::NotFound => 404,
+            StreamRefusal::Rule(Refusal::Connections | Refusal::Publishers | Refusal::Players)
+            | StreamRefusal::Taken
+            | StreamRefusal::Exhausted(_)
+            | StreamRefusal::Connections => 409,
+        }
+    }
+
+    /// In words, where the status has none of its own.
+    pub const fn words(self) -> &'static str {
+        match self {
+            StreamRefusal::Rule(refusal) => refusal.description(),
+            StreamRefusal::Script => "the application's script gave it no right to",
+            StreamRefusal::Taken => "somebody else publishes under that name",
+            StreamRefusal::Exhausted(_) => "every stream is in use",
+            StreamRefusal::Connections => "every connection is in use",
+            StreamRefusal::NotFound => "there is no recording of that name, and nobody publishes it",
+            StreamRefusal::NotLive => "the application is for recordings",
+        }
+    }
+
+    /// Where to change that; empty where it is as it should be.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            StreamRefusal::Rule(refusal) => refusal.key(),
+            StreamRefusal::Script => "readAccess and writeAccess in the application's script",
+            StreamRefusal::Taken => "another name, or live.publish_timeout_ms",
+            StreamRefusal::Exhausted(_) => "limits.streams",
+            StreamRefusal::Connections => "limits.connections",
+            StreamRefusal::NotFound => "",
+            StreamRefusal::NotLive => "kind in app.toml",
+        }
+    }
+}
+
 /// Why a client may not join an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
@@ -66,8 +133,10 @@ pub enum Rejection {
     Misconfigured,
     /// The application is being shut down.
     Leaving,
-    /// The application's script said no, or redirected it.
+    /// The application's script said no.
     Script,
+    /// The application's script sent it elsewhere.
+    Redirected,
     /// Its address is not allowed.
     Address,
     /// A table is full, or a limit of the application is reached.
@@ -88,6 +157,7 @@ impl Rejection {
             Rejection::Unknown
             | Rejection::Misconfigured
             | Rejection::Script
+            | Rejection::Redirected
             | Rejection::Address
             | Rejection::NoRoom
             | Rejection::Undecided => Code::ConnectRejected,
@@ -96,7 +166,7 @@ impl Rejection {
 
     const fn x_status(self) -> u16 {
         match self {
-            Rejection::Misconfigured | Rejection::Leaving => 302,
+            Rejection::Misconfigured | Rejection::Leaving | Rejection::Redirected => 302,
             Rejection::Script => 401,
             Rejection::Address => 403,
             Rejection::Name | Rejection::Unknown => 404,
@@ -113,6 +183,7 @@ impl Rejection {
             Rejection::Misconfigured => "the application's configuration is wrong",
             Rejection::Leaving => "the application is being shut down",
             Rejection::Script => "the application's script refused it",
+            Rejection::Redirected => "the application's script sent it elsewhere",
             Rejection::Address => "its address may not connect to the application",
             Rejection::NoRoom => "the application has no room for it",
             Rejection::ScriptFailed => "the application's script does not run",
@@ -123,7 +194,7 @@ impl Rejection {
 
 impl CloseReason {
     /// Every reason has a counter: how many there are.
-    pub const COUNT: usize = 22;
+    pub const COUNT: usize = 23;
 
     /// Names of the counters, as fields of a log line, each at the place of its counter.
     pub const NAMES: [&str; CloseReason::COUNT] = [
@@ -149,26 +220,25 @@ impl CloseReason {
         "script",
         "script_stopped",
         "gave_way",
+        "network_broke",
     ];
 
     /// How the access log of Adobe's servers would put it (its x-status field), for those who read logs by number.
     pub const fn x_status(self) -> u16 {
         match self {
-            CloseReason::PeerClosed => 200,
+            CloseReason::PeerClosed | CloseReason::PeerReset => 200,
             CloseReason::Shutdown | CloseReason::AppShutdown => 302,
             CloseReason::NotRtmp(_) | CloseReason::PeerMisbehaved(_) => 400,
             CloseReason::Rejected(rejection) => rejection.x_status(),
-            CloseReason::PeerReset
+            CloseReason::PublishRefused(refusal) => refusal.x_status(),
+            CloseReason::NetworkBroke
             | CloseReason::HandshakeTimeout
             | CloseReason::ConnectTimeout
             | CloseReason::PingTimeout
             | CloseReason::Stalled
             | CloseReason::TooSlow
             | CloseReason::Replaced => 408,
-            CloseReason::LimitExceeded(_)
-            | CloseReason::PublishRefused
-            | CloseReason::TableFull
-            | CloseReason::AddressLimit => 409,
+            CloseReason::LimitExceeded(_) | CloseReason::TableFull | CloseReason::AddressLimit => 409,
             CloseReason::Operator | CloseReason::Script => 200,
             CloseReason::ScriptStopped => 500,
             CloseReason::IdleTimeout | CloseReason::GaveWay => 432,
@@ -190,7 +260,7 @@ impl CloseReason {
             CloseReason::Stalled => 9,
             CloseReason::TooSlow => 10,
             CloseReason::Rejected(_) => 11,
-            CloseReason::PublishRefused => 12,
+            CloseReason::PublishRefused(_) => 12,
             CloseReason::Replaced => 13,
             CloseReason::Shutdown => 14,
             CloseReason::TableFull => 15,
@@ -200,6 +270,16 @@ impl CloseReason {
             CloseReason::Script => 19,
             CloseReason::ScriptStopped => 20,
             CloseReason::GaveWay => 21,
+            CloseReason::NetworkBroke => 22,
+        }
+    }
+}
+
+impl From<Loss> for CloseReason {
+    fn from(loss: Loss) -> CloseReason {
+        match loss {
+            Loss::Client => CloseReason::PeerReset,
+            Loss::Network => CloseReason::NetworkBroke,
         }
     }
 }
@@ -219,7 +299,8 @@ impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             CloseReason::PeerClosed => "the client closed it",
-            CloseReason::PeerReset => "the network broke it",
+            CloseReason::PeerReset => "the client ended it with something unread",
+            CloseReason::NetworkBroke => "the network broke it",
             CloseReason::NotRtmp(FirstByte::Tls) => "the client speaks TLS: use rtmp://, not rtmps://, on this port",
             CloseReason::NotRtmp(FirstByte::Http) => "the client speaks HTTP: this port is for RTMP",
             CloseReason::NotRtmp(FirstByte::Ssh) => "the client speaks SSH: this port is for RTMP",
@@ -241,7 +322,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Stalled => "it took no byte (live.player_stall_ms)",
             CloseReason::TooSlow => "too slow: the ring passed it in the middle of a frame (limits.ring_bytes)",
             CloseReason::Rejected(rejection) => rejection.words(),
-            CloseReason::PublishRefused => "the stream name was refused",
+            CloseReason::PublishRefused(_) => "it may not publish",
             CloseReason::Replaced => "silent while another publisher wanted its name (live.publish_timeout_ms)",
             CloseReason::Shutdown => "the server is stopping",
             CloseReason::TableFull => "every connection is taken (limits.connections)",
@@ -268,7 +349,13 @@ mod tests {
             (CloseReason::Rejected(Rejection::Script), 401),
             (CloseReason::Rejected(Rejection::Address), 403),
             (CloseReason::Rejected(Rejection::Unknown), 404),
-            (CloseReason::PeerReset, 408),
+            (CloseReason::PeerReset, 200),
+            (CloseReason::NetworkBroke, 408),
+            (CloseReason::PublishRefused(StreamRefusal::Rule(Refusal::PublishAddress)), 403),
+            (CloseReason::PublishRefused(StreamRefusal::Rule(Refusal::PublishKey)), 401),
+            (CloseReason::PublishRefused(StreamRefusal::Script), 401),
+            (CloseReason::PublishRefused(StreamRefusal::Taken), 409),
+            (CloseReason::Rejected(Rejection::Redirected), 302),
             (CloseReason::TableFull, 409),
             (CloseReason::IdleTimeout, 432),
             (CloseReason::ScriptStopped, 500),
@@ -291,6 +378,7 @@ mod tests {
             (CloseReason::Operator, "operator"),
             (CloseReason::ScriptStopped, "script_stopped"),
             (CloseReason::GaveWay, "gave_way"),
+            (CloseReason::NetworkBroke, "network_broke"),
         ] {
             assert_eq!(CloseReason::NAMES[reason.index()], name);
         }

@@ -1,14 +1,16 @@
 //! Joining an application: from `connect` to the answer, which may have to wait for the disk or for a script, and what
 //! happens to the clients of an application that goes away.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
-use log::{info, warn};
+use log::{Level, info, log, warn};
 
 use crate::limits::APP_NAME_BYTES;
 use crate::proto::session::Decision;
-use crate::proto::status::{Code, Status};
+use crate::proto::status::{Code, Extra, Status};
+use crate::text::Quoted;
 use crate::time::Millis;
+use crate::wire::amf0;
 
 use super::Server;
 use super::app::{Refusal, without_keys};
@@ -23,6 +25,15 @@ const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
 /// How long a client waits to hear whether an application is still what it was, in milliseconds. A disk that does not
 /// answer by then keeps nobody out.
 const STALE_WAIT_MS: u64 = 1000;
+
+/// A field of a log line that is left out when there is no value.
+struct Field<T>(&'static str, Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Field<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.1.as_ref().map_or(Ok(()), |value| write!(f, "{}={value}", self.0))
+    }
+}
 
 /// How far a client is on its way into an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,14 +268,26 @@ impl Server {
     pub(super) fn refuse_connect_with(&mut self, conn: ConnId, status: Status<'_>, reason: CloseReason, now: Millis) {
         let Some(slot) = self.slots.open(conn) else { return };
         let client = slot.session.client();
-        warn!(
-            "{conn} connect refused app={:?} peer={} x_status={} agent={:?} code={} reason={:?}",
+        let (application, to) = match status.extra {
+            Extra::Rejected { application, redirect } => (application, redirect),
+            _ => (None, None),
+        };
+        // A client that is sent elsewhere did nothing wrong, and nor did anybody else.
+        let (level, verb) = match to {
+            Some(_) => (Level::Info, "redirected"),
+            None => (Level::Warn, "refused"),
+        };
+        log!(
+            level,
+            "{conn} connect {verb} app={:?} peer={} x_status={} agent={:?} code={} reason={:?}{}{}",
             client.path.app.as_str(),
             slot.peer,
             reason.x_status(),
             client.agent.as_str(),
             status.code.name(),
-            status.description.unwrap_or_default()
+            status.description.unwrap_or_default(),
+            Field(" to", to.map(Quoted)),
+            Field(" object", application.map(|value| Quoted(amf0::Shown(value))))
         );
         slot.joining = Joining::No;
         let answered = slot.session.decide(Decision::Reject(status), &mut slot.tx);

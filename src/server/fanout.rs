@@ -187,7 +187,7 @@ impl<N: Net> Output<'_, N> {
         let written = match self.net.write(self.index, &slices[..count]) {
             Io::Done(written) | Io::Last(written) => written,
             Io::WouldBlock => return Step::End(Flush::Blocked),
-            Io::Broken => return Step::End(Flush::Gone(CloseReason::PeerReset)),
+            Io::Broken(loss) => return Step::End(Flush::Gone(loss.into())),
         };
         slot.bytes_out += written as u64;
         let of_control = written.min(control_bytes);
@@ -228,7 +228,7 @@ impl<N: Net> Output<'_, N> {
                         Step::Wrote
                     }
                     Io::WouldBlock => Step::End(Flush::Blocked),
-                    Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
+                    Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
                 };
             }
         }
@@ -288,7 +288,7 @@ impl<N: Net> Output<'_, N> {
                 Step::Wrote
             }
             Io::WouldBlock => Step::End(Flush::Blocked),
-            Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
+            Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
         }
     }
 
@@ -307,7 +307,7 @@ impl<N: Net> Output<'_, N> {
                 Step::Wrote
             }
             Io::WouldBlock => Step::End(Flush::Blocked),
-            Io::Broken => Step::End(Flush::Gone(CloseReason::PeerReset)),
+            Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
         }
     }
 
@@ -330,7 +330,7 @@ impl<N: Net> Output<'_, N> {
                 Ok(written)
             }
             Io::WouldBlock => Err(Flush::Blocked),
-            Io::Broken => Err(Flush::Gone(CloseReason::PeerReset)),
+            Io::Broken(loss) => Err(Flush::Gone(loss.into())),
         }
     }
 

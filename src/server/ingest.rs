@@ -143,13 +143,21 @@ impl Server {
     fn data_dropped(&mut self, conn: ConnId, id: StreamId, length: u32) {
         self.counters.data_dropped += 1;
         if !mem::replace(&mut self.registry.stream_mut(id).complained_of_data, true) {
-            warn!("{conn} {id} a data message of {length} bytes is dropped: {ASSEMBLY_BYTES} bytes at once at most");
+            let name = self.registry.stream(id).path.as_str();
+            warn!(
+                "{conn} {id} name={name:?} a data message of {length} bytes is dropped: send {ASSEMBLY_BYTES} bytes at once \
+                 at most"
+            );
         }
     }
 
     fn properties_lost(&mut self, conn: ConnId, id: StreamId, lost: u32) {
         if !mem::replace(&mut self.registry.stream_mut(id).complained_of_headers, true) {
-            warn!("{conn} {id} metadata is sent without {lost} of its properties: {HEADER_BYTES} bytes at most");
+            let name = self.registry.stream(id).path.as_str();
+            warn!(
+                "{conn} {id} name={name:?} metadata is sent without {lost} of its properties: players get {HEADER_BYTES} bytes \
+                 at most; have the encoder say less"
+            );
         }
     }
 
@@ -157,8 +165,9 @@ impl Server {
     fn header_not_kept(&mut self, conn: ConnId, id: StreamId, what: &str, length: usize) {
         self.counters.headers_not_kept += 1;
         if !mem::replace(&mut self.registry.stream_mut(id).complained_of_headers, true) {
+            let name = self.registry.stream(id).path.as_str();
             warn!(
-                "{conn} {id} {what} of {length} bytes is not kept for players who join: each has {HEADER_BYTES} bytes \
+                "{conn} {id} name={name:?} {what} of {length} bytes is not kept for players who join: each has {HEADER_BYTES} bytes \
                  at most, all together {HEADER_CACHE_BYTES} bytes and {HEADER_CACHE_ENTRIES} entries"
             );
         }

@@ -17,7 +17,7 @@ use super::Server;
 use super::app::{AppKind, Refusal, without_keys};
 use super::applications::AppId;
 use super::claims::PATIENCE_MS;
-use super::close::CloseReason;
+use super::close::{CloseReason, StreamRefusal};
 use super::publish::describe_exhausted;
 use super::registry::{Exhausted, StreamId};
 use super::slots::{ConnId, PlayPhase, Player, Role, SlotIndex, Want};
@@ -47,12 +47,12 @@ impl Server {
             Ok(path) => path,
             Err(refusal) => {
                 let status = Status::new(Code::PlayFailed, &name.name).described(refusal.description());
-                return self.decide(conn, Decision::Reject(status));
+                return self.refuse_play(conn, status, StreamRefusal::Rule(refusal));
             }
         };
         if !self.script_allows(conn, Access::Read, &name.name) {
             let status = Status::new(Code::PlayFailed, &name.name).described(NO_READ_ACCESS);
-            return self.decide(conn, Decision::Reject(status));
+            return self.refuse_play(conn, status, StreamRefusal::Script);
         }
         let found = self.registry.find(app, &path).map(|id| self.registry.stream(id));
         let published = found.is_some_and(|stream| stream.publisher.is_some());
@@ -63,14 +63,14 @@ impl Server {
         if recorded_only && !live {
             // There are no recordings; a live stream of that name would have been played.
             let status = Status::new(Code::PlayStreamNotFound, &name.name);
-            return self.decide(conn, Decision::Reject(status));
+            return self.refuse_play(conn, status, StreamRefusal::NotFound);
         }
         let Some(slot) = self.slots.connection(conn) else { return };
         let is_new = slot.playing == 0 && slot.publishing == 0;
         if is_new && self.slots.is_full_for_players() && !self.make_room(conn, now, |_| true) {
             let description = "This server has no connection left for players (limits.connections).";
             let status = Status::new(Code::PlayFailed, &name.name).described(description);
-            self.decide(conn, Decision::Reject(status));
+            self.refuse_play(conn, status, StreamRefusal::Connections);
             return self.close_after_flush(conn, CloseReason::TableFull, now);
         }
         let mut found = self.registry.find_or_wait(app, &path, now);
@@ -86,7 +86,7 @@ impl Server {
             Err(exhausted) => {
                 self.counters.streams_exhausted += 1;
                 let status = Status::new(Code::PlayFailed, &name.name).described(describe_exhausted(exhausted));
-                return self.decide(conn, Decision::Reject(status));
+                return self.refuse_play(conn, status, StreamRefusal::Exhausted(exhausted));
             }
         };
         self.registry.stream_mut(id).players.insert(conn.slot.at());
@@ -123,6 +123,12 @@ impl Server {
         if published {
             self.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name.name));
         }
+    }
+
+    /// Refuses a play. The client may ask for another stream.
+    fn refuse_play(&mut self, conn: ConnId, status: Status<'_>, why: StreamRefusal) {
+        self.log_refusal(conn, status, why);
+        self.decide(conn, Decision::Reject(status));
     }
 
     /// What the client means, if the application's rules let it play that.

@@ -5,7 +5,7 @@ use log::{info, warn};
 use crate::features::script::Access;
 use crate::media::{Cursor, StreamFacts};
 use crate::proto::name::{StreamName, StreamPath};
-use crate::proto::session::{Decision, NetStreamId, PublishMode};
+use crate::proto::session::{Decision, NetStreamId, PublishMode, Request};
 use crate::proto::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;
@@ -13,7 +13,7 @@ use crate::time::Millis;
 use super::Server;
 use super::app::{AppKind, Refusal, without_keys};
 use super::applications::AppId;
-use super::close::CloseReason;
+use super::close::{CloseReason, StreamRefusal};
 use super::registry::{Exhausted, Stream, StreamId};
 use super::slots::{ConnId, Place, PlayPhase, Player, Role, SlotIndex};
 use super::trouble::Trouble;
@@ -36,7 +36,7 @@ impl Server {
         if self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod) {
             let description = "This application plays recordings; publish to another one, such as live.";
             let status = Status::new(Code::PublishBadName, &name.name).described(description);
-            return self.refuse_publish(conn, status, now);
+            return self.refuse_publish(conn, status, StreamRefusal::NotLive, now);
         }
         if mode != PublishMode::Live {
             let description = "Recording is not available; publish with type live.";
@@ -48,7 +48,7 @@ impl Server {
             Err(refusal) => {
                 // What was typed may be a secret with a mistake in it: it is not repeated.
                 let status = Status::new(Code::PublishBadName, "").described(refusal.description());
-                return self.refuse_publish(conn, status, now);
+                return self.refuse_publish(conn, status, StreamRefusal::Rule(refusal), now);
             }
         };
         let Some(slot) = self.slots.look(conn) else { return };
@@ -56,7 +56,7 @@ impl Server {
         let name = path.within(&slot.session.client().path.instance);
         if !self.script_allows(conn, Access::Write, name) {
             let status = Status::new(Code::PublishBadName, name).described(NO_WRITE_ACCESS);
-            return self.refuse_publish(conn, status, now);
+            return self.refuse_publish(conn, status, StreamRefusal::Script, now);
         }
         let found = self.registry.find(app, &path);
         if let Some(holder) = found.and_then(|id| self.registry.stream(id).publisher)
@@ -239,15 +239,36 @@ impl Server {
     }
 
     /// Refuses a publish, and closes: OBS would go on waiting (see the reference's quirks).
-    pub(super) fn refuse_publish(&mut self, conn: ConnId, status: Status<'_>, now: Millis) {
-        let app = self.slots.connection(conn).and_then(|slot| slot.app);
-        warn!(
-            "{conn} publish refused name={} reason={:?}",
-            without_keys(app.and_then(|app| self.apps.definition(app)), status.subject),
-            status.description.unwrap_or("taken")
-        );
+    pub(super) fn refuse_publish(&mut self, conn: ConnId, status: Status<'_>, why: StreamRefusal, now: Millis) {
+        self.log_refusal(conn, status, why);
         self.decide(conn, Decision::Reject(status));
-        self.close_after_flush(conn, CloseReason::PublishRefused, now);
+        self.close_after_flush(conn, CloseReason::PublishRefused(why), now);
+    }
+
+    /// One line for a publish or a play that is refused: who, what, why, and where to change that.
+    pub(super) fn log_refusal(&self, conn: ConnId, status: Status<'_>, why: StreamRefusal) {
+        let Some(slot) = self.slots.look(conn) else { return };
+        let app = slot.app.and_then(|app| self.apps.definition(app));
+        let (verb, name) = match slot.session.request() {
+            Some(Request::Play { name, .. }) => ("play", name.name.as_str()),
+            Some(Request::Publish { name, .. }) => ("publish", name.name.as_str()),
+            _ => ("publish", status.subject),
+        };
+        let path = app.and_then(|app| app.path(&slot.session.client().path.instance, name).ok());
+        let shown = match (&path, app) {
+            (Some(path), Some(app)) if verb == "publish" => app.shown(path),
+            (Some(path), _) => path.as_str(),
+            _ => name,
+        };
+        warn!(
+            "{conn} {verb} refused app={} name={} peer={} x_status={} reason={:?} see={:?}",
+            Word(app.map_or("", |app| app.name.as_str())),
+            without_keys(app, shown),
+            slot.peer,
+            why.x_status(),
+            status.description.unwrap_or(why.words()),
+            why.remedy()
+        );
     }
 
     /// Refuses a publish because the name is taken.
@@ -255,7 +276,7 @@ impl Server {
         let path = self.registry.stream(id).path.clone();
         let Some(slot) = self.slots.look(conn) else { return };
         let name = path.within(&slot.session.client().path.instance);
-        self.refuse_publish(conn, Status::new(Code::PublishBadName, name), now);
+        self.refuse_publish(conn, Status::new(Code::PublishBadName, name), StreamRefusal::Taken, now);
     }
 
     fn refuse_for_room(&mut self, conn: ConnId, path: &StreamPath, exhausted: Exhausted, now: Millis) {
@@ -263,7 +284,7 @@ impl Server {
         let Some(slot) = self.slots.look(conn) else { return };
         let name = path.within(&slot.session.client().path.instance);
         let status = Status::new(Code::PublishBadName, name).described(describe_exhausted(exhausted));
-        self.refuse_publish(conn, status, now);
+        self.refuse_publish(conn, status, StreamRefusal::Exhausted(exhausted), now);
     }
 
     /// Answers the connection's request, and lets it go on if it had to wait.

@@ -85,8 +85,8 @@ impl Server {
                 self.readable.remove(index.at());
                 0
             }
-            Io::Broken => {
-                self.release(net, conn, CloseReason::PeerReset);
+            Io::Broken(loss) => {
+                self.release(net, conn, loss.into());
                 0
             }
             Io::Done(0) => {

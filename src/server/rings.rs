@@ -11,7 +11,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::claims::Household;
-use super::close::CloseReason;
+use super::close::{CloseReason, StreamRefusal};
 use super::publish::describe_exhausted;
 use super::registry::{Exhausted, Silence, StreamId};
 use super::slots::{ConnId, Place, Slots};
@@ -74,11 +74,16 @@ impl Server {
         let path = self.registry.stream(id).path.clone();
         let Some(Place { net_stream, .. }) = self.registry.stream(id).publisher else { return };
         let Some(slot) = self.slots.connection(conn) else { return };
-        let description = describe_exhausted(Exhausted::Rings);
-        warn!("{conn} {id} publish ends name={:?} reason={description:?}", path.as_str());
+        let (why, description) = (StreamRefusal::Exhausted(Exhausted::Rings), describe_exhausted(Exhausted::Rings));
+        warn!(
+            "{conn} {id} publish refused name={:?} x_status={} reason={description:?} see={:?}",
+            path.as_str(),
+            why.x_status(),
+            why.remedy()
+        );
         let name = path.within(&slot.session.client().path.instance);
         slot.tell(Some(net_stream), Status::new(Code::PublishBadName, name).described(description));
-        self.close_after_flush(conn, CloseReason::PublishRefused, now);
+        self.close_after_flush(conn, CloseReason::PublishRefused(why), now);
     }
 
     /// A name's place is needed by `newcomer`, and none is free: that of a name goes on which nobody publishes, else that of

@@ -274,7 +274,8 @@ impl Server {
                 }
                 let extra = Extra::Rejected { application: application.as_deref(), redirect: redirect.as_deref() };
                 let status = Status { description: description.as_deref(), ..Status::new(Code::ConnectRejected, "") };
-                self.refuse_connect_with(conn, status.with(extra), CloseReason::Rejected(Rejection::Script), now);
+                let rejection = if redirect.is_some() { Rejection::Redirected } else { Rejection::Script };
+                self.refuse_connect_with(conn, status.with(extra), CloseReason::Rejected(rejection), now);
             }
             Action::Disconnect(client) => self.close_after_flush(conn_id(client), CloseReason::Script, now),
             Action::Call { client, name, transaction, arguments } => {

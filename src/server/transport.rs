@@ -15,7 +15,17 @@ pub enum Io {
     /// Nothing now; the network says when there is.
     WouldBlock,
     /// The connection is gone.
-    Broken,
+    Broken(Loss),
+}
+
+/// How a connection is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The client's system says so: its program has ended or closed the connection, with something of ours unread. A viewer
+    /// who presses stop does.
+    Client,
+    /// Nothing comes through any more, or a router says so.
+    Network,
 }
 
 /// Non-blocking connections, named by the slot that the server gave them.

@@ -76,6 +76,80 @@ pub enum Value<'a> {
     Amf3(amf3::Value<'a>),
 }
 
+/// An encoded value for people: one line like `{room: "hall", seats: [1, 2]}`, cut at [`SHOWN_BYTES`]. What is not a value
+/// is `?`.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(pub &'a [u8]);
+
+/// Longest text of a [`Shown`] value in bytes; what is more is cut.
+pub const SHOWN_BYTES: usize = 240;
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Cut { out: f, left: SHOWN_BYTES };
+        let shown = match Decoder::new(self.0).value() {
+            Ok(value) => show(&value, &mut out),
+            Err(_) => fmt::Write::write_str(&mut out, "?"),
+        };
+        // Cut off is no error of the writer's.
+        if out.left == 0 { f.write_str("…") } else { shown }
+    }
+}
+
+/// Writes as much as it may.
+struct Cut<'a, 'f> {
+    out: &'a mut fmt::Formatter<'f>,
+    left: usize,
+}
+
+impl fmt::Write for Cut<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let fits = text.floor_char_boundary(self.left.min(text.len()));
+        self.out.write_str(&text[..fits])?;
+        if fits < text.len() {
+            self.left = 0;
+            return Err(fmt::Error);
+        }
+        self.left -= fits;
+        Ok(())
+    }
+}
+
+fn show(value: &Value<'_>, out: &mut Cut<'_, '_>) -> fmt::Result {
+    use fmt::Write;
+    let text = |bytes: &[u8], out: &mut Cut<'_, '_>| match core::str::from_utf8(bytes) {
+        Ok(text) => write!(out, "{text:?}"),
+        Err(_) => out.write_str("?"),
+    };
+    match value {
+        Value::Number(number) => write!(out, "{number}"),
+        Value::Boolean(yes) => write!(out, "{yes}"),
+        Value::String(bytes) | Value::Xml(bytes) => text(bytes, out),
+        Value::Null => out.write_str("null"),
+        Value::Undefined => out.write_str("undefined"),
+        Value::Date { ms, .. } => write!(out, "Date({ms})"),
+        Value::Object(properties) | Value::EcmaArray(properties) | Value::TypedObject { properties, .. } => {
+            out.write_str("{")?;
+            for (at, (key, value)) in properties.iter().enumerate() {
+                out.write_str(if at > 0 { ", " } else { "" })?;
+                out.write_str(core::str::from_utf8(key).unwrap_or("?"))?;
+                out.write_str(": ")?;
+                show(&value, out)?;
+            }
+            out.write_str("}")
+        }
+        Value::StrictArray(elements) => {
+            out.write_str("[")?;
+            for (at, value) in elements.iter().enumerate() {
+                out.write_str(if at > 0 { ", " } else { "" })?;
+                show(&value, out)?;
+            }
+            out.write_str("]")
+        }
+        Value::Reference(_) | Value::Unsupported | Value::Amf3(_) => out.write_str("?"),
+    }
+}
+
 impl<'a> Value<'a> {
     /// The number, of AMF 3 also an integer's.
     pub fn as_number(&self) -> Option<f64> {
@@ -568,6 +642,32 @@ impl<'w, 'b> Encoder<'w, 'b> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_value_is_shown_on_one_line_of_bounded_length() {
+        extern crate std;
+        use std::string::ToString;
+        let mut bytes = [0; 1024];
+        let mut writer = Writer::new(&mut bytes);
+        let mut amf = Encoder::new(&mut writer);
+        amf.object_begin().unwrap();
+        amf.property_string("room", "a \"hall\"\n").unwrap();
+        amf.key("seats").unwrap();
+        amf.strict_array_begin(2).unwrap();
+        amf.number(1.5).unwrap();
+        amf.null().unwrap();
+        amf.property_boolean("free", false).unwrap();
+        amf.object_end().unwrap();
+        let length = writer.len();
+        let shown = Shown(&bytes[..length]).to_string();
+        assert_eq!(shown, r#"{room: "a \"hall\"\n", seats: [1.5, null], free: false}"#);
+        assert_eq!(Shown(&bytes[..length - 1]).to_string(), "?");
+        let mut writer = Writer::new(&mut bytes);
+        Encoder::new(&mut writer).string(&"ä".repeat(400)).unwrap();
+        let length = writer.len();
+        let cut = Shown(&bytes[..length]).to_string();
+        assert!(cut.len() <= SHOWN_BYTES + 3 && cut.ends_with("ä…"), "{cut}");
+    }
+
     use std::vec::Vec;
 
     use proptest::prelude::*;

@@ -39,14 +39,19 @@ impl log::Log for Keep {
     fn flush(&self) {}
 }
 
-/// A world whose server's words are kept: see [`logged`].
-pub fn world_with(change: impl FnOnce(&mut Settings)) -> World {
+/// Keeps what servers of this thread log from now on: see [`logged`].
+pub fn keep_log() {
     static LOGGER: Once = Once::new();
     LOGGER.call_once(|| {
         log::set_logger(&Keep).unwrap();
         log::set_max_level(log::LevelFilter::Info);
     });
     LINES.with_borrow_mut(Vec::clear);
+}
+
+/// A world whose server's words are kept.
+pub fn world_with(change: impl FnOnce(&mut Settings)) -> World {
+    keep_log();
     let mut settings = settings();
     change(&mut settings);
     World::with(settings, 1)

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use rill::server::slots::SlotIndex;
-use rill::server::transport::{Io, Net};
+use rill::server::transport::{Io, Loss, Net};
 
 use super::{Random, outside};
 
@@ -230,7 +230,7 @@ impl FakeNet {
         let (spurious, cut) = (self.random.chance(self.spurious), self.random.next() as usize);
         let link = self.of(slot);
         if link.client_reset {
-            return Io::Broken;
+            return Io::Broken(Loss::Client);
         }
         if link.to_server.is_empty() {
             return if link.client_fin && !link.unplugged { Io::Done(0) } else { Io::WouldBlock };
@@ -256,7 +256,7 @@ impl FakeNet {
         let link = self.of(slot);
         assert!(!link.server_fin, "the server writes behind its own end");
         if link.client_reset {
-            return Io::Broken;
+            return Io::Broken(Loss::Client);
         }
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         assert!(total > 0, "a write of nothing");

@@ -1,6 +1,7 @@
 //! A ring is bound by media, not by the intention to send some.
 
-use rill::server::close::CloseReason;
+use rill::server::close::{CloseReason, StreamRefusal};
+use rill::server::registry::Exhausted;
 use rill::server::settings::Settings;
 
 use super::sim::ledger::Kind::{Key, Metadata};
@@ -97,7 +98,7 @@ fn who_finds_no_ring_for_its_first_media_is_told_so() {
     world.send_all(slow, 0, &[Key]);
     assert_eq!(world.heard(slow), ["1: Publish.BadName", "close"]);
     assert!(world.clients[slow].description.contains("limits.streams"));
-    assert_eq!(world.closed(CloseReason::PublishRefused), 1);
+    assert_eq!(world.closed(CloseReason::PublishRefused(StreamRefusal::Exhausted(Exhausted::Rings))), 1);
     assert!(!world.clients[quick].ended);
     world.end();
 }
