@@ -46,8 +46,8 @@ Options:
   -h, --help            print this and exit
 
 The status is 0 when it went well, 1 when the server cannot be asked or says no, 2 when the command line makes no sense.
-The socket belongs to the server's user and group, with mode 0660; without a root or a service it is in the user's runtime
-directory, with mode 0600. Who may write to it may do all of this.";
+The socket belongs to the server's user and group, with mode 0660; without a root or a service it is in the user's
+runtime directory, with mode 0600. Who may write to it may do all of this.";
 
 /// What was typed behind `rill ctl`.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use rill::server::app::{AddressList, AppDefinition, AppKind};
 use rill::server::settings::Settings;
 
 use super::ends::{keep_log, logged};
-use super::sim::world::{World, scripted, settings};
+use super::sim::world::{World, settings};
 
 fn live() -> AppDefinition {
     AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live)
