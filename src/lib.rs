@@ -58,8 +58,12 @@
 //! - **Long messages of scripts have an outbox** ([`server::outbox`]) in the scripts' own memory: control bytes are for the
 //!   protocol, and need not be as large as a list of users.
 //! - **A name is not a ring.** Players may wait on names that nobody publishes. Names have a table of their own
-//!   ([`server::registry`]); a ring is bound to a name by its first publish and taken back, from the name that has been
-//!   without a publisher longest, when another publish needs it.
+//!   ([`server::registry`]); a ring is bound to a name by its first media, and taken back when the media of another needs
+//!   it: from the name that has been without a publisher longest, else from a publisher who sends none. As many silent
+//!   publishers as there are rings kept every encoder out while a publish was enough.
+//! - **One URL is one stream.** Clients cut a URL into application, instance and name at different slashes, so a stream is
+//!   called by the joined path ([`proto::name::StreamPath`]), and each client is told the part behind its own instance.
+//!   With a script instances stay apart: what it refused in one must not be had by another's spelling.
 //! - **Waiting yields to publishing.** One name per ring and one connection per ring are kept for publishers, and whoever
 //!   does nothing makes room for others, the household that has most of such connections first ([`server::claims`]): neither
 //!   mistyped names nor silent connections lock an encoder out. Who will publish is not known before it does: clients are let
@@ -68,8 +72,8 @@
 //!   ([`server::slots::SPARE_CONNECTIONS`]).
 //! - **Requests stay in the session.** Events are small and borrow from the input; what a request or a data message says
 //!   is read from the session, so names are owned once.
-//! - **The end comes after the end.** Players hear that a publisher left when they have been sent its last frame: ffmpeg
-//!   stops reading at that status.
+//! - **The end comes after the end**, and late. Players hear that a publisher left when they have been sent its last frame,
+//!   and when it is not back in time: ffmpeg, librtmp, mpv and VLC stop reading at that status.
 //! - **Metadata has time 0.** Of any other time ffmpeg makes a subtitle stream; ffprobe then shows a stream that nobody
 //!   published, and VLC waits ten seconds for it before it shows a picture.
 //! - **A limit runs into debt.** A player whose bytes a second are limited is sent the frame that was begun as a whole, and
