@@ -85,6 +85,48 @@ fn a_right_configuration_is_said_to_be_right() {
 }
 
 #[test]
+fn a_configuration_is_read_again_when_it_is_whole_and_told_of_when_it_is_written() {
+    let mut server = Server::start("cli-whole", &[]);
+    let file = server.config();
+    fs::write(&file, "[live]\nmerge_ms = 7\n").unwrap();
+    server.wait_for_log("info rill configuration written: it takes effect with");
+    server.signal("HUP");
+    server.wait_for_log("changed key=live.merge_ms old=\"auto\" new=\"7\"");
+    // Somebody writes it in place, in parts.
+    let writer = std::thread::spawn({
+        let file = file.clone();
+        move || {
+            for part in ["", "[live]\n", "[live]\nmerge_ms = 7\n"].into_iter().cycle().take(30) {
+                fs::write(&file, part).unwrap();
+                std::thread::sleep(Duration::from_millis(60));
+            }
+        }
+    });
+    server.signal("HUP");
+    let line = server.wait_for_log("error rill configuration not reloaded");
+    assert!(line.ends_with("rill.toml: is being written all the time; try again when it is whole"), "{line}");
+    writer.join().unwrap();
+    fs::write(&file, "[live]\nmerge_ms = 5000\n").unwrap();
+    let line = server.wait_for_log("error rill configuration broken");
+    assert!(line.ends_with("rill.toml:2: live.merge_ms = 5000: must be \"auto\" or 0..=1000"), "{line}");
+    fs::write(&file, "[live]\nmerge_ms = 7\n").unwrap();
+    server.signal("HUP");
+    server.wait_for_log("info rill configuration reloaded changed=0");
+    assert!(!server.log().contains("new=\"auto\""), "{}", server.log());
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_configuration_may_come_out_of_a_pipe() {
+    let binary = env!("CARGO_BIN_EXE_rill");
+    let script = format!("printf '[live]\\nmerge_ms = 5000\\n' | {binary} --listen 127.0.0.1:0 -c /dev/stdin");
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors, "rill: /dev/stdin:2: live.merge_ms = 5000: must be \"auto\" or 0..=1000\n");
+}
+
+#[test]
 fn memory_above_the_budget_of_the_board_is_refused_with_the_key_to_change() {
     // Whatever has the memory to run tests is taken for a Zero with all the memory that one can have.
     let (status, _, errors) = run(&["--board", "rpi-zero", "--set", "limits.ring_bytes=64MiB"]);

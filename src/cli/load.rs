@@ -25,10 +25,33 @@ const MEMORY_FILE: &str = "/proc/meminfo";
 ///
 /// Every problem of the file and of the command line, one line each.
 pub fn configuration(options: &Options) -> Result<Config, Vec<String>> {
+    configuration_of(options, file(options))
+}
+
+/// The file of the configuration, if there is one, and its text or why that cannot be read.
+pub(super) type ConfigFile = Option<(PathBuf, Result<String, String>)>;
+
+/// What is in the file of the configuration.
+pub(super) fn file(options: &Options) -> ConfigFile {
+    let path = path(options)?;
+    let text = read(&path);
+    Some((path, text))
+}
+
+/// Where the file of the configuration is, if there is one.
+pub(super) fn path(options: &Options) -> Option<PathBuf> {
     let usual = [options.root().map(|root| root.join(ROOT_CONFIG)), Some(PathBuf::from(CONFIG_FILE))];
-    let path = options.config.clone().or_else(|| usual.into_iter().flatten().find(|path| path.exists()));
-    let file = match &path {
-        Some(path) => Some((path.display().to_string(), read(path).map_err(|problem| vec![problem])?)),
+    options.config.clone().or_else(|| usual.into_iter().flatten().find(|path| path.exists()))
+}
+
+/// The configuration in force, when `file` is what [`file`] has found.
+///
+/// # Errors
+///
+/// Those of [`configuration`].
+pub(super) fn configuration_of(options: &Options, file: ConfigFile) -> Result<Config, Vec<String>> {
+    let file = match file {
+        Some((path, text)) => Some((path.display().to_string(), text.map_err(|problem| vec![problem])?)),
         None => None,
     };
     let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));

@@ -19,6 +19,7 @@ use crate::server::memory::slot_count;
 use crate::server::{Server, Start};
 use crate::time::Millis;
 
+use super::reload;
 use super::reload::Loader;
 use super::{Options, RTMP_PORT, complain, limits, load, say};
 
@@ -85,6 +86,7 @@ fn broken(prepared: &Prepared) -> Vec<String> {
 fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let start = Instant::now();
     let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
+    reload::wait_for_file(options)?;
     let Prepared { config, apps, listen, skipped } = prepare(options)?;
     let (filter, level_is_fixed) = log_filter(&config);
     logging::start(&filter, start);

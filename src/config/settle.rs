@@ -85,8 +85,10 @@ pub enum Verdict {
 }
 
 /// Looks at files that belong together.
-#[derive(Default)]
 pub struct Watch {
+    /// In place of [`SETTLE_MS`] and [`LESS_MS`].
+    settle_ms: u64,
+    less_ms: u64,
     seen: Option<Seen>,
     /// [`Look::filled`] of what was last believed.
     filled: u8,
@@ -168,7 +170,19 @@ impl Outside {
     }
 }
 
+impl Default for Watch {
+    fn default() -> Watch {
+        Watch { settle_ms: SETTLE_MS, less_ms: LESS_MS, seen: None, filled: 0, restless: None }
+    }
+}
+
 impl Watch {
+    /// Of a file that is read when somebody says that it is whole: only a writer who is at it at the same time is waited for,
+    /// so many milliseconds.
+    pub fn of_whole(settle_ms: u64) -> Watch {
+        Watch { settle_ms, less_ms: settle_ms, ..Watch::default() }
+    }
+
     /// Files that were believed and have not changed since, so long ago that their times say so.
     pub fn is_known(&self, outside: u64, now: Moment) -> bool {
         let old = |seen: &Seen| seen.believed && now.steady_ms - seen.since_ms >= COARSE_MS;
@@ -187,7 +201,7 @@ impl Watch {
             _ => Seen { outside: look.outside, inside: look.inside, since_ms: now.steady_ms, believed: false },
         };
         let less = look.has_empty || self.filled & !look.filled != 0;
-        let wanted_ms = if less { LESS_MS } else { SETTLE_MS };
+        let wanted_ms = if less { self.less_ms } else { self.settle_ms };
         let same_ms = now.steady_ms - seen.since_ms;
         let believed = seen.believed || same_ms >= wanted_ms || look.quiet_ms >= wanted_ms;
         self.seen = Some(Seen { believed, ..seen });
