@@ -225,11 +225,10 @@ impl Player {
         self.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
     }
 
-    /// Goes on with the first tag of a publish. Encoders that begin in the middle of a group of pictures are seen from
-    /// their first key frame on.
+    /// Goes on with the first tag of a publish, the first picture of which is a key frame.
     pub fn begin_with(&mut self, first: Cursor) {
         if self.video != Want::No {
-            self.video = Want::AtKeyFrame;
+            self.video = Want::Yes;
         }
         self.phase = match self.switching {
             // It is told of its switch behind the headers.

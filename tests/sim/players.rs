@@ -85,6 +85,22 @@ fn a_player_who_came_first_gets_all_from_the_first_and_goes_on_when_the_publishe
 }
 
 #[test]
+fn who_waited_for_sound_alone_is_sent_it_as_it_lies_in_the_ring() {
+    let mut world = World::new();
+    let listener = world.player("radio");
+    let is_plain = |world: &World| world.server.slots().look(world.conn(listener).unwrap()).unwrap().is_plain();
+    for _ in 0..2 {
+        let radio = world.publisher("radio");
+        world.send_all(radio, 0, &[AudioHeader, Audio, Audio]);
+        assert!(world.heard(listener).last().unwrap().ends_with(" audio"));
+        assert!(is_plain(&world), "several tags at once, for ever so many listeners");
+        world.hang_up(radio);
+        world.settle();
+    }
+    world.end();
+}
+
+#[test]
 fn the_end_is_told_after_the_last_frame_even_to_a_player_with_a_full_line() {
     let mut world = World::new();
     world.window = 2000;
