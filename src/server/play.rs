@@ -122,6 +122,9 @@ impl Server {
         self.decide(conn, Decision::Accept);
         if published {
             self.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name.name));
+            if self.registry.stream(id).trouble.is_refusing(now) {
+                self.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
+            }
         }
     }
 

@@ -64,6 +64,11 @@ impl Trouble {
         self.refused.count > 0 || self.refused.told.is_some()
     }
 
+    /// Whether they are, or were a moment ago: a viewer who comes now will miss pictures as well.
+    pub fn is_refusing(&self, now: Millis) -> bool {
+        self.refused.count > 0 || self.refused.told.is_some_and(|told| now.since(told) < EACH_MS)
+    }
+
     /// So many times a viewer of the stream has skipped.
     pub fn skipped(&mut self, times: u32) {
         self.skips.count = self.skips.count.saturating_add(times);

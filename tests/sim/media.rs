@@ -164,7 +164,9 @@ fn behind_a_picture_that_was_lost_there_is_sound_alone_until_the_next_key_frame(
     world.send_all(publisher, 140, &[Audio, Inter, Audio, Inter]);
     assert_eq!(world.heard(player), ["1: Play.InsufficientBW", "0.5 audio", "0.7 audio"]);
     let late = world.player("cam");
-    assert_eq!(world.heard(late)[9..], ["0.3 key", "0.5 audio", "0.7 audio"]);
+    let heard = world.heard(late);
+    assert_eq!(heard[6], "1: Play.InsufficientBW");
+    assert_eq!(heard[10..], ["0.3 key", "0.5 audio", "0.7 audio"]);
     world.send_all(publisher, 300, &[Key, Inter]);
     for player in [player, late] {
         assert_eq!(world.heard(player), ["0.9 key", "0.10 inter"]);
@@ -192,6 +194,9 @@ fn while_frames_are_too_large_the_log_says_each_minute_what_to_change_and_player
         assert!(heard.last().unwrap().ends_with(" audio"), "sound goes on: {heard:?}");
     }
     assert_eq!(told, 1);
+    let late = world.player("cam");
+    let told = world.heard(late).iter().filter(|line| *line == "1: Play.InsufficientBW").count();
+    assert_eq!(told, 1, "who comes while it lasts is told as well");
     let lines = logged(" s0 ");
     let advice = "a ring of 65536 bytes takes half of that at most; raise limits.ring_bytes to 1MiB or lower the encoder's \
                   bitrate to 65 % of what it is";
