@@ -340,7 +340,9 @@ impl Watch {
         if jumps {
             assert!(!self.started || self.may_skip, "a gap before {stamp:?}: {} was next", self.next);
             if publication.has_video() && !self.video_optional {
-                let restart = kind == Kind::Audio || publication.begins_key_frame(stamp.seq);
+                let restart = kind == Kind::Audio
+                    || publication.begins_key_frame(stamp.seq)
+                    || self.began_with_unwanted_sound(publication, stamp.seq);
                 assert!(restart, "{stamp:?} ({kind:?}) is no place to begin: {} was next", self.next);
                 // Nothing is missing of the picture when none was left out.
                 let missed = &publication.sent[self.next as usize..stamp.seq as usize];
@@ -363,6 +365,15 @@ impl Watch {
         }
         self.started |= !kind.is_cached();
         self.next = stamp.seq + 1;
+    }
+
+    /// Message `seq` is data, and the first that it is sent behind a sound at which it began and which it does not want.
+    fn began_with_unwanted_sound(&self, publication: &Publication, seq: u32) -> bool {
+        let sent = &publication.sent[seq as usize];
+        let missed = publication.sent[self.next as usize..seq as usize].iter().rev();
+        // Data and key frames behind that sound would have been sent.
+        let mut behind = missed.take_while(|sent| sent.dropped || !matches!(sent.kind, Kind::Cue | Kind::Key));
+        sent.kind == Kind::Cue && self.audio_optional && behind.any(|sent| sent.kind == Kind::Audio && !sent.dropped)
     }
 
     /// Stream time moves as the publisher's does, and goes on at a new publish.

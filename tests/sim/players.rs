@@ -528,3 +528,20 @@ fn seek_in_the_middle_of_a_frame_completes_the_frame() {
     assert_eq!(heard[heard.len() - 7..], end, "{heard:?}");
     world.end();
 }
+
+#[test]
+fn who_wants_no_sound_and_begins_with_it_gets_the_data_behind_it_and_the_picture_from_the_next_key_frame() {
+    let mut world = World::with(Settings { gop_cache: false, ..settings() }, 1);
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let player = world.player("cam");
+    world.clients[player].watch(1).audio_optional = true;
+    world.clients[player].flag(1, "receiveAudio", false);
+    world.settle();
+    world.heard(player);
+    world.send_all(publisher, 40, &[Inter, Audio, Inter, Cue, Inter]);
+    assert_eq!(world.heard(player), ["0.0 metadata", "0.1 video header", "0.2 audio header", "0.7 cue"]);
+    world.send_all(publisher, 80, &[Audio, Key, Inter, Cue]);
+    assert_eq!(world.heard(player), ["0.10 key", "0.11 inter", "0.12 cue"]);
+    world.end();
+}
