@@ -3,7 +3,7 @@
 use rill::server::app::{AppDefinition, AppKind, AppLimits};
 use rill::server::settings::Settings;
 
-use super::sim::ledger::Kind::{Audio, Inter, Key};
+use super::sim::ledger::Kind::{Audio, AudioHeader, Inter, Key, Metadata, VideoHeader};
 use super::sim::world::{World, settings};
 
 const GRACE_MS: u64 = 5000;
@@ -38,6 +38,51 @@ fn players_hear_nothing_of_an_encoder_that_is_back_in_time_and_see_its_pictures(
         assert_eq!(world.heard(late), [&["1: Play.PublishNotify"][..], &media].concat());
         world.advance(2 * GRACE_MS);
         assert_eq!(world.heard(player), [""; 0]);
+        world.end();
+    }
+}
+
+#[test]
+fn an_encoder_that_comes_back_in_the_middle_of_a_group_of_pictures_is_heard_at_once_and_seen_from_its_key_frame_on() {
+    for ring_was_taken in [false, true] {
+        let mut world = World::with(Settings { streams: 1, ..patient() }, 1);
+        let first = world.publisher("cam");
+        let players = [(); 3].map(|()| world.player("cam"));
+        let [live, paused, slow] = players;
+        world.send_start(first);
+        for player in players {
+            world.heard(player);
+        }
+        world.clients[paused].flag(1, "pause", true);
+        world.slow(slow, 0);
+        world.settle();
+        world.send_all(first, 60, &[Inter, Audio, Inter]);
+        world.hang_up(first);
+        world.advance(100);
+        if ring_was_taken {
+            let other = world.publisher("other");
+            world.send_start(other);
+            world.hang_up(other);
+            world.settle();
+        }
+        let second = world.publisher("cam");
+        // Its first pictures build on one that nobody has.
+        world.send_all(second, 0, &[Metadata, VideoHeader, AudioHeader, Inter, Audio, Inter]);
+        world.clients[paused].watch(1).may_skip = true;
+        world.clients[paused].flag(1, "pause", false);
+        world.clients[slow].rate = None;
+        world.settle();
+        let late = world.player("cam");
+        world.send_all(second, 80, &[Inter, Audio, Key, Inter]);
+        world.advance(100);
+        let publication = world.clients[second].publication(1).unwrap();
+        for player in [live, paused, slow, late] {
+            let heard = world.heard(player);
+            let frames = ["4 audio", "7 audio", "8 key", "9 inter"].map(|frame| format!("{publication}.{frame}"));
+            assert!(heard.ends_with(&frames), "{heard:?}");
+            let undecodable = |line: &String| [3, 5, 6].iter().any(|seq| *line == format!("{publication}.{seq} inter"));
+            assert!(!heard.iter().any(undecodable), "{heard:?}");
+        }
         world.end();
     }
 }
