@@ -116,6 +116,15 @@ pub enum Exhausted {
     Rings,
 }
 
+/// A ring was taken from a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Which.
+    pub from: StreamId,
+    /// Metadata or sequence headers of its present or last publish have gone with it.
+    pub had_headers: bool,
+}
+
 /// The tables.
 pub struct Registry {
     streams: Box<[Stream]>,
@@ -291,14 +300,15 @@ impl Registry {
         id: StreamId,
         silence: Silence,
         own: impl Fn(Place) -> bool,
-    ) -> Result<(RingId, Option<StreamId>), Exhausted> {
+    ) -> Result<(RingId, Option<Taken>), Exhausted> {
         let (ring, from) = match self.owners.iter().position(Option::is_none) {
             Some(free) => (RingId(free as u16), None),
             None => {
                 let other = self.ring_to_give_up(silence, own).ok_or(Exhausted::Rings)?;
                 let ring = self.stream_mut(other).ring.take().ok_or(Exhausted::Rings)?;
                 self.stream_mut(other).time = self.media(ring).time();
-                (ring, Some(other))
+                let had_headers = !self.media(ring).headers().is_empty();
+                (ring, Some(Taken { from: other, had_headers }))
             }
         };
         self.owners[usize::from(ring.0)] = Some(id);

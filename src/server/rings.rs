@@ -1,7 +1,8 @@
 //! Whose a ring is: a ring is bound by media, not by the intention to send some. A publisher has one from its first audio,
 //! video or data message on, and so long as nobody else with media needs it: as many silent publishers as there are rings
-//! keep no encoder out. Where several may have to go, those of the newcomer's own household go first, so that a stranger
-//! who comes again and again takes places from nobody but itself.
+//! keep no encoder out. Who has said what its stream is, and loses that with its ring, has to begin anew. Where several may
+//! have to go, those of the newcomer's own household go first, so that a stranger who comes again and again takes places
+//! from nobody but itself.
 
 use log::warn;
 
@@ -13,7 +14,7 @@ use super::Server;
 use super::claims::Household;
 use super::close::{CloseReason, StreamRefusal};
 use super::publish::describe_exhausted;
-use super::registry::{Exhausted, Silence, StreamId};
+use super::registry::{Exhausted, Silence, StreamId, Taken};
 use super::slots::{ConnId, Place, Slots};
 
 /// Without audio and video for so long a publisher's ring is free for others, in milliseconds, where `publish_idle_ms` is 0.
@@ -39,13 +40,12 @@ impl Server {
     pub(super) fn bind_ring(&mut self, conn: ConnId, id: StreamId, now: Millis) -> bool {
         let silence = self.silence(now);
         let slots = &self.slots;
-        let Ok((ring, taken_from)) = self.registry.bind_ring(id, silence, |place| same_household(slots, place, conn))
-        else {
+        let Ok((ring, taken)) = self.registry.bind_ring(id, silence, |place| same_household(slots, place, conn)) else {
             self.refuse_media(conn, id, now);
             return false;
         };
-        if let Some(other) = taken_from {
-            self.has_lost_ring(other, id, now);
+        if let Some(taken) = taken {
+            self.has_lost_ring(taken, id, now);
         }
         let head = Cursor::at(self.registry.media(ring).ring().readable_head());
         self.each_player(id, |server, conn, net_stream, player| {
@@ -56,12 +56,12 @@ impl Server {
     }
 
     /// The ring of a stream was given to another one.
-    fn has_lost_ring(&mut self, id: StreamId, to: StreamId, now: Millis) {
+    fn has_lost_ring(&mut self, Taken { from: id, had_headers }: Taken, to: StreamId, now: Millis) {
         let stream = self.registry.stream(id);
         let (Some(publisher), has_media) = (stream.publisher, stream.has_media) else { return };
         warn!("{} {id} its ring is given to {to}, for it sends no media (limits.streams)", publisher.conn);
-        if has_media {
-            // Its headers have gone with the ring: it has to begin anew.
+        if has_media || had_headers {
+            // Encoders say them once, and they have gone with the ring: it has to begin anew.
             self.close_after_flush(publisher.conn, CloseReason::GaveWay, now);
         } else if let Some(slot) = self.slots.connection(publisher.conn) {
             slot.open_tags.retain(|open| open.stream != id);

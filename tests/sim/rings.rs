@@ -11,7 +11,9 @@ const STARTED: [&str; 3] = ["created 1", "begin 1", "1: Publish.Start"];
 
 fn rings(world: &World) -> Vec<String> {
     let bound = world.server.registry().streams().filter(|(_, stream)| stream.ring.is_some());
-    bound.map(|(_, stream)| stream.path.as_str().to_owned()).collect()
+    let mut names: Vec<String> = bound.map(|(_, stream)| stream.path.as_str().to_owned()).collect();
+    names.sort();
+    names
 }
 
 #[test]
@@ -83,6 +85,27 @@ fn a_stranger_who_comes_again_and_again_takes_places_from_nobody_but_itself() {
     world.send_start(encoder);
     let player = world.player("cam");
     assert_eq!(world.heard(player).last().unwrap(), "0.3 key");
+    world.end();
+}
+
+#[test]
+fn who_has_lost_its_metadata_with_its_ring_begins_anew() {
+    let mut world = World::with(Settings { streams: 1, ..settings() }, 1);
+    let first = world.publisher("first");
+    let player = world.player("first");
+    world.send_all(first, 0, &[Metadata]);
+    assert_eq!(world.heard(player).last().unwrap(), "0.0 metadata");
+    let other = world.publisher("other");
+    world.send_all(other, 0, &[Metadata]);
+    assert_eq!(world.heard(first).last().unwrap(), "close");
+    world.hang_up(other);
+    world.settle();
+    let again = world.publisher("first");
+    world.send_start(again);
+    let late = world.player("first");
+    let media = ["2.0 metadata", "2.1 video header", "2.2 audio header", "2.3 key"];
+    assert_eq!(world.heard(player)[2..], media);
+    assert!(world.heard(late).ends_with(&media.map(str::to_owned)));
     world.end();
 }
 
