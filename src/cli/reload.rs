@@ -69,7 +69,7 @@ impl Watched {
             inside: hash(&again),
             quiet_ms,
             filled: u8::from(text(&file) > 0),
-            has_empty: false,
+            has_empty: text(&file) == 0,
         };
         (self.watch.look(look, now) == Verdict::Settled).then_some((again, look.inside))
     }

@@ -19,6 +19,9 @@ pub const SETTLE_MS: u64 = 500;
 /// Likewise, for a file that is empty or gone and had something in it: whoever writes `program > app.toml` leaves it empty
 /// until the program has something to say.
 pub const LESS_MS: u64 = 5000;
+/// An empty file is not believed by its times alone but when it is still empty so much later, in milliseconds: Linux takes
+/// away what is in a file before it says that the file has changed.
+const EMPTY_MS: u64 = 250;
 /// So long after a change files are known by their bytes and not by their times: two writes within one tick of a file
 /// system's clock leave the same time and may leave the same size.
 const COARSE_MS: u64 = 3000;
@@ -200,10 +203,11 @@ impl Watch {
             Some(seen) if (seen.outside, seen.inside) == (look.outside, look.inside) => seen,
             _ => Seen { outside: look.outside, inside: look.inside, since_ms: now.steady_ms, believed: false },
         };
-        let less = look.has_empty || self.filled & !look.filled != 0;
-        let wanted_ms = if less { self.less_ms } else { self.settle_ms };
+        let is_less = self.filled & !look.filled != 0;
+        let wanted_ms = if is_less || look.has_empty { self.less_ms } else { self.settle_ms };
         let same_ms = now.steady_ms - seen.since_ms;
-        let believed = seen.believed || same_ms >= wanted_ms || look.quiet_ms >= wanted_ms;
+        let old = look.quiet_ms >= wanted_ms && !is_less && (!look.has_empty || same_ms >= EMPTY_MS);
+        let believed = seen.believed || same_ms >= wanted_ms || old;
         self.seen = Some(Seen { believed, ..seen });
         if believed {
             self.filled = look.filled;
@@ -261,7 +265,24 @@ mod tests {
         assert_eq!(watch.look(gone, at(1000 + LESS_MS)), Verdict::Settled);
         let empty = Look { quiet_ms: SETTLE_MS, filled: 0, has_empty: true, ..recent(0) };
         assert_eq!(Watch::default().look(empty, at(0)), Verdict::Changing);
-        assert_eq!(Watch::default().look(Look { quiet_ms: LESS_MS, ..empty }, at(0)), Verdict::Settled);
+    }
+
+    #[test]
+    fn times_do_not_say_since_when_a_file_is_empty() {
+        let full = Look { quiet_ms: 60_000, ..recent(7) };
+        let emptied = Look { filled: 0, has_empty: true, inside: 0, ..full };
+        let mut watch = Watch::default();
+        assert_eq!(watch.look(full, at(0)), Verdict::Settled);
+        assert_eq!(watch.look(emptied, at(10)), Verdict::Changing);
+        assert_eq!(watch.look(emptied, at(9 + LESS_MS)), Verdict::Changing);
+        assert_eq!(watch.look(emptied, at(10 + LESS_MS)), Verdict::Settled);
+        let mut watch = Watch::default();
+        assert_eq!(watch.look(emptied, at(0)), Verdict::Changing);
+        assert_eq!(watch.look(emptied, at(EMPTY_MS)), Verdict::Settled, "it was empty when it was first seen");
+        let mut watch = Watch::of_whole(200);
+        assert_eq!(watch.look(full, at(0)), Verdict::Settled);
+        assert_eq!(watch.look(emptied, at(10)), Verdict::Changing);
+        assert_eq!(watch.look(emptied, at(210)), Verdict::Settled);
     }
 
     #[test]

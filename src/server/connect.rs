@@ -71,7 +71,8 @@ impl Server {
     /// What the server wants to know of the disk. The caller takes questions until there is none, as far as it can pass
     /// them on; each is answered by [`Server::answer`].
     pub fn question(&mut self) -> Option<Question> {
-        if core::mem::take(&mut self.reload_wanted) {
+        if self.reload_wanted && !self.reloading {
+            (self.reload_wanted, self.reloading) = (false, true);
             return Some(Question::Reload);
         }
         self.apps.question()
@@ -85,6 +86,9 @@ impl Server {
     /// The disk has answered.
     pub fn answer(&mut self, answer: Answer, now: Millis) {
         self.now = now;
+        if matches!(answer, Answer::Settings(_) | Answer::NotReloaded(_)) {
+            self.reloading = false;
+        }
         match answer {
             Answer::App { name, lookup } => self.looked_up(&name, lookup, now),
             Answer::Settings(settings) => self.reconfigure(*settings),

@@ -162,6 +162,8 @@ pub struct Server {
     running_actions: bool,
     /// The configuration is to be read again.
     reload_wanted: bool,
+    /// The disk is at it: whoever wants it meanwhile gets another one afterwards, and all of them the same.
+    reloading: bool,
     scratch: Box<[u8]>,
     acceptable: bool,
     readable: BitSet<Box<[u64]>>,
@@ -238,6 +240,7 @@ impl Server {
             outboxes_bytes: 0,
             running_actions: false,
             reload_wanted: false,
+            reloading: false,
             settings,
             slots,
             registry,
