@@ -205,6 +205,7 @@ impl Loader {
         self.config = self.config.changed_to(wanted);
         self.apps.reconfigure(&self.config);
         info!("rill configuration reloaded changed={changed} waiting={waiting}");
+        logging::set_time(self.config.log_time);
         if !self.level_is_fixed {
             logging::set_level(&self.config.log);
         }

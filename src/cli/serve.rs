@@ -89,6 +89,7 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     reload::wait_for_file(options)?;
     let Prepared { config, apps, listen, skipped } = prepare(options)?;
     let (filter, level_is_fixed) = log_filter(&config);
+    logging::set_time(config.log_time);
     logging::start(&filter, start);
     skipped.iter().for_each(|line| warn!("rill {line}"));
     let signals = Signals::install().map_err(|error| one(&error))?;

@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
 use crate::net::control_socket;
+use crate::net::logging::LogTime;
 use crate::server::settings::{Merge, PerAddress, Settings};
 
 pub(crate) use keys::edits;
@@ -38,6 +39,8 @@ pub struct Config {
     pub script_lib: Option<PathBuf>,
     /// Log level: `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log: String,
+    /// What log lines begin with.
+    pub log_time: LogTime,
     /// The numbers that the server itself needs.
     pub settings: Settings,
     rows: Vec<Row>,
@@ -77,6 +80,7 @@ impl Config {
         Config {
             script_lib: wanted.script_lib,
             log: wanted.log,
+            log_time: wanted.log_time,
             settings: self.settings.changed_to(wanted.settings),
             rows: rows.map(|(old, new)| if changes_at_once(new.key) { new } else { old.clone() }).collect(),
             ..self.clone()
@@ -158,6 +162,7 @@ fn defaults(board: &Board) -> Config {
         control: None,
         script_lib: None,
         log: "info".to_owned(),
+        log_time: LogTime::Auto,
         settings,
         rows: Vec::new(),
     }
@@ -171,12 +176,13 @@ type ConfigSlot = Slot<Config>;
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`].
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 41] = [
+const KEYS: [Key<Config>; 42] = [
     key("server.listen", "addresses and ports to listen on", LISTEN),
     key("server.board", "board profile that gives the counts", BOARD),
     key("server.root", "directory that holds applications/", ROOT),
     key("server.control", "socket of `rill ctl`; \"\" is none", CONTROL),
     key("server.log", "how much is logged", LOG),
+    key("server.log_time", "what log lines begin with; \"auto\" is date and time when the clock is set, uptime till then, nothing for a journal", LOG_TIME),
     key("server.script_lib", "directory with files that every script may load()", SCRIPT_LIB),
 
     key("limits.connections", "connections at once; as many publishers more as there are streams", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
@@ -309,6 +315,17 @@ const LOG: ConfigSlot = value(
     },
     |config| config.log.clone(),
     || format!("one of {}", LEVELS.join(", ")),
+    true,
+);
+
+const LOG_TIME: ConfigSlot = value(
+    |config, value| {
+        let named = |name: &str| LogTime::ALL.iter().find(|(known, _)| *known == name);
+        config.log_time = value.as_str().and_then(named).ok_or(Wrong::NotAllowed)?.1;
+        Ok(())
+    },
+    |config| config.log_time.name().to_owned(),
+    || format!("one of {}", LogTime::ALL.map(|(name, _)| name).join(", ")),
     true,
 );
 
@@ -517,6 +534,7 @@ mod tests {
             let larger = || board::parse_bytes(&row.value).map(|bytes| (bytes + 4096).to_string());
             let other = match row.value.as_str() {
                 "true" => "false".to_owned(),
+                "auto" if row.key == "server.log_time" => "uptime".to_owned(),
                 "auto" => "7".to_owned(),
                 "info" => "debug".to_owned(),
                 "generic" => "host".to_owned(),
@@ -528,9 +546,9 @@ mod tests {
             let after = before.changed_to(wanted.clone());
             let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
             let state = |config: &Config| {
-                let Config { board, listen, root, control, script_lib, log, settings, rows: _, ram_bytes: _ } =
+                let Config { board, listen, root, control, script_lib, log, log_time, settings, rows: _, ram_bytes: _ } =
                     config.clone();
-                (board, listen, root, control, script_lib, log, settings)
+                (board, listen, root, control, script_lib, log, log_time, settings)
             };
             let expected = if changes_at_once(row.key) { &wanted } else { &before };
             assert_eq!((values(&after), state(&after)), (values(expected), state(expected)), "{set}");

@@ -1,7 +1,8 @@
 //! The log on standard error: one line a record, no heap after the first, and never a wait.
 //!
-//! A terminal gets seconds since the start first, because a board without a clock of its own does not know the date when
-//! it starts. A journal has its own clock and gets the priority instead, in the form that it takes off again.
+//! Date and time come first, in the machine's time zone. A board without a clock of its own does not know them when it
+//! starts: until it does, it is seconds since the start. A journal has its own clock and gets the priority instead, in the
+//! form that it takes off again. `server.log_time` says otherwise ([`LogTime`]).
 //!
 //! A line that standard error does not take at once is lost and counted, because whoever does not read the log must not
 //! stop the server. So is a line beyond the allowance of its subject ([`TokenBucket`]): anybody on the network can make
@@ -14,9 +15,10 @@ use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use log::{Level, LevelFilter, Record};
 
@@ -38,6 +40,45 @@ const CUT: &[u8] = b"...\n";
 const LOSS_NOTICE_MS: u64 = 1000;
 /// Standard error, to be opened anew.
 const STANDARD_ERROR: &str = "/proc/self/fd/2";
+
+/// Before the first seconds of 2026 (UTC) nobody ran this program: a clock that says so was not set.
+const EARLIEST_S: u64 = 1_767_225_600;
+/// A clock that was not set is looked at again after so long, in milliseconds.
+const CLOCK_MS: u64 = 1000;
+/// A clock that goes on without power.
+const RTC: &str = "/sys/class/rtc/rtc0";
+
+/// What stands at the beginning of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTime {
+    /// [`LogTime::None`] for a journal; else [`LogTime::Wall`] when the clock was set, and [`LogTime::Uptime`] until then.
+    Auto,
+    /// Date and time with the offset of the time zone (RFC 3339).
+    Wall,
+    /// Seconds since the start.
+    Uptime,
+    /// Nothing.
+    None,
+}
+
+impl LogTime {
+    /// Each, by the name that it has in the configuration.
+    pub const ALL: [(&'static str, LogTime); 4] =
+        [("auto", LogTime::Auto), ("wall", LogTime::Wall), ("uptime", LogTime::Uptime), ("none", LogTime::None)];
+
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].0
+    }
+}
+
+/// The [`LogTime`] in force, by its place in [`LogTime::ALL`].
+static TIME: AtomicU8 = AtomicU8::new(LogTime::Auto as u8);
+
+/// Lines begin with this from now on.
+pub fn set_time(time: LogTime) {
+    TIME.store(time as u8, Ordering::Relaxed);
+}
 
 /// Lines are swallowed while the logger is made to obtain all that it needs.
 static SILENT: AtomicBool = AtomicBool::new(false);
@@ -79,6 +120,8 @@ fn warm() {
         return;
     }
     SILENT.store(true, Ordering::Relaxed);
+    // The C library reads the time zone once.
+    let _ = Wall::now();
     log::error!("");
     SILENT.store(false, Ordering::Relaxed);
 }
@@ -89,6 +132,62 @@ fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(ours) = std::fs::metadata("/proc/self/fd/2") else { return false };
     stream == format!("{}:{}", ours.dev(), ours.ino())
+}
+
+/// Somebody has told the kernel the time, or it has a clock that goes on without power. A kernel that does not say is
+/// believed when its date is possible.
+fn clock_is_set() -> bool {
+    if Wall::seconds() < EARLIEST_S {
+        return false;
+    }
+    // SAFETY: all of it are numbers, for which 0 is a value; no mode is set, so the call only reads.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a timex that lives through the call.
+    let answered = unsafe { libc::adjtimex(&raw mut state) };
+    answered == -1 || state.status & libc::STA_UNSYNC == 0 || Path::new(RTC).exists()
+}
+
+/// Date and time of day here.
+struct Wall {
+    time: libc::tm,
+    millis: u32,
+}
+
+impl Wall {
+    /// Seconds since 1970; 0 before.
+    fn seconds() -> u64 {
+        SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
+    }
+
+    /// `None` for a year that the C library has no number for.
+    fn now() -> Option<Wall> {
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let seconds = libc::time_t::try_from(since.as_secs()).ok()?;
+        // SAFETY: all of it are numbers and a pointer, for which 0 is a value.
+        let mut time: libc::tm = unsafe { std::mem::zeroed() };
+        // SAFETY: both pointers are to what lives through the call.
+        let found = unsafe { libc::localtime_r(&raw const seconds, &raw mut time) };
+        (!found.is_null()).then(|| Wall { time, millis: since.subsec_millis() })
+    }
+}
+
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Wall { time, millis } = self;
+        let (year, month) = (time.tm_year + 1900, time.tm_mon + 1);
+        write!(f, "{year:04}-{month:02}-{:02}T", time.tm_mday)?;
+        write!(f, "{:02}:{:02}:{:02}.{millis:03}", time.tm_hour, time.tm_min, time.tm_sec)?;
+        let (sign, minutes) = (if time.tm_gmtoff < 0 { '-' } else { '+' }, time.tm_gmtoff.unsigned_abs() / 60);
+        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+/// The beginning of a line.
+enum Stamp {
+    Wall(Wall),
+    /// Since the start.
+    Uptime(Duration),
+    None,
 }
 
 /// Standard error can take a line of [`LINE_BYTES`] now. Asked anew each time: its file description may be shared with
@@ -137,6 +236,9 @@ impl Subject {
 /// Where lines go, and which may.
 struct Log {
     journal: bool,
+    /// The clock shows the time, and when that is to be asked again if it does not, in milliseconds since the start.
+    clock_set: bool,
+    clock_at_ms: u64,
     start: Instant,
     terminal: Option<File>,
     allowances: [TokenBucket; Subject::LIMITED],
@@ -151,6 +253,8 @@ impl Log {
     fn new(start: Instant) -> Log {
         Log {
             journal: is_journal(),
+            clock_set: false,
+            clock_at_ms: 0,
             start,
             terminal: own_terminal(),
             allowances: [TokenBucket::new(LINES_PER_SECOND, LINES_BURST); Subject::LIMITED],
@@ -181,10 +285,26 @@ impl Log {
         }
     }
 
+    fn stamp(&mut self, passed: Duration) -> Stamp {
+        let time = LogTime::ALL[usize::from(TIME.load(Ordering::Relaxed))].1;
+        let now_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        if time == LogTime::Auto && !self.clock_set && now_ms >= self.clock_at_ms {
+            (self.clock_set, self.clock_at_ms) = (clock_is_set(), now_ms.saturating_add(CLOCK_MS));
+        }
+        let wall = match time {
+            LogTime::None => return Stamp::None,
+            LogTime::Auto if self.journal => return Stamp::None,
+            LogTime::Uptime => false,
+            LogTime::Auto => self.clock_set,
+            LogTime::Wall => true,
+        };
+        wall.then(Wall::now).flatten().map_or(Stamp::Uptime(passed), Stamp::Wall)
+    }
+
     /// Writes a line, or says that it was lost.
     fn write(&mut self, level: Level, passed: Duration, text: &fmt::Arguments<'_>) -> bool {
         let mut line = Line { bytes: [0; LINE_BYTES], len: 0 };
-        line.begin(level, (!self.journal).then(|| (passed.as_secs(), passed.subsec_millis())));
+        line.begin(level, self.journal, &self.stamp(passed));
         // A line that is full is not an error.
         let _ = line.write_fmt(*text);
         if self.torn && self.put(b"\n") != Some(1) {
@@ -215,8 +335,8 @@ struct Line {
 }
 
 impl Line {
-    /// `seconds` (and milliseconds) since the start, or the priority for the journal.
-    fn begin(&mut self, level: Level, seconds: Option<(u64, u32)>) {
+    /// The priority for a journal, the time, and the level's name.
+    fn begin(&mut self, level: Level, for_journal: bool, stamp: &Stamp) {
         let (name, priority) = match level {
             Level::Error => ("error", 3),
             Level::Warn => ("warn", 4),
@@ -225,9 +345,13 @@ impl Line {
             Level::Trace => ("trace", 7),
         };
         // It fits: it is the beginning.
-        let _ = match seconds {
-            Some((seconds, millis)) => write!(self, "{seconds}.{millis:03} {name} "),
-            None => write!(self, "<{priority}>{name} "),
+        if for_journal {
+            let _ = write!(self, "<{priority}>");
+        }
+        let _ = match stamp {
+            Stamp::Wall(wall) => write!(self, "{wall} {name} "),
+            Stamp::Uptime(passed) => write!(self, "{}.{:03} {name} ", passed.as_secs(), passed.subsec_millis()),
+            Stamp::None => write!(self, "{name} "),
         };
     }
 
@@ -278,17 +402,38 @@ impl fmt::Write for Line {
 mod tests {
     use super::*;
 
-    fn line(seconds: Option<(u64, u32)>, text: &str) -> String {
+    fn line(stamp: Option<Stamp>, text: &str) -> String {
         let mut line = Line { bytes: [0; LINE_BYTES], len: 0 };
-        line.begin(Level::Warn, seconds);
+        line.begin(Level::Warn, stamp.is_none(), &stamp.unwrap_or(Stamp::None));
         let _ = line.write_str(text);
         String::from_utf8(line.end().to_vec()).unwrap()
     }
 
     #[test]
-    fn a_terminal_gets_seconds_and_a_journal_gets_priorities() {
-        assert_eq!(line(Some((12, 45)), "c7.2 closed"), "12.045 warn c7.2 closed\n");
+    fn a_terminal_gets_the_time_and_a_journal_gets_priorities() {
+        let uptime = Stamp::Uptime(Duration::from_millis(12_045));
+        assert_eq!(line(Some(uptime), "c7.2 closed"), "12.045 warn c7.2 closed\n");
+        assert_eq!(line(Some(Stamp::None), "c7.2 closed"), "warn c7.2 closed\n");
+        let mut wall = Wall::now().unwrap();
+        let parts = [126, 10, 27, 2, 50, 6].map(libc::c_int::from);
+        [
+            wall.time.tm_year,
+            wall.time.tm_mon,
+            wall.time.tm_mday,
+            wall.time.tm_hour,
+            wall.time.tm_min,
+            wall.time.tm_sec,
+        ] = parts;
+        (wall.time.tm_gmtoff, wall.millis) = (-(3 * 3600 + 1800), 7);
+        assert_eq!(line(Some(Stamp::Wall(wall)), "x"), "2026-11-27T02:50:06.007-03:30 warn x\n");
         assert_eq!(line(None, "c7.2 closed"), "<4>warn c7.2 closed\n");
+    }
+
+    #[test]
+    fn every_kind_of_time_has_its_name() {
+        for (name, time) in LogTime::ALL {
+            assert_eq!(time.name(), name);
+        }
     }
 
     #[test]
