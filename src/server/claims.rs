@@ -19,6 +19,9 @@ use crate::time::Millis;
 /// A connection that has done nothing useful for longer gives way to others, whoever it belongs to, in milliseconds: on no
 /// network it takes longer from joining an application to publishing, playing and the first frame.
 pub const PATIENCE_MS: u64 = 10_000;
+/// A connection that has joined an application and neither published nor played for longer gives way to others of its own
+/// household, in milliseconds: behind a proxy or a provider's NAT everybody is one household, the stranger and the encoder.
+const LOITER_MS: u64 = 2000;
 /// One place in so many is for connections that are on their way into an application, when idle ones of a household that
 /// has many would have them all.
 const ARRIVING_SHARE: usize = 8;
@@ -283,11 +286,13 @@ impl Claims {
     }
 
     /// The place that a connection of `household` which is in an application gets of those who are: of a household with
-    /// more idle ones, or of one that has been idle for long. It is one that `may` go.
+    /// more idle ones, or one that has been idle for long, for less long in its own household. It is one that `may` go.
     pub fn first_to_yield(&self, household: Household, now: Millis, may: impl Fn(usize) -> bool) -> Option<usize> {
         let own = self.weight(household, Kind::Idle) + 1;
         self.first_to_go(Kind::Idle, |place, claim| {
-            let yields = self.weight(claim.household, Kind::Idle) > own || now.since(claim.since) >= PATIENCE_MS;
+            let loiters = claim.household == household && claim.standing == Standing::Joined;
+            let patience_ms = if loiters { LOITER_MS } else { PATIENCE_MS };
+            let yields = self.weight(claim.household, Kind::Idle) > own || now.since(claim.since) >= patience_ms;
             yields && may(place)
         })
     }
@@ -354,7 +359,13 @@ mod tests {
         }
         let yields = |household, now| claims.first_to_yield(household, Millis(now), |_| true);
         assert_eq!(yields(household(2), 2000), Some(0));
-        assert_eq!(yields(household(1), 2000), None);
+        assert_eq!(yields(household(1), 999 + LOITER_MS), None);
+        assert_eq!(yields(household(1), 1000 + LOITER_MS), Some(0));
+        claims.set(0, claim(1, Standing::Waiting, 1000));
+        claims.set(1, claim(1, Standing::Waiting, 1000));
+        claims.set(2, claim(1, Standing::Waiting, 1000));
+        let yields = |household, now| claims.first_to_yield(household, Millis(now), |_| true);
+        assert_eq!(yields(household(1), 999 + PATIENCE_MS), None);
         assert_eq!(yields(household(1), 1000 + PATIENCE_MS), Some(0));
         claims.set(2, None);
         claims.set(1, None);

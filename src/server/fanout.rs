@@ -442,7 +442,9 @@ impl<N: Net> Output<'_, N> {
                             player.phase = PlayPhase::Waiting { after: Some(cursor.seq) };
                             continue;
                         }
-                        player.begin_at(JoinPoint { cursor, timestamp: tag.timestamp, picture_later: true }, media);
+                        // Where there are no pictures none is waited for.
+                        let picture_later = media.has_video();
+                        player.begin_at(JoinPoint { cursor, timestamp: tag.timestamp, picture_later }, media);
                         continue;
                     }
                     if cursor.seq >= media.ring().readable_head() && player.ending {

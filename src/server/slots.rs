@@ -219,7 +219,7 @@ impl Player {
     pub fn begin_at(&mut self, point: JoinPoint, media: &Media) {
         self.video = match self.video {
             Want::No => Want::No,
-            Want::Yes if !point.picture_later => Want::Yes,
+            Want::Yes | Want::Resuming if !point.picture_later => Want::Yes,
             Want::Yes | Want::Resuming | Want::AtKeyFrame => Want::AtKeyFrame,
         };
         self.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };

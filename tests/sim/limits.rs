@@ -676,3 +676,26 @@ fn bytes_are_gathered_for_the_merge_window_but_never_so_many_that_the_ring_passe
     assert_eq!(world.server.counters().skips, 0);
     world.end();
 }
+
+#[test]
+fn an_encoder_and_its_viewer_get_in_although_a_stranger_of_their_own_address_has_taken_every_place() {
+    // As behind a proxy, or a provider's NAT.
+    let home = [10, 9, 9, 9];
+    let mut world =
+        World::with(Settings { connections: 12, connections_per_address: PerAddress::Fixed(0), ..settings() }, 1);
+    for _ in 0..40 {
+        let stranger = world.dial_from(home.into());
+        world.clients[stranger].handshake();
+        world.clients[stranger].connect("live");
+        world.settle();
+    }
+    world.advance(2500);
+    let encoder = world.publisher_from(home, "cam");
+    assert_eq!(world.heard(encoder).last().unwrap(), "1: Publish.Start");
+    world.send_start(encoder);
+    let viewer = world.join_from(home);
+    world.clients[viewer].create_stream();
+    world.clients[viewer].play(1, "cam");
+    world.settle();
+    assert_eq!(world.heard(viewer).last().unwrap(), "0.3 key");
+}
