@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """table.py [BOARD...]: builds the images of the boards, or of all, boots each on every machine that this QEMU has, and writes
-its sizes and times into the README's table."""
+its sizes and times into the table of docs/boards.md."""
 
 import json
 import os
@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 from machine import HERE, machines, need  # noqa: E402
 from profiles import TOP, Failure, boards, profile  # noqa: E402
 
-README = os.path.join(TOP, "README.md")
+PAGE = os.path.join(TOP, "docs", "boards.md")
 HEAD = """\
 | board | image | compressed | with Wi-Fi | answers in QEMU after |
 |---|---|---|---|---|
@@ -49,16 +49,16 @@ def row(board):
 
 
 def write(board, line):
-    """Puts the board's row into the README, in place of what was measured before."""
-    with open(README) as file:
+    """Puts the board's row into the page, in place of what was measured before."""
+    with open(PAGE) as file:
         text = file.read()
     at = text.find(HEAD)
-    need(at >= 0, "README.md has no such table")
+    need(at >= 0, "docs/boards.md has no such table")
     at += len(HEAD)
     rows = re.match(r"(\|.*\n)*", text[at:]).group(0)
     others = [row for row in rows.splitlines(keepends=True) if f"| `{board}` |" not in row]
     table = sorted([*others, line], key=lambda row: row.split("|")[2])
-    with open(README, "w") as file:
+    with open(PAGE, "w") as file:
         file.write(text[:at] + "".join(table) + text[at + len(rows) :])
 
 
