@@ -136,6 +136,28 @@ fn a_configuration_may_come_out_of_a_pipe() {
 }
 
 #[test]
+fn memory_that_the_system_does_not_give_is_an_error_that_names_the_keys_and_what_would_fit() {
+    let binary = env!("CARGO_BIN_EXE_rill");
+    let sets = "--set limits.streams=4 --set limits.ram_budget_bytes=2GiB --set limits.connections=100";
+    let limited = |more: &str, kib: u32| {
+        let script =
+            format!("ulimit -v {kib}; exec timeout 5 {binary} --board generic --listen 127.0.0.1:0 {sets} {more}");
+        let output =
+            std::process::Command::new("sh").args(["-c", &script]).env("XDG_RUNTIME_DIR", "/x").output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (status, errors) = limited("--set limits.ring_bytes=128MiB", 400_000);
+    assert_eq!(status, Some(1), "{errors}");
+    assert!(errors.contains("are needed and the system does not give this process as much: set limits."), "{errors}");
+    assert!(errors.contains("set limits.ring_bytes to at most ") && errors.lines().count() == 1, "{errors}");
+    // What is said to fit does, and is served with.
+    let fits = errors.split_once("limits.ring_bytes to at most ").unwrap().1.split(' ').next().unwrap();
+    let (status, errors) = limited(&format!("--set limits.ring_bytes={fits}"), 400_000);
+    assert!(status == Some(124) || status == Some(0), "{status:?} {errors}");
+    assert!(errors.contains("rill listening"), "{errors}");
+}
+
+#[test]
 fn memory_above_the_budget_of_the_board_is_refused_with_the_key_to_change() {
     // Whatever has the memory to run tests is taken for a Zero with all the memory that one can have.
     let (status, _, errors) = run(&["--board", "rpi-zero", "--set", "limits.ring_bytes=64MiB"]);

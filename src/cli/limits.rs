@@ -9,7 +9,7 @@ use crate::apps;
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
 use crate::limits as shapes;
-use crate::net;
+use crate::net::{self, alloc};
 use crate::server::memory::Row;
 use crate::server::settings::Settings;
 
@@ -147,11 +147,52 @@ pub fn check_budget(config: &Config) -> Result<(), String> {
     if total <= budget {
         return Ok(());
     }
+    let mut advice = advice(config, &|settings| net::memory_total(settings) <= budget);
+    // The next whole MiB, so that the advice can be followed as it stands.
+    let needed = format_bytes(total.div_ceil(1 << 20) << 20);
+    advice.push(format!("raise limits.ram_budget_bytes to {needed} if this machine has as much to give"));
+    Err(format!(
+        "memory: {} are needed and limits.ram_budget_bytes allows {}: {}",
+        spell(total),
+        format_bytes(budget),
+        advice.join(", or ")
+    ))
+}
+
+/// Whether the system gives this process the memory of the table. The error names what would fit, as [`check_budget`]'s.
+pub fn check_system(config: &Config) -> Result<(), String> {
+    let fits = |settings: &Settings| {
+        let rings = u64::from(settings.streams) * settings.ring_bytes;
+        let rest = net::memory_total(settings).saturating_sub(rings) + OWN_BYTES;
+        alloc::fits(settings.streams, settings.ring_bytes, rest)
+    };
+    if fits(&config.settings) {
+        return Ok(());
+    }
+    let mut advice = advice(config, &fits);
+    if advice.is_empty() {
+        advice.push(
+            "lower limits.ring_bytes, limits.streams and limits.connections, since none alone is enough".to_owned(),
+        );
+    }
+    advice.push("let it have more (LimitAS= in a systemd unit, ulimit -v in a shell)".to_owned());
+    Err(format!(
+        "memory: {} are needed and the system does not give this process as much: {}",
+        spell(net::memory_total(&config.settings)),
+        advice.join(", or ")
+    ))
+}
+
+/// What the process takes besides the table once it serves: stacks of threads, and what the C library's heap has around it.
+const OWN_BYTES: u64 = 12 << 20;
+
+/// What to set so that it `fits`; keys that somebody set come first.
+fn advice(config: &Config, fits: &dyn Fn(&Settings) -> bool) -> Vec<String> {
     let settings = &config.settings;
     let with = |change: &dyn Fn(&mut Settings)| {
         let mut changed = settings.clone();
         change(&mut changed);
-        net::memory_total(&changed) <= budget
+        fits(&changed)
     };
     let rings = largest(0..=settings.ring_bytes >> 18, |n| with(&|s| s.ring_bytes = n << 18)).map(|n| n << 18);
     let streams = largest(0..=settings.streams.into(), |n| with(&|s| s.streams = n as u32));
@@ -169,16 +210,7 @@ pub fn check_budget(config: &Config) -> Result<(), String> {
         advice.push((inherited, format!("set {key} to at most {fits} (it is {}, {})", row.value, row.origin)));
     }
     advice.sort_by_key(|(inherited, _)| *inherited);
-    let mut advice: Vec<String> = advice.into_iter().map(|(_, advice)| advice).collect();
-    // The next whole MiB, so that the advice can be followed as it stands.
-    let needed = format_bytes(total.div_ceil(1 << 20) << 20);
-    advice.push(format!("raise limits.ram_budget_bytes to {needed} if this machine has as much to give"));
-    Err(format!(
-        "memory: {} are needed and limits.ram_budget_bytes allows {}: {}",
-        spell(total),
-        format_bytes(budget),
-        advice.join(", or ")
-    ))
+    advice.into_iter().map(|(_, advice)| advice).collect()
 }
 
 /// The largest number of the range that fits, if it is not 0; what fits, fits with less, too.

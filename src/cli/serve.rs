@@ -65,7 +65,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     // Each is valid: the configuration checks them.
     let listen = config.listen.iter().filter_map(|address| address.parse().ok()).collect();
     let mut errors = Vec::new();
-    errors.extend(limits::check_budget(&config).err());
+    errors.extend(limits::check_budget(&config).and_then(|()| limits::check_system(&config)).err());
     let few = open_files::raise_limit(slot_count(&config.settings)).err();
     errors.extend(few.map(|few| few.describe(config.settings.connections)));
     match apps::list(&config) {

@@ -30,6 +30,35 @@ pub fn since_sealed() -> Option<usize> {
     (sealed_at != OPEN && now > 0).then(|| now.wrapping_sub(sealed_at))
 }
 
+/// Whether the system would give this process `rings` pieces of `ring_bytes` and one of `rest_bytes` now, beside what it has:
+/// address space may be limited (`ulimit -v`, `RLIMIT_AS`), 32 bits are not many, and some systems promise no more than
+/// there is (`vm.overcommit_memory=2`).
+pub fn fits(rings: u32, ring_bytes: u64, rest_bytes: u64) -> bool {
+    let pieces = std::iter::repeat_n(ring_bytes, rings as usize).chain([rest_bytes]);
+    let mut held = Vec::with_capacity(rings as usize + 1);
+    let mut all = true;
+    for bytes in pieces {
+        let Ok(bytes) = usize::try_from(bytes) else { return release(&held, false) };
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping where the system likes, of which nobody else knows.
+        let place = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, kind, -1, 0) };
+        all = place != libc::MAP_FAILED;
+        if !all {
+            break;
+        }
+        held.push((place, bytes));
+    }
+    release(&held, all)
+}
+
+fn release(held: &[(*mut libc::c_void, usize)], fits: bool) -> bool {
+    for &(place, bytes) in held {
+        // SAFETY: it was mapped above, with this length, and nothing refers to it.
+        unsafe { libc::munmap(place, bytes) };
+    }
+    fits
+}
+
 fn count() {
     if account::is_spending() {
         return;
