@@ -96,8 +96,8 @@ fn without_a_file_descriptor_clients_are_turned_away_and_others_are_served_later
     };
     let is_open = |mut client: &TcpStream| client.read(&mut [0; 1]).is_err_and(|error| error.kind() == WouldBlock);
     let clients: Vec<TcpStream> = (0..12).map(|_| connect()).collect();
-    let complaint = server.wait_for_log("warn rill cannot accept connections errno=24");
-    assert!(number(&complaint, "turned_away") > 0, "{complaint}");
+    // The first complaint may come before anybody was turned away: the disk thread takes descriptors, too.
+    server.wait_for_log("warn rill cannot accept connections errno=24");
     assert!(clients.iter().any(|client| !is_open(client)));
     drop(clients);
     // Its accepting rests for a quarter of a second, and a busy machine for longer.
