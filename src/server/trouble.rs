@@ -1,6 +1,8 @@
 //! What goes wrong with a stream's media while everything works: frames that are too large for a ring, viewers that skip, an
 //! uplink that does not keep up, key frames that are too far apart. Each is told at once, and again each minute that it lasts.
 
+use core::fmt;
+
 use log::warn;
 
 use crate::media::RingError;
@@ -53,6 +55,24 @@ impl Complaint {
     }
 }
 
+/// `1 frame of 90000 bytes`, or `12 frames of up to 90000 bytes`; without a size when none was too large.
+struct Frames {
+    count: u32,
+    largest: u32,
+}
+
+impl fmt::Display for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Frames { count, largest } = self;
+        match (*count, *largest) {
+            (1, 0) => write!(f, "1 frame"),
+            (_, 0) => write!(f, "{count} frames"),
+            (1, _) => write!(f, "1 frame of {largest} bytes"),
+            _ => write!(f, "{count} frames of up to {largest} bytes"),
+        }
+    }
+}
+
 impl Trouble {
     /// Of a publish that begins now.
     pub fn none(now: Millis) -> Trouble {
@@ -91,12 +111,13 @@ impl Server {
             let (largest, name) = (core::mem::take(&mut trouble.largest), stream.path.as_str());
             match refused {
                 RingError::TooLarge { ring_bytes, .. } => warn!(
-                    "{conn} {id} name={name:?} {count} frames of up to {largest} bytes dropped: a ring of {ring_bytes} bytes takes \
+                    "{conn} {id} name={name:?} {} dropped: a ring of {ring_bytes} bytes takes \
                      half of that at most; raise limits.ring_bytes to {}MiB or lower the encoder's bitrate to {} % of what it is",
+                    Frames { count, largest },
                     (2 * u64::from(largest)).div_ceil(MIB),
                     ring_bytes as u64 * 50 / u64::from(largest.max(1)),
                 ),
-                error => warn!("{conn} {id} name={name:?} {count} frames dropped: {error:?}"),
+                error => warn!("{conn} {id} name={name:?} {} dropped: {error:?}", Frames { count, largest: 0 }),
             }
         }
         if first {
@@ -118,8 +139,9 @@ impl Server {
             let (trouble, name) = (&mut stream.trouble, stream.path.as_str());
             if let Some(times) = trouble.skips.due(now) {
                 warn!(
-                    "{id} name={name:?} viewers too slow: they skipped {times} times; their lines do not take the encoder's bitrate: \
-                     lower it, or let them be further behind (live.player_lag_ms)"
+                    "{id} name={name:?} viewers too slow: they skipped {times} {}; their lines do not take the encoder's bitrate: \
+                     lower it, or let them be further behind (live.player_lag_ms)",
+                    if times == 1 { "time" } else { "times" },
                 );
             }
             let late_ms = media.late_ms();

@@ -202,7 +202,7 @@ fn while_frames_are_too_large_the_log_says_each_minute_what_to_change_and_player
                   bitrate to 65 % of what it is";
     let said: Vec<&String> = lines.iter().filter(|line| line.contains(advice)).collect();
     assert_eq!(said.len(), 3, "{lines:?}");
-    assert!(said[0].contains("name=\"cam\" 1 frames of up to 50012 bytes"), "{}", said[0]);
+    assert!(said[0].contains("name=\"cam\" 1 frame of 50012 bytes"), "{}", said[0]);
     assert!(said[1].contains(" 60 frames of up to 50012 bytes"), "{}", said[1]);
     assert!(!lines.iter().any(|line| line.contains("key frame in")), "{lines:?}");
     world.end();
