@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(claims.first_to_yield(household(2), Millis(2000), |_| true), None);
     }
 
-    /// More than half of them lie together in a table for twelve.
+    /// More than the 32 entries of a table for twelve places, so that several have the same home.
     const HOUSEHOLDS: u8 = 40;
 
     proptest! {
