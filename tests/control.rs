@@ -157,6 +157,26 @@ fn lists_show_every_client_stream_and_application_as_they_are() {
 }
 
 #[test]
+fn a_name_is_live_with_a_publisher_away_while_it_may_come_back_and_else_waiting() {
+    let (server, socket) = serve("control-states");
+    let state = |name: &str, wanted: &str| {
+        wait_for_row(&socket, "streams", |row| row["name"] == name && row["state"] == wanted)
+    };
+    let publisher = Client::publisher(server.address, "live", "cam");
+    assert_eq!(state("cam", "live")["publisher"], "c0.0");
+    let _player = Client::player(server.address, "live", "cam");
+    let _early = Client::player(server.address, "live", "later");
+    assert_eq!(state("later", "waiting")["publisher"], Value::Null);
+    drop(publisher);
+    assert_eq!(state("cam", "away")["publisher"], Value::Null);
+    let table = ctl(&socket, &["streams"]).1;
+    let states = table.lines().map(|line| line.split_whitespace().nth(3).unwrap()).collect::<Vec<_>>();
+    assert_eq!(states, ["STATE", "away", "waiting"], "{table}");
+    drop(Client::publisher(server.address, "live", "cam"));
+    state("cam", "away");
+}
+
+#[test]
 fn who_is_disconnected_reads_close_and_the_end_and_the_log_says_the_operator_did_it() {
     let (server, socket) = serve("control-disconnect");
     let client = Client::publisher(server.address, "live", "cam");

@@ -294,10 +294,11 @@ const CLIENTS: [Column; 12] = [
 ];
 
 #[rustfmt::skip]
-const STREAMS: [Column; 10] = [
+const STREAMS: [Column; 11] = [
     left("ID", |row| string(row, "id")),
     left("APP", application),
     left("NAME", |row| string(row, "name")),
+    left("STATE", |row| string(row, "state")),
     left("PUBLISHER", |row| string(row, "publisher")),
     right("FOR", |row| duration(number(row, "seconds"))),
     right("PLAYERS", |row| number(row, "players").to_string()),

@@ -8,7 +8,7 @@
 //! | request | rows |
 //! |---|---|
 //! | `clients` | one for each connection: id, address, app, instance, agent, does (`connecting`, `pending`, `publishes`, `plays`, `idle`, `leaving`), stream, stream_id, seconds, bytes_in, bytes_out, lag_ms, skips, round_trip_us |
-//! | `streams` | one for each stream name in use: id, app, instance, name, publisher, seconds, players, skips, worst_lag_ms, bitrate_bps, video, audio, fps, key_frame_ms |
+//! | `streams` | one for each stream name in use: id, app, instance, name, state (`live`, `away`: its publisher left and may come back, `waiting`: only players), publisher, seconds, players, skips, worst_lag_ms, bitrate_bps, video, audio, fps, key_frame_ms |
 //! | `apps` | one for each application: name, kind, state (`reading`, `ready`, `broken`, `leaving`), instances, clients, streams |
 //! | `stats` | one: totals and counters |
 //! | `disconnect ID` | none; the client is told `close`, and its connection ends |
@@ -548,7 +548,8 @@ impl fmt::Display for StreamJson<'_> {
         let description = &row.description;
         let (app, instance, name) = (Text(row.app), Text(row.instance), Text(row.name));
         write!(f, "{{\"id\":\"{}\",\"app\":{app},\"instance\":{instance},\"name\":{name},", row.id)?;
-        match row.publisher {
+        write!(f, "\"state\":\"{}\",", row.state.name())?;
+        match row.state.publisher() {
             Some(id) => write!(f, "\"publisher\":\"{id}\",")?,
             None => f.write_str("\"publisher\":null,")?,
         }
@@ -763,7 +764,7 @@ mod tests {
             app: &app,
             instance: "_definst_",
             name: &name,
-            publisher: Some(id),
+            state: crate::server::inspect::StreamState::Live(id),
             seconds: u64::MAX,
             players: u32::MAX,
             skips: u32::MAX,

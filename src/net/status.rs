@@ -37,7 +37,7 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
             row.app,
             row.instance,
             row.name,
-            if row.publisher.is_some() { "yes" } else { "no" },
+            if row.state.publisher().is_some() { "yes" } else { "no" },
             row.seconds,
             row.players,
             row.skips,

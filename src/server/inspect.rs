@@ -79,6 +79,36 @@ impl Activity {
     }
 }
 
+/// Whether a stream name has a publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamState {
+    /// This connection publishes it.
+    Live(ConnId),
+    /// Its publisher left and may still come back before players are told (`live.unpublish_grace_ms`).
+    Away,
+    /// It has no publisher; players wait for one.
+    Waiting,
+}
+
+impl StreamState {
+    /// One word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StreamState::Live(_) => "live",
+            StreamState::Away => "away",
+            StreamState::Waiting => "waiting",
+        }
+    }
+
+    /// The connection that publishes it.
+    pub const fn publisher(self) -> Option<ConnId> {
+        match self {
+            StreamState::Live(conn) => Some(conn),
+            StreamState::Away | StreamState::Waiting => None,
+        }
+    }
+}
+
 /// A stream name in use.
 #[derive(Clone, Debug)]
 pub struct StreamRow<'a> {
@@ -90,8 +120,8 @@ pub struct StreamRow<'a> {
     pub instance: &'a str,
     /// Its name, behind that instance.
     pub name: &'a str,
-    /// Who publishes it.
-    pub publisher: Option<ConnId>,
+    /// Whether it is published, and by whom.
+    pub state: StreamState,
     /// Since the present publish began, or the last one ended, in seconds.
     pub seconds: u64,
     /// Net streams that play it.
@@ -214,7 +244,11 @@ impl Server {
             app: self.apps.name(stream.app),
             instance: stream.path.instance(),
             name: stream.path.name(),
-            publisher: stream.publisher.map(|place| place.conn),
+            state: match (stream.publisher, stream.grace_until) {
+                (Some(place), _) => StreamState::Live(place.conn),
+                (None, Some(_)) => StreamState::Away,
+                (None, None) => StreamState::Waiting,
+            },
             seconds: now.since(stream.since) / 1000,
             players: 0,
             skips: 0,
