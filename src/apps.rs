@@ -27,7 +27,7 @@ use crate::config::{
     SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
     UNPUBLISH_GRACE_MS,
 };
-use crate::features::script::{Source, SourceFile};
+use crate::features::script::{self, Source, SourceFile};
 use crate::limits::{ADDRESS_RULES, APP_FILE_BYTES, APP_NAME_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
 use crate::proto::name::AppPath;
 use crate::server::app::{
@@ -158,6 +158,9 @@ impl Applications {
             return Lookup::Missing;
         };
         let is_news = self.watched.entry(name.clone()).or_default().told.replace(now) != Some(now);
+        if is_news && let Some(problem) = self.problem(&found, &texts) {
+            error!("rill script broken app={name:?} {problem}");
+        }
         match self.understand(name.clone(), &found, texts, now) {
             Ok(definition) => {
                 for path in found.compiled().iter().filter(|_| is_news) {
@@ -197,8 +200,23 @@ impl Applications {
     pub fn check(&self, name: &str) -> Vec<String> {
         let (Some(name), Some(applications)) = (named(name), &self.directory) else { return Vec::new() };
         let found = Found::at(&applications.join(name.as_str()), &name, self.script_lib.as_deref());
-        let understood = found.read().map(|texts| self.understand(name, &found, texts, 0));
-        understood.and_then(Result::err).unwrap_or_default()
+        let Some(texts) = found.read() else { return Vec::new() };
+        let problem = self.problem(&found, &texts);
+        let errors = self.understand(name, &found, texts, 0).err().unwrap_or_default();
+        errors.into_iter().chain(problem).collect()
+    }
+
+    /// What is wrong with the text of the script. The application is there all the same: what its script may do is decided
+    /// where it runs.
+    fn problem(&self, found: &Found, texts: &Texts) -> Option<String> {
+        let (Found::Files(files), Ok(Some(source))) = (found, &texts.source) else { return None };
+        let mut problem = script::check(source, self.settings.scripts.budget).err()?;
+        if let Some(place) = problem.place_mut()
+            && let Some(file) = files.scripts().find(|file| file.name == place.file)
+        {
+            place.file = file.path.display().to_string();
+        }
+        Some(problem.to_string())
     }
 
     /// Changes when a file does, or a setting that the application follows.
@@ -1010,6 +1028,28 @@ mod tests {
             .unwrap();
         root.write("applications/live/app.toml", &deep(81));
         assert!(matches!(root.apps(&[]).lookup("live", None), Lookup::Broken(error) if error.contains("app.toml:2: ")));
+    }
+
+    #[test]
+    #[cfg(feature = "script")]
+    fn a_script_that_cannot_be_compiled_is_an_error_with_file_and_line_wherever_it_stands() {
+        let root = Root::new("compiled");
+        root.write("applications/live/app.toml", "kind = \"vod\"\n");
+        root.write("applications/live/main.asc", "var a;\nvar b = ;\n");
+        let syntax = "SyntaxError: unexpected token in expression: ';'";
+        assert_eq!(root.errors(), [format!("live/main.asc:2: {syntax}")]);
+        root.write("applications/live/app.toml", "kind = 7\n");
+        assert_eq!(root.errors().len(), 2, "both");
+        root.write("applications/live/app.toml", "");
+        root.write("applications/live/main.asc", "load(\"scripts/x.asc\");\nload(\"lib.asc\");\n");
+        root.write("applications/live/scripts/x.asc", "\n\n}");
+        root.write("library/lib.asc", "var b = ;");
+        assert_eq!(root.errors(), ["live/scripts/x.asc:3: SyntaxError: unexpected token in expression: '}'"]);
+        root.write("applications/live/scripts/x.asc", "");
+        assert_eq!(root.errors(), [""; 0], "there is no library");
+        let library = root.0.join("library");
+        let apps = root.apps(&[&format!("server.script_lib={}", library.display())]).apps;
+        assert_eq!(apps.check("live"), [format!("{}/lib.asc:1: {syntax}", library.display())]);
     }
 
     #[test]

@@ -151,6 +151,42 @@ fn a_file_that_is_wrong_is_told_when_it_is_written_and_not_when_somebody_comes()
 }
 
 #[test]
+fn a_script_that_is_no_javascript_is_told_when_it_is_written_and_other_applications_go_on() {
+    let (apps, server) = serve("apps-script-told");
+    let room = apps.join("room");
+    fs::create_dir(&room).unwrap();
+    fs::write(room.join("main.asc"), "load(\"more.asc\");\n").unwrap();
+    let encoder = Encoder::publish(&server, "cam");
+    server.wait_for_log(" publish start ");
+    let wait_for = |text: &str| {
+        let line = server.wait_for_log(text);
+        assert!(line.contains("error rill script broken app=\"room\" "), "{line}");
+    };
+    fs::write(room.join("main.asc"), "load(\"more.asc\");\napplication.onConnect = function (\n").unwrap();
+    wait_for("room/main.asc:3: SyntaxError: ");
+    fs::write(room.join("main.asc"), "load(\"more.asc\");\n").unwrap();
+    fs::write(room.join("more.asc"), "// More.\nvar b = ;\n").unwrap();
+    wait_for("room/more.asc:2: SyntaxError: unexpected token in expression: ';'");
+    fs::write(room.join("more.asc"), format!("//\n//\n{}", "(".repeat(200_000))).unwrap();
+    wait_for("room/more.asc: stack limit exceeded");
+    fs::write(room.join("more.asc"), "//\n//\nvar a = \"\0\";\n").unwrap();
+    wait_for("room/more.asc:3: SyntaxError: a zero byte");
+    fs::write(room.join("more.asc"), "application.onConnect = function () { return true; };\n").unwrap();
+    connect_until(&server, "room", SUCCESS);
+    // Once, though it is looked at every two seconds and somebody came.
+    assert_eq!(server.log().matches(" broken ").count(), 4, "{}", server.log());
+    assert!(plays(&server, "cam"), "{}", server.log());
+    assert!(!server.log().contains(" publish stop "), "{}", server.log());
+    drop(encoder);
+    let (status, ..) = run(&["-t", "--root", apps.parent().unwrap().to_str().unwrap()]);
+    assert_eq!(status, 0);
+    fs::write(room.join("main.asc"), "var a;\n}\n").unwrap();
+    let (status, _, errors) = run(&["-t", "--root", apps.parent().unwrap().to_str().unwrap()]);
+    assert!(status == 1 && errors.contains("room/main.asc:2: SyntaxError: "), "{errors}");
+    stop(server);
+}
+
+#[test]
 fn no_text_that_is_not_ours_hides_or_turns_anything_in_the_log() {
     let (apps, server) = serve("apps-hidden");
     fs::create_dir(apps.join("room")).unwrap();

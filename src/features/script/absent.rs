@@ -6,6 +6,12 @@ use super::{
 };
 use crate::time::Millis;
 
+/// Without an engine nothing is known of a script's text; that it cannot run is told when it is loaded.
+#[allow(missing_docs, clippy::missing_errors_doc, reason = "documented where it does something")]
+pub fn check(_source: &Source, _budget: Budget) -> Result<(), LoadError> {
+    Ok(())
+}
+
 /// The application instances that have a script: in this build none. The methods are those of a build with scripts.
 #[derive(Debug)]
 pub struct Scripts;

@@ -421,6 +421,23 @@ impl Scripts {
     }
 }
 
+/// An engine with nothing in it, within limits of memory and stack.
+pub(super) fn engine(
+    shared: &Rc<Shared>,
+    memory_bytes: u64,
+    stack_bytes: u64,
+) -> Result<(Runtime, Context), LoadError> {
+    let no_memory = |_| LoadError::Exhausted(Place::default(), Exhausted::Memory);
+    let memory_bytes = memory_bytes.max(MEMORY_BYTES_MIN);
+    let heap = Heap::new(Rc::clone(shared), usize::try_from(memory_bytes).unwrap_or(usize::MAX));
+    let runtime = Runtime::new_with_alloc(heap).map_err(no_memory)?;
+    let context = Context::custom::<Intrinsics>(&runtime).map_err(no_memory)?;
+    // Garbage in cycles is collected before it makes up half of what the instance may have.
+    runtime.set_gc_threshold(usize::try_from(memory_bytes / 4).unwrap_or(usize::MAX));
+    runtime.set_max_stack_size(usize::try_from(stack_bytes).unwrap_or(usize::MAX));
+    Ok((runtime, context))
+}
+
 impl Instance {
     /// An engine with the script loaded and started.
     fn start(
@@ -431,14 +448,7 @@ impl Instance {
         now: Millis,
     ) -> Result<Self, LoadError> {
         let scan = Scan::of(source)?;
-        let no_memory = || LoadError::Exhausted(Place::default(), Exhausted::Memory);
-        let memory_bytes = budget.memory_bytes.max(MEMORY_BYTES_MIN);
-        let heap = Heap::new(Rc::clone(&shared), usize::try_from(memory_bytes).unwrap_or(usize::MAX));
-        let runtime = Runtime::new_with_alloc(heap).map_err(|_| no_memory())?;
-        let context = Context::custom::<Intrinsics>(&runtime).map_err(|_| no_memory())?;
-        // Garbage in cycles is collected before it makes up half of what the instance may have.
-        runtime.set_gc_threshold(usize::try_from(memory_bytes / 4).unwrap_or(usize::MAX));
-        runtime.set_max_stack_size(usize::try_from(budget.stack_bytes).unwrap_or(usize::MAX));
+        let (runtime, context) = engine(&shared, budget.memory_bytes, budget.stack_bytes)?;
         let watch = Rc::clone(&shared);
         runtime.set_interrupt_handler(Some(Box::new(move || watch.is_over())));
         let rejections = Rc::clone(&shared);
@@ -487,7 +497,7 @@ impl Instance {
                 call().map_err(|error| shared.load_error(&ctx, error, PRELUDE))
             };
             let evaluate = |file: &SourceFile| -> Result<(), LoadError> {
-                let text = file.text.strip_prefix('\u{FEFF}').unwrap_or(&file.text);
+                let text = source::text(file)?;
                 if text.contains("getStats") {
                     shared.reads_stats.set(true);
                 }

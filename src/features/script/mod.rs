@@ -33,6 +33,10 @@ mod absent;
 #[cfg(feature = "script")]
 mod amf;
 #[cfg(feature = "script")]
+mod check;
+#[cfg(feature = "script")]
+mod compile;
+#[cfg(feature = "script")]
 mod engine;
 #[cfg(feature = "script")]
 mod heap;
@@ -50,7 +54,9 @@ use std::fmt;
 use crate::text::{escaped, is_hidden};
 
 #[cfg(not(feature = "script"))]
-pub use absent::Scripts;
+pub use absent::{Scripts, check};
+#[cfg(feature = "script")]
+pub use check::check;
 #[cfg(feature = "script")]
 pub use engine::Scripts;
 
@@ -80,6 +86,12 @@ pub const SCRIPT_TRACE_BYTES: usize = 512;
 pub const SCRIPT_LINES_PER_SECOND: u32 = 20;
 /// Transaction number of a script's first call to a client; lower ones are free for the server's own calls.
 pub const SCRIPT_FIRST_TRANSACTION: u32 = 1000;
+
+/// Memory of the engine in which [`check`] compiles, in bytes. 32 kB of small functions take 0.8 MiB.
+pub const SCRIPT_CHECK_BYTES: u64 = 1024 * 1024;
+/// Stack that [`check`] takes at most, in bytes: what a script is given unless the configuration says otherwise. The thread
+/// must have as much to spare.
+pub const SCRIPT_CHECK_STACK_BYTES: u64 = 512 * 1024;
 
 /// The server's handle of a connection; here it is only copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -322,6 +334,20 @@ impl fmt::Display for Place {
             write!(formatter, ":{}", self.line)?;
         }
         Ok(())
+    }
+}
+
+impl LoadError {
+    /// Where it is, if it is in a file.
+    pub fn place_mut(&mut self) -> Option<&mut Place> {
+        match self {
+            LoadError::Syntax(place, _)
+            | LoadError::Thrown(place, _)
+            | LoadError::Exhausted(place, _)
+            | LoadError::Unsupported(place, _)
+            | LoadError::Missing(place, _) => Some(place),
+            LoadError::Config(_) | LoadError::Full | LoadError::NotBuilt => None,
+        }
     }
 }
 

@@ -63,6 +63,10 @@ const CLIENT: &[&str] = &[
     "remoteMethods",
 ];
 
+/// How far the end of a function's parameters is looked for, in tokens. What is beyond it is a call, or a text that was made
+/// to be read again and again.
+const PARAMETER_TOKENS: usize = 256;
+
 /// Whether `kind.name` is a member of Adobe's that this server does not have.
 pub(super) fn is_missing(kind: &str, name: &str) -> bool {
     match kind {
@@ -91,6 +95,38 @@ pub(super) fn resolve<'s>(source: &'s Source, name: &str) -> Option<&'s SourceFi
     files().find(|file| file.name == path).or_else(|| files().find(|file| file.name == name))
 }
 
+/// What the engine is given of a file: without the mark that some editors begin it with.
+///
+/// # Errors
+///
+/// It has a byte in it that no editor shows and that ends a text in C.
+pub(super) fn text(file: &SourceFile) -> Result<&str, LoadError> {
+    match file.text.split_once('\0') {
+        None => Ok(file.text.strip_prefix('\u{FEFF}').unwrap_or(&file.text)),
+        Some((before, _)) => {
+            let line = 1 + before.matches('\n').count() as u32;
+            let place = Place { file: file.name.clone(), line };
+            Err(LoadError::Syntax(place, "SyntaxError: a zero byte".to_owned()))
+        }
+    }
+}
+
+/// `secure.asc`, the main script, and what they load by a name that stands in the text. A file that is not there is told
+/// when it is wanted.
+pub(super) fn files(source: &Source) -> Vec<&SourceFile> {
+    let mut files: Vec<&SourceFile> = source.secure.iter().chain([&source.main]).collect();
+    let mut next = 0;
+    while let Some(file) = files.get(next).copied() {
+        for loaded in loads(&tokens(&file.text)).filter_map(|name| resolve(source, name)) {
+            if !files.iter().any(|known| known.name == loaded.name) {
+                files.push(loaded);
+            }
+        }
+        next += 1;
+    }
+    files
+}
+
 /// What the files of a script define and use.
 pub(super) struct Scan {
     /// Names of variables, functions and classes.
@@ -100,22 +136,11 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Reads `secure.asc`, the main script, and what they load by a name that stands in the text.
+    /// Reads the files that a script surely consists of.
     pub(super) fn of(source: &Source) -> Result<Self, LoadError> {
-        let mut files: Vec<&SourceFile> = source.secure.iter().chain([&source.main]).collect();
+        let files = files(source);
         let mut scan = Scan { globals: BTreeSet::new(), members: BTreeSet::new() };
-        let mut next = 0;
-        while let Some(file) = files.get(next).copied() {
-            let tokens = tokens(&file.text);
-            scan.define(&tokens);
-            // One that is not there is told when it is wanted.
-            for loaded in loads(&tokens).filter_map(|name| resolve(source, name)) {
-                if !files.iter().any(|known| known.name == loaded.name) {
-                    files.push(loaded);
-                }
-            }
-            next += 1;
-        }
+        files.iter().for_each(|file| scan.define(&tokens(&file.text)));
         files.into_iter().try_for_each(|file| scan.check(file))?;
         Ok(scan)
     }
@@ -198,7 +223,8 @@ impl Scan {
 
     /// The names in the parentheses that `tokens` begins with.
     fn parameters(&mut self, tokens: &[Token<'_>]) {
-        for token in tokens.iter().take_while(|token| token.kind != Kind::Sign(')')) {
+        let tokens = tokens.iter().take(PARAMETER_TOKENS);
+        for token in tokens.take_while(|token| token.kind != Kind::Sign(')')) {
             if let Kind::Name(name) = token.kind {
                 self.globals.insert(name.to_owned());
             }
@@ -239,7 +265,7 @@ fn is_assigned(tokens: &[Token<'_>], index: usize) -> bool {
 /// Whether the parentheses that begin at `index` are followed by a body, as a method's are.
 fn is_method(tokens: &[Token<'_>], index: usize) -> bool {
     let mut depth = 0;
-    for (offset, token) in tokens[index..].iter().enumerate() {
+    for (offset, token) in tokens[index..].iter().enumerate().take(PARAMETER_TOKENS) {
         match token.kind {
             Kind::Sign('(') => depth += 1,
             Kind::Sign(')') => depth -= 1,

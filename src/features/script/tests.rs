@@ -1355,3 +1355,129 @@ mod log_lines {
         assert_eq!(found, ["script chat/_definst_ file=\"main.asc\" line=3 error=\"time limit exceeded\" stopped=yes"]);
     }
 }
+
+/// What is wrong with a script whose text is all that is looked at.
+fn wrong(source: &Source) -> Result<(), String> {
+    check(source, Budget::default()).map_err(|error| error.to_string())
+}
+
+/// Loading ends with the same.
+fn wrong_as_loaded(source: &Source) -> Result<(), String> {
+    let found = wrong(source);
+    assert_eq!(Stage::try_load(source).map(drop).map_err(|error| error.to_string()), found);
+    found
+}
+
+#[test]
+fn a_check_finds_what_loading_would_with_file_and_line_and_runs_nothing() {
+    assert_eq!(wrong_as_loaded(&source("")), Ok(()));
+    let syntax = "main.asc:2: SyntaxError: unexpected token in expression: ';'";
+    assert_eq!(wrong_as_loaded(&source("var a;\nvar b = ;\n")).unwrap_err(), syntax);
+    assert_eq!(wrong_as_loaded(&source("\u{FEFF}var a;\r\nvar b = ;\r\n")).unwrap_err(), syntax);
+    let error = wrong_as_loaded(&source("application.onConnect = function (\n")).unwrap_err();
+    assert!(error.starts_with("main.asc:2: SyntaxError: "), "{error}");
+    let error = wrong_as_loaded(&source("'use strict';\nvar a;\n\ndelete a;")).unwrap_err();
+    assert!(error.starts_with("main.asc:4: SyntaxError: "), "{error}");
+    assert_eq!(
+        wrong_as_loaded(&source("var a = 1;\nvar b = 2n;\n")).unwrap_err(),
+        "main.asc:2: BigInt is not available in this server"
+    );
+    // What is wrong only as it runs is told when it runs; that a script never ends is no matter of its text.
+    assert_eq!(wrong(&source("with (Math) { sqrt(nothing); }\nthrow 7;")), Ok(()));
+    assert_eq!(wrong(&source("application.shutdown(); while (true) { }")), Ok(()));
+}
+
+#[test]
+fn a_check_reads_secure_asc_and_what_is_loaded_by_name_and_no_more() {
+    let main = file("main.asc", "load(\"a.asc\");\nif (application.x) load('b.js');\nload(which);\n");
+    let whole = Source {
+        secure: Some(file("secure.asc", "var s;")),
+        main,
+        others: vec![
+            file("a.asc", "load('main.asc');"),
+            file("b.js", "load('c.js')"),
+            file("c.js", ""),
+            file("d.js", "{"),
+        ],
+    };
+    assert_eq!(wrong(&whole), Ok(()));
+    let broken = |name: &str| {
+        let mut source = whole.clone();
+        let files = source.secure.iter_mut().chain(&mut source.others);
+        files.filter(|file| file.name == name).for_each(|file| file.text.push_str("\n}"));
+        wrong(&source)
+    };
+    for name in ["secure.asc", "a.asc", "b.js", "c.js"] {
+        assert_eq!(broken(name).unwrap_err(), format!("{name}:2: SyntaxError: unexpected token in expression: '}}'"));
+    }
+    assert_eq!(broken("d.js"), Ok(()));
+}
+
+#[test]
+fn no_text_is_too_much_for_the_thread_that_checks_it() {
+    let most = crate::limits::SCRIPT_TEXT_BYTES;
+    // As long as can be, where looking ahead could take for ever; the others are deep enough by far.
+    let long = ["(", "a(", "function(", "catch("].map(|part| part.repeat(most / part.len()));
+    let deep = [
+        "[",
+        "{",
+        "a[",
+        "!",
+        "-",
+        "({a:",
+        "x=>",
+        "a?",
+        "a?b:",
+        "if(a)",
+        "else if",
+        "`${",
+        "new ",
+        "a=>{",
+        "for(;;)",
+        "x:",
+        "async ",
+        "[...",
+        "{a:{",
+        "/(?:(",
+        "function a(){",
+        "class a{b(){",
+    ]
+    .map(|part| part.repeat(most / 16 / part.len()));
+    let expressions = ["(", "(?:", "(?=", "(?<=", "[", "a|(", "a{2}", "(a*"];
+    let expressions = expressions.map(|part| format!("/{}/", part.repeat(most / 16 / part.len())));
+    let closed = [("(", ")"), ("[", "]"), ("{", "}"), ("if(a){}else ", "")].map(|(open, close)| {
+        let count = most / 32 / open.len();
+        format!("{}{}", open.repeat(count), close.repeat(count))
+    });
+    // Less room than the disk's thread has.
+    let thread = std::thread::Builder::new().stack_size(SCRIPT_CHECK_STACK_BYTES as usize + 64 * 1024);
+    let checks = thread.spawn(move || {
+        for text in long.iter().chain(&deep).chain(&expressions).chain(&closed) {
+            // Some of it is JavaScript.
+            let error = wrong(&source(text)).err().unwrap_or("main.asc:".to_owned());
+            assert!(error.starts_with("main.asc:") && error.len() < 400, "{}: {error}", &text[..20]);
+        }
+    });
+    checks.unwrap().join().unwrap();
+    assert_eq!(wrong(&source(&"(".repeat(most))).unwrap_err(), "main.asc: stack limit exceeded");
+}
+
+#[test]
+fn a_zero_byte_is_told_with_its_line() {
+    for text in ["\0", "\n\0", "var a;\n\n\"a\0b\";\n\0", "// \0"] {
+        let line = 1 + text.split('\0').next().unwrap().matches('\n').count();
+        assert_eq!(wrong_as_loaded(&source(text)).unwrap_err(), format!("main.asc:{line}: SyntaxError: a zero byte"));
+    }
+}
+
+#[test]
+fn what_is_only_too_much_for_the_check_is_not_called_wrong() {
+    let deep = source(&format!("var a = {}1{};", "(".repeat(5000), ")".repeat(5000)));
+    assert_eq!(wrong(&deep).unwrap_err(), "main.asc: stack limit exceeded");
+    let roomy = Budget { stack_bytes: 1024 * 1024, memory_bytes: 64 * 1024 * 1024, ..Budget::default() };
+    assert_eq!(check(&deep, roomy), Ok(()));
+    let large = source(&"function a(b) { return b + 1; }\n".repeat(8000));
+    let small = Budget { memory_bytes: SCRIPT_CHECK_BYTES, ..roomy };
+    assert_eq!(check(&large, small).unwrap_err().to_string(), "main.asc: memory limit exceeded");
+    assert_eq!(check(&large, roomy), Ok(()));
+}
