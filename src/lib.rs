@@ -26,7 +26,8 @@
 //! limits time bitset token_bucket account text   leaves
 //! ```
 //!
-//! A module imports only from rows below its own; `tests/tidy.rs` reads every `crate::` path and fails when one does not.
+//! A module imports only from rows below its own; `tests/tidy/layers.rs` reads every `crate::` path and fails when one does
+//! not.
 //! `wire`, `proto`, `media` and the leaves are `no_std` without `alloc`.
 //!
 //! # Path of one audio frame to a hundred players

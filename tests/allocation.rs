@@ -1,4 +1,5 @@
-//! After the server has started, nothing that clients do makes it use the heap, but what scripts may.
+//! After the server has started, nothing that clients do makes it use the heap, but what scripts may. A process of its own,
+//! because its allocator and its logger are the process's, and simulation has another logger.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
 

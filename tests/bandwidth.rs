@@ -1,6 +1,6 @@
 //! Bandwidth is measured over a line that carries a known number of bits: two network namespaces with a virtual cable
 //! between them, whose speed the kernel limits (`tc`). Where namespaces or `tc` are not to be had the test says so, and
-//! is no test.
+//! is no test. A process of its own, because clients and encoders that ran beside it would be measured, too.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
 

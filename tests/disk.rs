@@ -1,5 +1,6 @@
 //! The disk thread: asking and answering take nothing from the heap, and a panic of the loader ends nothing but the
-//! loader. One thread, without a harness, which could not end while the panic's hook does not.
+//! loader. A process of its own, because its allocator counts for all threads, and without a harness, which could not end
+//! while the panic's hook does not.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start a thread has failed")]
 

@@ -1,4 +1,5 @@
-//! Logging takes nothing from the heap once it was started. One thread, without a harness whose own would be counted.
+//! Logging takes nothing from the heap once it was started. A process of its own, because its allocator counts for
+//! all threads, and without a harness, whose own would be counted.
 
 use std::time::Instant;
 

@@ -2,7 +2,7 @@
 //! objects with `level`, `code` and `description`; Adobe's NetStatusEvent tables).
 //!
 //! [`TABLE`] is every code that this server sends, [`NOT_SENT`] every other one that is documented and why it is not.
-//! `rill statuses` prints both, and `tests/statuses.rs` drives a connection into each code of the first.
+//! `rill statuses` prints both, and `tests/conformance/statuses.rs` drives a connection into each code of the first.
 //!
 //! There is no `clientid`: of what type it is differs between generations of Adobe's servers, no client in use reads it,
 //! and it would cost every status bytes.

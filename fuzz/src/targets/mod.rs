@@ -1,7 +1,7 @@
 //! What each fuzz target does with its bytes. It panics when something is wrong.
 //!
-//! `fuzz_targets/` runs them under libFuzzer, and `tests/corpus.rs` over the corpus. Both have tests/sim, its storm and
-//! tests/rtmp as modules of their crate.
+//! `fuzz_targets/` runs them under libFuzzer, and `tests/simulation/corpus.rs` over the corpus. Both have tests/sim, its
+//! storm and tests/rtmp as modules of their crate.
 
 pub mod amf;
 pub mod chunks;

@@ -1,6 +1,6 @@
 //! rtmpdump: the connect arguments of every kind that it knows, its bandwidth check, and its answer to `ping`.
 
-use crate::stage::{Stage, end};
+use super::stage::{Stage, end};
 use crate::support::patience;
 use crate::support::wait_until;
 

@@ -3,8 +3,6 @@
 //!
 //! Every test has its own server. With `RILL_RUNNER` set (an emulator) only the tests with ffmpeg alone run.
 
-mod support;
-
 use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -12,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::clients::*;
-use support::clip::{self, KEY_INTERVAL, LENGTH_MS};
-use support::media::Media;
-use support::player::Player;
-use support::process::{Process, gst_has};
-use support::server::Server;
-use support::{Scratch, emulated, patience, wait_until};
+use crate::support::clients::*;
+use crate::support::clip::{self, KEY_INTERVAL, LENGTH_MS};
+use crate::support::media::Media;
+use crate::support::player::Player;
+use crate::support::process::{Process, gst_has, output_of};
+use crate::support::server::Server;
+use crate::support::{Scratch, emulated, patience, wait_until};
 
 /// Time in which a client ends by itself after the clip did, or after a refusal.
 fn end() -> Duration {
@@ -173,7 +171,7 @@ fn ffmpeg_finds_the_published_streams_and_no_other_and_ends_when_it_has_enough()
     witness.wait_for_time(LENGTH_MS / 2);
     let mut probe = Command::new("ffprobe");
     probe.args(["-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", &stage.url()]);
-    let streams = String::from_utf8(support::process::output_of(&mut probe)).unwrap();
+    let streams = String::from_utf8(output_of(&mut probe)).unwrap();
     let mut streams: Vec<_> = streams.split_whitespace().collect();
     streams.sort_unstable();
     assert_eq!(streams, ["audio", "video"]);

@@ -1,16 +1,12 @@
 //! The command line of the real binary: what it prints, and how it ends.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
-
-mod binary;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use binary::{Server, number, rill, run, scratch};
+use crate::binary::{Server, number, rill, run, scratch};
 
 #[test]
 fn version_and_help_go_to_standard_output() {

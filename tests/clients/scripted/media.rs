@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::stage::{Stage, end};
+use super::stage::{Stage, end};
 use crate::support::clients::{PlayerKind, ffmpeg_publish};
 use crate::support::clip;
 use crate::support::media::Media;

@@ -6,10 +6,6 @@
 //! before the next one in the file is looked at. `[log] ` before a line waits for it in the server's log. `HOST` is the
 //! server's address. Empty lines and those that begin with `#` are for readers.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot start its processes has failed")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,8 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use support::server::Server;
-use support::{Scratch, patience, wait_until};
+use crate::support::server::Server;
+use crate::support::{Scratch, patience, wait_until};
 
 #[test]
 fn the_hello_server_greets() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::stage::{Stage, end};
+use super::stage::{Stage, end};
 use crate::support::clients::{PlayerKind, gst_publish};
 use crate::support::clip;
 use crate::support::media::Media;

@@ -2,37 +2,27 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
 
+#[path = "../rtmp/mod.rs"]
+mod rtmp;
+#[path = "../sim/mod.rs"]
 mod sim;
-
-#[path = "sim/applications.rs"]
-mod applications;
-#[path = "sim/bandwidth.rs"]
-mod bandwidth;
-#[path = "sim/data.rs"]
-mod data;
-#[path = "sim/ends.rs"]
-mod ends;
-#[path = "sim/grace.rs"]
-mod grace;
-#[path = "sim/limits.rs"]
-mod limits;
-#[path = "sim/media.rs"]
-mod media;
-#[path = "sim/names.rs"]
-mod names;
-#[path = "sim/paths.rs"]
-mod paths;
-#[path = "sim/players.rs"]
-mod players;
-#[path = "sim/rings.rs"]
-mod rings;
-#[path = "sim/scripts.rs"]
-mod scripts;
-#[path = "sim/storm.rs"]
+#[path = "../sim/storm.rs"]
 mod storm;
-#[path = "sim/wire.rs"]
+
+mod applications;
+mod bandwidth;
+mod corpus;
+mod data;
+mod ends;
+mod grace;
+mod limits;
+mod media;
+mod names;
+mod paths;
+mod players;
+mod rings;
+mod scripts;
 mod wire;
-#[path = "sim/words.rs"]
 mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,9 +1,5 @@
 //! Laws of a session: cutting its input anywhere changes nothing, and no input breaks it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot drive its session has failed")]
-
-mod rtmp;
-
 use std::collections::{BTreeMap, VecDeque};
 
 use proptest::collection::vec;
@@ -15,7 +11,7 @@ use rill::proto::status::{Code, Status};
 use rill::proto::tx::TxBuf;
 use rill::time::Millis;
 
-use rtmp::*;
+use crate::rtmp::*;
 
 /// All that can be told of a session from outside.
 type Outcome = (Vec<Seen>, Bytes, Result<(), SessionError>);

@@ -1,16 +1,12 @@
 //! Applications of the real server: their directories come and go and change while it runs.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
-
-mod binary;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use binary::{Server, number, rill, run, scratch};
+use crate::binary::{Server, number, rill, run, scratch};
 
 /// Longer than the server takes to notice that a file has changed, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);

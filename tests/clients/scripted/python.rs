@@ -1,7 +1,7 @@
 //! Python's librtmp: calls in both directions, with every type that it can send and receive; connect arguments,
 //! rejections, redirections.
 
-use crate::stage::{Stage, end, python};
+use super::stage::{Stage, end, python};
 
 #[test]
 fn a_python_client_calls_methods_of_a_script_with_values_of_every_type_and_gets_them_back() {

@@ -1,17 +1,13 @@
 //! OpenWrt's service script, with the functions of `rc.common` and `procd` that it calls replaced by ones that print.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
-
-mod binary;
-
 use std::process::Command;
 
-use binary::{run, scratch};
+use crate::binary::{run, scratch};
 
 #[test]
 fn the_command_that_procd_is_given_is_one_that_serves() {
     let root = scratch("procd");
-    let script = include_str!("../boards/openwrt/rill.init");
+    let script = include_str!("../../boards/openwrt/rill.init");
     let mut script = script.replace("/usr/bin/rill", env!("CARGO_BIN_EXE_rill"));
     for (variable, place) in [("config=", "etc/rill/rill.toml"), ("root=", "srv"), ("run=", "run")] {
         let line = script.lines().find(|line| line.starts_with(variable)).unwrap().to_owned();

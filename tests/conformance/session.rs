@@ -1,9 +1,5 @@
 //! What a session does, by section of RTMP 1.0 and by client: literal bytes in, replies and events out.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot drive its session has failed")]
-
-mod rtmp;
-
 use rill::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, NET_STREAMS};
 use rill::proto::data::DataAction;
 use rill::proto::session::{
@@ -15,7 +11,7 @@ use rill::proto::tx::TxBuf;
 use rill::time::Millis;
 use rill::wire::handshake::{self, FirstByte, Scheme};
 
-use rtmp::*;
+use crate::rtmp::{self, *};
 
 /// Handshake (RTMP 1.0, section 5.2).
 mod handshake_5_2 {

@@ -1,6 +1,6 @@
 //! Connections that end in every way there is: `onDisconnect` runs once for each, and the client can still be read.
 
-use crate::stage::{Stage, end, python, traces, write_root};
+use super::stage::{Stage, end, python, traces, write_root};
 use crate::support::process::Process;
 use crate::support::{Scratch, cable, patience, runner, wait_until};
 

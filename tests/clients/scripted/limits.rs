@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rill::bench::{Plan, Report};
 use serde_json::Value;
 
-use crate::stage::{Stage, line_of, python};
+use super::stage::{Stage, line_of, python};
 use crate::support::{emulated, patience};
 
 /// What is done, and where. The instance's name says both: `rtmp://HOST/bad/WHERE-WHAT`.

@@ -2,12 +2,6 @@
 //!
 //! A code without a case here fails [`every_code_is_driven`]; so does a field or a carrier that a row promises.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot drive its connection has failed")]
-
-mod binary;
-mod rtmp;
-mod sim;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
@@ -19,12 +13,13 @@ use rill::server::app::{AddressList, AppDefinition, AppKind, ScriptDefinition, S
 use rill::server::settings::Settings;
 use rill::time::Millis;
 
-use rtmp::{
-    Bytes, Peer, Reply, boolean, call, command_body, connect, ecma_array, info, key, null, number, object, play,
+use crate::binary;
+use crate::rtmp::{
+    self, Bytes, Peer, Reply, boolean, call, command_body, connect, ecma_array, info, key, null, number, object, play,
     publish, replies, strict_array, string,
 };
-use sim::ledger::Kind::Key;
-use sim::world::{Directory, World, settings};
+use crate::sim::ledger::Kind::Key;
+use crate::sim::world::{Directory, World, settings};
 
 /// A message that a client was sent: type, message stream, body.
 type Told = (u8, u32, Bytes);

@@ -3,8 +3,6 @@
 //! The table is [`LAYERS`]; why it is so stands at the top of `src/lib.rs`. The other rules here are those that no
 //! compiler checks: what a file begins with, how long it may be, where `unsafe` may stand.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,11 +3,6 @@
 //!
 //! With `RILL_RUNNER` set (an emulator) the tests with GStreamer and the measurement of latency are left out.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod ends;
 mod gstreamer;
 mod librtmp;

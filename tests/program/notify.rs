@@ -1,15 +1,11 @@
 //! What the real server tells a service manager: that it is ready, alive, reloading and stopping, and what it does.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
-
-mod binary;
-
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use binary::{Server, number, rill, scratch};
+use crate::binary::{Server, number, rill, scratch};
 
 /// Longer than anything takes that works, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,15 +1,11 @@
 //! README and the pages in `docs/` against the program: what they print, name and link to is there.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
-
-mod binary;
-
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use binary::{rill, run, scratch};
+use crate::binary::{rill, run, scratch};
 
 /// Longer than this it is no page for a newcomer.
 const README_LINES: usize = 200;

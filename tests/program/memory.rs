@@ -1,15 +1,11 @@
 //! The whole process keeps its memory: what it obtained at start is all it ever has.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
-
-mod binary;
-
 use std::io::ErrorKind::WouldBlock;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use binary::{Server, number};
+use crate::binary::{Server, number};
 use rill::bench::{Moment, Plan, run_observed};
 
 /// A server with a small board's table, so that a test can fill it.

@@ -1,10 +1,6 @@
 //! `rill connect` as a process: what it prints for each way a connection can go, and the status it exits with.
 //!
-//! What scripts do is in `samples.rs`; here are the server without scripts, and servers made of literal bytes.
-
-#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
-
-mod binary;
+//! What scripts do is in `tests/clients/samples.rs`; here are the server without scripts, and servers made of literal bytes.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use binary::{Server, rill, run, scratch};
+use crate::binary::{Server, rill, run, scratch};
 
 const SUCCESS: &str = "connected is: true\n\
     event.info.level: status\n\

@@ -1,10 +1,5 @@
 //! `rill ctl` and the control socket: the real binary with clients of its own.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
-
-mod binary;
-mod rtmp;
-
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +9,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use binary::{Server, number, rill, run, scratch};
+use crate::binary::{Server, number, rill, run, scratch};
+use crate::rtmp;
 use rill::limits::{CONTROL_CLIENTS, CONTROL_REQUEST_BYTES};
 use rill::net::control::PATIENCE_MS;
 use serde_json::Value;

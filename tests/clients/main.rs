@@ -1,0 +1,10 @@
+//! The real binary, native or in an emulator (`RILL_BIN`, `RILL_RUNNER`), and the programs of others as its clients.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot start its processes has failed")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod relay;
+mod samples;
+mod scripted;
