@@ -7,7 +7,8 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test lint deps fuzz fuzz-corpus bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
-	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash clean
+	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash \
+	release test-release clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -118,6 +119,13 @@ flash: ## write BOARD's image to the card DEV=/dev/...; it refuses what is no ca
 
 test-flash: image-deps ## what make flash refuses, and that it writes what it should
 	boards/image/flash-test.sh
+
+# BOARDS="rpi-zero virt-64" makes a part of one.
+release: ## all artefacts of the version, sums, manifest and changes: dist/release-VERSION (BOARDS=, ALLOW_UNRELEASED=1)
+	boards/release.py $(if $(filter-out 0,$(ALLOW_UNRELEASED)),--allow-unreleased) $(BOARDS)
+
+test-release: ## what make release refuses, and that sums, manifest and changes are right; it builds nothing
+	boards/release-test.py
 
 clean: ## remove everything that was built
 	$(CARGO) clean

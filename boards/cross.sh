@@ -4,6 +4,7 @@
 #   boards/cross.sh deps             installs what the Debian way needs, where that can be done
 #   boards/cross.sh build BOARD      builds dist/rill-BOARD and checks it
 #   boards/cross.sh appliance BOARD  builds dist/appliance-BOARD, which images hold beside it
+#   boards/cross.sh tools BOARD      prints the way and the versions of compiler and linker that build takes
 #   boards/cross.sh test BOARD       publishes and plays with real clients against that binary, under qemu-user
 #
 # Three ways lead to the binary; the first that works here is taken, or the one that CROSS names:
@@ -155,6 +156,18 @@ check() {
 	[ "$size" -le $size_limit ] || fail "$1 is larger than $size_limit bytes"
 }
 
+tools() {
+	target=$(fact target)
+	way=$(way)
+	compiler=rustc
+	[ "$way" != debian ] || compiler=/usr/bin/rustc
+	echo "way: $way"
+	$compiler --version
+	[ "$way" != cross ] || { cross --version 2>/dev/null | head -n 1; return; }
+	cargo-zigbuild --version
+	echo "zig $("$tools/bin/python" -m ziglang version 2>/dev/null || python3 -m ziglang version 2>/dev/null || zig version)"
+}
+
 try() {
 	target=$(fact target)
 	binary=$PWD/dist/rill-$board
@@ -177,13 +190,14 @@ action=${1:-}
 board=${2:-}
 case $action in
 deps) deps ;;
-build | appliance | test)
+build | appliance | tools | test)
 	[ -f "boards/$board.toml" ] || fail "no board '$board': BOARD is one of $(cd boards && echo *.toml | sed 's/\.toml//g')"
 	case $action in
 	build) build rill boards ;;
 	appliance) build appliance boards/appliance ;;
+	tools) tools ;;
 	test) try ;;
 	esac
 	;;
-*) fail "usage: boards/cross.sh deps | build BOARD | appliance BOARD | test BOARD" ;;
+*) fail "usage: boards/cross.sh deps | build BOARD | appliance BOARD | tools BOARD | test BOARD" ;;
 esac
