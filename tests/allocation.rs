@@ -91,7 +91,7 @@ fn log_everything() {
 #[test]
 fn the_heap_is_not_used_while_clients_connect_publish_play_misbehave_and_leave() {
     log_everything();
-    let mut ends = [0; rill::server::close::CloseReason::COUNT];
+    let mut ends = [0; rill::server::close::Counter::COUNT];
     let (mut published, mut played, mut skips) = (0, 0, 0);
     for seed in 0..SEEDS {
         let counters = storm::run(Random::new(seed));

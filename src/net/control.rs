@@ -39,7 +39,7 @@ use crate::limits::{
 use crate::server::Server;
 use crate::server::app::AppKind;
 use crate::server::applications::AppState;
-use crate::server::close::CloseReason;
+use crate::server::close::Counter;
 use crate::server::describe::{AUDIO_BYTES, VIDEO_BYTES};
 use crate::server::inspect::{AppRow, ClientRow, StreamRow};
 use crate::server::slots::SlotIndex;
@@ -609,12 +609,12 @@ impl fmt::Display for MembersJson<'_> {
     }
 }
 
-struct ClosedJson<'a>(&'a [u64; CloseReason::COUNT]);
+struct ClosedJson<'a>(&'a [u64; Counter::COUNT]);
 
 impl fmt::Display for ClosedJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = '{';
-        for (name, count) in CloseReason::NAMES.iter().zip(self.0) {
+        for (name, count) in Counter::NAMES.iter().zip(self.0) {
             write!(f, "{separator}\"{name}\":{count}")?;
             separator = ',';
         }

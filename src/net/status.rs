@@ -5,7 +5,7 @@ use std::fmt;
 use log::info;
 
 use crate::server::Server;
-use crate::server::close::CloseReason;
+use crate::server::close::Counter;
 use crate::time::Millis;
 
 use super::alloc;
@@ -74,11 +74,11 @@ impl fmt::Display for Fields<'_> {
 }
 
 /// A field for each reason for which connections ended.
-struct Closes<'a>(&'a [u64; CloseReason::COUNT]);
+struct Closes<'a>(&'a [u64; Counter::COUNT]);
 
 impl fmt::Display for Closes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons = CloseReason::NAMES.iter().zip(self.0);
+        let reasons = Counter::NAMES.iter().zip(self.0);
         reasons.filter(|(_, count)| **count > 0).try_for_each(|(name, count)| write!(f, " closed_{name}={count}"))
     }
 }

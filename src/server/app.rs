@@ -599,38 +599,45 @@ pub enum Refusal {
     Players,
 }
 
-/// What a client is told whose instance and name are too long together.
-const TOO_LONG: &str = "Instance and stream name are too long together (PATH_BYTES).";
+/// What is said of a refusal.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusalRow {
+    /// How the access log of Adobe's servers would put it (its x-status field).
+    pub x_status: u16,
+    /// What the client is told, or the log alone where its status has words of its own.
+    pub words: &'static str,
+    /// Where to change that; empty where it is as it should be.
+    pub remedy: &'static str,
+}
+
+impl RefusalRow {
+    /// A row of a table.
+    pub const fn new(x_status: u16, words: &'static str, remedy: &'static str) -> RefusalRow {
+        RefusalRow { x_status, words, remedy }
+    }
+}
 
 impl Refusal {
-    /// Where to change that.
-    pub const fn key(self) -> &'static str {
+    /// All that is said of it. Not a word of `code=403 need auth`, by which OBS would begin a login that never ends.
+    #[rustfmt::skip]
+    pub const fn row(self) -> RefusalRow {
+        use Refusal::*;
         match self {
-            Refusal::ConnectAddress => "connect.addresses in app.toml",
-            Refusal::PublishAddress => "publish.addresses in app.toml",
-            Refusal::PublishKey => "[keys] in app.toml",
-            Refusal::Path => "a shorter name",
-            Refusal::PlayAddress => "play.addresses in app.toml",
-            Refusal::PlayKey => "play.key in app.toml",
-            Refusal::Connections => "limits.connections in app.toml",
-            Refusal::Publishers => "limits.publishers in app.toml",
-            Refusal::Players => "limits.players in app.toml",
+            ConnectAddress => RefusalRow::new(403, "[ AccessManager.Reject ] : This address may not connect to this application.", "connect.addresses in app.toml"),
+            PublishAddress => RefusalRow::new(403, "This address may not publish in this application.", "publish.addresses in app.toml"),
+            PublishKey => RefusalRow::new(401, "This application needs a stream key, and this is none for that name.", "[keys] in app.toml"),
+            Path => RefusalRow::new(400, "Instance and stream name are too long together (PATH_BYTES).", "a shorter name"),
+            PlayAddress => RefusalRow::new(403, "This address may not play in this application.", "play.addresses in app.toml"),
+            PlayKey => RefusalRow::new(401, "This application needs a key to play: NAME?key=KEY.", "play.key in app.toml"),
+            Connections => RefusalRow::new(409, "[ Resource.Limit.Exceeded ] : This application has no connection left.", "limits.connections in app.toml"),
+            Publishers => RefusalRow::new(409, "This application has as many publishers as it may have.", "limits.publishers in app.toml"),
+            Players => RefusalRow::new(409, "This application has as many players as it may have.", "limits.players in app.toml"),
         }
     }
 
-    /// What to tell the client. Not a word of `code=403 need auth`, by which OBS would begin a login that never ends.
+    /// What to tell the client.
     pub const fn description(self) -> &'static str {
-        match self {
-            Refusal::ConnectAddress => "[ AccessManager.Reject ] : This address may not connect to this application.",
-            Refusal::PublishAddress => "This address may not publish in this application.",
-            Refusal::PublishKey => "This application needs a stream key, and this is none for that name.",
-            Refusal::Path => TOO_LONG,
-            Refusal::PlayAddress => "This address may not play in this application.",
-            Refusal::PlayKey => "This application needs a key to play: NAME?key=KEY.",
-            Refusal::Connections => "[ Resource.Limit.Exceeded ] : This application has no connection left.",
-            Refusal::Publishers => "This application has as many publishers as it may have.",
-            Refusal::Players => "This application has as many players as it may have.",
-        }
+        self.row().words
     }
 }
 

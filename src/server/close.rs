@@ -1,4 +1,5 @@
-//! Why connections end: one log line and one counter each.
+//! Why connections end: one log line and one counter each. [`CloseReason::row`], [`Rejection::row`] and
+//! [`StreamRefusal::row`] are the tables: one row for each reason, with all that is said of it.
 
 use core::fmt;
 
@@ -6,7 +7,7 @@ use crate::proto::session::{Limit, Misbehaviour, SessionError};
 use crate::proto::status::Code;
 use crate::wire::handshake::FirstByte;
 
-use super::app::Refusal;
+use super::app::{Refusal, RefusalRow};
 use super::registry::Exhausted;
 use super::transport::Loss;
 
@@ -51,7 +52,7 @@ pub enum CloseReason {
     AddressLimit,
     /// It was idle when another needed its place.
     GaveWay,
-    /// Somebody who looks after the server ended it.
+    /// The operator ended it.
     Operator,
     /// Its application was shut down, or removed.
     AppShutdown,
@@ -81,43 +82,18 @@ pub enum StreamRefusal {
 }
 
 impl StreamRefusal {
-    /// How the access log of Adobe's servers would put it (its x-status field).
-    pub const fn x_status(self) -> u16 {
+    /// All that is said of it.
+    #[rustfmt::skip]
+    pub const fn row(self) -> RefusalRow {
+        use StreamRefusal::{Connections, Exhausted, NotFound, NotLive, Rule, Script, Taken};
         match self {
-            StreamRefusal::Rule(Refusal::ConnectAddress | Refusal::PublishAddress | Refusal::PlayAddress) => 403,
-            StreamRefusal::Rule(Refusal::PublishKey | Refusal::PlayKey) | StreamRefusal::Script => 401,
-            StreamRefusal::Rule(Refusal::Path) | StreamRefusal::NotLive => 400,
-            StreamRefusal::NotFound => 404,
-            StreamRefusal::Rule(Refusal::Connections | Refusal::Publishers | Refusal::Players)
-            | StreamRefusal::Taken
-            | StreamRefusal::Exhausted(_)
-            | StreamRefusal::Connections => 409,
-        }
-    }
-
-    /// In words, where the status has none of its own.
-    pub const fn words(self) -> &'static str {
-        match self {
-            StreamRefusal::Rule(refusal) => refusal.description(),
-            StreamRefusal::Script => "the application's script gave it no right to",
-            StreamRefusal::Taken => "somebody else publishes under that name",
-            StreamRefusal::Exhausted(_) => "every stream is in use",
-            StreamRefusal::Connections => "every connection is in use",
-            StreamRefusal::NotFound => "there is no recording of that name, and nobody publishes it",
-            StreamRefusal::NotLive => "the application is for recordings",
-        }
-    }
-
-    /// Where to change that; empty where it is as it should be.
-    pub const fn remedy(self) -> &'static str {
-        match self {
-            StreamRefusal::Rule(refusal) => refusal.key(),
-            StreamRefusal::Script => "readAccess and writeAccess in the application's script",
-            StreamRefusal::Taken => "another name, or live.publish_timeout_ms",
-            StreamRefusal::Exhausted(_) => "limits.streams",
-            StreamRefusal::Connections => "limits.connections",
-            StreamRefusal::NotFound => "",
-            StreamRefusal::NotLive => "kind in app.toml",
+            Rule(refusal) => refusal.row(),
+            Script => RefusalRow::new(401, "the application's script gave it no right to", "readAccess and writeAccess in the application's script"),
+            Taken => RefusalRow::new(409, "somebody else publishes under that name", "another name, or live.publish_timeout_ms"),
+            Exhausted(_) => RefusalRow::new(409, "every stream is in use", "limits.streams"),
+            Connections => RefusalRow::new(409, "every connection is in use", "limits.connections"),
+            NotFound => RefusalRow::new(404, "there is no recording of that name, and nobody publishes it", ""),
+            NotLive => RefusalRow::new(400, "the application is for recordings", "kind in app.toml"),
         }
     }
 }
@@ -147,57 +123,77 @@ pub enum Rejection {
     Undecided,
 }
 
-impl Rejection {
+/// What is said of one [`Rejection`].
+#[derive(Clone, Copy, Debug)]
+pub struct RejectionRow {
     /// What the client is told.
-    pub const fn code(self) -> Code {
-        match self {
-            Rejection::Name => Code::ConnectInvalidApp,
-            Rejection::Leaving => Code::ConnectAppShutdown,
-            Rejection::ScriptFailed => Code::ConnectFailed,
-            Rejection::Unknown
-            | Rejection::Misconfigured
-            | Rejection::Script
-            | Rejection::Redirected
-            | Rejection::Address
-            | Rejection::NoRoom
-            | Rejection::Undecided => Code::ConnectRejected,
-        }
-    }
+    pub code: Code,
+    /// How the access log of Adobe's servers would put it (its x-status field).
+    pub x_status: u16,
+    /// In words.
+    pub words: &'static str,
+}
 
-    const fn x_status(self) -> u16 {
+impl Rejection {
+    /// All that is said of it.
+    #[rustfmt::skip]
+    pub const fn row(self) -> RejectionRow {
+        use Code::{ConnectAppShutdown, ConnectFailed, ConnectInvalidApp, ConnectRejected};
+        use Rejection::*;
         match self {
-            Rejection::Misconfigured | Rejection::Leaving | Rejection::Redirected => 302,
-            Rejection::Script => 401,
-            Rejection::Address => 403,
-            Rejection::Name | Rejection::Unknown => 404,
-            Rejection::NoRoom => 409,
-            Rejection::ScriptFailed => 500,
-            Rejection::Undecided => 503,
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Rejection::Name => "the application's name cannot be one",
-            Rejection::Unknown => "there is no such application",
-            Rejection::Misconfigured => "the application's configuration is wrong",
-            Rejection::Leaving => "the application is being shut down",
-            Rejection::Script => "the application's script refused it",
-            Rejection::Redirected => "the application's script sent it elsewhere",
-            Rejection::Address => "its address may not connect to the application",
-            Rejection::NoRoom => "the application has no room for it",
-            Rejection::ScriptFailed => "the application's script does not run",
-            Rejection::Undecided => "the application did not decide in time",
+            Name => rejection_row(ConnectInvalidApp, 404, "the application's name cannot be one"),
+            Unknown => rejection_row(ConnectRejected, 404, "there is no such application"),
+            Misconfigured => rejection_row(ConnectRejected, 302, "the application's configuration is wrong"),
+            Leaving => rejection_row(ConnectAppShutdown, 302, "the application is being shut down"),
+            Script => rejection_row(ConnectRejected, 401, "the application's script refused it"),
+            Redirected => rejection_row(ConnectRejected, 302, "the application's script sent it elsewhere"),
+            Address => rejection_row(ConnectRejected, 403, "its address may not connect to the application"),
+            NoRoom => rejection_row(ConnectRejected, 409, "the application has no room for it"),
+            ScriptFailed => rejection_row(ConnectFailed, 500, "the application's script does not run"),
+            Undecided => rejection_row(ConnectRejected, 503, "the application did not decide in time"),
         }
     }
 }
 
-impl CloseReason {
-    /// Every reason has a counter: how many there are.
-    pub const COUNT: usize = 23;
+const fn rejection_row(code: Code, x_status: u16, words: &'static str) -> RejectionRow {
+    RejectionRow { code, x_status, words }
+}
 
-    /// Names of the counters, as fields of a log line, each at the place of its counter.
-    pub const NAMES: [&str; CloseReason::COUNT] = [
+/// The counters of connections that ended. Those of one kind share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is named after the reasons that it counts")]
+pub enum Counter {
+    PeerClosed,
+    PeerReset,
+    NotRtmp,
+    PeerMisbehaved,
+    LimitExceeded,
+    HandshakeTimeout,
+    ConnectTimeout,
+    IdleTimeout,
+    PingTimeout,
+    Stalled,
+    TooSlow,
+    Rejected,
+    PublishRefused,
+    Replaced,
+    Shutdown,
+    TableFull,
+    AddressLimit,
+    Operator,
+    AppShutdown,
+    Script,
+    ScriptStopped,
+    GaveWay,
+    NetworkBroke,
+}
+
+impl Counter {
+    /// How many there are.
+    pub const COUNT: usize = Counter::NetworkBroke as usize + 1;
+
+    /// Their names, as fields of a log line and of the control socket's answers, in the order of the counters.
+    pub const NAMES: [&str; Counter::COUNT] = [
         "peer_closed",
         "peer_reset",
         "not_rtmp",
@@ -222,56 +218,78 @@ impl CloseReason {
         "gave_way",
         "network_broke",
     ];
+}
 
+/// What is said of one [`CloseReason`].
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// What counts it.
+    pub counter: Counter,
     /// How the access log of Adobe's servers would put it (its x-status field), for those who read logs by number.
-    pub const fn x_status(self) -> u16 {
+    pub x_status: u16,
+    /// What was wrong and, where there is one, the key or address to change.
+    pub words: &'static str,
+}
+
+const fn row(counter: Counter, x_status: u16, words: &'static str) -> Row {
+    Row { counter, x_status, words }
+}
+
+impl CloseReason {
+    /// All that is said of it.
+    #[rustfmt::skip]
+    pub const fn row(self) -> Row {
+        use CloseReason::*;
         match self {
-            CloseReason::PeerClosed | CloseReason::PeerReset => 200,
-            CloseReason::Shutdown | CloseReason::AppShutdown => 302,
-            CloseReason::NotRtmp(_) | CloseReason::PeerMisbehaved(_) => 400,
-            CloseReason::Rejected(rejection) => rejection.x_status(),
-            CloseReason::PublishRefused(refusal) => refusal.x_status(),
-            CloseReason::NetworkBroke
-            | CloseReason::HandshakeTimeout
-            | CloseReason::ConnectTimeout
-            | CloseReason::PingTimeout
-            | CloseReason::Stalled
-            | CloseReason::TooSlow
-            | CloseReason::Replaced => 408,
-            CloseReason::LimitExceeded(_) | CloseReason::TableFull | CloseReason::AddressLimit => 409,
-            CloseReason::Operator | CloseReason::Script => 200,
-            CloseReason::ScriptStopped => 500,
-            CloseReason::IdleTimeout | CloseReason::GaveWay => 432,
+            PeerClosed => row(Counter::PeerClosed, 200, "the client closed it"),
+            PeerReset => row(Counter::PeerReset, 200, "the client ended it with something unread"),
+            NetworkBroke => row(Counter::NetworkBroke, 408, "the network broke it"),
+            NotRtmp(FirstByte::Tls) => row(Counter::NotRtmp, 400, "the client speaks TLS: use rtmp://, not rtmps://, on this port"),
+            NotRtmp(FirstByte::Http) => row(Counter::NotRtmp, 400, "the client speaks HTTP: this port is for RTMP"),
+            NotRtmp(FirstByte::Ssh) => row(Counter::NotRtmp, 400, "the client speaks SSH: this port is for RTMP"),
+            NotRtmp(FirstByte::Encrypted) => row(Counter::NotRtmp, 400, "the client speaks RTMPE: use rtmp://, not rtmpe://"),
+            NotRtmp(FirstByte::Rtmp | FirstByte::Other) => row(Counter::NotRtmp, 400, "the client does not speak RTMP"),
+            PeerMisbehaved(what) => row(Counter::PeerMisbehaved, 400, match what {
+                Misbehaviour::Chunk => "a chunk of a chunk stream that was never opened",
+                Misbehaviour::ChunkSize => "a chunk size that is not allowed",
+                Misbehaviour::Command => "a command that is not AMF",
+                Misbehaviour::NotConnected => "a command before connect",
+                Misbehaviour::ConnectedTwice => "a second connect",
+                Misbehaviour::StreamName => "a stream name that cannot be published",
+            }),
+            LimitExceeded(limit) => row(Counter::LimitExceeded, 409, match limit {
+                Limit::ChunkStreams => "more chunk streams than a connection may have",
+                Limit::CommandBytes => "a command longer than a connection may send",
+                Limit::ReplyBytes => "the client does not read its answers",
+            }),
+            HandshakeTimeout => row(Counter::HandshakeTimeout, 408, "no handshake in time (timeouts.handshake_ms)"),
+            ConnectTimeout => row(Counter::ConnectTimeout, 408, "no connect in time (timeouts.connect_ms)"),
+            IdleTimeout => row(Counter::IdleTimeout, 432, "neither published nor played (timeouts.idle_ms)"),
+            PingTimeout => row(Counter::PingTimeout, 408, "no answer to a ping (timeouts.ping_timeout_ms)"),
+            Stalled => row(Counter::Stalled, 408, "it took no byte (live.player_stall_ms)"),
+            TooSlow => row(Counter::TooSlow, 408, "too slow: the ring passed it in the middle of a frame (limits.ring_bytes)"),
+            Rejected(rejection) => row(Counter::Rejected, rejection.row().x_status, rejection.row().words),
+            PublishRefused(refusal) => row(Counter::PublishRefused, refusal.row().x_status, "it may not publish"),
+            Replaced => row(Counter::Replaced, 408, "silent while another publisher wanted its name (live.publish_timeout_ms)"),
+            Shutdown => row(Counter::Shutdown, 302, "the server is stopping"),
+            TableFull => row(Counter::TableFull, 409, "every connection is taken (limits.connections)"),
+            AddressLimit => row(Counter::AddressLimit, 409, "too many connections from one address (limits.connections_per_address)"),
+            GaveWay => row(Counter::GaveWay, 432, "idle while another needed its place (limits.connections, limits.streams)"),
+            Operator => row(Counter::Operator, 200, "the operator ended it (rill ctl)"),
+            AppShutdown => row(Counter::AppShutdown, 302, "its application was shut down"),
+            Script => row(Counter::Script, 200, "its application's script ended it"),
+            ScriptStopped => row(Counter::ScriptStopped, 500, "its application's script exceeded a limit (scripts)"),
         }
+    }
+
+    /// How the access log of Adobe's servers would put it (its x-status field).
+    pub const fn x_status(self) -> u16 {
+        self.row().x_status
     }
 
     /// Place of its counter.
     pub const fn index(self) -> usize {
-        match self {
-            CloseReason::PeerClosed => 0,
-            CloseReason::PeerReset => 1,
-            CloseReason::NotRtmp(_) => 2,
-            CloseReason::PeerMisbehaved(_) => 3,
-            CloseReason::LimitExceeded(_) => 4,
-            CloseReason::HandshakeTimeout => 5,
-            CloseReason::ConnectTimeout => 6,
-            CloseReason::IdleTimeout => 7,
-            CloseReason::PingTimeout => 8,
-            CloseReason::Stalled => 9,
-            CloseReason::TooSlow => 10,
-            CloseReason::Rejected(_) => 11,
-            CloseReason::PublishRefused(_) => 12,
-            CloseReason::Replaced => 13,
-            CloseReason::Shutdown => 14,
-            CloseReason::TableFull => 15,
-            CloseReason::AddressLimit => 16,
-            CloseReason::Operator => 17,
-            CloseReason::AppShutdown => 18,
-            CloseReason::Script => 19,
-            CloseReason::ScriptStopped => 20,
-            CloseReason::GaveWay => 21,
-            CloseReason::NetworkBroke => 22,
-        }
+        self.row().counter as usize
     }
 }
 
@@ -297,42 +315,7 @@ impl From<SessionError> for CloseReason {
 impl fmt::Display for CloseReason {
     /// What was wrong and, where there is one, the key or address to change.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CloseReason::PeerClosed => "the client closed it",
-            CloseReason::PeerReset => "the client ended it with something unread",
-            CloseReason::NetworkBroke => "the network broke it",
-            CloseReason::NotRtmp(FirstByte::Tls) => "the client speaks TLS: use rtmp://, not rtmps://, on this port",
-            CloseReason::NotRtmp(FirstByte::Http) => "the client speaks HTTP: this port is for RTMP",
-            CloseReason::NotRtmp(FirstByte::Ssh) => "the client speaks SSH: this port is for RTMP",
-            CloseReason::NotRtmp(FirstByte::Encrypted) => "the client speaks RTMPE: use rtmp://, not rtmpe://",
-            CloseReason::NotRtmp(_) => "the client does not speak RTMP",
-            CloseReason::PeerMisbehaved(Misbehaviour::Chunk) => "a chunk of a chunk stream that was never opened",
-            CloseReason::PeerMisbehaved(Misbehaviour::ChunkSize) => "a chunk size that is not allowed",
-            CloseReason::PeerMisbehaved(Misbehaviour::Command) => "a command that is not AMF",
-            CloseReason::PeerMisbehaved(Misbehaviour::NotConnected) => "a command before connect",
-            CloseReason::PeerMisbehaved(Misbehaviour::ConnectedTwice) => "a second connect",
-            CloseReason::PeerMisbehaved(Misbehaviour::StreamName) => "a stream name that cannot be published",
-            CloseReason::LimitExceeded(Limit::ChunkStreams) => "more chunk streams than a connection may have",
-            CloseReason::LimitExceeded(Limit::CommandBytes) => "a command longer than a connection may send",
-            CloseReason::LimitExceeded(Limit::ReplyBytes) => "the client does not read its answers",
-            CloseReason::HandshakeTimeout => "no handshake in time (timeouts.handshake_ms)",
-            CloseReason::ConnectTimeout => "no connect in time (timeouts.connect_ms)",
-            CloseReason::IdleTimeout => "neither published nor played (timeouts.idle_ms)",
-            CloseReason::PingTimeout => "no answer to a ping (timeouts.ping_timeout_ms)",
-            CloseReason::Stalled => "it took no byte (live.player_stall_ms)",
-            CloseReason::TooSlow => "too slow: the ring passed it in the middle of a frame (limits.ring_bytes)",
-            CloseReason::Rejected(rejection) => rejection.words(),
-            CloseReason::PublishRefused(_) => "it may not publish",
-            CloseReason::Replaced => "silent while another publisher wanted its name (live.publish_timeout_ms)",
-            CloseReason::Shutdown => "the server is stopping",
-            CloseReason::TableFull => "every connection is taken (limits.connections)",
-            CloseReason::AddressLimit => "too many connections from one address (limits.connections_per_address)",
-            CloseReason::GaveWay => "idle while another needed its place (limits.connections, limits.streams)",
-            CloseReason::Operator => "the operator ended it (rill ctl)",
-            CloseReason::AppShutdown => "its application was shut down",
-            CloseReason::Script => "its application's script ended it",
-            CloseReason::ScriptStopped => "its application's script exceeded a limit (scripts)",
-        })
+        f.write_str(self.row().words)
     }
 }
 
@@ -380,7 +363,7 @@ mod tests {
             (CloseReason::GaveWay, "gave_way"),
             (CloseReason::NetworkBroke, "network_broke"),
         ] {
-            assert_eq!(CloseReason::NAMES[reason.index()], name);
+            assert_eq!(Counter::NAMES[reason.index()], name);
         }
     }
 }

@@ -148,7 +148,7 @@ impl Server {
                 self.apps.ask(id);
             }
             AppState::Leaving => {
-                let status = Status::new(Rejection::Leaving.code(), "");
+                let status = Status::new(Rejection::Leaving.row().code, "");
                 self.refuse_connect_with(conn, status, CloseReason::Rejected(Rejection::Leaving), now);
             }
         }
@@ -264,7 +264,7 @@ impl Server {
     }
 
     pub(super) fn refuse_connect(&mut self, conn: ConnId, rejection: Rejection, description: &str, now: Millis) {
-        let status = Status::new(rejection.code(), "").described(description);
+        let status = Status::new(rejection.row().code, "").described(description);
         self.refuse_connect_with(conn, status, CloseReason::Rejected(rejection), now);
     }
 

@@ -59,7 +59,7 @@ use crate::time::Millis;
 
 use app::AppDefinition;
 use applications::{AppSource, Applications};
-use close::CloseReason;
+use close::{CloseReason, Counter};
 use connect::Joining;
 use instances::Instances;
 use registry::{Registry, StreamId};
@@ -93,7 +93,7 @@ pub struct Counters {
     /// Connections accepted, those turned away included.
     pub accepted: u64,
     /// Connections closed, by [`CloseReason::index`].
-    pub closed: [u64; CloseReason::COUNT],
+    pub closed: [u64; Counter::COUNT],
     /// Publishes that began.
     pub published: u64,
     /// Plays that began.

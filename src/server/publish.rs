@@ -265,9 +265,9 @@ impl Server {
             Word(app.map_or("", |app| app.name.as_str())),
             without_keys(app, shown),
             slot.peer,
-            why.x_status(),
-            status.description.unwrap_or(why.words()),
-            why.remedy()
+            why.row().x_status,
+            status.description.unwrap_or(why.row().words),
+            why.row().remedy
         );
     }
 

@@ -78,8 +78,8 @@ impl Server {
         warn!(
             "{conn} {id} publish refused name={:?} x_status={} reason={description:?} see={:?}",
             path.as_str(),
-            why.x_status(),
-            why.remedy()
+            why.row().x_status,
+            why.row().remedy
         );
         let name = path.within(&slot.session.client().path.instance);
         slot.tell(Some(net_stream), Status::new(Code::PublishBadName, name).described(description));
