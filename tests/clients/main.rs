@@ -8,3 +8,4 @@ mod support;
 mod relay;
 mod samples;
 mod scripted;
+mod vectors;
