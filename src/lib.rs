@@ -70,7 +70,7 @@
 //!   mistyped names nor silent connections lock an encoder out. Who will publish is not known before it does: clients are let
 //!   into the places that are kept, and have them until they play.
 //! - **Turning away needs a place.** A few spare slots beyond `limits.connections` let a client hear why it is refused
-//!   ([`server::slots::SPARE_CONNECTIONS`]).
+//!   ([`limits::SPARE_CONNECTIONS`]).
 //! - **Requests stay in the session.** Events are small and borrow from the input; what a request or a data message says
 //!   is read from the session, so names are owned once.
 //! - **The end comes after the end**, and late. Players hear that a publisher left when they have been sent its last frame,

@@ -1,72 +1,129 @@
 //! Shapes: what fits in a slot. Counts (connections, streams, ring bytes) come from the board profile instead.
 //!
-//! Each constant says what happens when it is reached. Relations between them are checked when the crate is compiled.
+//! Each constant says what happens when it is reached. All stand in one table, [`TABLE`], which `rill limits` prints.
+//! Relations between them are checked when the crate is compiled.
 
-/// Longest application name in bytes. A longer one is refused as `NetConnection.Connect.InvalidApp`.
-pub const APP_NAME_BYTES: usize = 64;
-/// Longest path of a stream within its application in bytes: instance, slash and name together, without the query, however a
-/// client cuts the URL. A longer instance is refused as `NetConnection.Connect.InvalidApp`, a longer name, or one that is too
-/// long behind its instance, as `Publish.BadName` or `Play.Failed`.
-pub const PATH_BYTES: usize = 192;
-/// Bytes kept of a client's `flashVer`; the rest is cut off (Wirecast sends very long ones).
-pub const AGENT_BYTES: usize = 64;
+/// A shape, as `rill limits` prints it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// The constant.
+    pub name: &'static str,
+    /// Bytes where the name says so, else a number of things.
+    pub value: usize,
+    /// What it is, and what happens beyond it, in half a line.
+    pub help: &'static str,
+}
 
-/// Bytes kept of the query behind an application's name, where some encoders put a stream key. A longer one is no key.
-pub const APP_QUERY_BYTES: usize = 160;
+/// Declares the constants and their [`TABLE`].
+macro_rules! shapes {
+    ($($(#[$doc:meta])* $name:ident = $value:expr, $help:literal;)*) => {
+        $($(#[$doc])* pub const $name: usize = $value;)*
 
-/// Rules in each list of addresses of an application. A file with more is refused.
-pub const ADDRESS_RULES: usize = 64;
-/// Stream keys of an application. A file with more is refused.
-pub const STREAM_KEYS: usize = 128;
-/// Longest stream key in bytes. A longer one is refused; what a client sends beyond it is no key.
-pub const STREAM_KEY_BYTES: usize = 128;
-/// Longest `app.toml` in bytes. A longer one is refused.
-pub const APP_FILE_BYTES: usize = 32 * 1024;
-/// Text of an application's script in bytes, all of its files together. An application with more is refused.
-pub const SCRIPT_TEXT_BYTES: usize = 256 * 1024;
-/// Files of an application's script. An application with more is refused.
-pub const SCRIPT_FILES: usize = 32;
+        /// Every shape, in the order of this file.
+        pub const TABLE: &[Shape] = &[$(Shape { name: stringify!($name), value: $name, help: $help }),*];
+    };
+}
 
-/// Outgoing control bytes a connection can hold: replies, statuses, pings. It must take S0, S1 and S2 at once. When it is
-/// full the client is not read until it has taken some, and meets the stall deadline.
-pub const TX_BYTES: usize = 3584;
-/// Bytes in which a connection puts commands and data messages together. A longer command closes the connection, a
-/// longer data message is dropped and counted, but metadata, of which what fits [`HEADER_BYTES`] is kept.
-pub const ASSEMBLY_BYTES: usize = 4096;
-/// Messages other than audio and video that may be half received at once on one connection.
-pub const ASSEMBLY_PARTS: usize = 4;
-/// Input kept while a request waits for its decision or the client does not read its replies. Connections that do not
-/// publish are read at most this many bytes beyond their handshake at a time, so that it always fits.
-pub const INBOX_BYTES: usize = 512;
-/// Chunk streams (distinct chunk stream ids) per connection. One more closes it: it is nearly always a lost byte.
-pub const CHUNK_STREAMS: usize = 64;
-/// Net streams (`createStream`) per connection. One more is answered `_error`.
-pub const NET_STREAMS: usize = 8;
-/// Chunk size we send with, in bytes: one header for nearly every frame. Every client SRS serves accepts 60 000.
-pub const OUT_CHUNK_BYTES: usize = 60_000;
-/// Largest audio or video message in bytes (24-bit length field).
-pub const MESSAGE_BYTES: usize = 0xFF_FFFF;
-/// Nesting depth of AMF values. A deeper one is malformed.
-pub const AMF_DEPTH: usize = 16;
+shapes! {
+    /// Longest application name in bytes. A longer one is refused as `NetConnection.Connect.InvalidApp`.
+    APP_NAME_BYTES = 64, "longest application name; a longer one is refused";
+    /// Longest path of a stream within its application in bytes: instance, slash and name together, without the query, however a
+    /// client cuts the URL. A longer instance is refused as `NetConnection.Connect.InvalidApp`, a longer name, or one that is too
+    /// long behind its instance, as `Publish.BadName` or `Play.Failed`.
+    PATH_BYTES = 192, "longest instance and stream name together; a longer one is refused";
+    /// Bytes kept of a client's `flashVer`; the rest is cut off (Wirecast sends very long ones).
+    AGENT_BYTES = 64, "bytes kept of a flashVer";
 
-/// Tags a ring can index; the oldest are evicted when it is reached, as when its bytes run out.
-pub const TAGS_PER_RING: usize = 2048;
-/// Tags of one ring that may be half received at once (audio and video interleave; two spare).
-pub const OPEN_TAGS: usize = 4;
-/// Bytes of metadata and sequence headers kept per stream for players who join. What does not fit is not kept; it is counted.
-pub const HEADER_CACHE_BYTES: usize = 16 * 1024;
-/// Entries in that cache (each track of a multitrack stream has its own).
-pub const HEADER_CACHE_ENTRIES: usize = 32;
-/// Largest entry of that cache: it is copied whole into a joining player's control bytes. Metadata that is longer loses
-/// properties, the largest and least known first; a longer sequence header is not kept, and counted.
-pub const HEADER_BYTES: usize = 3 * 1024;
+    /// Bytes kept of the query behind an application's name, where some encoders put a stream key. A longer one is no key.
+    APP_QUERY_BYTES = 160, "query of an application; a longer one holds no key";
 
-/// Clients of the control socket (`rill ctl`) at once. One more is told so and closed.
-pub const CONTROL_CLIENTS: usize = 4;
-/// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.
-pub const CONTROL_REQUEST_BYTES: usize = 512;
-/// Bytes of answers that wait for such a client. A list goes on when it has taken them; it is closed when it does not.
-pub const CONTROL_REPLY_BYTES: usize = 4096;
+    /// Rules in each list of addresses of an application. A file with more is refused.
+    ADDRESS_RULES = 64, "rules in each list of addresses of an application; more are refused";
+    /// Stream keys of an application. A file with more is refused.
+    STREAM_KEYS = 128, "stream keys of an application; more are refused";
+    /// Longest stream key in bytes. A longer one is refused; what a client sends beyond it is no key.
+    STREAM_KEY_BYTES = 128, "longest of them";
+    /// Longest `app.toml` in bytes. A longer one is refused.
+    APP_FILE_BYTES = 32 * 1024, "longest app.toml; a longer one is refused";
+    /// Text of an application's script in bytes, all of its files together. An application with more is refused.
+    SCRIPT_TEXT_BYTES = 256 * 1024, "text of an application's script; more is refused";
+    /// Files of an application's script. An application with more is refused.
+    SCRIPT_FILES = 32, "its files; more are refused";
+
+    /// Outgoing control bytes a connection can hold: replies, statuses, pings. It must take S0, S1 and S2 at once. When it is
+    /// full the client is not read until it has taken some, and meets the stall deadline.
+    TX_BYTES = 3584, "control bytes waiting for a client; when full it is not read";
+    /// Bytes in which a connection puts commands and data messages together. A longer command closes the connection, a
+    /// longer data message is dropped and counted, but metadata, of which what fits [`HEADER_BYTES`] is kept.
+    ASSEMBLY_BYTES = 4096, "longest command; a longer one closes the connection";
+    /// Messages other than audio and video that may be half received at once on one connection.
+    ASSEMBLY_PARTS = 4, "commands half received at once on a connection";
+    /// Input kept while a request waits for its decision or the client does not read its replies. Connections that do not
+    /// publish are read at most this many bytes beyond their handshake at a time, so that it always fits.
+    INBOX_BYTES = 512, "input kept while a request waits for its decision";
+    /// Chunk streams (distinct chunk stream ids) per connection. One more closes it: it is nearly always a lost byte.
+    CHUNK_STREAMS = 64, "chunk streams of a connection; one more closes it";
+    /// Net streams (`createStream`) per connection. One more is answered `_error`.
+    NET_STREAMS = 8, "net streams of a connection; one more is an error";
+    /// Chunk size we send with, in bytes: one header for nearly every frame. Every client SRS serves accepts 60 000.
+    OUT_CHUNK_BYTES = 60_000, "chunk size that is sent";
+    /// Largest audio or video message in bytes (24-bit length field).
+    MESSAGE_BYTES = 0xFF_FFFF, "longest message that RTMP knows";
+    /// Nesting depth of AMF values. A deeper one is malformed.
+    AMF_DEPTH = 16, "nesting of AMF values; deeper is malformed";
+
+    /// Tags a ring can index; the oldest are evicted when it is reached, as when its bytes run out.
+    TAGS_PER_RING = 2048, "tags of a stream's ring; the oldest are dropped";
+    /// Tags of one ring that may be half received at once (audio and video interleave; two spare).
+    OPEN_TAGS = 4, "tags of a stream half received at once";
+    /// Bytes of metadata and sequence headers kept per stream for players who join. What does not fit is not kept; it is counted.
+    HEADER_CACHE_BYTES = 16 * 1024, "metadata and sequence headers kept of a stream";
+    /// Entries in that cache (each track of a multitrack stream has its own).
+    HEADER_CACHE_ENTRIES = 32, "their number";
+    /// Largest entry of that cache: it is copied whole into a joining player's control bytes. Metadata that is longer loses
+    /// properties, the largest and least known first; a longer sequence header is not kept, and counted.
+    HEADER_BYTES = 3 * 1024, "longest of them";
+
+    /// Clients of the control socket (`rill ctl`) at once. One more is told so and closed.
+    CONTROL_CLIENTS = 4, "clients of the control socket at once; one more is told so";
+    /// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.
+    CONTROL_REQUEST_BYTES = 512, "longest request of them; a longer one is refused";
+    /// Bytes of answers that wait for such a client. A list goes on when it has taken them; it is closed when it does not.
+    CONTROL_REPLY_BYTES = 4096, "bytes of answers that wait for them";
+
+    /// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
+    /// seeing its connection closed. When every slot is taken, [`Claims`] says who makes room, so that no number of connections
+    /// that do nothing keeps clients out.
+    SPARE_CONNECTIONS = 8, "connections beyond limits.connections, in which clients are refused";
+    /// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring. One of them is kept
+    /// for publishers, so that no number of mistyped names keeps an encoder out.
+    NAMES_PER_RING = 4, "stream names for each of limits.streams; players wait on them";
+
+    /// Calls to one client that wait for an answer. One more throws in the script.
+    SCRIPT_CLIENT_CALLS = 32, "a script's calls to a client without an answer; one more throws";
+    /// Calls and messages to one client that is not accepted yet; they are sent after its accept. One more throws.
+    SCRIPT_QUEUED_CALLS = 32, "its calls to a client that is not accepted yet; one more throws";
+    /// Bytes of names and arguments in that queue. One more throws.
+    SCRIPT_QUEUED_BYTES = 16 * 1024, "their bytes; one more throws";
+    /// `setInterval` functions of one instance. One more throws.
+    SCRIPT_INTERVALS = 64, "setInterval functions of an instance; one more throws";
+    /// Actions that one call into a script may ask for. One more is [`Exhausted::Actions`].
+    SCRIPT_ACTIONS = 4096, "actions that one call into a script asks for; one more stops it";
+    /// Bytes of names and arguments in the actions of one call into a script. One more is [`Exhausted::Actions`].
+    SCRIPT_ACTION_BYTES = 1024 * 1024, "their bytes; one more stops it";
+    /// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
+    SCRIPT_VALUE_BYTES = 64 * 1024, "longest value that a script sends; a longer one throws";
+    /// Bytes of a rejection's description, URL and `application` value, each. Texts are cut off, a longer value throws.
+    SCRIPT_STATUS_BYTES = 1024, "longest value of a rejection; texts are cut, a longer value throws";
+    /// Bytes of an error's text that reach a client or a log line.
+    SCRIPT_ERROR_BYTES = 256, "bytes kept of an error's text";
+    /// Bytes of one line that `trace` logs; the rest is left out.
+    SCRIPT_TRACE_BYTES = 512, "bytes kept of a line of trace";
+    /// Bytes of messages that may wait for one client. What is beyond is not sent, and its call fails.
+    OUTBOX_BYTES = 128 * 1024, "bytes of a script's messages that wait for a client; a call beyond fails";
+    /// Bytes of messages that may wait for all clients together.
+    OUTBOXES_BYTES = 512 * 1024, "bytes of them that wait for all clients";
+}
 
 /// Handshake packets C1, S1, C2, S2 in bytes (RTMP 1.0, section 5.2.1).
 pub const HANDSHAKE_BYTES: usize = 1536;

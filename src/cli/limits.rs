@@ -8,46 +8,12 @@ use serde_json::{Value, json};
 use crate::apps;
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
-use crate::limits as shapes;
+use crate::limits::{Shape, TABLE};
 use crate::net::{self, alloc};
 use crate::server::memory::Row;
 use crate::server::settings::Settings;
 
 use super::{Options, complain, load, say};
-
-/// A constant of `src/limits.rs`: its name, its value and what is beyond it.
-type Shape = (&'static str, usize, &'static str);
-
-#[rustfmt::skip]
-const SHAPES: [Shape; 27] = [
-    ("APP_NAME_BYTES", shapes::APP_NAME_BYTES, "longest application name; a longer one is refused"),
-    ("PATH_BYTES", shapes::PATH_BYTES, "longest instance and stream name together; a longer one is refused"),
-    ("APP_QUERY_BYTES", shapes::APP_QUERY_BYTES, "query of an application; a longer one holds no key"),
-    ("AGENT_BYTES", shapes::AGENT_BYTES, "bytes kept of a flashVer"),
-    ("ADDRESS_RULES", shapes::ADDRESS_RULES, "rules in each list of addresses of an application; more are refused"),
-    ("STREAM_KEYS", shapes::STREAM_KEYS, "stream keys of an application; more are refused"),
-    ("STREAM_KEY_BYTES", shapes::STREAM_KEY_BYTES, "longest of them"),
-    ("APP_FILE_BYTES", shapes::APP_FILE_BYTES, "longest app.toml; a longer one is refused"),
-    ("SCRIPT_TEXT_BYTES", shapes::SCRIPT_TEXT_BYTES, "text of an application's script; more is refused"),
-    ("SCRIPT_FILES", shapes::SCRIPT_FILES, "its files; more are refused"),
-    ("TX_BYTES", shapes::TX_BYTES, "control bytes waiting for a client; when full it is not read"),
-    ("ASSEMBLY_BYTES", shapes::ASSEMBLY_BYTES, "longest command; a longer one closes the connection"),
-    ("ASSEMBLY_PARTS", shapes::ASSEMBLY_PARTS, "commands half received at once on a connection"),
-    ("INBOX_BYTES", shapes::INBOX_BYTES, "input kept while a request waits for its decision"),
-    ("CHUNK_STREAMS", shapes::CHUNK_STREAMS, "chunk streams of a connection; one more closes it"),
-    ("NET_STREAMS", shapes::NET_STREAMS, "net streams of a connection; one more is an error"),
-    ("OUT_CHUNK_BYTES", shapes::OUT_CHUNK_BYTES, "chunk size that is sent"),
-    ("MESSAGE_BYTES", shapes::MESSAGE_BYTES, "longest message that RTMP knows"),
-    ("AMF_DEPTH", shapes::AMF_DEPTH, "nesting of AMF values; deeper is malformed"),
-    ("TAGS_PER_RING", shapes::TAGS_PER_RING, "tags of a stream's ring; the oldest are dropped"),
-    ("OPEN_TAGS", shapes::OPEN_TAGS, "tags of a stream half received at once"),
-    ("HEADER_CACHE_BYTES", shapes::HEADER_CACHE_BYTES, "metadata and sequence headers kept of a stream"),
-    ("HEADER_CACHE_ENTRIES", shapes::HEADER_CACHE_ENTRIES, "their number"),
-    ("HEADER_BYTES", shapes::HEADER_BYTES, "longest of them"),
-    ("CONTROL_CLIENTS", shapes::CONTROL_CLIENTS, "clients of the control socket at once; one more is told so"),
-    ("CONTROL_REQUEST_BYTES", shapes::CONTROL_REQUEST_BYTES, "longest request of them; a longer one is refused"),
-    ("CONTROL_REPLY_BYTES", shapes::CONTROL_REPLY_BYTES, "bytes of answers that wait for them"),
-];
 
 /// Prints every limit and the memory table.
 pub fn print(options: &Options, as_json: bool) -> ExitCode {
@@ -77,7 +43,7 @@ fn listing(config: &Config) -> Value {
             "allowed": row.allowed,
         })
     });
-    let shapes = SHAPES.iter().map(|(name, value, help)| json!({"name": name, "value": value, "help": help}));
+    let shapes = TABLE.iter().map(|Shape { name, value, help }| json!({"name": name, "value": value, "help": help}));
     let rows = net::memory_table(&config.settings).into_iter().map(
         |row| json!({"name": row.name, "count": row.count, "bytes_each": row.bytes_each, "total_bytes": row.total()}),
     );
@@ -113,7 +79,7 @@ fn text(config: &Config) -> String {
         text += &format!("  {key:<31} {help}; {allowed}\n");
     }
     text += "\nShapes, the same in every build of this version:\n";
-    for (name, value, help) in SHAPES {
+    for Shape { name, value, help } in TABLE {
         text += &format!("  {name:<22} {value:>8}  {help}\n");
     }
     text += "\nMemory, obtained at start; of scripts and applications when they are needed, and at most so much:\n";
@@ -259,15 +225,6 @@ mod tests {
         let raised = error.split_once("raise limits.ram_budget_bytes to ").unwrap().1.split(' ').next().unwrap();
         let sets = ["limits.ring_bytes=16MiB".to_owned(), format!("limits.ram_budget_bytes={raised}")];
         assert_eq!(check_budget(&config("rpi-zero", &sets.each_ref().map(String::as_str))), Ok(()));
-    }
-
-    #[test]
-    fn every_shape_is_listed_but_the_handshake_which_is_the_protocols() {
-        let source = include_str!("../limits.rs");
-        let names = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
-        for name in names.filter(|name| *name != "HANDSHAKE_BYTES") {
-            assert!(SHAPES.iter().any(|(listed, ..)| *listed == name), "{name}");
-        }
     }
 
     #[test]

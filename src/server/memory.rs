@@ -3,16 +3,15 @@
 
 use std::vec::Vec;
 
-use crate::limits::{APP_FILE_BYTES, SCRIPT_TEXT_BYTES};
+use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, SCRIPT_TEXT_BYTES, SPARE_CONNECTIONS};
 
 use super::READ_BYTES;
 use super::applications::Applications;
 use super::claims::Claims;
 use super::instances::Instances;
-use super::outbox::OUTBOXES_BYTES;
-use super::registry::{NAMES_PER_RING, Registry};
+use super::registry::Registry;
 use super::settings::Settings;
-use super::slots::{SPARE_CONNECTIONS, Slot};
+use super::slots::Slot;
 
 /// What an instance with a script costs beside the script's own memory and stack: the tables of its clients and timers,
 /// and what the engine keeps outside of the heap that it limits.

@@ -6,13 +6,8 @@ use std::collections::VecDeque;
 use std::vec;
 
 use crate::account;
-use crate::limits::OUT_CHUNK_BYTES;
+use crate::limits::{OUT_CHUNK_BYTES, OUTBOX_BYTES, OUTBOXES_BYTES};
 use crate::proto::tx::{COMMAND_CONTINUATION, COMMAND_HEADER_BYTES, emit_command};
-
-/// Bytes of messages that may wait for one client. What is beyond is not sent, and its call fails.
-pub const OUTBOX_BYTES: usize = 128 * 1024;
-/// Bytes of messages that may wait for all clients together.
-pub const OUTBOXES_BYTES: usize = 512 * 1024;
 
 /// Bytes of a command beside its name and arguments: chunk header, markers, transaction id.
 const FRAME_BYTES: usize = 64;

@@ -4,7 +4,7 @@ use core::fmt;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
-use crate::limits::TAGS_PER_RING;
+use crate::limits::{NAMES_PER_RING, TAGS_PER_RING};
 use crate::media::{self, TagMeta, Timeline};
 use crate::proto::name::StreamPath;
 use crate::time::Millis;
@@ -12,10 +12,6 @@ use crate::time::Millis;
 use super::applications::AppId;
 use super::slots::{ConnId, Place};
 use super::trouble::Trouble;
-
-/// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring. One of them is kept
-/// for publishers, so that no number of mistyped names keeps an encoder out.
-pub const NAMES_PER_RING: usize = 4;
 
 /// The media half of a stream, on storage obtained at start.
 pub type Media = media::Stream<Box<[u8]>, Box<[TagMeta]>>;

@@ -6,7 +6,7 @@ use core::str::FromStr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
-use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS};
+use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS, SPARE_CONNECTIONS};
 use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
 use crate::proto::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
 use crate::proto::chunk_reader::Lane;
@@ -24,11 +24,6 @@ use super::connect::Joining;
 use super::instances::InstanceIndex;
 use super::outbox::Outbox;
 use super::registry::{Media, RingId, StreamId};
-
-/// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
-/// seeing its connection closed. When every slot is taken, [`Claims`] says who makes room, so that no number of connections
-/// that do nothing keeps clients out.
-pub const SPARE_CONNECTIONS: usize = 8;
 
 /// Most bytes one connection may cost: the promise of the memory table.
 pub const CONNECTION_BYTES: usize = 12 * 1024 + 512;

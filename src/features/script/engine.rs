@@ -607,7 +607,7 @@ impl<'js> Call<'_, 'js> {
     }
 
     fn encode(&self, value: Value<'js>) -> rquickjs::Result<Vec<u8>> {
-        self.shared.encode(self.ctx, self.kit, 0, [value], super::SCRIPT_VALUE_BYTES)
+        self.shared.encode(self.ctx, self.kit, 0, [value], crate::limits::SCRIPT_VALUE_BYTES)
     }
 
     /// Runs what promises wait for, in the same time.

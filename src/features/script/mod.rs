@@ -60,28 +60,8 @@ pub use check::check;
 #[cfg(feature = "script")]
 pub use engine::Scripts;
 
-/// Calls to one client that wait for an answer. One more throws in the script.
-pub const SCRIPT_CLIENT_CALLS: usize = 32;
-/// Calls and messages to one client that is not accepted yet; they are sent after its accept. One more throws.
-pub const SCRIPT_QUEUED_CALLS: usize = 32;
-/// Bytes of names and arguments in that queue. One more throws.
-pub const SCRIPT_QUEUED_BYTES: usize = 16 * 1024;
-/// `setInterval` functions of one instance. One more throws.
-pub const SCRIPT_INTERVALS: usize = 64;
 /// Shortest period of a `setInterval` function, in milliseconds; a shorter one is lengthened.
 pub const SCRIPT_INTERVAL_MS: u64 = 10;
-/// Actions that one call into a script may ask for. One more is [`Exhausted::Actions`].
-pub const SCRIPT_ACTIONS: usize = 4096;
-/// Bytes of names and arguments in the actions of one call into a script. One more is [`Exhausted::Actions`].
-pub const SCRIPT_ACTION_BYTES: usize = 1024 * 1024;
-/// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
-pub const SCRIPT_VALUE_BYTES: usize = 64 * 1024;
-/// Bytes of a rejection's description, URL and `application` value, each. Texts are cut off, a longer value throws.
-pub const SCRIPT_STATUS_BYTES: usize = 1024;
-/// Bytes of an error's text that reach a client or a log line.
-pub const SCRIPT_ERROR_BYTES: usize = 256;
-/// Bytes of one line that `trace` logs; the rest is left out.
-pub const SCRIPT_TRACE_BYTES: usize = 512;
 /// Lines that `trace`, or errors, log per second and instance. The others are counted, and the count is logged.
 pub const SCRIPT_LINES_PER_SECOND: u32 = 20;
 /// Transaction number of a script's first call to a client; lower ones are free for the server's own calls.
@@ -269,7 +249,7 @@ pub enum Exhausted {
     Memory,
     /// [`Budget::stack_bytes`]: endless recursion, as a rule.
     Stack,
-    /// [`SCRIPT_ACTIONS`] or [`SCRIPT_ACTION_BYTES`].
+    /// [`SCRIPT_ACTIONS`](crate::limits::SCRIPT_ACTIONS) or [`SCRIPT_ACTION_BYTES`](crate::limits::SCRIPT_ACTION_BYTES).
     Actions,
 }
 
@@ -380,7 +360,7 @@ pub enum CallOutcome {
     Result(Vec<u8>),
     /// The script has no such method, or the client is not accepted: `Call.Failed`, `Method not found (NAME).`
     NotFound,
-    /// The method threw: `Call.Failed` with this text, at most [`SCRIPT_ERROR_BYTES`] bytes without control characters.
+    /// The method threw: `Call.Failed` with this text, at most [`SCRIPT_ERROR_BYTES`](crate::limits::SCRIPT_ERROR_BYTES) bytes without control characters.
     Failed(String),
     /// A limit was exceeded, see [`Fault::Exhausted`].
     Stopped(Exhausted),

@@ -13,12 +13,13 @@ use rquickjs::{Ctx, Error, Exception, Function, Object, Result, Value};
 use super::amf::{self, Kit};
 use super::report::{self, Report};
 use super::{
-    Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, Place, SCRIPT_ACTION_BYTES,
-    SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_FIRST_TRANSACTION, SCRIPT_INTERVAL_MS,
-    SCRIPT_INTERVALS, SCRIPT_LINES_PER_SECOND, SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES,
-    SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES, source, tidy,
+    Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, Place, SCRIPT_FIRST_TRANSACTION,
+    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, source, tidy,
 };
-use crate::limits::PATH_BYTES;
+use crate::limits::{
+    PATH_BYTES, SCRIPT_ACTION_BYTES, SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS,
+    SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES, SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES,
+};
 use crate::text::Word;
 use crate::time::Millis;
 

@@ -3,7 +3,9 @@
 use rquickjs::{Coerced, Ctx, Value};
 
 use super::engine::PRELUDE;
-use super::{Exhausted, Place, SCRIPT_ERROR_BYTES, tidy};
+use crate::limits::SCRIPT_ERROR_BYTES;
+
+use super::{Exhausted, Place, tidy};
 
 /// What went wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

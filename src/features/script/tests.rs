@@ -5,6 +5,9 @@
 use std::cell::Cell;
 
 use super::*;
+use crate::limits::{
+    SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS, SCRIPT_QUEUED_CALLS, SCRIPT_TRACE_BYTES,
+};
 use crate::time::Millis;
 use crate::wire::amf0::{self, Encoder};
 use crate::wire::bytes::Writer;
