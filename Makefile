@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint deps fuzz fuzz-corpus bench bench-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run install test lint deps fuzz fuzz-corpus bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash \
 	release test-release clean
 
@@ -52,6 +52,13 @@ bench: bench-deps ## measure capacity, connects and scripts beside the machine's
 # nginx is only compared with. Without it the measurement says so and goes on.
 bench-deps:
 	@tests/deps.sh bench || echo "measuring without nginx-rtmp"
+
+# Scripts are left out, which no message to a player passes, and which take most of the time to build. make figure ACCEPT="why"
+figure: figure-deps ## count what a message to a player costs, and compare it with tests/bench/hot_path.toml (ACCEPT=)
+	$(CARGO) run --quiet --release --example hot-path --no-default-features --features std -- $(if $(ACCEPT),--accept "$$ACCEPT")
+
+figure-deps:
+	@tests/deps.sh figure
 
 cross: ## static binary for BOARD: dist/rill-BOARD (CROSS=cross|rustup|debian chooses the way)
 	boards/cross.sh build $(BOARD)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that tests, measurement, cross builds, packages or images run, or says which are missing.
 #
-#   tests/deps.sh test|bench|cross|deb|image|boot|hardware|lan ...
+#   tests/deps.sh test|bench|figure|cross|deb|image|boot|hardware|lan ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -28,6 +28,7 @@ test  gst:x264enc                   gstreamer1.0-plugins-ugly
 test  gst:avenc_aac                 gstreamer1.0-libav
 bench nginx                         nginx
 bench file:ngx_rtmp_module.so       libnginx-mod-rtmp
+figure valgrind                     valgrind
 cross qemu-arm-static|qemu-arm      qemu-user-static
 cross readelf                       binutils
 cross python:venv                   python3-venv
