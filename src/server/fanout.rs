@@ -24,6 +24,9 @@ use super::transport::{Io, Net};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.
 pub(super) const WRITE_BYTES: usize = 256 * 1024;
+/// So much may a player who is about to be overtaken lose on the publisher before it loses the picture, in milliseconds. Media
+/// comes in frames and is taken in bursts, so who gains on the whole may lose as much as a frame takes at times.
+const LOSS_MS: u32 = 50;
 /// Most pieces of a reframed tag in one write.
 const PIECES: usize = 16;
 
@@ -70,7 +73,8 @@ impl Server {
         let Server { slots, registry, settings, counters, outgoing, outboxes_bytes, .. } = self;
         let slot = slots.at(index);
         let before = slot.bytes_out;
-        let mut output = Output { net, index, registry: &*registry, settings, now, skips: 0, skipped: None };
+        let mut output =
+            Output { net, index, registry: &*registry, settings, now, asked: false, skips: 0, skipped: None };
         let mut charged = before;
         let flush = loop {
             let step = match slot.tail {
@@ -134,6 +138,9 @@ struct Output<'s, N> {
     registry: &'s Registry,
     settings: &'s Settings,
     now: Millis,
+    /// Whether its players lag has been asked. Once is enough: no time passes in a flush, and who is being sent what it is due
+    /// is not slow in the midst of it.
+    asked: bool,
     skips: u32,
     /// The stream of the last of them.
     skipped: Option<StreamId>,
@@ -154,6 +161,7 @@ impl<N: Net> Output<'_, N> {
             return Step::Wrote;
         }
         let boundary = slot.mid_tag.is_none();
+        self.asked |= boundary;
         let control = if boundary { slot.tx.pending() } else { &[] };
         let limit = if slot.limited { slot.limits.bytes(self.now) } else { WRITE_BYTES };
         let mut due: [&[u8]; 2] = [&[], &[]];
@@ -219,6 +227,7 @@ impl<N: Net> Output<'_, N> {
                     return Step::End(Flush::Gone(reason));
                 }
             }
+            self.asked = true;
             if !slot.tx.is_empty() {
                 return match self.net.write(self.index, &[IoSlice::new(slot.tx.pending())]) {
                     Io::Done(written) | Io::Last(written) => {
@@ -394,7 +403,7 @@ impl<N: Net> Output<'_, N> {
                     let (Some(point), Some(_), false) = (media.join(after), stream.publisher, player.paused) else {
                         return Ok(());
                     };
-                    player.begin_at(point, media);
+                    player.begin_at(point, media, self.now);
                 }
                 PlayPhase::Headers { next, version, point } => {
                     if version != media.headers().version() {
@@ -444,17 +453,16 @@ impl<N: Net> Output<'_, N> {
                         }
                         // Where there are no pictures none is waited for.
                         let picture_later = media.has_video();
-                        player.begin_at(JoinPoint { cursor, timestamp: tag.timestamp, picture_later }, media);
+                        player.begin_at(JoinPoint { cursor, timestamp: tag.timestamp, picture_later }, media, self.now);
                         continue;
                     }
                     if cursor.seq >= media.ring().readable_head() && player.ending {
                         return self.end_if_due(player, net_stream, stream, session, tx);
                     }
-                    if !player.paused && self.lags(cursor, media) {
+                    if let Some(point) = self.skip_point(player, cursor, media) {
                         self.skip(player);
-                        let Some(point) = media.skip_target(cursor) else { return Ok(()) };
                         let headers_changed = media.headers_changed_after(cursor);
-                        player.begin_at(point, media);
+                        player.begin_at(point, media, self.now);
                         if !headers_changed {
                             player.phase = PlayPhase::Live { cursor: point.cursor };
                         }
@@ -493,9 +501,26 @@ impl<N: Net> Output<'_, N> {
         player.skips += 1;
     }
 
+    /// Where a player between two tags goes on that is further behind than it may be. Sound is better than a picture only for who is
+    /// being overtaken: who has begun at an old key frame has much to be sent, and gains on the publisher unless it is slow.
+    fn skip_point(&self, player: &mut Player, cursor: Cursor, media: &Media) -> Option<JoinPoint> {
+        if player.paused || !self.lags(cursor, media) {
+            return None;
+        }
+        let point = media.skip_target(cursor)?;
+        if point.picture_later {
+            let lag_ms = media.ring().lag_ms(cursor, self.now);
+            let gains = lag_ms <= player.least_lag_ms.saturating_add(LOSS_MS);
+            player.least_lag_ms = player.least_lag_ms.min(lag_ms);
+            return (!gains).then_some(point);
+        }
+        Some(point)
+    }
+
     /// The player is further behind than it may be, and there is something ahead to go on at.
     fn lags(&self, cursor: Cursor, media: &Media) -> bool {
-        u64::from(media.ring().lag_ms(cursor, self.now)) > self.settings.player_lag_ms
+        !self.asked
+            && u64::from(media.ring().lag_ms(cursor, self.now)) > self.settings.player_lag_ms
             && media.skip_target(cursor).is_some()
     }
 }

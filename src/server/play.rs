@@ -232,7 +232,7 @@ impl Server {
             // What was missed is gone: headers again, then the newest key frame, or the newest sound where there is no picture.
             // Without either since, nothing was missed.
             slot.leave_tag(index, &player, Some(ring));
-            player.begin_at(point, media);
+            player.begin_at(point, media, self.now);
         }
         player.paused = paused;
         slot.roles[index] = Role::Playing(player);

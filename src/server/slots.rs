@@ -155,6 +155,8 @@ pub struct Player {
     pub switching: bool,
     /// How often it was too slow and went on at a later key frame.
     pub skips: u32,
+    /// How far behind it was when it began or was about to be overtaken, at the least, in milliseconds.
+    pub least_lag_ms: u32,
 }
 
 /// Whether a kind of media is sent.
@@ -207,16 +209,18 @@ impl Player {
             ending: false,
             switching,
             skips: 0,
+            least_lag_ms: u32::MAX,
         }
     }
 
     /// Begins, or goes on, at `point`: headers first.
-    pub fn begin_at(&mut self, point: JoinPoint, media: &Media) {
+    pub fn begin_at(&mut self, point: JoinPoint, media: &Media, now: Millis) {
         self.video = match self.video {
             Want::No => Want::No,
             Want::Yes | Want::Resuming if !point.picture_later => Want::Yes,
             Want::Yes | Want::Resuming | Want::AtKeyFrame => Want::AtKeyFrame,
         };
+        self.least_lag_ms = media.ring().lag_ms(point.cursor, now);
         self.phase = PlayPhase::Headers { next: 0, version: media.headers().version(), point };
     }
 

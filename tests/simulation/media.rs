@@ -58,6 +58,71 @@ fn a_still_picture_is_begun_at_its_key_frame_as_long_as_that_is_there() {
 }
 
 #[test]
+fn who_begins_at_a_key_frame_that_is_soon_overwritten_and_is_not_slow_misses_nothing() {
+    // How many streams the client plays, the most bytes of one write, and the room in the kernel.
+    for (plays, short, window) in
+        [(1, 0, 1 << 20), (2, 0, 1 << 20), (1, 100, 1 << 20), (2, 100, 1 << 20), (1, 0, 3000), (2, 0, 3000)]
+    {
+        let mut world = World::new();
+        world.window = window;
+        let publisher = world.publisher("cam");
+        world.send_start(publisher);
+        // The ring is full to a hundredth, and the key frame older than anybody may lag.
+        for i in 1..=62_u32 {
+            world.send(publisher, 1, Inter, i * 40, 940);
+            world.send(publisher, 1, Audio, i * 40, 60);
+            world.advance(40);
+        }
+        let player = world.join();
+        world.net.links[world.clients[player].link].short = short;
+        for stream in 1..=plays {
+            world.clients[player].create_stream();
+            world.clients[player].play(stream, ["cam", "other"][stream as usize - 1]);
+        }
+        world.settle();
+        assert_eq!(world.clients[player].watch(1).next, 4 + 2 * 62);
+        assert_eq!(world.clients[player].watch(1).frames.len(), 1 + 2 * 62, "from the key frame on");
+        assert_eq!(world.server.counters().skips, 0);
+        world.end();
+    }
+}
+
+#[test]
+fn who_begins_at_a_key_frame_that_is_soon_overwritten_keeps_the_picture_if_it_takes_more_than_is_published() {
+    // The publisher sends 25 bytes in a millisecond.
+    for (rate, is_slow) in [(10, true), (15, true), (20, true), (30, false), (40, false)] {
+        for (plays, pictures) in [(1, 56), (1, 62), (2, 58), (2, 62)] {
+            let mut world = World::new();
+            world.window = 3000;
+            let publisher = world.publisher("cam");
+            world.send_start(publisher);
+            let mut time = 0;
+            let mut picture = |world: &mut World| {
+                time += 40;
+                world.send(publisher, 1, Inter, time, 940);
+                world.send(publisher, 1, Audio, time, 60);
+                world.advance(40);
+            };
+            (0..pictures).for_each(|_| picture(&mut world));
+            let player = world.join();
+            for stream in 1..=plays {
+                world.clients[player].create_stream();
+                world.clients[player].play(stream, ["cam", "other"][stream as usize - 1]);
+            }
+            world.slow(player, rate);
+            (0..200).for_each(|_| picture(&mut world));
+            let frames = &world.clients[player].watch(1).frames;
+            let inters = frames.iter().filter(|(kind, _)| *kind == 9).count();
+            assert_eq!(world.server.counters().skips, u64::from(is_slow), "{rate} {plays} {pictures}");
+            assert!(if is_slow { inters < 30 } else { inters > 230 }, "{rate} {plays} {pictures}: {inters}");
+            let sound = frames.iter().filter(|(kind, _)| *kind == 8).count();
+            assert!(sound > 190, "nobody is closed, and all hear it: {sound}");
+            world.end();
+        }
+    }
+}
+
+#[test]
 fn when_the_last_key_frame_has_left_the_ring_there_is_sound_at_once_and_a_picture_with_the_next() {
     // P frames that fill the ring's bytes, and so many small messages that they fill its index.
     for (inters, inter_bytes, audios_a_frame) in [(600, 15_000, 4), (250, 60, 9)] {
