@@ -1,6 +1,5 @@
-//! Whose an allocation is. The server allocates nothing once it has started; scripts, and the files that applications and
-//! configuration are read from, may. What they allocate is told apart from what nobody may, so that the promise can be
-//! checked while they run.
+//! Attribution of allocations. The server allocates nothing once it has started; scripts, and reading the files of
+//! applications and configuration, may. Theirs are counted apart, so that the promise can be checked while they run.
 
 use std::cell::Cell;
 

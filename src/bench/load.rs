@@ -25,7 +25,7 @@ use super::{BenchError, Plan, Saturate};
 /// Large, so that a player that is late takes all there is in one call.
 const READ_BYTES: usize = 256 * 1024;
 const EVENTS: usize = 1024;
-/// Publishers are looked after this often within one batch of events.
+/// Publishers send what is due this often within one batch of events.
 const EVENTS_BETWEEN_PUBLISHING: usize = 32;
 /// Clients that may be between connecting and the last answer: more would measure the listen backlog.
 const STARTING_MAX: usize = 64;
@@ -33,7 +33,7 @@ const STARTING_MAX: usize = 64;
 const SPARE_FILES: u64 = 64;
 
 const PUBLISH_TIMEOUT_US: u64 = 10_000_000;
-/// Joining ends when nobody has joined for so long: a server without a cached key frame takes one GOP.
+/// Joining ends when no client has joined for so long: a server without a cached key frame takes one GOP.
 const JOIN_PATIENCE_US: u64 = 6_000_000;
 /// Between the last join and the measurement, so that the bursts of joining have passed.
 const SETTLE_US: u64 = 1_000_000;
@@ -95,7 +95,7 @@ struct Load<'p> {
     counts: Counts,
     scratch: Box<[u8]>,
     progress: ProgressLine,
-    /// There is something to show: until the streams are there, nobody plays.
+    /// The streams are published, so that there is progress of players to show.
     published: bool,
     /// Clients that have not got their last answer yet.
     starting: usize,
@@ -246,7 +246,7 @@ impl<'p> Load<'p> {
         self.newcomer_us = self.clock.now_us();
     }
 
-    /// Turns until all clients have joined or gone, nobody has joined for a while, or `at_most_us` have passed.
+    /// Turns until all clients have joined or gone, none has joined for a while, or `at_most_us` have passed.
     fn join(&mut self, at_most_us: u64) -> Result<(), BenchError> {
         let deadline_us = self.clock.now_us().saturating_add(at_most_us);
         while self.waiting() > 0 {

@@ -29,7 +29,7 @@ impl ProgressLine {
 
     /// Shows `line`.
     pub fn show(&mut self, now_us: u64, line: &str) {
-        // Nobody reads: not our concern.
+        // A closed standard error does not end the measurement.
         let _ = if self.terminal { write!(stderr(), "\r{line}\x1b[K") } else { writeln!(stderr(), "{line}") };
         self.open = self.terminal;
         self.next_us = now_us + if self.terminal { TERMINAL_INTERVAL_US } else { LOG_INTERVAL_US };

@@ -101,7 +101,7 @@ pub struct Step {
     pub served: usize,
     /// Players refused or disconnected in it.
     pub gone: usize,
-    /// Nothing lost, nobody refused or disconnected, and the latency below the limit.
+    /// Nothing lost, no player refused or disconnected, and the latency below the limit.
     pub good: bool,
     /// How often it was measured: see [`super::Saturate::attempts`].
     pub attempts: u32,

@@ -33,8 +33,8 @@ impl Board {
         PROFILES.iter().find(|(name, _)| *name == self.name).map_or("", |(_, text)| text)
     }
 
-    /// What the server takes on this kind of board where `ram_bytes` of memory were found, or on the smallest when nobody
-    /// knows how much there is.
+    /// What the server takes on this kind of board where `ram_bytes` of memory were found, or on the smallest when the
+    /// amount is unknown.
     pub fn counts(&self, ram_bytes: Option<u64>) -> Counts {
         let (Some(most), Some(found)) = (self.most, ram_bytes) else { return self.limits };
         let mut counts = self.limits;
@@ -75,7 +75,7 @@ pub fn by_name(name: &str) -> Option<&'static Board> {
 }
 
 /// The board that this machine is, by the text of `/proc/device-tree/model`: the longest matching beginning wins.
-/// `generic` when there is no such text or nobody claims it.
+/// `generic` when there is no such text or no profile matches.
 pub fn detect(model: Option<&str>) -> &'static Board {
     // The kernel ends the text with a zero byte.
     let model = model.unwrap_or("").trim_end_matches('\0').trim();

@@ -31,7 +31,7 @@ pub struct Board {
     pub package: Option<String>,
     /// What its image is made of; `None` when there is no image for it.
     pub image: Option<Image>,
-    /// Machines of QEMU that boot the image, that which is to be tried first in front.
+    /// Machines of QEMU that boot the image, in the order in which they are tried.
     pub machines: Vec<Machine>,
 }
 
@@ -60,7 +60,7 @@ pub struct Image {
     pub boot_bytes: u64,
     /// Size of the partition for applications and recordings, before it grows to fill the card.
     pub state_bytes: u64,
-    /// The most that the compressed image may have without Wi-Fi; `None` where nothing is promised.
+    /// The largest compressed image without Wi-Fi, in bytes; `None` where there is no bound.
     pub compressed_bytes: Option<u64>,
     /// What Wi-Fi takes; `None` when no such board has it.
     pub wifi: Option<Wifi>,
@@ -98,11 +98,11 @@ pub struct Machine {
     pub network: String,
     /// Where the card is.
     pub card: Card,
-    /// How often a test may be begun anew before it has failed: emulations of real boards are not all reliable.
+    /// Attempts of a test before it has failed: emulations of real boards are not all reliable.
     pub attempts: u32,
-    /// Seconds from power-on in which the server has to answer; `None` where nothing is promised.
+    /// Seconds from power-on in which the server has to answer; `None` where there is no bound.
     pub answers_within_s: Option<u32>,
-    /// What the server may have resident when nobody is connected, beyond its rings; `None` where nothing is promised.
+    /// Resident memory of the server without connections, beyond its rings, at most; `None` where there is no bound.
     pub idle_bytes: Option<u64>,
 }
 
@@ -124,7 +124,7 @@ pub struct Counts {
     pub streams: u32,
     /// Size of each stream's ring, in bytes.
     pub ring_bytes: u64,
-    /// The most that the memory table may come to, in bytes.
+    /// The largest total of the memory table, in bytes.
     pub ram_budget_bytes: u64,
     /// Application instances with a script at once.
     pub script_instances: u32,

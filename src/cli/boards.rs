@@ -17,7 +17,7 @@ pub fn print(as_json: bool) {
     }
 }
 
-/// A line for each board, that which this is with a star.
+/// A line for each board, with a star at the one that this machine is.
 fn text(here: &str) -> String {
     let mut text =
         format!("  {:<14}{:>7}  {:>11}  {:<13}  {}\n", "name", "memory", "connections", "streams x ring", "");
@@ -33,10 +33,10 @@ fn text(here: &str) -> String {
         );
     }
     text += "\nThe memory is that of the smallest such board, and the counts are for it; with more memory they grow.\n";
-    text + "* is what this machine is taken for; `rill limits` shows what follows."
+    text + "* is the profile of this machine; `rill limits` shows its limits."
 }
 
-/// All of one, under the names that its file has.
+/// A whole profile, under the names of its file's keys.
 fn profile(board: &Board) -> Value {
     json!({
         "name": board.name,

@@ -18,7 +18,7 @@ use crate::text::Plain;
 
 use super::{Options, UsageError, complain, from_lexopt, load, say, text, unknown};
 
-/// Longer than a server takes for anything; one that hangs is worth an error.
+/// Timeout of an answer: longer than a server takes for any request.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What the server calls the instance of a client that named none.
 const DEFAULT_INSTANCE: &str = "_definst_";
@@ -27,8 +27,8 @@ const DEFAULT_INSTANCE: &str = "_definst_";
 #[rustfmt::skip]
 pub(super) const COMMANDS: [(&str, &str, &str); 8] = [
     ("apps", "", "list the applications"),
-    ("clients", "", "list the connections: who they are and what they do"),
-    ("streams", "", "list the streams: what they are and who watches"),
+    ("clients", "", "list the connections: address, application, activity, traffic"),
+    ("streams", "", "list the streams: publisher, players, lag, bitrate, codecs"),
     ("stats", "", "totals and counters since the start"),
     ("disconnect", "ID", "end a connection, like c7.2"),
     ("unload", "APP[/INSTANCE]", "end an application's instances; clients may come back at once"),
@@ -45,11 +45,11 @@ Options:
   --json                JSON, one object a line
   -h, --help            print this and exit
 
-The status is 0 when it went well, 1 when the server cannot be asked or says no, 2 when the command line makes no sense.
+The status is 0 on success, 1 when the server cannot be reached or refuses, 2 when the command line is wrong.
 The socket belongs to the server's user and group, with mode 0660; without a root or a service it is in the user's
-runtime directory, with mode 0600. Who may write to it may do all of this.";
+runtime directory, with mode 0600. Every user with write permission may use all commands.";
 
-/// What was typed behind `rill ctl`.
+/// The arguments of `rill ctl`.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Request {
     socket: Option<PathBuf>,
@@ -164,7 +164,7 @@ fn run(request: &Request) -> Result<String, Vec<String>> {
             }
         },
     };
-    // The first that somebody answers at.
+    // The first at which a server answers.
     let answers = |path: &&PathBuf| UnixStream::connect(path).is_ok();
     let socket = match sockets.as_slice() {
         [one] => one,
@@ -226,7 +226,7 @@ fn ask(path: &Path, request: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// Why nobody answers there, and what to do.
+/// Why no server answers there, and what to do.
 fn unreachable_at(path: &Path, error: &io::Error) -> String {
     let shown = path.display();
     match error.kind() {
@@ -236,7 +236,7 @@ fn unreachable_at(path: &Path, error: &io::Error) -> String {
         ErrorKind::ConnectionRefused => match fs::metadata(path) {
             Ok(file) if !file.file_type().is_socket() => format!("{shown} is not a socket"),
             _ => {
-                format!("no server: nobody answers at {shown}, which a server that is gone left behind; start it again")
+                format!("no server: nothing answers at {shown}, left behind by a server that has ended; start it again")
             }
         },
         ErrorKind::PermissionDenied => match fs::metadata(path) {

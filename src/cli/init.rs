@@ -22,7 +22,7 @@ pub fn init(directory: &Path) -> Result<String, Vec<String>> {
     let Some(root) = directory.to_str() else { return Err(one(&directory, &"is not UTF-8")) };
     let file = directory.join(ROOT_CONFIG);
     let apps: Vec<PathBuf> = STOCK.iter().map(|name| directory.join(APPLICATIONS).join(name)).collect();
-    // Also a link that leads nowhere is somebody's.
+    // A dangling link counts as existing: it may be wanted.
     let taken: Vec<&PathBuf> = apps.iter().chain([&file]).filter(|path| path.symlink_metadata().is_ok()).collect();
     if !taken.is_empty() {
         return Err(taken.into_iter().flat_map(|path| one(path, &"is there already; nothing was made")).collect());

@@ -107,7 +107,7 @@ fn spell(bytes: u64) -> String {
 }
 
 /// Whether the memory table fits the budget. The error names each key that could be changed, what it is and what would
-/// fit; those that somebody set come first.
+/// fit; those set by the operator come first.
 pub fn check_budget(config: &Config) -> Result<(), String> {
     let (total, budget) = (net::memory_total(&config.settings), config.settings.ram_budget_bytes);
     if total <= budget {
@@ -116,7 +116,7 @@ pub fn check_budget(config: &Config) -> Result<(), String> {
     let mut advice = advice(config, &|settings| net::memory_total(settings) <= budget);
     // The next whole MiB, so that the advice can be followed as it stands.
     let needed = format_bytes(total.div_ceil(1 << 20) << 20);
-    advice.push(format!("raise limits.ram_budget_bytes to {needed} if this machine has as much to give"));
+    advice.push(format!("raise limits.ram_budget_bytes to {needed} if this machine has as much memory"));
     Err(format!(
         "memory: {} are needed and limits.ram_budget_bytes allows {}: {}",
         spell(total),
@@ -141,7 +141,7 @@ pub fn check_system(config: &Config) -> Result<(), String> {
             "lower limits.ring_bytes, limits.streams and limits.connections, since none alone is enough".to_owned(),
         );
     }
-    advice.push("let it have more (LimitAS= in a systemd unit, ulimit -v in a shell)".to_owned());
+    advice.push("raise its limit (LimitAS= in a systemd unit, ulimit -v in a shell)".to_owned());
     Err(format!(
         "memory: {} are needed and the system does not give this process as much: {}",
         spell(net::memory_total(&config.settings)),
@@ -152,7 +152,7 @@ pub fn check_system(config: &Config) -> Result<(), String> {
 /// What the process takes besides the table once it serves: stacks of threads, and what the C library's heap has around it.
 const OWN_BYTES: u64 = 12 << 20;
 
-/// What to set so that it `fits`; keys that somebody set come first.
+/// What to set so that it `fits`; keys set by the operator come first.
 fn advice(config: &Config, fits: &dyn Fn(&Settings) -> bool) -> Vec<String> {
     let settings = &config.settings;
     let with = |change: &dyn Fn(&mut Settings)| {

@@ -26,16 +26,16 @@ use crate::text::Plain;
 /// The port of RTMP (RTMP 1.0, section 2: registered with IANA as `macromedia-fcs`).
 const RTMP_PORT: u16 = 1935;
 
-/// What somebody wants of the program.
+/// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve.
     Serve(Options),
-    /// Say whether the configuration is right.
+    /// Check the configuration.
     Check(Options),
     /// List every limit and the memory table.
     Limits {
-        /// What they follow from.
+        /// The configuration that they follow from.
         options: Options,
         /// As JSON instead of text.
         json: bool,
@@ -58,9 +58,9 @@ pub enum Command {
         /// All that is in them, as JSON.
         json: bool,
     },
-    /// Say what may be typed.
+    /// Print the usage.
     Help,
-    /// Say which version this is.
+    /// Print the version.
     Version,
 }
 
@@ -81,12 +81,12 @@ impl Options {
     }
 }
 
-/// The command line makes no sense. It is displayed as one line that says what to type instead.
+/// The command line is wrong. It is displayed as one line that says what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 
-/// Does what the process was asked to do. The status is 0 when it went well, 2 when the command line makes no sense, 1
-/// for everything else.
+/// Does what the process was asked to do. The status is 0 on success, 2 when the command line is wrong, 1 for
+/// everything else.
 pub fn main() -> ExitCode {
     let command = match parse(std::env::args_os().skip(1)) {
         Ok(command) => command,
@@ -305,7 +305,7 @@ fn help() -> String {
     text
 }
 
-/// A line on standard output. That nobody reads it is no reason to stop.
+/// Prints a line on standard output. A closed pipe is no error.
 fn say(line: &dyn fmt::Display) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{line}");

@@ -72,11 +72,12 @@ fn manual() -> String {
     page.section("FILES");
     page.item("\\fI/etc/rill/rill.toml\\fR", "the configuration: see rill.toml(5)");
     page.item("\\fI/var/lib/rill/applications\\fR", "a directory for each application");
-    page.item("\\fI/run/rill/rill.sock\\fR", "where rill ctl asks; who may write to it may do all that it can");
-    page.section("EXIT STATUS");
-    page.text(
-        "0 when it went well, 2 when the command line makes no sense, 1 for everything else; rill connect has more.",
+    page.item(
+        "\\fI/run/rill/rill.sock\\fR",
+        "the control socket of rill ctl; every user with write permission may use all of its commands",
     );
+    page.section("EXIT STATUS");
+    page.text("0 on success, 2 when the command line is wrong, 1 for everything else; rill connect has more.");
     page.section("SEE ALSO").raw(".BR rill.toml (5)\n");
     page.0
 }
@@ -101,7 +102,7 @@ fn settings_manual(config: &Config) -> String {
         }
         let default = match row.origin {
             // It is this board's only because no machine was asked.
-            _ if row.key == "server.board" => "Default: what the machine says it is, else generic.".to_owned(),
+            _ if row.key == "server.board" => "Default: detected from the machine's model, else generic.".to_owned(),
             Origin::Board(_) => "Default: as the board and its memory allow; rill limits says what that is.".to_owned(),
             _ if row.value.is_empty() => "No default.".to_owned(),
             _ => format!("Default: {}.", row.value),
@@ -112,9 +113,8 @@ fn settings_manual(config: &Config) -> String {
             &format!("{}; {}. {default}{restart}", sentence(row.help), row.allowed),
         );
     }
-    page.section("FILES OF APPLICATIONS").text(
-        "What is other in one application stands in applications/NAME/app.toml. The server sees changes by itself.",
-    );
+    page.section("FILES OF APPLICATIONS")
+        .text("Settings of one application are in applications/NAME/app.toml. The server sees changes by itself.");
     for (key, help, allowed) in apps::keys() {
         page.item(&format!("\\fB{}\\fR", escaped(key)), &format!("{}; {allowed}.", sentence(help)));
     }

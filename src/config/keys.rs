@@ -77,7 +77,7 @@ pub struct Row {
     pub value: String,
     /// The value is written in quotes in a file.
     pub quoted: bool,
-    /// Who said so.
+    /// Where the value comes from.
     pub origin: Origin,
     /// What the key means, in one line.
     pub help: &'static str,
@@ -85,10 +85,10 @@ pub struct Row {
     pub allowed: String,
 }
 
-/// Who gave a value.
+/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody: it is the server's own default.
+    /// The server's own default.
     Default,
     /// The profile of this board.
     Board(&'static str),
@@ -489,7 +489,7 @@ impl fmt::Display for Origin {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        // Keys and values are as somebody wrote them.
+        // Keys and values are untrusted text.
         Plain(&self.0).fmt(f)
     }
 }

@@ -22,12 +22,12 @@ pub(crate) use keys::edits;
 pub use keys::{ConfigError, Origin, Row};
 use keys::{Key, Reading, Slot, Value, Wrong, within};
 
-/// What the server was told, and by whom.
+/// The configuration in force, and where each value comes from.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The board whose counts are the defaults.
     pub board: &'static str,
-    /// The memory that was found, by which those counts grew; `None` when nobody looked or nobody knows.
+    /// The memory of the machine, by which those counts grew; `None` when it was not read or is unknown.
     pub ram_bytes: Option<u64>,
     /// Addresses and ports to listen on; each is a socket address.
     pub listen: Vec<String>,
@@ -53,7 +53,7 @@ pub enum ControlPlace {
     None,
     /// At this path.
     At(PathBuf),
-    /// Nobody said: [`control_socket::usual`].
+    /// Not set: [`control_socket::usual`].
     Usual,
 }
 
@@ -188,7 +188,7 @@ const KEYS: [Key<Config>; 42] = [
     key("limits.connections", "connections at once; as many publishers more as there are streams", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
     key("limits.streams", "streams at once", Slot::Count(|c| &mut c.settings.streams, 1..=4096)),
     key("limits.ring_bytes", "memory of each stream", Slot::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
-    key("limits.ram_budget_bytes", "the most that all memory may come to", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
+    key("limits.ram_budget_bytes", "largest total of the memory table", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
     key("limits.connections_per_address", "connections from one address; 0 is no limit, auto three quarters of all", PER_ADDRESS),
     key("limits.applications", "applications known at once", Slot::Count(|c| &mut c.settings.applications, 1..=256)),
     key("limits.script_instances", "instances with a script at once", Slot::Count(|c| &mut c.settings.script_instances, 0..=256)),
@@ -211,15 +211,15 @@ const KEYS: [Key<Config>; 42] = [
     key("scripts.stack_bytes", "stack of scripts, of which one runs at a time", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
     key("scripts.call_ms", "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
     key("scripts.load_ms", "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
-    key("scripts.share_percent", "part of the loop's time that all scripts may have", Slot::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
+    key("scripts.share_percent", "share of the loop's time for all scripts together", Slot::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
     key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
     key("scripts.idle_unload_ms", "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
     key("scripts.retry_ms", "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
 
     key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|c| &mut c.settings.bandwidth.detection)),
-    key("bandwidth.max_kbit", "the fastest that is measured; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
-    key("bandwidth.data_bytes", "bytes that are sent first to be measured", Slot::Count(|c| &mut c.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
-    key("bandwidth.max_wait_ms", "the longest that a measurement takes", Slot::Count(|c| &mut c.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.max_kbit", "highest rate that is measured; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", "bytes of the first measurement", Slot::Count(|c| &mut c.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", "longest duration of a measurement", Slot::Count(|c| &mut c.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
     key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
     key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
 
@@ -248,7 +248,7 @@ pub(crate) const BANDWIDTH_BYTES_S: RangeInclusive<u32> = 0..=1_250_000_000;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// More listening sockets than anybody has addresses; each holds a place in the poll.
+/// More listening sockets than a machine has addresses; each holds a place in the poll.
 const ADDRESSES: usize = 8;
 
 const fn key(path: &'static str, help: &'static str, slot: ConfigSlot) -> Key<Config> {

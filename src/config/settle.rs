@@ -1,8 +1,8 @@
-//! Whether files are as somebody meant them, or half-written.
+//! Whether files have been written completely, or are being written.
 //!
 //! An editor or a copy that writes in place empties the file first; one that renames takes it away first; files that belong
-//! together come one after the other. What is read in between looks like a file with fewer rules. So nothing is believed
-//! that changed a moment ago: files have settled when nothing about them has changed for [`SETTLE_MS`].
+//! together come one after the other. What is read in between looks like a file with fewer rules. So a recent change is
+//! not read yet: files have settled when nothing about them has changed for [`SETTLE_MS`].
 //!
 //! Two clocks say so. By the file system's times a file that was last written long ago is believed at the first look. They
 //! are coarse, and stand for nothing after the clock was set, as on a board that learns the time from the network; then,
@@ -16,8 +16,8 @@ use std::time::{Instant, SystemTime};
 
 /// For how long nothing may have changed, in milliseconds.
 pub const SETTLE_MS: u64 = 500;
-/// Likewise, for a file that is empty or gone and had something in it: whoever writes `program > app.toml` leaves it empty
-/// until the program has something to say.
+/// Likewise, for a file that is empty or gone and had something in it: the shell's `program > app.toml` leaves it empty
+/// until the program prints.
 pub const LESS_MS: u64 = 5000;
 /// An empty file is not believed by its times alone but when it is still empty so much later, in milliseconds: Linux takes
 /// away what is in a file before it says that the file has changed.
@@ -79,11 +79,11 @@ pub struct Look {
 /// What came of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are as somebody meant them.
+    /// They are complete: read them.
     Settled,
     /// Look again: they have changed a moment ago.
     Changing,
-    /// Likewise, and they have been changing for so long that somebody should be told. It comes once.
+    /// Likewise, and they have been changing for so long that the log should say so. It comes once.
     Restless,
 }
 
@@ -180,8 +180,7 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Of a file that is read when somebody says that it is whole: only a writer who is at it at the same time is waited for,
-    /// so many milliseconds.
+    /// Of a file that is read on request: only a write in progress is waited for, so many milliseconds.
     pub fn of_whole(settle_ms: u64) -> Watch {
         Watch { settle_ms, less_ms: settle_ms, ..Watch::default() }
     }

@@ -291,7 +291,7 @@ fn a_killed_servers_file_is_replaced_and_a_second_server_is_refused() {
     first.signal("KILL");
     first.wait();
     let (status, _, errors) = ctl(&socket, &["clients"]);
-    assert!(status == 1 && errors.contains("which a server that is gone left behind"), "{errors}");
+    assert!(status == 1 && errors.contains("left behind by a server that has ended"), "{errors}");
     let _again = serve_at("control-again", &socket);
     assert_eq!(ctl(&socket, &["clients"]).1, "no clients\n");
 }

@@ -35,7 +35,7 @@ pub fn values(message: &[u8], start: usize) -> Vec<Json> {
     found
 }
 
-/// What JSON has no word for becomes a string (dates in the form of ISO 8601, byte arrays as hexadecimal digits, XML) or
+/// A type that JSON does not have becomes a string (dates in the form of ISO 8601, byte arrays as hexadecimal digits, XML) or
 /// `null` (undefined, infinite numbers, what contains itself). Class names are left out.
 fn from_amf0(message: &[u8], value: &amf0::Value<'_>, depth: usize, left: &Cell<u32>) -> Json {
     use amf0::Value;

@@ -31,7 +31,7 @@ use options::{Command, Options};
 
 /// Redirections that are followed.
 const REDIRECTIONS: usize = 3;
-/// How often a wish to stop and the deadlines are looked at while nothing comes.
+/// How often signals and deadlines are checked while nothing arrives.
 const TICK: Duration = Duration::from_millis(50);
 /// How long a server may take to close its side after us, or after it said that it would.
 const LINGER: Duration = Duration::from_secs(2);
@@ -77,7 +77,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(follow(&options) as u8)
 }
 
-/// Connects, and again where the server sends us, if we are to follow.
+/// Connects, and follows redirections if asked to.
 fn follow(options: &Options) -> Outcome {
     let mut url = options.url.clone();
     let mut followed = 0;
@@ -137,7 +137,7 @@ impl<'o> Attempt<'o> {
             eprintln!("rill connect: {error}");
             return Outcome::Trouble;
         }
-        // Nobody may be left waiting for a socket that lingers.
+        // The user must not wait for a socket that lingers.
         let _ = socket.shutdown(Shutdown::Both);
         self.outcome.take().unwrap_or(if self.call_failed { Outcome::CallFailed } else { Outcome::Done })
     }
@@ -283,7 +283,7 @@ impl<'o> Attempt<'o> {
     /// We close: everything that was sent arrives, and the server sees an orderly end.
     fn close(&mut self, mut socket: &TcpStream, connection: &NetConnection) {
         let deadline = Instant::now() + LINGER;
-        // What the server still says is about a connection that nobody has any more.
+        // What the server still sends is about a connection that the client has closed.
         if socket.shutdown(Shutdown::Write).is_ok() {
             let mut rest = [0; 4096];
             while Instant::now() < deadline {
@@ -352,8 +352,8 @@ fn show_member(key: &str, value: &Json) {
     }
 }
 
-/// A line on standard output, at once, so that whoever reads it sees events as they come. A reader who went away wants
-/// nothing more.
+/// Prints a line on standard output and flushes it, so that a reader sees events as they come. A closed pipe ends the
+/// program.
 fn print(line: &dyn fmt::Display) {
     let mut output = io::stdout();
     if writeln!(output, "{line}").and_then(|()| output.flush()).is_err() {
