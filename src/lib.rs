@@ -47,36 +47,36 @@
 //!
 //! # Decisions that the code taught
 //!
-//! - **A request's message stays where it lies.** While a client waits to be decided about nothing else of it is read, so
+//! - **A request's message stays where it lies.** While a request waits for its decision nothing else of the client is read, so
 //!   tcUrl, pageUrl and arguments of any length are read from the assembly, and no connection pays for a copy.
-//! - **The disk is asked, and tells.** The server has questions when somebody looks and takes answers when they come
-//!   ([`server::files`]): no call waits, and a simulator plays the disk.
+//! - **The disk answers later.** The server has questions, which the loop fetches, and takes answers when they come
+//!   ([`server::files`]): no call blocks, and a simulator plays the disk.
 //! - **Scripts run on the loop.** A handler may take milliseconds, so time is limited by the thread's own CPU time: on a busy
 //!   machine an innocent script must not be stopped. One that exceeds a limit is unloaded and not loaded again for a while;
 //!   without that pause every client would cost the time anew.
-//! - **Whose an allocation is** is said by whoever makes it ([`account`]): the promise that the server allocates nothing is
-//!   checked while scripts and files do.
+//! - **Allocations have an account** ([`account`]): those of scripts and files are marked by their caller, so the
+//!   promise that the server allocates nothing is checked while they run.
 //! - **Long messages of scripts have an outbox** ([`server::outbox`]) in the scripts' own memory: control bytes are for the
 //!   protocol, and need not be as large as a list of users.
-//! - **A name is not a ring.** Players may wait on names that nobody publishes. Names have a table of their own
+//! - **A name is not a ring.** Players may wait on names without a publisher. Names have a table of their own
 //!   ([`server::registry`]); a ring is bound to a name by its first media, and taken back when the media of another needs
 //!   it: from the name that has been without a publisher longest, else from a publisher who sends none. As many silent
 //!   publishers as there are rings kept every encoder out while a publish was enough.
 //! - **One URL is one stream.** Clients cut a URL into application, instance and name at different slashes, so a stream is
 //!   called by the joined path ([`proto::name::StreamPath`]), and each client is told the part behind its own instance.
 //!   With a script instances stay apart: what it refused in one must not be had by another's spelling.
-//! - **Waiting yields to publishing.** One name per ring and one connection per ring are kept for publishers, and whoever
-//!   does nothing makes room for others, the household that has most of such connections first ([`server::claims`]): neither
-//!   mistyped names nor silent connections lock an encoder out. Who will publish is not known before it does: clients are let
-//!   into the places that are kept, and have them until they play.
-//! - **Turning away needs a place.** A few spare slots beyond `limits.connections` let a client hear why it is refused
+//! - **Waiting yields to publishing.** One name per ring and one connection per ring are kept for publishers, and idle
+//!   connections give way to others, the household that has most of them first ([`server::claims`]): neither
+//!   mistyped names nor silent connections lock an encoder out. Whether a client will publish is not known before it
+//!   does: clients may use the reserved places until they play.
+//! - **A refusal needs a slot.** A few spare slots beyond `limits.connections` let a client hear why it is refused
 //!   ([`limits::SPARE_CONNECTIONS`]).
 //! - **Requests stay in the session.** Events are small and borrow from the input; what a request or a data message says
 //!   is read from the session, so names are owned once.
-//! - **The end comes after the end**, and late. Players hear that a publisher left when they have been sent its last frame,
-//!   and when it is not back in time: ffmpeg, librtmp, mpv and VLC stop reading at that status.
-//! - **Metadata has time 0.** Of any other time ffmpeg makes a subtitle stream; ffprobe then shows a stream that nobody
-//!   published, and VLC waits ten seconds for it before it shows a picture.
+//! - **Players are told late that a publisher left**: after its last frame, and only if it is not back within the grace
+//!   time: ffmpeg, librtmp, mpv and VLC stop reading at that status.
+//! - **Metadata has time 0.** Of any other time ffmpeg makes a subtitle stream; ffprobe then shows a stream that was
+//!   never published, and VLC waits ten seconds for it before it shows a picture.
 //! - **A limit runs into debt.** A player whose bytes a second are limited is sent the frame that was begun as a whole, and
 //!   pays for it afterwards: no ping waits behind half a frame, and no ring passes a player inside one.
 //! - **Acknowledge first commands at once.** Clients with Nagle's algorithm on wait for our delayed acknowledgement

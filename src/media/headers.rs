@@ -1,7 +1,7 @@
 //! What a joining player is sent before the first frame: metadata and sequence headers, the newest of each.
 //!
 //! Bytes lie in one inline arena without holes, entries in the order in which the publisher first sent them, which is the order
-//! of sending: players number a stream's tracks as they come, so who joins late finds them as who was there. After a store the
+//! of sending: players number a stream's tracks as they come, so a late player numbers them like an early one. After a store the
 //! cache holds exactly the new bytes or, when they do not fit, nothing under that key: a stale header is worse than none.
 
 use super::tag::{HeaderSlot, TagKind};

@@ -1,4 +1,4 @@
-//! Other headers for the same payload: the rare player whose chunk headers cannot be the ring's.
+//! Other headers for the same payload: the rare player that cannot be sent the ring's chunk headers.
 //!
 //! A second stream on its connection, timestamps counted from its own zero, another message stream id at a relay target: its
 //! headers are put together as they are sent, byte for byte as the ring would have written them, and the payload is still sliced

@@ -391,7 +391,7 @@ where
         }
         if self.settle(cursor).is_err() || cursor.seq >= self.readable {
             debug_assert!(false, "bytes were sent that the ring did not give");
-            // Not at a boundary: whoever it was, it must not be sent anything else.
+            // Not at a boundary: this player must not be sent anything else.
             cursor.offset = cursor.offset.saturating_add(written as u32);
             return;
         }

@@ -9,7 +9,7 @@
 //! from how long ago it came: at the newest key frame, and without one at the newest sound, with the picture from the next key
 //! frame on ([`JoinPoint::picture_later`]).
 //!
-//! A picture that nobody can decode is not kept: at the beginning of a publish, and behind a video message that was lost, video
+//! A picture that cannot be decoded is not kept: at the beginning of a publish, and behind a video message that was lost, video
 //! begins with a key frame. So it does in the ring as well, and players who flow over need not be told.
 //!
 //! A message is not a picture: some encoders send one in several messages of one timestamp. Players begin at its first.
@@ -256,7 +256,7 @@ where
         self.headers.remove_data(name)
     }
 
-    /// The publisher has left: what it left half sent is given up, and nobody joins before there is another one.
+    /// The publisher has left: its incomplete messages are dropped, and no player joins before there is another publisher.
     pub fn unpublish(&mut self, now: Millis) {
         self.ring.abort_open(now);
         (self.newest_key, self.newest_audio, self.newest_frame) = (None, None, None);
@@ -302,8 +302,8 @@ where
     }
 
     /// Where a player who lags goes on: the newest key frame, when it lies ahead of its cursor; the newest sound, when there are no
-    /// pictures. Where there are, sound alone is better only than being overtaken: who has just begun at an old key frame has
-    /// much to be sent, and is not slow.
+    /// pictures. Where there are, sound alone is better only than being overtaken: a player that has just begun at an
+    /// old key frame has a backlog, and is not slow.
     pub fn skip_target(&self, cursor: Cursor) -> Option<JoinPoint> {
         let ahead = cursor.seq.next();
         self.point(self.newest_key, ahead, false).or_else(|| {

@@ -247,7 +247,7 @@ impl Clock {
         self.latest = self.latest.max(self.last);
     }
 
-    /// A new clock begins behind the latest message of all, so that nobody sees a step back.
+    /// A new clock begins behind the latest message of all, so that no player sees a step back.
     fn stitch(&mut self, track: usize, publisher_timestamp: u32) {
         let floor = self.latest;
         self.last = floor + u64::from(STITCH_MS);
@@ -392,7 +392,7 @@ mod tests {
     fn how_late_media_comes_is_known_and_what_the_encoder_left_out_is_not_late() {
         let mut timeline = Timeline::new();
         assert_eq!(timeline.late_ms(), 0);
-        // Audio and video are 3 s apart, which is nobody's fault.
+        // Audio and video are 3 s apart, which is not an error.
         for i in 0..100 {
             timeline.map(VIDEO, 3_000 + i * 40, Millis(u64::from(i) * 40));
             timeline.map(AUDIO, i * 40, Millis(u64::from(i) * 40));

@@ -16,7 +16,7 @@ pub fn all() -> Vec<IpAddr> {
 }
 
 /// The addresses at which clients reach a socket that listens on `listening`: itself, or when it listens on all, each
-/// of the machine's. IPv6 and loopback addresses are left out when there are others: hardly anybody types them.
+/// of the machine's. IPv6 and loopback addresses are left out when there are others: users rarely type them.
 pub fn reachable_at(listening: SocketAddr, own: &[IpAddr]) -> Vec<SocketAddr> {
     let port = listening.port();
     if !listening.ip().is_unspecified() {

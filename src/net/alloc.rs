@@ -40,7 +40,7 @@ pub fn fits(rings: u32, ring_bytes: u64, rest_bytes: u64) -> bool {
     for bytes in pieces {
         let Ok(bytes) = usize::try_from(bytes) else { return release(&held, false) };
         let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping where the system likes, of which nobody else knows.
+        // SAFETY: a new mapping where the system likes, that nothing else refers to.
         let place = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, kind, -1, 0) };
         all = place != libc::MAP_FAILED;
         if !all {

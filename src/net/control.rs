@@ -16,7 +16,7 @@
 //! | `shutdown-app APP` | the same |
 //! | `reload` | none |
 //!
-//! What is not known is `null`. Who may write to the socket file may ask everything
+//! What is not known is `null`. Write permission on the socket file is permission for every request
 //! ([`control_socket`](super::control_socket)); there are no further rights.
 //!
 //! # Bounds
@@ -85,7 +85,7 @@ const LISTENER: Token = Token(FIRST_CONTROL);
 
 /// What of the process is not the server's.
 pub struct Process<'a> {
-    /// The time to a client and back, in microseconds.
+    /// The round-trip time of a client, in microseconds.
     pub round_trip_us: &'a dyn Fn(SlotIndex) -> Option<u32>,
     /// Clients turned away for want of a file descriptor.
     pub turned_away: u64,
@@ -104,7 +104,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Room for the clients of `socket`; without one nobody can ask.
+    /// Room for the clients of `socket`; without one there are no clients.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl Control {
         turns.chain(accept_at).min().map(|at| at.since(now))
     }
 
-    /// Accepts, reads, answers and loses patience.
+    /// Accepts, reads, answers, and closes clients past their deadline.
     pub fn turn(&mut self, server: &mut Server, process: &Process<'_>, now: Millis) {
         self.accept(now);
         for client in &mut self.clients {
@@ -169,7 +169,9 @@ impl Control {
             };
             let Some(at) = self.clients.iter().position(|client| client.stream.is_none()) else {
                 // A new socket takes a line; if not, its end says as much.
-                let _ = stream.write(b"{\"error\":\"busy: as many are asking as may at once (CONTROL_CLIENTS)\"}\n");
+                let _ = stream.write(
+                    b"{\"error\":\"busy: as many clients as the control socket serves at once (CONTROL_CLIENTS)\"}\n",
+                );
                 continue;
             };
             let both = Interest::READABLE | Interest::WRITABLE;
@@ -207,7 +209,7 @@ struct Client {
     /// It sends no more.
     ended: bool,
     answer: Answer,
-    /// When patience ends.
+    /// When it is closed unless it makes progress.
     deadline: Millis,
     request: heapless::Vec<u8, CONTROL_REQUEST_BYTES>,
     reply: Reply,
@@ -246,7 +248,7 @@ impl Client {
         self.answer != Answer::None || self.readable
     }
 
-    /// One step of each kind. False when the client is done with, or we with it.
+    /// One step of each kind. False when the connection is to be closed.
     fn turn(&mut self, server: &mut Server, process: &Process<'_>, now: Millis) -> bool {
         if now >= self.deadline {
             return false;
@@ -269,7 +271,7 @@ impl Client {
             // The next of several requests that came at once; a turn each.
             self.readable = true;
         }
-        // Whoever has ended may still have sent whole requests before.
+        // A client that closed its side may have sent whole requests before.
         let over = self.answer == Answer::Last || (waits && self.ended && !self.request.contains(&b'\n'));
         !(over && self.reply.is_empty())
     }
@@ -584,7 +586,7 @@ impl fmt::Display for AppJson<'_> {
         };
         let state = match row.state {
             AppState::Reading => "reading",
-            // Nobody gets in, so nothing else matters.
+            // No client can join, so nothing else matters.
             AppState::Ready if row.stopped > 0 => "stopped",
             AppState::Ready => "ready",
             AppState::Broken => "broken",

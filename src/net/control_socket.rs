@@ -1,11 +1,11 @@
 //! The file through which `rill ctl` reaches the server: a Unix socket at a path.
 //!
-//! Whoever may write to the file may do everything that the server lets an operator do; nobody else can reach it. It is
-//! made with mode 0660, so that is the server's own user and group, and root; in a directory with the set-group-ID bit the
+//! Write permission on the file is the right to all control commands. It is made with mode 0660: for the server's own
+//! user and group, and root; in a directory with the set-group-ID bit the
 //! group is the directory's.
 //!
-//! Where nobody named a path, it is in the directory that a service has. Somebody who just starts the server has none: then
-//! it is in the user's own runtime directory, with mode 0600 ([`bind_usual`]), where `rill ctl` looks, too ([`usual`]).
+//! Without a configured path it is in the service's directory. A server started by hand has none: then it is in the
+//! user's own runtime directory, with mode 0600 ([`bind_usual`]), where `rill ctl` looks, too ([`usual`]).
 
 use std::env;
 use std::ffi::CString;
@@ -55,15 +55,15 @@ enum Problem {
     InUse,
     /// Something else has the name.
     NotASocket,
-    /// Whether a server answers there cannot be told.
+    /// It is unknown whether a server answers there.
     CannotAsk(io::Error),
-    /// The file that nobody answers at cannot be removed.
+    /// The stale file cannot be removed.
     CannotRemove(io::Error),
     CannotCreate(io::Error),
 }
 
-/// Makes the socket file and listens. A socket that nobody answers at, which a server that was killed leaves behind, is
-/// replaced; anything else of that name is left as it is.
+/// Makes the socket file and listens. A stale socket, left behind by a killed server, is replaced; anything else of
+/// that name is left as it is.
 ///
 /// It changes the process's file mode mask for a moment: no other thread may be making files meanwhile.
 ///
@@ -74,7 +74,7 @@ pub fn bind(path: &Path) -> Result<ControlSocket, ControlSocketError> {
     bind_for(path, FOR_GROUP)
 }
 
-/// Makes the socket where it is when nobody named a path: in the service's directory if this process may write to it, else
+/// Makes the socket where it is without a configured path: in the service's directory if this process may write to it, else
 /// in the user's own. `None` when there is neither.
 ///
 /// # Errors
@@ -102,7 +102,7 @@ pub fn usual() -> Vec<PathBuf> {
 /// The user's own directory for what lives as long as processes do.
 #[derive(Debug, PartialEq, Eq)]
 enum OwnDirectory {
-    /// Somebody made it for the user (XDG Base Directory Specification: `$XDG_RUNTIME_DIR`).
+    /// The system made it for the user (XDG Base Directory Specification: `$XDG_RUNTIME_DIR`).
     Given(PathBuf),
     /// There is none, and this is ours to make.
     Made(PathBuf),
@@ -129,7 +129,7 @@ impl OwnDirectory {
         matches!(self, OwnDirectory::Made(_))
     }
 
-    /// It belongs to `user`, and nobody else can put anything there: in a directory for all anybody may have been faster.
+    /// It belongs to `user`, and no other user can write there: in a shared directory another user may have created it first.
     fn is_private(&self, user: u32) -> bool {
         let ours = |file: fs::Metadata| file.is_dir() && file.uid() == user && file.mode() & 0o022 == 0;
         fs::symlink_metadata(self.path()).is_ok_and(ours)

@@ -93,13 +93,13 @@ struct Ends {
 }
 
 impl Ends {
-    /// The next question; `None` when nobody will ask any more.
+    /// The next question; `None` when the server has ended.
     fn next(&self) -> Option<Question> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
     }
 
     fn answer(&self, answer: Answer) {
-        // There is a place for it, or nobody who would take it.
+        // The channel has room, or its receiver is gone.
         let _ = self.answered.send(answer);
         let _ = self.waker.wake();
     }
@@ -120,7 +120,7 @@ fn run(mut loader: Loader, ends: Arc<Ends>) {
 }
 
 /// Has the disk thread stay in the panic's hook, from where the process neither unwinds nor aborts. It goes on to answer,
-/// without the loader, whose state nobody knows any more. The price is that the hook cannot be changed any more.
+/// without the loader, which may be in any state. The price is that the hook cannot be changed any more.
 fn survive_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -133,7 +133,7 @@ fn survive_panics() {
         while let Some(question) = ends.next() {
             ends.answer(without_loader(question));
         }
-        // Nobody asks any more: the process is ending.
+        // No more questions: the process is ending.
         loop {
             thread::park();
         }

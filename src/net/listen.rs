@@ -48,7 +48,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// When somebody else who had bound the address, too, listens already; and the operating system's own.
+    /// When another process that had bound the address, too, listens already; and the operating system's own.
     pub(super) fn listen(&mut self, registry: &Registry, token: Token) -> Result<(), ListenError> {
         let done = sockopt::listen(&self.socket);
         let done = done.and_then(|()| registry.register(&mut self.socket, token, Interest::READABLE));
@@ -69,7 +69,7 @@ fn bound(address: SocketAddr) -> io::Result<StdListener> {
     if socket < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor was opened just now, and nobody else knows it.
+    // SAFETY: the descriptor was opened just now, and nothing else owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
     // Connections of a server that ended lately still have the address.
     sockopt::set_reuse_address(&socket)?;

@@ -4,12 +4,12 @@
 //! starts: until it does, it is seconds since the start. A journal has its own clock and gets the priority instead, in the
 //! form that it takes off again. `server.log_time` says otherwise ([`LogTime`]).
 //!
-//! A line that standard error does not take at once is lost and counted, because whoever does not read the log must not
-//! stop the server. So is a line beyond the allowance of its subject ([`TokenBucket`]): anybody on the network can make
-//! the server write lines, and they would fill an SD card and its lifetime. `rill N log lines were lost` says how many.
+//! A line that standard error does not take at once is lost and counted, because a reader that is stuck must not stop
+//! the server. So is a line beyond the allowance of its subject ([`TokenBucket`]): any client can make the server write
+//! lines, which would fill an SD card and wear it out. `rill N log lines were lost` says how many.
 //!
 //! A regular file always says that it takes more, and then a write waits for its medium: an SD card stalls for seconds
-//! now and then. Logs belong in the journal, in a pipe to whoever rotates them, or on a file system in memory (tmpfs).
+//! now and then. Logs belong in the journal, in a pipe to a log rotator, or on a file system in memory (tmpfs).
 
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
@@ -41,7 +41,7 @@ const LOSS_NOTICE_MS: u64 = 1000;
 /// Standard error, to be opened anew.
 const STANDARD_ERROR: &str = "/proc/self/fd/2";
 
-/// Before the first seconds of 2026 (UTC) nobody ran this program: a clock that says so was not set.
+/// This program is younger than 2026 (UTC): a clock that shows an earlier time was not set.
 const EARLIEST_S: u64 = 1_767_225_600;
 /// A clock that was not set is looked at again after so long, in milliseconds.
 const CLOCK_MS: u64 = 1000;
@@ -134,8 +134,8 @@ fn is_journal() -> bool {
     stream == format!("{}:{}", ours.dev(), ours.ino())
 }
 
-/// Somebody has told the kernel the time, or it has a clock that goes on without power. A kernel that does not say is
-/// believed when its date is possible.
+/// The kernel's clock was set, or the machine has a clock that goes on without power. If the kernel does not tell, a
+/// possible date counts as set.
 fn clock_is_set() -> bool {
     if Wall::seconds() < EARLIEST_S {
         return false;
@@ -215,7 +215,7 @@ enum Subject {
     Connection,
     /// Streams, players and the process.
     Stream,
-    /// What somebody with rights over the process has asked for.
+    /// A report that the operator asked for.
     Report,
 }
 

@@ -77,7 +77,7 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
     table
 }
 
-/// What the memory table comes to, in bytes.
+/// The total of the memory table, in bytes.
 pub fn memory_total(settings: &Settings) -> u64 {
     memory_table(settings).iter().map(Row::total).sum()
 }
@@ -108,9 +108,9 @@ pub struct Outside {
     pub listeners: Vec<Listener>,
     /// Where `rill ctl` asks.
     pub control: Option<ControlSocket>,
-    /// What the outside world wants of the process.
+    /// Signals that the process was sent.
     pub signals: Signals,
-    /// Who started the process and looks after it.
+    /// The service manager.
     pub notify: Notify,
 }
 
@@ -136,7 +136,7 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// When somebody else was faster to listen at an address; and the operating system's own.
+    /// When another process listens at an address already; and the operating system's own.
     pub fn listen(&mut self) -> Result<(), ListenError> {
         self.net.listen()
     }
@@ -176,7 +176,7 @@ impl Reactor {
                 }
                 server.answer(answer, now);
             }
-            // Before the server's turn, in which those whom an operator sends away hear of it.
+            // Before the server's turn, in which clients that the operator disconnects are told.
             self.serve_control(server, now);
             server.turn(&mut self.net, now);
             while self.disk.has_room()

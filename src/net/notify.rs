@@ -56,7 +56,7 @@ impl Notify {
             warn!("rill notify socket={address:?}: {error}; the service manager is told nothing");
         }
         let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        // Both are left to programs that this one starts; the second says whose they are.
+        // Child processes inherit both; the second names the process that they are meant for.
         let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         Notify::to(socket.ok(), number("WATCHDOG_USEC").filter(|&usec| usec > 0 && is_ours))
     }
@@ -123,7 +123,7 @@ impl Notify {
         }
     }
 
-    /// A manager that does not read loses what is said: the loop waits for nobody.
+    /// A manager that does not read loses messages: the loop never blocks.
     fn send(&self, message: &str) {
         if let Some(socket) = &self.socket {
             let _ = socket.send(message.as_bytes());

@@ -26,7 +26,7 @@ pub struct Signals {
 impl Signals {
     /// Installs the handlers: SIGTERM and SIGINT stop, SIGUSR1 asks for a report, SIGHUP for
     /// the configuration to be read again. From here on a second SIGTERM or
-    /// SIGINT ends the process with 143 or 130, as a shell would show it had nobody handled them.
+    /// SIGINT ends the process with 143 or 130, as a shell would show without handlers.
     ///
     /// # Errors
     ///
@@ -57,17 +57,17 @@ impl Signals {
         while matches!(self.woken.read(&mut [0; 64]), Ok(1..)) {}
     }
 
-    /// Somebody wants the server to stop.
+    /// The server is to stop.
     pub(super) fn stop_wanted(&self) -> bool {
         STOP.load(Ordering::SeqCst)
     }
 
-    /// Somebody wants the configuration to be read again; asking takes the wish.
+    /// The configuration is to be read again; asking clears the request.
     pub(super) fn reload_wanted(&self) -> bool {
         RELOAD.swap(false, Ordering::SeqCst)
     }
 
-    /// Somebody wants a report; asking takes the wish.
+    /// A report is wanted; asking clears the request.
     pub(super) fn report_wanted(&self) -> bool {
         REPORT.swap(false, Ordering::SeqCst)
     }

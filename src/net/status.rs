@@ -1,4 +1,4 @@
-//! What the log says when somebody asks the process how it is (SIGUSR1), and when it ends.
+//! The report in the log on SIGUSR1, and the last line at the end.
 
 use std::fmt;
 
@@ -83,7 +83,7 @@ impl fmt::Display for Closes<'_> {
     }
 }
 
-/// Allocations since everything was obtained; -1 when nobody counts.
+/// Allocations since everything was obtained; -1 when they are not counted.
 fn allocations() -> i64 {
     alloc::since_sealed().map_or(-1, |count| count as i64)
 }

@@ -133,7 +133,7 @@ impl TcpNet {
         }
     }
 
-    /// Stops listening. Connections stay; those nobody accepted are reset.
+    /// Stops listening. Connections stay; those not accepted yet are reset.
     pub fn stop_listening(&mut self) {
         self.listeners.clear();
     }

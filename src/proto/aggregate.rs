@@ -86,7 +86,7 @@ impl Aggregate {
         }
     }
 
-    /// Whether anybody wants the tag that has begun.
+    /// Whether the caller wants the tag that has begun.
     pub fn wanted(&mut self, wanted: bool) {
         self.wanted = wanted;
     }

@@ -139,7 +139,7 @@ impl<'a> CommandMessage<'a> {
     }
 }
 
-/// The command, if its first argument is there and of a type from which nobody could tell what is meant.
+/// The command, if its first argument is there and of a type that has no meaning there.
 fn wrong_argument(name: &[u8], argument: Option<&Value<'_>>) -> Option<&'static str> {
     let value = match argument? {
         Value::Null | Value::Undefined | Value::Unsupported => return None,

@@ -37,7 +37,7 @@ pub struct DataMessage<'a> {
 /// See [`DataMessage::action`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataAction {
-    /// Relay, and send again to everybody who joins (`@setDataFrame`, `onMetaData`).
+    /// Relay, and send again to every player that joins (`@setDataFrame`, `onMetaData`).
     Keep,
     /// Relay.
     Relay,
@@ -83,7 +83,7 @@ impl<'a> DataMessage<'a> {
         Some(DataMessage { handler, action, lost: 0, message, values_at, has_amf3, cut })
     }
 
-    /// Writes it as players get it: in AMF 0, metadata as an ECMA array. What is kept for who joins has [`HEADER_BYTES`]
+    /// Writes it as players get it: in AMF 0, metadata as an ECMA array. What is kept for late players has [`HEADER_BYTES`]
     /// at most, and loses properties when it is longer: the largest first, and the least known.
     ///
     /// # Errors

@@ -60,7 +60,7 @@ pub enum Head {
     Properties,
     /// One value in AMF 3, whose beginning is kept.
     Amf3,
-    /// Nothing that is kept for who joins, or nothing with properties.
+    /// Nothing that is kept for late players, or nothing with properties.
     Other,
 }
 
@@ -344,7 +344,7 @@ impl Metadata {
                 self.give_up();
                 return self.fixed(2, buffer);
             }
-            // AMF 3, of which nobody knows how long it is, or no value.
+            // AMF 3, of unknown length, or no value.
             _ => {
                 self.give_up();
                 self.next = Next::Nothing;

@@ -111,7 +111,7 @@ impl StreamName {
     }
 }
 
-/// What a stream is called by everybody within its application: the same for every client whose URL is the same.
+/// A stream's one name within its application: the same for every client whose URL is the same.
 ///
 /// Clients cut `rtmp://host/live/hall/left/cam` into application, instance and name at different slashes: ffmpeg behind
 /// `hall`, GStreamer behind `left`, OBS where its user did. So the parts are joined again, less [`DEFAULT_INSTANCE`]. Only

@@ -172,7 +172,7 @@ pub enum PlayStart {
     Recorded(u32),
 }
 
-/// How a client came to play.
+/// Which command made a client play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayHow {
     /// `play` with its reset flag: what plays is replaced.
@@ -369,7 +369,7 @@ impl Session {
 
     /// A message that is answered is complete, and there was no room for the answer. Until [`Session::next`] is called
     /// with more room, with or without input, nothing is taken. Media and data are not answered and never wait by
-    /// themselves: nobody can keep a publisher from being read by having it sent what it does not read.
+    /// themselves: no one can stop a publisher from being read by having answers sent to it that it does not take.
     pub fn waits_for_room(&self) -> bool {
         let Some(lane) = self.reader.end_is_due() else { return false };
         if self.phase != Phase::Open || self.sinks[usize::from(lane.0)] != Sink::Assemble {
@@ -715,13 +715,13 @@ impl Session {
             }
             type_id::AGGREGATE if self.aggregate.is_none() => {
                 if let Some(stream) = self.state.publishing(header.stream_id) {
-                    // Whose it is does not change on the way.
+                    // All tags of one aggregate belong to one stream.
                     let header = MessageHeader { stream_id: stream.wire(), ..header };
                     self.aggregate = Some(Aggregate::new(lane, header));
                     *sink = Sink::Aggregate;
                 }
             }
-            // Shared objects, and what nobody knows.
+            // Shared objects, and unknown types.
             _ => {}
         }
         Ok(None)
@@ -818,7 +818,7 @@ impl Session {
                     None => self.state.command(message, header.stream_id, tx)?,
                 };
                 if self.state.request.is_some() || matches!(event, Some(Event::Call | Event::Answer(..))) {
-                    // Whoever decides or answers may want to read it.
+                    // The caller that decides or answers may read it.
                     self.lent = Some(lane);
                     return Ok(event);
                 }

@@ -144,10 +144,10 @@ pub const TABLE: [Row; 28] = {
             .when("neither published nor played for timeouts.idle_ms, or idle when another needed its place; then close"),
         row(Code::ConnectReconnectRequest, "NetConnection.Connect.ReconnectRequest", Status, ("Please connect again.", ""))
             .fields(&["tcUrl"])
-            .when("in place of AppShutdown, to clients whose capsEx has the Reconnect bit; tcUrl only if it is to go elsewhere"),
+            .when("in place of AppShutdown, to clients whose capsEx has the Reconnect bit; tcUrl only with another URL"),
         row(Code::CallFailed, "NetConnection.Call.Failed", Error, ("Method not found (", ")."))
             .via("_error")
-            .when("a call that nobody answers, or one net stream too many; calls without a transaction id hear nothing"),
+            .when("a call of a missing or failing method, or one net stream too many; calls without a transaction id get no answer"),
 
         row(Code::PublishStart, "NetStream.Publish.Start", Status, ("", " is now published.")).details()
             .via("onStatus, onFCPublish")
@@ -174,7 +174,7 @@ pub const TABLE: [Row; 28] = {
         row(Code::PlayStop, "NetStream.Play.Stop", Status, ("Stopped playing ", ".")).details()
             .when("the server has ended the play: it stops, or the place of a stream without publisher is needed"),
         row(Code::PlayStreamNotFound, "NetStream.Play.StreamNotFound", Error, ("Failed to play ", "; stream not found.")).details()
-            .when("a recording was asked for (start is 0 or more, or the application only plays) and nobody publishes the name"),
+            .when("a recording was asked for (start is 0 or more, or the application only plays) and the name is not published"),
         row(Code::PlayFailed, "NetStream.Play.Failed", Error, ("Failed to play ", ".")).details()
             .when("the name is illegal or not allowed, no stream is left, or the net stream publishes"),
         row(Code::PlayTransition, "NetStream.Play.Transition", Status, ("Switching to ", ".")).details()
@@ -250,7 +250,7 @@ pub struct NotSent {
     pub why: Why,
 }
 
-/// What somebody who knows Adobe's tables misses in [`TABLE`].
+/// Codes of Adobe's tables that are not in [`TABLE`].
 #[rustfmt::skip]
 pub const NOT_SENT: [NotSent; 38] = {
     use Level::{Error, Status, Warning};

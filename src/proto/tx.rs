@@ -17,7 +17,7 @@ const STREAM_CHUNK_STREAM: u8 = 5;
 
 /// A bounded queue of bytes. A message goes in whole or not at all; [`Full`] is an ordinary answer.
 ///
-/// Its ends come first: whoever holds one looks at them far more often than at its bytes.
+/// Its ends come first: they are read far more often than its bytes.
 #[repr(C)]
 pub struct TxBuf {
     start: usize,

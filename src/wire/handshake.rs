@@ -17,7 +17,7 @@ pub type Packet = [u8; HANDSHAKE_BYTES];
 /// What the first byte of a connection says about the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstByte {
-    /// C0 of plain RTMP. Versions nobody has defined count too: they are answered with 3 (RTMP 1.0, section 5.2.2).
+    /// C0 of plain RTMP. Undefined versions count too: they are answered with 3 (RTMP 1.0, section 5.2.2).
     Rtmp,
     /// C0 of RTMPE (6, 8, 9): what follows is ciphertext to us.
     Encrypted,
