@@ -95,7 +95,7 @@ shapes! {
     /// seeing its connection closed. When every slot is taken, [`Claims`] says who makes room, so that no number of connections
     /// that do nothing keeps clients out.
     SPARE_CONNECTIONS = 8, "connections beyond limits.connections, in which clients are refused";
-    /// Stream names per ring: players may wait on names that nobody publishes, and waiting costs no ring. One of them is kept
+    /// Stream names per ring: players may wait on names without a publisher, and waiting costs no ring. One of them is kept
     /// for publishers, so that no number of mistyped names keeps an encoder out.
     NAMES_PER_RING = 4, "stream names for each of limits.streams; players wait on them";
 

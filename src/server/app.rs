@@ -376,7 +376,7 @@ pub enum KeyError {
     Illegal,
     /// Another stream has the same.
     Twice,
-    /// It is the name of a stream, which everybody knows.
+    /// It is the name of a stream, which is public.
     Public,
 }
 
@@ -431,8 +431,8 @@ impl Secret {
         self.is(last.unwrap_or_default())
     }
 
-    /// Whether it is the value of one of the names under which encoders and players send keys. Nobody escapes what
-    /// stands there, so it is taken as it is.
+    /// Whether it is the value of one of the names under which encoders and players send keys. Clients do not escape
+    /// it, so it is compared as it is.
     fn is_in(&self, query: &str) -> bool {
         let mut found = false;
         for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
@@ -492,7 +492,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Whom a list of addresses lets through: the first rule that an address matches decides, and one that matches none is
-/// let through, as with nginx's `allow` and `deny`. So a list of those who may ends with `deny all`.
+/// let through, as with nginx's `allow` and `deny`. So a list of allowed addresses ends with `deny all`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressList(Vec<AddressRule>);
 
@@ -500,7 +500,7 @@ pub struct AddressList(Vec<AddressRule>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct AddressRule {
     allow: bool,
-    /// The network's address and how many of its leading bits count. `None` is everybody.
+    /// The network's address and how many of its leading bits count. `None` matches every address.
     network: Option<(IpAddr, u8)>,
 }
 

@@ -30,14 +30,14 @@ pub enum AppSource {
     Fixed,
 }
 
-/// What may be said to somebody who wants to join.
+/// Whether clients can join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppState {
     /// Its files are being read for the first time.
     Reading,
     /// They say what [`Application::definition`] says.
     Ready,
-    /// They are wrong, which the log has told. Whoever is there stays, by the last definition that was right.
+    /// They are wrong, and the log says how. Joined clients stay, under the last valid definition.
     Broken,
     /// The directory is gone, or is about to be: clients are leaving.
     Leaving,
@@ -78,7 +78,7 @@ pub struct Applications {
 }
 
 impl Applications {
-    /// A table of `capacity` applications that holds `definitions`; what is beyond the capacity is found when somebody
+    /// A table of `capacity` applications that holds `definitions`; what is beyond the capacity is read when a client
     /// connects to it, as place permits.
     pub fn new(definitions: Vec<AppDefinition>, source: AppSource, capacity: usize, now: Millis) -> Applications {
         let mut definitions = definitions.into_iter();
@@ -130,7 +130,7 @@ impl Applications {
         Some(AppId(at as u16))
     }
 
-    /// One that nobody uses and that is not being asked about: it is read again when somebody wants it.
+    /// One without clients that is not being asked about: it is read again for the next client.
     fn forgettable(&self, in_use: impl Fn(AppId) -> bool) -> Option<usize> {
         if self.source == AppSource::Fixed {
             return None;
@@ -165,13 +165,13 @@ impl Applications {
         self.places.iter().enumerate().filter_map(|(at, place)| Some((AppId(at as u16), place.as_ref()?)))
     }
 
-    /// Nobody has looked at the application's files for a while: there was no client, or the disk does not answer.
+    /// The application's files were not read for a while: there was no client, or the disk does not answer.
     pub fn is_stale(&self, id: AppId, now: Millis) -> bool {
         let old = self.app(id).is_some_and(|app| now.since(app.checked) >= STALE_MS);
         self.source == AppSource::Directories && old
     }
 
-    /// Somebody wants to join: the disk is to be asked now.
+    /// A client wants to join: the disk is to be asked now.
     pub fn ask(&mut self, id: AppId) {
         if let Some(app) = self.app_mut(id)
             && app.asking == Asking::No
@@ -223,7 +223,7 @@ impl Applications {
             });
         };
         app.asking = Asking::Asked;
-        // An application that is waited for must be told of whole: unchanged would not let anybody in.
+        // An application that clients wait for needs its whole definition: "unchanged" would not let them in.
         let known = app.definition.as_deref().filter(|_| app.state == AppState::Ready);
         Some(Question::App { name: app.name.clone(), stamp: known.map(|definition| definition.stamp) })
     }
@@ -248,7 +248,7 @@ impl Applications {
         (self.survey, self.surveyed) = (Asking::No, now);
     }
 
-    /// Gives the place back. Nobody may refer to it any more.
+    /// Gives the place back. Nothing may refer to it any more.
     pub fn remove(&mut self, id: AppId) {
         self.places[usize::from(id.0)] = None;
     }

@@ -1,4 +1,4 @@
-//! Bandwidth of single connections: limits, and finding out what there is.
+//! Bandwidth of single connections: limits and measurement.
 //!
 //! # Limits
 //!
@@ -32,9 +32,9 @@ use super::slots::{ConnId, PayloadTail, Slot, SlotIndex, SlotState, Tail};
 
 /// A pause brings tokens for this long, in milliseconds.
 const BURST_MS: u32 = 200;
-/// Who has no tokens waits for this part of a burst, so that it is not woken for every byte.
+/// A connection without tokens waits for this part of a burst, so that it is not woken for every byte.
 const WORTHWHILE: u32 = 4;
-/// Those who wait are looked at so many milliseconds apart, so that their number does not wake the loop more often.
+/// Waiting connections are looked at so many milliseconds apart, so that their number does not wake the loop more often.
 const LOOK_MS: u64 = 10;
 /// The largest payload to measure with: a third of a second at 100 Mbit/s. What is faster still is not told apart well,
 /// and what a fast client gets of this is taken from all others.
@@ -259,7 +259,7 @@ fn rate(limit: &Option<TokenBucket>) -> u32 {
 
 fn worthwhile(bucket: &Option<TokenBucket>) -> Millis {
     let ready = bucket.as_ref().and_then(|bucket| bucket.ready_ms((bucket.burst() / WORTHWHILE).max(1)));
-    // Without a bucket nobody waits.
+    // Without a bucket no connection waits.
     Millis(ready.unwrap_or(0))
 }
 
@@ -468,7 +468,7 @@ impl Server {
         waits.then_some(self.bandwidth_at)
     }
 
-    /// Looks at them: whoever has tokens goes on, and a detection whose time is up ends.
+    /// Looks at them: connections with tokens go on, and a detection whose time is up ends.
     pub(super) fn expire_bandwidth(&mut self, now: Millis) {
         if self.next_bandwidth().is_none_or(|at| now < at) {
             return;

@@ -2,11 +2,11 @@
 //!
 //! The holder is asked for a sign of life. If no byte comes from it in time, the newcomer takes over and players notice
 //! nothing; else the newcomer is refused. So an encoder that comes back after a Wi-Fi loss waits `publish_timeout_ms` at
-//! most, and nobody can take a name from a publisher who is there: it need not read to be heard, and bytes of it that we
-//! have not read are a sign of life, too.
+//! most, and no client can take a name from a live publisher: the publisher need not read, and bytes of it that the
+//! server has not read yet are a sign of life, too.
 //!
-//! One waits for a name at a time. The encoder that tries again goes before its own earlier try, and who comes from where the
-//! holder is before everybody else; no other newcomer takes the place of one who waits.
+//! One newcomer waits for a name at a time. An encoder's new try replaces its own earlier one, and a newcomer from the
+//! holder's address replaces any other; no other newcomer replaces a waiting one.
 
 use log::{info, warn};
 
@@ -60,7 +60,7 @@ impl Server {
         home(newcomer) == home(holder) || home(newcomer) == home(waiting)
     }
 
-    /// A byte came from a publisher whose name somebody wants.
+    /// A byte came from a publisher whose name is challenged.
     pub(super) fn holder_is_alive(&mut self, holder: ConnId, now: Millis) {
         for index in 0..self.registry.name_count() {
             let id = StreamId(index as u16);

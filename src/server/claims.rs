@@ -1,13 +1,13 @@
-//! Who keeps a place when there are more connections than places.
+//! Which connection keeps its place when there are more connections than places.
 //!
-//! Nobody can tell a stranger's connection from a viewer's by looking at it, but what it does and how many like it come from
-//! one household can be told. Whoever is sent media, sends it, or calls its application's script keeps its place. Of the
-//! others the household goes first that has most of them, of its connections the one that has come least far, and of those
-//! the one that has got no further for longest. A flood from a few addresses is its own victim then, however fast it is, and
+//! A stranger's connection looks like a viewer's; they differ in activity, and in the number that one household has. A
+//! connection that is sent media, sends it, or calls its application's script keeps its place. Of the others the
+//! household with most of them loses one first: the one that has come least far, and of those the one without progress
+//! for longest. So a flood from a few addresses replaces its own connections, however fast it is, and
 //! an encoder on Wi-Fi gets through its handshake meanwhile.
 //!
-//! What a search looks at lies densely, and is bounded: some microseconds for hundreds of places, so that a flood does not cost
-//! the square of itself.
+//! A search is over a dense table and bounded: some microseconds for hundreds of places, so that the cost of a flood
+//! does not grow with its square.
 
 use core::cell::Cell;
 use core::cmp::Reverse;
@@ -16,21 +16,21 @@ use std::boxed::Box;
 
 use crate::time::Millis;
 
-/// A connection that has done nothing useful for longer gives way to others, whoever it belongs to, in milliseconds: on no
+/// A connection that has done nothing useful for longer gives way to connections of any household, in milliseconds: on no
 /// network it takes longer from joining an application to publishing, playing and the first frame.
 pub const PATIENCE_MS: u64 = 10_000;
 /// A connection that has joined an application and neither published nor played for longer gives way to others of its own
-/// household, in milliseconds: behind a proxy or a provider's NAT everybody is one household, the stranger and the encoder.
+/// household, in milliseconds: behind a proxy or a provider's NAT all clients are one household, strangers and encoders.
 const LOITER_MS: u64 = 2000;
-/// One place in so many is for connections that are on their way into an application, when idle ones of a household that
-/// has many would have them all.
+/// One place in so many is reserved for connections that are joining an application, so that one household's idle
+/// connections cannot hold all.
 const ARRIVING_SHARE: usize = 8;
 
 /// Places of which one search compares the claims: in a larger table one part after the other, so that what a flood costs
 /// does not grow with the table.
 const SEARCHED: usize = 4096;
 
-/// Whose an address is, as far as can be told: an IPv4 address, or the first 64 bits of an IPv6 address, below which a
+/// The likely owner of an address: an IPv4 address, or the first 64 bits of an IPv6 address, below which a
 /// household or a stranger has as many as it likes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Household(u64);
@@ -96,7 +96,7 @@ impl Standing {
 /// What a place is held by.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
-    /// Whose connection it is.
+    /// The household of the connection.
     pub household: Household,
     /// How far it is.
     pub standing: Standing,
@@ -126,7 +126,7 @@ impl Weight {
 /// Weights by household: a hash table with linear probing, never more than half full.
 struct Weights {
     entries: Box<[Option<Weight>]>,
-    /// So that nobody can choose addresses that lie together.
+    /// So that an attacker cannot choose addresses that collide.
     seed: u64,
 }
 
@@ -275,8 +275,9 @@ impl Claims {
         Some(place)
     }
 
-    /// The place that goes to a new connection of `household` when all are taken. Those who have joined an application keep
-    /// theirs while there are enough for arrivals; when there are few, whoever has many idle ones gives up one.
+    /// The place that goes to a new connection of `household` when all are taken. Connections that have joined an
+    /// application keep theirs while there are enough places for arrivals; else the household with many idle ones loses
+    /// one.
     pub fn first_to_make_way(&self, household: Household) -> Option<usize> {
         let few = self.arriving < self.claims.len() / ARRIVING_SHARE;
         let own = self.weight(household, Kind::Idle) + self.weight(household, Kind::Arriving) + 1;
@@ -285,8 +286,9 @@ impl Claims {
         idle.or_else(|| self.first_to_go(Kind::Arriving, |_, _| true))
     }
 
-    /// The place that a connection of `household` which is in an application gets of those who are: of a household with
-    /// more idle ones, or one that has been idle for long, for less long in its own household. It is one that `may` go.
+    /// The place, among those that `may` go, of an idle connection that yields to a connection of `household` which has
+    /// joined: one of a household with more idle ones, or one idle for [`PATIENCE_MS`], or [`LOITER_MS`] in the same
+    /// household.
     pub fn first_to_yield(&self, household: Household, now: Millis, may: impl Fn(usize) -> bool) -> Option<usize> {
         let own = self.weight(household, Kind::Idle) + 1;
         self.first_to_go(Kind::Idle, |place, claim| {

@@ -69,7 +69,7 @@ pub enum StreamRefusal {
     Rule(Refusal),
     /// The application's script gave it no right to.
     Script,
-    /// Somebody else publishes under that name.
+    /// Another client publishes under that name.
     Taken,
     /// Every name or every ring is in use.
     Exhausted(Exhausted),
@@ -89,10 +89,10 @@ impl StreamRefusal {
         match self {
             Rule(refusal) => refusal.row(),
             Script => RefusalRow::new(401, "the application's script gave it no right to", "readAccess and writeAccess in the application's script"),
-            Taken => RefusalRow::new(409, "somebody else publishes under that name", "another name, or live.publish_timeout_ms"),
+            Taken => RefusalRow::new(409, "another client publishes under that name", "another name, or live.publish_timeout_ms"),
             Exhausted(_) => RefusalRow::new(409, "every stream is in use", "limits.streams"),
             Connections => RefusalRow::new(409, "every connection is in use", "limits.connections"),
-            NotFound => RefusalRow::new(404, "there is no recording of that name, and nobody publishes it", ""),
+            NotFound => RefusalRow::new(404, "there is no recording of that name, and it is not published", ""),
             NotLive => RefusalRow::new(400, "the application is for recordings", "kind in app.toml"),
         }
     }
@@ -225,7 +225,7 @@ impl Counter {
 pub struct Row {
     /// What counts it.
     pub counter: Counter,
-    /// How the access log of Adobe's servers would put it (its x-status field), for those who read logs by number.
+    /// How the access log of Adobe's servers would put it (its x-status field), for tools that read logs by number.
     pub x_status: u16,
     /// What was wrong and, where there is one, the key or address to change.
     pub words: &'static str,

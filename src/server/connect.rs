@@ -23,7 +23,7 @@ use super::slots::{ConnId, Slot};
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
 
 /// How long a client waits to hear whether an application is still what it was, in milliseconds. A disk that does not
-/// answer by then keeps nobody out.
+/// answer by then keeps no client out.
 const STALE_WAIT_MS: u64 = 1000;
 
 /// A field of a log line that is left out when there is no value.
@@ -276,7 +276,7 @@ impl Server {
             Extra::Rejected { application, redirect } => (application, redirect),
             _ => (None, None),
         };
-        // A client that is sent elsewhere did nothing wrong, and nor did anybody else.
+        // A redirected client is not an error of the client or the server.
         let (level, verb) = match to {
             Some(_) => (Level::Info, "redirected"),
             None => (Level::Warn, "refused"),
@@ -297,14 +297,15 @@ impl Server {
         let answered = slot.session.decide(Decision::Reject(status), &mut slot.tx);
         debug_assert!(answered.is_ok(), "a session keeps room for its replies");
         self.close_after_flush(conn, reason, now);
-        // While it reads its answer it must not keep an application in the table that does not exist: whoever asks for that
-        // name next is to hear the same.
+        // While it reads its answer it must not keep an application in the table that does not exist: the next client
+        // that asks for that name must get the same answer.
         if let Some(id) = self.slots.connection(conn).and_then(|slot| slot.app.take()) {
             self.forget_if_left(id);
         }
     }
 
-    /// Nobody decided in time. What is known of an application's files holds until they can be read again.
+    /// The deadline passed without a decision. The known definition of an application holds until its files can be read
+    /// again.
     pub(super) fn undecided(&mut self, conn: ConnId, now: Millis) {
         let Some(slot) = self.slots.open(conn) else { return };
         let joining = slot.joining;
@@ -328,7 +329,7 @@ impl Server {
         let Some(id) = self.apps.answered(name, now) else { return };
         let Some(app) = self.apps.app_mut(id) else { return };
         if app.state == AppState::Leaving {
-            // Whoever comes when it has gone asks again.
+            // Clients that come when it has gone ask again.
             return self.forget_if_left(id);
         }
         match lookup {
@@ -352,7 +353,7 @@ impl Server {
                     self.outdate_instances(id, now);
                 }
                 if moves {
-                    // What their streams are called is another thing now: nobody who comes would find them.
+                    // Their streams have other paths now: new players would not find them.
                     warn!("rill application app={name:?} instances are {streams} from now on: its clients come again");
                     let joined = |slot: &Slot| slot.app == Some(id) && slot.session.is_connected();
                     self.each_connection(joined, |server, conn| {
@@ -406,7 +407,7 @@ impl Server {
         true
     }
 
-    /// An application whose directory is gone leaves the table when nobody refers to it any more.
+    /// An application whose directory is gone leaves the table when nothing refers to it any more.
     pub(super) fn forget_if_left(&mut self, id: AppId) {
         let leaving = self.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
         if leaving && !self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id)) {

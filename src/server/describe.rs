@@ -39,7 +39,7 @@ impl Server {
         stream.described = true;
         let text = Description::of(media);
         info!("{id} stream name={:?} {text}", stream.path.as_str());
-        // With the GOP cache who joins has a picture at once, and hears when the key frame has left the ring.
+        // With the GOP cache a new player has a picture at once, and only sound when the key frame has left the ring.
         let name = stream.path.as_str();
         match facts.key_frame_interval_ms {
             _ if !media.has_video() || stream.trouble.has_refused() => {}
@@ -49,7 +49,7 @@ impl Server {
                 interval_ms / 1000
             ),
             None if !media.has_key_frame() && !media.has_lost_key_frame() => warn!(
-                "{id} name={name:?} no key frame in {} s: nobody has a picture; set a key frame every 2 s in the encoder",
+                "{id} name={name:?} no key frame in {} s: no viewer has a picture; set a key frame every 2 s in the encoder",
                 PATIENCE_MS / 1000
             ),
             None if !self.settings.gop_cache => warn!(

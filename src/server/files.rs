@@ -1,5 +1,5 @@
-//! What the server asks of the disk, and what it gets back. It never waits: it has a question when somebody looks
-//! (`Server::question`), and is told the answer whenever there is one (`Server::answer`).
+//! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches its question
+//! (`Server::question`) and brings the answer when there is one (`Server::answer`).
 
 use crate::limits::APP_NAME_BYTES;
 
@@ -18,7 +18,7 @@ pub enum Question {
     },
     /// What the configuration says now.
     Reload,
-    /// Whether anything is wrong with files that nobody asks about, for the log.
+    /// Whether anything is wrong with files that no client needs now, for the log.
     Survey,
 }
 
@@ -56,7 +56,7 @@ pub enum Lookup {
     Changing,
     /// There is no such directory.
     Missing,
-    /// It cannot be used. The text is one line that names file, line and key; every error is in the log. Nobody is to be
-    /// told but the log: it has paths in it.
+    /// It cannot be used. The text is one line that names file, line and key; every error is in the log. It is for the
+    /// log only, not for clients: it has paths in it.
     Broken(String),
 }

@@ -1,4 +1,4 @@
-//! What the server's tables hold, as plain rows: for the report in the log, and for whoever asks.
+//! What the server's tables hold, as plain rows: for the report in the log, and for the control socket.
 //!
 //! Each table is walked by place: a row says where it stands, and the next one is asked for from behind it. So a walk
 //! can rest in the middle while rows come and go; it sees each that stays once.
@@ -53,7 +53,7 @@ pub struct ClientRow<'a> {
 pub enum Activity {
     /// It has not asked for an application.
     Connecting,
-    /// It asked for something, and waits to hear.
+    /// It waits for the decision about a request.
     Pending,
     /// It publishes.
     Publishes,
@@ -61,7 +61,7 @@ pub enum Activity {
     Plays,
     /// Nothing.
     Idle,
-    /// It was told to go.
+    /// It was told that its connection ends.
     Leaving,
 }
 

@@ -1,4 +1,4 @@
-//! What the server's memory comes to: every type of object with its count, as [`Server::new`](super::Server::new)
+//! The server's memory table: every type of object with its count, as [`Server::new`](super::Server::new)
 //! obtains it. Nothing is added while the server runs.
 
 use std::vec::Vec;

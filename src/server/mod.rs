@@ -76,13 +76,14 @@ const READ_BUDGET_BYTES: usize = 1024 * 1024;
 const SWEEP_MS: u64 = 250;
 /// How long a client that was told to go may take to read it, in milliseconds.
 const CLOSE_MS: u64 = 1500;
-/// How long a client that was sent it may be silent before it hangs up, in milliseconds, if nobody knows whether it has it.
+/// How long a client that was sent it may be silent before it hangs up, in milliseconds, where its system does not tell
+/// whether it was delivered.
 const LINGER_MS: u64 = 500;
 /// How long it may go on sending before its system has our last words, in milliseconds. A connection that is closed with
 /// bytes to read in it is answered with a reset, at which the client may lose them: so its bytes are read, and thrown away.
 const LINGER_MOST_MS: u64 = 5000;
-/// How long an encoder has to read our last words when its system has them, in milliseconds. Then it gets its reset, by which
-/// it notices that it speaks to nobody (OBS does not read), and connects again.
+/// How long an encoder has to read our last words when its system has them, in milliseconds. Then it gets its reset, by
+/// which it notices that the connection is over (OBS does not read), and connects again.
 const HEAR_MS: u64 = 250;
 
 const _: () = assert!(READ_BYTES > 2 * HANDSHAKE_BYTES + INBOX_BYTES);
@@ -162,7 +163,7 @@ pub struct Server {
     running_actions: bool,
     /// The configuration is to be read again.
     reload_wanted: bool,
-    /// The disk is at it: whoever wants it meanwhile gets another one afterwards, and all of them the same.
+    /// The disk thread reads it: all requests that come meanwhile share one more reading afterwards.
     reloading: bool,
     scratch: Box<[u8]>,
     acceptable: bool,
@@ -284,7 +285,7 @@ impl Server {
         }
         let waits_for_publisher = || self.registry.streams().any(|(_, stream)| stream.grace_until.is_some());
         if self.slots.taken() == 0 && self.instances.iter().next().is_none() && !waits_for_publisher() {
-            // Somebody may be writing files of applications, and is to be told what is wrong with them.
+            // The operator may be writing files of applications, and errors in them are to be logged.
             return self.apps.next_check().map(|at| at.max(self.sweep_at).since(now));
         }
         let window = self.merges().then_some(self.merge_until);
@@ -306,8 +307,8 @@ impl Server {
         self.expire(net, now);
     }
 
-    /// Takes over what of `settings` can change while the server runs; what memory was obtained by stays as it is. Nobody
-    /// is disconnected.
+    /// Takes over what of `settings` can change while the server runs; counts that memory was obtained for stay as they
+    /// are. No client is disconnected.
     pub fn reconfigure(&mut self, settings: Settings) {
         self.settings = self.settings.changed_to(settings);
         self.script_time = ScriptTime::new(self.settings.script_share_percent);
@@ -329,13 +330,13 @@ impl Server {
         self.end_all_instances(now);
     }
 
-    /// Nobody is connected.
+    /// There is no connection.
     pub fn is_empty(&self) -> bool {
         self.slots.taken() == 0
     }
 
     /// How many slots something was put off for, each counted as often as it waits: for its script's time, for tokens, for
-    /// the end of a merge window or of a detection. Nobody waits when nobody is connected.
+    /// the end of a merge window or of a detection. It is 0 without connections.
     pub fn waiting(&self) -> usize {
         let waits = [&self.script_waits, &self.gathered, &self.unsent, &self.unread, &self.checking];
         waits.iter().map(|slots| slots.len()).sum()
@@ -450,7 +451,7 @@ impl Server {
             }
             let limit = self.settings.connections_per_address(peer.ip());
             if limit.is_some_and(|limit| self.slots.from_address(peer.ip()) >= limit) {
-                // Who has joined stays; but a household's silent connections do not keep out its own clients.
+                // Joined clients stay; but a household's silent connections do not keep out its own clients.
                 let Some(silent) = self.slots.first_of_household(peer.ip()) else {
                     self.refuse(net, peer, CloseReason::AddressLimit);
                     continue;
@@ -620,7 +621,7 @@ impl Server {
             let net_stream = crate::proto::session::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }
-        // Players take AppShutdown for the end of all; whoever says that it can is asked to come again instead.
+        // Players take AppShutdown for the end of the stream; clients that support it are sent ReconnectRequest instead.
         let code = match slot.session.client().reconnects() {
             true => Code::ConnectReconnectRequest,
             false => Code::ConnectAppShutdown,

@@ -1,4 +1,4 @@
-//! What somebody who looks after the server may do to it.
+//! The operator's commands.
 
 use crate::time::Millis;
 
@@ -9,7 +9,7 @@ use super::slots::{ConnId, SlotState};
 impl Server {
     /// Tells a client to go, and ends its connection when it has read that. False when it is gone already.
     pub fn disconnect(&mut self, conn: ConnId, now: Millis) -> bool {
-        // The id was typed by somebody: there may be no such slot.
+        // The id is the operator's input: there may be no such slot.
         let known = conn.slot.at() < self.slots.count();
         if !known || self.slots.connection(conn).is_none_or(|slot| slot.state != SlotState::Open) {
             return false;
@@ -21,7 +21,7 @@ impl Server {
 
     /// Ends an application's instance, or with `None` each of them: clients are told so and go, its script is unloaded. They
     /// may come back at once, to a fresh one. Returns how many clients there were; `None` when there is no such application,
-    /// or nobody in an instance of that name and no script of it.
+    /// or no client in an instance of that name and no script of it.
     pub fn unload(&mut self, app: &str, instance: Option<&str>, now: Millis) -> Option<usize> {
         let id = self.apps.find(app)?;
         self.now = now;

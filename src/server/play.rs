@@ -56,7 +56,7 @@ impl Server {
         }
         let found = self.registry.find(app, &path).map(|id| self.registry.stream(id));
         let published = found.is_some_and(|stream| stream.publisher.is_some());
-        // Whoever comes while the publisher is away for a moment waits for it.
+        // A player that comes while the publisher is away waits for it.
         let live = published || found.is_some_and(|stream| stream.grace_until.is_some());
         let recorded_only = matches!(start, PlayStart::Recorded(_))
             || self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
@@ -96,7 +96,7 @@ impl Server {
         let mut player = Player::new(id, self.first_to_join_at(id), switching);
         player.told = published;
         if !published && let Some(ring) = stream.ring {
-            // Nobody publishes, but there was somebody: begin with the next publish.
+            // The publisher has left, and its ring is still there: begin with the next publish.
             player.phase = PlayPhase::Waiting { after: Some(self.registry.media(ring).ring().readable_head()) };
         }
         let slot = self.slots.at(conn.slot);
@@ -147,15 +147,15 @@ impl Server {
         Ok(path)
     }
 
-    /// The name that nobody publishes whose place goes to `conn`: it is waited for by clients whose household has more that are
-    /// idle and wait for more, or for long.
+    /// The unpublished name whose place goes to `conn`: one that only clients wait for whose household has more idle
+    /// connections and waits for more names, or has waited long.
     fn name_to_yield(&self, conn: ConnId, now: Millis) -> Option<StreamId> {
         let weight = |conn: ConnId, names: u8| self.slots.idle_beside(conn) * u32::from(names);
         let own = weight(conn, self.slots.look(conn)?.playing + 1);
         let waited_for = self.registry.streams().filter(|(_, stream)| stream.publisher.is_none());
         let weights = waited_for.filter_map(|(id, stream)| {
             let players = core::iter::successors(stream.players.next_from(0), |&at| stream.players.next_from(at + 1));
-            // As much as the one who has least against it.
+            // The least weight among its players counts.
             let weight = players.map(|at| {
                 let conn = self.slots.id(SlotIndex(at as u32));
                 weight(conn, self.slots.look(conn).map_or(0, |slot| slot.playing))

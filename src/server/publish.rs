@@ -1,4 +1,4 @@
-//! Publishing: who may, under which name, and what players hear of it.
+//! Publishing: permission, the name, and what players are told.
 
 use log::{info, warn};
 
@@ -18,7 +18,7 @@ use super::registry::{Exhausted, Stream, StreamId};
 use super::slots::{ConnId, Place, PlayPhase, Player, Role, SlotIndex};
 use super::trouble::Trouble;
 
-/// What a client is told whom the application's script gave no right to publish.
+/// The description of a refusal when the application's script gave the client no right to publish.
 const NO_WRITE_ACCESS: &str = "The application gives this client no write access.";
 
 impl Server {
@@ -118,7 +118,7 @@ impl Server {
             Cursor::at(media.ring().readable_head())
         });
         let stream = self.registry.stream_mut(id);
-        // Who has no ring yet gets one with its first media.
+        // A publisher without a ring gets one with its first media.
         stream.time.republish();
         stream.publisher = Some(place);
         (stream.since, stream.grace_until, stream.described) = (now, None, false);

@@ -48,7 +48,7 @@ impl Server {
         let conn = self.slots.id(index);
         let slot = self.slots.at(index);
         if slot.blocked {
-            // Whoever unblocks it sets the bit again.
+            // The code that unblocks it sets the bit again.
             self.readable.remove(index.at());
             return 0;
         }
@@ -67,7 +67,7 @@ impl Server {
             return kept;
         }
         // What is not taken must fit the inbox; the handshake is always taken. Publishers, who send much, have little to
-        // wait for, and what comes from those who were told to go is thrown away.
+        // wait for, and input of connections that are being closed is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
         let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
         let mut want = if much { most } else { slot.session.handshake_bytes() + INBOX_BYTES };

@@ -39,7 +39,7 @@ pub struct Challenger {
     pub deadline: Millis,
 }
 
-/// A stream name that somebody publishes, plays or waits for.
+/// A stream name that is published, played or waited for.
 pub struct Stream {
     /// The application.
     pub app: AppId,
@@ -47,7 +47,7 @@ pub struct Stream {
     pub path: StreamPath,
     /// Who publishes it.
     pub publisher: Option<Place>,
-    /// Who wants to.
+    /// The newcomer that wants to publish it.
     pub challenger: Option<Challenger>,
     /// Slots with at least one player of it.
     pub players: BitSet<Box<[u64]>>,
@@ -86,12 +86,12 @@ pub struct Silence {
 }
 
 impl Stream {
-    /// Nobody publishes, plays or waits for it.
+    /// It has no publisher, challenger or player.
     fn is_unused(&self) -> bool {
         self.publisher.is_none() && self.challenger.is_none() && self.players.is_empty()
     }
 
-    /// It is there for a publisher who may come back, and for nobody else: its place is free for whoever needs it.
+    /// It is kept only for a publisher who may come back: its place is free for other names.
     fn is_left(&self) -> bool {
         self.grace_until.is_some() && self.is_unused()
     }
@@ -125,7 +125,7 @@ pub struct Taken {
 pub struct Registry {
     streams: Box<[Stream]>,
     rings: Box<[Media]>,
-    /// Whose a ring is.
+    /// The stream that a ring is bound to.
     owners: Box<[Option<StreamId>]>,
 }
 
@@ -286,7 +286,7 @@ impl Registry {
         rings.min_by_key(|(_, stream)| rank(stream)).map(|(id, _)| id)
     }
 
-    /// Gives a stream without a ring a free one, else another stream's, and says whose. Its time goes on.
+    /// Gives a stream without a ring a free one, else another stream's, and returns that stream. Its time goes on.
     ///
     /// # Errors
     ///
@@ -316,7 +316,7 @@ impl Registry {
         Ok((ring, from))
     }
 
-    /// Takes the stream out of the table when nobody publishes, plays or waits for it, and its publisher is not expected
+    /// Takes the stream out of the table when it is not published, played or waited for, and its publisher is not expected
     /// back.
     pub fn release_if_unused(&mut self, id: StreamId) {
         let stream = &self.streams[usize::from(id.0)];
@@ -325,7 +325,7 @@ impl Registry {
         }
     }
 
-    /// Takes every stream of an application that has gone out of the table. Nobody is there to use them.
+    /// Takes every stream of an application that has gone out of the table. It has no clients any more.
     pub fn forget_app(&mut self, app: AppId) {
         let mut from = 0;
         while let Some(id) = self.next_stream(from) {

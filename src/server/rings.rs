@@ -1,8 +1,8 @@
-//! Whose a ring is: a ring is bound by media, not by the intention to send some. A publisher has one from its first audio,
-//! video or data message on, and so long as nobody else with media needs it: as many silent publishers as there are rings
-//! keep no encoder out. Who has said what its stream is, and loses that with its ring, has to begin anew. Where several may
-//! have to go, those of the newcomer's own household go first, so that a stranger who comes again and again takes places
-//! from nobody but itself.
+//! Binding of rings: a ring is bound by media, not by the intention to send some. A publisher has one from its first audio,
+//! video or data message on, and loses it only to a publisher with media: as many silent publishers as there are rings
+//! keep no encoder out. A publisher that loses metadata or headers with its ring has to begin anew. Where several could
+//! lose theirs, those of the newcomer's own household go first, so that a stranger who comes again and again replaces
+//! only itself.
 
 use log::warn;
 
@@ -86,8 +86,8 @@ impl Server {
         self.close_after_flush(conn, CloseReason::PublishRefused(why), now);
     }
 
-    /// A name's place is needed by `newcomer`, and none is free: that of a name goes on which nobody publishes, else that of
-    /// a publisher who sends no media.
+    /// `newcomer` needs a name's place, and none is free: an unpublished name loses its place, else a publisher who
+    /// sends no media.
     pub(super) fn make_room_for_name(&mut self, newcomer: ConnId, now: Millis) {
         let slots = &self.slots;
         let own = |place| same_household(slots, place, newcomer);

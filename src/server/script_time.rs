@@ -1,4 +1,4 @@
-//! How much of the loop scripts may have. Each call into one has its time limit, but a script whose clients call it all the
+//! The share of the loop's time for scripts. Each call into one has its time limit, but a script whose clients call it all the
 //! time would still leave none to the streams of others: so there is a share for all scripts together, and a smaller one
 //! for each turn of the loop. Clients whose script is out of time are read, or asked about, later.
 
@@ -11,7 +11,7 @@ use super::slots::{ConnId, SlotIndex};
 
 /// After a pause scripts may run so long at once, in microseconds.
 const BURST_US: u32 = 50_000;
-/// Whoever waits is looked at when there is so much again, in microseconds.
+/// Waiting clients are looked at when there is so much again, in microseconds.
 const WORTHWHILE_US: u32 = 5000;
 /// Then players are served before scripts go on, in microseconds.
 const TURN_US: u64 = 5000;
@@ -30,7 +30,7 @@ impl ScriptTime {
         ScriptTime { share: TokenBucket::new(share_percent * 10_000, BURST_US), turn_us: 0 }
     }
 
-    /// When those who wait are to be looked at.
+    /// When waiting clients are to be looked at.
     fn ready(&self) -> Millis {
         // The share is not 0 and the burst is larger.
         Millis(self.share.ready_ms(WORTHWHILE_US).unwrap_or(0))
@@ -52,7 +52,7 @@ impl Server {
         self.script_waits.insert(conn.slot.at());
     }
 
-    /// A turn begins: whoever waits goes on as far as there is time.
+    /// A turn begins: waiting clients go on as far as there is time.
     pub(super) fn wake_scripts(&mut self, now: Millis) {
         self.script_time.turn_us = 0;
         let mut from = 0;
@@ -72,7 +72,7 @@ impl Server {
         }
     }
 
-    /// When scripts, and those who wait for them, are to be looked at again.
+    /// When scripts, and clients that wait for them, are to be looked at again.
     pub(super) fn next_script(&self) -> Option<Millis> {
         let waits = (!self.script_waits.is_empty()).then_some(Millis(0));
         let next = [waits, self.scripts.next_timer()].into_iter().flatten().min()?;

@@ -1,7 +1,7 @@
 //! Server-side code at work: what scripts are told, and what becomes of what they ask for.
 //!
 //! Scripts are called where something happens, and their actions are carried out at once, in their order, by
-//! [`Server::run_actions`]. What that makes happen may be told to scripts in turn, whose actions come behind.
+//! [`Server::run_actions`]. Their effects may call scripts in turn, whose actions are queued behind.
 
 use core::fmt::Write;
 
@@ -235,7 +235,7 @@ impl Server {
         self.told(script, told, now);
     }
 
-    /// Acts on what a call into a script came to, and on what the script asked for.
+    /// Acts on the result of a call into a script, and on the actions that the script asked for.
     fn told(&mut self, script: script::InstanceId, told: Result<(), Fault>, now: Millis) {
         self.run_actions(now);
         if let Err(Fault::Exhausted(exhausted)) = told {
@@ -243,7 +243,7 @@ impl Server {
         }
     }
 
-    /// Carries out what scripts asked for. When that is being done already, whoever does it goes on with what is new.
+    /// Carries out what scripts asked for. A nested call returns at once: the outer one carries out new actions, too.
     pub(super) fn run_actions(&mut self, now: Millis) {
         if core::mem::replace(&mut self.running_actions, true) {
             return;
@@ -330,7 +330,7 @@ impl Server {
         self.outboxes_bytes -= slot.outbox.truncate(kept);
     }
 
-    /// A call of a script reached nobody: its result object is told.
+    /// A call of a script reached no client: its result object is told.
     fn call_failed(&mut self, script: script::InstanceId, client: ClientId, transaction: u32, now: Millis) {
         let mut bytes = [0; 256];
         let mut out = Writer::new(&mut bytes);
@@ -339,7 +339,7 @@ impl Server {
             return;
         }
         let length = out.len();
-        // Its actions are taken by whoever runs this one.
+        // Its actions are carried out by the caller's [`Server::run_actions`].
         if let Err(Fault::Exhausted(exhausted)) =
             self.scripts.answer(script, client, transaction, false, &bytes[..length], now)
         {
@@ -347,7 +347,7 @@ impl Server {
         }
     }
 
-    /// A data message of a script to everybody who plays a stream of its instance.
+    /// A data message of a script to all players of a stream of its instance.
     fn send_to_stream(&mut self, script: script::InstanceId, name: &str, body: &[u8], now: Millis) {
         let Some(instance) = self.instances.running(script).and_then(|index| self.instances.instance(index)) else {
             return;
@@ -359,7 +359,7 @@ impl Server {
         self.due(id);
     }
 
-    /// Runs scripts' timers, ends instances that nobody uses.
+    /// Runs scripts' timers, ends instances without clients.
     pub(super) fn tick_scripts(&mut self, now: Millis) {
         while self.scripts.next_timer().is_some_and(|due| due <= now) && self.scripts_may_run(now) {
             for index in self.instances.places() {
@@ -503,7 +503,7 @@ impl Server {
         }
     }
 
-    /// `application.shutdown()`: everybody is disconnected, `onAppStop`, and the next client finds it loaded afresh.
+    /// `application.shutdown()`: all clients are disconnected, `onAppStop`, and the next client finds it loaded afresh.
     fn shut_down_instance(&mut self, index: InstanceIndex, now: Millis) {
         self.each_client(index, |server, conn| {
             server.shut_down_client(conn, now);

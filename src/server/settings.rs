@@ -17,7 +17,7 @@ pub struct Settings {
     pub streams: u32,
     /// Size of each stream's ring in bytes: 256 KiB to 1 GiB. It bounds how far back a player can join.
     pub ring_bytes: u64,
-    /// The most that the memory table may come to, in bytes: 1 MiB to 64 GiB. Above it the server refuses to start.
+    /// The largest total of the memory table, in bytes: 1 MiB to 64 GiB. Above it the server refuses to start.
     pub ram_budget_bytes: u64,
     /// Connections from one address, and from one IPv6 network of 64 bits. One more is closed at once, or takes the place
     /// of one of them that has not joined an application.
@@ -54,7 +54,7 @@ pub struct Settings {
     /// Time to answer a ping, in milliseconds: 1000 to 600 000.
     pub ping_timeout_ms: u64,
 
-    /// Applications known at once: 1 to 256. One more makes the server forget one that nobody uses; when all are in use
+    /// Applications known at once: 1 to 256. One more makes the server forget one without clients; when all are in use
     /// its clients are refused.
     pub applications: u32,
     /// Instances of applications with a script that are loaded at once: 0 to 256. One more is refused.

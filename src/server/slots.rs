@@ -291,7 +291,7 @@ pub struct Slot {
     pub mid_tag: Option<u8>,
     /// Not read until its answers are sent or its request is decided.
     pub blocked: bool,
-    /// Somebody waits for a sign of life from this publisher.
+    /// A challenger waits for a sign of life from this publisher.
     pub challenged: bool,
     /// What it is sent is limited: see `limits`.
     pub limited: bool,
@@ -337,7 +337,7 @@ pub struct Slot {
     pub next_transaction: u32,
     /// Messages of its application's script that wait.
     pub outbox: Outbox,
-    /// Whose it is.
+    /// The address of the peer.
     pub peer: SocketAddr,
     /// The application that it has joined, or is about to.
     pub app: Option<AppId>,
@@ -551,7 +551,7 @@ impl Slots {
         }
     }
 
-    /// Whose place goes to a new connection from `address`, when all are taken.
+    /// The connection whose place goes to a new one from `address`, when all are taken.
     pub fn first_to_make_way(&mut self, address: IpAddr, now: Millis) -> Option<ConnId> {
         self.first(now, |slots| slots.claims.first_to_make_way(Household::of(address)))
     }
@@ -636,7 +636,7 @@ impl Slots {
         &self.slots[index.at()]
     }
 
-    /// The handle of whoever is in the slot now.
+    /// The handle of the connection in the slot now.
     pub fn id(&self, index: SlotIndex) -> ConnId {
         ConnId { slot: index, generation: self.slots[index.at()].generation }
     }

@@ -68,14 +68,14 @@ impl Server {
             return Expired::Release(CloseReason::HandshakeTimeout);
         }
         if let Some(deadline) = slot.joining.deadline() {
-            // It has asked; that nobody answers is not its fault.
+            // It has asked; a late answer is not its fault.
             return if now >= deadline { Expired::Undecided } else { Expired::No };
         }
         let open_since = slot.open_since.filter(|_| !slot.session.is_connected());
         if open_since.is_some_and(|since| passed(since, settings.connect_timeout_ms)) {
             return Expired::Release(CloseReason::ConnectTimeout);
         }
-        // A publisher whose media is read need not read: there is little to send it, and nobody can make that more.
+        // A publisher whose media is read need not read: there is little to send it, and no other client can make that more.
         let is_heard = slot.publishing > 0 && slot.playing == 0 && !slot.blocked;
         if !is_heard && slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {
             return Expired::Release(CloseReason::Stalled);
@@ -91,7 +91,7 @@ impl Server {
         if idle && idle_ms > 0 && passed(slot.last_active, idle_ms) {
             return Expired::Idle;
         }
-        // Whoever takes media is alive, though it may never answer a ping.
+        // A client that takes media is alive, though it may never answer a ping.
         let sign_of_life = slot.last_read.max(slot.last_taken);
         if slot.session.is_open() && pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
             return Expired::Ping;

@@ -38,7 +38,7 @@ pub trait Net {
     fn refuse(&mut self);
     /// Reads what is there.
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io;
-    /// Bytes have arrived that were not read: a sign of life of the peer, whoever keeps us from reading them.
+    /// Bytes have arrived that were not read: a sign of life of the peer, whatever keeps the server from reading them.
     fn has_unread(&mut self, slot: SlotIndex) -> bool;
     /// Whether it may wait to tell of what there is to read until it is much: the server will ask in time.
     fn gather(&mut self, slot: SlotIndex, gather: bool);
@@ -46,8 +46,8 @@ pub trait Net {
     fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io;
     /// Says that no more will be written; the peer sees it behind all that was.
     fn finish(&mut self, slot: SlotIndex);
-    /// The peer's system has all that was written, the end included, although the peer may not have read it. False where
-    /// nobody can tell.
+    /// The peer's system has all that was written, the end included, although the peer may not have read it. False
+    /// where the system does not tell.
     fn has_delivered(&mut self, slot: SlotIndex) -> bool;
     /// Closes the connection. The slot may be given to another one.
     fn close(&mut self, slot: SlotIndex);

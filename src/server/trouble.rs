@@ -1,5 +1,5 @@
 //! What goes wrong with a stream's media while everything works: frames that are too large for a ring, viewers that skip, an
-//! uplink that does not keep up, key frames that are too far apart. Each is told at once, and again each minute that it lasts.
+//! uplink that does not keep up, key frames that are too far apart. Each is logged at once, and again each minute that it lasts.
 
 use core::fmt;
 
@@ -27,13 +27,13 @@ pub struct Trouble {
     refused: Complaint,
     /// The largest of them, in wire bytes.
     largest: u32,
-    /// Times that a viewer was too slow and went on elsewhere.
+    /// Times that a viewer was too slow and went on at a later key frame.
     skips: Complaint,
     /// Media came late.
     late: Complaint,
     /// The key frame left the ring before the next one came.
     key_frame: Complaint,
-    /// Since when the promptest message is looked for that others are compared with.
+    /// Begin of the window in which the earliest arrival is searched, with which others are compared.
     watched_since: Millis,
 }
 
@@ -84,7 +84,7 @@ impl Trouble {
         self.refused.count > 0 || self.refused.told.is_some()
     }
 
-    /// Whether they are, or were a moment ago: a viewer who comes now will miss pictures as well.
+    /// Whether frames are being dropped, or were a moment ago: a new viewer will miss pictures as well.
     pub fn is_refusing(&self, now: Millis) -> bool {
         self.refused.count > 0 || self.refused.told.is_some_and(|told| now.since(told) < EACH_MS)
     }

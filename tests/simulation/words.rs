@@ -116,7 +116,7 @@ fn a_taken_name_is_said_to_be_taken() {
     world.publisher("cam");
     let refused = line(" publish refused ");
     assert!(refused.contains("name=\"cam\"") && refused.contains("x_status=409"), "{refused}");
-    assert!(refused.contains("reason=\"somebody else publishes under that name\""), "{refused}");
+    assert!(refused.contains("reason=\"another client publishes under that name\""), "{refused}");
 }
 
 #[test]
