@@ -39,7 +39,7 @@
 //!
 //! # Path of one client into an application
 //!
-//! Its `connect` waits in the session ([`proto::session::Request`]), which takes no more input. `server::connect` finds the
+//! Its `connect` waits in the session ([`proto::event::Request`]), which takes no more input. `server::connect` finds the
 //! application; one that is not known, or was not looked at for a while, is asked of the disk thread ([`net::disk`]) by
 //! name, and its rules come back as plain data ([`server::app`]). If it has a script, `server::scripting` finds or loads
 //! the instance and tells [`features::script`], which runs `onConnect`; what the script wants done comes out as actions, now

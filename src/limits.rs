@@ -92,7 +92,7 @@ shapes! {
     CONTROL_REPLY_BYTES = 4096, "bytes of answers that wait for them";
 
     /// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
-    /// seeing its connection closed. When every slot is taken, [`Claims`] says who makes room, so that no number of connections
+    /// seeing its connection closed. When every slot is taken, the server decides who makes room, so that no number of connections
     /// that do nothing keeps clients out.
     SPARE_CONNECTIONS = 8, "connections beyond limits.connections, in which clients are refused";
     /// Stream names per ring: players may wait on names without a publisher, and waiting costs no ring. One of them is kept

@@ -45,7 +45,7 @@ pub enum Command<'a> {
     Play {
         /// Stream name and query.
         name: Option<&'a [u8]>,
-        /// Milliseconds; -2 or -2000 and -1 or -1000 have meanings, see [`super::session::PlayStart`].
+        /// Milliseconds; -2 or -2000 and -1 or -1000 have meanings, see [`super::event::PlayStart`].
         start: f64,
         /// Replace what plays, instead of queueing behind it.
         reset: bool,

@@ -25,6 +25,7 @@ pub mod chunk_reader;
 pub mod client;
 pub mod command;
 pub mod data;
+pub mod event;
 pub mod metadata;
 pub mod name;
 pub mod session;

@@ -4,7 +4,7 @@
 
 use core::mem;
 
-use crate::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, HEADER_BYTES, NET_STREAMS, TX_BYTES};
+use crate::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, HANDSHAKE_BYTES, HEADER_BYTES, TX_BYTES};
 use crate::time::Millis;
 use crate::wire::amf0::Decoder;
 use crate::wire::bytes::Full;
@@ -14,20 +14,18 @@ use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 
 use super::aggregate::{Aggregate, Part};
 use super::assembly::Assembly;
-use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
+use super::chunk_reader::{ChunkEvent, ChunkReader, Lane, Piece};
 use super::client::{Client, tc_url};
 use super::command::{Command, CommandMessage};
 use super::data::DataMessage;
+use super::event::{Call, Decision, Event, Limit, Misbehaviour, NetStreamId, Request, SessionError};
 use super::metadata::{Head, Metadata};
-use super::name::StreamName;
-use super::state::{State, on_bw_done};
+use super::state::{State, WINDOW_BYTES, on_bw_done};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
 
 /// Room that the largest reply needs: while there is less, what is answered waits.
 pub const REPLY_BYTES: usize = 1536;
-/// Acknowledgement window and peer bandwidth that we announce, in bytes: what Adobe's server and most others say.
-pub(super) const WINDOW_BYTES: u32 = 2_500_000;
 /// The shortest window that we honour, in bytes.
 const SHORTEST_WINDOW_BYTES: u32 = 128;
 /// An answer to a ping that says to have taken longer has another stamp than ours, in milliseconds.
@@ -35,227 +33,6 @@ const LONGEST_ROUND_TRIP_MS: u32 = 120_000;
 /// Longest protocol-control or user-control message; SWF verification's 44 bytes are the longest known.
 const CONTROL_BYTES: u32 = 64;
 const _: () = assert!(REPLY_BYTES < TX_BYTES);
-
-/// A net stream of a connection, by its message stream id: 1 to [`NET_STREAMS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NetStreamId(u8);
-
-impl NetStreamId {
-    /// The message stream id on the wire.
-    pub fn wire(self) -> u32 {
-        u32::from(self.0)
-    }
-
-    /// Its place in a table of [`NET_STREAMS`].
-    pub fn index(self) -> usize {
-        usize::from(self.0) - 1
-    }
-
-    pub(super) fn from_wire(id: u32) -> Option<NetStreamId> {
-        (1..=NET_STREAMS as u32).contains(&id).then_some(NetStreamId(id as u8))
-    }
-
-    /// The net stream at a place of such a table.
-    pub fn from_index(index: usize) -> NetStreamId {
-        NetStreamId(index as u8 + 1)
-    }
-}
-
-/// Audio or video.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MediaKind {
-    /// Message type 8.
-    Audio,
-    /// Message type 9.
-    Video,
-}
-
-/// What happened. Media events borrow from the input.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event<'i> {
-    /// The client asks for something that needs a decision: see [`Session::request`] and [`Session::decide`].
-    Request,
-    /// The client calls a method that the application's own code may have: see [`Session::call`]. It is to be answered
-    /// before the next call, by [`Session::command`], [`Session::refuse_call`] or [`Session::answer_built_in`].
-    Call,
-    /// The client answers a call of ours, with this transaction id: `_result` (`true`) or `_error`. What it says is read
-    /// with [`Session::arguments`] before the next call.
-    Answer(u32, bool),
-    /// The client wants its bandwidth measured, and to be told by `onBWDone`: see [`super::bandwidth_check`].
-    CheckBandwidth,
-    /// The client has sent `_checkbw`: it knows what [`Dialect::Underscored`](super::bandwidth_check::Dialect) means. It
-    /// does so whenever it hears `onBWDone`, so that it is no wish to be measured.
-    CheckBw,
-    /// The net stream stopped publishing or playing, because the client said so. It may be used again.
-    Closed(NetStreamId),
-    /// A playing client pauses (`true`) or goes on; `None` toggles.
-    Pause(NetStreamId, Option<bool>),
-    /// A playing client wants to go elsewhere in time.
-    Seek(NetStreamId),
-    /// A playing client switches its audio on or off.
-    ReceiveAudio(NetStreamId, bool),
-    /// A playing client switches its video on or off.
-    ReceiveVideo(NetStreamId, bool),
-    /// A data message of a publishing net stream, with its time in ms: read it with [`Session::data`] before the next
-    /// call.
-    Data(NetStreamId, u32),
-    /// A data message of a publishing net stream, of so many bytes, is dropped: there is no room to put it together
-    /// ([`ASSEMBLY_BYTES`]), and it is no metadata, of which what fits is kept.
-    DataTooLong(NetStreamId, u32),
-    /// An audio or video message of a publishing net stream begins. Messages of different lanes interleave.
-    MediaBegin {
-        /// Which of the messages under way.
-        lane: Lane,
-        /// Whose.
-        stream: NetStreamId,
-        /// Audio or video.
-        kind: MediaKind,
-        /// The publisher's time in ms, wrapping at 2^32.
-        timestamp: u32,
-        /// Payload bytes to come; not 0 for video.
-        length: u32,
-    },
-    /// The next payload bytes of the lane's message.
-    MediaData(Lane, Piece<'i>),
-    /// The lane's message is complete.
-    MediaEnd(Lane),
-    /// The lane's message will not be completed.
-    MediaAbort(Lane),
-}
-
-/// What a client asks for and the server decides.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Request {
-    /// To join an application: see [`Session::client`].
-    Connect,
-    /// To publish.
-    Publish {
-        /// On which net stream.
-        stream: NetStreamId,
-        /// What.
-        name: StreamName,
-        /// How.
-        mode: PublishMode,
-    },
-    /// To play.
-    Play {
-        /// On which net stream. If it plays already, accepting means that the new stream replaces the old one.
-        stream: NetStreamId,
-        /// What.
-        name: StreamName,
-        /// From where.
-        start: PlayStart,
-        /// Asked by `play` with its reset flag, `play`, or `play2`.
-        how: PlayHow,
-    },
-}
-
-/// Type argument of `publish`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishMode {
-    /// Not recorded.
-    Live,
-    /// Recorded over what there is.
-    Record,
-    /// Recorded behind what there is (`append`, `appendWithGap`).
-    Append,
-}
-
-/// Start argument of `play`, in Adobe's meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlayStart {
-    /// -2, the default: live if there is a publisher, else a recording, else wait for a publisher.
-    LiveOrRecorded,
-    /// -1: live only, waiting for a publisher.
-    Live,
-    /// 0 and above: a recording from there, in ms. rtmpdump without `--live` sends 0 for live streams too.
-    Recorded(u32),
-}
-
-/// Which command made a client play.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlayHow {
-    /// `play` with its reset flag: what plays is replaced.
-    Reset,
-    /// `play` without.
-    Append,
-    /// `play2`: a switch to another stream, answered by Play.Transition.
-    Switch,
-}
-
-/// A method that a client calls, for the application's own code.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Call<'a> {
-    /// The method.
-    pub name: &'a str,
-    /// 0 asks for no answer.
-    pub transaction: f64,
-    /// What it is given, as AMF0 values.
-    pub arguments: &'a [u8],
-}
-
-/// An answer to a [`Request`].
-#[derive(Clone, Copy, Debug)]
-pub enum Decision<'a> {
-    /// Granted.
-    Accept,
-    /// Refused, with what the client is told.
-    Reject(Status<'a>),
-}
-
-/// Why a session cannot go on: who is at fault first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionError {
-    /// The first byte is of another protocol (or of encrypted RTMP).
-    NotRtmp(FirstByte),
-    /// The client broke the protocol.
-    PeerMisbehaved(Misbehaviour),
-    /// The client exceeded a limit.
-    LimitExceeded(Limit),
-}
-
-/// What a client did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misbehaviour {
-    /// A chunk on a chunk stream that was never opened.
-    Chunk,
-    /// A Set Chunk Size of 0, or with the top bit set.
-    ChunkSize,
-    /// A command that is not AMF.
-    Command,
-    /// A command before `connect`.
-    NotConnected,
-    /// A name to publish that cannot be: OBS waits behind `BadName` until the connection is closed.
-    StreamName,
-    /// A second `connect`.
-    ConnectedTwice,
-}
-
-/// A limit of [`crate::limits`] that closes a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// [`CHUNK_STREAMS`].
-    ChunkStreams,
-    /// [`ASSEMBLY_BYTES`] or the number of messages in it.
-    CommandBytes,
-    /// [`TX_BYTES`]: the client does not read its answers.
-    ReplyBytes,
-}
-
-impl From<ChunkError> for SessionError {
-    fn from(error: ChunkError) -> SessionError {
-        match error {
-            ChunkError::UnopenedChunkStream(_) => SessionError::PeerMisbehaved(Misbehaviour::Chunk),
-            ChunkError::TooManyChunkStreams => SessionError::LimitExceeded(Limit::ChunkStreams),
-        }
-    }
-}
-
-impl From<Full> for SessionError {
-    fn from(_: Full) -> SessionError {
-        SessionError::LimitExceeded(Limit::ReplyBytes)
-    }
-}
 
 /// Where a lane's payload goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

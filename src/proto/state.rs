@@ -11,13 +11,15 @@ use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 use super::chunk_reader::Lane;
 use super::client::Client;
 use super::command::{Command, CommandMessage};
-use super::name::{NameError, StreamName};
-use super::session::{
+use super::event::{
     Decision, Event, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayStart, PublishMode, Request, SessionError,
-    WINDOW_BYTES,
 };
+use super::name::{NameError, StreamName};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
+
+/// Acknowledgement window and peer bandwidth that we announce, in bytes: what Adobe's server and most others say.
+pub(super) const WINDOW_BYTES: u32 = 2_500_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NetStream {

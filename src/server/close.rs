@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::proto::session::{Limit, Misbehaviour, SessionError};
+use crate::proto::event::{Limit, Misbehaviour, SessionError};
 use crate::proto::status::Code;
 use crate::wire::handshake::FirstByte;
 

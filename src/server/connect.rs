@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use log::{Level, info, log, warn};
 
 use crate::limits::APP_NAME_BYTES;
-use crate::proto::session::Decision;
+use crate::proto::event::Decision;
 use crate::proto::status::{Code, Extra, Status};
 use crate::text::Quoted;
 use crate::time::Millis;

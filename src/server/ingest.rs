@@ -8,7 +8,7 @@ use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CAC
 use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind};
 use crate::proto::chunk_reader::Lane;
 use crate::proto::data::{Body, DATA_BYTES, DataAction};
-use crate::proto::session::{MediaKind, NetStreamId};
+use crate::proto::event::{MediaKind, NetStreamId};
 use crate::time::Millis;
 use crate::wire::flv::{self, CLASSIFY_BYTES, TagClass};
 

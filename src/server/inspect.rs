@@ -5,7 +5,7 @@
 
 use core::net::SocketAddr;
 
-use crate::proto::session::Request;
+use crate::proto::event::Request;
 use crate::time::Millis;
 
 use super::app::AppKind;

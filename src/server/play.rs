@@ -7,8 +7,8 @@ use log::info;
 
 use crate::features::script::Access;
 use crate::media::TagSeq;
+use crate::proto::event::{Decision, NetStreamId, PlayHow, PlayStart};
 use crate::proto::name::{StreamName, StreamPath};
-use crate::proto::session::{Decision, NetStreamId, PlayHow, PlayStart};
 use crate::proto::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;

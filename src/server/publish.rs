@@ -4,8 +4,8 @@ use log::{info, warn};
 
 use crate::features::script::Access;
 use crate::media::{Cursor, StreamFacts};
+use crate::proto::event::{Decision, NetStreamId, PublishMode, Request};
 use crate::proto::name::{StreamName, StreamPath};
-use crate::proto::session::{Decision, NetStreamId, PublishMode, Request};
 use crate::proto::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;

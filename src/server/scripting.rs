@@ -154,7 +154,7 @@ impl Server {
         self.told(script, asked, now);
     }
 
-    /// A client called a method, after [`Event::Call`](crate::proto::session::Event::Call).
+    /// A client called a method, after [`Event::Call`](crate::proto::event::Event::Call).
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return self.answer_built_in(conn, now) };
         let Some(call) = self.slots.look(conn).and_then(|slot| slot.session.call()) else { return };

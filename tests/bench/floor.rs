@@ -14,7 +14,8 @@ use rill::bench::clock::Clock;
 use rill::bench::source::{Rates, Source};
 use rill::limits::OUT_CHUNK_BYTES;
 use rill::net::open_files::raise_limit;
-use rill::proto::session::{Decision, Event, Request, Session};
+use rill::proto::event::{Decision, Event, Request};
+use rill::proto::session::Session;
 use rill::proto::tx::TxBuf;
 use rill::time::Millis;
 

@@ -6,7 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use rill::limits::TX_BYTES;
-use rill::proto::session::{Session, SessionError};
+use rill::proto::event::SessionError;
+use rill::proto::session::Session;
 use rill::proto::status::{Code, Status};
 use rill::proto::tx::TxBuf;
 use rill::time::Millis;

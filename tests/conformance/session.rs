@@ -2,10 +2,10 @@
 
 use rill::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, NET_STREAMS};
 use rill::proto::data::DataAction;
-use rill::proto::session::{
-    Decision, Event, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, REPLY_BYTES, Session,
-    SessionError,
+use rill::proto::event::{
+    Decision, Event, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, SessionError,
 };
+use rill::proto::session::{REPLY_BYTES, Session};
 use rill::proto::status::{Code, Status};
 use rill::proto::tx::TxBuf;
 use rill::time::Millis;

@@ -4,9 +4,8 @@
 
 use rill::limits::TX_BYTES;
 use rill::proto::data::{DATA_BYTES, DataAction};
-use rill::proto::session::{
-    Decision, Event, MediaKind, PlayHow, PlayStart, PublishMode, Request, Session, SessionError,
-};
+use rill::proto::event::{Decision, Event, MediaKind, PlayHow, PlayStart, PublishMode, Request, SessionError};
+use rill::proto::session::Session;
 use rill::proto::status::Status;
 use rill::proto::tx::TxBuf;
 use rill::time::Millis;

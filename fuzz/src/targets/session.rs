@@ -1,6 +1,6 @@
 //! A client's bytes, in a session that has come so far: cutting them anywhere gives the same events and the same replies.
 
-use rill::proto::session::SessionError;
+use rill::proto::event::SessionError;
 use rill::proto::status::{Code, Status};
 
 use crate::rtmp::{Bytes, Peer, Seen};
