@@ -3,7 +3,7 @@
 
 #[cfg(feature = "std")]
 #[path = "src/board/profile.rs"]
-#[allow(dead_code, reason = "only its parser is called, and nobody reads what it returns")]
+#[allow(dead_code, reason = "only its parser is called, and its result is not used")]
 mod profile;
 
 fn main() {

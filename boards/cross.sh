@@ -108,7 +108,7 @@ build() {
 	directory=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 	# So would two targets that are built side by side, if they did not wait for each other.
 	if [ "$way" = debian ]; then directory=$PWD/target/debian/$target; fi
-	# Where the sources lie is in every message of a panic. The same commit is to give the same file in any directory, of anybody.
+	# Panic messages contain the path of the sources. The same commit must give the same file in any directory of any user.
 	remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/rill"
 	# Zig names its headers by a relative path when they lie below the working directory. bindgen needs them from another,
 	# so zig is started where nothing lies below.
@@ -138,7 +138,7 @@ build() {
 	check "dist/$binary-$board"
 }
 
-# What nobody would notice before the board does: a loader or library that it lacks, or instructions that it lacks.
+# Errors that only show on the board: a loader or library that it lacks, or instructions that it lacks.
 check() {
 	has readelf || fail "readelf is missing (Debian: binutils)"
 	if readelf -lW "$1" | grep -q INTERP || readelf -dW "$1" | grep -q NEEDED; then fail "$1 is not static"; fi

@@ -29,7 +29,7 @@ def report(machine, what, **facts):
 
 
 def idle_bytes(machine):
-    """What the server has resident beyond its rings while nobody is connected."""
+    """Resident memory of the server beyond its rings, without connections."""
     machine.says("Nobody is live")
     said = machine.shell("grep VmRSS: /proc/$(cat /run/server.pid)/status; rill limits $(cat /etc/server.options) | grep 'stream media'")
     resident = re.search(r"VmRSS:\s*(\d+) kB", said)
@@ -39,7 +39,7 @@ def idle_bytes(machine):
 
 
 def start(profile, card, media, what, words="", pull=True):
-    """One start: the server answers, a stream is played, and the plug is pulled while somebody publishes."""
+    """One start: the server answers, a stream is played, and the plug is pulled during a publish."""
     with Machine(profile, card, f"debug-shell {words}") as machine:
         try:
             took, waited = machine.started()
@@ -128,7 +128,7 @@ def faults(profile, card, media):
         machine.shell(": >/run/started; kill -KILL $(cat /run/server.pid)")
         until(machine.answers, 60, "the server did not come back beside a stopped rill connect")
         machine.says("! The server ended three times as soon as it had started")
-        need("starts with its defaults" not in machine.text(), "settings that nobody has made were left out")
+        need("starts with its defaults" not in machine.text(), "settings were left out that were not changed")
 
         # The columns of the screen are fewer.
         with machine.publish(media, "x" * 60) as publisher:
@@ -138,7 +138,7 @@ def faults(profile, card, media):
                 publisher.kill()
 
     fault("stuck and crashed server", shell, stuck_server)
-    need(not card.has("RILL-ERROR.txt"), "RILL-ERROR.txt blames settings that nobody has made")
+    need(not card.has("RILL-ERROR.txt"), "RILL-ERROR.txt blames settings that were not changed")
 
     def no_server(machine):
         machine.started()

@@ -1,6 +1,6 @@
 """cpio.py DIR: writes DIR to standard output as the kernel reads an initramfs (newc, see the kernel's
 Documentation/driver-api/early-userspace/buffer-format.rst). Sorted, owned by root, with one time, so that the same files
-give the same bytes; with the two device nodes that init needs, which nobody but root could make in DIR."""
+give the same bytes; with the two device nodes that init needs, which only root could make in DIR."""
 
 import os
 import stat

@@ -279,7 +279,7 @@ def watchdog(test):
     def body(machine):
         machine.started()
         machine.shell("modprobe i6300esb")
-        until(lambda: machine.shell("pidof watchdog").strip(), 10, "nobody feeds the watchdog")
+        until(lambda: machine.shell("pidof watchdog").strip(), 10, "no process feeds the watchdog")
         # Fed, it does nothing.
         time.sleep(40)
         need(machine.text().count("has the address") == 1, "the machine was restarted though everything runs")

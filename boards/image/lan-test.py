@@ -127,7 +127,7 @@ def test(profile, cards, media, network, services, directory):
         need(number(first, "grep -c 'appliance: the name is' /run/rill.log") == 1, "the name was not kept")
         tell("the name stays while the server is started anew")
 
-        taken = "the name on the network is rill-2.local, for somebody else has rill.local"
+        taken = "the name on the network is rill-2.local, for another device has rill.local"
         second = Machine(profile, cards[1], shell, cable="tap2", mac=mac + "2")
         running.append(second)
         second.says(taken, PATIENCE_S)
@@ -145,8 +145,8 @@ def test(profile, cards, media, network, services, directory):
         second.says("the name on the network is rill.local", PATIENCE_S)
         second.says("Server: rtmp://rill.local:1936/live")
         lan.run("ip", "link", "set", "tap2", "master", lan.SWITCH)
-        # Who is the first of two that both have a name, nobody can say: the addresses decide (RFC 6762, section 9).
-        loser = until(lambda: next((one for one in running if taken in one.text()), None), PATIENCE_S, "nobody gave way")
+        # Which of two boards had the name first is unknown: the addresses decide (RFC 6762, section 9).
+        loser = until(lambda: next((one for one in running if taken in one.text()), None), PATIENCE_S, "no board gave way")
         names = {first: "rill.local", second: "rill-2.local"}
         if loser is first:
             names = {first: "rill-2.local", second: "rill.local"}

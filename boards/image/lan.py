@@ -1,6 +1,6 @@
 """A local network for tests: a switch, and hosts on cables, in namespaces that end with the test.
 
-Whoever uses it calls isolate() first. The test itself stands where the switch is; hosts are network namespaces, and machines
+The caller calls isolate() first. The test itself stands where the switch is; hosts are network namespaces, and machines
 of QEMU hang on taps."""
 
 import os

@@ -9,7 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const NTP_TO_UNIX: u64 = 2_208_988_800;
 /// A server cannot know a time before this program was written: 2025-01-01.
 const EARLIEST: Duration = Duration::from_secs(1_735_689_600);
-/// A difference that nobody notices is not worth a jump.
+/// A difference too small to matter is not worth a jump.
 const TOLERANCE: Duration = Duration::from_millis(100);
 const PACKET: usize = 48;
 
@@ -17,7 +17,7 @@ const PACKET: usize = 48;
 ///
 /// # Errors
 ///
-/// Nobody answers, and why; or the clock cannot be set.
+/// No time server answers, and why; or the clock cannot be set.
 pub fn set(servers: &[&str]) -> Result<String, String> {
     let mut problems = Vec::new();
     for server in servers {

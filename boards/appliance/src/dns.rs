@@ -58,7 +58,7 @@ impl PartialEq for Name {
     }
 }
 
-/// What somebody wants to know.
+/// A question of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     pub name: Name,

@@ -15,7 +15,7 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 /// RFC 6762, sections 11 and 17: what a packet must have crossed no router with, and its longest.
 const HOPS: u32 = 255;
 const PACKET_BYTES: usize = 9000;
-/// Linux's include/uapi/linux/if_addr.h: what /proc/net/if_inet6 says of addresses that nobody should be told of, or that
+/// Linux's include/uapi/linux/if_addr.h: what /proc/net/if_inet6 says of addresses that must not be advertised, or that
 /// are not usable yet.
 const UNUSABLE: u32 = IFA_F_TEMPORARY | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE;
 const IFA_F_TEMPORARY: u32 = 0x01;

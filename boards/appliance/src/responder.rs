@@ -2,7 +2,7 @@
 //! (RFC 6763). It has neither sockets nor a clock: packets and times go in, packets come out.
 //!
 //! A name is one number: 1 is `rill.local` and the instance `Rill`, 2 is `rill-2.local` and `Rill (2)`. Whichever of both
-//! is somebody else's, the number grows. So a board has the same number everywhere a person can see it.
+//! is taken, the number grows. So a board has the same number everywhere a user sees it.
 //!
 //! After each call of [`Responder::set_links`], [`Responder::receive`] and [`Responder::turn`]:
 //!
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::dns::{CLASS_IN, Message, Name, Question, RESPONSE, Record, TOP_BIT, kind};
 
-/// The port of multicast DNS; who asks from another is no responder (RFC 6762, section 6.7).
+/// The port of multicast DNS; a querier on another port is no responder (RFC 6762, section 6.7).
 pub const PORT: u16 = 5353;
 
 /// Lifetimes of records that name a host, and of others (section 10).
@@ -76,7 +76,7 @@ pub struct Service {
 pub struct Packet {
     /// The link's index.
     pub link: u32,
-    /// `None` is everybody, by IPv4 and IPv6.
+    /// `None` is the multicast group, by IPv4 and IPv6.
     pub to: Option<SocketAddr>,
     /// The message.
     pub bytes: Vec<u8>,
@@ -85,7 +85,7 @@ pub struct Packet {
 /// How far the name is on a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
-    /// Asked `sent` times whether somebody has it.
+    /// Probed `sent` times whether the name is taken.
     Probing {
         sent: u8,
         next: Instant,
@@ -268,7 +268,7 @@ impl Responder {
             let nothing = |name, nsec| if found == 0 && question.asks_for(name) { nsec } else { 0 };
             slots |= found | nothing(&host, HOST_NSEC) | nothing(&instance, INSTANCE_NSEC);
         }
-        // Section 7.1: who asks may know the answers.
+        // Section 7.1: the querier may know the answers.
         for (slot, _) in &records {
             let mut all = records.iter().filter(|(other, _)| other == slot);
             let known =
@@ -281,7 +281,7 @@ impl Responder {
             return;
         }
         if from.port() != PORT {
-            // Its questions are sent back to an address that anybody can forge; a plain client has one (RFC 1035).
+            // Its questions are sent back to an address that can be forged; a plain client has one (RFC 1035).
             if query.questions.len() == 1 {
                 self.answer_legacy(at, from, query, slots);
             }
@@ -351,7 +351,7 @@ impl Responder {
             self.contested |= self.conflicts.pop_front().is_some_and(|first| now < first + CONFLICT_WINDOW);
         }
         if matches!(self.links[at].phase, Phase::Probing { .. }) {
-            // Somebody holds it.
+            // The name is taken.
             self.number += 1;
             for at in 0..self.links.len() {
                 let phase = self.first_probe(now);
@@ -401,7 +401,7 @@ impl Responder {
         (0..SLOTS).all(|slot| slots & (1 << slot) == 0 || recent(slot))
     }
 
-    /// A response with `slots`, and what who asks for them will want to know next (RFC 6763, section 12).
+    /// A response with `slots`, and the records that the querier will ask for next (RFC 6763, section 12).
     fn response(&self, at: usize, slots: Slots) -> Message {
         let mut more = 0;
         if slots & PTR != 0 {
@@ -448,7 +448,7 @@ impl Responder {
             host_kinds.push(kind);
             records.push((slot, record(&host, kind, HOST_TTL_S, &data)));
         }
-        // Priority and weight, which nobody needs for one server.
+        // Priority and weight, which have no use for one server.
         let mut server = vec![0; 4];
         server.extend_from_slice(&self.service.port.to_be_bytes());
         server.extend_from_slice(host.bytes());
@@ -530,7 +530,7 @@ fn compare(mut ours: Vec<&Record>, mut theirs: Vec<&Record>) -> Ordering {
 mod tests {
     use super::*;
 
-    /// Boards on networks, and a clock. Packets arrive at once, and nobody loses any.
+    /// Boards on networks, and a clock. Packets arrive at once, and none is lost.
     struct World {
         now: Instant,
         boards: Vec<Responder>,
@@ -644,7 +644,7 @@ mod tests {
             world.plug(1, 1, [192, 168, 1, 2]);
             world.run(5_000);
             assert_eq!(world.names(), ["rill.local", "rill.local"]);
-            // Two switches are connected; no board notices before somebody asks.
+            // Two switches are connected; no board notices before a query.
             world.cables[1].0 = 0;
             world.ask(0, PORT, &question(&["RILL", "local"], kind::A));
             world.run(10_000);
