@@ -6,7 +6,7 @@
 //! followed: only who may write to the root can make one. What they lead to must be a regular file, as everything else,
 //! so that no pipe or device holds up the disk thread or feeds it without end.
 //!
-//! Files are believed when they have settled ([`crate::config::settle`]): one that is being written is not what somebody meant.
+//! Files are believed when they have settled ([`crate::config::settle`]): one that is being written is incomplete.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -76,7 +76,7 @@ struct Watched {
     at_ms: u64,
 }
 
-/// Applications that nobody asks about are looked at for errors, so many at once.
+/// Applications without clients are checked for errors, so many at once.
 const SURVEYED_AT_ONCE: usize = 16;
 /// What was looked at so recently needs no survey, in milliseconds.
 const SURVEY_MS: u64 = 2000;
@@ -177,11 +177,11 @@ impl Applications {
         }
     }
 
-    /// Looks at some of the applications that nobody has asked about lately: what is wrong with them is in the log before a
+    /// Checks some of the applications that no client has asked for lately: what is wrong with them is in the log before a
     /// client has to find out.
     pub fn survey(&mut self) {
         let Some(directory) = &self.directory else { return };
-        // What keeps us from reading it is told to those who ask for an application.
+        // Errors in reading it are reported when a client asks for an application.
         let Ok((names, _)) = in_directory(directory) else { return };
         let now = self.clock.now();
         let recent =
@@ -373,7 +373,7 @@ impl Found {
         }
     }
 
-    /// See [`Look::filled`] and [`Look::has_empty`]: of the files without which everybody would be let in.
+    /// See [`Look::filled`] and [`Look::has_empty`]: of the files without which every client would be let in.
     fn rules(&self) -> (u8, bool) {
         let Found::Files(files) = self else { return (0, false) };
         let rules = [&files.settings, &files.main, &files.secure];
@@ -418,7 +418,7 @@ struct Files {
     main: Option<FileInfo>,
     secure: Option<FileInfo>,
     others: Vec<FileInfo>,
-    /// Scripts in Adobe's compiled form, which nobody else can read.
+    /// Scripts in Adobe's compiled form, which only Adobe's servers can read.
     compiled: Vec<PathBuf>,
 }
 
@@ -426,7 +426,7 @@ impl Files {
     /// Looks for them in an application's `directory`, and in the library.
     fn find(directory: &Path, app: &str, library: Option<&Path>) -> Result<Files, String> {
         // Something else of that name, a pipe or a link that leads nowhere, was meant to be the rules or the script: without
-        // them everybody would be let in.
+        // them every client would be let in.
         let own = |name: &str| {
             let path = directory.join(name);
             match FileInfo::find(path.clone(), name.to_owned())? {
@@ -525,7 +525,7 @@ fn names_in(directory: &Path) -> Result<Vec<String>, String> {
 
 /// The text of a regular file of at most `most` bytes; `limit` is that limit's name.
 fn read_text(path: &Path, most: usize, limit: &str) -> Result<String, String> {
-    // Opening must not wait, not even for somebody to write to a pipe.
+    // Opening must not wait, not even for a writer of a pipe.
     let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
     let file: File = open().map_err(|error| at(path, &error))?;
     if !file.metadata().map_err(|error| at(path, &error))?.is_file() {

@@ -16,7 +16,7 @@ use crate::server::files::{Answer, Lookup, Question};
 use super::load::ConfigFile;
 use super::{Options, limits, load};
 
-/// How long files that are being written are waited for where somebody waits for the answer. Files settle in less.
+/// How long files that are being written are waited for when a client waits for the answer. Files settle in less.
 const PATIENCE: Duration = Duration::from_millis(2 * SETTLE_MS);
 /// How long it is waited between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -114,7 +114,7 @@ impl Loader {
     }
 
     /// What is said of each of `names` that is right. What is wrong with the others is in the log before a client has to
-    /// find out. What is being written is waited for, though not for long: it is read when somebody connects.
+    /// find out. What is being written is waited for, though not for long: it is read when a client connects.
     pub(super) fn definitions(&mut self, names: &[AppName]) -> Vec<AppDefinition> {
         let begin = Instant::now();
         let mut found: Vec<Lookup> = names.iter().map(|_| Lookup::Changing).collect();

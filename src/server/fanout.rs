@@ -388,7 +388,7 @@ impl<N: Net> Output<'_, N> {
         tx: &mut TxBuf,
     ) -> Result<(), CloseReason> {
         let Some(media) = media else {
-            // A ring was taken from a stream that nobody publishes.
+            // A ring was taken from a stream without a publisher.
             if matches!(player.phase, PlayPhase::Live { cursor } if !cursor.at_tag_boundary()) {
                 return Err(CloseReason::TooSlow);
             }
@@ -437,7 +437,7 @@ impl<N: Net> Output<'_, N> {
                         return Ok(());
                     }
                     let Ok(next) = media.ring().tag_at(&mut cursor) else {
-                        // Who pauses is not slow.
+                        // A paused player is not slow.
                         if !player.paused {
                             self.skip(player);
                         }

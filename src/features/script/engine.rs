@@ -193,7 +193,7 @@ impl Scripts {
                 call.run_jobs();
                 match promise.result::<Value<'_>>() {
                     Some(Ok(value)) => Ok(CallOutcome::Result(call.encode(value)?)),
-                    // It is told as a rejection that nobody handled; this takes it from the engine.
+                    // The engine reports it as an unhandled rejection; this takes it from the engine.
                     Some(Err(_)) => Ok(CallOutcome::Failed(report::describe(call.ctx, &call.ctx.catch()).text)),
                     None => Ok(CallOutcome::Failed("The method did not answer at once.".into())),
                 }

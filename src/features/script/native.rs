@@ -100,7 +100,7 @@ pub(super) struct Shared {
     loads: RefCell<Vec<(String, Place)>>,
     /// Names and texts of what has run, for `linebuf`.
     pub(super) files: RefCell<Vec<(String, String)>>,
-    /// Promises that were rejected and that nobody has handled.
+    /// Promises that were rejected without a handler.
     rejections: RefCell<Vec<(u64, Report)>>,
     scratch: Rc<Cell<Vec<u8>>>,
     lines: RefCell<Lines>,
