@@ -107,9 +107,9 @@ shapes! {
     SCRIPT_QUEUED_BYTES = 16 * 1024, "their bytes; one more throws";
     /// `setInterval` functions of one instance. One more throws.
     SCRIPT_INTERVALS = 64, "setInterval functions of an instance; one more throws";
-    /// Actions that one call into a script may ask for. One more is [`Exhausted::Actions`].
+    /// Actions that one call into a script may ask for. One more stops the script.
     SCRIPT_ACTIONS = 4096, "actions that one call into a script asks for; one more stops it";
-    /// Bytes of names and arguments in the actions of one call into a script. One more is [`Exhausted::Actions`].
+    /// Bytes of names and arguments in the actions of one call into a script. One more stops the script.
     SCRIPT_ACTION_BYTES = 1024 * 1024, "their bytes; one more stops it";
     /// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
     SCRIPT_VALUE_BYTES = 64 * 1024, "longest value that a script sends; a longer one throws";
