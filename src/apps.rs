@@ -29,7 +29,7 @@ use crate::config::{
 };
 use crate::features::script::{self, Source, SourceFile};
 use crate::limits::{ADDRESS_RULES, APP_FILE_BYTES, APP_NAME_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
-use crate::proto::name::AppPath;
+use crate::rtmp::name::AppPath;
 use crate::server::app::{
     AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules,
     ScriptDefinition, ScriptLimits,

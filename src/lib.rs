@@ -7,7 +7,7 @@
 //!
 //! 1. **A player is a cursor.** Each stream owns one ring of bytes already in RTMP wire form ([`media::ring`]); every
 //!    player sends the very same bytes and owns only `{sequence, offset}`.
-//! 2. **Bytes move once.** A pull parser ([`proto`]) walks the reactor's one read buffer in place; payload goes from it
+//! 2. **Bytes move once.** A pull parser ([`rtmp`]) walks the reactor's one read buffer in place; payload goes from it
 //!    straight into the ring, because a message's length is known from its first chunk header.
 //! 3. **Memory is a table printed at start.** Full is an ordinary answer with a reason, never a panic, never growth.
 //! 4. **Everything below the sockets is sans-IO.** Bytes and `now` go in, borrowed events and bytes come out; the whole
@@ -21,25 +21,25 @@
 //! net             mio, TCP, signals, disk thread, control socket, the counting allocator: knows the operating system
 //! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
 //! features        script: server-side code; gets handles and facts, returns actions
-//! proto | media   RTMP session state machines | ring, cursor, stream: siblings that never import each other
+//! rtmp | media   RTMP session state machines | ring, cursor, stream: siblings that never import each other
 //! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records
 //! limits time bitset token_bucket account text   leaves
 //! ```
 //!
 //! A module imports only from rows below its own; `tests/tidy/layers.rs` reads every `crate::` path and fails when one does
 //! not.
-//! `wire`, `proto`, `media` and the leaves are `no_std` without `alloc`.
+//! `wire`, `rtmp`, `media` and the leaves are `no_std` without `alloc`.
 //!
 //! # Path of one audio frame to a hundred players
 //!
-//! Socket 7 is readable; `net::tcp` reads into the shared buffer; [`proto::chunk_reader`] finds the frame in it;
+//! Socket 7 is readable; `net::tcp` reads into the shared buffer; [`rtmp::chunk_reader`] finds the frame in it;
 //! `server::ingest` has [`media::ring`] reserve its place, write a 12-byte header and copy 400 bytes once;
 //! `server::fanout` asks the ring what lies between each player's cursor and its head; `net::tcp` does one write per
 //! player. No queue, no clone, no lock, no allocation.
 //!
 //! # Path of one client into an application
 //!
-//! Its `connect` waits in the session ([`proto::event::Request`]), which takes no more input. `server::connect` finds the
+//! Its `connect` waits in the session ([`rtmp::event::Request`]), which takes no more input. `server::connect` finds the
 //! application; one that is not known, or was not looked at for a while, is asked of the disk thread ([`net::disk`]) by
 //! name, and its rules come back as plain data ([`server::app`]). If it has a script, `server::scripting` finds or loads
 //! the instance and tells [`features::script`], which runs `onConnect`; what the script wants done comes out as actions, now
@@ -63,7 +63,7 @@
 //!   it: from the name that has been without a publisher longest, else from a publisher who sends none. As many silent
 //!   publishers as there are rings kept every encoder out while a publish was enough.
 //! - **One URL is one stream.** Clients cut a URL into application, instance and name at different slashes, so a stream is
-//!   called by the joined path ([`proto::name::StreamPath`]), and each client is told the part behind its own instance.
+//!   called by the joined path ([`rtmp::name::StreamPath`]), and each client is told the part behind its own instance.
 //!   With a script instances stay apart: what it refused in one must not be had by another's spelling.
 //! - **Waiting yields to publishing.** One name per ring and one connection per ring are kept for publishers, and idle
 //!   connections give way to others, the household that has most of them first ([`server::claims`]): neither
@@ -100,7 +100,7 @@ pub mod config;
 pub mod features;
 pub mod limits;
 pub mod media;
-pub mod proto;
+pub mod rtmp;
 pub mod text;
 pub mod time;
 pub mod token_bucket;

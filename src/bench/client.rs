@@ -4,7 +4,7 @@
 
 use crate::client::link::{Incoming, Link, LinkError};
 use crate::client::send;
-use crate::proto::chunk_reader::Lane;
+use crate::rtmp::chunk_reader::Lane;
 use crate::wire::amf0::{Decoder, Value};
 use crate::wire::bytes::Full;
 use crate::wire::chunk::MessageHeader;

@@ -223,7 +223,7 @@ fn audio_frame(bytes: usize, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::chunk_reader::{ChunkEvent, ChunkReader};
+    use crate::rtmp::chunk_reader::{ChunkEvent, ChunkReader};
     use crate::wire::codec::synthetic::stamp_us;
 
     const RATES: Rates = Rates { bitrate_bps: 2_000_000, frame_rate: 30 };

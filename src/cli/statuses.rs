@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::proto::status::{Level, NOT_SENT, NotSent, Row, TABLE, Why};
+use crate::rtmp::status::{Level, NOT_SENT, NotSent, Row, TABLE, Why};
 
 use super::say;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::limits::HANDSHAKE_BYTES;
-use crate::proto::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
+use crate::rtmp::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
 use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte, first_byte};
 use crate::wire::message::{Control, UserControl, type_id};

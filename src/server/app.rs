@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 use crate::features::script::{Budget, Source};
 use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS};
-use crate::proto::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
+use crate::rtmp::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
 use crate::text::Quoted;
 
 /// What an application is for.

@@ -9,7 +9,7 @@
 //!
 //! # Detection
 //!
-//! The client's own method is called ([`crate::proto::bandwidth_check`]): once with nothing, which takes the latency, then
+//! The client's own method is called ([`crate::rtmp::bandwidth_check`]): once with nothing, which takes the latency, then
 //! with payloads that double while there is time for them. A client that has not shown by `_checkbw` which names it knows
 //! is asked by the documented ones, and if it does not answer by the others, too. When all of one is answered the rate is known: the later, the
 //! better. A publisher is never measured. A player may be, and its media goes first: a call begins when nothing else is
@@ -20,8 +20,8 @@ use std::io::IoSlice;
 
 use log::info;
 
-use crate::proto::bandwidth_check::{self, Dialect, FILLER, FIRST_TRANSACTION, Measurement, PAYLOAD_BYTES};
-use crate::proto::session::REPLY_BYTES;
+use crate::rtmp::bandwidth_check::{self, Dialect, FILLER, FIRST_TRANSACTION, Measurement, PAYLOAD_BYTES};
+use crate::rtmp::session::REPLY_BYTES;
 use crate::time::Millis;
 use crate::token_bucket::TokenBucket;
 

@@ -3,8 +3,8 @@
 
 use core::fmt;
 
-use crate::proto::event::{Limit, Misbehaviour, SessionError};
-use crate::proto::status::Code;
+use crate::rtmp::event::{Limit, Misbehaviour, SessionError};
+use crate::rtmp::status::Code;
 use crate::wire::handshake::FirstByte;
 
 use super::app::{Refusal, RefusalRow};

@@ -6,8 +6,8 @@ use core::fmt::{self, Write};
 use log::{Level, info, log, warn};
 
 use crate::limits::APP_NAME_BYTES;
-use crate::proto::event::Decision;
-use crate::proto::status::{Code, Extra, Status};
+use crate::rtmp::event::Decision;
+use crate::rtmp::status::{Code, Extra, Status};
 use crate::text::Quoted;
 use crate::time::Millis;
 use crate::wire::amf0;

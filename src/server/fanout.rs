@@ -9,10 +9,10 @@ use std::io::IoSlice;
 use crate::limits::NET_STREAMS;
 use crate::media::tag::MESSAGE_STREAM_ID;
 use crate::media::{Cursor, Evicted, JoinPoint, Piece, ReframePlan, Tag, TagKind};
-use crate::proto::event::NetStreamId;
-use crate::proto::session::{REPLY_BYTES, Session};
-use crate::proto::status::{Code, Status};
-use crate::proto::tx::TxBuf;
+use crate::rtmp::event::NetStreamId;
+use crate::rtmp::session::{REPLY_BYTES, Session};
+use crate::rtmp::status::{Code, Status};
+use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
 use super::Server;

@@ -11,7 +11,7 @@ use super::settings::Settings;
 pub enum Question {
     /// What the directory of an application says.
     App {
-        /// Its name, as a client sent it: checked by [`AppPath`](crate::proto::name::AppPath).
+        /// Its name, as a client sent it: checked by [`AppPath`](crate::rtmp::name::AppPath).
         name: heapless::String<APP_NAME_BYTES>,
         /// [`AppDefinition::stamp`] of what is known of it.
         stamp: Option<u64>,

@@ -6,9 +6,9 @@ use log::{debug, warn};
 
 use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
 use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind};
-use crate::proto::chunk_reader::Lane;
-use crate::proto::data::{Body, DATA_BYTES, DataAction};
-use crate::proto::event::{MediaKind, NetStreamId};
+use crate::rtmp::chunk_reader::Lane;
+use crate::rtmp::data::{Body, DATA_BYTES, DataAction};
+use crate::rtmp::event::{MediaKind, NetStreamId};
 use crate::time::Millis;
 use crate::wire::flv::{self, CLASSIFY_BYTES, TagClass};
 

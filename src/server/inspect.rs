@@ -5,7 +5,7 @@
 
 use core::net::SocketAddr;
 
-use crate::proto::event::Request;
+use crate::rtmp::event::Request;
 use crate::time::Millis;
 
 use super::app::AppKind;

@@ -53,8 +53,8 @@ use log::{info, warn};
 use crate::bitset::BitSet;
 use crate::features::script::Scripts;
 use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
-use crate::proto::event::{Decision, Request};
-use crate::proto::status::{Code, Status};
+use crate::rtmp::event::{Decision, Request};
+use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use app::AppDefinition;
@@ -618,7 +618,7 @@ impl Server {
                 Role::Idle | Role::Challenging(_) => continue,
             };
             let name = self.registry.stream(stream).path.within(&slot.session.client().path.instance);
-            let net_stream = crate::proto::event::NetStreamId::from_index(index);
+            let net_stream = crate::rtmp::event::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }
         // Players take AppShutdown for the end of the stream; clients that support it are sent ReconnectRequest instead.

@@ -7,7 +7,7 @@ use std::vec;
 
 use crate::account;
 use crate::limits::{OUT_CHUNK_BYTES, OUTBOX_BYTES, OUTBOXES_BYTES};
-use crate::proto::tx::{COMMAND_CONTINUATION, COMMAND_HEADER_BYTES, emit_command};
+use crate::rtmp::tx::{COMMAND_CONTINUATION, COMMAND_HEADER_BYTES, emit_command};
 
 /// Bytes of a command beside its name and arguments: chunk header, markers, transaction id.
 const FRAME_BYTES: usize = 64;

@@ -7,9 +7,9 @@ use log::info;
 
 use crate::features::script::Access;
 use crate::media::TagSeq;
-use crate::proto::event::{Decision, NetStreamId, PlayHow, PlayStart};
-use crate::proto::name::{StreamName, StreamPath};
-use crate::proto::status::{Code, Status};
+use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayStart};
+use crate::rtmp::name::{StreamName, StreamPath};
+use crate::rtmp::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;
 

@@ -4,9 +4,9 @@ use log::{info, warn};
 
 use crate::features::script::Access;
 use crate::media::{Cursor, StreamFacts};
-use crate::proto::event::{Decision, NetStreamId, PublishMode, Request};
-use crate::proto::name::{StreamName, StreamPath};
-use crate::proto::status::{Code, Status};
+use crate::rtmp::event::{Decision, NetStreamId, PublishMode, Request};
+use crate::rtmp::name::{StreamName, StreamPath};
+use crate::rtmp::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;
 

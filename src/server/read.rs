@@ -3,9 +3,9 @@
 use core::mem;
 
 use crate::limits::INBOX_BYTES;
-use crate::proto::bandwidth_check::Dialect;
-use crate::proto::event::{Event, NetStreamId, Request};
-use crate::proto::status::{Code, Status};
+use crate::rtmp::bandwidth_check::Dialect;
+use crate::rtmp::event::{Event, NetStreamId, Request};
+use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;
@@ -154,7 +154,7 @@ impl Server {
                     let Some(slot) = self.slots.connection(conn) else { return };
                     slot.blocked = true;
                     if slot.inbox.extend_from_slice(input).is_err() {
-                        let limit = crate::proto::event::Limit::ReplyBytes;
+                        let limit = crate::rtmp::event::Limit::ReplyBytes;
                         self.close_after_flush(conn, CloseReason::LimitExceeded(limit), now);
                         return;
                     }

@@ -6,7 +6,7 @@ use std::boxed::Box;
 use crate::bitset::BitSet;
 use crate::limits::{NAMES_PER_RING, TAGS_PER_RING};
 use crate::media::{self, TagMeta, Timeline};
-use crate::proto::name::StreamPath;
+use crate::rtmp::name::StreamPath;
 use crate::time::Millis;
 
 use super::applications::AppId;

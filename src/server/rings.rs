@@ -7,7 +7,7 @@
 use log::warn;
 
 use crate::media::Cursor;
-use crate::proto::status::{Code, Status};
+use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use super::Server;

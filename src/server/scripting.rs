@@ -11,8 +11,8 @@ use crate::features::script::{
     self, Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
     Identity, StopReason, StreamFacts,
 };
-use crate::proto::session::REPLY_BYTES;
-use crate::proto::status::{Code, Extra, Status};
+use crate::rtmp::session::REPLY_BYTES;
+use crate::rtmp::status::{Code, Extra, Status};
 use crate::text::Quoted;
 use crate::time::Millis;
 use crate::wire::amf0::Encoder;
@@ -154,7 +154,7 @@ impl Server {
         self.told(script, asked, now);
     }
 
-    /// A client called a method, after [`Event::Call`](crate::proto::event::Event::Call).
+    /// A client called a method, after [`Event::Call`](crate::rtmp::event::Event::Call).
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return self.answer_built_in(conn, now) };
         let Some(call) = self.slots.look(conn).and_then(|slot| slot.session.call()) else { return };

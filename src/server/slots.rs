@@ -8,12 +8,12 @@ use std::boxed::Box;
 use crate::bitset::BitSet;
 use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS, SPARE_CONNECTIONS};
 use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
-use crate::proto::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
-use crate::proto::chunk_reader::Lane;
-use crate::proto::event::NetStreamId;
-use crate::proto::session::{REPLY_BYTES, Session};
-use crate::proto::status::Status;
-use crate::proto::tx::TxBuf;
+use crate::rtmp::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
+use crate::rtmp::chunk_reader::Lane;
+use crate::rtmp::event::NetStreamId;
+use crate::rtmp::session::{REPLY_BYTES, Session};
+use crate::rtmp::status::Status;
+use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
 use super::HEAR_MS;
@@ -254,7 +254,7 @@ pub enum Tail {
     Message(u32),
 }
 
-/// The rest of a call with a payload ([`crate::proto::bandwidth_check`]), which is held nowhere.
+/// The rest of a call with a payload ([`crate::rtmp::bandwidth_check`]), which is held nowhere.
 #[derive(Clone, Copy, Debug)]
 pub struct PayloadTail {
     /// What the client calls it.

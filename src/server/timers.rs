@@ -1,6 +1,6 @@
 //! Deadlines of connections: a sweep over the table, a few times a second.
 
-use crate::proto::status::{Code, Status};
+use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;

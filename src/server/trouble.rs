@@ -6,7 +6,7 @@ use core::fmt;
 use log::warn;
 
 use crate::media::RingError;
-use crate::proto::status::Code;
+use crate::rtmp::status::Code;
 use crate::time::Millis;
 
 use super::Server;

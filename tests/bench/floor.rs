@@ -14,9 +14,9 @@ use rill::bench::clock::Clock;
 use rill::bench::source::{Rates, Source};
 use rill::limits::OUT_CHUNK_BYTES;
 use rill::net::open_files::raise_limit;
-use rill::proto::event::{Decision, Event, Request};
-use rill::proto::session::Session;
-use rill::proto::tx::TxBuf;
+use rill::rtmp::event::{Decision, Event, Request};
+use rill::rtmp::session::Session;
+use rill::rtmp::tx::TxBuf;
 use rill::time::Millis;
 
 const LISTENER: Token = Token(usize::MAX);

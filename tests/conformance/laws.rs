@@ -6,10 +6,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use rill::limits::TX_BYTES;
-use rill::proto::event::SessionError;
-use rill::proto::session::Session;
-use rill::proto::status::{Code, Status};
-use rill::proto::tx::TxBuf;
+use rill::rtmp::event::SessionError;
+use rill::rtmp::session::Session;
+use rill::rtmp::status::{Code, Status};
+use rill::rtmp::tx::TxBuf;
 use rill::time::Millis;
 
 use crate::rtmp::*;

@@ -1,13 +1,13 @@
 //! What a session does, by section of RTMP 1.0 and by client: literal bytes in, replies and events out.
 
 use rill::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, NET_STREAMS};
-use rill::proto::data::DataAction;
-use rill::proto::event::{
+use rill::rtmp::data::DataAction;
+use rill::rtmp::event::{
     Decision, Event, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, SessionError,
 };
-use rill::proto::session::{REPLY_BYTES, Session};
-use rill::proto::status::{Code, Status};
-use rill::proto::tx::TxBuf;
+use rill::rtmp::session::{REPLY_BYTES, Session};
+use rill::rtmp::status::{Code, Status};
+use rill::rtmp::tx::TxBuf;
 use rill::time::Millis;
 use rill::wire::handshake::{self, FirstByte, Scheme};
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rill::features::script::{Source, SourceFile};
-use rill::proto::status::{Code, Extra, NOT_SENT, Status, TABLE};
+use rill::rtmp::status::{Code, Extra, NOT_SENT, Status, TABLE};
 use rill::server::app::{AddressList, AppDefinition, AppKind, ScriptDefinition, ScriptLimits};
 use rill::server::settings::Settings;
 use rill::time::Millis;

@@ -3,11 +3,11 @@
 #![allow(dead_code, reason = "every test that includes this uses its own part")]
 
 use rill::limits::TX_BYTES;
-use rill::proto::data::{DATA_BYTES, DataAction};
-use rill::proto::event::{Decision, Event, MediaKind, PlayHow, PlayStart, PublishMode, Request, SessionError};
-use rill::proto::session::Session;
-use rill::proto::status::Status;
-use rill::proto::tx::TxBuf;
+use rill::rtmp::data::{DATA_BYTES, DataAction};
+use rill::rtmp::event::{Decision, Event, MediaKind, PlayHow, PlayStart, PublishMode, Request, SessionError};
+use rill::rtmp::session::Session;
+use rill::rtmp::status::Status;
+use rill::rtmp::tx::TxBuf;
 use rill::time::Millis;
 
 /// Owned bytes.

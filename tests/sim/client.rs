@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use rill::proto::chunk_reader::{ChunkEvent, ChunkReader};
+use rill::rtmp::chunk_reader::{ChunkEvent, ChunkReader};
 use rill::wire::amf0::{Decoder, Encoder, Value};
 use rill::wire::bytes::Writer;
 use rill::wire::chunk::MessageHeader;

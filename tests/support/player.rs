@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rill::limits::HANDSHAKE_BYTES;
-use rill::proto::chunk_reader::{ChunkEvent, ChunkReader};
+use rill::rtmp::chunk_reader::{ChunkEvent, ChunkReader};
 use rill::wire::amf0::{Decoder, Encoder};
 use rill::wire::bytes::Writer;
 use rill::wire::chunk::{MAX_TYPE0_BYTES, MessageHeader};

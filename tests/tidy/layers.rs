@@ -19,12 +19,12 @@ struct Layer {
 const LAYERS: [Layer; 9] = [
     Layer { modules: &["limits", "time", "bitset", "token_bucket", "text"], may_use: &[], no_std: true },
     Layer { modules: &["wire"], may_use: &["limits", "time"], no_std: true },
-    Layer { modules: &["proto", "media"], may_use: &["wire", "limits", "time"], no_std: true },
+    Layer { modules: &["rtmp", "media"], may_use: &["wire", "limits", "time"], no_std: true },
     Layer { modules: &["account"], may_use: &[], no_std: false },
     Layer { modules: &["features"], may_use: &["wire", "limits", "time", "account", "text"], no_std: false },
     Layer {
         modules: &["server"],
-        may_use: &["features", "proto", "media", "wire", "limits", "time", "bitset", "token_bucket", "account", "text"],
+        may_use: &["features", "rtmp", "media", "wire", "limits", "time", "bitset", "token_bucket", "account", "text"],
         no_std: false,
     },
     Layer {
@@ -32,7 +32,7 @@ const LAYERS: [Layer; 9] = [
         may_use: &[
             "server",
             "features",
-            "proto",
+            "rtmp",
             "media",
             "wire",
             "limits",
@@ -44,7 +44,7 @@ const LAYERS: [Layer; 9] = [
         ],
         no_std: false,
     },
-    Layer { modules: &["client"], may_use: &["proto", "wire", "limits"], no_std: false },
+    Layer { modules: &["client"], may_use: &["rtmp", "wire", "limits"], no_std: false },
     Layer { modules: &["lib", "main", "cli", "board", "config", "apps", "bench"], may_use: &["*"], no_std: false },
 ];
 
@@ -84,20 +84,17 @@ fn every_module_the_rules_name_exists_and_every_module_has_its_row() {
 fn the_checker_sees_each_kind_of_broken_rule() {
     let broken = |file: &str, text: &str| problems(file, &format!("//! Text.\n{text}"));
     assert_eq!(broken("wire/chunk.rs", "use crate::limits::X;\nuse crate::{time::Millis, wire::Y};\n"), [""; 0]);
-    assert_eq!(
-        broken("wire/chunk.rs", "use crate::proto::Session;\n"),
-        ["src/wire/chunk.rs:2: wire names crate::proto"]
-    );
+    assert_eq!(broken("wire/chunk.rs", "use crate::rtmp::Session;\n"), ["src/wire/chunk.rs:2: wire names crate::rtmp"]);
     assert_eq!(
         broken(
-            "proto/session.rs",
+            "rtmp/session.rs",
             "use crate::{\n    wire::{self, chunk},\n    media::{ring, x::{y}},\n    server,\n};\n"
         ),
-        ["src/proto/session.rs:2: proto names crate::media", "src/proto/session.rs:2: proto names crate::server"]
+        ["src/rtmp/session.rs:2: rtmp names crate::media", "src/rtmp/session.rs:2: rtmp names crate::server"]
     );
     assert_eq!(
-        broken("media/ring.rs", "fn f() -> crate::proto::X {}\n"),
-        ["src/media/ring.rs:2: media names crate::proto"]
+        broken("media/ring.rs", "fn f() -> crate::rtmp::X {}\n"),
+        ["src/media/ring.rs:2: media names crate::rtmp"]
     );
     assert_eq!(broken("server/turn.rs", "pub(crate) use crate::net::Tcp as crate_net;\n").len(), 1);
     assert_eq!(broken("time.rs", "use crate::limits;\n").len(), 1, "the leaves do not see each other");

@@ -2,9 +2,9 @@
 //! room however it comes.
 
 use rill::limits::{AMF_DEPTH, HEADER_BYTES};
-use rill::proto::command::CommandMessage;
-use rill::proto::data::{DATA_BYTES, DataAction, DataMessage};
-use rill::proto::metadata::{Head, Metadata};
+use rill::rtmp::command::CommandMessage;
+use rill::rtmp::data::{DATA_BYTES, DataAction, DataMessage};
+use rill::rtmp::metadata::{Head, Metadata};
 use rill::wire::amf0::{self, Value};
 use rill::wire::amf3;
 

@@ -1,6 +1,6 @@
 //! Chunks: cutting them anywhere gives the same messages.
 
-use rill::proto::chunk_reader::{ChunkError, ChunkEvent, ChunkReader};
+use rill::rtmp::chunk_reader::{ChunkError, ChunkEvent, ChunkReader};
 use rill::wire::chunk::{BasicHeader, MessageHeader};
 
 /// Lane, header, payload, whether it is complete.

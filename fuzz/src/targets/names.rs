@@ -1,7 +1,7 @@
 //! Names, URLs and lists of addresses, as people and encoders write them: a name means itself.
 
 use rill::client::url::RtmpUrl;
-use rill::proto::name::{AppPath, StreamName, app_query};
+use rill::rtmp::name::{AppPath, StreamName, app_query};
 use rill::server::app::AddressList;
 
 /// Two lines or more: an application and its tcUrl.

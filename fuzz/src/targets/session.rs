@@ -1,7 +1,7 @@
 //! A client's bytes, in a session that has come so far: cutting them anywhere gives the same events and the same replies.
 
-use rill::proto::event::SessionError;
-use rill::proto::status::{Code, Status};
+use rill::rtmp::event::SessionError;
+use rill::rtmp::status::{Code, Status};
 
 use crate::rtmp::{Bytes, Peer, Seen};
 

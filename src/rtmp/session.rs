@@ -1,6 +1,6 @@
 //! One client's session: handshake, then commands, data and media (RTMP 1.0, sections 5 to 7).
 //!
-//! The contract is at the top of [`crate::proto`].
+//! The contract is at the top of [`crate::rtmp`].
 
 use core::mem;
 
