@@ -94,7 +94,8 @@ fn the_heap_is_not_used_while_clients_connect_publish_play_misbehave_and_leave()
     let mut ends = [0; rill::server::close::Counter::COUNT];
     let (mut published, mut played, mut skips) = (0, 0, 0);
     for seed in 0..SEEDS {
-        let counters = storm::run(Random::new(seed));
+        let world = storm::run(Random::new(seed));
+        let counters = world.server.counters();
         assert_eq!(ALLOCATIONS.get(), 0, "seed {seed}");
         ends.iter_mut().zip(counters.closed).for_each(|(sum, closed)| *sum += closed);
         (published, played, skips) = (published + counters.published, played + counters.played, skips + counters.skips);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
 
 pub mod client;
+pub mod digest;
 pub mod ledger;
 pub mod net;
 pub mod world;

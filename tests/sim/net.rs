@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use rill::server::slots::SlotIndex;
 use rill::server::transport::{Io, Loss, Net};
 
+use super::digest::Digest;
 use super::{Random, outside};
 
 /// One TCP connection.
@@ -27,6 +28,8 @@ pub struct Link {
     pub unplugged: bool,
     /// Most bytes of one read and one write, chosen anew each time; 0 means all.
     pub short: usize,
+    /// Of all that the server wrote.
+    pub written: Digest,
     /// There is something to read that the server was not told of.
     pub read_edge: bool,
     /// The server was told that it cannot write.
@@ -45,6 +48,8 @@ pub struct FakeNet {
     pub bytes_read: u64,
     pub bytes_written: u64,
     pub accept_edge: bool,
+    /// The time.
+    pub now: u64,
 }
 
 impl FakeNet {
@@ -59,6 +64,7 @@ impl FakeNet {
             bytes_read: 0,
             bytes_written: 0,
             accept_edge: false,
+            now: 0,
         }
     }
 
@@ -77,6 +83,7 @@ impl FakeNet {
             acknowledges: true,
             unplugged: false,
             short: 0,
+            written: Digest::default(),
             read_edge: false,
             write_blocked: false,
         });
@@ -252,7 +259,7 @@ impl FakeNet {
     }
 
     fn do_write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
-        let cut = self.random.next() as usize;
+        let (cut, now) = (self.random.next() as usize, self.now);
         let link = self.of(slot);
         assert!(!link.server_fin, "the server writes behind its own end");
         if link.client_reset {
@@ -274,6 +281,7 @@ impl FakeNet {
         for slice in slices {
             let part = left.min(slice.len());
             link.to_client.extend(&slice[..part]);
+            link.written.add(now, &slice[..part]);
             left -= part;
         }
         self.bytes_written += n as u64;

@@ -1,6 +1,5 @@
 //! Everything at once, at random.
 
-use rill::server::Counters;
 use rill::server::app::{AddressList, AppDefinition, Bandwidth};
 use rill::server::settings::{Merge, PerAddress, Settings};
 
@@ -36,8 +35,8 @@ struct Storm {
     stamp: u64,
 }
 
-/// One run, and the server's counters when all have left.
-pub fn run(mut random: Random) -> Counters {
+/// One run, and its world when all have left.
+pub fn run(mut random: Random) -> World {
     let seed = random.next();
     let settings = Settings {
         streams: 1 + random.below(4) as u32,
@@ -83,7 +82,7 @@ pub fn run(mut random: Random) -> Counters {
         storm.world.check_counts();
     }
     storm.calm_down();
-    *storm.world.server.counters()
+    storm.world
 }
 
 /// As an application is that says nothing of its clients' bandwidth.

@@ -17,6 +17,7 @@ use rill::server::{Server, Start};
 use rill::time::Millis;
 
 use super::client::{Client, Doing, Line};
+use super::digest::Digest;
 use super::inside;
 use super::ledger::{Kind, Ledger};
 use super::net::{FakeNet, Ready};
@@ -379,6 +380,7 @@ impl World {
                 Ready::Write(slot) => server.writable(slot),
             });
         });
+        net.now = self.now;
         inside(|| server.turn(net, Millis(self.now)));
         busy |= self.answer_questions();
         for c in 0..self.clients.len() {
@@ -491,6 +493,13 @@ impl World {
             }
             self.settle();
         }
+    }
+
+    /// Of what all clients were sent, and when.
+    pub fn digest(&self) -> u64 {
+        let mut all = Digest::default();
+        self.net.links.iter().for_each(|link| all.add_digest(&link.written));
+        all.value()
     }
 
     pub fn closed(&self, reason: CloseReason) -> u64 {

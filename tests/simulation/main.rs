@@ -11,6 +11,7 @@ mod storm;
 
 mod applications;
 mod bandwidth;
+mod byte_log;
 mod corpus;
 mod data;
 mod ends;
