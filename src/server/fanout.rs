@@ -506,8 +506,16 @@ impl<N: Net> Output<'_, N> {
     /// being overtaken: who has begun at an old key frame has much to be sent, and gains on the publisher unless it is slow.
     fn skip_point(&self, player: &mut Player, cursor: Cursor, media: &Media) -> Option<JoinPoint> {
         if player.paused || !self.lags(cursor, media) {
-            return None;
+            None
+        } else {
+            self.skip_point_of_who_lags(player, cursor, media)
         }
+    }
+
+    /// Apart, so that what every write runs through stays short.
+    #[cold]
+    #[inline(never)]
+    fn skip_point_of_who_lags(&self, player: &mut Player, cursor: Cursor, media: &Media) -> Option<JoinPoint> {
         let point = media.skip_target(cursor)?;
         if point.picture_later {
             let lag_ms = media.ring().lag_ms(cursor, self.now);
