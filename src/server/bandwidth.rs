@@ -26,9 +26,11 @@ use crate::time::Millis;
 use crate::token_bucket::TokenBucket;
 
 use super::Server;
+use super::alarms::Alarm;
 use super::app::Bandwidth;
 use super::fanout::WRITE_BYTES;
 use super::slots::{ConnId, PayloadTail, Slot, SlotIndex, SlotState, Tail};
+use super::wakes::Held;
 
 /// A pause brings tokens for this long, in milliseconds.
 const BURST_MS: u32 = 200;
@@ -278,11 +280,11 @@ impl Server {
         set(&mut slot.limits.to_server, to_server);
         slot.limited = slot.limits.to_client.is_some();
         // Who waits for tokens may have some now.
-        if self.unsent.remove(conn.slot.at()) {
-            self.outgoing.insert(conn.slot.at());
+        if self.wakes.let_go(Held::ToSend, conn.slot) {
+            self.wakes.send(conn.slot);
         }
-        if self.unread.remove(conn.slot.at()) {
-            self.readable.insert(conn.slot.at());
+        if self.wakes.let_go(Held::ToRead, conn.slot) {
+            self.wakes.read(conn.slot);
         }
     }
 
@@ -314,9 +316,9 @@ impl Server {
             known: Measurement::default(),
             phase: Phase::Latency(ask, None),
         });
-        self.checking.insert(conn.slot.at());
+        self.wakes.hold(Held::Check, conn.slot);
         self.look_at(now + u64::from(settings.max_wait_ms / OTHERWISE));
-        self.outgoing.insert(conn.slot.at());
+        self.wakes.send(conn.slot);
         true
     }
 
@@ -346,7 +348,7 @@ impl Server {
         // It hears of the one that is under way; and when there is none, that there is none.
         if slot.check.is_none() && slot.state == SlotState::Open && slot.session.is_connected() {
             let _ = slot.session.bandwidth_done(&mut slot.tx);
-            self.outgoing.insert(conn.slot.at());
+            self.wakes.send(conn.slot);
         }
     }
 
@@ -355,7 +357,7 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.dialect = dialect;
         slot.ask_otherwise(now);
-        self.outgoing.insert(conn.slot.at());
+        self.wakes.send(conn.slot);
     }
 
     /// The client answers a call of ours. False when it is not one of a detection.
@@ -391,7 +393,7 @@ impl Server {
                     check.phase = Phase::Payload(round);
                 }
                 self.look_at(deadline);
-                self.outgoing.insert(conn.slot.at());
+                self.wakes.send(conn.slot);
             }
             // Answers come in order; one that does not is none.
             Phase::Payload(round) if round.answered < round.sent && round.first + round.answered == transaction => {
@@ -415,7 +417,7 @@ impl Server {
                 if let Some(check) = &mut slot.check {
                     check.phase = Phase::Payload(round);
                 }
-                self.outgoing.insert(conn.slot.at());
+                self.wakes.send(conn.slot);
             }
             _ => {}
         }
@@ -427,7 +429,7 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(check) = slot.check.take() else { return };
         slot.payload_due = false;
-        self.checking.remove(conn.slot.at());
+        self.wakes.let_go(Held::Check, conn.slot);
         let mut found = check.known;
         if let Phase::Payload(round) = &check.phase {
             // Less is known of it than of a smaller one that was answered as a whole, or nothing is.
@@ -445,91 +447,87 @@ impl Server {
         let Measurement { kbit, latency_ms, bytes, .. } = found;
         let took_ms = now.since(check.began);
         info!("{conn} bandwidth kbit={kbit} latency_ms={latency_ms} bytes={bytes} took_ms={took_ms}");
-        self.outgoing.insert(conn.slot.at());
+        self.wakes.send(conn.slot);
     }
 
     /// The client was sent all it may be for now.
     pub(super) fn wait_to_send(&mut self, index: SlotIndex, now: Millis) {
         let at = self.slots.at(index).send_again(now);
-        self.unsent.insert(index.at());
+        self.wakes.hold(Held::ToSend, index);
         self.look_at(at);
     }
 
     /// All was read of the client that may be for now.
     pub(super) fn wait_to_read(&mut self, index: SlotIndex) {
         let at = worthwhile(&self.slots.at(index).limits.to_server);
-        self.unread.insert(index.at());
+        self.wakes.hold(Held::ToRead, index);
         self.look_at(at);
     }
 
-    /// When connections that wait for tokens, or for an end of their detection, are to be looked at.
-    pub(super) fn next_bandwidth(&self) -> Option<Millis> {
-        let waits = !self.unsent.is_empty() || !self.unread.is_empty() || !self.checking.is_empty();
-        waits.then_some(self.bandwidth_at)
-    }
-
-    /// Looks at them: connections with tokens go on, and a detection whose time is up ends.
+    /// Looks at connections that wait for tokens, or for the end of their detection.
     pub(super) fn expire_bandwidth(&mut self, now: Millis) {
-        if self.next_bandwidth().is_none_or(|at| now < at) {
+        if !self.alarms.rings(Alarm::Bandwidth, now) {
             return;
         }
-        self.bandwidth_at = Millis(u64::MAX);
+        self.alarms.set(Alarm::Bandwidth, None);
         let mut from = 0;
-        while let Some(index) = self.unsent.next_from(from) {
-            from = index + 1;
-            let at = self.slots.at(SlotIndex(index as u32)).send_again(now);
+        while let Some(index) = self.wakes.next_held(Held::ToSend, from) {
+            from = index.at() + 1;
+            let at = self.slots.at(index).send_again(now);
             if at > now {
                 self.look_at(at);
             } else {
-                self.unsent.remove(index);
-                self.outgoing.insert(index);
+                self.wakes.let_go(Held::ToSend, index);
+                self.wakes.send(index);
             }
         }
         let mut from = 0;
-        while let Some(index) = self.unread.next_from(from) {
-            from = index + 1;
-            let at = worthwhile(&self.slots.at(SlotIndex(index as u32)).limits.to_server);
+        while let Some(index) = self.wakes.next_held(Held::ToRead, from) {
+            from = index.at() + 1;
+            let at = worthwhile(&self.slots.at(index).limits.to_server);
             if at > now {
                 self.look_at(at);
             } else {
-                self.unread.remove(index);
-                self.readable.insert(index);
+                self.wakes.let_go(Held::ToRead, index);
+                self.wakes.read(index);
             }
         }
         let mut from = 0;
-        while let Some(index) = self.checking.next_from(from) {
-            from = index + 1;
-            let conn = self.slots.id(SlotIndex(index as u32));
-            let slot = self.slots.at(conn.slot);
-            let Some(check) = &slot.check else { continue };
-            let otherwise_at = check.began + u64::from(check.settings.max_wait_ms / OTHERWISE);
-            if now >= otherwise_at {
-                slot.ask_otherwise(now);
-                self.outgoing.insert(index);
-            }
-            let Some(check) = &mut self.slots.at(conn.slot).check else { continue };
-            // What was sent on a slow line may still be answered.
-            let unanswered = matches!(&check.phase, Phase::Payload(round) if round.answered < round.sent);
-            if now >= check.deadline && !check.extended && unanswered && check.known.bytes == 0 {
-                check.extended = true;
-                check.deadline = now + u64::from(check.settings.max_wait_ms);
-            }
-            let deadline = check.deadline;
-            if now < otherwise_at {
-                self.look_at(otherwise_at);
-            } else if now >= deadline {
-                self.end_check(conn, now);
-            } else {
-                self.look_at(deadline);
-            }
+        while let Some(index) = self.wakes.next_held(Held::Check, from) {
+            from = index.at() + 1;
+            self.look_at_check(index, now);
+        }
+    }
+
+    /// A detection under way: the client is asked otherwise, its time is extended, or it ends.
+    fn look_at_check(&mut self, index: SlotIndex, now: Millis) {
+        let conn = self.slots.id(index);
+        let slot = self.slots.at(index);
+        let Some(check) = &slot.check else { return };
+        let otherwise_at = check.began + u64::from(check.settings.max_wait_ms / OTHERWISE);
+        if now >= otherwise_at {
+            slot.ask_otherwise(now);
+            self.wakes.send(index);
+        }
+        let Some(check) = &mut self.slots.at(index).check else { return };
+        // What was sent on a slow line may still be answered.
+        let unanswered = matches!(&check.phase, Phase::Payload(round) if round.answered < round.sent);
+        if now >= check.deadline && !check.extended && unanswered && check.known.bytes == 0 {
+            check.extended = true;
+            check.deadline = now + u64::from(check.settings.max_wait_ms);
+        }
+        let deadline = check.deadline;
+        if now < otherwise_at {
+            self.look_at(otherwise_at);
+        } else if now >= deadline {
+            self.end_check(conn, now);
+        } else {
+            self.look_at(deadline);
         }
     }
 
     /// Nothing of it waits any more.
     pub(super) fn forget_bandwidth(&mut self, index: SlotIndex) {
-        for set in [&mut self.unsent, &mut self.unread, &mut self.checking] {
-            set.remove(index.at());
-        }
         let slot = self.slots.at(index);
         slot.check = None;
         // What a client is told when it has to go does not wait for tokens.
@@ -538,7 +536,7 @@ impl Server {
 
     fn look_at(&mut self, at: Millis) {
         let at = Millis(at.0.div_ceil(LOOK_MS).saturating_mul(LOOK_MS));
-        self.bandwidth_at = self.bandwidth_at.min(at);
+        self.alarms.by(Alarm::Bandwidth, at);
     }
 }
 

@@ -13,6 +13,7 @@ use log::{info, warn};
 use crate::time::Millis;
 
 use super::Server;
+use super::alarms::Alarm;
 use super::claims::Household;
 use super::close::CloseReason;
 use super::registry::{Challenger, StreamId};
@@ -29,7 +30,6 @@ impl Server {
             }
             // It takes the place of the one before, but not more time.
             self.registry.stream_mut(id).challenger = None;
-            self.challenges -= 1;
             if let Some(slot) = self.slots.connection(before.place.conn) {
                 slot.roles[before.place.net_stream.index()] = Role::Idle;
             }
@@ -37,7 +37,7 @@ impl Server {
         }
         let deadline = before.map_or(now + timeout_ms, |before| before.deadline);
         self.registry.stream_mut(id).challenger = Some(Challenger { place, deadline });
-        self.challenges += 1;
+        self.set_challenge_alarm();
         if let Some(slot) = self.slots.connection(place.conn) {
             slot.roles[place.net_stream.index()] = Role::Challenging(id);
         }
@@ -48,7 +48,7 @@ impl Server {
             slot.challenged = true;
             // Whether there is room for the ping or not, it is silence that decides.
             let _ = slot.session.ping(now, &mut slot.tx);
-            self.outgoing.insert(holder.conn.slot.at());
+            self.wakes.send(holder.conn.slot);
         }
         let path = &self.registry.stream(id).path;
         info!("{} {id} publish waits name={:?} for a sign of life from {}", place.conn, path.as_str(), holder.conn);
@@ -69,7 +69,7 @@ impl Server {
                 continue;
             }
             let Some(challenger) = stream.challenger.take() else { continue };
-            self.challenges -= 1;
+            self.set_challenge_alarm();
             let Place { conn, net_stream } = challenger.place;
             if let Some(slot) = self.slots.connection(conn) {
                 slot.roles[net_stream.index()] = Role::Idle;
@@ -86,14 +86,14 @@ impl Server {
         let stream = self.registry.stream_mut(id);
         if stream.challenger.is_some_and(|challenger| challenger.place.conn == conn) {
             stream.challenger = None;
-            self.challenges -= 1;
+            self.set_challenge_alarm();
             self.registry.release_if_unused(id);
         }
     }
 
     /// Holders that were silent for too long lose their names.
     pub(super) fn expire_challenges<N: Net>(&mut self, net: &mut N, now: Millis) {
-        if self.challenges == 0 {
+        if !self.alarms.rings(Alarm::Challenge, now) {
             return;
         }
         for index in 0..self.registry.name_count() {
@@ -110,12 +110,11 @@ impl Server {
         }
     }
 
-    /// When the next of them does.
-    pub(super) fn next_challenge(&self) -> Option<Millis> {
-        if self.challenges == 0 {
-            return None;
-        }
-        self.registry.streams().filter_map(|(_, stream)| stream.challenger).map(|challenger| challenger.deadline).min()
+    /// The alarm rings for whoever has waited longest.
+    fn set_challenge_alarm(&mut self) {
+        let waiting = self.registry.streams().filter_map(|(_, stream)| stream.challenger);
+        let first = waiting.map(|challenger| challenger.deadline).min();
+        self.alarms.set(Alarm::Challenge, first);
     }
 
     fn take_over(&mut self, id: StreamId, now: Millis) {
@@ -129,7 +128,7 @@ impl Server {
     /// told that there is a new one.
     pub(super) fn challenger_wins(&mut self, id: StreamId, now: Millis) {
         let Some(challenger) = self.registry.stream_mut(id).challenger.take() else { return };
-        self.challenges -= 1;
+        self.set_challenge_alarm();
         let Place { conn, net_stream } = challenger.place;
         if let Some(slot) = self.slots.connection(conn) {
             slot.roles[net_stream.index()] = Role::Idle;

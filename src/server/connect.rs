@@ -71,8 +71,7 @@ impl Server {
     /// What the server wants to know of the disk. The caller takes questions until there is none, as far as it can pass
     /// them on; each is answered by [`Server::answer`].
     pub fn question(&mut self) -> Option<Question> {
-        if self.reload_wanted && !self.reloading {
-            (self.reload_wanted, self.reloading) = (false, true);
+        if self.reload.is_due() {
             return Some(Question::Reload);
         }
         self.apps.question()
@@ -80,14 +79,14 @@ impl Server {
 
     /// The configuration is to be read again.
     pub fn reload(&mut self) {
-        self.reload_wanted = true;
+        self.reload.wanted = true;
     }
 
     /// The disk has answered.
     pub fn answer(&mut self, answer: Answer, now: Millis) {
         self.now = now;
         if matches!(answer, Answer::Settings(_) | Answer::NotReloaded(_)) {
-            self.reloading = false;
+            self.reload.under_way = false;
         }
         match answer {
             Answer::App { name, lookup } => self.looked_up(&name, lookup, now),
@@ -116,7 +115,7 @@ impl Server {
             Some(id) => id,
             None if self.apps.source() == AppSource::Fixed => return self.refuse_unknown(conn, now),
             None => {
-                let (slots, instances) = (&self.slots, &self.instances);
+                let (slots, instances) = (&self.slots, &self.scripting.instances);
                 let in_use = |id| {
                     slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                         || instances.iter().any(|(_, instance)| instance.app == id)

@@ -35,16 +35,14 @@ impl Server {
     /// Sends what is due.
     pub(super) fn fan_out<N: Net>(&mut self, net: &mut N, now: Millis) {
         let mut from = 0;
-        while let Some(index) = self.due.next_from(from) {
-            from = index + 1;
-            self.due.remove(index);
-            self.fan_out_stream(net, StreamId(index as u16), now);
+        while let Some(id) = self.wakes.take_due(from) {
+            from = usize::from(id.0) + 1;
+            self.fan_out_stream(net, id, now);
         }
         let mut from = 0;
-        while let Some(index) = self.outgoing.next_from(from) {
-            from = index + 1;
-            self.outgoing.remove(index);
-            self.flush_slot(net, SlotIndex(index as u32), now);
+        while let Some(index) = self.wakes.take_to_send(from) {
+            from = index.at() + 1;
+            self.flush_slot(net, index, now);
         }
     }
 
@@ -57,7 +55,7 @@ impl Server {
     }
 
     fn flush_slot<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) {
-        if !self.writable.contains(index.at()) {
+        if !self.wakes.is_writable(index) {
             return;
         }
         let flush = self.flush(net, index, now);
@@ -71,7 +69,7 @@ impl Server {
 
     /// Writes to one connection until nothing is due or the network takes no more.
     pub(super) fn flush<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
-        let Server { slots, registry, settings, counters, outgoing, outboxes_bytes, .. } = self;
+        let Server { slots, registry, settings, counters, wakes, scripting, .. } = self;
         let slot = slots.at(index);
         let before = slot.bytes_out;
         let mut output =
@@ -81,7 +79,7 @@ impl Server {
             let step = match slot.tail {
                 Some(Tail::Tag(tail)) => output.rest_of_tag(slot, tail),
                 Some(Tail::Payload(tail)) => output.rest_of_payload(slot, tail),
-                Some(Tail::Message(sent)) => output.rest_of_message(slot, sent, outboxes_bytes),
+                Some(Tail::Message(sent)) => output.rest_of_message(slot, sent, &mut scripting.outboxes_bytes),
                 None if slot.is_plain() => output.plain(slot),
                 None => output.tag_by_tag(slot),
             };
@@ -97,7 +95,7 @@ impl Server {
                 Step::End(Flush::Idle) if slot.payload_due => {
                     if slot.bytes_out - before >= TURN_BYTES {
                         // The others first.
-                        outgoing.insert(index.at());
+                        wakes.send(index);
                         break Flush::Idle;
                     }
                     if !slot.begin_payload(now) {

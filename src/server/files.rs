@@ -60,3 +60,23 @@ pub enum Lookup {
     /// log only, not for clients: it has paths in it.
     Broken(String),
 }
+
+/// Whether the configuration is to be read again. All who want it while the disk is at it get one more reading together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reload {
+    /// Somebody wants it.
+    pub(super) wanted: bool,
+    /// The disk is at it.
+    pub(super) under_way: bool,
+}
+
+impl Reload {
+    /// Whether the disk is to be asked now. Asking takes it.
+    pub(super) fn is_due(&mut self) -> bool {
+        let due = self.wanted && !self.under_way;
+        if due {
+            *self = Reload { wanted: false, under_way: true };
+        }
+        due
+    }
+}

@@ -86,7 +86,7 @@ impl Server {
                 return;
             }
         }
-        self.due(id);
+        self.wakes.due(id);
         self.describe_when_known(id, now);
     }
 
@@ -131,7 +131,7 @@ impl Server {
         if lost > 0 {
             self.properties_lost(conn, id, lost);
         }
-        self.due(id);
+        self.wakes.due(id);
     }
 
     pub(super) fn data_too_long(&mut self, conn: ConnId, net_stream: NetStreamId, length: u32) {

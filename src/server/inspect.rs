@@ -274,7 +274,8 @@ impl Server {
 
     fn app_row<'a>(&self, id: AppId, app: &'a Application) -> AppRow<'a> {
         let of_it = |stream: &super::registry::Stream| stream.app == id && stream.publisher.is_some();
-        let instances = || self.instances.iter().map(|(_, instance)| instance).filter(|instance| instance.app == id);
+        let instances =
+            || self.scripting.instances.iter().map(|(_, instance)| instance).filter(|instance| instance.app == id);
         AppRow {
             id,
             name: &app.name,

@@ -12,6 +12,7 @@ use super::instances::Instances;
 use super::registry::Registry;
 use super::settings::Settings;
 use super::slots::Slot;
+use super::wakes::Wakes;
 
 /// What an instance with a script costs beside the script's own memory and stack: the tables of its clients and timers,
 /// and what the engine keeps outside of the heap that it limits.
@@ -68,8 +69,8 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
         Row::new("read buffer", 1, READ_BYTES),
         Row::new("claims on connections", slots, Claims::place_bytes(slots)),
-        // Readable, writable, outgoing, gathered, free, taken, and those that wait for bandwidth or a script.
-        Row::new("ready bits", 10, slots.div_ceil(64) * 8),
+        // And whether a slot is free or taken.
+        Row::new("ready bits", Wakes::PER_SLOT + 2, slots.div_ceil(64) * 8),
     ]
 }
 

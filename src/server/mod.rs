@@ -16,6 +16,7 @@
 //! A ready bit is cleared only when the network said that there is no more for now ([`transport::Io`]). While one is
 //! left, the time-out is 0.
 
+mod alarms;
 pub mod app;
 pub mod applications;
 pub mod bandwidth;
@@ -26,6 +27,7 @@ pub mod connect;
 pub mod describe;
 mod fanout;
 pub mod files;
+mod gather;
 mod ingest;
 pub mod inspect;
 pub mod instances;
@@ -44,29 +46,33 @@ pub mod slots;
 mod timers;
 pub mod transport;
 pub mod trouble;
+mod wakes;
 
-use std::boxed::Box;
 use std::vec::Vec;
 
 use log::{info, warn};
 
-use crate::bitset::BitSet;
 use crate::features::script::Scripts;
 use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
 use crate::rtmp::event::{Decision, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
+use alarms::{Alarm, Alarms};
 use app::AppDefinition;
 use applications::{AppSource, Applications};
 use close::{CloseReason, Counter};
 use connect::Joining;
+use files::Reload;
+use gather::Gathering;
 use instances::Instances;
-use registry::{Registry, StreamId};
-use script_time::ScriptTime;
-use settings::{Merge, Settings};
+use read::Reading;
+use registry::Registry;
+use scripting::Scripting;
+use settings::Settings;
 use slots::{ConnId, Flush, LastWords, Role, Slot, SlotIndex, SlotState, Slots};
 use transport::Net;
+use wakes::{Held, Wakes};
 
 /// The reactor's one read buffer in bytes.
 pub const READ_BYTES: usize = 64 * 1024;
@@ -152,49 +158,15 @@ pub struct Server {
     slots: Slots,
     registry: Registry,
     apps: Applications,
-    instances: Instances,
-    scripts: Scripts,
-    script_time: ScriptTime,
-    /// Slots that wait until their script has time again.
-    script_waits: BitSet<Box<[u64]>>,
-    /// Bytes that wait in all outboxes.
-    outboxes_bytes: usize,
-    /// [`Server::run_actions`] is at work.
-    running_actions: bool,
-    /// The configuration is to be read again.
-    reload_wanted: bool,
-    /// The disk thread reads it: all requests that come meanwhile share one more reading afterwards.
-    reloading: bool,
-    scratch: Box<[u8]>,
-    acceptable: bool,
-    readable: BitSet<Box<[u64]>>,
-    writable: BitSet<Box<[u64]>>,
-    /// Slots with something to send that no stream's due time speaks of.
-    outgoing: BitSet<Box<[u64]>>,
-    /// Streams with something for their players.
-    due: BitSet<Box<[u64]>>,
-    read_from: usize,
-    sweep_at: Millis,
-    /// Names that a newcomer waits for.
-    challenges: u32,
+    scripting: Scripting,
+    wakes: Wakes,
+    alarms: Alarms,
+    gathering: Gathering,
+    reading: Reading,
+    reload: Reload,
     counters: Counters,
+    /// What handshakes' random bytes are made of.
     seed: u64,
-    /// The merge window in force; 0 is none.
-    merge_ms: u64,
-    /// When the present one ends.
-    merge_until: Millis,
-    /// Publishers that are not read before it ends.
-    gathered: BitSet<Box<[u64]>>,
-    /// Slots that wait for tokens to be sent more.
-    unsent: BitSet<Box<[u64]>>,
-    /// Slots that wait for tokens to be read again.
-    unread: BitSet<Box<[u64]>>,
-    /// Slots whose bandwidth is being measured.
-    checking: BitSet<Box<[u64]>>,
-    /// When one of these is to be looked at.
-    bandwidth_at: Millis,
-    /// Streams that are being published.
-    publishers: u32,
     /// The time of the present turn.
     now: Millis,
     stopping: bool,
@@ -205,43 +177,21 @@ impl Server {
     pub fn new(settings: Settings, start: Start) -> Server {
         let Start { apps, source, seed, clock, now } = start;
         let slots = Slots::new(settings.connections as usize, settings.streams as usize, seed);
-        let bits = || BitSet::new(vec![0; slots.count().div_ceil(64)].into_boxed_slice());
         let registry = Registry::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
-        let merge_ms = match settings.merge {
-            Merge::Auto => 0,
-            Merge::Fixed(ms) => u64::from(ms),
-        };
+        let mut alarms = Alarms::new();
+        alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         Server {
-            scratch: vec![0xA5; READ_BYTES].into_boxed_slice(),
-            acceptable: false,
-            readable: bits(),
-            writable: bits(),
-            outgoing: bits(),
-            due: BitSet::new(vec![0; registry.name_count().div_ceil(64)].into_boxed_slice()),
-            read_from: 0,
-            sweep_at: now + SWEEP_MS,
-            challenges: 0,
+            apps: Applications::new(apps, source, settings.applications as usize, now),
+            scripting: Scripting::new(&settings, clock),
+            wakes: Wakes::new(slots.count(), registry.name_count()),
+            alarms,
+            gathering: Gathering::new(settings.merge, now),
+            reading: Reading::new(),
+            reload: Reload::default(),
             counters: Counters::default(),
             seed,
-            merge_ms,
-            merge_until: now,
-            gathered: bits(),
-            unsent: bits(),
-            unread: bits(),
-            checking: bits(),
-            bandwidth_at: Millis(u64::MAX),
-            publishers: 0,
             now,
             stopping: false,
-            apps: Applications::new(apps, source, settings.applications as usize, now),
-            instances: Instances::new(settings.script_instances as usize),
-            script_time: ScriptTime::new(settings.script_share_percent),
-            script_waits: bits(),
-            scripts: Scripts::new(settings.script_instances as usize, clock),
-            outboxes_bytes: 0,
-            running_actions: false,
-            reload_wanted: false,
-            reloading: false,
             settings,
             slots,
             registry,
@@ -250,47 +200,34 @@ impl Server {
 
     /// A listener has connections.
     pub fn acceptable(&mut self) {
-        self.acceptable = true;
+        self.wakes.acceptable = true;
     }
 
     /// The slot's connection has bytes, its end, or an error to read.
     pub fn readable(&mut self, slot: SlotIndex) {
         // What a publisher sends is gathered in the kernel until the merge window ends.
-        if !self.gathered.contains(slot.at()) {
-            self.readable.insert(slot.at());
+        if !self.wakes.holds(Held::Gathered, slot) {
+            self.wakes.read(slot);
         }
     }
 
     /// The slot's connection takes bytes again.
     pub fn writable(&mut self, slot: SlotIndex) {
-        if self.writable.insert(slot.at()) {
-            self.outgoing.insert(slot.at());
-        }
-    }
-
-    /// How much of its time the loop is at work, in thousandths: what `merge_ms = "auto"` goes by.
-    pub fn set_load(&mut self, load_permille: u32) {
-        if self.settings.merge == Merge::Auto {
-            self.merge_ms = auto_merge_ms(load_permille, self.merge_ms);
-        }
+        self.wakes.writable(slot);
     }
 
     /// How long the caller may sleep, in milliseconds; `None` while nothing can happen without the network.
     pub fn wait_ms(&self, now: Millis) -> Option<u64> {
-        if self.merge_ms == 0 && !self.gathered.is_empty() {
-            return Some(0);
-        }
-        if self.acceptable || !self.readable.is_empty() || !self.outgoing.is_empty() || !self.due.is_empty() {
+        if self.window_is_over() || self.wakes.is_any() {
             return Some(0);
         }
         let waits_for_publisher = || self.registry.streams().any(|(_, stream)| stream.grace_until.is_some());
-        if self.slots.taken() == 0 && self.instances.iter().next().is_none() && !waits_for_publisher() {
+        if self.slots.taken() == 0 && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
             // The operator may be writing files of applications, and errors in them are to be logged.
-            return self.apps.next_check().map(|at| at.max(self.sweep_at).since(now));
+            let sweep = self.alarms.at(Alarm::Sweep).unwrap_or_default();
+            return self.apps.next_check().map(|at| at.max(sweep).since(now));
         }
-        let window = self.merges().then_some(self.merge_until);
-        let deadlines = [Some(self.sweep_at), window, self.next_challenge(), self.next_bandwidth(), self.next_script()];
-        let next = deadlines.into_iter().flatten().min()?;
+        let next = [self.alarms.next(), self.next_script()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
@@ -311,11 +248,8 @@ impl Server {
     /// are. No client is disconnected.
     pub fn reconfigure(&mut self, settings: Settings) {
         self.settings = self.settings.changed_to(settings);
-        self.script_time = ScriptTime::new(self.settings.script_share_percent);
-        self.merge_ms = match self.settings.merge {
-            Merge::Auto => self.merge_ms,
-            Merge::Fixed(ms) => u64::from(ms),
-        };
+        self.scripting.reconfigure(&self.settings);
+        self.reconfigure_window();
     }
 
     /// Tells every client that the server stops, and to go.
@@ -338,8 +272,7 @@ impl Server {
     /// How many slots something was put off for, each counted as often as it waits: for its script's time, for tokens, for
     /// the end of a merge window or of a detection. It is 0 without connections.
     pub fn waiting(&self) -> usize {
-        let waits = [&self.script_waits, &self.gathered, &self.unsent, &self.unread, &self.checking];
-        waits.iter().map(|slots| slots.len()).sum()
+        self.wakes.held()
     }
 
     /// What happened since the start.
@@ -359,17 +292,17 @@ impl Server {
 
     /// The table of application instances with server-side code.
     pub fn instances(&self) -> &Instances {
-        &self.instances
+        &self.scripting.instances
     }
 
     /// The engine of that code.
     pub fn scripts(&self) -> &Scripts {
-        &self.scripts
+        &self.scripting.engine
     }
 
     /// Bytes of scripts' messages that wait for clients.
     pub fn outboxes_bytes(&self) -> usize {
-        self.outboxes_bytes
+        self.scripting.outboxes_bytes
     }
 
     /// The table of streams.
@@ -393,55 +326,13 @@ impl Server {
         }
     }
 
-    /// The stream has something for its players.
-    fn due(&mut self, id: StreamId) {
-        self.due.insert(usize::from(id.0));
-    }
-
-    /// Publishers are being gathered, so the end of the merge window means something.
-    fn merges(&self) -> bool {
-        self.merge_ms > 0 && (self.publishers > 0 || !self.gathered.is_empty())
-    }
-
-    /// At the end of a merge window publishers become readable, and the next window begins. A window may also begin or
-    /// end for good, by `merge_ms` or by a publish.
-    fn merge<N: Net>(&mut self, net: &mut N, now: Millis) {
-        let no_more = self.merge_ms == 0 && !self.gathered.is_empty();
-        let ends = self.merges() && now >= self.merge_until;
-        if !(no_more || ends) {
-            return;
-        }
-        self.merge_until = now + self.merge_ms;
-        let mut from = 0;
-        while let Some(index) = self.gathered.next_from(from) {
-            from = index + 1;
-            self.readable.insert(index);
-            let slot = SlotIndex(index as u32);
-            if self.merge_ms == 0 || self.slots.peek(slot).publishing == 0 {
-                self.gathered.remove(index);
-                net.gather(slot, false);
-            }
-        }
-        if self.merge_ms == 0 {
-            return;
-        }
-        for index in 0..self.registry.name_count() {
-            let Some(publisher) = self.registry.stream(StreamId(index as u16)).publisher else { continue };
-            let slot = publisher.conn.slot;
-            if self.gathered.insert(slot.at()) {
-                net.gather(slot, true);
-                self.readable.insert(slot.at());
-            }
-        }
-    }
-
     fn accept<N: Net>(&mut self, net: &mut N, now: Millis) {
-        if !self.acceptable {
+        if !self.wakes.acceptable {
             return;
         }
         for _ in 0..self.settings.accepts_per_turn {
             let Some(peer) = net.accept() else {
-                self.acceptable = false;
+                self.wakes.acceptable = false;
                 return;
             };
             self.counters.accepted += 1;
@@ -473,8 +364,8 @@ impl Server {
                 continue;
             }
             // Both may be so already; if not, the network says WouldBlock.
-            self.readable.insert(conn.slot.at());
-            self.writable.insert(conn.slot.at());
+            self.wakes.read(conn.slot);
+            self.wakes.writable(conn.slot);
         }
     }
 
@@ -484,7 +375,7 @@ impl Server {
         let joined = self.slots.open(conn).is_some_and(|slot| slot.session.is_connected());
         if joined {
             self.yield_place(conn, now);
-            if self.writable.contains(conn.slot.at()) {
+            if self.wakes.is_writable(conn.slot) {
                 self.flush(net, conn.slot, now);
             }
         }
@@ -519,9 +410,7 @@ impl Server {
         net.close(conn.slot);
         self.forget_waits(conn.slot);
         self.clear_outbox(conn, true);
-        for set in [&mut self.readable, &mut self.writable, &mut self.outgoing, &mut self.gathered] {
-            set.remove(conn.slot.at());
-        }
+        self.wakes.forget(conn.slot);
         self.slots.release(conn.slot);
         if let Some(app) = app {
             self.forget_if_left(app);
@@ -544,8 +433,8 @@ impl Server {
         self.forget_waits(conn.slot);
         self.slots.judge(conn.slot, now);
         self.clear_outbox(conn, false);
-        self.outgoing.insert(conn.slot.at());
-        self.readable.insert(conn.slot.at());
+        self.wakes.send(conn.slot);
+        self.wakes.read(conn.slot);
     }
 
     /// What was put off for a connection ends with it: neither the disk's answer, nor its script's time, nor tokens, nor the
@@ -555,7 +444,7 @@ impl Server {
         slot.joining = Joining::No;
         (slot.blocked, slot.pinged) = (false, None);
         slot.inbox.clear();
-        self.script_waits.remove(index.at());
+        self.wakes.let_all_go(index);
         self.forget_bandwidth(index);
     }
 
@@ -636,7 +525,7 @@ impl Server {
         match flush {
             Flush::Gone(reason) => self.release(net, conn, reason),
             Flush::Blocked => {
-                self.writable.remove(index.at());
+                self.wakes.blocked(index);
             }
             Flush::Limited => self.wait_to_send(index, now),
             Flush::Idle => {
@@ -648,39 +537,5 @@ impl Server {
                 }
             }
         }
-    }
-}
-
-/// The window of `merge_ms = "auto"`: none while the loop has time to spare; as it fills, enough that the write calls,
-/// which are what players cost, grow fewer instead of the lag growing. `present` is the window in force: one that is open
-/// closes at a lower load than it opened at, so that it does not flap.
-fn auto_merge_ms(load_permille: u32, present: u64) -> u64 {
-    /// Below this load nothing waits.
-    const SPARE: u32 = 600;
-    /// A window that is open stays open down to this load.
-    const EASED: u32 = 450;
-    /// At this load the window is as wide as it gets.
-    const FULL: u32 = 950;
-    const NARROWEST_MS: u32 = 4;
-    const WIDEST_MS: u32 = 60;
-    if load_permille < if present > 0 { EASED } else { SPARE } {
-        return 0;
-    }
-    let over = load_permille.clamp(SPARE, FULL) - SPARE;
-    u64::from(NARROWEST_MS + over * (WIDEST_MS - NARROWEST_MS) / (FULL - SPARE))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::auto_merge_ms;
-
-    #[test]
-    fn the_automatic_window_opens_late_widens_with_load_and_does_not_flap() {
-        assert_eq!(auto_merge_ms(0, 0), 0);
-        assert_eq!(auto_merge_ms(599, 0), 0);
-        assert_eq!((auto_merge_ms(599, 10), auto_merge_ms(449, 10)), (4, 0));
-        let windows: Vec<u64> = (600..=1000).map(|load| auto_merge_ms(load, 0)).collect();
-        assert!(windows.is_sorted());
-        assert_eq!((windows[0], windows[350], windows[400]), (4, 60, 60));
     }
 }

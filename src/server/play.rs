@@ -183,7 +183,7 @@ impl Server {
                 let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
                 let status = Status::new(Code::PlayStop, name).described(describe_exhausted(Exhausted::Names));
                 slot.tell(Some(net_stream), status);
-                self.outgoing.insert(conn.slot.at());
+                self.wakes.send(conn.slot);
                 self.stop_playing(conn, role, player);
             }
         }
@@ -258,13 +258,13 @@ impl Server {
         let name = self.registry.stream(id).path.within(&self.slots.at(conn.slot).session.client().path.instance);
         let status = Status::new(Code::SeekNotify, name).described(&text);
         self.slots.at(conn.slot).tell(Some(net_stream), status);
-        self.outgoing.insert(conn.slot.at());
+        self.wakes.send(conn.slot);
     }
 
     pub(super) fn receive_audio(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
         if let Some((player, _)) = self.player(conn, net_stream) {
             player.audio = on;
-            self.outgoing.insert(conn.slot.at());
+            self.wakes.send(conn.slot);
         }
     }
 
@@ -275,7 +275,7 @@ impl Server {
             (true, Want::No) => Want::Resuming,
             (true, present) => present,
         };
-        self.outgoing.insert(conn.slot.at());
+        self.wakes.send(conn.slot);
     }
 
     fn player(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<(&mut Player, StreamId)> {

@@ -117,10 +117,11 @@ impl Server {
             media.republish(now);
             Cursor::at(media.ring().readable_head())
         });
+        self.registry.publish(id, place);
+        self.set_window();
         let stream = self.registry.stream_mut(id);
         // A publisher without a ring gets one with its first media.
         stream.time.republish();
-        stream.publisher = Some(place);
         (stream.since, stream.grace_until, stream.described) = (now, None, false);
         (stream.media_at, stream.has_media, stream.idle_told) = (now, false, false);
         (stream.complained_of_data, stream.complained_of_headers) = (false, false);
@@ -128,7 +129,6 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[net_stream.index()] = Role::Publishing(id);
         slot.publishing += 1;
-        self.publishers += 1;
         slot.last_active = now;
         let peer = slot.peer;
         self.counters.published += 1;
@@ -160,7 +160,6 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.roles[index] = Role::Idle;
         slot.publishing -= 1;
-        self.publishers -= 1;
         slot.open_tags.retain(|open| open.stream != id);
         slot.challenged = false;
         let now = self.now;
@@ -168,8 +167,9 @@ impl Server {
             media.unpublish(now);
             media.facts()
         });
+        self.registry.unpublish(id);
+        self.set_window();
         let stream = self.registry.stream_mut(id);
-        stream.publisher = None;
         let lasted_ms = now.since(stream.since);
         stream.since = now;
         let players = stream.players.len();
@@ -210,7 +210,7 @@ impl Server {
     fn end_grace(&mut self, id: StreamId) {
         self.registry.stream_mut(id).grace_until = None;
         self.each_player(id, |_, _, _, player| player.ending = player.told);
-        self.due(id);
+        self.wakes.due(id);
         self.registry.release_if_unused(id);
     }
 
@@ -218,7 +218,7 @@ impl Server {
     /// media comes back.
     pub(super) fn expire_media(&mut self, now: Millis) {
         let patience_ms = self.settings.publish_idle_ms;
-        if patience_ms == 0 || self.publishers == 0 {
+        if patience_ms == 0 || self.registry.publishers() == 0 {
             return;
         }
         for index in 0..self.registry.name_count() {
@@ -293,7 +293,7 @@ impl Server {
         // A session asks only while there is room for the answer; pings since then took little of it.
         let answered = slot.session.decide(decision, &mut slot.tx);
         debug_assert!(answered.is_ok(), "a session keeps room for its replies");
-        self.outgoing.insert(conn.slot.at());
+        self.wakes.send(conn.slot);
         self.unblock(conn);
     }
 

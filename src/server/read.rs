@@ -1,6 +1,7 @@
 //! Reading: bytes of ready slots into their sessions, and what the sessions make of them.
 
 use core::mem;
+use std::boxed::Box;
 
 use crate::limits::INBOX_BYTES;
 use crate::rtmp::bandwidth_check::Dialect;
@@ -12,36 +13,47 @@ use super::close::CloseReason;
 use super::registry::StreamId;
 use super::slots::{ConnId, LastWords, Role, SlotIndex, SlotState};
 use super::transport::{Io, Net};
-use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, Server};
+use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, READ_BYTES, Server};
 
 /// One read of a publisher takes this part of its ring at most, so that no ring passes players before they are served.
 const READS_PER_RING: usize = 4;
 
+/// Where bytes are read to, and whose turn it is.
+pub(super) struct Reading {
+    scratch: Box<[u8]>,
+    /// The slot to begin with: the budget of the last turn ended before it.
+    from: usize,
+}
+
+impl Reading {
+    pub(super) fn new() -> Reading {
+        Reading { scratch: vec![0xA5; READ_BYTES].into_boxed_slice(), from: 0 }
+    }
+}
+
 impl Server {
     /// Reads every ready slot once, beginning behind the one that was last when the budget ran out.
     pub(super) fn read<N: Net>(&mut self, net: &mut N, now: Millis) {
-        if self.readable.is_empty() {
+        if self.wakes.none_readable() {
             return;
         }
         // Out of its place while its bytes are borrowed.
-        let mut scratch = mem::take(&mut self.scratch);
+        let mut scratch = mem::take(&mut self.reading.scratch);
         let mut budget = READ_BUDGET_BYTES;
-        let start = self.read_from;
+        let start = self.reading.from;
         for (from, to) in [(start, self.slots.count()), (0, start)] {
             let mut at = from;
-            while let Some(index) = self.readable.next_from(at).filter(|&index| index < to) {
+            while let Some(index) = self.wakes.next_readable(at).filter(|index| index.at() < to) {
                 if budget == 0 {
-                    self.read_from = index;
-                    self.scratch = scratch;
+                    self.reading = Reading { scratch, from: index.at() };
                     return;
                 }
-                at = index + 1;
-                let taken = self.read_slot(net, SlotIndex(index as u32), &mut scratch, now);
+                at = index.at() + 1;
+                let taken = self.read_slot(net, index, &mut scratch, now);
                 budget = budget.saturating_sub(taken);
             }
         }
-        self.read_from = 0;
-        self.scratch = scratch;
+        self.reading = Reading { scratch, from: 0 };
     }
 
     fn read_slot<N: Net>(&mut self, net: &mut N, index: SlotIndex, scratch: &mut [u8], now: Millis) -> usize {
@@ -49,7 +61,7 @@ impl Server {
         let slot = self.slots.at(index);
         if slot.blocked {
             // The code that unblocks it sets the bit again.
-            self.readable.remove(index.at());
+            self.wakes.rest(index);
             return 0;
         }
         let scripted = slot.instance.is_some() && slot.publishing == 0 && slot.state == SlotState::Open;
@@ -74,7 +86,7 @@ impl Server {
         if let (Some(limit), SlotState::Open) = (&mut slot.limits.to_server, slot.state) {
             let bytes = limit.available(now.0) as usize;
             if bytes == 0 {
-                self.readable.remove(index.at());
+                self.wakes.rest(index);
                 self.wait_to_read(index);
                 return 0;
             }
@@ -82,7 +94,7 @@ impl Server {
         }
         match net.read(index, &mut scratch[..want]) {
             Io::WouldBlock => {
-                self.readable.remove(index.at());
+                self.wakes.rest(index);
                 0
             }
             Io::Broken(loss) => {
@@ -95,7 +107,7 @@ impl Server {
             }
             io @ (Io::Done(n) | Io::Last(n)) => {
                 if let Io::Last(_) = io {
-                    self.readable.remove(index.at());
+                    self.wakes.rest(index);
                 }
                 slot.last_read = now;
                 slot.pinged = None;
@@ -167,7 +179,7 @@ impl Server {
             }
         }
         if self.slots.connection(conn).is_some_and(|slot| !slot.tx.is_empty()) {
-            self.outgoing.insert(conn.slot.at());
+            self.wakes.send(conn.slot);
         }
     }
 
@@ -186,7 +198,7 @@ impl Server {
     pub(super) fn unblock(&mut self, conn: ConnId) {
         if let Some(slot) = self.slots.connection(conn) {
             slot.blocked = false;
-            self.readable.insert(conn.slot.at());
+            self.wakes.read(conn.slot);
         }
     }
 
@@ -275,14 +287,14 @@ impl Server {
         let (Some(path), Some(slot)) = (published, self.slots.connection(conn)) else { return };
         let name = path.within(&slot.session.client().path.instance);
         slot.tell(Some(stream), Status::new(Code::UnpublishSuccess, name));
-        self.outgoing.insert(conn.slot.at());
+        self.wakes.send(conn.slot);
     }
 
     /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
     pub(super) fn tell(&mut self, conn: ConnId, stream: Option<NetStreamId>, status: Status<'_>) {
         if let Some(slot) = self.slots.connection(conn) {
             slot.tell(stream, status);
-            self.outgoing.insert(conn.slot.at());
+            self.wakes.send(conn.slot);
         }
     }
 
@@ -291,7 +303,7 @@ impl Server {
         if let Some(slot) = self.slots.connection(conn) {
             let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
             slot.tell(Some(stream), Status::new(code, name));
-            self.outgoing.insert(conn.slot.at());
+            self.wakes.send(conn.slot);
         }
     }
 }

@@ -127,6 +127,8 @@ pub struct Registry {
     rings: Box<[Media]>,
     /// The stream that a ring is bound to.
     owners: Box<[Option<StreamId>]>,
+    /// Streams that are published.
+    publishers: u32,
 }
 
 impl Registry {
@@ -162,6 +164,7 @@ impl Registry {
             streams: core::iter::repeat_with(stream).take(rings * NAMES_PER_RING).collect(),
             rings: core::iter::repeat_with(media).take(rings).collect(),
             owners: vec![None; rings].into_boxed_slice(),
+            publishers: 0,
         }
     }
 
@@ -199,6 +202,23 @@ impl Registry {
     /// How many places the table of names has: ids are below it.
     pub fn name_count(&self) -> usize {
         self.streams.len()
+    }
+
+    /// Streams that are published.
+    pub fn publishers(&self) -> u32 {
+        self.publishers
+    }
+
+    /// The stream, which nobody publishes, is published now.
+    pub fn publish(&mut self, id: StreamId, place: Place) {
+        self.stream_mut(id).publisher = Some(place);
+        self.publishers += 1;
+    }
+
+    /// The stream is published no more.
+    pub fn unpublish(&mut self, id: StreamId) {
+        self.stream_mut(id).publisher = None;
+        self.publishers -= 1;
     }
 
     /// A stream with its media, if it has a ring.

@@ -7,7 +7,8 @@ use crate::token_bucket::TokenBucket;
 
 use super::Server;
 use super::connect::Joining;
-use super::slots::{ConnId, SlotIndex};
+use super::slots::ConnId;
+use super::wakes::Held;
 
 /// After a pause scripts may run so long at once, in microseconds.
 const BURST_US: u32 = 50_000;
@@ -40,42 +41,39 @@ impl ScriptTime {
 impl Server {
     /// Scripts may run now. What they have used since it was last asked is counted.
     pub(super) fn scripts_may_run(&mut self, now: Millis) -> bool {
-        let spent_us = self.scripts.take_spent_us();
-        self.script_time.turn_us += spent_us;
-        self.script_time.share.spend(spent_us);
-        self.script_time.turn_us < TURN_US && self.script_time.share.available(now.0) > 0
+        let spent_us = self.scripting.engine.take_spent_us();
+        self.scripting.time.turn_us += spent_us;
+        self.scripting.time.share.spend(spent_us);
+        self.scripting.time.turn_us < TURN_US && self.scripting.time.share.available(now.0) > 0
     }
 
     /// The connection goes on when its script has time again.
     pub(super) fn wait_for_script(&mut self, conn: ConnId) {
-        self.readable.remove(conn.slot.at());
-        self.script_waits.insert(conn.slot.at());
+        self.wakes.rest(conn.slot);
+        self.wakes.hold(Held::Script, conn.slot);
     }
 
     /// A turn begins: waiting clients go on as far as there is time.
     pub(super) fn wake_scripts(&mut self, now: Millis) {
-        self.script_time.turn_us = 0;
+        self.scripting.time.turn_us = 0;
         let mut from = 0;
         while self.scripts_may_run(now)
-            && let Some(index) = self.script_waits.next_from(from)
+            && let Some(slot) = self.wakes.next_held(Held::Script, from)
         {
-            from = index + 1;
-            self.script_waits.remove(index);
-            let slot = SlotIndex(index as u32);
+            from = slot.at() + 1;
+            self.wakes.let_go(Held::Script, slot);
             let conn = self.slots.id(slot);
             match (self.slots.peek(slot).joining, self.slots.peek(slot).app) {
                 (Joining::Queued { .. }, Some(app)) => self.join(conn, app, now),
-                _ => {
-                    self.readable.insert(index);
-                }
+                _ => self.wakes.read(slot),
             }
         }
     }
 
     /// When scripts, and clients that wait for them, are to be looked at again.
     pub(super) fn next_script(&self) -> Option<Millis> {
-        let waits = (!self.script_waits.is_empty()).then_some(Millis(0));
-        let next = [waits, self.scripts.next_timer()].into_iter().flatten().min()?;
-        Some(next.max(self.script_time.ready()))
+        let waits = self.wakes.holds_any(&[Held::Script]).then_some(Millis(0));
+        let next = [waits, self.scripting.engine.next_timer()].into_iter().flatten().min()?;
+        Some(next.max(self.scripting.time.ready()))
     }
 }

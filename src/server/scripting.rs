@@ -9,7 +9,7 @@ use log::{error, info, warn};
 
 use crate::features::script::{
     self, Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
-    Identity, StopReason, StreamFacts,
+    Identity, Scripts, StopReason, StreamFacts,
 };
 use crate::rtmp::session::REPLY_BYTES;
 use crate::rtmp::status::{Code, Extra, Status};
@@ -22,9 +22,11 @@ use super::Server;
 use super::applications::AppId;
 use super::close::{CloseReason, Rejection};
 use super::connect::Joining;
-use super::instances::{Instance, InstanceIndex, InstanceState, Traffic};
+use super::instances::{Instance, InstanceIndex, InstanceState, Instances, Traffic};
 use super::outbox;
 use super::registry::StreamId;
+use super::script_time::ScriptTime;
+use super::settings::Settings;
 use super::slots::{ConnId, Slot, SlotIndex, Tail};
 
 /// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
@@ -36,15 +38,45 @@ const TRAFFIC_MS: u64 = 1000;
 /// What the clients of an instance that was stopped are told.
 const STOPPED: &str = "[ Server.Reject ] : The application's script was stopped; the server's log says why.";
 
+/// Server-side code of all applications.
+pub(super) struct Scripting {
+    pub(super) instances: Instances,
+    pub(super) engine: Scripts,
+    pub(super) time: ScriptTime,
+    /// Bytes that wait in all outboxes.
+    pub(super) outboxes_bytes: usize,
+    /// Actions are being carried out; what they cause is put behind them.
+    acting: bool,
+}
+
+impl Scripting {
+    /// No instance is loaded. `clock` is in microseconds from any point on.
+    pub(super) fn new(settings: &Settings, clock: fn() -> u64) -> Scripting {
+        let instances = settings.script_instances as usize;
+        Scripting {
+            instances: Instances::new(instances),
+            engine: Scripts::new(instances, clock),
+            time: ScriptTime::new(settings.script_share_percent),
+            outboxes_bytes: 0,
+            acting: false,
+        }
+    }
+
+    /// Scripts may have another share of the time.
+    pub(super) fn reconfigure(&mut self, settings: &Settings) {
+        self.time = ScriptTime::new(settings.script_share_percent);
+    }
+}
+
 impl Server {
     /// Puts the client into the instance that it names, which is loaded if it is not there. The error is what to tell the
     /// client.
     pub(super) fn enter_instance(&mut self, conn: ConnId, app: AppId, now: Millis) -> Result<(), &'static str> {
         let Some(slot) = self.slots.open(conn) else { return Ok(()) };
         let name = slot.session.client().path.instance.clone();
-        let mut found = self.instances.find(app, &name);
+        let mut found = self.scripting.instances.find(app, &name);
         if let Some(index) = found
-            && let Some(instance) = self.instances.instance(index)
+            && let Some(instance) = self.scripting.instances.instance(index)
         {
             match instance.state {
                 InstanceState::Stopped { until } if now < until => return Err(STOPPED),
@@ -53,7 +85,7 @@ impl Server {
                     found = None;
                 }
                 InstanceState::Stopped { .. } => {
-                    self.instances.remove(index);
+                    self.scripting.instances.remove(index);
                     found = None;
                 }
                 InstanceState::Running { .. } => {}
@@ -64,7 +96,8 @@ impl Server {
             None => self.load_instance(app, &name, now)?,
         };
         // What it did as it was loaded may have stopped it, or it may have shut itself down.
-        let instance = self.instances.instance_mut(index).filter(|instance| instance.is_running()).ok_or(STOPPED)?;
+        let instance =
+            self.scripting.instances.instance_mut(index).filter(|instance| instance.is_running()).ok_or(STOPPED)?;
         let Some(slot) = self.slots.open(conn) else { return Ok(()) };
         instance.clients += 1;
         slot.instance = Some(index);
@@ -73,16 +106,16 @@ impl Server {
     }
 
     fn load_instance(&mut self, app: AppId, name: &str, now: Millis) -> Result<InstanceIndex, &'static str> {
-        let index = match self.instances.free() {
+        let index = match self.scripting.instances.free() {
             Some(index) => index,
             None => {
-                let Some(idle) = self.instances.longest_idle() else {
+                let Some(idle) = self.scripting.instances.longest_idle() else {
                     return Err(
                         "[ Resource.Limit.Exceeded ] : Every script instance is in use (limits.script_instances).",
                     );
                 };
                 self.end_instance(idle, StopReason::Shutdown, now);
-                self.instances.free().ok_or(STOPPED)?
+                self.scripting.instances.free().ok_or(STOPPED)?
             }
         };
         let Some(definition) = self.apps.definition(app) else { return Err(STOPPED) };
@@ -94,7 +127,7 @@ impl Server {
             server: SERVER_NAME,
             config_json: &definition.config_json,
         };
-        let loaded = self.scripts.load(&script.source, &identity, script.limits.budget, now);
+        let loaded = self.scripting.engine.load(&script.source, &identity, script.limits.budget, now);
         let app_name = definition.name.as_str();
         let state = match &loaded {
             Ok(id) => {
@@ -118,7 +151,7 @@ impl Server {
             total_connects: 0,
             total_disconnects: 0,
         };
-        self.instances.put(index, instance);
+        self.scripting.instances.put(index, instance);
         let result = match loaded {
             Ok(_) => Ok(index),
             Err(_) => Err("[ Server.Reject ] : The application's script cannot be loaded; the server's log says why."),
@@ -150,7 +183,7 @@ impl Server {
             to_server_bytes_s,
             stats: stats_of(slot),
         };
-        let asked = self.scripts.connect(script, client_id(conn), &facts, session.arguments(), now);
+        let asked = self.scripting.engine.connect(script, client_id(conn), &facts, session.arguments(), now);
         self.told(script, asked, now);
     }
 
@@ -159,7 +192,7 @@ impl Server {
         let Some(script) = self.entered_by(conn) else { return self.answer_built_in(conn, now) };
         let Some(call) = self.slots.look(conn).and_then(|slot| slot.session.call()) else { return };
         let transaction = call.transaction;
-        let outcome = self.scripts.call(script, client_id(conn), call.name, call.arguments, now);
+        let outcome = self.scripting.engine.call(script, client_id(conn), call.name, call.arguments, now);
         // What the method asked for comes before what it returns, as it happened.
         self.run_actions(now);
         match outcome {
@@ -183,7 +216,7 @@ impl Server {
         let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
         let arguments = slot.session.arguments();
-        let told = self.scripts.answer(script, client_id(conn), transaction, ok, arguments, now);
+        let told = self.scripting.engine.answer(script, client_id(conn), transaction, ok, arguments, now);
         self.told(script, told, now);
     }
 
@@ -192,7 +225,7 @@ impl Server {
         let Some(slot) = self.slots.look(conn) else { return false };
         let Some(index) = slot.instance else { return true };
         let Some(script) = self.entered(index) else { return false };
-        self.scripts.allows(script, client_id(conn), access, stream)
+        self.scripting.engine.allows(script, client_id(conn), access, stream)
     }
 
     /// `application.onPublish`, after the publisher was told.
@@ -201,7 +234,7 @@ impl Server {
         let Some(slot) = self.slots.look(conn) else { return };
         let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
         let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
-        let told = self.scripts.publish(script, client_id(conn), &stream, now);
+        let told = self.scripting.engine.publish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
     }
 
@@ -211,7 +244,7 @@ impl Server {
         let Some(slot) = self.slots.look(conn) else { return };
         let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
         let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
-        let told = self.scripts.unpublish(script, client_id(conn), &stream, now);
+        let told = self.scripting.engine.unpublish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
     }
 
@@ -224,14 +257,14 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.instance = None;
         let (accepted, stats) = (slot.session.is_connected(), stats_of(slot));
-        let Some(instance) = self.instances.instance_mut(index) else { return };
+        let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         instance.clients -= 1;
         instance.traffic.left_in += stats.bytes_in;
         instance.traffic.left_out += stats.bytes_out;
         instance.idle_since = now;
         instance.total_disconnects += u64::from(accepted);
         let Some(script) = script else { return };
-        let told = self.scripts.disconnect(script, client_id(conn), now);
+        let told = self.scripting.engine.disconnect(script, client_id(conn), now);
         self.told(script, told, now);
     }
 
@@ -245,13 +278,13 @@ impl Server {
 
     /// Carries out what scripts asked for. A nested call returns at once: the outer one carries out new actions, too.
     pub(super) fn run_actions(&mut self, now: Millis) {
-        if core::mem::replace(&mut self.running_actions, true) {
+        if core::mem::replace(&mut self.scripting.acting, true) {
             return;
         }
-        while let Some((script, action)) = self.scripts.next_action() {
+        while let Some((script, action)) = self.scripting.engine.next_action() {
             self.run_action(script, action, now);
         }
-        self.running_actions = false;
+        self.scripting.acting = false;
     }
 
     fn run_action(&mut self, script: script::InstanceId, action: Action, now: Millis) {
@@ -260,7 +293,8 @@ impl Server {
                 let conn = conn_id(client);
                 let Some(slot) = self.open_slot(conn) else { return };
                 if matches!(slot.joining, Joining::Script { .. }) {
-                    if let Some(instance) = slot.instance.and_then(|index| self.instances.instance_mut(index)) {
+                    if let Some(instance) = slot.instance.and_then(|index| self.scripting.instances.instance_mut(index))
+                    {
                         instance.total_connects += 1;
                     }
                     self.joined(conn, now);
@@ -288,7 +322,7 @@ impl Server {
                 let Some(slot) = self.open_slot(conn) else { return };
                 // Without room there is no ping, and no round trip to be told of.
                 let _ = slot.session.ping(now, &mut slot.tx);
-                self.outgoing.insert(conn.slot.at());
+                self.wakes.send(conn.slot);
             }
             Action::LimitBandwidth { client, to_client, to_server } => {
                 self.limit_bandwidth(conn_id(client), to_client, to_server);
@@ -296,7 +330,7 @@ impl Server {
             Action::CheckBandwidth(client) => self.bandwidth_asked(conn_id(client), now),
             Action::Send { stream, body } => self.send_to_stream(script, &stream, &body, now),
             Action::Shutdown => {
-                if let Some(index) = self.instances.running(script) {
+                if let Some(index) = self.scripting.instances.running(script) {
                     self.shut_down_instance(index, now);
                 }
             }
@@ -306,7 +340,7 @@ impl Server {
     /// Sends a client a command of its application's script. False when there is no room for it: the client does not read,
     /// or the command is longer than any may be.
     fn send_command(&mut self, conn: ConnId, name: &str, transaction: f64, arguments: &[u8]) -> bool {
-        let others = self.outboxes_bytes;
+        let others = self.scripting.outboxes_bytes;
         let Some(slot) = self.open_slot(conn).filter(|slot| slot.session.is_connected()) else { return false };
         // Behind what waits, so that the order is kept; and the session's own answers find room.
         let direct = slot.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
@@ -314,8 +348,8 @@ impl Server {
             true => slot.session.command(name, transaction, arguments, &mut slot.tx).ok().map(|()| 0),
             false => slot.outbox.push(name, transaction, arguments, others),
         };
-        self.outboxes_bytes += queued.unwrap_or(0);
-        self.outgoing.insert(conn.slot.at());
+        self.scripting.outboxes_bytes += queued.unwrap_or(0);
+        self.wakes.send(conn.slot);
         queued.is_some()
     }
 
@@ -327,7 +361,7 @@ impl Server {
         if kept == 0 && matches!(slot.tail, Some(Tail::Message(_))) {
             slot.tail = None;
         }
-        self.outboxes_bytes -= slot.outbox.truncate(kept);
+        self.scripting.outboxes_bytes -= slot.outbox.truncate(kept);
     }
 
     /// A call of a script reached no client: its result object is told.
@@ -341,7 +375,7 @@ impl Server {
         let length = out.len();
         // Its actions are carried out by the caller's [`Server::run_actions`].
         if let Err(Fault::Exhausted(exhausted)) =
-            self.scripts.answer(script, client, transaction, false, &bytes[..length], now)
+            self.scripting.engine.answer(script, client, transaction, false, &bytes[..length], now)
         {
             self.stop_instance_of(script, exhausted, now);
         }
@@ -349,23 +383,25 @@ impl Server {
 
     /// A data message of a script to all players of a stream of its instance.
     fn send_to_stream(&mut self, script: script::InstanceId, name: &str, body: &[u8], now: Millis) {
-        let Some(instance) = self.instances.running(script).and_then(|index| self.instances.instance(index)) else {
+        let Some(instance) =
+            self.scripting.instances.running(script).and_then(|index| self.scripting.instances.instance(index))
+        else {
             return;
         };
         let path = self.apps.definition(instance.app).map(|app| app.path(&instance.name, name));
         let Some(id) = path.and_then(|path| self.registry.find(instance.app, &path.ok()?)) else { return };
         let Some((_, media)) = self.registry.with_media(id) else { return };
         self.counters.data_dropped += u64::from(media.own_data(body, now).is_err());
-        self.due(id);
+        self.wakes.due(id);
     }
 
     /// Runs scripts' timers, ends instances without clients.
     pub(super) fn tick_scripts(&mut self, now: Millis) {
-        while self.scripts.next_timer().is_some_and(|due| due <= now) && self.scripts_may_run(now) {
-            for index in self.instances.places() {
+        while self.scripting.engine.next_timer().is_some_and(|due| due <= now) && self.scripts_may_run(now) {
+            for index in self.scripting.instances.places() {
                 self.entered(index);
             }
-            let stopped = self.scripts.tick(now);
+            let stopped = self.scripting.engine.tick(now);
             self.run_actions(now);
             match stopped {
                 Some((script, exhausted)) => self.stop_instance_of(script, exhausted, now),
@@ -376,11 +412,11 @@ impl Server {
 
     /// A few times a second: instances without clients, and how much goes through the others.
     pub(super) fn sweep_instances(&mut self, now: Millis) {
-        for index in self.instances.places() {
-            let Some(instance) = self.instances.instance(index) else { continue };
+        for index in self.scripting.instances.places() {
+            let Some(instance) = self.scripting.instances.instance(index) else { continue };
             match instance.state {
                 InstanceState::Stopped { until } if now >= until && instance.clients == 0 => {
-                    self.instances.remove(index);
+                    self.scripting.instances.remove(index);
                 }
                 InstanceState::Stopped { .. } => {}
                 InstanceState::Running { script, outdated } => {
@@ -392,7 +428,9 @@ impl Server {
     }
 
     fn end_if_idle(&mut self, index: InstanceIndex, script: script::InstanceId, outdated: bool, now: Millis) {
-        let Some(instance) = self.instances.instance(index).filter(|instance| instance.clients == 0) else { return };
+        let Some(instance) = self.scripting.instances.instance(index).filter(|instance| instance.clients == 0) else {
+            return;
+        };
         if outdated {
             return self.end_instance(index, StopReason::Shutdown, now);
         }
@@ -402,11 +440,11 @@ impl Server {
             return;
         }
         self.entered(index);
-        let may_go = self.scripts.stopping(script, StopReason::Idle, now);
+        let may_go = self.scripting.engine.stopping(script, StopReason::Idle, now);
         self.run_actions(now);
         match may_go {
             Ok(false) => {
-                if let Some(instance) = self.instances.instance_mut(index) {
+                if let Some(instance) = self.scripting.instances.instance_mut(index) {
                     instance.idle_since = now;
                 }
             }
@@ -417,8 +455,8 @@ impl Server {
     /// The script of an instance, if it runs: it is about to be called. One that asks for statistics finds those of now,
     /// which costs a look at every connection; the others, which are nearly all, cost none.
     fn entered(&mut self, index: InstanceIndex) -> Option<script::InstanceId> {
-        let script = self.instances.script(index)?;
-        if self.scripts.reads_stats(script) {
+        let script = self.scripting.instances.script(index)?;
+        if self.scripting.engine.reads_stats(script) {
             self.tell_stats(index, script);
         }
         Some(script)
@@ -430,7 +468,7 @@ impl Server {
     }
 
     fn tell_stats(&mut self, index: InstanceIndex, script: script::InstanceId) {
-        let Some(instance) = self.instances.instance(index) else { return };
+        let Some(instance) = self.scripting.instances.instance(index) else { return };
         let traffic = &instance.traffic;
         let mut all = ApplicationStats {
             bw_in: traffic.bw_in,
@@ -445,14 +483,14 @@ impl Server {
             let stats = stats_of(slot);
             all.bytes_in += stats.bytes_in;
             all.bytes_out += stats.bytes_out;
-            self.scripts.set_client_stats(script, client_id(self.slots.id(at)), &stats);
+            self.scripting.engine.set_client_stats(script, client_id(self.slots.id(at)), &stats);
         }
-        self.scripts.set_application_stats(script, &all);
+        self.scripting.engine.set_application_stats(script, &all);
     }
 
     /// Once a second, what went through an instance in that second.
     fn measure_traffic(&mut self, index: InstanceIndex, now: Millis) {
-        let Some(instance) = self.instances.instance_mut(index) else { return };
+        let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         let traffic = &mut instance.traffic;
         let passed_ms = now.since(traffic.since);
         if passed_ms < TRAFFIC_MS {
@@ -470,8 +508,9 @@ impl Server {
 
     /// The script of these instances has changed: each is loaded anew as soon as it has no clients.
     pub(super) fn outdate_instances(&mut self, app: AppId, now: Millis) {
-        for index in self.instances.places() {
-            let Some(instance) = self.instances.instance_mut(index).filter(|instance| instance.app == app) else {
+        for index in self.scripting.instances.places() {
+            let Some(instance) = self.scripting.instances.instance_mut(index).filter(|instance| instance.app == app)
+            else {
                 continue;
             };
             match &mut instance.state {
@@ -486,8 +525,8 @@ impl Server {
     /// shut down. Returns how many instances there were.
     pub(super) fn stop_instances(&mut self, app: AppId, name: Option<&str>, now: Millis) -> usize {
         let mut ended = 0;
-        for index in self.instances.places() {
-            let Some(instance) = self.instances.instance(index) else { continue };
+        for index in self.scripting.instances.places() {
+            let Some(instance) = self.scripting.instances.instance(index) else { continue };
             if instance.app == app && name.is_none_or(|name| instance.name == name) {
                 ended += 1;
                 self.shut_down_instance(index, now);
@@ -498,7 +537,7 @@ impl Server {
 
     /// The server stops: `onAppStop` of every instance.
     pub(super) fn end_all_instances(&mut self, now: Millis) {
-        for index in self.instances.places() {
+        for index in self.scripting.instances.places() {
             self.end_instance(index, StopReason::Shutdown, now);
         }
     }
@@ -513,34 +552,34 @@ impl Server {
 
     /// `onAppStop`, then the instance is gone. It has no clients any more.
     fn end_instance(&mut self, index: InstanceIndex, reason: StopReason, now: Millis) {
-        let Some(instance) = self.instances.instance_mut(index) else { return };
+        let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         if core::mem::replace(&mut instance.ending, true) {
             // Its `onAppStop` wants to shut it down.
             return;
         }
         if let Some(script) = self.entered(index) {
             // It is told, not asked; if that goes wrong, it goes all the same.
-            let _ = self.scripts.stopping(script, reason, now);
+            let _ = self.scripting.engine.stopping(script, reason, now);
             self.run_actions(now);
         }
         self.unload_instance(index, "stopped");
     }
 
     fn unload_instance(&mut self, index: InstanceIndex, reason: &str) {
-        let Some(instance) = self.instances.instance(index) else { return };
+        let Some(instance) = self.scripting.instances.instance(index) else { return };
         let app = self.apps.name(instance.app);
         info!("rill script unloaded app={app:?} instance={:?} reason={reason}", instance.name.as_str());
-        if let Some(script) = self.instances.script(index) {
-            self.scripts.unload(script);
+        if let Some(script) = self.scripting.instances.script(index) {
+            self.scripting.engine.unload(script);
         }
-        self.instances.remove(index);
+        self.scripting.instances.remove(index);
     }
 
     /// A script exceeded a limit: nothing of it runs any more. Its clients are disconnected, and refused for a while.
     fn stop_instance_of(&mut self, script: script::InstanceId, exhausted: Exhausted, now: Millis) {
-        let Some(index) = self.instances.running(script) else { return };
-        self.scripts.unload(script);
-        let Some(instance) = self.instances.instance_mut(index) else { return };
+        let Some(index) = self.scripting.instances.running(script) else { return };
+        self.scripting.engine.unload(script);
+        let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         let app = instance.app;
         let definition = self.apps.definition(app).and_then(|definition| definition.script.as_ref());
         let retry_ms = definition.map_or(0, |script| script.limits.retry_ms);

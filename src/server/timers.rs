@@ -3,6 +3,7 @@
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
+use super::alarms::Alarm;
 use super::close::CloseReason;
 use super::slots::{LastWords, Slot, SlotState};
 use super::transport::Net;
@@ -12,10 +13,10 @@ impl Server {
     /// Step 4 of a turn.
     pub(super) fn expire<N: Net>(&mut self, net: &mut N, now: Millis) {
         self.expire_challenges(net, now);
-        if now < self.sweep_at {
+        if !self.alarms.rings(Alarm::Sweep, now) {
             return;
         }
-        self.sweep_at = now + SWEEP_MS;
+        self.alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         self.expire_media(now);
         self.expire_graces(now);
         self.tell_of_trouble(now);
@@ -47,7 +48,7 @@ impl Server {
                     slot.pinged = Some(now);
                     // Without room there is something else it does not answer to.
                     let _ = slot.session.ping(now, &mut slot.tx);
-                    self.outgoing.insert(index.at());
+                    self.wakes.send(index);
                 }
             }
         }

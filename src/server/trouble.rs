@@ -129,7 +129,7 @@ impl Server {
 
     /// Looks at every stream that is published.
     pub(super) fn tell_of_trouble(&mut self, now: Millis) {
-        if self.publishers == 0 {
+        if self.registry.publishers() == 0 {
             return;
         }
         for index in 0..self.registry.name_count() {
