@@ -123,10 +123,12 @@ def faults(profile, card, media):
         machine.shell("kill -KILL $(cat /run/server.pid)")
         until(machine.answers, 60, "the server did not come back from a crash")
 
-        # Another rill than the server, and what /run that was full has left of a file.
+        # Another rill than the server, and what /run that was full has left of a file. How long the starts before have
+        # run depends on this machine; these three end at once.
         machine.shell("rill connect rtmp://127.0.0.1/live --stay >/dev/null 2>&1 & sleep 2; kill -STOP $!")
-        machine.shell(": >/run/started; kill -KILL $(cat /run/server.pid)")
-        until(machine.answers, 60, "the server did not come back beside a stopped rill connect")
+        for before in ("", ": >/run/started; ", ""):
+            machine.shell(f"{before}kill -KILL $(cat /run/server.pid)")
+            until(machine.answers, 60, "the server did not come back beside a stopped rill connect")
         machine.says("! The server ended three times as soon as it had started")
         need("starts with its defaults" not in machine.text(), "settings were left out that were not changed")
 
