@@ -112,3 +112,5 @@ pub mod cli;
 pub mod net;
 #[cfg(feature = "std")]
 pub mod server;
+#[cfg(feature = "std")]
+pub mod store;

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::board::{self, Board, Card, Counts, Image, Machine, format_bytes};
+use crate::store;
 
-use super::{load, say};
+use super::say;
 
 /// Prints every profile.
 pub fn print(as_json: bool) {
@@ -13,7 +14,7 @@ pub fn print(as_json: bool) {
         // Numbers and text only: it cannot fail.
         say(&serde_json::to_string_pretty(&boards).unwrap_or_default());
     } else {
-        say(&text(load::detected().name));
+        say(&text(store::detected().name));
     }
 }
 

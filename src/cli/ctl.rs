@@ -14,9 +14,10 @@ use serde_json::{Map, Value};
 
 use crate::config::ControlPlace;
 use crate::net::control_socket;
+use crate::store::{self, Options};
 use crate::text::Plain;
 
-use super::{Options, UsageError, complain, from_lexopt, load, say, text, unknown};
+use super::{UsageError, complain, from_lexopt, say, text, unknown};
 
 /// Timeout of an answer: longer than a server takes for any request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,7 +153,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Option<Request>, UsageError> {
 fn run(request: &Request) -> Result<String, Vec<String>> {
     let sockets = match &request.socket {
         Some(socket) => vec![socket.clone()],
-        None => match load::configuration(&request.options)?.control_place() {
+        None => match store::configuration(&request.options)?.control_place() {
             ControlPlace::At(path) => vec![path],
             ControlPlace::Usual => control_socket::usual(),
             ControlPlace::None => {

@@ -5,11 +5,9 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::apps::{APPLICATIONS, STOCK};
+use crate::apps::STOCK;
 use crate::config::{Config, Origin, changes_at_once};
-
-use super::Options;
-use super::load::{self, ROOT_CONFIG};
+use crate::store::{self, APPLICATIONS, Options, ROOT_CONFIG};
 
 /// Makes the root, and returns what to tell the user.
 ///
@@ -29,7 +27,7 @@ pub fn init(directory: &Path) -> Result<String, Vec<String>> {
     }
     // As it would be served, but for the files of this machine: their keys would become defaults.
     let options = Options { config: Some("/dev/null".into()), sets: vec![format!("server.root={root}")] };
-    let config = load::configuration(&options)?;
+    let config = store::configuration(&options)?;
     for app in &apps {
         fs::create_dir_all(app).map_err(|error| one(app, &error))?;
     }

@@ -12,12 +12,13 @@ use crate::limits::{Shape, TABLE};
 use crate::net::{self, alloc};
 use crate::server::memory::Row;
 use crate::server::settings::Settings;
+use crate::store::{self, Options};
 
-use super::{Options, complain, load, say};
+use super::{complain, say};
 
 /// Prints every limit and the memory table.
 pub fn print(options: &Options, as_json: bool) -> ExitCode {
-    let config = match load::configuration(options) {
+    let config = match store::configuration(options) {
         Ok(config) => config,
         Err(errors) => {
             errors.iter().for_each(|error| complain(error));

@@ -5,9 +5,7 @@ mod connect;
 mod ctl;
 mod init;
 mod limits;
-mod load;
 pub mod pages;
-mod reload;
 mod serve;
 mod statuses;
 
@@ -21,6 +19,7 @@ use lexopt::Arg::{Long, Short, Value};
 
 use crate::bench;
 use crate::config::edits;
+use crate::store::Options;
 use crate::text::Plain;
 
 /// The port of RTMP (RTMP 1.0, section 2: registered with IANA as `macromedia-fcs`).
@@ -62,23 +61,6 @@ pub enum Command {
     Help,
     /// Print the version.
     Version,
-}
-
-/// What the command line says about the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The configuration file; `None` for the usual one, if there is one.
-    pub config: Option<PathBuf>,
-    /// `key.path=value`, in the order they were given.
-    pub sets: Vec<String>,
-}
-
-impl Options {
-    /// The root that the command line names.
-    fn root(&self) -> Option<PathBuf> {
-        let named = self.sets.iter().rev().find_map(|set| set.strip_prefix("server.root="))?;
-        Some(PathBuf::from(named.trim().trim_matches('"'))).filter(|root| !root.as_os_str().is_empty())
-    }
 }
 
 /// The command line is wrong. It is displayed as one line that says what is allowed.

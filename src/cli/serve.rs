@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use log::{info, warn};
 
-use crate::apps::{self, AppName, Applications};
+use crate::apps::AppName;
 use crate::board::format_bytes;
 use crate::config::{Config, ControlPlace, Origin};
 use crate::net::{
@@ -17,11 +17,10 @@ use crate::server::app::{AppDefinition, AppKind};
 use crate::server::applications::AppSource;
 use crate::server::memory::slot_count;
 use crate::server::{Server, Start};
+use crate::store::{self, Applications, Machine, Options, Store};
 use crate::time::Millis;
 
-use super::reload;
-use super::reload::Loader;
-use super::{Options, RTMP_PORT, complain, limits, load, say};
+use super::{RTMP_PORT, complain, limits, say};
 
 /// Serves until it is told to stop.
 pub fn serve(options: &Options) -> ExitCode {
@@ -61,14 +60,14 @@ struct Prepared {
 }
 
 fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
-    let config = load::configuration(options)?;
+    let config = store::configuration(options)?;
     // Each is valid: the configuration checks them.
     let listen = config.listen.iter().filter_map(|address| address.parse().ok()).collect();
     let mut errors = Vec::new();
     errors.extend(limits::check_budget(&config).and_then(|()| limits::check_system(&config)).err());
     let few = open_files::raise_limit(slot_count(&config.settings)).err();
     errors.extend(few.map(|few| few.describe(config.settings.connections)));
-    match apps::list(&config) {
+    match store::list(&config) {
         Ok((apps, skipped)) if errors.is_empty() => Ok(Prepared { config, apps, listen, skipped }),
         other => {
             errors.extend(other.err());
@@ -86,7 +85,7 @@ fn broken(prepared: &Prepared) -> Vec<String> {
 fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let start = Instant::now();
     let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
-    reload::wait_for_file(options)?;
+    store::wait_for_file(options)?;
     let Prepared { config, apps, listen, skipped } = prepare(options)?;
     let (filter, level_is_fixed) = log_filter(&config);
     logging::set_time(config.log_time);
@@ -98,9 +97,10 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listeners: Result<Vec<Listener>, _> = listen.into_iter().map(net::bind).collect();
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
-    let mut loader = Loader::new(options.clone(), config.clone(), level_is_fixed);
-    let apps = loader.definitions(&apps);
-    let loader = Box::new(move |question| loader.answer(question));
+    let machine = Machine { fits: limits::check_budget, log: follow };
+    let mut store = Store::new(options.clone(), config.clone(), level_is_fixed, machine);
+    let apps = store.definitions(&apps);
+    let loader = Box::new(move |question| store.answer(question));
     let begin =
         Start { apps: apps.clone(), source: AppSource::Directories, seed, clock: net::clock_us, now: Millis(0) };
     let control = control_socket(&config)?;
@@ -146,6 +146,14 @@ fn log_filter(config: &Config) -> (String, bool) {
     let environment = std::env::var("RUST_LOG").ok().filter(|filter| !typed && !filter.is_empty());
     let is_fixed = environment.is_some();
     (environment.unwrap_or_else(|| config.log.clone()), is_fixed)
+}
+
+/// The log follows a configuration that was read while the server runs.
+fn follow(config: &Config, level_is_fixed: bool) {
+    logging::set_time(config.log_time);
+    if !level_is_fixed {
+        logging::set_level(&config.log);
+    }
 }
 
 /// What a person needs to know to use the server.

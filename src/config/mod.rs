@@ -5,7 +5,6 @@
 //! Every error of a file is reported, not only the first.
 
 pub mod keys;
-pub mod settle;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;

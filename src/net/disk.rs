@@ -16,14 +16,13 @@ use log::error;
 use mio::Waker;
 
 use crate::account;
-use crate::features::script::{SCRIPT_CHECK_BYTES, SCRIPT_CHECK_STACK_BYTES};
+use crate::features::script::SCRIPT_CHECK_BYTES;
 use crate::server::files::{Answer, Lookup, Question};
+use crate::store::STACK_BYTES;
 
 /// Questions that may be under way at once. With one more the loop waits, which is an ordinary thing: it asks again when
 /// an answer has come.
 pub const QUESTIONS: usize = 16;
-/// The thread's stack in bytes. Nothing takes more of it than a script that is nested without end.
-pub const STACK_BYTES: usize = 128 * 1024 + SCRIPT_CHECK_STACK_BYTES as usize;
 /// What the thread may take: its stack, the files of one application while they are read, and the engine that they are
 /// compiled in.
 pub const DISK_BYTES: usize = STACK_BYTES + 512 * 1024 + SCRIPT_CHECK_BYTES as usize;

@@ -30,6 +30,7 @@ const LAYERS: [Layer; 9] = [
     Layer {
         modules: &["net"],
         may_use: &[
+            "store",
             "server",
             "features",
             "rtmp",
@@ -45,7 +46,7 @@ const LAYERS: [Layer; 9] = [
         no_std: false,
     },
     Layer { modules: &["client"], may_use: &["rtmp", "wire", "limits"], no_std: false },
-    Layer { modules: &["lib", "main", "cli", "board", "config", "apps", "bench"], may_use: &["*"], no_std: false },
+    Layer { modules: &["lib", "main", "cli", "board", "config", "apps", "bench", "store"], may_use: &["*"], no_std: false },
 ];
 
 /// The one layer that talks to an operating system, and so the one that may need `unsafe`.

@@ -12,7 +12,7 @@ use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// For how long nothing may have changed, in milliseconds.
 pub const SETTLE_MS: u64 = 500;
@@ -32,6 +32,11 @@ const ROUNDED_MS: u64 = 2000;
 const STEP_MS: u64 = 100;
 /// Files that never settle are a complaint after this long, in milliseconds.
 const RESTLESS_MS: u64 = 30_000;
+
+/// How long files that are being written are waited for when a client waits for the answer. Files settle in less.
+pub const PATIENCE: Duration = Duration::from_millis(2 * SETTLE_MS);
+/// How long it is waited between two looks.
+pub const PAUSE: Duration = Duration::from_millis(50);
 
 /// A moment, by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

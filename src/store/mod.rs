@@ -1,121 +1,71 @@
-//! What the disk thread does: it looks applications up, and reads the configuration again. Of either it believes only
-//! what has settled.
+//! What the disk threads do: a question comes in, an answer goes out. Applications are looked up, and the configuration is
+//! read again. Of either only what has settled is believed ([`settle`]).
+//!
+//! Nothing here knows of threads or sockets: [`crate::net`] has those, and calls [`Store::answer`].
+
+mod app_files;
+mod applications;
+mod configuration;
+pub mod settle;
+mod text_file;
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::{error, info, warn};
 
-use crate::apps::{AppName, Applications};
-use crate::config::settle::{Clock, Look, Outside, SETTLE_MS, Verdict, Watch, hash};
+use crate::apps::AppName;
 use crate::config::{self, Config};
-use crate::net::logging;
+use crate::features::script::SCRIPT_CHECK_STACK_BYTES;
 use crate::server::app::AppDefinition;
 use crate::server::files::{Answer, Lookup, Question};
 
-use super::load::ConfigFile;
-use super::{Options, limits, load};
+pub use applications::{APPLICATIONS, Applications, list};
+pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};
 
-/// How long files that are being written are waited for when a client waits for the answer. Files settle in less.
-const PATIENCE: Duration = Duration::from_millis(2 * SETTLE_MS);
-/// How long it is waited between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
-/// For how long the configuration's file may not have changed when it is to be read, in milliseconds.
-const WHOLE_MS: u64 = 200;
+use configuration::{ConfigFile, Watched, configuration_of};
+use settle::{PATIENCE, PAUSE};
+
+/// The stack in bytes of the thread that calls [`Store::answer`]. Nothing takes more of it than a script that is nested
+/// without end.
+pub const STACK_BYTES: usize = 128 * 1024 + SCRIPT_CHECK_STACK_BYTES as usize;
+
+/// What the store leaves to who composes the program: the store does not know the machine.
+#[derive(Clone, Copy)]
+pub struct Machine {
+    /// Whether the server could be started with a configuration; if not, why.
+    pub fits: fn(&Config) -> Result<(), String>,
+    /// Has the log follow a configuration: its time, and its level if the environment does not say that.
+    pub log: fn(&Config, level_is_fixed: bool),
+}
 
 /// Answers what the server asks of the disk.
-pub(super) struct Loader {
+pub struct Store {
     options: Options,
     /// What is in force.
     config: Config,
     apps: Applications,
     /// The environment says what is logged, which outweighs the configuration.
     level_is_fixed: bool,
+    machine: Machine,
     file: Watched,
     /// What stood in the file when the log was last told of it.
     told: u64,
 }
 
-/// The file of the configuration.
-struct Watched {
-    clock: Clock,
-    watch: Watch,
-}
-
-impl Watched {
-    fn new() -> Watched {
-        Watched { clock: Clock::start(), watch: Watch::of_whole(WHOLE_MS) }
-    }
-
-    /// It can be read again and again. A pipe says once what is in it.
-    fn is_regular(options: &Options) -> bool {
-        load::path(options).and_then(|path| path.metadata().ok()).is_none_or(|metadata| metadata.is_file())
-    }
-
-    /// What is in it now, with a hash of that; `None` while it is being written.
-    fn look(&mut self, options: &Options) -> Option<(ConfigFile, u64)> {
-        let outside = |file: &ConfigFile| file.as_ref().map(|(path, _)| (path.clone(), Outside::at(path)));
-        let file = load::file(options);
-        let before = outside(&file);
-        let now = self.clock.now();
-        // Written to between two readings, it is neither the one nor the other.
-        let again = load::file(options);
-        let times = before.iter().filter_map(|(_, outside)| outside.as_ref());
-        let is_same = again == file && before == outside(&again);
-        let quiet_ms = if is_same { self.clock.quiet_ms(times, now) } else { 0 };
-        let text = |file: &ConfigFile| file.as_ref().map_or(0, |(_, text)| text.as_ref().map_or(0, String::len));
-        let look = Look {
-            outside: hash(&before),
-            inside: hash(&again),
-            quiet_ms,
-            filled: u8::from(text(&file) > 0),
-            has_empty: text(&file) == 0,
-        };
-        (self.watch.look(look, now) == Verdict::Settled).then_some((again, look.inside))
-    }
-
-    /// Waits for what it says, though not for long.
-    fn wait(&mut self, options: &Options) -> Result<(ConfigFile, u64), Vec<String>> {
-        if !Watched::is_regular(options) {
-            return Ok((load::file(options), 0));
-        }
-        let begin = Instant::now();
-        loop {
-            if let Some(settled) = self.look(options) {
-                return Ok(settled);
-            }
-            if begin.elapsed() >= PATIENCE {
-                let name =
-                    load::file(options).map_or("the configuration".to_owned(), |(path, _)| path.display().to_string());
-                return Err(vec![format!("{name}: is being written all the time; try again when it is whole")]);
-            }
-            thread::sleep(PAUSE);
-        }
-    }
-}
-
-/// Waits until the configuration can be believed.
-///
-/// # Errors
-///
-/// A file that does not stay the same.
-pub(super) fn wait_for_file(options: &Options) -> Result<(), Vec<String>> {
-    if Watched::is_regular(options) { Watched::new().wait(options).map(drop) } else { Ok(()) }
-}
-
-impl Loader {
+impl Store {
     /// Beginning with the configuration that the server started with.
-    pub(super) fn new(options: Options, config: Config, level_is_fixed: bool) -> Loader {
+    pub fn new(options: Options, config: Config, level_is_fixed: bool, machine: Machine) -> Store {
         let mut file = Watched::new();
         // The server started with it.
         let first = if Watched::is_regular(&options) { file.look(&options) } else { None };
         let told = first.map_or(0, |(_, inside)| inside);
-        Loader { apps: Applications::new(&config), options, config, level_is_fixed, file, told }
+        Store { apps: Applications::new(&config), options, config, level_is_fixed, machine, file, told }
     }
 
     /// What is said of each of `names` that is right. What is wrong with the others is in the log before a client has to
     /// find out. What is being written is waited for, though not for long: it is read when a client connects.
-    pub(super) fn definitions(&mut self, names: &[AppName]) -> Vec<AppDefinition> {
+    pub fn definitions(&mut self, names: &[AppName]) -> Vec<AppDefinition> {
         let begin = Instant::now();
         let mut found: Vec<Lookup> = names.iter().map(|_| Lookup::Changing).collect();
         while found.contains(&Lookup::Changing) && begin.elapsed() < PATIENCE {
@@ -134,7 +84,7 @@ impl Loader {
     }
 
     /// The answer to `question`.
-    pub(super) fn answer(&mut self, question: Question) -> Answer {
+    pub fn answer(&mut self, question: Question) -> Answer {
         match question {
             Question::App { name, stamp } => Answer::App { lookup: self.apps.lookup(&name, stamp), name },
             Question::Reload => self.reload(),
@@ -170,9 +120,9 @@ impl Loader {
     }
 
     fn load(&self, file: ConfigFile) -> Result<Config, Vec<String>> {
-        let config = load::configuration_of(&self.options, file)?;
+        let config = configuration_of(&self.options, file)?;
         // Its counts wait for a restart, which must then be possible.
-        limits::check_budget(&config).map(|()| config).map_err(|error| vec![error])
+        (self.machine.fits)(&config).map(|()| config).map_err(|error| vec![error])
     }
 
     fn reload(&mut self) -> Answer {
@@ -205,10 +155,7 @@ impl Loader {
         self.config = self.config.changed_to(wanted);
         self.apps.reconfigure(&self.config);
         info!("rill configuration reloaded changed={changed} waiting={waiting}");
-        logging::set_time(self.config.log_time);
-        if !self.level_is_fixed {
-            logging::set_level(&self.config.log);
-        }
+        (self.machine.log)(&self.config, self.level_is_fixed);
         Answer::Settings(Box::new(self.config.settings.clone()))
     }
 }

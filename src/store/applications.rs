@@ -1,56 +1,35 @@
 //! Applications on disk: each directory within `applications/` is one, from the next connect on. Its `app.toml` says what
-//! is other than the server's settings ([`KEYS`]), its script what happens in it.
+//! is other than the server's settings ([`crate::apps`]), its script what happens in it.
 //!
 //! What a client sends reaches a path in one place, [`Applications::lookup`], and only as a name that clients can connect
 //! to and that is one component of a path. Everything else that is read is named here or found in a directory. Links are
 //! followed: only who may write to the root can make one. What they lead to must be a regular file, as everything else,
 //! so that no pipe or device holds up the disk thread or feeds it without end.
 //!
-//! Files are believed when they have settled ([`crate::config::settle`]): one that is being written is incomplete.
+//! Files are believed when they have settled ([`super::settle`]): one that is being written is incomplete.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::ops::RangeInclusive;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use log::{error, warn};
-use serde_json::Value as Json;
-use toml::de::DeValue;
 
-use crate::board::{format_bytes, integer, parse_bytes};
-use crate::config::keys::{Key, Reading, Slot, Table, Value, Wrong, within};
-use crate::config::settle::{Clock, Look, Moment, Outside, Verdict, Watch, hash};
-use crate::config::{
-    BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, Config, IDLE_MS, SCRIPT_CALL_MS,
-    SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
-    UNPUBLISH_GRACE_MS,
-};
-use crate::features::script::{self, Source, SourceFile};
-use crate::limits::{ADDRESS_RULES, APP_FILE_BYTES, APP_NAME_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
-use crate::rtmp::name::AppPath;
-use crate::server::app::{
-    AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules,
-    ScriptDefinition, ScriptLimits,
-};
+use crate::apps::{AppName, STOCK, named, parse};
+use crate::config::Config;
+use crate::features::script;
+use crate::limits::APP_NAME_BYTES;
+use crate::server::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition};
 use crate::server::files::Lookup;
 use crate::server::settings::Settings;
+
+use super::app_files::{Found, Texts};
+use super::settle::{Clock, Look, Moment, Verdict, Watch, hash};
 
 /// The root that is used when none is named.
 const ROOT: &str = "/var/lib/rill";
 /// The directory of applications within a root.
 pub const APPLICATIONS: &str = "applications";
-/// An application's settings within its directory.
-const APP_FILE: &str = "app.toml";
-/// Where the script may lie besides the application's own directory.
-const SCRIPTS: &str = "scripts";
-
-/// Applications that a server without files has.
-pub const STOCK: [&str; 2] = ["live", "vod"];
-
-/// The name of an application.
-pub type AppName = heapless::String<APP_NAME_BYTES>;
 
 /// The directory of applications, read anew for each question.
 pub struct Applications {
@@ -302,504 +281,19 @@ fn in_directory(directory: &Path) -> io::Result<(Vec<AppName>, Vec<String>)> {
     }
     Ok((apps, skipped))
 }
-
-/// The name, if clients can name an application so and it can be that of a directory. Hidden directories are none.
-fn named(name: &str) -> Option<AppName> {
-    let path = AppPath::parse(name, "").ok()?;
-    (path.app == name && !name.starts_with('.')).then_some(path.app)
-}
-
-/// A file with what tells whether it changed.
-struct FileInfo {
-    path: PathBuf,
-    /// Relative to the application's directory, or bare in the library.
-    name: String,
-    outside: Outside,
-}
-
-impl FileInfo {
-    /// `None` if there is no such regular file.
-    fn find(path: PathBuf, name: String) -> Result<Option<FileInfo>, String> {
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(FileInfo { name, outside: Outside::of(&metadata), path })),
-            Ok(_) => Ok(None),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(at(&path, &error)),
-        }
-    }
-}
-
-/// What there is in the place of an application.
-enum Found {
-    Missing,
-    /// Why that cannot be told.
-    Unreadable(String),
-    Files(Box<Files>),
-}
-
-impl Found {
-    fn at(directory: &Path, app: &str, library: Option<&Path>) -> Found {
-        let files = match fs::metadata(directory) {
-            Ok(metadata) if metadata.is_dir() => Files::find(directory, app, library),
-            Ok(_) => return Found::Missing,
-            Err(error) if is_absent(&error) => return Found::Missing,
-            Err(error) => Err(at(directory, &error)),
-        };
-        files.map_or_else(Found::Unreadable, |files| Found::Files(Box::new(files)))
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self, Found::Missing)
-    }
-
-    /// See [`Look::outside`].
-    fn outside(&self) -> u64 {
-        match self {
-            Found::Missing => 0,
-            Found::Unreadable(error) => hash(error),
-            Found::Files(files) => {
-                let files = files.all().map(|file| (&file.path, &file.outside));
-                hash(files.collect::<Vec<_>>())
-            }
-        }
-    }
-
-    /// See [`Look::quiet_ms`].
-    fn quiet_ms(&self, clock: &Clock, now: Moment) -> u64 {
-        match self {
-            // When it went, or what is the matter with it began, nothing says.
-            Found::Missing | Found::Unreadable(_) => 0,
-            Found::Files(files) => clock.quiet_ms(files.all().map(|file| &file.outside).chain(&files.directories), now),
-        }
-    }
-
-    /// See [`Look::filled`] and [`Look::has_empty`]: of the files without which every client would be let in.
-    fn rules(&self) -> (u8, bool) {
-        let Found::Files(files) = self else { return (0, false) };
-        let rules = [&files.settings, &files.main, &files.secure];
-        let bytes = |file: &Option<FileInfo>| file.as_ref().map(|file| file.outside.bytes);
-        let filled = rules.iter().enumerate().filter(|(_, file)| bytes(file).is_some_and(|bytes| bytes > 0));
-        (filled.map(|(at, _)| 1 << at).sum(), rules.iter().any(|file| bytes(file) == Some(0)))
-    }
-
-    /// `None` when nothing is there.
-    fn read(&self) -> Option<Texts> {
-        match self {
-            Found::Missing => None,
-            Found::Unreadable(error) => Some(Texts { settings: Err(error.clone()), source: Ok(None) }),
-            Found::Files(files) => Some(files.read()),
-        }
-    }
-
-    /// Where its `app.toml` is.
-    fn settings(&self) -> Option<&Path> {
-        let Found::Files(files) = self else { return None };
-        files.settings.as_ref().map(|file| file.path.as_path())
-    }
-
-    /// See [`Files::compiled`].
-    fn compiled(&self) -> &[PathBuf] {
-        if let Found::Files(files) = self { &files.compiled } else { &[] }
-    }
-}
-
-/// What stands in the files of an application, or why that cannot be told.
-#[derive(Hash)]
-struct Texts {
-    settings: Result<Option<String>, String>,
-    source: Result<Option<Source>, String>,
-}
-
-/// What an application is made of.
-struct Files {
-    /// Where they lie. A file that comes or goes changes its directory.
-    directories: Vec<Outside>,
-    settings: Option<FileInfo>,
-    main: Option<FileInfo>,
-    secure: Option<FileInfo>,
-    others: Vec<FileInfo>,
-    /// Scripts in Adobe's compiled form, which only Adobe's servers can read.
-    compiled: Vec<PathBuf>,
-}
-
-impl Files {
-    /// Looks for them in an application's `directory`, and in the library.
-    fn find(directory: &Path, app: &str, library: Option<&Path>) -> Result<Files, String> {
-        // Something else of that name, a pipe or a link that leads nowhere, was meant to be the rules or the script: without
-        // them every client would be let in.
-        let own = |name: &str| {
-            let path = directory.join(name);
-            match FileInfo::find(path.clone(), name.to_owned())? {
-                None if fs::symlink_metadata(&path).is_ok() => Err(format!("{}: is no regular file", path.display())),
-                found => Ok(found),
-            }
-        };
-        let in_scripts = directory.join(SCRIPTS);
-        let mut files = Files {
-            directories: [directory, &in_scripts].into_iter().filter_map(Outside::at).collect(),
-            settings: own(APP_FILE)?,
-            main: None,
-            secure: None,
-            others: Vec::new(),
-            compiled: Vec::new(),
-        };
-        // Adobe's order (TechNote 16518).
-        for stem_and_ending in ["main.asc", "main.js", &format!("{app}.asc"), &format!("{app}.js")] {
-            for name in [format!("{SCRIPTS}/{stem_and_ending}"), stem_and_ending.to_owned()] {
-                if files.main.is_none() {
-                    files.main = own(&name)?;
-                }
-            }
-        }
-        let mut places = vec![(directory, ""), (in_scripts.as_path(), "scripts/")];
-        places.extend(library.map(|library| (library, "")));
-        for (place, prefix) in places {
-            for file in names_in(place)? {
-                let name = format!("{prefix}{file}");
-                match Path::new(&file).extension().and_then(|ending| ending.to_str()) {
-                    Some("asc" | "js") if files.main.is_some() => {
-                        files.others.extend(FileInfo::find(place.join(&file), name)?);
-                    }
-                    Some("ase") if library != Some(place) => files.compiled.push(place.join(&file)),
-                    _ => {}
-                }
-            }
-        }
-        if let Some(main) = &files.main {
-            let beside = main.name.rsplit_once('/').map_or("", |(place, _)| place);
-            let secure = if beside.is_empty() { "secure.asc".to_owned() } else { format!("{beside}/secure.asc") };
-            files.secure = own(&secure)?;
-            let main = main.path.clone();
-            let secure = files.secure.as_ref().map(|file| file.path.clone());
-            files.others.retain(|other| other.path != main && Some(&other.path) != secure.as_ref());
-        }
-        Ok(files)
-    }
-
-    fn all(&self) -> impl Iterator<Item = &FileInfo> {
-        self.settings.iter().chain(self.scripts())
-    }
-
-    fn scripts(&self) -> impl Iterator<Item = &FileInfo> {
-        self.secure.iter().chain(&self.main).chain(&self.others)
-    }
-
-    fn read(&self) -> Texts {
-        let settings = self.settings.as_ref().map(|file| read_text(&file.path, APP_FILE_BYTES, "APP_FILE_BYTES"));
-        Texts { settings: settings.transpose(), source: self.source() }
-    }
-
-    /// The text of the script, if there is one.
-    fn source(&self) -> Result<Option<Source>, String> {
-        let Some(main) = &self.main else { return Ok(None) };
-        if self.scripts().count() > SCRIPT_FILES {
-            let directory = main.path.parent().unwrap_or(&main.path).display();
-            return Err(format!("{directory}: more than {SCRIPT_FILES} files with scripts (SCRIPT_FILES)"));
-        }
-        let mut left = SCRIPT_TEXT_BYTES;
-        let mut read = |file: &FileInfo| {
-            let text = read_text(&file.path, left, "SCRIPT_TEXT_BYTES, of all files together")?;
-            left -= text.len();
-            Ok::<_, String>(SourceFile { name: file.name.clone(), text })
-        };
-        let main = read(main)?;
-        let secure = self.secure.as_ref().map(&mut read).transpose()?;
-        let others = self.others.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Some(Source { secure, main, others }))
-    }
-}
-
-/// The names of what is in a directory, in order; none if there is no such directory.
-fn names_in(directory: &Path) -> Result<Vec<String>, String> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(at(directory, &error)),
-    };
-    // A script cannot name a file whose name is not UTF-8.
-    let mut names: Vec<String> =
-        entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    Ok(names)
-}
-
-/// The text of a regular file of at most `most` bytes; `limit` is that limit's name.
-fn read_text(path: &Path, most: usize, limit: &str) -> Result<String, String> {
-    // Opening must not wait, not even for a writer of a pipe.
-    let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file: File = open().map_err(|error| at(path, &error))?;
-    if !file.metadata().map_err(|error| at(path, &error))?.is_file() {
-        return Err(format!("{}: is no regular file", path.display()));
-    }
-    let mut bytes = Vec::new();
-    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| at(path, &error))?;
-    if bytes.len() > most {
-        return Err(format!("{}: is too long, {most} bytes are left for it ({limit})", path.display()));
-    }
-    text(path, bytes)
-}
-
-/// Bytes of a file as text.
-///
-/// # Errors
-///
-/// A line that names the file and the line that is not UTF-8.
-pub fn text(path: &Path, bytes: Vec<u8>) -> Result<String, String> {
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        format!("{}:{line}: is not UTF-8", path.display())
-    })
-}
-
-/// There is nothing at a path.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-fn at(path: &Path, error: &io::Error) -> String {
-    format!("{}: {error}", path.display())
-}
-
-/// What an `app.toml` says, while it is read.
-struct AppFile {
-    kind: AppKind,
-    instances: Option<InstanceStreams>,
-    rules: Rules,
-    limits: AppLimits,
-    scripts: ScriptLimits,
-    /// What the server's memory table has for a script.
-    most: ScriptLimits,
-    config: serde_json::Map<String, Json>,
-}
-
-/// Lays an `app.toml` (its name and text) over what holds without it. `scripts` is what the configuration gives, and the
-/// most memory that the application may have.
-///
-/// # Errors
-///
-/// Every unknown key, wrong type and value out of range, in the order they were written.
-pub fn parse(
-    name: &str,
-    text: &str,
-    definition: AppDefinition,
-    scripts: ScriptLimits,
-) -> Result<(AppDefinition, ScriptLimits), Vec<String>> {
-    let file = AppFile {
-        kind: definition.kind,
-        instances: definition.instances,
-        rules: Rules::default(),
-        limits: definition.limits,
-        scripts,
-        most: scripts,
-        config: serde_json::Map::new(),
-    };
-    let mut reading = Reading::new(file, &KEYS, "`rill limits` lists them all").discreet();
-    reading.file(name, text);
-    let (file, _) =
-        reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
-    let AppFile { kind, instances, rules, limits, scripts, config, .. } = file;
-    let config_json = Json::Object(config).to_string();
-    Ok((AppDefinition { kind, instances, rules, limits, config_json, ..definition }, scripts))
-}
-
-/// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
-/// where they are left out.
-#[rustfmt::skip]
-const KEYS: [Key<AppFile>; 26] = [
-    key("kind", "what it is for", KIND),
-    key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
-
-    key("connect.addresses", "who may connect; the first rule that matches decides, none lets through", addresses(|app, value| { app.rules.set_connect(address_list(value)?); Ok(()) })),
-    key("publish.addresses", "who may publish", addresses(|app, value| { app.rules.set_publish(address_list(value)?); Ok(()) })),
-    key("play.addresses", "who may play", addresses(|app, value| { app.rules.set_play(address_list(value)?); Ok(()) })),
-    key("play.key", "key that players need: NAME?key=KEY", PLAY_KEY),
-    key("keys", "stream names with the keys that they are published with: KEY, or NAME?key=KEY", STREAM_KEYS),
-
-    key("limits.connections", "connections at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.connections, COUNT)),
-    key("limits.publishers", "publishers at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.publishers, COUNT)),
-    key("limits.players", "players at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.players, COUNT)),
-    key("live.unpublish_grace_ms", "time until players are told that the publisher left, if it is not back by then", UNPUBLISH_GRACE),
-    key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
-
-    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|app| &mut app.limits.bandwidth.detection)),
-    key("bandwidth.max_kbit", "highest rate that is measured; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.max_kbit, BANDWIDTH_KBIT)),
-    key("bandwidth.data_bytes", "bytes of the first measurement", Slot::Count(|app| &mut app.limits.bandwidth.data_bytes, BANDWIDTH_DATA)),
-    key("bandwidth.max_wait_ms", "longest duration of a measurement", Slot::Count(|app| &mut app.limits.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
-    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
-    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
-
-    key("scripts.memory_bytes", "heap of each instance; at most the server's", own_bytes(
-        |app, value| put_bytes(value, &SCRIPT_MEMORY, app.most.budget.memory_bytes, &mut app.scripts.budget.memory_bytes),
-        || allowed_bytes(&SCRIPT_MEMORY))),
-    key("scripts.stack_bytes", "stack of its scripts; at most the server's", own_bytes(
-        |app, value| put_bytes(value, &SCRIPT_STACK, app.most.budget.stack_bytes, &mut app.scripts.budget.stack_bytes),
-        || allowed_bytes(&SCRIPT_STACK))),
-    key("scripts.call_ms", "time of one call into the script", Slot::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),
-    key("scripts.load_ms", "time in which the script is loaded and starts", Slot::Count(|app| &mut app.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
-    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|app| &mut app.scripts.pending_ms, SCRIPT_PENDING_MS)),
-    key("scripts.idle_unload_ms", "time without clients after which the script is unloaded; 0 is never", Slot::Millis(|app| &mut app.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
-    key("scripts.retry_ms", "time that clients of the stopped script are refused", Slot::Millis(|app| &mut app.scripts.retry_ms, SCRIPT_RETRY_MS)),
-    key("config", "what the script sees as application.config", CONFIG),
-];
-
-/// The keys of an `app.toml`: path, what it means, what is allowed.
-pub fn keys() -> impl Iterator<Item = (&'static str, &'static str, String)> {
-    KEYS.iter().map(|key| (key.path, key.help, key.slot.allowed()))
-}
-
-const COUNT: RangeInclusive<u32> = 0..=60_000;
-
-const fn key(path: &'static str, help: &'static str, slot: Slot<AppFile>) -> Key<AppFile> {
-    Key { path, help, slot }
-}
-
-const KIND: Slot<AppFile> = Slot::Value(Value {
-    put: |app, value| {
-        app.kind = match value.as_str() {
-            Some("live") => AppKind::Live,
-            Some("vod") => AppKind::Vod,
-            _ => return Err(Wrong::NotAllowed),
-        };
-        Ok(())
-    },
-    show: |_| String::new(),
-    allowed: || "one of live, vod".to_owned(),
-    is_text: true,
-    is_secret: false,
-});
-
-const INSTANCES: Slot<AppFile> = Slot::Value(Value {
-    put: |app, value| {
-        app.instances = Some(match value.as_str() {
-            Some("joined") => InstanceStreams::Joined,
-            Some("apart") => InstanceStreams::Apart,
-            _ => return Err(Wrong::NotAllowed),
-        });
-        Ok(())
-    },
-    show: |_| String::new(),
-    allowed: || "one of joined, apart".to_owned(),
-    is_text: true,
-    is_secret: false,
-});
-
-const UNPUBLISH_GRACE: Slot<AppFile> = Slot::Value(Value {
-    put: |app, value| {
-        app.limits.unpublish_grace_ms = Some(within(value, &UNPUBLISH_GRACE_MS)?);
-        Ok(())
-    },
-    show: |_| String::new(),
-    allowed: || format!("{}..={}", UNPUBLISH_GRACE_MS.start(), UNPUBLISH_GRACE_MS.end()),
-    is_text: false,
-    is_secret: false,
-});
-
-const IDLE: Slot<AppFile> = Slot::Value(Value {
-    put: |app, value| {
-        app.limits.idle_ms = Some(within(value, &IDLE_MS)?);
-        Ok(())
-    },
-    show: |_| String::new(),
-    allowed: || format!("{}..={}", IDLE_MS.start(), IDLE_MS.end()),
-    is_text: false,
-    is_secret: false,
-});
-
-const PLAY_KEY: Slot<AppFile> = Slot::Value(Value {
-    put: |app, value| because(app.rules.set_play_key(value.as_str().ok_or(Wrong::NotAllowed)?)),
-    show: |_| String::new(),
-    allowed: || "a text".to_owned(),
-    is_text: true,
-    is_secret: true,
-});
-
-const STREAM_KEYS: Slot<AppFile> = Slot::Table(Table {
-    put: |app, name, value| because(app.rules.add_key(name, value.as_str().ok_or(Wrong::NotAllowed)?)),
-    allowed: "a text",
-    is_secret: true,
-});
-
-const CONFIG: Slot<AppFile> = Slot::Table(Table {
-    put: |app, name, value| {
-        app.config.insert(name.to_owned(), json(value));
-        Ok(())
-    },
-    allowed: "anything",
-    is_secret: true,
-});
-
-fn because(result: Result<(), KeyError>) -> Result<(), Wrong> {
-    result.map_err(|error| Wrong::Because(error.to_string()))
-}
-
-const fn own_bytes(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>, allowed: fn() -> String) -> Slot<AppFile> {
-    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
-}
-
-fn allowed_bytes(range: &RangeInclusive<u64>) -> String {
-    format!("bytes, {}..={}", format_bytes(*range.start()), format_bytes(*range.end()))
-}
-
-/// Bytes that must not be more than the server has for each instance.
-fn put_bytes(value: &DeValue<'_>, range: &RangeInclusive<u64>, most: u64, place: &mut u64) -> Result<(), Wrong> {
-    let bytes = match value.as_str() {
-        Some(text) => parse_bytes(text),
-        None => integer(value).and_then(|bytes| u64::try_from(bytes).ok()),
-    };
-    *place = match bytes.filter(|bytes| range.contains(bytes)) {
-        Some(bytes) if bytes <= most => bytes,
-        Some(_) => {
-            let most = format_bytes(most);
-            return Err(Wrong::Because(format!("the server has {most} for each; raise the same key in rill.toml")));
-        }
-        None => return Err(Wrong::NotAllowed),
-    };
-    Ok(())
-}
-
-const fn addresses(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>) -> Slot<AppFile> {
-    let allowed =
-        || format!("up to {ADDRESS_RULES} rules (ADDRESS_RULES) like \"allow 192.168.1.0/24\" and \"deny all\"");
-    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
-}
-
-fn address_list(value: &DeValue<'_>) -> Result<AddressList, Wrong> {
-    let list = value.as_array().ok_or(Wrong::NotAllowed)?;
-    let rules: Vec<&str> =
-        list.iter().map(|rule| rule.get_ref().as_str()).collect::<Option<_>>().ok_or(Wrong::NotAllowed)?;
-    AddressList::parse(rules.iter().copied()).map_err(|error| match error {
-        AddressListError::TooMany => Wrong::NotAllowed,
-        AddressListError::Rule(index) => Wrong::Because(format!(
-            "{:?} makes no sense; a rule is allow or deny, and an address, a network like 10.0.0.0/8 or fd00::/8, or all",
-            rules[index]
-        )),
-    })
-}
-
-/// A value of a file as JSON. Dates become text; numbers that JSON lacks become null.
-fn json(value: &DeValue<'_>) -> Json {
-    match value {
-        DeValue::String(text) => Json::from(text.as_ref()),
-        DeValue::Integer(_) => integer(value).map_or(Json::Null, Json::from),
-        DeValue::Float(float) => float.as_str().replace('_', "").parse::<f64>().map_or(Json::Null, Json::from),
-        DeValue::Boolean(yes) => Json::from(*yes),
-        DeValue::Datetime(date) => Json::from(date.to_string()),
-        DeValue::Array(list) => list.iter().map(|value| json(value.get_ref())).collect(),
-        DeValue::Table(table) => {
-            table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::symlink;
     use std::time::{Duration, Instant};
 
+    use serde_json::Value as Json;
+
     use super::*;
-    use crate::config::settle::{LESS_MS, SETTLE_MS};
-    use crate::server::app::Refusal;
+    use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
+    use crate::server::app::{KeyError, Refusal, Rules};
+    use crate::store::settle::{LESS_MS, SETTLE_MS};
+    use crate::store::text_file::read_text;
     use crate::{board, config};
 
     /// A root of the test's own, which goes with it.
@@ -1017,7 +511,7 @@ mod tests {
         assert!(root.errors()[0].starts_with("live/app.toml:2: "), "{:?}", root.errors());
         let deep = |depth| format!("[config]\na = {}1{}", "[".repeat(depth), "]".repeat(depth));
         root.write("applications/live/app.toml", &deep(79));
-        let thread = std::thread::Builder::new().stack_size(crate::net::disk::STACK_BYTES);
+        let thread = std::thread::Builder::new().stack_size(crate::store::STACK_BYTES);
         thread
             .spawn({
                 let mut apps = root.apps(&[]);
@@ -1254,15 +748,6 @@ mod tests {
             fs::create_dir(&path).unwrap();
             assert!(matches!(root.apps(&[]).lookup("live", None), Lookup::Broken(_)), "{name}");
             fs::remove_dir(&path).unwrap();
-        }
-    }
-
-    #[test]
-    fn applications_have_names_that_clients_can_send() {
-        assert_eq!(named("vod").unwrap(), "vod");
-        let long = "x".repeat(APP_NAME_BYTES + 1);
-        for name in ["", ".git", "a?b", " live", long.as_str()] {
-            assert!(named(name).is_none(), "{name}");
         }
     }
 }

@@ -1,23 +1,44 @@
-//! What a server starts from: its configuration.
+//! The configuration as it is found on this machine: its file, the board and the memory.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
-use crate::apps;
 use crate::board::{self, Board};
 use crate::config::{self, Config, Origin};
 
-use super::Options;
+use super::settle::{Clock, Look, Outside, PATIENCE, PAUSE, Verdict, Watch, hash};
+use super::text_file::text;
 
 /// The configuration file that is read when none is named.
 const CONFIG_FILE: &str = "/etc/rill/rill.toml";
 /// The one within a root that was named on the command line, which comes before it.
-pub(super) const ROOT_CONFIG: &str = "rill.toml";
+pub const ROOT_CONFIG: &str = "rill.toml";
 /// What Linux on a board with a device tree says it is.
 const MODEL_FILE: &str = "/proc/device-tree/model";
 /// What Linux says of its memory.
 const MEMORY_FILE: &str = "/proc/meminfo";
+/// For how long the configuration's file may not have changed when it is to be read, in milliseconds.
+const WHOLE_MS: u64 = 200;
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The configuration file; `None` for the usual one, if there is one.
+    pub config: Option<PathBuf>,
+    /// `key.path=value`, in the order they were given.
+    pub sets: Vec<String>,
+}
+
+impl Options {
+    /// The root that the command line names.
+    fn root(&self) -> Option<PathBuf> {
+        let named = self.sets.iter().rev().find_map(|set| set.strip_prefix("server.root="))?;
+        Some(PathBuf::from(named.trim().trim_matches('"'))).filter(|root| !root.as_os_str().is_empty())
+    }
+}
 
 /// The configuration in force.
 ///
@@ -25,14 +46,14 @@ const MEMORY_FILE: &str = "/proc/meminfo";
 ///
 /// Every problem of the file and of the command line, one line each.
 pub fn configuration(options: &Options) -> Result<Config, Vec<String>> {
-    configuration_of(options, file(options))
+    configuration_of(options, read_file(options))
 }
 
 /// The file of the configuration, if there is one, and its text or why that cannot be read.
 pub(super) type ConfigFile = Option<(PathBuf, Result<String, String>)>;
 
 /// What is in the file of the configuration.
-pub(super) fn file(options: &Options) -> ConfigFile {
+pub(super) fn read_file(options: &Options) -> ConfigFile {
     let path = path(options)?;
     let text = read(&path);
     Some((path, text))
@@ -44,7 +65,7 @@ pub(super) fn path(options: &Options) -> Option<PathBuf> {
     options.config.clone().or_else(|| usual.into_iter().flatten().find(|path| path.exists()))
 }
 
-/// The configuration in force, when `file` is what [`file`] has found.
+/// The configuration in force, when `file` is what [`read_file`] has found.
 ///
 /// # Errors
 ///
@@ -94,7 +115,7 @@ fn taken_twice(listen: &[String]) -> Option<(SocketAddr, SocketAddr)> {
 
 fn read(path: &Path) -> Result<String, String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    apps::text(path, bytes)
+    text(path, bytes)
 }
 
 /// Names the option that was typed instead of the key that it stands for.
@@ -105,6 +126,73 @@ fn as_typed(error: &str) -> String {
         }
     }
     error.to_owned()
+}
+
+/// The file of the configuration.
+pub(super) struct Watched {
+    clock: Clock,
+    watch: Watch,
+}
+
+impl Watched {
+    pub(super) fn new() -> Watched {
+        Watched { clock: Clock::start(), watch: Watch::of_whole(WHOLE_MS) }
+    }
+
+    /// It can be read again and again. A pipe says once what is in it.
+    pub(super) fn is_regular(options: &Options) -> bool {
+        path(options).and_then(|path| path.metadata().ok()).is_none_or(|metadata| metadata.is_file())
+    }
+
+    /// What is in it now, with a hash of that; `None` while it is being written.
+    pub(super) fn look(&mut self, options: &Options) -> Option<(ConfigFile, u64)> {
+        let outside = |file: &ConfigFile| file.as_ref().map(|(path, _)| (path.clone(), Outside::at(path)));
+        let file = read_file(options);
+        let before = outside(&file);
+        let now = self.clock.now();
+        // Written to between two readings, it is neither the one nor the other.
+        let again = read_file(options);
+        let times = before.iter().filter_map(|(_, outside)| outside.as_ref());
+        let is_same = again == file && before == outside(&again);
+        let quiet_ms = if is_same { self.clock.quiet_ms(times, now) } else { 0 };
+        let text = |file: &ConfigFile| file.as_ref().map_or(0, |(_, text)| text.as_ref().map_or(0, String::len));
+        let look = Look {
+            outside: hash(&before),
+            inside: hash(&again),
+            quiet_ms,
+            filled: u8::from(text(&file) > 0),
+            has_empty: text(&file) == 0,
+        };
+        (self.watch.look(look, now) == Verdict::Settled).then_some((again, look.inside))
+    }
+
+    /// Waits for what it says, though not for long.
+    pub(super) fn wait(&mut self, options: &Options) -> Result<(ConfigFile, u64), Vec<String>> {
+        if !Watched::is_regular(options) {
+            return Ok((read_file(options), 0));
+        }
+        let begin = Instant::now();
+        loop {
+            if let Some(settled) = self.look(options) {
+                return Ok(settled);
+            }
+            if begin.elapsed() >= PATIENCE {
+                let name =
+                    read_file(options).map_or("the configuration".to_owned(), |(path, _)| path.display().to_string());
+                return Err(vec![format!("{name}: is being written all the time; try again when it is whole")]);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Waits until the configuration can be believed.
+///
+/// # Errors
+///
+/// A file that does not stay the same.
+pub fn wait_for_file(options: &Options) -> Result<(), Vec<String>> {
+    if Watched::is_regular(options) { Watched::new().wait(options).map(drop) } else { Ok(()) }
 }
 
 #[cfg(test)]

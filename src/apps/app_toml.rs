@@ -1,0 +1,248 @@
+//! `app.toml`: its keys ([`KEYS`]), and what they say as the definition of an application.
+
+use std::ops::RangeInclusive;
+
+use serde_json::Value as Json;
+use toml::de::DeValue;
+
+use crate::board::{format_bytes, integer, parse_bytes};
+use crate::config::keys::{Key, Reading, Slot, Table, Value, Wrong, within};
+use crate::config::{
+    BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, IDLE_MS, SCRIPT_CALL_MS, SCRIPT_IDLE_MS,
+    SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK, UNPUBLISH_GRACE_MS,
+};
+use crate::limits::ADDRESS_RULES;
+use crate::server::app::{
+    AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules, ScriptLimits,
+};
+
+/// What an `app.toml` says, while it is read.
+struct AppFile {
+    kind: AppKind,
+    instances: Option<InstanceStreams>,
+    rules: Rules,
+    limits: AppLimits,
+    scripts: ScriptLimits,
+    /// What the server's memory table has for a script.
+    most: ScriptLimits,
+    config: serde_json::Map<String, Json>,
+}
+
+/// Lays an `app.toml` (its name and text) over what holds without it. `scripts` is what the configuration gives, and the
+/// most memory that the application may have.
+///
+/// # Errors
+///
+/// Every unknown key, wrong type and value out of range, in the order they were written.
+pub fn parse(
+    name: &str,
+    text: &str,
+    definition: AppDefinition,
+    scripts: ScriptLimits,
+) -> Result<(AppDefinition, ScriptLimits), Vec<String>> {
+    let file = AppFile {
+        kind: definition.kind,
+        instances: definition.instances,
+        rules: Rules::default(),
+        limits: definition.limits,
+        scripts,
+        most: scripts,
+        config: serde_json::Map::new(),
+    };
+    let mut reading = Reading::new(file, &KEYS, "`rill limits` lists them all").discreet();
+    reading.file(name, text);
+    let (file, _) =
+        reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
+    let AppFile { kind, instances, rules, limits, scripts, config, .. } = file;
+    let config_json = Json::Object(config).to_string();
+    Ok((AppDefinition { kind, instances, rules, limits, config_json, ..definition }, scripts))
+}
+
+/// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
+/// where they are left out.
+#[rustfmt::skip]
+const KEYS: [Key<AppFile>; 26] = [
+    key("kind", "what it is for", KIND),
+    key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
+
+    key("connect.addresses", "who may connect; the first rule that matches decides, none lets through", addresses(|app, value| { app.rules.set_connect(address_list(value)?); Ok(()) })),
+    key("publish.addresses", "who may publish", addresses(|app, value| { app.rules.set_publish(address_list(value)?); Ok(()) })),
+    key("play.addresses", "who may play", addresses(|app, value| { app.rules.set_play(address_list(value)?); Ok(()) })),
+    key("play.key", "key that players need: NAME?key=KEY", PLAY_KEY),
+    key("keys", "stream names with the keys that they are published with: KEY, or NAME?key=KEY", STREAM_KEYS),
+
+    key("limits.connections", "connections at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.connections, COUNT)),
+    key("limits.publishers", "publishers at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.publishers, COUNT)),
+    key("limits.players", "players at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.players, COUNT)),
+    key("live.unpublish_grace_ms", "time until players are told that the publisher left, if it is not back by then", UNPUBLISH_GRACE),
+    key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
+
+    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|app| &mut app.limits.bandwidth.detection)),
+    key("bandwidth.max_kbit", "highest rate that is measured; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", "bytes of the first measurement", Slot::Count(|app| &mut app.limits.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", "longest duration of a measurement", Slot::Count(|app| &mut app.limits.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
+
+    key("scripts.memory_bytes", "heap of each instance; at most the server's", own_bytes(
+        |app, value| put_bytes(value, &SCRIPT_MEMORY, app.most.budget.memory_bytes, &mut app.scripts.budget.memory_bytes),
+        || allowed_bytes(&SCRIPT_MEMORY))),
+    key("scripts.stack_bytes", "stack of its scripts; at most the server's", own_bytes(
+        |app, value| put_bytes(value, &SCRIPT_STACK, app.most.budget.stack_bytes, &mut app.scripts.budget.stack_bytes),
+        || allowed_bytes(&SCRIPT_STACK))),
+    key("scripts.call_ms", "time of one call into the script", Slot::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),
+    key("scripts.load_ms", "time in which the script is loaded and starts", Slot::Count(|app| &mut app.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|app| &mut app.scripts.pending_ms, SCRIPT_PENDING_MS)),
+    key("scripts.idle_unload_ms", "time without clients after which the script is unloaded; 0 is never", Slot::Millis(|app| &mut app.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
+    key("scripts.retry_ms", "time that clients of the stopped script are refused", Slot::Millis(|app| &mut app.scripts.retry_ms, SCRIPT_RETRY_MS)),
+    key("config", "what the script sees as application.config", CONFIG),
+];
+
+/// The keys of an `app.toml`: path, what it means, what is allowed.
+pub fn keys() -> impl Iterator<Item = (&'static str, &'static str, String)> {
+    KEYS.iter().map(|key| (key.path, key.help, key.slot.allowed()))
+}
+
+const COUNT: RangeInclusive<u32> = 0..=60_000;
+
+const fn key(path: &'static str, help: &'static str, slot: Slot<AppFile>) -> Key<AppFile> {
+    Key { path, help, slot }
+}
+
+const KIND: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.kind = match value.as_str() {
+            Some("live") => AppKind::Live,
+            Some("vod") => AppKind::Vod,
+            _ => return Err(Wrong::NotAllowed),
+        };
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || "one of live, vod".to_owned(),
+    is_text: true,
+    is_secret: false,
+});
+
+const INSTANCES: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.instances = Some(match value.as_str() {
+            Some("joined") => InstanceStreams::Joined,
+            Some("apart") => InstanceStreams::Apart,
+            _ => return Err(Wrong::NotAllowed),
+        });
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || "one of joined, apart".to_owned(),
+    is_text: true,
+    is_secret: false,
+});
+
+const UNPUBLISH_GRACE: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.limits.unpublish_grace_ms = Some(within(value, &UNPUBLISH_GRACE_MS)?);
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || format!("{}..={}", UNPUBLISH_GRACE_MS.start(), UNPUBLISH_GRACE_MS.end()),
+    is_text: false,
+    is_secret: false,
+});
+
+const IDLE: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| {
+        app.limits.idle_ms = Some(within(value, &IDLE_MS)?);
+        Ok(())
+    },
+    show: |_| String::new(),
+    allowed: || format!("{}..={}", IDLE_MS.start(), IDLE_MS.end()),
+    is_text: false,
+    is_secret: false,
+});
+
+const PLAY_KEY: Slot<AppFile> = Slot::Value(Value {
+    put: |app, value| because(app.rules.set_play_key(value.as_str().ok_or(Wrong::NotAllowed)?)),
+    show: |_| String::new(),
+    allowed: || "a text".to_owned(),
+    is_text: true,
+    is_secret: true,
+});
+
+const STREAM_KEYS: Slot<AppFile> = Slot::Table(Table {
+    put: |app, name, value| because(app.rules.add_key(name, value.as_str().ok_or(Wrong::NotAllowed)?)),
+    allowed: "a text",
+    is_secret: true,
+});
+
+const CONFIG: Slot<AppFile> = Slot::Table(Table {
+    put: |app, name, value| {
+        app.config.insert(name.to_owned(), json(value));
+        Ok(())
+    },
+    allowed: "anything",
+    is_secret: true,
+});
+
+fn because(result: Result<(), KeyError>) -> Result<(), Wrong> {
+    result.map_err(|error| Wrong::Because(error.to_string()))
+}
+
+const fn own_bytes(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>, allowed: fn() -> String) -> Slot<AppFile> {
+    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+}
+
+fn allowed_bytes(range: &RangeInclusive<u64>) -> String {
+    format!("bytes, {}..={}", format_bytes(*range.start()), format_bytes(*range.end()))
+}
+
+/// Bytes that must not be more than the server has for each instance.
+fn put_bytes(value: &DeValue<'_>, range: &RangeInclusive<u64>, most: u64, place: &mut u64) -> Result<(), Wrong> {
+    let bytes = match value.as_str() {
+        Some(text) => parse_bytes(text),
+        None => integer(value).and_then(|bytes| u64::try_from(bytes).ok()),
+    };
+    *place = match bytes.filter(|bytes| range.contains(bytes)) {
+        Some(bytes) if bytes <= most => bytes,
+        Some(_) => {
+            let most = format_bytes(most);
+            return Err(Wrong::Because(format!("the server has {most} for each; raise the same key in rill.toml")));
+        }
+        None => return Err(Wrong::NotAllowed),
+    };
+    Ok(())
+}
+
+const fn addresses(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>) -> Slot<AppFile> {
+    let allowed =
+        || format!("up to {ADDRESS_RULES} rules (ADDRESS_RULES) like \"allow 192.168.1.0/24\" and \"deny all\"");
+    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+}
+
+fn address_list(value: &DeValue<'_>) -> Result<AddressList, Wrong> {
+    let list = value.as_array().ok_or(Wrong::NotAllowed)?;
+    let rules: Vec<&str> =
+        list.iter().map(|rule| rule.get_ref().as_str()).collect::<Option<_>>().ok_or(Wrong::NotAllowed)?;
+    AddressList::parse(rules.iter().copied()).map_err(|error| match error {
+        AddressListError::TooMany => Wrong::NotAllowed,
+        AddressListError::Rule(index) => Wrong::Because(format!(
+            "{:?} makes no sense; a rule is allow or deny, and an address, a network like 10.0.0.0/8 or fd00::/8, or all",
+            rules[index]
+        )),
+    })
+}
+
+/// A value of a file as JSON. Dates become text; numbers that JSON lacks become null.
+fn json(value: &DeValue<'_>) -> Json {
+    match value {
+        DeValue::String(text) => Json::from(text.as_ref()),
+        DeValue::Integer(_) => integer(value).map_or(Json::Null, Json::from),
+        DeValue::Float(float) => float.as_str().replace('_', "").parse::<f64>().map_or(Json::Null, Json::from),
+        DeValue::Boolean(yes) => Json::from(*yes),
+        DeValue::Datetime(date) => Json::from(date.to_string()),
+        DeValue::Array(list) => list.iter().map(|value| json(value.get_ref())).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+        }
+    }
+}
