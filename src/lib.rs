@@ -16,12 +16,17 @@
 //! # Layers
 //!
 //! ```text
-//! main cli config apps board bench   composition: arguments, settings, applications on disk; the capacity self-test
-//! client          the client's side of RTMP, for the self-test and `rill connect`
+//! main cli        composition: arguments, pages, what is obtained in which order
+//! bench           the capacity self-test
 //! net             mio, TCP, signals, disk thread, control socket, the counting allocator: knows the operating system
+//! store           what the disk thread does: finds and reads files, believes what has settled
+//! apps            what an application's files say: text in, a definition or errors out
+//! config          settings: text in, plain values or errors out
 //! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
 //! features        script: server-side code; gets handles and facts, returns actions
-//! rtmp | media   RTMP session state machines | ring, cursor, stream: siblings that never import each other
+//! client          the client's side of RTMP, for the self-test and `rill connect`
+//! board           profiles: what each board has, and so how much it serves
+//! rtmp | media    RTMP session state machines | ring, cursor, stream: siblings that never import each other
 //! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records
 //! limits time bitset token_bucket account text   leaves
 //! ```

@@ -5,6 +5,7 @@
 //! Every error of a file is reported, not only the first.
 
 pub mod keys;
+mod log_time;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -13,13 +14,15 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
-use crate::net::control_socket;
-use crate::net::logging::LogTime;
 use crate::server::settings::{Merge, PerAddress, Settings};
 
 pub(crate) use keys::edits;
 pub use keys::{ConfigError, Origin, Row};
 use keys::{Key, Reading, Slot, Value, Wrong, within};
+pub use log_time::LogTime;
+
+/// The name of the control socket in its directory.
+pub const CONTROL_SOCKET: &str = "rill.sock";
 
 /// The configuration in force, and where each value comes from.
 #[derive(Clone, Debug)]
@@ -52,7 +55,7 @@ pub enum ControlPlace {
     None,
     /// At this path.
     At(PathBuf),
-    /// Not set: [`control_socket::usual`].
+    /// Not set: [`usual`](crate::net::control_socket::usual).
     Usual,
 }
 
@@ -63,12 +66,12 @@ impl Config {
     }
 
     /// Where `rill ctl` finds the server: what `server.control` says; else `rill.sock` in the root that was named; else
-    /// where [`control_socket::usual`] says.
+    /// where [`usual`](crate::net::control_socket::usual) says.
     pub fn control_place(&self) -> ControlPlace {
         match (&self.control, &self.root) {
             (Some(path), _) if path.as_os_str().is_empty() => ControlPlace::None,
             (Some(path), _) => ControlPlace::At(path.clone()),
-            (None, Some(root)) => ControlPlace::At(root.join(control_socket::NAME)),
+            (None, Some(root)) => ControlPlace::At(root.join(CONTROL_SOCKET)),
             (None, None) => ControlPlace::Usual,
         }
     }

@@ -21,12 +21,12 @@ use std::time::Duration;
 
 use mio::net::{UnixListener, UnixStream};
 
+use crate::config::CONTROL_SOCKET;
+
 /// Everything but reading and writing for user and group.
 const FOR_GROUP: libc::mode_t = 0o117;
 /// Everything but reading and writing for the user.
 const FOR_USER: libc::mode_t = 0o177;
-/// The socket's name in its directory.
-pub const NAME: &str = "rill.sock";
 /// What `RuntimeDirectory=rill` of a systemd unit makes.
 const RUN: &str = "/run/rill";
 /// How often a directory that another server has locked is tried again, and how long it is waited in between.
@@ -82,21 +82,21 @@ pub fn bind(path: &Path) -> Result<ControlSocket, ControlSocketError> {
 /// Those of [`bind`].
 pub fn bind_usual() -> Option<Result<ControlSocket, ControlSocketError>> {
     if may_write(Path::new(RUN)) {
-        return Some(bind(&Path::new(RUN).join(NAME)));
+        return Some(bind(&Path::new(RUN).join(CONTROL_SOCKET)));
     }
     let own = own_directory(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from), user());
     if own.is_made_by_us() {
         // It may be there already.
         let _ = DirBuilder::new().mode(0o700).create(own.path());
     }
-    own.is_private(user()).then(|| bind_for(&own.path().join(NAME), FOR_USER))
+    own.is_private(user()).then(|| bind_for(&own.path().join(CONTROL_SOCKET), FOR_USER))
 }
 
 /// Where a server may be asked that was told no path: the user's own, then the service's.
 pub fn usual() -> Vec<PathBuf> {
     let own = own_directory(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from), user());
-    let own = own.is_private(user()).then(|| own.path().join(NAME));
-    own.into_iter().chain([Path::new(RUN).join(NAME)]).collect()
+    let own = own.is_private(user()).then(|| own.path().join(CONTROL_SOCKET));
+    own.into_iter().chain([Path::new(RUN).join(CONTROL_SOCKET)]).collect()
 }
 
 /// The user's own directory for what lives as long as processes do.

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use log::{Level, LevelFilter, Record};
 
+use crate::config::LogTime;
 use crate::text::{escaped, is_hidden};
 use crate::token_bucket::TokenBucket;
 
@@ -47,30 +48,6 @@ const EARLIEST_S: u64 = 1_767_225_600;
 const CLOCK_MS: u64 = 1000;
 /// A clock that goes on without power.
 const RTC: &str = "/sys/class/rtc/rtc0";
-
-/// What stands at the beginning of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogTime {
-    /// [`LogTime::None`] for a journal; else [`LogTime::Wall`] when the clock was set, and [`LogTime::Uptime`] until then.
-    Auto,
-    /// Date and time with the offset of the time zone (RFC 3339).
-    Wall,
-    /// Seconds since the start.
-    Uptime,
-    /// Nothing.
-    None,
-}
-
-impl LogTime {
-    /// Each, by the name that it has in the configuration.
-    pub const ALL: [(&'static str, LogTime); 4] =
-        [("auto", LogTime::Auto), ("wall", LogTime::Wall), ("uptime", LogTime::Uptime), ("none", LogTime::None)];
-
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        Self::ALL[self as usize].0
-    }
-}
 
 /// The [`LogTime`] in force, by its place in [`LogTime::ALL`].
 static TIME: AtomicU8 = AtomicU8::new(LogTime::Auto as u8);
