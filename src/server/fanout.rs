@@ -48,9 +48,11 @@ impl Server {
 
     fn fan_out_stream<N: Net>(&mut self, net: &mut N, id: StreamId, now: Millis) {
         let mut from = 0;
-        while let Some(index) = self.registry.stream(id).players.next_from(from) {
-            from = index + 1;
-            self.flush_slot(net, SlotIndex(index as u32), now);
+        while let Some((index, flush)) = self.fan_out_express(net, id, &mut from, now) {
+            match flush {
+                Some(flush) => self.flushed(net, index, flush, now),
+                None => self.flush_slot(net, index, now),
+            }
         }
     }
 
@@ -64,6 +66,8 @@ impl Server {
         if slot.blocked && slot.session.request().is_none() && slot.tx.room() >= REPLY_BYTES {
             let conn = self.slots.id(index);
             self.unblock(conn);
+        } else if flush == Flush::Idle {
+            self.slots.begin_express(index);
         }
     }
 
@@ -526,10 +530,13 @@ impl<N: Net> Output<'_, N> {
 
     /// The player is further behind than it may be, and there is something ahead to go on at.
     fn lags(&self, cursor: Cursor, media: &Media) -> bool {
-        !self.asked
-            && u64::from(media.ring().lag_ms(cursor, self.now)) > self.settings.player_lag_ms
-            && media.skip_target(cursor).is_some()
+        !self.asked && lags(cursor, media, self.settings, self.now)
     }
+}
+
+/// A player at `cursor` is further behind than it may be, and there is something ahead to go on at.
+pub(super) fn lags(cursor: Cursor, media: &Media, settings: &Settings, now: Millis) -> bool {
+    u64::from(media.ring().lag_ms(cursor, now)) > settings.player_lag_ms && media.skip_target(cursor).is_some()
 }
 
 /// What the client calls the stream. The session is looked at only when there is something to say.

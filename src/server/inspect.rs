@@ -217,7 +217,7 @@ impl Server {
             stream: None,
             seconds: now.since(slot.accepted) / 1000,
             bytes_in: slot.bytes_in,
-            bytes_out: slot.bytes_out,
+            bytes_out: slot.bytes_out + self.slots.ahead(index).bytes,
             lag_ms: None,
             skips: 0,
         };
@@ -227,7 +227,7 @@ impl Server {
                 Role::Publishing(stream) | Role::Challenging(stream) => *stream,
                 Role::Playing(player) => {
                     row.skips += player.skips;
-                    row.lag_ms = row.lag_ms.max(self.lag_ms(player, now));
+                    row.lag_ms = row.lag_ms.max(self.lag_ms(index, player, now));
                     player.stream
                 }
             };
@@ -259,14 +259,15 @@ impl Server {
         let mut from = 0;
         while let Some(index) = stream.players.next_from(from) {
             from = index + 1;
-            for role in &self.slots.peek(SlotIndex(index as u32)).roles {
+            let index = SlotIndex(index as u32);
+            for role in &self.slots.peek(index).roles {
                 let Role::Playing(player) = role else { continue };
                 if player.stream != id {
                     continue;
                 }
                 row.players += 1;
                 row.skips += player.skips;
-                row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(player, now).unwrap_or(0));
+                row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(index, player, now).unwrap_or(0));
             }
         }
         row
@@ -289,8 +290,10 @@ impl Server {
         }
     }
 
-    fn lag_ms(&self, player: &Player, now: Millis) -> Option<u32> {
+    fn lag_ms(&self, index: SlotIndex, player: &Player, now: Millis) -> Option<u32> {
         let PlayPhase::Live { cursor } = player.phase else { return None };
+        // Who is express has one player.
+        let cursor = self.slots.ahead(index).cursor().unwrap_or(cursor);
         let ring = self.registry.stream(player.stream).ring?;
         Some(self.registry.media(ring).ring().lag_ms(cursor, now))
     }

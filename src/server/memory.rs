@@ -8,6 +8,7 @@ use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, SCRIPT_TEXT_
 use super::READ_BYTES;
 use super::applications::Applications;
 use super::claims::Claims;
+use super::express::Express;
 use super::instances::Instances;
 use super::registry::Registry;
 use super::settings::Settings;
@@ -51,7 +52,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row { name: "stream media", count: rings as u64, bytes_each: settings.ring_bytes },
         Row::new("stream index and headers", rings, Registry::ring_overhead_bytes()),
         Row::new("stream names", rings * NAMES_PER_RING, Registry::name_bytes(slots)),
-        Row::new("connections", slots, size_of::<Slot>()),
+        Row::new("connections", slots, size_of::<Slot>() + size_of::<Express>()),
         Row {
             name: "scripts",
             count: settings.script_instances.into(),

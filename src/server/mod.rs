@@ -25,6 +25,7 @@ pub mod claims;
 pub mod close;
 pub mod connect;
 pub mod describe;
+mod express;
 mod fanout;
 pub mod files;
 mod gather;

@@ -479,6 +479,7 @@ impl Server {
             total_disconnects: instance.total_disconnects,
             ..ApplicationStats::default()
         };
+        self.slots.tell_all();
         for (at, slot) in self.slots.taken_slots().filter(|(_, slot)| slot.instance == Some(index)) {
             let stats = stats_of(slot);
             all.bytes_in += stats.bytes_in;
@@ -496,6 +497,7 @@ impl Server {
         if passed_ms < TRAFFIC_MS {
             return;
         }
+        self.slots.tell_all();
         let (mut bytes_in, mut bytes_out) = (traffic.left_in, traffic.left_out);
         for (_, slot) in self.slots.taken_slots().filter(|(_, slot)| slot.instance == Some(index)) {
             bytes_in += slot.bytes_in;

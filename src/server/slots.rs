@@ -22,6 +22,7 @@ use super::bandwidth::{Check, Limits};
 use super::claims::{Claim, Claims, Household, Kind, PATIENCE_MS, Standing};
 use super::close::CloseReason;
 use super::connect::Joining;
+use super::express::Express;
 use super::instances::InstanceIndex;
 use super::outbox::Outbox;
 use super::registry::{Media, RingId, StreamId};
@@ -278,8 +279,8 @@ pub struct TagTail {
     pub message_stream_id: u32,
 }
 
-/// A connection's memory. What a write to a player touches comes first and lies together: with thousands of players the
-/// fan-out waits for memory more than for anything else of ours.
+/// A connection's memory. What a write touches comes first and lies together, where one line of memory is not enough
+/// ([`super::express`]): of an express player `last_taken`, `last_use`, `bytes_out` and the cursor may be behind.
 #[repr(C)]
 pub struct Slot {
     /// Use of the slot.
@@ -457,7 +458,9 @@ impl Slot {
 
 /// All slots.
 pub struct Slots {
-    slots: Box<[Slot]>,
+    pub(super) slots: Box<[Slot]>,
+    /// What runs ahead of them.
+    pub(super) express: Box<[Express]>,
     free: BitSet<Box<[u64]>>,
     taken: BitSet<Box<[u64]>>,
     claims: Claims,
@@ -481,7 +484,8 @@ impl Slots {
         let mut slots = Vec::with_capacity(count);
         slots.resize_with(count, Slot::free);
         let claims = Claims::new(count, seed);
-        Slots { slots: slots.into_boxed_slice(), free, taken: bits(), claims, connected: 0, capacity, kept }
+        let express = vec![Express::default(); count].into_boxed_slice();
+        Slots { slots: slots.into_boxed_slice(), express, free, taken: bits(), claims, connected: 0, capacity, kept }
     }
 
     /// How many there are, the spare ones included.
@@ -536,6 +540,7 @@ impl Slots {
     /// Notes how far the connection in a slot has come.
     pub fn judge(&mut self, index: SlotIndex, now: Millis) {
         let Some(before) = self.claims.claim(index.at()) else { return };
+        self.express[index.at()].tell(&mut self.slots[index.at()]);
         let (standing, since) = self.slots[index.at()].standing(now);
         let since = match standing.kind() {
             Kind::Arriving if standing == before.standing => before.since,
@@ -604,6 +609,7 @@ impl Slots {
         let index = self.free.next_from(0)?;
         self.free.remove(index);
         self.taken.insert(index);
+        self.express[index] = Express::default();
         let slot = &mut self.slots[index];
         let generation = slot.generation;
         *slot = Slot::free();
@@ -619,6 +625,7 @@ impl Slots {
 
     /// Gives a slot back; its handles are stale from now on.
     pub fn release(&mut self, index: SlotIndex) {
+        self.express[index.at()] = Express::default();
         let slot = &mut self.slots[index.at()];
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
@@ -629,6 +636,7 @@ impl Slots {
 
     /// The slot at `index`, whatever its use.
     pub fn at(&mut self, index: SlotIndex) -> &mut Slot {
+        self.end_express(index);
         &mut self.slots[index.at()]
     }
 
@@ -644,6 +652,7 @@ impl Slots {
 
     /// The connection, if it is still there.
     pub fn connection(&mut self, id: ConnId) -> Option<&mut Slot> {
+        self.end_express(id.slot);
         let slot = &mut self.slots[id.slot.at()];
         (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
     }

@@ -30,6 +30,7 @@ pub struct Link {
     pub short: usize,
     /// Of all that the server wrote.
     pub written: Digest,
+    pub bytes_written: u64,
     /// There is something to read that the server was not told of.
     pub read_edge: bool,
     /// The server was told that it cannot write.
@@ -84,6 +85,7 @@ impl FakeNet {
             unplugged: false,
             short: 0,
             written: Digest::default(),
+            bytes_written: 0,
             read_edge: false,
             write_blocked: false,
         });
@@ -150,6 +152,11 @@ impl FakeNet {
     pub fn is_pending(&self) -> bool {
         let pending = |link: &Link| link.read_edge || (link.write_blocked && link.to_client.len() < link.window);
         self.accept_edge || self.links.iter().any(|link| link.slot.is_some() && pending(link))
+    }
+
+    /// What the server has written to the connection in `slot`.
+    pub fn written_to(&self, slot: SlotIndex) -> u64 {
+        self.links[self.by_slot[slot.at()].expect("a taken slot has a connection")].bytes_written
     }
 
     fn of(&mut self, slot: SlotIndex) -> &mut Link {
@@ -284,6 +291,7 @@ impl FakeNet {
             link.written.add(now, &slice[..part]);
             left -= part;
         }
+        link.bytes_written += n as u64;
         self.bytes_written += n as u64;
         Io::Done(n)
     }

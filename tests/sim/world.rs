@@ -554,6 +554,11 @@ impl World {
             assert_eq!(slot.joining, Joining::No, "{conn} was told to go and is about to join");
             assert!(slot.check.is_none(), "{conn} was told to go and is measured");
         }
+        let mut from = 0;
+        while let Some(row) = server.next_client(from, Millis(self.now)) {
+            from = row.id.slot.at() + 1;
+            assert_eq!(row.bytes_out, self.net.written_to(row.id.slot), "bytes that {} was sent", row.id);
+        }
         let joined = clients(&|slot| slot.session.is_connected());
         assert_eq!(server.slots().joined() as u32, joined, "connections that have joined an application");
     }

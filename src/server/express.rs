@@ -1,0 +1,206 @@
+//! What nearly every write touches. A player in the state that nearly all are in nearly always (it plays one stream, is due
+//! nothing but the ring's bytes, and stands between two tags) is *express*: it is written to from a line of memory in a dense
+//! table, and its slot of 12 KiB is not looked at. With hundreds of players the fan-out waits for memory more than for
+//! anything else of ours.
+//!
+//! The line runs ahead of the slot, and whoever takes the slot to change it ends that: [`Slots::at`] and its like write the
+//! line back first, so that no other code knows of it. Who only reads slots has them told first ([`Slots::tell_all`]), or
+//! adds what the line says ([`Slots::ahead`]).
+
+use std::io::IoSlice;
+
+use crate::media::{Cursor, TagSeq};
+use crate::time::Millis;
+
+use super::Server;
+use super::close::CloseReason;
+use super::fanout::{WRITE_BYTES, lags};
+use super::registry::{Media, StreamId};
+use super::settings::Settings;
+use super::slots::{Flush, PlayPhase, Role, Slot, SlotIndex, SlotState, Slots};
+use super::transport::{Io, Net};
+
+/// A player's line. An old line of 32 bytes holds it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(32))]
+pub(super) struct Express {
+    /// What it plays; `None` while the slot is not express.
+    stream: Option<StreamId>,
+    /// The tag that it is due next.
+    next: TagSeq,
+    /// Bytes sent that the slot does not know of.
+    pub(super) bytes: u64,
+    /// When the last of them were taken.
+    taken: Millis,
+}
+
+const _: () = assert!(size_of::<Express>() == 32, "a cache line of the smallest boards");
+
+impl Express {
+    /// Where the player is, if the slot does not know.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        self.stream.map(|_| Cursor::at(self.next))
+    }
+
+    /// Tells the slot what it does not know.
+    pub(super) fn tell(&mut self, slot: &mut Slot) {
+        let bytes = core::mem::take(&mut self.bytes);
+        if bytes == 0 {
+            return;
+        }
+        slot.bytes_out += bytes;
+        slot.last_taken = self.taken;
+        slot.last_use = Some(self.taken);
+        if let Role::Playing(player) = &mut slot.roles[0] {
+            player.phase = PlayPhase::Live { cursor: Cursor::at(self.next) };
+        }
+    }
+}
+
+impl Slot {
+    /// The line of a player who is due nothing but the ring's bytes from now on.
+    fn express(&self) -> Option<Express> {
+        let Role::Playing(player) = &self.roles[0] else { return None };
+        let PlayPhase::Live { cursor } = player.phase else { return None };
+        let waits_for_nothing = self.tail.is_none()
+            && self.mid_tag.is_none()
+            && self.tx.is_empty()
+            && self.outbox.is_empty()
+            && !(self.limited || self.payload_due || self.blocked)
+            && self.blocked_since.is_none();
+        let goes_on = !(player.paused || player.ending || player.switching);
+        let express = self.state == SlotState::Open
+            && self.is_plain()
+            && waits_for_nothing
+            && goes_on
+            && cursor.at_tag_boundary();
+        express.then_some(Express { stream: Some(player.stream), next: cursor.seq, bytes: 0, taken: Millis(0) })
+    }
+
+    /// A write was shorter than what the player is due.
+    fn stopped_at(&mut self, cursor: Cursor) {
+        if let Role::Playing(player) = &mut self.roles[0] {
+            player.phase = PlayPhase::Live { cursor };
+        }
+        self.mid_tag = (!cursor.at_tag_boundary()).then_some(0);
+    }
+}
+
+impl Slots {
+    /// The slot has been sent all that it is due: it is express from now on, if it can be.
+    pub(super) fn begin_express(&mut self, index: SlotIndex) {
+        if let Some(express) = self.slots[index.at()].express() {
+            self.express[index.at()] = express;
+        }
+    }
+
+    /// Somebody changes the slot: it is express no more, and knows all.
+    pub(super) fn end_express(&mut self, index: SlotIndex) {
+        let express = &mut self.express[index.at()];
+        if express.stream.take().is_some() {
+            express.tell(&mut self.slots[index.at()]);
+        }
+    }
+
+    /// Every slot knows all, and goes on as it was.
+    pub(super) fn tell_all(&mut self) {
+        let mut from = 0;
+        while let Some(index) = self.next_taken(from) {
+            from = index.at() + 1;
+            self.express[index.at()].tell(&mut self.slots[index.at()]);
+        }
+    }
+
+    /// What the slot does not know.
+    pub(super) fn ahead(&self, index: SlotIndex) -> &Express {
+        &self.express[index.at()]
+    }
+
+    fn express_of(&mut self, index: SlotIndex, stream: StreamId) -> Option<&mut Express> {
+        Some(&mut self.express[index.at()]).filter(|express| express.stream == Some(stream))
+    }
+}
+
+/// What players are due who all stand at the same tag, which nearly all of a stream do.
+struct Run<'r> {
+    from: TagSeq,
+    slices: [IoSlice<'r>; 2],
+    count: usize,
+    bytes: usize,
+    to: TagSeq,
+}
+
+impl<'r> Run<'r> {
+    /// `None` for what takes more than one plain write: a lag, a ring that has passed them, more than a write carries.
+    fn new(media: &'r Media, from: TagSeq, settings: &Settings, now: Millis) -> Option<Run<'r>> {
+        let mut cursor = Cursor::at(from);
+        media.ring().tag_at(&mut cursor).ok()?;
+        if lags(cursor, media, settings, now) {
+            return None;
+        }
+        let due = media.ring().slices(&mut cursor, WRITE_BYTES).ok()?;
+        let bytes = due[0].len() + due[1].len();
+        media.ring().advance(&mut cursor, bytes);
+        if !cursor.at_tag_boundary() || cursor.seq < media.ring().readable_head() {
+            return None;
+        }
+        let slices = due.map(IoSlice::new);
+        let count = if due[1].is_empty() { 1 } else { 2 };
+        Some(Run { from, slices, count, bytes, to: cursor.seq })
+    }
+}
+
+impl Server {
+    /// Sends the stream's players at `from` and behind what they are due, as far as they are express. The first that is not,
+    /// or that has to be looked at as a whole, is what comes back, with what became of it so far.
+    pub(super) fn fan_out_express<N: Net>(
+        &mut self,
+        net: &mut N,
+        id: StreamId,
+        from: &mut usize,
+        now: Millis,
+    ) -> Option<(SlotIndex, Option<Flush>)> {
+        let Server { slots, registry, settings, counters, wakes, .. } = self;
+        let stream = registry.stream(id);
+        let media = stream.ring.map(|ring| registry.media(ring));
+        let mut run: Option<Run<'_>> = None;
+        while let Some(at) = stream.players.next_from(*from) {
+            *from = at + 1;
+            let index = SlotIndex(at as u32);
+            if !wakes.is_writable(index) {
+                continue;
+            }
+            let (Some(media), Some(express)) = (media, slots.express_of(index, id)) else {
+                return Some((index, None));
+            };
+            if run.as_ref().is_none_or(|run| run.from != express.next) {
+                run = Run::new(media, express.next, settings, now);
+            }
+            let Some(run) = &run else { return Some((index, None)) };
+            if run.bytes == 0 {
+                continue;
+            }
+            match net.write(index, &run.slices[..run.count]) {
+                Io::Done(written) | Io::Last(written) => {
+                    counters.bytes_out += written as u64;
+                    express.bytes += written as u64;
+                    express.taken = now;
+                    if written == run.bytes {
+                        express.next = run.to;
+                        continue;
+                    }
+                    let mut cursor = Cursor::at(run.from);
+                    media.ring().advance(&mut cursor, written);
+                    slots.at(index).stopped_at(cursor);
+                    return Some((index, None));
+                }
+                Io::WouldBlock => {
+                    slots.at(index).blocked_since = Some(now);
+                    return Some((index, Some(Flush::Blocked)));
+                }
+                Io::Broken(loss) => return Some((index, Some(Flush::Gone(CloseReason::from(loss))))),
+            }
+        }
+        None
+    }
+}
