@@ -8,7 +8,6 @@ pub mod alloc;
 pub mod control;
 pub mod control_socket;
 pub mod disk;
-mod json;
 pub mod listen;
 mod load;
 pub mod logging;
@@ -26,6 +25,7 @@ use mio::{Events, Poll, Waker};
 
 use crate::limits::CONTROL_CLIENTS;
 use crate::server::Server;
+use crate::server::control::Process;
 use crate::server::files::{Answer, Question};
 use crate::server::memory::{self, Row};
 use crate::server::settings::Settings;
@@ -36,7 +36,7 @@ pub use listen::{ListenError, Listener, bind};
 pub use notify::Notify;
 pub use signals::Signals;
 
-use control::{Control, Process};
+use control::Control;
 use disk::{Disk, Loader};
 use load::Load;
 use tcp::{Ready, STARVED_MS, TcpNet};
@@ -214,6 +214,7 @@ impl Reactor {
             round_trip_us: &|slot| net.round_trip_us(slot),
             turned_away: net.shed(),
             load_permille: self.load.permille(),
+            heap_allocations: alloc::since_sealed(),
         };
         self.control.turn(server, &process, now);
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::binary::{Server, number, rill, run, scratch};
 use crate::rtmp;
 use rill::limits::{CONTROL_CLIENTS, CONTROL_REQUEST_BYTES};
-use rill::net::control::PATIENCE_MS;
+use rill::server::control::PATIENCE_MS;
 use serde_json::Value;
 
 /// A server with a control socket.

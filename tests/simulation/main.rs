@@ -12,6 +12,7 @@ mod storm;
 mod applications;
 mod bandwidth;
 mod byte_log;
+mod control;
 mod corpus;
 mod data;
 mod ends;
