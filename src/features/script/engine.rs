@@ -15,7 +15,7 @@ use super::report::{self, Report};
 use super::source::{self, Scan};
 use super::{
     Access, Action, ApplicationStats, Budget, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
-    Identity, InstanceId, LoadError, Place, Source, SourceFile, StopReason, StreamFacts,
+    Identity, InstanceId, LoadError, Source, SourceFile, SourcePlace, StopReason, StreamFacts,
 };
 use crate::account::spend;
 use crate::time::Millis;
@@ -427,7 +427,7 @@ pub(super) fn engine(
     memory_bytes: u64,
     stack_bytes: u64,
 ) -> Result<(Runtime, Context), LoadError> {
-    let no_memory = |_| LoadError::Exhausted(Place::default(), Exhausted::Memory);
+    let no_memory = |_| LoadError::Exhausted(SourcePlace::default(), Exhausted::Memory);
     let memory_bytes = memory_bytes.max(MEMORY_BYTES_MIN);
     let heap = Heap::new(Rc::clone(shared), usize::try_from(memory_bytes).unwrap_or(usize::MAX));
     let runtime = Runtime::new_with_alloc(heap).map_err(no_memory)?;

@@ -281,15 +281,15 @@ pub enum Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadError {
     /// The text is not JavaScript.
-    Syntax(Place, String),
+    Syntax(SourcePlace, String),
     /// Code outside functions threw.
-    Thrown(Place, String),
+    Thrown(SourcePlace, String),
     /// A limit was exceeded while loading.
-    Exhausted(Place, Exhausted),
+    Exhausted(SourcePlace, Exhausted),
     /// The script uses a member that this server does not have.
-    Unsupported(Place, String),
+    Unsupported(SourcePlace, String),
     /// The script loads a file that is not there.
-    Missing(Place, String),
+    Missing(SourcePlace, String),
     /// What the server gave is not usable: [`Identity::config_json`] is not a JSON object.
     Config(String),
     /// As many instances as the server has room for are loaded.
@@ -300,14 +300,14 @@ pub enum LoadError {
 
 /// Where in an application's files something stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct SourcePlace {
     /// [`SourceFile::name`], empty when it is not known.
     pub file: String,
     /// Counted from 1; 0 when it is not known.
     pub line: u32,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourcePlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", tidy(&self.file, usize::MAX))?;
         if self.line > 0 {
@@ -319,7 +319,7 @@ impl fmt::Display for Place {
 
 impl LoadError {
     /// Where it is, if it is in a file.
-    pub fn place_mut(&mut self) -> Option<&mut Place> {
+    pub fn place_mut(&mut self) -> Option<&mut SourcePlace> {
         match self {
             LoadError::Syntax(place, _)
             | LoadError::Thrown(place, _)

@@ -13,8 +13,8 @@ use rquickjs::{Ctx, Error, Exception, Function, Object, Result, Value};
 use super::amf::{self, Kit};
 use super::report::{self, Report};
 use super::{
-    Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, Place, SCRIPT_FIRST_TRANSACTION,
-    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, source, tidy,
+    Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, SCRIPT_FIRST_TRANSACTION,
+    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, SourcePlace, source, tidy,
 };
 use crate::limits::{
     PATH_BYTES, SCRIPT_ACTION_BYTES, SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS,
@@ -78,7 +78,7 @@ pub(super) struct Shared {
     pub(super) now: Cell<Millis>,
     pub(super) exhausted: Cell<Option<Exhausted>>,
     /// Where the limit was exceeded, if that is known.
-    pub(super) place: Cell<Place>,
+    pub(super) place: Cell<SourcePlace>,
     /// A handler threw in the present call.
     pub(super) thrown: Cell<bool>,
     /// The text of that error.
@@ -97,7 +97,7 @@ pub(super) struct Shared {
     pub(super) reads_stats: Cell<bool>,
     /// Whether `load()` is possible.
     is_loading: Cell<bool>,
-    loads: RefCell<Vec<(String, Place)>>,
+    loads: RefCell<Vec<(String, SourcePlace)>>,
     /// Names and texts of what has run, for `linebuf`.
     pub(super) files: RefCell<Vec<(String, String)>>,
     /// Promises that were rejected without a handler.
@@ -191,9 +191,9 @@ impl Shared {
         self.is_out_of_memory.get()
     }
 
-    pub(super) fn place_or(&self, file: &str) -> Place {
+    pub(super) fn place_or(&self, file: &str) -> SourcePlace {
         let place = self.place.take();
-        if place.file.is_empty() { Place { file: file.to_owned(), line: 0 } } else { place }
+        if place.file.is_empty() { SourcePlace { file: file.to_owned(), line: 0 } } else { place }
     }
 
     // Errors.
@@ -231,7 +231,7 @@ impl Shared {
             return self.describe(ctx, &ctx.catch());
         }
         let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
-        Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: Place::default(), exhausted }
+        Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: SourcePlace::default(), exhausted }
     }
 
     /// Reads what was thrown.
@@ -268,7 +268,7 @@ impl Shared {
     }
 
     /// The first place that is known is where it happened; what is thrown on the way out is thrown elsewhere.
-    fn found_at(&self, place: Place) {
+    fn found_at(&self, place: SourcePlace) {
         let known = self.place.take();
         self.place.set(if known.file.is_empty() { place } else { known });
     }
@@ -380,7 +380,7 @@ impl Shared {
         self.is_loading.set(false);
     }
 
-    pub(super) fn next_load(&self) -> Option<(String, Place)> {
+    pub(super) fn next_load(&self) -> Option<(String, SourcePlace)> {
         let mut loads = self.loads.borrow_mut();
         if loads.is_empty() { None } else { Some(loads.remove(0)) }
     }

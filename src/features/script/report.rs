@@ -5,14 +5,14 @@ use rquickjs::{Coerced, Ctx, Value};
 use super::engine::PRELUDE;
 use crate::limits::SCRIPT_ERROR_BYTES;
 
-use super::{Exhausted, Place, tidy};
+use super::{Exhausted, SourcePlace, tidy};
 
 /// What went wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Report {
     /// `TypeError: x is not a function`: at most [`SCRIPT_ERROR_BYTES`] bytes, no control characters.
     pub(super) text: String,
-    pub(super) place: Place,
+    pub(super) place: SourcePlace,
     /// A limit is exceeded, by what the engine says. The script may say the same: `Shared::read` knows better.
     pub(super) exhausted: Option<Exhausted>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Report {
 pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
     // Without memory for an error object the engine throws null, which a script may do, too.
     if value.is_null() || value.type_of() == rquickjs::Type::Uninitialized {
-        return Report { text: "null".into(), place: Place::default(), exhausted: Some(Exhausted::Memory) };
+        return Report { text: "null".into(), place: SourcePlace::default(), exhausted: Some(Exhausted::Memory) };
     }
     let read = |value: rquickjs::Result<Coerced<String>>| match value {
         Ok(Coerced(text)) => Some(text),
@@ -33,7 +33,7 @@ pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
     };
     let Some(error) = value.as_object().filter(|_| value.is_error()) else {
         let text = read(value.get()).unwrap_or_else(|| "an error that cannot be read".into());
-        return Report { text: tidy(&text, SCRIPT_ERROR_BYTES), place: Place::default(), exhausted: None };
+        return Report { text: tidy(&text, SCRIPT_ERROR_BYTES), place: SourcePlace::default(), exhausted: None };
     };
     let [name, message, stack] = ["name", "message", "stack"].map(|name| read(error.get(name)).unwrap_or_default());
     let exhausted = match (name.as_str(), message.as_str()) {
@@ -48,7 +48,7 @@ pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
 
 /// The innermost place of a stack trace that is the script's own: lines `at name (file:line:column)` or
 /// `at file:line:column`.
-fn place(stack: &str) -> Place {
+fn place(stack: &str) -> SourcePlace {
     stack
         .lines()
         .filter_map(|line| {
@@ -56,7 +56,7 @@ fn place(stack: &str) -> Place {
             let frame = frame.strip_suffix(')').and_then(|frame| Some(frame.rsplit_once(" (")?.1)).unwrap_or(frame);
             let mut parts = frame.rsplitn(3, ':');
             let (_column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
-            Some(Place { file: file.to_owned(), line: line.parse().ok()? })
+            Some(SourcePlace { file: file.to_owned(), line: line.parse().ok()? })
         })
         .find(|place| place.file != PRELUDE && place.file != "native")
         .unwrap_or_default()

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{LoadError, Place, Source, SourceFile};
+use super::{LoadError, Source, SourceFile, SourcePlace};
 
 /// How an error says that a member is missing.
 pub(super) const NOT_AVAILABLE: &str = " is not available in this server";
@@ -105,7 +105,7 @@ pub(super) fn text(file: &SourceFile) -> Result<&str, LoadError> {
         None => Ok(file.text.strip_prefix('\u{FEFF}').unwrap_or(&file.text)),
         Some((before, _)) => {
             let line = 1 + before.matches('\n').count() as u32;
-            let place = Place { file: file.name.clone(), line };
+            let place = SourcePlace { file: file.name.clone(), line };
             Err(LoadError::Syntax(place, "SyntaxError: a zero byte".to_owned()))
         }
     }
@@ -150,7 +150,7 @@ impl Scan {
         match tokens(&file.text).iter().find(|token| token.kind == Kind::BigInt) {
             None => Ok(()),
             Some(token) => {
-                let place = Place { file: file.name.clone(), line: token.line };
+                let place = SourcePlace { file: file.name.clone(), line: token.line };
                 Err(LoadError::Unsupported(place, "BigInt".to_owned()))
             }
         }
