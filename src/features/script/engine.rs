@@ -41,18 +41,18 @@ type Intrinsics = (
 
 /// The application instances that have a script.
 pub struct Scripts {
-    slots: Vec<Slot>,
+    entries: Vec<InstanceEntry>,
     clock: fn() -> u64,
     /// What scripts asked for and the server has not taken.
     effects: VecDeque<(InstanceId, Effect)>,
     /// Where values for clients are put together; one for all instances.
     scratch: Rc<Cell<Vec<u8>>>,
-    /// The slot whose intervals the next tick begins with.
-    next_slot: usize,
+    /// The entry whose intervals the next tick begins with.
+    next_entry: usize,
     spent_us: u64,
 }
 
-struct Slot {
+struct InstanceEntry {
     generation: u32,
     instance: Option<Box<Instance>>,
 }
@@ -78,11 +78,11 @@ impl Scripts {
         spend(|| {
             let count = instances.min(usize::from(u16::MAX));
             Scripts {
-                slots: (0..count).map(|_| Slot { generation: 0, instance: None }).collect(),
+                entries: (0..count).map(|_| InstanceEntry { generation: 0, instance: None }).collect(),
                 clock,
                 effects: VecDeque::new(),
                 scratch: Rc::default(),
-                next_slot: 0,
+                next_entry: 0,
                 spent_us: 0,
             }
         })
@@ -98,15 +98,15 @@ impl Scripts {
         now: Millis,
     ) -> Result<InstanceId, LoadError> {
         spend(|| {
-            let index = self.slots.iter().position(|slot| slot.instance.is_none()).ok_or(LoadError::Full)?;
+            let index = self.entries.iter().position(|entry| entry.instance.is_none()).ok_or(LoadError::Full)?;
             let shared = Rc::new(Shared::new(identity, self.clock, Rc::clone(&self.scratch)));
             let begin_us = (self.clock)();
             let started = Instance::start(source, identity, budget, shared, now);
             self.spent_us += (self.clock)().saturating_sub(begin_us);
             let mut instance = started?;
-            let id = InstanceId { index: index as u16, generation: self.slots[index].generation };
+            let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
             self.effects.extend(instance.take_effects().map(|effect| (id, effect)));
-            self.slots[index].instance = Some(Box::new(instance));
+            self.entries[index].instance = Some(Box::new(instance));
             Ok(id)
         })
     }
@@ -280,8 +280,8 @@ impl Scripts {
     /// Whether the script may ask for statistics: its text has the word, or it has asked. Then they are to be told before
     /// each other call.
     pub fn reads_stats(&self, id: InstanceId) -> bool {
-        let slot = self.slots.get(usize::from(id.index)).filter(|slot| slot.generation == id.generation);
-        slot.and_then(|slot| slot.instance.as_ref()).is_some_and(|instance| instance.shared.reads_stats.get())
+        let entry = self.entries.get(usize::from(id.index)).filter(|entry| entry.generation == id.generation);
+        entry.and_then(|entry| entry.instance.as_ref()).is_some_and(|instance| instance.shared.reads_stats.get())
     }
 
     /// What `client.getStats()` returns from now on.
@@ -328,9 +328,9 @@ impl Scripts {
     pub fn unload(&mut self, id: InstanceId) {
         spend(|| {
             if self.instance(id).is_some() {
-                let slot = &mut self.slots[usize::from(id.index)];
-                slot.generation = slot.generation.wrapping_add(1);
-                slot.instance = None;
+                let entry = &mut self.entries[usize::from(id.index)];
+                entry.generation = entry.generation.wrapping_add(1);
+                entry.instance = None;
                 self.effects.retain(|(of, _)| *of != id);
             }
         });
@@ -340,9 +340,9 @@ impl Scripts {
     /// at once; call it until `None`.
     pub fn tick(&mut self, now: Millis) -> Option<(InstanceId, Exhausted)> {
         let end = (self.clock)().saturating_add(TICK_MS * 1000);
-        for _ in 0..self.slots.len() {
-            let index = self.next_slot % self.slots.len();
-            let id = InstanceId { index: index as u16, generation: self.slots[index].generation };
+        for _ in 0..self.entries.len() {
+            let index = self.next_entry % self.entries.len();
+            let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
             while let Some(timer) = self.instance(id).and_then(|instance| instance.shared.due(now)) {
                 let run =
                     self.enter(id, |instance| instance.run(now, |call| call.function("tick")?.call::<_, ()>((timer,))));
@@ -353,14 +353,14 @@ impl Scripts {
                     return None;
                 }
             }
-            self.next_slot = (index + 1) % self.slots.len();
+            self.next_entry = (index + 1) % self.entries.len();
         }
         None
     }
 
     /// When the next `setInterval` function is due.
     pub fn next_timer(&self) -> Option<Millis> {
-        let instances = self.slots.iter().filter_map(|slot| slot.instance.as_ref());
+        let instances = self.entries.iter().filter_map(|entry| entry.instance.as_ref());
         instances.filter_map(|instance| instance.shared.next_due()).min()
     }
 
@@ -385,8 +385,8 @@ impl Scripts {
 
     /// Memory of the instance in the engine, in bytes. Walks all of it: for statistics, not for every turn.
     pub fn memory_bytes(&self, id: InstanceId) -> u64 {
-        let slot = self.slots.get(usize::from(id.index)).filter(|slot| slot.generation == id.generation);
-        let instance = slot.and_then(|slot| slot.instance.as_ref());
+        let entry = self.entries.get(usize::from(id.index)).filter(|entry| entry.generation == id.generation);
+        let instance = entry.and_then(|entry| entry.instance.as_ref());
         instance.map_or(0, |instance| u64::try_from(instance.runtime.memory_usage().malloc_size).unwrap_or(0))
     }
 
@@ -396,8 +396,8 @@ impl Scripts {
     }
 
     fn instance(&mut self, id: InstanceId) -> Option<&mut Instance> {
-        let slot = self.slots.get_mut(usize::from(id.index)).filter(|slot| slot.generation == id.generation)?;
-        slot.instance.as_deref_mut()
+        let entry = self.entries.get_mut(usize::from(id.index)).filter(|entry| entry.generation == id.generation)?;
+        entry.instance.as_deref_mut()
     }
 
     /// `work` with an instance that has not exceeded a limit; then takes over what the script asked for.
