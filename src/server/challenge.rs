@@ -17,29 +17,30 @@ use super::alarms::Alarm;
 use super::claims::Household;
 use super::close::CloseReason;
 use super::registry::{Challenger, StreamId};
-use super::slots::{ConnId, Place, Role};
+use super::slots::{ConnId, Holder, Role};
 use super::transport::Net;
 
 impl Server {
-    pub(super) fn challenge(&mut self, place: Place, holder: Place, id: StreamId, now: Millis) {
+    /// `newcomer` wants to publish a name that `holder` publishes.
+    pub(super) fn challenge(&mut self, newcomer: Holder, holder: Holder, id: StreamId, now: Millis) {
         let timeout_ms = self.settings.publish_timeout_ms;
         let before = self.registry.stream(id).challenger;
         if let Some(before) = before {
-            if !self.goes_before(place, before.place, holder) {
-                return self.refuse_taken(place.conn, id, now);
+            if !self.goes_before(newcomer, before.by, holder) {
+                return self.refuse_taken(newcomer.conn, id, now);
             }
             // It takes the place of the one before, but not more time.
             self.registry.stream_mut(id).challenger = None;
-            if let Some(slot) = self.slots.connection(before.place.conn) {
-                slot.roles[before.place.net_stream.index()] = Role::Idle;
+            if let Some(slot) = self.slots.connection(before.by.conn) {
+                slot.roles[before.by.net_stream.index()] = Role::Idle;
             }
-            self.refuse_taken(before.place.conn, id, now);
+            self.refuse_taken(before.by.conn, id, now);
         }
         let deadline = before.map_or(now + timeout_ms, |before| before.deadline);
-        self.registry.stream_mut(id).challenger = Some(Challenger { place, deadline });
+        self.registry.stream_mut(id).challenger = Some(Challenger { by: newcomer, deadline });
         self.set_challenge_alarm();
-        if let Some(slot) = self.slots.connection(place.conn) {
-            slot.roles[place.net_stream.index()] = Role::Challenging(id);
+        if let Some(slot) = self.slots.connection(newcomer.conn) {
+            slot.roles[newcomer.net_stream.index()] = Role::Challenging(id);
         }
         if timeout_ms == 0 {
             return self.take_over(id, now);
@@ -51,12 +52,12 @@ impl Server {
             self.wakes.send(holder.conn.slot);
         }
         let path = &self.registry.stream(id).path;
-        info!("{} {id} publish waits name={:?} for a sign of life from {}", place.conn, path.as_str(), holder.conn);
+        info!("{} {id} publish waits name={:?} for a sign of life from {}", newcomer.conn, path.as_str(), holder.conn);
     }
 
     /// Whether a newcomer takes the place of the one who waits for the same name.
-    fn goes_before(&self, newcomer: Place, waiting: Place, holder: Place) -> bool {
-        let home = |place: Place| self.slots.look(place.conn).map(|slot| Household::of(slot.peer.ip()));
+    fn goes_before(&self, newcomer: Holder, waiting: Holder, holder: Holder) -> bool {
+        let home = |by: Holder| self.slots.look(by.conn).map(|slot| Household::of(slot.peer.ip()));
         home(newcomer) == home(holder) || home(newcomer) == home(waiting)
     }
 
@@ -65,12 +66,12 @@ impl Server {
         for index in 0..self.registry.name_count() {
             let id = StreamId(index as u16);
             let stream = self.registry.stream_mut(id);
-            if stream.publisher.is_none_or(|place| place.conn != holder) {
+            if stream.publisher.is_none_or(|publisher| publisher.conn != holder) {
                 continue;
             }
             let Some(challenger) = stream.challenger.take() else { continue };
             self.set_challenge_alarm();
-            let Place { conn, net_stream } = challenger.place;
+            let Holder { conn, net_stream } = challenger.by;
             if let Some(slot) = self.slots.connection(conn) {
                 slot.roles[net_stream.index()] = Role::Idle;
             }
@@ -84,7 +85,7 @@ impl Server {
             slot.roles[index] = Role::Idle;
         }
         let stream = self.registry.stream_mut(id);
-        if stream.challenger.is_some_and(|challenger| challenger.place.conn == conn) {
+        if stream.challenger.is_some_and(|challenger| challenger.by.conn == conn) {
             stream.challenger = None;
             self.set_challenge_alarm();
             self.registry.release_if_unused(id);
@@ -129,10 +130,10 @@ impl Server {
     pub(super) fn challenger_wins(&mut self, id: StreamId, now: Millis) {
         let Some(challenger) = self.registry.stream_mut(id).challenger.take() else { return };
         self.set_challenge_alarm();
-        let Place { conn, net_stream } = challenger.place;
+        let Holder { conn, net_stream } = challenger.by;
         if let Some(slot) = self.slots.connection(conn) {
             slot.roles[net_stream.index()] = Role::Idle;
-            self.start_publish(challenger.place, id, now);
+            self.start_publish(challenger.by, id, now);
         }
     }
 }

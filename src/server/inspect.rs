@@ -245,7 +245,7 @@ impl Server {
             instance: stream.path.instance(),
             name: stream.path.name(),
             state: match (stream.publisher, stream.grace_until) {
-                (Some(place), _) => StreamState::Live(place.conn),
+                (Some(publisher), _) => StreamState::Live(publisher.conn),
                 (None, Some(_)) => StreamState::Away,
                 (None, None) => StreamState::Waiting,
             },

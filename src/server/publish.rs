@@ -15,7 +15,7 @@ use super::app::{AppKind, Refusal, without_keys};
 use super::applications::AppId;
 use super::close::{CloseReason, StreamRefusal};
 use super::registry::{Exhausted, Stream, StreamId};
-use super::slots::{ConnId, Place, PlayPhase, Player, Role, SlotIndex};
+use super::slots::{ConnId, Holder, PlayPhase, Player, Role, SlotIndex};
 use super::trouble::Trouble;
 
 /// The description of a refusal when the application's script gave the client no right to publish.
@@ -85,10 +85,10 @@ impl Server {
                 }
             }
         };
-        let place = Place { conn, net_stream };
+        let by = Holder { conn, net_stream };
         match self.registry.stream(id).publisher {
-            None => self.start_publish(place, id, now),
-            Some(holder) => self.challenge(place, holder, id, now),
+            None => self.start_publish(by, id, now),
+            Some(holder) => self.challenge(by, holder, id, now),
         }
     }
 
@@ -98,15 +98,16 @@ impl Server {
         let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PublishAddress) };
         let instance = &slot.session.client().path.instance;
         let path = definition.publish(slot.peer.ip(), instance, &name.name, slot.session.stream_query())?;
-        let published = |stream: &Stream| stream.app == app && stream.publisher.is_some_and(|place| place.conn != conn);
+        let published =
+            |stream: &Stream| stream.app == app && stream.publisher.is_some_and(|publisher| publisher.conn != conn);
         let others = self.registry.streams().filter(|(_, stream)| published(stream)).count();
         definition.limits.publish(others as u32)?;
         Ok(path)
     }
 
-    /// The name is free: `place` publishes it. Players who were not told that the last publisher left need not know.
-    pub(super) fn start_publish(&mut self, place: Place, id: StreamId, now: Millis) {
-        let Place { conn, net_stream } = place;
+    /// The name is free: `by` publishes it. Players who were not told that the last publisher left need not know.
+    pub(super) fn start_publish(&mut self, by: Holder, id: StreamId, now: Millis) {
+        let Holder { conn, net_stream } = by;
         let app = self.registry.stream(id).app;
         if self.registry.stream(id).ring.is_none() && !self.has_ring(now) {
             let path = self.registry.stream(id).path.clone();
@@ -117,7 +118,7 @@ impl Server {
             media.republish(now);
             Cursor::at(media.ring().readable_head())
         });
-        self.registry.publish(id, place);
+        self.registry.publish(id, by);
         self.set_window();
         let stream = self.registry.stream_mut(id);
         // A publisher without a ring gets one with its first media.

@@ -10,7 +10,7 @@ use crate::rtmp::name::StreamPath;
 use crate::time::Millis;
 
 use super::applications::AppId;
-use super::slots::{ConnId, Place};
+use super::slots::{ConnId, Holder};
 use super::trouble::Trouble;
 
 /// The media half of a stream, on storage obtained at start.
@@ -34,7 +34,7 @@ impl fmt::Display for StreamId {
 #[derive(Clone, Copy, Debug)]
 pub struct Challenger {
     /// Who.
-    pub place: Place,
+    pub by: Holder,
     /// When the holder loses it, if it gives no sign of life.
     pub deadline: Millis,
 }
@@ -46,7 +46,7 @@ pub struct Stream {
     /// What it is called there.
     pub path: StreamPath,
     /// Who publishes it.
-    pub publisher: Option<Place>,
+    pub publisher: Option<Holder>,
     /// The newcomer that wants to publish it.
     pub challenger: Option<Challenger>,
     /// Slots with at least one player of it.
@@ -210,8 +210,8 @@ impl Registry {
     }
 
     /// The stream, which nobody publishes, is published now.
-    pub fn publish(&mut self, id: StreamId, place: Place) {
-        self.stream_mut(id).publisher = Some(place);
+    pub fn publish(&mut self, id: StreamId, by: Holder) {
+        self.stream_mut(id).publisher = Some(by);
         self.publishers += 1;
     }
 
@@ -254,15 +254,20 @@ impl Registry {
     /// The name that must go so that `newcomer` can publish another: `None` when a place is free. That which has been
     /// without a publisher longest, else that of another connection which has been published longest without media, of
     /// those first that are the newcomer's `own`.
-    pub fn name_to_give_up(&self, newcomer: ConnId, silence: Silence, own: impl Fn(Place) -> bool) -> Option<StreamId> {
+    pub fn name_to_give_up(
+        &self,
+        newcomer: ConnId,
+        silence: Silence,
+        own: impl Fn(Holder) -> bool,
+    ) -> Option<StreamId> {
         if self.streams.iter().any(|stream| !stream.used || stream.is_left()) {
             return None;
         }
         let goes = |stream: &Stream| match stream.publisher {
-            Some(place) => stream.is_silent(silence) && place.conn != newcomer,
+            Some(holder) => stream.is_silent(silence) && holder.conn != newcomer,
             None => true,
         };
-        let rank = |stream: &Stream| (stream.publisher.map(|place| !own(place)), stream.since);
+        let rank = |stream: &Stream| (stream.publisher.map(|holder| !own(holder)), stream.since);
         let names = self.streams().filter(|(_, stream)| goes(stream));
         names.min_by_key(|(_, stream)| rank(stream)).map(|(id, _)| id)
     }
@@ -296,10 +301,10 @@ impl Registry {
     /// The stream whose ring is given to another one, when none is free: the one which has been without a publisher
     /// longest, else without media in its present publish, else silent for too long; of those first that are the
     /// newcomer's `own`.
-    fn ring_to_give_up(&self, silence: Silence, own: impl Fn(Place) -> bool) -> Option<StreamId> {
+    fn ring_to_give_up(&self, silence: Silence, own: impl Fn(Holder) -> bool) -> Option<StreamId> {
         let goes = |stream: &Stream| stream.publisher.is_none() || stream.is_silent(silence);
         let rank = |stream: &Stream| {
-            let published = stream.publisher.map(|place| (stream.has_media, !own(place)));
+            let published = stream.publisher.map(|holder| (stream.has_media, !own(holder)));
             (published, stream.since)
         };
         let rings = self.streams().filter(|(_, stream)| stream.ring.is_some() && goes(stream));
@@ -315,7 +320,7 @@ impl Registry {
         &mut self,
         id: StreamId,
         silence: Silence,
-        own: impl Fn(Place) -> bool,
+        own: impl Fn(Holder) -> bool,
     ) -> Result<(RingId, Option<Taken>), Exhausted> {
         let (ring, from) = match self.owners.iter().position(Option::is_none) {
             Some(free) => (RingId(free as u16), None),

@@ -15,7 +15,7 @@ use super::claims::Household;
 use super::close::{CloseReason, StreamRefusal};
 use super::publish::describe_exhausted;
 use super::registry::{Exhausted, Silence, StreamId, Taken};
-use super::slots::{ConnId, Place, Slots};
+use super::slots::{ConnId, Holder, Slots};
 
 /// Without audio and video for so long a publisher's ring is free for others, in milliseconds, where `publish_idle_ms` is 0.
 const SILENCE_MS: u64 = 10_000;
@@ -40,7 +40,8 @@ impl Server {
     pub(super) fn bind_ring(&mut self, conn: ConnId, id: StreamId, now: Millis) -> bool {
         let silence = self.silence(now);
         let slots = &self.slots;
-        let Ok((ring, taken)) = self.registry.bind_ring(id, silence, |place| same_household(slots, place, conn)) else {
+        let Ok((ring, taken)) = self.registry.bind_ring(id, silence, |holder| same_household(slots, holder, conn))
+        else {
             self.refuse_media(conn, id, now);
             return false;
         };
@@ -72,7 +73,7 @@ impl Server {
     fn refuse_media(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         self.counters.streams_exhausted += 1;
         let path = self.registry.stream(id).path.clone();
-        let Some(Place { net_stream, .. }) = self.registry.stream(id).publisher else { return };
+        let Some(Holder { net_stream, .. }) = self.registry.stream(id).publisher else { return };
         let Some(slot) = self.slots.connection(conn) else { return };
         let (why, description) = (StreamRefusal::Exhausted(Exhausted::Rings), describe_exhausted(Exhausted::Rings));
         warn!(
@@ -90,7 +91,7 @@ impl Server {
     /// sends no media.
     pub(super) fn make_room_for_name(&mut self, newcomer: ConnId, now: Millis) {
         let slots = &self.slots;
-        let own = |place| same_household(slots, place, newcomer);
+        let own = |holder| same_household(slots, holder, newcomer);
         let Some(id) = self.registry.name_to_give_up(newcomer, self.silence(now), own) else { return };
         if let Some(publisher) = self.registry.stream(id).publisher {
             self.close_after_flush(publisher.conn, CloseReason::GaveWay, now);
@@ -102,7 +103,7 @@ impl Server {
     }
 }
 
-fn same_household(slots: &Slots, place: Place, newcomer: ConnId) -> bool {
+fn same_household(slots: &Slots, holder: Holder, newcomer: ConnId) -> bool {
     let household = |conn| slots.look(conn).map(|slot| Household::of(slot.peer.ip()));
-    household(place.conn) == household(newcomer)
+    household(holder.conn) == household(newcomer)
 }

@@ -692,9 +692,9 @@ pub enum Flush {
     Gone(CloseReason),
 }
 
-/// A net stream of a connection.
+/// Who publishes or plays: a net stream of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Holder {
     /// The connection.
     pub conn: ConnId,
     /// The net stream.
