@@ -15,8 +15,8 @@ use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 use super::aggregate::{Aggregate, Part};
 use super::assembly::Assembly;
 use super::chunk_reader::{ChunkEvent, ChunkReader, Lane, Piece};
-use super::client::{Client, tc_url};
 use super::command::{Command, CommandMessage};
+use super::connect_info::{ConnectInfo, tc_url};
 use super::data::DataMessage;
 use super::event::{Call, Decision, Event, Limit, Misbehaviour, NetStreamId, Request, SessionError};
 use super::metadata::{Head, Metadata};
@@ -161,9 +161,9 @@ impl Session {
         }
     }
 
-    /// What the client said of itself.
-    pub fn client(&self) -> &Client {
-        &self.state.client
+    /// What the client said of itself when it connected; empty until then.
+    pub fn connect_info(&self) -> &ConnectInfo {
+        &self.state.connect_info
     }
 
     /// The client has joined an application.
@@ -234,7 +234,7 @@ impl Session {
         };
         let name = name.and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
         match name.split_once('?').map_or("", |(_, query)| query).trim() {
-            "" => &self.state.client.query,
+            "" => &self.state.connect_info.query,
             query => query,
         }
     }

@@ -9,8 +9,8 @@ use crate::wire::chunk::MessageHeader;
 use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 
 use super::chunk_reader::Lane;
-use super::client::Client;
 use super::command::{Command, CommandMessage};
+use super::connect_info::ConnectInfo;
 use super::event::{
     Decision, Event, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayStart, PublishMode, Request, SessionError,
 };
@@ -39,7 +39,7 @@ pub(super) struct State {
     pub(super) sample_access: (bool, bool),
     /// The window that we last announced, in bytes.
     pub(super) announced_window: u32,
-    pub(super) client: Client,
+    pub(super) connect_info: ConnectInfo,
     pub(super) request: Option<Request>,
     streams: [NetStream; NET_STREAMS],
 }
@@ -51,7 +51,7 @@ impl Default for State {
             scripted: false,
             sample_access: (true, true),
             announced_window: WINDOW_BYTES,
-            client: Client::default(),
+            connect_info: ConnectInfo::default(),
             request: None,
             streams: [NetStream::Free; NET_STREAMS],
         }
@@ -65,11 +65,11 @@ impl State {
         match (request, decision) {
             (Request::Connect, Decision::Accept) => {
                 self.connected = true;
-                self.client.accept(tx)?;
+                self.connect_info.accept(tx)?;
                 if self.scripted { Ok(()) } else { on_bw_done(tx) }
             }
             (Request::Connect, Decision::Reject(status)) => {
-                let transaction = self.client.transaction;
+                let transaction = self.connect_info.transaction;
                 // What a script adds may be longer than the room that there is; the code alone never is.
                 let send = |status: Status<'_>, tx: &mut TxBuf| status.send_error(transaction, tx);
                 send(status, tx).or_else(|Full| send(Status::new(status.code, ""), tx))
@@ -189,7 +189,7 @@ impl State {
             if self.connected {
                 return Err(SessionError::PeerMisbehaved(Misbehaviour::ConnectedTwice));
             }
-            self.client = Client::from_connect(object.as_ref(), transaction);
+            self.connect_info = ConnectInfo::from_connect(object.as_ref(), transaction);
             self.announced_window = WINDOW_BYTES;
             tx.control(Control::WindowAcknowledgementSize(WINDOW_BYTES))?;
             tx.control(Control::SetPeerBandwidth(WINDOW_BYTES, BandwidthLimit::Dynamic))?;

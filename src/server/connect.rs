@@ -100,8 +100,8 @@ impl Server {
     /// A client asks to join an application.
     pub(super) fn connect(&mut self, conn: ConnId, now: Millis) {
         let Some(slot) = self.slots.open(conn) else { return };
-        let client = slot.session.client();
-        if let Some(error) = client.path_error {
+        let info = slot.session.connect_info();
+        if let Some(error) = info.path_error {
             let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
             let _ = write!(text, "[ Server.Reject ] : {}", error.description());
             return self.refuse_connect(conn, Rejection::Name, &text, now);
@@ -110,7 +110,7 @@ impl Server {
             return self.refuse_for_connections(conn, now);
         }
         let Some(slot) = self.slots.open(conn) else { return };
-        let name = slot.session.client().path.app.clone();
+        let name = slot.session.connect_info().path.app.clone();
         let id = match self.apps.find(&name) {
             Some(id) => id,
             None if self.apps.source() == AppSource::Fixed => return self.refuse_unknown(conn, now),
@@ -211,13 +211,13 @@ impl Server {
         let Some(app) = self.apps.app_mut(id) else { return };
         app.connected += 1;
         (slot.joining, slot.last_active) = (Joining::No, now);
-        let client = slot.session.client();
+        let info = slot.session.connect_info();
         info!(
             "{conn} connect app={:?} instance={} peer={} x_status=200 agent={:?}",
-            client.path.app.as_str(),
-            without_keys(app.definition.as_deref(), &client.path.instance),
+            info.path.app.as_str(),
+            without_keys(app.definition.as_deref(), &info.path.instance),
             slot.peer,
-            client.agent.as_str()
+            info.agent.as_str()
         );
         // Adobe's own applications have the bandwidth of clients measured whose first argument is true.
         let wants_check = slot.instance.is_none() && slot.session.arguments().starts_with(&[1, 1]);
@@ -256,7 +256,7 @@ impl Server {
         let Some(slot) = self.slots.open(conn) else { return };
         // The words that clients know from Adobe's servers; the name fits.
         let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
-        let name = &slot.session.client().path.app;
+        let name = &slot.session.connect_info().path.app;
         let _ =
             write!(text, "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application ({name}) is not defined.");
         self.refuse_connect(conn, Rejection::Unknown, &text, now);
@@ -270,7 +270,7 @@ impl Server {
     /// Refuses a client that wants to join: `_error`, `close`, and the end of the connection behind them.
     pub(super) fn refuse_connect_with(&mut self, conn: ConnId, status: Status<'_>, reason: CloseReason, now: Millis) {
         let Some(slot) = self.slots.open(conn) else { return };
-        let client = slot.session.client();
+        let info = slot.session.connect_info();
         let (application, to) = match status.extra {
             Extra::Rejected { application, redirect } => (application, redirect),
             _ => (None, None),
@@ -283,10 +283,10 @@ impl Server {
         log!(
             level,
             "{conn} connect {verb} app={:?} peer={} x_status={} agent={:?} code={} reason={:?}{}{}",
-            client.path.app.as_str(),
+            info.path.app.as_str(),
             slot.peer,
             reason.x_status(),
-            client.agent.as_str(),
+            info.agent.as_str(),
             status.code.name(),
             status.description.unwrap_or_default(),
             Field(" to", to.map(Quoted)),
@@ -390,7 +390,7 @@ impl Server {
     pub(super) fn shut_down_clients(&mut self, id: AppId, instance: Option<&str>, now: Millis) -> usize {
         let mut clients = 0;
         let in_it = |slot: &Slot| {
-            slot.app == Some(id) && instance.is_none_or(|name| slot.session.client().path.instance == name)
+            slot.app == Some(id) && instance.is_none_or(|name| slot.session.connect_info().path.instance == name)
         };
         self.each_connection(in_it, |server, conn| clients += usize::from(server.shut_down_client(conn, now)));
         clients

@@ -541,7 +541,7 @@ pub(super) fn lags(cursor: Cursor, media: &Media, settings: &Settings, now: Mill
 
 /// What the client calls the stream. The session is looked at only when there is something to say.
 fn own_name<'s>(stream: &'s Stream, session: &Session) -> &'s str {
-    stream.path.within(&session.client().path.instance)
+    stream.path.within(&session.connect_info().path.instance)
 }
 
 fn rest_of_tag(media: &Media, cursor: Cursor) -> usize {

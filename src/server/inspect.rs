@@ -206,13 +206,13 @@ impl Server {
 
     fn client_row(&self, index: SlotIndex, now: Millis) -> ClientRow<'_> {
         let slot = self.slots.peek(index);
-        let client = slot.session.client();
+        let info = slot.session.connect_info();
         let mut row = ClientRow {
             id: self.slots.id(index),
             peer: slot.peer,
-            app: &client.path.app,
-            instance: if client.path.app.is_empty() { "" } else { &client.path.instance },
-            agent: &client.agent,
+            app: &info.path.app,
+            instance: if info.path.app.is_empty() { "" } else { &info.path.instance },
+            agent: &info.agent,
             activity: activity(slot),
             stream: None,
             seconds: now.since(slot.accepted) / 1000,

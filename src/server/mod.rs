@@ -509,12 +509,12 @@ impl Server {
                 Role::Playing(player) => (player.stream, Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
-            let name = self.registry.stream(stream).path.within(&slot.session.client().path.instance);
+            let name = self.registry.stream(stream).path.within(&slot.session.connect_info().path.instance);
             let net_stream = crate::rtmp::event::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }
         // Players take AppShutdown for the end of the stream; clients that support it are sent ReconnectRequest instead.
-        let code = match slot.session.client().reconnects() {
+        let code = match slot.session.connect_info().reconnects() {
             true => Code::ConnectReconnectRequest,
             false => Code::ConnectAppShutdown,
         };

@@ -138,7 +138,8 @@ impl Server {
     fn may_play(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
         let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PlayAddress) };
         let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PlayAddress) };
-        let path = definition.path(&slot.session.client().path.instance, &name.name).map_err(|_| Refusal::Path)?;
+        let path =
+            definition.path(&slot.session.connect_info().path.instance, &name.name).map_err(|_| Refusal::Path)?;
         definition.rules.play(slot.peer.ip(), path.as_str(), slot.session.stream_query())?;
         let again = u32::from(slot.playing > 0);
         let streams = self.registry.streams().filter(|(_, stream)| stream.app == app);
@@ -180,7 +181,7 @@ impl Server {
                 }
                 let net_stream = NetStreamId::from_index(role);
                 slot.session.stop_playing(net_stream);
-                let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
+                let name = self.registry.stream(id).path.within(&slot.session.connect_info().path.instance);
                 let status = Status::new(Code::PlayStop, name).described(describe_exhausted(Exhausted::Names));
                 slot.tell(Some(net_stream), status);
                 self.wakes.send(conn.slot);
@@ -255,7 +256,7 @@ impl Server {
         let time = ring.map_or(self.registry.stream(id).time, |ring| self.registry.media(ring).time());
         let mut text = heapless::String::<64>::new();
         let _ = write!(text, "Seeking {} (stream ID: {}).", time.present(), net_stream.wire());
-        let name = self.registry.stream(id).path.within(&self.slots.at(conn.slot).session.client().path.instance);
+        let name = self.registry.stream(id).path.within(&self.slots.at(conn.slot).session.connect_info().path.instance);
         let status = Status::new(Code::SeekNotify, name).described(&text);
         self.slots.at(conn.slot).tell(Some(net_stream), status);
         self.wakes.send(conn.slot);

@@ -53,7 +53,7 @@ impl Server {
         };
         let Some(slot) = self.slots.look(conn) else { return };
         // What the client calls it, unless it said a key.
-        let name = path.within(&slot.session.client().path.instance);
+        let name = path.within(&slot.session.connect_info().path.instance);
         if !self.script_allows(conn, Access::Write, name) {
             let status = Status::new(Code::PublishBadName, name).described(NO_WRITE_ACCESS);
             return self.refuse_publish(conn, status, StreamRefusal::Script, now);
@@ -96,7 +96,7 @@ impl Server {
     fn may_publish(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
         let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PublishAddress) };
         let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PublishAddress) };
-        let instance = &slot.session.client().path.instance;
+        let instance = &slot.session.connect_info().path.instance;
         let path = definition.publish(slot.peer.ip(), instance, &name.name, slot.session.stream_query())?;
         let published =
             |stream: &Stream| stream.app == app && stream.publisher.is_some_and(|publisher| publisher.conn != conn);
@@ -255,7 +255,7 @@ impl Server {
             Some(Request::Publish { name, .. }) => ("publish", name.name.as_str()),
             _ => ("publish", status.subject),
         };
-        let path = app.and_then(|app| app.path(&slot.session.client().path.instance, name).ok());
+        let path = app.and_then(|app| app.path(&slot.session.connect_info().path.instance, name).ok());
         let shown = match (&path, app) {
             (Some(path), Some(app)) if verb == "publish" => app.shown(path),
             (Some(path), _) => path.as_str(),
@@ -276,14 +276,14 @@ impl Server {
     pub(super) fn refuse_taken(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let path = self.registry.stream(id).path.clone();
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = path.within(&slot.session.client().path.instance);
+        let name = path.within(&slot.session.connect_info().path.instance);
         self.refuse_publish(conn, Status::new(Code::PublishBadName, name), StreamRefusal::Taken, now);
     }
 
     fn refuse_for_room(&mut self, conn: ConnId, path: &StreamPath, exhausted: Exhausted, now: Millis) {
         self.counters.streams_exhausted += 1;
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = path.within(&slot.session.client().path.instance);
+        let name = path.within(&slot.session.connect_info().path.instance);
         let status = Status::new(Code::PublishBadName, name).described(describe_exhausted(exhausted));
         self.refuse_publish(conn, status, StreamRefusal::Exhausted(exhausted), now);
     }

@@ -73,7 +73,7 @@ impl Server {
     /// client.
     pub(super) fn enter_instance(&mut self, conn: ConnId, app: AppId, now: Millis) -> Result<(), &'static str> {
         let Some(slot) = self.slots.open(conn) else { return Ok(()) };
-        let name = slot.session.client().path.instance.clone();
+        let name = slot.session.connect_info().path.instance.clone();
         let mut found = self.scripting.instances.find(app, &name);
         if let Some(index) = found
             && let Some(instance) = self.scripting.instances.instance(index)
@@ -232,7 +232,7 @@ impl Server {
     pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
+        let name = self.registry.stream(id).path.within(&slot.session.connect_info().path.instance);
         let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
         let told = self.scripting.engine.publish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
@@ -242,7 +242,7 @@ impl Server {
     pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = self.registry.stream(id).path.within(&slot.session.client().path.instance);
+        let name = self.registry.stream(id).path.within(&slot.session.connect_info().path.instance);
         let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
         let told = self.scripting.engine.unpublish(script, client_id(conn), &stream, now);
         self.told(script, told, now);

@@ -811,7 +811,7 @@ mod connection_7_2_1 {
         for bytes in messages {
             let (peer, replies) = connected_by(&bytes);
             assert_eq!(replies.len(), 6);
-            let client = peer.session.client();
+            let client = peer.session.connect_info();
             assert_eq!((&*client.path.app, &*client.agent), ("live", "FMLE/3.0 (compatible; x)"));
         }
     }
@@ -896,8 +896,8 @@ mod connection_7_2_1 {
     fn the_application_is_found_however_app_and_tc_url_spell_it() {
         let named = |of: &[(&str, Bytes)]| {
             let peer = connected_by(&connect(1.0, of)).0;
-            let path = &peer.session.client().path;
-            assert_eq!(peer.session.client().path_error, None);
+            let path = &peer.session.connect_info().path;
+            assert_eq!(peer.session.connect_info().path_error, None);
             (path.app.to_string(), path.instance.to_string())
         };
         let is = |app: &str, instance: &str| (app.into(), instance.into());
@@ -927,10 +927,10 @@ mod connection_7_2_1 {
             vec![("app", string(&x65))],
             vec![("app", string(&format!("{x65}?key")))],
         ] {
-            assert!(connected_by(&connect(1.0, &of)).0.session.client().path_error.is_some());
+            assert!(connected_by(&connect(1.0, &of)).0.session.connect_info().path_error.is_some());
         }
         for body in [command_body("connect", 1.0, &[null()]), command_body("connect", 1.0, &[]), string("connect")] {
-            assert!(connected_by(&message(3, 0, 20, 0, &body)).0.session.client().path_error.is_some());
+            assert!(connected_by(&message(3, 0, 20, 0, &body)).0.session.connect_info().path_error.is_some());
         }
     }
 
@@ -938,7 +938,7 @@ mod connection_7_2_1 {
     fn a_very_long_flash_ver_is_cut_at_a_character() {
         let agent = "é".repeat(500);
         let (peer, _) = connected_by(&connect(1.0, &[("app", string("live")), ("flashVer", string(&agent))]));
-        assert_eq!(&*peer.session.client().agent, "é".repeat(32));
+        assert_eq!(&*peer.session.connect_info().agent, "é".repeat(32));
     }
 
     #[test]

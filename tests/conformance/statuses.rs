@@ -946,7 +946,7 @@ fn every_way_to_spell_an_application_has_its_answer_its_words_and_its_end() {
             Fate::Joins(app, instance) => {
                 assert_eq!(name_of(&told[0].2), "_result", "{spelled}");
                 let slot = world.server.slots().next_taken(0).unwrap();
-                let path = &world.server.slots().peek(slot).session.client().path;
+                let path = &world.server.slots().peek(slot).session.connect_info().path;
                 assert_eq!((&*path.app, &*path.instance), (app, instance), "{spelled}");
                 continue;
             }

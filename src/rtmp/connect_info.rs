@@ -24,7 +24,7 @@ const CAN_FORWARD: f64 = 4.0;
 
 /// What a client said of itself when it connected.
 #[derive(Clone, Debug, Default)]
-pub struct Client {
+pub struct ConnectInfo {
     /// What it connects to.
     pub path: AppPath,
     /// Why `path` is not usable, if so.
@@ -41,9 +41,9 @@ pub struct Client {
     pub(super) transaction: f64,
 }
 
-impl Client {
+impl ConnectInfo {
     /// From the object of the connect command. Values of the wrong type count as absent (Red5 sends nulls).
-    pub(super) fn from_connect(object: Option<&Value<'_>>, transaction: f64) -> Client {
+    pub(super) fn from_connect(object: Option<&Value<'_>>, transaction: f64) -> ConnectInfo {
         let value = |key: &str| object.and_then(|object| object.get(key));
         let text = |key: &str| value(key).and_then(|value| value.as_str()).unwrap_or_default();
         let tc_url = tc_url(text);
@@ -62,7 +62,7 @@ impl Client {
         };
         let encoding = value("objectEncoding").and_then(|value| value.as_number()).unwrap_or(0.0);
         let caps_ex = value("capsEx").or_else(|| value("CapsEx")).and_then(|value| value.as_number());
-        Client {
+        ConnectInfo {
             path,
             path_error,
             agent: cut(text("flashVer")),
