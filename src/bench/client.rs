@@ -56,7 +56,7 @@ pub enum Progress {
 pub struct Failure(pub String);
 
 /// See the module's documentation.
-pub struct Client {
+pub struct LoadClient {
     role: Role,
     link: Link,
     progress: Progress,
@@ -77,10 +77,10 @@ pub struct Context<'a> {
     pub now_us: u64,
 }
 
-impl Client {
+impl LoadClient {
     /// A client that begins at `now_us`; C0 and C1 are appended to `out`.
-    pub fn new(role: Role, now_us: u64, out: &mut Vec<u8>) -> Client {
-        Client {
+    pub fn new(role: Role, now_us: u64, out: &mut Vec<u8>) -> LoadClient {
+        LoadClient {
             role,
             link: Link::new(now_us, out),
             progress: Progress::Starting,

@@ -13,7 +13,7 @@ use crate::client::send::CHUNK_BYTES;
 use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
 
-use super::client::{Client, Context, Failure, Progress, Role};
+use super::client::{Context, Failure, LoadClient, Progress, Role};
 use super::clock::{Clock, own_cpu_seconds};
 use super::counts::Counts;
 use super::progress::ProgressLine;
@@ -70,7 +70,7 @@ pub fn run_observed(plan: &Plan, observe: &mut dyn FnMut(Moment)) -> Result<Repo
 
 struct Connection {
     socket: TcpStream,
-    client: Client,
+    client: LoadClient,
     out: Vec<u8>,
     sent: usize,
 }
@@ -336,7 +336,7 @@ impl<'p> Load<'p> {
             // Not all systems allow it before the connection stands; then small writes may wait a little.
             let _ = socket.set_nodelay(true);
             let mut out = Vec::new();
-            let client = Client::new(role, self.clock.now_us(), &mut out);
+            let client = LoadClient::new(role, self.clock.now_us(), &mut out);
             self.connections.push(Some(Box::new(Connection { socket, client, out, sent: 0 })));
             self.starting += 1;
         }
