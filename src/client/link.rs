@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::limits::HANDSHAKE_BYTES;
-use crate::rtmp::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Piece};
+use crate::rtmp::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Payload};
 use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte, first_byte};
 use crate::wire::message::{Control, UserControl, type_id};
@@ -32,7 +32,7 @@ pub enum Incoming<'i> {
     /// An audio or video message begins. Messages of different lanes interleave.
     MediaBegin(Lane, MessageHeader),
     /// The next bytes of the lane's message.
-    MediaData(Lane, Piece<'i>),
+    MediaData(Lane, Payload<'i>),
     /// The lane's message is complete.
     MediaEnd(Lane, MessageHeader),
     /// The lane's message will not be completed.

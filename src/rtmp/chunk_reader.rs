@@ -35,7 +35,7 @@ pub enum ChunkEvent<'i> {
         /// The chunk stream.
         lane: Lane,
         /// Never empty.
-        bytes: Piece<'i>,
+        bytes: Payload<'i>,
     },
     /// The lane's message is complete.
     End {
@@ -60,20 +60,20 @@ pub enum ChunkError {
 
 /// Payload bytes: a slice of the input, or up to four bytes that had looked like an extended timestamp.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'i> {
+pub enum Payload<'i> {
     /// The usual case.
     Input(&'i [u8]),
     /// Bytes kept since the last input.
     Kept(heapless::Vec<u8, 4>),
 }
 
-impl Deref for Piece<'_> {
+impl Deref for Payload<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
         match self {
-            Piece::Input(bytes) => bytes,
-            Piece::Kept(bytes) => bytes,
+            Payload::Input(bytes) => bytes,
+            Payload::Kept(bytes) => bytes,
         }
     }
 }
@@ -156,15 +156,15 @@ impl ChunkReader {
             };
             let bytes = if !self.kept.is_empty() {
                 let n = self.kept.len().min(most);
-                let piece = self.kept[..n].iter().copied().collect();
+                let payload = self.kept[..n].iter().copied().collect();
                 self.kept.drain(..n);
-                Piece::Kept(piece)
+                Payload::Kept(payload)
             } else if input.is_empty() {
                 return Ok(None);
             } else {
                 let (taken, rest) = input.split_at(input.len().min(most));
                 *input = rest;
-                Piece::Input(taken)
+                Payload::Input(taken)
             };
             let taken = bytes.len() as u32;
             stream.remaining -= taken;

@@ -4,7 +4,7 @@ use crate::limits::NET_STREAMS;
 use crate::wire::bytes::Full;
 use crate::wire::handshake::FirstByte;
 
-use super::chunk_reader::{ChunkError, Lane, Piece};
+use super::chunk_reader::{ChunkError, Lane, Payload};
 use super::name::StreamName;
 use super::status::Status;
 
@@ -92,7 +92,7 @@ pub enum Event<'i> {
         length: u32,
     },
     /// The next payload bytes of the lane's message.
-    MediaData(Lane, Piece<'i>),
+    MediaData(Lane, Payload<'i>),
     /// The lane's message is complete.
     MediaEnd(Lane),
     /// The lane's message will not be completed.

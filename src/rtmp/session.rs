@@ -14,7 +14,7 @@ use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 
 use super::aggregate::{Aggregate, Part};
 use super::assembly::Assembly;
-use super::chunk_reader::{ChunkEvent, ChunkReader, Lane, Piece};
+use super::chunk_reader::{ChunkEvent, ChunkReader, Lane, Payload};
 use super::command::{Command, CommandMessage};
 use super::connect_info::{ConnectInfo, tc_url};
 use super::data::DataMessage;
@@ -517,7 +517,7 @@ impl Session {
     }
 
     /// Bytes of an aggregate message, never more than its present part wants.
-    fn part<'i>(&mut self, lane: Lane, bytes: Piece<'i>) -> Option<Event<'i>> {
+    fn part<'i>(&mut self, lane: Lane, bytes: Payload<'i>) -> Option<Event<'i>> {
         let aggregate = self.aggregate.as_mut()?;
         match aggregate.take(&bytes)? {
             Part::Begin(header) => match header.type_id {
