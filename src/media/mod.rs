@@ -23,6 +23,6 @@ pub mod timeline;
 pub use headers::{CachedHeader, HeaderCache, Stored};
 pub use reframe::{Piece, ReframePlan};
 pub use ring::{Cursor, Evicted, Ring, RingError, Tag, TagMeta};
-pub use stream::{JoinPoint, Stream, StreamFacts};
+pub use stream::{JoinPoint, MediaStream, StreamFacts};
 pub use tag::{HeaderSlot, TagFlags, TagKind, TagSeq};
 pub use timeline::Timeline;

@@ -1,10 +1,10 @@
 //! One live stream: its ring, its cached headers, its time, and where a player may begin.
 //!
-//! A publisher's messages go in by `begin_media`, `append`, `finish`; players are cursors of [`Stream::ring`]. A stream outlives its
-//! publishers: [`Stream::unpublish`] when one has left, [`Stream::republish`] before the next one's first message, and players
-//! who stayed see one stream. [`Stream::clear`] makes it ready for another name.
+//! A publisher's messages go in by `begin_media`, `append`, `finish`; players are cursors of [`MediaStream::ring`]. A stream outlives its
+//! publishers: [`MediaStream::unpublish`] when one has left, [`MediaStream::republish`] before the next one's first message, and players
+//! who stayed see one stream. [`MediaStream::clear`] makes it ready for another name.
 //!
-//! A player who joins is sent [`Stream::emit_header`] 0, 1, 2 .. stamped with the join point's time, then the ring from there. While
+//! A player who joins is sent [`MediaStream::emit_header`] 0, 1, 2 .. stamped with the join point's time, then the ring from there. While
 //! there is no join point it waits; ask again when a tag was finished. Where it begins follows from what lies in the ring, not
 //! from how long ago it came: at the newest key frame, and without one at the newest sound, with the picture from the next key
 //! frame on ([`JoinPoint::picture_later`]).
@@ -56,7 +56,7 @@ pub struct StreamFacts {
 
 /// A live stream over given storage (see [`Ring`]): besides it about 17 KiB inline, nearly all of it the header cache.
 #[derive(Debug)]
-pub struct Stream<B, I> {
+pub struct MediaStream<B, I> {
     ring: Ring<B, I>,
     headers: HeaderCache,
     timeline: Timeline,
@@ -111,7 +111,7 @@ enum Measure {
     Done,
 }
 
-impl<B, I> Stream<B, I>
+impl<B, I> MediaStream<B, I>
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
@@ -121,8 +121,8 @@ where
     /// # Panics
     ///
     /// As [`Ring::new`], at start.
-    pub fn new(bytes: B, index: I) -> Stream<B, I> {
-        Stream {
+    pub fn new(bytes: B, index: I) -> MediaStream<B, I> {
+        MediaStream {
             ring: Ring::new(bytes, index),
             headers: HeaderCache::new(),
             timeline: Timeline::new(),
@@ -173,7 +173,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`Ring::finish`]. What is `Gone` is [lost](Stream::lost).
+    /// As [`Ring::finish`]. What is `Gone` is [lost](MediaStream::lost).
     pub fn finish(
         &mut self,
         seq: TagSeq,
@@ -287,7 +287,7 @@ where
         self.timeline
     }
 
-    /// After [`Stream::clear`]: goes on in a time that was kept.
+    /// After [`MediaStream::clear`]: goes on in a time that was kept.
     pub fn set_time(&mut self, time: Timeline) {
         self.timeline = time;
     }
@@ -478,14 +478,14 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    type VecStream = Stream<Vec<u8>, Vec<TagMeta>>;
+    type VecStream = MediaStream<Vec<u8>, Vec<TagMeta>>;
 
     const KEY: TagFlags = TagFlags { key: true, header: false, droppable: false };
     const INTER: TagFlags = TagFlags { key: false, header: false, droppable: false };
     const HEADER: TagFlags = TagFlags { key: false, header: true, droppable: false };
 
     fn stream() -> VecStream {
-        Stream::new(vec![0; 4096], vec![TagMeta::EMPTY; 64])
+        MediaStream::new(vec![0; 4096], vec![TagMeta::EMPTY; 64])
     }
 
     fn put(stream: &mut VecStream, kind: TagKind, timestamp: u32, payload: &[u8], flags: TagFlags) -> TagSeq {
@@ -647,7 +647,7 @@ mod tests {
 
     #[test]
     fn a_header_too_large_to_keep_still_reaches_players_in_the_ring() {
-        let mut stream: VecStream = Stream::new(vec![0; 16 * 1024], vec![TagMeta::EMPTY; 64]);
+        let mut stream: VecStream = MediaStream::new(vec![0; 16 * 1024], vec![TagMeta::EMPTY; 64]);
         put(&mut stream, TagKind::Video, 0, b"vh", HEADER);
         put(&mut stream, TagKind::Video, 0, &[1; HEADER_BYTES + 1], HEADER);
         assert!(stream.headers().is_empty());
@@ -715,7 +715,7 @@ mod tests {
         fn who_joins_has_what_there_is_at_once_and_never_video_that_cannot_be_decoded(
             script in prop::collection::vec(sends(), 1..300), index in 3_u32..7,
         ) {
-            let mut stream: VecStream = Stream::new(vec![0; 4096], vec![TagMeta::EMPTY; 1 << index]);
+            let mut stream: VecStream = MediaStream::new(vec![0; 4096], vec![TagMeta::EMPTY; 1 << index]);
             // Of every tag: the key frame that it needs, if it is a frame; and what there was in this publish.
             let mut needs = std::collections::BTreeMap::<TagSeq, TagSeq>::new();
             let (mut key, mut newest_audio, mut newest_key) = (None, None, None);

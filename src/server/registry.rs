@@ -14,7 +14,7 @@ use super::slots::{ConnId, Holder};
 use super::trouble::Trouble;
 
 /// The media half of a stream, on storage obtained at start.
-pub type Media = media::Stream<Box<[u8]>, Box<[TagMeta]>>;
+pub type Media = media::MediaStream<Box<[u8]>, Box<[TagMeta]>>;
 
 /// A ring by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl Registry {
         let media = || {
             // Not zero: a zeroed allocation would be mapped to no memory at all.
             let bytes = vec![0xA5; ring_bytes].into_boxed_slice();
-            media::Stream::new(bytes, vec![TagMeta::EMPTY; TAGS_PER_RING].into_boxed_slice())
+            media::MediaStream::new(bytes, vec![TagMeta::EMPTY; TAGS_PER_RING].into_boxed_slice())
         };
         Registry {
             streams: core::iter::repeat_with(stream).take(rings * NAMES_PER_RING).collect(),
