@@ -84,7 +84,7 @@ pub const BUSY: &[u8] =
 
 /// What is being answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum Answering {
     /// Nothing: the next request is awaited.
     None,
     /// The list goes on at this place of its table.
@@ -105,7 +105,7 @@ enum List {
 pub struct Conn {
     /// The client sends no more.
     ended: bool,
-    answer: Answer,
+    answering: Answering,
     /// When the connection is closed unless it makes progress.
     deadline: Millis,
     request: heapless::Vec<u8, CONTROL_REQUEST_BYTES>,
@@ -118,7 +118,7 @@ impl Conn {
     pub fn new() -> Conn {
         Conn {
             ended: false,
-            answer: Answer::None,
+            answering: Answering::None,
             deadline: Millis(0),
             request: heapless::Vec::new(),
             reply: Reply { bytes: [0xA5; CONTROL_REPLY_BYTES], filled: 0, sent: 0 },
@@ -127,7 +127,7 @@ impl Conn {
 
     /// A client has connected.
     pub fn begin(&mut self, now: Millis) {
-        (self.ended, self.answer, self.deadline) = (false, Answer::None, now + PATIENCE_MS);
+        (self.ended, self.answering, self.deadline) = (false, Answering::None, now + PATIENCE_MS);
         self.request.clear();
         (self.reply.filled, self.reply.sent) = (0, 0);
     }
@@ -156,7 +156,7 @@ impl Conn {
 
     /// Another turn would do something, though nothing comes.
     pub fn has_work(&self) -> bool {
-        self.answer != Answer::None || self.next_line().is_some()
+        self.answering != Answering::None || self.next_line().is_some()
     }
 
     /// Begins to answer the next request, or goes on with a list.
@@ -164,8 +164,8 @@ impl Conn {
         if self.waits() {
             self.next_request(server, process, now);
         }
-        if let Answer::List(list, from) = self.answer {
-            self.answer = self.reply.list(server, process, list, from, now);
+        if let Answering::List(list, from) = self.answering {
+            self.answering = self.reply.list(server, process, list, from, now);
         }
     }
 
@@ -185,13 +185,13 @@ impl Conn {
 
     /// All was said and taken.
     pub fn is_over(&self) -> bool {
-        let over = self.answer == Answer::Last || (self.waits() && self.ended && self.next_line().is_none());
+        let over = self.answering == Answering::Last || (self.waits() && self.ended && self.next_line().is_none());
         over && self.reply.is_empty()
     }
 
     /// Nothing is being answered.
     fn waits(&self) -> bool {
-        self.answer == Answer::None && self.reply.is_empty()
+        self.answering == Answering::None && self.reply.is_empty()
     }
 
     /// Where the first whole request ends.
@@ -204,7 +204,7 @@ impl Conn {
         let Some(end) = self.next_line() else {
             if self.request.is_full() {
                 self.reply.error(format_args!("the request is longer than {CONTROL_REQUEST_BYTES} bytes"));
-                self.answer = Answer::Last;
+                self.answering = Answering::Last;
             }
             return;
         };
@@ -214,11 +214,11 @@ impl Conn {
         self.request.copy_within(end + 1.., 0);
         self.request.truncate(self.request.len() - end - 1);
         self.deadline = now + PATIENCE_MS;
-        self.answer = match core::str::from_utf8(&line) {
+        self.answering = match core::str::from_utf8(&line) {
             Ok(line) => self.reply.answer(server, process, line.trim(), now),
             Err(_) => {
                 self.reply.error(format_args!("the request is not UTF-8"));
-                Answer::None
+                Answering::None
             }
         };
     }
@@ -241,24 +241,24 @@ impl Reply {
     }
 
     /// Answers a request, or begins to.
-    fn answer(&mut self, server: &mut Server, process: &Process<'_>, request: &str, now: Millis) -> Answer {
+    fn answer(&mut self, server: &mut Server, process: &Process<'_>, request: &str, now: Millis) -> Answering {
         let (command, argument) = request.split_once(' ').unwrap_or((request, ""));
         let argument = argument.trim();
         let wants_argument = matches!(command, "disconnect" | "unload" | "shutdown-app");
         let known = wants_argument || matches!(command, "clients" | "streams" | "apps" | "stats" | "reload");
         if !known {
             self.error(format_args!("unknown command {command:?}"));
-            return Answer::None;
+            return Answering::None;
         }
         if wants_argument == argument.is_empty() {
             let wants = if wants_argument { "needs an argument" } else { "takes no argument" };
             self.error(format_args!("{command} {wants}"));
-            return Answer::None;
+            return Answering::None;
         }
         match command {
-            "clients" => return Answer::List(List::Clients, 0),
-            "streams" => return Answer::List(List::Streams, 0),
-            "apps" => return Answer::List(List::Apps, 0),
+            "clients" => return Answering::List(List::Clients, 0),
+            "streams" => return Answering::List(List::Streams, 0),
+            "apps" => return Answering::List(List::Apps, 0),
             "stats" => self.stats(server, process, now),
             "disconnect" => self.disconnect(server, argument, now),
             "reload" => {
@@ -268,7 +268,7 @@ impl Reply {
             }
             _ => self.send_away(server, command == "unload", argument, now),
         }
-        Answer::None
+        Answering::None
     }
 
     fn disconnect(&mut self, server: &mut Server, id: &str, now: Millis) {
@@ -302,7 +302,7 @@ impl Reply {
     }
 
     /// Rows of a list from place `from` on, and its end, while there is room. Returns where it goes on.
-    fn list(&mut self, server: &Server, process: &Process<'_>, list: List, mut from: usize, now: Millis) -> Answer {
+    fn list(&mut self, server: &Server, process: &Process<'_>, list: List, mut from: usize, now: Millis) -> Answering {
         if self.is_empty() {
             (self.filled, self.sent) = (0, 0);
         }
@@ -322,12 +322,12 @@ impl Reply {
             match written {
                 Some((true, at)) => from = at + 1,
                 // For the next time: it fits when the client has taken what there is.
-                Some((false, _)) => return Answer::List(list, from),
-                None if self.row(format_args!("{OK}")) => return Answer::None,
-                None => return Answer::List(list, from),
+                Some((false, _)) => return Answering::List(list, from),
+                None if self.row(format_args!("{OK}")) => return Answering::None,
+                None => return Answering::List(list, from),
             }
         }
-        Answer::List(list, from)
+        Answering::List(list, from)
     }
 
     fn stats(&mut self, server: &Server, process: &Process<'_>, now: Millis) {
