@@ -20,6 +20,7 @@ use super::connect_info::{ConnectInfo, tc_url};
 use super::data::DataMessage;
 use super::event::{Call, Decision, Event, Limit, Misbehaviour, NetStreamId, Request, SessionError};
 use super::metadata::{Head, Metadata};
+use super::name::StreamPath;
 use super::state::{State, WINDOW_BYTES, on_bw_done};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
@@ -164,6 +165,12 @@ impl Session {
     /// What the client said of itself when it connected; empty until then.
     pub fn connect_info(&self) -> &ConnectInfo {
         &self.state.connect_info
+    }
+
+    /// What this client calls a stream: its path behind the instance that the client has joined, or all of it when the
+    /// stream lies elsewhere.
+    pub fn own_name<'p>(&self, path: &'p StreamPath) -> &'p str {
+        path.within(&self.connect_info().path.instance)
     }
 
     /// The client has joined an application.

@@ -416,7 +416,7 @@ impl<N: Net> Output<'_, N> {
                     }
                     if usize::from(next) == media.headers().len() {
                         if core::mem::take(&mut player.switching) {
-                            let status = Status::new(Code::PlayTransitionComplete, own_name(stream, session));
+                            let status = Status::new(Code::PlayTransitionComplete, session.own_name(&stream.path));
                             if status.send_play_status(net_stream.wire(), tx).is_err() {
                                 player.switching = true;
                                 return Ok(());
@@ -489,7 +489,7 @@ impl<N: Net> Output<'_, N> {
         if !player.ending {
             return Ok(());
         }
-        let status = Status::new(Code::PlayUnpublishNotify, own_name(stream, session));
+        let status = Status::new(Code::PlayUnpublishNotify, session.own_name(&stream.path));
         // Without room: when what waits has been sent.
         if status.send(net_stream.wire(), tx).is_ok() {
             (player.ending, player.told) = (false, false);
@@ -537,11 +537,6 @@ impl<N: Net> Output<'_, N> {
 /// A player at `cursor` is further behind than it may be, and there is something ahead to go on at.
 pub(super) fn lags(cursor: Cursor, media: &Media, settings: &Settings, now: Millis) -> bool {
     u64::from(media.ring().lag_ms(cursor, now)) > settings.player_lag_ms && media.skip_target(cursor).is_some()
-}
-
-/// What the client calls the stream. The session is looked at only when there is something to say.
-fn own_name<'s>(stream: &'s Stream, session: &Session) -> &'s str {
-    stream.path.within(&session.connect_info().path.instance)
 }
 
 fn rest_of_tag(media: &Media, cursor: Cursor) -> usize {

@@ -509,7 +509,7 @@ impl Server {
                 Role::Playing(player) => (player.stream, Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
-            let name = self.registry.stream(stream).path.within(&slot.session.connect_info().path.instance);
+            let name = slot.session.own_name(&self.registry.stream(stream).path);
             let net_stream = crate::rtmp::event::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }

@@ -181,7 +181,7 @@ impl Server {
                 }
                 let net_stream = NetStreamId::from_index(role);
                 slot.session.stop_playing(net_stream);
-                let name = self.registry.stream(id).path.within(&slot.session.connect_info().path.instance);
+                let name = slot.session.own_name(&self.registry.stream(id).path);
                 let status = Status::new(Code::PlayStop, name).described(describe_exhausted(Exhausted::Names));
                 slot.tell(Some(net_stream), status);
                 self.wakes.send(conn.slot);
@@ -256,7 +256,7 @@ impl Server {
         let time = ring.map_or(self.registry.stream(id).time, |ring| self.registry.media(ring).time());
         let mut text = heapless::String::<64>::new();
         let _ = write!(text, "Seeking {} (stream ID: {}).", time.present(), net_stream.wire());
-        let name = self.registry.stream(id).path.within(&self.slots.at(conn.slot).session.connect_info().path.instance);
+        let name = self.slots.at(conn.slot).session.own_name(&self.registry.stream(id).path);
         let status = Status::new(Code::SeekNotify, name).described(&text);
         self.slots.at(conn.slot).tell(Some(net_stream), status);
         self.wakes.send(conn.slot);

@@ -53,7 +53,7 @@ impl Server {
         };
         let Some(slot) = self.slots.look(conn) else { return };
         // What the client calls it, unless it said a key.
-        let name = path.within(&slot.session.connect_info().path.instance);
+        let name = slot.session.own_name(&path);
         if !self.script_allows(conn, Access::Write, name) {
             let status = Status::new(Code::PublishBadName, name).described(NO_WRITE_ACCESS);
             return self.refuse_publish(conn, status, StreamRefusal::Script, now);
@@ -276,14 +276,14 @@ impl Server {
     pub(super) fn refuse_taken(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let path = self.registry.stream(id).path.clone();
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = path.within(&slot.session.connect_info().path.instance);
+        let name = slot.session.own_name(&path);
         self.refuse_publish(conn, Status::new(Code::PublishBadName, name), StreamRefusal::Taken, now);
     }
 
     fn refuse_for_room(&mut self, conn: ConnId, path: &StreamPath, exhausted: Exhausted, now: Millis) {
         self.counters.streams_exhausted += 1;
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = path.within(&slot.session.connect_info().path.instance);
+        let name = slot.session.own_name(path);
         let status = Status::new(Code::PublishBadName, name).described(describe_exhausted(exhausted));
         self.refuse_publish(conn, status, StreamRefusal::Exhausted(exhausted), now);
     }

@@ -285,7 +285,7 @@ impl Server {
         };
         self.end_role(conn, stream.index());
         let (Some(path), Some(slot)) = (published, self.slots.connection(conn)) else { return };
-        let name = path.within(&slot.session.connect_info().path.instance);
+        let name = slot.session.own_name(&path);
         slot.tell(Some(stream), Status::new(Code::UnpublishSuccess, name));
         self.wakes.send(conn.slot);
     }
@@ -301,7 +301,7 @@ impl Server {
     /// Sends a status event about a stream, by the name that the client knows it by.
     pub(super) fn tell_of(&mut self, conn: ConnId, stream: NetStreamId, id: StreamId, code: Code) {
         if let Some(slot) = self.slots.connection(conn) {
-            let name = self.registry.stream(id).path.within(&slot.session.connect_info().path.instance);
+            let name = slot.session.own_name(&self.registry.stream(id).path);
             slot.tell(Some(stream), Status::new(code, name));
             self.wakes.send(conn.slot);
         }

@@ -82,7 +82,7 @@ impl Server {
             why.row().x_status,
             why.row().remedy
         );
-        let name = path.within(&slot.session.connect_info().path.instance);
+        let name = slot.session.own_name(&path);
         slot.tell(Some(net_stream), Status::new(Code::PublishBadName, name).described(description));
         self.close_after_flush(conn, CloseReason::PublishRefused(why), now);
     }

@@ -232,7 +232,7 @@ impl Server {
     pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = self.registry.stream(id).path.within(&slot.session.connect_info().path.instance);
+        let name = slot.session.own_name(&self.registry.stream(id).path);
         let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
         let told = self.scripting.engine.publish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
@@ -242,7 +242,7 @@ impl Server {
     pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = self.registry.stream(id).path.within(&slot.session.connect_info().path.instance);
+        let name = slot.session.own_name(&self.registry.stream(id).path);
         let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
         let told = self.scripting.engine.unpublish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
