@@ -14,10 +14,10 @@ use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
-use super::fanout::{WRITE_BYTES, lags};
+use super::fanout::{Flush, WRITE_BYTES, lags};
 use super::registry::{Media, StreamId};
 use super::settings::Settings;
-use super::slots::{Flush, PlayPhase, Role, Slot, SlotIndex, SlotState, Slots};
+use super::slots::{PlayPhase, Role, Slot, SlotIndex, SlotState, Slots};
 use super::transport::{Io, Net};
 
 /// A player's line. An old line of 32 bytes holds it.

@@ -20,7 +20,7 @@ use super::bandwidth::TURN_BYTES;
 use super::close::CloseReason;
 use super::registry::{Media, Registry, Stream, StreamId};
 use super::settings::Settings;
-use super::slots::{Flush, PayloadTail, PlayPhase, Player, Role, Slot, SlotIndex, TagTail, Tail, Want};
+use super::slots::{PayloadTail, PlayPhase, Player, Role, Slot, SlotIndex, TagTail, Tail, Want};
 use super::transport::{Io, Net};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.
@@ -126,6 +126,19 @@ impl Server {
         }
         flush
     }
+}
+
+/// Why a slot's output cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// All that is due was sent.
+    Idle,
+    /// The network takes no more now.
+    Blocked,
+    /// There may be more to send, which it may not be sent yet.
+    Limited,
+    /// The connection must end.
+    Gone(CloseReason),
 }
 
 enum Step {

@@ -17,6 +17,7 @@
 //! left, the time-out is 0.
 
 mod alarms;
+mod answer;
 pub mod app;
 pub mod applications;
 pub mod bandwidth;
@@ -66,6 +67,7 @@ use app::AppDefinition;
 use applications::{AppSource, Applications};
 use close::{CloseReason, Counter};
 use connect::Joining;
+use fanout::Flush;
 use files::Reload;
 use gather::Gathering;
 use instances::Instances;
@@ -73,7 +75,7 @@ use read::Reading;
 use registry::Registry;
 use scripting::Scripting;
 use settings::Settings;
-use slots::{ConnId, Flush, LastWords, Role, Slot, SlotIndex, SlotState, Slots};
+use slots::{ConnId, LastWords, Role, Slot, SlotIndex, SlotState, Slots};
 use transport::Net;
 use wakes::{Held, Wakes};
 

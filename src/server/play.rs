@@ -288,4 +288,25 @@ impl Server {
             _ => None,
         }
     }
+
+    /// Every player of a stream, as a copy that is written back.
+    pub(super) fn each_player(
+        &mut self,
+        id: StreamId,
+        mut visit: impl FnMut(&mut Server, ConnId, NetStreamId, &mut Player),
+    ) {
+        let mut from = 0;
+        while let Some(index) = self.registry.stream(id).players.next_from(from) {
+            from = index + 1;
+            let conn = self.slots.id(SlotIndex(index as u32));
+            for role in 0..crate::limits::NET_STREAMS {
+                let Role::Playing(mut player) = self.slots.at(conn.slot).roles[role] else { continue };
+                if player.stream != id {
+                    continue;
+                }
+                visit(self, conn, NetStreamId::from_index(role), &mut player);
+                self.slots.at(conn.slot).roles[role] = Role::Playing(player);
+            }
+        }
+    }
 }

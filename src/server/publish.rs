@@ -15,7 +15,7 @@ use super::app::{AppKind, Refusal, without_keys};
 use super::applications::AppId;
 use super::close::{CloseReason, StreamRefusal};
 use super::registry::{Exhausted, Stream, StreamId};
-use super::slots::{ConnId, Holder, PlayPhase, Player, Role, SlotIndex};
+use super::slots::{ConnId, Holder, PlayPhase, Role};
 use super::trouble::Trouble;
 
 /// The description of a refusal when the application's script gave the client no right to publish.
@@ -286,37 +286,6 @@ impl Server {
         let name = slot.session.own_name(path);
         let status = Status::new(Code::PublishBadName, name).described(describe_exhausted(exhausted));
         self.refuse_publish(conn, status, StreamRefusal::Exhausted(exhausted), now);
-    }
-
-    /// Answers the connection's request, and lets it go on if it had to wait.
-    pub(super) fn decide(&mut self, conn: ConnId, decision: Decision<'_>) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        // A session asks only while there is room for the answer; pings since then took little of it.
-        let answered = slot.session.decide(decision, &mut slot.tx);
-        debug_assert!(answered.is_ok(), "a session keeps room for its replies");
-        self.wakes.send(conn.slot);
-        self.unblock(conn);
-    }
-
-    /// Every player of a stream, as a copy that is written back.
-    pub(super) fn each_player(
-        &mut self,
-        id: StreamId,
-        mut visit: impl FnMut(&mut Server, ConnId, NetStreamId, &mut Player),
-    ) {
-        let mut from = 0;
-        while let Some(index) = self.registry.stream(id).players.next_from(from) {
-            from = index + 1;
-            let conn = self.slots.id(SlotIndex(index as u32));
-            for role in 0..crate::limits::NET_STREAMS {
-                let Role::Playing(mut player) = self.slots.at(conn.slot).roles[role] else { continue };
-                if player.stream != id {
-                    continue;
-                }
-                visit(self, conn, NetStreamId::from_index(role), &mut player);
-                self.slots.at(conn.slot).roles[role] = Role::Playing(player);
-            }
-        }
     }
 }
 

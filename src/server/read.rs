@@ -10,7 +10,6 @@ use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;
-use super::registry::StreamId;
 use super::slots::{ConnId, LastWords, Role, SlotIndex, SlotState};
 use super::transport::{Io, Net};
 use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, READ_BYTES, Server};
@@ -194,14 +193,6 @@ impl Server {
         true
     }
 
-    /// Reads on where [`Server::feed`] had to wait.
-    pub(super) fn unblock(&mut self, conn: ConnId) {
-        if let Some(slot) = self.slots.connection(conn) {
-            slot.blocked = false;
-            self.wakes.read(conn.slot);
-        }
-    }
-
     fn event(&mut self, conn: ConnId, event: Event<'_>, now: Millis) {
         match event {
             Event::MediaBegin { lane, stream, kind, timestamp, length } => {
@@ -288,22 +279,5 @@ impl Server {
         let name = slot.session.own_name(&path);
         slot.tell(Some(stream), Status::new(Code::UnpublishSuccess, name));
         self.wakes.send(conn.slot);
-    }
-
-    /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
-    pub(super) fn tell(&mut self, conn: ConnId, stream: Option<NetStreamId>, status: Status<'_>) {
-        if let Some(slot) = self.slots.connection(conn) {
-            slot.tell(stream, status);
-            self.wakes.send(conn.slot);
-        }
-    }
-
-    /// Sends a status event about a stream, by the name that the client knows it by.
-    pub(super) fn tell_of(&mut self, conn: ConnId, stream: NetStreamId, id: StreamId, code: Code) {
-        if let Some(slot) = self.slots.connection(conn) {
-            let name = slot.session.own_name(&self.registry.stream(id).path);
-            slot.tell(Some(stream), Status::new(code, name));
-            self.wakes.send(conn.slot);
-        }
     }
 }

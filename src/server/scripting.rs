@@ -198,12 +198,12 @@ impl Server {
         match outcome {
             CallOutcome::Result(value) => {
                 if transaction != 0.0 && !self.send_command(conn, "_result", transaction, &value) {
-                    let Some(slot) = self.open_slot(conn) else { return };
+                    let Some(slot) = self.slots.open(conn) else { return };
                     let _ = slot.session.refuse_call("The result is too long.", &mut slot.tx);
                 }
             }
             CallOutcome::Failed(description) => {
-                let Some(slot) = self.open_slot(conn) else { return };
+                let Some(slot) = self.slots.open(conn) else { return };
                 let _ = slot.session.refuse_call(&description, &mut slot.tx);
             }
             CallOutcome::NotFound | CallOutcome::Gone => self.answer_built_in(conn, now),
@@ -291,7 +291,7 @@ impl Server {
         match action {
             Action::Accept(client) => {
                 let conn = conn_id(client);
-                let Some(slot) = self.open_slot(conn) else { return };
+                let Some(slot) = self.slots.open(conn) else { return };
                 if matches!(slot.joining, Joining::Script { .. }) {
                     if let Some(instance) = slot.instance.and_then(|index| self.scripting.instances.instance_mut(index))
                     {
@@ -302,7 +302,7 @@ impl Server {
             }
             Action::Reject { client, description, application, redirect } => {
                 let conn = conn_id(client);
-                let Some(slot) = self.open_slot(conn) else { return };
+                let Some(slot) = self.slots.open(conn) else { return };
                 if !matches!(slot.joining, Joining::Script { .. }) {
                     return;
                 }
@@ -319,7 +319,7 @@ impl Server {
             }
             Action::Ping(client) => {
                 let conn = conn_id(client);
-                let Some(slot) = self.open_slot(conn) else { return };
+                let Some(slot) = self.slots.open(conn) else { return };
                 // Without room there is no ping, and no round trip to be told of.
                 let _ = slot.session.ping(now, &mut slot.tx);
                 self.wakes.send(conn.slot);
@@ -341,7 +341,7 @@ impl Server {
     /// or the command is longer than any may be.
     fn send_command(&mut self, conn: ConnId, name: &str, transaction: f64, arguments: &[u8]) -> bool {
         let others = self.scripting.outboxes_bytes;
-        let Some(slot) = self.open_slot(conn).filter(|slot| slot.session.is_connected()) else { return false };
+        let Some(slot) = self.slots.open(conn).filter(|slot| slot.session.is_connected()) else { return false };
         // Behind what waits, so that the order is kept; and the session's own answers find room.
         let direct = slot.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
         let queued = match direct {
@@ -593,7 +593,7 @@ impl Server {
             retry_ms / 1000
         );
         self.each_client(index, |server, conn| {
-            let Some(slot) = server.open_slot(conn) else { return };
+            let Some(slot) = server.slots.open(conn) else { return };
             if slot.session.is_connected() {
                 let status = Status::new(Code::ConnectAppShutdown, "").described(STOPPED);
                 let _ = slot.session.status(None, status, &mut slot.tx);
@@ -606,11 +606,6 @@ impl Server {
 
     fn each_client(&mut self, index: InstanceIndex, visit: impl FnMut(&mut Server, ConnId)) {
         self.each_connection(|slot| slot.instance == Some(index), visit);
-    }
-
-    /// The connection, if it is still a client.
-    fn open_slot(&mut self, conn: ConnId) -> Option<&mut Slot> {
-        self.slots.open(conn)
     }
 }
 

@@ -20,7 +20,6 @@ use super::HEAR_MS;
 use super::applications::AppId;
 use super::bandwidth::{Check, Limits};
 use super::claims::{Claim, Claims, Household, Kind, PATIENCE_MS, Standing};
-use super::close::CloseReason;
 use super::connect::Joining;
 use super::express::Express;
 use super::instances::InstanceIndex;
@@ -677,19 +676,6 @@ impl Slots {
     pub fn iter(&self) -> impl Iterator<Item = (SlotIndex, &Slot)> {
         self.slots.iter().enumerate().map(|(index, slot)| (SlotIndex(index as u32), slot))
     }
-}
-
-/// Why a slot's output cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
-    /// All that is due was sent.
-    Idle,
-    /// The network takes no more now.
-    Blocked,
-    /// There may be more to send, which it may not be sent yet.
-    Limited,
-    /// The connection must end.
-    Gone(CloseReason),
 }
 
 /// Who publishes or plays: a net stream of a connection.
