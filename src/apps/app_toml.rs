@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use crate::board::{format_bytes, integer, parse_bytes};
-use crate::config::keys::{Key, Reading, Slot, Table, Value, Wrong, within};
+use crate::config::keys::{Key, Reading, Slot, Table, TakesEffect, Value, Wrong, within};
 use crate::config::{
     BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, IDLE_MS, SCRIPT_CALL_MS, SCRIPT_IDLE_MS,
     SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK, UNPUBLISH_GRACE_MS,
@@ -106,7 +106,8 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static str, String)> {
 const COUNT: RangeInclusive<u32> = 0..=60_000;
 
 const fn key(path: &'static str, help: &'static str, slot: Slot<AppFile>) -> Key<AppFile> {
-    Key { path, help, slot }
+    // The server looks at the whole file again by itself.
+    Key { path, takes_effect: TakesEffect::AtOnce, help, slot }
 }
 
 const KIND: Slot<AppFile> = Slot::Value(Value {
@@ -118,6 +119,7 @@ const KIND: Slot<AppFile> = Slot::Value(Value {
         };
         Ok(())
     },
+    carry: None,
     show: |_| String::new(),
     allowed: || "one of live, vod".to_owned(),
     is_text: true,
@@ -133,6 +135,7 @@ const INSTANCES: Slot<AppFile> = Slot::Value(Value {
         });
         Ok(())
     },
+    carry: None,
     show: |_| String::new(),
     allowed: || "one of joined, apart".to_owned(),
     is_text: true,
@@ -144,6 +147,7 @@ const UNPUBLISH_GRACE: Slot<AppFile> = Slot::Value(Value {
         app.limits.unpublish_grace_ms = Some(within(value, &UNPUBLISH_GRACE_MS)?);
         Ok(())
     },
+    carry: None,
     show: |_| String::new(),
     allowed: || format!("{}..={}", UNPUBLISH_GRACE_MS.start(), UNPUBLISH_GRACE_MS.end()),
     is_text: false,
@@ -155,6 +159,7 @@ const IDLE: Slot<AppFile> = Slot::Value(Value {
         app.limits.idle_ms = Some(within(value, &IDLE_MS)?);
         Ok(())
     },
+    carry: None,
     show: |_| String::new(),
     allowed: || format!("{}..={}", IDLE_MS.start(), IDLE_MS.end()),
     is_text: false,
@@ -163,6 +168,7 @@ const IDLE: Slot<AppFile> = Slot::Value(Value {
 
 const PLAY_KEY: Slot<AppFile> = Slot::Value(Value {
     put: |app, value| because(app.rules.set_play_key(value.as_str().ok_or(Wrong::NotAllowed)?)),
+    carry: None,
     show: |_| String::new(),
     allowed: || "a text".to_owned(),
     is_text: true,
@@ -189,7 +195,7 @@ fn because(result: Result<(), KeyError>) -> Result<(), Wrong> {
 }
 
 const fn own_bytes(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>, allowed: fn() -> String) -> Slot<AppFile> {
-    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+    Slot::Value(Value { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: false })
 }
 
 fn allowed_bytes(range: &RangeInclusive<u64>) -> String {
@@ -216,7 +222,7 @@ fn put_bytes(value: &DeValue<'_>, range: &RangeInclusive<u64>, most: u64, place:
 const fn addresses(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>) -> Slot<AppFile> {
     let allowed =
         || format!("up to {ADDRESS_RULES} rules (ADDRESS_RULES) like \"allow 192.168.1.0/24\" and \"deny all\"");
-    Slot::Value(Value { put, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+    Slot::Value(Value { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: false })
 }
 
 fn address_list(value: &DeValue<'_>) -> Result<AddressList, Wrong> {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::apps::STOCK;
-use crate::config::{Config, Origin, changes_at_once};
+use crate::config::{Config, Origin, TakesEffect};
 use crate::store::{self, APPLICATIONS, Options, ROOT_CONFIG};
 
 /// Makes the root, and returns what to tell the user.
@@ -78,7 +78,7 @@ fn keys(head: &str, config: &Config, of_board: impl Fn(&str) -> String) -> Strin
             section = table;
             let _ = writeln!(text, "\n[{table}]");
         }
-        let restart = if changes_at_once(row.key) { "" } else { "; needs a restart" };
+        let restart = if row.takes_effect == TakesEffect::AtStart { "; needs a restart" } else { "" };
         let board = if let Origin::Board(name) = row.origin { of_board(name) } else { String::new() };
         let value = if row.quoted { quote(&row.value) } else { row.value.clone() };
         let _ = writeln!(text, "# {}; {}{restart}{board}\n#{name} = {value}", row.help, row.allowed);

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{self, Config, Origin, changes_at_once};
+use crate::config::{self, Config, Origin, TakesEffect};
 use crate::{apps, bench, board};
 
 use super::{COMMANDS, OPTIONS, Opt, connect, ctl, init};
@@ -107,7 +107,7 @@ fn settings_manual(config: &Config) -> String {
             _ if row.value.is_empty() => "No default.".to_owned(),
             _ => format!("Default: {}.", row.value),
         };
-        let restart = if changes_at_once(row.key) { "" } else { " Needs a restart." };
+        let restart = if row.takes_effect == TakesEffect::AtStart { " Needs a restart." } else { "" };
         page.item(
             &format!("\\fB{}\\fR", escaped(row.key)),
             &format!("{}; {}. {default}{restart}", sentence(row.help), row.allowed),

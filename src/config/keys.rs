@@ -13,10 +13,21 @@ use crate::text::Plain;
 pub struct Key<C: 'static> {
     /// The key's path, like `live.merge_ms`.
     pub path: &'static str,
+    /// When a value that is written while the server runs takes effect.
+    pub takes_effect: TakesEffect,
     /// What the key means, in one line.
     pub help: &'static str,
     /// Where its value goes.
     pub slot: Slot<C>,
+}
+
+/// When the value of a key that is changed while the server runs takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakesEffect {
+    /// When its file is read again.
+    AtOnce,
+    /// When the server is started again: memory, sockets or paths were obtained by it.
+    AtStart,
 }
 
 /// Where a key's value goes, which is also its type, and what it may be.
@@ -39,6 +50,8 @@ pub enum Slot<C: 'static> {
 pub struct Value<C: 'static> {
     /// Puts it in its place.
     pub put: fn(&mut C, &DeValue<'_>) -> Result<(), Wrong>,
+    /// Takes the value over from another `C`; `None` where that is never done key by key.
+    pub carry: Option<fn(&mut C, &C)>,
     /// The value in force.
     pub show: fn(&mut C) -> String,
     /// What may be put there, for messages that begin with "must be".
@@ -79,6 +92,8 @@ pub struct Row {
     pub quoted: bool,
     /// Where the value comes from.
     pub origin: Origin,
+    /// When another value takes effect.
+    pub takes_effect: TakesEffect,
     /// What the key means, in one line.
     pub help: &'static str,
     /// What may be set.
@@ -148,6 +163,17 @@ impl<C> Slot<C> {
         Ok(())
     }
 
+    /// Takes the value over from `other`.
+    fn carry(&self, target: &mut C, other: &mut C) {
+        match self {
+            Slot::Count(place, _) => *place(target) = *place(other),
+            Slot::Millis(place, _) | Slot::Bytes(place, _) => *place(target) = *place(other),
+            Slot::Switch(place) => *place(target) = *place(other),
+            Slot::Value(own) => own.carry.into_iter().for_each(|carry| carry(target, other)),
+            Slot::Table(_) => {}
+        }
+    }
+
     /// The value in force.
     fn show(&self, target: &mut C) -> String {
         match self {
@@ -181,6 +207,27 @@ impl<C> Slot<C> {
     fn is_secret(&self) -> bool {
         matches!(self, Slot::Value(Value { is_secret: true, .. }) | Slot::Table(Table { is_secret: true, .. }))
     }
+}
+
+/// Takes over from `wanted` what takes effect at once.
+pub(super) fn carry_over<C>(keys: &[Key<C>], target: &mut C, wanted: &mut C) {
+    for key in keys.iter().filter(|key| key.takes_effect == TakesEffect::AtOnce) {
+        key.slot.carry(target, wanted);
+    }
+}
+
+/// Whether each key that takes effect at once can be taken over. It is asked when the program is built.
+pub(super) const fn can_be_carried<C>(keys: &[Key<C>]) -> bool {
+    let mut at = 0;
+    while at < keys.len() {
+        let key = &keys[at];
+        let carried = !matches!(key.slot, Slot::Value(Value { carry: None, .. }) | Slot::Table(_));
+        if !carried && matches!(key.takes_effect, TakesEffect::AtOnce) {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// The integer `value`, if it is one of the range.
@@ -272,6 +319,7 @@ impl<C> Reading<C> {
                 quoted: is_quoted(&key.slot, &value),
                 value,
                 origin,
+                takes_effect: key.takes_effect,
                 help: key.help,
                 allowed: key.slot.allowed(),
             }

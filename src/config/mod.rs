@@ -16,8 +16,9 @@ use toml::de::{DeTable, DeValue};
 use crate::board::{self, Board};
 use crate::server::settings::{Merge, PerAddress, Settings};
 
+use keys::TakesEffect::{AtOnce, AtStart};
 pub(crate) use keys::edits;
-pub use keys::{ConfigError, Origin, Row};
+pub use keys::{ConfigError, Origin, Row, TakesEffect};
 use keys::{Key, Reading, Slot, Value, Wrong, within};
 pub use log_time::LogTime;
 
@@ -76,17 +77,16 @@ impl Config {
         }
     }
 
-    /// This configuration with what of `wanted` can change while the server runs.
-    pub fn changed_to(&self, wanted: Config) -> Config {
-        let rows = self.rows.iter().zip(wanted.rows);
-        Config {
-            script_lib: wanted.script_lib,
-            log: wanted.log,
-            log_time: wanted.log_time,
-            settings: self.settings.changed_to(wanted.settings),
-            rows: rows.map(|(old, new)| if changes_at_once(new.key) { new } else { old.clone() }).collect(),
-            ..self.clone()
+    /// This configuration with what of `wanted` takes effect at once.
+    pub fn changed_to(&self, mut wanted: Config) -> Config {
+        let mut changed = self.clone();
+        keys::carry_over(&KEYS, &mut changed, &mut wanted);
+        for (old, new) in changed.rows.iter_mut().zip(wanted.rows) {
+            if new.takes_effect == TakesEffect::AtOnce {
+                *old = new;
+            }
         }
+        changed
     }
 
     /// The keys whose values are other than in `before`, with both rows, `before`'s first.
@@ -94,24 +94,6 @@ impl Config {
         before.rows.iter().zip(&self.rows).filter(|(old, new)| old.value != new.value)
     }
 }
-
-/// A value of this key takes effect when the configuration is loaded again; others wait for a restart.
-pub fn changes_at_once(key: &str) -> bool {
-    AT_ONCE.iter().any(|prefix| key.starts_with(prefix)) && !AT_START.contains(&key)
-}
-
-/// What can change while the server runs, by the beginnings of keys.
-const AT_ONCE: [&str; 7] = [
-    "server.log",
-    "server.script_lib",
-    "limits.connections_per_address",
-    "live.",
-    "timeouts.",
-    "scripts.",
-    "bandwidth.",
-];
-/// But not these: the memory table counts on them.
-const AT_START: [&str; 2] = ["scripts.memory_bytes", "scripts.stack_bytes"];
 
 /// Lays `file` (its name and text) over the defaults and `board`'s counts, and then each of `sets` (`key.path=value`).
 ///
@@ -176,57 +158,58 @@ const FROM_BOARD: [&str; 5] =
 
 type ConfigSlot = Slot<Config>;
 
-/// Every key. Units are in the names; ranges are explained at [`Settings`].
+/// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
+/// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
 const KEYS: [Key<Config>; 42] = [
-    key("server.listen", "addresses and ports to listen on", LISTEN),
-    key("server.board", "board profile that gives the counts", BOARD),
-    key("server.root", "directory that holds applications/", ROOT),
-    key("server.control", "socket of `rill ctl`; \"\" is none", CONTROL),
-    key("server.log", "how much is logged", LOG),
-    key("server.log_time", "what log lines begin with; \"auto\" is date and time when the clock is set, uptime till then, nothing for a journal", LOG_TIME),
-    key("server.script_lib", "directory with files that every script may load()", SCRIPT_LIB),
+    key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
+    key("server.board", AtStart, "board profile that gives the counts", BOARD),
+    key("server.root", AtStart, "directory that holds applications/", ROOT),
+    key("server.control", AtStart, "socket of `rill ctl`; \"\" is none", CONTROL),
+    key("server.log", AtOnce, "how much is logged", LOG),
+    key("server.log_time", AtOnce, "what log lines begin with; \"auto\" is date and time when the clock is set, uptime till then, nothing for a journal", LOG_TIME),
+    key("server.script_lib", AtOnce, "directory with files that every script may load()", SCRIPT_LIB),
 
-    key("limits.connections", "connections at once; as many publishers more as there are streams", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
-    key("limits.streams", "streams at once", Slot::Count(|c| &mut c.settings.streams, 1..=4096)),
-    key("limits.ring_bytes", "memory of each stream", Slot::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
-    key("limits.ram_budget_bytes", "largest total of the memory table", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
-    key("limits.connections_per_address", "connections from one address; 0 is no limit, auto three quarters of all", PER_ADDRESS),
-    key("limits.applications", "applications known at once", Slot::Count(|c| &mut c.settings.applications, 1..=256)),
-    key("limits.script_instances", "instances with a script at once", Slot::Count(|c| &mut c.settings.script_instances, 0..=256)),
+    key("limits.connections", AtStart, "connections at once; as many publishers more as there are streams", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
+    key("limits.streams", AtStart, "streams at once", Slot::Count(|c| &mut c.settings.streams, 1..=4096)),
+    key("limits.ring_bytes", AtStart, "memory of each stream", Slot::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
+    key("limits.ram_budget_bytes", AtStart, "largest total of the memory table", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
+    key("limits.connections_per_address", AtOnce, "connections from one address; 0 is no limit, auto three quarters of all", PER_ADDRESS),
+    key("limits.applications", AtStart, "applications known at once", Slot::Count(|c| &mut c.settings.applications, 1..=256)),
+    key("limits.script_instances", AtStart, "instances with a script at once", Slot::Count(|c| &mut c.settings.script_instances, 0..=256)),
 
-    key("live.publish_timeout_ms", "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
-    key("live.unpublish_grace_ms", "time until players are told that a publisher left, if it is not back by then; 0 is at once", Slot::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
-    key("live.publish_idle_ms", "time without audio and video after which Publish.Idle is told; 0 is never", Slot::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
-    key("live.player_lag_ms", "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
-    key("live.player_stall_ms", "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
-    key("live.merge_ms", "time that bytes are gathered before a write; 0 is at once", MERGE),
-    key("live.gop_cache", "players start at the newest key frame instead of the next one", Slot::Switch(|c| &mut c.settings.gop_cache)),
+    key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
+    key("live.unpublish_grace_ms", AtOnce, "time until players are told that a publisher left, if it is not back by then; 0 is at once", Slot::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
+    key("live.publish_idle_ms", AtOnce, "time without audio and video after which Publish.Idle is told; 0 is never", Slot::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
+    key("live.player_lag_ms", AtOnce, "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
+    key("live.player_stall_ms", AtOnce, "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
+    key("live.merge_ms", AtOnce, "time that bytes are gathered before a write; 0 is at once", MERGE),
+    key("live.gop_cache", AtOnce, "players start at the newest key frame instead of the next one", Slot::Switch(|c| &mut c.settings.gop_cache)),
 
-    key("timeouts.handshake_ms", "time for the handshake", Slot::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
-    key("timeouts.connect_ms", "time from handshake to connect", Slot::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
-    key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", Slot::Millis(|c| &mut c.settings.idle_timeout_ms, IDLE_MS)),
-    key("timeouts.ping_interval_ms", "silence after which a client is pinged", Slot::Millis(|c| &mut c.settings.ping_interval_ms, 1000..=3_600_000)),
-    key("timeouts.ping_timeout_ms", "time to answer a ping", Slot::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
+    key("timeouts.handshake_ms", AtOnce, "time for the handshake", Slot::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
+    key("timeouts.connect_ms", AtOnce, "time from handshake to connect", Slot::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
+    key("timeouts.idle_ms", AtOnce, "time a connection may neither publish nor play; 0 is for ever", Slot::Millis(|c| &mut c.settings.idle_timeout_ms, IDLE_MS)),
+    key("timeouts.ping_interval_ms", AtOnce, "silence after which a client is pinged", Slot::Millis(|c| &mut c.settings.ping_interval_ms, 1000..=3_600_000)),
+    key("timeouts.ping_timeout_ms", AtOnce, "time to answer a ping", Slot::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
 
-    key("scripts.memory_bytes", "heap of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
-    key("scripts.stack_bytes", "stack of scripts, of which one runs at a time", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
-    key("scripts.call_ms", "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
-    key("scripts.load_ms", "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
-    key("scripts.share_percent", "share of the loop's time for all scripts together", Slot::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
-    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
-    key("scripts.idle_unload_ms", "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
-    key("scripts.retry_ms", "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
+    key("scripts.memory_bytes", AtStart, "heap of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
+    key("scripts.stack_bytes", AtStart, "stack of scripts, of which one runs at a time", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
+    key("scripts.call_ms", AtOnce, "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
+    key("scripts.load_ms", AtOnce, "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.share_percent", AtOnce, "share of the loop's time for all scripts together", Slot::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
+    key("scripts.pending_ms", AtOnce, "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
+    key("scripts.idle_unload_ms", AtOnce, "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
+    key("scripts.retry_ms", AtOnce, "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
 
-    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|c| &mut c.settings.bandwidth.detection)),
-    key("bandwidth.max_kbit", "highest rate that is measured; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
-    key("bandwidth.data_bytes", "bytes of the first measurement", Slot::Count(|c| &mut c.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
-    key("bandwidth.max_wait_ms", "longest duration of a measurement", Slot::Count(|c| &mut c.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
-    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
-    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.detection", AtOnce, "clients and scripts may have their bandwidth measured", Slot::Switch(|c| &mut c.settings.bandwidth.detection)),
+    key("bandwidth.max_kbit", AtOnce, "highest rate that is measured; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", AtOnce, "bytes of the first measurement", Slot::Count(|c| &mut c.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", AtOnce, "longest duration of a measurement", Slot::Count(|c| &mut c.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.to_client_bytes_s", AtOnce, "bytes a second sent to each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.to_server_bytes_s", AtOnce, "bytes a second taken from each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
 
-    key("socket.notsent_lowat_bytes", "unsent bytes that the kernel holds per player", Slot::Bytes(|c| &mut c.settings.notsent_lowat_bytes, 4 * KIB..=16 * MIB)),
-    key("socket.send_buffer_bytes", "the kernel's send buffer; 0 is its own choice", Slot::Bytes(|c| &mut c.settings.send_buffer_bytes, 0..=16 * MIB)),
+    key("socket.notsent_lowat_bytes", AtStart, "unsent bytes that the kernel holds per player", Slot::Bytes(|c| &mut c.settings.notsent_lowat_bytes, 4 * KIB..=16 * MIB)),
+    key("socket.send_buffer_bytes", AtStart, "the kernel's send buffer; 0 is its own choice", Slot::Bytes(|c| &mut c.settings.send_buffer_bytes, 0..=16 * MIB)),
 ];
 
 const KIB: u64 = 1 << 10;
@@ -253,17 +236,20 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// More listening sockets than a machine has addresses; each holds a place in the poll.
 const ADDRESSES: usize = 8;
 
-const fn key(path: &'static str, help: &'static str, slot: ConfigSlot) -> Key<Config> {
-    Key { path, help, slot }
+const _: () = assert!(keys::can_be_carried(&KEYS), "a key takes effect at once and cannot be taken over");
+
+const fn key(path: &'static str, takes_effect: TakesEffect, help: &'static str, slot: ConfigSlot) -> Key<Config> {
+    Key { path, takes_effect, help, slot }
 }
 
 const fn value(
     put: fn(&mut Config, &DeValue<'_>) -> Result<(), Wrong>,
+    carry: Option<fn(&mut Config, &Config)>,
     show: fn(&mut Config) -> String,
     allowed: fn() -> String,
     is_text: bool,
 ) -> ConfigSlot {
-    Slot::Value(Value { put, show, allowed, is_text, is_secret: false })
+    Slot::Value(Value { put, carry, show, allowed, is_text, is_secret: false })
 }
 
 const LISTEN: ConfigSlot = value(
@@ -280,6 +266,7 @@ const LISTEN: ConfigSlot = value(
         config.listen = list.into_iter().map(str::to_owned).collect();
         Ok(())
     },
+    None,
     |config| format!("{:?}", config.listen),
     || format!("1 to {ADDRESSES} of \"ADDRESS:PORT\""),
     false,
@@ -291,6 +278,7 @@ const BOARD: ConfigSlot = value(
         config.board = board.name;
         Ok(())
     },
+    None,
     |config| config.board.to_owned(),
     || {
         let names: Vec<&str> = board::all().iter().map(|board| board.name).collect();
@@ -304,6 +292,7 @@ const ROOT: ConfigSlot = value(
         config.root = Some(path(value)?);
         Ok(())
     },
+    None,
     |config| config.root.as_ref().map_or(String::new(), |path| path.display().to_string()),
     || "a path".to_owned(),
     true,
@@ -315,6 +304,7 @@ const LOG: ConfigSlot = value(
         config.log = level.to_owned();
         Ok(())
     },
+    Some(|to, from| to.log.clone_from(&from.log)),
     |config| config.log.clone(),
     || format!("one of {}", LEVELS.join(", ")),
     true,
@@ -326,6 +316,7 @@ const LOG_TIME: ConfigSlot = value(
         config.log_time = value.as_str().and_then(named).ok_or(Wrong::NotAllowed)?.1;
         Ok(())
     },
+    Some(|to, from| to.log_time = from.log_time),
     |config| config.log_time.name().to_owned(),
     || format!("one of {}", LogTime::ALL.map(|(name, _)| name).join(", ")),
     true,
@@ -338,6 +329,7 @@ const CONTROL: ConfigSlot = value(
         config.control = Some(path).filter(|path| *path != "auto").map(PathBuf::from);
         Ok(())
     },
+    None,
     |config| match config.control_place() {
         ControlPlace::None => String::new(),
         ControlPlace::At(path) => path.display().to_string(),
@@ -353,6 +345,7 @@ const SCRIPT_LIB: ConfigSlot = value(
         config.script_lib = Some(named).filter(|path| !path.is_empty()).map(PathBuf::from);
         Ok(())
     },
+    Some(|to, from| to.script_lib.clone_from(&from.script_lib)),
     |config| config.script_lib.as_ref().map_or(String::new(), |path| path.display().to_string()),
     || "a path, or \"\" for none".to_owned(),
     true,
@@ -367,6 +360,7 @@ const MERGE: ConfigSlot = value(
         };
         Ok(())
     },
+    Some(|to, from| to.settings.merge = from.settings.merge),
     |config| match config.settings.merge {
         Merge::Auto => "auto".to_owned(),
         Merge::Fixed(ms) => ms.to_string(),
@@ -384,6 +378,7 @@ const PER_ADDRESS: ConfigSlot = value(
         };
         Ok(())
     },
+    Some(|to, from| to.settings.connections_per_address = from.settings.connections_per_address),
     |config| match config.settings.connections_per_address {
         PerAddress::Auto => "auto".to_owned(),
         PerAddress::Fixed(connections) => connections.to_string(),
@@ -552,7 +547,7 @@ mod tests {
                     config.clone();
                 (board, listen, root, control, script_lib, log, log_time, settings)
             };
-            let expected = if changes_at_once(row.key) { &wanted } else { &before };
+            let expected = if row.takes_effect == AtOnce { &wanted } else { &before };
             assert_eq!((values(&after), state(&after)), (values(expected), state(expected)), "{set}");
             assert!(wanted.changes(&before).any(|(_, new)| new.key == row.key), "{set}");
             assert_ne!(state(&wanted), state(&before), "{set}");

@@ -147,15 +147,6 @@ pub struct ScriptLimits {
     pub retry_ms: u64,
 }
 
-impl ScriptLimits {
-    /// These limits with what of `wanted` can change while the server runs: all but the memory, which was counted when
-    /// it started.
-    pub fn changed_to(&self, wanted: ScriptLimits) -> ScriptLimits {
-        let Budget { memory_bytes, stack_bytes, .. } = self.budget;
-        ScriptLimits { budget: Budget { memory_bytes, stack_bytes, ..wanted.budget }, ..wanted }
-    }
-}
-
 impl Default for ScriptLimits {
     fn default() -> ScriptLimits {
         ScriptLimits { budget: Budget::default(), pending_ms: 10_000, idle_unload_ms: 1_200_000, retry_ms: 10_000 }

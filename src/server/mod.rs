@@ -249,10 +249,14 @@ impl Server {
         self.expire(net, now);
     }
 
-    /// Takes over what of `settings` can change while the server runs; counts that memory was obtained for stay as they
-    /// are. No client is disconnected.
+    /// Takes over `settings`, in which only what can change while the server runs is other than before: each key's row in
+    /// the configuration says which that is. No client is disconnected.
     pub fn reconfigure(&mut self, settings: Settings) {
-        self.settings = self.settings.changed_to(settings);
+        debug_assert!(
+            crate::account::spend(|| memory::table(&settings) == memory::table(&self.settings)),
+            "memory is obtained once"
+        );
+        self.settings = settings;
         self.scripting.reconfigure(&self.settings);
         self.reconfigure_window();
     }

@@ -105,25 +105,6 @@ impl Settings {
             PerAddress::Fixed(limit) => Some(limit).filter(|&limit| limit > 0),
         }
     }
-
-    /// These settings with what of `wanted` can change while the server runs: all but the counts and sizes that memory
-    /// was obtained by, and what sockets got when they were made.
-    pub fn changed_to(&self, wanted: Settings) -> Settings {
-        Settings {
-            connections: self.connections,
-            streams: self.streams,
-            ring_bytes: self.ring_bytes,
-            ram_budget_bytes: self.ram_budget_bytes,
-            applications: self.applications,
-            script_instances: self.script_instances,
-            // An instance may be loaded with what the memory table has for it, and not with more.
-            scripts: self.scripts.changed_to(wanted.scripts),
-            accepts_per_turn: self.accepts_per_turn,
-            notsent_lowat_bytes: self.notsent_lowat_bytes,
-            send_buffer_bytes: self.send_buffer_bytes,
-            ..wanted
-        }
-    }
 }
 
 impl Default for Settings {

@@ -15,7 +15,7 @@ use std::time::Instant;
 use log::{error, info, warn};
 
 use crate::apps::AppName;
-use crate::config::{self, Config};
+use crate::config::{Config, TakesEffect};
 use crate::features::script::SCRIPT_CHECK_STACK_BYTES;
 use crate::server::app::AppDefinition;
 use crate::server::files::{Answer, Lookup, Question};
@@ -141,10 +141,10 @@ impl Store {
         };
         let (mut changed, mut waiting) = (0, 0);
         for (old, new) in wanted.changes(&self.config) {
-            let (key, old, new) = (old.key, &old.value, &new.value);
+            let (key, takes_effect, old, new) = (new.key, new.takes_effect, &old.value, &new.value);
             if key == "server.log" && self.level_is_fixed {
                 warn!("rill configuration key={key} old={old:?} new={new:?}: RUST_LOG outweighs it");
-            } else if config::changes_at_once(key) {
+            } else if takes_effect == TakesEffect::AtOnce {
                 info!("rill configuration changed key={key} old={old:?} new={new:?}");
                 changed += 1;
             } else {

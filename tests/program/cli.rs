@@ -223,6 +223,60 @@ fn a_broken_application_is_named_with_file_line_and_key_and_the_others_are_serve
 }
 
 #[test]
+fn each_key_takes_effect_at_a_hangup_or_is_said_to_need_a_restart_as_its_row_says() {
+    let mut server = Server::start("cli-each-key", &["--board", "rpi-2"]);
+    let listed =
+        rill(&["limits", "--json", "--config"]).arg(server.config()).args(["--board", "rpi-2"]).output().unwrap();
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let value = |key: &str| {
+        let rows = listed["limits"].as_array().unwrap();
+        rows.iter().find(|row| row["key"] == key).unwrap()["value"].as_str().unwrap().to_owned()
+    };
+    let rows = rill::config::load(rill::board::by_name("rpi-2").unwrap(), None, &[]).unwrap();
+    // The others are said on the command line, which outweighs the file.
+    let rows: Vec<_> =
+        rows.rows().iter().filter(|row| !["server.listen", "server.board", "server.root"].contains(&row.key)).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let old = value(row.key);
+        let number = rill::board::parse_bytes(&old).or(old.parse().ok());
+        let new = match (row.key, old.as_str(), number) {
+            ("server.log", ..) => "\"debug\"".to_owned(),
+            ("server.log_time", ..) => "\"uptime\"".to_owned(),
+            ("server.control" | "server.script_lib", ..) => "\"/nonexistent\"".to_owned(),
+            (_, "auto", _) => "7".to_owned(),
+            (_, "true", _) => "false".to_owned(),
+            (_, _, Some(0)) => "4096".to_owned(),
+            // Less of everything fits the board.
+            (_, _, Some(number)) if row.value.ends_with('B') => (number - 4096).to_string(),
+            (_, _, Some(number)) => (number - 1).to_string(),
+            (key, old, None) => panic!("{key} = {old}"),
+        };
+        text += &format!("{} = {new}\n", row.key);
+    }
+    fs::write(server.config(), &text).unwrap();
+    server.signal("HUP");
+    let summary = server.wait_for_log("rill configuration reloaded ");
+    let log = server.log();
+    let mut waiting = 0;
+    for row in &rows {
+        let said = |what: &str, end: &str| {
+            let key = format!("rill configuration {what}key={} old=", row.key);
+            log.lines().any(|line| line.contains(&key) && line.ends_with(end))
+        };
+        let at_start = row.takes_effect == rill::config::TakesEffect::AtStart;
+        assert_eq!((said("", ": needs a restart"), said("changed ", "")), (at_start, !at_start), "{}\n{log}", row.key);
+        waiting += usize::from(at_start);
+    }
+    assert!(summary.ends_with(&format!("changed={} waiting={waiting}", rows.len() - waiting)), "{summary}");
+    // What took effect is what is compared with from now on.
+    server.signal("HUP");
+    server.wait_for_log(&format!("rill configuration reloaded changed=0 waiting={waiting}"));
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
+#[test]
 fn a_hangup_reloads_what_can_change_and_names_what_cannot_and_nobody_is_disconnected() {
     // Its counts are the same whatever memory this machine has.
     let mut server = Server::start("cli-reload", &["--board", "rpi-2"]);
