@@ -7,5 +7,6 @@ pub mod chunk;
 pub mod codec;
 pub mod flv;
 pub mod handshake;
+pub mod legacy;
 pub mod message;
 pub mod plain;

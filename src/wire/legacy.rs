@@ -1,0 +1,389 @@
+//! The legacy message that an Enhanced RTMP message equals (Enhanced RTMP v2, "Enhanced Video", "Enhanced Audio"; FLV 10.1,
+//! annex E.4): what players who know no Enhanced RTMP can be sent in its place.
+//!
+//! H.264, AAC and MP3 were there before they had a FourCC: such a message differs only in what stands before its data. Of several
+//! tracks the default one, 0, is such a player's. Its data lies together in the message, so what it is sent is a few bytes of ours
+//! and a part of the message, and nothing is copied.
+
+use super::flv::{Codec, MediaType, avc_packet_header};
+
+/// What is sent to who knows no Enhanced RTMP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Legacy {
+    /// The message as it is: it is no Enhanced RTMP.
+    Itself,
+    /// Other bytes, and then a part of the message.
+    Instead(Instead),
+    /// Nothing, and nothing is missed: another track, or what only Enhanced RTMP says (colours, channel layouts, commands). So it
+    /// is with a message that makes no sense.
+    Nothing,
+    /// Nothing, although it is a frame or a sequence header: there is no legacy form of its codec.
+    NoForm,
+}
+
+/// What stands for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instead {
+    head: [u8; HEAD_BYTES],
+    head_bytes: u8,
+    /// Bytes of the message that are left out in front.
+    pub skip: u32,
+    /// Bytes of the message that are sent behind those and the head.
+    pub take: u32,
+}
+
+/// Bytes before the data of a legacy message, at most. Every Enhanced RTMP message has as many before its data, at least.
+pub const HEAD_BYTES: usize = 5;
+
+impl Instead {
+    /// What comes first: the legacy header, less what of it the message has.
+    pub fn head(&self) -> &[u8] {
+        &self.head[..usize::from(self.head_bytes)]
+    }
+
+    fn new(head: &[u8], body: Body) -> Instead {
+        let mut bytes = [0; HEAD_BYTES];
+        bytes[..head.len()].copy_from_slice(head);
+        Instead { head: bytes, head_bytes: head.len() as u8, skip: body.at, take: body.length }
+    }
+}
+
+/// Whether a message that begins with this byte is an Enhanced RTMP one.
+pub fn is_enhanced(media_type: MediaType, first: u8) -> bool {
+    match media_type {
+        MediaType::Video => first & 0x80 != 0,
+        MediaType::Audio => first >> 4 == SOUND_FORMAT_ENHANCED,
+    }
+}
+
+/// What stands for a message of `length` bytes. `read` gives its byte at an offset, `None` behind its end.
+pub fn of(media_type: MediaType, length: u32, read: impl Fn(u32) -> Option<u8>) -> Legacy {
+    match read(0) {
+        Some(first) if is_enhanced(media_type, first) => {
+            unwrap(media_type, Reader { at: 0, length, read }).unwrap_or(Legacy::Nothing)
+        }
+        _ => Legacy::Itself,
+    }
+}
+
+/// The default track.
+const DEFAULT_TRACK: u8 = 0;
+/// Track ids are one byte.
+const TRACKS_MAX: usize = 256;
+/// Of a chain of ModEx no more than these are followed; one is defined so far.
+const MOD_EX_MAX: usize = 4;
+
+/// Sound format that marks an enhanced audio message.
+const SOUND_FORMAT_ENHANCED: u8 = 9;
+/// Packet types of Enhanced RTMP; the others are those of one kind of media alone.
+const SEQUENCE_START: u8 = 0;
+const CODED_FRAMES: u8 = 1;
+const SEQUENCE_END: u8 = 2;
+const CODED_FRAMES_X: u8 = 3;
+const VIDEO_METADATA: u8 = 4;
+const MPEG2_TS_SEQUENCE_START: u8 = 5;
+const AUDIO_MULTITRACK: u8 = 5;
+const VIDEO_MULTITRACK: u8 = 6;
+const MOD_EX: u8 = 7;
+/// Kinds of multitrack messages.
+const ONE_TRACK: u8 = 0;
+const MANY_TRACKS: u8 = 1;
+const MANY_TRACKS_MANY_CODECS: u8 = 2;
+
+/// Frame types, and those of a legacy message of H.264 with them.
+const FRAME_KEY: u8 = 1;
+const FRAME_INTER: u8 = 2;
+const FRAME_DISPOSABLE: u8 = 3;
+const FRAME_GENERATED_KEY: u8 = 4;
+const FRAME_COMMAND: u8 = 5;
+const LEGACY_AVC: u8 = 7;
+/// Packet types of a legacy message of H.264.
+const AVC_CODED: u8 = 1;
+const AVC_END: u8 = 2;
+/// First byte of legacy AAC and MP3. What MP3's says of rate and channels its own frames say better.
+const LEGACY_AAC: u8 = 0xAF;
+const LEGACY_MP3: u8 = 0x2F;
+/// Bytes of the composition time, which legacy and Enhanced RTMP both have.
+const COMPOSITION_BYTES: u32 = 3;
+
+/// A track's part of a message.
+#[derive(Clone, Copy)]
+struct Body {
+    at: u32,
+    length: u32,
+}
+
+struct Reader<R> {
+    at: u32,
+    length: u32,
+    read: R,
+}
+
+impl<R: Fn(u32) -> Option<u8>> Reader<R> {
+    fn byte(&mut self) -> Option<u8> {
+        let byte = (self.read)(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn number(&mut self, bytes: usize) -> Option<u32> {
+        (0..bytes).try_fold(0, |value, _| Some(value << 8 | u32::from(self.byte()?)))
+    }
+
+    fn fourcc(&mut self) -> Option<[u8; 4]> {
+        Some(self.number(4)?.to_be_bytes())
+    }
+
+    fn rest(&self) -> Body {
+        Body { at: self.at, length: self.length.saturating_sub(self.at) }
+    }
+
+    /// Steps over the chain of ModEx that may come first, and returns the packet type behind it.
+    fn packet_type(&mut self, mut packet: u8) -> Option<u8> {
+        for _ in 0..MOD_EX_MAX {
+            if packet != MOD_EX {
+                break;
+            }
+            let mut size = self.number(1)? + 1;
+            if size == 256 {
+                size = self.number(2)? + 1;
+            }
+            self.at += size;
+            packet = self.byte()? & 0x0F;
+        }
+        Some(packet)
+    }
+
+    /// The default track of a multitrack message of that kind: its FourCC, and where it lies.
+    fn default_track(&mut self, kind: u8) -> Option<([u8; 4], Body)> {
+        if !matches!(kind, ONE_TRACK | MANY_TRACKS | MANY_TRACKS_MANY_CODECS) {
+            return None;
+        }
+        let mut fourcc = self.fourcc()?;
+        for track in 0..TRACKS_MAX {
+            if kind == MANY_TRACKS_MANY_CODECS && track > 0 {
+                fourcc = self.fourcc()?;
+            }
+            let id = self.byte()?;
+            let body = if kind == ONE_TRACK {
+                self.rest()
+            } else {
+                let length = self.number(3)?;
+                Body { at: self.at, length }
+            };
+            if body.length > self.rest().length {
+                return None;
+            }
+            if id == DEFAULT_TRACK {
+                return Some((fourcc, body));
+            }
+            self.at += body.length;
+        }
+        None
+    }
+}
+
+/// `None` when it makes no sense, or has nothing of the default track.
+fn unwrap(media_type: MediaType, mut reader: Reader<impl Fn(u32) -> Option<u8>>) -> Option<Legacy> {
+    let first = reader.byte()?;
+    let mut packet = reader.packet_type(first & 0x0F)?;
+    let frame_type = first >> 4 & 0x07;
+    if media_type == MediaType::Video && frame_type == FRAME_COMMAND && packet != VIDEO_METADATA {
+        return None;
+    }
+    let multitrack = if media_type == MediaType::Video { VIDEO_MULTITRACK } else { AUDIO_MULTITRACK };
+    let (fourcc, body) = if packet == multitrack {
+        let kind = reader.byte()?;
+        packet = kind & 0x0F;
+        reader.default_track(kind >> 4)?
+    } else {
+        (reader.fourcc()?, reader.rest())
+    };
+    match (media_type, Codec::from_fourcc(fourcc)) {
+        (MediaType::Video, Some(Codec::Avc)) => avc(frame_type, packet, body),
+        (MediaType::Audio, Some(Codec::Aac)) => aac(packet, body),
+        (MediaType::Audio, Some(Codec::Mp3)) => {
+            (packet == CODED_FRAMES).then(|| Legacy::Instead(Instead::new(&[LEGACY_MP3], body)))
+        }
+        _ => is_missed(media_type, packet).then_some(Legacy::NoForm),
+    }
+}
+
+/// Whether who does not get the packet lacks the codec's sound or picture.
+fn is_missed(media_type: MediaType, packet: u8) -> bool {
+    match packet {
+        SEQUENCE_START | CODED_FRAMES => true,
+        CODED_FRAMES_X | MPEG2_TS_SEQUENCE_START => media_type == MediaType::Video,
+        _ => false,
+    }
+}
+
+fn avc(frame_type: u8, packet: u8, body: Body) -> Option<Legacy> {
+    let frame = match frame_type {
+        FRAME_KEY | FRAME_GENERATED_KEY => FRAME_KEY,
+        FRAME_DISPOSABLE => FRAME_DISPOSABLE,
+        _ => FRAME_INTER,
+    };
+    let coded = [frame << 4 | LEGACY_AVC, AVC_CODED, 0, 0, 0];
+    let instead = match packet {
+        // One without a record would take the decoder's configuration away.
+        SEQUENCE_START if body.length > 0 => Instead::new(&avc_packet_header(true, true, 0), body),
+        // Its composition time comes next, in both.
+        CODED_FRAMES if body.length >= COMPOSITION_BYTES => Instead::new(&coded[..2], body),
+        CODED_FRAMES_X => Instead::new(&coded, body),
+        SEQUENCE_END => Instead::new(&[FRAME_KEY << 4 | LEGACY_AVC, AVC_END, 0, 0, 0], Body { length: 0, ..body }),
+        _ => return None,
+    };
+    Some(Legacy::Instead(instead))
+}
+
+fn aac(packet: u8, body: Body) -> Option<Legacy> {
+    match packet {
+        SEQUENCE_START if body.length > 0 => Some(Legacy::Instead(Instead::new(&[LEGACY_AAC, 0], body))),
+        CODED_FRAMES => Some(Legacy::Instead(Instead::new(&[LEGACY_AAC, 1], body))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    extern crate std;
+    use std::vec::Vec;
+
+    use crate::wire::flv;
+
+    fn legacy(media_type: MediaType, message: &[u8]) -> Legacy {
+        of(media_type, message.len() as u32, |at| message.get(at as usize).copied())
+    }
+
+    /// What is sent in place of a message; `None` is nothing.
+    fn sent(media_type: MediaType, message: &[u8]) -> Option<Vec<u8>> {
+        match legacy(media_type, message) {
+            Legacy::Itself => Some(message.to_vec()),
+            Legacy::Instead(instead) => {
+                let part = &message[instead.skip as usize..][..instead.take as usize];
+                Some([instead.head(), part].concat())
+            }
+            Legacy::Nothing | Legacy::NoForm => None,
+        }
+    }
+
+    fn video(message: &[u8]) -> Option<Vec<u8>> {
+        sent(MediaType::Video, message)
+    }
+
+    fn audio(message: &[u8]) -> Option<Vec<u8>> {
+        sent(MediaType::Audio, message)
+    }
+
+    fn some(bytes: &[u8]) -> Option<Vec<u8>> {
+        Some(bytes.to_vec())
+    }
+
+    #[test]
+    fn h264_under_its_fourcc_becomes_the_legacy_message() {
+        assert_eq!(video(b"\x90avc1\x01\x64\x00\x1F"), some(b"\x17\x00\0\0\0\x01\x64\x00\x1F"));
+        assert_eq!(video(b"\x91avc1\x00\x00\x50data"), some(b"\x17\x01\x00\x00\x50data"));
+        assert_eq!(video(b"\xA1avc1\xFF\xFF\xD8data"), some(b"\x27\x01\xFF\xFF\xD8data"));
+        assert_eq!(video(b"\xA3avc1data"), some(b"\x27\x01\0\0\0data"));
+        assert_eq!(video(b"\xB3avc1data"), some(b"\x37\x01\0\0\0data"));
+        assert_eq!(video(b"\xC3avc1data"), some(b"\x17\x01\0\0\0data"), "a generated key frame");
+        assert_eq!(video(b"\x92avc1"), some(b"\x17\x02\0\0\0"));
+        // A nanosecond offset is left out.
+        assert_eq!(video(b"\x97\x02\0\0\x01\x03avc1data"), some(b"\x17\x01\0\0\0data"));
+    }
+
+    #[test]
+    fn aac_and_mp3_under_their_fourcc_become_the_legacy_messages() {
+        assert_eq!(audio(b"\x90mp4a\x11\x90"), some(b"\xAF\x00\x11\x90"));
+        assert_eq!(audio(b"\x91mp4adata"), some(b"\xAF\x01data"));
+        assert_eq!(audio(b"\x91mp4a"), some(b"\xAF\x01"), "silence");
+        assert_eq!(audio(b"\x91.mp3data"), some(b"\x2Fdata"));
+        assert_eq!(audio(b"\x97\x02\0\0\x01\x01mp4adata"), some(b"\xAF\x01data"));
+    }
+
+    #[test]
+    fn of_several_tracks_the_default_one_is_sent_wherever_it_lies() {
+        assert_eq!(video(b"\x96\x01avc1\x00\x00\x00\x50data"), some(b"\x17\x01\x00\x00\x50data"));
+        assert_eq!(audio(b"\x95\x01mp4a\x00data"), some(b"\xAF\x01data"));
+        assert_eq!(audio(b"\x95\x01mp4a\x01data"), None);
+        assert_eq!(audio(b"\x95\x11mp4a\x00\0\0\x04data\x01\0\0\x05other"), some(b"\xAF\x01data"));
+        assert_eq!(audio(b"\x95\x11mp4a\x01\0\0\x05other\x00\0\0\x04data"), some(b"\xAF\x01data"));
+        assert_eq!(audio(b"\x95\x11mp4a\x01\0\0\x05other\x00\0\0\x04data\x02\0\0\x01x"), some(b"\xAF\x01data"));
+        assert_eq!(audio(b"\x95\x20Opus\x01\0\0\x05othermp4a\x00\0\0\x02\x11\x90"), some(b"\xAF\x00\x11\x90"));
+        assert_eq!(legacy(MediaType::Audio, b"\x95\x21mp4a\x01\0\0\x05otherOpus\x00\0\0\x01x"), Legacy::NoForm);
+    }
+
+    #[test]
+    fn a_message_that_is_legacy_stays_as_it_is() {
+        for message in [&b""[..], b"\x17\x01\0\0\0data", b"\x1C\x01\0\0\0data", b"\x57\x00"] {
+            assert_eq!(legacy(MediaType::Video, message), Legacy::Itself);
+        }
+        for message in [&b""[..], b"\xAF\x01data", b"\x2Fdata", b"\xB2data"] {
+            assert_eq!(legacy(MediaType::Audio, message), Legacy::Itself);
+        }
+    }
+
+    #[test]
+    fn a_codec_without_a_legacy_form_is_told_from_what_nobody_misses() {
+        for message in [&b"\x90hvc1rec"[..], b"\x91hvc1\0\0\0x", b"\xA3av01x", b"\xA1vp09x", b"\x95av01x", b"\xA3abcdx"]
+        {
+            assert_eq!(legacy(MediaType::Video, message), Legacy::NoForm, "{message:02x?}");
+        }
+        for message in [&b"\x90OpusOpusHead"[..], b"\x91fLaCx", b"\x91ac-3x", b"\x91ec-3x"] {
+            assert_eq!(legacy(MediaType::Audio, message), Legacy::NoForm, "{message:02x?}");
+        }
+        for message in [
+            &b"\x92hvc1"[..],
+            b"\x94avc1\x02\x00\x09colorInfo",
+            b"\xD1\x00",
+            b"\x90avc1",
+            b"\x91avc1\0\0",
+            b"\x98avc1x",
+        ] {
+            assert_eq!(legacy(MediaType::Video, message), Legacy::Nothing, "{message:02x?}");
+        }
+        for message in [
+            &b"\x94Opus\x01\x06"[..],
+            b"\x90mp4a",
+            b"\x92mp4a",
+            b"\x93mp4ax",
+            b"\x95\x11mp4a\x00\0\0\x05data",
+            b"\x95\x31mp4a\x00x",
+        ] {
+            assert_eq!(legacy(MediaType::Audio, message), Legacy::Nothing, "{message:02x?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_stands_for_any_bytes_lies_within_them_and_is_no_longer(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..80),
+            is_video in any::<bool>(),
+            enhanced in any::<bool>(),
+        ) {
+            let media_type = if is_video { MediaType::Video } else { MediaType::Audio };
+            if let Some(first) = bytes.first_mut().filter(|_| enhanced) {
+                *first = if is_video { *first | 0x80 } else { *first & 0x0F | 0x90 };
+            }
+            if let Legacy::Instead(instead) = legacy(media_type, &bytes) {
+                prop_assert!(instead.skip + instead.take <= bytes.len() as u32);
+                prop_assert!(instead.head().len() as u32 + instead.take <= bytes.len() as u32);
+            }
+            let sent = sent(media_type, &bytes);
+            if let Some(message) = &sent {
+                prop_assert_eq!(legacy(media_type, message), Legacy::Itself);
+            }
+            // Both readings of a message agree, as far as the first is one of the default track alone.
+            let length = bytes.len() as u32;
+            let class = if is_video { flv::video(&bytes, length) } else { flv::audio(&bytes, length) };
+            if let Some(message) = sent && class.track == 0 && !class.many_tracks && !class.end {
+                let length = message.len() as u32;
+                let again = if is_video { flv::video(&message, length) } else { flv::audio(&message, length) };
+                prop_assert_eq!((again.key, again.header, again.codec), (class.key, class.header, class.codec));
+            }
+        }
+    }
+}
