@@ -83,6 +83,11 @@
 //!   time: ffmpeg, librtmp, mpv and VLC stop reading at that status.
 //! - **Metadata has time 0.** Of any other time ffmpeg makes a subtitle stream; ffprobe then shows a stream that was
 //!   never published, and VLC waits ten seconds for it before it shows a picture.
+//! - **A frame is read from the tag** ([`media::frame`]). What a tag is to who knows no Enhanced RTMP stands in its payload, which does not
+//!   change: the index says that it is an Enhanced RTMP message, and no more, so that streams without one pay nothing. A frame cuts
+//!   a part out of the payload, as a track may lie between others. Metadata is edited where it is kept, and its tag passed over.
+//! - **Who announces nothing is old.** Recent ffmpeg announces nothing either unless it is told to (`-rtmp_enhanced_codecs hvc1`), and
+//!   is not told from ffmpeg 5: HEVC and AV1 go to clients that ask for them.
 //! - **Hot and cold apart.** Of a player who is sent what all others are, a write needs to know one line of memory; looking at
 //!   its slot of 12 KiB was eleven cache misses of twelve, and asking the same of the ring for each player four fifths of
 //!   the instructions ([`server`]'s `express`). The line runs ahead of the slot, which is told before anybody changes it.

@@ -6,6 +6,7 @@
 
 use super::tag::{HeaderSlot, TagKind};
 use crate::limits::{HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
+use crate::wire::legacy::Legacy;
 
 const _: () = assert!(HEADER_CACHE_BYTES <= u16::MAX as usize, "entries count in 16 bits");
 
@@ -33,6 +34,13 @@ pub struct CachedHeader<'c> {
     pub slot: HeaderSlot,
     /// The message's payload.
     pub payload: &'c [u8],
+}
+
+impl CachedHeader<'_> {
+    /// What of it is sent to who knows no Enhanced RTMP.
+    pub fn legacy(&self) -> Legacy {
+        self.kind.legacy(self.payload.len() as u32, |at| self.payload.get(at as usize).copied())
+    }
 }
 
 /// The cache of one stream, about 16 KiB inline.

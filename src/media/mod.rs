@@ -4,15 +4,17 @@
 //! ```text
 //! stream     one live stream: ring + header cache + timeline + join point; what the server calls
 //! ring       tags in wire form, written once; cursors that read them
-//! reframe    the rare player whose headers must differ: other headers, the same payload bytes
+//! frame      how a tag looks to one reader: the same payload between other bytes
+//! reframe    RTMP's frame for the rare player whose headers must differ, or who knows no Enhanced RTMP
 //! headers    metadata and sequence headers for players who join
 //! timeline   the publisher's timestamps, mapped to stream time
 //! tag        what a tag is and how it lies on the wire
 //! ```
 //!
-//! Nothing here knows a codec: the server reads a tag's first bytes with `wire::flv` and says what they mean in three flags
-//! ([`TagFlags`]) and a [`HeaderSlot`].
+//! Nothing here knows a codec: the server reads a tag's first bytes with `wire::flv` and says what they mean in a few flags
+//! ([`TagFlags`]) and a [`HeaderSlot`]; what a tag is to who knows no Enhanced RTMP is read by `wire::legacy`.
 
+pub mod frame;
 pub mod headers;
 pub mod reframe;
 pub mod ring;
@@ -20,8 +22,9 @@ pub mod stream;
 pub mod tag;
 pub mod timeline;
 
+pub use frame::{Frame, Head, Piece};
 pub use headers::{CachedHeader, HeaderCache, Stored};
-pub use reframe::{Piece, ReframePlan};
+pub use reframe::Reframe;
 pub use ring::{Cursor, Evicted, Ring, RingError, Tag, TagMeta};
 pub use stream::{JoinPoint, MediaStream, StreamFacts};
 pub use tag::{HeaderSlot, TagFlags, TagKind, TagSeq};

@@ -1,105 +1,70 @@
-//! Other headers for the same payload: the rare player that cannot be sent the ring's chunk headers.
+//! RTMP's frame for who cannot be sent the ring's bytes as they stand.
 //!
-//! A second stream on its connection, timestamps counted from its own zero, another message stream id at a relay target: its
-//! headers are put together as they are sent, byte for byte as the ring would have written them, and the payload is still sliced
-//! from the ring. Such a player's [`Cursor`] counts offsets of the *reframed* tag, which may be 4 bytes longer or shorter per
-//! chunk than the ring's when only one of the two timestamps is an extended one.
+//! A second stream on its connection has another message stream id. A player who knows no Enhanced RTMP is sent the legacy message
+//! that a tag equals, which begins otherwise and may be a part of the ring's ([`crate::wire::legacy`]): its chunks are cut
+//! anew. All headers are put together as they are sent, byte for byte as the ring would have written them.
 
-use super::ring::{Cursor, Ring, Tag, TagMeta};
-use super::tag::{ChunkHeader, Framing, Place, TagSeq};
+use super::frame::{Again, Frame, Head};
+use super::ring::Tag;
+use super::tag::Framing;
+use crate::limits::OUT_CHUNK_BYTES;
+use crate::wire::legacy::{self, Instead};
 
-/// What one tag's headers shall say instead. The chunk stream id stays.
+/// One tag as RTMP, in chunks of `CHUNK` bytes: [`crate::limits::OUT_CHUNK_BYTES`] but in tests. The chunk stream id stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReframePlan {
+pub struct Reframe<const CHUNK: usize = OUT_CHUNK_BYTES> {
     /// The player's own message stream id.
     pub message_stream_id: u32,
     /// The timestamp it shall see, in milliseconds.
     pub timestamp: u32,
+    /// What it is sent in place of the tag's own payload, if anything ([`Ring::legacy`](super::Ring::legacy)).
+    pub instead: Option<Instead>,
 }
 
-/// The next bytes of a reframed tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'r> {
-    /// (The rest of) a chunk header.
-    Header(ChunkHeader),
-    /// Payload where it lies in the ring.
-    Payload(&'r [u8]),
-}
+impl<const CHUNK: usize> Reframe<CHUNK> {
+    const CHUNK_U32: u32 = {
+        assert!(CHUNK > legacy::HEAD_BYTES, "a legacy header lies in the first chunk");
+        CHUNK as u32
+    };
 
-impl Piece<'_> {
-    /// The bytes to send.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Piece::Header(header) => header.as_slice(),
-            Piece::Payload(payload) => payload,
-        }
+    fn begin(&self) -> &[u8] {
+        self.instead.as_ref().map_or(&[], Instead::head)
+    }
+
+    fn framing(&self, tag: &Tag) -> Framing<CHUNK> {
+        Framing { timestamp: self.timestamp, length: self.begin().len() as u32 + self.take(tag) }
     }
 }
 
-impl ReframePlan {
-    /// Wire length of the reframed tag in bytes; `None` when it is not in the ring (any more).
-    pub fn wire_bytes<B, I, const CHUNK: usize>(&self, ring: &Ring<B, I, CHUNK>, seq: TagSeq) -> Option<u32>
-    where
-        B: AsRef<[u8]> + AsMut<[u8]>,
-        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
-    {
-        ring.tag(seq).map(|tag| self.framing::<CHUNK>(tag).wire_bytes())
+impl<const CHUNK: usize> Frame for Reframe<CHUNK> {
+    fn head(&self, tag: &Tag) -> Head {
+        let header = self.framing(tag).header(tag.kind, self.message_stream_id);
+        Head::new(header.as_slice()).then(self.begin())
     }
 
-    /// What lies `tag_offset` bytes into the reframed tag, up to the end of a header or of a run of payload. `None` at its end,
-    /// and when it is not in the ring (any more).
-    pub fn piece<'r, B, I, const CHUNK: usize>(
-        &self,
-        ring: &'r Ring<B, I, CHUNK>,
-        seq: TagSeq,
-        tag_offset: u32,
-    ) -> Option<Piece<'r>>
-    where
-        B: AsRef<[u8]> + AsMut<[u8]>,
-        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
-    {
-        let tag = ring.tag(seq)?;
-        let framing = self.framing::<CHUNK>(tag);
-        match framing.place(tag_offset) {
-            Place::Header(sent) => {
-                Some(Piece::Header(framing.header(tag.kind, self.message_stream_id).without_first(sent)))
-            }
-            Place::Continuation(sent) => Some(Piece::Header(framing.continuation(tag.kind).without_first(sent))),
-            Place::Payload { offset } => Some(Piece::Payload(ring.payload_at(seq, offset)?)),
-            Place::End => None,
-        }
+    fn skip(&self, _tag: &Tag) -> u32 {
+        self.instead.map_or(0, |instead| instead.skip)
     }
 
-    /// Moves a cursor that counts in reframed tags over `written` bytes of its tag; at the tag's end it goes to the next one.
-    /// Returns whether it did: the next tag needs a plan of its own.
-    pub fn advance<B, I, const CHUNK: usize>(
-        &self,
-        ring: &Ring<B, I, CHUNK>,
-        cursor: &mut Cursor,
-        written: usize,
-    ) -> bool
-    where
-        B: AsRef<[u8]> + AsMut<[u8]>,
-        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
-    {
-        cursor.offset += written as u32;
-        let whole = self.wire_bytes(ring, cursor.seq).is_some_and(|wire_bytes| cursor.offset >= wire_bytes);
-        if whole {
-            *cursor = Cursor::at(cursor.seq.next());
-        }
-        whole
+    fn take(&self, tag: &Tag) -> u32 {
+        self.instead.map_or(tag.length, |instead| instead.take)
     }
 
-    fn framing<const CHUNK: usize>(&self, tag: Tag) -> Framing<CHUNK> {
-        Framing { timestamp: self.timestamp, length: tag.length }
+    fn again(&self, tag: &Tag) -> Option<Again> {
+        let header = self.framing(tag).continuation(tag.kind);
+        let first = Self::CHUNK_U32 - self.begin().len() as u32;
+        Some(Again { first, every: Self::CHUNK_U32, head: Head::new(header.as_slice()) })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::tag::{TagFlags, TagKind};
+    use crate::media::frame;
+    use crate::media::ring::{Cursor, Ring, TagMeta};
+    use crate::media::tag::{TagFlags, TagKind, TagSeq};
     use crate::time::Millis;
+    use crate::wire::legacy::Legacy;
     use proptest::prelude::*;
     extern crate std;
     use std::vec;
@@ -118,19 +83,23 @@ mod tests {
     }
 
     /// Sends the tag in writes of at most `write` bytes.
-    fn send(ring: &SmallRing, seq: TagSeq, plan: ReframePlan, write: usize) -> Vec<u8> {
+    fn send(ring: &SmallRing, seq: TagSeq, reframe: Reframe<50>, write: usize) -> Vec<u8> {
         let mut wire = Vec::new();
         let mut cursor = Cursor::at(seq);
-        while let Some(piece) = plan.piece(ring, seq, cursor.offset) {
+        while let Some(piece) = frame::piece(&reframe, ring, seq, cursor.offset) {
             let bytes = &piece.bytes()[..piece.bytes().len().min(write)];
             wire.extend(bytes);
-            if plan.advance(ring, &mut cursor, bytes.len()) {
+            if frame::advance(&reframe, ring, &mut cursor, bytes.len()) {
                 break;
             }
         }
-        assert_eq!(cursor, Cursor::at(seq.next()));
-        assert_eq!(plan.wire_bytes(ring, seq), Some(wire.len() as u32));
+        assert_eq!(cursor, Cursor::behind(seq));
+        assert_eq!(frame::wire_bytes(&reframe, ring, seq), Some(wire.len() as u32));
         wire
+    }
+
+    fn reframe(message_stream_id: u32, timestamp: u32) -> Reframe<50> {
+        Reframe { message_stream_id, timestamp, instead: None }
     }
 
     fn timestamp() -> impl Strategy<Value = u32> {
@@ -145,7 +114,7 @@ mod tests {
             let payload: Vec<u8> = (0..length).map(|i| i as u8).collect();
             let (ring, seq) = ring_with(timestamp, &payload, lead);
             let own = ring.slices(&mut Cursor::at(seq), 10_000).unwrap().concat();
-            prop_assert_eq!(send(&ring, seq, ReframePlan { message_stream_id: 1, timestamp }, write), own);
+            prop_assert_eq!(send(&ring, seq, reframe(1, timestamp), write), own);
         }
 
         #[test]
@@ -158,7 +127,44 @@ mod tests {
             let (other, other_seq) = ring_with(to, &payload, lead);
             let mut expected = other.slices(&mut Cursor::at(other_seq), 10_000).unwrap().concat();
             expected[8..12].copy_from_slice(&id.to_le_bytes());
-            prop_assert_eq!(send(&ring, seq, ReframePlan { message_stream_id: id, timestamp: to }, write), expected);
+            prop_assert_eq!(send(&ring, seq, reframe(id, to), write), expected);
+        }
+
+        #[test]
+        fn what_stands_for_a_tag_is_what_a_ring_of_the_legacy_message_would_hold(
+            timestamp in timestamp(), data in 0_usize..250, other in 0_usize..80, shape in 0_usize..8, lead in 0_usize..400,
+            write in 1_usize..100,
+        ) {
+            let data: Vec<u8> = (0..data).map(|i| i as u8).collect();
+            let size = |bytes: &[u8]| (bytes.len() as u32).to_be_bytes()[1..].to_vec();
+            let one = |bytes: &[u8]| [b"\x00", &size(bytes)[..], bytes].concat();
+            let other = vec![0xEE; other];
+            let other = [b"\x01", &size(&other)[..], &other].concat();
+            let timed = [b"\x00\x00\x50", &data[..]].concat();
+            let (message, legacy) = match shape {
+                0 => ([b"\x91avc1", &timed[..]].concat(), [b"\x17\x01", &timed[..]].concat()),
+                1 => ([b"\xA3avc1", &data[..]].concat(), [b"\x27\x01\0\0\0", &data[..]].concat()),
+                2 => ([b"\x97\x02\0\0\x01\x03avc1", &data[..]].concat(), [b"\x17\x01\0\0\0", &data[..]].concat()),
+                3 => ([b"\x96\x03avc1\0", &data[..]].concat(), [b"\x17\x01\0\0\0", &data[..]].concat()),
+                4 => ([b"\x96\x13avc1", &one(&data)[..], &other].concat(), [b"\x17\x01\0\0\0", &data[..]].concat()),
+                5 => ([b"\x96\x13avc1", &other[..], &one(&data)].concat(), [b"\x17\x01\0\0\0", &data[..]].concat()),
+                6 => (
+                    [b"\x96\x21hvc1", &other[..], b"avc1", &one(&timed), b"av01", &other].concat(),
+                    [b"\x17\x01", &timed[..]].concat(),
+                ),
+                _ => ([b"\x17\x01\0\0\0", &data[..]].concat(), [b"\x17\x01\0\0\0", &data[..]].concat()),
+            };
+            let (ring, seq) = ring_with(timestamp, &message, lead);
+            let (old, old_seq) = ring_with(timestamp, &legacy, lead);
+            let expected = old.slices(&mut Cursor::at(old_seq), 10_000).unwrap().concat();
+            let mut plan = reframe(1, timestamp);
+            plan.instead = match ring.legacy(&ring.tag(seq).unwrap()) {
+                Legacy::Itself => None,
+                Legacy::Instead(instead) => Some(instead),
+                nothing => panic!("{nothing:?}"),
+            };
+            prop_assert_eq!(plan.instead.is_none(), shape == 7);
+            prop_assert_eq!(send(&ring, seq, plan, write), expected);
         }
     }
 }

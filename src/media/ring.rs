@@ -10,6 +10,7 @@
 use super::tag::{Framing, MESSAGE_STREAM_ID, TagFlags, TagKind, TagSeq};
 use crate::limits::{MESSAGE_BYTES, OPEN_TAGS, OUT_CHUNK_BYTES};
 use crate::time::Millis;
+use crate::wire::legacy::Legacy;
 
 /// A tag may take at most this part of the ring, so that a key frame does not evict all that was before it.
 pub const LARGEST_TAG_SHARE: usize = 2;
@@ -44,7 +45,7 @@ impl TagMeta {
         filled: 0,
         kind: TagKind::Data,
         state: TagState::Void,
-        flags: TagFlags { key: false, header: false, droppable: false },
+        flags: TagFlags { key: false, header: false, droppable: false, enhanced: false },
     };
 }
 
@@ -70,6 +71,13 @@ pub struct Tag {
     pub length: u32,
 }
 
+impl Tag {
+    /// Metadata that names a codec as only Enhanced RTMP does.
+    pub fn is_enhanced_data(&self) -> bool {
+        self.kind == TagKind::Data && self.flags.enhanced
+    }
+}
+
 /// A player's place in a ring: the next byte it is due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
@@ -83,6 +91,11 @@ impl Cursor {
     /// A cursor at the beginning of a tag.
     pub const fn at(seq: TagSeq) -> Cursor {
         Cursor { seq, offset: 0 }
+    }
+
+    /// A cursor at the beginning of the tag behind that one.
+    pub const fn behind(seq: TagSeq) -> Cursor {
+        Cursor::at(seq.next())
     }
 
     /// Whether something else may be sent now. Between two tags a peer expects any message; inside one only the rest of it.
@@ -494,6 +507,12 @@ where
         copied
     }
 
+    /// What of a tag is sent to who knows no Enhanced RTMP. It is read from the payload, which says it in its first bytes; the tag of
+    /// several tracks is walked through to the default one.
+    pub fn legacy(&self, tag: &Tag) -> Legacy {
+        tag.kind.legacy(tag.length, |at| self.payload_at(tag.seq, at)?.first().copied())
+    }
+
     fn largest_tag(&self) -> u64 {
         self.capacity / LARGEST_TAG_SHARE as u64
     }
@@ -640,7 +659,7 @@ mod tests {
     use std::vec::Vec;
 
     const NOW: Millis = Millis(1_000);
-    const KEY: TagFlags = TagFlags { key: true, header: false, droppable: false };
+    const KEY: TagFlags = TagFlags { key: true, header: false, droppable: false, enhanced: false };
 
     fn ring(bytes: usize) -> Ring<Vec<u8>, Vec<TagMeta>> {
         Ring::new(vec![0xEE; bytes], vec![TagMeta::EMPTY; 16])

@@ -23,6 +23,7 @@ use super::tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq};
 use super::timeline::Timeline;
 use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
 use crate::time::Millis;
+use crate::wire::legacy::{Legacy, edit_metadata, is_enhanced_metadata};
 
 /// Messages of one timestamp that are taken for one picture. Of more, which are those of an encoder without a clock, the later
 /// ones are taken for another.
@@ -68,6 +69,8 @@ pub struct MediaStream<B, I> {
     picture: Option<Picture>,
     video: Video,
     headers_changed: Option<TagSeq>,
+    /// No tag from here on is an Enhanced RTMP message.
+    enhanced_end: TagSeq,
     facts: StreamFacts,
     measure: Measure,
 }
@@ -132,6 +135,7 @@ where
             picture: None,
             video: Video::None,
             headers_changed: None,
+            enhanced_end: TagSeq::default(),
             facts: StreamFacts::default(),
             measure: Measure::BeforeKey,
         }
@@ -191,6 +195,7 @@ where
         let Some(tag) = self.ring.tag(seq) else { return Err(RingError::Gone) };
         self.facts.bytes += u64::from(tag.length);
         self.facts.tags += 1;
+        self.note_enhanced(seq, flags);
         let stored = header.map(|slot| self.keep_header(tag, slot));
         match tag.kind {
             TagKind::Video => self.note_video(tag),
@@ -233,8 +238,11 @@ where
     ) -> (Option<Stored>, Result<TagSeq, RingError>) {
         let stored = keep_as.map(|name| self.headers.store_data(name, payload));
         let timestamp = if keep_as.is_some() { KEPT_DATA_TIME } else { self.timeline.map_data(publisher_timestamp) };
-        let pushed = self.ring.push(TagKind::Data, timestamp, &[payload], TagFlags::default(), now);
-        if pushed.is_ok() {
+        let enhanced = keep_as.is_some() && is_enhanced_metadata(payload);
+        let flags = TagFlags { enhanced, ..TagFlags::default() };
+        let pushed = self.ring.push(TagKind::Data, timestamp, &[payload], flags, now);
+        if let Ok(seq) = pushed {
+            self.note_enhanced(seq, flags);
             self.facts.bytes += payload.len() as u64;
             self.facts.tags += 1;
         }
@@ -350,18 +358,54 @@ where
         self.headers_changed.is_some_and(|seq| seq >= cursor.seq)
     }
 
+    /// Whether an Enhanced RTMP message lies at or behind the cursor: who knows none is not sent the ring's own bytes from there.
+    pub fn is_enhanced_from(&self, cursor: Cursor) -> bool {
+        cursor.seq < self.enhanced_end
+    }
+
+    fn note_enhanced(&mut self, seq: TagSeq, flags: TagFlags) {
+        if flags.enhanced {
+            self.enhanced_end = self.enhanced_end.max(seq.next());
+        }
+    }
+
     /// Writes cached header `index` to `out` as a complete message and returns its length. A sequence header gets `timestamp`, data
-    /// time 0. `None` when there is no such header or it does not fit: [`HEADER_BYTES`] and 16 are always enough.
-    pub fn emit_header(&self, index: usize, timestamp: u32, message_stream_id: u32, out: &mut [u8]) -> Option<usize> {
+    /// time 0. With `legacy` it is the legacy message that the header equals, and of length 0 when there is none. `None` when there
+    /// is no such header or it does not fit: [`HEADER_BYTES`] and 16 are always enough.
+    pub fn emit_header(
+        &self,
+        index: usize,
+        timestamp: u32,
+        message_stream_id: u32,
+        legacy: bool,
+        out: &mut [u8],
+    ) -> Option<usize> {
         let header = self.headers.at(index)?;
         let timestamp = if header.kind == TagKind::Data { KEPT_DATA_TIME } else { timestamp };
-        // A cached header is one chunk (see `limits`).
-        let framing = Framing::<OUT_CHUNK_BYTES> { timestamp, length: header.payload.len() as u32 };
-        let chunk_header = framing.header(header.kind, message_stream_id);
-        let (first, rest) = out.split_at_mut_checked(chunk_header.as_slice().len())?;
-        rest.get_mut(..header.payload.len())?.copy_from_slice(header.payload);
-        first.copy_from_slice(chunk_header.as_slice());
-        Some(first.len() + header.payload.len())
+        let view = if legacy { header.legacy() } else { Legacy::Itself };
+        let (begin, payload) = match &view {
+            Legacy::Itself => (&[][..], header.payload),
+            Legacy::Instead(instead) => {
+                (instead.head(), &header.payload[instead.skip as usize..][..instead.take as usize])
+            }
+            Legacy::Nothing | Legacy::NoForm => return Some(0),
+        };
+        // A cached header is one chunk (see `limits`), and what stands for it is no longer.
+        let mut framing = Framing::<OUT_CHUNK_BYTES> { timestamp, length: (begin.len() + payload.len()) as u32 };
+        let (chunk_header, message) = out.split_at_mut_checked(framing.header_bytes() as usize)?;
+        let message = message.get_mut(..framing.length as usize)?;
+        message[..begin.len()].copy_from_slice(begin);
+        message[begin.len()..].copy_from_slice(payload);
+        if legacy && header.kind == TagKind::Data {
+            framing.length = edit_metadata(message) as u32;
+        }
+        chunk_header.copy_from_slice(framing.header(header.kind, message_stream_id).as_slice());
+        Some(framing.wire_bytes() as usize)
+    }
+
+    /// Which cached header is the stream's metadata.
+    pub fn metadata_index(&self) -> Option<usize> {
+        self.headers.iter().position(|header| header.kind == TagKind::Data && header.name == b"onMetaData")
     }
 
     /// The ring, for readers.
@@ -480,9 +524,9 @@ mod tests {
 
     type VecStream = MediaStream<Vec<u8>, Vec<TagMeta>>;
 
-    const KEY: TagFlags = TagFlags { key: true, header: false, droppable: false };
-    const INTER: TagFlags = TagFlags { key: false, header: false, droppable: false };
-    const HEADER: TagFlags = TagFlags { key: false, header: true, droppable: false };
+    const KEY: TagFlags = TagFlags { key: true, header: false, droppable: false, enhanced: false };
+    const INTER: TagFlags = TagFlags { key: false, header: false, droppable: false, enhanced: false };
+    const HEADER: TagFlags = TagFlags { key: false, header: true, droppable: false, enhanced: false };
 
     fn stream() -> VecStream {
         MediaStream::new(vec![0; 4096], vec![TagMeta::EMPTY; 64])
@@ -635,12 +679,12 @@ mod tests {
         assert_eq!([kept, cue].map(|seq| stream.ring().tag(seq).unwrap().timestamp), [0, 500]);
         put(&mut stream, TagKind::Audio, 0, b"\xAF\x00\x12\x10", HEADER);
         let mut out = [0; 64];
-        assert_eq!(stream.emit_header(0, 0x0102, 3, &mut out), Some(25));
+        assert_eq!(stream.emit_header(0, 0x0102, 3, false, &mut out), Some(25));
         assert_eq!(out[..25], *b"\x05\x00\x00\x00\x00\x00\x0D\x12\x03\x00\x00\x00\x02\x00\x0AonMetaData");
-        assert_eq!(stream.emit_header(1, 0x0100_0000, 1, &mut out), Some(20));
+        assert_eq!(stream.emit_header(1, 0x0100_0000, 1, false, &mut out), Some(20));
         assert_eq!(out[..20], *b"\x04\xFF\xFF\xFF\x00\x00\x04\x08\x01\x00\x00\x00\x01\x00\x00\x00\xAF\x00\x12\x10");
-        assert_eq!(stream.emit_header(1, 0, 1, &mut out[..15]), None);
-        assert_eq!(stream.emit_header(2, 0, 1, &mut out), None);
+        assert_eq!(stream.emit_header(1, 0, 1, false, &mut out[..15]), None);
+        assert_eq!(stream.emit_header(2, 0, 1, false, &mut out), None);
         assert!(stream.clear_data(b"onMetaData"));
         assert_eq!(stream.headers().len(), 1);
     }

@@ -6,6 +6,8 @@
 use core::fmt;
 
 use crate::wire::chunk::{EXTENDED_TIMESTAMP, MAX_TYPE0_BYTES, MessageHeader};
+use crate::wire::flv::MediaType;
+use crate::wire::legacy::{self, Legacy};
 use crate::wire::message::type_id;
 
 /// Message stream id in the ring's own headers. It is what `createStream` answers to nearly every player.
@@ -40,6 +42,15 @@ impl TagKind {
             TagKind::Data => type_id::DATA,
         }
     }
+
+    /// What of a message of this kind is sent to who knows no Enhanced RTMP; see [`legacy::of`].
+    pub(super) fn legacy(self, length: u32, read: impl Fn(u32) -> Option<u8>) -> Legacy {
+        match self {
+            TagKind::Audio => legacy::of(MediaType::Audio, length, read),
+            TagKind::Video => legacy::of(MediaType::Video, length, read),
+            TagKind::Data => Legacy::Itself,
+        }
+    }
 }
 
 /// The name of one tag of one ring. It only grows and is never given to a second tag, so a handle kept too long is answered
@@ -68,6 +79,8 @@ pub struct TagFlags {
     pub header: bool,
     /// A frame no other frame refers to: it may be left out.
     pub droppable: bool,
+    /// An Enhanced RTMP message, or metadata that names a codec as only Enhanced RTMP does: who knows none is sent another in its place.
+    pub enhanced: bool,
 }
 
 /// Which header of a stream a header tag is: a newer one in the same slot replaces it.
@@ -93,28 +106,6 @@ impl ChunkHeader {
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
     }
-
-    /// The same header without its first `count` bytes: what is left after a short write.
-    pub(super) fn without_first(mut self, count: usize) -> ChunkHeader {
-        let length = usize::from(self.length);
-        debug_assert!(count < length, "something of the header is left");
-        self.bytes.copy_within(count.min(length)..length, 0);
-        self.length -= count.min(length) as u8;
-        self
-    }
-}
-
-/// What lies at an offset of a tag on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// That many bytes into the type-0 header.
-    Header(usize),
-    /// That many bytes into a type-3 header.
-    Continuation(usize),
-    /// A payload byte, by its offset in the payload.
-    Payload { offset: u32 },
-    /// Behind the last byte.
-    End,
 }
 
 /// The wire shape of a message of `length` bytes at `timestamp`, in chunks of `CHUNK` bytes. `CHUNK` is a constant so that
@@ -158,24 +149,6 @@ impl<const CHUNK: usize> Framing<CHUNK> {
     pub const fn wire_offset(self, offset: u32) -> u32 {
         let continuations = if offset < Self::CHUNK_U32 { 0 } else { offset / Self::CHUNK_U32 };
         self.header_bytes() + offset + continuations * self.continuation_bytes()
-    }
-
-    /// What lies `wire_offset` bytes into the message.
-    pub fn place(self, wire_offset: u32) -> Place {
-        if wire_offset < self.header_bytes() {
-            return Place::Header(wire_offset as usize);
-        }
-        if wire_offset >= self.wire_bytes() {
-            return Place::End;
-        }
-        let rest = wire_offset - self.header_bytes();
-        let stride = Self::CHUNK_U32 + self.continuation_bytes();
-        let chunk = if rest < Self::CHUNK_U32 { 0 } else { rest / stride };
-        let within = rest - chunk * stride;
-        if within >= Self::CHUNK_U32 {
-            return Place::Continuation((within - Self::CHUNK_U32) as usize);
-        }
-        Place::Payload { offset: chunk * Self::CHUNK_U32 + within }
     }
 
     /// The type-0 header (RTMP 1.0, section 5.3.1.2.1).

@@ -75,6 +75,11 @@ impl ConnectInfo {
         }
     }
 
+    /// It said something of Enhanced RTMP. Who did not may know none of it, and is sent legacy messages alone.
+    pub fn announced_enhanced(&self) -> bool {
+        self.sent_fourcc_list || self.sent_fourcc_maps || self.caps_ex.is_some()
+    }
+
     /// It follows NetConnection.Connect.ReconnectRequest (Enhanced RTMP v2).
     pub fn reconnects(&self) -> bool {
         self.caps_ex.is_some_and(|caps| caps & CAPS_EX_RECONNECT != 0)

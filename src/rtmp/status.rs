@@ -69,6 +69,7 @@ pub enum Code {
     PlayTransition,
     PlayTransitionComplete,
     PlayInsufficientBandwidth,
+    PlayNoSupportedTrackFound,
     SeekNotify,
     PauseNotify,
     UnpauseNotify,
@@ -122,7 +123,7 @@ const SUCCESS_FIELDS: &[&str] =
 /// Every code that this server sends: first those of the connection, then those of publishers and their players, then
 /// those of players alone.
 #[rustfmt::skip]
-pub const TABLE: [Row; 28] = {
+pub const TABLE: [Row; 29] = {
     use Level::{Error, Status, Warning};
     [
         row(Code::ConnectSuccess, "NetConnection.Connect.Success", Status, ("Connection succeeded.", ""))
@@ -185,6 +186,9 @@ pub const TABLE: [Row; 28] = {
         row(Code::PlayInsufficientBandwidth, "NetStream.Play.InsufficientBW", Warning, ("", " has pictures that are too large for this server: they are left out."))
             .details()
             .when("a frame is larger than half of limits.ring_bytes; once a publish, and sound and smaller frames go on"),
+        row(Code::PlayNoSupportedTrackFound, "NetStream.Play.NoSupportedTrackFound", Status, ("", " has a codec that needs Enhanced RTMP, which this client did not announce: it is left out."))
+            .details()
+            .when("to a client that announced no Enhanced RTMP: sound or picture has no legacy form; once a play, and the other goes on"),
         row(Code::SeekNotify, "NetStream.Seek.Notify", Status, ("Seeking ", ".")).details()
             .when("seek, which a live stream answers with its present time; it goes on from its newest key frame"),
         row(Code::PauseNotify, "NetStream.Pause.Notify", Status, ("Pausing ", ".")).details()
@@ -252,7 +256,7 @@ pub struct NotSent {
 
 /// Codes of Adobe's tables that are not in [`TABLE`].
 #[rustfmt::skip]
-pub const NOT_SENT: [NotSent; 38] = {
+pub const NOT_SENT: [NotSent; 37] = {
     use Level::{Error, Status, Warning};
     use Why::{MadeByClient, NoRecordings, Other};
     const NO_SHARED_OBJECTS: Why = Other("there are no shared objects in this version");
@@ -265,7 +269,6 @@ pub const NOT_SENT: [NotSent; 38] = {
         not_sent("NetStream.Clear.Success", Some(Status), NoRecordings),
         not_sent("NetStream.Clear.Failed", Some(Error), NoRecordings),
         not_sent("NetStream.Play.FileStructureInvalid", Some(Error), NoRecordings),
-        not_sent("NetStream.Play.NoSupportedTrackFound", Some(Error), NoRecordings),
         not_sent("NetStream.Play.Switch", Some(Status), NoRecordings),
         not_sent("NetStream.Play.Complete", Some(Status), NoRecordings),
         not_sent("NetStream.Seek.Failed", Some(Error), NoRecordings),

@@ -26,6 +26,8 @@ use super::transport::{Io, Net};
 pub(super) struct Express {
     /// What it plays; `None` while the slot is not express.
     stream: Option<StreamId>,
+    /// It is not sent Enhanced RTMP as the ring holds it.
+    legacy: bool,
     /// The tag that it is due next.
     next: TagSeq,
     /// Bytes sent that the slot does not know of.
@@ -74,7 +76,13 @@ impl Slot {
             && waits_for_nothing
             && goes_on
             && cursor.at_tag_boundary();
-        express.then_some(Express { stream: Some(player.stream), next: cursor.seq, bytes: 0, taken: Millis(0) })
+        express.then_some(Express {
+            stream: Some(player.stream),
+            legacy: player.is_legacy(),
+            next: cursor.seq,
+            bytes: 0,
+            taken: Millis(0),
+        })
     }
 
     /// A write was shorter than what the player is due.
@@ -128,6 +136,8 @@ struct Run<'r> {
     count: usize,
     bytes: usize,
     to: TagSeq,
+    /// There is Enhanced RTMP among it.
+    enhanced: bool,
 }
 
 impl<'r> Run<'r> {
@@ -146,7 +156,8 @@ impl<'r> Run<'r> {
         }
         let slices = due.map(IoSlice::new);
         let count = if due[1].is_empty() { 1 } else { 2 };
-        Some(Run { from, slices, count, bytes, to: cursor.seq })
+        let enhanced = media.is_enhanced_from(Cursor::at(from));
+        Some(Run { from, slices, count, bytes, to: cursor.seq, enhanced })
     }
 }
 
@@ -179,6 +190,9 @@ impl Server {
             let Some(run) = &run else { return Some((index, None)) };
             if run.bytes == 0 {
                 continue;
+            }
+            if run.enhanced && express.legacy {
+                return Some((index, None));
             }
             match net.write(index, &run.slices[..run.count]) {
                 Io::Done(written) | Io::Last(written) => {

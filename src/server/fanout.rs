@@ -2,25 +2,31 @@
 //!
 //! Nearly every player is *plain*: it plays one stream, on message stream 1, and wants all of it. It is sent the ring's
 //! own bytes, everything from its cursor to the head in one write, behind its control bytes if there are any. The others
-//! go tag by tag, with headers of their own.
+//! go tag by tag, with headers of their own; so do players who announced no Enhanced RTMP, as long as there is some before them.
 
 use std::io::IoSlice;
 
+use log::info;
+
 use crate::limits::NET_STREAMS;
 use crate::media::tag::MESSAGE_STREAM_ID;
-use crate::media::{Cursor, Evicted, JoinPoint, Piece, ReframePlan, Tag, TagKind};
+use crate::media::{Cursor, Evicted, JoinPoint, Piece, Reframe, Tag, TagKind, frame};
 use crate::rtmp::event::NetStreamId;
 use crate::rtmp::session::{REPLY_BYTES, Session};
 use crate::rtmp::status::{Code, Status};
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
+use crate::wire::flv::{self, CLASSIFY_BYTES, Codec};
+use crate::wire::legacy::Legacy;
 
 use super::Server;
 use super::bandwidth::TURN_BYTES;
 use super::close::CloseReason;
 use super::registry::{Media, Registry, Stream, StreamId};
 use super::settings::Settings;
-use super::slots::{PayloadTail, PlayPhase, Player, Role, Slot, SlotIndex, TagTail, Tail, Want};
+use super::slots::{
+    ConnId, Enhanced, LeftOut, PayloadTail, PlayPhase, Player, Role, Slot, SlotIndex, TagTail, Tail, Want,
+};
 use super::transport::{Io, Net};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.
@@ -242,6 +248,7 @@ impl<N: Net> Output<'_, N> {
                 if let Err(reason) = self.prepare(player, net_stream, stream, media, &slot.session, &mut slot.tx) {
                     return Step::End(Flush::Gone(reason));
                 }
+                self.tell_left_out(player, net_stream, slot.generation, stream, &slot.session, &mut slot.tx);
             }
             self.asked = true;
             if !slot.tx.is_empty() {
@@ -266,12 +273,17 @@ impl<N: Net> Output<'_, N> {
             return Step::End(if lost { Flush::Gone(CloseReason::TooSlow) } else { Flush::Idle });
         };
         let Role::Playing(player) = &mut slot.roles[index] else { return Step::End(Flush::Idle) };
+        if player.is_legacy() && tag.is_enhanced_data() {
+            // It came behind what the player does not want: another is sent in its place.
+            return Step::Wrote;
+        }
         let (Some(ring), PlayPhase::Live { mut cursor }) = (self.registry.stream(player.stream).ring, player.phase)
         else {
             return Step::End(Flush::Idle);
         };
-        let plan = ReframePlan { message_stream_id: NetStreamId::from_index(index).wire(), timestamp: tag.timestamp };
-        match self.write_pieces(self.registry.media(ring), plan, &mut cursor) {
+        let media = self.registry.media(ring);
+        let reframe = reframe(media, &tag, NetStreamId::from_index(index).wire(), player.is_legacy());
+        match self.write_pieces(media, reframe, &mut cursor) {
             Ok(written) => {
                 slot.bytes_out += written as u64;
                 slot.last_use = Some(self.now);
@@ -290,8 +302,8 @@ impl<N: Net> Output<'_, N> {
             return Step::End(Flush::Gone(CloseReason::TooSlow));
         };
         let seq = tail.cursor.seq;
-        let plan = ReframePlan { message_stream_id: tail.message_stream_id, timestamp: tag.timestamp };
-        match self.write_pieces(media, plan, &mut tail.cursor) {
+        let reframe = reframe(media, &tag, tail.message_stream_id, tail.legacy);
+        match self.write_pieces(media, reframe, &mut tail.cursor) {
             Ok(written) => {
                 slot.bytes_out += written as u64;
                 slot.last_use = Some(self.now);
@@ -336,11 +348,11 @@ impl<N: Net> Output<'_, N> {
         }
     }
 
-    fn write_pieces(&mut self, media: &Media, plan: ReframePlan, cursor: &mut Cursor) -> Result<usize, Flush> {
+    fn write_pieces(&mut self, media: &Media, reframe: Reframe, cursor: &mut Cursor) -> Result<usize, Flush> {
         let mut pieces = heapless::Vec::<Piece<'_>, PIECES>::new();
         let mut offset = cursor.offset;
         while !pieces.is_full()
-            && let Some(piece) = plan.piece(media.ring(), cursor.seq, offset)
+            && let Some(piece) = frame::piece(&reframe, media.ring(), cursor.seq, offset)
         {
             offset += piece.bytes().len() as u32;
             let _ = pieces.push(piece);
@@ -351,7 +363,7 @@ impl<N: Net> Output<'_, N> {
         }
         match self.net.write(self.index, &slices) {
             Io::Done(written) | Io::Last(written) => {
-                plan.advance(media.ring(), cursor, written);
+                frame::advance(&reframe, media.ring(), cursor, written);
                 Ok(written)
             }
             Io::WouldBlock => Err(Flush::Blocked),
@@ -439,7 +451,13 @@ impl<N: Net> Output<'_, N> {
                         continue;
                     }
                     let emit = |free: &mut [u8]| {
-                        media.emit_header(usize::from(next), point.timestamp, net_stream.wire(), free)
+                        media.emit_header(
+                            usize::from(next),
+                            point.timestamp,
+                            net_stream.wire(),
+                            player.is_legacy(),
+                            free,
+                        )
                     };
                     if tx.write_with(emit).is_err() {
                         // When what waits has been sent.
@@ -448,6 +466,10 @@ impl<N: Net> Output<'_, N> {
                     player.phase = PlayPhase::Headers { next: next + 1, version, point };
                 }
                 PlayPhase::Live { mut cursor } => {
+                    if player.is_legacy() {
+                        let due = media.is_enhanced_from(cursor);
+                        player.enhanced = if due { Enhanced::LegacyDue } else { Enhanced::Legacy };
+                    }
                     if !cursor.at_tag_boundary() {
                         return Ok(());
                     }
@@ -459,6 +481,18 @@ impl<N: Net> Output<'_, N> {
                         player.phase = PlayPhase::Waiting { after: None };
                         continue;
                     };
+                    if let Some(tag) = next.filter(|tag| player.is_legacy() && tag.is_enhanced_data()) {
+                        // A part of it is changed: that is done where it is kept.
+                        let emit = |free: &mut [u8]| match media.metadata_index() {
+                            Some(index) => media.emit_header(index, tag.timestamp, net_stream.wire(), true, free),
+                            None => Some(0),
+                        };
+                        if tx.write_with(emit).is_err() {
+                            return Ok(());
+                        }
+                        player.phase = PlayPhase::Live { cursor: Cursor::behind(tag.seq) };
+                        continue;
+                    }
                     // Data has no time that headers could be sent with.
                     let frame = next.filter(|tag| tag.kind != TagKind::Data);
                     if let (Want::Resuming, Some(tag)) = (player.video, frame) {
@@ -490,6 +524,27 @@ impl<N: Net> Output<'_, N> {
         }
     }
 
+    /// Tells a player, once a play, that something is left out, for it announced no Enhanced RTMP. The log has the first codec.
+    fn tell_left_out(
+        &self,
+        player: &mut Player,
+        net_stream: NetStreamId,
+        generation: u32,
+        stream: &Stream,
+        session: &Session,
+        tx: &mut TxBuf,
+    ) {
+        let LeftOut::Due(codec) = player.left_out else { return };
+        let status = Status::new(Code::PlayNoSupportedTrackFound, session.own_name(&stream.path));
+        // Without room: when what waits has been sent.
+        if status.send(net_stream.wire(), tx).is_ok() {
+            player.left_out = LeftOut::Told;
+            let (conn, id, name) = (ConnId { slot: self.index, generation }, player.stream, stream.path.as_str());
+            let codec = codec.map_or("an unknown codec", Codec::name);
+            info!("{conn} {id} name={name:?} {codec} left out: the player announced no Enhanced RTMP");
+        }
+    }
+
     /// Tells a player that its publisher left.
     fn end_if_due(
         &self,
@@ -514,7 +569,7 @@ impl<N: Net> Output<'_, N> {
     fn skip(&mut self, player: &mut Player) {
         self.skips += 1;
         self.skipped = Some(player.stream);
-        player.skips += 1;
+        player.skips = player.skips.saturating_add(1);
     }
 
     /// Where a player between two tags goes on that is further behind than it may be. Sound is better than a picture only for who is
@@ -554,8 +609,38 @@ pub(super) fn lags(cursor: Cursor, media: &Media, settings: &Settings, now: Mill
 
 fn rest_of_tag(media: &Media, cursor: Cursor) -> usize {
     let Some(tag) = media.ring().tag(cursor.seq) else { return 0 };
-    let plan = ReframePlan { message_stream_id: MESSAGE_STREAM_ID, timestamp: tag.timestamp };
-    plan.wire_bytes(media.ring(), cursor.seq).map_or(0, |bytes| bytes.saturating_sub(cursor.offset) as usize)
+    let own = reframe(media, &tag, MESSAGE_STREAM_ID, false);
+    frame::wire_bytes(&own, media.ring(), cursor.seq).map_or(0, |bytes| bytes.saturating_sub(cursor.offset) as usize)
+}
+
+/// How a tag is sent that is not sent as the ring holds it.
+fn reframe(media: &Media, tag: &Tag, message_stream_id: u32, legacy: bool) -> Reframe {
+    let instead = match legacy && tag.flags.enhanced {
+        true => match media.ring().legacy(tag) {
+            Legacy::Instead(instead) => Some(instead),
+            Legacy::Itself | Legacy::Nothing | Legacy::NoForm => None,
+        },
+        false => None,
+    };
+    Reframe { message_stream_id, timestamp: tag.timestamp, instead }
+}
+
+/// Whether a player who is sent legacy messages alone is sent nothing of the tag. It is to hear of a codec without such a form.
+fn has_no_legacy(player: &mut Player, media: &Media, tag: &Tag) -> bool {
+    match media.ring().legacy(tag) {
+        Legacy::Itself | Legacy::Instead(_) => false,
+        Legacy::Nothing => true,
+        Legacy::NoForm => {
+            let mut prefix = [0; CLASSIFY_BYTES];
+            let read = media.ring().payload_prefix(tag.seq, &mut prefix);
+            let class = match tag.kind {
+                TagKind::Video => flv::video(&prefix[..read], tag.length),
+                _ => flv::audio(&prefix[..read], tag.length),
+            };
+            player.left_out.note(class.codec);
+            true
+        }
+    }
 }
 
 /// Steps over tags that the player does not want.
@@ -578,12 +663,10 @@ fn skip_unwanted(player: &mut Player, media: &Media) {
                 }
             }
         };
-        if !unwanted {
+        if !(unwanted || player.is_legacy() && tag.flags.enhanced && has_no_legacy(player, media, &tag)) {
             break;
         }
-        let plan = ReframePlan { message_stream_id: MESSAGE_STREAM_ID, timestamp: tag.timestamp };
-        let Some(bytes) = plan.wire_bytes(media.ring(), tag.seq) else { break };
-        plan.advance(media.ring(), &mut cursor, bytes as usize);
+        cursor = Cursor::behind(tag.seq);
     }
     player.phase = PlayPhase::Live { cursor };
 }

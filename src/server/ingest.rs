@@ -10,7 +10,8 @@ use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::data::{Body, DATA_BYTES, DataAction};
 use crate::rtmp::event::{MediaKind, NetStreamId};
 use crate::time::Millis;
-use crate::wire::flv::{self, CLASSIFY_BYTES, TagClass};
+use crate::wire::flv::{self, CLASSIFY_BYTES, MediaType, TagClass};
+use crate::wire::legacy;
 
 use super::Server;
 use super::registry::StreamId;
@@ -76,7 +77,8 @@ impl Server {
             TagKind::Audio => flv::audio(&prefix[..read], length),
             _ => flv::video(&prefix[..read], length),
         };
-        match media.finish(seq, flags(class), header_slot(class, kind), now) {
+        let flags = flags(class, is_enhanced(kind, &prefix[..read]));
+        match media.finish(seq, flags, header_slot(class, kind), now) {
             Ok(Some(Stored::DoesNotFit)) => self.header_not_kept(conn, id, "a sequence header", length as usize),
             Ok(_) => {}
             Err(error) => {
@@ -187,13 +189,19 @@ impl Server {
     }
 }
 
-fn flags(class: TagClass) -> TagFlags {
+fn flags(class: TagClass, enhanced: bool) -> TagFlags {
     TagFlags {
         // Players start with the default track: its key frame counts (Enhanced RTMP v2, multitrack).
         key: class.key && (class.track == 0 || class.many_tracks),
         header: class.header.is_some(),
         droppable: class.droppable,
+        enhanced,
     }
+}
+
+fn is_enhanced(kind: TagKind, prefix: &[u8]) -> bool {
+    let media_type = if kind == TagKind::Audio { MediaType::Audio } else { MediaType::Video };
+    prefix.first().is_some_and(|&first| legacy::is_enhanced(media_type, first))
 }
 
 fn header_slot(class: TagClass, kind: TagKind) -> Option<HeaderSlot> {

@@ -226,7 +226,7 @@ impl Server {
                 Role::Idle => continue,
                 Role::Publishing(stream) | Role::Challenging(stream) => *stream,
                 Role::Playing(player) => {
-                    row.skips += player.skips;
+                    row.skips += u32::from(player.skips);
                     row.lag_ms = row.lag_ms.max(self.lag_ms(index, player, now));
                     player.stream
                 }
@@ -266,7 +266,7 @@ impl Server {
                     continue;
                 }
                 row.players += 1;
-                row.skips += player.skips;
+                row.skips += u32::from(player.skips);
                 row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(index, player, now).unwrap_or(0));
             }
         }

@@ -20,7 +20,7 @@ use super::claims::PATIENCE_MS;
 use super::close::{CloseReason, StreamRefusal};
 use super::publish::describe_exhausted;
 use super::registry::{Exhausted, StreamId};
-use super::slots::{ConnId, PlayPhase, Player, Role, SlotIndex, Want};
+use super::slots::{ConnId, Enhanced, PlayPhase, Player, Role, SlotIndex, Want};
 
 /// What a client is told whom the application's script gave no right to play.
 const NO_READ_ACCESS: &str = "The application gives this client no read access.";
@@ -95,6 +95,9 @@ impl Server {
         let stream = self.registry.stream(id);
         let mut player = Player::new(id, self.first_to_join_at(id), switching);
         player.told = published;
+        if !self.slots.at(conn.slot).session.connect_info().announced_enhanced() {
+            player.enhanced = Enhanced::Legacy;
+        }
         if !published && let Some(ring) = stream.ring {
             // The publisher has left, and its ring is still there: begin with the next publish.
             player.phase = PlayPhase::Waiting { after: Some(self.registry.media(ring).ring().readable_head()) };

@@ -15,6 +15,7 @@ use crate::rtmp::session::{REPLY_BYTES, Session};
 use crate::rtmp::status::Status;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
+use crate::wire::flv::Codec;
 
 use super::HEAR_MS;
 use super::applications::AppId;
@@ -154,10 +155,45 @@ pub struct Player {
     pub ending: bool,
     /// It is to hear that a switch is complete, when the new stream's first frame is due.
     pub switching: bool,
-    /// How often it was too slow and went on at a later key frame.
-    pub skips: u32,
+    /// How often it was too slow and went on at a later key frame, as far as 16 bits count.
+    pub skips: u16,
     /// How far behind it was when it began or was about to be overtaken, at the least, in milliseconds.
     pub least_lag_ms: u32,
+    /// How it is sent Enhanced RTMP messages.
+    pub enhanced: Enhanced,
+    /// What of the stream is left out, for its codec has no legacy form.
+    pub left_out: LeftOut,
+}
+
+/// How a player is sent Enhanced RTMP messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enhanced {
+    /// As they are: its client announced that it knows them.
+    AsTheyAre,
+    /// As the legacy messages that they equal. There is none before it.
+    Legacy,
+    /// As `Legacy`, and there is one: it goes tag by tag.
+    LegacyDue,
+}
+
+/// Whether sound or picture is left out for want of a legacy form, and the player was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// Not so far.
+    No,
+    /// It is, and the player is to hear it; of that codec, if we know it.
+    Due(Option<Codec>),
+    /// It was told.
+    Told,
+}
+
+impl LeftOut {
+    /// Something is left out: that is told once.
+    pub fn note(&mut self, codec: Option<Codec>) {
+        if *self == LeftOut::No {
+            *self = LeftOut::Due(codec);
+        }
+    }
 }
 
 /// Whether a kind of media is sent.
@@ -211,6 +247,8 @@ impl Player {
             switching,
             skips: 0,
             least_lag_ms: u32::MAX,
+            enhanced: Enhanced::AsTheyAre,
+            left_out: LeftOut::No,
         }
     }
 
@@ -237,9 +275,14 @@ impl Player {
         };
     }
 
+    /// It is sent legacy messages alone.
+    pub fn is_legacy(&self) -> bool {
+        self.enhanced != Enhanced::AsTheyAre
+    }
+
     /// Every tag as the ring holds it.
     pub fn wants_everything(&self) -> bool {
-        self.audio && self.video == Want::Yes
+        self.audio && self.video == Want::Yes && self.enhanced != Enhanced::LegacyDue
     }
 }
 
@@ -276,6 +319,8 @@ pub struct TagTail {
     pub cursor: Cursor,
     /// Its message stream id.
     pub message_stream_id: u32,
+    /// It is sent as a legacy message.
+    pub legacy: bool,
 }
 
 /// A connection's memory. What a write touches comes first and lies together, where one line of memory is not enough
@@ -417,7 +462,7 @@ impl Slot {
         self.mid_tag = None;
         let PlayPhase::Live { cursor } = player.phase else { return };
         let message_stream_id = NetStreamId::from_index(index).wire();
-        self.tail = Some(Tail::Tag(TagTail { ring, cursor, message_stream_id }));
+        self.tail = Some(Tail::Tag(TagTail { ring, cursor, message_stream_id, legacy: player.is_legacy() }));
     }
 
     /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.

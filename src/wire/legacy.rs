@@ -5,6 +5,9 @@
 //! tracks the default one, 0, is such a player's. Its data lies together in the message, so what it is sent is a few bytes of ours
 //! and a part of the message, and nothing is copied.
 
+use core::ops::Range;
+
+use super::amf0::{Decoder, Value};
 use super::flv::{Codec, MediaType, avc_packet_header};
 
 /// What is sent to who knows no Enhanced RTMP.
@@ -64,6 +67,59 @@ pub fn of(media_type: MediaType, length: u32, read: impl Fn(u32) -> Option<u8>) 
         }
         _ => Legacy::Itself,
     }
+}
+
+/// Whether metadata names a codec by its FourCC, which is a number in it. ffmpeg, and VLC with it, wait for whatever has a codec there,
+/// many seconds if it never comes.
+pub fn is_enhanced_metadata(message: &[u8]) -> bool {
+    fourcc_property(message).is_some()
+}
+
+/// Makes a metadata message one for who knows no Enhanced RTMP, and returns its length, which is no greater: a FourCC becomes the codec's
+/// legacy id, and a codec without one is not named.
+pub fn edit_metadata(message: &mut [u8]) -> usize {
+    let mut length = message.len();
+    while let Some((name, legacy_id)) = fourcc_property(&message[..length]) {
+        let value = name.end + 1..name.end + NUMBER_BYTES;
+        if let Some(id) = legacy_id {
+            message[value].copy_from_slice(&f64::from(id).to_be_bytes());
+        } else {
+            let begin = name.start - NAME_LENGTH_BYTES;
+            message.copy_within(value.end..length, begin);
+            length -= value.end - begin;
+        }
+    }
+    length
+}
+
+/// Bytes of an AMF0 property: the length of its name, and a number with its marker.
+const NAME_LENGTH_BYTES: usize = 2;
+const NUMBER_BYTES: usize = 9;
+
+/// The first property of metadata that has a codec's FourCC: where its name lies, and the codec's legacy id.
+fn fourcc_property(message: &[u8]) -> Option<(Range<usize>, Option<u8>)> {
+    let mut values = Decoder::new(message);
+    if values.string().ok()? != b"onMetaData" {
+        return None;
+    }
+    let metadata = values.value().ok()?;
+    let fourcc = |(name, value): (&[u8], Value<'_>)| {
+        let Value::Number(number) = value else { return None };
+        let is_codec = matches!(name, b"videocodecid" | b"audiocodecid");
+        if !is_codec || number.is_nan() || number <= f64::from(u8::MAX) {
+            return None;
+        }
+        // The name is a part of the message.
+        let begin = name.as_ptr().addr() - message.as_ptr().addr();
+        let legacy_id = match Codec::from_fourcc((number as u32).to_be_bytes()) {
+            Some(Codec::Avc) => Some(LEGACY_AVC),
+            Some(Codec::Aac) => Some(LEGACY_AAC >> 4),
+            Some(Codec::Mp3) => Some(LEGACY_MP3 >> 4),
+            _ => None,
+        };
+        Some((begin..begin + name.len(), legacy_id))
+    };
+    metadata.properties()?.iter().find_map(fourcc)
 }
 
 /// The default track.
@@ -252,6 +308,8 @@ mod tests {
     extern crate std;
     use std::vec::Vec;
 
+    use crate::wire::amf0::Encoder;
+    use crate::wire::bytes::Writer;
     use crate::wire::flv;
 
     fn legacy(media_type: MediaType, message: &[u8]) -> Legacy {
@@ -355,6 +413,47 @@ mod tests {
         ] {
             assert_eq!(legacy(MediaType::Audio, message), Legacy::Nothing, "{message:02x?}");
         }
+    }
+
+    /// Metadata with these properties between others.
+    fn metadata(properties: &[(&str, f64)]) -> Vec<u8> {
+        let mut buffer = [0; 400];
+        let mut writer = Writer::new(&mut buffer);
+        let mut amf = Encoder::new(&mut writer);
+        amf.string("onMetaData").unwrap();
+        amf.ecma_array_begin(0).unwrap();
+        amf.property_string("title", "\0\x0Cvideocodecid\0").unwrap();
+        for (name, value) in properties {
+            amf.property_number(name, *value).unwrap();
+        }
+        amf.property_number("width", 1280.0).unwrap();
+        amf.object_end().unwrap();
+        writer.written().to_vec()
+    }
+
+    #[test]
+    fn metadata_names_a_codec_by_its_legacy_id_or_not_at_all() {
+        let fourcc = |text: &[u8; 4]| f64::from(u32::from_be_bytes(*text));
+        for (sent, expected) in [
+            (
+                &[("videocodecid", fourcc(b"avc1")), ("audiocodecid", fourcc(b"mp4a"))][..],
+                &[("videocodecid", 7.0), ("audiocodecid", 10.0)][..],
+            ),
+            (&[("videocodecid", fourcc(b"hvc1")), ("audiocodecid", 10.0)], &[("audiocodecid", 10.0)]),
+            (&[("videocodecid", fourcc(b"av01")), ("audiocodecid", fourcc(b"Opus"))], &[]),
+            (&[("audiocodecid", fourcc(b".mp3")), ("videocodecid", 1e300)], &[("audiocodecid", 2.0)]),
+            (
+                &[("videocodecid", 12.0), ("audiocodecid", f64::NAN)],
+                &[("videocodecid", 12.0), ("audiocodecid", f64::NAN)],
+            ),
+        ] {
+            let mut message = metadata(sent);
+            assert_eq!(is_enhanced_metadata(&message), message != metadata(expected));
+            let length = edit_metadata(&mut message);
+            assert_eq!(message[..length], metadata(expected), "{sent:?}");
+        }
+        assert!(!is_enhanced_metadata(b"\x02\0\x05onCue\x05"));
+        assert!(!is_enhanced_metadata(b""));
     }
 
     proptest! {

@@ -15,6 +15,7 @@ use crate::support::clip::{self, KEY_INTERVAL, LENGTH_MS};
 use crate::support::media::Media;
 use crate::support::player::Player;
 use crate::support::process::{Process, gst_has, output_of};
+use crate::support::publisher::{self, Form};
 use crate::support::server::Server;
 use crate::support::{Scratch, emulated, patience, wait_until};
 
@@ -101,18 +102,18 @@ fn ffmpeg_plays_every_packet_that_ffmpeg_publishes() {
 
 #[test]
 fn a_late_joiner_starts_at_a_key_frame_and_decodes_what_follows_it() {
-    join_late("ffmpeg".as_ref(), &clip::h264_aac());
+    join_late("ffmpeg".as_ref(), &clip::h264_aac(), ffmpeg_play_by);
 }
 
 /// Publishes `source`, joins in the middle, and compares packets and decoded frames from there on.
-fn join_late(ffmpeg: &OsStr, source: &Path) {
+fn join_late(ffmpeg: &OsStr, source: &Path, play: fn(&OsStr, &str, &Path) -> Command) {
     let stage = Stage::new("late");
     let witness = Player::start(stage.server.address, "cam");
     let mut publisher = stage.spawn("publisher", ffmpeg_publish_by(ffmpeg, source, &stage.url(), &[]));
     witness.wait_for_time(LENGTH_MS / 2);
     // The publisher holds its breath, so that a slow start of the player does not miss the rest.
     publisher.signal(libc::SIGSTOP);
-    let mut player = stage.spawn("player", ffmpeg_play_by(ffmpeg, &stage.url(), &stage.played("cam")));
+    let mut player = stage.spawn("player", play(ffmpeg, &stage.url(), &stage.played("cam")));
     stage.server.wait_for_players("cam", 2);
     publisher.signal(libc::SIGCONT);
     publisher.wait_success(end());
@@ -440,7 +441,7 @@ fn enhanced_rtmp_plays_hevc_av1_vp9_and_opus() {
     ];
     let streams = cases.iter().map(|(name, source)| {
         let url = stage.server.url(name);
-        let play = ffmpeg_play_by(&ffmpeg, &url, &stage.played(name));
+        let play = ffmpeg_play_enhanced(&ffmpeg, &url, &stage.played(name));
         (*name, play, ffmpeg_publish_by(&ffmpeg, source, &url, &[]))
     });
     stage.relay_all(streams.collect());
@@ -456,7 +457,7 @@ fn a_late_joiner_finds_the_key_frames_of_enhanced_rtmp() {
         return;
     }
     let ffmpeg = modern_ffmpeg();
-    join_late(&ffmpeg, &clip::clip(&ffmpeg, HEVC, clip::AAC));
+    join_late(&ffmpeg, &clip::clip(&ffmpeg, HEVC, clip::AAC), ffmpeg_play_enhanced);
 }
 
 #[test]
@@ -476,6 +477,66 @@ fn an_old_and_a_recent_ffmpeg_play_each_other() {
     for name in ["rising", "falling"] {
         Media::packets(&stage.played(name)).assert_equals(&Media::packets(&source));
     }
+}
+
+#[test]
+fn players_who_know_no_enhanced_rtmp_play_h264_and_aac_under_their_fourcc_and_of_several_tracks() {
+    let source = clip::h264_aac();
+    let published = Media::packets(&source);
+    let stage = Stage::new("old");
+    let kinds: &[PlayerKind] = if emulated() {
+        &[PlayerKind::Ffmpeg]
+    } else {
+        &[PlayerKind::Ffmpeg, PlayerKind::Rtmpdump, PlayerKind::Gst, PlayerKind::GstLibrtmp]
+    };
+    let mut players = Vec::new();
+    let forms = [("fourcc", Form::FourCc), ("many", Form::ManyTracks)];
+    for (name, _) in forms {
+        for kind in kinds {
+            let file = stage.path(&format!("{name}-{kind:?}.flv"));
+            let play = kind.play(&stage.server.url(name), &file);
+            players.push((*kind, stage.spawn(&format!("{name}-{kind:?}"), play), file));
+        }
+        stage.server.wait_for_players(name, kinds.len());
+    }
+    std::thread::scope(|scope| {
+        for (name, form) in forms {
+            let (address, source) = (stage.server.address, &source);
+            scope.spawn(move || publisher::publish(address, name, source, form));
+        }
+    });
+    for (kind, player, file) in players {
+        stage.finish(kind, player, &file, &published);
+        Media::decoded_video(&file).assert_equals(&Media::decoded_video(&source));
+    }
+}
+
+#[test]
+fn an_old_ffmpeg_plays_the_first_of_two_sounds_of_a_recent_one() {
+    if emulated() {
+        return;
+    }
+    let recent = modern_ffmpeg();
+    let source = clip::h264_aac();
+    let stage = Stage::new("two-sounds");
+    let two = ["-map", "0:v", "-map", "0:a", "-map", "0:a"];
+    stage.relay("cam", stage.ffmpeg_play("cam"), ffmpeg_publish_by(&recent, &source, &stage.url(), &two));
+    Media::packets(&stage.played("cam")).assert_equals(&Media::packets(&source));
+}
+
+#[test]
+fn an_old_ffmpeg_hears_what_it_cannot_see() {
+    if emulated() {
+        return;
+    }
+    let recent = modern_ffmpeg();
+    let source = clip::clip(&recent, HEVC, clip::AAC);
+    let stage = Stage::new("sound");
+    stage.relay("cam", stage.ffmpeg_play("cam"), ffmpeg_publish_by(&recent, &source, &stage.url(), &[]));
+    let (played, published) = (Media::packets(&stage.played("cam")), Media::packets_by(&recent, &source));
+    assert!(played.video.is_none());
+    played.assert_equals(&Media { video: None, ..published });
+    stage.server.wait_for_log(&["name=\"cam\" HEVC left out: the player announced no Enhanced RTMP"]);
 }
 
 #[test]

@@ -566,6 +566,26 @@ fn cases() -> Vec<Case> {
                 told(&mut world, c)
             },
         ),
+        case(
+            Code::PlayNoSupportedTrackFound,
+            "onStatus",
+            on_cam(
+                Code::PlayNoSupportedTrackFound,
+                "cam has a codec that needs Enhanced RTMP, which this client did not announce: it is left out.",
+            ),
+            || {
+                let mut world = World::new();
+                let publisher = world.publisher("cam");
+                let c = live(&mut world);
+                say(&mut world, c, &[play(1, "cam")]);
+                // Once, however often.
+                for time in [0, 40, 80] {
+                    world.clients[publisher].message(6, 9, 1, time, b"\x91hvc1\0\0\0data");
+                    world.settle();
+                }
+                told(&mut world, c)
+            },
+        ),
         case(Code::SeekNotify, "onStatus", on_cam(Code::SeekNotify, "Seeking 40 (stream ID: 1)."), || {
             player_said(&[call(1, "seek", 0.0, &[null(), number(1000.0)])])
         }),

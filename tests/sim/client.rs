@@ -64,6 +64,10 @@ pub struct Client {
     pub result: String,
     /// Commands and data messages byte for byte, with type and message stream, if they are wanted.
     pub tape: Option<Vec<(u8, u32, Vec<u8>)>>,
+    /// Audio and video messages byte for byte, with type and time, if they are wanted.
+    pub reel: Option<Vec<(u8, u32, Vec<u8>)>>,
+    /// It announces that it knows Enhanced RTMP.
+    pub announces: bool,
     /// The server ended the connection.
     pub ended: bool,
     /// It ends its side then, too.
@@ -108,6 +112,8 @@ impl Client {
             description: String::new(),
             result: String::new(),
             tape: None,
+            reel: None,
+            announces: false,
             ended: false,
             hangs_up: true,
             doing: (0..16).map(|_| Doing::default()).collect(),
@@ -137,11 +143,14 @@ impl Client {
     pub fn connect(&mut self, app: &str) {
         let instance = app.split_once('/').map_or("", |(_, instance)| instance);
         self.instance = if matches!(instance, "" | "_definst_") { String::new() } else { format!("{instance}/") };
-        let app = app.to_string();
+        let (app, announces) = (app.to_string(), self.announces);
         self.command(0, "connect", |amf| {
             amf.object_begin().unwrap();
             amf.property_string("app", &app).unwrap();
             amf.property_string("flashVer", "simulation").unwrap();
+            if announces {
+                amf.property_number("capsEx", 14.0).unwrap();
+            }
             amf.object_end().unwrap();
         });
     }
@@ -284,6 +293,11 @@ impl Client {
             && matches!(header.type_id, 18 | 20)
         {
             tape.push((header.type_id, header.stream_id, payload.to_vec()));
+        }
+        if let Some(reel) = &mut self.reel
+            && matches!(header.type_id, 8 | 9)
+        {
+            reel.push((header.type_id, header.timestamp, payload.to_vec()));
         }
         if self.lenient {
             return;

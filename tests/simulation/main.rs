@@ -16,6 +16,7 @@ mod control;
 mod corpus;
 mod data;
 mod ends;
+mod enhanced;
 mod grace;
 mod limits;
 mod media;

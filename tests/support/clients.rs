@@ -27,8 +27,18 @@ pub fn ffmpeg_play(url: &str, file: &Path) -> Command {
 
 /// The same with another ffmpeg.
 pub fn ffmpeg_play_by(ffmpeg: &OsStr, url: &str, file: &Path) -> Command {
+    ffmpeg_play_with(ffmpeg, &[], url, file)
+}
+
+/// A recent ffmpeg that announces Enhanced RTMP, which it does only when it is told to.
+pub fn ffmpeg_play_enhanced(ffmpeg: &OsStr, url: &str, file: &Path) -> Command {
+    ffmpeg_play_with(ffmpeg, &["-rtmp_enhanced_codecs", "av01,hvc1,vp09"], url, file)
+}
+
+fn ffmpeg_play_with(ffmpeg: &OsStr, options: &[&str], url: &str, file: &Path) -> Command {
     let mut command = Command::new(ffmpeg);
-    command.args(["-nostdin", "-hide_banner", "-nostats", "-y", "-i", url, "-map", "0:v?", "-map", "0:a?"]);
+    command.args(["-nostdin", "-hide_banner", "-nostats", "-y"]).args(options);
+    command.args(["-i", url, "-map", "0:v?", "-map", "0:a?"]);
     // Packets as they come, with the times they have: no remuxing that would hide a fault.
     command.args(["-c", "copy", "-copyinkf", "-copyts", "-f", "flv"]).arg(file);
     command

@@ -11,6 +11,7 @@ pub mod clip;
 pub mod media;
 pub mod player;
 pub mod process;
+pub mod publisher;
 pub mod server;
 
 use std::path::{Path, PathBuf};

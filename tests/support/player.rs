@@ -57,6 +57,8 @@ impl Player {
             amf.object_begin()?;
             amf.property_string("app", "live")?;
             amf.property_string("tcUrl", &format!("rtmp://{address}/live"))?;
+            // It takes what was published, whatever that is: Multitrack, ModEx and nanoseconds.
+            amf.property_number("capsEx", 14.0)?;
             amf.object_end()
         });
         commands.command(0, |amf| {
@@ -143,25 +145,30 @@ const OUT_CHUNK_BYTES: u32 = 4096;
 
 /// Bytes to send.
 #[derive(Default)]
-struct Outgoing {
-    bytes: Vec<u8>,
+pub(super) struct Outgoing {
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Outgoing {
     fn message(&mut self, type_id: u8, stream_id: u32, body: &[u8]) {
+        self.message_at(0, type_id, stream_id, body);
+    }
+
+    /// A message of this time, in one chunk.
+    pub(super) fn message_at(&mut self, timestamp: u32, type_id: u8, stream_id: u32, body: &[u8]) {
         let mut header = [0; MAX_TYPE0_BYTES];
         let length = u32::try_from(body.len()).unwrap();
-        let used = MessageHeader { timestamp: 0, length, type_id, stream_id }.emit_type0(3, &mut header);
+        let used = MessageHeader { timestamp, length, type_id, stream_id }.emit_type0(3, &mut header);
         self.bytes.extend(&header[..used]);
         self.bytes.extend(body);
     }
 
-    fn control(&mut self, control: Control) {
+    pub(super) fn control(&mut self, control: Control) {
         let (type_id, body) = control.emit();
         self.message(type_id, 0, &body);
     }
 
-    fn command(
+    pub(super) fn command(
         &mut self,
         stream_id: u32,
         write: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), rill::wire::bytes::Full>,
@@ -173,7 +180,7 @@ impl Outgoing {
     }
 }
 
-fn shake_hands(socket: &mut TcpStream) {
+pub(super) fn shake_hands(socket: &mut TcpStream) {
     let mut request = [0; 1 + HANDSHAKE_BYTES];
     handshake::request_simple(0, &mut |bytes| bytes.fill(0x5A), &mut request);
     socket.write_all(&request).unwrap();
