@@ -1,7 +1,7 @@
 //! AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1).
 
-use crate::wire::codec::AudioInfo;
 use crate::wire::codec::bits::BitReader;
+use crate::wire::codec::info::AudioInfo;
 use crate::wire::flv::Codec;
 
 /// Reads the config. Of HE-AAC the rate and channels are those a decoder plays, when the config signals them.

@@ -1,7 +1,7 @@
 //! AV1CodecConfigurationRecord (AV1 in ISOBMFF, section 2.3.3) and the sequence header OBU in it (AV1, section 5.5).
 
 use crate::wire::codec::bits::BitReader;
-use crate::wire::codec::{FrameRate, Level, Size, VideoInfo};
+use crate::wire::codec::info::{FrameRate, Level, Size, VideoInfo};
 use crate::wire::flv::Codec;
 
 /// Reads the record. The size is known only when it carries a sequence header, as nearly all do.

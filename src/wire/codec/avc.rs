@@ -1,7 +1,7 @@
 //! AVCDecoderConfigurationRecord (ISO/IEC 14496-15, section 5.3.3.1) and the H.264 sequence parameter set in it.
 
 use crate::wire::codec::bits::BitReader;
-use crate::wire::codec::{FrameRate, Level, Size, VideoInfo};
+use crate::wire::codec::info::{FrameRate, Level, Size, VideoInfo};
 use crate::wire::flv::Codec;
 
 /// Reads the record. When its first sequence parameter set is missing or unreadable, profile and level are still told.

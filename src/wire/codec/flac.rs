@@ -1,7 +1,7 @@
 //! FLAC stream information (RFC 9639, section 8.2), which Enhanced RTMP sends as sequence header behind `fLaC`.
 
-use crate::wire::codec::AudioInfo;
 use crate::wire::codec::bits::BitReader;
+use crate::wire::codec::info::AudioInfo;
 use crate::wire::flv::Codec;
 
 /// Reads the marker, the metadata block header and the stream information.

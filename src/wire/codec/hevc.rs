@@ -1,7 +1,7 @@
 //! HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, section 8.3.3.1) and the size in its sequence parameter set.
 
 use crate::wire::codec::bits::BitReader;
-use crate::wire::codec::{Level, Size, VideoInfo};
+use crate::wire::codec::info::{Level, Size, VideoInfo};
 use crate::wire::flv::Codec;
 
 /// Reads the record. The size is unknown when it holds no readable sequence parameter set. The frame rate is not read:

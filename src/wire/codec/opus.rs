@@ -1,6 +1,6 @@
 //! Opus identification header (RFC 7845, section 5.1), which Enhanced RTMP sends as sequence header.
 
-use crate::wire::codec::AudioInfo;
+use crate::wire::codec::info::AudioInfo;
 use crate::wire::flv::Codec;
 
 /// Reads the header. Opus is always played at 48 kHz; the rate in the header is only what the encoder was given.

@@ -1,6 +1,6 @@
 //! VPCodecConfigurationRecord (VP Codec ISO Media File Format Binding, version 1.0), for VP8 and VP9. It has no size.
 
-use crate::wire::codec::{Level, VideoInfo};
+use crate::wire::codec::info::{Level, VideoInfo};
 use crate::wire::flv::Codec;
 
 /// Reads the record, with or without the version and flags that stand before it in an MP4 file: encoders do both.
