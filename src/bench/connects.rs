@@ -20,9 +20,9 @@ use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
 use crate::wire::amf0::{Decoder, Value};
 
-use super::BenchError;
 use super::client::Failure;
 use super::clock::{Clock, own_cpu_seconds};
+use super::error::BenchError;
 use super::histogram::Histogram;
 use super::progress::ProgressLine;
 use super::report::Quantiles;

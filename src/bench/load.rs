@@ -16,11 +16,12 @@ use crate::net::sockopt::acknowledge_now;
 use super::client::{Context, Failure, LoadClient, Progress, Role};
 use super::clock::{Clock, own_cpu_seconds};
 use super::counts::Counts;
+use super::error::BenchError;
+use super::plan::{Plan, Saturate};
 use super::progress::ProgressLine;
 use super::report::{Report, Step, Window};
 use super::source::{Rates, Source};
 use super::target::Target;
-use super::{BenchError, Plan, Saturate};
 
 /// Large, so that a player that is late takes all there is in one call.
 const READ_BYTES: usize = 256 * 1024;

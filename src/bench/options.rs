@@ -8,7 +8,9 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 use super::connects::{self, ConnectPlan};
-use super::{BenchError, Plan, Saturate, run};
+use super::error::BenchError;
+use super::load::run;
+use super::plan::{Plan, Saturate};
 
 /// What `rill bench --help` prints.
 pub const HELP: &str = "\

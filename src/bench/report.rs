@@ -103,7 +103,7 @@ pub struct Step {
     pub gone: usize,
     /// Nothing lost, no player refused or disconnected, and the latency below the limit.
     pub good: bool,
-    /// How often it was measured: see [`super::Saturate::attempts`].
+    /// How often it was measured: see [`Saturate::attempts`](super::plan::Saturate::attempts).
     pub attempts: u32,
     /// What arrived; in a first attempt from adding the players on.
     pub window: Window,
