@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::board::{self, Board, Card, Counts, Image, Machine, format_bytes};
 use crate::store;
 
-use super::say;
+use super::output::say;
 
 /// Prints every profile.
 pub fn print(as_json: bool) {

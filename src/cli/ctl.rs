@@ -17,7 +17,8 @@ use crate::net::control_socket;
 use crate::store::{self, Options};
 use crate::text::Plain;
 
-use super::{UsageError, complain, from_lexopt, say, text, unknown};
+use super::arguments::{UsageError, from_lexopt, text, unknown};
+use super::output::{complain, say};
 
 /// Timeout of an answer: longer than a server takes for any request.
 const PATIENCE: Duration = Duration::from_secs(10);

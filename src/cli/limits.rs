@@ -14,7 +14,7 @@ use crate::server::memory::Row;
 use crate::server::settings::Settings;
 use crate::store::{self, Options};
 
-use super::{complain, say};
+use super::output::{complain, say};
 
 /// Prints every limit and the memory table.
 pub fn print(options: &Options, as_json: bool) -> ExitCode {

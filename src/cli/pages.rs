@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use crate::config::{self, Config, Origin, TakesEffect};
 use crate::{apps, bench, board};
 
-use super::{COMMANDS, OPTIONS, Opt, connect, ctl, init};
+use super::arguments::{COMMANDS, OPTIONS, Opt};
+use super::{connect, ctl, init};
 
 /// Name within a package's directory of pages, and text, of each file.
 pub fn all() -> Vec<(&'static str, String)> {

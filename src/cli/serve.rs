@@ -20,7 +20,9 @@ use crate::server::{Server, Start};
 use crate::store::{self, Applications, Machine, Options, Store};
 use crate::time::Millis;
 
-use super::{RTMP_PORT, complain, limits, say};
+use super::arguments::RTMP_PORT;
+use super::limits;
+use super::output::{complain, say};
 
 /// Serves until it is told to stop.
 pub fn serve(options: &Options) -> ExitCode {

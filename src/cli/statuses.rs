@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::rtmp::status::{Level, NOT_SENT, NotSent, Row, TABLE, Why};
 
-use super::say;
+use super::output::say;
 
 /// Prints the table of status codes.
 pub fn print(as_json: bool) -> ExitCode {
