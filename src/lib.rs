@@ -31,8 +31,8 @@
 //! limits time bitset token_bucket account text   leaves
 //! ```
 //!
-//! A module imports only from rows below its own; `tests/tidy/layers.rs` reads every `crate::` path and fails when one does
-//! not.
+//! A module imports only from rows below its own, and no two files import each other, however far around: `tests/tidy`
+//! reads every path and fails when one does.
 //! `wire`, `rtmp`, `media` and the leaves are `no_std` without `alloc`.
 //!
 //! # Path of one audio frame to a hundred players

@@ -205,7 +205,7 @@ fn head(path: &str) -> String {
 
 /// The text with comments and the contents of string and character literals blanked, so that only code is read. Lines
 /// stay where they are.
-fn code_of(text: &str) -> String {
+pub(super) fn code_of(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -258,7 +258,7 @@ fn quoted(rest: &str, quote: char) -> usize {
 }
 
 /// Every file of `src/`: its path in there, with `/`, and its text.
-fn sources() -> Vec<(String, String)> {
+pub(super) fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     let mut directories: Vec<PathBuf> = vec![root.clone()];
