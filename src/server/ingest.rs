@@ -11,7 +11,6 @@ use crate::rtmp::data::{Body, DATA_BYTES, DataAction};
 use crate::rtmp::event::{MediaKind, NetStreamId};
 use crate::time::Millis;
 use crate::wire::flv::{self, CLASSIFY_BYTES, MediaType, TagClass};
-use crate::wire::legacy;
 
 use super::Server;
 use super::registry::StreamId;
@@ -201,7 +200,7 @@ fn flags(class: TagClass, enhanced: bool) -> TagFlags {
 
 fn is_enhanced(kind: TagKind, prefix: &[u8]) -> bool {
     let media_type = if kind == TagKind::Audio { MediaType::Audio } else { MediaType::Video };
-    prefix.first().is_some_and(|&first| legacy::is_enhanced(media_type, first))
+    prefix.first().is_some_and(|&first| flv::is_enhanced(media_type, first))
 }
 
 fn header_slot(class: TagClass, kind: TagKind) -> Option<HeaderSlot> {

@@ -237,15 +237,16 @@ const FOURCCS: &[(&[u8; 4], Codec)] = &[
 ];
 
 /// Frame types, the high bits of a video tag's first byte.
-const FRAME_KEY: u8 = 1;
-const FRAME_DISPOSABLE: u8 = 3;
-const FRAME_GENERATED_KEY: u8 = 4;
-const FRAME_COMMAND: u8 = 5;
+pub(super) const FRAME_KEY: u8 = 1;
+pub(super) const FRAME_INTER: u8 = 2;
+pub(super) const FRAME_DISPOSABLE: u8 = 3;
+pub(super) const FRAME_GENERATED_KEY: u8 = 4;
+pub(super) const FRAME_COMMAND: u8 = 5;
 
 /// Legacy AVC packet types, and AAC's first two.
 const PACKET_SEQUENCE_HEADER: u8 = 0;
-const PACKET_CODED: u8 = 1;
-const PACKET_END: u8 = 2;
+pub(super) const PACKET_CODED: u8 = 1;
+pub(super) const PACKET_END: u8 = 2;
 
 /// Sound format that marks an enhanced audio tag.
 const SOUND_FORMAT_ENHANCED: u8 = 9;
@@ -256,7 +257,7 @@ const MOD_EX_MAX: usize = 4;
 
 /// What an enhanced packet type means; audio and video number them differently from 3 on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Packet {
+pub(super) enum Packet {
     Header(HeaderKind),
     /// An AV1 descriptor instead of the usual record: cached like it, but it is not the record.
     Mpeg2TsSequenceStart,
@@ -270,7 +271,7 @@ enum Packet {
 }
 
 impl Packet {
-    fn from_bits(media_type: MediaType, bits: u8) -> Packet {
+    pub(super) fn from_bits(media_type: MediaType, bits: u8) -> Packet {
         match (media_type, bits) {
             (_, 0) => Packet::Header(HeaderKind::SequenceHeader),
             (MediaType::Video, 1) => Packet::Coded { composition_time: true },
@@ -286,73 +287,95 @@ impl Packet {
     }
 }
 
-/// The bytes of a message that are at hand, and where we are in them.
-struct Cursor<'a> {
-    prefix: &'a [u8],
-    at: usize,
-    /// Bytes of the whole message.
-    length: usize,
+/// Whether a message that begins with this byte is an Enhanced RTMP one.
+pub fn is_enhanced(media_type: MediaType, first: u8) -> bool {
+    match media_type {
+        MediaType::Video => first & 0x80 != 0,
+        MediaType::Audio => first >> 4 == SOUND_FORMAT_ENHANCED,
+    }
 }
 
-impl<'a> Cursor<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let byte = *self.prefix.get(self.at)?;
+/// The headers of a message, as far as its bytes are at hand, and where we are in them.
+pub(super) struct Reader<R> {
+    /// Bytes that were read.
+    pub(super) at: u32,
+    /// Bytes of the whole message.
+    pub(super) length: u32,
+    /// The byte at an offset; `None` where there is none.
+    read: R,
+}
+
+impl<R: Fn(u32) -> Option<u8>> Reader<R> {
+    pub(super) fn new(length: u32, read: R) -> Reader<R> {
+        Reader { at: 0, length, read }
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let byte = (self.read)(self.at)?;
         self.at += 1;
         Some(byte)
     }
 
-    fn number(&mut self, bytes: usize) -> Option<usize> {
-        (0..bytes).try_fold(0, |value, _| Some(value << 8 | usize::from(self.byte()?)))
+    pub(super) fn number(&mut self, bytes: usize) -> Option<u32> {
+        (0..bytes).try_fold(0, |value, _| Some(value << 8 | u32::from(self.byte()?)))
     }
 
-    fn fourcc(&mut self) -> Option<[u8; 4]> {
-        let fourcc = *self.prefix.get(self.at..)?.first_chunk()?;
-        self.at += 4;
-        Some(fourcc)
+    pub(super) fn fourcc(&mut self) -> Option<[u8; 4]> {
+        Some(self.number(4)?.to_be_bytes())
     }
 
-    /// What is left of the message, at most `limit` bytes; not beyond the prefix.
-    fn rest(&self, limit: usize) -> &'a [u8] {
-        let end = self.prefix.len().min(self.at.saturating_add(limit));
-        self.prefix.get(self.at..end).unwrap_or(&[])
+    /// The packet type of `bits`, or behind the chain of ModEx that they begin. `None` when that is longer than any is known to
+    /// be.
+    pub(super) fn packet(&mut self, media_type: MediaType, bits: u8) -> Option<Packet> {
+        let mut packet = Packet::from_bits(media_type, bits & 0x0F);
+        for _ in 0..MOD_EX_MAX {
+            if packet != Packet::ModEx {
+                break;
+            }
+            let mut size = self.number(1)? + 1;
+            if size == 256 {
+                size = self.number(2)? + 1;
+            }
+            self.at += size;
+            packet = Packet::from_bits(media_type, self.byte()? & 0x0F);
+        }
+        (packet != Packet::ModEx).then_some(packet)
     }
 }
 
 fn parse(media_type: MediaType, prefix: &[u8], length: u32) -> (TagClass, &[u8]) {
-    let length = length as usize;
-    let prefix = &prefix[..prefix.len().min(length)];
+    let prefix = &prefix[..prefix.len().min(length as usize)];
     let mut class = TagClass { empty: length == 0, ..TagClass::default() };
-    let mut cursor = Cursor { prefix, at: 0, length };
-    let body = match (media_type, prefix.first()) {
+    let mut reader = Reader::new(length, |at| prefix.get(at as usize).copied());
+    let record = match (media_type, prefix.first()) {
         (_, None) => None,
-        (MediaType::Video, Some(first)) if first & 0x80 != 0 => enhanced(media_type, &mut cursor, &mut class),
-        (MediaType::Video, Some(_)) => legacy_video(&mut cursor, &mut class),
-        (MediaType::Audio, Some(first)) if first >> 4 == SOUND_FORMAT_ENHANCED => {
-            enhanced(media_type, &mut cursor, &mut class)
-        }
-        (MediaType::Audio, Some(_)) => legacy_audio(&mut cursor, &mut class),
+        (_, Some(&first)) if is_enhanced(media_type, first) => enhanced(media_type, &mut reader, &mut class),
+        (MediaType::Video, Some(_)) => legacy_video(&mut reader, &mut class),
+        (MediaType::Audio, Some(_)) => legacy_audio(&mut reader, &mut class),
     };
+    let begin = reader.at as usize;
+    let body = record.and_then(|limit| prefix.get(begin..prefix.len().min(begin.saturating_add(limit as usize))));
     (class, body.unwrap_or(&[]))
 }
 
-/// Legacy video (FLV 10.1, annex E.4.3). Returns the record of a sequence header.
-fn legacy_video<'a>(cursor: &mut Cursor<'a>, class: &mut TagClass) -> Option<&'a [u8]> {
-    let first = cursor.byte()?;
+/// Legacy video (FLV 10.1, annex E.4.3). Of a sequence header: how long its record is at most, which comes next.
+fn legacy_video(reader: &mut Reader<impl Fn(u32) -> Option<u8>>, class: &mut TagClass) -> Option<u32> {
+    let first = reader.byte()?;
     let frame_type = first >> 4;
     class.codec = Codec::from_legacy_video(first & 0x0F);
     if frame_type == FRAME_COMMAND {
         return None;
     }
     let has_packet_type = matches!(class.codec, Some(Codec::Avc | Codec::Hevc | Codec::Av1 | Codec::Vvc));
-    let (packet, header_bytes) = if has_packet_type { (cursor.byte(), 5) } else { (Some(PACKET_CODED), 1) };
-    let empty = cursor.length <= header_bytes;
+    let (packet, header_bytes) = if has_packet_type { (reader.byte(), 5) } else { (Some(PACKET_CODED), 1) };
+    let empty = reader.length <= header_bytes;
     match packet {
         Some(PACKET_END) => class.end = true,
         Some(PACKET_CODED) => coded_frame(frame_type, empty, class),
         Some(PACKET_SEQUENCE_HEADER) if !empty => {
             class.header = Some(HeaderKind::SequenceHeader);
-            cursor.at = header_bytes;
-            return Some(cursor.rest(usize::MAX));
+            reader.at = header_bytes;
+            return Some(u32::MAX);
         }
         _ => class.empty = empty,
     }
@@ -360,62 +383,57 @@ fn legacy_video<'a>(cursor: &mut Cursor<'a>, class: &mut TagClass) -> Option<&'a
 }
 
 /// Legacy audio (FLV 10.1, annex E.4.2).
-fn legacy_audio<'a>(cursor: &mut Cursor<'a>, class: &mut TagClass) -> Option<&'a [u8]> {
-    let sound_format = cursor.byte()? >> 4;
+fn legacy_audio(reader: &mut Reader<impl Fn(u32) -> Option<u8>>, class: &mut TagClass) -> Option<u32> {
+    let sound_format = reader.byte()? >> 4;
     class.codec = Codec::from_legacy_audio(sound_format);
     if sound_format != SOUND_FORMAT_AAC {
-        class.empty = cursor.length <= 1;
+        class.empty = reader.length <= 1;
         return None;
     }
-    class.empty = cursor.length <= 2;
-    if cursor.byte()? == PACKET_SEQUENCE_HEADER && !class.empty {
+    class.empty = reader.length <= 2;
+    if reader.byte()? == PACKET_SEQUENCE_HEADER && !class.empty {
         class.header = Some(HeaderKind::SequenceHeader);
-        return Some(cursor.rest(usize::MAX));
+        return Some(u32::MAX);
     }
     None
 }
 
 /// Enhanced audio and video, which differ only in their packet types and in that audio has no frame types
 /// (Enhanced RTMP v2, "Enhanced Audio", "Enhanced Video"). `None` when the headers do not end within the prefix.
-fn enhanced<'a>(media_type: MediaType, cursor: &mut Cursor<'a>, class: &mut TagClass) -> Option<&'a [u8]> {
-    let first = cursor.byte()?;
+fn enhanced(
+    media_type: MediaType,
+    reader: &mut Reader<impl Fn(u32) -> Option<u8>>,
+    class: &mut TagClass,
+) -> Option<u32> {
+    let first = reader.byte()?;
     let frame_type = if media_type == MediaType::Video { first >> 4 & 0x07 } else { 0 };
-    let mut packet = Packet::from_bits(media_type, first & 0x0F);
-    for _ in 0..MOD_EX_MAX {
-        if packet != Packet::ModEx {
-            break;
-        }
-        packet = skip_mod_ex(media_type, cursor)?;
-    }
-    if packet == Packet::ModEx {
-        return None;
-    }
+    let mut packet = reader.packet(media_type, first)?;
     if frame_type == FRAME_COMMAND && packet != Packet::Header(HeaderKind::Metadata) {
         return None;
     }
 
-    let mut body_limit = usize::MAX;
+    let mut body_limit = u32::MAX;
     if packet == Packet::Multitrack {
-        let kind = cursor.byte()?;
+        let kind = reader.byte()?;
         packet = Packet::from_bits(media_type, kind & 0x0F);
         // Kind 2 gives each track its own FourCC; either way one comes next.
-        class.codec = Codec::from_fourcc(cursor.fourcc()?);
-        class.track = cursor.byte()?;
+        class.codec = Codec::from_fourcc(reader.fourcc()?);
+        class.track = reader.byte()?;
         class.many_tracks = kind >> 4 != 0;
         if class.many_tracks {
-            body_limit = cursor.number(3)?;
+            body_limit = reader.number(3)?;
         }
     } else {
-        class.codec = Codec::from_fourcc(cursor.fourcc()?);
+        class.codec = Codec::from_fourcc(reader.fourcc()?);
     }
     if matches!(packet, Packet::Coded { composition_time: true })
         && matches!(class.codec, Some(Codec::Avc | Codec::Hevc | Codec::Vvc))
     {
-        cursor.at += 3;
+        reader.at += 3;
         body_limit = body_limit.saturating_sub(3);
     }
     // The first track alone can be empty while others are not.
-    let empty = cursor.length <= cursor.at || (body_limit == 0 && !class.many_tracks);
+    let empty = reader.length <= reader.at || (body_limit == 0 && !class.many_tracks);
 
     match packet {
         Packet::Coded { .. } if media_type == MediaType::Video => coded_frame(frame_type, empty, class),
@@ -424,22 +442,12 @@ fn enhanced<'a>(media_type: MediaType, cursor: &mut Cursor<'a>, class: &mut TagC
         Packet::Header(_) | Packet::Mpeg2TsSequenceStart if empty => class.empty = true,
         Packet::Header(kind) => {
             class.header = Some(kind);
-            return Some(cursor.rest(body_limit));
+            return Some(body_limit);
         }
         Packet::Mpeg2TsSequenceStart => class.header = Some(HeaderKind::SequenceHeader),
         Packet::Multitrack | Packet::ModEx | Packet::Unknown => {}
     }
     None
-}
-
-/// Steps over one ModEx and returns the packet type that follows it.
-fn skip_mod_ex(media_type: MediaType, cursor: &mut Cursor<'_>) -> Option<Packet> {
-    let mut size = cursor.number(1)? + 1;
-    if size == 256 {
-        size = cursor.number(2)? + 1;
-    }
-    cursor.at += size;
-    Some(Packet::from_bits(media_type, cursor.byte()? & 0x0F))
 }
 
 fn coded_frame(frame_type: u8, empty: bool, class: &mut TagClass) {

@@ -8,7 +8,10 @@
 use core::ops::Range;
 
 use super::amf0::{Decoder, Value};
-use super::flv::{Codec, MediaType, avc_packet_header};
+use super::flv::{
+    Codec, FRAME_COMMAND, FRAME_DISPOSABLE, FRAME_GENERATED_KEY, FRAME_INTER, FRAME_KEY, HeaderKind, MediaType,
+    PACKET_CODED, PACKET_END, Packet, Reader, aac_packet_header, avc_packet_header, is_enhanced,
+};
 
 /// What is sent to who knows no Enhanced RTMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,19 +54,11 @@ impl Instead {
     }
 }
 
-/// Whether a message that begins with this byte is an Enhanced RTMP one.
-pub fn is_enhanced(media_type: MediaType, first: u8) -> bool {
-    match media_type {
-        MediaType::Video => first & 0x80 != 0,
-        MediaType::Audio => first >> 4 == SOUND_FORMAT_ENHANCED,
-    }
-}
-
 /// What stands for a message of `length` bytes. `read` gives its byte at an offset, `None` behind its end.
 pub fn of(media_type: MediaType, length: u32, read: impl Fn(u32) -> Option<u8>) -> Legacy {
     match read(0) {
         Some(first) if is_enhanced(media_type, first) => {
-            unwrap(media_type, Reader { at: 0, length, read }).unwrap_or(Legacy::Nothing)
+            unwrap(media_type, Reader::new(length, read)).unwrap_or(Legacy::Nothing)
         }
         _ => Legacy::Itself,
     }
@@ -113,8 +108,8 @@ fn fourcc_property(message: &[u8]) -> Option<(Range<usize>, Option<u8>)> {
         let begin = name.as_ptr().addr() - message.as_ptr().addr();
         let legacy_id = match Codec::from_fourcc((number as u32).to_be_bytes()) {
             Some(Codec::Avc) => Some(LEGACY_AVC),
-            Some(Codec::Aac) => Some(LEGACY_AAC >> 4),
-            Some(Codec::Mp3) => Some(LEGACY_MP3 >> 4),
+            Some(Codec::Aac) => Some(SOUND_FORMAT_AAC),
+            Some(Codec::Mp3) => Some(SOUND_FORMAT_MP3),
             _ => None,
         };
         Some((begin..begin + name.len(), legacy_id))
@@ -126,39 +121,18 @@ fn fourcc_property(message: &[u8]) -> Option<(Range<usize>, Option<u8>)> {
 const DEFAULT_TRACK: u8 = 0;
 /// Track ids are one byte.
 const TRACKS_MAX: usize = 256;
-/// Of a chain of ModEx no more than these are followed; one is defined so far.
-const MOD_EX_MAX: usize = 4;
-
-/// Sound format that marks an enhanced audio message.
-const SOUND_FORMAT_ENHANCED: u8 = 9;
-/// Packet types of Enhanced RTMP; the others are those of one kind of media alone.
-const SEQUENCE_START: u8 = 0;
-const CODED_FRAMES: u8 = 1;
-const SEQUENCE_END: u8 = 2;
-const CODED_FRAMES_X: u8 = 3;
-const VIDEO_METADATA: u8 = 4;
-const MPEG2_TS_SEQUENCE_START: u8 = 5;
-const AUDIO_MULTITRACK: u8 = 5;
-const VIDEO_MULTITRACK: u8 = 6;
-const MOD_EX: u8 = 7;
 /// Kinds of multitrack messages.
 const ONE_TRACK: u8 = 0;
 const MANY_TRACKS: u8 = 1;
 const MANY_TRACKS_MANY_CODECS: u8 = 2;
 
-/// Frame types, and those of a legacy message of H.264 with them.
-const FRAME_KEY: u8 = 1;
-const FRAME_INTER: u8 = 2;
-const FRAME_DISPOSABLE: u8 = 3;
-const FRAME_GENERATED_KEY: u8 = 4;
-const FRAME_COMMAND: u8 = 5;
+/// Codec of a legacy message of H.264, the low bits of its first byte.
 const LEGACY_AVC: u8 = 7;
-/// Packet types of a legacy message of H.264.
-const AVC_CODED: u8 = 1;
-const AVC_END: u8 = 2;
-/// First byte of legacy AAC and MP3. What MP3's says of rate and channels its own frames say better.
-const LEGACY_AAC: u8 = 0xAF;
+/// First byte of legacy MP3. What it says of rate and channels MP3's own frames say better.
 const LEGACY_MP3: u8 = 0x2F;
+/// Sound formats of legacy messages.
+const SOUND_FORMAT_AAC: u8 = 10;
+const SOUND_FORMAT_MP3: u8 = LEGACY_MP3 >> 4;
 /// Bytes of the composition time, which legacy and Enhanced RTMP both have.
 const COMPOSITION_BYTES: u32 = 3;
 
@@ -169,45 +143,9 @@ struct Body {
     length: u32,
 }
 
-struct Reader<R> {
-    at: u32,
-    length: u32,
-    read: R,
-}
-
 impl<R: Fn(u32) -> Option<u8>> Reader<R> {
-    fn byte(&mut self) -> Option<u8> {
-        let byte = (self.read)(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn number(&mut self, bytes: usize) -> Option<u32> {
-        (0..bytes).try_fold(0, |value, _| Some(value << 8 | u32::from(self.byte()?)))
-    }
-
-    fn fourcc(&mut self) -> Option<[u8; 4]> {
-        Some(self.number(4)?.to_be_bytes())
-    }
-
     fn rest(&self) -> Body {
         Body { at: self.at, length: self.length.saturating_sub(self.at) }
-    }
-
-    /// Steps over the chain of ModEx that may come first, and returns the packet type behind it.
-    fn packet_type(&mut self, mut packet: u8) -> Option<u8> {
-        for _ in 0..MOD_EX_MAX {
-            if packet != MOD_EX {
-                break;
-            }
-            let mut size = self.number(1)? + 1;
-            if size == 256 {
-                size = self.number(2)? + 1;
-            }
-            self.at += size;
-            packet = self.byte()? & 0x0F;
-        }
-        Some(packet)
     }
 
     /// The default track of a multitrack message of that kind: its FourCC, and where it lies.
@@ -242,15 +180,15 @@ impl<R: Fn(u32) -> Option<u8>> Reader<R> {
 /// `None` when it makes no sense, or has nothing of the default track.
 fn unwrap(media_type: MediaType, mut reader: Reader<impl Fn(u32) -> Option<u8>>) -> Option<Legacy> {
     let first = reader.byte()?;
-    let mut packet = reader.packet_type(first & 0x0F)?;
+    let mut packet = reader.packet(media_type, first)?;
     let frame_type = first >> 4 & 0x07;
-    if media_type == MediaType::Video && frame_type == FRAME_COMMAND && packet != VIDEO_METADATA {
+    let is_command = media_type == MediaType::Video && frame_type == FRAME_COMMAND;
+    if is_command && packet != Packet::Header(HeaderKind::Metadata) {
         return None;
     }
-    let multitrack = if media_type == MediaType::Video { VIDEO_MULTITRACK } else { AUDIO_MULTITRACK };
-    let (fourcc, body) = if packet == multitrack {
+    let (fourcc, body) = if packet == Packet::Multitrack {
         let kind = reader.byte()?;
-        packet = kind & 0x0F;
+        packet = Packet::from_bits(media_type, kind & 0x0F);
         reader.default_track(kind >> 4)?
     } else {
         (reader.fourcc()?, reader.rest())
@@ -259,46 +197,52 @@ fn unwrap(media_type: MediaType, mut reader: Reader<impl Fn(u32) -> Option<u8>>)
         (MediaType::Video, Some(Codec::Avc)) => avc(frame_type, packet, body),
         (MediaType::Audio, Some(Codec::Aac)) => aac(packet, body),
         (MediaType::Audio, Some(Codec::Mp3)) => {
-            (packet == CODED_FRAMES).then(|| Legacy::Instead(Instead::new(&[LEGACY_MP3], body)))
+            matches!(packet, Packet::Coded { .. }).then(|| Legacy::Instead(Instead::new(&[LEGACY_MP3], body)))
         }
-        _ => is_missed(media_type, packet).then_some(Legacy::NoForm),
+        _ => is_missed(packet).then_some(Legacy::NoForm),
     }
 }
 
 /// Whether who does not get the packet lacks the codec's sound or picture.
-fn is_missed(media_type: MediaType, packet: u8) -> bool {
+fn is_missed(packet: Packet) -> bool {
     match packet {
-        SEQUENCE_START | CODED_FRAMES => true,
-        CODED_FRAMES_X | MPEG2_TS_SEQUENCE_START => media_type == MediaType::Video,
-        _ => false,
+        Packet::Header(HeaderKind::SequenceHeader) | Packet::Mpeg2TsSequenceStart | Packet::Coded { .. } => true,
+        Packet::Header(HeaderKind::Metadata | HeaderKind::MultichannelConfig)
+        | Packet::End
+        | Packet::Multitrack
+        | Packet::ModEx
+        | Packet::Unknown => false,
     }
 }
 
-fn avc(frame_type: u8, packet: u8, body: Body) -> Option<Legacy> {
+fn avc(frame_type: u8, packet: Packet, body: Body) -> Option<Legacy> {
     let frame = match frame_type {
         FRAME_KEY | FRAME_GENERATED_KEY => FRAME_KEY,
         FRAME_DISPOSABLE => FRAME_DISPOSABLE,
         _ => FRAME_INTER,
     };
-    let coded = [frame << 4 | LEGACY_AVC, AVC_CODED, 0, 0, 0];
+    let coded = [frame << 4 | LEGACY_AVC, PACKET_CODED, 0, 0, 0];
     let instead = match packet {
         // One without a record would take the decoder's configuration away.
-        SEQUENCE_START if body.length > 0 => Instead::new(&avc_packet_header(true, true, 0), body),
+        Packet::Header(HeaderKind::SequenceHeader) if body.length > 0 => {
+            Instead::new(&avc_packet_header(true, true, 0), body)
+        }
         // Its composition time comes next, in both.
-        CODED_FRAMES if body.length >= COMPOSITION_BYTES => Instead::new(&coded[..2], body),
-        CODED_FRAMES_X => Instead::new(&coded, body),
-        SEQUENCE_END => Instead::new(&[FRAME_KEY << 4 | LEGACY_AVC, AVC_END, 0, 0, 0], Body { length: 0, ..body }),
+        Packet::Coded { composition_time: true } if body.length >= COMPOSITION_BYTES => Instead::new(&coded[..2], body),
+        Packet::Coded { composition_time: false } => Instead::new(&coded, body),
+        Packet::End => Instead::new(&[FRAME_KEY << 4 | LEGACY_AVC, PACKET_END, 0, 0, 0], Body { length: 0, ..body }),
         _ => return None,
     };
     Some(Legacy::Instead(instead))
 }
 
-fn aac(packet: u8, body: Body) -> Option<Legacy> {
-    match packet {
-        SEQUENCE_START if body.length > 0 => Some(Legacy::Instead(Instead::new(&[LEGACY_AAC, 0], body))),
-        CODED_FRAMES => Some(Legacy::Instead(Instead::new(&[LEGACY_AAC, 1], body))),
-        _ => None,
-    }
+fn aac(packet: Packet, body: Body) -> Option<Legacy> {
+    let is_header = match packet {
+        Packet::Header(HeaderKind::SequenceHeader) if body.length > 0 => true,
+        Packet::Coded { .. } => false,
+        _ => return None,
+    };
+    Some(Legacy::Instead(Instead::new(&aac_packet_header(is_header), body)))
 }
 
 #[cfg(test)]
