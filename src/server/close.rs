@@ -159,65 +159,50 @@ const fn rejection_row(code: Code, x_status: u16, words: &'static str) -> Reject
     RejectionRow { code, x_status, words }
 }
 
-/// The counters of connections that ended. Those of one kind share one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is named after the reasons that it counts")]
-pub enum Counter {
-    PeerClosed,
-    PeerReset,
-    NotRtmp,
-    PeerMisbehaved,
-    LimitExceeded,
-    HandshakeTimeout,
-    ConnectTimeout,
-    IdleTimeout,
-    PingTimeout,
-    Stalled,
-    TooSlow,
-    Rejected,
-    PublishRefused,
-    Replaced,
-    Shutdown,
-    TableFull,
-    AddressLimit,
-    Operator,
-    AppShutdown,
-    Script,
-    ScriptStopped,
-    GaveWay,
-    NetworkBroke,
+/// Declares the counters with their names.
+macro_rules! counters {
+    ($($counter:ident = $name:literal,)*) => {
+        /// The counters of connections that ended. Those of one kind share one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each is named after the reasons that it counts")]
+        pub enum Counter {
+            $($counter,)*
+        }
+
+        impl Counter {
+            /// How many there are.
+            pub const COUNT: usize = [$($name),*].len();
+
+            /// Their names, as fields of a log line and of the control socket's answers, in the order of the counters.
+            pub const NAMES: [&str; Counter::COUNT] = [$($name),*];
+        }
+    };
 }
 
-impl Counter {
-    /// How many there are.
-    pub const COUNT: usize = Counter::NetworkBroke as usize + 1;
-
-    /// Their names, as fields of a log line and of the control socket's answers, in the order of the counters.
-    pub const NAMES: [&str; Counter::COUNT] = [
-        "peer_closed",
-        "peer_reset",
-        "not_rtmp",
-        "peer_misbehaved",
-        "limit_exceeded",
-        "handshake_timeout",
-        "connect_timeout",
-        "idle_timeout",
-        "ping_timeout",
-        "stalled",
-        "too_slow",
-        "rejected",
-        "publish_refused",
-        "replaced",
-        "shutdown",
-        "table_full",
-        "address_limit",
-        "operator",
-        "app_shutdown",
-        "script",
-        "script_stopped",
-        "gave_way",
-        "network_broke",
-    ];
+counters! {
+    PeerClosed = "peer_closed",
+    PeerReset = "peer_reset",
+    NotRtmp = "not_rtmp",
+    PeerMisbehaved = "peer_misbehaved",
+    LimitExceeded = "limit_exceeded",
+    HandshakeTimeout = "handshake_timeout",
+    ConnectTimeout = "connect_timeout",
+    IdleTimeout = "idle_timeout",
+    PingTimeout = "ping_timeout",
+    Stalled = "stalled",
+    TooSlow = "too_slow",
+    Rejected = "rejected",
+    PublishRefused = "publish_refused",
+    Replaced = "replaced",
+    Shutdown = "shutdown",
+    TableFull = "table_full",
+    AddressLimit = "address_limit",
+    Operator = "operator",
+    AppShutdown = "app_shutdown",
+    Script = "script",
+    ScriptStopped = "script_stopped",
+    GaveWay = "gave_way",
+    NetworkBroke = "network_broke",
 }
 
 /// What is said of one [`CloseReason`].
