@@ -581,7 +581,7 @@ impl Slots {
         self.connected -= 1;
     }
 
-    /// Notes how far the connection in a slot has come.
+    /// Notes how far the connection in a slot has come. The slot knows then all that it was sent.
     pub fn judge(&mut self, index: SlotIndex, now: Millis) {
         let Some(before) = self.claims.claim(index.at()) else { return };
         self.express[index.at()].tell(&mut self.slots[index.at()]);

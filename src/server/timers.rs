@@ -17,7 +17,6 @@ impl Server {
             return;
         }
         self.alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
-        self.slots.tell_all();
         self.expire_media(now);
         self.expire_graces(now);
         self.tell_of_trouble(now);
