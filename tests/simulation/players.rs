@@ -234,8 +234,8 @@ fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
     world.end();
 }
 
-#[test]
-fn pausing_and_going_on_in_the_middle_of_a_frame_completes_the_frame() {
+/// A player that has been sent a part of a frame and takes no more, and its publisher.
+fn in_the_middle_of_a_frame() -> (World, usize, usize) {
     let mut world = World::new();
     world.window = 4000;
     let player = world.player("cam");
@@ -244,6 +244,12 @@ fn pausing_and_going_on_in_the_middle_of_a_frame_completes_the_frame() {
     world.send_start(publisher);
     world.send(publisher, 1, Inter, 100, 10_000);
     world.settle();
+    (world, player, publisher)
+}
+
+#[test]
+fn pausing_and_going_on_in_the_middle_of_a_frame_completes_the_frame() {
+    let (mut world, player, publisher) = in_the_middle_of_a_frame();
     world.send_all(publisher, 200, &[Key, Inter]);
     for flag in [true, false] {
         world.clients[player].flag(1, "pause", flag);
@@ -510,14 +516,7 @@ fn seek_on_a_live_stream_is_answered_with_its_present_time_and_goes_on_from_head
 
 #[test]
 fn seek_in_the_middle_of_a_frame_completes_the_frame() {
-    let mut world = World::new();
-    world.window = 4000;
-    let player = world.player("cam");
-    let publisher = world.publisher("cam");
-    world.slow(player, 0);
-    world.send_start(publisher);
-    world.send(publisher, 1, Inter, 100, 10_000);
-    world.settle();
+    let (mut world, player, _) = in_the_middle_of_a_frame();
     world.clients[player].command(1, "seek", |amf| amf.null().unwrap());
     world.settle();
     world.clients[player].rate = None;
