@@ -65,7 +65,7 @@ impl Control {
     pub fn wait_ms(&self, now: Millis) -> Option<u64> {
         let accept_at = self.acceptable.then_some(self.rests_until.unwrap_or(now));
         let turns = self.clients.iter().filter(|client| client.stream.is_some());
-        let turns = turns.map(|client| if client.has_work() { now } else { client.conn.deadline() });
+        let turns = turns.map(|client| if client.has_work() { now } else { client.conn.deadline() + 1 });
         turns.chain(accept_at).min().map(|at| at.since(now))
     }
 
@@ -142,7 +142,7 @@ impl ControlClient {
 
     /// One step of each kind. False when the connection is to be closed.
     fn turn(&mut self, server: &mut Server, process: &Process<'_>, now: Millis) -> bool {
-        if now >= self.conn.deadline() || !self.read() {
+        if now > self.conn.deadline() || !self.read() {
             return false;
         }
         self.conn.turn(server, process, now);

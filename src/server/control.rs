@@ -132,7 +132,7 @@ impl Conn {
         (self.reply.filled, self.reply.sent) = (0, 0);
     }
 
-    /// When it is to be closed.
+    /// When this has passed it is to be closed: the millisecond from which its time counts had begun already.
     pub fn deadline(&self) -> Millis {
         self.deadline
     }
