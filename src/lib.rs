@@ -22,13 +22,15 @@
 //! store           what the disk thread does: finds and reads files, believes what has settled
 //! apps            what an application's files say: text in, a definition or errors out
 //! config          settings: text in, plain values or errors out
-//! server          slots, connections, registry, fan-out, deadlines, policy: no OS call, no heap after start
+//! server          slots, connections, fan-out, deadlines: no OS call, no heap after start
 //! features        script: server-side code; gets handles and facts, returns actions
+//! live            who publishes and plays what, under which rules; no word of any protocol
 //! client          the client's side of RTMP, for the self-test and `rill connect`
 //! board           profiles: what each board has, and so how much it serves
 //! rtmp | media    RTMP session state machines | ring, cursor, stream: siblings that never import each other
 //! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records
-//! limits time bitset token_bucket account text   leaves
+//! name            how applications and streams are spelled
+//! limits time bitset token_bucket account text handles   leaves
 //! ```
 //!
 //! A module imports only from rows below its own, and no two files import each other, however far around: `tests/tidy`
@@ -47,7 +49,7 @@
 //!
 //! Its `connect` waits in the session ([`rtmp::event::Request`]), which takes no more input. `server::connect` finds the
 //! application; one that is not known, or was not looked at for a while, is asked of the disk thread ([`net::disk`]) by
-//! name, and its rules come back as plain data ([`server::app`]). If it has a script, `server::scripting` finds or loads
+//! name, and its rules come back as plain data ([`live::app`]). If it has a script, `server::scripting` finds or loads
 //! the instance and tells [`features::script`], which runs `onConnect`; what the script wants done comes out as actions, now
 //! or from a timer later, and is carried out in its order. `_result` or `_error` leaves as the one answer.
 //!
@@ -55,8 +57,8 @@
 //!
 //! - **A request's message stays where it lies.** While a request waits for its decision nothing else of the client is read, so
 //!   tcUrl, pageUrl and arguments of any length are read from the assembly, and no connection pays for a copy.
-//! - **The disk answers later.** The server has questions, which the loop fetches, and takes answers when they come
-//!   ([`server::files`]): no call blocks, and a simulator plays the disk.
+//! - **The disk answers later.** The server has jobs, which the loop fetches, and takes what came of them when it is there
+//!   ([`live::jobs`]): no call blocks, and a simulator plays the disk.
 //! - **Scripts run on the loop.** A handler may take milliseconds, so time is limited by the thread's own CPU time: on a busy
 //!   machine an innocent script must not be stopped. One that exceeds a limit is unloaded and not loaded again for a while;
 //!   without that pause every client would cost the time anew.
@@ -65,11 +67,11 @@
 //! - **Long messages of scripts have an outbox** ([`server::outbox`]) in the scripts' own memory: control bytes are for the
 //!   protocol, and need not be as large as a list of users.
 //! - **A name is not a ring.** Players may wait on names without a publisher. Names have a table of their own
-//!   ([`server::registry`]); a ring is bound to a name by its first media, and taken back when the media of another needs
+//!   ([`live::names`]); a ring is bound to a name by its first media, and taken back when the media of another needs
 //!   it: from the name that has been without a publisher longest, else from a publisher who sends none. As many silent
 //!   publishers as there are rings kept every encoder out while a publish was enough.
 //! - **One URL is one stream.** Clients cut a URL into application, instance and name at different slashes, so a stream is
-//!   called by the joined path ([`rtmp::name::StreamPath`]), and each client is told the part behind its own instance.
+//!   called by the joined path ([`name::StreamPath`]), and each client is told the part behind its own instance.
 //!   With a script instances stay apart: what it refused in one must not be had by another's spelling.
 //! - **Waiting yields to publishing.** One name per ring and one connection per ring are kept for publishers, and idle
 //!   connections give way to others, the household that has most of them first ([`server::claims`]): neither
@@ -112,8 +114,12 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "std")]
 pub mod features;
+pub mod handles;
 pub mod limits;
+#[cfg(feature = "std")]
+pub mod live;
 pub mod media;
+pub mod name;
 pub mod rtmp;
 pub mod text;
 pub mod time;

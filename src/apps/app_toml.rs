@@ -12,7 +12,7 @@ use crate::config::{
     SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK, UNPUBLISH_GRACE_MS,
 };
 use crate::limits::ADDRESS_RULES;
-use crate::server::app::{
+use crate::live::app::{
     AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules, ScriptLimits,
 };
 

@@ -1,7 +1,7 @@
 //! What an application may be called.
 
 use crate::limits::APP_NAME_BYTES;
-use crate::rtmp::name::AppPath;
+use crate::name::AppPath;
 
 /// Applications that a server without files has.
 pub const STOCK: [&str; 2] = ["live", "vod"];

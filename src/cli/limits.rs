@@ -9,9 +9,9 @@ use crate::apps;
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
 use crate::limits::{Shape, TABLE};
+use crate::live::settings::Settings;
 use crate::net::{self, alloc};
 use crate::server::memory::Row;
-use crate::server::settings::Settings;
 use crate::store::{self, Options};
 
 use super::output::{complain, say};

@@ -9,12 +9,12 @@ use log::{info, warn};
 use crate::apps::AppName;
 use crate::board::format_bytes;
 use crate::config::{Config, ControlPlace, Origin};
+use crate::live::app::{AppDefinition, AppKind};
+use crate::live::applications::AppSource;
 use crate::net::{
     self, ControlSocket, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket, logging,
     open_files,
 };
-use crate::server::app::{AppDefinition, AppKind};
-use crate::server::applications::AppSource;
 use crate::server::memory::slot_count;
 use crate::server::{Server, Start};
 use crate::store::{self, Applications, Machine, Options, Store};
@@ -102,7 +102,7 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let machine = Machine { fits: limits::check_budget, log: follow };
     let mut store = Store::new(options.clone(), config.clone(), level_is_fixed, machine);
     let apps = store.definitions(&apps);
-    let loader = Box::new(move |question| store.answer(question));
+    let loader = Box::new(move |job| store.work(job));
     let begin =
         Start { apps: apps.clone(), source: AppSource::Directories, seed, clock: net::clock_us, now: Millis(0) };
     let control = control_socket(&config)?;

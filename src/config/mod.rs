@@ -11,12 +11,11 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use keys::TakesEffect::{AtOnce, AtStart};
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
-use crate::server::settings::{Merge, PerAddress, Settings};
-
-use keys::TakesEffect::{AtOnce, AtStart};
+use crate::live::settings::{Merge, PerAddress, Settings};
 pub(crate) use keys::edits;
 pub use keys::{ConfigError, Origin, Row, TakesEffect};
 use keys::{Key, Reading, Slot, Value, Wrong, within};

@@ -24,11 +24,11 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 
 use crate::limits::CONTROL_CLIENTS;
+use crate::live::jobs::{Done, Job};
+use crate::live::settings::Settings;
 use crate::server::Server;
 use crate::server::control::Process;
-use crate::server::files::{Answer, Question};
 use crate::server::memory::{self, Row};
-use crate::server::settings::Settings;
 use crate::time::Millis;
 
 pub use control_socket::{ControlSocket, ControlSocketError};
@@ -170,22 +170,22 @@ impl Reactor {
             if self.signals.reload_wanted() {
                 server.reload();
             }
-            while let Some(answer) = self.disk.answer() {
-                if matches!(answer, Answer::Settings(_) | Answer::NotReloaded(_)) {
+            while let Some(done) = self.disk.done() {
+                if matches!(done, Done::Settings(_) | Done::NotReloaded(_)) {
                     self.notify.ready();
                 }
-                server.answer(answer, now);
+                server.done(done, now);
             }
             // Before the server's turn, in which clients that the operator disconnects are told.
             self.serve_control(server, now);
             server.turn(&mut self.net, now);
             while self.disk.has_room()
-                && let Some(question) = server.question()
+                && let Some(job) = server.next_job()
             {
-                if question == Question::Reload {
+                if job == Job::Reload {
                     self.notify.reloading();
                 }
-                self.disk.ask(question);
+                self.disk.ask(job);
             }
             if self.net.take_starved() {
                 starved_until = Some(now + STARVED_MS);

@@ -8,8 +8,8 @@ use log::warn;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use crate::server::settings::Settings;
-use crate::server::slots::SlotIndex;
+use crate::handles::SlotIndex;
+use crate::live::settings::Settings;
 use crate::server::transport::{Io, Loss, Net};
 use crate::time::Millis;
 

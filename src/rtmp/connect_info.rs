@@ -6,9 +6,9 @@ use crate::limits::{AGENT_BYTES, APP_QUERY_BYTES};
 use crate::wire::amf0::{Encoder, Value};
 use crate::wire::bytes::Full;
 
-use super::name::{AppPath, NameError, app_query};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
+use crate::name::{AppPath, NameError, app_query};
 
 /// What the connect answer calls this server. Clients parse the numbers to find out what it can do.
 const SERVER_VERSION: &str = "5,0,15,5004";

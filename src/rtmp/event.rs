@@ -5,8 +5,8 @@ use crate::wire::bytes::Full;
 use crate::wire::handshake::FirstByte;
 
 use super::chunk_reader::{ChunkError, Lane, Payload};
-use super::name::StreamName;
 use super::status::Status;
+use crate::name::StreamName;
 
 /// A net stream of a connection, by its message stream id: 1 to [`NET_STREAMS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

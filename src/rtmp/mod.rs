@@ -27,7 +27,6 @@ pub mod connect_info;
 pub mod data;
 pub mod event;
 pub mod metadata;
-pub mod name;
 pub mod session;
 mod state;
 pub mod status;

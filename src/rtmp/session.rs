@@ -20,10 +20,10 @@ use super::connect_info::{ConnectInfo, tc_url};
 use super::data::DataMessage;
 use super::event::{Call, Decision, Event, Limit, Misbehaviour, NetStreamId, Request, SessionError};
 use super::metadata::{Head, Metadata};
-use super::name::StreamPath;
 use super::state::{State, WINDOW_BYTES, on_bw_done};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
+use crate::name::StreamPath;
 
 /// Room that the largest reply needs: while there is less, what is answered waits.
 pub const REPLY_BYTES: usize = 1536;

@@ -14,9 +14,9 @@ use super::connect_info::ConnectInfo;
 use super::event::{
     Decision, Event, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayStart, PublishMode, Request, SessionError,
 };
-use super::name::{NameError, StreamName};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
+use crate::name::{NameError, StreamName};
 
 /// Acknowledgement window and peer bandwidth that we announce, in bytes: what Adobe's server and most others say.
 pub(super) const WINDOW_BYTES: u32 = 2_500_000;

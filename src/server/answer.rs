@@ -1,11 +1,10 @@
 //! What a client is told: the answer to its request, and status events.
 
+use crate::handles::{ConnId, StreamId};
 use crate::rtmp::event::{Decision, NetStreamId};
 use crate::rtmp::status::{Code, Status};
 
 use super::Server;
-use super::registry::StreamId;
-use super::slots::ConnId;
 
 impl Server {
     /// Answers the connection's request, and lets it go on if it had to wait.

@@ -20,6 +20,8 @@ use std::io::IoSlice;
 
 use log::info;
 
+use crate::handles::{ConnId, SlotIndex};
+use crate::live::app::Bandwidth;
 use crate::rtmp::bandwidth_check::{self, Dialect, FILLER, FIRST_TRANSACTION, Measurement, PAYLOAD_BYTES};
 use crate::rtmp::session::REPLY_BYTES;
 use crate::time::Millis;
@@ -27,9 +29,8 @@ use crate::token_bucket::TokenBucket;
 
 use super::Server;
 use super::alarms::Alarm;
-use super::app::Bandwidth;
 use super::fanout::WRITE_BYTES;
-use super::slots::{ConnId, PayloadTail, Slot, SlotIndex, SlotState, Tail};
+use super::slots::{PayloadTail, Slot, SlotState, Tail};
 use super::wakes::Held;
 
 /// A pause brings tokens for this long, in milliseconds.

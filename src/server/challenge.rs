@@ -10,14 +10,15 @@
 
 use log::{info, warn};
 
+use crate::handles::{ConnId, StreamId};
+use crate::live::names::{Challenger, Holder};
 use crate::time::Millis;
 
 use super::Server;
 use super::alarms::Alarm;
 use super::claims::Household;
 use super::close::CloseReason;
-use super::registry::{Challenger, StreamId};
-use super::slots::{ConnId, Holder, Role};
+use super::slots::Role;
 use super::transport::Net;
 
 impl Server {
@@ -32,7 +33,7 @@ impl Server {
             // It takes the place of the one before, but not more time.
             self.registry.stream_mut(id).challenger = None;
             if let Some(slot) = self.slots.connection(before.by.conn) {
-                slot.roles[before.by.net_stream.index()] = Role::Idle;
+                slot.roles[usize::from(before.by.lane)] = Role::Idle;
             }
             self.refuse_taken(before.by.conn, id, now);
         }
@@ -40,7 +41,7 @@ impl Server {
         self.registry.stream_mut(id).challenger = Some(Challenger { by: newcomer, deadline });
         self.set_challenge_alarm();
         if let Some(slot) = self.slots.connection(newcomer.conn) {
-            slot.roles[newcomer.net_stream.index()] = Role::Challenging(id);
+            slot.roles[usize::from(newcomer.lane)] = Role::Challenging(id);
         }
         if timeout_ms == 0 {
             return self.take_over(id, now);
@@ -71,9 +72,9 @@ impl Server {
             }
             let Some(challenger) = stream.challenger.take() else { continue };
             self.set_challenge_alarm();
-            let Holder { conn, net_stream } = challenger.by;
+            let Holder { conn, lane } = challenger.by;
             if let Some(slot) = self.slots.connection(conn) {
-                slot.roles[net_stream.index()] = Role::Idle;
+                slot.roles[usize::from(lane)] = Role::Idle;
             }
             self.refuse_taken(conn, id, now);
         }
@@ -130,9 +131,9 @@ impl Server {
     pub(super) fn challenger_wins(&mut self, id: StreamId, now: Millis) {
         let Some(challenger) = self.registry.stream_mut(id).challenger.take() else { return };
         self.set_challenge_alarm();
-        let Holder { conn, net_stream } = challenger.by;
+        let Holder { conn, lane } = challenger.by;
         if let Some(slot) = self.slots.connection(conn) {
-            slot.roles[net_stream.index()] = Role::Idle;
+            slot.roles[usize::from(lane)] = Role::Idle;
             self.start_publish(challenger.by, id, now);
         }
     }

@@ -3,12 +3,12 @@
 
 use core::fmt;
 
+use crate::live::app::{Refusal, RefusalRow};
+use crate::live::names::Exhausted;
 use crate::rtmp::event::{Limit, Misbehaviour, SessionError};
 use crate::rtmp::status::Code;
 use crate::wire::handshake::FirstByte;
 
-use super::app::{Refusal, RefusalRow};
-use super::registry::Exhausted;
 use super::transport::Loss;
 
 /// Why a connection ended, who is at fault first.

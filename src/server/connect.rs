@@ -5,7 +5,11 @@ use core::fmt::{self, Write};
 
 use log::{Level, info, log, warn};
 
+use crate::handles::{AppId, ConnId};
 use crate::limits::APP_NAME_BYTES;
+use crate::live::app::{Refusal, without_keys};
+use crate::live::applications::{AppSource, AppState};
+use crate::live::jobs::{Done, Job, Lookup};
 use crate::rtmp::event::Decision;
 use crate::rtmp::status::{Code, Extra, Status};
 use crate::text::Quoted;
@@ -13,11 +17,8 @@ use crate::time::Millis;
 use crate::wire::amf0;
 
 use super::Server;
-use super::app::{Refusal, without_keys};
-use super::applications::{AppId, AppSource, AppState};
 use super::close::{CloseReason, Rejection};
-use super::files::{Answer, Lookup, Question};
-use super::slots::{ConnId, Slot};
+use super::slots::Slot;
 
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
@@ -68,13 +69,13 @@ impl Joining {
 }
 
 impl Server {
-    /// What the server wants to know of the disk. The caller takes questions until there is none, as far as it can pass
-    /// them on; each is answered by [`Server::answer`].
-    pub fn question(&mut self) -> Option<Question> {
+    /// What the server wants to know of the disk. The caller takes jobs until there is none, as far as it can pass
+    /// them on; each is answered by [`Server::done`].
+    pub fn next_job(&mut self) -> Option<Job> {
         if self.reload.is_due() {
-            return Some(Question::Reload);
+            return Some(Job::Reload);
         }
-        self.apps.question()
+        self.apps.next_job()
     }
 
     /// The configuration is to be read again.
@@ -83,17 +84,17 @@ impl Server {
     }
 
     /// The disk has answered.
-    pub fn answer(&mut self, answer: Answer, now: Millis) {
+    pub fn done(&mut self, done: Done, now: Millis) {
         self.now = now;
-        if matches!(answer, Answer::Settings(_) | Answer::NotReloaded(_)) {
+        if matches!(done, Done::Settings(_) | Done::NotReloaded(_)) {
             self.reload.under_way = false;
         }
-        match answer {
-            Answer::App { name, lookup } => self.looked_up(&name, lookup, now),
-            Answer::Settings(settings) => self.reconfigure(*settings),
+        match done {
+            Done::App { name, lookup } => self.looked_up(&name, lookup, now),
+            Done::Settings(settings) => self.reconfigure(*settings),
             // The log has told why.
-            Answer::NotReloaded(_) => {}
-            Answer::Surveyed => self.apps.surveyed(now),
+            Done::NotReloaded(_) => {}
+            Done::Surveyed => self.apps.surveyed(now),
         }
     }
 

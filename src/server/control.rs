@@ -31,17 +31,17 @@ use core::fmt::{self, Write as _};
 
 use log::info;
 
+use crate::handles::SlotIndex;
 use crate::limits::{AGENT_BYTES, APP_NAME_BYTES, CONTROL_REPLY_BYTES, CONTROL_REQUEST_BYTES, PATH_BYTES};
+use crate::live::app::AppKind;
+use crate::live::applications::AppState;
 use crate::time::Millis;
 
 use super::Server;
-use super::app::AppKind;
-use super::applications::AppState;
 use super::close::Counter;
 use super::describe::{AUDIO_BYTES, VIDEO_BYTES};
 use super::inspect::{AppRow, ClientRow, StreamRow};
 use super::json::{EXPANSION, OrNull, Text};
-use super::slots::SlotIndex;
 
 /// How long a client may take to send a request, or to take the answer that waits for it, in milliseconds.
 pub const PATIENCE_MS: u64 = 5000;
@@ -514,10 +514,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::live::app::AppDefinition;
+    use crate::live::applications::AppSource;
+    use crate::live::settings::{PerAddress, Settings};
     use crate::server::Start;
-    use crate::server::app::AppDefinition;
-    use crate::server::applications::AppSource;
-    use crate::server::settings::{PerAddress, Settings};
     use crate::server::transport::{Io, Net};
 
     /// Clients who connect and say nothing.
@@ -621,7 +621,7 @@ mod tests {
         let worst = |bytes: usize| "\u{1}".repeat(bytes);
         let (app, instance) = (worst(APP_NAME_BYTES), worst(PATH_BYTES));
         let (name, agent) = (worst(PATH_BYTES), worst(AGENT_BYTES));
-        let id = crate::server::slots::ConnId { slot: SlotIndex(u32::MAX), generation: u32::MAX };
+        let id = crate::handles::ConnId { slot: SlotIndex(u32::MAX), generation: u32::MAX };
         let row = ClientRow {
             id,
             peer: "[2001:db8:1111:2222:3333:4444:5555:6666%4294967295]:65535".parse().unwrap(),
@@ -629,7 +629,7 @@ mod tests {
             instance: &instance,
             agent: &agent,
             activity: crate::server::inspect::Activity::Connecting,
-            stream: Some((crate::server::registry::StreamId(u16::MAX), &name)),
+            stream: Some((crate::handles::StreamId(u16::MAX), &name)),
             seconds: u64::MAX,
             bytes_in: u64::MAX,
             bytes_out: u64::MAX,
@@ -641,7 +641,7 @@ mod tests {
         let read: Value = serde_json::from_slice(reply.pending()).unwrap();
         assert_eq!((&read["stream"], &read["agent"]), (&name.clone().into(), &agent.clone().into()));
         let row = StreamRow {
-            id: crate::server::registry::StreamId(u16::MAX),
+            id: crate::handles::StreamId(u16::MAX),
             app: &app,
             instance: "_definst_",
             name: &name,

@@ -5,6 +5,8 @@ use core::fmt::{self, Write};
 use heapless::String;
 use log::{info, warn};
 
+use crate::handles::StreamId;
+use crate::live::names::Media;
 use crate::media::TagKind;
 use crate::time::Millis;
 use crate::wire::amf0::Decoder;
@@ -12,7 +14,6 @@ use crate::wire::codec::{AudioInfo, VideoInfo};
 use crate::wire::flv::{self, MediaType};
 
 use super::Server;
-use super::registry::{Media, StreamId};
 
 /// Without a second key frame by then, what is known is said, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;

@@ -9,15 +9,16 @@
 
 use std::io::IoSlice;
 
+use crate::handles::{SlotIndex, StreamId};
+use crate::live::names::Media;
+use crate::live::settings::Settings;
 use crate::media::{Cursor, TagSeq};
 use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
 use super::fanout::{Flush, WRITE_BYTES, lags};
-use super::registry::{Media, StreamId};
-use super::settings::Settings;
-use super::slots::{PlayPhase, Role, Slot, SlotIndex, SlotState, Slots};
+use super::slots::{PlayPhase, Role, Slot, SlotState, Slots};
 use super::transport::{Io, Net};
 
 /// A player's line. An old line of 32 bytes holds it.

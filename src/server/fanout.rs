@@ -8,7 +8,10 @@ use std::io::IoSlice;
 
 use log::info;
 
+use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::limits::NET_STREAMS;
+use crate::live::names::{Media, Names, Stream};
+use crate::live::settings::Settings;
 use crate::media::tag::MESSAGE_STREAM_ID;
 use crate::media::{Cursor, Evicted, JoinPoint, Piece, Reframe, Tag, TagKind, frame};
 use crate::rtmp::event::NetStreamId;
@@ -22,11 +25,7 @@ use crate::wire::legacy::Legacy;
 use super::Server;
 use super::bandwidth::TURN_BYTES;
 use super::close::CloseReason;
-use super::registry::{Media, Registry, Stream, StreamId};
-use super::settings::Settings;
-use super::slots::{
-    ConnId, Enhanced, LeftOut, PayloadTail, PlayPhase, Player, Role, Slot, SlotIndex, TagTail, Tail, Want,
-};
+use super::slots::{Enhanced, LeftOut, PayloadTail, PlayPhase, Player, Role, Slot, TagTail, Tail, Want};
 use super::transport::{Io, Net};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.
@@ -157,7 +156,7 @@ enum Step {
 struct Output<'s, N> {
     net: &'s mut N,
     index: SlotIndex,
-    registry: &'s Registry,
+    registry: &'s Names,
     settings: &'s Settings,
     now: Millis,
     /// Whether its players lag has been asked. Once is enough: no time passes in a flush, and who is being sent what it is due

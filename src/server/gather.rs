@@ -1,12 +1,12 @@
 //! The merge window (`merge_ms`): while it lasts, what publishers send is gathered in the kernel, so that both reads and writes
 //! carry more. At its end publishers become readable, and the next window begins.
 
+use crate::handles::StreamId;
+use crate::live::settings::Merge;
 use crate::time::Millis;
 
 use super::Server;
 use super::alarms::Alarm;
-use super::registry::StreamId;
-use super::settings::Merge;
 use super::transport::Net;
 use super::wakes::Held;
 

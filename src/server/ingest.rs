@@ -4,17 +4,18 @@ use core::mem;
 
 use log::{debug, warn};
 
+use crate::handles::{ConnId, StreamId};
 use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
 use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind};
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::data::{Body, DATA_BYTES, DataAction};
 use crate::rtmp::event::{MediaKind, NetStreamId};
+use crate::rtmp::status::Code;
 use crate::time::Millis;
 use crate::wire::flv::{self, CLASSIFY_BYTES, MediaType, TagClass};
 
 use super::Server;
-use super::registry::StreamId;
-use super::slots::{ConnId, OpenTag, Role};
+use super::slots::{OpenTag, Role};
 
 /// Class of a header that describes several tracks at once: kept beside those of single tracks.
 const MANY_TRACKS: u8 = 0x10;
@@ -54,7 +55,13 @@ impl Server {
             }
             Err(error) => error,
         };
-        self.frame_refused(conn, id, refused, now);
+        self.counters.media_refused += 1;
+        let stream = self.registry.stream_mut(id);
+        if stream.trouble.frame_refused(conn, id, stream.path.as_str(), refused, now) {
+            self.each_player(id, |server, conn, net_stream, _| {
+                server.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
+            });
+        }
     }
 
     pub(super) fn media_data(&mut self, conn: ConnId, lane: Lane, bytes: &[u8]) {

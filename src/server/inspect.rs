@@ -5,15 +5,16 @@
 
 use core::net::SocketAddr;
 
+use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
+use crate::live::app::AppKind;
+use crate::live::applications::{AppState, Application};
+use crate::live::names::Media;
 use crate::rtmp::event::Request;
 use crate::time::Millis;
 
-use super::app::AppKind;
-use super::applications::{AppId, AppState, Application};
 use super::describe::Description;
 use super::instances::InstanceState;
-use super::registry::{Media, StreamId};
-use super::slots::{ConnId, PlayPhase, Player, Role, Slot, SlotIndex, SlotState};
+use super::slots::{PlayPhase, Player, Role, Slot, SlotState};
 use super::{Counters, Server};
 
 /// The time over which [`StreamRow::bitrate_bps`] is measured, in milliseconds: two or three groups of pictures.
@@ -274,7 +275,7 @@ impl Server {
     }
 
     fn app_row<'a>(&self, id: AppId, app: &'a Application) -> AppRow<'a> {
-        let of_it = |stream: &super::registry::Stream| stream.app == id && stream.publisher.is_some();
+        let of_it = |stream: &crate::live::names::Stream| stream.app == id && stream.publisher.is_some();
         let instances =
             || self.scripting.instances.iter().map(|(_, instance)| instance).filter(|instance| instance.app == id);
         AppRow {

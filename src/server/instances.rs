@@ -6,10 +6,9 @@ use std::boxed::Box;
 use heapless::String;
 
 use crate::features::script;
+use crate::handles::AppId;
 use crate::limits::PATH_BYTES;
 use crate::time::Millis;
-
-use super::applications::AppId;
 
 /// An instance by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

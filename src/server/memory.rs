@@ -4,14 +4,14 @@
 use std::vec::Vec;
 
 use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, SCRIPT_TEXT_BYTES, SPARE_CONNECTIONS};
+use crate::live::applications::Applications;
+use crate::live::names::Names;
+use crate::live::settings::Settings;
 
 use super::READ_BYTES;
-use super::applications::Applications;
 use super::claims::Claims;
 use super::express::Express;
 use super::instances::Instances;
-use super::registry::Registry;
-use super::settings::Settings;
 use super::slots::Slot;
 use super::wakes::Wakes;
 
@@ -50,8 +50,8 @@ pub fn table(settings: &Settings) -> Vec<Row> {
     let slots = slot_count(settings);
     vec![
         Row { name: "stream media", count: rings as u64, bytes_each: settings.ring_bytes },
-        Row::new("stream index and headers", rings, Registry::ring_overhead_bytes()),
-        Row::new("stream names", rings * NAMES_PER_RING, Registry::name_bytes(slots)),
+        Row::new("stream index and headers", rings, Names::ring_overhead_bytes()),
+        Row::new("stream names", rings * NAMES_PER_RING, Names::name_bytes(slots)),
         Row::new("connections", slots, size_of::<Slot>() + size_of::<Express>()),
         Row {
             name: "scripts",

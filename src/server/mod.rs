@@ -18,8 +18,6 @@
 
 mod alarms;
 mod answer;
-pub mod app;
-pub mod applications;
 pub mod bandwidth;
 mod challenge;
 pub mod claims;
@@ -29,7 +27,6 @@ pub mod control;
 pub mod describe;
 mod express;
 mod fanout;
-pub mod files;
 mod gather;
 mod ingest;
 pub mod inspect;
@@ -41,15 +38,13 @@ pub mod outbox;
 mod play;
 mod publish;
 mod read;
-pub mod registry;
 mod rings;
 mod script_time;
 mod scripting;
-pub mod settings;
 pub mod slots;
 mod timers;
 pub mod transport;
-pub mod trouble;
+
 mod wakes;
 
 use std::vec::Vec;
@@ -57,25 +52,26 @@ use std::vec::Vec;
 use log::{info, warn};
 
 use crate::features::script::Scripts;
+use crate::handles::{ConnId, SlotIndex};
 use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
+use crate::live::app::AppDefinition;
+use crate::live::applications::{AppSource, Applications};
+use crate::live::jobs::Reload;
+use crate::live::names::Names;
+use crate::live::settings::Settings;
 use crate::rtmp::event::{Decision, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use alarms::{Alarm, Alarms};
-use app::AppDefinition;
-use applications::{AppSource, Applications};
 use close::{CloseReason, Counter};
 use connect::Joining;
 use fanout::Flush;
-use files::Reload;
 use gather::Gathering;
 use instances::Instances;
 use read::Reading;
-use registry::Registry;
 use scripting::Scripting;
-use settings::Settings;
-use slots::{ConnId, LastWords, Role, Slot, SlotIndex, SlotState, Slots};
+use slots::{LastWords, Role, Slot, SlotState, Slots};
 use transport::Net;
 use wakes::{Held, Wakes};
 
@@ -161,7 +157,7 @@ pub struct Start {
 pub struct Server {
     settings: Settings,
     slots: Slots,
-    registry: Registry,
+    registry: Names,
     apps: Applications,
     scripting: Scripting,
     wakes: Wakes,
@@ -182,7 +178,7 @@ impl Server {
     pub fn new(settings: Settings, start: Start) -> Server {
         let Start { apps, source, seed, clock, now } = start;
         let slots = Slots::new(settings.connections as usize, settings.streams as usize, seed);
-        let registry = Registry::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let registry = Names::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
         let mut alarms = Alarms::new();
         alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         Server {
@@ -315,7 +311,7 @@ impl Server {
     }
 
     /// The table of streams.
-    pub fn registry(&self) -> &Registry {
+    pub fn registry(&self) -> &Names {
         &self.registry
     }
 

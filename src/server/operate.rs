@@ -1,10 +1,11 @@
 //! The operator's commands.
 
+use crate::handles::ConnId;
 use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
-use super::slots::{ConnId, SlotState};
+use super::slots::SlotState;
 
 impl Server {
     /// Tells a client to go, and ends its connection when it has read that. False when it is gone already.

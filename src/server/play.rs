@@ -6,21 +6,21 @@ use core::fmt::Write;
 use log::info;
 
 use crate::features::script::Access;
+use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
+use crate::live::app::{AppKind, Refusal, without_keys};
+use crate::live::names::Exhausted;
 use crate::media::TagSeq;
+use crate::name::{StreamName, StreamPath};
 use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayStart};
-use crate::rtmp::name::{StreamName, StreamPath};
 use crate::rtmp::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;
 
 use super::Server;
-use super::app::{AppKind, Refusal, without_keys};
-use super::applications::AppId;
 use super::claims::PATIENCE_MS;
 use super::close::{CloseReason, StreamRefusal};
 use super::publish::describe_exhausted;
-use super::registry::{Exhausted, StreamId};
-use super::slots::{ConnId, Enhanced, PlayPhase, Player, Role, SlotIndex, Want};
+use super::slots::{Enhanced, PlayPhase, Player, Role, Want};
 
 /// What a client is told whom the application's script gave no right to play.
 const NO_READ_ACCESS: &str = "The application gives this client no read access.";

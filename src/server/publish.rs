@@ -3,20 +3,20 @@
 use log::{info, warn};
 
 use crate::features::script::Access;
+use crate::handles::{AppId, ConnId, StreamId};
+use crate::live::app::{AppKind, Refusal, without_keys};
+use crate::live::names::{Exhausted, Holder, Stream};
+use crate::live::trouble::Trouble;
 use crate::media::{Cursor, StreamFacts};
+use crate::name::{StreamName, StreamPath};
 use crate::rtmp::event::{Decision, NetStreamId, PublishMode, Request};
-use crate::rtmp::name::{StreamName, StreamPath};
 use crate::rtmp::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;
 
 use super::Server;
-use super::app::{AppKind, Refusal, without_keys};
-use super::applications::AppId;
 use super::close::{CloseReason, StreamRefusal};
-use super::registry::{Exhausted, Stream, StreamId};
-use super::slots::{ConnId, Holder, PlayPhase, Role};
-use super::trouble::Trouble;
+use super::slots::{PlayPhase, Role};
 
 /// The description of a refusal when the application's script gave the client no right to publish.
 const NO_WRITE_ACCESS: &str = "The application gives this client no write access.";
@@ -63,7 +63,7 @@ impl Server {
             && holder.conn == conn
         {
             // Said twice: once more the answer, and the stream goes on. So it does when another net stream wants it.
-            let decision = match holder.net_stream == net_stream {
+            let decision = match usize::from(holder.lane) == net_stream.index() {
                 true => Decision::Accept,
                 false => Decision::Reject(Status::new(Code::PublishBadName, name)),
             };
@@ -85,7 +85,7 @@ impl Server {
                 }
             }
         };
-        let by = Holder { conn, net_stream };
+        let by = Holder { conn, lane: net_stream.index() as u8 };
         match self.registry.stream(id).publisher {
             None => self.start_publish(by, id, now),
             Some(holder) => self.challenge(by, holder, id, now),
@@ -107,7 +107,7 @@ impl Server {
 
     /// The name is free: `by` publishes it. Players who were not told that the last publisher left need not know.
     pub(super) fn start_publish(&mut self, by: Holder, id: StreamId, now: Millis) {
-        let Holder { conn, net_stream } = by;
+        let Holder { conn, lane } = by;
         let app = self.registry.stream(id).app;
         if self.registry.stream(id).ring.is_none() && !self.has_ring(now) {
             let path = self.registry.stream(id).path.clone();
@@ -128,7 +128,7 @@ impl Server {
         (stream.complained_of_data, stream.complained_of_headers) = (false, false);
         stream.trouble = Trouble::none(now);
         let Some(slot) = self.slots.connection(conn) else { return };
-        slot.roles[net_stream.index()] = Role::Publishing(id);
+        slot.roles[usize::from(lane)] = Role::Publishing(id);
         slot.publishing += 1;
         slot.last_active = now;
         let peer = slot.peer;
@@ -232,7 +232,7 @@ impl Server {
             stream.idle_told = true;
             let (path, silent_ms) = (&stream.path, now.since(stream.media_at));
             info!("{} {id} publish idle name={:?} silent_ms={silent_ms}", publisher.conn, path.as_str());
-            self.tell_of(publisher.conn, publisher.net_stream, id, Code::PublishIdle);
+            self.tell_of(publisher.conn, NetStreamId::from_index(publisher.lane.into()), id, Code::PublishIdle);
             self.each_player(id, |server, conn, net_stream, _| {
                 server.tell_of(conn, net_stream, id, Code::PublishIdle);
             });

@@ -3,6 +3,7 @@
 use core::mem;
 use std::boxed::Box;
 
+use crate::handles::{ConnId, SlotIndex};
 use crate::limits::INBOX_BYTES;
 use crate::rtmp::bandwidth_check::Dialect;
 use crate::rtmp::event::{Event, NetStreamId, Request};
@@ -10,7 +11,7 @@ use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;
-use super::slots::{ConnId, LastWords, Role, SlotIndex, SlotState};
+use super::slots::{LastWords, Role, SlotState};
 use super::transport::{Io, Net};
 use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, READ_BYTES, Server};
 

@@ -6,7 +6,11 @@
 
 use log::warn;
 
+use crate::handles::{ConnId, StreamId};
+use crate::live::names::Holder;
+use crate::live::names::{Exhausted, Silence, Taken};
 use crate::media::Cursor;
+use crate::rtmp::event::NetStreamId;
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
@@ -14,8 +18,7 @@ use super::Server;
 use super::claims::Household;
 use super::close::{CloseReason, StreamRefusal};
 use super::publish::describe_exhausted;
-use super::registry::{Exhausted, Silence, StreamId, Taken};
-use super::slots::{ConnId, Holder, Slots};
+use super::slots::Slots;
 
 /// Without audio and video for so long a publisher's ring is free for others, in milliseconds, where `publish_idle_ms` is 0.
 const SILENCE_MS: u64 = 10_000;
@@ -73,7 +76,7 @@ impl Server {
     fn refuse_media(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         self.counters.streams_exhausted += 1;
         let path = self.registry.stream(id).path.clone();
-        let Some(Holder { net_stream, .. }) = self.registry.stream(id).publisher else { return };
+        let Some(Holder { lane, .. }) = self.registry.stream(id).publisher else { return };
         let Some(slot) = self.slots.connection(conn) else { return };
         let (why, description) = (StreamRefusal::Exhausted(Exhausted::Rings), describe_exhausted(Exhausted::Rings));
         warn!(
@@ -83,7 +86,10 @@ impl Server {
             why.row().remedy
         );
         let name = slot.session.own_name(&path);
-        slot.tell(Some(net_stream), Status::new(Code::PublishBadName, name).described(description));
+        slot.tell(
+            Some(NetStreamId::from_index(lane.into())),
+            Status::new(Code::PublishBadName, name).described(description),
+        );
         self.close_after_flush(conn, CloseReason::PublishRefused(why), now);
     }
 

@@ -2,12 +2,12 @@
 //! time would still leave none to the streams of others: so there is a share for all scripts together, and a smaller one
 //! for each turn of the loop. Clients whose script is out of time are read, or asked about, later.
 
+use crate::handles::ConnId;
 use crate::time::Millis;
 use crate::token_bucket::TokenBucket;
 
 use super::Server;
 use super::connect::Joining;
-use super::slots::ConnId;
 use super::wakes::Held;
 
 /// After a pause scripts may run so long at once, in microseconds.

@@ -11,6 +11,8 @@ use crate::features::script::{
     self, Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
     Identity, Scripts, StopReason, StreamFacts,
 };
+use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
+use crate::live::settings::Settings;
 use crate::rtmp::session::REPLY_BYTES;
 use crate::rtmp::status::{Code, Extra, Status};
 use crate::text::Quoted;
@@ -19,15 +21,12 @@ use crate::wire::amf0::Encoder;
 use crate::wire::bytes::Writer;
 
 use super::Server;
-use super::applications::AppId;
 use super::close::{CloseReason, Rejection};
 use super::connect::Joining;
 use super::instances::{Instance, InstanceIndex, InstanceState, Instances, Traffic};
 use super::outbox;
-use super::registry::StreamId;
 use super::script_time::ScriptTime;
-use super::settings::Settings;
-use super::slots::{ConnId, Slot, SlotIndex, Tail};
+use super::slots::{Slot, Tail};
 
 /// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
 const HOST_NAME: &str = "_defaultVHost_";

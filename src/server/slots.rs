@@ -1,12 +1,12 @@
 //! The connection table: one slot a connection, obtained once.
 
-use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use core::str::FromStr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
+use crate::handles::{AppId, ConnId, RingId, SlotIndex, StreamId};
 use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS, SPARE_CONNECTIONS};
+use crate::live::names::Media;
 use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
 use crate::rtmp::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
 use crate::rtmp::chunk_reader::Lane;
@@ -18,64 +18,17 @@ use crate::time::Millis;
 use crate::wire::flv::Codec;
 
 use super::HEAR_MS;
-use super::applications::AppId;
 use super::bandwidth::{Check, Limits};
 use super::claims::{Claim, Claims, Household, Kind, PATIENCE_MS, Standing};
 use super::connect::Joining;
 use super::express::Express;
 use super::instances::InstanceIndex;
 use super::outbox::Outbox;
-use super::registry::{Media, RingId, StreamId};
 
 /// Most bytes one connection may cost: the promise of the memory table.
 pub const CONNECTION_BYTES: usize = 12 * 1024 + 512;
 
 const _: () = assert!(size_of::<Slot>() <= CONNECTION_BYTES, "a connection costs at most 12.5 KiB");
-
-/// A place in the connection table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotIndex(pub u32);
-
-impl SlotIndex {
-    /// For indexing.
-    pub fn at(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// One connection, however often its slot is used again. Logged as `c7.2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnId {
-    /// Where it lives.
-    pub slot: SlotIndex,
-    /// How often the slot was used before.
-    pub generation: u32,
-}
-
-impl fmt::Display for ConnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "c{}.{}", self.slot.0, self.generation)
-    }
-}
-
-impl FromStr for ConnId {
-    type Err = NotAConnId;
-
-    /// Reads what [`Display`](fmt::Display) writes.
-    fn from_str(text: &str) -> Result<ConnId, NotAConnId> {
-        // Digits only: `parse` would take a sign.
-        let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
-        let parts = text.strip_prefix('c').and_then(|rest| rest.split_once('.'));
-        let id = parts.and_then(|(slot, generation)| {
-            Some(ConnId { slot: SlotIndex(number(slot)?), generation: number(generation)? })
-        });
-        id.ok_or(NotAConnId)
-    }
-}
-
-/// The text is not the id of a connection, like `c7.2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAConnId;
 
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -720,30 +673,5 @@ impl Slots {
     /// Every slot with its index.
     pub fn iter(&self) -> impl Iterator<Item = (SlotIndex, &Slot)> {
         self.slots.iter().enumerate().map(|(index, slot)| (SlotIndex(index as u32), slot))
-    }
-}
-
-/// Who publishes or plays: a net stream of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// The connection.
-    pub conn: ConnId,
-    /// The net stream.
-    pub net_stream: NetStreamId,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {
-        let id = ConnId { slot: SlotIndex(7), generation: u32::MAX };
-        let mut text = heapless::String::<32>::new();
-        core::fmt::write(&mut text, format_args!("{id}")).unwrap();
-        assert_eq!((text.as_str(), text.parse()), ("c7.4294967295", Ok(id)));
-        for wrong in ["", "c", "7.2", "c7", "c7.", "c.2", "c+7.2", "c7.2 ", "c7.2.1", "C7.2", "c4294967296.0", "s0"] {
-            assert_eq!(wrong.parse::<ConnId>(), Err(NotAConnId), "{wrong}");
-        }
     }
 }

@@ -19,7 +19,7 @@ impl Server {
         self.alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         self.expire_media(now);
         self.expire_graces(now);
-        self.tell_of_trouble(now);
+        self.registry.tell_of_trouble(now);
         self.apps.check(now);
         self.sweep_instances(now);
         let mut from = 0;

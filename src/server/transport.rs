@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::io::IoSlice;
 
-use super::slots::SlotIndex;
+use crate::handles::SlotIndex;
 
 /// Result of one read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

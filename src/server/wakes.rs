@@ -4,9 +4,7 @@
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
-
-use super::registry::StreamId;
-use super::slots::SlotIndex;
+use crate::handles::{SlotIndex, StreamId};
 
 type Set = BitSet<Box<[u64]>>;
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::features::script::{Source, SourceFile};
 use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
+use crate::live::app::{Source, SourceFile};
 
 use super::settle::{Clock, Moment, Outside, hash};
 use super::text_file::{at, is_absent, read_text};

@@ -19,9 +19,9 @@ use crate::apps::{AppName, STOCK, named, parse};
 use crate::config::Config;
 use crate::features::script;
 use crate::limits::APP_NAME_BYTES;
-use crate::server::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition};
-use crate::server::files::Lookup;
-use crate::server::settings::Settings;
+use crate::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition};
+use crate::live::jobs::Lookup;
+use crate::live::settings::Settings;
 
 use super::app_files::{Found, Texts};
 use super::settle::{Clock, Look, Moment, Verdict, Watch, hash};
@@ -291,7 +291,7 @@ mod tests {
 
     use super::*;
     use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
-    use crate::server::app::{KeyError, Refusal, Rules};
+    use crate::live::app::{KeyError, Refusal, Rules};
     use crate::store::settle::{LESS_MS, SETTLE_MS};
     use crate::store::text_file::read_text;
     use crate::{board, config};

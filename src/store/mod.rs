@@ -1,7 +1,7 @@
-//! What the disk threads do: a question comes in, an answer goes out. Applications are looked up, and the configuration is
+//! What the disk threads do: a job comes in, an answer goes out. Applications are looked up, and the configuration is
 //! read again. Of either only what has settled is believed ([`settle`]).
 //!
-//! Nothing here knows of threads or sockets: [`crate::net`] has those, and calls [`Store::answer`].
+//! Nothing here knows of threads or sockets: [`crate::net`] has those, and calls [`Store::work`].
 
 mod app_files;
 mod applications;
@@ -17,8 +17,8 @@ use log::{error, info, warn};
 use crate::apps::AppName;
 use crate::config::{Config, TakesEffect};
 use crate::features::script::SCRIPT_CHECK_STACK_BYTES;
-use crate::server::app::AppDefinition;
-use crate::server::files::{Answer, Lookup, Question};
+use crate::live::app::AppDefinition;
+use crate::live::jobs::{Done, Job, Lookup};
 
 pub use applications::{APPLICATIONS, Applications, list};
 pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};
@@ -26,7 +26,7 @@ pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_
 use configuration::{ConfigFile, Watched, configuration_of};
 use settle::{PATIENCE, PAUSE};
 
-/// The stack in bytes of the thread that calls [`Store::answer`]. Nothing takes more of it than a script that is nested
+/// The stack in bytes of the thread that calls [`Store::work`]. Nothing takes more of it than a script that is nested
 /// without end.
 pub const STACK_BYTES: usize = 128 * 1024 + SCRIPT_CHECK_STACK_BYTES as usize;
 
@@ -83,15 +83,15 @@ impl Store {
         found.into_iter().filter_map(right).collect()
     }
 
-    /// The answer to `question`.
-    pub fn answer(&mut self, question: Question) -> Answer {
-        match question {
-            Question::App { name, stamp } => Answer::App { lookup: self.apps.lookup(&name, stamp), name },
-            Question::Reload => self.reload(),
-            Question::Survey => {
+    /// The answer to `job`.
+    pub fn work(&mut self, job: Job) -> Done {
+        match job {
+            Job::App { name, stamp } => Done::App { lookup: self.apps.lookup(&name, stamp), name },
+            Job::Reload => self.reload(),
+            Job::Survey => {
                 self.apps.survey();
                 self.survey();
-                Answer::Surveyed
+                Done::Surveyed
             }
         }
     }
@@ -125,7 +125,7 @@ impl Store {
         (self.machine.fits)(&config).map(|()| config).map_err(|error| vec![error])
     }
 
-    fn reload(&mut self) -> Answer {
+    fn reload(&mut self) -> Done {
         let loaded = self.file.wait(&self.options).and_then(|(file, inside)| {
             self.told = inside;
             self.load(file)
@@ -136,7 +136,7 @@ impl Store {
                 for error in &errors {
                     error!("rill configuration not reloaded {error}");
                 }
-                return Answer::NotReloaded(errors.into_iter().next().unwrap_or_default());
+                return Done::NotReloaded(errors.into_iter().next().unwrap_or_default());
             }
         };
         let (mut changed, mut waiting) = (0, 0);
@@ -156,6 +156,6 @@ impl Store {
         self.apps.reconfigure(&self.config);
         info!("rill configuration reloaded changed={changed} waiting={waiting}");
         (self.machine.log)(&self.config, self.level_is_fixed);
-        Answer::Settings(Box::new(self.config.settings.clone()))
+        Done::Settings(Box::new(self.config.settings.clone()))
     }
 }

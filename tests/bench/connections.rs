@@ -20,17 +20,17 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use calls::{Caller, Pace};
+use contender::{Contender, Cores, Purpose, Server};
 use lexopt::prelude::*;
 use rill::bench::connects::{self, ConnectPlan};
 use rill::bench::report::Quantiles;
 use rill::bench::source::Rates;
 use rill::bench::{Moment, Plan, run_observed};
-use rill::features::script::{Budget, Identity, Scripts, Source, SourceFile};
+use rill::features::script::{Identity, Scripts};
+use rill::live::app::{Budget, Source, SourceFile};
 use rill::time::Millis;
 use serde_json::{Value, json};
-
-use calls::{Caller, Pace};
-use contender::{Contender, Cores, Purpose, Server};
 use table::{decimals, median};
 
 const HELP: &str = "\

@@ -18,14 +18,13 @@ use std::{env, fs};
 
 use lexopt::prelude::*;
 use rill::bench::source::{Rates, Source};
+use rill::handles::SlotIndex;
+use rill::live::settings::{Merge, Settings};
 use rill::server::Server;
-use rill::server::settings::{Merge, Settings};
-use rill::server::slots::SlotIndex;
 use rill::server::transport::{Io, Net};
 use rill::time::Millis;
-use toml::de::DeTable;
-
 use sim::world::World;
+use toml::de::DeTable;
 
 const HELP: &str = "\
 cargo run --release --example hot-path -- [options]

@@ -7,10 +7,10 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rill::features::script::{Source, SourceFile};
+use rill::live::app::{AddressList, AppDefinition, AppKind, ScriptDefinition, ScriptLimits};
+use rill::live::app::{Source, SourceFile};
+use rill::live::settings::Settings;
 use rill::rtmp::status::{Code, Extra, NOT_SENT, Status, TABLE};
-use rill::server::app::{AddressList, AppDefinition, AppKind, ScriptDefinition, ScriptLimits};
-use rill::server::settings::Settings;
 use rill::time::Millis;
 
 use crate::binary;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
-use rill::server::slots::SlotIndex;
+use rill::handles::SlotIndex;
 use rill::server::transport::{Io, Loss, Net};
 
 use super::digest::Digest;

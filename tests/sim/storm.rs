@@ -1,7 +1,7 @@
 //! Everything at once, at random.
 
-use rill::server::app::{AddressList, AppDefinition, Bandwidth};
-use rill::server::settings::{Merge, PerAddress, Settings};
+use rill::live::app::{AddressList, AppDefinition, Bandwidth};
+use rill::live::settings::{Merge, PerAddress, Settings};
 
 use super::sim::Random;
 use super::sim::client::Doing;

@@ -4,15 +4,16 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rill::features::script::{Source, SourceFile};
-use rill::server::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition, ScriptLimits};
-use rill::server::applications::AppSource;
+use rill::handles::ConnId;
+use rill::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition, ScriptLimits};
+use rill::live::app::{Source, SourceFile};
+use rill::live::applications::AppSource;
+use rill::live::jobs::{Done, Job, Lookup};
+use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
 use rill::server::connect::Joining;
-use rill::server::files::{Answer, Lookup, Question};
 use rill::server::memory::slot_count;
-use rill::server::settings::{Merge, PerAddress, Settings};
-use rill::server::slots::{ConnId, Slot, SlotState};
+use rill::server::slots::{Slot, SlotState};
 use rill::server::{Server, Start};
 use rill::time::Millis;
 
@@ -37,10 +38,10 @@ pub struct World {
     pub disk: BTreeMap<String, Directory>,
     /// The disk does not answer.
     pub disk_stalls: bool,
-    /// How long after it was asked the disk's answer comes, which is of the time of the question.
+    /// How long after it was asked the disk's answer comes, which is of the time of the job.
     pub disk_late_ms: u64,
     /// Answers of the disk that have not come, with the time when they do.
-    late: VecDeque<(u64, Answer)>,
+    late: VecDeque<(u64, Done)>,
     /// What the disk was asked.
     pub asked: Vec<String>,
     next_address: u8,
@@ -382,7 +383,7 @@ impl World {
         });
         net.now = self.now;
         inside(|| server.turn(net, Millis(self.now)));
-        busy |= self.answer_questions();
+        busy |= self.do_jobs();
         for c in 0..self.clients.len() {
             busy |= self.flush(c);
             busy |= self.pump(c);
@@ -390,14 +391,14 @@ impl World {
         busy || self.net.is_pending() || inside(|| self.server.wait_ms(Millis(self.now))) == Some(0)
     }
 
-    fn answer_questions(&mut self) -> bool {
+    fn do_jobs(&mut self) -> bool {
         let mut busy = false;
         while !self.disk_stalls
-            && let Some(question) = inside(|| self.server.question())
+            && let Some(job) = inside(|| self.server.next_job())
         {
-            let Question::App { name, stamp } = question else {
-                if question == Question::Survey {
-                    inside(|| self.server.answer(Answer::Surveyed, Millis(self.now)));
+            let Job::App { name, stamp } = job else {
+                if job == Job::Survey {
+                    inside(|| self.server.done(Done::Surveyed, Millis(self.now)));
                 }
                 continue;
             };
@@ -409,11 +410,11 @@ impl World {
                 Some(Directory::Good(app)) if stamp == Some(app.stamp) => Lookup::Unchanged,
                 Some(Directory::Good(app)) => Lookup::Found(app.clone()),
             };
-            self.late.push_back((self.now + self.disk_late_ms, Answer::App { name, lookup }));
+            self.late.push_back((self.now + self.disk_late_ms, Done::App { name, lookup }));
         }
-        while let Some((_, answer)) = self.late.pop_front_if(|(at, _)| *at <= self.now) {
-            busy |= !matches!(&answer, Answer::App { lookup: Lookup::Unchanged | Lookup::Changing, .. });
-            inside(|| self.server.answer(answer, Millis(self.now)));
+        while let Some((_, done)) = self.late.pop_front_if(|(at, _)| *at <= self.now) {
+            busy |= !matches!(&done, Done::App { lookup: Lookup::Unchanged | Lookup::Changing, .. });
+            inside(|| self.server.done(done, Millis(self.now)));
         }
         busy
     }

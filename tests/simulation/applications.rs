@@ -1,8 +1,8 @@
 //! Applications that come and go while the server runs, and who may do what in them.
 
-use rill::server::app::{AddressList, AppDefinition, AppKind};
+use rill::live::app::{AddressList, AppDefinition, AppKind};
+use rill::live::settings::Settings;
 use rill::server::close::CloseReason;
-use rill::server::settings::Settings;
 
 use super::sim::world::{Directory, World, settings};
 

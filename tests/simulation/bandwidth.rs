@@ -1,8 +1,9 @@
 //! Bandwidth: what is measured, and limits that hold for one connection and cost no other.
 
-use rill::server::app::Bandwidth;
-use rill::server::settings::Settings;
-use rill::server::slots::{ConnId, Role};
+use rill::handles::ConnId;
+use rill::live::app::Bandwidth;
+use rill::live::settings::Settings;
+use rill::server::slots::Role;
 use rill::time::Millis;
 
 use super::sim::ledger::Kind::{Audio, Inter, Key};

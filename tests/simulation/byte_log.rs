@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
-use rill::server::settings::{Merge, Settings};
+use rill::live::settings::{Merge, Settings};
 
 use super::sim::Random;
 use super::sim::ledger::Kind::{Audio, Cue, Inter, Key};

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Once;
 
+use rill::live::settings::Settings;
 use rill::server::close::{CloseReason, Rejection};
-use rill::server::settings::Settings;
 use rill::time::Millis;
 use rill::wire::handshake::FirstByte;
 

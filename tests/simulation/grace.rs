@@ -1,7 +1,7 @@
 //! Viewers stay while an encoder restarts.
 
-use rill::server::app::{AppDefinition, AppKind, AppLimits};
-use rill::server::settings::Settings;
+use rill::live::app::{AppDefinition, AppKind, AppLimits};
+use rill::live::settings::Settings;
 
 use super::sim::ledger::Kind::{Audio, AudioHeader, Inter, Key, Metadata, VideoHeader};
 use super::sim::world::{World, settings};

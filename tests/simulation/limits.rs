@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use rill::limits::SPARE_CONNECTIONS;
 use rill::limits::{ASSEMBLY_BYTES, HEADER_BYTES, NET_STREAMS};
+use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
-use rill::server::settings::{Merge, PerAddress, Settings};
 
 use super::sim::client::Client;
 use super::sim::ledger::Kind::{Audio, Inter, Key, VideoHeader};

@@ -1,6 +1,6 @@
 //! What a publisher's media is like, and what players make of it: its time, its pictures, and where they begin.
 
-use rill::server::settings::Settings;
+use rill::live::settings::Settings;
 
 use super::ends::{logged, world_with};
 use super::sim::ledger::Kind::{Audio, AudioHeader, Inter, Key, Metadata, VideoHeader};

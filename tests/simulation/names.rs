@@ -1,7 +1,7 @@
 //! Who may use which name, and how connections end.
 
+use rill::live::settings::{Merge, Settings};
 use rill::server::close::{CloseReason, StreamRefusal};
-use rill::server::settings::{Merge, Settings};
 
 use super::sim::ledger::Kind::{Audio, Inter, Key};
 use super::sim::world::{World, settings};

@@ -1,7 +1,7 @@
 //! One URL is one stream, wherever a client cuts it; and where instances are kept apart, none gets into another's.
 
 use rill::limits::PATH_BYTES;
-use rill::server::app::{AppDefinition, AppKind, InstanceStreams};
+use rill::live::app::{AppDefinition, AppKind, InstanceStreams};
 
 use super::sim::world::{Directory, World, scripted, settings};
 

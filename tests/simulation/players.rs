@@ -1,6 +1,6 @@
 //! Publishers and players who behave.
 
-use rill::server::settings::Settings;
+use rill::live::settings::Settings;
 
 use super::sim::ledger::Kind::{Audio, AudioHeader, Cue, Inter, Key, Metadata, VideoHeader};
 use super::sim::world::{World, settings};

@@ -1,8 +1,8 @@
 //! A ring is bound by media, not by the intention to send some.
 
+use rill::live::names::Exhausted;
+use rill::live::settings::Settings;
 use rill::server::close::{CloseReason, StreamRefusal};
-use rill::server::registry::Exhausted;
-use rill::server::settings::Settings;
 
 use super::sim::ledger::Kind::{Key, Metadata};
 use super::sim::world::{World, settings};

@@ -1,9 +1,9 @@
 //! Applications with server-side code: when it is loaded, asked and ended, and what clients notice of it.
 
 use rill::limits::OUTBOX_BYTES;
-use rill::server::app::{AppDefinition, AppKind};
+use rill::live::app::{AppDefinition, AppKind};
+use rill::live::settings::Settings;
 use rill::server::close::CloseReason;
-use rill::server::settings::Settings;
 
 use super::sim::world::{Directory, World, scripted, settings};
 

@@ -1,6 +1,6 @@
 //! The same things said in other bytes: cuts, chunk sizes, aggregates, and bytes that mean nothing.
 
-use rill::server::settings::Settings;
+use rill::live::settings::Settings;
 use rill::wire::flv::SubTagHeader;
 
 use super::sim::Random;

@@ -1,7 +1,7 @@
 //! What the log says of those who are refused, sent elsewhere or gone: who, what, why, and where to change it.
 
-use rill::server::app::{AddressList, AppDefinition, AppKind};
-use rill::server::settings::Settings;
+use rill::live::app::{AddressList, AppDefinition, AppKind};
+use rill::live::settings::Settings;
 
 use super::ends::{keep_log, logged};
 use super::sim::world::{World, settings};

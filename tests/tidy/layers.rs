@@ -16,28 +16,63 @@ struct Layer {
 }
 
 /// The whole architecture, from below. What composes the program (the last row) may use everything.
-const LAYERS: [Layer; 13] = [
-    Layer { modules: &["limits", "time", "bitset", "token_bucket", "text"], may_use: &[], no_std: true },
-    Layer { modules: &["wire"], may_use: &["limits", "time"], no_std: true },
-    Layer { modules: &["rtmp", "media"], may_use: &["wire", "limits", "time"], no_std: true },
+const LAYERS: [Layer; 14] = [
+    Layer { modules: &["limits", "time", "bitset", "token_bucket", "text", "handles"], may_use: &[], no_std: true },
+    Layer { modules: &["wire", "name"], may_use: &["limits", "time"], no_std: true },
+    Layer { modules: &["rtmp", "media"], may_use: &["wire", "name", "limits", "time"], no_std: true },
     Layer { modules: &["account", "board"], may_use: &[], no_std: false },
     Layer { modules: &["client"], may_use: &["rtmp", "wire", "limits"], no_std: false },
-    Layer { modules: &["features"], may_use: &["wire", "limits", "time", "account", "text"], no_std: false },
     Layer {
-        modules: &["server"],
-        may_use: &["features", "rtmp", "media", "wire", "limits", "time", "bitset", "token_bucket", "account", "text"],
+        modules: &["live"],
+        may_use: &["media", "wire", "name", "limits", "time", "bitset", "token_bucket", "account", "text", "handles"],
         no_std: false,
     },
-    Layer { modules: &["config"], may_use: &["server", "board", "text"], no_std: false },
-    Layer { modules: &["apps"], may_use: &["config", "server", "board", "rtmp", "limits"], no_std: false },
-    Layer { modules: &["store"], may_use: &["apps", "config", "server", "features", "board", "limits"], no_std: false },
+    Layer {
+        modules: &["features"],
+        may_use: &["live", "wire", "limits", "time", "account", "text", "handles"],
+        no_std: false,
+    },
+    Layer {
+        modules: &["server"],
+        may_use: &[
+            "features",
+            "live",
+            "rtmp",
+            "media",
+            "wire",
+            "name",
+            "limits",
+            "time",
+            "bitset",
+            "token_bucket",
+            "account",
+            "text",
+            "handles",
+        ],
+        no_std: false,
+    },
+    Layer { modules: &["config"], may_use: &["live", "board", "text"], no_std: false },
+    Layer { modules: &["apps"], may_use: &["config", "live", "board", "name", "limits"], no_std: false },
+    Layer { modules: &["store"], may_use: &["apps", "config", "live", "features", "board", "limits"], no_std: false },
     Layer {
         modules: &["net"],
-        may_use: &["store", "config", "server", "features", "limits", "time", "token_bucket", "account", "text"],
+        may_use: &[
+            "store",
+            "config",
+            "server",
+            "live",
+            "features",
+            "limits",
+            "time",
+            "token_bucket",
+            "account",
+            "text",
+            "handles",
+        ],
         no_std: false,
     },
     Layer { modules: &["bench"], may_use: &["net", "client", "rtmp", "wire"], no_std: false },
-    Layer { modules: &["lib", "main", "cli"], may_use: &["*"], no_std: false },
+    Layer { modules: &["main", "cli", "lib"], may_use: &["*"], no_std: false },
 ];
 
 /// The one layer that talks to an operating system, and so the one that may need `unsafe`.

@@ -3,7 +3,7 @@
 use rill::apps;
 use rill::board;
 use rill::config;
-use rill::server::app::{AppDefinition, AppKind};
+use rill::live::app::{AppDefinition, AppKind};
 use rill::server::memory;
 
 /// Which file, and its text.

@@ -1,8 +1,8 @@
 //! Names, URLs and lists of addresses, as people and encoders write them: a name means itself.
 
 use rill::client::url::RtmpUrl;
-use rill::rtmp::name::{AppPath, StreamName, app_query};
-use rill::server::app::AddressList;
+use rill::live::app::AddressList;
+use rill::name::{AppPath, StreamName, app_query};
 
 /// Two lines or more: an application and its tcUrl.
 pub fn run(bytes: &[u8]) {

@@ -51,6 +51,7 @@ mod tests;
 
 use std::fmt;
 
+use crate::live::app::{Budget, Source, SourceFile};
 use crate::text::{escaped, is_hidden};
 
 #[cfg(not(feature = "script"))]
@@ -82,47 +83,6 @@ pub struct ClientId(pub u64);
 pub struct InstanceId {
     index: u16,
     generation: u32,
-}
-
-/// What one instance may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Memory of the engine for this instance, in bytes, at least 256 KiB. Beyond it the script gets an error, which ends
-    /// the instance unless the script catches it.
-    pub memory_bytes: u64,
-    /// Stack that nested calls may take, in bytes, 32 KiB to 1 MiB; a call takes about a kilobyte on 64 bits and half of
-    /// that on 32. The thread's own stack must have as much to spare.
-    pub stack_bytes: u64,
-    /// Time of one call into the script, in milliseconds, 1 to 10 000.
-    pub call_ms: u32,
-    /// Time of loading: all files and `onAppStart`, in milliseconds, 1 to 60 000.
-    pub load_ms: u32,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Budget { memory_bytes: 2 * 1024 * 1024, stack_bytes: 512 * 1024, call_ms: 25, load_ms: 250 }
-    }
-}
-
-/// A file of an application, already read.
-#[derive(Clone, Debug, Hash, PartialEq, Eq)]
-pub struct SourceFile {
-    /// Relative to the application's directory (`main.asc`, `scripts/x.asc`); of a library a bare name.
-    pub name: String,
-    /// What is in it.
-    pub text: String,
-}
-
-/// The text of a script with everything it may `load()`.
-#[derive(Clone, Debug, Hash, PartialEq, Eq)]
-pub struct Source {
-    /// `secure.asc` beside the main script; runs first.
-    pub secure: Option<SourceFile>,
-    /// The main script.
-    pub main: SourceFile,
-    /// What `load()` may find: files of the application, then files of the library path under their bare names.
-    pub others: Vec<SourceFile>,
 }
 
 /// What a script learns about where it runs.

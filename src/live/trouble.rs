@@ -5,13 +5,9 @@ use core::fmt;
 
 use log::warn;
 
+use crate::handles::{ConnId, StreamId};
 use crate::media::RingError;
-use crate::rtmp::status::Code;
 use crate::time::Millis;
-
-use super::Server;
-use super::registry::StreamId;
-use super::slots::ConnId;
 
 /// The same is told of a stream at most this often, in milliseconds.
 const EACH_MS: u64 = 60_000;
@@ -19,6 +15,15 @@ const EACH_MS: u64 = 60_000;
 const LATE_MS: u32 = 2_000;
 /// The unit in which `limits.ring_bytes` is advised, in bytes.
 const MIB: u64 = 1 << 20;
+
+/// What is looked at again and again while a stream is published.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// So much later media comes than it did, in milliseconds.
+    pub late_ms: u32,
+    /// The newest key frame has left the ring.
+    pub lost_key_frame: bool,
+}
 
 /// Of the present publish.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,22 +98,17 @@ impl Trouble {
     pub fn skipped(&mut self, times: u32) {
         self.skips.count = self.skips.count.saturating_add(times);
     }
-}
 
-impl Server {
-    /// A frame of the publisher's found no place.
+    /// A frame of the publisher's found no place. True for the first of a publish.
     #[cold]
-    pub(super) fn frame_refused(&mut self, conn: ConnId, id: StreamId, refused: RingError, now: Millis) {
-        self.counters.media_refused += 1;
-        let stream = self.registry.stream_mut(id);
-        let trouble = &mut stream.trouble;
-        let first = !trouble.has_refused();
-        trouble.refused.count += 1;
+    pub fn frame_refused(&mut self, conn: ConnId, id: StreamId, name: &str, refused: RingError, now: Millis) -> bool {
+        let first = !self.has_refused();
+        self.refused.count += 1;
         if let RingError::TooLarge { wire_bytes, .. } = refused {
-            trouble.largest = trouble.largest.max(wire_bytes);
+            self.largest = self.largest.max(wire_bytes);
         }
-        if let Some(count) = trouble.refused.due(now) {
-            let (largest, name) = (core::mem::take(&mut trouble.largest), stream.path.as_str());
+        if let Some(count) = self.refused.due(now) {
+            let largest = core::mem::take(&mut self.largest);
             match refused {
                 RingError::TooLarge { ring_bytes, .. } => warn!(
                     "{conn} {id} name={name:?} {} dropped: a ring of {ring_bytes} bytes takes \
@@ -120,54 +120,41 @@ impl Server {
                 error => warn!("{conn} {id} name={name:?} {} dropped: {error:?}", Frames { count, largest: 0 }),
             }
         }
-        if first {
-            self.each_player(id, |server, conn, net_stream, _| {
-                server.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
-            });
-        }
+        first
     }
 
-    /// Looks at every stream that is published.
-    pub(super) fn tell_of_trouble(&mut self, now: Millis) {
-        if self.registry.publishers() == 0 {
-            return;
+    /// Tells what there is to tell of a stream that `publisher` publishes: its media comes `late_ms` later than it did, and its
+    /// newest key frame has left the ring or not. True when lateness is to be measured anew.
+    pub fn tell(&mut self, publisher: ConnId, id: StreamId, name: &str, seen: Seen, now: Millis) -> bool {
+        if let Some(times) = self.skips.due(now) {
+            warn!(
+                "{id} name={name:?} viewers too slow: they skipped {times} {}; their lines do not take the encoder's bitrate: \
+                 lower it, or let them be further behind (live.player_lag_ms)",
+                if times == 1 { "time" } else { "times" },
+            );
         }
-        for index in 0..self.registry.name_count() {
-            let id = StreamId(index as u16);
-            let Some((stream, media)) = self.registry.with_media(id) else { continue };
-            let Some(publisher) = stream.publisher else { continue };
-            let (trouble, name) = (&mut stream.trouble, stream.path.as_str());
-            if let Some(times) = trouble.skips.due(now) {
-                warn!(
-                    "{id} name={name:?} viewers too slow: they skipped {times} {}; their lines do not take the encoder's bitrate: \
-                     lower it, or let them be further behind (live.player_lag_ms)",
-                    if times == 1 { "time" } else { "times" },
-                );
-            }
-            let late_ms = media.late_ms();
-            trouble.late.count = u32::from(late_ms >= LATE_MS);
-            let told = trouble.late.due(now);
-            if told.is_some() {
-                warn!(
-                    "{} {id} name={name:?} uplink too slow: media comes {}.{} s later than it did; lower the encoder's bitrate, or \
-                     give it a better line and a computer that keeps up",
-                    publisher.conn,
-                    late_ms / 1000,
-                    late_ms % 1000 / 100,
-                );
-            }
-            if told.is_some() || now.since(trouble.watched_since) >= EACH_MS {
-                trouble.watched_since = now;
-                media.watch_anew();
-            }
-            trouble.key_frame.count = u32::from(media.has_lost_key_frame() && !trouble.has_refused());
-            if trouble.key_frame.due(now).is_some() {
-                warn!(
-                    "{} {id} name={name:?} the newest key frame has left the ring: viewers who join hear at once and wait for a picture; \
-                     set a key frame every 2 s in the encoder or raise limits.ring_bytes",
-                    publisher.conn,
-                );
-            }
+        let late_ms = seen.late_ms;
+        self.late.count = u32::from(late_ms >= LATE_MS);
+        let told = self.late.due(now);
+        if told.is_some() {
+            warn!(
+                "{publisher} {id} name={name:?} uplink too slow: media comes {}.{} s later than it did; lower the encoder's bitrate, or \
+                 give it a better line and a computer that keeps up",
+                late_ms / 1000,
+                late_ms % 1000 / 100,
+            );
         }
+        let anew = told.is_some() || now.since(self.watched_since) >= EACH_MS;
+        if anew {
+            self.watched_since = now;
+        }
+        self.key_frame.count = u32::from(seen.lost_key_frame && !self.has_refused());
+        if self.key_frame.due(now).is_some() {
+            warn!(
+                "{publisher} {id} name={name:?} the newest key frame has left the ring: viewers who join hear at once and wait for a picture; \
+                 set a key frame every 2 s in the encoder or raise limits.ring_bytes",
+            );
+        }
+        anew
     }
 }

@@ -5,9 +5,8 @@ use core::fmt::{self, Write};
 use core::hint::black_box;
 use core::net::IpAddr;
 
-use crate::features::script::{Budget, Source};
 use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS};
-use crate::rtmp::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
+use crate::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
 use crate::text::Quoted;
 
 /// What an application is for.
@@ -121,6 +120,47 @@ impl AppDefinition {
             }
         }
     }
+}
+
+/// What the script of one instance may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Memory of the engine for this instance, in bytes, at least 256 KiB. Beyond it the script gets an error, which ends
+    /// the instance unless the script catches it.
+    pub memory_bytes: u64,
+    /// Stack that nested calls may take, in bytes, 32 KiB to 1 MiB; a call takes about a kilobyte on 64 bits and half of
+    /// that on 32. The thread's own stack must have as much to spare.
+    pub stack_bytes: u64,
+    /// Time of one call into the script, in milliseconds, 1 to 10 000.
+    pub call_ms: u32,
+    /// Time of loading: all files and `onAppStart`, in milliseconds, 1 to 60 000.
+    pub load_ms: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { memory_bytes: 2 * 1024 * 1024, stack_bytes: 512 * 1024, call_ms: 25, load_ms: 250 }
+    }
+}
+
+/// A file of an application, already read.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Relative to the application's directory (`main.asc`, `scripts/x.asc`); of a library a bare name.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// The text of a script with everything it may `load()`.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub struct Source {
+    /// `secure.asc` beside the main script; runs first.
+    pub secure: Option<SourceFile>,
+    /// The main script.
+    pub main: SourceFile,
+    /// What `load()` may find: files of the application, then files of the library path under their bare names.
+    pub others: Vec<SourceFile>,
 }
 
 /// An application's script.
@@ -635,7 +675,6 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::script::SourceFile;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()

@@ -1,33 +1,26 @@
 //! Stream names, and the rings that published streams use.
 
-use core::fmt;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
+use crate::handles::{AppId, ConnId, RingId, StreamId};
 use crate::limits::{NAMES_PER_RING, TAGS_PER_RING};
 use crate::media::{self, TagMeta, Timeline};
-use crate::rtmp::name::StreamPath;
+use crate::name::StreamPath;
 use crate::time::Millis;
 
-use super::applications::AppId;
-use super::slots::{ConnId, Holder};
-use super::trouble::Trouble;
+use super::trouble::{Seen, Trouble};
 
 /// The media half of a stream, on storage obtained at start.
 pub type Media = media::MediaStream<Box<[u8]>, Box<[TagMeta]>>;
 
-/// A ring by its place.
+/// Who publishes: one of a connection's streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RingId(pub u16);
-
-/// A stream name in use, by its place in the table of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamId(pub u16);
-
-impl fmt::Display for StreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s{}", self.0)
-    }
+pub struct Holder {
+    /// The connection.
+    pub conn: ConnId,
+    /// Which of its streams, from 0.
+    pub lane: u8,
 }
 
 /// A publisher who wants a name that another one holds.
@@ -122,7 +115,7 @@ pub struct Taken {
 }
 
 /// The tables.
-pub struct Registry {
+pub struct Names {
     streams: Box<[Stream]>,
     rings: Box<[Media]>,
     /// The stream that a ring is bound to.
@@ -131,10 +124,10 @@ pub struct Registry {
     publishers: u32,
 }
 
-impl Registry {
+impl Names {
     /// Tables for `rings` published streams of `ring_bytes` each, in which `connections` slots can play. Every page of
     /// the rings is touched, so that the kernel cannot find later that it has none.
-    pub fn new(rings: usize, ring_bytes: usize, connections: usize) -> Registry {
+    pub fn new(rings: usize, ring_bytes: usize, connections: usize) -> Names {
         let words = connections.div_ceil(64);
         let stream = || Stream {
             app: AppId(0),
@@ -160,7 +153,7 @@ impl Registry {
             let bytes = vec![0xA5; ring_bytes].into_boxed_slice();
             media::MediaStream::new(bytes, vec![TagMeta::EMPTY; TAGS_PER_RING].into_boxed_slice())
         };
-        Registry {
+        Names {
             streams: core::iter::repeat_with(stream).take(rings * NAMES_PER_RING).collect(),
             rings: core::iter::repeat_with(media).take(rings).collect(),
             owners: vec![None; rings].into_boxed_slice(),
@@ -219,6 +212,22 @@ impl Registry {
     pub fn unpublish(&mut self, id: StreamId) {
         self.stream_mut(id).publisher = None;
         self.publishers -= 1;
+    }
+
+    /// Tells the log what goes wrong with streams that are published.
+    pub fn tell_of_trouble(&mut self, now: Millis) {
+        if self.publishers == 0 {
+            return;
+        }
+        for index in 0..self.streams.len() {
+            let id = StreamId(index as u16);
+            let Some((stream, media)) = self.with_media(id) else { continue };
+            let Some(publisher) = stream.publisher else { continue };
+            let seen = Seen { late_ms: media.late_ms(), lost_key_frame: media.has_lost_key_frame() };
+            if stream.trouble.tell(publisher.conn, id, stream.path.as_str(), seen, now) {
+                media.watch_anew();
+            }
+        }
     }
 
     /// A stream with its media, if it has a ring.
@@ -293,7 +302,7 @@ impl Registry {
         Ok(StreamId(at as u16))
     }
 
-    /// Whether [`Registry::bind_ring`] would find one.
+    /// Whether [`Names::bind_ring`] would find one.
     pub fn has_ring(&self, silence: Silence) -> bool {
         self.owners.iter().any(Option::is_none) || self.ring_to_give_up(silence, |_| false).is_some()
     }

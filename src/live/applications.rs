@@ -5,21 +5,18 @@ use std::boxed::Box;
 
 use heapless::String;
 
+use crate::handles::AppId;
 use crate::limits::APP_NAME_BYTES;
 use crate::time::Millis;
 
 use super::app::AppDefinition;
-use super::files::{CHANGING_MS, Question};
+use super::jobs::{CHANGING_MS, Job};
 
 /// How often the disk is asked whether an application is still what it was, in milliseconds.
 pub const CHECK_MS: u64 = 1000;
 
 /// What was last looked at longer ago is looked at before the next client joins, in milliseconds.
 const STALE_MS: u64 = 2 * CHECK_MS;
-
-/// An application by its place. The place is given to another one only when no connection refers to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppId(pub u16);
 
 /// Where applications come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +177,7 @@ impl Applications {
         }
     }
 
-    /// Makes questions due of applications that were last looked at long ago.
+    /// Makes jobs due of applications that were last looked at long ago.
     pub fn check(&mut self, now: Millis) {
         if self.source == AppSource::Fixed {
             return;
@@ -213,19 +210,19 @@ impl Applications {
         if self.source == AppSource::Fixed { None } else { all.min() }
     }
 
-    /// The next question; asking takes it.
-    pub fn question(&mut self) -> Option<Question> {
+    /// The next job; asking takes it.
+    pub fn next_job(&mut self) -> Option<Job> {
         let Some(app) = self.places.iter_mut().flatten().find(|app| app.asking == Asking::Due) else {
             let due = self.survey == Asking::Due;
             return due.then(|| {
                 self.survey = Asking::Asked;
-                Question::Survey
+                Job::Survey
             });
         };
         app.asking = Asking::Asked;
         // An application that clients wait for needs its whole definition: "unchanged" would not let them in.
         let known = app.definition.as_deref().filter(|_| app.state == AppState::Ready);
-        Some(Question::App { name: app.name.clone(), stamp: known.map(|definition| definition.stamp) })
+        Some(Job::App { name: app.name.clone(), stamp: known.map(|definition| definition.stamp) })
     }
 
     /// The disk has answered about an application.
@@ -264,11 +261,11 @@ mod tests {
     }
 
     fn asked(apps: &mut Applications) -> Vec<(std::string::String, Option<u64>)> {
-        let question = || match apps.question()? {
-            Question::App { name, stamp } => Some((name.to_string(), stamp)),
-            Question::Reload | Question::Survey => None,
+        let job = || match apps.next_job()? {
+            Job::App { name, stamp } => Some((name.to_string(), stamp)),
+            Job::Reload | Job::Survey => None,
         };
-        core::iter::from_fn(question).collect()
+        core::iter::from_fn(job).collect()
     }
 
     #[test]

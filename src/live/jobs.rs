@@ -1,5 +1,5 @@
-//! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches its question
-//! (`Server::question`) and brings the answer when there is one (`Server::answer`).
+//! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches its job
+//! (`Server::next_job`) and brings the answer when there is one (`Server::done`).
 
 use crate::limits::APP_NAME_BYTES;
 
@@ -8,10 +8,10 @@ use super::settings::Settings;
 
 /// What the server wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum Job {
     /// What the directory of an application says.
     App {
-        /// Its name, as a client sent it: checked by [`AppPath`](crate::rtmp::name::AppPath).
+        /// Its name, as a client sent it: checked by [`AppPath`](crate::name::AppPath).
         name: heapless::String<APP_NAME_BYTES>,
         /// [`AppDefinition::stamp`] of what is known of it.
         stamp: Option<u64>,
@@ -24,20 +24,20 @@ pub enum Question {
 
 /// What the disk says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// To [`Question::App`].
+pub enum Done {
+    /// To [`Job::App`].
     App {
         /// Which.
         name: heapless::String<APP_NAME_BYTES>,
         /// What became of it.
         lookup: Lookup,
     },
-    /// To [`Question::Reload`]: the settings, in which only what can change without a restart is other than before.
+    /// To [`Job::Reload`]: the settings, in which only what can change without a restart is other than before.
     Settings(Box<Settings>),
-    /// To [`Question::Reload`]: the configuration is wrong, so nothing changes. The text is one line; every error is in
+    /// To [`Job::Reload`]: the configuration is wrong, so nothing changes. The text is one line; every error is in
     /// the log.
     NotReloaded(String),
-    /// To [`Question::Survey`]. What is wrong is in the log.
+    /// To [`Job::Survey`]. What is wrong is in the log.
     Surveyed,
 }
 
@@ -63,16 +63,16 @@ pub enum Lookup {
 
 /// Whether the configuration is to be read again. All who want it while the disk is at it get one more reading together.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Reload {
+pub struct Reload {
     /// Somebody wants it.
-    pub(super) wanted: bool,
+    pub wanted: bool,
     /// The disk is at it.
-    pub(super) under_way: bool,
+    pub under_way: bool,
 }
 
 impl Reload {
     /// Whether the disk is to be asked now. Asking takes it.
-    pub(super) fn is_due(&mut self) -> bool {
+    pub fn is_due(&mut self) -> bool {
         let due = self.wanted && !self.under_way;
         if due {
             *self = Reload { wanted: false, under_way: true };
