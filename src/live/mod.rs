@@ -7,3 +7,14 @@ pub mod jobs;
 pub mod names;
 pub mod settings;
 pub mod trouble;
+
+use applications::Applications;
+use names::Names;
+
+/// All of it. Its two tables are borrowed apart.
+pub struct Live {
+    /// Applications, and what their files say.
+    pub apps: Applications,
+    /// Names that are published, played or waited for, and the rings of what is published.
+    pub names: Names,
+}

@@ -36,7 +36,7 @@ impl Server {
     /// Sends a status event about a stream, by the name that the client knows it by.
     pub(super) fn tell_of(&mut self, conn: ConnId, stream: NetStreamId, id: StreamId, code: Code) {
         if let Some(slot) = self.slots.connection(conn) {
-            let name = slot.session.own_name(&self.registry.stream(id).path);
+            let name = slot.session.own_name(&self.live.names.stream(id).path);
             slot.tell(Some(stream), Status::new(code, name));
             self.wakes.send(conn.slot);
         }

@@ -330,7 +330,7 @@ impl Server {
 
     /// What holds for the connection.
     fn bandwidth_settings(&self, conn: ConnId) -> Bandwidth {
-        let app = self.slots.look(conn).and_then(|slot| self.apps.definition(slot.app?));
+        let app = self.slots.look(conn).and_then(|slot| self.live.apps.definition(slot.app?));
         app.map_or(self.settings.bandwidth, |app| app.limits.bandwidth)
     }
 

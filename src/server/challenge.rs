@@ -25,20 +25,20 @@ impl Server {
     /// `newcomer` wants to publish a name that `holder` publishes.
     pub(super) fn challenge(&mut self, newcomer: Holder, holder: Holder, id: StreamId, now: Millis) {
         let timeout_ms = self.settings.publish_timeout_ms;
-        let before = self.registry.stream(id).challenger;
+        let before = self.live.names.stream(id).challenger;
         if let Some(before) = before {
             if !self.goes_before(newcomer, before.by, holder) {
                 return self.refuse_taken(newcomer.conn, id, now);
             }
             // It takes the place of the one before, but not more time.
-            self.registry.stream_mut(id).challenger = None;
+            self.live.names.stream_mut(id).challenger = None;
             if let Some(slot) = self.slots.connection(before.by.conn) {
                 slot.roles[usize::from(before.by.lane)] = Role::Idle;
             }
             self.refuse_taken(before.by.conn, id, now);
         }
         let deadline = before.map_or(now + timeout_ms, |before| before.deadline);
-        self.registry.stream_mut(id).challenger = Some(Challenger { by: newcomer, deadline });
+        self.live.names.stream_mut(id).challenger = Some(Challenger { by: newcomer, deadline });
         self.set_challenge_alarm();
         if let Some(slot) = self.slots.connection(newcomer.conn) {
             slot.roles[usize::from(newcomer.lane)] = Role::Challenging(id);
@@ -52,7 +52,7 @@ impl Server {
             let _ = slot.session.ping(now, &mut slot.tx);
             self.wakes.send(holder.conn.slot);
         }
-        let path = &self.registry.stream(id).path;
+        let path = &self.live.names.stream(id).path;
         info!("{} {id} publish waits name={:?} for a sign of life from {}", newcomer.conn, path.as_str(), holder.conn);
     }
 
@@ -64,9 +64,9 @@ impl Server {
 
     /// A byte came from a publisher whose name is challenged.
     pub(super) fn holder_is_alive(&mut self, holder: ConnId, now: Millis) {
-        for index in 0..self.registry.name_count() {
+        for index in 0..self.live.names.name_count() {
             let id = StreamId(index as u16);
-            let stream = self.registry.stream_mut(id);
+            let stream = self.live.names.stream_mut(id);
             if stream.publisher.is_none_or(|publisher| publisher.conn != holder) {
                 continue;
             }
@@ -85,11 +85,11 @@ impl Server {
         if let Some(slot) = self.slots.connection(conn) {
             slot.roles[index] = Role::Idle;
         }
-        let stream = self.registry.stream_mut(id);
+        let stream = self.live.names.stream_mut(id);
         if stream.challenger.is_some_and(|challenger| challenger.by.conn == conn) {
             stream.challenger = None;
             self.set_challenge_alarm();
-            self.registry.release_if_unused(id);
+            self.live.names.release_if_unused(id);
         }
     }
 
@@ -98,9 +98,9 @@ impl Server {
         if !self.alarms.rings(Alarm::Challenge, now) {
             return;
         }
-        for index in 0..self.registry.name_count() {
+        for index in 0..self.live.names.name_count() {
             let id = StreamId(index as u16);
-            let stream = self.registry.stream(id);
+            let stream = self.live.names.stream(id);
             if stream.challenger.is_none_or(|challenger| challenger.deadline > now) {
                 continue;
             }
@@ -114,13 +114,13 @@ impl Server {
 
     /// The alarm rings for whoever has waited longest.
     fn set_challenge_alarm(&mut self) {
-        let waiting = self.registry.streams().filter_map(|(_, stream)| stream.challenger);
+        let waiting = self.live.names.streams().filter_map(|(_, stream)| stream.challenger);
         let first = waiting.map(|challenger| challenger.deadline).min();
         self.alarms.set(Alarm::Challenge, first);
     }
 
     fn take_over(&mut self, id: StreamId, now: Millis) {
-        let Some(holder) = self.registry.stream(id).publisher else { return };
+        let Some(holder) = self.live.names.stream(id).publisher else { return };
         warn!("{} {id} publisher replaced: it was silent", holder.conn);
         // Its end lets the challenger in.
         self.close_after_flush(holder.conn, CloseReason::Replaced, now);
@@ -129,7 +129,7 @@ impl Server {
     /// The name is free and the challenger gets it. Players who have not been told that the publisher left are not
     /// told that there is a new one.
     pub(super) fn challenger_wins(&mut self, id: StreamId, now: Millis) {
-        let Some(challenger) = self.registry.stream_mut(id).challenger.take() else { return };
+        let Some(challenger) = self.live.names.stream_mut(id).challenger.take() else { return };
         self.set_challenge_alarm();
         let Holder { conn, lane } = challenger.by;
         if let Some(slot) = self.slots.connection(conn) {

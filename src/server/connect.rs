@@ -75,7 +75,7 @@ impl Server {
         if self.reload.is_due() {
             return Some(Job::Reload);
         }
-        self.apps.next_job()
+        self.live.apps.next_job()
     }
 
     /// The configuration is to be read again.
@@ -94,7 +94,7 @@ impl Server {
             Done::Settings(settings) => self.reconfigure(*settings),
             // The log has told why.
             Done::NotReloaded(_) => {}
-            Done::Surveyed => self.apps.surveyed(now),
+            Done::Surveyed => self.live.apps.surveyed(now),
         }
     }
 
@@ -112,31 +112,31 @@ impl Server {
         }
         let Some(slot) = self.slots.open(conn) else { return };
         let name = slot.session.connect_info().path.app.clone();
-        let id = match self.apps.find(&name) {
+        let id = match self.live.apps.find(&name) {
             Some(id) => id,
-            None if self.apps.source() == AppSource::Fixed => return self.refuse_unknown(conn, now),
+            None if self.live.apps.source() == AppSource::Fixed => return self.refuse_unknown(conn, now),
             None => {
                 let (slots, instances) = (&self.slots, &self.scripting.instances);
                 let in_use = |id| {
                     slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                         || instances.iter().any(|(_, instance)| instance.app == id)
                 };
-                let Some(id) = self.apps.reserve(&name, now, in_use) else {
+                let Some(id) = self.live.apps.reserve(&name, now, in_use) else {
                     let text = "[ Resource.Limit.Exceeded ] : Every application is in use (limits.applications).";
                     return self.refuse_connect(conn, Rejection::NoRoom, text, now);
                 };
                 // The place may have been that of another one, whose publishers are not waited for any longer.
-                self.registry.forget_app(id);
+                self.live.names.forget_app(id);
                 id
             }
         };
-        let Some(state) = self.apps.app(id).map(|app| app.state) else { return };
+        let Some(state) = self.live.apps.app(id).map(|app| app.state) else { return };
         let Some(slot) = self.slots.open(conn) else { return };
         match state {
-            AppState::Ready if self.apps.is_stale(id, now) => {
+            AppState::Ready if self.live.apps.is_stale(id, now) => {
                 slot.app = Some(id);
                 slot.joining = Joining::Files { deadline: now + STALE_WAIT_MS };
-                self.apps.ask(id);
+                self.live.apps.ask(id);
             }
             AppState::Ready => {
                 slot.app = Some(id);
@@ -145,7 +145,7 @@ impl Server {
             AppState::Reading | AppState::Broken => {
                 slot.app = Some(id);
                 slot.joining = Joining::Files { deadline: now + self.settings.connect_timeout_ms };
-                self.apps.ask(id);
+                self.live.apps.ask(id);
             }
             AppState::Leaving => {
                 let status = Status::new(Rejection::Leaving.row().code, "");
@@ -164,7 +164,7 @@ impl Server {
         };
         slot.joining = Joining::No;
         let peer = slot.peer.ip();
-        let Some(definition) = self.apps.definition(id) else { return };
+        let Some(definition) = self.live.apps.definition(id) else { return };
         if let Err(refusal) = definition.rules.connect(peer) {
             return self.refuse_connect(conn, Rejection::Address, refusal.description(), now);
         }
@@ -173,7 +173,7 @@ impl Server {
         {
             return self.refuse_connect(conn, Rejection::NoRoom, refusal.description(), now);
         }
-        let Some(definition) = self.apps.definition(id) else { return };
+        let Some(definition) = self.live.apps.definition(id) else { return };
         let pending_ms = definition.script.as_ref().map(|script| script.limits.pending_ms);
         // Before the script runs, which may say otherwise.
         self.limit_new(conn);
@@ -209,7 +209,7 @@ impl Server {
             return self.refuse_connect(conn, Rejection::NoRoom, refusal.description(), now);
         }
         let Some(slot) = self.slots.open(conn) else { return };
-        let Some(app) = self.apps.app_mut(id) else { return };
+        let Some(app) = self.live.apps.app_mut(id) else { return };
         app.connected += 1;
         (slot.joining, slot.last_active) = (Joining::No, now);
         let info = slot.session.connect_info();
@@ -232,7 +232,7 @@ impl Server {
 
     /// An application has as many connections as it may have.
     fn refusal_for_connections(&self, id: AppId) -> Option<Refusal> {
-        let app = self.apps.app(id)?;
+        let app = self.live.apps.app(id)?;
         app.definition.as_deref()?.limits.connect(app.connected).err()
     }
 
@@ -310,7 +310,7 @@ impl Server {
         let Some(slot) = self.slots.open(conn) else { return };
         let joining = slot.joining;
         if let (Joining::Files { .. }, Some(id)) = (joining, slot.app)
-            && self.apps.app(id).is_some_and(|app| app.state == AppState::Ready)
+            && self.live.apps.app(id).is_some_and(|app| app.state == AppState::Ready)
         {
             return self.join(conn, id, now);
         }
@@ -326,8 +326,8 @@ impl Server {
 
     /// The disk has said what an application is.
     fn looked_up(&mut self, name: &str, lookup: Lookup, now: Millis) {
-        let Some(id) = self.apps.answered(name, now) else { return };
-        let Some(app) = self.apps.app_mut(id) else { return };
+        let Some(id) = self.live.apps.answered(name, now) else { return };
+        let Some(app) = self.live.apps.app_mut(id) else { return };
         if app.state == AppState::Leaving {
             // Clients that come when it has gone ask again.
             return self.forget_if_left(id);
@@ -336,7 +336,7 @@ impl Server {
             Lookup::Unchanged => self.each_waiting(id, |server, conn| server.join(conn, id, now)),
             Lookup::Changing => {
                 let ready = app.state == AppState::Ready;
-                self.apps.ask_again(id, now);
+                self.live.apps.ask_again(id, now);
                 if ready {
                     self.each_waiting(id, |server, conn| server.join(conn, id, now));
                 }
@@ -409,10 +409,10 @@ impl Server {
 
     /// An application whose directory is gone leaves the table when nothing refers to it any more.
     pub(super) fn forget_if_left(&mut self, id: AppId) {
-        let leaving = self.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
+        let leaving = self.live.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
         if leaving && !self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id)) {
-            self.registry.forget_app(id);
-            self.apps.remove(id);
+            self.live.names.forget_app(id);
+            self.live.apps.remove(id);
         }
     }
 }

@@ -24,7 +24,7 @@ const LONG_INTERVAL_MS: u32 = 5000;
 
 impl Server {
     pub(super) fn describe_when_known(&mut self, id: StreamId, now: Millis) {
-        let Some((stream, media)) = self.registry.with_media(id) else { return };
+        let Some((stream, media)) = self.live.names.with_media(id) else { return };
         if stream.described {
             return;
         }

@@ -172,9 +172,9 @@ impl Server {
         from: &mut usize,
         now: Millis,
     ) -> Option<(SlotIndex, Option<Flush>)> {
-        let Server { slots, registry, settings, counters, wakes, .. } = self;
-        let stream = registry.stream(id);
-        let media = stream.ring.map(|ring| registry.media(ring));
+        let Server { slots, live, settings, counters, wakes, .. } = self;
+        let stream = live.names.stream(id);
+        let media = stream.ring.map(|ring| live.names.media(ring));
         let mut run: Option<Run<'_>> = None;
         while let Some(at) = stream.players.next_from(*from) {
             *from = at + 1;

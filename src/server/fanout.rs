@@ -78,11 +78,11 @@ impl Server {
 
     /// Writes to one connection until nothing is due or the network takes no more.
     pub(super) fn flush<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
-        let Server { slots, registry, settings, counters, wakes, scripting, .. } = self;
+        let Server { slots, live, settings, counters, wakes, scripting, .. } = self;
         let slot = slots.at(index);
         let before = slot.bytes_out;
         let mut output =
-            Output { net, index, registry: &*registry, settings, now, asked: false, skips: 0, skipped: None };
+            Output { net, index, names: &live.names, settings, now, asked: false, skips: 0, skipped: None };
         let mut charged = before;
         let flush = loop {
             let step = match slot.tail {
@@ -117,7 +117,7 @@ impl Server {
         let (skips, skipped) = (output.skips, output.skipped);
         counters.skips += u64::from(skips);
         if let Some(stream) = skipped {
-            registry.stream_mut(stream).trouble.skipped(skips);
+            live.names.stream_mut(stream).trouble.skipped(skips);
         }
         let written = slot.bytes_out - before;
         counters.bytes_out += written;
@@ -156,7 +156,7 @@ enum Step {
 struct Output<'s, N> {
     net: &'s mut N,
     index: SlotIndex,
-    registry: &'s Names,
+    names: &'s Names,
     settings: &'s Settings,
     now: Millis,
     /// Whether its players lag has been asked. Once is enough: no time passes in a flush, and who is being sent what it is due
@@ -171,8 +171,8 @@ impl<N: Net> Output<'_, N> {
     /// Control bytes, then everything between cursor and head, in one write.
     fn plain(&mut self, slot: &mut Slot) -> Step {
         let Role::Playing(player) = &mut slot.roles[0] else { return Step::End(Flush::Idle) };
-        let stream = self.registry.stream(player.stream);
-        let media = stream.ring.map(|ring| self.registry.media(ring));
+        let stream = self.names.stream(player.stream);
+        let media = stream.ring.map(|ring| self.names.media(ring));
         let net_stream = NetStreamId::from_index(0);
         if let Err(reason) = self.prepare(player, net_stream, stream, media, &slot.session, &mut slot.tx) {
             return Step::End(Flush::Gone(reason));
@@ -241,8 +241,8 @@ impl<N: Net> Output<'_, N> {
         if slot.mid_tag.is_none() {
             for index in 0..NET_STREAMS {
                 let Role::Playing(player) = &mut slot.roles[index] else { continue };
-                let stream = self.registry.stream(player.stream);
-                let media = stream.ring.map(|ring| self.registry.media(ring));
+                let stream = self.names.stream(player.stream);
+                let media = stream.ring.map(|ring| self.names.media(ring));
                 let net_stream = NetStreamId::from_index(index);
                 if let Err(reason) = self.prepare(player, net_stream, stream, media, &slot.session, &mut slot.tx) {
                     return Step::End(Flush::Gone(reason));
@@ -276,11 +276,10 @@ impl<N: Net> Output<'_, N> {
             // It came behind what the player does not want: another is sent in its place.
             return Step::Wrote;
         }
-        let (Some(ring), PlayPhase::Live { mut cursor }) = (self.registry.stream(player.stream).ring, player.phase)
-        else {
+        let (Some(ring), PlayPhase::Live { mut cursor }) = (self.names.stream(player.stream).ring, player.phase) else {
             return Step::End(Flush::Idle);
         };
-        let media = self.registry.media(ring);
+        let media = self.names.media(ring);
         let reframe = reframe(media, &tag, NetStreamId::from_index(index).wire(), player.is_legacy());
         match self.write_pieces(media, reframe, &mut cursor) {
             Ok(written) => {
@@ -296,7 +295,7 @@ impl<N: Net> Output<'_, N> {
 
     /// The rest of a tag whose player has gone.
     fn rest_of_tag(&mut self, slot: &mut Slot, mut tail: TagTail) -> Step {
-        let media = tail.ring.map(|ring| self.registry.media(ring));
+        let media = tail.ring.map(|ring| self.names.media(ring));
         let Some((media, tag)) = media.and_then(|media| Some((media, media.ring().tag(tail.cursor.seq)?))) else {
             return Step::End(Flush::Gone(CloseReason::TooSlow));
         };
@@ -380,8 +379,8 @@ impl<N: Net> Output<'_, N> {
             if only.is_some_and(|only| only != index) {
                 continue;
             }
-            let Some(ring) = self.registry.stream(player.stream).ring else { continue };
-            let media = self.registry.media(ring);
+            let Some(ring) = self.names.stream(player.stream).ring else { continue };
+            let media = self.names.media(ring);
             if only.is_none() {
                 skip_unwanted(player, media);
             }

@@ -53,7 +53,7 @@ impl Server {
 
     /// Its end means something while there is somebody to gather.
     pub(super) fn set_window(&mut self) {
-        let gathers = self.registry.publishers() > 0 || self.wakes.holds_any(&[Held::Gathered]);
+        let gathers = self.live.names.publishers() > 0 || self.wakes.holds_any(&[Held::Gathered]);
         let until = (self.gathering.window_ms > 0 && gathers).then_some(self.gathering.until);
         self.alarms.set(Alarm::Window, until);
     }
@@ -76,8 +76,8 @@ impl Server {
             }
         }
         if window_ms > 0 {
-            for index in 0..self.registry.name_count() {
-                let Some(publisher) = self.registry.stream(StreamId(index as u16)).publisher else { continue };
+            for index in 0..self.live.names.name_count() {
+                let Some(publisher) = self.live.names.stream(StreamId(index as u16)).publisher else { continue };
                 let slot = publisher.conn.slot;
                 if self.wakes.hold(Held::Gathered, slot) {
                     net.gather(slot, true);

@@ -33,10 +33,10 @@ impl Server {
         now: Millis,
     ) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
-        if self.registry.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
+        if self.live.names.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
             return;
         }
-        let Some((stream, media)) = self.registry.with_media(id) else { return };
+        let Some((stream, media)) = self.live.names.with_media(id) else { return };
         (stream.media_at, stream.has_media, stream.idle_told) = (now, true, false);
         let kind = match kind {
             MediaKind::Audio => TagKind::Audio,
@@ -56,7 +56,7 @@ impl Server {
             Err(error) => error,
         };
         self.counters.media_refused += 1;
-        let stream = self.registry.stream_mut(id);
+        let stream = self.live.names.stream_mut(id);
         if stream.trouble.frame_refused(conn, id, stream.path.as_str(), refused, now) {
             self.each_player(id, |server, conn, net_stream, _| {
                 server.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
@@ -67,7 +67,7 @@ impl Server {
     pub(super) fn media_data(&mut self, conn: ConnId, lane: Lane, bytes: &[u8]) {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(open) = slot.open_tags.iter().find(|open| open.lane == lane) else { return };
-        if let Some((_, media)) = self.registry.with_media(open.stream) {
+        if let Some((_, media)) = self.live.names.with_media(open.stream) {
             // Gone: the ring had to go on without it.
             let _ = media.append(open.seq, bytes);
         }
@@ -76,7 +76,7 @@ impl Server {
     pub(super) fn media_end(&mut self, conn: ConnId, lane: Lane, now: Millis) {
         let Some(OpenTag { stream: id, seq, kind, length, .. }) = self.take_open(conn, lane) else { return };
         self.is_of_use(conn, now);
-        let Some((_, media)) = self.registry.with_media(id) else { return };
+        let Some((_, media)) = self.live.names.with_media(id) else { return };
         let mut prefix = [0; CLASSIFY_BYTES];
         let read = media.ring().payload_prefix(seq, &mut prefix);
         let class = match kind {
@@ -100,14 +100,14 @@ impl Server {
 
     pub(super) fn media_abort(&mut self, conn: ConnId, lane: Lane, now: Millis) {
         let Some(open) = self.take_open(conn, lane) else { return };
-        if let Some((_, media)) = self.registry.with_media(open.stream) {
+        if let Some((_, media)) = self.live.names.with_media(open.stream) {
             let _ = media.abort(open.seq, now);
         }
     }
 
     pub(super) fn data(&mut self, conn: ConnId, net_stream: NetStreamId, timestamp: u32, now: Millis) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
-        if self.registry.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
+        if self.live.names.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
             return;
         }
         let Some(slot) = self.slots.connection(conn) else { return };
@@ -115,7 +115,7 @@ impl Server {
             self.counters.data_dropped += 1;
             return;
         };
-        let Some((_, media)) = self.registry.with_media(id) else { return };
+        let Some((_, media)) = self.live.names.with_media(id) else { return };
         let keep_as = match message.action {
             DataAction::Clear => {
                 media.clear_data(message.handler);
@@ -150,8 +150,8 @@ impl Server {
 
     fn data_dropped(&mut self, conn: ConnId, id: StreamId, length: u32) {
         self.counters.data_dropped += 1;
-        if !mem::replace(&mut self.registry.stream_mut(id).complained_of_data, true) {
-            let name = self.registry.stream(id).path.as_str();
+        if !mem::replace(&mut self.live.names.stream_mut(id).complained_of_data, true) {
+            let name = self.live.names.stream(id).path.as_str();
             warn!(
                 "{conn} {id} name={name:?} a data message of {length} bytes is dropped: send {ASSEMBLY_BYTES} bytes at once \
                  at most"
@@ -160,8 +160,8 @@ impl Server {
     }
 
     fn properties_lost(&mut self, conn: ConnId, id: StreamId, lost: u32) {
-        if !mem::replace(&mut self.registry.stream_mut(id).complained_of_headers, true) {
-            let name = self.registry.stream(id).path.as_str();
+        if !mem::replace(&mut self.live.names.stream_mut(id).complained_of_headers, true) {
+            let name = self.live.names.stream(id).path.as_str();
             warn!(
                 "{conn} {id} name={name:?} metadata is sent without {lost} of its properties: players get {HEADER_BYTES} bytes \
                  at most; have the encoder say less"
@@ -172,8 +172,8 @@ impl Server {
     /// Players who are there get it, and players who join do not.
     fn header_not_kept(&mut self, conn: ConnId, id: StreamId, what: &str, length: usize) {
         self.counters.headers_not_kept += 1;
-        if !mem::replace(&mut self.registry.stream_mut(id).complained_of_headers, true) {
-            let name = self.registry.stream(id).path.as_str();
+        if !mem::replace(&mut self.live.names.stream_mut(id).complained_of_headers, true) {
+            let name = self.live.names.stream(id).path.as_str();
             warn!(
                 "{conn} {id} name={name:?} {what} of {length} bytes is not kept for players who join: each has {HEADER_BYTES} bytes \
                  at most, all together {HEADER_CACHE_BYTES} bytes and {HEADER_CACHE_ENTRIES} entries"

@@ -183,23 +183,23 @@ impl Server {
 
     /// The first stream at place `from` or behind it.
     pub fn next_stream(&self, from: usize, now: Millis) -> Option<StreamRow<'_>> {
-        self.registry.next_stream(from).map(|id| self.stream_row(id, now))
+        self.live.names.next_stream(from).map(|id| self.stream_row(id, now))
     }
 
     /// The first application at place `from` or behind it.
     pub fn next_app(&self, from: usize) -> Option<AppRow<'_>> {
-        let (id, app) = self.apps.iter().find(|(id, _)| usize::from(id.0) >= from)?;
+        let (id, app) = self.live.apps.iter().find(|(id, _)| usize::from(id.0) >= from)?;
         Some(self.app_row(id, app))
     }
 
     /// What there is of everything.
     pub fn totals(&self, now: Millis) -> Totals<'_> {
-        let published = self.registry.streams().filter(|(_, stream)| stream.publisher.is_some()).count();
+        let published = self.live.names.streams().filter(|(_, stream)| stream.publisher.is_some()).count();
         Totals {
             uptime_s: now.0 / 1000,
             connections: self.slots.taken() as u32,
             connection_limit: self.settings.connections,
-            streams: self.registry.streams().count() as u32,
+            streams: self.live.names.streams().count() as u32,
             published: published as u32,
             counters: &self.counters,
         }
@@ -232,17 +232,17 @@ impl Server {
                     player.stream
                 }
             };
-            row.stream = row.stream.or(Some((stream, self.registry.stream(stream).path.as_str())));
+            row.stream = row.stream.or(Some((stream, self.live.names.stream(stream).path.as_str())));
         }
         row
     }
 
     fn stream_row(&self, id: StreamId, now: Millis) -> StreamRow<'_> {
-        let stream = self.registry.stream(id);
-        let live = stream.ring.filter(|_| stream.publisher.is_some()).map(|ring| self.registry.media(ring));
+        let stream = self.live.names.stream(id);
+        let live = stream.ring.filter(|_| stream.publisher.is_some()).map(|ring| self.live.names.media(ring));
         let mut row = StreamRow {
             id,
-            app: self.apps.name(stream.app),
+            app: self.live.apps.name(stream.app),
             instance: stream.path.instance(),
             name: stream.path.name(),
             state: match (stream.publisher, stream.grace_until) {
@@ -287,7 +287,7 @@ impl Server {
             instances: instances().count() as u32,
             stopped: instances().filter(|instance| matches!(instance.state, InstanceState::Stopped { .. })).count()
                 as u32,
-            streams: self.registry.streams().filter(|(_, stream)| of_it(stream)).count() as u32,
+            streams: self.live.names.streams().filter(|(_, stream)| of_it(stream)).count() as u32,
         }
     }
 
@@ -295,8 +295,8 @@ impl Server {
         let PlayPhase::Live { cursor } = player.phase else { return None };
         // Who is express has one player.
         let cursor = self.slots.ahead(index).cursor().unwrap_or(cursor);
-        let ring = self.registry.stream(player.stream).ring?;
-        Some(self.registry.media(ring).ring().lag_ms(cursor, now))
+        let ring = self.live.names.stream(player.stream).ring?;
+        Some(self.live.names.media(ring).ring().lag_ms(cursor, now))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The server without sockets: slots, registry, fan-out, deadlines, policy. No call to an operating system, and no heap
+//! The server without sockets: slots, fan-out, deadlines. No call to an operating system, and no heap
 //! after [`Server::new`].
 //!
 //! # One turn of the loop
@@ -54,6 +54,7 @@ use log::{info, warn};
 use crate::features::script::Scripts;
 use crate::handles::{ConnId, SlotIndex};
 use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
+use crate::live::Live;
 use crate::live::app::AppDefinition;
 use crate::live::applications::{AppSource, Applications};
 use crate::live::jobs::Reload;
@@ -157,8 +158,7 @@ pub struct Start {
 pub struct Server {
     settings: Settings,
     slots: Slots,
-    registry: Names,
-    apps: Applications,
+    live: Live,
     scripting: Scripting,
     wakes: Wakes,
     alarms: Alarms,
@@ -178,13 +178,13 @@ impl Server {
     pub fn new(settings: Settings, start: Start) -> Server {
         let Start { apps, source, seed, clock, now } = start;
         let slots = Slots::new(settings.connections as usize, settings.streams as usize, seed);
-        let registry = Names::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let names = Names::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let live = Live { apps: Applications::new(apps, source, settings.applications as usize, now), names };
         let mut alarms = Alarms::new();
         alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         Server {
-            apps: Applications::new(apps, source, settings.applications as usize, now),
             scripting: Scripting::new(&settings, clock),
-            wakes: Wakes::new(slots.count(), registry.name_count()),
+            wakes: Wakes::new(slots.count(), live.names.name_count()),
             alarms,
             gathering: Gathering::new(settings.merge, now),
             reading: Reading::new(),
@@ -195,7 +195,7 @@ impl Server {
             stopping: false,
             settings,
             slots,
-            registry,
+            live,
         }
     }
 
@@ -222,11 +222,11 @@ impl Server {
         if self.window_is_over() || self.wakes.is_any() {
             return Some(0);
         }
-        let waits_for_publisher = || self.registry.streams().any(|(_, stream)| stream.grace_until.is_some());
+        let waits_for_publisher = || self.live.names.streams().any(|(_, stream)| stream.grace_until.is_some());
         if self.slots.taken() == 0 && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
             // The operator may be writing files of applications, and errors in them are to be logged.
             let sweep = self.alarms.at(Alarm::Sweep).unwrap_or_default();
-            return self.apps.next_check().map(|at| at.max(sweep).since(now));
+            return self.live.apps.next_check().map(|at| at.max(sweep).since(now));
         }
         let next = [self.alarms.next(), self.next_script()].into_iter().flatten().min()?;
         Some(next.since(now))
@@ -292,7 +292,7 @@ impl Server {
 
     /// The table of applications.
     pub fn apps(&self) -> &Applications {
-        &self.apps
+        &self.live.apps
     }
 
     /// The table of application instances with server-side code.
@@ -311,8 +311,8 @@ impl Server {
     }
 
     /// The table of streams.
-    pub fn registry(&self) -> &Names {
-        &self.registry
+    pub fn names(&self) -> &Names {
+        &self.live.names
     }
 
     /// The table of connections.
@@ -462,7 +462,7 @@ impl Server {
         let (joined, app) = (slot.session.is_connected(), slot.app);
         if joined {
             self.slots.disconnected();
-            if let Some(app) = app.and_then(|id| self.apps.app_mut(id)) {
+            if let Some(app) = app.and_then(|id| self.live.apps.app_mut(id)) {
                 app.connected -= 1;
             }
         }
@@ -511,7 +511,7 @@ impl Server {
                 Role::Playing(player) => (player.stream, Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
-            let name = slot.session.own_name(&self.registry.stream(stream).path);
+            let name = slot.session.own_name(&self.live.names.stream(stream).path);
             let net_stream = crate::rtmp::event::NetStreamId::from_index(index);
             let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }

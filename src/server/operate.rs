@@ -24,7 +24,7 @@ impl Server {
     /// may come back at once, to a fresh one. Returns how many clients there were; `None` when there is no such application,
     /// or no client in an instance of that name and no script of it.
     pub fn unload(&mut self, app: &str, instance: Option<&str>, now: Millis) -> Option<usize> {
-        let id = self.apps.find(app)?;
+        let id = self.live.apps.find(app)?;
         self.now = now;
         let clients = self.shut_down_clients(id, instance, now);
         let scripts = self.stop_instances(id, instance, now);

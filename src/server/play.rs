@@ -54,12 +54,12 @@ impl Server {
             let status = Status::new(Code::PlayFailed, &name.name).described(NO_READ_ACCESS);
             return self.refuse_play(conn, status, StreamRefusal::Script);
         }
-        let found = self.registry.find(app, &path).map(|id| self.registry.stream(id));
+        let found = self.live.names.find(app, &path).map(|id| self.live.names.stream(id));
         let published = found.is_some_and(|stream| stream.publisher.is_some());
         // A player that comes while the publisher is away waits for it.
         let live = published || found.is_some_and(|stream| stream.grace_until.is_some());
         let recorded_only = matches!(start, PlayStart::Recorded(_))
-            || self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
+            || self.live.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
         if recorded_only && !live {
             // There are no recordings; a live stream of that name would have been played.
             let status = Status::new(Code::PlayStreamNotFound, &name.name);
@@ -73,13 +73,13 @@ impl Server {
             self.refuse_play(conn, status, StreamRefusal::Connections);
             return self.close_after_flush(conn, CloseReason::TableFull, now);
         }
-        let mut found = self.registry.find_or_wait(app, &path, now);
+        let mut found = self.live.names.find_or_wait(app, &path, now);
         if found.is_err()
             && let Some(idle) = self.name_to_yield(conn, now)
         {
             info!("{conn} {idle} its players are turned out: its name's place is needed (limits.streams)");
             self.turn_out_players(idle);
-            found = self.registry.find_or_wait(app, &path, now);
+            found = self.live.names.find_or_wait(app, &path, now);
         }
         let id = match found {
             Ok(id) => id,
@@ -89,10 +89,10 @@ impl Server {
                 return self.refuse_play(conn, status, StreamRefusal::Exhausted(exhausted));
             }
         };
-        self.registry.stream_mut(id).players.insert(conn.slot.at());
+        self.live.names.stream_mut(id).players.insert(conn.slot.at());
         let role = self.slots.at(conn.slot).roles[net_stream.index()];
         let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
-        let stream = self.registry.stream(id);
+        let stream = self.live.names.stream(id);
         let mut player = Player::new(id, self.first_to_join_at(id), switching);
         player.told = published;
         if !self.slots.at(conn.slot).session.connect_info().announced_enhanced() {
@@ -100,7 +100,7 @@ impl Server {
         }
         if !published && let Some(ring) = stream.ring {
             // The publisher has left, and its ring is still there: begin with the next publish.
-            player.phase = PlayPhase::Waiting { after: Some(self.registry.media(ring).ring().readable_head()) };
+            player.phase = PlayPhase::Waiting { after: Some(self.live.names.media(ring).ring().readable_head()) };
         }
         let slot = self.slots.at(conn.slot);
         slot.roles[net_stream.index()] = Role::Playing(player);
@@ -114,8 +114,8 @@ impl Server {
         self.counters.played += 1;
         info!(
             "{conn} {id} play start app={} name={} peer={peer} live={published}",
-            Word(self.apps.name(app)),
-            without_keys(self.apps.definition(app), path.as_str())
+            Word(self.live.apps.name(app)),
+            without_keys(self.live.apps.definition(app), path.as_str())
         );
         if self.slots.at(conn.slot).instance.is_some() {
             let audio = self.script_allows(conn, Access::AudioSample, &name.name);
@@ -125,7 +125,7 @@ impl Server {
         self.decide(conn, Decision::Accept);
         if published {
             self.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name.name));
-            if self.registry.stream(id).trouble.is_refusing(now) {
+            if self.live.names.stream(id).trouble.is_refusing(now) {
                 self.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
             }
         }
@@ -140,12 +140,12 @@ impl Server {
     /// What the client means, if the application's rules let it play that.
     fn may_play(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
         let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PlayAddress) };
-        let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PlayAddress) };
+        let Some(definition) = self.live.apps.definition(app) else { return Err(Refusal::PlayAddress) };
         let path =
             definition.path(&slot.session.connect_info().path.instance, &name.name).map_err(|_| Refusal::Path)?;
         definition.rules.play(slot.peer.ip(), path.as_str(), slot.session.stream_query())?;
         let again = u32::from(slot.playing > 0);
-        let streams = self.registry.streams().filter(|(_, stream)| stream.app == app);
+        let streams = self.live.names.streams().filter(|(_, stream)| stream.app == app);
         let players: usize = streams.map(|(_, stream)| stream.players.len()).sum();
         definition.limits.play((players as u32).saturating_sub(again))?;
         Ok(path)
@@ -156,7 +156,7 @@ impl Server {
     fn name_to_yield(&self, conn: ConnId, now: Millis) -> Option<StreamId> {
         let weight = |conn: ConnId, names: u8| self.slots.idle_beside(conn) * u32::from(names);
         let own = weight(conn, self.slots.look(conn)?.playing + 1);
-        let waited_for = self.registry.streams().filter(|(_, stream)| stream.publisher.is_none());
+        let waited_for = self.live.names.streams().filter(|(_, stream)| stream.publisher.is_none());
         let weights = waited_for.filter_map(|(id, stream)| {
             let players = core::iter::successors(stream.players.next_from(0), |&at| stream.players.next_from(at + 1));
             // The least weight among its players counts.
@@ -173,7 +173,7 @@ impl Server {
     /// A stream's players play no more: its name's place is needed for another name.
     pub(super) fn turn_out_players(&mut self, id: StreamId) {
         let mut from = 0;
-        while let Some(index) = self.registry.stream(id).players.next_from(from) {
+        while let Some(index) = self.live.names.stream(id).players.next_from(from) {
             from = index + 1;
             let conn = self.slots.id(SlotIndex(index as u32));
             for role in 0..crate::limits::NET_STREAMS {
@@ -184,7 +184,7 @@ impl Server {
                 }
                 let net_stream = NetStreamId::from_index(role);
                 slot.session.stop_playing(net_stream);
-                let name = slot.session.own_name(&self.registry.stream(id).path);
+                let name = slot.session.own_name(&self.live.names.stream(id).path);
                 let status = Status::new(Code::PlayStop, name).described(describe_exhausted(Exhausted::Names));
                 slot.tell(Some(net_stream), status);
                 self.wakes.send(conn.slot);
@@ -205,19 +205,19 @@ impl Server {
         let id = player.stream;
         let Some(slot) = self.slots.connection(conn) else { return };
         slot.playing -= 1;
-        slot.leave_tag(index, &player, self.registry.stream(id).ring);
+        slot.leave_tag(index, &player, self.live.names.stream(id).ring);
         let plays_on = slot.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream == id));
         if !plays_on {
-            self.registry.stream_mut(id).players.remove(conn.slot.at());
-            self.registry.release_if_unused(id);
+            self.live.names.stream_mut(id).players.remove(conn.slot.at());
+            self.live.names.release_if_unused(id);
         }
         info!("{conn} {id} play stop skips={}", player.skips);
     }
 
     /// Without the GOP cache a player starts at the next key frame or sound, not at the newest.
     fn first_to_join_at(&self, id: StreamId) -> Option<TagSeq> {
-        let ring = self.registry.stream(id).ring.filter(|_| !self.settings.gop_cache)?;
-        Some(self.registry.media(ring).ring().readable_head())
+        let ring = self.live.names.stream(id).ring.filter(|_| !self.settings.gop_cache)?;
+        Some(self.live.names.media(ring).ring().readable_head())
     }
 
     pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {
@@ -226,11 +226,11 @@ impl Server {
         let Role::Playing(mut player) = slot.roles[index] else { return };
         let id = player.stream;
         let paused = paused.unwrap_or(!player.paused);
-        let ring = self.registry.stream(id).ring;
+        let ring = self.live.names.stream(id).ring;
         if player.paused
             && !paused
             && let (PlayPhase::Live { cursor }, Some(ring)) = (player.phase, ring)
-            && let media = self.registry.media(ring)
+            && let media = self.live.names.media(ring)
             && let Some(point) = media.skip_target(cursor)
         {
             // What was missed is gone: headers again, then the newest key frame, or the newest sound where there is no picture.
@@ -249,17 +249,17 @@ impl Server {
         let index = net_stream.index();
         let Role::Playing(mut player) = slot.roles[index] else { return };
         let id = player.stream;
-        let ring = self.registry.stream(id).ring;
+        let ring = self.live.names.stream(id).ring;
         if !matches!(player.phase, PlayPhase::Waiting { .. }) {
             // The player has thrown away what came since it asked.
             slot.leave_tag(index, &player, ring);
             player.phase = PlayPhase::Waiting { after: self.first_to_join_at(id) };
             self.slots.at(conn.slot).roles[index] = Role::Playing(player);
         }
-        let time = ring.map_or(self.registry.stream(id).time, |ring| self.registry.media(ring).time());
+        let time = ring.map_or(self.live.names.stream(id).time, |ring| self.live.names.media(ring).time());
         let mut text = heapless::String::<64>::new();
         let _ = write!(text, "Seeking {} (stream ID: {}).", time.present(), net_stream.wire());
-        let name = self.slots.at(conn.slot).session.own_name(&self.registry.stream(id).path);
+        let name = self.slots.at(conn.slot).session.own_name(&self.live.names.stream(id).path);
         let status = Status::new(Code::SeekNotify, name).described(&text);
         self.slots.at(conn.slot).tell(Some(net_stream), status);
         self.wakes.send(conn.slot);
@@ -299,7 +299,7 @@ impl Server {
         mut visit: impl FnMut(&mut Server, ConnId, NetStreamId, &mut Player),
     ) {
         let mut from = 0;
-        while let Some(index) = self.registry.stream(id).players.next_from(from) {
+        while let Some(index) = self.live.names.stream(id).players.next_from(from) {
             from = index + 1;
             let conn = self.slots.id(SlotIndex(index as u32));
             for role in 0..crate::limits::NET_STREAMS {

@@ -33,7 +33,7 @@ impl Server {
         let Some(slot) = self.slots.connection(conn) else { return };
         let Some(app) = slot.app else { return };
         let role = slot.roles[net_stream.index()];
-        if self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod) {
+        if self.live.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod) {
             let description = "This application plays recordings; publish to another one, such as live.";
             let status = Status::new(Code::PublishBadName, &name.name).described(description);
             return self.refuse_publish(conn, status, StreamRefusal::NotLive, now);
@@ -58,8 +58,8 @@ impl Server {
             let status = Status::new(Code::PublishBadName, name).described(NO_WRITE_ACCESS);
             return self.refuse_publish(conn, status, StreamRefusal::Script, now);
         }
-        let found = self.registry.find(app, &path);
-        if let Some(holder) = found.and_then(|id| self.registry.stream(id).publisher)
+        let found = self.live.names.find(app, &path);
+        if let Some(holder) = found.and_then(|id| self.live.names.stream(id).publisher)
             && holder.conn == conn
         {
             // Said twice: once more the answer, and the stream goes on. So it does when another net stream wants it.
@@ -73,20 +73,20 @@ impl Server {
             self.end_net_stream(conn, net_stream);
         }
         // Looked for again: the end of what it published may have freed the name's place.
-        let id = match self.registry.find(app, &path) {
+        let id = match self.live.names.find(app, &path) {
             Some(id) => id,
             None => {
                 if self.has_ring(now) {
                     self.make_room_for_name(conn, now);
                 }
-                match self.registry.add(app, &path, now) {
+                match self.live.names.add(app, &path, now) {
                     Ok(id) => id,
                     Err(exhausted) => return self.refuse_for_room(conn, &path, exhausted, now),
                 }
             }
         };
         let by = Holder { conn, lane: net_stream.index() as u8 };
-        match self.registry.stream(id).publisher {
+        match self.live.names.stream(id).publisher {
             None => self.start_publish(by, id, now),
             Some(holder) => self.challenge(by, holder, id, now),
         }
@@ -95,12 +95,12 @@ impl Server {
     /// What the client means to publish, if the application's rules let it.
     fn may_publish(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
         let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PublishAddress) };
-        let Some(definition) = self.apps.definition(app) else { return Err(Refusal::PublishAddress) };
+        let Some(definition) = self.live.apps.definition(app) else { return Err(Refusal::PublishAddress) };
         let instance = &slot.session.connect_info().path.instance;
         let path = definition.publish(slot.peer.ip(), instance, &name.name, slot.session.stream_query())?;
         let published =
             |stream: &Stream| stream.app == app && stream.publisher.is_some_and(|publisher| publisher.conn != conn);
-        let others = self.registry.streams().filter(|(_, stream)| published(stream)).count();
+        let others = self.live.names.streams().filter(|(_, stream)| published(stream)).count();
         definition.limits.publish(others as u32)?;
         Ok(path)
     }
@@ -108,19 +108,19 @@ impl Server {
     /// The name is free: `by` publishes it. Players who were not told that the last publisher left need not know.
     pub(super) fn start_publish(&mut self, by: Holder, id: StreamId, now: Millis) {
         let Holder { conn, lane } = by;
-        let app = self.registry.stream(id).app;
-        if self.registry.stream(id).ring.is_none() && !self.has_ring(now) {
-            let path = self.registry.stream(id).path.clone();
+        let app = self.live.names.stream(id).app;
+        if self.live.names.stream(id).ring.is_none() && !self.has_ring(now) {
+            let path = self.live.names.stream(id).path.clone();
             self.refuse_for_room(conn, &path, Exhausted::Rings, now);
-            return self.registry.release_if_unused(id);
+            return self.live.names.release_if_unused(id);
         }
-        let head = self.registry.with_media(id).map(|(_, media)| {
+        let head = self.live.names.with_media(id).map(|(_, media)| {
             media.republish(now);
             Cursor::at(media.ring().readable_head())
         });
-        self.registry.publish(id, by);
+        self.live.names.publish(id, by);
         self.set_window();
-        let stream = self.registry.stream_mut(id);
+        let stream = self.live.names.stream_mut(id);
         // A publisher without a ring gets one with its first media.
         stream.time.republish();
         (stream.since, stream.grace_until, stream.described) = (now, None, false);
@@ -134,11 +134,11 @@ impl Server {
         let peer = slot.peer;
         self.counters.published += 1;
         self.decide(conn, Decision::Accept);
-        let app = Word(self.apps.name(app));
-        let players = self.registry.stream(id).players.len();
+        let app = Word(self.live.apps.name(app));
+        let players = self.live.names.stream(id).players.len();
         info!(
             "{conn} {id} publish start app={app} name={:?} peer={peer} players={players}",
-            self.registry.stream(id).path.as_str()
+            self.live.names.stream(id).path.as_str()
         );
         self.each_player(id, |server, conn, net_stream, player| {
             // Players who still have the end of the last publish before them flow over into this one; the others
@@ -164,13 +164,13 @@ impl Server {
         slot.open_tags.retain(|open| open.stream != id);
         slot.challenged = false;
         let now = self.now;
-        let facts = self.registry.with_media(id).map_or_else(StreamFacts::default, |(_, media)| {
+        let facts = self.live.names.with_media(id).map_or_else(StreamFacts::default, |(_, media)| {
             media.unpublish(now);
             media.facts()
         });
-        self.registry.unpublish(id);
+        self.live.names.unpublish(id);
         self.set_window();
-        let stream = self.registry.stream_mut(id);
+        let stream = self.live.names.stream_mut(id);
         let lasted_ms = now.since(stream.since);
         stream.since = now;
         let players = stream.players.len();
@@ -182,14 +182,14 @@ impl Server {
             facts.bytes
         );
         self.tell_script_of_unpublish(conn, id, now);
-        if self.registry.stream(id).challenger.is_some() {
+        if self.live.names.stream(id).challenger.is_some() {
             self.challenger_wins(id, now);
         }
-        if self.registry.stream(id).publisher.is_none() {
-            let app = self.apps.definition(self.registry.stream(id).app);
+        if self.live.names.stream(id).publisher.is_none() {
+            let app = self.live.apps.definition(self.live.names.stream(id).app);
             let own_grace_ms = app.and_then(|app| app.limits.unpublish_grace_ms);
             let grace_ms = own_grace_ms.unwrap_or(self.settings.unpublish_grace_ms);
-            self.registry.stream_mut(id).grace_until = Some(now + grace_ms);
+            self.live.names.stream_mut(id).grace_until = Some(now + grace_ms);
             if grace_ms == 0 || self.stopping {
                 self.end_grace(id);
             }
@@ -199,9 +199,9 @@ impl Server {
     /// Publishers who are not back in time are not waited for any longer.
     pub(super) fn expire_graces(&mut self, now: Millis) {
         let mut from = 0;
-        while let Some(id) = self.registry.next_stream(from) {
+        while let Some(id) = self.live.names.next_stream(from) {
             from = usize::from(id.0) + 1;
-            if self.registry.stream(id).grace_until.is_some_and(|until| until <= now) {
+            if self.live.names.stream(id).grace_until.is_some_and(|until| until <= now) {
                 self.end_grace(id);
             }
         }
@@ -209,22 +209,22 @@ impl Server {
 
     /// The publisher is not waited for: players are told that it left when they have been sent everything.
     fn end_grace(&mut self, id: StreamId) {
-        self.registry.stream_mut(id).grace_until = None;
+        self.live.names.stream_mut(id).grace_until = None;
         self.each_player(id, |_, _, _, player| player.ending = player.told);
         self.wakes.due(id);
-        self.registry.release_if_unused(id);
+        self.live.names.release_if_unused(id);
     }
 
     /// Tells publishers that have sent neither audio nor video for `publish_idle_ms`, and their players, so: once, until
     /// media comes back.
     pub(super) fn expire_media(&mut self, now: Millis) {
         let patience_ms = self.settings.publish_idle_ms;
-        if patience_ms == 0 || self.registry.publishers() == 0 {
+        if patience_ms == 0 || self.live.names.publishers() == 0 {
             return;
         }
-        for index in 0..self.registry.name_count() {
+        for index in 0..self.live.names.name_count() {
             let id = StreamId(index as u16);
-            let stream = self.registry.stream_mut(id);
+            let stream = self.live.names.stream_mut(id);
             let Some(publisher) = stream.publisher else { continue };
             if stream.idle_told || now.since(stream.media_at) <= patience_ms {
                 continue;
@@ -249,7 +249,7 @@ impl Server {
     /// One line for a publish or a play that is refused: who, what, why, and where to change that.
     pub(super) fn log_refusal(&self, conn: ConnId, status: Status<'_>, why: StreamRefusal) {
         let Some(slot) = self.slots.look(conn) else { return };
-        let app = slot.app.and_then(|app| self.apps.definition(app));
+        let app = slot.app.and_then(|app| self.live.apps.definition(app));
         let (verb, name) = match slot.session.request() {
             Some(Request::Play { name, .. }) => ("play", name.name.as_str()),
             Some(Request::Publish { name, .. }) => ("publish", name.name.as_str()),
@@ -274,7 +274,7 @@ impl Server {
 
     /// Refuses a publish because the name is taken.
     pub(super) fn refuse_taken(&mut self, conn: ConnId, id: StreamId, now: Millis) {
-        let path = self.registry.stream(id).path.clone();
+        let path = self.live.names.stream(id).path.clone();
         let Some(slot) = self.slots.look(conn) else { return };
         let name = slot.session.own_name(&path);
         self.refuse_publish(conn, Status::new(Code::PublishBadName, name), StreamRefusal::Taken, now);

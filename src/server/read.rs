@@ -272,7 +272,7 @@ impl Server {
     pub(super) fn end_net_stream(&mut self, conn: ConnId, stream: NetStreamId) {
         let Some(slot) = self.slots.connection(conn) else { return };
         let published = match slot.roles[stream.index()] {
-            Role::Publishing(id) => Some(self.registry.stream(id).path.clone()),
+            Role::Publishing(id) => Some(self.live.names.stream(id).path.clone()),
             _ => None,
         };
         self.end_role(conn, stream.index());

@@ -35,7 +35,7 @@ impl Server {
 
     /// One more publisher who sends media would find a ring.
     pub(super) fn has_ring(&self, now: Millis) -> bool {
-        self.registry.has_ring(self.silence(now))
+        self.live.names.has_ring(self.silence(now))
     }
 
     /// The stream has media and no ring: it gets one. False when there is none, which ends its publisher's connection.
@@ -43,7 +43,7 @@ impl Server {
     pub(super) fn bind_ring(&mut self, conn: ConnId, id: StreamId, now: Millis) -> bool {
         let silence = self.silence(now);
         let slots = &self.slots;
-        let Ok((ring, taken)) = self.registry.bind_ring(id, silence, |holder| same_household(slots, holder, conn))
+        let Ok((ring, taken)) = self.live.names.bind_ring(id, silence, |holder| same_household(slots, holder, conn))
         else {
             self.refuse_media(conn, id, now);
             return false;
@@ -51,7 +51,7 @@ impl Server {
         if let Some(taken) = taken {
             self.has_lost_ring(taken, id, now);
         }
-        let head = Cursor::at(self.registry.media(ring).ring().readable_head());
+        let head = Cursor::at(self.live.names.media(ring).ring().readable_head());
         self.each_player(id, |server, conn, net_stream, player| {
             server.slots.at(conn.slot).leave_tag(net_stream.index(), player, None);
             player.begin_with(head);
@@ -61,7 +61,7 @@ impl Server {
 
     /// The ring of a stream was given to another one.
     fn has_lost_ring(&mut self, Taken { from: id, had_headers }: Taken, to: StreamId, now: Millis) {
-        let stream = self.registry.stream(id);
+        let stream = self.live.names.stream(id);
         let (Some(publisher), has_media) = (stream.publisher, stream.has_media) else { return };
         warn!("{} {id} its ring is given to {to}, for it sends no media (limits.streams)", publisher.conn);
         if has_media || had_headers {
@@ -75,8 +75,8 @@ impl Server {
     /// Every ring is in use by others who send media.
     fn refuse_media(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         self.counters.streams_exhausted += 1;
-        let path = self.registry.stream(id).path.clone();
-        let Some(Holder { lane, .. }) = self.registry.stream(id).publisher else { return };
+        let path = self.live.names.stream(id).path.clone();
+        let Some(Holder { lane, .. }) = self.live.names.stream(id).publisher else { return };
         let Some(slot) = self.slots.connection(conn) else { return };
         let (why, description) = (StreamRefusal::Exhausted(Exhausted::Rings), describe_exhausted(Exhausted::Rings));
         warn!(
@@ -98,11 +98,11 @@ impl Server {
     pub(super) fn make_room_for_name(&mut self, newcomer: ConnId, now: Millis) {
         let slots = &self.slots;
         let own = |holder| same_household(slots, holder, newcomer);
-        let Some(id) = self.registry.name_to_give_up(newcomer, self.silence(now), own) else { return };
-        if let Some(publisher) = self.registry.stream(id).publisher {
+        let Some(id) = self.live.names.name_to_give_up(newcomer, self.silence(now), own) else { return };
+        if let Some(publisher) = self.live.names.stream(id).publisher {
             self.close_after_flush(publisher.conn, CloseReason::GaveWay, now);
         }
-        if !self.registry.stream(id).players.is_empty() {
+        if !self.live.names.stream(id).players.is_empty() {
             warn!("{newcomer} {id} its players are turned out: its name's place is needed (limits.streams)");
             self.turn_out_players(id);
         }

@@ -117,7 +117,7 @@ impl Server {
                 self.scripting.instances.free().ok_or(STOPPED)?
             }
         };
-        let Some(definition) = self.apps.definition(app) else { return Err(STOPPED) };
+        let Some(definition) = self.live.apps.definition(app) else { return Err(STOPPED) };
         let Some(script) = &definition.script else { return Err(STOPPED) };
         let identity = Identity {
             app: &definition.name,
@@ -231,7 +231,7 @@ impl Server {
     pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = slot.session.own_name(&self.registry.stream(id).path);
+        let name = slot.session.own_name(&self.live.names.stream(id).path);
         let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
         let told = self.scripting.engine.publish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
@@ -241,7 +241,7 @@ impl Server {
     pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
         let Some(slot) = self.slots.look(conn) else { return };
-        let name = slot.session.own_name(&self.registry.stream(id).path);
+        let name = slot.session.own_name(&self.live.names.stream(id).path);
         let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
         let told = self.scripting.engine.unpublish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
@@ -387,9 +387,9 @@ impl Server {
         else {
             return;
         };
-        let path = self.apps.definition(instance.app).map(|app| app.path(&instance.name, name));
-        let Some(id) = path.and_then(|path| self.registry.find(instance.app, &path.ok()?)) else { return };
-        let Some((_, media)) = self.registry.with_media(id) else { return };
+        let path = self.live.apps.definition(instance.app).map(|app| app.path(&instance.name, name));
+        let Some(id) = path.and_then(|path| self.live.names.find(instance.app, &path.ok()?)) else { return };
+        let Some((_, media)) = self.live.names.with_media(id) else { return };
         self.counters.data_dropped += u64::from(media.own_data(body, now).is_err());
         self.wakes.due(id);
     }
@@ -433,7 +433,7 @@ impl Server {
         if outdated {
             return self.end_instance(index, StopReason::Shutdown, now);
         }
-        let limits = self.apps.definition(instance.app).and_then(|definition| definition.script.as_ref());
+        let limits = self.live.apps.definition(instance.app).and_then(|definition| definition.script.as_ref());
         let idle_unload_ms = limits.map_or(0, |script| script.limits.idle_unload_ms);
         if idle_unload_ms == 0 || now.since(instance.idle_since) < idle_unload_ms {
             return;
@@ -568,7 +568,7 @@ impl Server {
 
     fn unload_instance(&mut self, index: InstanceIndex, reason: &str) {
         let Some(instance) = self.scripting.instances.instance(index) else { return };
-        let app = self.apps.name(instance.app);
+        let app = self.live.apps.name(instance.app);
         info!("rill script unloaded app={app:?} instance={:?} reason={reason}", instance.name.as_str());
         if let Some(script) = self.scripting.instances.script(index) {
             self.scripting.engine.unload(script);
@@ -582,12 +582,12 @@ impl Server {
         self.scripting.engine.unload(script);
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         let app = instance.app;
-        let definition = self.apps.definition(app).and_then(|definition| definition.script.as_ref());
+        let definition = self.live.apps.definition(app).and_then(|definition| definition.script.as_ref());
         let retry_ms = definition.map_or(0, |script| script.limits.retry_ms);
         instance.state = InstanceState::Stopped { until: now + retry_ms };
         warn!(
             "rill script stopped app={:?} instance={:?} reason=\"{exhausted}\": its clients are refused for {} s",
-            self.apps.name(app),
+            self.live.apps.name(app),
             instance.name.as_str(),
             retry_ms / 1000
         );

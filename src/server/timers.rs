@@ -19,8 +19,8 @@ impl Server {
         self.alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         self.expire_media(now);
         self.expire_graces(now);
-        self.registry.tell_of_trouble(now);
-        self.apps.check(now);
+        self.live.names.tell_of_trouble(now);
+        self.live.apps.check(now);
         self.sweep_instances(now);
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
@@ -87,7 +87,7 @@ impl Server {
             return Expired::Release(CloseReason::PingTimeout);
         }
         let idle = slot.publishing == 0 && slot.playing == 0 && slot.session.is_connected();
-        let own_idle_ms = slot.app.and_then(|app| self.apps.definition(app)).and_then(|app| app.limits.idle_ms);
+        let own_idle_ms = slot.app.and_then(|app| self.live.apps.definition(app)).and_then(|app| app.limits.idle_ms);
         let idle_ms = own_idle_ms.unwrap_or(settings.idle_timeout_ms);
         if idle && idle_ms > 0 && passed(slot.last_active, idle_ms) {
             return Expired::Idle;

@@ -569,7 +569,7 @@ impl World {
         assert!(self.server.is_empty(), "{} slots are still taken", self.server.slots().taken());
         assert_eq!(self.server.waiting(), 0, "slots of nobody wait for something");
         assert_eq!(self.server.slots().joined(), 0, "clients are still counted");
-        assert_eq!(self.server.registry().streams().count(), 0, "names are still in use");
+        assert_eq!(self.server.names().streams().count(), 0, "names are still in use");
         assert!(self.server.apps().iter().all(|(_, app)| app.connected == 0), "clients are still counted");
         assert!(self.server.instances().iter().all(|(_, instance)| instance.clients == 0), "clients are still counted");
         assert_eq!(self.server.outboxes_bytes(), 0, "messages still wait");

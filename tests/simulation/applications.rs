@@ -229,7 +229,7 @@ fn a_stream_is_published_with_its_key_and_played_by_its_name() {
         assert!(world.heard(c).contains(&answer.to_owned()), "{name}");
         let live = world
             .server
-            .registry()
+            .names()
             .streams()
             .any(|(_, stream)| stream.path.as_str() == "s3cret" && stream.publisher.is_some());
         assert!(!live, "no stream is called by its key");

@@ -197,8 +197,8 @@ fn a_server_without_clients_sleeps_only_when_it_waits_for_no_publisher() {
     world.send_start(publisher);
     world.hang_up(publisher);
     world.settle();
-    assert_eq!(world.server.registry().streams().count(), 1);
+    assert_eq!(world.server.names().streams().count(), 1);
     world.advance(2 * GRACE_MS);
-    assert_eq!(world.server.registry().streams().count(), 0);
+    assert_eq!(world.server.names().streams().count(), 0);
     world.end();
 }

@@ -30,7 +30,7 @@ fn whoever_publishes_a_url_is_seen_by_whoever_plays_it_and_each_hears_its_own_na
             assert_eq!(world.heard(*c).last().unwrap(), "0.3 key", "{app} {name} {own}");
             assert_eq!(world.clients[*c].description, format!("{own} is now published."));
         }
-        assert_eq!(world.server.registry().streams().count(), 1);
+        assert_eq!(world.server.names().streams().count(), 1);
         for (app, name) in CUTS {
             let second = world.publisher_at(app, name);
             assert!(!published(&mut world, second), "it is taken at every cut");
@@ -83,7 +83,7 @@ fn with_a_script_nobody_gets_into_an_instance_by_another_ones_spelling() {
     assert_eq!(world.heard(beside), ["created 1", "begin 1", "1: Publish.Start"]);
     let names: Vec<_> = world
         .server
-        .registry()
+        .names()
         .streams()
         .map(|(_, stream)| (stream.path.instance().to_owned(), stream.path.name().to_owned()))
         .collect();

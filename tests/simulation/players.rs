@@ -320,7 +320,7 @@ fn playing_the_same_name_again_begins_again_whether_or_not_it_is_published() {
     let player = world.player("cam");
     world.clients[player].play(1, "cam");
     world.settle();
-    assert_eq!(world.server.registry().streams().count(), 1, "the name is still waited for");
+    assert_eq!(world.server.names().streams().count(), 1, "the name is still waited for");
     world.heard(player);
     let publisher = world.publisher("cam");
     world.send_start(publisher);
@@ -352,7 +352,7 @@ fn closing_in_the_middle_of_a_frame_completes_it_before_anything_else() {
     let heard = world.heard(player);
     assert_eq!(heard[0], "0.0 key", "{heard:?}");
     assert_eq!(heard.last().unwrap(), "1.3 key");
-    assert_eq!(world.server.registry().streams().count(), 2);
+    assert_eq!(world.server.names().streams().count(), 2);
     world.end();
 }
 
@@ -372,7 +372,7 @@ fn a_deleted_net_stream_can_be_created_again_for_ever() {
         world.clients[client].delete_stream(1);
         world.settle();
         world.heard(client);
-        assert_eq!(world.server.registry().streams().count(), 0);
+        assert_eq!(world.server.names().streams().count(), 0);
     }
     world.end();
 }

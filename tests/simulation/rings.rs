@@ -10,7 +10,7 @@ use super::sim::world::{World, settings};
 const STARTED: [&str; 3] = ["created 1", "begin 1", "1: Publish.Start"];
 
 fn rings(world: &World) -> Vec<String> {
-    let bound = world.server.registry().streams().filter(|(_, stream)| stream.ring.is_some());
+    let bound = world.server.names().streams().filter(|(_, stream)| stream.ring.is_some());
     let mut names: Vec<String> = bound.map(|(_, stream)| stream.path.as_str().to_owned()).collect();
     names.sort();
     names
