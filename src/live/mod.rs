@@ -5,6 +5,7 @@ pub mod app;
 pub mod applications;
 pub mod jobs;
 pub mod names;
+pub mod reader;
 pub mod settings;
 pub mod trouble;
 

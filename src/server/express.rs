@@ -11,6 +11,7 @@ use std::io::IoSlice;
 
 use crate::handles::{SlotIndex, StreamId};
 use crate::live::names::Media;
+use crate::live::reader::PlayPhase;
 use crate::live::settings::Settings;
 use crate::media::{Cursor, TagSeq};
 use crate::time::Millis;
@@ -18,7 +19,7 @@ use crate::time::Millis;
 use super::Server;
 use super::close::CloseReason;
 use super::fanout::{Flush, WRITE_BYTES, lags};
-use super::slots::{PlayPhase, Role, Slot, SlotState, Slots};
+use super::slots::{Role, Slot, SlotState, Slots};
 use super::transport::{Io, Net};
 
 /// A player's line. An old line of 32 bytes holds it.

@@ -11,6 +11,7 @@ use log::info;
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::limits::NET_STREAMS;
 use crate::live::names::{Media, Names, Stream};
+use crate::live::reader::{Enhanced, LeftOut, PlayPhase, Player, Want};
 use crate::live::settings::Settings;
 use crate::media::tag::MESSAGE_STREAM_ID;
 use crate::media::{Cursor, Evicted, JoinPoint, Piece, Reframe, Tag, TagKind, frame};
@@ -25,7 +26,7 @@ use crate::wire::legacy::Legacy;
 use super::Server;
 use super::bandwidth::TURN_BYTES;
 use super::close::CloseReason;
-use super::slots::{Enhanced, LeftOut, PayloadTail, PlayPhase, Player, Role, Slot, TagTail, Tail, Want};
+use super::slots::{PayloadTail, Role, Slot, TagTail, Tail};
 use super::transport::{Io, Net};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.

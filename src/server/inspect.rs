@@ -9,12 +9,13 @@ use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
 use crate::live::app::AppKind;
 use crate::live::applications::{AppState, Application};
 use crate::live::names::Media;
+use crate::live::reader::{PlayPhase, Player};
 use crate::rtmp::event::Request;
 use crate::time::Millis;
 
 use super::describe::Description;
 use super::instances::InstanceState;
-use super::slots::{PlayPhase, Player, Role, Slot, SlotState};
+use super::slots::{Role, Slot, SlotState};
 use super::{Counters, Server};
 
 /// The time over which [`StreamRow::bitrate_bps`] is measured, in milliseconds: two or three groups of pictures.

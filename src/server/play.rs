@@ -9,6 +9,7 @@ use crate::features::script::Access;
 use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
 use crate::live::app::{AppKind, Refusal, without_keys};
 use crate::live::names::Exhausted;
+use crate::live::reader::{Enhanced, PlayPhase, Player, Want};
 use crate::media::TagSeq;
 use crate::name::{StreamName, StreamPath};
 use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayStart};
@@ -20,7 +21,7 @@ use super::Server;
 use super::claims::PATIENCE_MS;
 use super::close::{CloseReason, StreamRefusal};
 use super::publish::describe_exhausted;
-use super::slots::{Enhanced, PlayPhase, Player, Role, Want};
+use super::slots::Role;
 
 /// What a client is told whom the application's script gave no right to play.
 const NO_READ_ACCESS: &str = "The application gives this client no read access.";

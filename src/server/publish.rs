@@ -6,6 +6,7 @@ use crate::features::script::Access;
 use crate::handles::{AppId, ConnId, StreamId};
 use crate::live::app::{AppKind, Refusal, without_keys};
 use crate::live::names::{Exhausted, Holder, Stream};
+use crate::live::reader::PlayPhase;
 use crate::live::trouble::Trouble;
 use crate::media::{Cursor, StreamFacts};
 use crate::name::{StreamName, StreamPath};
@@ -16,7 +17,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::close::{CloseReason, StreamRefusal};
-use super::slots::{PlayPhase, Role};
+use super::slots::Role;
 
 /// The description of a refusal when the application's script gave the client no right to publish.
 const NO_WRITE_ACCESS: &str = "The application gives this client no write access.";
