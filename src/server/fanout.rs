@@ -23,11 +23,11 @@ use crate::time::Millis;
 use crate::wire::flv::{self, CLASSIFY_BYTES, Codec};
 use crate::wire::legacy::Legacy;
 
-use super::Server;
 use super::bandwidth::TURN_BYTES;
 use super::close::CloseReason;
-use super::slots::{PayloadTail, Role, Slot, TagTail, Tail};
+use super::slots::{LastWords, PayloadTail, Role, Slot, SlotState, TagTail, Tail};
 use super::transport::{Io, Net};
+use super::{LINGER_MS, Server};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.
 pub(super) const WRITE_BYTES: usize = 256 * 1024;
@@ -131,6 +131,26 @@ impl Server {
             slot.last_taken = now;
         }
         flush
+    }
+
+    /// Acts on the result of a flush.
+    pub(super) fn flushed<N: Net>(&mut self, net: &mut N, index: SlotIndex, flush: Flush, now: Millis) {
+        let conn = self.slots.id(index);
+        match flush {
+            Flush::Gone(reason) => self.release(net, conn, reason),
+            Flush::Blocked => {
+                self.wakes.blocked(index);
+            }
+            Flush::Limited => self.wait_to_send(index, now),
+            Flush::Idle => {
+                let slot = self.slots.at(index);
+                if let SlotState::Closing { last_words: LastWords::Waiting, published, .. } = slot.state {
+                    let last_words = LastWords::Sent(now);
+                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, last_words, published };
+                    net.finish(index);
+                }
+            }
+        }
     }
 }
 

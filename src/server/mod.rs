@@ -67,7 +67,6 @@ use crate::time::Millis;
 use alarms::{Alarm, Alarms};
 use close::{CloseReason, Counter};
 use connect::Joining;
-use fanout::Flush;
 use gather::Gathering;
 use instances::Instances;
 use read::Reading;
@@ -522,25 +521,5 @@ impl Server {
         };
         // Without room the client sees the end of the connection only.
         let _ = slot.session.status(None, Status::new(code, ""), &mut slot.tx);
-    }
-
-    /// Acts on the result of a flush.
-    fn flushed<N: Net>(&mut self, net: &mut N, index: SlotIndex, flush: Flush, now: Millis) {
-        let conn = self.slots.id(index);
-        match flush {
-            Flush::Gone(reason) => self.release(net, conn, reason),
-            Flush::Blocked => {
-                self.wakes.blocked(index);
-            }
-            Flush::Limited => self.wait_to_send(index, now),
-            Flush::Idle => {
-                let slot = self.slots.at(index);
-                if let SlotState::Closing { last_words: LastWords::Waiting, published, .. } = slot.state {
-                    let last_words = LastWords::Sent(now);
-                    slot.state = SlotState::Closing { deadline: now + LINGER_MS, last_words, published };
-                    net.finish(index);
-                }
-            }
-        }
     }
 }
