@@ -9,9 +9,9 @@ use super::Server;
 impl Server {
     /// Answers the connection's request, and lets it go on if it had to wait.
     pub(super) fn decide(&mut self, conn: ConnId, decision: Decision<'_>) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         // A session asks only while there is room for the answer; pings since then took little of it.
-        let answered = slot.session.decide(decision, &mut slot.tx);
+        let answered = rtmp.session.decide(decision, &mut slot.tx);
         debug_assert!(answered.is_ok(), "a session keeps room for its replies");
         self.wakes.send(conn.slot);
         self.unblock(conn);
@@ -27,17 +27,17 @@ impl Server {
 
     /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
     pub(super) fn tell(&mut self, conn: ConnId, stream: Option<NetStreamId>, status: Status<'_>) {
-        if let Some(slot) = self.slots.connection(conn) {
-            slot.tell(stream, status);
+        if let Some((slot, rtmp)) = self.slots.client(conn) {
+            rtmp.tell(stream, status, &mut slot.tx);
             self.wakes.send(conn.slot);
         }
     }
 
     /// Sends a status event about a stream, by the name that the client knows it by.
     pub(super) fn tell_of(&mut self, conn: ConnId, stream: NetStreamId, id: StreamId, code: Code) {
-        if let Some(slot) = self.slots.connection(conn) {
-            let name = slot.session.own_name(&self.live.names.stream(id).path);
-            slot.tell(Some(stream), Status::new(code, name));
+        if let Some((slot, rtmp)) = self.slots.client(conn) {
+            let name = rtmp.session.own_name(&self.live.names.stream(id).path);
+            rtmp.tell(Some(stream), Status::new(code, name), &mut slot.tx);
             self.wakes.send(conn.slot);
         }
     }

@@ -141,9 +141,9 @@ impl Slot {
 
     /// Begins a call with a payload, which must be sent before anything else; false when tokens do not let it.
     #[cold]
-    pub(super) fn begin_payload(&mut self, now: Millis) -> bool {
+    pub(super) fn begin_payload(&mut self, due: &mut Option<Tail>, now: Millis) -> bool {
         let tail = self.next_payload(now);
-        self.tail = tail.map(Tail::Payload);
+        *due = tail.map(Tail::Payload);
         tail.is_some()
     }
 
@@ -301,8 +301,8 @@ impl Server {
     /// measured already, reads no answers, or detection is switched off.
     pub fn check_bandwidth(&mut self, conn: ConnId, now: Millis) -> bool {
         let settings = self.bandwidth_settings(conn);
-        let Some(slot) = self.slots.connection(conn) else { return false };
-        let ready = slot.state == SlotState::Open && slot.session.is_connected() && slot.publishing == 0;
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return false };
+        let ready = slot.state == SlotState::Open && rtmp.session.is_connected() && slot.publishing == 0;
         if !settings.detection || !ready || slot.check.is_some() {
             return false;
         }
@@ -345,10 +345,10 @@ impl Server {
         if self.check_bandwidth(conn, now) {
             return;
         }
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         // It hears of the one that is under way; and when there is none, that there is none.
-        if slot.check.is_none() && slot.state == SlotState::Open && slot.session.is_connected() {
-            let _ = slot.session.bandwidth_done(&mut slot.tx);
+        if slot.check.is_none() && slot.state == SlotState::Open && rtmp.session.is_connected() {
+            let _ = rtmp.session.bandwidth_done(&mut slot.tx);
             self.wakes.send(conn.slot);
         }
     }

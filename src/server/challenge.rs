@@ -32,24 +32,24 @@ impl Server {
             }
             // It takes the place of the one before, but not more time.
             self.live.names.stream_mut(id).challenger = None;
-            if let Some(slot) = self.slots.connection(before.by.conn) {
-                slot.roles[usize::from(before.by.lane)] = Role::Idle;
+            if let Some((_, rtmp)) = self.slots.client(before.by.conn) {
+                rtmp.roles[usize::from(before.by.lane)] = Role::Idle;
             }
             self.refuse_taken(before.by.conn, id, now);
         }
         let deadline = before.map_or(now + timeout_ms, |before| before.deadline);
         self.live.names.stream_mut(id).challenger = Some(Challenger { by: newcomer, deadline });
         self.set_challenge_alarm();
-        if let Some(slot) = self.slots.connection(newcomer.conn) {
-            slot.roles[usize::from(newcomer.lane)] = Role::Challenging(id);
+        if let Some((_, rtmp)) = self.slots.client(newcomer.conn) {
+            rtmp.roles[usize::from(newcomer.lane)] = Role::Challenging(id);
         }
         if timeout_ms == 0 {
             return self.take_over(id, now);
         }
-        if let Some(slot) = self.slots.connection(holder.conn) {
+        if let Some((slot, rtmp)) = self.slots.client(holder.conn) {
             slot.challenged = true;
             // Whether there is room for the ping or not, it is silence that decides.
-            let _ = slot.session.ping(now, &mut slot.tx);
+            let _ = rtmp.session.ping(now, &mut slot.tx);
             self.wakes.send(holder.conn.slot);
         }
         let path = &self.live.names.stream(id).path;
@@ -73,8 +73,8 @@ impl Server {
             let Some(challenger) = stream.challenger.take() else { continue };
             self.set_challenge_alarm();
             let Holder { conn, lane } = challenger.by;
-            if let Some(slot) = self.slots.connection(conn) {
-                slot.roles[usize::from(lane)] = Role::Idle;
+            if let Some((_, rtmp)) = self.slots.client(conn) {
+                rtmp.roles[usize::from(lane)] = Role::Idle;
             }
             self.refuse_taken(conn, id, now);
         }
@@ -82,8 +82,8 @@ impl Server {
 
     /// The newcomer is gone.
     pub(super) fn withdraw(&mut self, conn: ConnId, index: usize, id: StreamId) {
-        if let Some(slot) = self.slots.connection(conn) {
-            slot.roles[index] = Role::Idle;
+        if let Some((_, rtmp)) = self.slots.client(conn) {
+            rtmp.roles[index] = Role::Idle;
         }
         let stream = self.live.names.stream_mut(id);
         if stream.challenger.is_some_and(|challenger| challenger.by.conn == conn) {
@@ -132,8 +132,8 @@ impl Server {
         let Some(challenger) = self.live.names.stream_mut(id).challenger.take() else { return };
         self.set_challenge_alarm();
         let Holder { conn, lane } = challenger.by;
-        if let Some(slot) = self.slots.connection(conn) {
-            slot.roles[usize::from(lane)] = Role::Idle;
+        if let Some((_, rtmp)) = self.slots.client(conn) {
+            rtmp.roles[usize::from(lane)] = Role::Idle;
             self.start_publish(challenger.by, id, now);
         }
     }

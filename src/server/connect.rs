@@ -18,6 +18,7 @@ use crate::wire::amf0;
 
 use super::Server;
 use super::close::{CloseReason, Rejection};
+use super::rtmp::Rtmp;
 use super::slots::Slot;
 
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
@@ -100,8 +101,8 @@ impl Server {
 
     /// A client asks to join an application.
     pub(super) fn connect(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.open(conn) else { return };
-        let info = slot.session.connect_info();
+        let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
+        let info = rtmp.session.connect_info();
         if let Some(error) = info.path_error {
             let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
             let _ = write!(text, "[ Server.Reject ] : {}", error.description());
@@ -110,8 +111,8 @@ impl Server {
         if self.slots.is_full() && self.slots.first_to_yield(conn, now, |_| true).is_none() {
             return self.refuse_for_connections(conn, now);
         }
-        let Some(slot) = self.slots.open(conn) else { return };
-        let name = slot.session.connect_info().path.app.clone();
+        let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
+        let name = rtmp.session.connect_info().path.app.clone();
         let id = match self.live.apps.find(&name) {
             Some(id) => id,
             None if self.live.apps.source() == AppSource::Fixed => return self.refuse_unknown(conn, now),
@@ -131,11 +132,11 @@ impl Server {
             }
         };
         let Some(state) = self.live.apps.app(id).map(|app| app.state) else { return };
-        let Some(slot) = self.slots.open(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
         match state {
             AppState::Ready if self.live.apps.is_stale(id, now) => {
                 slot.app = Some(id);
-                slot.joining = Joining::Files { deadline: now + STALE_WAIT_MS };
+                rtmp.joining = Joining::Files { deadline: now + STALE_WAIT_MS };
                 self.live.apps.ask(id);
             }
             AppState::Ready => {
@@ -144,7 +145,7 @@ impl Server {
             }
             AppState::Reading | AppState::Broken => {
                 slot.app = Some(id);
-                slot.joining = Joining::Files { deadline: now + self.settings.connect_timeout_ms };
+                rtmp.joining = Joining::Files { deadline: now + self.settings.connect_timeout_ms };
                 self.live.apps.ask(id);
             }
             AppState::Leaving => {
@@ -157,12 +158,12 @@ impl Server {
     /// The application is known: its rules, its limits, and then its script decide.
     pub(super) fn join(&mut self, conn: ConnId, id: AppId, now: Millis) {
         let patience = now + self.settings.connect_timeout_ms;
-        let Some(slot) = self.slots.open(conn) else { return };
-        let queued_until = match slot.joining {
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+        let queued_until = match rtmp.joining {
             Joining::Queued { deadline } => deadline,
             _ => patience,
         };
-        slot.joining = Joining::No;
+        rtmp.joining = Joining::No;
         let peer = slot.peer.ip();
         let Some(definition) = self.live.apps.definition(id) else { return };
         if let Err(refusal) = definition.rules.connect(peer) {
@@ -179,8 +180,8 @@ impl Server {
         self.limit_new(conn);
         let Some(pending_ms) = pending_ms else { return self.joined(conn, now) };
         if !self.scripts_may_run(now) {
-            if let Some(slot) = self.slots.open(conn) {
-                slot.joining = Joining::Queued { deadline: queued_until };
+            if let Some((_, rtmp)) = self.slots.open_client(conn) {
+                rtmp.joining = Joining::Queued { deadline: queued_until };
             }
             return self.wait_for_script(conn);
         }
@@ -188,8 +189,8 @@ impl Server {
         match self.enter_instance(conn, id, now) {
             Ok(()) => {
                 // Known to be undecided before the script runs: it may decide at once.
-                if let Some(slot) = self.slots.open(conn) {
-                    slot.joining = Joining::Script { deadline };
+                if let Some((_, rtmp)) = self.slots.open_client(conn) {
+                    rtmp.joining = Joining::Script { deadline };
                 }
                 self.ask_script(conn, now);
             }
@@ -208,11 +209,11 @@ impl Server {
         {
             return self.refuse_connect(conn, Rejection::NoRoom, refusal.description(), now);
         }
-        let Some(slot) = self.slots.open(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
         let Some(app) = self.live.apps.app_mut(id) else { return };
         app.connected += 1;
-        (slot.joining, slot.last_active) = (Joining::No, now);
-        let info = slot.session.connect_info();
+        (rtmp.joining, slot.last_active) = (Joining::No, now);
+        let info = rtmp.session.connect_info();
         info!(
             "{conn} connect app={:?} instance={} peer={} x_status=200 agent={:?}",
             info.path.app.as_str(),
@@ -221,7 +222,7 @@ impl Server {
             info.agent.as_str()
         );
         // Adobe's own applications have the bandwidth of clients measured whose first argument is true.
-        let wants_check = slot.instance.is_none() && slot.session.arguments().starts_with(&[1, 1]);
+        let wants_check = slot.instance.is_none() && rtmp.session.arguments().starts_with(&[1, 1]);
         self.decide(conn, Decision::Accept);
         self.slots.connected();
         self.slots.judge(conn.slot, now);
@@ -254,10 +255,10 @@ impl Server {
     }
 
     fn refuse_unknown(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.open(conn) else { return };
+        let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
         // The words that clients know from Adobe's servers; the name fits.
         let mut text = heapless::String::<DESCRIPTION_BYTES>::new();
-        let name = &slot.session.connect_info().path.app;
+        let name = &rtmp.session.connect_info().path.app;
         let _ =
             write!(text, "[ Server.Reject ] : (_defaultRoot_, _defaultVHost_) : Application ({name}) is not defined.");
         self.refuse_connect(conn, Rejection::Unknown, &text, now);
@@ -270,8 +271,8 @@ impl Server {
 
     /// Refuses a client that wants to join: `_error`, `close`, and the end of the connection behind them.
     pub(super) fn refuse_connect_with(&mut self, conn: ConnId, status: Status<'_>, reason: CloseReason, now: Millis) {
-        let Some(slot) = self.slots.open(conn) else { return };
-        let info = slot.session.connect_info();
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+        let info = rtmp.session.connect_info();
         let (application, to) = match status.extra {
             Extra::Rejected { application, redirect } => (application, redirect),
             _ => (None, None),
@@ -293,8 +294,8 @@ impl Server {
             Field(" to", to.map(Quoted)),
             Field(" object", application.map(|value| Quoted(amf0::Shown(value))))
         );
-        slot.joining = Joining::No;
-        let answered = slot.session.decide(Decision::Reject(status), &mut slot.tx);
+        rtmp.joining = Joining::No;
+        let answered = rtmp.session.decide(Decision::Reject(status), &mut slot.tx);
         debug_assert!(answered.is_ok(), "a session keeps room for its replies");
         self.close_after_flush(conn, reason, now);
         // While it reads its answer it must not keep an application in the table that does not exist: the next client
@@ -307,8 +308,8 @@ impl Server {
     /// The deadline passed without a decision. The known definition of an application holds until its files can be read
     /// again.
     pub(super) fn undecided(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.open(conn) else { return };
-        let joining = slot.joining;
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+        let joining = rtmp.joining;
         if let (Joining::Files { .. }, Some(id)) = (joining, slot.app)
             && self.live.apps.app(id).is_some_and(|app| app.state == AppState::Ready)
         {
@@ -355,7 +356,7 @@ impl Server {
                 if moves {
                     // Their streams have other paths now: new players would not find them.
                     warn!("rill application app={name:?} instances are {streams} from now on: its clients come again");
-                    let joined = |slot: &Slot| slot.app == Some(id) && slot.session.is_connected();
+                    let joined = |slot: &Slot, rtmp: &Rtmp| slot.app == Some(id) && rtmp.session.is_connected();
                     self.each_connection(joined, |server, conn| {
                         server.shut_down_client(conn, now);
                     });
@@ -382,7 +383,7 @@ impl Server {
     }
 
     fn each_waiting(&mut self, id: AppId, visit: impl FnMut(&mut Server, ConnId)) {
-        let waits = |slot: &Slot| slot.app == Some(id) && matches!(slot.joining, Joining::Files { .. });
+        let waits = |slot: &Slot, rtmp: &Rtmp| slot.app == Some(id) && matches!(rtmp.joining, Joining::Files { .. });
         self.each_connection(waits, visit);
     }
 
@@ -390,8 +391,8 @@ impl Server {
     /// there were.
     pub(super) fn shut_down_clients(&mut self, id: AppId, instance: Option<&str>, now: Millis) -> usize {
         let mut clients = 0;
-        let in_it = |slot: &Slot| {
-            slot.app == Some(id) && instance.is_none_or(|name| slot.session.connect_info().path.instance == name)
+        let in_it = |slot: &Slot, rtmp: &Rtmp| {
+            slot.app == Some(id) && instance.is_none_or(|name| rtmp.session.connect_info().path.instance == name)
         };
         self.each_connection(in_it, |server, conn| clients += usize::from(server.shut_down_client(conn, now)));
         clients

@@ -19,7 +19,9 @@ use crate::time::Millis;
 use super::Server;
 use super::close::CloseReason;
 use super::fanout::{Flush, WRITE_BYTES, lags};
+use super::rtmp::Rtmp;
 use super::slots::{Role, Slot, SlotState, Slots};
+use super::speaks::Speaks;
 use super::transport::{Io, Net};
 
 /// A player's line. An old line of 32 bytes holds it.
@@ -47,7 +49,7 @@ impl Express {
     }
 
     /// Tells the slot what it does not know.
-    pub(super) fn tell(&mut self, slot: &mut Slot) {
+    fn tell(&mut self, slot: &mut Slot, speaks: &mut Speaks) {
         let bytes = core::mem::take(&mut self.bytes);
         if bytes == 0 {
             return;
@@ -55,26 +57,27 @@ impl Express {
         slot.bytes_out += bytes;
         slot.last_taken = self.taken;
         slot.last_use = Some(self.taken);
-        if let Role::Playing(player) = &mut slot.roles[0] {
+        if let Some(Role::Playing(player)) = speaks.rtmp_mut().map(|rtmp| &mut rtmp.roles[0]) {
             player.phase = PlayPhase::Live { cursor: Cursor::at(self.next) };
         }
     }
 }
 
-impl Slot {
+impl Rtmp {
     /// The line of a player who is due nothing but the ring's bytes from now on.
-    fn express(&self) -> Option<Express> {
+    fn express(&self, slot: &Slot) -> Option<Express> {
         let Role::Playing(player) = &self.roles[0] else { return None };
         let PlayPhase::Live { cursor } = player.phase else { return None };
         let waits_for_nothing = self.tail.is_none()
             && self.mid_tag.is_none()
-            && self.tx.is_empty()
+            && slot.tx.is_empty()
             && self.outbox.is_empty()
-            && !(self.limited || self.payload_due || self.blocked)
-            && self.blocked_since.is_none();
+            && !(slot.limited || slot.payload_due || slot.blocked)
+            && slot.blocked_since.is_none();
         let goes_on = !(player.paused || player.ending || player.switching);
-        let express = self.state == SlotState::Open
-            && self.is_plain()
+        let express = slot.state == SlotState::Open
+            && slot.playing == 1
+            && self.plays_plainly()
             && waits_for_nothing
             && goes_on
             && cursor.at_tag_boundary();
@@ -99,16 +102,15 @@ impl Slot {
 impl Slots {
     /// The slot has been sent all that it is due: it is express from now on, if it can be.
     pub(super) fn begin_express(&mut self, index: SlotIndex) {
-        if let Some(express) = self.slots[index.at()].express() {
+        if let Some(express) = self.peek_client(index).and_then(|(slot, rtmp)| rtmp.express(slot)) {
             self.express[index.at()] = express;
         }
     }
 
     /// Somebody changes the slot: it is express no more, and knows all.
     pub(super) fn end_express(&mut self, index: SlotIndex) {
-        let express = &mut self.express[index.at()];
-        if express.stream.take().is_some() {
-            express.tell(&mut self.slots[index.at()]);
+        if self.express[index.at()].stream.take().is_some() {
+            self.tell_slot(index);
         }
     }
 
@@ -117,8 +119,14 @@ impl Slots {
         let mut from = 0;
         while let Some(index) = self.next_taken(from) {
             from = index.at() + 1;
-            self.express[index.at()].tell(&mut self.slots[index.at()]);
+            self.tell_slot(index);
         }
+    }
+
+    /// The slot knows all, and goes on as it was.
+    pub(super) fn tell_slot(&mut self, index: SlotIndex) {
+        let at = index.at();
+        self.express[at].tell(&mut self.slots[at], &mut self.speaks[at]);
     }
 
     /// What the slot does not know.
@@ -207,7 +215,9 @@ impl Server {
                     }
                     let mut cursor = Cursor::at(run.from);
                     media.ring().advance(&mut cursor, written);
-                    slots.at(index).stopped_at(cursor);
+                    if let Some((_, rtmp)) = slots.client_at(index) {
+                        rtmp.stopped_at(cursor);
+                    }
                     return Some((index, None));
                 }
                 Io::WouldBlock => {

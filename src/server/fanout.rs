@@ -25,6 +25,7 @@ use crate::wire::legacy::Legacy;
 
 use super::bandwidth::TURN_BYTES;
 use super::close::CloseReason;
+use super::rtmp::Rtmp;
 use super::slots::{LastWords, PayloadTail, Role, Slot, SlotState, TagTail, Tail};
 use super::transport::{Io, Net};
 use super::{LINGER_MS, Server};
@@ -68,8 +69,10 @@ impl Server {
         }
         let flush = self.flush(net, index, now);
         self.flushed(net, index, flush, now);
-        let slot = self.slots.at(index);
-        if slot.blocked && slot.session.request().is_none() && slot.tx.room() >= REPLY_BYTES {
+        let goes_on = self.slots.client_at(index).is_some_and(|(slot, rtmp)| {
+            slot.blocked && rtmp.session.request().is_none() && slot.tx.room() >= REPLY_BYTES
+        });
+        if goes_on {
             let conn = self.slots.id(index);
             self.unblock(conn);
         } else if flush == Flush::Idle {
@@ -80,18 +83,18 @@ impl Server {
     /// Writes to one connection until nothing is due or the network takes no more.
     pub(super) fn flush<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
         let Server { slots, live, settings, counters, wakes, scripting, .. } = self;
-        let slot = slots.at(index);
+        let Some((slot, rtmp)) = slots.client_at(index) else { return Flush::Idle };
         let before = slot.bytes_out;
         let mut output =
             Output { net, index, names: &live.names, settings, now, asked: false, skips: 0, skipped: None };
         let mut charged = before;
         let flush = loop {
-            let step = match slot.tail {
-                Some(Tail::Tag(tail)) => output.rest_of_tag(slot, tail),
-                Some(Tail::Payload(tail)) => output.rest_of_payload(slot, tail),
-                Some(Tail::Message(sent)) => output.rest_of_message(slot, sent, &mut scripting.outboxes_bytes),
-                None if slot.is_plain() => output.plain(slot),
-                None => output.tag_by_tag(slot),
+            let step = match rtmp.tail {
+                Some(Tail::Tag(tail)) => output.rest_of_tag(slot, rtmp, tail),
+                Some(Tail::Payload(tail)) => output.rest_of_payload(slot, rtmp, tail),
+                Some(Tail::Message(sent)) => output.rest_of_message(slot, rtmp, sent, &mut scripting.outboxes_bytes),
+                None if slot.playing == 1 && rtmp.plays_plainly() => output.plain(slot, rtmp),
+                None => output.tag_by_tag(slot, rtmp),
             };
             if slot.limited {
                 slot.charge(&mut charged);
@@ -99,8 +102,8 @@ impl Server {
             match step {
                 Step::Wrote => {}
                 // What a script says does not wait for tokens, as nothing does that is no media.
-                Step::End(Flush::Idle | Flush::Limited) if !slot.outbox.is_empty() => {
-                    slot.tail = Some(Tail::Message(0));
+                Step::End(Flush::Idle | Flush::Limited) if !rtmp.outbox.is_empty() => {
+                    rtmp.tail = Some(Tail::Message(0));
                 }
                 Step::End(Flush::Idle) if slot.payload_due => {
                     if slot.bytes_out - before >= TURN_BYTES {
@@ -108,7 +111,7 @@ impl Server {
                         wakes.send(index);
                         break Flush::Idle;
                     }
-                    if !slot.begin_payload(now) {
+                    if !slot.begin_payload(&mut rtmp.tail, now) {
                         break Flush::Limited;
                     }
                 }
@@ -190,19 +193,19 @@ struct Output<'s, N> {
 
 impl<N: Net> Output<'_, N> {
     /// Control bytes, then everything between cursor and head, in one write.
-    fn plain(&mut self, slot: &mut Slot) -> Step {
-        let Role::Playing(player) = &mut slot.roles[0] else { return Step::End(Flush::Idle) };
+    fn plain(&mut self, slot: &mut Slot, rtmp: &mut Rtmp) -> Step {
+        let Role::Playing(player) = &mut rtmp.roles[0] else { return Step::End(Flush::Idle) };
         let stream = self.names.stream(player.stream);
         let media = stream.ring.map(|ring| self.names.media(ring));
         let net_stream = NetStreamId::from_index(0);
-        if let Err(reason) = self.prepare(player, net_stream, stream, media, &slot.session, &mut slot.tx) {
+        if let Err(reason) = self.prepare(player, net_stream, stream, media, &rtmp.session, &mut slot.tx) {
             return Step::End(Flush::Gone(reason));
         }
         if !player.wants_everything() {
             // It begins with sound.
             return Step::Wrote;
         }
-        let boundary = slot.mid_tag.is_none();
+        let boundary = rtmp.mid_tag.is_none();
         self.asked |= boundary;
         let control = if boundary { slot.tx.pending() } else { &[] };
         let limit = if slot.limited { slot.limits.bytes(self.now) } else { WRITE_BYTES };
@@ -248,7 +251,7 @@ impl<N: Net> Output<'_, N> {
         if let Some((media, mut cursor)) = at {
             media.ring().advance(&mut cursor, written - of_control);
             player.phase = PlayPhase::Live { cursor };
-            slot.mid_tag = (!cursor.at_tag_boundary()).then_some(0);
+            rtmp.mid_tag = (!cursor.at_tag_boundary()).then_some(0);
             if written == total && cursor.seq >= media.ring().readable_head() && !player.ending {
                 // The usual end, without looking once more.
                 return Step::End(Flush::Idle);
@@ -258,17 +261,17 @@ impl<N: Net> Output<'_, N> {
     }
 
     /// One tag, or control bytes between two.
-    fn tag_by_tag(&mut self, slot: &mut Slot) -> Step {
-        if slot.mid_tag.is_none() {
+    fn tag_by_tag(&mut self, slot: &mut Slot, rtmp: &mut Rtmp) -> Step {
+        if rtmp.mid_tag.is_none() {
             for index in 0..NET_STREAMS {
-                let Role::Playing(player) = &mut slot.roles[index] else { continue };
+                let Role::Playing(player) = &mut rtmp.roles[index] else { continue };
                 let stream = self.names.stream(player.stream);
                 let media = stream.ring.map(|ring| self.names.media(ring));
                 let net_stream = NetStreamId::from_index(index);
-                if let Err(reason) = self.prepare(player, net_stream, stream, media, &slot.session, &mut slot.tx) {
+                if let Err(reason) = self.prepare(player, net_stream, stream, media, &rtmp.session, &mut slot.tx) {
                     return Step::End(Flush::Gone(reason));
                 }
-                self.tell_left_out(player, net_stream, slot.generation, stream, &slot.session, &mut slot.tx);
+                self.tell_left_out(player, net_stream, slot.generation, stream, &rtmp.session, &mut slot.tx);
             }
             self.asked = true;
             if !slot.tx.is_empty() {
@@ -284,15 +287,15 @@ impl<N: Net> Output<'_, N> {
                 };
             }
         }
-        if slot.mid_tag.is_none() && slot.is_dry(self.now) {
+        if rtmp.mid_tag.is_none() && slot.is_dry(self.now) {
             return Step::End(Flush::Limited);
         }
-        let Some((index, tag)) = self.next_tag(slot) else {
+        let Some((index, tag)) = self.next_tag(rtmp) else {
             // The rest of a half-sent tag is never due in vain: the ring has passed it.
-            let lost = slot.mid_tag.is_some();
+            let lost = rtmp.mid_tag.is_some();
             return Step::End(if lost { Flush::Gone(CloseReason::TooSlow) } else { Flush::Idle });
         };
-        let Role::Playing(player) = &mut slot.roles[index] else { return Step::End(Flush::Idle) };
+        let Role::Playing(player) = &mut rtmp.roles[index] else { return Step::End(Flush::Idle) };
         if player.is_legacy() && tag.is_enhanced_data() {
             // It came behind what the player does not want: another is sent in its place.
             return Step::Wrote;
@@ -307,7 +310,7 @@ impl<N: Net> Output<'_, N> {
                 slot.bytes_out += written as u64;
                 slot.last_use = Some(self.now);
                 player.phase = PlayPhase::Live { cursor };
-                slot.mid_tag = (!cursor.at_tag_boundary()).then_some(index as u8);
+                rtmp.mid_tag = (!cursor.at_tag_boundary()).then_some(index as u8);
                 Step::Wrote
             }
             Err(flush) => Step::End(flush),
@@ -315,7 +318,7 @@ impl<N: Net> Output<'_, N> {
     }
 
     /// The rest of a tag whose player has gone.
-    fn rest_of_tag(&mut self, slot: &mut Slot, mut tail: TagTail) -> Step {
+    fn rest_of_tag(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, mut tail: TagTail) -> Step {
         let media = tail.ring.map(|ring| self.names.media(ring));
         let Some((media, tag)) = media.and_then(|media| Some((media, media.ring().tag(tail.cursor.seq)?))) else {
             return Step::End(Flush::Gone(CloseReason::TooSlow));
@@ -326,7 +329,7 @@ impl<N: Net> Output<'_, N> {
             Ok(written) => {
                 slot.bytes_out += written as u64;
                 slot.last_use = Some(self.now);
-                slot.tail = (tail.cursor.seq == seq).then_some(Tail::Tag(tail));
+                rtmp.tail = (tail.cursor.seq == seq).then_some(Tail::Tag(tail));
                 Step::Wrote
             }
             Err(flush) => Step::End(flush),
@@ -335,12 +338,12 @@ impl<N: Net> Output<'_, N> {
 
     /// The rest of a call of a bandwidth detection.
     #[cold]
-    fn rest_of_payload(&mut self, slot: &mut Slot, mut tail: PayloadTail) -> Step {
+    fn rest_of_payload(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, mut tail: PayloadTail) -> Step {
         match tail.rest(|slices| self.net.write(self.index, slices)) {
             Io::Done(written) | Io::Last(written) => {
                 slot.bytes_out += written as u64;
                 tail.offset += written as u16;
-                slot.tail = (usize::from(tail.offset) < tail.wire_bytes()).then_some(Tail::Payload(tail));
+                rtmp.tail = (usize::from(tail.offset) < tail.wire_bytes()).then_some(Tail::Payload(tail));
                 Step::Wrote
             }
             Io::WouldBlock => Step::End(Flush::Blocked),
@@ -349,16 +352,16 @@ impl<N: Net> Output<'_, N> {
     }
 
     /// The rest of a script's message.
-    fn rest_of_message(&mut self, slot: &mut Slot, sent: u32, outboxes_bytes: &mut usize) -> Step {
-        match self.net.write(self.index, &[IoSlice::new(&slot.outbox.front()[sent as usize..])]) {
+    fn rest_of_message(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, sent: u32, outboxes_bytes: &mut usize) -> Step {
+        match self.net.write(self.index, &[IoSlice::new(&rtmp.outbox.front()[sent as usize..])]) {
             Io::Done(written) | Io::Last(written) => {
                 slot.bytes_out += written as u64;
                 slot.last_use = Some(self.now);
                 let sent = sent + written as u32;
-                slot.tail = Some(Tail::Message(sent));
-                if sent as usize == slot.outbox.front().len() {
-                    *outboxes_bytes -= slot.outbox.sent();
-                    slot.tail = None;
+                rtmp.tail = Some(Tail::Message(sent));
+                if sent as usize == rtmp.outbox.front().len() {
+                    *outboxes_bytes -= rtmp.outbox.sent();
+                    rtmp.tail = None;
                 }
                 Step::Wrote
             }
@@ -392,11 +395,11 @@ impl<N: Net> Output<'_, N> {
 
     /// The tag that comes next on a connection that goes tag by tag: the one that is half sent, else of all its
     /// players' the one that has waited longest.
-    fn next_tag(&self, slot: &mut Slot) -> Option<(usize, Tag)> {
-        let only = slot.mid_tag.map(usize::from);
+    fn next_tag(&self, rtmp: &mut Rtmp) -> Option<(usize, Tag)> {
+        let only = rtmp.mid_tag.map(usize::from);
         let mut next: Option<(usize, Tag, u32)> = None;
         for index in 0..NET_STREAMS {
-            let Role::Playing(player) = &mut slot.roles[index] else { continue };
+            let Role::Playing(player) = &mut rtmp.roles[index] else { continue };
             if only.is_some_and(|only| only != index) {
                 continue;
             }

@@ -44,8 +44,8 @@ impl Server {
         };
         let refused = match media.begin_media(kind, timestamp, length, now) {
             Ok(seq) => {
-                let Some(slot) = self.slots.connection(conn) else { return };
-                match slot.open_tags.push(OpenTag { lane, stream: id, seq, kind, length }) {
+                let Some((_, rtmp)) = self.slots.client(conn) else { return };
+                match rtmp.open_tags.push(OpenTag { lane, stream: id, seq, kind, length }) {
                     Ok(()) => return,
                     Err(_) => {
                         let _ = media.abort(seq, now);
@@ -65,8 +65,8 @@ impl Server {
     }
 
     pub(super) fn media_data(&mut self, conn: ConnId, lane: Lane, bytes: &[u8]) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(open) = slot.open_tags.iter().find(|open| open.lane == lane) else { return };
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        let Some(open) = rtmp.open_tags.iter().find(|open| open.lane == lane) else { return };
         if let Some((_, media)) = self.live.names.with_media(open.stream) {
             // Gone: the ring had to go on without it.
             let _ = media.append(open.seq, bytes);
@@ -110,8 +110,8 @@ impl Server {
         if self.live.names.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
             return;
         }
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(message) = slot.session.data() else {
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        let Some(message) = rtmp.session.data() else {
             self.counters.data_dropped += 1;
             return;
         };
@@ -182,16 +182,16 @@ impl Server {
     }
 
     fn published_by(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<StreamId> {
-        match self.slots.connection(conn)?.roles[net_stream.index()] {
+        match self.slots.client(conn)?.1.roles[net_stream.index()] {
             Role::Publishing(id) => Some(id),
             _ => None,
         }
     }
 
     fn take_open(&mut self, conn: ConnId, lane: Lane) -> Option<OpenTag> {
-        let slot = self.slots.connection(conn)?;
-        let at = slot.open_tags.iter().position(|open| open.lane == lane)?;
-        Some(slot.open_tags.swap_remove(at))
+        let (_, rtmp) = self.slots.client(conn)?;
+        let at = rtmp.open_tags.iter().position(|open| open.lane == lane)?;
+        Some(rtmp.open_tags.swap_remove(at))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::time::Millis;
 
 use super::describe::Description;
 use super::instances::InstanceState;
+use super::rtmp::Rtmp;
 use super::slots::{Role, Slot, SlotState};
 use super::{Counters, Server};
 
@@ -179,7 +180,8 @@ pub struct Totals<'a> {
 impl Server {
     /// The first connection in slot `from` or behind it.
     pub fn next_client(&self, from: usize, now: Millis) -> Option<ClientRow<'_>> {
-        self.slots.next_taken(from).map(|index| self.client_row(index, now))
+        let (index, slot, rtmp) = self.slots.clients_from(from).next()?;
+        Some(self.client_row(index, slot, rtmp, now))
     }
 
     /// The first stream at place `from` or behind it.
@@ -206,16 +208,15 @@ impl Server {
         }
     }
 
-    fn client_row(&self, index: SlotIndex, now: Millis) -> ClientRow<'_> {
-        let slot = self.slots.peek(index);
-        let info = slot.session.connect_info();
+    fn client_row<'a>(&'a self, index: SlotIndex, slot: &Slot, rtmp: &'a Rtmp, now: Millis) -> ClientRow<'a> {
+        let info = rtmp.session.connect_info();
         let mut row = ClientRow {
             id: self.slots.id(index),
             peer: slot.peer,
             app: &info.path.app,
             instance: if info.path.app.is_empty() { "" } else { &info.path.instance },
             agent: &info.agent,
-            activity: activity(slot),
+            activity: activity(slot, rtmp),
             stream: None,
             seconds: now.since(slot.accepted) / 1000,
             bytes_in: slot.bytes_in,
@@ -223,7 +224,7 @@ impl Server {
             lag_ms: None,
             skips: 0,
         };
-        for role in &slot.roles {
+        for role in &rtmp.roles {
             let stream = match role {
                 Role::Idle => continue,
                 Role::Publishing(stream) | Role::Challenging(stream) => *stream,
@@ -262,7 +263,7 @@ impl Server {
         while let Some(index) = stream.players.next_from(from) {
             from = index + 1;
             let index = SlotIndex(index as u32);
-            for role in &self.slots.peek(index).roles {
+            for role in self.slots.peek_client(index).iter().flat_map(|(_, rtmp)| &rtmp.roles) {
                 let Role::Playing(player) = role else { continue };
                 if player.stream != id {
                     continue;
@@ -301,15 +302,15 @@ impl Server {
     }
 }
 
-fn activity(slot: &Slot) -> Activity {
+fn activity(slot: &Slot, rtmp: &Rtmp) -> Activity {
     if slot.state != SlotState::Open {
         return Activity::Leaving;
     }
-    match slot.session.request() {
+    match rtmp.session.request() {
         _ if slot.publishing > 0 => Activity::Publishes,
         _ if slot.playing > 0 => Activity::Plays,
         Some(Request::Connect | Request::Publish { .. } | Request::Play { .. }) => Activity::Pending,
-        None if slot.session.is_connected() => Activity::Idle,
+        None if rtmp.session.is_connected() => Activity::Idle,
         None => Activity::Connecting,
     }
 }

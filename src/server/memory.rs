@@ -10,9 +10,8 @@ use crate::live::settings::Settings;
 
 use super::READ_BYTES;
 use super::claims::Claims;
-use super::express::Express;
 use super::instances::Instances;
-use super::slots::Slot;
+use super::slots::PLACE_BYTES;
 use super::wakes::Wakes;
 
 /// What an instance with a script costs beside the script's own memory and stack: the tables of its clients and timers,
@@ -52,7 +51,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row { name: "stream media", count: rings as u64, bytes_each: settings.ring_bytes },
         Row::new("stream index and headers", rings, Names::ring_overhead_bytes()),
         Row::new("stream names", rings * NAMES_PER_RING, Names::name_bytes(slots)),
-        Row::new("connections", slots, size_of::<Slot>() + size_of::<Express>()),
+        Row::new("connections", slots, PLACE_BYTES),
         Row {
             name: "scripts",
             count: settings.script_instances.into(),
@@ -94,6 +93,6 @@ mod tests {
         assert!(total(&more_rings) - total(&base) > base.ring_bytes);
         let more_connections = Settings { connections: base.connections + 64, ..base.clone() };
         let each = (total(&more_connections) - total(&base)) / 64;
-        assert!(each >= size_of::<Slot>() as u64 && each < CONNECTION_BYTES as u64 + 256, "{each}");
+        assert!(each >= PLACE_BYTES as u64 && each < CONNECTION_BYTES as u64 + 256, "{each}");
     }
 }

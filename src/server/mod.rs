@@ -39,9 +39,11 @@ mod play;
 mod publish;
 mod read;
 mod rings;
+pub mod rtmp;
 mod script_time;
 mod scripting;
 pub mod slots;
+pub mod speaks;
 mod timers;
 pub mod transport;
 
@@ -64,6 +66,7 @@ use crate::rtmp::event::{Decision, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
+use self::rtmp::Rtmp;
 use alarms::{Alarm, Alarms};
 use close::{CloseReason, Counter};
 use connect::Joining;
@@ -319,12 +322,12 @@ impl Server {
         &self.slots
     }
 
-    /// Visits every connection whose slot is as wanted when its turn comes.
-    fn each_connection(&mut self, wanted: impl Fn(&Slot) -> bool, mut visit: impl FnMut(&mut Server, ConnId)) {
+    /// Visits every connection that speaks RTMP and is as wanted when its turn comes.
+    fn each_connection(&mut self, wanted: impl Fn(&Slot, &Rtmp) -> bool, mut visit: impl FnMut(&mut Server, ConnId)) {
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
-            if wanted(self.slots.peek(index)) {
+            if self.slots.peek_client(index).is_some_and(|(slot, rtmp)| wanted(slot, rtmp)) {
                 visit(self, self.slots.id(index));
             }
         }
@@ -376,7 +379,7 @@ impl Server {
     /// Ends a connection whose place is needed at once. One that has joined an application is told so, if it reads.
     fn make_way<N: Net>(&mut self, net: &mut N, conn: ConnId, now: Millis) {
         // Not to one that was told to go before: nothing may follow that.
-        let joined = self.slots.open(conn).is_some_and(|slot| slot.session.is_connected());
+        let joined = self.slots.open_client(conn).is_some_and(|(_, rtmp)| rtmp.session.is_connected());
         if joined {
             self.yield_place(conn, now);
             if self.wakes.is_writable(conn.slot) {
@@ -430,9 +433,9 @@ impl Server {
         let published = slot.publishing > 0;
         self.end_roles(conn);
         self.count_close(conn, reason);
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         // Without room for `close` the client must do with the end of the connection.
-        let _ = slot.session.close(&mut slot.tx);
+        let _ = rtmp.session.close(&mut slot.tx);
         slot.state = SlotState::Closing { deadline: now + CLOSE_MS, last_words: LastWords::Waiting, published };
         self.forget_waits(conn.slot);
         self.slots.judge(conn.slot, now);
@@ -444,8 +447,10 @@ impl Server {
     /// What was put off for a connection ends with it: neither the disk's answer, nor its script's time, nor tokens, nor the
     /// end of a detection are anything to it any more.
     fn forget_waits(&mut self, index: SlotIndex) {
-        let slot = self.slots.at(index);
-        slot.joining = Joining::No;
+        let (slot, speaks) = self.slots.both(index);
+        if let Some(rtmp) = speaks.rtmp_mut() {
+            rtmp.joining = Joining::No;
+        }
         (slot.blocked, slot.pinged) = (false, None);
         slot.inbox.clear();
         self.wakes.let_all_go(index);
@@ -454,11 +459,11 @@ impl Server {
 
     /// When a connection begins to end: its application's script is told, and there is one log line and one counter.
     fn count_close(&mut self, conn: ConnId, reason: CloseReason) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         if slot.state != SlotState::Open {
             return;
         }
-        let (joined, app) = (slot.session.is_connected(), slot.app);
+        let (joined, app) = (rtmp.session.is_connected(), slot.app);
         if joined {
             self.slots.disconnected();
             if let Some(app) = app.and_then(|id| self.live.apps.app_mut(id)) {
@@ -481,8 +486,8 @@ impl Server {
     }
 
     fn end_role(&mut self, conn: ConnId, index: usize) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        match slot.roles[index] {
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        match rtmp.roles[index] {
             Role::Idle => {}
             Role::Publishing(stream) => self.unpublish(conn, index, stream),
             Role::Challenging(stream) => self.withdraw(conn, index, stream),
@@ -492,17 +497,17 @@ impl Server {
 
     /// What a client hears of its streams and its connection when the server or its application stops.
     fn say_goodbye(&mut self, conn: ConnId) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         if slot.state != SlotState::Open {
             return;
         }
-        if !slot.session.is_connected() {
-            if let Some(Request::Connect) = slot.session.request() {
-                let _ = slot.session.decide(Decision::Reject(Status::new(Code::ConnectAppShutdown, "")), &mut slot.tx);
+        if !rtmp.session.is_connected() {
+            if let Some(Request::Connect) = rtmp.session.request() {
+                let _ = rtmp.session.decide(Decision::Reject(Status::new(Code::ConnectAppShutdown, "")), &mut slot.tx);
             }
             return;
         }
-        for (index, role) in slot.roles.iter().enumerate() {
+        for (index, role) in rtmp.roles.iter().enumerate() {
             let (stream, code) = match role {
                 Role::Publishing(stream) => (*stream, Code::UnpublishSuccess),
                 // The publisher may have been told, and have left, just before.
@@ -510,16 +515,16 @@ impl Server {
                 Role::Playing(player) => (player.stream, Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
-            let name = slot.session.own_name(&self.live.names.stream(stream).path);
+            let name = rtmp.session.own_name(&self.live.names.stream(stream).path);
             let net_stream = crate::rtmp::event::NetStreamId::from_index(index);
-            let _ = slot.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
+            let _ = rtmp.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }
         // Players take AppShutdown for the end of the stream; clients that support it are sent ReconnectRequest instead.
-        let code = match slot.session.connect_info().reconnects() {
+        let code = match rtmp.session.connect_info().reconnects() {
             true => Code::ConnectReconnectRequest,
             false => Code::ConnectAppShutdown,
         };
         // Without room the client sees the end of the connection only.
-        let _ = slot.session.status(None, Status::new(code, ""), &mut slot.tx);
+        let _ = rtmp.session.status(None, Status::new(code, ""), &mut slot.tx);
     }
 }

@@ -91,20 +91,22 @@ impl Server {
             }
         };
         self.live.names.stream_mut(id).players.insert(conn.slot.at());
-        let role = self.slots.at(conn.slot).roles[net_stream.index()];
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        let role = rtmp.roles[net_stream.index()];
+        let is_legacy = !rtmp.session.connect_info().announced_enhanced();
         let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
         let stream = self.live.names.stream(id);
         let mut player = Player::new(id, self.first_to_join_at(id), switching);
         player.told = published;
-        if !self.slots.at(conn.slot).session.connect_info().announced_enhanced() {
+        if is_legacy {
             player.enhanced = Enhanced::Legacy;
         }
         if !published && let Some(ring) = stream.ring {
             // The publisher has left, and its ring is still there: begin with the next publish.
             player.phase = PlayPhase::Waiting { after: Some(self.live.names.media(ring).ring().readable_head()) };
         }
-        let slot = self.slots.at(conn.slot);
-        slot.roles[net_stream.index()] = Role::Playing(player);
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+        rtmp.roles[net_stream.index()] = Role::Playing(player);
         slot.playing += 1;
         slot.last_active = now;
         let peer = slot.peer;
@@ -121,7 +123,9 @@ impl Server {
         if self.slots.at(conn.slot).instance.is_some() {
             let audio = self.script_allows(conn, Access::AudioSample, &name.name);
             let video = self.script_allows(conn, Access::VideoSample, &name.name);
-            self.slots.at(conn.slot).session.set_sample_access(audio, video);
+            if let Some((_, rtmp)) = self.slots.client(conn) {
+                rtmp.session.set_sample_access(audio, video);
+            }
         }
         self.decide(conn, Decision::Accept);
         if published {
@@ -140,11 +144,11 @@ impl Server {
 
     /// What the client means, if the application's rules let it play that.
     fn may_play(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
-        let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PlayAddress) };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return Err(Refusal::PlayAddress) };
         let Some(definition) = self.live.apps.definition(app) else { return Err(Refusal::PlayAddress) };
         let path =
-            definition.path(&slot.session.connect_info().path.instance, &name.name).map_err(|_| Refusal::Path)?;
-        definition.rules.play(slot.peer.ip(), path.as_str(), slot.session.stream_query())?;
+            definition.path(&rtmp.session.connect_info().path.instance, &name.name).map_err(|_| Refusal::Path)?;
+        definition.rules.play(slot.peer.ip(), path.as_str(), rtmp.session.stream_query())?;
         let again = u32::from(slot.playing > 0);
         let streams = self.live.names.streams().filter(|(_, stream)| stream.app == app);
         let players: usize = streams.map(|(_, stream)| stream.players.len()).sum();
@@ -178,16 +182,16 @@ impl Server {
             from = index + 1;
             let conn = self.slots.id(SlotIndex(index as u32));
             for role in 0..crate::limits::NET_STREAMS {
-                let slot = self.slots.at(conn.slot);
-                let Role::Playing(player) = slot.roles[role] else { continue };
+                let Some((slot, rtmp)) = self.slots.client(conn) else { break };
+                let Role::Playing(player) = rtmp.roles[role] else { continue };
                 if player.stream != id {
                     continue;
                 }
                 let net_stream = NetStreamId::from_index(role);
-                slot.session.stop_playing(net_stream);
-                let name = slot.session.own_name(&self.live.names.stream(id).path);
+                rtmp.session.stop_playing(net_stream);
+                let name = rtmp.session.own_name(&self.live.names.stream(id).path);
                 let status = Status::new(Code::PlayStop, name).described(describe_exhausted(Exhausted::Names));
-                slot.tell(Some(net_stream), status);
+                rtmp.tell(Some(net_stream), status, &mut slot.tx);
                 self.wakes.send(conn.slot);
                 self.stop_playing(conn, role, player);
             }
@@ -196,18 +200,18 @@ impl Server {
 
     /// The net stream plays no more. The rest of a half-sent tag is still sent.
     pub(super) fn stop_playing(&mut self, conn: ConnId, index: usize, player: Player) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        slot.roles[index] = Role::Idle;
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        rtmp.roles[index] = Role::Idle;
         self.leave(conn, index, player);
     }
 
     /// `player` is not what the net stream does any more.
     fn leave(&mut self, conn: ConnId, index: usize, player: Player) {
         let id = player.stream;
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         slot.playing -= 1;
-        slot.leave_tag(index, &player, self.live.names.stream(id).ring);
-        let plays_on = slot.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream == id));
+        rtmp.leave_tag(index, &player, self.live.names.stream(id).ring);
+        let plays_on = rtmp.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream == id));
         if !plays_on {
             self.live.names.stream_mut(id).players.remove(conn.slot.at());
             self.live.names.release_if_unused(id);
@@ -222,9 +226,9 @@ impl Server {
     }
 
     pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
         let index = net_stream.index();
-        let Role::Playing(mut player) = slot.roles[index] else { return };
+        let Role::Playing(mut player) = rtmp.roles[index] else { return };
         let id = player.stream;
         let paused = paused.unwrap_or(!player.paused);
         let ring = self.live.names.stream(id).ring;
@@ -236,33 +240,36 @@ impl Server {
         {
             // What was missed is gone: headers again, then the newest key frame, or the newest sound where there is no picture.
             // Without either since, nothing was missed.
-            slot.leave_tag(index, &player, Some(ring));
+            rtmp.leave_tag(index, &player, Some(ring));
             player.begin_at(point, media, self.now);
         }
         player.paused = paused;
-        slot.roles[index] = Role::Playing(player);
+        rtmp.roles[index] = Role::Playing(player);
         let code = if paused { Code::PauseNotify } else { Code::UnpauseNotify };
         self.tell_of(conn, net_stream, id, code);
     }
 
     pub(super) fn seek(&mut self, conn: ConnId, net_stream: NetStreamId) {
-        let Some(slot) = self.slots.connection(conn) else { return };
         let index = net_stream.index();
-        let Role::Playing(mut player) = slot.roles[index] else { return };
+        let Some(Role::Playing(mut player)) = self.slots.look_client(conn).map(|(_, rtmp)| rtmp.roles[index]) else {
+            return;
+        };
         let id = player.stream;
+        let after = self.first_to_join_at(id);
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         let ring = self.live.names.stream(id).ring;
         if !matches!(player.phase, PlayPhase::Waiting { .. }) {
             // The player has thrown away what came since it asked.
-            slot.leave_tag(index, &player, ring);
-            player.phase = PlayPhase::Waiting { after: self.first_to_join_at(id) };
-            self.slots.at(conn.slot).roles[index] = Role::Playing(player);
+            rtmp.leave_tag(index, &player, ring);
+            player.phase = PlayPhase::Waiting { after };
+            rtmp.roles[index] = Role::Playing(player);
         }
         let time = ring.map_or(self.live.names.stream(id).time, |ring| self.live.names.media(ring).time());
         let mut text = heapless::String::<64>::new();
         let _ = write!(text, "Seeking {} (stream ID: {}).", time.present(), net_stream.wire());
-        let name = self.slots.at(conn.slot).session.own_name(&self.live.names.stream(id).path);
+        let name = rtmp.session.own_name(&self.live.names.stream(id).path);
         let status = Status::new(Code::SeekNotify, name).described(&text);
-        self.slots.at(conn.slot).tell(Some(net_stream), status);
+        rtmp.tell(Some(net_stream), status, &mut slot.tx);
         self.wakes.send(conn.slot);
     }
 
@@ -284,7 +291,7 @@ impl Server {
     }
 
     fn player(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<(&mut Player, StreamId)> {
-        match &mut self.slots.connection(conn)?.roles[net_stream.index()] {
+        match &mut self.slots.client(conn)?.1.roles[net_stream.index()] {
             Role::Playing(player) => {
                 let id = player.stream;
                 Some((player, id))
@@ -304,12 +311,16 @@ impl Server {
             from = index + 1;
             let conn = self.slots.id(SlotIndex(index as u32));
             for role in 0..crate::limits::NET_STREAMS {
-                let Role::Playing(mut player) = self.slots.at(conn.slot).roles[role] else { continue };
+                let Some(Role::Playing(mut player)) = self.slots.client(conn).map(|(_, rtmp)| rtmp.roles[role]) else {
+                    continue;
+                };
                 if player.stream != id {
                     continue;
                 }
                 visit(self, conn, NetStreamId::from_index(role), &mut player);
-                self.slots.at(conn.slot).roles[role] = Role::Playing(player);
+                if let Some((_, rtmp)) = self.slots.client(conn) {
+                    rtmp.roles[role] = Role::Playing(player);
+                }
             }
         }
     }

@@ -31,9 +31,9 @@ impl Server {
         mode: PublishMode,
         now: Millis,
     ) {
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         let Some(app) = slot.app else { return };
-        let role = slot.roles[net_stream.index()];
+        let role = rtmp.roles[net_stream.index()];
         if self.live.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod) {
             let description = "This application plays recordings; publish to another one, such as live.";
             let status = Status::new(Code::PublishBadName, &name.name).described(description);
@@ -52,9 +52,9 @@ impl Server {
                 return self.refuse_publish(conn, status, StreamRefusal::Rule(refusal), now);
             }
         };
-        let Some(slot) = self.slots.look(conn) else { return };
+        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
         // What the client calls it, unless it said a key.
-        let name = slot.session.own_name(&path);
+        let name = rtmp.session.own_name(&path);
         if !self.script_allows(conn, Access::Write, name) {
             let status = Status::new(Code::PublishBadName, name).described(NO_WRITE_ACCESS);
             return self.refuse_publish(conn, status, StreamRefusal::Script, now);
@@ -95,10 +95,10 @@ impl Server {
 
     /// What the client means to publish, if the application's rules let it.
     fn may_publish(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
-        let Some(slot) = self.slots.connection(conn) else { return Err(Refusal::PublishAddress) };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return Err(Refusal::PublishAddress) };
         let Some(definition) = self.live.apps.definition(app) else { return Err(Refusal::PublishAddress) };
-        let instance = &slot.session.connect_info().path.instance;
-        let path = definition.publish(slot.peer.ip(), instance, &name.name, slot.session.stream_query())?;
+        let instance = &rtmp.session.connect_info().path.instance;
+        let path = definition.publish(slot.peer.ip(), instance, &name.name, rtmp.session.stream_query())?;
         let published =
             |stream: &Stream| stream.app == app && stream.publisher.is_some_and(|publisher| publisher.conn != conn);
         let others = self.live.names.streams().filter(|(_, stream)| published(stream)).count();
@@ -128,8 +128,8 @@ impl Server {
         (stream.media_at, stream.has_media, stream.idle_told) = (now, false, false);
         (stream.complained_of_data, stream.complained_of_headers) = (false, false);
         stream.trouble = Trouble::none(now);
-        let Some(slot) = self.slots.connection(conn) else { return };
-        slot.roles[usize::from(lane)] = Role::Publishing(id);
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+        rtmp.roles[usize::from(lane)] = Role::Publishing(id);
         slot.publishing += 1;
         slot.last_active = now;
         let peer = slot.peer;
@@ -159,10 +159,10 @@ impl Server {
 
     /// The publisher is gone, or stopped. Players stay; they are told when it is not back in time.
     pub(super) fn unpublish(&mut self, conn: ConnId, index: usize, id: StreamId) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        slot.roles[index] = Role::Idle;
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+        rtmp.roles[index] = Role::Idle;
         slot.publishing -= 1;
-        slot.open_tags.retain(|open| open.stream != id);
+        rtmp.open_tags.retain(|open| open.stream != id);
         slot.challenged = false;
         let now = self.now;
         let facts = self.live.names.with_media(id).map_or_else(StreamFacts::default, |(_, media)| {
@@ -249,14 +249,14 @@ impl Server {
 
     /// One line for a publish or a play that is refused: who, what, why, and where to change that.
     pub(super) fn log_refusal(&self, conn: ConnId, status: Status<'_>, why: StreamRefusal) {
-        let Some(slot) = self.slots.look(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.look_client(conn) else { return };
         let app = slot.app.and_then(|app| self.live.apps.definition(app));
-        let (verb, name) = match slot.session.request() {
+        let (verb, name) = match rtmp.session.request() {
             Some(Request::Play { name, .. }) => ("play", name.name.as_str()),
             Some(Request::Publish { name, .. }) => ("publish", name.name.as_str()),
             _ => ("publish", status.subject),
         };
-        let path = app.and_then(|app| app.path(&slot.session.connect_info().path.instance, name).ok());
+        let path = app.and_then(|app| app.path(&rtmp.session.connect_info().path.instance, name).ok());
         let shown = match (&path, app) {
             (Some(path), Some(app)) if verb == "publish" => app.shown(path),
             (Some(path), _) => path.as_str(),
@@ -276,15 +276,15 @@ impl Server {
     /// Refuses a publish because the name is taken.
     pub(super) fn refuse_taken(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let path = self.live.names.stream(id).path.clone();
-        let Some(slot) = self.slots.look(conn) else { return };
-        let name = slot.session.own_name(&path);
+        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
+        let name = rtmp.session.own_name(&path);
         self.refuse_publish(conn, Status::new(Code::PublishBadName, name), StreamRefusal::Taken, now);
     }
 
     fn refuse_for_room(&mut self, conn: ConnId, path: &StreamPath, exhausted: Exhausted, now: Millis) {
         self.counters.streams_exhausted += 1;
-        let Some(slot) = self.slots.look(conn) else { return };
-        let name = slot.session.own_name(path);
+        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
+        let name = rtmp.session.own_name(path);
         let status = Status::new(Code::PublishBadName, name).described(describe_exhausted(exhausted));
         self.refuse_publish(conn, status, StreamRefusal::Exhausted(exhausted), now);
     }

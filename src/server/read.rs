@@ -69,8 +69,8 @@ impl Server {
             self.wait_for_script(conn);
             return 0;
         }
-        let slot = self.slots.at(index);
-        if !slot.inbox.is_empty() || slot.session.waits_for_room() {
+        let (slot, speaks) = self.slots.both(index);
+        if !slot.inbox.is_empty() || speaks.waits_for_room() {
             let kept = slot.inbox.len();
             scratch[..kept].copy_from_slice(&slot.inbox);
             slot.inbox.clear();
@@ -82,7 +82,7 @@ impl Server {
         // wait for, and input of connections that are being closed is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
         let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
-        let mut want = if much { most } else { slot.session.handshake_bytes() + INBOX_BYTES };
+        let mut want = if much { most } else { speaks.handshake_bytes() + INBOX_BYTES };
         if let (Some(limit), SlotState::Open) = (&mut slot.limits.to_server, slot.state) {
             let bytes = limit.available(now.0) as usize;
             if bytes == 0 {
@@ -133,11 +133,11 @@ impl Server {
     /// Gives input to the connection's session until it is taken or must wait.
     fn feed<N: Net>(&mut self, net: &mut N, conn: ConnId, mut input: &[u8], now: Millis) {
         loop {
-            let Some(slot) = self.slots.connection(conn) else { return };
+            let Some((slot, rtmp)) = self.slots.client(conn) else { return };
             if slot.state != SlotState::Open {
                 return;
             }
-            match slot.session.next(&mut input, &mut slot.tx, now) {
+            match rtmp.session.next(&mut input, &mut slot.tx, now) {
                 Ok(Some(event)) => {
                     let called = event == Event::Call;
                     self.event(conn, event, now);
@@ -146,11 +146,11 @@ impl Server {
                     }
                 }
                 Ok(None) => {
-                    if slot.open_since.is_none() && slot.session.is_open() {
-                        slot.open_since = Some(now);
+                    if rtmp.open_since.is_none() && rtmp.session.is_open() {
+                        rtmp.open_since = Some(now);
                     }
-                    let waits = slot.session.request().is_some();
-                    if input.is_empty() && !waits && !slot.session.waits_for_room() {
+                    let waits = rtmp.session.request().is_some();
+                    if input.is_empty() && !waits && !rtmp.session.waits_for_room() {
                         break;
                     }
                     if !waits {
@@ -235,8 +235,8 @@ impl Server {
     /// Does with a call what is done for applications without code of their own.
     pub(super) fn answer_built_in(&mut self, conn: ConnId, now: Millis) {
         // Its script may have told it to go.
-        let Some(slot) = self.slots.open(conn) else { return };
-        match slot.session.answer_built_in(&mut slot.tx) {
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+        match rtmp.session.answer_built_in(&mut slot.tx) {
             Ok(Some(event)) => self.event(conn, event, now),
             Ok(None) => {}
             Err(error) => self.close_after_flush(conn, error.into(), now),
@@ -244,8 +244,8 @@ impl Server {
     }
 
     fn request(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        match slot.session.request() {
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        match rtmp.session.request() {
             Some(Request::Connect) => self.connect(conn, now),
             // The names leave the session because other connections are touched before it is answered.
             Some(Request::Publish { stream, name, mode }) => {
@@ -270,15 +270,15 @@ impl Server {
 
     /// Ends what a net stream does; a publisher is told so, by the name that it knows.
     pub(super) fn end_net_stream(&mut self, conn: ConnId, stream: NetStreamId) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let published = match slot.roles[stream.index()] {
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        let published = match rtmp.roles[stream.index()] {
             Role::Publishing(id) => Some(self.live.names.stream(id).path.clone()),
             _ => None,
         };
         self.end_role(conn, stream.index());
-        let (Some(path), Some(slot)) = (published, self.slots.connection(conn)) else { return };
-        let name = slot.session.own_name(&path);
-        slot.tell(Some(stream), Status::new(Code::UnpublishSuccess, name));
+        let (Some(path), Some((slot, rtmp))) = (published, self.slots.client(conn)) else { return };
+        let name = rtmp.session.own_name(&path);
+        rtmp.tell(Some(stream), Status::new(Code::UnpublishSuccess, name), &mut slot.tx);
         self.wakes.send(conn.slot);
     }
 }

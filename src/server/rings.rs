@@ -53,7 +53,9 @@ impl Server {
         }
         let head = Cursor::at(self.live.names.media(ring).ring().readable_head());
         self.each_player(id, |server, conn, net_stream, player| {
-            server.slots.at(conn.slot).leave_tag(net_stream.index(), player, None);
+            if let Some((_, rtmp)) = server.slots.client(conn) {
+                rtmp.leave_tag(net_stream.index(), player, None);
+            }
             player.begin_with(head);
         });
         true
@@ -67,8 +69,8 @@ impl Server {
         if has_media || had_headers {
             // Encoders say them once, and they have gone with the ring: it has to begin anew.
             self.close_after_flush(publisher.conn, CloseReason::GaveWay, now);
-        } else if let Some(slot) = self.slots.connection(publisher.conn) {
-            slot.open_tags.retain(|open| open.stream != id);
+        } else if let Some((_, rtmp)) = self.slots.client(publisher.conn) {
+            rtmp.open_tags.retain(|open| open.stream != id);
         }
     }
 
@@ -77,7 +79,7 @@ impl Server {
         self.counters.streams_exhausted += 1;
         let path = self.live.names.stream(id).path.clone();
         let Some(Holder { lane, .. }) = self.live.names.stream(id).publisher else { return };
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         let (why, description) = (StreamRefusal::Exhausted(Exhausted::Rings), describe_exhausted(Exhausted::Rings));
         warn!(
             "{conn} {id} publish refused name={:?} x_status={} reason={description:?} see={:?}",
@@ -85,11 +87,9 @@ impl Server {
             why.row().x_status,
             why.row().remedy
         );
-        let name = slot.session.own_name(&path);
-        slot.tell(
-            Some(NetStreamId::from_index(lane.into())),
-            Status::new(Code::PublishBadName, name).described(description),
-        );
+        let name = rtmp.session.own_name(&path);
+        let status = Status::new(Code::PublishBadName, name).described(description);
+        rtmp.tell(Some(NetStreamId::from_index(lane.into())), status, &mut slot.tx);
         self.close_after_flush(conn, CloseReason::PublishRefused(why), now);
     }
 

@@ -63,8 +63,8 @@ impl Server {
             from = slot.at() + 1;
             self.wakes.let_go(Held::Script, slot);
             let conn = self.slots.id(slot);
-            match (self.slots.peek(slot).joining, self.slots.peek(slot).app) {
-                (Joining::Queued { .. }, Some(app)) => self.join(conn, app, now),
+            match self.slots.peek_client(slot).map(|(slot, rtmp)| (rtmp.joining, slot.app)) {
+                Some((Joining::Queued { .. }, Some(app))) => self.join(conn, app, now),
                 _ => self.wakes.read(slot),
             }
         }

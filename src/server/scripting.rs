@@ -25,6 +25,7 @@ use super::close::{CloseReason, Rejection};
 use super::connect::Joining;
 use super::instances::{Instance, InstanceIndex, InstanceState, Instances, Traffic};
 use super::outbox;
+use super::rtmp::Rtmp;
 use super::script_time::ScriptTime;
 use super::slots::{Slot, Tail};
 
@@ -71,8 +72,8 @@ impl Server {
     /// Puts the client into the instance that it names, which is loaded if it is not there. The error is what to tell the
     /// client.
     pub(super) fn enter_instance(&mut self, conn: ConnId, app: AppId, now: Millis) -> Result<(), &'static str> {
-        let Some(slot) = self.slots.open(conn) else { return Ok(()) };
-        let name = slot.session.connect_info().path.instance.clone();
+        let Some((_, rtmp)) = self.slots.open_client(conn) else { return Ok(()) };
+        let name = rtmp.session.connect_info().path.instance.clone();
         let mut found = self.scripting.instances.find(app, &name);
         if let Some(index) = found
             && let Some(instance) = self.scripting.instances.instance(index)
@@ -97,10 +98,10 @@ impl Server {
         // What it did as it was loaded may have stopped it, or it may have shut itself down.
         let instance =
             self.scripting.instances.instance_mut(index).filter(|instance| instance.is_running()).ok_or(STOPPED)?;
-        let Some(slot) = self.slots.open(conn) else { return Ok(()) };
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Ok(()) };
         instance.clients += 1;
         slot.instance = Some(index);
-        slot.session.set_scripted();
+        rtmp.session.set_scripted();
         Ok(())
     }
 
@@ -163,12 +164,12 @@ impl Server {
     pub(super) fn ask_script(&mut self, conn: ConnId, now: Millis) {
         let (to_client_bytes_s, to_server_bytes_s) = self.bandwidth_limit(conn);
         let Some(script) = self.entered_by(conn) else { return };
-        let Some(slot) = self.slots.look(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.look_client(conn) else { return };
         let (mut ip, mut id) = (heapless::String::<48>::new(), heapless::String::<24>::new());
         // Both fit: the longest address has 45 characters.
         let _ = write!(ip, "{}", slot.peer.ip().to_canonical());
         let _ = write!(id, "{conn}");
-        let session = &slot.session;
+        let session = &rtmp.session;
         let facts = ClientFacts {
             ip: &ip,
             agent: session.connect_property("flashVer"),
@@ -180,7 +181,7 @@ impl Server {
             secure: false,
             to_client_bytes_s,
             to_server_bytes_s,
-            stats: stats_of(slot),
+            stats: stats_of(slot, rtmp),
         };
         let asked = self.scripting.engine.connect(script, client_id(conn), &facts, session.arguments(), now);
         self.told(script, asked, now);
@@ -189,7 +190,7 @@ impl Server {
     /// A client called a method, after [`Event::Call`](crate::rtmp::event::Event::Call).
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return self.answer_built_in(conn, now) };
-        let Some(call) = self.slots.look(conn).and_then(|slot| slot.session.call()) else { return };
+        let Some(call) = self.slots.look_client(conn).and_then(|(_, rtmp)| rtmp.session.call()) else { return };
         let transaction = call.transaction;
         let outcome = self.scripting.engine.call(script, client_id(conn), call.name, call.arguments, now);
         // What the method asked for comes before what it returns, as it happened.
@@ -197,13 +198,13 @@ impl Server {
         match outcome {
             CallOutcome::Result(value) => {
                 if transaction != 0.0 && !self.send_command(conn, "_result", transaction, &value) {
-                    let Some(slot) = self.slots.open(conn) else { return };
-                    let _ = slot.session.refuse_call("The result is too long.", &mut slot.tx);
+                    let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+                    let _ = rtmp.session.refuse_call("The result is too long.", &mut slot.tx);
                 }
             }
             CallOutcome::Failed(description) => {
-                let Some(slot) = self.slots.open(conn) else { return };
-                let _ = slot.session.refuse_call(&description, &mut slot.tx);
+                let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+                let _ = rtmp.session.refuse_call(&description, &mut slot.tx);
             }
             CallOutcome::NotFound | CallOutcome::Gone => self.answer_built_in(conn, now),
             CallOutcome::Stopped(exhausted) => self.stop_instance_of(script, exhausted, now),
@@ -213,8 +214,8 @@ impl Server {
     /// A client answered a call of its application's script.
     pub(super) fn answer_script(&mut self, conn: ConnId, transaction: u32, ok: bool, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
-        let Some(slot) = self.slots.look(conn) else { return };
-        let arguments = slot.session.arguments();
+        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
+        let arguments = rtmp.session.arguments();
         let told = self.scripting.engine.answer(script, client_id(conn), transaction, ok, arguments, now);
         self.told(script, told, now);
     }
@@ -230,9 +231,9 @@ impl Server {
     /// `application.onPublish`, after the publisher was told.
     pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
-        let Some(slot) = self.slots.look(conn) else { return };
-        let name = slot.session.own_name(&self.live.names.stream(id).path);
-        let stream = StreamFacts { name, publish_query_string: slot.session.stream_query(), kind: "live" };
+        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
+        let name = rtmp.session.own_name(&self.live.names.stream(id).path);
+        let stream = StreamFacts { name, publish_query_string: rtmp.session.stream_query(), kind: "live" };
         let told = self.scripting.engine.publish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
     }
@@ -240,8 +241,8 @@ impl Server {
     /// `application.onUnpublish`.
     pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
-        let Some(slot) = self.slots.look(conn) else { return };
-        let name = slot.session.own_name(&self.live.names.stream(id).path);
+        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
+        let name = rtmp.session.own_name(&self.live.names.stream(id).path);
         let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
         let told = self.scripting.engine.unpublish(script, client_id(conn), &stream, now);
         self.told(script, told, now);
@@ -253,9 +254,9 @@ impl Server {
         let Some(index) = slot.instance else { return };
         // While it still counts.
         let script = self.entered(index);
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         slot.instance = None;
-        let (accepted, stats) = (slot.session.is_connected(), stats_of(slot));
+        let (accepted, stats) = (rtmp.session.is_connected(), stats_of(slot, rtmp));
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         instance.clients -= 1;
         instance.traffic.left_in += stats.bytes_in;
@@ -290,8 +291,8 @@ impl Server {
         match action {
             Action::Accept(client) => {
                 let conn = conn_id(client);
-                let Some(slot) = self.slots.open(conn) else { return };
-                if matches!(slot.joining, Joining::Script { .. }) {
+                let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+                if matches!(rtmp.joining, Joining::Script { .. }) {
                     if let Some(instance) = slot.instance.and_then(|index| self.scripting.instances.instance_mut(index))
                     {
                         instance.total_connects += 1;
@@ -301,8 +302,8 @@ impl Server {
             }
             Action::Reject { client, description, application, redirect } => {
                 let conn = conn_id(client);
-                let Some(slot) = self.slots.open(conn) else { return };
-                if !matches!(slot.joining, Joining::Script { .. }) {
+                let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
+                if !matches!(rtmp.joining, Joining::Script { .. }) {
                     return;
                 }
                 let extra = Extra::Rejected { application: application.as_deref(), redirect: redirect.as_deref() };
@@ -318,9 +319,9 @@ impl Server {
             }
             Action::Ping(client) => {
                 let conn = conn_id(client);
-                let Some(slot) = self.slots.open(conn) else { return };
+                let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
                 // Without room there is no ping, and no round trip to be told of.
-                let _ = slot.session.ping(now, &mut slot.tx);
+                let _ = rtmp.session.ping(now, &mut slot.tx);
                 self.wakes.send(conn.slot);
             }
             Action::LimitBandwidth { client, to_client, to_server } => {
@@ -340,12 +341,14 @@ impl Server {
     /// or the command is longer than any may be.
     fn send_command(&mut self, conn: ConnId, name: &str, transaction: f64, arguments: &[u8]) -> bool {
         let others = self.scripting.outboxes_bytes;
-        let Some(slot) = self.slots.open(conn).filter(|slot| slot.session.is_connected()) else { return false };
+        let Some((slot, rtmp)) = self.slots.open_client(conn).filter(|(_, rtmp)| rtmp.session.is_connected()) else {
+            return false;
+        };
         // Behind what waits, so that the order is kept; and the session's own answers find room.
-        let direct = slot.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
+        let direct = rtmp.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
         let queued = match direct {
-            true => slot.session.command(name, transaction, arguments, &mut slot.tx).ok().map(|()| 0),
-            false => slot.outbox.push(name, transaction, arguments, others),
+            true => rtmp.session.command(name, transaction, arguments, &mut slot.tx).ok().map(|()| 0),
+            false => rtmp.outbox.push(name, transaction, arguments, others),
         };
         self.scripting.outboxes_bytes += queued.unwrap_or(0);
         self.wakes.send(conn.slot);
@@ -355,12 +358,12 @@ impl Server {
     /// What still waits for the client of its application's script is forgotten; a message that was sent in part is not,
     /// unless `all`.
     pub(super) fn clear_outbox(&mut self, conn: ConnId, all: bool) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let kept = usize::from(!all && matches!(slot.tail, Some(Tail::Message(1..))));
-        if kept == 0 && matches!(slot.tail, Some(Tail::Message(_))) {
-            slot.tail = None;
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        let kept = usize::from(!all && matches!(rtmp.tail, Some(Tail::Message(1..))));
+        if kept == 0 && matches!(rtmp.tail, Some(Tail::Message(_))) {
+            rtmp.tail = None;
         }
-        self.scripting.outboxes_bytes -= slot.outbox.truncate(kept);
+        self.scripting.outboxes_bytes -= rtmp.outbox.truncate(kept);
     }
 
     /// A call of a script reached no client: its result object is told.
@@ -479,8 +482,8 @@ impl Server {
             ..ApplicationStats::default()
         };
         self.slots.tell_all();
-        for (at, slot) in self.slots.taken_slots().filter(|(_, slot)| slot.instance == Some(index)) {
-            let stats = stats_of(slot);
+        for (at, slot, rtmp) in self.slots.clients().filter(|(_, slot, _)| slot.instance == Some(index)) {
+            let stats = stats_of(slot, rtmp);
             all.bytes_in += stats.bytes_in;
             all.bytes_out += stats.bytes_out;
             self.scripting.engine.set_client_stats(script, client_id(self.slots.id(at)), &stats);
@@ -592,10 +595,10 @@ impl Server {
             retry_ms / 1000
         );
         self.each_client(index, |server, conn| {
-            let Some(slot) = server.slots.open(conn) else { return };
-            if slot.session.is_connected() {
+            let Some((slot, rtmp)) = server.slots.open_client(conn) else { return };
+            if rtmp.session.is_connected() {
                 let status = Status::new(Code::ConnectAppShutdown, "").described(STOPPED);
-                let _ = slot.session.status(None, status, &mut slot.tx);
+                let _ = rtmp.session.status(None, status, &mut slot.tx);
                 server.close_after_flush(conn, CloseReason::ScriptStopped, now);
             } else {
                 server.refuse_connect(conn, Rejection::ScriptFailed, STOPPED, now);
@@ -604,16 +607,16 @@ impl Server {
     }
 
     fn each_client(&mut self, index: InstanceIndex, visit: impl FnMut(&mut Server, ConnId)) {
-        self.each_connection(|slot| slot.instance == Some(index), visit);
+        self.each_connection(|slot, _| slot.instance == Some(index), visit);
     }
 }
 
 /// What `client.getStats()` tells of a connection.
-fn stats_of(slot: &Slot) -> ClientStats {
+fn stats_of(slot: &Slot, rtmp: &Rtmp) -> ClientStats {
     ClientStats {
         bytes_in: slot.bytes_in,
         bytes_out: slot.bytes_out,
-        ping_rtt_ms: slot.session.round_trip_ms().unwrap_or(0),
+        ping_rtt_ms: rtmp.session.round_trip_ms().unwrap_or(0),
         ..ClientStats::default()
     }
 }

@@ -5,29 +5,28 @@ use std::boxed::Box;
 
 use crate::bitset::BitSet;
 use crate::handles::{AppId, ConnId, RingId, SlotIndex, StreamId};
-use crate::limits::{INBOX_BYTES, NET_STREAMS, OPEN_TAGS, SPARE_CONNECTIONS};
-use crate::live::reader::{PlayPhase, Player};
+use crate::limits::{INBOX_BYTES, SPARE_CONNECTIONS};
+use crate::live::reader::Player;
 use crate::media::{Cursor, TagKind, TagSeq};
 use crate::rtmp::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
 use crate::rtmp::chunk_reader::Lane;
-use crate::rtmp::event::NetStreamId;
-use crate::rtmp::session::{REPLY_BYTES, Session};
-use crate::rtmp::status::Status;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
 use super::HEAR_MS;
 use super::bandwidth::{Check, Limits};
 use super::claims::{Claim, Claims, Household, Kind, PATIENCE_MS, Standing};
-use super::connect::Joining;
 use super::express::Express;
 use super::instances::InstanceIndex;
-use super::outbox::Outbox;
+use super::rtmp::Rtmp;
+use super::speaks::{Speaks, Stage};
 
 /// Most bytes one connection may cost: the promise of the memory table.
 pub const CONNECTION_BYTES: usize = 12 * 1024 + 512;
+/// What one costs.
+pub(super) const PLACE_BYTES: usize = size_of::<Slot>() + size_of::<Speaks>() + size_of::<Express>();
 
-const _: () = assert!(size_of::<Slot>() <= CONNECTION_BYTES, "a connection costs at most 12.5 KiB");
+const _: () = assert!(PLACE_BYTES <= CONNECTION_BYTES, "a connection costs at most 12.5 KiB");
 
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,8 +134,6 @@ pub struct Slot {
     pub playing: u8,
     /// Net streams that publish.
     pub publishing: u8,
-    /// The net stream (by index) in the middle of whose tag we are.
-    pub mid_tag: Option<u8>,
     /// Not read until its answers are sent or its request is decided.
     pub blocked: bool,
     /// A challenger waits for a sign of life from this publisher.
@@ -155,10 +152,6 @@ pub struct Slot {
     pub last_use: Option<Millis>,
     /// Bytes sent.
     pub bytes_out: u64,
-    /// What must be sent before anything else.
-    pub tail: Option<Tail>,
-    /// By index of the net stream.
-    pub roles: [Role; NET_STREAMS],
     /// Control bytes to send.
     pub tx: TxBuf,
     /// How fast it may be.
@@ -171,8 +164,6 @@ pub struct Slot {
     pub last_active: Millis,
     /// When it was accepted.
     pub accepted: Millis,
-    /// When its handshake was done.
-    pub open_since: Option<Millis>,
     /// Bytes received.
     pub bytes_in: u64,
     /// The detection of its bandwidth that is under way.
@@ -183,22 +174,14 @@ pub struct Slot {
     pub dialect: Dialect,
     /// For calls of the next one.
     pub next_transaction: u32,
-    /// Messages of its application's script that wait.
-    pub outbox: Outbox,
     /// The address of the peer.
     pub peer: SocketAddr,
     /// The application that it has joined, or is about to.
     pub app: Option<AppId>,
     /// The application's instance, if it has server-side code.
     pub instance: Option<InstanceIndex>,
-    /// How far it is on its way into the application.
-    pub joining: Joining,
-    /// Half-received messages.
-    pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
     /// Input that the session has not taken.
     pub inbox: heapless::Vec<u8, INBOX_BYTES>,
-    /// The protocol.
-    pub session: Session,
 }
 
 impl Slot {
@@ -220,7 +203,6 @@ impl Slot {
             generation: 0,
             peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             accepted: Millis(0),
-            open_since: None,
             last_read: Millis(0),
             last_taken: Millis(0),
             last_use: None,
@@ -237,74 +219,41 @@ impl Slot {
             dialect: Dialect::default(),
             next_transaction: FIRST_TRANSACTION,
             app: None,
-            outbox: Outbox::default(),
             instance: None,
-            joining: Joining::No,
             publishing: 0,
             playing: 0,
-            mid_tag: None,
-            tail: None,
-            roles: [Role::Idle; NET_STREAMS],
-            open_tags: heapless::Vec::new(),
             bytes_in: 0,
             bytes_out: 0,
             tx: TxBuf::default(),
             inbox: heapless::Vec::new(),
-            session: Session::new(0),
-        }
-    }
-
-    /// The player at `index` goes on elsewhere, or ends: the rest of a tag that it was sent a part of still comes before
-    /// anything else. `ring` is where the tag lies; `None` when that ring serves another stream now, so that the
-    /// connection cannot go on.
-    pub fn leave_tag(&mut self, index: usize, player: &Player, ring: Option<RingId>) {
-        if self.mid_tag != Some(index as u8) {
-            return;
-        }
-        self.mid_tag = None;
-        let PlayPhase::Live { cursor } = player.phase else { return };
-        let message_stream_id = NetStreamId::from_index(index).wire();
-        self.tail = Some(Tail::Tag(TagTail { ring, cursor, message_stream_id, legacy: player.is_legacy() }));
-    }
-
-    /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
-    pub fn tell(&mut self, stream: Option<NetStreamId>, status: Status<'_>) {
-        // The room is for the answer that it waits for.
-        if self.session.request().is_none() || self.tx.room() >= REPLY_BYTES {
-            let _ = self.session.status(stream, status, &mut self.tx);
         }
     }
 
     /// How far it has come, and since when it has been of no use.
-    fn standing(&self, now: Millis) -> (Standing, Millis) {
-        let session = &self.session;
+    fn standing(&self, stage: Stage, now: Millis) -> (Standing, Millis) {
         let since = self.last_use.unwrap_or_default().max(self.last_active);
-        let standing = match self.state {
-            SlotState::Free | SlotState::Closing { .. } => Standing::Leaving,
-            SlotState::Open if session.is_connected() => match self.last_use {
+        let standing = match (self.state, stage) {
+            (SlotState::Free | SlotState::Closing { .. }, _) => Standing::Leaving,
+            (SlotState::Open, Stage::Joined) => match self.last_use {
                 Some(last) if now.since(last) < PATIENCE_MS => Standing::Busy,
                 _ if self.publishing > 0 => Standing::Publishing,
                 _ if self.playing > 0 => Standing::Waiting,
                 _ => Standing::Joined,
             },
-            SlotState::Open if session.request().is_some() => Standing::Asking,
-            SlotState::Open if session.is_open() => Standing::Greeted,
-            SlotState::Open if self.bytes_in > 0 => Standing::Greeting,
-            SlotState::Open => Standing::Silent,
+            (SlotState::Open, Stage::Asking) => Standing::Asking,
+            (SlotState::Open, Stage::Greeted) => Standing::Greeted,
+            (SlotState::Open, Stage::New) if self.bytes_in > 0 => Standing::Greeting,
+            (SlotState::Open, Stage::New) => Standing::Silent,
         };
         (standing, since)
-    }
-
-    /// One net stream plays, on message stream 1, and wants every tag as the ring holds it: it can be sent several at
-    /// once.
-    pub fn is_plain(&self) -> bool {
-        self.playing == 1 && matches!(&self.roles[0], Role::Playing(player) if player.wants_everything())
     }
 }
 
 /// All slots.
 pub struct Slots {
     pub(super) slots: Box<[Slot]>,
+    /// What their connections speak.
+    pub(super) speaks: Box<[Speaks]>,
     /// What runs ahead of them.
     pub(super) express: Box<[Express]>,
     free: BitSet<Box<[u64]>>,
@@ -329,9 +278,21 @@ impl Slots {
         }
         let mut slots = Vec::with_capacity(count);
         slots.resize_with(count, Slot::free);
+        let mut speaks = Vec::with_capacity(count);
+        speaks.resize_with(count, || Speaks::Nothing);
         let claims = Claims::new(count, seed);
         let express = vec![Express::default(); count].into_boxed_slice();
-        Slots { slots: slots.into_boxed_slice(), express, free, taken: bits(), claims, connected: 0, capacity, kept }
+        Slots {
+            slots: slots.into_boxed_slice(),
+            speaks: speaks.into_boxed_slice(),
+            express,
+            free,
+            taken: bits(),
+            claims,
+            connected: 0,
+            capacity,
+            kept,
+        }
     }
 
     /// How many there are, the spare ones included.
@@ -386,8 +347,8 @@ impl Slots {
     /// Notes how far the connection in a slot has come. The slot knows then all that it was sent.
     pub fn judge(&mut self, index: SlotIndex, now: Millis) {
         let Some(before) = self.claims.claim(index.at()) else { return };
-        self.express[index.at()].tell(&mut self.slots[index.at()]);
-        let (standing, since) = self.slots[index.at()].standing(now);
+        self.tell_slot(index);
+        let (standing, since) = self.slots[index.at()].standing(self.speaks[index.at()].stage(), now);
         let since = match standing.kind() {
             Kind::Arriving if standing == before.standing => before.since,
             Kind::Arriving => now,
@@ -463,7 +424,7 @@ impl Slots {
         slot.state = SlotState::Open;
         slot.peer = peer;
         (slot.accepted, slot.last_read, slot.last_taken, slot.last_active) = (now, now, now, now);
-        slot.session = Session::new(seed);
+        self.speaks[index] = Speaks::Rtmp(Rtmp::new(seed));
         let household = Household::of(peer.ip());
         self.claims.set(index, Some(Claim { household, standing: Standing::Silent, since: now }));
         Some(ConnId { slot: SlotIndex(index as u32), generation })
@@ -475,6 +436,7 @@ impl Slots {
         let slot = &mut self.slots[index.at()];
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
+        self.speaks[index.at()] = Speaks::Nothing;
         self.claims.set(index.at(), None);
         self.taken.remove(index.at());
         self.free.insert(index.at());
@@ -484,6 +446,12 @@ impl Slots {
     pub fn at(&mut self, index: SlotIndex) -> &mut Slot {
         self.end_express(index);
         &mut self.slots[index.at()]
+    }
+
+    /// The slot at `index` and what its connection speaks.
+    pub fn both(&mut self, index: SlotIndex) -> (&mut Slot, &mut Speaks) {
+        self.end_express(index);
+        (&mut self.slots[index.at()], &mut self.speaks[index.at()])
     }
 
     /// The slot at `index`, to look at.
@@ -512,6 +480,48 @@ impl Slots {
     pub fn look(&self, id: ConnId) -> Option<&Slot> {
         let slot = &self.slots[id.slot.at()];
         (slot.generation == id.generation && slot.state != SlotState::Free).then_some(slot)
+    }
+
+    /// The connection, if it is still there and speaks RTMP.
+    pub fn client(&mut self, id: ConnId) -> Option<(&mut Slot, &mut Rtmp)> {
+        self.connection(id)?;
+        self.client_at(id.slot)
+    }
+
+    /// The connection, if it is still there, speaks RTMP and was not told to go.
+    pub fn open_client(&mut self, id: ConnId) -> Option<(&mut Slot, &mut Rtmp)> {
+        self.client(id).filter(|(slot, _)| slot.state == SlotState::Open)
+    }
+
+    /// The connection, if it is still there and speaks RTMP, to look at.
+    pub fn look_client(&self, id: ConnId) -> Option<(&Slot, &Rtmp)> {
+        self.look(id)?;
+        self.peek_client(id.slot)
+    }
+
+    /// The slot at `index`, if its connection speaks RTMP.
+    pub fn client_at(&mut self, index: SlotIndex) -> Option<(&mut Slot, &mut Rtmp)> {
+        let (slot, speaks) = self.both(index);
+        Some((slot, speaks.rtmp_mut()?))
+    }
+
+    /// The slot at `index`, if its connection speaks RTMP, to look at.
+    pub fn peek_client(&self, index: SlotIndex) -> Option<(&Slot, &Rtmp)> {
+        Some((&self.slots[index.at()], self.speaks[index.at()].rtmp()?))
+    }
+
+    /// Every connection that speaks RTMP, with its index.
+    pub fn clients(&self) -> impl Iterator<Item = (SlotIndex, &Slot, &Rtmp)> {
+        self.clients_from(0)
+    }
+
+    /// Those of them whose slot is `from` or above.
+    pub fn clients_from(&self, from: usize) -> impl Iterator<Item = (SlotIndex, &Slot, &Rtmp)> {
+        let taken = core::iter::successors(self.next_taken(from), |index| self.next_taken(index.at() + 1));
+        taken.filter_map(|index| {
+            let (slot, rtmp) = self.peek_client(index)?;
+            Some((index, slot, rtmp))
+        })
     }
 
     /// Taken slots of this address's household.

@@ -5,6 +5,7 @@ use crate::time::Millis;
 
 use super::alarms::Alarm;
 use super::close::CloseReason;
+use super::rtmp::Rtmp;
 use super::slots::{LastWords, Slot, SlotState};
 use super::transport::Net;
 use super::{SWEEP_MS, Server};
@@ -30,7 +31,8 @@ impl Server {
             if let SlotState::Closing { last_words: LastWords::Sent(_), .. } = self.slots.peek(index).state {
                 self.slots.at(index).note_last_words(net.has_delivered(index), now);
             }
-            match self.expired(self.slots.peek(index), now) {
+            let Some((slot, rtmp)) = self.slots.peek_client(index) else { continue };
+            match self.expired(slot, rtmp, now) {
                 Expired::No => {}
                 Expired::Release(CloseReason::PingTimeout) if net.has_unread(index) => {
                     // It has spoken; that we have not read it is not its fault.
@@ -44,17 +46,17 @@ impl Server {
                 }
                 Expired::Undecided => self.undecided(conn, now),
                 Expired::Ping => {
-                    let slot = self.slots.at(index);
+                    let Some((slot, rtmp)) = self.slots.client_at(index) else { continue };
                     slot.pinged = Some(now);
                     // Without room there is something else it does not answer to.
-                    let _ = slot.session.ping(now, &mut slot.tx);
+                    let _ = rtmp.session.ping(now, &mut slot.tx);
                     self.wakes.send(index);
                 }
             }
         }
     }
 
-    fn expired(&self, slot: &Slot, now: Millis) -> Expired {
+    fn expired(&self, slot: &Slot, rtmp: &Rtmp, now: Millis) -> Expired {
         let settings = &self.settings;
         let passed = |since: Millis, limit_ms: u64| now.since(since) > limit_ms;
         match slot.state {
@@ -65,14 +67,14 @@ impl Server {
             }
             SlotState::Open => {}
         }
-        if !slot.session.is_open() && passed(slot.accepted, settings.handshake_timeout_ms) {
+        if !rtmp.session.is_open() && passed(slot.accepted, settings.handshake_timeout_ms) {
             return Expired::Release(CloseReason::HandshakeTimeout);
         }
-        if let Some(deadline) = slot.joining.deadline() {
+        if let Some(deadline) = rtmp.joining.deadline() {
             // It has asked; a late answer is not its fault.
             return if now >= deadline { Expired::Undecided } else { Expired::No };
         }
-        let open_since = slot.open_since.filter(|_| !slot.session.is_connected());
+        let open_since = rtmp.open_since.filter(|_| !rtmp.session.is_connected());
         if open_since.is_some_and(|since| passed(since, settings.connect_timeout_ms)) {
             return Expired::Release(CloseReason::ConnectTimeout);
         }
@@ -86,7 +88,7 @@ impl Server {
         if pinged.is_some_and(|pinged| passed(pinged, settings.ping_timeout_ms)) {
             return Expired::Release(CloseReason::PingTimeout);
         }
-        let idle = slot.publishing == 0 && slot.playing == 0 && slot.session.is_connected();
+        let idle = slot.publishing == 0 && slot.playing == 0 && rtmp.session.is_connected();
         let own_idle_ms = slot.app.and_then(|app| self.live.apps.definition(app)).and_then(|app| app.limits.idle_ms);
         let idle_ms = own_idle_ms.unwrap_or(settings.idle_timeout_ms);
         if idle && idle_ms > 0 && passed(slot.last_active, idle_ms) {
@@ -94,7 +96,7 @@ impl Server {
         }
         // A client that takes media is alive, though it may never answer a ping.
         let sign_of_life = slot.last_read.max(slot.last_taken);
-        if slot.session.is_open() && pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
+        if rtmp.session.is_open() && pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
             return Expired::Ping;
         }
         Expired::No

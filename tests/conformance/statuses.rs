@@ -966,7 +966,7 @@ fn every_way_to_spell_an_application_has_its_answer_its_words_and_its_end() {
             Fate::Joins(app, instance) => {
                 assert_eq!(name_of(&told[0].2), "_result", "{spelled}");
                 let slot = world.server.slots().next_taken(0).unwrap();
-                let path = &world.server.slots().peek(slot).session.connect_info().path;
+                let path = &world.server.slots().peek_client(slot).unwrap().1.session.connect_info().path;
                 assert_eq!((&*path.app, &*path.instance), (app, instance), "{spelled}");
                 continue;
             }

@@ -13,6 +13,7 @@ use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
 use rill::server::connect::Joining;
 use rill::server::memory::slot_count;
+use rill::server::rtmp::Rtmp;
 use rill::server::slots::{Slot, SlotState};
 use rill::server::{Server, Start};
 use rill::time::Millis;
@@ -536,23 +537,23 @@ impl World {
     /// What is counted is what is there, and only whoever has not been told to go waits for anything.
     pub fn check_counts(&self) {
         let server = &self.server;
-        let clients = |counts: &dyn Fn(&Slot) -> bool| {
-            let open = server.slots().taken_slots().filter(|(_, slot)| slot.state == SlotState::Open);
-            open.filter(|(_, slot)| counts(slot)).count() as u32
+        let clients = |counts: &dyn Fn(&Slot, &Rtmp) -> bool| {
+            let open = server.slots().clients().filter(|(_, slot, _)| slot.state == SlotState::Open);
+            open.filter(|(_, slot, rtmp)| counts(slot, rtmp)).count() as u32
         };
         for (index, instance) in server.instances().iter() {
-            let there = clients(&|slot| slot.instance == Some(index));
+            let there = clients(&|slot, _| slot.instance == Some(index));
             assert_eq!(instance.clients, there, "clients of instance {}", instance.name);
             assert!(server.apps().app(instance.app).is_some(), "an instance of no application");
         }
         for (id, app) in server.apps().iter() {
-            let there = clients(&|slot| slot.app == Some(id) && slot.session.is_connected());
+            let there = clients(&|slot, rtmp| slot.app == Some(id) && rtmp.session.is_connected());
             assert_eq!(app.connected, there, "clients of {}", app.name);
         }
-        for (index, slot) in server.slots().taken_slots().filter(|(_, slot)| slot.state != SlotState::Open) {
+        for (index, slot, rtmp) in server.slots().clients().filter(|(_, slot, _)| slot.state != SlotState::Open) {
             let conn = server.slots().id(index);
             assert!(slot.instance.is_none(), "{conn} was told to go and is in an instance");
-            assert_eq!(slot.joining, Joining::No, "{conn} was told to go and is about to join");
+            assert_eq!(rtmp.joining, Joining::No, "{conn} was told to go and is about to join");
             assert!(slot.check.is_none(), "{conn} was told to go and is measured");
         }
         let mut from = 0;
@@ -560,7 +561,7 @@ impl World {
             from = row.id.slot.at() + 1;
             assert_eq!(row.bytes_out, self.net.written_to(row.id.slot), "bytes that {} was sent", row.id);
         }
-        let joined = clients(&|slot| slot.session.is_connected());
+        let joined = clients(&|_, rtmp| rtmp.session.is_connected());
         assert_eq!(server.slots().joined() as u32, joined, "connections that have joined an application");
     }
 

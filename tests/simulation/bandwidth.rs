@@ -242,7 +242,7 @@ fn a_player_with_a_limit_gets_so_much_of_whole_frames_and_the_others_everything(
         world.settle();
         assert!(world.heard(player).iter().any(|line| line.starts_with("created")));
         let id = conn(&world, player);
-        let Role::Playing(_) = world.server.slots().look(id).unwrap().roles[0] else { panic!("it plays on") };
+        let Role::Playing(_) = world.server.slots().look_client(id).unwrap().1.roles[0] else { panic!("it plays on") };
         // Without the limit it catches up at once.
         world.clients[player].rate = None;
         world.limit(player, Some(0), None);

@@ -88,7 +88,8 @@ fn a_player_who_came_first_gets_all_from_the_first_and_goes_on_when_the_publishe
 fn who_waited_for_sound_alone_is_sent_it_as_it_lies_in_the_ring() {
     let mut world = World::new();
     let listener = world.player("radio");
-    let is_plain = |world: &World| world.server.slots().look(world.conn(listener).unwrap()).unwrap().is_plain();
+    let is_plain =
+        |world: &World| world.server.slots().look_client(world.conn(listener).unwrap()).unwrap().1.plays_plainly();
     for _ in 0..2 {
         let radio = world.publisher("radio");
         world.send_all(radio, 0, &[AudioHeader, Audio, Audio]);

@@ -1,0 +1,78 @@
+//! What a connection that speaks RTMP has beside its slot.
+
+use crate::handles::RingId;
+use crate::limits::{NET_STREAMS, OPEN_TAGS};
+use crate::live::reader::{PlayPhase, Player};
+use crate::rtmp::event::NetStreamId;
+use crate::rtmp::session::{REPLY_BYTES, Session};
+use crate::rtmp::status::Status;
+use crate::rtmp::tx::TxBuf;
+use crate::time::Millis;
+
+use super::connect::Joining;
+use super::outbox::Outbox;
+use super::slots::{OpenTag, Role, TagTail, Tail};
+
+/// A client's state. What a write touches comes first and lies together.
+#[repr(C)]
+pub struct Rtmp {
+    /// What must be sent before anything else.
+    pub tail: Option<Tail>,
+    /// The net stream (by index) in the middle of whose tag we are.
+    pub mid_tag: Option<u8>,
+    /// By index of the net stream.
+    pub roles: [Role; NET_STREAMS],
+    /// Messages of its application's script that wait.
+    pub outbox: Outbox,
+    /// How far it is on its way into the application.
+    pub joining: Joining,
+    /// When its handshake was done.
+    pub open_since: Option<Millis>,
+    /// Half-received messages.
+    pub open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
+    /// The protocol.
+    pub session: Session,
+}
+
+impl Rtmp {
+    /// A client before its first byte. `seed` feeds the random bytes of the handshake.
+    pub(super) fn new(seed: u64) -> Rtmp {
+        Rtmp {
+            tail: None,
+            mid_tag: None,
+            roles: [Role::Idle; NET_STREAMS],
+            outbox: Outbox::default(),
+            joining: Joining::No,
+            open_since: None,
+            open_tags: heapless::Vec::new(),
+            session: Session::new(seed),
+        }
+    }
+
+    /// The player at `index` goes on elsewhere, or ends: the rest of a tag that it was sent a part of still comes before
+    /// anything else. `ring` is where the tag lies; `None` when that ring serves another stream now, so that the
+    /// connection cannot go on.
+    pub fn leave_tag(&mut self, index: usize, player: &Player, ring: Option<RingId>) {
+        if self.mid_tag != Some(index as u8) {
+            return;
+        }
+        self.mid_tag = None;
+        let PlayPhase::Live { cursor } = player.phase else { return };
+        let message_stream_id = NetStreamId::from_index(index).wire();
+        self.tail = Some(Tail::Tag(TagTail { ring, cursor, message_stream_id, legacy: player.is_legacy() }));
+    }
+
+    /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
+    pub fn tell(&mut self, stream: Option<NetStreamId>, status: Status<'_>, tx: &mut TxBuf) {
+        // The room is for the answer that it waits for.
+        if self.session.request().is_none() || tx.room() >= REPLY_BYTES {
+            let _ = self.session.status(stream, status, tx);
+        }
+    }
+
+    /// The first net stream plays, and wants every tag as the ring holds it. If no other plays, it can be sent several at
+    /// once.
+    pub fn plays_plainly(&self) -> bool {
+        matches!(&self.roles[0], Role::Playing(player) if player.wants_everything())
+    }
+}
