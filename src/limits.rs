@@ -14,6 +14,29 @@ pub struct Shape {
     pub help: &'static str,
 }
 
+/// One type of object in the memory table, which `rill limits` prints as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it is.
+    pub name: &'static str,
+    /// How many there are.
+    pub count: u64,
+    /// Bytes of each.
+    pub bytes_each: u64,
+}
+
+impl Row {
+    /// A row of the table.
+    pub fn new(name: &'static str, count: usize, bytes_each: usize) -> Row {
+        Row { name, count: count as u64, bytes_each: bytes_each as u64 }
+    }
+
+    /// Bytes of all of them.
+    pub fn total(&self) -> u64 {
+        self.count.saturating_mul(self.bytes_each)
+    }
+}
+
 /// Declares the constants and their [`TABLE`].
 macro_rules! shapes {
     ($($(#[$doc:meta])* $name:ident = $value:expr, $help:literal;)*) => {

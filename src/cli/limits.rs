@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use crate::apps;
 use crate::board::format_bytes;
 use crate::config::{Config, Origin};
-use crate::limits::{Shape, TABLE};
+use crate::limits::{Row, Shape, TABLE};
 use crate::live::settings::Settings;
 use crate::net::{self, alloc};
-use crate::server::memory::Row;
 use crate::store::{self, Options};
 
 use super::output::{complain, say};

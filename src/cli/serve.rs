@@ -15,7 +15,6 @@ use crate::net::{
     self, ControlSocket, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket, logging,
     open_files,
 };
-use crate::server::memory::slot_count;
 use crate::server::{Server, Start};
 use crate::store::{self, Applications, Machine, Options, Store};
 use crate::time::Millis;
@@ -67,7 +66,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     let listen = config.listen.iter().filter_map(|address| address.parse().ok()).collect();
     let mut errors = Vec::new();
     errors.extend(limits::check_budget(&config).and_then(|()| limits::check_system(&config)).err());
-    let few = open_files::raise_limit(slot_count(&config.settings)).err();
+    let few = open_files::raise_limit(config.settings.slots()).err();
     errors.extend(few.map(|few| few.describe(config.settings.connections)));
     match store::list(&config) {
         Ok((apps, skipped)) if errors.is_empty() => Ok(Prepared { config, apps, listen, skipped }),

@@ -5,6 +5,8 @@
 
 use core::net::IpAddr;
 
+use crate::limits::SPARE_CONNECTIONS;
+
 use super::app::{Bandwidth, ScriptLimits};
 
 /// Everything the server is told before it starts.
@@ -97,6 +99,12 @@ pub enum Merge {
 }
 
 impl Settings {
+    /// Slots of the connection table: the clients, as many more that publish as there are streams, and those that are being
+    /// turned away.
+    pub fn slots(&self) -> usize {
+        self.connections as usize + self.streams as usize + SPARE_CONNECTIONS
+    }
+
     /// How many connections `address` may have at once; `None` is no limit.
     pub fn connections_per_address(&self, address: IpAddr) -> Option<u32> {
         match self.connections_per_address {

@@ -23,12 +23,12 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
 
-use crate::limits::CONTROL_CLIENTS;
+use crate::limits::{CONTROL_CLIENTS, Row};
 use crate::live::jobs::{Done, Job};
 use crate::live::settings::Settings;
 use crate::server::Server;
 use crate::server::control::Process;
-use crate::server::memory::{self, Row};
+use crate::server::memory;
 use crate::time::Millis;
 
 pub use control_socket::{ControlSocket, ControlSocketError};
@@ -69,7 +69,7 @@ pub fn clock_us() -> u64 {
 /// The server's memory table with what the sockets need besides.
 pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
-    table.push(Row::new("sockets", memory::slot_count(settings), tcp::SOCKET_BYTES));
+    table.push(Row::new("sockets", settings.slots(), tcp::SOCKET_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
     table.push(Row::new("control clients", CONTROL_CLIENTS, control::CLIENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
@@ -86,7 +86,7 @@ pub fn memory_total(settings: &Settings) -> u64 {
 /// receive buffers of every connection, which Linux counts as the process's own; and the program with what it maps.
 /// The service manager is to hold the server to it.
 pub fn memory_max(settings: &Settings) -> u64 {
-    memory_total(settings) + memory::slot_count(settings) as u64 * SOCKET_BUFFER_BYTES + PROGRAM_BYTES
+    memory_total(settings) + settings.slots() as u64 * SOCKET_BUFFER_BYTES + PROGRAM_BYTES
 }
 
 /// The machine's half of a server that is about to run.

@@ -3,7 +3,7 @@
 
 use std::vec::Vec;
 
-use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, SCRIPT_TEXT_BYTES, SPARE_CONNECTIONS};
+use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, Row, SCRIPT_TEXT_BYTES};
 use crate::live::applications::Applications;
 use crate::live::names::Names;
 use crate::live::settings::Settings;
@@ -20,33 +20,10 @@ pub const SCRIPT_OVERHEAD_BYTES: usize = 128 * 1024;
 /// The most that the description of an application takes: the text of its script, its keys, addresses and configuration.
 pub const APPLICATION_BYTES: usize = SCRIPT_TEXT_BYTES + 2 * APP_FILE_BYTES;
 
-/// One type of object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// What it is.
-    pub name: &'static str,
-    /// How many there are.
-    pub count: u64,
-    /// Bytes of each.
-    pub bytes_each: u64,
-}
-
-impl Row {
-    /// A row of the table.
-    pub fn new(name: &'static str, count: usize, bytes_each: usize) -> Row {
-        Row { name, count: count as u64, bytes_each: bytes_each as u64 }
-    }
-
-    /// Bytes of all of them.
-    pub fn total(&self) -> u64 {
-        self.count.saturating_mul(self.bytes_each)
-    }
-}
-
 /// The table that belongs to `settings`, largest types first as a rule.
 pub fn table(settings: &Settings) -> Vec<Row> {
     let rings = settings.streams as usize;
-    let slots = slot_count(settings);
+    let slots = settings.slots();
     vec![
         Row { name: "stream media", count: rings as u64, bytes_each: settings.ring_bytes },
         Row::new("stream index and headers", rings, Names::ring_overhead_bytes()),
@@ -72,12 +49,6 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         // And whether a slot is free or taken.
         Row::new("ready bits", Wakes::PER_SLOT + 2, slots.div_ceil(64) * 8),
     ]
-}
-
-/// Slots of the connection table: the clients, as many more that publish as there are streams, and those that are being
-/// turned away.
-pub fn slot_count(settings: &Settings) -> usize {
-    settings.connections as usize + settings.streams as usize + SPARE_CONNECTIONS
 }
 
 #[cfg(test)]

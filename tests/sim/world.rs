@@ -12,7 +12,6 @@ use rill::live::jobs::{Done, Job, Lookup};
 use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
 use rill::server::connect::Joining;
-use rill::server::memory::slot_count;
 use rill::server::rtmp::Rtmp;
 use rill::server::slots::{Slot, SlotState};
 use rill::server::{Server, Start};
@@ -138,7 +137,7 @@ impl World {
     }
 
     fn start(settings: Settings, apps: Vec<AppDefinition>, source: AppSource, seed: u64) -> World {
-        let slots = slot_count(&settings);
+        let slots = settings.slots();
         let start = Start { apps, source, seed, clock: clock_us, now: Millis(0) };
         World {
             server: Server::new(settings, start),
