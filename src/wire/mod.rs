@@ -9,4 +9,6 @@ pub mod flv;
 pub mod handshake;
 pub mod legacy;
 pub mod message;
+pub mod mp4;
 pub mod plain;
+pub mod windows;

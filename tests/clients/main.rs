@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod movies;
 mod relay;
 mod samples;
 mod scripted;

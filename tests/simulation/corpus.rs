@@ -53,6 +53,11 @@ fn the_corpus_of_formats_holds() {
 }
 
 #[test]
+fn the_corpus_of_movies_holds() {
+    replay("movies");
+}
+
+#[test]
 fn the_corpus_of_names_holds() {
     replay("names");
 }

@@ -7,6 +7,7 @@ pub mod amf;
 pub mod chunks;
 pub mod config;
 pub mod formats;
+pub mod movies;
 pub mod names;
 pub mod server;
 pub mod session;
@@ -16,11 +17,12 @@ pub mod strangers;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All there are.
-pub const ALL: [Target; 8] = [
+pub const ALL: [Target; 9] = [
     ("session", session::run),
     ("chunks", chunks::run),
     ("amf", amf::run),
     ("formats", formats::run),
+    ("movies", movies::run),
     ("names", names::run),
     ("config", config::run),
     ("server", server::run),

@@ -1,0 +1,48 @@
+//! Films: whatever a file holds, it is opened, played and sought in within bounded time, and no sample lies outside of it.
+
+use core::convert::Infallible;
+
+use rill::wire::mp4::{Choice, Cursor, Movie};
+use rill::wire::windows::{File, ReadAt, Windows};
+
+/// Samples that are read of a track at most: a file of a few kilobytes can say that it has four billion.
+const SAMPLES: usize = 10_000;
+
+struct Memory<'a>(&'a [u8]);
+
+impl ReadAt for Memory<'_> {
+    type Error = Infallible;
+
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, Infallible> {
+        let rest = usize::try_from(at).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+        let count = rest.len().min(out.len());
+        out[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+/// The file.
+pub fn run(bytes: &[u8]) {
+    let mut source = Memory(bytes);
+    let mut windows = Windows::new();
+    let Ok(movie) = Movie::open(&mut File::new(&mut source, &mut windows), Choice::default()) else { return };
+    for track in movie.video.iter().chain(&movie.audio) {
+        let mut file = File::new(&mut source, &mut windows);
+        let mut cursor = Cursor::default();
+        for _ in 0..SAMPLES {
+            let Ok(Some(sample)) = cursor.next(&mut file, track) else { break };
+            assert!(sample.at + u64::from(sample.bytes) <= bytes.len() as u64, "a sample lies outside of the file");
+            assert!(track.shown_ms(&sample) >= track.decode_ms(&sample), "shown before it is decoded");
+        }
+        for time in [i64::MIN, -1, 0, 1, 1000, 1 << 40, i64::MAX] {
+            let mut file = File::new(&mut source, &mut windows);
+            if let Ok(mut cursor) = Cursor::at_key_frame(&mut file, track, time) {
+                let _ = cursor.next(&mut file, track);
+            }
+        }
+    }
+}
