@@ -16,7 +16,7 @@ use crate::net::{
     open_files,
 };
 use crate::server::{Server, Start};
-use crate::store::{self, Applications, Machine, Options, Store};
+use crate::store::{self, AppsDirectory, Machine, Options, Store};
 use crate::time::Millis;
 
 use super::arguments::RTMP_PORT;
@@ -79,7 +79,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
 
 /// What is wrong with the applications that there are.
 fn broken(prepared: &Prepared) -> Vec<String> {
-    let apps = Applications::new(&prepared.config);
+    let apps = AppsDirectory::new(&prepared.config);
     prepared.apps.iter().flat_map(|name| apps.check(name)).collect()
 }
 

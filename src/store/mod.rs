@@ -4,7 +4,7 @@
 //! Nothing here knows of threads or sockets: [`crate::net`] has those, and calls [`Store::work`].
 
 mod app_files;
-mod applications;
+mod apps_directory;
 mod configuration;
 pub mod settle;
 mod text_file;
@@ -20,7 +20,7 @@ use crate::features::script::SCRIPT_CHECK_STACK_BYTES;
 use crate::live::app::AppDefinition;
 use crate::live::jobs::{Done, Job, Lookup};
 
-pub use applications::{APPLICATIONS, Applications, list};
+pub use apps_directory::{APPLICATIONS, AppsDirectory, list};
 pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};
 
 use configuration::{ConfigFile, Watched, configuration_of};
@@ -44,7 +44,7 @@ pub struct Store {
     options: Options,
     /// What is in force.
     config: Config,
-    apps: Applications,
+    apps: AppsDirectory,
     /// The environment says what is logged, which outweighs the configuration.
     level_is_fixed: bool,
     machine: Machine,
@@ -60,7 +60,7 @@ impl Store {
         // The server started with it.
         let first = if Watched::is_regular(&options) { file.look(&options) } else { None };
         let told = first.map_or(0, |(_, inside)| inside);
-        Store { apps: Applications::new(&config), options, config, level_is_fixed, machine, file, told }
+        Store { apps: AppsDirectory::new(&config), options, config, level_is_fixed, machine, file, told }
     }
 
     /// What is said of each of `names` that is right. What is wrong with the others is in the log before a client has to

@@ -1,7 +1,7 @@
 //! Applications on disk: each directory within `applications/` is one, from the next connect on. Its `app.toml` says what
 //! is other than the server's settings ([`crate::apps`]), its script what happens in it.
 //!
-//! What a client sends reaches a path in one place, [`Applications::lookup`], and only as a name that clients can connect
+//! What a client sends reaches a path in one place, [`AppsDirectory::lookup`], and only as a name that clients can connect
 //! to and that is one component of a path. Everything else that is read is named here or found in a directory. Links are
 //! followed: only who may write to the root can make one. What they lead to must be a regular file, as everything else,
 //! so that no pipe or device holds up the disk thread or feeds it without end.
@@ -32,7 +32,7 @@ const ROOT: &str = "/var/lib/rill";
 pub const APPLICATIONS: &str = "applications";
 
 /// The directory of applications, read anew for each question.
-pub struct Applications {
+pub struct AppsDirectory {
     /// `None`: there are only the stock ones.
     directory: Option<PathBuf>,
     script_lib: Option<PathBuf>,
@@ -40,7 +40,7 @@ pub struct Applications {
     clock: Clock,
     /// What was seen of each. They have, or had, directories, so their number is the user's own.
     watched: BTreeMap<AppName, Watched>,
-    /// Where [`Applications::survey`] goes on.
+    /// Where [`AppsDirectory::survey`] goes on.
     surveyed: AppName,
 }
 
@@ -60,10 +60,10 @@ const SURVEYED_AT_ONCE: usize = 16;
 /// What was looked at so recently needs no survey, in milliseconds.
 const SURVEY_MS: u64 = 2000;
 
-impl Applications {
+impl AppsDirectory {
     /// Those that `config` means.
-    pub fn new(config: &Config) -> Applications {
-        Applications {
+    pub fn new(config: &Config) -> AppsDirectory {
+        AppsDirectory {
             directory: directory(config),
             script_lib: config.script_lib.clone(),
             settings: config.settings.clone(),
@@ -332,16 +332,16 @@ mod tests {
         }
     }
 
-    /// Applications with a clock of their own, which runs until files have settled: by the file systems' clock, all is of
+    /// A directory with a clock of its own, which runs until files have settled: by the file systems' clock, all is of
     /// this moment.
     struct Patient {
-        apps: Applications,
+        apps: AppsDirectory,
         now: Moment,
     }
 
     impl Patient {
         fn new(config: &Config) -> Patient {
-            let mut apps = Applications::new(config);
+            let mut apps = AppsDirectory::new(config);
             let now = apps.clock.now();
             Patient { apps, now }
         }
