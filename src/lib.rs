@@ -18,8 +18,8 @@
 //! ```text
 //! main cli        composition: arguments, pages, what is obtained in which order
 //! bench           the capacity self-test
-//! net             mio, TCP, signals, disk thread, control socket, the counting allocator: knows the operating system
-//! store           what the disk thread does: finds and reads files, believes what has settled
+//! net             mio, TCP, signals, disk threads, control socket, the counting allocator: knows the operating system
+//! store           what the disk threads do: finds and reads files, believes what has settled
 //! apps            what an application's files say: text in, a definition or errors out
 //! config          settings: text in, plain values or errors out
 //! server          slots, connections, fan-out, deadlines: no OS call, no heap after start
@@ -48,7 +48,7 @@
 //! # Path of one client into an application
 //!
 //! Its `connect` waits in the session ([`rtmp::event::Request`]), which takes no more input. `server::connect` finds the
-//! application; one that is not known, or was not looked at for a while, is asked of the disk thread ([`net::disk`]) by
+//! application; one that is not known, or was not looked at for a while, is asked of a disk thread ([`net::disk`]) by
 //! name, and its rules come back as plain data ([`live::app`]). If it has a script, `server::scripting` finds or loads
 //! the instance and tells [`features::script`], which runs `onConnect`; what the script wants done comes out as actions, now
 //! or from a timer later, and is carried out in its order. `_result` or `_error` leaves as the one answer.
@@ -57,8 +57,9 @@
 //!
 //! - **A request's message stays where it lies.** While a request waits for its decision nothing else of the client is read, so
 //!   tcUrl, pageUrl and arguments of any length are read from the assembly, and no connection pays for a copy.
-//! - **The disk answers later.** The server has jobs, which the loop fetches, and takes what came of them when it is there
-//!   ([`live::jobs`]): no call blocks, and a simulator plays the disk.
+//! - **The disk answers later, in two lanes.** The server has jobs, which the loop fetches, and takes what came of them when
+//!   it is there ([`live::jobs`]): no call blocks, and a simulator plays the disk. What clients wait for has a thread of its
+//!   own: an SD card that stalls in a survey, or a reload that waits for an editor, keeps nobody from joining.
 //! - **Scripts run on the loop.** A handler may take milliseconds, so time is limited by the thread's own CPU time: on a busy
 //!   machine an innocent script must not be stopped. One that exceeds a limit is unloaded and not loaded again for a while;
 //!   without that pause every client would cost the time anew.

@@ -1,15 +1,25 @@
-//! The disk thread: asking and answering take nothing from the heap, and a panic of the loader ends nothing but the
-//! loader. A process of its own, because its allocator counts for all threads, and without a harness, which could not end
+//! The disk threads: asking and answering take nothing from the heap, and a panic of a worker ends nothing but that
+//! worker; while one lane stalls the server lets clients in. A process of its own, because its allocator counts for all threads, and without a harness, which could not end
 //! while the panic's hook does not.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start a thread has failed")]
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
+use rill::live::app::{AppDefinition, AppKind};
+use rill::live::applications::{AppSource, CHECK_MS};
 use rill::live::jobs::{Done, Job, Lookup};
+use rill::live::settings::Settings;
 use rill::net::alloc::{self, Counting};
-use rill::net::disk::{Disk, JOBS};
+use rill::net::disk::{Disk, JOBS, Workers};
+use rill::net::{self, Notify, Outside, Reactor, Signals};
+use rill::server::{Server, Start};
+use rill::time::Millis;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -29,21 +39,98 @@ fn wait(poll: &mut Poll, events: &mut Events, disk: &mut Disk) -> Done {
     }
 }
 
+/// Serves `live`, which is known, and `room`, which is not, on a thread that ends with the process. The lane of surveys
+/// stalls from the second on, and says so.
+fn serve() -> (SocketAddr, Receiver<()>) {
+    let live = AppDefinition { stamp: 1, ..AppDefinition::stock("live".try_into().unwrap(), AppKind::Live) };
+    let start = Start {
+        apps: vec![live.clone()],
+        source: AppSource::Directories,
+        seed: 1,
+        clock: net::clock_us,
+        now: Millis(0),
+    };
+    let look_ups = move |job| {
+        let Job::App { name, stamp } = job else { panic!("a job of the other lane") };
+        let lookup = match name.as_str() {
+            "live" | "room" if stamp == Some(1) => Lookup::Unchanged,
+            "live" | "room" => Lookup::Found(Box::new(AppDefinition { name: name.clone(), ..live.clone() })),
+            _ => Lookup::Missing,
+        };
+        Done::App { name, lookup }
+    };
+    let (stalls, stalled) = channel();
+    let mut surveys = 0;
+    let bulk = move |_| {
+        surveys += 1;
+        if surveys > 1 {
+            stalls.send(()).unwrap();
+            loop {
+                thread::park();
+            }
+        }
+        Done::Surveyed
+    };
+    let listener = net::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.address();
+    thread::spawn(move || {
+        let mut server = Server::new(Settings::default(), start);
+        let (signals, notify) = (Signals::install().unwrap(), Notify::from_environment());
+        let outside = Outside { listeners: vec![listener], control: None, signals, notify };
+        let workers = Workers { look_ups: Box::new(look_ups), bulk: Box::new(bulk) };
+        let mut reactor = Reactor::new(&server, outside, workers, Instant::now()).unwrap();
+        reactor.listen().unwrap();
+        reactor.run(&mut server).unwrap();
+    });
+    (address, stalled)
+}
+
+/// A disk that stalls in what nobody waits for keeps nobody out, neither of what is known nor of what is not.
+fn clients_join_while_a_survey_stalls() {
+    let (address, stalled) = serve();
+    stalled.recv_timeout(Duration::from_secs(30)).unwrap();
+    let connect = |app: &str| {
+        let mut rill = Command::new(env!("CARGO_BIN_EXE_rill"));
+        let start = Instant::now();
+        let output = rill.args(["connect", &format!("rtmp://{address}/{app}")]).output().unwrap();
+        (output.status.code(), start.elapsed())
+    };
+    for (app, status) in [("live", 0), ("room", 0), ("nowhere", 3)] {
+        let (code, took) = connect(app);
+        assert_eq!(code, Some(status), "{app}");
+        // What is not known is waited for ten times as long.
+        assert!(took < Duration::from_secs(1), "{app}: {took:?}");
+    }
+    // The first look at them is old by now, and would be waited for.
+    thread::sleep(Duration::from_millis(2 * CHECK_MS + 500));
+    for app in ["live", "room"] {
+        let (code, took) = connect(app);
+        assert!(code == Some(0) && took < Duration::from_secs(1), "{app}: {code:?} {took:?}");
+    }
+}
+
 fn main() {
+    clients_join_while_a_survey_stalls();
     let mut poll = Poll::new().unwrap();
     let mut events = Events::with_capacity(4);
     let waker = Waker::new(poll.registry(), Token(7)).unwrap();
-    let loader = |job| match job {
+    let look_ups = |job| match job {
         // Allocates, as files do.
         Job::App { name, .. } if name == "broken" => {
             let text = std::hint::black_box("x".repeat(100_000));
             Done::App { name, lookup: Lookup::Broken(text) }
         }
+        Job::App { name, .. } if name == "fatal" => panic!("on purpose"),
         Job::App { name, .. } => Done::App { name, lookup: Lookup::Missing },
+        Job::Reload | Job::Survey => panic!("a job of the other lane"),
+    };
+    let bulk = |job| match job {
         Job::Reload => panic!("on purpose"),
         Job::Survey => Done::Surveyed,
+        Job::App { .. } => panic!("a job of the other lane"),
     };
-    let mut disk = Disk::start(Box::new(loader), waker).unwrap();
+    let workers = Workers { look_ups: Box::new(look_ups), bulk: Box::new(bulk) };
+    let mut disk = Disk::start(workers, waker).unwrap();
     alloc::seal();
     for _ in 0..1000 {
         (0..JOBS / 2).for_each(|_| disk.ask(app("a", None)));
@@ -53,12 +140,22 @@ fn main() {
             assert!(matches!(done, Done::App { lookup: Lookup::Missing | Lookup::Broken(_), .. }));
         }
     }
-    assert_eq!(alloc::since_sealed(), Some(0), "the disk thread allocated");
+    assert_eq!(alloc::since_sealed(), Some(0), "the disk threads allocated");
 
+    disk.ask(Job::Survey);
+    assert_eq!(wait(&mut poll, &mut events, &mut disk), Done::Surveyed);
     disk.ask(Job::Reload);
+    assert!(matches!(wait(&mut poll, &mut events, &mut disk), Done::NotReloaded(_)));
+    disk.ask(Job::Survey);
+    assert_eq!(wait(&mut poll, &mut events, &mut disk), Done::Surveyed);
+    // The other lane has not noticed.
+    disk.ask(app("a", None));
+    let Done::App { lookup: Lookup::Missing, .. } = wait(&mut poll, &mut events, &mut disk) else { panic!() };
+
+    disk.ask(app("fatal", None));
     disk.ask(app("new", None));
     disk.ask(app("known", Some(7)));
-    assert!(matches!(wait(&mut poll, &mut events, &mut disk), Done::NotReloaded(_)));
+    let Done::App { lookup: Lookup::Broken(_), .. } = wait(&mut poll, &mut events, &mut disk) else { panic!() };
     let Done::App { name, lookup: Lookup::Broken(_) } = wait(&mut poll, &mut events, &mut disk) else { panic!() };
     assert_eq!(name, "new");
     let Done::App { name, lookup } = wait(&mut poll, &mut events, &mut disk) else { panic!() };

@@ -11,12 +11,13 @@ use crate::board::format_bytes;
 use crate::config::{Config, ControlPlace, Origin};
 use crate::live::app::{AppDefinition, AppKind};
 use crate::live::applications::AppSource;
+use crate::net::disk::Workers;
 use crate::net::{
     self, ControlSocket, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket, logging,
     open_files,
 };
 use crate::server::{Server, Start};
-use crate::store::{self, AppsDirectory, Machine, Options, Store};
+use crate::store::{self, AppsDirectory, Machine, Options};
 use crate::time::Millis;
 
 use super::arguments::RTMP_PORT;
@@ -79,7 +80,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
 
 /// What is wrong with the applications that there are.
 fn broken(prepared: &Prepared) -> Vec<String> {
-    let apps = AppsDirectory::new(&prepared.config);
+    let apps = AppsDirectory::new(prepared.config.clone());
     prepared.apps.iter().flat_map(|name| apps.check(name)).collect()
 }
 
@@ -99,16 +100,17 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
     let machine = Machine { fits: limits::check_budget, log: follow };
-    let mut store = Store::new(options.clone(), config.clone(), level_is_fixed, machine);
-    let apps = store.definitions(&apps);
-    let loader = Box::new(move |job| store.work(job));
+    let (mut look_ups, mut bulk) = store::open(options.clone(), config.clone(), level_is_fixed, machine);
+    let apps = look_ups.definitions(&apps);
+    let workers =
+        Workers { look_ups: Box::new(move |job| look_ups.work(job)), bulk: Box::new(move |job| bulk.work(job)) };
     let begin =
         Start { apps: apps.clone(), source: AppSource::Directories, seed, clock: net::clock_us, now: Millis(0) };
     let control = control_socket(&config)?;
     let control_path = control.as_ref().map(|control| control.path().to_owned());
     let mut server = Server::new(config.settings.clone(), begin);
     let outside = Outside { listeners, control, signals, notify: Notify::from_environment() };
-    let mut reactor = Reactor::new(&server, outside, loader, start).map_err(|error| one(&error))?;
+    let mut reactor = Reactor::new(&server, outside, workers, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;
     say(&banner(&config, &apps, &listening));
     for address in &listening {

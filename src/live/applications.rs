@@ -210,15 +210,17 @@ impl Applications {
         if self.source == AppSource::Fixed { None } else { all.min() }
     }
 
-    /// The next job; asking takes it.
-    pub fn next_job(&mut self) -> Option<Job> {
-        let Some(app) = self.places.iter_mut().flatten().find(|app| app.asking == Asking::Due) else {
-            let due = self.survey == Asking::Due;
-            return due.then(|| {
-                self.survey = Asking::Asked;
-                Job::Survey
-            });
-        };
+    /// The survey, if it is due; asking takes it.
+    pub fn next_survey(&mut self) -> Option<Job> {
+        (self.survey == Asking::Due).then(|| {
+            self.survey = Asking::Asked;
+            Job::Survey
+        })
+    }
+
+    /// The next application to look up; asking takes it.
+    pub fn next_look_up(&mut self) -> Option<Job> {
+        let app = self.places.iter_mut().flatten().find(|app| app.asking == Asking::Due)?;
         app.asking = Asking::Asked;
         // An application that clients wait for needs its whole definition: "unchanged" would not let them in.
         let known = app.definition.as_deref().filter(|_| app.state == AppState::Ready);
@@ -261,7 +263,7 @@ mod tests {
     }
 
     fn asked(apps: &mut Applications) -> Vec<(std::string::String, Option<u64>)> {
-        let job = || match apps.next_job()? {
+        let job = || match apps.next_look_up()? {
             Job::App { name, stamp } => Some((name.to_string(), stamp)),
             Job::Reload | Job::Survey => None,
         };

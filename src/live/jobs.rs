@@ -1,10 +1,24 @@
-//! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches its job
-//! (`Server::next_job`) and brings the answer when there is one (`Server::done`).
+//! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches the jobs of each [`Lane`]
+//! (`Server::next_job`) and brings what came of them when it is there (`Server::done`).
 
 use crate::limits::APP_NAME_BYTES;
 
 use super::app::AppDefinition;
 use super::settings::Settings;
+
+/// Which thread does a job: what clients wait for stands behind nothing that may take long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// What clients wait for: an application's few small files.
+    LookUps,
+    /// What may take long, and no client waits for.
+    Bulk,
+}
+
+impl Lane {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Lane; 2] = [Lane::LookUps, Lane::Bulk];
+}
 
 /// What the server wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +34,16 @@ pub enum Job {
     Reload,
     /// Whether anything is wrong with files that no client needs now, for the log.
     Survey,
+}
+
+impl Job {
+    /// Where it is done.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Job::App { .. } => Lane::LookUps,
+            Job::Reload | Job::Survey => Lane::Bulk,
+        }
+    }
 }
 
 /// What the disk says.

@@ -1,8 +1,8 @@
-//! The disk thread. An SD card can stall for seconds, so no file is touched by the loop: it hands over jobs, which
-//! are answered in their order on a thread of its own, and an answer wakes the poll.
+//! The disk threads. An SD card can stall for seconds, so no file is touched by the loop: it hands over jobs, which are
+//! done in their order on a thread for each [`Lane`], and one that is done wakes the poll.
 //!
-//! Neither side waits for the other, and handing over takes nothing from the heap: there is a place for each job
-//! that may be under way and for its answer ([`JOBS`]). What the thread itself allocates is accounted for as files'
+//! Neither side waits for the other, and handing over takes nothing from the heap: there is a place for each job that may
+//! be under way and for what comes of it ([`JOBS`]). What the threads themselves allocate is accounted for as files'
 //! ([`account::spend`]).
 
 use std::cell::RefCell;
@@ -16,79 +16,129 @@ use log::error;
 use mio::Waker;
 
 use crate::account;
-use crate::features::script::SCRIPT_CHECK_BYTES;
-use crate::live::jobs::{Done, Job, Lookup};
-use crate::store::STACK_BYTES;
+use crate::live::jobs::{Done, Job, Lane, Lookup};
+use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES};
 
-/// Questions that may be under way at once. With one more the loop waits, which is an ordinary thing: it asks again when
-/// an answer has come.
+/// Jobs that may be under way at once in each lane. One more stays where it is, which is an ordinary thing: the loop
+/// fetches it when another is done.
 pub const JOBS: usize = 16;
-/// What the thread may take: its stack, the files of one application while they are read, and the engine that they are
-/// compiled in.
-pub const DISK_BYTES: usize = STACK_BYTES + 512 * 1024 + SCRIPT_CHECK_BYTES as usize;
 
-/// What answers jobs. It may take its time, and the heap.
-pub type Loader = Box<dyn FnMut(Job) -> Done + Send>;
+/// What does the jobs of a lane. It may take its time, and the heap.
+pub type Worker = Box<dyn FnMut(Job) -> Done + Send>;
 
-/// The loop's end of the thread. The thread ends when this is dropped and what it is doing is done.
+/// What does the jobs of each lane.
+pub struct Workers {
+    /// Those of [`Lane::LookUps`].
+    pub look_ups: Worker,
+    /// Those of [`Lane::Bulk`].
+    pub bulk: Worker,
+}
+
+/// The loop's ends of the threads. They end when this is dropped and what they are doing is done.
 pub struct Disk {
+    /// By the number of the lane.
+    queues: [Queue; Lane::ALL.len()],
+}
+
+/// The loop's end of one thread.
+struct Queue {
     jobs: SyncSender<Job>,
-    answers: Receiver<Done>,
+    done: Receiver<Done>,
     under_way: usize,
 }
 
 impl Disk {
-    /// Starts the thread.
+    /// Starts the threads, each with its worker; `waker` wakes the poll of whoever asks.
     ///
     /// # Errors
     ///
     /// The operating system's own.
-    pub fn start(loader: Loader, waker: Waker) -> io::Result<Disk> {
+    pub fn start(workers: Workers, waker: Waker) -> io::Result<Disk> {
         // After a panic the process must go on, also in builds where one ends it.
         static HOOK: Once = Once::new();
         HOOK.call_once(survive_panics);
+        let waker = Arc::new(waker);
+        let Workers { look_ups, bulk } = workers;
+        Ok(Disk {
+            queues: [
+                Queue::start("disk-look-ups", LOOK_UPS_STACK_BYTES, look_ups, waker.clone())?,
+                Queue::start("disk-bulk", BULK_STACK_BYTES, bulk, waker)?,
+            ],
+        })
+    }
+
+    /// Has the bulk lane survey the files, and waits until it has: what is wrong with them is in the log, and what its
+    /// thread takes of memory is taken, before the first client arrives.
+    pub fn survey(&mut self) {
+        let bulk = &mut self.queues[Lane::Bulk as usize];
+        bulk.ask(Job::Survey);
+        bulk.wait();
+    }
+
+    /// Another job can be asked in this lane.
+    pub fn has_room(&self, lane: Lane) -> bool {
+        self.queues[lane as usize].has_room()
+    }
+
+    /// Asks in the job's lane. The job is lost without [`Disk::has_room`].
+    pub fn ask(&mut self, job: Job) {
+        self.queues[job.lane() as usize].ask(job);
+    }
+
+    /// What came of a job, if one is done. Of each lane they come in the order in which they were asked.
+    pub fn done(&mut self) -> Option<Done> {
+        self.queues.iter_mut().find_map(Queue::done)
+    }
+}
+
+impl Queue {
+    fn start(name: &str, stack_bytes: usize, worker: Worker, waker: Arc<Waker>) -> io::Result<Queue> {
         let (jobs, asked) = sync_channel(JOBS);
-        let (answered, answers) = sync_channel(JOBS);
-        let ends = Arc::new(Ends { asked: Mutex::new(asked), answered, waker });
-        let thread = thread::Builder::new().name("disk".to_owned()).stack_size(STACK_BYTES);
+        let (finished, done) = sync_channel(JOBS);
+        let ends = Arc::new(Ends { asked: Mutex::new(asked), finished, waker });
+        let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes);
         let (started, is_started) = sync_channel(1);
         thread.spawn(move || {
             account::spend(|| {
                 let _ = started.send(());
-                run(loader, ends);
+                run(worker, ends);
             });
         })?;
         // What a thread takes from the heap to begin with is taken now, and not while the server runs.
         let _ = is_started.recv();
-        Ok(Disk { jobs, answers, under_way: 0 })
+        Ok(Queue { jobs, done, under_way: 0 })
     }
 
-    /// Another job can be asked.
-    pub fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         self.under_way < JOBS
     }
 
-    /// Asks. The job is lost without [`Disk::has_room`].
-    pub fn ask(&mut self, job: Job) {
+    fn ask(&mut self, job: Job) {
         if self.has_room() && self.jobs.try_send(job).is_ok() {
             self.under_way += 1;
         }
     }
 
-    /// The next answer, if there is one.
-    pub fn done(&mut self) -> Option<Done> {
-        let answer = self.answers.try_recv().ok()?;
+    fn done(&mut self) -> Option<Done> {
+        let done = self.done.try_recv().ok()?;
         self.under_way -= 1;
-        Some(answer)
+        Some(done)
+    }
+
+    /// Waits until everything is done that was asked.
+    fn wait(&mut self) {
+        while self.under_way > 0 && self.done.recv().is_ok() {
+            self.under_way -= 1;
+        }
     }
 }
 
-/// The thread's ends of both queues.
+/// A thread's ends of both channels.
 struct Ends {
     /// Locked only while the thread waits for a job.
     asked: Mutex<Receiver<Job>>,
-    answered: SyncSender<Done>,
-    waker: Waker,
+    finished: SyncSender<Done>,
+    waker: Arc<Waker>,
 }
 
 impl Ends {
@@ -99,36 +149,42 @@ impl Ends {
 
     fn deliver(&self, done: Done) {
         // The channel has room, or its receiver is gone.
-        let _ = self.answered.send(done);
+        let _ = self.finished.send(done);
         let _ = self.waker.wake();
     }
 }
 
 thread_local! {
-    /// On the disk thread: what it is being asked, for the case that the loader panics.
+    /// On a disk thread: the job that it is at, for the case that its worker panics.
     static ASKED: RefCell<Option<(Arc<Ends>, Job)>> = const { RefCell::new(None) };
 }
 
-fn run(mut loader: Loader, ends: Arc<Ends>) {
+fn run(mut worker: Worker, ends: Arc<Ends>) {
     while let Some(job) = ends.next() {
         ASKED.with_borrow_mut(|asked| *asked = Some((ends.clone(), job.clone())));
-        let answer = loader(job);
+        let done = worker(job);
         ASKED.with_borrow_mut(|asked| *asked = None);
-        ends.deliver(answer);
+        ends.deliver(done);
     }
 }
 
-/// Has the disk thread stay in the panic's hook, from where the process neither unwinds nor aborts. It goes on to answer,
-/// without the loader, which may be in any state. The price is that the hook cannot be changed any more.
+/// Has a disk thread stay in the panic's hook, from where the process neither unwinds nor aborts. It goes on to answer,
+/// without the worker, which may be in any state. The price is that the hook cannot be changed any more.
 fn survive_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         usual(panic);
         let Some((ends, job)) = ASKED.try_with(|asked| asked.take()).ok().flatten() else { return };
-        error!("rill disk panicked job={job:?}: applications and configuration stay as they are until a restart");
-        ends.deliver(without_loader(job));
+        let consequence = match job.lane() {
+            Lane::LookUps => "applications stay as they are until a restart",
+            Lane::Bulk => {
+                "the configuration stays as it is until a restart, and errors show when a client needs the file"
+            }
+        };
+        error!("rill disk panicked job={job:?}: {consequence}");
+        ends.deliver(without_worker(job));
         while let Some(job) = ends.next() {
-            ends.deliver(without_loader(job));
+            ends.deliver(without_worker(job));
         }
         // No more jobs: the process is ending.
         loop {
@@ -138,8 +194,8 @@ fn survive_panics() {
 }
 
 /// What is known stays known, and what is not cannot be.
-fn without_loader(job: Job) -> Done {
-    let fault = || "the disk thread has panicked; its message is in the log".to_owned();
+fn without_worker(job: Job) -> Done {
+    let fault = || "a disk thread has panicked; its message is in the log".to_owned();
     match job {
         Job::App { name, stamp: Some(_) } => Done::App { name, lookup: Lookup::Unchanged },
         Job::App { name, stamp: None } => Done::App { name, lookup: Lookup::Broken(fault()) },
@@ -168,10 +224,18 @@ mod tests {
     }
 
     /// A disk with its poll.
-    fn disk(loader: impl FnMut(Job) -> Done + Send + 'static) -> (Poll, Disk) {
+    fn disk(
+        look_ups: impl FnMut(Job) -> Done + Send + 'static,
+        bulk: impl FnMut(Job) -> Done + Send + 'static,
+    ) -> (Poll, Disk) {
         let poll = Poll::new().unwrap();
         let waker = Waker::new(poll.registry(), Token(7)).unwrap();
-        (poll, Disk::start(Box::new(loader), waker).unwrap())
+        (poll, Disk::start(Workers { look_ups: Box::new(look_ups), bulk: Box::new(bulk) }, waker).unwrap())
+    }
+
+    fn missing(job: Job) -> Done {
+        let Job::App { name, .. } = job else { panic!("{job:?}") };
+        Done::App { name, lookup: Lookup::Missing }
     }
 
     /// The next answer, for which the poll must have been woken.
@@ -189,23 +253,41 @@ mod tests {
     #[test]
     fn a_disk_that_stalls_delays_nobody_and_full_is_an_answer() {
         let (stall, stalled) = std::sync::mpsc::channel::<()>();
-        let (mut poll, mut disk) = disk(move |job| {
+        let stalls = move |job| {
             stalled.recv().unwrap();
-            let Job::App { name, .. } = job else { panic!("on purpose") };
-            Done::App { name, lookup: Lookup::Missing }
-        });
+            missing(job)
+        };
+        let (mut poll, mut disk) = disk(stalls, |_| Done::Surveyed);
         let start = Instant::now();
         for n in 0..JOBS {
-            assert!(disk.has_room());
+            assert!(disk.has_room(Lane::LookUps));
             disk.ask(app(&format!("a{n}"), None));
         }
-        assert!(!disk.has_room() && disk.done().is_none());
+        assert!(!disk.has_room(Lane::LookUps) && disk.done().is_none());
         disk.ask(app("one more", None));
         assert!(start.elapsed() < Duration::from_secs(1));
         (0..JOBS).for_each(|_| stall.send(()).unwrap());
         for n in 0..JOBS {
             assert_eq!(lookup(wait(&mut poll, &mut disk)), (format!("a{n}"), Lookup::Missing));
         }
-        assert!(disk.has_room() && disk.done().is_none());
+        assert!(disk.has_room(Lane::LookUps) && disk.done().is_none());
+    }
+
+    #[test]
+    fn a_lane_that_stalls_delays_no_other() {
+        let (go_on, stalled) = std::sync::mpsc::channel::<()>();
+        let (mut poll, mut disk) = disk(missing, move |_| {
+            stalled.recv().unwrap();
+            Done::Surveyed
+        });
+        (0..JOBS).for_each(|_| disk.ask(Job::Survey));
+        assert!(!disk.has_room(Lane::Bulk));
+        for n in 0..3 * JOBS {
+            assert!(disk.has_room(Lane::LookUps));
+            disk.ask(app(&format!("a{n}"), None));
+            assert_eq!(lookup(wait(&mut poll, &mut disk)), (format!("a{n}"), Lookup::Missing));
+        }
+        (0..JOBS).for_each(|_| go_on.send(()).unwrap());
+        (0..JOBS).for_each(|_| assert_eq!(wait(&mut poll, &mut disk), Done::Surveyed));
     }
 }

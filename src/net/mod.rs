@@ -24,11 +24,12 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 
 use crate::limits::{CONTROL_CLIENTS, Row};
-use crate::live::jobs::{Done, Job};
+use crate::live::jobs::{Done, Job, Lane};
 use crate::live::settings::Settings;
 use crate::server::Server;
 use crate::server::control::Process;
 use crate::server::memory;
+use crate::store::{BULK_BYTES, LOOK_UPS_BYTES};
 use crate::time::Millis;
 
 pub use control_socket::{ControlSocket, ControlSocketError};
@@ -37,7 +38,7 @@ pub use notify::Notify;
 pub use signals::Signals;
 
 use control::Control;
-use disk::{Disk, Loader};
+use disk::{Disk, Workers};
 use load::Load;
 use tcp::{Ready, STARVED_MS, TcpNet};
 
@@ -73,7 +74,8 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
     table.push(Row::new("control clients", CONTROL_CLIENTS, control::CLIENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
-    table.push(Row::new("disk thread", 1, disk::DISK_BYTES));
+    table.push(Row::new("disk: look-ups", 1, LOOK_UPS_BYTES));
+    table.push(Row::new("disk: bulk", 1, BULK_BYTES));
     table
 }
 
@@ -115,17 +117,18 @@ pub struct Outside {
 }
 
 impl Reactor {
-    /// Obtains all that [`Reactor::run`] needs, while no client can arrive. `loader` answers what the server asks of the
-    /// disk, on a thread of its own; `start` is the zero of the server's clock.
+    /// Obtains all that [`Reactor::run`] needs and surveys the disk, while no client can arrive. `workers` do what the server asks of the
+    /// disk, each on a thread of its own; `start` is the zero of the server's clock.
     ///
     /// # Errors
     ///
     /// The operating system's own.
-    pub fn new(server: &Server, outside: Outside, loader: Loader, start: Instant) -> io::Result<Reactor> {
+    pub fn new(server: &Server, outside: Outside, workers: Workers, start: Instant) -> io::Result<Reactor> {
         let Outside { listeners, control, mut signals, notify } = outside;
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
-        let disk = Disk::start(loader, Waker::new(poll.registry(), tcp::DISK)?)?;
+        let mut disk = Disk::start(workers, Waker::new(poll.registry(), tcp::DISK)?)?;
+        disk.survey();
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
         let control = Control::new(poll.registry().try_clone()?, control)?;
         let events = Events::with_capacity(EVENTS);
@@ -179,13 +182,15 @@ impl Reactor {
             // Before the server's turn, in which clients that the operator disconnects are told.
             self.serve_control(server, now);
             server.turn(&mut self.net, now);
-            while self.disk.has_room()
-                && let Some(job) = server.next_job()
-            {
-                if job == Job::Reload {
-                    self.notify.reloading();
+            for lane in Lane::ALL {
+                while self.disk.has_room(lane)
+                    && let Some(job) = server.next_job(lane)
+                {
+                    if job == Job::Reload {
+                        self.notify.reloading();
+                    }
+                    self.disk.ask(job);
                 }
-                self.disk.ask(job);
             }
             if self.net.take_starved() {
                 starved_until = Some(now + STARVED_MS);

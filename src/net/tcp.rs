@@ -33,7 +33,7 @@ const FIRST_LISTENER: usize = 1 << 24;
 pub const FIRST_CONTROL: usize = 1 << 25;
 /// The token that signals use.
 pub const SIGNALS: Token = Token(usize::MAX - 1);
-/// The disk thread.
+/// The disk threads.
 pub const DISK: Token = Token(usize::MAX - 2);
 
 /// What a publisher may send while it is gathered before the poll wakes up for it: far less than a socket's buffer.

@@ -9,7 +9,7 @@ use crate::handles::{AppId, ConnId};
 use crate::limits::APP_NAME_BYTES;
 use crate::live::app::{Refusal, without_keys};
 use crate::live::applications::{AppSource, AppState};
-use crate::live::jobs::{Done, Job, Lookup};
+use crate::live::jobs::{Done, Job, Lane, Lookup};
 use crate::rtmp::event::Decision;
 use crate::rtmp::status::{Code, Extra, Status};
 use crate::text::Quoted;
@@ -70,13 +70,14 @@ impl Joining {
 }
 
 impl Server {
-    /// What the server wants to know of the disk. The caller takes jobs until there is none, as far as it can pass
-    /// them on; each is answered by [`Server::done`].
-    pub fn next_job(&mut self) -> Option<Job> {
-        if self.reload.is_due() {
-            return Some(Job::Reload);
+    /// What the server wants to know of the disk in a lane. The caller takes jobs until there is none, as far as it can
+    /// pass them on; each is answered by [`Server::done`].
+    pub fn next_job(&mut self, lane: Lane) -> Option<Job> {
+        match lane {
+            Lane::LookUps => self.live.apps.next_look_up(),
+            Lane::Bulk if self.reload.is_due() => Some(Job::Reload),
+            Lane::Bulk => self.live.apps.next_survey(),
         }
-        self.live.apps.next_job()
     }
 
     /// The configuration is to be read again.

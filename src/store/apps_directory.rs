@@ -4,7 +4,7 @@
 //! What a client sends reaches a path in one place, [`AppsDirectory::lookup`], and only as a name that clients can connect
 //! to and that is one component of a path. Everything else that is read is named here or found in a directory. Links are
 //! followed: only who may write to the root can make one. What they lead to must be a regular file, as everything else,
-//! so that no pipe or device holds up the disk thread or feeds it without end.
+//! so that no pipe or device holds up a disk thread or feeds it without end.
 //!
 //! Files are believed when they have settled ([`super::settle`]): one that is being written is incomplete.
 
@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use log::{error, warn};
 
@@ -21,10 +22,10 @@ use crate::features::script;
 use crate::limits::APP_NAME_BYTES;
 use crate::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition};
 use crate::live::jobs::Lookup;
-use crate::live::settings::Settings;
 
 use super::app_files::{Found, Texts};
 use super::settle::{Clock, Look, Moment, Verdict, Watch, hash};
+use super::shared::Shared;
 
 /// The root that is used when none is named.
 const ROOT: &str = "/var/lib/rill";
@@ -35,8 +36,7 @@ pub const APPLICATIONS: &str = "applications";
 pub struct AppsDirectory {
     /// `None`: there are only the stock ones.
     directory: Option<PathBuf>,
-    script_lib: Option<PathBuf>,
-    settings: Settings,
+    shared: Arc<Shared>,
     clock: Clock,
     /// What was seen of each. They have, or had, directories, so their number is the user's own.
     watched: BTreeMap<AppName, Watched>,
@@ -48,40 +48,54 @@ pub struct AppsDirectory {
 #[derive(Default)]
 struct Watched {
     watch: Watch,
-    /// The stamp of what was last told of it. What is to be complained of is in the log once, though a client may try again
-    /// and again.
-    told: Option<u64>,
-    /// When it was looked up last, by the steady clock.
+    /// The stamp of what [`AppsDirectory::survey`] last found no more to say of.
+    surveyed: Option<u64>,
+    /// When it was looked at last, by the steady clock.
     at_ms: u64,
 }
 
-/// Applications without clients are checked for errors, so many at once.
+/// An application's files, which have settled, and their stamp.
+struct Settled {
+    found: Found,
+    texts: Texts,
+    stamp: u64,
+}
+
+/// Why an application's files are not to be read.
+enum Unread {
+    Missing,
+    /// They are what the stamp says.
+    Unchanged,
+    Changing,
+    /// Likewise, and for so long that it should be said: once.
+    Restless,
+}
+
+/// Applications are checked for errors so many at once.
 const SURVEYED_AT_ONCE: usize = 16;
 /// What was looked at so recently needs no survey, in milliseconds.
 const SURVEY_MS: u64 = 2000;
 
 impl AppsDirectory {
-    /// Those that `config` means.
-    pub fn new(config: &Config) -> AppsDirectory {
+    /// The one that `config` names.
+    pub fn new(config: Config) -> AppsDirectory {
+        AppsDirectory::sharing(Arc::new(Shared::new(config)))
+    }
+
+    /// The one that the configuration in force names, of which another lane has one, too.
+    pub(super) fn sharing(shared: Arc<Shared>) -> AppsDirectory {
         AppsDirectory {
-            directory: directory(config),
-            script_lib: config.script_lib.clone(),
-            settings: config.settings.clone(),
+            directory: directory(&shared.config()),
+            shared,
             clock: Clock::start(),
             watched: BTreeMap::new(),
             surveyed: AppName::new(),
         }
     }
 
-    /// Takes over settings that changed.
-    pub fn reconfigure(&mut self, config: &Config) {
-        self.script_lib = config.script_lib.clone();
-        self.settings = config.settings.clone();
-    }
-
     /// What the application `name` is now; [`Lookup::Unchanged`] when that is what `stamp` belongs to, and
-    /// [`Lookup::Changing`] while its files are being written. `name` may be anything at all. Each error of the
-    /// application's files is in the log once.
+    /// [`Lookup::Changing`] while its files are being written. `name` may be anything at all. Each error of `app.toml` and
+    /// of reading is in the log once; scripts are not compiled, which is [`AppsDirectory::survey`]'s.
     pub fn lookup(&mut self, name: &str, stamp: Option<u64>) -> Lookup {
         let now = self.clock.now();
         self.lookup_at(name, stamp, now)
@@ -89,75 +103,91 @@ impl AppsDirectory {
 
     fn lookup_at(&mut self, name: &str, stamp: Option<u64>, now: Moment) -> Lookup {
         let Some(name) = named(name) else { return Lookup::Missing };
-        let Some(applications) = &self.directory else {
+        let config = self.shared.config();
+        if self.directory.is_none() {
+            let current = stamp_of(&config, 0);
             return match STOCK.contains(&name.as_str()) {
-                true if stamp == Some(self.stamp(0)) => Lookup::Unchanged,
-                true => Lookup::Found(Box::new(AppDefinition { stamp: self.stamp(0), ..self.stock(name) })),
+                true if stamp == Some(current) => Lookup::Unchanged,
+                true => Lookup::Found(Box::new(AppDefinition { stamp: current, ..stock(&config, name) })),
                 false => Lookup::Missing,
             };
-        };
-        let found = Found::at(&applications.join(name.as_str()), &name, self.script_lib.as_deref());
-        if found.is_missing() && !self.watched.contains_key(&name) {
-            return Lookup::Missing;
+        }
+        match self.read(&config, &name, stamp, now) {
+            Ok(settled) => match self.understand(&config, name, settled) {
+                Ok(definition) => Lookup::Found(Box::new(definition)),
+                Err(error) => Lookup::Broken(error),
+            },
+            Err(Unread::Missing) => Lookup::Missing,
+            Err(Unread::Unchanged) => Lookup::Unchanged,
+            Err(Unread::Changing | Unread::Restless) => Lookup::Changing,
+        }
+    }
+
+    /// Reads the files of an application in the directory, which there must be, if they have settled.
+    fn read(&mut self, config: &Config, name: &AppName, stamp: Option<u64>, now: Moment) -> Result<Settled, Unread> {
+        let find = || find(self.directory.as_deref(), config, name);
+        let found = find();
+        if found.is_missing() && !self.watched.contains_key(name) {
+            return Err(Unread::Missing);
         }
         let outside = found.outside();
         let watched = self.watched.entry(name.clone()).or_default();
         watched.at_ms = now.steady_ms;
         let known = watched.watch.is_known(outside, now).then(|| watched.watch.inside());
         if let Some(inside) = known
-            && stamp == Some(self.stamp(inside))
+            && stamp == Some(stamp_of(config, inside))
         {
-            return Lookup::Unchanged;
+            return Err(Unread::Unchanged);
         }
         let texts = found.read();
         let inside = hash(&texts);
         if known.is_none() {
             // Written to while it was read, it is neither the one nor the other.
-            let again = Found::at(&applications.join(name.as_str()), &name, self.script_lib.as_deref());
-            let quiet_ms = if again.outside() == outside { found.quiet_ms(&self.clock, now) } else { 0 };
+            let quiet_ms = if find().outside() == outside { found.quiet_ms(&self.clock, now) } else { 0 };
             let (filled, has_empty) = found.rules();
-            let look = Look { outside, inside, quiet_ms, filled, has_empty };
-            match self.watched.entry(name.clone()).or_default().watch.look(look, now) {
+            match watched.watch.look(Look { outside, inside, quiet_ms, filled, has_empty }, now) {
                 Verdict::Settled => {}
-                Verdict::Changing => return Lookup::Changing,
-                Verdict::Restless => {
-                    warn!(
-                        "rill application app={name:?}: its files never stay the same; what held before goes on holding"
-                    );
-                    return Lookup::Changing;
-                }
+                Verdict::Changing => return Err(Unread::Changing),
+                Verdict::Restless => return Err(Unread::Restless),
             }
         }
-        let now = self.stamp(inside);
-        if stamp == Some(now) {
-            return Lookup::Unchanged;
+        let current = stamp_of(config, inside);
+        if stamp == Some(current) {
+            return Err(Unread::Unchanged);
         }
-        let (Found::Files(_) | Found::Unreadable(_), Some(texts)) = (&found, texts) else {
-            self.watched.remove(&name);
-            return Lookup::Missing;
-        };
-        let is_news = self.watched.entry(name.clone()).or_default().told.replace(now) != Some(now);
-        if is_news && let Some(problem) = self.problem(&found, &texts) {
-            error!("rill script broken app={name:?} {problem}");
+        match texts {
+            Some(texts) => Ok(Settled { found, texts, stamp: current }),
+            None => {
+                self.watched.remove(name);
+                self.shared.forget(name);
+                Err(Unread::Missing)
+            }
         }
-        match self.understand(name.clone(), &found, texts, now) {
+    }
+
+    /// What settled files mean, or the first of their errors. The log is told of everything that is the matter with them,
+    /// unless it has been.
+    fn understand(&self, config: &Config, name: AppName, settled: Settled) -> Result<AppDefinition, String> {
+        let Settled { found, texts, stamp } = settled;
+        let is_news = self.shared.complain(&name, stamp);
+        match definition(config, name.clone(), &found, texts, stamp) {
             Ok(definition) => {
                 for path in found.compiled().iter().filter(|_| is_news) {
                     warn!("rill application app={name:?} {}: compiled scripts are ignored", path.display());
                 }
-                Lookup::Found(Box::new(definition))
+                Ok(definition)
             }
             Err(errors) => {
                 for error in errors.iter().filter(|_| is_news) {
                     error!("rill application broken app={name:?} {error}");
                 }
-                Lookup::Broken(errors.into_iter().next().unwrap_or_default())
+                Err(errors.into_iter().next().unwrap_or_default())
             }
         }
     }
 
-    /// Checks some of the applications that no client has asked for lately: what is wrong with them is in the log before a
-    /// client has to find out.
+    /// Checks some of the applications that it has not checked lately, their scripts as well: what is wrong with them is in
+    /// the log before a client has to find out.
     pub fn survey(&mut self) {
         let Some(directory) = &self.directory else { return };
         // Errors in reading it are reported when a client asks for an application.
@@ -168,68 +198,101 @@ impl AppsDirectory {
         let after = names.partition_point(|name| *name <= self.surveyed);
         let round = names[after..].iter().chain(&names[..after]).filter(|name| !recent(name));
         let due: Vec<AppName> = round.take(SURVEYED_AT_ONCE).cloned().collect();
+        let config = self.shared.config();
         for name in due {
-            let known = self.watched.get(&name).and_then(|watched| watched.told);
-            self.lookup_at(&name, known, now);
+            self.survey_one(&config, &name, now);
             self.surveyed = name;
         }
     }
 
+    fn survey_one(&mut self, config: &Config, name: &AppName, now: Moment) {
+        let known = self.watched.get(name).and_then(|watched| watched.surveyed);
+        let settled = match self.read(config, name, known, now) {
+            Ok(settled) => settled,
+            Err(Unread::Restless) => {
+                warn!("rill application app={name:?}: its files never stay the same; what held before goes on holding");
+                return;
+            }
+            Err(Unread::Missing | Unread::Unchanged | Unread::Changing) => return,
+        };
+        if let Some(watched) = self.watched.get_mut(name) {
+            watched.surveyed = Some(settled.stamp);
+        }
+        if let Some(problem) = script_problem(config, &settled.found, &settled.texts) {
+            error!("rill script broken app={name:?} {problem}");
+        }
+        let _ = self.understand(config, name.clone(), settled);
+    }
+
     /// Every error of the application's files as they are at this moment.
     pub fn check(&self, name: &str) -> Vec<String> {
-        let (Some(name), Some(applications)) = (named(name), &self.directory) else { return Vec::new() };
-        let found = Found::at(&applications.join(name.as_str()), &name, self.script_lib.as_deref());
+        let (Some(name), Some(_)) = (named(name), &self.directory) else { return Vec::new() };
+        let config = self.shared.config();
+        let found = find(self.directory.as_deref(), &config, &name);
         let Some(texts) = found.read() else { return Vec::new() };
-        let problem = self.problem(&found, &texts);
-        let errors = self.understand(name, &found, texts, 0).err().unwrap_or_default();
+        let problem = script_problem(&config, &found, &texts);
+        let errors = definition(&config, name, &found, texts, 0).err().unwrap_or_default();
         errors.into_iter().chain(problem).collect()
     }
+}
 
-    /// What is wrong with the text of the script. The application is there all the same: what its script may do is decided
-    /// where it runs.
-    fn problem(&self, found: &Found, texts: &Texts) -> Option<String> {
-        let (Found::Files(files), Ok(Some(source))) = (found, &texts.source) else { return None };
-        let mut problem = script::check(source, self.settings.scripts.budget).err()?;
-        if let Some(place) = problem.place_mut()
-            && let Some(file) = files.scripts().find(|file| file.name == place.file)
-        {
-            place.file = file.path.display().to_string();
-        }
-        Some(problem.to_string())
+/// What there is in the place of an application in `directory`.
+fn find(directory: Option<&Path>, config: &Config, name: &AppName) -> Found {
+    directory.map_or(Found::Missing, |directory| {
+        Found::at(&directory.join(name.as_str()), name, config.script_lib.as_deref())
+    })
+}
+
+/// What is wrong with the text of the script. The application is there all the same: what its script may do is decided
+/// where it runs.
+fn script_problem(config: &Config, found: &Found, texts: &Texts) -> Option<String> {
+    let (Found::Files(files), Ok(Some(source))) = (found, &texts.source) else { return None };
+    let mut problem = script::check(source, config.settings.scripts.budget).err()?;
+    if let Some(place) = problem.place_mut()
+        && let Some(file) = files.scripts().find(|file| file.name == place.file)
+    {
+        place.file = file.path.display().to_string();
     }
+    Some(problem.to_string())
+}
 
-    /// Changes when a file does, or a setting that the application follows.
-    fn stamp(&self, inside: u64) -> u64 {
-        hash((inside, format!("{:?} {:?}", self.settings.scripts, self.settings.bandwidth)))
-    }
+/// Changes when a file does, or a setting that the application follows.
+fn stamp_of(config: &Config, inside: u64) -> u64 {
+    hash((inside, format!("{:?} {:?}", config.settings.scripts, config.settings.bandwidth)))
+}
 
-    /// An application without files: `vod` is for recordings.
-    fn stock(&self, name: AppName) -> AppDefinition {
-        let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
-        let limits = AppLimits { bandwidth: self.settings.bandwidth, ..AppLimits::default() };
-        AppDefinition { limits, ..AppDefinition::stock(name, kind) }
-    }
+/// An application without files: `vod` is for recordings.
+fn stock(config: &Config, name: AppName) -> AppDefinition {
+    let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
+    let limits = AppLimits { bandwidth: config.settings.bandwidth, ..AppLimits::default() };
+    AppDefinition { limits, ..AppDefinition::stock(name, kind) }
+}
 
-    /// What the files mean.
-    fn understand(&self, name: AppName, found: &Found, texts: Texts, stamp: u64) -> Result<AppDefinition, Vec<String>> {
-        let mut definition = AppDefinition { stamp, ..self.stock(name) };
-        let mut script_limits = self.settings.scripts;
-        let mut errors = Vec::new();
-        match (found.settings(), texts.settings) {
-            (Some(path), Ok(Some(text))) => {
-                match parse(&path.display().to_string(), &text, definition.clone(), script_limits) {
-                    Ok(read) => (definition, script_limits) = read,
-                    Err(wrong) => errors.extend(wrong),
-                }
+/// What the files mean, or every error of them.
+fn definition(
+    config: &Config,
+    name: AppName,
+    found: &Found,
+    texts: Texts,
+    stamp: u64,
+) -> Result<AppDefinition, Vec<String>> {
+    let mut definition = AppDefinition { stamp, ..stock(config, name) };
+    let mut script_limits = config.settings.scripts;
+    let mut errors = Vec::new();
+    match (found.settings(), texts.settings) {
+        (Some(path), Ok(Some(text))) => {
+            match parse(&path.display().to_string(), &text, definition.clone(), script_limits) {
+                Ok(read) => (definition, script_limits) = read,
+                Err(wrong) => errors.extend(wrong),
             }
-            (_, settings) => errors.extend(settings.err()),
         }
-        match texts.source {
-            Ok(source) => definition.script = source.map(|source| ScriptDefinition { source, limits: script_limits }),
-            Err(error) => errors.push(error),
-        }
-        if errors.is_empty() { Ok(definition) } else { Err(errors) }
+        (_, settings) => errors.extend(settings.err()),
     }
+    match texts.source {
+        Ok(source) => definition.script = source.map(|source| ScriptDefinition { source, limits: script_limits }),
+        Err(error) => errors.push(error),
+    }
+    if errors.is_empty() { Ok(definition) } else { Err(errors) }
 }
 
 /// The applications there are, and a line for each directory that cannot be one.
@@ -316,7 +379,7 @@ mod tests {
         fn apps(&self, sets: &[&str]) -> Patient {
             let mut sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
             sets.push(format!("server.root={}", self.0.display()));
-            Patient::new(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap())
+            Patient::new(config::load(board::by_name("generic").unwrap(), None, &sets).unwrap())
         }
 
         /// Every error of the application `live`, without the path of the root.
@@ -340,7 +403,7 @@ mod tests {
     }
 
     impl Patient {
-        fn new(config: &Config) -> Patient {
+        fn new(config: Config) -> Patient {
             let mut apps = AppsDirectory::new(config);
             let now = apps.clock.now();
             Patient { apps, now }
@@ -374,7 +437,7 @@ mod tests {
 
     #[test]
     fn without_a_root_there_are_the_stock_applications_and_the_disk_is_not_asked() {
-        let mut apps = Patient::new(&config::load(board::by_name("generic").unwrap(), None, &[]).unwrap());
+        let mut apps = Patient::new(config::load(board::by_name("generic").unwrap(), None, &[]).unwrap());
         apps.apps.directory = None;
         let live = found(apps.lookup("live", None));
         assert_eq!((live.name.as_str(), live.kind, live.config_json.as_str()), ("live", AppKind::Live, "{}"));
@@ -511,7 +574,7 @@ mod tests {
         assert!(root.errors()[0].starts_with("live/app.toml:2: "), "{:?}", root.errors());
         let deep = |depth| format!("[config]\na = {}1{}", "[".repeat(depth), "]".repeat(depth));
         root.write("applications/live/app.toml", &deep(79));
-        let thread = std::thread::Builder::new().stack_size(crate::store::STACK_BYTES);
+        let thread = std::thread::Builder::new().stack_size(crate::store::LOOK_UPS_STACK_BYTES);
         thread
             .spawn({
                 let mut apps = root.apps(&[]);
@@ -628,7 +691,7 @@ mod tests {
         root.write("applications/live/readme.txt", "");
         assert_eq!(apps.lookup("live", Some(now)), Lookup::Unchanged);
         let sets = [format!("server.root={}", root.0.display()), "scripts.call_ms=77".to_owned()];
-        apps.apps.reconfigure(&config::load(board::by_name("generic").unwrap(), None, &sets).unwrap());
+        apps.apps.shared.set_config(config::load(board::by_name("generic").unwrap(), None, &sets).unwrap());
         let live = found(apps.lookup("live", Some(now)));
         assert_eq!(live.script.unwrap().limits.budget.call_ms, 77);
     }
@@ -709,10 +772,10 @@ mod tests {
         let mut apps = root.apps(&[]).apps;
         (0..3).for_each(|_| apps.survey());
         assert_eq!(apps.watched.len(), 1 + 2 * SURVEYED_AT_ONCE, "each has its turn");
-        assert!(apps.watched.values().all(|watched| watched.told.is_none()), "they were written a moment ago");
+        assert!(apps.watched.values().all(|watched| watched.surveyed.is_none()), "they were written a moment ago");
         std::thread::sleep(Duration::from_millis(SURVEY_MS + 10));
         (0..3).for_each(|_| apps.survey());
-        assert!(apps.watched["live"].told.is_some());
+        assert!(apps.watched["live"].surveyed.is_some());
     }
 
     #[test]

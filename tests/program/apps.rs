@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -92,6 +93,41 @@ fn an_application_whose_file_is_broken_refuses_until_it_is_right_and_the_others_
     fs::write(&file, "no toml").unwrap();
     connect_until(&server, "room", REJECTED);
     assert_eq!(server.log().matches("app.toml:1: ").count(), 1, "an error is logged once:\n{}", server.log());
+    stop(server);
+}
+
+#[test]
+fn a_reload_that_waits_for_its_file_keeps_nobody_from_joining() {
+    let (apps, server) = serve("apps-beside-reload");
+    let file = server.config();
+    fs::create_dir(apps.join("room")).unwrap();
+    // Files are believed when they have been quiet for half a second.
+    thread::sleep(Duration::from_millis(700));
+    let is_over = AtomicBool::new(false);
+    let given_up = || server.log().matches("is being written all the time").count();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for part in ["", "[live]\n"].into_iter().cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
+                fs::write(&file, part).unwrap();
+                thread::sleep(Duration::from_millis(30));
+            }
+        });
+        for app in ["live", "room", "nowhere"] {
+            let before = given_up();
+            server.signal("HUP");
+            thread::sleep(Duration::from_millis(100));
+            let (status, said) = connect(&server, app);
+            let meanwhile = given_up();
+            assert_eq!(status, if app == "nowhere" { REJECTED } else { SUCCESS }, "{said}");
+            assert_eq!(meanwhile, before, "{app} had to wait for the reload:\n{}", server.log());
+            let start = Instant::now();
+            while given_up() == before {
+                assert!(start.elapsed() < PATIENCE, "the reload does not wait for its file:\n{}", server.log());
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
     stop(server);
 }
 

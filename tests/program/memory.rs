@@ -97,7 +97,7 @@ fn without_a_file_descriptor_clients_are_turned_away_and_others_are_served_later
     };
     let is_open = |mut client: &TcpStream| client.read(&mut [0; 1]).is_err_and(|error| error.kind() == WouldBlock);
     let clients: Vec<TcpStream> = (0..12).map(|_| connect()).collect();
-    // It may come before anybody was turned away, for the disk thread takes descriptors, too: the status says how many were.
+    // It may come before anybody was turned away, for the disk threads take descriptors, too: the status says how many were.
     server.wait_for_log("warn rill cannot accept connections errno=24");
     assert!(clients.iter().any(|client| !is_open(client)));
     drop(clients);

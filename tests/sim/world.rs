@@ -8,7 +8,7 @@ use rill::handles::ConnId;
 use rill::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition, ScriptLimits};
 use rill::live::app::{Source, SourceFile};
 use rill::live::applications::AppSource;
-use rill::live::jobs::{Done, Job, Lookup};
+use rill::live::jobs::{Done, Job, Lane, Lookup};
 use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
 use rill::server::connect::Joining;
@@ -36,8 +36,10 @@ pub struct World {
     pub window: usize,
     /// What a directory of applications says, by name; asked only by a world made with [`World::on_disk`].
     pub disk: BTreeMap<String, Directory>,
-    /// The disk does not answer.
+    /// The disk does not answer those who look something up.
     pub disk_stalls: bool,
+    /// The disk does not come to an end with anything that may take long.
+    pub bulk_stalls: bool,
     /// How long after it was asked the disk's answer comes, which is of the time of the job.
     pub disk_late_ms: u64,
     /// Answers of the disk that have not come, with the time when they do.
@@ -148,6 +150,7 @@ impl World {
             window: 32 << 10,
             disk: BTreeMap::new(),
             disk_stalls: false,
+            bulk_stalls: false,
             disk_late_ms: 0,
             late: VecDeque::new(),
             asked: Vec::new(),
@@ -393,15 +396,16 @@ impl World {
 
     fn do_jobs(&mut self) -> bool {
         let mut busy = false;
-        while !self.disk_stalls
-            && let Some(job) = inside(|| self.server.next_job())
+        while !self.bulk_stalls
+            && let Some(job) = inside(|| self.server.next_job(Lane::Bulk))
         {
-            let Job::App { name, stamp } = job else {
-                if job == Job::Survey {
-                    inside(|| self.server.done(Done::Surveyed, Millis(self.now)));
-                }
-                continue;
-            };
+            if job == Job::Survey {
+                inside(|| self.server.done(Done::Surveyed, Millis(self.now)));
+            }
+        }
+        while !self.disk_stalls
+            && let Some(Job::App { name, stamp }) = inside(|| self.server.next_job(Lane::LookUps))
+        {
             self.asked.push(name.to_string());
             let lookup = match self.disk.get(name.as_str()) {
                 None => Lookup::Missing,

@@ -159,6 +159,23 @@ fn a_disk_that_does_not_answer_delays_those_who_need_it_and_nobody_else() {
 }
 
 #[test]
+fn a_disk_that_stalls_in_what_nobody_waits_for_keeps_nobody_from_joining() {
+    let mut world = World::on_disk(settings(), vec![app("live"), app("new")]);
+    assert_eq!(connect(&mut world, "live").1, JOINED);
+    world.bulk_stalls = true;
+    world.server.reload();
+    world.advance(10_000);
+    assert_eq!(connect(&mut world, "live").1, JOINED);
+    assert_eq!(connect(&mut world, "new").1, JOINED);
+    assert_eq!(connect(&mut world, "other").1, REJECTED);
+    // A change is noticed as well.
+    world.disk.insert("live".into(), Directory::Broken);
+    world.advance(1000);
+    assert_eq!(connect(&mut world, "live").1, REJECTED);
+    world.end();
+}
+
+#[test]
 fn after_a_quiet_time_the_first_client_meets_the_rules_as_they_are_and_no_stalled_disk() {
     let mut world = World::on_disk(settings(), vec![app("live")]);
     let (first, _) = connect(&mut world, "live");

@@ -1,0 +1,124 @@
+//! The lane of what may take long, and what no client waits for: reading the configuration again, which waits for a file
+//! that is being written, and looking for errors in files before somebody needs them.
+
+use std::sync::Arc;
+
+use log::{error, info, warn};
+
+use crate::config::{Config, TakesEffect};
+use crate::live::jobs::{Done, Job};
+
+use super::apps_directory::AppsDirectory;
+use super::configuration::{ConfigFile, Options, Watched, configuration_of};
+use super::shared::Shared;
+
+/// What the store leaves to who composes the program: the store does not know the machine.
+#[derive(Clone, Copy)]
+pub struct Machine {
+    /// Whether the server could be started with a configuration; if not, why.
+    pub fits: fn(&Config) -> Result<(), String>,
+    /// Has the log follow a configuration: its time, and its level if the environment does not say that.
+    pub log: fn(&Config, level_is_fixed: bool),
+}
+
+/// Does the jobs of [`Lane::Bulk`](crate::live::jobs::Lane::Bulk).
+pub struct Bulk {
+    options: Options,
+    machine: Machine,
+    /// The environment says what is logged, which outweighs the configuration.
+    level_is_fixed: bool,
+    shared: Arc<Shared>,
+    apps: AppsDirectory,
+    file: Watched,
+    /// What stood in the configuration's file when the log was last told of it.
+    told: u64,
+}
+
+impl Bulk {
+    pub(super) fn new(options: Options, level_is_fixed: bool, machine: Machine, shared: Arc<Shared>) -> Bulk {
+        let mut file = Watched::new();
+        // The server started with it.
+        let first = if Watched::is_regular(&options) { file.look(&options) } else { None };
+        let told = first.map_or(0, |(_, inside)| inside);
+        let apps = AppsDirectory::sharing(shared.clone());
+        Bulk { options, machine, level_is_fixed, shared, apps, file, told }
+    }
+
+    /// Does a job of this lane.
+    pub fn work(&mut self, job: Job) -> Done {
+        match job {
+            Job::Reload => self.reload(),
+            Job::Survey => {
+                self.apps.survey();
+                self.survey_configuration();
+                Done::Surveyed
+            }
+            Job::App { .. } => unreachable!("a job of the other lane"),
+        }
+    }
+
+    /// Says in the log what is wrong with the configuration's file as soon as it is written, and not when the server cannot
+    /// start with it.
+    fn survey_configuration(&mut self) {
+        if !Watched::is_regular(&self.options) {
+            return;
+        }
+        let Some((file, inside)) = self.file.look(&self.options) else { return };
+        if std::mem::replace(&mut self.told, inside) == inside {
+            return;
+        }
+        match self.load(file) {
+            Ok(wanted) if wanted.changes(&self.shared.config()).next().is_some() => {
+                info!("rill configuration written: it takes effect with `rill ctl reload`, SIGHUP or a restart");
+            }
+            Ok(_) => {}
+            Err(errors) => {
+                for error in &errors {
+                    error!("rill configuration broken {error}");
+                }
+            }
+        }
+    }
+
+    fn load(&self, file: ConfigFile) -> Result<Config, Vec<String>> {
+        let config = configuration_of(&self.options, file)?;
+        // Its counts wait for a restart, which must then be possible.
+        (self.machine.fits)(&config).map(|()| config).map_err(|error| vec![error])
+    }
+
+    fn reload(&mut self) -> Done {
+        let loaded = self.file.wait(&self.options).and_then(|(file, inside)| {
+            self.told = inside;
+            self.load(file)
+        });
+        let wanted = match loaded {
+            Ok(wanted) => wanted,
+            Err(errors) => {
+                for error in &errors {
+                    error!("rill configuration not reloaded {error}");
+                }
+                return Done::NotReloaded(errors.into_iter().next().unwrap_or_default());
+            }
+        };
+        let before = self.shared.config();
+        let (mut changed, mut waiting) = (0, 0);
+        for (old, new) in wanted.changes(&before) {
+            let (key, takes_effect, old, new) = (new.key, new.takes_effect, &old.value, &new.value);
+            if key == "server.log" && self.level_is_fixed {
+                warn!("rill configuration key={key} old={old:?} new={new:?}: RUST_LOG outweighs it");
+            } else if takes_effect == TakesEffect::AtOnce {
+                info!("rill configuration changed key={key} old={old:?} new={new:?}");
+                changed += 1;
+            } else {
+                warn!("rill configuration key={key} old={old:?} new={new:?}: needs a restart");
+                waiting += 1;
+            }
+        }
+        let config = before.changed_to(wanted);
+        let settings = Box::new(config.settings.clone());
+        info!("rill configuration reloaded changed={changed} waiting={waiting}");
+        (self.machine.log)(&config, self.level_is_fixed);
+        self.shared.set_config(config);
+        Done::Settings(settings)
+    }
+}
