@@ -26,12 +26,14 @@ test: deps ## install what the tests need, and run them all
 	$(CARGO) test
 	$(CARGO) test --manifest-path boards/appliance/Cargo.toml --target-dir target
 
-lint: ## format, lints, and the layers that do without std
+lint: ## format, lints, the layers that do without std, and links of the documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) fmt --manifest-path boards/appliance/Cargo.toml --check
 	$(CARGO) clippy --manifest-path boards/appliance/Cargo.toml --target-dir target --all-targets -- -D warnings
 	$(CARGO) check --lib --no-default-features
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
 
 deps: ## install the clients that the tests run, or say what is missing
 	@tests/deps.sh test

@@ -1,7 +1,7 @@
 //! The synthetic encoder: which message is due when, and its bytes.
 //!
 //! Video and audio come at their real pace, sized like a constant-bitrate encoder's: a key frame every two seconds that is
-//! [`KEY_FRAME_WEIGHT`] times as large as the pictures between, and AAC frames of 128 kbit/s. Both decode.
+//! `KEY_FRAME_WEIGHT` times as large as the pictures between, and AAC frames of 128 kbit/s. Both decode.
 
 use crate::wire::amf0::Encoder;
 use crate::wire::bytes::{Full, Writer};

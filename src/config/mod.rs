@@ -1,6 +1,6 @@
 //! The configuration: a board's defaults, then a TOML file, then `--set key.path=value`, into plain values.
 //!
-//! [`KEYS`] is the one table of keys: what each is called, what it takes, where it goes, and whether it can change while
+//! `KEYS` is the one table of keys: what each is called, what it takes, where it goes, and whether it can change while
 //! the server runs. Reading, messages, the listing of `rill limits` and the file of `rill init` are all driven by it.
 //! Every error of a file is reported, not only the first.
 

@@ -30,9 +30,9 @@ use crate::token_bucket::TokenBucket;
 /// (POSIX, `PIPE_BUF`: at least 512, 4096 on Linux).
 pub const LINE_BYTES: usize = 1024;
 
-/// Lines a second that each [`Subject`] may write in the long run.
+/// Lines a second that each subject may write in the long run.
 pub const LINES_PER_SECOND: u32 = 200;
-/// Lines that each [`Subject`] may write at once after it was quiet.
+/// Lines that each subject may write at once after it was quiet.
 pub const LINES_BURST: u32 = 1000;
 
 /// What stands at the end of a line that was cut.

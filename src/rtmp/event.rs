@@ -102,7 +102,7 @@ pub enum Event<'i> {
 /// What a client asks for and the server decides.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
-    /// To join an application: see [`Session::client`](super::session::Session::client).
+    /// To join an application: see [`Session::connect_info`](super::session::Session::connect_info).
     Connect,
     /// To publish.
     Publish {

@@ -287,7 +287,7 @@ impl Claims {
     }
 
     /// The place, among those that `may` go, of an idle connection that yields to a connection of `household` which has
-    /// joined: one of a household with more idle ones, or one idle for [`PATIENCE_MS`], or [`LOITER_MS`] in the same
+    /// joined: one of a household with more idle ones, or one idle for [`PATIENCE_MS`], or `LOITER_MS` in the same
     /// household.
     pub fn first_to_yield(&self, household: Household, now: Millis, may: impl Fn(usize) -> bool) -> Option<usize> {
         let own = self.weight(household, Kind::Idle) + 1;

@@ -57,7 +57,7 @@ impl Found {
         matches!(self, Found::Missing)
     }
 
-    /// See [`Look::outside`].
+    /// See [`Look::outside`](super::settle::Look::outside).
     pub(super) fn outside(&self) -> u64 {
         match self {
             Found::Missing => 0,
@@ -69,7 +69,7 @@ impl Found {
         }
     }
 
-    /// See [`Look::quiet_ms`].
+    /// See [`Look::quiet_ms`](super::settle::Look::quiet_ms).
     pub(super) fn quiet_ms(&self, clock: &Clock, now: Moment) -> u64 {
         match self {
             // When it went, or what is the matter with it began, nothing says.
@@ -78,7 +78,7 @@ impl Found {
         }
     }
 
-    /// See [`Look::filled`] and [`Look::has_empty`]: of the files without which every client would be let in.
+    /// `filled` and `has_empty` of [`Look`](super::settle::Look): of the files without which every client would be let in.
     pub(super) fn rules(&self) -> (u8, bool) {
         let Found::Files(files) = self else { return (0, false) };
         let rules = [&files.settings, &files.main, &files.secure];
