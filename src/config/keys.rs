@@ -135,11 +135,11 @@ pub struct Reading<C: 'static> {
     hint: &'static str,
 }
 
-/// Where a value stands, for messages.
-struct Place<'a> {
+/// A value as somebody wrote it, for messages.
+struct Written<'a> {
     origin: Origin,
-    /// The value as it was written.
-    written: &'a str,
+    /// Its own text.
+    text: &'a str,
 }
 
 impl<C> Slot<C> {
@@ -276,11 +276,10 @@ impl<C> Reading<C> {
                 continue;
             }
             let origin = Origin::File { name: name.to_owned(), line };
-            let written = text.get(leaf.value_span).unwrap_or("");
-            let place = Place { origin, written };
+            let written = Written { origin, text: text.get(leaf.value_span).unwrap_or("") };
             match leaf.table {
-                Some((index, key)) => self.put_entry(index, &leaf.path, &key, leaf.value, &place),
-                None => self.put(&leaf.path, leaf.value, &place),
+                Some((index, key)) => self.put_entry(index, &leaf.path, &key, leaf.value, &written),
+                None => self.put(&leaf.path, leaf.value, &written),
             }
         }
     }
@@ -300,7 +299,7 @@ impl<C> Reading<C> {
             }
             _ => text(),
         };
-        self.put(path, &value, &Place { origin: Origin::Set, written });
+        self.put(path, &value, &Written { origin: Origin::Set, text: written });
     }
 
     /// What was read, and a row for each key.
@@ -328,38 +327,38 @@ impl<C> Reading<C> {
         Ok((self.target, rows))
     }
 
-    fn put(&mut self, path: &str, value: &DeValue<'_>, place: &Place<'_>) {
+    fn put(&mut self, path: &str, value: &DeValue<'_>, written: &Written<'_>) {
         let Some(index) = self.find(path) else {
             let is_table = self.keys.iter().any(|key| key.path.split('.').next() == Some(path));
             let problem = if is_table { "must be a table".to_owned() } else { self.unknown(path) };
-            return self.error(path, place, self.discreet, &problem);
+            return self.error(path, written, self.discreet, &problem);
         };
         let slot = &self.keys[index].slot;
         let result = slot.put(&mut self.target, value);
-        self.took(index, path, place, result);
+        self.took(index, path, written, result);
     }
 
-    fn put_entry(&mut self, index: usize, path: &str, key: &str, value: &DeValue<'_>, place: &Place<'_>) {
+    fn put_entry(&mut self, index: usize, path: &str, key: &str, value: &DeValue<'_>, written: &Written<'_>) {
         let Slot::Table(table) = &self.keys[index].slot else { return };
         let result = (table.put)(&mut self.target, key, value);
-        self.took(index, path, place, result);
+        self.took(index, path, written, result);
     }
 
-    fn took(&mut self, index: usize, path: &str, place: &Place<'_>, result: Result<(), Wrong>) {
+    fn took(&mut self, index: usize, path: &str, written: &Written<'_>, result: Result<(), Wrong>) {
         let slot = &self.keys[index].slot;
         let problem = match result {
-            Ok(()) => return self.origins[index] = place.origin.clone(),
+            Ok(()) => return self.origins[index] = written.origin.clone(),
             Err(Wrong::NotAllowed) => format!("must be {}", slot.allowed()),
             Err(Wrong::Because(problem)) => problem,
         };
-        self.error(path, place, slot.is_secret(), &problem);
+        self.error(path, written, slot.is_secret(), &problem);
     }
 
-    fn error(&mut self, path: &str, place: &Place<'_>, is_secret: bool, problem: &str) {
-        let written = if is_secret { "…".to_owned() } else { shorten(place.written) };
-        self.errors.push(ConfigError(match &place.origin {
-            Origin::File { name, line } => format!("{name}:{line}: {path} = {written}: {problem}"),
-            _ => format!("--set {path}={written}: {problem}"),
+    fn error(&mut self, path: &str, written: &Written<'_>, is_secret: bool, problem: &str) {
+        let text = if is_secret { "…".to_owned() } else { shorten(written.text) };
+        self.errors.push(ConfigError(match &written.origin {
+            Origin::File { name, line } => format!("{name}:{line}: {path} = {text}: {problem}"),
+            _ => format!("--set {path}={text}: {problem}"),
         }));
     }
 

@@ -215,7 +215,7 @@ impl Names {
     }
 
     /// Tells the log what goes wrong with streams that are published.
-    pub fn tell_of_trouble(&mut self, now: Millis) {
+    pub fn log_trouble(&mut self, now: Millis) {
         if self.publishers == 0 {
             return;
         }
@@ -224,7 +224,7 @@ impl Names {
             let Some((stream, media)) = self.with_media(id) else { continue };
             let Some(publisher) = stream.publisher else { continue };
             let seen = Seen { late_ms: media.late_ms(), lost_key_frame: media.has_lost_key_frame() };
-            if stream.trouble.tell(publisher.conn, id, stream.path.as_str(), seen, now) {
+            if stream.trouble.log(publisher.conn, id, stream.path.as_str(), seen, now) {
                 media.watch_anew();
             }
         }

@@ -123,9 +123,9 @@ impl Trouble {
         first
     }
 
-    /// Tells what there is to tell of a stream that `publisher` publishes: its media comes `late_ms` later than it did, and its
+    /// Logs what there is to say of a stream that `publisher` publishes: its media comes `late_ms` later than it did, and its
     /// newest key frame has left the ring or not. True when lateness is to be measured anew.
-    pub fn tell(&mut self, publisher: ConnId, id: StreamId, name: &str, seen: Seen, now: Millis) -> bool {
+    pub fn log(&mut self, publisher: ConnId, id: StreamId, name: &str, seen: Seen, now: Millis) -> bool {
         if let Some(times) = self.skips.due(now) {
             warn!(
                 "{id} name={name:?} viewers too slow: they skipped {times} {}; their lines do not take the encoder's bitrate: \

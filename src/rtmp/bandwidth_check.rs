@@ -84,7 +84,7 @@ pub fn ask(dialect: Dialect, transaction: u32, tx: &mut TxBuf) -> Result<(), Ful
 }
 
 /// Tells the client the end of it: kilobits a second, kilobits, seconds, milliseconds of latency.
-pub fn tell(dialect: Dialect, measurement: &Measurement, tx: &mut TxBuf) -> Result<(), Full> {
+pub fn report(dialect: Dialect, measurement: &Measurement, tx: &mut TxBuf) -> Result<(), Full> {
     tx.command(0, dialect.done(), 0.0, |amf| {
         amf.null()?;
         amf.number(f64::from(measurement.kbit))?;

@@ -444,7 +444,7 @@ impl Server {
         }
         slot.measured = Some(found);
         // A client without room for it reads nothing, and will be found out by the stall deadline.
-        let _ = bandwidth_check::tell(slot.dialect, &found, &mut slot.tx);
+        let _ = bandwidth_check::report(slot.dialect, &found, &mut slot.tx);
         let Measurement { kbit, latency_ms, bytes, .. } = found;
         let took_ms = now.since(check.began);
         info!("{conn} bandwidth kbit={kbit} latency_ms={latency_ms} bytes={bytes} took_ms={took_ms}");

@@ -4,8 +4,8 @@
 //! anything else of ours.
 //!
 //! The line runs ahead of the slot, and whoever takes the slot to change it ends that: [`Slots::at`] and its like write the
-//! line back first, so that no other code knows of it. Who only reads slots has them told first ([`Slots::tell_all`]), or
-//! adds what the line says ([`Slots::ahead`]).
+//! line back first, so that no other code knows of it. Who only reads slots has all written back first
+//! ([`Slots::write_back_all`]), or adds what the line says ([`Slots::ahead`]).
 
 use std::io::IoSlice;
 
@@ -48,8 +48,8 @@ impl Express {
         self.stream.map(|_| Cursor::at(self.next))
     }
 
-    /// Tells the slot what it does not know.
-    fn tell(&mut self, slot: &mut Slot, speaks: &mut Speaks) {
+    /// The slot learns what it does not know.
+    fn write_back(&mut self, slot: &mut Slot, speaks: &mut Speaks) {
         let bytes = core::mem::take(&mut self.bytes);
         if bytes == 0 {
             return;
@@ -110,23 +110,23 @@ impl Slots {
     /// Somebody changes the slot: it is express no more, and knows all.
     pub(super) fn end_express(&mut self, index: SlotIndex) {
         if self.express[index.at()].stream.take().is_some() {
-            self.tell_slot(index);
+            self.write_back(index);
         }
     }
 
     /// Every slot knows all, and goes on as it was.
-    pub(super) fn tell_all(&mut self) {
+    pub(super) fn write_back_all(&mut self) {
         let mut from = 0;
         while let Some(index) = self.next_taken(from) {
             from = index.at() + 1;
-            self.tell_slot(index);
+            self.write_back(index);
         }
     }
 
     /// The slot knows all, and goes on as it was.
-    pub(super) fn tell_slot(&mut self, index: SlotIndex) {
+    pub(super) fn write_back(&mut self, index: SlotIndex) {
         let at = index.at();
-        self.express[at].tell(&mut self.slots[at], &mut self.speaks[at]);
+        self.express[at].write_back(&mut self.slots[at], &mut self.speaks[at]);
     }
 
     /// What the slot does not know.

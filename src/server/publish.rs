@@ -154,7 +154,7 @@ impl Server {
                 server.tell_of(conn, net_stream, id, Code::PlayPublishNotify);
             }
         });
-        self.tell_script_of_publish(conn, id, now);
+        self.run_on_publish(conn, id, now);
     }
 
     /// The publisher is gone, or stopped. Players stay; they are told when it is not back in time.
@@ -182,7 +182,7 @@ impl Server {
             facts.tags,
             facts.bytes
         );
-        self.tell_script_of_unpublish(conn, id, now);
+        self.run_on_unpublish(conn, id, now);
         if self.live.names.stream(id).challenger.is_some() {
             self.challenger_wins(id, now);
         }

@@ -229,7 +229,7 @@ impl Server {
     }
 
     /// `application.onPublish`, after the publisher was told.
-    pub(super) fn tell_script_of_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
+    pub(super) fn run_on_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
         let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
         let name = rtmp.session.own_name(&self.live.names.stream(id).path);
@@ -239,7 +239,7 @@ impl Server {
     }
 
     /// `application.onUnpublish`.
-    pub(super) fn tell_script_of_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
+    pub(super) fn run_on_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return };
         let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
         let name = rtmp.session.own_name(&self.live.names.stream(id).path);
@@ -459,7 +459,7 @@ impl Server {
     fn entered(&mut self, index: InstanceIndex) -> Option<script::InstanceId> {
         let script = self.scripting.instances.script(index)?;
         if self.scripting.engine.reads_stats(script) {
-            self.tell_stats(index, script);
+            self.refresh_stats(index, script);
         }
         Some(script)
     }
@@ -469,7 +469,7 @@ impl Server {
         self.entered(index)
     }
 
-    fn tell_stats(&mut self, index: InstanceIndex, script: script::InstanceId) {
+    fn refresh_stats(&mut self, index: InstanceIndex, script: script::InstanceId) {
         let Some(instance) = self.scripting.instances.instance(index) else { return };
         let traffic = &instance.traffic;
         let mut all = ApplicationStats {
@@ -481,7 +481,7 @@ impl Server {
             total_disconnects: instance.total_disconnects,
             ..ApplicationStats::default()
         };
-        self.slots.tell_all();
+        self.slots.write_back_all();
         for (at, slot, rtmp) in self.slots.clients().filter(|(_, slot, _)| slot.instance == Some(index)) {
             let stats = stats_of(slot, rtmp);
             all.bytes_in += stats.bytes_in;
@@ -499,7 +499,7 @@ impl Server {
         if passed_ms < TRAFFIC_MS {
             return;
         }
-        self.slots.tell_all();
+        self.slots.write_back_all();
         let (mut bytes_in, mut bytes_out) = (traffic.left_in, traffic.left_out);
         for (_, slot) in self.slots.taken_slots().filter(|(_, slot)| slot.instance == Some(index)) {
             bytes_in += slot.bytes_in;

@@ -125,7 +125,7 @@ pub struct TagTail {
 }
 
 /// A connection's memory. What a write touches comes first and lies together, where one line of memory is not enough
-/// ([`super::express`]): of an express player `last_taken`, `last_use`, `bytes_out` and the cursor may be behind.
+/// (`express`): of an express player `last_taken`, `last_use`, `bytes_out` and the cursor may be behind.
 #[repr(C)]
 pub struct Slot {
     /// Use of the slot.
@@ -347,7 +347,7 @@ impl Slots {
     /// Notes how far the connection in a slot has come. The slot knows then all that it was sent.
     pub fn judge(&mut self, index: SlotIndex, now: Millis) {
         let Some(before) = self.claims.claim(index.at()) else { return };
-        self.tell_slot(index);
+        self.write_back(index);
         let (standing, since) = self.slots[index.at()].standing(self.speaks[index.at()].stage(), now);
         let since = match standing.kind() {
             Kind::Arriving if standing == before.standing => before.since,

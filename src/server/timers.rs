@@ -20,7 +20,7 @@ impl Server {
         self.alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         self.expire_media(now);
         self.expire_graces(now);
-        self.live.names.tell_of_trouble(now);
+        self.live.names.log_trouble(now);
         self.live.apps.check(now);
         self.sweep_instances(now);
         let mut from = 0;

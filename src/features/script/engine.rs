@@ -566,11 +566,11 @@ impl Instance {
             let Ok((root, kit)) = roots() else { return Err(Fault::Exhausted(Exhausted::Memory)) };
             let call = Call { ctx: &ctx, root: &root, kit: &kit, shared };
             let result = work(&call);
-            let result = result.map_err(|error| call.tell(&shared.caught(&ctx, error)));
+            let result = result.map_err(|error| call.on_status(&shared.caught(&ctx, error)));
             call.run_jobs();
             for rejection in shared.take_rejections() {
                 shared.log(&rejection);
-                call.tell(&rejection);
+                call.on_status(&rejection);
             }
             result.map_err(|()| Fault::Thrown)
         });
@@ -616,7 +616,7 @@ impl<'js> Call<'_, 'js> {
     }
 
     /// `application.onStatus`, unless nothing runs any more.
-    fn tell(&self, report: &Report) {
+    fn on_status(&self, report: &Report) {
         if self.shared.exhausted.get().is_some() {
             return;
         }
