@@ -67,6 +67,16 @@ impl fmt::Display for StreamId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppId(pub u16);
 
+/// A part of the server that publishes or plays without a connection. Logged as `f2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeatureId(pub u16);
+
+impl fmt::Display for FeatureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "f{}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,8 @@ use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS
 use crate::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
 use crate::text::Quoted;
 
+use super::refusal::Refusal;
+
 /// What an application is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppKind {
@@ -607,71 +609,6 @@ impl AddressRule {
     }
 }
 
-/// Why an application refuses a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Its address may not connect.
-    ConnectAddress,
-    /// Its address may not publish.
-    PublishAddress,
-    /// It has no key, or not that of the name.
-    PublishKey,
-    /// Instance and name together are too long.
-    Path,
-    /// Its address may not play.
-    PlayAddress,
-    /// It has no key to play, or a wrong one.
-    PlayKey,
-    /// The application has as many connections as it may have.
-    Connections,
-    /// The application has as many publishers as it may have.
-    Publishers,
-    /// The application has as many players as it may have.
-    Players,
-}
-
-/// What is said of a refusal.
-#[derive(Clone, Copy, Debug)]
-pub struct RefusalRow {
-    /// How the access log of Adobe's servers would put it (its x-status field).
-    pub x_status: u16,
-    /// What the client is told, or the log alone where its status has words of its own.
-    pub words: &'static str,
-    /// Where to change that; empty where it is as it should be.
-    pub remedy: &'static str,
-}
-
-impl RefusalRow {
-    /// A row of a table.
-    pub const fn new(x_status: u16, words: &'static str, remedy: &'static str) -> RefusalRow {
-        RefusalRow { x_status, words, remedy }
-    }
-}
-
-impl Refusal {
-    /// All that is said of it. Not a word of `code=403 need auth`, by which OBS would begin a login that never ends.
-    #[rustfmt::skip]
-    pub const fn row(self) -> RefusalRow {
-        use Refusal::*;
-        match self {
-            ConnectAddress => RefusalRow::new(403, "[ AccessManager.Reject ] : This address may not connect to this application.", "connect.addresses in app.toml"),
-            PublishAddress => RefusalRow::new(403, "This address may not publish in this application.", "publish.addresses in app.toml"),
-            PublishKey => RefusalRow::new(401, "This application needs a stream key, and this is none for that name.", "[keys] in app.toml"),
-            Path => RefusalRow::new(400, "Instance and stream name are too long together (PATH_BYTES).", "a shorter name"),
-            PlayAddress => RefusalRow::new(403, "This address may not play in this application.", "play.addresses in app.toml"),
-            PlayKey => RefusalRow::new(401, "This application needs a key to play: NAME?key=KEY.", "play.key in app.toml"),
-            Connections => RefusalRow::new(409, "[ Resource.Limit.Exceeded ] : This application has no connection left.", "limits.connections in app.toml"),
-            Publishers => RefusalRow::new(409, "This application has as many publishers as it may have.", "limits.publishers in app.toml"),
-            Players => RefusalRow::new(409, "This application has as many players as it may have.", "limits.players in app.toml"),
-        }
-    }
-
-    /// What to tell the client.
-    pub const fn description(self) -> &'static str {
-        self.row().words
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -895,23 +832,5 @@ mod tests {
         assert_eq!((limits.connect(1), limits.connect(2)), (Ok(()), Err(Refusal::Connections)));
         assert_eq!((limits.publish(0), limits.publish(1)), (Ok(()), Err(Refusal::Publishers)));
         assert_eq!(limits.play(u32::MAX), Ok(()));
-    }
-
-    #[test]
-    fn what_a_client_is_told_starts_no_login() {
-        for refusal in [
-            Refusal::ConnectAddress,
-            Refusal::PublishAddress,
-            Refusal::PublishKey,
-            Refusal::Path,
-            Refusal::PlayAddress,
-            Refusal::PlayKey,
-            Refusal::Connections,
-            Refusal::Publishers,
-            Refusal::Players,
-        ] {
-            let text = refusal.description();
-            assert!(!text.contains("code=403") && !text.contains("authmod") && text.len() < 160, "{text}");
-        }
     }
 }

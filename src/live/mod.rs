@@ -1,16 +1,33 @@
 //! Who publishes and plays what, and under which rules: names and their rings, applications and what their files say. No word of
 //! any protocol.
+//!
+//! Whoever wants something asks the [`gate`], then [`Live::publish`] or [`Live::play`]. It is answered by what these return; what
+//! others must hear of it is [`news`], which the caller hears and carries out before it does anything else.
 
 pub mod app;
 pub mod applications;
+mod challenge;
+pub mod gate;
+pub mod holder;
 pub mod jobs;
 pub mod names;
+pub mod news;
+mod play;
+pub mod publish;
 pub mod reader;
+pub mod refusal;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 pub mod trouble;
 
+use crate::handles::StreamId;
+
 use applications::Applications;
+use holder::Holder;
 use names::Names;
+use news::{Happened, News, Unheard};
+use refusal::Refusal;
 
 /// All of it. Its two tables are borrowed apart.
 pub struct Live {
@@ -18,4 +35,58 @@ pub struct Live {
     pub apps: Applications,
     /// Names that are published, played or waited for, and the rings of what is published.
     pub names: Names,
+    unheard: Unheard,
+}
+
+impl Live {
+    /// With these applications and names, of which nobody has heard anything.
+    pub fn new(apps: Applications, names: Names) -> Live {
+        Live { apps, names, unheard: Unheard::default() }
+    }
+
+    /// What is to be heard next. The stream's name is kept until [`Names::release_if_unused`].
+    pub fn next_news(&mut self) -> Option<(StreamId, News)> {
+        if !self.unheard.words {
+            return None;
+        }
+        let news = self.names.next_word();
+        self.unheard.words = news.is_some();
+        let (id, word) = news?;
+        Some((id, word.take()?))
+    }
+
+    /// Whether [`Live::next_challenge`] may be another one than when this was asked last.
+    pub fn waiting_changed(&mut self) -> bool {
+        core::mem::take(&mut self.unheard.waiting)
+    }
+
+    fn happens(&mut self, id: StreamId, what: Happened) {
+        self.names.stream_mut(id).word.happened = Some(what);
+        self.unheard.words = true;
+    }
+
+    fn refuse(&mut self, id: StreamId, who: Holder, why: Refusal) {
+        self.names.stream_mut(id).word.refused = Some((who, why));
+        self.unheard.words = true;
+    }
+
+    /// Nobody waits for the stream's name any more: its publisher need not hear that somebody did.
+    fn forget_challenge(&mut self, id: StreamId) {
+        let happened = &mut self.names.stream_mut(id).word.happened;
+        happened.take_if(|what| matches!(what, Happened::Asked | Happened::Silent));
+    }
+
+    /// The stream's publisher is gone: what was to be heard of it, and not yet was, is void.
+    fn forget_news(&mut self, id: StreamId) -> Option<Happened> {
+        self.names.stream_mut(id).word.happened.take()
+    }
+
+    /// Who was refused is gone, and hears nothing.
+    fn is_gone(&mut self, id: StreamId, who: Holder) {
+        self.names.stream_mut(id).word.refused.take_if(|(by, _)| *by == who);
+    }
+
+    fn waiting_changes(&mut self) {
+        self.unheard.waiting = true;
+    }
 }

@@ -3,31 +3,26 @@
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
-use crate::handles::{AppId, ConnId, RingId, StreamId};
+use crate::handles::{AppId, RingId, StreamId};
 use crate::limits::{NAMES_PER_RING, TAGS_PER_RING};
 use crate::media::{self, TagMeta, Timeline};
 use crate::name::StreamPath;
 use crate::time::Millis;
 
+use super::holder::{Holder, Publisher};
+use super::news::Word;
+use super::refusal::Exhausted;
+use super::settings::Settings;
 use super::trouble::{Seen, Trouble};
 
 /// The media half of a stream, on storage obtained at start.
 pub type Media = media::MediaStream<Box<[u8]>, Box<[TagMeta]>>;
 
-/// Who publishes: one of a connection's streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// The connection.
-    pub conn: ConnId,
-    /// Which of its streams, from 0.
-    pub lane: u8,
-}
-
 /// A publisher who wants a name that another one holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Challenger {
     /// Who.
-    pub by: Holder,
+    pub who: Publisher,
     /// When the holder loses it, if it gives no sign of life.
     pub deadline: Millis,
 }
@@ -38,12 +33,15 @@ pub struct Stream {
     pub app: AppId,
     /// What it is called there.
     pub path: StreamPath,
-    /// Who publishes it.
-    pub publisher: Option<Holder>,
+    /// See [`Stream::publisher`].
+    publisher: Option<Publisher>,
     /// The newcomer that wants to publish it.
     pub challenger: Option<Challenger>,
-    /// Slots with at least one player of it.
+    /// Slots with at least one player of it. It is the connections that know what they play; this says which of them are to be
+    /// looked at when the stream has something for its players, of which nobody may search a table.
     pub players: BitSet<Box<[u64]>>,
+    /// How many parts of the server play it.
+    features: u16,
     /// Its ring, from the first media of its first publish on.
     pub ring: Option<RingId>,
     /// When the present publish began, or the last one ended.
@@ -66,6 +64,8 @@ pub struct Stream {
     pub complained_of_data: bool,
     /// One of its headers was not kept, which has been said.
     pub complained_of_headers: bool,
+    /// What of it nobody has heard.
+    pub(super) word: Word,
     used: bool,
 }
 
@@ -78,10 +78,30 @@ pub struct Silence {
     pub patience_ms: u64,
 }
 
+/// Without audio and video for so long a publisher's ring is free for others, in milliseconds, where `publish_idle_ms` is 0.
+const SILENCE_MS: u64 = 10_000;
+
+impl Silence {
+    /// As the settings have it.
+    pub fn of(settings: &Settings, now: Millis) -> Silence {
+        let patience_ms = match settings.publish_idle_ms {
+            0 => SILENCE_MS,
+            patience_ms => patience_ms,
+        };
+        Silence { now, patience_ms }
+    }
+}
+
 impl Stream {
-    /// It has no publisher, challenger or player.
+    /// Who publishes it. It changes by [`Names`] alone, which counts them.
+    pub fn publisher(&self) -> Option<Publisher> {
+        self.publisher
+    }
+
+    /// It has no publisher, challenger or player, and nobody is to hear of it.
     fn is_unused(&self) -> bool {
-        self.publisher.is_none() && self.challenger.is_none() && self.players.is_empty()
+        let played = !self.players.is_empty() || self.features > 0;
+        self.publisher.is_none() && self.challenger.is_none() && !played && self.word.is_none()
     }
 
     /// It is kept only for a publisher who may come back: its place is free for other names.
@@ -93,16 +113,6 @@ impl Stream {
     fn is_silent(&self, Silence { now, patience_ms }: Silence) -> bool {
         self.publisher.is_some() && (!self.has_media || now.since(self.media_at) > patience_ms)
     }
-}
-
-/// Why no stream could be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exhausted {
-    /// Every name that players may wait on is in use ([`NAMES_PER_RING`] x `limits.streams`, without those kept for
-    /// publishers).
-    Names,
-    /// Media is being published into every ring (`limits.streams`).
-    Rings,
 }
 
 /// A ring was taken from a stream.
@@ -120,7 +130,7 @@ pub struct Names {
     rings: Box<[Media]>,
     /// The stream that a ring is bound to.
     owners: Box<[Option<StreamId>]>,
-    /// Streams that are published.
+    /// Streams that are published: each merge window asks whether there is one.
     publishers: u32,
 }
 
@@ -135,6 +145,7 @@ impl Names {
             publisher: None,
             challenger: None,
             players: BitSet::new(vec![0; words].into_boxed_slice()),
+            features: 0,
             ring: None,
             since: Millis(0),
             grace_until: None,
@@ -146,6 +157,7 @@ impl Names {
             trouble: Trouble::default(),
             complained_of_data: false,
             complained_of_headers: false,
+            word: Word::default(),
             used: false,
         };
         let media = || {
@@ -188,8 +200,19 @@ impl Names {
 
     /// The first stream in use at place `from` or behind it.
     pub fn next_stream(&self, from: usize) -> Option<StreamId> {
+        self.next_stream_that(from, |_| true)
+    }
+
+    /// The first stream in use, at place `from` or behind it, that is as wanted.
+    pub fn next_stream_that(&self, from: usize, wanted: impl Fn(&Stream) -> bool) -> Option<StreamId> {
         let behind = self.streams.get(from..)?;
-        behind.iter().position(|stream| stream.used).map(|at| StreamId((from + at) as u16))
+        behind.iter().position(|stream| stream.used && wanted(stream)).map(|at| StreamId((from + at) as u16))
+    }
+
+    /// The first stream of which something is to be heard.
+    pub(super) fn next_word(&mut self) -> Option<(StreamId, &mut Word)> {
+        let id = self.next_stream_that(0, |stream| !stream.word.is_none())?;
+        Some((id, &mut self.stream_mut(id).word))
     }
 
     /// How many places the table of names has: ids are below it.
@@ -203,15 +226,44 @@ impl Names {
     }
 
     /// The stream, which nobody publishes, is published now.
-    pub fn publish(&mut self, id: StreamId, by: Holder) {
-        self.stream_mut(id).publisher = Some(by);
+    pub(super) fn publish(&mut self, id: StreamId, who: Publisher, now: Millis) {
+        let stream = self.stream_mut(id);
+        stream.publisher = Some(who);
+        stream.time.republish();
+        (stream.since, stream.grace_until, stream.described) = (now, None, false);
+        (stream.media_at, stream.has_media, stream.idle_told) = (now, false, false);
+        (stream.complained_of_data, stream.complained_of_headers) = (false, false);
+        stream.trouble = Trouble::none(now);
         self.publishers += 1;
     }
 
     /// The stream is published no more.
-    pub fn unpublish(&mut self, id: StreamId) {
-        self.stream_mut(id).publisher = None;
+    pub(super) fn unpublish(&mut self, id: StreamId, now: Millis) {
+        let stream = self.stream_mut(id);
+        (stream.publisher, stream.since) = (None, now);
         self.publishers -= 1;
+    }
+
+    /// `by` plays the stream. A connection counts once, with however many of its streams it does.
+    pub(super) fn add_player(&mut self, id: StreamId, by: Holder) {
+        let stream = self.stream_mut(id);
+        match by {
+            Holder::Conn(conn, _) => {
+                stream.players.insert(conn.slot.at());
+            }
+            Holder::Feature(..) => stream.features += 1,
+        }
+    }
+
+    /// `by` plays the stream no more.
+    pub(super) fn remove_player(&mut self, id: StreamId, by: Holder) {
+        let stream = self.stream_mut(id);
+        match by {
+            Holder::Conn(conn, _) => {
+                stream.players.remove(conn.slot.at());
+            }
+            Holder::Feature(..) => stream.features -= 1,
+        }
     }
 
     /// Tells the log what goes wrong with streams that are published.
@@ -224,7 +276,7 @@ impl Names {
             let Some((stream, media)) = self.with_media(id) else { continue };
             let Some(publisher) = stream.publisher else { continue };
             let seen = Seen { late_ms: media.late_ms(), lost_key_frame: media.has_lost_key_frame() };
-            if stream.trouble.log(publisher.conn, id, stream.path.as_str(), seen, now) {
+            if stream.trouble.log(publisher.by, id, stream.path.as_str(), seen, now) {
                 media.watch_anew();
             }
         }
@@ -262,21 +314,16 @@ impl Names {
 
     /// The name that must go so that `newcomer` can publish another: `None` when a place is free. That which has been
     /// without a publisher longest, else that of another connection which has been published longest without media, of
-    /// those first that are the newcomer's `own`.
-    pub fn name_to_give_up(
-        &self,
-        newcomer: ConnId,
-        silence: Silence,
-        own: impl Fn(Holder) -> bool,
-    ) -> Option<StreamId> {
+    /// those first that are the newcomer's household's own. What a part of the server publishes or plays stays.
+    pub(super) fn name_to_give_up(&self, newcomer: Publisher, silence: Silence) -> Option<StreamId> {
         if self.streams.iter().any(|stream| !stream.used || stream.is_left()) {
             return None;
         }
         let goes = |stream: &Stream| match stream.publisher {
-            Some(holder) => stream.is_silent(silence) && holder.conn != newcomer,
-            None => true,
+            Some(holder) => stream.is_silent(silence) && !holder.by.is_with(newcomer.by) && holder.by.conn().is_some(),
+            None => stream.features == 0,
         };
-        let rank = |stream: &Stream| (stream.publisher.map(|holder| !own(holder)), stream.since);
+        let rank = |stream: &Stream| (stream.publisher.map(|holder| holder.home != newcomer.home), stream.since);
         let names = self.streams().filter(|(_, stream)| goes(stream));
         names.min_by_key(|(_, stream)| rank(stream)).map(|(id, _)| id)
     }
@@ -298,22 +345,23 @@ impl Names {
         stream.path = path.clone();
         stream.since = now;
         stream.time = Timeline::new();
-        (stream.publisher, stream.challenger, stream.ring, stream.grace_until) = (None, None, None, None);
+        (stream.challenger, stream.ring, stream.grace_until) = (None, None, None);
         Ok(StreamId(at as u16))
     }
 
     /// Whether [`Names::bind_ring`] would find one.
     pub fn has_ring(&self, silence: Silence) -> bool {
-        self.owners.iter().any(Option::is_none) || self.ring_to_give_up(silence, |_| false).is_some()
+        self.owners.iter().any(Option::is_none) || self.ring_to_give_up(silence, None).is_some()
     }
 
     /// The stream whose ring is given to another one, when none is free: the one which has been without a publisher
-    /// longest, else without media in its present publish, else silent for too long; of those first that are the
-    /// newcomer's `own`.
-    fn ring_to_give_up(&self, silence: Silence, own: impl Fn(Holder) -> bool) -> Option<StreamId> {
+    /// longest, else without media in its present publish, else silent for too long; of those first that are of the
+    /// `newcomer`'s household.
+    fn ring_to_give_up(&self, silence: Silence, newcomer: Option<Publisher>) -> Option<StreamId> {
         let goes = |stream: &Stream| stream.publisher.is_none() || stream.is_silent(silence);
         let rank = |stream: &Stream| {
-            let published = stream.publisher.map(|holder| (stream.has_media, !own(holder)));
+            let of_another = |holder: Publisher| newcomer.is_none_or(|newcomer| holder.home != newcomer.home);
+            let published = stream.publisher.map(|holder| (stream.has_media, of_another(holder)));
             (published, stream.since)
         };
         let rings = self.streams().filter(|(_, stream)| stream.ring.is_some() && goes(stream));
@@ -325,16 +373,11 @@ impl Names {
     /// # Errors
     ///
     /// [`Exhausted::Rings`].
-    pub fn bind_ring(
-        &mut self,
-        id: StreamId,
-        silence: Silence,
-        own: impl Fn(Holder) -> bool,
-    ) -> Result<(RingId, Option<Taken>), Exhausted> {
+    pub(super) fn bind_ring(&mut self, id: StreamId, silence: Silence) -> Result<(RingId, Option<Taken>), Exhausted> {
         let (ring, from) = match self.owners.iter().position(Option::is_none) {
             Some(free) => (RingId(free as u16), None),
             None => {
-                let other = self.ring_to_give_up(silence, own).ok_or(Exhausted::Rings)?;
+                let other = self.ring_to_give_up(silence, self.stream(id).publisher).ok_or(Exhausted::Rings)?;
                 let ring = self.stream_mut(other).ring.take().ok_or(Exhausted::Rings)?;
                 self.stream_mut(other).time = self.media(ring).time();
                 let had_headers = !self.media(ring).headers().is_empty();

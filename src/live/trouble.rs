@@ -5,9 +5,11 @@ use core::fmt;
 
 use log::warn;
 
-use crate::handles::{ConnId, StreamId};
+use crate::handles::StreamId;
 use crate::media::RingError;
 use crate::time::Millis;
+
+use super::holder::Holder;
 
 /// The same is told of a stream at most this often, in milliseconds.
 const EACH_MS: u64 = 60_000;
@@ -101,7 +103,14 @@ impl Trouble {
 
     /// A frame of the publisher's found no place. True for the first of a publish.
     #[cold]
-    pub fn frame_refused(&mut self, conn: ConnId, id: StreamId, name: &str, refused: RingError, now: Millis) -> bool {
+    pub fn frame_refused(
+        &mut self,
+        publisher: Holder,
+        id: StreamId,
+        name: &str,
+        refused: RingError,
+        now: Millis,
+    ) -> bool {
         let first = !self.has_refused();
         self.refused.count += 1;
         if let RingError::TooLarge { wire_bytes, .. } = refused {
@@ -111,13 +120,13 @@ impl Trouble {
             let largest = core::mem::take(&mut self.largest);
             match refused {
                 RingError::TooLarge { ring_bytes, .. } => warn!(
-                    "{conn} {id} name={name:?} {} dropped: a ring of {ring_bytes} bytes takes \
+                    "{publisher} {id} name={name:?} {} dropped: a ring of {ring_bytes} bytes takes \
                      half of that at most; raise limits.ring_bytes to {}MiB or lower the encoder's bitrate to {} % of what it is",
                     Frames { count, largest },
                     (2 * u64::from(largest)).div_ceil(MIB),
                     ring_bytes as u64 * 50 / u64::from(largest.max(1)),
                 ),
-                error => warn!("{conn} {id} name={name:?} {} dropped: {error:?}", Frames { count, largest: 0 }),
+                error => warn!("{publisher} {id} name={name:?} {} dropped: {error:?}", Frames { count, largest: 0 }),
             }
         }
         first
@@ -125,7 +134,7 @@ impl Trouble {
 
     /// Logs what there is to say of a stream that `publisher` publishes: its media comes `late_ms` later than it did, and its
     /// newest key frame has left the ring or not. True when lateness is to be measured anew.
-    pub fn log(&mut self, publisher: ConnId, id: StreamId, name: &str, seen: Seen, now: Millis) -> bool {
+    pub fn log(&mut self, publisher: Holder, id: StreamId, name: &str, seen: Seen, now: Millis) -> bool {
         if let Some(times) = self.skips.due(now) {
             warn!(
                 "{id} name={name:?} viewers too slow: they skipped {times} {}; their lines do not take the encoder's bitrate: \

@@ -11,9 +11,9 @@
 
 use core::cell::Cell;
 use core::cmp::Reverse;
-use core::net::IpAddr;
 use std::boxed::Box;
 
+use crate::live::holder::Household;
 use crate::time::Millis;
 
 /// A connection that has done nothing useful for longer gives way to connections of any household, in milliseconds: on no
@@ -29,22 +29,6 @@ const ARRIVING_SHARE: usize = 8;
 /// Places of which one search compares the claims: in a larger table one part after the other, so that what a flood costs
 /// does not grow with the table.
 const SEARCHED: usize = 4096;
-
-/// The likely owner of an address: an IPv4 address, or the first 64 bits of an IPv6 address, below which a
-/// household or a stranger has as many as it likes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Household(u64);
-
-impl Household {
-    /// The household of an address.
-    pub fn of(address: IpAddr) -> Household {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Household(u64::from(address.to_bits())),
-            // No network begins with 32 zeros.
-            IpAddr::V6(address) => Household((address.to_bits() >> 64) as u64),
-        }
-    }
-}
 
 /// How far a connection has come, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -312,15 +296,6 @@ mod tests {
 
     fn claim(last: u8, standing: Standing, since: u64) -> Option<Claim> {
         Some(Claim { household: household(last), standing, since: Millis(since) })
-    }
-
-    #[test]
-    fn a_household_has_one_ipv4_address_or_all_of_an_ipv6_network() {
-        let of = |address: &str| Household::of(address.parse().unwrap());
-        assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
-        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
-        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:2:ffff::"));
-        assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
     }
 
     #[test]

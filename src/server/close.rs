@@ -1,14 +1,14 @@
 //! Why connections end: one log line and one counter each. [`CloseReason::row`], [`Rejection::row`] and
-//! [`StreamRefusal::row`] are the tables: one row for each reason, with all that is said of it.
+//! [`Refusal::row`] are the tables: one row for each reason, with all that is said of it.
 
 use core::fmt;
 
-use crate::live::app::{Refusal, RefusalRow};
-use crate::live::names::Exhausted;
+use crate::live::refusal::Refusal;
 use crate::rtmp::event::{Limit, Misbehaviour, SessionError};
 use crate::rtmp::status::Code;
 use crate::wire::handshake::FirstByte;
 
+use super::refusals;
 use super::transport::Loss;
 
 /// Why a connection ended, who is at fault first.
@@ -41,7 +41,7 @@ pub enum CloseReason {
     /// It may not join the application.
     Rejected(Rejection),
     /// It may not publish.
-    PublishRefused(StreamRefusal),
+    PublishRefused(Refusal),
     /// A publisher that was silent lost its name to a newcomer.
     Replaced,
     /// The server is stopping.
@@ -60,42 +60,6 @@ pub enum CloseReason {
     Script,
     /// Its application's script exceeded a limit.
     ScriptStopped,
-}
-
-/// Why a client may not publish or play a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamRefusal {
-    /// By a rule or a limit of the application.
-    Rule(Refusal),
-    /// The application's script gave it no right to.
-    Script,
-    /// Another client publishes under that name.
-    Taken,
-    /// Every name or every ring is in use.
-    Exhausted(Exhausted),
-    /// Every connection is in use by others who publish or play.
-    Connections,
-    /// There is no such stream to play.
-    NotFound,
-    /// The application is for recordings.
-    NotLive,
-}
-
-impl StreamRefusal {
-    /// All that is said of it.
-    #[rustfmt::skip]
-    pub const fn row(self) -> RefusalRow {
-        use StreamRefusal::{Connections, Exhausted, NotFound, NotLive, Rule, Script, Taken};
-        match self {
-            Rule(refusal) => refusal.row(),
-            Script => RefusalRow::new(401, "the application's script gave it no right to", "readAccess and writeAccess in the application's script"),
-            Taken => RefusalRow::new(409, "another client publishes under that name", "another name, or live.publish_timeout_ms"),
-            Exhausted(_) => RefusalRow::new(409, "every stream is in use", "limits.streams"),
-            Connections => RefusalRow::new(409, "every connection is in use", "limits.connections"),
-            NotFound => RefusalRow::new(404, "there is no recording of that name, and it is not published", ""),
-            NotLive => RefusalRow::new(400, "the application is for recordings", "kind in app.toml"),
-        }
-    }
 }
 
 /// Why a client may not join an application.
@@ -254,7 +218,7 @@ impl CloseReason {
             Stalled => row(Counter::Stalled, 408, "it took no byte (live.player_stall_ms)"),
             TooSlow => row(Counter::TooSlow, 408, "too slow: the ring passed it in the middle of a frame (limits.ring_bytes)"),
             Rejected(rejection) => row(Counter::Rejected, rejection.row().x_status, rejection.row().words),
-            PublishRefused(refusal) => row(Counter::PublishRefused, refusal.row().x_status, "it may not publish"),
+            PublishRefused(refusal) => row(Counter::PublishRefused, refusals::row(refusal).x_status, "it may not publish"),
             Replaced => row(Counter::Replaced, 408, "silent while another publisher wanted its name (live.publish_timeout_ms)"),
             Shutdown => row(Counter::Shutdown, 302, "the server is stopping"),
             TableFull => row(Counter::TableFull, 409, "every connection is taken (limits.connections)"),
@@ -319,10 +283,10 @@ mod tests {
             (CloseReason::Rejected(Rejection::Unknown), 404),
             (CloseReason::PeerReset, 200),
             (CloseReason::NetworkBroke, 408),
-            (CloseReason::PublishRefused(StreamRefusal::Rule(Refusal::PublishAddress)), 403),
-            (CloseReason::PublishRefused(StreamRefusal::Rule(Refusal::PublishKey)), 401),
-            (CloseReason::PublishRefused(StreamRefusal::Script), 401),
-            (CloseReason::PublishRefused(StreamRefusal::Taken), 409),
+            (CloseReason::PublishRefused(Refusal::PublishAddress), 403),
+            (CloseReason::PublishRefused(Refusal::PublishKey), 401),
+            (CloseReason::PublishRefused(Refusal::WriteAccess), 401),
+            (CloseReason::PublishRefused(Refusal::Taken), 409),
             (CloseReason::Rejected(Rejection::Redirected), 302),
             (CloseReason::TableFull, 409),
             (CloseReason::IdleTimeout, 432),

@@ -7,9 +7,13 @@ use log::{Level, info, log, warn};
 
 use crate::handles::{AppId, ConnId};
 use crate::limits::APP_NAME_BYTES;
-use crate::live::app::{Refusal, without_keys};
+use crate::live::app::without_keys;
 use crate::live::applications::{AppSource, AppState};
+use crate::live::gate::{Verdict, Wish};
+use crate::live::holder::Holder;
 use crate::live::jobs::{Done, Job, Lane, Lookup};
+use crate::live::refusal::Refusal;
+use crate::name::StreamPath;
 use crate::rtmp::event::Decision;
 use crate::rtmp::status::{Code, Extra, Status};
 use crate::text::Quoted;
@@ -18,6 +22,7 @@ use crate::wire::amf0;
 
 use super::Server;
 use super::close::{CloseReason, Rejection};
+use super::refusals;
 use super::rtmp::Rtmp;
 use super::slots::Slot;
 
@@ -29,7 +34,7 @@ const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
 const STALE_WAIT_MS: u64 = 1000;
 
 /// A field of a log line that is left out when there is no value.
-struct Field<T>(&'static str, Option<T>);
+pub(super) struct Field<T>(pub(super) &'static str, pub(super) Option<T>);
 
 impl<T: fmt::Display> fmt::Display for Field<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,7 +147,7 @@ impl Server {
             }
             AppState::Ready => {
                 slot.app = Some(id);
-                self.join(conn, id, now);
+                self.join(conn, now);
             }
             AppState::Reading | AppState::Broken => {
                 slot.app = Some(id);
@@ -156,46 +161,12 @@ impl Server {
         }
     }
 
-    /// The application is known: its rules, its limits, and then its script decide.
-    pub(super) fn join(&mut self, conn: ConnId, id: AppId, now: Millis) {
-        let patience = now + self.settings.connect_timeout_ms;
-        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
-        let queued_until = match rtmp.joining {
-            Joining::Queued { deadline } => deadline,
-            _ => patience,
-        };
-        rtmp.joining = Joining::No;
-        let peer = slot.peer.ip();
-        let Some(definition) = self.live.apps.definition(id) else { return };
-        if let Err(refusal) = definition.rules.connect(peer) {
-            return self.refuse_connect(conn, Rejection::Address, refusal.description(), now);
-        }
-        if let Some(refusal) = self.refusal_for_connections(id)
-            && self.slots.first_to_yield(conn, now, |slot| slot.app == Some(id)).is_none()
-        {
-            return self.refuse_connect(conn, Rejection::NoRoom, refusal.description(), now);
-        }
-        let Some(definition) = self.live.apps.definition(id) else { return };
-        let pending_ms = definition.script.as_ref().map(|script| script.limits.pending_ms);
-        // Before the script runs, which may say otherwise.
-        self.limit_new(conn);
-        let Some(pending_ms) = pending_ms else { return self.joined(conn, now) };
-        if !self.scripts_may_run(now) {
-            if let Some((_, rtmp)) = self.slots.open_client(conn) {
-                rtmp.joining = Joining::Queued { deadline: queued_until };
-            }
-            return self.wait_for_script(conn);
-        }
-        let deadline = now + pending_ms;
-        match self.enter_instance(conn, id, now) {
-            Ok(()) => {
-                // Known to be undecided before the script runs: it may decide at once.
-                if let Some((_, rtmp)) = self.slots.open_client(conn) {
-                    rtmp.joining = Joining::Script { deadline };
-                }
-                self.ask_script(conn, now);
-            }
-            Err(text) => self.refuse_connect(conn, Rejection::ScriptFailed, text, now),
+    /// The application is known: the gate decides.
+    pub(super) fn join(&mut self, conn: ConnId, now: Millis) {
+        match self.ask(conn, Wish::Connect, &mut StreamPath::default(), now) {
+            Verdict::Yes => self.joined(conn, now),
+            Verdict::No(refusal) => self.refuse_to_join(conn, refusal, now),
+            Verdict::Later => {}
         }
     }
 
@@ -205,10 +176,11 @@ impl Server {
             return self.refuse_for_connections(conn, now);
         }
         let Some(id) = self.slots.open(conn).and_then(|slot| slot.app) else { return };
-        if let Some(refusal) = self.refusal_for_connections(id)
+        // Others may have come since the gate was asked.
+        if let Err(refusal) = self.live.by_limits(id, Holder::Conn(conn, 0), Wish::Connect)
             && !self.make_room(conn, now, |slot| slot.app == Some(id))
         {
-            return self.refuse_connect(conn, Rejection::NoRoom, refusal.description(), now);
+            return self.refuse_to_join(conn, refusal, now);
         }
         let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
         let Some(app) = self.live.apps.app_mut(id) else { return };
@@ -232,17 +204,20 @@ impl Server {
         }
     }
 
-    /// An application has as many connections as it may have.
-    fn refusal_for_connections(&self, id: AppId) -> Option<Refusal> {
-        let app = self.live.apps.app(id)?;
-        app.definition.as_deref()?.limits.connect(app.connected).err()
-    }
-
     /// A client that is idle goes, if there is one of the wanted that is to yield to `conn`.
     pub(super) fn make_room(&mut self, conn: ConnId, now: Millis, wanted: impl Fn(&Slot) -> bool) -> bool {
         let Some(idle) = self.slots.first_to_yield(conn, now, wanted) else { return false };
         self.yield_place(idle, now);
         true
+    }
+
+    fn refuse_to_join(&mut self, conn: ConnId, refusal: Refusal, now: Millis) {
+        let rejection = match refusal {
+            Refusal::Connections => Rejection::NoRoom,
+            Refusal::Unscripted(_) => Rejection::ScriptFailed,
+            _ => Rejection::Address,
+        };
+        self.refuse_connect(conn, rejection, refusals::row(refusal).words, now);
     }
 
     fn refuse_for_connections(&mut self, conn: ConnId, now: Millis) {
@@ -314,7 +289,7 @@ impl Server {
         if let (Joining::Files { .. }, Some(id)) = (joining, slot.app)
             && self.live.apps.app(id).is_some_and(|app| app.state == AppState::Ready)
         {
-            return self.join(conn, id, now);
+            return self.join(conn, now);
         }
         let text = match joining {
             Joining::Script { .. } => "[ Server.Reject ] : The application did not decide in time.",
@@ -335,12 +310,12 @@ impl Server {
             return self.forget_if_left(id);
         }
         match lookup {
-            Lookup::Unchanged => self.each_waiting(id, |server, conn| server.join(conn, id, now)),
+            Lookup::Unchanged => self.each_waiting(id, |server, conn| server.join(conn, now)),
             Lookup::Changing => {
                 let ready = app.state == AppState::Ready;
                 self.live.apps.ask_again(id, now);
                 if ready {
-                    self.each_waiting(id, |server, conn| server.join(conn, id, now));
+                    self.each_waiting(id, |server, conn| server.join(conn, now));
                 }
             }
             Lookup::Found(definition) => {
@@ -362,7 +337,7 @@ impl Server {
                         server.shut_down_client(conn, now);
                     });
                 }
-                self.each_waiting(id, |server, conn| server.join(conn, id, now));
+                self.each_waiting(id, |server, conn| server.join(conn, now));
             }
             Lookup::Missing => {
                 let known = app.definition.is_some();

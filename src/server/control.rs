@@ -645,7 +645,7 @@ mod tests {
             app: &app,
             instance: "_definst_",
             name: &name,
-            state: crate::server::inspect::StreamState::Live(id),
+            state: crate::server::inspect::StreamState::Live(crate::live::holder::Holder::Conn(id, 0)),
             seconds: u64::MAX,
             players: u32::MAX,
             skips: u32::MAX,

@@ -450,7 +450,7 @@ impl<N: Net> Output<'_, N> {
                     if player.ending {
                         return self.end_if_due(player, net_stream, stream, session, tx);
                     }
-                    let (Some(point), Some(_), false) = (media.join(after), stream.publisher, player.paused) else {
+                    let (Some(point), Some(_), false) = (media.join(after), stream.publisher(), player.paused) else {
                         return Ok(());
                     };
                     player.begin_at(point, media, self.now);

@@ -1,7 +1,7 @@
 //! The merge window (`merge_ms`): while it lasts, what publishers send is gathered in the kernel, so that both reads and writes
 //! carry more. At its end publishers become readable, and the next window begins.
 
-use crate::handles::StreamId;
+use crate::handles::{ConnId, StreamId};
 use crate::live::settings::Merge;
 use crate::time::Millis;
 
@@ -77,8 +77,8 @@ impl Server {
         }
         if window_ms > 0 {
             for index in 0..self.live.names.name_count() {
-                let Some(publisher) = self.live.names.stream(StreamId(index as u16)).publisher else { continue };
-                let slot = publisher.conn.slot;
+                let publisher = self.live.names.stream(StreamId(index as u16)).publisher();
+                let Some(ConnId { slot, .. }) = publisher.and_then(|publisher| publisher.by.conn()) else { continue };
                 if self.wakes.hold(Held::Gathered, slot) {
                     net.gather(slot, true);
                     self.wakes.read(slot);

@@ -6,6 +6,7 @@ use log::{debug, warn};
 
 use crate::handles::{ConnId, StreamId};
 use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
+use crate::live::holder::Holder;
 use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind};
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::data::{Body, DATA_BYTES, DataAction};
@@ -33,7 +34,7 @@ impl Server {
         now: Millis,
     ) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
-        if self.live.names.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
+        if self.live.names.stream(id).ring.is_none() && !self.bind_ring(id, now) {
             return;
         }
         let Some((stream, media)) = self.live.names.with_media(id) else { return };
@@ -57,7 +58,13 @@ impl Server {
         };
         self.counters.media_refused += 1;
         let stream = self.live.names.stream_mut(id);
-        if stream.trouble.frame_refused(conn, id, stream.path.as_str(), refused, now) {
+        if stream.trouble.frame_refused(
+            Holder::Conn(conn, net_stream.index() as u8),
+            id,
+            stream.path.as_str(),
+            refused,
+            now,
+        ) {
             self.each_player(id, |server, conn, net_stream, _| {
                 server.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
             });
@@ -107,7 +114,7 @@ impl Server {
 
     pub(super) fn data(&mut self, conn: ConnId, net_stream: NetStreamId, timestamp: u32, now: Millis) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
-        if self.live.names.stream(id).ring.is_none() && !self.bind_ring(conn, id, now) {
+        if self.live.names.stream(id).ring.is_none() && !self.bind_ring(id, now) {
             return;
         }
         let Some((_, rtmp)) = self.slots.client(conn) else { return };

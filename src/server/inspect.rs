@@ -8,6 +8,7 @@ use core::net::SocketAddr;
 use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
 use crate::live::app::AppKind;
 use crate::live::applications::{AppState, Application};
+use crate::live::holder::Holder;
 use crate::live::names::Media;
 use crate::live::reader::{PlayPhase, Player};
 use crate::rtmp::event::Request;
@@ -85,8 +86,8 @@ impl Activity {
 /// Whether a stream name has a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamState {
-    /// This connection publishes it.
-    Live(ConnId),
+    /// It is published, by this one.
+    Live(Holder),
     /// Its publisher left and may still come back before players are told (`live.unpublish_grace_ms`).
     Away,
     /// It has no publisher; players wait for one.
@@ -103,10 +104,10 @@ impl StreamState {
         }
     }
 
-    /// The connection that publishes it.
-    pub const fn publisher(self) -> Option<ConnId> {
+    /// Who publishes it.
+    pub const fn publisher(self) -> Option<Holder> {
         match self {
-            StreamState::Live(conn) => Some(conn),
+            StreamState::Live(publisher) => Some(publisher),
             StreamState::Away | StreamState::Waiting => None,
         }
     }
@@ -197,7 +198,7 @@ impl Server {
 
     /// What there is of everything.
     pub fn totals(&self, now: Millis) -> Totals<'_> {
-        let published = self.live.names.streams().filter(|(_, stream)| stream.publisher.is_some()).count();
+        let published = self.live.names.streams().filter(|(_, stream)| stream.publisher().is_some()).count();
         Totals {
             uptime_s: now.0 / 1000,
             connections: self.slots.taken() as u32,
@@ -241,14 +242,14 @@ impl Server {
 
     fn stream_row(&self, id: StreamId, now: Millis) -> StreamRow<'_> {
         let stream = self.live.names.stream(id);
-        let live = stream.ring.filter(|_| stream.publisher.is_some()).map(|ring| self.live.names.media(ring));
+        let live = stream.ring.filter(|_| stream.publisher().is_some()).map(|ring| self.live.names.media(ring));
         let mut row = StreamRow {
             id,
             app: self.live.apps.name(stream.app),
             instance: stream.path.instance(),
             name: stream.path.name(),
-            state: match (stream.publisher, stream.grace_until) {
-                (Some(publisher), _) => StreamState::Live(publisher.conn),
+            state: match (stream.publisher(), stream.grace_until) {
+                (Some(publisher), _) => StreamState::Live(publisher.by),
                 (None, Some(_)) => StreamState::Away,
                 (None, None) => StreamState::Waiting,
             },
@@ -277,7 +278,7 @@ impl Server {
     }
 
     fn app_row<'a>(&self, id: AppId, app: &'a Application) -> AppRow<'a> {
-        let of_it = |stream: &crate::live::names::Stream| stream.app == id && stream.publisher.is_some();
+        let of_it = |stream: &crate::live::names::Stream| stream.app == id && stream.publisher().is_some();
         let instances =
             || self.scripting.instances.iter().map(|(_, instance)| instance).filter(|instance| instance.app == id);
         AppRow {

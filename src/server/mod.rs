@@ -19,7 +19,6 @@
 mod alarms;
 mod answer;
 pub mod bandwidth;
-mod challenge;
 pub mod claims;
 pub mod close;
 pub mod connect;
@@ -27,18 +26,20 @@ pub mod control;
 pub mod describe;
 mod express;
 mod fanout;
+mod gate;
 mod gather;
 mod ingest;
 pub mod inspect;
 pub mod instances;
 pub mod json;
 pub mod memory;
+mod news;
 mod operate;
 pub mod outbox;
 mod play;
 mod publish;
 mod read;
-mod rings;
+pub mod refusals;
 pub mod rtmp;
 mod script_time;
 mod scripting;
@@ -181,7 +182,7 @@ impl Server {
         let Start { apps, source, seed, clock, now } = start;
         let slots = Slots::new(settings.connections as usize, settings.streams as usize, seed);
         let names = Names::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
-        let live = Live { apps: Applications::new(apps, source, settings.applications as usize, now), names };
+        let live = Live::new(Applications::new(apps, source, settings.applications as usize, now), names);
         let mut alarms = Alarms::new();
         alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         Server {
@@ -489,8 +490,7 @@ impl Server {
         let Some((_, rtmp)) = self.slots.client(conn) else { return };
         match rtmp.roles[index] {
             Role::Idle => {}
-            Role::Publishing(stream) => self.unpublish(conn, index, stream),
-            Role::Challenging(stream) => self.withdraw(conn, index, stream),
+            Role::Publishing(stream) | Role::Challenging(stream) => self.unpublish(conn, index, stream),
             Role::Playing(player) => self.stop_playing(conn, index, player),
         }
     }

@@ -6,10 +6,12 @@ use core::fmt::Write;
 use log::info;
 
 use crate::features::script::Access;
-use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
-use crate::live::app::{AppKind, Refusal, without_keys};
-use crate::live::names::Exhausted;
+use crate::handles::{ConnId, SlotIndex, StreamId};
+use crate::live::app::without_keys;
+use crate::live::gate::{Verdict, Wish};
+use crate::live::holder::Holder;
 use crate::live::reader::{Enhanced, PlayPhase, Player, Want};
+use crate::live::refusal::{Exhausted, Refusal};
 use crate::media::TagSeq;
 use crate::name::{StreamName, StreamPath};
 use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayStart};
@@ -19,12 +21,9 @@ use crate::time::Millis;
 
 use super::Server;
 use super::claims::PATIENCE_MS;
-use super::close::{CloseReason, StreamRefusal};
-use super::publish::describe_exhausted;
+use super::close::CloseReason;
+use super::refusals;
 use super::slots::Role;
-
-/// What a client is told whom the application's script gave no right to play.
-const NO_READ_ACCESS: &str = "The application gives this client no read access.";
 
 impl Server {
     pub(super) fn play(
@@ -36,78 +35,44 @@ impl Server {
         how: PlayHow,
         now: Millis,
     ) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(app) = slot.app else { return };
-        let mut allowed = self.may_play(conn, app, name);
-        if matches!(allowed, Err(Refusal::Players))
-            && self.make_room(conn, now, |slot| slot.app == Some(app) && slot.playing > 0)
-        {
-            allowed = self.may_play(conn, app, name);
+        let Some(app) = self.slots.look(conn).and_then(|slot| slot.app) else { return };
+        let mut path = StreamPath::default();
+        match self.ask(conn, Wish::Play { name: &name.name }, &mut path, now) {
+            Verdict::Yes => {}
+            Verdict::No(refusal) => return self.refuse_play(conn, &name.name, refusal),
+            // The request stays in its session.
+            Verdict::Later => return,
         }
-        let path = match allowed {
-            Ok(path) => path,
-            Err(refusal) => {
-                let status = Status::new(Code::PlayFailed, &name.name).described(refusal.description());
-                return self.refuse_play(conn, status, StreamRefusal::Rule(refusal));
-            }
-        };
-        if !self.script_allows(conn, Access::Read, &name.name) {
-            let status = Status::new(Code::PlayFailed, &name.name).described(NO_READ_ACCESS);
-            return self.refuse_play(conn, status, StreamRefusal::Script);
-        }
-        let found = self.live.names.find(app, &path).map(|id| self.live.names.stream(id));
-        let published = found.is_some_and(|stream| stream.publisher.is_some());
-        // A player that comes while the publisher is away waits for it.
-        let live = published || found.is_some_and(|stream| stream.grace_until.is_some());
-        let recorded_only = matches!(start, PlayStart::Recorded(_))
-            || self.live.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
-        if recorded_only && !live {
-            // There are no recordings; a live stream of that name would have been played.
-            let status = Status::new(Code::PlayStreamNotFound, &name.name);
-            return self.refuse_play(conn, status, StreamRefusal::NotFound);
+        if let Err(refusal) = self.live.look_for(app, &path, matches!(start, PlayStart::Recorded(_))) {
+            return self.refuse_play(conn, &name.name, refusal);
         }
         let Some(slot) = self.slots.connection(conn) else { return };
         let is_new = slot.playing == 0 && slot.publishing == 0;
         if is_new && self.slots.is_full_for_players() && !self.make_room(conn, now, |_| true) {
-            let description = "This server has no connection left for players (limits.connections).";
-            let status = Status::new(Code::PlayFailed, &name.name).described(description);
-            self.refuse_play(conn, status, StreamRefusal::Connections);
+            self.refuse_play(conn, &name.name, Refusal::NoConnection);
             return self.close_after_flush(conn, CloseReason::TableFull, now);
         }
-        let mut found = self.live.names.find_or_wait(app, &path, now);
-        if found.is_err()
+        let by = Holder::Conn(conn, net_stream.index() as u8);
+        let mut played = self.live.play(by, app, &path, &self.settings, now);
+        if played.is_err()
             && let Some(idle) = self.name_to_yield(conn, now)
         {
             info!("{conn} {idle} its players are turned out: its name's place is needed (limits.streams)");
             self.turn_out_players(idle);
-            found = self.live.names.find_or_wait(app, &path, now);
+            played = self.live.play(by, app, &path, &self.settings, now);
         }
-        let id = match found {
-            Ok(id) => id,
-            Err(exhausted) => {
-                self.counters.streams_exhausted += 1;
-                let status = Status::new(Code::PlayFailed, &name.name).described(describe_exhausted(exhausted));
-                return self.refuse_play(conn, status, StreamRefusal::Exhausted(exhausted));
-            }
+        let mut player = match played {
+            Ok(player) => player,
+            Err(refusal) => return self.refuse_play(conn, &name.name, refusal),
         };
-        self.live.names.stream_mut(id).players.insert(conn.slot.at());
-        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        let (id, published) = (player.stream, player.told);
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         let role = rtmp.roles[net_stream.index()];
-        let is_legacy = !rtmp.session.connect_info().announced_enhanced();
-        let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
-        let stream = self.live.names.stream(id);
-        let mut player = Player::new(id, self.first_to_join_at(id), switching);
-        player.told = published;
-        if is_legacy {
+        player.switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
+        if !rtmp.session.connect_info().announced_enhanced() {
             player.enhanced = Enhanced::Legacy;
         }
-        if !published && let Some(ring) = stream.ring {
-            // The publisher has left, and its ring is still there: begin with the next publish.
-            player.phase = PlayPhase::Waiting { after: Some(self.live.names.media(ring).ring().readable_head()) };
-        }
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-        rtmp.roles[net_stream.index()] = Role::Playing(player);
-        slot.playing += 1;
+        rtmp.set_role(slot, net_stream.index(), Role::Playing(player));
         slot.last_active = now;
         let peer = slot.peer;
         if let Role::Playing(before) = role {
@@ -136,24 +101,14 @@ impl Server {
         }
     }
 
-    /// Refuses a play. The client may ask for another stream.
-    fn refuse_play(&mut self, conn: ConnId, status: Status<'_>, why: StreamRefusal) {
+    /// Refuses a play, by the name that the client said. It may ask for another stream.
+    fn refuse_play(&mut self, conn: ConnId, name: &str, why: Refusal) {
+        let row = refusals::row(why);
+        let status = Status::new(row.code.unwrap_or(Code::PlayFailed), name);
+        let status = Status { description: row.told.then_some(row.words), ..status };
+        self.counters.streams_exhausted += u64::from(matches!(why, Refusal::Exhausted(_)));
         self.log_refusal(conn, status, why);
         self.decide(conn, Decision::Reject(status));
-    }
-
-    /// What the client means, if the application's rules let it play that.
-    fn may_play(&mut self, conn: ConnId, app: AppId, name: &StreamName) -> Result<StreamPath, Refusal> {
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return Err(Refusal::PlayAddress) };
-        let Some(definition) = self.live.apps.definition(app) else { return Err(Refusal::PlayAddress) };
-        let path =
-            definition.path(&rtmp.session.connect_info().path.instance, &name.name).map_err(|_| Refusal::Path)?;
-        definition.rules.play(slot.peer.ip(), path.as_str(), rtmp.session.stream_query())?;
-        let again = u32::from(slot.playing > 0);
-        let streams = self.live.names.streams().filter(|(_, stream)| stream.app == app);
-        let players: usize = streams.map(|(_, stream)| stream.players.len()).sum();
-        definition.limits.play((players as u32).saturating_sub(again))?;
-        Ok(path)
     }
 
     /// The unpublished name whose place goes to `conn`: one that only clients wait for whose household has more idle
@@ -161,7 +116,7 @@ impl Server {
     fn name_to_yield(&self, conn: ConnId, now: Millis) -> Option<StreamId> {
         let weight = |conn: ConnId, names: u8| self.slots.idle_beside(conn) * u32::from(names);
         let own = weight(conn, self.slots.look(conn)?.playing + 1);
-        let waited_for = self.live.names.streams().filter(|(_, stream)| stream.publisher.is_none());
+        let waited_for = self.live.names.streams().filter(|(_, stream)| stream.publisher().is_none());
         let weights = waited_for.filter_map(|(id, stream)| {
             let players = core::iter::successors(stream.players.next_from(0), |&at| stream.players.next_from(at + 1));
             // The least weight among its players counts.
@@ -177,6 +132,7 @@ impl Server {
 
     /// A stream's players play no more: its name's place is needed for another name.
     pub(super) fn turn_out_players(&mut self, id: StreamId) {
+        let why = Refusal::Exhausted(Exhausted::Names);
         let mut from = 0;
         while let Some(index) = self.live.names.stream(id).players.next_from(from) {
             from = index + 1;
@@ -190,7 +146,7 @@ impl Server {
                 let net_stream = NetStreamId::from_index(role);
                 rtmp.session.stop_playing(net_stream);
                 let name = rtmp.session.own_name(&self.live.names.stream(id).path);
-                let status = Status::new(Code::PlayStop, name).described(describe_exhausted(Exhausted::Names));
+                let status = Status::new(Code::PlayStop, name).described(refusals::row(why).words);
                 rtmp.tell(Some(net_stream), status, &mut slot.tx);
                 self.wakes.send(conn.slot);
                 self.stop_playing(conn, role, player);
@@ -200,29 +156,26 @@ impl Server {
 
     /// The net stream plays no more. The rest of a half-sent tag is still sent.
     pub(super) fn stop_playing(&mut self, conn: ConnId, index: usize, player: Player) {
-        let Some((_, rtmp)) = self.slots.client(conn) else { return };
-        rtmp.roles[index] = Role::Idle;
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+        rtmp.set_role(slot, index, Role::Idle);
         self.leave(conn, index, player);
     }
 
     /// `player` is not what the net stream does any more.
     fn leave(&mut self, conn: ConnId, index: usize, player: Player) {
         let id = player.stream;
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-        slot.playing -= 1;
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
         rtmp.leave_tag(index, &player, self.live.names.stream(id).ring);
         let plays_on = rtmp.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream == id));
         if !plays_on {
-            self.live.names.stream_mut(id).players.remove(conn.slot.at());
-            self.live.names.release_if_unused(id);
+            self.live.stop(Holder::Conn(conn, index as u8), id);
         }
         info!("{conn} {id} play stop skips={}", player.skips);
     }
 
     /// Without the GOP cache a player starts at the next key frame or sound, not at the newest.
     fn first_to_join_at(&self, id: StreamId) -> Option<TagSeq> {
-        let ring = self.live.names.stream(id).ring.filter(|_| !self.settings.gop_cache)?;
-        Some(self.live.names.media(ring).ring().readable_head())
+        self.live.joins_at(id, self.settings.gop_cache)
     }
 
     pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {

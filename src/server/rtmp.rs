@@ -11,7 +11,7 @@ use crate::time::Millis;
 
 use super::connect::Joining;
 use super::outbox::Outbox;
-use super::slots::{OpenTag, Role, TagTail, Tail};
+use super::slots::{OpenTag, Role, Slot, TagTail, Tail};
 
 /// A client's state. What a write touches comes first and lies together.
 #[repr(C)]
@@ -46,6 +46,21 @@ impl Rtmp {
             open_since: None,
             open_tags: heapless::Vec::new(),
             session: Session::new(seed),
+        }
+    }
+
+    /// The net stream at `index` does this from now on. `slot` is its own: it has the counts of those that play and publish, by
+    /// which it is judged and read, and which no glance at a slot is to gather from here. They change here alone.
+    pub(super) fn set_role(&mut self, slot: &mut Slot, index: usize, role: Role) {
+        match core::mem::replace(&mut self.roles[index], role) {
+            Role::Playing(_) => slot.playing -= 1,
+            Role::Publishing(_) => slot.publishing -= 1,
+            Role::Idle | Role::Challenging(_) => {}
+        }
+        match role {
+            Role::Playing(_) => slot.playing += 1,
+            Role::Publishing(_) => slot.publishing += 1,
+            Role::Idle | Role::Challenging(_) => {}
         }
     }
 

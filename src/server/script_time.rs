@@ -64,7 +64,7 @@ impl Server {
             self.wakes.let_go(Held::Script, slot);
             let conn = self.slots.id(slot);
             match self.slots.peek_client(slot).map(|(slot, rtmp)| (rtmp.joining, slot.app)) {
-                Some((Joining::Queued { .. }, Some(app))) => self.join(conn, app, now),
+                Some((Joining::Queued { .. }, Some(_))) => self.join(conn, now),
                 _ => self.wakes.read(slot),
             }
         }

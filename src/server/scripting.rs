@@ -12,6 +12,7 @@ use crate::features::script::{
     Identity, Scripts, StopReason, StreamFacts,
 };
 use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
+use crate::live::refusal::{Refusal, Unscripted};
 use crate::live::settings::Settings;
 use crate::rtmp::session::REPLY_BYTES;
 use crate::rtmp::status::{Code, Extra, Status};
@@ -25,6 +26,7 @@ use super::close::{CloseReason, Rejection};
 use super::connect::Joining;
 use super::instances::{Instance, InstanceIndex, InstanceState, Instances, Traffic};
 use super::outbox;
+use super::refusals;
 use super::rtmp::Rtmp;
 use super::script_time::ScriptTime;
 use super::slots::{Slot, Tail};
@@ -35,9 +37,6 @@ const HOST_NAME: &str = "_defaultVHost_";
 const SERVER_NAME: &str = concat!("Rill/", env!("CARGO_PKG_VERSION"), " LNX");
 /// Over how long the traffic of an instance is measured, in milliseconds.
 const TRAFFIC_MS: u64 = 1000;
-/// What the clients of an instance that was stopped are told.
-const STOPPED: &str = "[ Server.Reject ] : The application's script was stopped; the server's log says why.";
-
 /// Server-side code of all applications.
 pub(super) struct Scripting {
     pub(super) instances: Instances,
@@ -69,9 +68,9 @@ impl Scripting {
 }
 
 impl Server {
-    /// Puts the client into the instance that it names, which is loaded if it is not there. The error is what to tell the
-    /// client.
-    pub(super) fn enter_instance(&mut self, conn: ConnId, app: AppId, now: Millis) -> Result<(), &'static str> {
+    /// Puts the client into the instance that it names, which is loaded if it is not there. The error is why that
+    /// cannot be.
+    pub(super) fn enter_instance(&mut self, conn: ConnId, app: AppId, now: Millis) -> Result<(), Refusal> {
         let Some((_, rtmp)) = self.slots.open_client(conn) else { return Ok(()) };
         let name = rtmp.session.connect_info().path.instance.clone();
         let mut found = self.scripting.instances.find(app, &name);
@@ -79,7 +78,7 @@ impl Server {
             && let Some(instance) = self.scripting.instances.instance(index)
         {
             match instance.state {
-                InstanceState::Stopped { until } if now < until => return Err(STOPPED),
+                InstanceState::Stopped { until } if now < until => return Err(Unscripted::Stopped.into()),
                 InstanceState::Running { outdated: true, .. } if instance.clients == 0 => {
                     self.end_instance(index, StopReason::Shutdown, now);
                     found = None;
@@ -96,8 +95,12 @@ impl Server {
             None => self.load_instance(app, &name, now)?,
         };
         // What it did as it was loaded may have stopped it, or it may have shut itself down.
-        let instance =
-            self.scripting.instances.instance_mut(index).filter(|instance| instance.is_running()).ok_or(STOPPED)?;
+        let instance = self
+            .scripting
+            .instances
+            .instance_mut(index)
+            .filter(|instance| instance.is_running())
+            .ok_or(Unscripted::Stopped)?;
         let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Ok(()) };
         instance.clients += 1;
         slot.instance = Some(index);
@@ -105,21 +108,19 @@ impl Server {
         Ok(())
     }
 
-    fn load_instance(&mut self, app: AppId, name: &str, now: Millis) -> Result<InstanceIndex, &'static str> {
+    fn load_instance(&mut self, app: AppId, name: &str, now: Millis) -> Result<InstanceIndex, Refusal> {
         let index = match self.scripting.instances.free() {
             Some(index) => index,
             None => {
                 let Some(idle) = self.scripting.instances.longest_idle() else {
-                    return Err(
-                        "[ Resource.Limit.Exceeded ] : Every script instance is in use (limits.script_instances).",
-                    );
+                    return Err(Unscripted::NoPlace.into());
                 };
                 self.end_instance(idle, StopReason::Shutdown, now);
-                self.scripting.instances.free().ok_or(STOPPED)?
+                self.scripting.instances.free().ok_or(Unscripted::Stopped)?
             }
         };
-        let Some(definition) = self.live.apps.definition(app) else { return Err(STOPPED) };
-        let Some(script) = &definition.script else { return Err(STOPPED) };
+        let Some(definition) = self.live.apps.definition(app) else { return Err(Unscripted::Stopped.into()) };
+        let Some(script) = &definition.script else { return Err(Unscripted::Stopped.into()) };
         let identity = Identity {
             app: &definition.name,
             instance: name,
@@ -154,7 +155,7 @@ impl Server {
         self.scripting.instances.put(index, instance);
         let result = match loaded {
             Ok(_) => Ok(index),
-            Err(_) => Err("[ Server.Reject ] : The application's script cannot be loaded; the server's log says why."),
+            Err(_) => Err(Unscripted::NotLoaded.into()),
         };
         self.run_actions(now);
         result
@@ -597,11 +598,17 @@ impl Server {
         self.each_client(index, |server, conn| {
             let Some((slot, rtmp)) = server.slots.open_client(conn) else { return };
             if rtmp.session.is_connected() {
-                let status = Status::new(Code::ConnectAppShutdown, "").described(STOPPED);
+                let status = Status::new(Code::ConnectAppShutdown, "")
+                    .described(refusals::row(Unscripted::Stopped.into()).words);
                 let _ = rtmp.session.status(None, status, &mut slot.tx);
                 server.close_after_flush(conn, CloseReason::ScriptStopped, now);
             } else {
-                server.refuse_connect(conn, Rejection::ScriptFailed, STOPPED, now);
+                server.refuse_connect(
+                    conn,
+                    Rejection::ScriptFailed,
+                    refusals::row(Unscripted::Stopped.into()).words,
+                    now,
+                );
             }
         });
     }

@@ -6,6 +6,7 @@ use std::boxed::Box;
 use crate::bitset::BitSet;
 use crate::handles::{AppId, ConnId, RingId, SlotIndex, StreamId};
 use crate::limits::{INBOX_BYTES, SPARE_CONNECTIONS};
+use crate::live::holder::Household;
 use crate::live::reader::Player;
 use crate::media::{Cursor, TagKind, TagSeq};
 use crate::rtmp::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
@@ -15,7 +16,7 @@ use crate::time::Millis;
 
 use super::HEAR_MS;
 use super::bandwidth::{Check, Limits};
-use super::claims::{Claim, Claims, Household, Kind, PATIENCE_MS, Standing};
+use super::claims::{Claim, Claims, Kind, PATIENCE_MS, Standing};
 use super::express::Express;
 use super::instances::InstanceIndex;
 use super::rtmp::Rtmp;

@@ -354,7 +354,8 @@ mod tests {
 
     use super::*;
     use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
-    use crate::live::app::{KeyError, Refusal, Rules};
+    use crate::live::app::{KeyError, Rules};
+    use crate::live::refusal::Refusal;
     use crate::store::settle::{LESS_MS, SETTLE_MS};
     use crate::store::text_file::read_text;
     use crate::{board, config};

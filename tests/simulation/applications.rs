@@ -248,7 +248,7 @@ fn a_stream_is_published_with_its_key_and_played_by_its_name() {
             .server
             .names()
             .streams()
-            .any(|(_, stream)| stream.path.as_str() == "s3cret" && stream.publisher.is_some());
+            .any(|(_, stream)| stream.path.as_str() == "s3cret" && stream.publisher().is_some());
         assert!(!live, "no stream is called by its key");
     }
     let again = world.publisher("cam?key=s3cret");

@@ -1,7 +1,8 @@
 //! Who may use which name, and how connections end.
 
+use rill::live::refusal::Refusal;
 use rill::live::settings::{Merge, Settings};
-use rill::server::close::{CloseReason, StreamRefusal};
+use rill::server::close::CloseReason;
 
 use super::sim::ledger::Kind::{Audio, Inter, Key};
 use super::sim::world::{World, settings};
@@ -19,7 +20,7 @@ fn a_busy_name_is_refused_to_a_newcomer() {
     let newcomer = world.publisher("cam");
     assert_eq!(world.heard(newcomer), ["created 1", "1: Publish.BadName", "close"]);
     assert!(world.clients[newcomer].ended);
-    assert_eq!(world.closed(CloseReason::PublishRefused(StreamRefusal::Taken)), 1);
+    assert_eq!(world.closed(CloseReason::PublishRefused(Refusal::Taken)), 1);
     world.send_start(holder);
     assert_eq!(world.clients[player].watch(1).next, 4);
     world.end();

@@ -1,0 +1,130 @@
+//! The gate: whether somebody may connect, publish or play. One chain of links is asked for all three, in the order of [`CHAIN`], and
+//! each link once; the first that says no is what the client hears.
+//!
+//! 1. **Rules**: what the application is for, addresses and keys. What costs nothing and gives nothing away comes first. It is
+//!    here that a name becomes the stream that everybody else calls it: all other links speak of that.
+//! 2. **Limits** of the application. Who is over a limit may still get a place, if somebody idle gives way: who does is for the
+//!    caller to find, who then asks again.
+//! 3. The application's **script**, which may answer later. It sees only clients who could have come in without it.
+//! 4. A **hook**, an address of the operator's that is asked over HTTP, comes here: it costs the most time, so it is asked last. There is
+//!    none yet.
+//!
+//! The first two are answered here; the others are features, which the caller asks ([`Link`]). What is counted beside the
+//! application's limits, places of names and of connections, is no link: it is taken, and so decided, when all have said yes.
+
+use crate::handles::AppId;
+use crate::name::StreamPath;
+
+use super::Live;
+use super::app::AppKind;
+use super::holder::{Holder, Who};
+use super::refusal::Refusal;
+
+/// What somebody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish<'a> {
+    /// To join the application.
+    Connect,
+    /// To publish.
+    Publish {
+        /// What it says that it publishes, which may be a key: normalised.
+        name: &'a str,
+        /// It is to be recorded, too.
+        record: bool,
+    },
+    /// To play.
+    Play {
+        /// What it says: normalised.
+        name: &'a str,
+    },
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// [`Live::by_rules`].
+    Rules,
+    /// [`Live::by_limits`].
+    Limits,
+    /// The application's script.
+    Script,
+}
+
+/// All, in their order.
+pub const CHAIN: [Link; 3] = [Link::Rules, Link::Limits, Link::Script];
+
+/// What a link says, and the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may, as far as this link is concerned.
+    Yes,
+    /// It may not.
+    No(Refusal),
+    /// It is said later: by then nothing else of the client is read.
+    Later,
+}
+
+impl From<Result<(), Refusal>> for Verdict {
+    fn from(result: Result<(), Refusal>) -> Verdict {
+        match result {
+            Ok(()) => Verdict::Yes,
+            Err(refusal) => Verdict::No(refusal),
+        }
+    }
+}
+
+impl Live {
+    /// [`Link::Rules`]: the stream that is meant, which is empty for [`Wish::Connect`]. An application that is gone lets nobody in.
+    ///
+    /// # Errors
+    ///
+    /// What the rules have against it.
+    pub fn by_rules(&self, app: AppId, who: &Who<'_>, wish: Wish<'_>) -> Result<StreamPath, Refusal> {
+        let definition = self.apps.definition(app);
+        match wish {
+            Wish::Connect => {
+                definition.ok_or(Refusal::ConnectAddress)?.rules.connect(who.peer)?;
+                Ok(StreamPath::default())
+            }
+            Wish::Publish { name, record } => {
+                let definition = definition.filter(|app| app.kind == AppKind::Live).ok_or(Refusal::NotLive)?;
+                if record {
+                    return Err(Refusal::Record);
+                }
+                definition.publish(who.peer, who.instance, name, who.query)
+            }
+            Wish::Play { name } => {
+                let definition = definition.ok_or(Refusal::PlayAddress)?;
+                let path = definition.path(who.instance, name).map_err(|_| Refusal::Path)?;
+                definition.rules.play(who.peer, path.as_str(), who.query)?;
+                Ok(path)
+            }
+        }
+    }
+
+    /// [`Link::Limits`]: whether the application takes one more. Who publishes or plays in it already is no more than it was, and
+    /// what the server itself plays is no client.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Connections`], [`Refusal::Publishers`], [`Refusal::Players`].
+    pub fn by_limits(&self, app: AppId, by: Holder, wish: Wish<'_>) -> Result<(), Refusal> {
+        let Some(known) = self.apps.app(app) else { return Ok(()) };
+        let Some(definition) = known.definition.as_deref() else { return Ok(()) };
+        let streams = || self.names.streams().map(|(_, stream)| stream).filter(|stream| stream.app == app);
+        match wish {
+            Wish::Connect => definition.limits.connect(known.connected),
+            Wish::Publish { .. } => {
+                let by_others = |holder: Holder| holder.conn().is_some() && !holder.is_with(by);
+                let published = streams().filter_map(|stream| stream.publisher());
+                definition.limits.publish(published.filter(|publisher| by_others(publisher.by)).count() as u32)
+            }
+            Wish::Play { .. } => {
+                let players: usize = streams().map(|stream| stream.players.len()).sum();
+                let plays = |at: usize| streams().any(|stream| stream.players.contains(at));
+                let again = by.conn().is_some_and(|conn| plays(conn.slot.at()));
+                definition.limits.play((players as u32).saturating_sub(u32::from(again)))
+            }
+        }
+    }
+}

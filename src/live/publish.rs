@@ -1,0 +1,189 @@
+//! Publishing: the name, the ring, and what is left behind.
+//!
+//! A ring is bound by media, not by the intention to send some. A publisher has one from its first audio, video or data message
+//! on, and loses it only to a publisher with media: as many silent publishers as there are rings keep no encoder out. A publisher
+//! that loses metadata or headers with its ring has to begin anew. Where several could lose theirs, those of the newcomer's own
+//! household go first, so that a stranger who comes again and again replaces only itself.
+
+use crate::handles::{AppId, RingId, StreamId};
+use crate::media::StreamFacts;
+use crate::name::StreamPath;
+use crate::time::Millis;
+
+use super::Live;
+use super::holder::{Holder, Publisher};
+use super::names::{Silence, Taken};
+use super::news::Happened;
+use super::refusal::{Exhausted, Refusal};
+use super::settings::Settings;
+
+/// What became of the wish to publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It publishes from now on.
+    Begun(StreamId),
+    /// It does already.
+    Already(StreamId),
+    /// It waits, for the name is another one's, who was asked for a sign of life.
+    Waits(StreamId),
+}
+
+/// A publish that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// What its ring says of it.
+    pub facts: StreamFacts,
+    /// How long it lasted, in milliseconds.
+    pub lasted_ms: u64,
+}
+
+impl Live {
+    /// The stream that has to make way so that `newcomer` can publish another, if one has: its players are to be turned out, and
+    /// who publishes it sends no media and is to go.
+    pub fn must_make_way(
+        &self,
+        newcomer: Publisher,
+        app: AppId,
+        path: &StreamPath,
+        settings: &Settings,
+        now: Millis,
+    ) -> Option<StreamId> {
+        let silence = Silence::of(settings, now);
+        let in_vain = self.names.find(app, path).is_some() || !self.names.has_ring(silence);
+        if in_vain { None } else { self.names.name_to_give_up(newcomer, silence) }
+    }
+
+    /// `who`, whom the gate has let through, publishes the stream, or waits for its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Taken`], [`Refusal::Own`] and [`Refusal::Exhausted`].
+    pub fn publish(
+        &mut self,
+        who: Publisher,
+        app: AppId,
+        path: &StreamPath,
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Published, Refusal> {
+        let id = match self.names.find(app, path) {
+            Some(id) => id,
+            None => self.names.add(app, path, now)?,
+        };
+        match self.names.stream(id).publisher() {
+            None => match self.begin(who, id, settings, now) {
+                Ok(()) => Ok(Published::Begun(id)),
+                Err(refusal) => {
+                    self.names.release_if_unused(id);
+                    Err(refusal)
+                }
+            },
+            Some(holder) if holder.by == who.by => Ok(Published::Already(id)),
+            Some(holder) if holder.by.is_with(who.by) => Err(Refusal::Own),
+            Some(holder) => self.challenge(who, holder, id, settings, now).map(|()| Published::Waits(id)),
+        }
+    }
+
+    /// The name is free: `who` publishes it. Players who were not told that the last publisher left need not know.
+    fn begin(&mut self, who: Publisher, id: StreamId, settings: &Settings, now: Millis) -> Result<(), Refusal> {
+        if self.names.stream(id).ring.is_none() && !self.names.has_ring(Silence::of(settings, now)) {
+            return Err(Exhausted::Rings.into());
+        }
+        // A publisher without a ring gets one with its first media.
+        if let Some((_, media)) = self.names.with_media(id) {
+            media.republish(now);
+        }
+        self.names.publish(id, who, now);
+        Ok(())
+    }
+
+    /// `by` publishes the stream no more, or waits for its name no more. Returns what there is to say of its publish, if anybody
+    /// has heard of that.
+    ///
+    /// Who waits for the name gets it. Else players stay, and are told when no publisher came in time: at once when the server
+    /// is `stopping`.
+    pub fn leave(
+        &mut self,
+        by: Holder,
+        id: StreamId,
+        settings: &Settings,
+        stopping: bool,
+        now: Millis,
+    ) -> Option<Ended> {
+        self.is_gone(id, by);
+        let stream = self.names.stream_mut(id);
+        if stream.challenger.take_if(|challenger| challenger.who.by == by).is_some() {
+            self.waiting_changes();
+            self.forget_challenge(id);
+            self.names.release_if_unused(id);
+            return None;
+        }
+        if stream.publisher().is_none_or(|publisher| publisher.by != by) {
+            return None;
+        }
+        let lasted_ms = now.since(stream.since);
+        let facts = self.names.with_media(id).map_or_else(StreamFacts::default, |(_, media)| {
+            media.unpublish(now);
+            media.facts()
+        });
+        let unheard = self.forget_news(id) == Some(Happened::Began);
+        self.names.unpublish(id, now);
+        if let Some(challenger) = self.names.stream_mut(id).challenger.take() {
+            self.waiting_changes();
+            match self.begin(challenger.who, id, settings, now) {
+                Ok(()) => self.happens(id, Happened::Began),
+                Err(refusal) => self.refuse(id, challenger.who.by, refusal),
+            }
+        }
+        if self.names.stream(id).publisher().is_none() {
+            let app = self.apps.definition(self.names.stream(id).app);
+            let own_grace_ms = app.and_then(|app| app.limits.unpublish_grace_ms);
+            let grace_ms = own_grace_ms.unwrap_or(settings.unpublish_grace_ms);
+            match grace_ms == 0 || stopping {
+                true => self.happens(id, Happened::Left),
+                false => self.names.stream_mut(id).grace_until = Some(now + grace_ms),
+            }
+        }
+        (!unheard).then_some(Ended { facts, lasted_ms })
+    }
+
+    /// The first stream, at `from` or behind it, whose last publisher is not back in time. It is not waited for any longer.
+    pub fn expire_grace(&mut self, from: usize, now: Millis) -> Option<StreamId> {
+        let over = |until: Millis| until <= now;
+        let id = self.names.next_stream_that(from, |stream| stream.grace_until.is_some_and(over))?;
+        self.names.stream_mut(id).grace_until = None;
+        self.happens(id, Happened::Left);
+        Some(id)
+    }
+
+    /// The first stream, at `from` or behind it, whose publisher has sent neither audio nor video for `publish_idle_ms`. That is
+    /// told once, until media comes back.
+    pub fn expire_media(&mut self, from: usize, settings: &Settings, now: Millis) -> Option<StreamId> {
+        let patience_ms = settings.publish_idle_ms;
+        if patience_ms == 0 || self.names.publishers() == 0 {
+            return None;
+        }
+        let id = self.names.next_stream_that(from, |stream| {
+            stream.publisher().is_some() && !stream.idle_told && now.since(stream.media_at) > patience_ms
+        })?;
+        self.names.stream_mut(id).idle_told = true;
+        self.happens(id, Happened::Idle);
+        Some(id)
+    }
+
+    /// The stream has media and no ring: it gets one, perhaps another one's.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted::Rings`]: every ring is in use by others who send media.
+    pub fn bind_ring(&mut self, id: StreamId, settings: &Settings, now: Millis) -> Result<RingId, Exhausted> {
+        let (ring, taken) = self.names.bind_ring(id, Silence::of(settings, now))?;
+        if let Some(Taken { from, had_headers }) = taken
+            && self.names.stream(from).publisher().is_some()
+        {
+            let anew = had_headers || self.names.stream(from).has_media;
+            self.happens(from, Happened::Robbed { to: id, anew });
+        }
+        Ok(ring)
+    }
+}

@@ -1,0 +1,78 @@
+//! Why somebody may not connect, publish or play. Plain data: what a client is told is its protocol's, and what the log says is
+//! the server's.
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its address may not connect.
+    ConnectAddress,
+    /// Its address may not publish.
+    PublishAddress,
+    /// It has no key, or not that of the name.
+    PublishKey,
+    /// Instance and name together are too long.
+    Path,
+    /// Its address may not play.
+    PlayAddress,
+    /// It has no key to play, or a wrong one.
+    PlayKey,
+    /// The application is for recordings: nothing is published in it.
+    NotLive,
+    /// What it publishes is to be recorded.
+    Record,
+    /// The application has as many connections as it may have.
+    Connections,
+    /// The application has as many publishers as it may have.
+    Publishers,
+    /// The application has as many players as it may have.
+    Players,
+    /// The application's script does not run, and so cannot decide.
+    Unscripted(Unscripted),
+    /// The application's script gave it no right to publish that.
+    WriteAccess,
+    /// The application's script gave it no right to play that.
+    ReadAccess,
+    /// There is no recording of that name, and it is not published.
+    NotFound,
+    /// Somebody else publishes under that name.
+    Taken,
+    /// It publishes that itself, on another of its streams.
+    Own,
+    /// Every name or every ring is in use.
+    Exhausted(Exhausted),
+    /// Every connection is in use by others who publish or play.
+    NoConnection,
+}
+
+/// Why an application's script does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unscripted {
+    /// It was stopped, for it exceeded a limit, or has shut itself down.
+    Stopped,
+    /// It could not be loaded.
+    NotLoaded,
+    /// Every place of an instance is in use (`limits.script_instances`).
+    NoPlace,
+}
+
+/// Why no stream could be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// Every name that players may wait on is in use ([`NAMES_PER_RING`](crate::limits::NAMES_PER_RING) x `limits.streams`,
+    /// without those kept for publishers).
+    Names,
+    /// Media is being published into every ring (`limits.streams`).
+    Rings,
+}
+
+impl From<Unscripted> for Refusal {
+    fn from(unscripted: Unscripted) -> Refusal {
+        Refusal::Unscripted(unscripted)
+    }
+}
+
+impl From<Exhausted> for Refusal {
+    fn from(exhausted: Exhausted) -> Refusal {
+        Refusal::Exhausted(exhausted)
+    }
+}

@@ -1,0 +1,99 @@
+//! The gate's chain ([`crate::live::gate`]), as far as it leads through the server: who gives way to one over a limit, and what the
+//! application's script says.
+
+use crate::features::script::Access;
+use crate::handles::ConnId;
+use crate::live::gate::{CHAIN, Link, Verdict, Wish};
+use crate::live::holder::{Holder, Who};
+use crate::live::refusal::Refusal;
+use crate::name::StreamPath;
+use crate::time::Millis;
+
+use super::Server;
+use super::connect::Joining;
+
+impl Server {
+    /// Asks every link whether a client of an application may. `path` becomes the stream that is meant, when the rules say yes.
+    pub(super) fn ask(&mut self, conn: ConnId, wish: Wish<'_>, path: &mut StreamPath, now: Millis) -> Verdict {
+        for link in CHAIN {
+            let verdict = match link {
+                Link::Rules => self.ask_rules(conn, wish).map(|meant| *path = meant).into(),
+                Link::Limits => self.ask_limits(conn, wish, now).into(),
+                Link::Script => match wish {
+                    Wish::Connect => self.ask_script_to_join(conn, now),
+                    Wish::Publish { .. } => {
+                        // What the client calls it, unless it said a key.
+                        let name = self.slots.look_client(conn).map_or("", |(_, rtmp)| rtmp.session.own_name(path));
+                        self.ask_script_for(conn, Access::Write, name, Refusal::WriteAccess)
+                    }
+                    Wish::Play { name } => self.ask_script_for(conn, Access::Read, name, Refusal::ReadAccess),
+                },
+            };
+            if verdict != Verdict::Yes {
+                return verdict;
+            }
+        }
+        Verdict::Yes
+    }
+
+    fn ask_rules(&self, conn: ConnId, wish: Wish<'_>) -> Result<StreamPath, Refusal> {
+        let Some((slot, rtmp)) = self.slots.look_client(conn) else { return Err(Refusal::NotFound) };
+        let Some(app) = slot.app else { return Err(Refusal::NotFound) };
+        let instance = &rtmp.session.connect_info().path.instance;
+        let who = Who { peer: slot.peer.ip(), instance, query: rtmp.session.stream_query() };
+        self.live.by_rules(app, &who, wish)
+    }
+
+    fn ask_limits(&mut self, conn: ConnId, wish: Wish<'_>, now: Millis) -> Result<(), Refusal> {
+        let Some(app) = self.slots.look(conn).and_then(|slot| slot.app) else { return Err(Refusal::NotFound) };
+        // They look at connections: which of its streams it is does not matter.
+        let by = Holder::Conn(conn, 0);
+        match self.live.by_limits(app, by, wish) {
+            // It goes when all have said yes.
+            Err(Refusal::Connections)
+                if self.slots.first_to_yield(conn, now, |slot| slot.app == Some(app)).is_some() =>
+            {
+                Ok(())
+            }
+            Err(Refusal::Players) if self.make_room(conn, now, |slot| slot.app == Some(app) && slot.playing > 0) => {
+                self.live.by_limits(app, by, wish)
+            }
+            result => result,
+        }
+    }
+
+    fn ask_script_for(&mut self, conn: ConnId, access: Access, name: &str, refusal: Refusal) -> Verdict {
+        if self.script_allows(conn, access, name) { Verdict::Yes } else { Verdict::No(refusal) }
+    }
+
+    /// `application.onConnect`, of which the answer comes as an action of the script.
+    fn ask_script_to_join(&mut self, conn: ConnId, now: Millis) -> Verdict {
+        // Before the script runs, which may say otherwise.
+        self.limit_new(conn);
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Verdict::Later };
+        let (app, joining) = (slot.app, rtmp.joining);
+        let Some(definition) = app.and_then(|app| self.live.apps.definition(app)) else { return Verdict::Yes };
+        let Some(script) = &definition.script else { return Verdict::Yes };
+        let pending_ms = script.limits.pending_ms;
+        if !self.scripts_may_run(now) {
+            if let Some((_, rtmp)) = self.slots.open_client(conn)
+                && !matches!(joining, Joining::Queued { .. })
+            {
+                rtmp.joining = Joining::Queued { deadline: now + self.settings.connect_timeout_ms };
+            }
+            self.wait_for_script(conn);
+            return Verdict::Later;
+        }
+        if let Some(app) = app
+            && let Err(refusal) = self.enter_instance(conn, app, now)
+        {
+            return Verdict::No(refusal);
+        }
+        // Known to be undecided before the script runs: it may decide at once.
+        if let Some((_, rtmp)) = self.slots.open_client(conn) {
+            rtmp.joining = Joining::Script { deadline: now + pending_ms };
+        }
+        self.ask_script(conn, now);
+        Verdict::Later
+    }
+}

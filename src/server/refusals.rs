@@ -1,0 +1,103 @@
+//! What is said of those who may not publish or play: one row a reason. Not a word of `code=403 need auth`, by which OBS would
+//! begin a login that never ends.
+
+use crate::live::refusal::{self, Refusal};
+use crate::rtmp::status::Code;
+
+/// All that is said of a [`Refusal`].
+#[derive(Clone, Copy, Debug)]
+pub struct RefusalRow {
+    /// How the access log of Adobe's servers would put it (its x-status field).
+    pub x_status: u16,
+    /// Its status, where it is another one than that of a publish, a play or a connect that is refused.
+    pub code: Option<Code>,
+    /// In words.
+    pub words: &'static str,
+    /// These are told the client, too; else its status has words of its own.
+    pub told: bool,
+    /// Where to change that; empty where it is as it should be.
+    pub remedy: &'static str,
+}
+
+impl RefusalRow {
+    const fn new(x_status: u16, words: &'static str, remedy: &'static str) -> RefusalRow {
+        RefusalRow { x_status, code: None, words, told: true, remedy }
+    }
+
+    const fn with(self, code: Code) -> RefusalRow {
+        RefusalRow { code: Some(code), ..self }
+    }
+
+    /// The client hears what its status says without.
+    const fn untold(self) -> RefusalRow {
+        RefusalRow { told: false, ..self }
+    }
+}
+
+/// All that is said of it.
+#[rustfmt::skip]
+pub const fn row(why: Refusal) -> RefusalRow {
+    use Refusal::*;
+    let row = RefusalRow::new;
+    match why {
+        ConnectAddress => row(403, "[ AccessManager.Reject ] : This address may not connect to this application.", "connect.addresses in app.toml"),
+        PublishAddress => row(403, "This address may not publish in this application.", "publish.addresses in app.toml"),
+        PublishKey => row(401, "This application needs a stream key, and this is none for that name.", "[keys] in app.toml"),
+        Path => row(400, "Instance and stream name are too long together (PATH_BYTES).", "a shorter name"),
+        PlayAddress => row(403, "This address may not play in this application.", "play.addresses in app.toml"),
+        PlayKey => row(401, "This application needs a key to play: NAME?key=KEY.", "play.key in app.toml"),
+        NotLive => row(400, "This application plays recordings; publish to another one, such as live.", "kind in app.toml"),
+        Record => row(400, "Recording is not available; publish with type live.", "").with(Code::RecordNoAccess),
+        Connections => row(409, "[ Resource.Limit.Exceeded ] : This application has no connection left.", "limits.connections in app.toml"),
+        Publishers => row(409, "This application has as many publishers as it may have.", "limits.publishers in app.toml"),
+        Players => row(409, "This application has as many players as it may have.", "limits.players in app.toml"),
+        Unscripted(refusal::Unscripted::Stopped) => row(500, "[ Server.Reject ] : The application's script was stopped; the server's log says why.", "scripts"),
+        Unscripted(refusal::Unscripted::NotLoaded) => row(500, "[ Server.Reject ] : The application's script cannot be loaded; the server's log says why.", ""),
+        Unscripted(refusal::Unscripted::NoPlace) => row(500, "[ Resource.Limit.Exceeded ] : Every script instance is in use (limits.script_instances).", "limits.script_instances"),
+        WriteAccess => row(401, "The application gives this client no write access.", "readAccess and writeAccess in the application's script"),
+        ReadAccess => row(401, "The application gives this client no read access.", "readAccess and writeAccess in the application's script"),
+        NotFound => row(404, "there is no recording of that name, and it is not published", "").with(Code::PlayStreamNotFound).untold(),
+        Taken => row(409, "another client publishes under that name", "another name, or live.publish_timeout_ms").untold(),
+        Own => row(409, "the client publishes that itself, on another of its streams", "").untold(),
+        Exhausted(refusal::Exhausted::Names) => row(409, "Every stream name is in use (limits.streams).", "limits.streams"),
+        Exhausted(refusal::Exhausted::Rings) => row(409, "Every stream is in use (limits.streams).", "limits.streams"),
+        NoConnection => row(409, "This server has no connection left for players (limits.connections).", "limits.connections"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_is_told_starts_no_login() {
+        use Refusal::*;
+        for why in [
+            ConnectAddress,
+            PublishAddress,
+            PublishKey,
+            Path,
+            PlayAddress,
+            PlayKey,
+            NotLive,
+            Record,
+            Connections,
+            Publishers,
+            Players,
+            Unscripted(refusal::Unscripted::Stopped),
+            Unscripted(refusal::Unscripted::NotLoaded),
+            Unscripted(refusal::Unscripted::NoPlace),
+            WriteAccess,
+            ReadAccess,
+            NotFound,
+            Taken,
+            Own,
+            Exhausted(refusal::Exhausted::Names),
+            Exhausted(refusal::Exhausted::Rings),
+            NoConnection,
+        ] {
+            let text = row(why).words;
+            assert!(!text.contains("code=403") && !text.contains("authmod") && text.len() < 160, "{text}");
+        }
+    }
+}
