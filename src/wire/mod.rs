@@ -6,6 +6,7 @@ pub mod bytes;
 pub mod chunk;
 pub mod codec;
 pub mod flv;
+pub mod flv_file;
 pub mod handshake;
 pub mod legacy;
 pub mod message;

@@ -41,6 +41,15 @@ pub enum Fault<E> {
 /// Short for what every reader of a file returns.
 pub type Answer<T, R> = Result<T, Fault<<R as ReadAt>::Error>>;
 
+/// Some bytes of the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The first.
+    pub at: u64,
+    /// How many.
+    pub bytes: u32,
+}
+
 /// The memory of windows: obtained once, used for one file after another.
 pub struct Windows {
     held: [Window; WINDOWS],

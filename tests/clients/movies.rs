@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rill::wire::flv::Codec;
+use rill::wire::flv_file::FlvFile;
 use rill::wire::mp4::track::Track;
 use rill::wire::mp4::{Choice, Cursor, Movie};
-use rill::wire::windows::{File, ReadAt, Windows};
+use rill::wire::windows::{Extent, File, ReadAt, Windows};
 
 use crate::support::Scratch;
 use crate::support::process::output_of;
@@ -236,5 +237,62 @@ fn films_of_others_are_read_as_ffprobe_reads_them_or_said_to_be_broken() {
             (count(&movie.video), count(&movie.audio))
         });
         assert_eq!(found, wanted, "{name}");
+    }
+}
+
+/// Times and key frames of a stream of an FLV file, and where each begins.
+fn flv_frames(path: &Path, kind: u8) -> Vec<(i64, bool, u64)> {
+    let (frames, _) = with_file(path, |file| {
+        let found = FlvFile::open(file).unwrap_or_else(|fault| panic!("{}: {fault:?}", path.display()));
+        let mut frames = Vec::new();
+        let mut at = found.first;
+        while let Some(tag) = found.tag(file, at).unwrap() {
+            at = tag.end();
+            let class = tag.class(file).unwrap().filter(|class| class.header.is_none() && !class.empty && !class.end);
+            if let Some(class) = class.filter(|_| tag.header.message_type == kind) {
+                frames.push((i64::from(tag.header.timestamp_ms), class.key || kind == 8, tag.start));
+            }
+        }
+        frames
+    });
+    frames
+}
+
+#[test]
+fn an_flv_file_is_read_and_sought_in_as_ffprobe_reads_it() {
+    let scratch = Scratch::new("flv");
+    let mut files = vec![
+        film(&scratch, "plain.flv", H264_AAC, &[]),
+        film(&scratch, "indexed.flv", H264_AAC, &["-flvflags", "add_keyframe_index"]),
+        film(&scratch, "sound.flv", &["-vn", "-c:a", "libmp3lame"], &[]),
+    ];
+    if let Some(directory) = std::env::var_os("RILL_VECTORS").map(PathBuf::from) {
+        let others = ["h264_aac.flv", "h264_mp3.flv", "h264_speex.flv", "flashContent.flv"];
+        files.extend(others.map(|name| directory.join(name)));
+    }
+    for path in files {
+        let name = path.display();
+        for (kind, stream) in [(9, "v:0"), (8, "a:0")] {
+            let expected: Vec<_> =
+                probed(&path, &[], stream).iter().map(|packet| (packet.decoded, packet.key)).collect();
+            let found: Vec<_> = flv_frames(&path, kind).iter().map(|(time, key, _)| (*time, *key)).collect();
+            // What ffprobe cannot read of a damaged file is not compared.
+            assert!(expected.is_empty() || found == expected, "{name} {stream}: {found:?} {expected:?}");
+        }
+        let pictures = flv_frames(&path, 9);
+        let begins = if pictures.is_empty() { flv_frames(&path, 8) } else { pictures };
+        let (found, _) = with_file(&path, |file| FlvFile::open(file).unwrap());
+        for time in (found.begin_ms..=found.end_ms).step_by(370) {
+            let ((place, headers), reads) = with_file(&path, |file| found.seek(file, time).unwrap());
+            let wanted = begins.iter().rfind(|(at, key, _)| *key && *at <= i64::from(time));
+            let first = found.first;
+            assert_eq!(place, wanted.map_or(first, |(.., place)| *place), "{name} at {time} ms");
+            // A later one, where headers are repeated.
+            let same_kinds =
+                |a: Option<Extent>, b: Option<Extent>| a.is_some() == b.is_some() && a.map(|a| a.at) >= b.map(|b| b.at);
+            assert!(same_kinds(headers.video, found.headers.video), "{name} at {time} ms: {headers:?}");
+            assert!(same_kinds(headers.audio, found.headers.audio), "{name} at {time} ms: {headers:?}");
+            assert!(reads < 1000, "{name} at {time} ms: {reads} reads");
+        }
     }
 }

@@ -1,7 +1,9 @@
-//! Films: whatever a file holds, it is opened, played and sought in within bounded time, and no sample lies outside of it.
+//! Films and FLV files: whatever a file holds, it is opened, played and sought in within bounded time, and no sample lies
+//! outside of it.
 
 use core::convert::Infallible;
 
+use rill::wire::flv_file::FlvFile;
 use rill::wire::mp4::{Choice, Cursor, Movie};
 use rill::wire::windows::{File, ReadAt, Windows};
 
@@ -25,10 +27,13 @@ impl ReadAt for Memory<'_> {
     }
 }
 
-/// The file.
+/// The file, as what it says to be.
 pub fn run(bytes: &[u8]) {
     let mut source = Memory(bytes);
     let mut windows = Windows::new();
+    if bytes.starts_with(b"FLV") {
+        return run_flv(bytes, &mut File::new(&mut source, &mut windows));
+    }
     let Ok(movie) = Movie::open(&mut File::new(&mut source, &mut windows), Choice::default()) else { return };
     for track in movie.video.iter().chain(&movie.audio) {
         let mut file = File::new(&mut source, &mut windows);
@@ -43,6 +48,20 @@ pub fn run(bytes: &[u8]) {
             if let Ok(mut cursor) = Cursor::at_key_frame(&mut file, track, time) {
                 let _ = cursor.next(&mut file, track);
             }
+        }
+    }
+}
+
+fn run_flv(bytes: &[u8], file: &mut File<'_, Memory<'_>>) {
+    let Ok(found) = FlvFile::open(file) else { return };
+    let mut at = found.first;
+    while let Ok(Some(tag)) = found.tag(file, at) {
+        assert!(tag.end() <= bytes.len() as u64, "a tag lies outside of the file");
+        at = tag.end();
+    }
+    for time in [0, 1, 1000, 1 << 20, u32::MAX] {
+        if let Ok((place, _)) = found.seek(file, time) {
+            assert!(found.tag(file, place).is_ok_and(|tag| tag.is_some()), "no tag to begin at");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! in the file the decoder's configuration lies.
 
 use crate::wire::flv::Codec;
-use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
+use crate::wire::windows::{Answer, Extent, Fault, File, ReadAt, STRUCTURE};
 
 use super::atom::{Atom, atom, child};
 
@@ -12,15 +12,6 @@ const VIDEO_FIELDS: u64 = 78;
 const AUDIO_FIELDS: u64 = 28;
 /// What QuickTime's versions 1 and 2 of an audio entry have more.
 const QUICKTIME_FIELDS: [u64; 3] = [0, 16, 36];
-
-/// Some bytes of the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
-    /// The first.
-    pub at: u64,
-    /// How many.
-    pub bytes: u32,
-}
 
 /// What the samples of a track are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
