@@ -271,13 +271,18 @@ impl Watch {
 
     /// It sought, and begins again.
     pub fn seeks(&mut self) {
+        self.begin();
+        self.last = None;
+    }
+
+    /// Nothing of the publication has come.
+    fn begin(&mut self) {
         self.next = 0;
         self.started = false;
         self.awaits_key = false;
         self.copies.clear();
         self.video_header = None;
         self.audio_header = None;
-        self.last = None;
     }
 
     fn enter(&mut self, ledger: &Ledger, stamp: Stamp) {
@@ -289,12 +294,7 @@ impl Watch {
             self.check_ended(ledger);
         }
         self.publication = Some(stamp.publication);
-        self.next = 0;
-        self.started = false;
-        self.awaits_key = false;
-        self.copies.clear();
-        self.video_header = None;
-        self.audio_header = None;
+        self.begin();
     }
 
     /// Stream time of the last frame.

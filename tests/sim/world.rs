@@ -107,6 +107,32 @@ impl World {
         World::with(settings(), 1)
     }
 
+    /// A world with a publisher of `cam` who has sent its start.
+    pub fn live() -> (World, usize) {
+        let mut world = World::new();
+        let publisher = world.publisher("cam");
+        world.send_start(publisher);
+        (world, publisher)
+    }
+
+    /// The same with a player of it, who has been heard.
+    pub fn watched() -> (World, usize, usize) {
+        let (mut world, publisher) = World::live();
+        let player = world.player("cam");
+        world.heard(player);
+        (world, publisher, player)
+    }
+
+    /// A world with a publisher of `cam` and a player of it whose line holds `window` bytes, of which it takes none.
+    pub fn stalled(window: usize) -> (World, usize, usize) {
+        let mut world = World::new();
+        world.window = window;
+        let publisher = world.publisher("cam");
+        let player = world.player("cam");
+        world.slow(player, 0);
+        (world, publisher, player)
+    }
+
     pub fn with(settings: Settings, seed: u64) -> World {
         World::fixed(settings, apps(), seed)
     }

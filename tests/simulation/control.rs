@@ -29,9 +29,7 @@ fn ask(world: &mut World, conn: &mut Conn, requests: &[u8], cut: usize, taken: u
 }
 
 fn crowd() -> World {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
+    let (mut world, publisher) = World::live();
     world.send_all(publisher, 100, &[Key, Audio, Audio]);
     for _ in 0..8 {
         world.player("cam");

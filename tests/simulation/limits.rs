@@ -37,11 +37,7 @@ fn a_slow_player_skips_to_a_key_frame_and_is_counted_and_nobody_else_notices() {
 
 #[test]
 fn a_stalled_player_is_closed_after_player_stall_ms() {
-    let mut world = World::new();
-    world.window = 3000;
-    let publisher = world.publisher("cam");
-    let stalled = world.player("cam");
-    world.slow(stalled, 0);
+    let (mut world, publisher, _) = World::stalled(3000);
     world.send_start(publisher);
     for i in 0..20 {
         world.send(publisher, 1, Inter, 100 + i * 40, 400);
@@ -56,16 +52,12 @@ fn a_stalled_player_is_closed_after_player_stall_ms() {
 #[test]
 fn a_player_overtaken_in_the_middle_of_a_frame_is_closed_as_too_slow() {
     for second_net_stream in [false, true] {
-        let mut world = World::new();
-        world.window = 3000;
-        let publisher = world.publisher("cam");
-        let stalled = world.player("cam");
+        let (mut world, publisher, stalled) = World::stalled(3000);
         if second_net_stream {
             world.clients[stalled].create_stream();
             world.clients[stalled].play(2, "other");
             world.settle();
         }
-        world.slow(stalled, 0);
         world.send(publisher, 1, Key, 0, 20_000);
         world.settle();
         for i in 0..10 {
@@ -81,11 +73,7 @@ fn a_player_overtaken_in_the_middle_of_a_frame_is_closed_as_too_slow() {
 
 #[test]
 fn a_message_larger_than_the_ring_takes_is_dropped_and_the_stream_goes_on() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    let player = world.player("cam");
-    world.send_start(publisher);
-    world.heard(player);
+    let (mut world, publisher, player) = World::watched();
     world.send(publisher, 1, Key, 100, 40_000);
     world.ledger.of(0).sent[4].dropped = true;
     world.send_all(publisher, 140, &[Audio, Key]);
@@ -117,11 +105,7 @@ fn data_and_headers_for_which_there_is_no_room_are_counted() {
 
 #[test]
 fn half_received_frames_hold_up_what_is_behind_them_and_are_forgotten_with_their_publisher() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    let player = world.player("cam");
-    world.send_start(publisher);
-    world.heard(player);
+    let (mut world, publisher, player) = World::watched();
     // A chunk of a frame of 1000 bytes, then audio, then the end.
     world.clients[publisher].out.extend([6, 0, 0, 0, 0, 3, 0xE8, 9, 1, 0, 0, 0]);
     world.clients[publisher].out.extend([0x27; 128]);

@@ -168,9 +168,7 @@ fn when_the_last_key_frame_has_left_the_ring_there_is_sound_at_once_and_a_pictur
 
 #[test]
 fn a_picture_in_several_messages_is_joined_skipped_and_unpaused_at_its_first() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
+    let (mut world, publisher) = World::live();
     let picture = |world: &mut World, kinds: &[_], time: u32| {
         for &kind in kinds {
             world.send(publisher, 1, kind, time, 60);
@@ -219,11 +217,7 @@ fn headers_come_to_who_joins_later_in_the_order_in_which_the_publisher_sent_them
 
 #[test]
 fn behind_a_picture_that_was_lost_there_is_sound_alone_until_the_next_key_frame() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
-    let player = world.player("cam");
-    world.heard(player);
+    let (mut world, publisher, player) = World::watched();
     world.send(publisher, 1, Key, 100, 40_000);
     world.ledger.of(0).sent[4].dropped = true;
     world.send_all(publisher, 140, &[Audio, Inter, Audio, Inter]);

@@ -46,9 +46,7 @@ fn connect_publish_and_play_are_answered_in_the_documented_order() {
 
 #[test]
 fn a_late_joiner_starts_at_the_newest_key_frame_after_the_headers_in_force() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
+    let (mut world, publisher) = World::live();
     world.send_all(
         publisher,
         200,
@@ -204,11 +202,7 @@ fn a_connection_can_publish_one_stream_and_play_another() {
 
 #[test]
 fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
-    let player = world.player("cam");
-    world.heard(player);
+    let (mut world, publisher, player) = World::watched();
     world.clients[player].flag(1, "pause", true);
     world.settle();
     world.send_all(publisher, 100, &[Inter, Key, Inter]);
@@ -237,11 +231,7 @@ fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
 
 /// A player that has been sent a part of a frame and takes no more, and its publisher.
 fn in_the_middle_of_a_frame() -> (World, usize, usize) {
-    let mut world = World::new();
-    world.window = 4000;
-    let player = world.player("cam");
-    let publisher = world.publisher("cam");
-    world.slow(player, 0);
+    let (mut world, publisher, player) = World::stalled(4000);
     world.send_start(publisher);
     world.send(publisher, 1, Inter, 100, 10_000);
     world.settle();
@@ -266,11 +256,7 @@ fn pausing_and_going_on_in_the_middle_of_a_frame_completes_the_frame() {
 
 #[test]
 fn video_switched_off_and_on_again_resumes_at_a_key_frame_with_headers() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
-    let player = world.player("cam");
-    world.heard(player);
+    let (mut world, publisher, player) = World::watched();
     world.clients[player].watch(1).video_optional = true;
     world.clients[player].flag(1, "receiveVideo", false);
     world.settle();
@@ -406,11 +392,7 @@ fn stream_time_goes_past_the_extended_timestamp_and_past_the_end_of_the_publishe
 
 #[test]
 fn audio_switched_on_again_has_the_header_that_came_meanwhile() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
-    let player = world.player("cam");
-    world.heard(player);
+    let (mut world, publisher, player) = World::watched();
     world.clients[player].watch(1).audio_optional = true;
     world.clients[player].flag(1, "receiveAudio", false);
     world.settle();
@@ -474,9 +456,7 @@ fn without_the_gop_cache_a_player_has_sound_at_once_and_a_picture_from_the_next_
 
 #[test]
 fn seek_on_a_live_stream_is_answered_with_its_present_time_and_goes_on_from_headers_and_key_frame() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
+    let (mut world, publisher) = World::live();
     world.send_all(publisher, 200, &[Key, Inter, Audio]);
     let player = world.player("cam");
     let joined = ["0.0 metadata", "0.1 video header", "0.2 audio header", "0.4 key", "0.5 inter", "0.6 audio"];

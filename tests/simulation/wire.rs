@@ -55,11 +55,7 @@ fn a_session_cut_at_any_byte_is_the_same_session() {
 
 #[test]
 fn audio_inside_a_frame_and_chunk_sizes_that_change_in_the_middle_come_out_whole() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    let player = world.player("cam");
-    world.send_start(publisher);
-    world.heard(player);
+    let (mut world, publisher, player) = World::watched();
     let (_, video) = world.ledger.message(0, Inter, 100, 3000);
     let (_, audio) = world.ledger.message(0, Audio, 100, 300);
     let client = &mut world.clients[publisher];

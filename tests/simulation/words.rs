@@ -147,9 +147,7 @@ fn a_redirect_shows_its_target_and_a_rejection_its_object() {
 
 #[test]
 fn a_viewer_who_presses_stop_is_not_a_broken_network() {
-    let mut world = World::new();
-    let publisher = world.publisher("cam");
-    world.send_start(publisher);
+    let (mut world, _) = World::live();
     let viewer = world.player("cam");
     keep_log();
     world.reset(viewer);
