@@ -13,7 +13,7 @@ use crate::wire::message::{Control, UserControl, type_id};
 
 use super::clock::Stamp;
 use super::counts::{Counts, Player};
-use super::target::Target;
+use super::target::{CONNECT, Target};
 
 /// Acknowledgement window that players ask for, as ffmpeg does.
 const WINDOW_BYTES: u32 = 2_500_000;
@@ -23,7 +23,6 @@ const BUFFER_MS: u32 = 3000;
 const PREFIX_BYTES: usize = AVC_HEADER_BYTES + STAMP_PREFIX_BYTES;
 const AVC_HEADER_BYTES: usize = 5;
 
-const CONNECT: f64 = 1.0;
 const RELEASE_STREAM: f64 = 2.0;
 const FC_PUBLISH: f64 = 3.0;
 const CREATE_STREAM: f64 = 4.0;
@@ -110,7 +109,10 @@ impl LoadClient {
     pub fn receive(&mut self, mut input: &[u8], context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
         while let Some(incoming) = self.link.next(&mut input, out)? {
             match incoming {
-                Incoming::Open => self.send_connect(context, out)?,
+                Incoming::Open => {
+                    let is_encoder = matches!(self.role, Role::Publisher(_));
+                    context.target.send_connect(out, is_encoder, |_| Ok(()))?;
+                }
                 Incoming::Command { body, .. } => self.command(&body, context, out)?,
                 Incoming::MediaBegin(lane, header) if header.type_id == type_id::VIDEO => {
                     self.video = Some(lane);
@@ -182,28 +184,6 @@ impl LoadClient {
             b"close" => Err(Failure("the server said close".into())),
             _ => Ok(()),
         }
-    }
-
-    fn send_connect(&self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
-        let target = context.target;
-        // Before connect, which is longer than the 128 bytes of a chunk in force until then; OBS does the same.
-        send::chunk_size(out);
-        send::command(out, 0, "connect", CONNECT, |amf| {
-            amf.object_begin()?;
-            amf.property_string("app", &target.app)?;
-            amf.property_string("flashVer", concat!("rill-bench ", env!("CARGO_PKG_VERSION")))?;
-            amf.property_string("tcUrl", &target.tc_url)?;
-            if let Role::Publisher(_) = self.role {
-                amf.property_string("type", "nonprivate")?;
-            } else {
-                amf.property_boolean("fpad", false)?;
-                amf.property_number("capabilities", 15.0)?;
-                amf.property_number("audioCodecs", 4071.0)?;
-                amf.property_number("videoCodecs", 252.0)?;
-                amf.property_number("videoFunction", 1.0)?;
-            }
-            amf.object_end()
-        })
     }
 
     fn connected(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Full> {

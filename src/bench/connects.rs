@@ -15,7 +15,6 @@ use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value as Json, json};
 
 use crate::client::link::{Incoming, Link};
-use crate::client::send;
 use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
 use crate::wire::amf0::{Decoder, Value};
@@ -26,14 +25,12 @@ use super::error::BenchError;
 use super::histogram::Histogram;
 use super::progress::ProgressLine;
 use super::report::Quantiles;
-use super::target::Target;
+use super::target::{CONNECT, Target};
 
 /// A client that has not been answered for so long has failed.
 const PATIENCE_US: u64 = 2_000_000;
 const READ_BYTES: usize = 16 * 1024;
 const EVENTS: usize = 1024;
-/// The client's first command has this transaction id in every implementation (RTMP 1.0, section 7.2.1.1).
-const CONNECT: f64 = 1.0;
 
 /// What to measure.
 #[derive(Clone, Debug, PartialEq)]
@@ -327,7 +324,11 @@ impl Visitor {
         while let Some(incoming) = self.link.next(&mut input, &mut self.out)? {
             match incoming {
                 Incoming::Open => {
-                    send_connect(&mut self.out, target)?;
+                    // Two arguments for `onConnect`.
+                    target.send_connect(&mut self.out, false, |amf| {
+                        amf.string("visitor")?;
+                        amf.number(42.0)
+                    })?;
                     self.phase = Phase::Asking { since_us: clock.now_us() };
                 }
                 Incoming::Command { body, .. } => self.command(&body)?,
@@ -359,27 +360,6 @@ impl Visitor {
         }
         Ok(())
     }
-}
-
-/// As Flash Player's: the object that it sends, and two arguments for `onConnect`.
-fn send_connect(out: &mut Vec<u8>, target: &Target) -> Result<(), Failure> {
-    // Before connect, which is longer than the 128 bytes of a chunk in force until then; OBS does the same.
-    send::chunk_size(out);
-    send::command(out, 0, "connect", CONNECT, |amf| {
-        amf.object_begin()?;
-        amf.property_string("app", &target.app)?;
-        amf.property_string("flashVer", concat!("rill-bench ", env!("CARGO_PKG_VERSION")))?;
-        amf.property_string("tcUrl", &target.tc_url)?;
-        amf.property_boolean("fpad", false)?;
-        amf.property_number("capabilities", 15.0)?;
-        amf.property_number("audioCodecs", 4071.0)?;
-        amf.property_number("videoCodecs", 252.0)?;
-        amf.property_number("videoFunction", 1.0)?;
-        amf.object_end()?;
-        amf.string("visitor")?;
-        amf.number(42.0)
-    })?;
-    Ok(())
 }
 
 /// Whether a command is the answer that lets the client in. The error is a refusal, with its code.

@@ -4,8 +4,13 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::client::send;
 use crate::client::url::RtmpUrl;
+use crate::wire::amf0::Encoder;
+use crate::wire::bytes::Full;
 
+/// The client's first command has this transaction id in every implementation (RTMP 1.0, section 7.2.1.1).
+pub const CONNECT: f64 = 1.0;
 /// What streams are called when the URL ends with the application.
 const NAME: &str = "bench";
 /// A server that does not accept a connection for so long is not there.
@@ -44,6 +49,38 @@ impl Target {
             0 | 1 => format!("{}{}", self.name, self.url.query),
             _ => format!("{}-{}{}", self.name, stream + 1, self.url.query),
         }
+    }
+
+    /// Sends `connect`, with what an encoder or Flash Player says of itself, and `arguments` behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] when the URL is too long for a command.
+    pub fn send_connect(
+        &self,
+        out: &mut Vec<u8>,
+        is_encoder: bool,
+        arguments: impl Fn(&mut Encoder<'_, '_>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        // Before connect, which is longer than the 128 bytes of a chunk in force until then; OBS does the same.
+        send::chunk_size(out);
+        send::command(out, 0, "connect", CONNECT, |amf| {
+            amf.object_begin()?;
+            amf.property_string("app", &self.app)?;
+            amf.property_string("flashVer", concat!("rill-bench ", env!("CARGO_PKG_VERSION")))?;
+            amf.property_string("tcUrl", &self.tc_url)?;
+            if is_encoder {
+                amf.property_string("type", "nonprivate")?;
+            } else {
+                amf.property_boolean("fpad", false)?;
+                amf.property_number("capabilities", 15.0)?;
+                amf.property_number("audioCodecs", 4071.0)?;
+                amf.property_number("videoCodecs", 252.0)?;
+                amf.property_number("videoFunction", 1.0)?;
+            }
+            amf.object_end()?;
+            arguments(amf)
+        })
     }
 
     /// Connects to the first of the host's addresses that answers.
