@@ -1,14 +1,13 @@
 //! Playing: what is played, and who is counted as its player.
 
 use crate::handles::{AppId, StreamId};
-use crate::media::TagSeq;
 use crate::name::StreamPath;
 use crate::time::Millis;
 
 use super::Live;
 use super::app::AppKind;
 use super::holder::Holder;
-use super::reader::Player;
+use super::reader::{Reader, Source};
 use super::refusal::Refusal;
 use super::settings::Settings;
 
@@ -40,26 +39,15 @@ impl Live {
         path: &StreamPath,
         settings: &Settings,
         now: Millis,
-    ) -> Result<Player, Refusal> {
+    ) -> Result<Reader, Refusal> {
         let id = self.names.find_or_wait(app, path, now)?;
         self.names.add_player(id, by);
-        let published = self.names.stream(id).publisher().is_some();
-        // The publisher has left, and its ring is still there: begin with the next publish.
-        let after = self.joins_at(id, settings.gop_cache && published);
-        let mut player = Player::new(id, after, false);
-        player.told = published;
-        Ok(player)
+        Ok(Reader::new(id, Source::of(&self.names, id), settings.gop_cache))
     }
 
     /// `by` plays the stream no more, with none of its streams.
     pub fn stop(&mut self, by: Holder, id: StreamId) {
         self.names.remove_player(id, by);
         self.names.release_if_unused(id);
-    }
-
-    /// The first tag that a player may start at, unless it may start `anywhere` in the ring: else at the next key frame or sound.
-    pub fn joins_at(&self, id: StreamId, anywhere: bool) -> Option<TagSeq> {
-        let ring = self.names.stream(id).ring.filter(|_| !anywhere)?;
-        Some(self.names.media(ring).ring().readable_head())
     }
 }

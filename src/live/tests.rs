@@ -98,7 +98,7 @@ fn a_part_of_the_server_publishes_like_a_client_and_its_players_hear_when_it_is_
     assert_eq!(publish(&mut live, feature(1), "slate", 0), Err(Refusal::Own));
     assert!(send(&mut live, id, 10));
     let player = live.play(conn(3), APP, &path("slate"), &settings(), Millis(20)).unwrap();
-    assert_eq!((player.stream, player.told), (id, true));
+    assert_eq!((player.stream(), player.knows_of_publish()), (id, true));
     assert_eq!(live.names.stream(id).players.len(), 1);
     let media = live.names.media(live.names.stream(id).ring.unwrap());
     assert!(media.join(None).is_some(), "there is a picture to begin with");
@@ -117,14 +117,14 @@ fn a_part_of_the_server_publishes_like_a_client_and_its_players_hear_when_it_is_
 fn a_part_of_the_server_plays_what_nobody_may_take_from_it() {
     let mut live = live(1, |app| app.limits.players = 1);
     let player = live.play(feature(0).by, APP, &path("cam"), &settings(), Millis(0)).unwrap();
-    live.names.release_if_unused(player.stream);
+    live.names.release_if_unused(player.stream());
     assert_eq!(live.by_limits(APP, conn(0), Wish::Play { name: "cam" }), Ok(()), "it is no client");
     for at in 1..NAMES_PER_RING as u64 {
         live.names.add(APP, &path(&format!("other{at}")), Millis(at)).unwrap();
     }
     let goes = live.must_make_way(client(0, 0), APP, &path("new"), &settings(), Millis(9));
     assert_eq!(goes, live.names.find(APP, &path("other1")), "the next oldest goes");
-    live.stop(feature(0).by, player.stream);
+    live.stop(feature(0).by, player.stream());
     assert_eq!(live.names.find(APP, &path("cam")), None);
 }
 

@@ -422,6 +422,12 @@ where
         *cursor = Cursor { seq, offset: (target - self.meta(seq).position) as u32 };
     }
 
+    /// How many bytes of the cursor's tag were not sent, as it goes on the wire; 0 when it is not there.
+    pub fn rest_of_tag(&self, cursor: Cursor) -> usize {
+        let Some(Tag { timestamp, length, .. }) = self.tag(cursor.seq) else { return 0 };
+        Framing::<CHUNK> { timestamp, length }.wire_bytes().saturating_sub(cursor.offset) as usize
+    }
+
     /// The tag at the cursor, for readers that go tag by tag; `None` when there is none to read yet. Moves the cursor past void
     /// tags.
     ///

@@ -11,14 +11,14 @@ use std::io::IoSlice;
 
 use crate::handles::{SlotIndex, StreamId};
 use crate::live::names::Media;
-use crate::live::reader::PlayPhase;
+use crate::live::reader::lags;
 use crate::live::settings::Settings;
 use crate::media::{Cursor, TagSeq};
 use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
-use super::fanout::{Flush, WRITE_BYTES, lags};
+use super::fanout::{Flush, WRITE_BYTES};
 use super::rtmp::Rtmp;
 use super::slots::{Role, Slot, SlotState, Slots};
 use super::speaks::Speaks;
@@ -57,8 +57,8 @@ impl Express {
         slot.bytes_out += bytes;
         slot.last_taken = self.taken;
         slot.last_use = Some(self.taken);
-        if let Some(Role::Playing(player)) = speaks.rtmp_mut().map(|rtmp| &mut rtmp.roles[0]) {
-            player.phase = PlayPhase::Live { cursor: Cursor::at(self.next) };
+        if let Some(Role::Playing(reader)) = speaks.rtmp_mut().map(|rtmp| &mut rtmp.roles[0]) {
+            reader.moved_to(Cursor::at(self.next));
         }
     }
 }
@@ -66,25 +66,18 @@ impl Express {
 impl Rtmp {
     /// The line of a player who is due nothing but the ring's bytes from now on.
     fn express(&self, slot: &Slot) -> Option<Express> {
-        let Role::Playing(player) = &self.roles[0] else { return None };
-        let PlayPhase::Live { cursor } = player.phase else { return None };
+        let Role::Playing(reader) = &self.roles[0] else { return None };
+        let next = reader.flows_from()?;
         let waits_for_nothing = self.tail.is_none()
-            && self.mid_tag.is_none()
             && slot.tx.is_empty()
             && self.outbox.is_empty()
             && !(slot.limited || slot.payload_due || slot.blocked)
             && slot.blocked_since.is_none();
-        let goes_on = !(player.paused || player.ending || player.switching);
-        let express = slot.state == SlotState::Open
-            && slot.playing == 1
-            && self.plays_plainly()
-            && waits_for_nothing
-            && goes_on
-            && cursor.at_tag_boundary();
+        let express = slot.state == SlotState::Open && slot.playing == 1 && self.plays_plainly() && waits_for_nothing;
         express.then_some(Express {
-            stream: Some(player.stream),
-            legacy: player.is_legacy(),
-            next: cursor.seq,
+            stream: Some(reader.stream()),
+            legacy: reader.is_legacy(),
+            next,
             bytes: 0,
             taken: Millis(0),
         })
@@ -92,10 +85,9 @@ impl Rtmp {
 
     /// A write was shorter than what the player is due.
     fn stopped_at(&mut self, cursor: Cursor) {
-        if let Role::Playing(player) = &mut self.roles[0] {
-            player.phase = PlayPhase::Live { cursor };
+        if let Role::Playing(reader) = &mut self.roles[0] {
+            reader.moved_to(cursor);
         }
-        self.mid_tag = (!cursor.at_tag_boundary()).then_some(0);
     }
 }
 
@@ -155,7 +147,7 @@ impl<'r> Run<'r> {
     fn new(media: &'r Media, from: TagSeq, settings: &Settings, now: Millis) -> Option<Run<'r>> {
         let mut cursor = Cursor::at(from);
         media.ring().tag_at(&mut cursor).ok()?;
-        if lags(cursor, media, settings, now) {
+        if lags(cursor, media, settings.player_lag_ms, now) {
             return None;
         }
         let due = media.ring().slices(&mut cursor, WRITE_BYTES).ok()?;

@@ -10,17 +10,15 @@ use log::info;
 
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::limits::NET_STREAMS;
-use crate::live::names::{Media, Names, Stream};
-use crate::live::reader::{Enhanced, LeftOut, PlayPhase, Player, Want};
+use crate::live::names::{Media, Names};
+use crate::live::reader::{Due, Form, Reader, Rest, Source, Terms};
 use crate::live::settings::Settings;
-use crate::media::tag::MESSAGE_STREAM_ID;
-use crate::media::{Cursor, Evicted, JoinPoint, Piece, Reframe, Tag, TagKind, frame};
+use crate::media::{Cursor, Piece, Reframe, Tag, frame};
 use crate::rtmp::event::NetStreamId;
-use crate::rtmp::session::{REPLY_BYTES, Session};
+use crate::rtmp::session::REPLY_BYTES;
 use crate::rtmp::status::{Code, Status};
-use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
-use crate::wire::flv::{self, CLASSIFY_BYTES, Codec};
+use crate::wire::flv::Codec;
 use crate::wire::legacy::Legacy;
 
 use super::bandwidth::TURN_BYTES;
@@ -32,9 +30,6 @@ use super::{LINGER_MS, Server};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.
 pub(super) const WRITE_BYTES: usize = 256 * 1024;
-/// So much may a player who is about to be overtaken lose on the publisher before it loses the picture, in milliseconds. Media
-/// comes in frames and is taken in bursts, so who gains on the whole may lose as much as a frame takes at times.
-const LOSS_MS: u32 = 50;
 /// Most pieces of a reframed tag in one write.
 const PIECES: usize = 16;
 
@@ -183,53 +178,42 @@ struct Output<'s, N> {
     names: &'s Names,
     settings: &'s Settings,
     now: Millis,
-    /// Whether its players lag has been asked. Once is enough: no time passes in a flush, and who is being sent what it is due
-    /// is not slow in the midst of it.
+    /// Whether its players' lag has been asked ([`Terms::most_lag_ms`]).
     asked: bool,
     skips: u32,
     /// The stream of the last of them.
     skipped: Option<StreamId>,
 }
 
-impl<N: Net> Output<'_, N> {
+/// A tag that is due, to a net stream by index.
+struct DueTag {
+    index: usize,
+    tag: Tag,
+    /// Bytes of it that were sent.
+    offset: u32,
+    /// How long it has waited.
+    lag_ms: u32,
+}
+
+impl<'s, N: Net> Output<'s, N> {
     /// Control bytes, then everything between cursor and head, in one write.
     fn plain(&mut self, slot: &mut Slot, rtmp: &mut Rtmp) -> Step {
-        let Role::Playing(player) = &mut rtmp.roles[0] else { return Step::End(Flush::Idle) };
-        let stream = self.names.stream(player.stream);
-        let media = stream.ring.map(|ring| self.names.media(ring));
-        let net_stream = NetStreamId::from_index(0);
-        if let Err(reason) = self.prepare(player, net_stream, stream, media, &rtmp.session, &mut slot.tx) {
-            return Step::End(Flush::Gone(reason));
-        }
-        if !player.wants_everything() {
-            // It begins with sound.
-            return Step::Wrote;
-        }
-        let boundary = rtmp.mid_tag.is_none();
-        self.asked |= boundary;
-        let control = if boundary { slot.tx.pending() } else { &[] };
-        let limit = if slot.limited { slot.limits.bytes(self.now) } else { WRITE_BYTES };
-        let mut due: [&[u8]; 2] = [&[], &[]];
-        let mut at = None;
-        if let (Some(media), PlayPhase::Live { mut cursor }) = (media, player.phase) {
-            // Between two tags a player who lags has been moved on by now.
-            let most = match boundary {
-                true if player.paused => 0,
-                false if player.paused || limit == 0 || self.lags(cursor, media) => rest_of_tag(media, cursor),
-                _ => limit,
-            };
-            match media.ring().slices(&mut cursor, most) {
-                Ok(slices) => due = slices,
-                Err(Evicted::MidTag) => return Step::End(Flush::Gone(CloseReason::TooSlow)),
-                // It begins again at a key frame, at the next turn.
-                Err(Evicted::AtBoundary) => {}
-            }
-            at = Some((media, cursor));
-        }
+        let most = if slot.limited { slot.limits.bytes(self.now) } else { WRITE_BYTES };
+        let Some((reader, _)) = self.reading(rtmp, 0) else { return Step::End(Flush::Idle) };
+        let between_tags = reader.rest().is_none();
+        let due = match self.ask(slot, rtmp, 0, Form::Stored { most }) {
+            Ok(Due::Bytes(due)) => due,
+            // It goes tag by tag from here on.
+            Ok(Due::Tag(..)) => return Step::Wrote,
+            Ok(_) => [&[][..]; 2],
+            Err(reason) => return Step::End(Flush::Gone(reason)),
+        };
+        self.asked |= between_tags;
+        let control = if between_tags { slot.tx.pending() } else { &[] };
         let control_bytes = control.len();
         let total = control_bytes + due[0].len() + due[1].len();
         if total == 0 {
-            return Step::End(if limit == 0 { Flush::Limited } else { Flush::Idle });
+            return Step::End(if most == 0 { Flush::Limited } else { Flush::Idle });
         }
         let mut slices = [IoSlice::new(&[]); 3];
         let mut count = 0;
@@ -248,11 +232,9 @@ impl<N: Net> Output<'_, N> {
         if written > of_control {
             slot.last_use = Some(self.now);
         }
-        if let Some((media, mut cursor)) = at {
-            media.ring().advance(&mut cursor, written - of_control);
-            player.phase = PlayPhase::Live { cursor };
-            rtmp.mid_tag = (!cursor.at_tag_boundary()).then_some(0);
-            if written == total && cursor.seq >= media.ring().readable_head() && !player.ending {
+        if let Some((reader, Some(media))) = self.reading(rtmp, 0) {
+            reader.sent(media, written - of_control);
+            if written == total && reader.has_everything(media) {
                 // The usual end, without looking once more.
                 return Step::End(Flush::Idle);
             }
@@ -262,17 +244,16 @@ impl<N: Net> Output<'_, N> {
 
     /// One tag, or control bytes between two.
     fn tag_by_tag(&mut self, slot: &mut Slot, rtmp: &mut Rtmp) -> Step {
-        if rtmp.mid_tag.is_none() {
-            for index in 0..NET_STREAMS {
-                let Role::Playing(player) = &mut rtmp.roles[index] else { continue };
-                let stream = self.names.stream(player.stream);
-                let media = stream.ring.map(|ring| self.names.media(ring));
-                let net_stream = NetStreamId::from_index(index);
-                if let Err(reason) = self.prepare(player, net_stream, stream, media, &rtmp.session, &mut slot.tx) {
-                    return Step::End(Flush::Gone(reason));
-                }
-                self.tell_left_out(player, net_stream, slot.generation, stream, &rtmp.session, &mut slot.tx);
-            }
+        let half_sent = rtmp.half_sent();
+        let next = match half_sent {
+            Some(index) => self.due_tag(slot, rtmp, index),
+            None => self.longest_due_tag(slot, rtmp),
+        };
+        let next = match next {
+            Ok(next) => next,
+            Err(reason) => return Step::End(Flush::Gone(reason)),
+        };
+        if half_sent.is_none() {
             self.asked = true;
             if !slot.tx.is_empty() {
                 return match self.net.write(self.index, &[IoSlice::new(slot.tx.pending())]) {
@@ -286,50 +267,107 @@ impl<N: Net> Output<'_, N> {
                     Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
                 };
             }
+            if slot.is_dry(self.now) {
+                return Step::End(Flush::Limited);
+            }
         }
-        if rtmp.mid_tag.is_none() && slot.is_dry(self.now) {
-            return Step::End(Flush::Limited);
-        }
-        let Some((index, tag)) = self.next_tag(rtmp) else {
-            // The rest of a half-sent tag is never due in vain: the ring has passed it.
-            let lost = rtmp.mid_tag.is_some();
-            return Step::End(if lost { Flush::Gone(CloseReason::TooSlow) } else { Flush::Idle });
-        };
-        let Role::Playing(player) = &mut rtmp.roles[index] else { return Step::End(Flush::Idle) };
-        if player.is_legacy() && tag.is_enhanced_data() {
-            // It came behind what the player does not want: another is sent in its place.
-            return Step::Wrote;
-        }
-        let (Some(ring), PlayPhase::Live { mut cursor }) = (self.names.stream(player.stream).ring, player.phase) else {
-            return Step::End(Flush::Idle);
-        };
-        let media = self.names.media(ring);
-        let reframe = reframe(media, &tag, NetStreamId::from_index(index).wire(), player.is_legacy());
-        match self.write_pieces(media, reframe, &mut cursor) {
+        let Some(DueTag { index, tag, offset, .. }) = next else { return Step::End(Flush::Idle) };
+        let Some((reader, Some(media))) = self.reading(rtmp, index) else { return Step::End(Flush::Idle) };
+        let reframe = reframe(media, &tag, NetStreamId::from_index(index).wire(), reader.is_legacy());
+        match self.write_pieces(media, &reframe, Cursor { seq: tag.seq, offset }) {
             Ok(written) => {
+                reader.sent_framed(&reframe, media, written);
                 slot.bytes_out += written as u64;
                 slot.last_use = Some(self.now);
-                player.phase = PlayPhase::Live { cursor };
-                rtmp.mid_tag = (!cursor.at_tag_boundary()).then_some(index as u8);
                 Step::Wrote
             }
             Err(flush) => Step::End(flush),
         }
     }
 
+    /// Of all that the connection's players are due, the tag that has waited longest.
+    fn longest_due_tag(&mut self, slot: &mut Slot, rtmp: &mut Rtmp) -> Result<Option<DueTag>, CloseReason> {
+        let mut longest: Option<DueTag> = None;
+        for index in 0..NET_STREAMS {
+            if let Some(next) = self.due_tag(slot, rtmp, index)?
+                && longest.as_ref().is_none_or(|longest| next.lag_ms > longest.lag_ms)
+            {
+                longest = Some(next);
+            }
+        }
+        Ok(longest)
+    }
+
+    fn due_tag(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, index: usize) -> Result<Option<DueTag>, CloseReason> {
+        let Due::Tag(tag, offset) = self.ask(slot, rtmp, index, Form::Framed)? else { return Ok(None) };
+        let Some((reader, Some(media))) = self.reading(rtmp, index) else { return Ok(None) };
+        let lag_ms = reader.lag_ms(media, self.now).unwrap_or(0);
+        Ok(Some(DueTag { index, tag, offset, lag_ms }))
+    }
+
+    /// Asks the net stream's reader what is due, until that is media or nothing: headers, and what its client is to hear, go to the
+    /// control bytes.
+    fn ask(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, index: usize, form: Form) -> Result<Due<'s>, CloseReason> {
+        let conn = ConnId { slot: self.index, generation: slot.generation };
+        let Rtmp { roles, session, .. } = rtmp;
+        let tx = &mut slot.tx;
+        let Role::Playing(reader) = &mut roles[index] else { return Ok(Due::Nothing) };
+        let (id, message_stream_id) = (reader.stream(), NetStreamId::from_index(index).wire());
+        let source = Source::of(self.names, id);
+        let most_lag_ms = (!self.asked).then_some(self.settings.player_lag_ms);
+        let terms = Terms { now: self.now, most_lag_ms, form };
+        loop {
+            let due = reader.due(source, &terms);
+            let status = |code| Status::new(code, session.own_name(&self.names.stream(id).path));
+            let sent = match due {
+                Due::Nothing | Due::Bytes(_) | Due::Tag(..) => return Ok(due),
+                Due::TooSlow => return Err(CloseReason::TooSlow),
+                Due::Skipped => {
+                    self.skips += 1;
+                    self.skipped = Some(id);
+                    continue;
+                }
+                Due::Header(header, timestamp) => tx.write_with(|free| {
+                    source.media?.emit_header(header, timestamp, message_stream_id, reader.is_legacy(), free)
+                }),
+                Due::Switched => status(Code::PlayTransitionComplete).send_play_status(message_stream_id, tx),
+                Due::Ended => status(Code::PlayUnpublishNotify).send(message_stream_id, tx),
+                Due::LeftOut(_) => status(Code::PlayNoSupportedTrackFound).send(message_stream_id, tx),
+            };
+            if sent.is_err() {
+                // When what waits has been sent.
+                return Ok(Due::Nothing);
+            }
+            reader.taken(&due);
+            if let Due::LeftOut(codec) = due {
+                let codec = codec.map_or("an unknown codec", Codec::name);
+                let name = self.names.stream(id).path.as_str();
+                info!("{conn} {id} name={name:?} {codec} left out: the player announced no Enhanced RTMP");
+            }
+        }
+    }
+
+    /// The net stream's reader, and what it reads.
+    fn reading<'a>(&self, rtmp: &'a mut Rtmp, index: usize) -> Option<(&'a mut Reader, Option<&'s Media>)> {
+        let Role::Playing(reader) = &mut rtmp.roles[index] else { return None };
+        let media = Source::of(self.names, reader.stream()).media;
+        Some((reader, media))
+    }
+
     /// The rest of a tag whose player has gone.
     fn rest_of_tag(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, mut tail: TagTail) -> Step {
+        let Rest { cursor, legacy } = &mut tail.rest;
         let media = tail.ring.map(|ring| self.names.media(ring));
-        let Some((media, tag)) = media.and_then(|media| Some((media, media.ring().tag(tail.cursor.seq)?))) else {
+        let Some((media, tag)) = media.and_then(|media| Some((media, media.ring().tag(cursor.seq)?))) else {
             return Step::End(Flush::Gone(CloseReason::TooSlow));
         };
-        let seq = tail.cursor.seq;
-        let reframe = reframe(media, &tag, tail.message_stream_id, tail.legacy);
-        match self.write_pieces(media, reframe, &mut tail.cursor) {
+        let reframe = reframe(media, &tag, tail.message_stream_id, *legacy);
+        match self.write_pieces(media, &reframe, *cursor) {
             Ok(written) => {
+                let whole = frame::advance(&reframe, media.ring(), cursor, written);
                 slot.bytes_out += written as u64;
                 slot.last_use = Some(self.now);
-                rtmp.tail = (tail.cursor.seq == seq).then_some(Tail::Tag(tail));
+                rtmp.tail = (!whole).then_some(Tail::Tag(tail));
                 Step::Wrote
             }
             Err(flush) => Step::End(flush),
@@ -370,11 +408,12 @@ impl<N: Net> Output<'_, N> {
         }
     }
 
-    fn write_pieces(&mut self, media: &Media, reframe: Reframe, cursor: &mut Cursor) -> Result<usize, Flush> {
+    /// Writes what comes next of a tag, and returns how many bytes that was.
+    fn write_pieces(&mut self, media: &Media, reframe: &Reframe, cursor: Cursor) -> Result<usize, Flush> {
         let mut pieces = heapless::Vec::<Piece<'_>, PIECES>::new();
         let mut offset = cursor.offset;
         while !pieces.is_full()
-            && let Some(piece) = frame::piece(&reframe, media.ring(), cursor.seq, offset)
+            && let Some(piece) = frame::piece(reframe, media.ring(), cursor.seq, offset)
         {
             offset += piece.bytes().len() as u32;
             let _ = pieces.push(piece);
@@ -384,255 +423,11 @@ impl<N: Net> Output<'_, N> {
             let _ = slices.push(IoSlice::new(piece.bytes()));
         }
         match self.net.write(self.index, &slices) {
-            Io::Done(written) | Io::Last(written) => {
-                frame::advance(&reframe, media.ring(), cursor, written);
-                Ok(written)
-            }
+            Io::Done(written) | Io::Last(written) => Ok(written),
             Io::WouldBlock => Err(Flush::Blocked),
             Io::Broken(loss) => Err(Flush::Gone(loss.into())),
         }
     }
-
-    /// The tag that comes next on a connection that goes tag by tag: the one that is half sent, else of all its
-    /// players' the one that has waited longest.
-    fn next_tag(&self, rtmp: &mut Rtmp) -> Option<(usize, Tag)> {
-        let only = rtmp.mid_tag.map(usize::from);
-        let mut next: Option<(usize, Tag, u32)> = None;
-        for index in 0..NET_STREAMS {
-            let Role::Playing(player) = &mut rtmp.roles[index] else { continue };
-            if only.is_some_and(|only| only != index) {
-                continue;
-            }
-            let Some(ring) = self.names.stream(player.stream).ring else { continue };
-            let media = self.names.media(ring);
-            if only.is_none() {
-                skip_unwanted(player, media);
-            }
-            let PlayPhase::Live { mut cursor } = player.phase else { continue };
-            if player.paused && only.is_none() {
-                continue;
-            }
-            let tag = match media.ring().tag_at(&mut cursor) {
-                Ok(Some(tag)) => tag,
-                _ => continue,
-            };
-            player.phase = PlayPhase::Live { cursor };
-            let lag_ms = media.ring().lag_ms(cursor, self.now);
-            if next.as_ref().is_none_or(|(_, _, most)| lag_ms > *most) {
-                next = Some((index, tag, lag_ms));
-            }
-        }
-        next.map(|(index, tag, _)| (index, tag))
-    }
-
-    /// Moves a player on between two tags: from waiting to headers to live, to a later key frame when it lags, and to
-    /// waiting when the publisher has left and it has been sent everything.
-    fn prepare(
-        &mut self,
-        player: &mut Player,
-        net_stream: NetStreamId,
-        stream: &Stream,
-        media: Option<&Media>,
-        session: &Session,
-        tx: &mut TxBuf,
-    ) -> Result<(), CloseReason> {
-        let Some(media) = media else {
-            // A ring was taken from a stream without a publisher.
-            if matches!(player.phase, PlayPhase::Live { cursor } if !cursor.at_tag_boundary()) {
-                return Err(CloseReason::TooSlow);
-            }
-            player.phase = PlayPhase::Waiting { after: None };
-            return self.end_if_due(player, net_stream, stream, session, tx);
-        };
-        loop {
-            match player.phase {
-                PlayPhase::Waiting { after } => {
-                    if player.ending {
-                        return self.end_if_due(player, net_stream, stream, session, tx);
-                    }
-                    let (Some(point), Some(_), false) = (media.join(after), stream.publisher(), player.paused) else {
-                        return Ok(());
-                    };
-                    player.begin_at(point, media, self.now);
-                }
-                PlayPhase::Headers { next, version, point } => {
-                    if version != media.headers().version() {
-                        // The new ones are not those of the frames at the old point.
-                        player.phase = PlayPhase::Waiting { after: Some(point.cursor.seq) };
-                        continue;
-                    }
-                    if usize::from(next) == media.headers().len() {
-                        if core::mem::take(&mut player.switching) {
-                            let status = Status::new(Code::PlayTransitionComplete, session.own_name(&stream.path));
-                            if status.send_play_status(net_stream.wire(), tx).is_err() {
-                                player.switching = true;
-                                return Ok(());
-                            }
-                        }
-                        player.phase = PlayPhase::Live { cursor: point.cursor };
-                        continue;
-                    }
-                    let emit = |free: &mut [u8]| {
-                        media.emit_header(
-                            usize::from(next),
-                            point.timestamp,
-                            net_stream.wire(),
-                            player.is_legacy(),
-                            free,
-                        )
-                    };
-                    if tx.write_with(emit).is_err() {
-                        // When what waits has been sent.
-                        return Ok(());
-                    }
-                    player.phase = PlayPhase::Headers { next: next + 1, version, point };
-                }
-                PlayPhase::Live { mut cursor } => {
-                    if player.is_legacy() {
-                        let due = media.is_enhanced_from(cursor);
-                        player.enhanced = if due { Enhanced::LegacyDue } else { Enhanced::Legacy };
-                    }
-                    if !cursor.at_tag_boundary() {
-                        return Ok(());
-                    }
-                    let Ok(next) = media.ring().tag_at(&mut cursor) else {
-                        // A paused player is not slow.
-                        if !player.paused {
-                            self.skip(player);
-                        }
-                        player.phase = PlayPhase::Waiting { after: None };
-                        continue;
-                    };
-                    if let Some(tag) = next.filter(|tag| player.is_legacy() && tag.is_enhanced_data()) {
-                        // A part of it is changed: that is done where it is kept.
-                        let emit = |free: &mut [u8]| match media.metadata_index() {
-                            Some(index) => media.emit_header(index, tag.timestamp, net_stream.wire(), true, free),
-                            None => Some(0),
-                        };
-                        if tx.write_with(emit).is_err() {
-                            return Ok(());
-                        }
-                        player.phase = PlayPhase::Live { cursor: Cursor::behind(tag.seq) };
-                        continue;
-                    }
-                    // Data has no time that headers could be sent with.
-                    let frame = next.filter(|tag| tag.kind != TagKind::Data);
-                    if let (Want::Resuming, Some(tag)) = (player.video, frame) {
-                        if media.headers_changed_after(cursor) {
-                            // What is due comes before headers that are newer.
-                            player.phase = PlayPhase::Waiting { after: Some(cursor.seq) };
-                            continue;
-                        }
-                        // Where there are no pictures none is waited for.
-                        let picture_later = media.has_video();
-                        player.begin_at(JoinPoint { cursor, timestamp: tag.timestamp, picture_later }, media, self.now);
-                        continue;
-                    }
-                    if cursor.seq >= media.ring().readable_head() && player.ending {
-                        return self.end_if_due(player, net_stream, stream, session, tx);
-                    }
-                    if let Some(point) = self.skip_point(player, cursor, media) {
-                        self.skip(player);
-                        let headers_changed = media.headers_changed_after(cursor);
-                        player.begin_at(point, media, self.now);
-                        if !headers_changed {
-                            player.phase = PlayPhase::Live { cursor: point.cursor };
-                        }
-                        continue;
-                    }
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Tells a player, once a play, that something is left out, for it announced no Enhanced RTMP. The log has the first codec.
-    fn tell_left_out(
-        &self,
-        player: &mut Player,
-        net_stream: NetStreamId,
-        generation: u32,
-        stream: &Stream,
-        session: &Session,
-        tx: &mut TxBuf,
-    ) {
-        let LeftOut::Due(codec) = player.left_out else { return };
-        let status = Status::new(Code::PlayNoSupportedTrackFound, session.own_name(&stream.path));
-        // Without room: when what waits has been sent.
-        if status.send(net_stream.wire(), tx).is_ok() {
-            player.left_out = LeftOut::Told;
-            let (conn, id, name) = (ConnId { slot: self.index, generation }, player.stream, stream.path.as_str());
-            let codec = codec.map_or("an unknown codec", Codec::name);
-            info!("{conn} {id} name={name:?} {codec} left out: the player announced no Enhanced RTMP");
-        }
-    }
-
-    /// Tells a player that its publisher left.
-    fn end_if_due(
-        &self,
-        player: &mut Player,
-        net_stream: NetStreamId,
-        stream: &Stream,
-        session: &Session,
-        tx: &mut TxBuf,
-    ) -> Result<(), CloseReason> {
-        if !player.ending {
-            return Ok(());
-        }
-        let status = Status::new(Code::PlayUnpublishNotify, session.own_name(&stream.path));
-        // Without room: when what waits has been sent.
-        if status.send(net_stream.wire(), tx).is_ok() {
-            (player.ending, player.told) = (false, false);
-            player.phase = PlayPhase::Waiting { after: None };
-        }
-        Ok(())
-    }
-
-    fn skip(&mut self, player: &mut Player) {
-        self.skips += 1;
-        self.skipped = Some(player.stream);
-        player.skips = player.skips.saturating_add(1);
-    }
-
-    /// Where a player between two tags goes on that is further behind than it may be. Sound is better than a picture only for who is
-    /// being overtaken: who has begun at an old key frame has much to be sent, and gains on the publisher unless it is slow.
-    fn skip_point(&self, player: &mut Player, cursor: Cursor, media: &Media) -> Option<JoinPoint> {
-        if player.paused || !self.lags(cursor, media) {
-            None
-        } else {
-            self.skip_point_of_who_lags(player, cursor, media)
-        }
-    }
-
-    /// Apart, so that what every write runs through stays short.
-    #[cold]
-    #[inline(never)]
-    fn skip_point_of_who_lags(&self, player: &mut Player, cursor: Cursor, media: &Media) -> Option<JoinPoint> {
-        let point = media.skip_target(cursor)?;
-        if point.picture_later {
-            let lag_ms = media.ring().lag_ms(cursor, self.now);
-            let gains = lag_ms <= player.least_lag_ms.saturating_add(LOSS_MS);
-            player.least_lag_ms = player.least_lag_ms.min(lag_ms);
-            return (!gains).then_some(point);
-        }
-        Some(point)
-    }
-
-    /// The player is further behind than it may be, and there is something ahead to go on at.
-    fn lags(&self, cursor: Cursor, media: &Media) -> bool {
-        !self.asked && lags(cursor, media, self.settings, self.now)
-    }
-}
-
-/// A player at `cursor` is further behind than it may be, and there is something ahead to go on at.
-pub(super) fn lags(cursor: Cursor, media: &Media, settings: &Settings, now: Millis) -> bool {
-    u64::from(media.ring().lag_ms(cursor, now)) > settings.player_lag_ms && media.skip_target(cursor).is_some()
-}
-
-fn rest_of_tag(media: &Media, cursor: Cursor) -> usize {
-    let Some(tag) = media.ring().tag(cursor.seq) else { return 0 };
-    let own = reframe(media, &tag, MESSAGE_STREAM_ID, false);
-    frame::wire_bytes(&own, media.ring(), cursor.seq).map_or(0, |bytes| bytes.saturating_sub(cursor.offset) as usize)
 }
 
 /// How a tag is sent that is not sent as the ring holds it.
@@ -645,50 +440,4 @@ fn reframe(media: &Media, tag: &Tag, message_stream_id: u32, legacy: bool) -> Re
         false => None,
     };
     Reframe { message_stream_id, timestamp: tag.timestamp, instead }
-}
-
-/// Whether a player who is sent legacy messages alone is sent nothing of the tag. It is to hear of a codec without such a form.
-fn has_no_legacy(player: &mut Player, media: &Media, tag: &Tag) -> bool {
-    match media.ring().legacy(tag) {
-        Legacy::Itself | Legacy::Instead(_) => false,
-        Legacy::Nothing => true,
-        Legacy::NoForm => {
-            let mut prefix = [0; CLASSIFY_BYTES];
-            let read = media.ring().payload_prefix(tag.seq, &mut prefix);
-            let class = match tag.kind {
-                TagKind::Video => flv::video(&prefix[..read], tag.length),
-                _ => flv::audio(&prefix[..read], tag.length),
-            };
-            player.left_out.note(class.codec);
-            true
-        }
-    }
-}
-
-/// Steps over tags that the player does not want.
-fn skip_unwanted(player: &mut Player, media: &Media) {
-    let PlayPhase::Live { mut cursor } = player.phase else { return };
-    while let Ok(Some(tag)) = media.ring().tag_at(&mut cursor) {
-        let unwanted = match tag.kind {
-            // A header that comes meanwhile is needed when audio is wanted again.
-            TagKind::Audio => !player.audio && !tag.flags.header,
-            TagKind::Data => false,
-            TagKind::Video => {
-                if player.video == Want::AtKeyFrame && (tag.flags.key || media.begins_picture(tag.seq)) {
-                    player.video = Want::Yes;
-                }
-                match player.video {
-                    Want::Yes => false,
-                    Want::No | Want::Resuming => true,
-                    // Its headers were sent when it asked for video again; a newer one counts.
-                    Want::AtKeyFrame => !tag.flags.header,
-                }
-            }
-        };
-        if !(unwanted || player.is_legacy() && tag.flags.enhanced && has_no_legacy(player, media, &tag)) {
-            break;
-        }
-        cursor = Cursor::behind(tag.seq);
-    }
-    player.phase = PlayPhase::Live { cursor };
 }

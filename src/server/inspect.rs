@@ -10,7 +10,7 @@ use crate::live::app::AppKind;
 use crate::live::applications::{AppState, Application};
 use crate::live::holder::Holder;
 use crate::live::names::Media;
-use crate::live::reader::{PlayPhase, Player};
+use crate::live::reader::Reader;
 use crate::rtmp::event::Request;
 use crate::time::Millis;
 
@@ -229,10 +229,10 @@ impl Server {
             let stream = match role {
                 Role::Idle => continue,
                 Role::Publishing(stream) | Role::Challenging(stream) => *stream,
-                Role::Playing(player) => {
-                    row.skips += u32::from(player.skips);
-                    row.lag_ms = row.lag_ms.max(self.lag_ms(index, player, now));
-                    player.stream
+                Role::Playing(reader) => {
+                    row.skips += reader.skips();
+                    row.lag_ms = row.lag_ms.max(self.lag_ms(index, reader, now));
+                    reader.stream()
                 }
             };
             row.stream = row.stream.or(Some((stream, self.live.names.stream(stream).path.as_str())));
@@ -265,13 +265,13 @@ impl Server {
             from = index + 1;
             let index = SlotIndex(index as u32);
             for role in self.slots.peek_client(index).iter().flat_map(|(_, rtmp)| &rtmp.roles) {
-                let Role::Playing(player) = role else { continue };
-                if player.stream != id {
+                let Role::Playing(reader) = role else { continue };
+                if reader.stream() != id {
                     continue;
                 }
                 row.players += 1;
-                row.skips += u32::from(player.skips);
-                row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(index, player, now).unwrap_or(0));
+                row.skips += reader.skips();
+                row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(index, reader, now).unwrap_or(0));
             }
         }
         row
@@ -294,11 +294,11 @@ impl Server {
         }
     }
 
-    fn lag_ms(&self, index: SlotIndex, player: &Player, now: Millis) -> Option<u32> {
-        let PlayPhase::Live { cursor } = player.phase else { return None };
+    fn lag_ms(&self, index: SlotIndex, reader: &Reader, now: Millis) -> Option<u32> {
+        let cursor = reader.cursor()?;
         // Who is express has one player.
         let cursor = self.slots.ahead(index).cursor().unwrap_or(cursor);
-        let ring = self.live.names.stream(player.stream).ring?;
+        let ring = self.live.names.stream(reader.stream()).ring?;
         Some(self.live.names.media(ring).ring().lag_ms(cursor, now))
     }
 }

@@ -491,7 +491,7 @@ impl Server {
         match rtmp.roles[index] {
             Role::Idle => {}
             Role::Publishing(stream) | Role::Challenging(stream) => self.unpublish(conn, index, stream),
-            Role::Playing(player) => self.stop_playing(conn, index, player),
+            Role::Playing(reader) => self.stop_playing(conn, index, reader),
         }
     }
 
@@ -511,8 +511,8 @@ impl Server {
             let (stream, code) = match role {
                 Role::Publishing(stream) => (*stream, Code::UnpublishSuccess),
                 // The publisher may have been told, and have left, just before.
-                Role::Playing(player) if player.told => (player.stream, Code::PlayUnpublishNotify),
-                Role::Playing(player) => (player.stream, Code::PlayStop),
+                Role::Playing(reader) if reader.knows_of_publish() => (reader.stream(), Code::PlayUnpublishNotify),
+                Role::Playing(reader) => (reader.stream(), Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
             let name = rtmp.session.own_name(&self.live.names.stream(stream).path);

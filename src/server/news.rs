@@ -34,7 +34,7 @@ impl Server {
                 News::Happened(Happened::Robbed { to, anew }) => self.has_lost_ring(id, to, anew, now),
                 News::Happened(Happened::Left) => {
                     // They are told when they have been sent everything.
-                    self.each_player(id, |_, _, _, player| player.ending = player.told);
+                    self.each_player(id, |_, _, _, reader| reader.end());
                     self.wakes.due(id);
                 }
                 News::Happened(Happened::Idle) => self.publisher_idle(id, now),

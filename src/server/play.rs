@@ -10,9 +10,8 @@ use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::live::app::without_keys;
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::Holder;
-use crate::live::reader::{Enhanced, PlayPhase, Player, Want};
+use crate::live::reader::{Reader, Rest, Source};
 use crate::live::refusal::{Exhausted, Refusal};
-use crate::media::TagSeq;
 use crate::name::{StreamName, StreamPath};
 use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayStart};
 use crate::rtmp::status::{Code, Status};
@@ -61,18 +60,17 @@ impl Server {
             self.turn_out_players(idle);
             played = self.live.play(by, app, &path, &self.settings, now);
         }
-        let mut player = match played {
-            Ok(player) => player,
+        let reader = match played {
+            Ok(reader) => reader,
             Err(refusal) => return self.refuse_play(conn, &name.name, refusal),
         };
-        let (id, published) = (player.stream, player.told);
+        let (id, published) = (reader.stream(), reader.knows_of_publish());
         let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         let role = rtmp.roles[net_stream.index()];
-        player.switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
-        if !rtmp.session.connect_info().announced_enhanced() {
-            player.enhanced = Enhanced::Legacy;
-        }
-        rtmp.set_role(slot, net_stream.index(), Role::Playing(player));
+        let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
+        let is_legacy = !rtmp.session.connect_info().announced_enhanced();
+        let reader = reader.switching(switching).legacy(is_legacy);
+        rtmp.set_role(slot, net_stream.index(), Role::Playing(reader));
         slot.last_active = now;
         let peer = slot.peer;
         if let Role::Playing(before) = role {
@@ -139,8 +137,8 @@ impl Server {
             let conn = self.slots.id(SlotIndex(index as u32));
             for role in 0..crate::limits::NET_STREAMS {
                 let Some((slot, rtmp)) = self.slots.client(conn) else { break };
-                let Role::Playing(player) = rtmp.roles[role] else { continue };
-                if player.stream != id {
+                let Role::Playing(reader) = rtmp.roles[role] else { continue };
+                if reader.stream() != id {
                     continue;
                 }
                 let net_stream = NetStreamId::from_index(role);
@@ -149,130 +147,104 @@ impl Server {
                 let status = Status::new(Code::PlayStop, name).described(refusals::row(why).words);
                 rtmp.tell(Some(net_stream), status, &mut slot.tx);
                 self.wakes.send(conn.slot);
-                self.stop_playing(conn, role, player);
+                self.stop_playing(conn, role, reader);
             }
         }
     }
 
     /// The net stream plays no more. The rest of a half-sent tag is still sent.
-    pub(super) fn stop_playing(&mut self, conn: ConnId, index: usize, player: Player) {
+    pub(super) fn stop_playing(&mut self, conn: ConnId, index: usize, reader: Reader) {
         let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         rtmp.set_role(slot, index, Role::Idle);
-        self.leave(conn, index, player);
+        self.leave(conn, index, reader);
     }
 
-    /// `player` is not what the net stream does any more.
-    fn leave(&mut self, conn: ConnId, index: usize, player: Player) {
-        let id = player.stream;
+    /// `reader` is not what the net stream does any more.
+    fn leave(&mut self, conn: ConnId, index: usize, reader: Reader) {
+        let id = reader.stream();
         let Some((_, rtmp)) = self.slots.client(conn) else { return };
-        rtmp.leave_tag(index, &player, self.live.names.stream(id).ring);
-        let plays_on = rtmp.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream == id));
+        rtmp.leave_tag(index, reader.rest(), self.live.names.stream(id).ring);
+        let plays_on = rtmp.roles.iter().any(|role| matches!(role, Role::Playing(other) if other.stream() == id));
         if !plays_on {
             self.live.stop(Holder::Conn(conn, index as u8), id);
         }
-        info!("{conn} {id} play stop skips={}", player.skips);
-    }
-
-    /// Without the GOP cache a player starts at the next key frame or sound, not at the newest.
-    fn first_to_join_at(&self, id: StreamId) -> Option<TagSeq> {
-        self.live.joins_at(id, self.settings.gop_cache)
+        info!("{conn} {id} play stop skips={}", reader.skips());
     }
 
     pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {
-        let Some((_, rtmp)) = self.slots.client(conn) else { return };
-        let index = net_stream.index();
-        let Role::Playing(mut player) = rtmp.roles[index] else { return };
-        let id = player.stream;
-        let paused = paused.unwrap_or(!player.paused);
-        let ring = self.live.names.stream(id).ring;
-        if player.paused
-            && !paused
-            && let (PlayPhase::Live { cursor }, Some(ring)) = (player.phase, ring)
-            && let media = self.live.names.media(ring)
-            && let Some(point) = media.skip_target(cursor)
-        {
-            // What was missed is gone: headers again, then the newest key frame, or the newest sound where there is no picture.
-            // Without either since, nothing was missed.
-            rtmp.leave_tag(index, &player, Some(ring));
-            player.begin_at(point, media, self.now);
+        let (now, mut pauses) = (self.now, false);
+        let id = self.direct(conn, net_stream, |reader, source| {
+            pauses = paused.unwrap_or(!reader.is_paused());
+            reader.pause(pauses, source, now)
+        });
+        if let Some(id) = id {
+            self.tell_of(conn, net_stream, id, if pauses { Code::PauseNotify } else { Code::UnpauseNotify });
         }
-        player.paused = paused;
-        rtmp.roles[index] = Role::Playing(player);
-        let code = if paused { Code::PauseNotify } else { Code::UnpauseNotify };
-        self.tell_of(conn, net_stream, id, code);
     }
 
     pub(super) fn seek(&mut self, conn: ConnId, net_stream: NetStreamId) {
-        let index = net_stream.index();
-        let Some(Role::Playing(mut player)) = self.slots.look_client(conn).map(|(_, rtmp)| rtmp.roles[index]) else {
-            return;
-        };
-        let id = player.stream;
-        let after = self.first_to_join_at(id);
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-        let ring = self.live.names.stream(id).ring;
-        if !matches!(player.phase, PlayPhase::Waiting { .. }) {
-            // The player has thrown away what came since it asked.
-            rtmp.leave_tag(index, &player, ring);
-            player.phase = PlayPhase::Waiting { after };
-            rtmp.roles[index] = Role::Playing(player);
-        }
-        let time = ring.map_or(self.live.names.stream(id).time, |ring| self.live.names.media(ring).time());
+        let gop_cache = self.settings.gop_cache;
+        let id = self.direct(conn, net_stream, |reader, source| reader.restart(source, gop_cache));
+        let Some(id) = id else { return };
+        let stream = self.live.names.stream(id);
+        let time = stream.ring.map_or(stream.time, |ring| self.live.names.media(ring).time());
         let mut text = heapless::String::<64>::new();
         let _ = write!(text, "Seeking {} (stream ID: {}).", time.present(), net_stream.wire());
-        let name = rtmp.session.own_name(&self.live.names.stream(id).path);
-        let status = Status::new(Code::SeekNotify, name).described(&text);
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+        let status = Status::new(Code::SeekNotify, rtmp.session.own_name(&stream.path)).described(&text);
         rtmp.tell(Some(net_stream), status, &mut slot.tx);
-        self.wakes.send(conn.slot);
     }
 
     pub(super) fn receive_audio(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
-        if let Some((player, _)) = self.player(conn, net_stream) {
-            player.audio = on;
-            self.wakes.send(conn.slot);
-        }
+        self.direct(conn, net_stream, |reader, _| {
+            reader.receive_audio(on);
+            None
+        });
     }
 
     pub(super) fn receive_video(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
-        let Some((player, _)) = self.player(conn, net_stream) else { return };
-        player.video = match (on, player.video) {
-            (false, _) => Want::No,
-            (true, Want::No) => Want::Resuming,
-            (true, present) => present,
-        };
-        self.wakes.send(conn.slot);
+        self.direct(conn, net_stream, |reader, _| {
+            reader.receive_video(on);
+            None
+        });
     }
 
-    fn player(&mut self, conn: ConnId, net_stream: NetStreamId) -> Option<(&mut Player, StreamId)> {
-        match &mut self.slots.client(conn)?.1.roles[net_stream.index()] {
-            Role::Playing(player) => {
-                let id = player.stream;
-                Some((player, id))
-            }
-            _ => None,
-        }
+    /// Has the net stream's reader go on otherwise, and returns what it reads; `None` when it plays nothing.
+    fn direct(
+        &mut self,
+        conn: ConnId,
+        net_stream: NetStreamId,
+        change: impl FnOnce(&mut Reader, Source<'_>) -> Option<Rest>,
+    ) -> Option<StreamId> {
+        let (_, rtmp) = self.slots.client(conn)?;
+        let Role::Playing(reader) = &mut rtmp.roles[net_stream.index()] else { return None };
+        let id = reader.stream();
+        let rest = change(reader, Source::of(&self.live.names, id));
+        rtmp.leave_tag(net_stream.index(), rest, self.live.names.stream(id).ring);
+        self.wakes.send(conn.slot);
+        Some(id)
     }
 
     /// Every player of a stream, as a copy that is written back.
     pub(super) fn each_player(
         &mut self,
         id: StreamId,
-        mut visit: impl FnMut(&mut Server, ConnId, NetStreamId, &mut Player),
+        mut visit: impl FnMut(&mut Server, ConnId, NetStreamId, &mut Reader),
     ) {
         let mut from = 0;
         while let Some(index) = self.live.names.stream(id).players.next_from(from) {
             from = index + 1;
             let conn = self.slots.id(SlotIndex(index as u32));
             for role in 0..crate::limits::NET_STREAMS {
-                let Some(Role::Playing(mut player)) = self.slots.client(conn).map(|(_, rtmp)| rtmp.roles[role]) else {
+                let Some(Role::Playing(mut reader)) = self.slots.client(conn).map(|(_, rtmp)| rtmp.roles[role]) else {
                     continue;
                 };
-                if player.stream != id {
+                if reader.stream() != id {
                     continue;
                 }
-                visit(self, conn, NetStreamId::from_index(role), &mut player);
+                visit(self, conn, NetStreamId::from_index(role), &mut reader);
                 if let Some((_, rtmp)) = self.slots.client(conn) {
-                    rtmp.roles[role] = Role::Playing(player);
+                    rtmp.roles[role] = Role::Playing(reader);
                 }
             }
         }

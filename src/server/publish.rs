@@ -7,7 +7,6 @@ use crate::live::app::without_keys;
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::{Holder, Household, Publisher};
 use crate::live::publish::Published;
-use crate::live::reader::PlayPhase;
 use crate::live::refusal::{Exhausted, Refusal};
 use crate::media::Cursor;
 use crate::name::{StreamName, StreamPath};
@@ -112,16 +111,8 @@ impl Server {
             stream.players.len()
         );
         let head = stream.ring.map(|ring| Cursor::at(self.live.names.media(ring).ring().readable_head()));
-        self.each_player(id, |server, conn, net_stream, player| {
-            // Players who still have the end of the last publish before them flow over into this one; the others
-            // begin with its first tag.
-            player.ending = false;
-            if let Some(head) = head
-                && !matches!(player.phase, PlayPhase::Live { .. })
-            {
-                player.begin_with(head);
-            }
-            if !core::mem::replace(&mut player.told, true) {
+        self.each_player(id, |server, conn, net_stream, reader| {
+            if reader.published(head) {
                 server.tell_of(conn, net_stream, id, Code::PlayPublishNotify);
             }
         });
@@ -171,11 +162,11 @@ impl Server {
         };
         self.hear(now);
         let head = Cursor::at(self.live.names.media(ring).ring().readable_head());
-        self.each_player(id, |server, conn, net_stream, player| {
+        self.each_player(id, |server, conn, net_stream, reader| {
+            let rest = reader.begin_with(head);
             if let Some((_, rtmp)) = server.slots.client(conn) {
-                rtmp.leave_tag(net_stream.index(), player, None);
+                rtmp.leave_tag(net_stream.index(), rest, None);
             }
-            player.begin_with(head);
         });
         true
     }

@@ -2,7 +2,7 @@
 
 use crate::handles::RingId;
 use crate::limits::{NET_STREAMS, OPEN_TAGS};
-use crate::live::reader::{PlayPhase, Player};
+use crate::live::reader::Rest;
 use crate::rtmp::event::NetStreamId;
 use crate::rtmp::session::{REPLY_BYTES, Session};
 use crate::rtmp::status::Status;
@@ -18,8 +18,6 @@ use super::slots::{OpenTag, Role, Slot, TagTail, Tail};
 pub struct Rtmp {
     /// What must be sent before anything else.
     pub tail: Option<Tail>,
-    /// The net stream (by index) in the middle of whose tag we are.
-    pub mid_tag: Option<u8>,
     /// By index of the net stream.
     pub roles: [Role; NET_STREAMS],
     /// Messages of its application's script that wait.
@@ -39,7 +37,6 @@ impl Rtmp {
     pub(super) fn new(seed: u64) -> Rtmp {
         Rtmp {
             tail: None,
-            mid_tag: None,
             roles: [Role::Idle; NET_STREAMS],
             outbox: Outbox::default(),
             joining: Joining::No,
@@ -64,17 +61,13 @@ impl Rtmp {
         }
     }
 
-    /// The player at `index` goes on elsewhere, or ends: the rest of a tag that it was sent a part of still comes before
+    /// The player at `index` goes on elsewhere, or ends: the `rest` of a tag that it was sent a part of still comes before
     /// anything else. `ring` is where the tag lies; `None` when that ring serves another stream now, so that the
     /// connection cannot go on.
-    pub fn leave_tag(&mut self, index: usize, player: &Player, ring: Option<RingId>) {
-        if self.mid_tag != Some(index as u8) {
-            return;
-        }
-        self.mid_tag = None;
-        let PlayPhase::Live { cursor } = player.phase else { return };
+    pub fn leave_tag(&mut self, index: usize, rest: Option<Rest>, ring: Option<RingId>) {
+        let Some(rest) = rest else { return };
         let message_stream_id = NetStreamId::from_index(index).wire();
-        self.tail = Some(Tail::Tag(TagTail { ring, cursor, message_stream_id, legacy: player.is_legacy() }));
+        self.tail = Some(Tail::Tag(TagTail { ring, rest, message_stream_id }));
     }
 
     /// Sends a status event. A client with no room for it does not read, and will be found out by the stall deadline.
@@ -85,9 +78,14 @@ impl Rtmp {
         }
     }
 
+    /// The net stream (by index) in the middle of whose tag we are.
+    pub fn half_sent(&self) -> Option<usize> {
+        self.roles.iter().position(|role| matches!(role, Role::Playing(reader) if reader.rest().is_some()))
+    }
+
     /// The first net stream plays, and wants every tag as the ring holds it. If no other plays, it can be sent several at
     /// once.
     pub fn plays_plainly(&self) -> bool {
-        matches!(&self.roles[0], Role::Playing(player) if player.wants_everything())
+        matches!(&self.roles[0], Role::Playing(reader) if reader.wants_everything())
     }
 }

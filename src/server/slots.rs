@@ -7,8 +7,8 @@ use crate::bitset::BitSet;
 use crate::handles::{AppId, ConnId, RingId, SlotIndex, StreamId};
 use crate::limits::{INBOX_BYTES, SPARE_CONNECTIONS};
 use crate::live::holder::Household;
-use crate::live::reader::Player;
-use crate::media::{Cursor, TagKind, TagSeq};
+use crate::live::reader::{Reader, Rest};
+use crate::media::{TagKind, TagSeq};
 use crate::rtmp::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::tx::TxBuf;
@@ -85,7 +85,7 @@ pub enum Role {
     /// It wants to publish under a name whose holder was asked for a sign of life.
     Challenging(StreamId),
     /// It plays.
-    Playing(Player),
+    Playing(Reader),
 }
 
 /// What was sent in part: nothing else may be sent before the rest of it.
@@ -118,11 +118,9 @@ pub struct TagTail {
     /// Where it is; `None` when it is lost.
     pub ring: Option<RingId>,
     /// What is left of it.
-    pub cursor: Cursor,
+    pub rest: Rest,
     /// Its message stream id.
     pub message_stream_id: u32,
-    /// It is sent as a legacy message.
-    pub legacy: bool,
 }
 
 /// A connection's memory. What a write touches comes first and lies together, where one line of memory is not enough
