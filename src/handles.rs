@@ -1,5 +1,5 @@
-//! Handles: small values that stand for what a table holds, and by which rows of the house speak of the same thing. A handle says
-//! where something is, and nothing of what it is.
+//! Handles: small values that stand for the entry of a table, so that modules which do not know each other speak of the same
+//! thing. A handle says where something is, and nothing of what it is.
 
 use core::fmt;
 use core::str::FromStr;
@@ -9,7 +9,7 @@ use core::str::FromStr;
 pub struct SlotIndex(pub u32);
 
 impl SlotIndex {
-    /// For indexing.
+    /// As the index of an array.
     pub fn at(self) -> usize {
         self.0 as usize
     }

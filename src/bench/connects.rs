@@ -72,7 +72,7 @@ pub struct ConnectReport {
     pub client_load: Option<f64>,
 }
 
-/// Measures.
+/// Measures as `plan` says.
 ///
 /// # Errors
 ///

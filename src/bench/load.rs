@@ -52,12 +52,20 @@ pub enum Moment {
     End,
 }
 
-/// Measures.
+/// Measures as `plan` says.
+///
+/// # Errors
+///
+/// Nothing could be measured; that players are refused is a result.
 pub fn run(plan: &Plan) -> Result<Report, BenchError> {
     run_observed(plan, &mut |_| {})
 }
 
 /// Measures, and calls `observe` on the way; what it takes is time in which the clients do nothing.
+///
+/// # Errors
+///
+/// As [`run`].
 pub fn run_observed(plan: &Plan, observe: &mut dyn FnMut(Moment)) -> Result<Report, BenchError> {
     let mut load = Load::new(plan)?;
     load.publish()?;

@@ -96,6 +96,10 @@ fn measured(what: &What, json: bool) -> Result<String, BenchError> {
 }
 
 /// Reads the arguments that follow `rill bench`.
+///
+/// # Errors
+///
+/// A sentence about what is wrong, with what is allowed.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut plan = Plan { progress: true, ..Plan::new("") };

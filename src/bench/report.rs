@@ -127,7 +127,7 @@ impl Step {
 pub struct Report {
     /// Where it was measured.
     pub url: String,
-    /// Streams.
+    /// Streams that were measured.
     pub streams: usize,
     /// Bits per second of each.
     pub bitrate_bps: u64,

@@ -83,7 +83,11 @@ impl Target {
         })
     }
 
-    /// Connects to the first of the host's addresses that answers.
+    /// Connects to the first of the host's addresses that answers within five seconds.
+    ///
+    /// # Errors
+    ///
+    /// That of the last address.
     pub fn connect(&self) -> io::Result<(SocketAddr, TcpStream)> {
         self.url.connect(CONNECT_TIMEOUT)
     }

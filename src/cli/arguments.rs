@@ -16,9 +16,9 @@ pub(super) const RTMP_PORT: u16 = 1935;
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Serve.
+    /// Serve with the configuration that these options lead to.
     Serve(Options),
-    /// Check the configuration.
+    /// Check the configuration that these options lead to, without serving.
     Check(Options),
     /// List every limit and the memory table.
     Limits {

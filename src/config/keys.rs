@@ -77,7 +77,7 @@ pub struct Table<C: 'static> {
 pub enum Wrong {
     /// It is not what is allowed.
     NotAllowed,
-    /// This.
+    /// It is wrong for this reason, with which the message ends.
     Because(String),
 }
 

@@ -1,6 +1,7 @@
 //! What can be set about the server, as plain numbers.
 //!
-//! They are read once, before anything is allocated. The configuration file's keys, types and ranges stand in
+//! They are read before anything is allocated. Those by which nothing was obtained can change when the configuration is read
+//! again, as the row of each key says. The configuration file's keys, types and ranges stand in
 //! `src/config/mod.rs`; each range here is the one that table allows.
 
 use core::net::IpAddr;
@@ -9,7 +10,7 @@ use crate::limits::SPARE_CONNECTIONS;
 
 use super::app::{Bandwidth, ScriptLimits};
 
-/// Everything the server is told before it starts.
+/// Everything that the server is told by its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Connections at once: 1 to 60 000. As many more as there are [streams](Self::streams) are kept for those that publish,

@@ -48,10 +48,10 @@ pub struct Head {
 }
 
 impl Head {
-    /// None.
+    /// No bytes.
     pub const EMPTY: Head = Head { bytes: [0; HEAD_BYTES], length: 0 };
 
-    /// These bytes.
+    /// A head of these bytes.
     ///
     /// # Panics
     ///
@@ -60,7 +60,7 @@ impl Head {
         Head::EMPTY.then(bytes)
     }
 
-    /// With these bytes behind it.
+    /// This head with these bytes behind it.
     ///
     /// # Panics
     ///

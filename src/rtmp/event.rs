@@ -108,18 +108,18 @@ pub enum Request {
     Publish {
         /// On which net stream.
         stream: NetStreamId,
-        /// What.
+        /// The name that the client publishes.
         name: StreamName,
-        /// How.
+        /// Whether it is to be recorded, too.
         mode: PublishMode,
     },
     /// To play.
     Play {
         /// On which net stream. If it plays already, accepting means that the new stream replaces the old one.
         stream: NetStreamId,
-        /// What.
+        /// The name that the client plays.
         name: StreamName,
-        /// From where.
+        /// Live or recorded, and from where.
         start: PlayStart,
         /// Asked by `play` with its reset flag, `play`, or `play2`.
         how: PlayHow,

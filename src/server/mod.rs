@@ -1,17 +1,19 @@
 //! The server without sockets: slots, fan-out, deadlines. No call to an operating system, and no heap
-//! after [`Server::new`].
+//! after [`Server::new`] but what scripts and files take ([`crate::account`]).
 //!
 //! # One turn of the loop
 //!
 //! The caller polls with the time-out of [`Server::wait_ms`], reports what became ready ([`Server::readable`],
 //! [`Server::writable`], [`Server::acceptable`]) and calls [`Server::turn`], which
 //!
-//! 1. accepts a bounded number of connections,
-//! 2. reads every ready slot once, round robin, within a byte budget; streams that got something become due. With a merge
-//!    window (`merge_ms`) publishers become ready when it ends, and not before: what they send is gathered in the kernel,
-//!    which saves reads as well as writes, and no ring can pass its players meanwhile,
-//! 3. writes control bytes, and the players of due streams: one vectored write for all that a player is due,
-//! 4. expires deadlines.
+//! 1. lets go on what waited for its time: clients whose script had none left, and publishers at the end of a merge window
+//!    (`merge_ms`). They become ready then and not before: what they send is gathered in the kernel, which saves reads as
+//!    well as writes, and no ring can pass its players meanwhile,
+//! 2. accepts a bounded number of connections,
+//! 3. reads every ready slot once, round robin, within a byte budget; streams that got something become due,
+//! 4. runs the timers of scripts,
+//! 5. writes control bytes, and the players of due streams: one vectored write for all that a player is due,
+//! 6. expires deadlines.
 //!
 //! A ready bit is cleared only when the network said that there is no more for now ([`transport::Io`]). While one is
 //! left, the time-out is 0.

@@ -33,7 +33,8 @@ const STEP_MS: u64 = 100;
 /// Files that never settle are a complaint after this long, in milliseconds.
 const RESTLESS_MS: u64 = 30_000;
 
-/// How long files that are being written are waited for when a client waits for the answer. Files settle in less.
+/// How long files that are being written are waited for, at the start and when the configuration is read again: not by
+/// clients. Files settle in less.
 pub const PATIENCE: Duration = Duration::from_millis(2 * SETTLE_MS);
 /// How long it is waited between two looks.
 pub const PAUSE: Duration = Duration::from_millis(50);
@@ -114,7 +115,7 @@ struct Seen {
 }
 
 impl Clock {
-    /// Starts it.
+    /// Both clocks, watched from now on.
     pub fn start() -> Clock {
         let mut clock = Clock { start: Instant::now(), last: None, set_at_ms: None };
         clock.now();
@@ -172,7 +173,7 @@ impl Outside {
         }
     }
 
-    /// Says of `path` what its metadata say, or that there are none.
+    /// What the metadata of the file at `path` say; `None` when there are none.
     pub fn at(path: &Path) -> Option<Outside> {
         std::fs::metadata(path).ok().map(|metadata| Outside::of(&metadata))
     }
@@ -227,7 +228,7 @@ impl Watch {
     }
 }
 
-/// A hash of anything.
+/// A hash by which values are compared within one process: another build may hash otherwise.
 pub fn hash(of: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);

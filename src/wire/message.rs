@@ -4,31 +4,31 @@ use byteorder::{BigEndian, ByteOrder};
 
 /// Message type ids (section 7.1).
 pub mod type_id {
-    /// Set Chunk Size.
+    /// Set Chunk Size (section 5.4.1).
     pub const SET_CHUNK_SIZE: u8 = 1;
-    /// Abort Message.
+    /// Abort Message (section 5.4.2).
     pub const ABORT: u8 = 2;
-    /// Acknowledgement.
+    /// Acknowledgement (section 5.4.3).
     pub const ACKNOWLEDGEMENT: u8 = 3;
-    /// User Control.
+    /// User Control (section 7.1.7).
     pub const USER_CONTROL: u8 = 4;
-    /// Window Acknowledgement Size.
+    /// Window Acknowledgement Size (section 5.4.4).
     pub const WINDOW_ACKNOWLEDGEMENT_SIZE: u8 = 5;
-    /// Set Peer Bandwidth.
+    /// Set Peer Bandwidth (section 5.4.5).
     pub const SET_PEER_BANDWIDTH: u8 = 6;
-    /// Audio.
+    /// Audio (section 7.1.4): the body of an FLV audio tag.
     pub const AUDIO: u8 = 8;
-    /// Video.
+    /// Video (section 7.1.5): the body of an FLV video tag.
     pub const VIDEO: u8 = 9;
     /// Data in the AMF3 envelope: a format byte, then AMF0.
     pub const DATA_AMF3: u8 = 15;
     /// Command in the AMF3 envelope: a format byte, then AMF0.
     pub const COMMAND_AMF3: u8 = 17;
-    /// Data, AMF0.
+    /// Data in AMF0 (section 7.1.2).
     pub const DATA: u8 = 18;
-    /// Command, AMF0.
+    /// Command in AMF0 (section 7.1.1).
     pub const COMMAND: u8 = 20;
-    /// Aggregate: a sequence of FLV tags.
+    /// Aggregate: a sequence of FLV tags (section 7.1.6).
     pub const AGGREGATE: u8 = 22;
 }
 

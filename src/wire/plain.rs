@@ -31,9 +31,9 @@ pub const REFERENCES: u32 = 64;
 /// Why a value is not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainError {
-    /// It is none.
+    /// The bytes are no value.
     Amf(AmfError),
-    /// It does not fit.
+    /// The output has no room for it.
     Full,
 }
 

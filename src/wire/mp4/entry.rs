@@ -21,9 +21,9 @@ pub struct Entry {
     /// The decoder's configuration: the body of avcC, hvcC, av1C, vpcC, dOps or dfLa, or an AudioSpecificConfig. Empty where
     /// the codec has none.
     pub configuration: Extent,
-    /// Pictures.
+    /// What it says of pictures, if it is of pictures.
     pub picture: Option<Picture>,
-    /// Sound.
+    /// What it says of sound, if it is of sound.
     pub sound: Option<Sound>,
 }
 

@@ -10,7 +10,7 @@ use super::entry::Entry;
 pub struct Table {
     /// Where its first entry lies.
     pub at: u64,
-    /// Entries.
+    /// How many entries it has.
     pub count: u32,
 }
 
@@ -49,9 +49,9 @@ impl Sizes {
 pub struct Defaults {
     /// The sample entry, from 0.
     pub entry: u32,
-    /// Ticks.
+    /// How long a sample lasts, in ticks.
     pub duration: u32,
-    /// Bytes.
+    /// How large a sample is, in bytes.
     pub bytes: u32,
     /// Sample flags.
     pub flags: u32,
