@@ -349,7 +349,7 @@ impl Names {
         Ok(StreamId(at as u16))
     }
 
-    /// Whether [`Names::bind_ring`] would find one.
+    /// Whether `bind_ring` would find one.
     pub fn has_ring(&self, silence: Silence) -> bool {
         self.owners.iter().any(Option::is_none) || self.ring_to_give_up(silence, None).is_some()
     }

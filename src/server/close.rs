@@ -1,5 +1,5 @@
-//! Why connections end: one log line and one counter each. [`CloseReason::row`], [`Rejection::row`] and
-//! [`Refusal::row`] are the tables: one row for each reason, with all that is said of it.
+//! Why connections end: one log line and one counter each. [`CloseReason::row`] and [`Rejection::row`] are
+//! the tables: one row for each reason, with all that is said of it. Those of a [`Refusal`] stand in `refusals`.
 
 use core::fmt;
 
