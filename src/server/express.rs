@@ -82,13 +82,6 @@ impl Rtmp {
             taken: Millis(0),
         })
     }
-
-    /// A write was shorter than what the player is due.
-    fn stopped_at(&mut self, cursor: Cursor) {
-        if let Role::Playing(reader) = &mut self.roles[0] {
-            reader.moved_to(cursor);
-        }
-    }
 }
 
 impl Slots {
@@ -103,6 +96,16 @@ impl Slots {
     pub(super) fn end_express(&mut self, index: SlotIndex) {
         if self.express[index.at()].stream.take().is_some() {
             self.write_back(index);
+        }
+    }
+
+    /// A write was shorter than what the player is due. Apart, so that what every write runs through stays short.
+    #[cold]
+    #[inline(never)]
+    fn stop_express(&mut self, index: SlotIndex, cursor: Cursor) {
+        let Some((_, rtmp)) = self.client_at(index) else { return };
+        if let Role::Playing(reader) = &mut rtmp.roles[0] {
+            reader.moved_to(cursor);
         }
     }
 
@@ -207,9 +210,7 @@ impl Server {
                     }
                     let mut cursor = Cursor::at(run.from);
                     media.ring().advance(&mut cursor, written);
-                    if let Some((_, rtmp)) = slots.client_at(index) {
-                        rtmp.stopped_at(cursor);
-                    }
+                    slots.stop_express(index, cursor);
                     return Some((index, None));
                 }
                 Io::WouldBlock => {

@@ -2,7 +2,8 @@
 
 use super::rtmp::Rtmp;
 
-/// A connection's protocol and its state.
+/// A connection's protocol and its state. What it is stands in front, beside what a write touches.
+#[repr(u8)]
 #[expect(clippy::large_enum_variant, reason = "each is a place of a table")]
 pub enum Speaks {
     /// Nobody is there.
