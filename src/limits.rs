@@ -107,12 +107,10 @@ shapes! {
     /// properties, the largest and least known first; a longer sequence header is not kept, and counted.
     HEADER_BYTES = 3 * 1024, "longest of them";
 
-    /// Clients of the control socket (`rill ctl`) at once. One more is told so and closed.
+    /// Clients of the control socket (`rill ctl`) at once: as many connections are kept for them. One more is told so and closed.
     CONTROL_CLIENTS = 4, "clients of the control socket at once; one more is told so";
     /// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.
     CONTROL_REQUEST_BYTES = 512, "longest request of them; a longer one is refused";
-    /// Bytes of answers that wait for such a client. A list goes on when it has taken them; it is closed when it does not.
-    CONTROL_REPLY_BYTES = 4096, "bytes of answers that wait for them";
 
     /// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
     /// seeing its connection closed. When every slot is taken, the server decides who makes room, so that no number of connections

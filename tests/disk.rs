@@ -18,6 +18,7 @@ use rill::live::settings::Settings;
 use rill::net::alloc::{self, Counting};
 use rill::net::disk::{Disk, JOBS, Workers};
 use rill::net::{self, Notify, Outside, Reactor, Signals};
+use rill::server::speaks::Door;
 use rill::server::{Server, Start};
 use rill::time::Millis;
 
@@ -71,7 +72,7 @@ fn serve() -> (SocketAddr, Receiver<()>) {
         }
         Done::Surveyed
     };
-    let listener = net::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = net::bind("127.0.0.1:0".parse().unwrap(), Door::Rtmp).unwrap();
     let address = listener.address();
     thread::spawn(move || {
         let mut server = Server::new(Settings::default(), start);

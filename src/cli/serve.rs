@@ -16,6 +16,7 @@ use crate::net::{
     self, ControlSocket, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket, logging,
     open_files,
 };
+use crate::server::speaks::Door;
 use crate::server::{Server, Start};
 use crate::store::{self, AppsDirectory, Machine, Options};
 use crate::time::Millis;
@@ -96,7 +97,8 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let signals = Signals::install().map_err(|error| one(&error))?;
     let seed = getrandom::u64().map_err(|error| one(&error))?;
     // A port that is busy should be known before memory is obtained, and memory be there before the first client.
-    let listeners: Result<Vec<Listener>, _> = listen.into_iter().map(net::bind).collect();
+    let listeners: Result<Vec<Listener>, _> =
+        listen.into_iter().map(|address| net::bind(address, Door::Rtmp)).collect();
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
     let machine = Machine { fits: limits::check_budget, log: follow };

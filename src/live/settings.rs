@@ -6,7 +6,7 @@
 
 use core::net::IpAddr;
 
-use crate::limits::SPARE_CONNECTIONS;
+use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 
 use super::app::{Bandwidth, ScriptLimits};
 
@@ -100,10 +100,10 @@ pub enum Merge {
 }
 
 impl Settings {
-    /// Slots of the connection table: the clients, as many more that publish as there are streams, and those that are being
-    /// turned away.
+    /// Slots of the connection table: the clients, as many more that publish as there are streams, those that are being
+    /// turned away, and the operator's.
     pub fn slots(&self) -> usize {
-        self.connections as usize + self.streams as usize + SPARE_CONNECTIONS
+        self.connections as usize + self.streams as usize + SPARE_CONNECTIONS + CONTROL_CLIENTS
     }
 
     /// How many connections `address` may have at once; `None` is no limit.

@@ -20,6 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
 
 use crate::config::CONTROL_SOCKET;
 
@@ -166,6 +167,15 @@ impl ControlSocket {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lets clients wake the poll.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's own.
+    pub(super) fn listen(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.listener, token, Interest::READABLE)
     }
 }
 

@@ -9,6 +9,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use crate::server::speaks::Door;
+
 use super::{addresses, sockopt};
 
 /// A socket that has its address, and takes clients once it is told to listen.
@@ -16,6 +18,8 @@ use super::{addresses, sockopt};
 /// These are two steps because memory is obtained between them: a port that is busy is known before hundreds of
 /// megabytes are touched, and no client meets a server that is not ready.
 pub struct Listener {
+    /// What is spoken there.
+    pub(super) door: Door,
     address: SocketAddr,
     socket: TcpListener,
 }
@@ -27,15 +31,15 @@ pub struct ListenError {
     error: io::Error,
 }
 
-/// A socket that holds the address; port 0 is one that the system chooses.
+/// A socket that holds the address, where clients are to speak as `door` says; port 0 is one that the system chooses.
 ///
 /// # Errors
 ///
 /// When the address is in use, is not one of this machine's, or may not be used by this user.
-pub fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
+pub fn bind(address: SocketAddr, door: Door) -> Result<Listener, ListenError> {
     let bound = bound(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
     let (address, socket) = bound.map_err(|error| ListenError { address, error })?;
-    Ok(Listener { address, socket: TcpListener::from_std(socket) })
+    Ok(Listener { door, address, socket: TcpListener::from_std(socket) })
 }
 
 impl Listener {
@@ -140,6 +144,10 @@ mod tests {
     use mio::Poll;
 
     use super::*;
+
+    fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
+        super::bind(address, Door::Rtmp)
+    }
 
     #[test]
     fn clients_are_refused_until_it_listens_and_then_taken() {

@@ -5,7 +5,6 @@
 
 pub mod addresses;
 pub mod alloc;
-pub mod control;
 pub mod control_socket;
 pub mod disk;
 pub mod listen;
@@ -23,11 +22,10 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
 
-use crate::limits::{CONTROL_CLIENTS, Row};
+use crate::limits::Row;
 use crate::live::jobs::{Done, Job, Lane};
 use crate::live::settings::Settings;
 use crate::server::Server;
-use crate::server::control::Process;
 use crate::server::memory;
 use crate::store::{BULK_BYTES, LOOK_UPS_BYTES};
 use crate::time::Millis;
@@ -37,7 +35,6 @@ pub use listen::{ListenError, Listener, bind};
 pub use notify::Notify;
 pub use signals::Signals;
 
-use control::Control;
 use disk::{Disk, Workers};
 use load::Load;
 use tcp::{Ready, STARVED_MS, TcpNet};
@@ -72,7 +69,6 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
     table.push(Row::new("sockets", settings.slots(), tcp::SOCKET_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
-    table.push(Row::new("control clients", CONTROL_CLIENTS, control::CLIENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
     table.push(Row::new("disk: look-ups", 1, LOOK_UPS_BYTES));
     table.push(Row::new("disk: bulk", 1, BULK_BYTES));
@@ -96,7 +92,6 @@ pub struct Reactor {
     poll: Poll,
     events: Events,
     net: TcpNet,
-    control: Control,
     signals: Signals,
     notify: Notify,
     disk: Disk,
@@ -129,10 +124,10 @@ impl Reactor {
         signals.register(poll.registry(), tcp::SIGNALS)?;
         let mut disk = Disk::start(workers, Waker::new(poll.registry(), tcp::DISK)?)?;
         disk.survey();
-        let net = TcpNet::new(poll.registry().try_clone()?, listeners, server.slots().count(), server.settings());
-        let control = Control::new(poll.registry().try_clone()?, control)?;
+        let slots = server.slots().count();
+        let net = TcpNet::new(poll.registry().try_clone()?, listeners, control, slots, server.settings())?;
         let events = Events::with_capacity(EVENTS);
-        Ok(Reactor { poll, events, net, control, signals, notify, disk, load: Load::default(), start })
+        Ok(Reactor { poll, events, net, signals, notify, disk, load: Load::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -157,10 +152,7 @@ impl Reactor {
         loop {
             let now = self.millis(woke);
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
-            let wait = [server.wait_ms(now), self.control.wait_ms(now), self.notify.wait_ms(now), patience]
-                .into_iter()
-                .flatten()
-                .min();
+            let wait = [server.wait_ms(now), self.notify.wait_ms(now), patience].into_iter().flatten().min();
             woke = self.sleep(wait, woke)?;
             let now = self.millis(woke);
             self.net.set_now(now);
@@ -179,8 +171,6 @@ impl Reactor {
                 }
                 server.done(done, now);
             }
-            // Before the server's turn, in which clients that the operator disconnects are told.
-            self.serve_control(server, now);
             server.turn(&mut self.net, now);
             for lane in Lane::ALL {
                 while self.disk.has_room(lane)
@@ -211,17 +201,6 @@ impl Reactor {
                 return Ok(());
             }
         }
-    }
-
-    fn serve_control(&mut self, server: &mut Server, now: Millis) {
-        let net = &self.net;
-        let process = Process {
-            round_trip_us: &|slot| net.round_trip_us(slot),
-            turned_away: net.shed(),
-            load_permille: self.load.permille(),
-            heap_allocations: alloc::since_sealed(),
-        };
-        self.control.turn(server, &process, now);
     }
 
     /// Polls for at most `wait` milliseconds, or for ever, and returns the time. `woke` is when the last poll ended.
@@ -255,10 +234,7 @@ impl Reactor {
                     }
                 }
                 Ready::Other if event.token() == tcp::SIGNALS => self.signals.drain(),
-                Ready::Other => {
-                    let ended = event.is_error() || event.is_read_closed() || event.is_write_closed();
-                    self.control.ready(event.token(), event.is_readable() || ended, event.is_writable() || ended);
-                }
+                Ready::Other => {}
             }
         }
     }

@@ -1,20 +1,22 @@
-//! TCP through mio, edge-triggered: [`Net`] on real sockets.
+//! Sockets through mio, edge-triggered: [`Net`] over TCP and, for the operator, over a Unix socket.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
 use log::warn;
-use mio::net::TcpStream;
+use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
 use crate::handles::SlotIndex;
 use crate::live::settings::Settings;
-use crate::server::transport::{Io, Loss, Net};
+use crate::server::speaks::Door;
+use crate::server::transport::{Arrival, Counted, Io, Loss, Net, Peer};
 use crate::time::Millis;
 
+use super::control_socket::ControlSocket;
 use super::listen::{ListenError, Listener};
-use super::sockopt;
+use super::{alloc, sockopt};
 
 /// What an event of the poll is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +31,6 @@ pub enum Ready {
 
 /// Tokens from here on are listeners; slots are below.
 const FIRST_LISTENER: usize = 1 << 24;
-/// Tokens of the control socket begin here; listeners are below.
-pub const FIRST_CONTROL: usize = 1 << 25;
 /// The token that signals use.
 pub const SIGNALS: Token = Token(usize::MAX - 1);
 /// The disk threads.
@@ -50,9 +50,95 @@ pub const STARVED_MS: u64 = 250;
 /// would let it wait 40 ms each time: 88 ms from connect to play, which become less than 1 ms.
 const QUICK_ACKS: u8 = 64;
 
-/// An adopted connection.
+/// A connection of either kind.
+enum Stream {
+    Tcp(TcpStream),
+    Local(UnixStream),
+}
+
+impl Stream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Stream::Tcp(stream) => Some(stream),
+            Stream::Local(_) => None,
+        }
+    }
+
+    fn register(&mut self, registry: &Registry, slot: SlotIndex) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Stream::Tcp(stream) => registry.register(stream, Token(slot.at()), both),
+            Stream::Local(stream) => registry.register(stream, Token(slot.at()), both),
+        }
+    }
+
+    fn shutdown(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Local(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Local(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Local(stream) => stream.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write_vectored(slices),
+            Stream::Local(stream) => stream.write_vectored(slices),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where connections arrive.
+enum Entrance {
+    Tcp(Listener),
+    Local(ControlSocket),
+    /// It was closed.
+    Closed,
+}
+
+impl Entrance {
+    /// The next connection; `WouldBlock` when there is none.
+    fn accept(&self) -> io::Result<(Stream, Arrival)> {
+        match self {
+            Entrance::Tcp(listener) => {
+                let (stream, address) = listener.accept()?;
+                // An IPv4 client of an IPv6 socket is still an IPv4 client.
+                let peer = Peer::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()));
+                Ok((Stream::Tcp(stream), Arrival { peer, door: listener.door }))
+            }
+            Entrance::Local(socket) => {
+                let (stream, _) = socket.listener.accept()?;
+                Ok((Stream::Local(stream), Arrival { peer: Peer::Local, door: Door::Control }))
+            }
+            Entrance::Closed => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+/// A connection that a slot has.
 struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     /// How many of [`QUICK_ACKS`] are left.
     quick_acks: u8,
     /// The poll has told of its end.
@@ -62,15 +148,15 @@ struct Socket {
 /// Bytes of a slot's socket.
 pub const SOCKET_BYTES: usize = size_of::<Option<Socket>>();
 
-/// Sockets by slot, and listeners.
+/// Sockets by slot, and doors.
 pub struct TcpNet {
     registry: Registry,
-    listeners: Vec<Listener>,
-    /// The listener that is asked first, so that none starves another.
+    entrances: Vec<Entrance>,
+    /// The one that is asked first, so that none starves another.
     turn: usize,
     sockets: Box<[Option<Socket>]>,
     /// Accepted, and neither adopted nor refused yet.
-    pending: Option<TcpStream>,
+    pending: Option<Stream>,
     notsent_lowat_bytes: u64,
     send_buffer_bytes: u64,
     /// A descriptor that is held only to be given up: with it a client can be accepted and closed when there is no
@@ -87,11 +173,26 @@ pub struct TcpNet {
 }
 
 impl TcpNet {
-    /// Takes the listeners, and room for `slots` sockets.
-    pub fn new(registry: Registry, listeners: Vec<Listener>, slots: usize, settings: &Settings) -> TcpNet {
-        TcpNet {
+    /// Takes the doors, and room for `slots` sockets. The operator may come at once, clients when [`TcpNet::listen`] says so.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's own.
+    pub fn new(
+        registry: Registry,
+        listeners: Vec<Listener>,
+        control: Option<ControlSocket>,
+        slots: usize,
+        settings: &Settings,
+    ) -> io::Result<TcpNet> {
+        let mut entrances: Vec<Entrance> = listeners.into_iter().map(Entrance::Tcp).collect();
+        if let Some(mut socket) = control {
+            socket.listen(&registry, Token(FIRST_LISTENER + entrances.len()))?;
+            entrances.push(Entrance::Local(socket));
+        }
+        Ok(TcpNet {
             registry,
-            listeners,
+            entrances,
             turn: 0,
             sockets: core::iter::repeat_with(|| None).take(slots).collect(),
             pending: None,
@@ -103,7 +204,7 @@ impl TcpNet {
             shed: 0,
             option_refused: false,
             now: Millis(0),
-        }
+        })
     }
 
     /// Lets clients arrive.
@@ -112,8 +213,12 @@ impl TcpNet {
     ///
     /// Those of [`Listener::listen`].
     pub fn listen(&mut self) -> Result<(), ListenError> {
-        let mut listeners = self.listeners.iter_mut().enumerate();
-        listeners.try_for_each(|(at, listener)| listener.listen(&self.registry, Token(FIRST_LISTENER + at)))
+        for (at, entrance) in self.entrances.iter_mut().enumerate() {
+            if let Entrance::Tcp(listener) = entrance {
+                listener.listen(&self.registry, Token(FIRST_LISTENER + at))?;
+            }
+        }
+        Ok(())
     }
 
     /// What the event with this token is about.
@@ -121,7 +226,7 @@ impl TcpNet {
         match token.0 {
             // Edges may still be reported of a socket that was closed since.
             at if self.sockets.get(at).is_some_and(Option::is_some) => Ready::Slot(SlotIndex(at as u32)),
-            at if at >= FIRST_LISTENER && at < FIRST_LISTENER + self.listeners.len() => Ready::Listener,
+            at if at >= FIRST_LISTENER && at < FIRST_LISTENER + self.entrances.len() => Ready::Listener,
             _ => Ready::Other,
         }
     }
@@ -133,9 +238,13 @@ impl TcpNet {
         }
     }
 
-    /// Stops listening. Connections stay; those not accepted yet are reset.
+    /// Stops listening, but for the operator. Connections stay; those not accepted yet are reset.
     pub fn stop_listening(&mut self) {
-        self.listeners.clear();
+        for entrance in &mut self.entrances {
+            if let Entrance::Tcp(_) = entrance {
+                *entrance = Entrance::Closed;
+            }
+        }
     }
 
     /// Accepting failed for want of something that the system lacks: it is worth another try after [`STARVED_MS`],
@@ -149,21 +258,16 @@ impl TcpNet {
         self.shed
     }
 
-    /// The time to a connection's client and back as the kernel measures it, in microseconds; `None` when it does not.
-    pub fn round_trip_us(&self, slot: SlotIndex) -> Option<u32> {
-        sockopt::round_trip_us(&self.sockets.get(slot.at())?.as_ref()?.stream)
-    }
-
     /// Tells the time, for what is said once in a while.
     pub fn set_now(&mut self, now: Millis) {
         self.now = now;
     }
 
-    /// The next connection of any listener; `WouldBlock` when there is none.
-    fn accept_any(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        for _ in 0..self.listeners.len() {
-            self.turn = (self.turn + 1) % self.listeners.len();
-            match self.listeners[self.turn].accept() {
+    /// The next connection at any door; `WouldBlock` when there is none.
+    fn accept_any(&mut self) -> io::Result<(Stream, Arrival)> {
+        for _ in 0..self.entrances.len() {
+            self.turn = (self.turn + 1) % self.entrances.len();
+            match self.entrances[self.turn].accept() {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 result => return result,
             }
@@ -205,6 +309,22 @@ impl TcpNet {
         warn!("rill cannot accept connections errno={errno} reason=\"{}\" turned_away={shed}", want(errno));
     }
 
+    fn tcp(&self, slot: SlotIndex) -> Option<&TcpStream> {
+        self.sockets.get(slot.at())?.as_ref()?.stream.tcp()
+    }
+
+    /// The connection is the slot's from now on. False when it broke meanwhile.
+    fn take(&mut self, slot: SlotIndex, mut stream: Stream, quick_acks: u8) -> bool {
+        if let Some(stream) = stream.tcp() {
+            self.set_options(stream);
+        }
+        if stream.register(&self.registry, slot).is_err() {
+            return false;
+        }
+        self.sockets[slot.at()] = Some(Socket { stream, quick_acks, ended: false });
+        true
+    }
+
     /// Sets what a connection of ours has. The connection works without, so refusals are told once and forgotten.
     fn set_options(&mut self, socket: &TcpStream) {
         let results = [
@@ -231,13 +351,12 @@ impl TcpNet {
 }
 
 impl Net for TcpNet {
-    fn accept(&mut self) -> Option<SocketAddr> {
+    fn accept(&mut self) -> Option<Arrival> {
         loop {
             let error = match self.accept_any() {
-                Ok((socket, peer)) => {
-                    self.pending = Some(socket);
-                    // An IPv4 client of an IPv6 socket is still an IPv4 client.
-                    return Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+                Ok((stream, arrival)) => {
+                    self.pending = Some(stream);
+                    return Some(arrival);
                 }
                 Err(error) => error,
             };
@@ -277,18 +396,21 @@ impl Net for TcpNet {
     }
 
     fn adopt(&mut self, slot: SlotIndex) -> bool {
-        let Some(mut socket) = self.pending.take() else { return false };
-        self.set_options(&socket);
-        let both = Interest::READABLE | Interest::WRITABLE;
-        if self.registry.register(&mut socket, Token(slot.at()), both).is_err() {
-            return false;
-        }
-        self.sockets[slot.at()] = Some(Socket { stream: socket, quick_acks: QUICK_ACKS, ended: false });
-        true
+        let Some(stream) = self.pending.take() else { return false };
+        self.take(slot, stream, QUICK_ACKS)
     }
 
-    fn refuse(&mut self) {
-        self.pending = None;
+    fn refuse(&mut self, words: &[u8]) {
+        if let Some(mut stream) = self.pending.take()
+            && !words.is_empty()
+        {
+            // A new socket takes a line; if not, its end says as much.
+            let _ = stream.write(words);
+        }
+    }
+
+    fn dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool {
+        TcpStream::connect(to).is_ok_and(|stream| self.take(slot, Stream::Tcp(stream), 0))
     }
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
@@ -301,21 +423,23 @@ impl Net for TcpNet {
         };
         if socket.quick_acks > 0 && matches!(result, Io::Done(1..) | Io::Last(_)) {
             socket.quick_acks -= 1;
-            sockopt::acknowledge_now(&socket.stream);
+            if let Some(stream) = socket.stream.tcp() {
+                sockopt::acknowledge_now(stream);
+            }
         }
         result
     }
 
     fn has_unread(&mut self, slot: SlotIndex) -> bool {
         // Its end is no sign of life, and is read as 0 bytes.
-        let Some(socket) = &self.sockets[slot.at()] else { return false };
-        matches!(outcome(|| socket.stream.peek(&mut [0])), Io::Done(1..))
+        let stream = self.sockets[slot.at()].as_ref().and_then(|socket| socket.stream.tcp());
+        stream.is_some_and(|stream| matches!(outcome(|| stream.peek(&mut [0])), Io::Done(1..)))
     }
 
     fn gather(&mut self, slot: SlotIndex, gather: bool) {
-        if let Some(socket) = &self.sockets[slot.at()] {
+        if let Some(stream) = self.tcp(slot) {
             // Should it fail, the poll wakes up for nothing.
-            let _ = sockopt::set_receive_lowat(&socket.stream, if gather { GATHER_BYTES } else { 1 });
+            let _ = sockopt::set_receive_lowat(stream, if gather { GATHER_BYTES } else { 1 });
         }
     }
 
@@ -331,17 +455,25 @@ impl Net for TcpNet {
     fn finish(&mut self, slot: SlotIndex) {
         if let Some(socket) = &self.sockets[slot.at()] {
             // It fails only when the connection is gone, which reading tells as well.
-            let _ = socket.stream.shutdown(Shutdown::Write);
+            let _ = socket.stream.shutdown();
         }
     }
 
     fn has_delivered(&mut self, slot: SlotIndex) -> bool {
-        self.sockets[slot.at()].as_ref().is_some_and(|socket| sockopt::unacknowledged(&socket.stream) == Some(0))
+        self.tcp(slot).is_some_and(|stream| sockopt::unacknowledged(stream) == Some(0))
     }
 
     fn close(&mut self, slot: SlotIndex) {
         // Closing takes it out of the poll, too.
         self.sockets[slot.at()] = None;
+    }
+
+    fn round_trip_us(&self, slot: SlotIndex) -> Option<u32> {
+        sockopt::round_trip_us(self.tcp(slot)?)
+    }
+
+    fn counted(&self) -> Counted {
+        Counted { turned_away: self.shed, heap_allocations: alloc::since_sealed() }
     }
 }
 
@@ -351,10 +483,12 @@ fn outcome(mut call: impl FnMut() -> io::Result<usize>) -> Io {
             Ok(bytes) => return Io::Done(bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Io::WouldBlock,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // A reset, or a write behind one; the rest are time-outs and what routers report.
+            // A reset or a refusal, or a write behind one; the rest are time-outs and what routers report.
             Err(error) => {
-                let by_client =
-                    matches!(error.raw_os_error(), Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED));
+                let by_client = matches!(
+                    error.raw_os_error(),
+                    Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED | libc::ECONNREFUSED)
+                );
                 return Io::Broken(if by_client { Loss::Client } else { Loss::Network });
             }
         }

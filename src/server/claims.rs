@@ -207,9 +207,9 @@ impl Claims {
         size_of::<Option<Claim>>() + (Weights::entries(places) * size_of::<Option<Weight>>()).div_ceil(places)
     }
 
-    /// The claim on a place.
+    /// The claim on a place; `None` when it is free, or not one of those that are contended for.
     pub fn claim(&self, place: usize) -> Option<Claim> {
-        self.claims[place]
+        self.claims.get(place).copied().flatten()
     }
 
     /// A connection has come so far, or `None`: the place is free.

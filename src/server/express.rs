@@ -119,6 +119,7 @@ impl Slots {
     }
 
     /// The slot knows all, and goes on as it was.
+    #[inline]
     pub(super) fn write_back(&mut self, index: SlotIndex) {
         let at = index.at();
         self.express[at].write_back(&mut self.slots[at], &mut self.speaks[at]);

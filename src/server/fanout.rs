@@ -15,7 +15,6 @@ use crate::live::reader::{Due, Form, Reader, Rest, Source, Terms};
 use crate::live::settings::Settings;
 use crate::media::{Cursor, Piece, Reframe, Tag, frame};
 use crate::rtmp::event::NetStreamId;
-use crate::rtmp::session::REPLY_BYTES;
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 use crate::wire::flv::Codec;
@@ -64,10 +63,8 @@ impl Server {
         }
         let flush = self.flush(net, index, now);
         self.flushed(net, index, flush, now);
-        let goes_on = self.slots.client_at(index).is_some_and(|(slot, rtmp)| {
-            slot.blocked && rtmp.session.request().is_none() && slot.tx.room() >= REPLY_BYTES
-        });
-        if goes_on {
+        let (slot, speaks) = self.slots.both(index);
+        if slot.blocked && speaks.goes_on(&slot.tx) {
             let conn = self.slots.id(index);
             self.unblock(conn);
         } else if flush == Flush::Idle {
@@ -78,7 +75,7 @@ impl Server {
     /// Writes to one connection until nothing is due or the network takes no more.
     pub(super) fn flush<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
         let Server { slots, live, settings, counters, wakes, scripting, .. } = self;
-        let Some((slot, rtmp)) = slots.client_at(index) else { return Flush::Idle };
+        let Some((slot, rtmp)) = slots.client_at(index) else { return self.flush_words(net, index, now) };
         let before = slot.bytes_out;
         let mut output =
             Output { net, index, names: &live.names, settings, now, asked: false, skips: 0, skipped: None };

@@ -16,6 +16,8 @@ pub(super) struct Gathering {
     window_ms: u64,
     /// When the present one ends.
     until: Millis,
+    /// How much of its time the loop is at work, in thousandths.
+    load_permille: u32,
 }
 
 impl Gathering {
@@ -25,13 +27,19 @@ impl Gathering {
             Merge::Auto => 0,
             Merge::Fixed(ms) => u64::from(ms),
         };
-        Gathering { window_ms, until: now }
+        Gathering { window_ms, until: now, load_permille: 0 }
+    }
+
+    /// How much of its time the loop is at work, in thousandths.
+    pub(super) fn load_permille(&self) -> u32 {
+        self.load_permille
     }
 }
 
 impl Server {
     /// How much of its time the loop is at work, in thousandths: what `merge_ms = "auto"` goes by.
     pub fn set_load(&mut self, load_permille: u32) {
+        self.gathering.load_permille = load_permille;
         if self.settings.merge == Merge::Auto {
             self.gathering.window_ms = auto_window_ms(load_permille, self.gathering.window_ms);
             self.set_window();

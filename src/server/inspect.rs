@@ -3,8 +3,6 @@
 //! Each table is walked by place: a row says where it stands, and the next one is asked for from behind it. So a walk
 //! can rest in the middle while rows come and go; it sees each that stays once.
 
-use core::net::SocketAddr;
-
 use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
 use crate::live::app::AppKind;
 use crate::live::applications::{AppState, Application};
@@ -18,6 +16,7 @@ use super::describe::Description;
 use super::instances::InstanceState;
 use super::rtmp::Rtmp;
 use super::slots::{Role, Slot, SlotState};
+use super::transport::Peer;
 use super::{Counters, Server};
 
 /// The time over which [`StreamRow::bitrate_bps`] is measured, in milliseconds: two or three groups of pictures.
@@ -28,8 +27,8 @@ const BITRATE_WINDOW_MS: u64 = 5000;
 pub struct ClientRow<'a> {
     /// Which.
     pub id: ConnId,
-    /// Its address.
-    pub peer: SocketAddr,
+    /// Who it is.
+    pub peer: Peer,
     /// The application that it joined, or asked for; empty before that.
     pub app: &'a str,
     /// The application's instance.
@@ -174,6 +173,8 @@ pub struct Totals<'a> {
     pub streams: u32,
     /// How many of them are published.
     pub published: u32,
+    /// How much of its time the loop is at work, in thousandths.
+    pub load_permille: u32,
     /// What happened since the start.
     pub counters: &'a Counters,
 }
@@ -205,6 +206,7 @@ impl Server {
             connection_limit: self.settings.connections,
             streams: self.live.names.streams().count() as u32,
             published: published as u32,
+            load_permille: self.gathering.load_permille(),
             counters: &self.counters,
         }
     }

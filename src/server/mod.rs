@@ -42,6 +42,7 @@ mod play;
 mod publish;
 mod read;
 pub mod refusals;
+mod rows;
 pub mod rtmp;
 mod script_time;
 mod scripting;
@@ -51,6 +52,7 @@ mod timers;
 pub mod transport;
 
 mod wakes;
+mod words;
 
 use std::vec::Vec;
 
@@ -78,7 +80,8 @@ use instances::Instances;
 use read::Reading;
 use scripting::Scripting;
 use slots::{LastWords, Role, Slot, SlotState, Slots};
-use transport::Net;
+use speaks::{Door, Speaks};
+use transport::{Arrival, Net, Peer};
 use wakes::{Held, Wakes};
 
 /// The reactor's one read buffer in bytes.
@@ -228,7 +231,8 @@ impl Server {
             return Some(0);
         }
         let waits_for_publisher = || self.live.names.streams().any(|(_, stream)| stream.grace_until.is_some());
-        if self.slots.taken() == 0 && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
+        let is_empty = self.slots.taken() == 0 && !self.slots.has_operator();
+        if is_empty && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
             // The operator may be writing files of applications, and errors in them are to be logged.
             let sweep = self.alarms.at(Alarm::Sweep).unwrap_or_default();
             return self.live.apps.next_check().map(|at| at.max(sweep).since(now));
@@ -266,15 +270,17 @@ impl Server {
     pub fn stop(&mut self, now: Millis) {
         self.now = now;
         self.stopping = true;
-        for index in 0..self.slots.count() {
-            let conn = self.slots.id(SlotIndex(index as u32));
+        let mut from = 0;
+        while let Some(index) = self.slots.next_taken(from) {
+            from = index.at() + 1;
+            let conn = self.slots.id(index);
             self.say_goodbye(conn);
             self.close_after_flush(conn, CloseReason::Shutdown, now);
         }
         self.end_all_instances(now);
     }
 
-    /// There is no connection.
+    /// There is no client.
     pub fn is_empty(&self) -> bool {
         self.slots.taken() == 0
     }
@@ -341,34 +347,15 @@ impl Server {
             return;
         }
         for _ in 0..self.settings.accepts_per_turn {
-            let Some(peer) = net.accept() else {
+            let Some(Arrival { peer, door }) = net.accept() else {
                 self.wakes.acceptable = false;
                 return;
             };
-            self.counters.accepted += 1;
-            if self.stopping {
-                self.refuse(net, peer, CloseReason::Shutdown);
-                continue;
-            }
-            let limit = self.settings.connections_per_address(peer.ip());
-            if limit.is_some_and(|limit| self.slots.from_address(peer.ip()) >= limit) {
-                // Joined clients stay; but a household's silent connections do not keep out its own clients.
-                let Some(silent) = self.slots.first_of_household(peer.ip()) else {
-                    self.refuse(net, peer, CloseReason::AddressLimit);
-                    continue;
-                };
-                self.release(net, silent, CloseReason::AddressLimit);
-            }
-            if self.slots.taken() == self.slots.count()
-                && let Some(first) = self.slots.first_to_make_way(peer.ip(), now)
-            {
-                self.make_way(net, first, now);
-            }
-            let seed = self.next_seed();
-            let Some(conn) = self.slots.take(peer, seed, now) else {
-                self.refuse(net, peer, CloseReason::TableFull);
-                continue;
+            let taken = match peer {
+                Peer::Local => self.take_operators(net, peer, door, now),
+                Peer::Ip(_) => self.take(net, peer, door, now),
             };
+            let Some(conn) = taken else { continue };
             if !net.adopt(conn.slot) {
                 self.release(net, conn, CloseReason::PeerReset);
                 continue;
@@ -377,6 +364,40 @@ impl Server {
             self.wakes.read(conn.slot);
             self.wakes.writable(conn.slot);
         }
+    }
+
+    /// A slot for a client, if it may have one.
+    fn take<N: Net>(&mut self, net: &mut N, peer: Peer, door: Door, now: Millis) -> Option<ConnId> {
+        self.counters.accepted += 1;
+        if self.stopping {
+            return self.refuse(net, peer, CloseReason::Shutdown);
+        }
+        let limit = self.settings.connections_per_address(peer.ip());
+        if limit.is_some_and(|limit| self.slots.from_address(peer.ip()) >= limit) {
+            // Joined clients stay; but a household's silent connections do not keep out its own clients.
+            let Some(silent) = self.slots.first_of_household(peer.ip()) else {
+                return self.refuse(net, peer, CloseReason::AddressLimit);
+            };
+            self.release(net, silent, CloseReason::AddressLimit);
+        }
+        if self.slots.is_taken()
+            && let Some(first) = self.slots.first_to_make_way(peer.ip(), now)
+        {
+            self.make_way(net, first, now);
+        }
+        let speaks = Speaks::begin(door, self.next_seed(), now);
+        let conn = self.slots.take(peer, speaks, now);
+        conn.or_else(|| self.refuse(net, peer, CloseReason::TableFull))
+    }
+
+    /// A slot for one of the operator's connections, which no number of clients can take.
+    fn take_operators<N: Net>(&mut self, net: &mut N, peer: Peer, door: Door, now: Millis) -> Option<ConnId> {
+        let speaks = Speaks::begin(door, self.next_seed(), now);
+        let conn = self.slots.take_operators(peer, speaks, now);
+        if conn.is_none() {
+            net.refuse(control::BUSY);
+        }
+        conn
     }
 
     /// Ends a connection whose place is needed at once. One that has joined an application is told so, if it reads.
@@ -398,10 +419,11 @@ impl Server {
         self.close_after_flush(conn, CloseReason::GaveWay, now);
     }
 
-    fn refuse<N: Net>(&mut self, net: &mut N, peer: core::net::SocketAddr, reason: CloseReason) {
+    fn refuse<N: Net>(&mut self, net: &mut N, peer: Peer, reason: CloseReason) -> Option<ConnId> {
         warn!("connection refused peer={peer} x_status={} reason=\"{reason}\"", reason.x_status());
         self.counters.closed[reason.index()] += 1;
-        net.refuse();
+        net.refuse(&[]);
+        None
     }
 
     fn next_seed(&mut self) -> u64 {
@@ -436,9 +458,8 @@ impl Server {
         let published = slot.publishing > 0;
         self.end_roles(conn);
         self.count_close(conn, reason);
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-        // Without room for `close` the client must do with the end of the connection.
-        let _ = rtmp.session.close(&mut slot.tx);
+        let (slot, speaks) = self.slots.both(conn.slot);
+        speaks.close(&mut slot.tx);
         slot.state = SlotState::Closing { deadline: now + CLOSE_MS, last_words: LastWords::Waiting, published };
         self.forget_waits(conn.slot);
         self.slots.judge(conn.slot, now);

@@ -12,7 +12,7 @@ impl Server {
     pub fn disconnect(&mut self, conn: ConnId, now: Millis) -> bool {
         // The id is the operator's input: there may be no such slot.
         let known = conn.slot.at() < self.slots.count();
-        if !known || self.slots.connection(conn).is_none_or(|slot| slot.state != SlotState::Open) {
+        if !known || self.slots.client(conn).is_none_or(|(slot, _)| slot.state != SlotState::Open) {
             return false;
         }
         self.now = now;

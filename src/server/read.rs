@@ -1,4 +1,4 @@
-//! Reading: bytes of ready slots into their sessions, and what the sessions make of them.
+//! Reading: bytes of ready slots into what they speak, and what that makes of them.
 
 use core::mem;
 use std::boxed::Box;
@@ -6,12 +6,13 @@ use std::boxed::Box;
 use crate::handles::{ConnId, SlotIndex};
 use crate::limits::INBOX_BYTES;
 use crate::rtmp::bandwidth_check::Dialect;
-use crate::rtmp::event::{Event, NetStreamId, Request};
+use crate::rtmp::event::{Event, Limit, NetStreamId, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use super::close::CloseReason;
 use super::slots::{LastWords, Role, SlotState};
+use super::speaks::{Ask, Context, Turn};
 use super::transport::{Io, Net};
 use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, READ_BYTES, Server};
 
@@ -58,6 +59,7 @@ impl Server {
 
     fn read_slot<N: Net>(&mut self, net: &mut N, index: SlotIndex, scratch: &mut [u8], now: Millis) -> usize {
         let conn = self.slots.id(index);
+        let is_counted = !self.slots.is_operators(index);
         let slot = self.slots.at(index);
         if slot.blocked {
             // The code that unblocks it sets the bit again.
@@ -70,7 +72,7 @@ impl Server {
             return 0;
         }
         let (slot, speaks) = self.slots.both(index);
-        if !slot.inbox.is_empty() || speaks.waits_for_room() {
+        if !slot.inbox.is_empty() || speaks.has_work() {
             let kept = slot.inbox.len();
             scratch[..kept].copy_from_slice(&slot.inbox);
             slot.inbox.clear();
@@ -82,7 +84,7 @@ impl Server {
         // wait for, and input of connections that are being closed is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
         let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
-        let mut want = if much { most } else { speaks.handshake_bytes() + INBOX_BYTES };
+        let mut want = if much { most } else { speaks.opening_bytes() + INBOX_BYTES };
         if let (Some(limit), SlotState::Open) = (&mut slot.limits.to_server, slot.state) {
             let bytes = limit.available(now.0) as usize;
             if bytes == 0 {
@@ -119,7 +121,9 @@ impl Server {
                     *deadline = (now + LINGER_MS).min(*since + LINGER_MOST_MS);
                     slot.note_last_words(net.has_delivered(index), now);
                 }
-                self.counters.bytes_in += n as u64;
+                if is_counted {
+                    self.counters.bytes_in += n as u64;
+                }
                 if mem::take(&mut slot.challenged) {
                     self.holder_is_alive(conn, now);
                 }
@@ -130,56 +134,56 @@ impl Server {
         }
     }
 
-    /// Gives input to the connection's session until it is taken or must wait.
+    /// Gives input to the connection's protocol until it is taken or must wait.
     fn feed<N: Net>(&mut self, net: &mut N, conn: ConnId, mut input: &[u8], now: Millis) {
         loop {
-            let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-            if slot.state != SlotState::Open {
-                return;
-            }
-            match rtmp.session.next(&mut input, &mut slot.tx, now) {
-                Ok(Some(event)) => {
-                    let called = event == Event::Call;
-                    self.event(conn, event, now);
+            let Some((slot, speaks)) = self.slots.open_both(conn) else { return };
+            let is_full = match speaks.read(&mut input, &mut Context { tx: &mut slot.tx, now }) {
+                Turn::Asks(ask) => {
+                    let called = matches!(ask, Ask::Rtmp(Event::Call));
+                    self.carry_out(net, conn, ask, now);
                     if called && !self.scripts_may_run(now) && self.rests_after_call(conn, input) {
                         break;
                     }
+                    continue;
                 }
-                Ok(None) => {
-                    if rtmp.open_since.is_none() && rtmp.session.is_open() {
-                        rtmp.open_since = Some(now);
-                    }
-                    let waits = rtmp.session.request().is_some();
-                    if input.is_empty() && !waits && !rtmp.session.waits_for_room() {
-                        break;
-                    }
-                    if !waits {
-                        // Its answers fill the buffer: send them, then go on.
-                        let before = slot.tx.room();
-                        let flush = self.flush(net, conn.slot, now);
-                        self.flushed(net, conn.slot, flush, now);
-                        let Some(slot) = self.slots.connection(conn) else { return };
-                        if slot.tx.room() > before {
-                            continue;
-                        }
-                    }
-                    let Some(slot) = self.slots.connection(conn) else { return };
-                    slot.blocked = true;
-                    if slot.inbox.extend_from_slice(input).is_err() {
-                        let limit = crate::rtmp::event::Limit::ReplyBytes;
-                        self.close_after_flush(conn, CloseReason::LimitExceeded(limit), now);
-                        return;
-                    }
-                    break;
-                }
-                Err(error) => {
-                    self.close_after_flush(conn, error.into(), now);
+                Turn::Done => break,
+                Turn::Ends(reason) => {
+                    self.close_after_flush(conn, reason, now);
                     return;
                 }
+                Turn::Waits => false,
+                Turn::Full => true,
+            };
+            if is_full {
+                // Its answers fill the buffer: send them, then go on.
+                let before = slot.tx.room();
+                let flush = self.flush(net, conn.slot, now);
+                self.flushed(net, conn.slot, flush, now);
+                let Some(slot) = self.slots.connection(conn) else { return };
+                if slot.tx.room() > before {
+                    continue;
+                }
             }
+            let Some(slot) = self.slots.connection(conn) else { return };
+            slot.blocked = true;
+            if slot.inbox.extend_from_slice(input).is_err() {
+                self.close_after_flush(conn, CloseReason::LimitExceeded(Limit::ReplyBytes), now);
+                return;
+            }
+            break;
         }
         if self.slots.connection(conn).is_some_and(|slot| !slot.tx.is_empty()) {
             self.wakes.send(conn.slot);
+        }
+    }
+
+    /// Does what a protocol wants of the server.
+    #[inline]
+    pub(super) fn carry_out<N: Net>(&mut self, net: &mut N, conn: ConnId, ask: Ask<'_>, now: Millis) {
+        match ask {
+            Ask::Rtmp(event) => self.event(conn, event, now),
+            Ask::Control => self.answer_operator(net, conn, now),
         }
     }
 

@@ -12,18 +12,19 @@ use crate::time::Millis;
 use super::connect::Joining;
 use super::outbox::Outbox;
 use super::slots::{OpenTag, Role, Slot, TagTail, Tail};
+use super::speaks::{Ask, Context, Protocol, Stage, Turn};
 
-/// A client's state. What a write touches comes first and lies together.
+/// A client's state. What a write or a sweep touches comes first and lies together.
 #[repr(C)]
 pub struct Rtmp {
-    /// What must be sent before anything else.
-    pub tail: Option<Tail>,
-    /// By index of the net stream.
-    pub roles: [Role; NET_STREAMS],
-    /// Messages of its application's script that wait.
-    pub outbox: Outbox,
     /// How far it is on its way into the application.
     pub joining: Joining,
+    /// By index of the net stream.
+    pub roles: [Role; NET_STREAMS],
+    /// What must be sent before anything else.
+    pub tail: Option<Tail>,
+    /// Messages of its application's script that wait.
+    pub outbox: Outbox,
     /// When its handshake was done.
     pub open_since: Option<Millis>,
     /// Half-received messages.
@@ -32,9 +33,8 @@ pub struct Rtmp {
     pub session: Session,
 }
 
-impl Rtmp {
-    /// A client before its first byte. `seed` feeds the random bytes of the handshake.
-    pub(super) fn new(seed: u64) -> Rtmp {
+impl Protocol for Rtmp {
+    fn begin(seed: u64, _: Millis) -> Rtmp {
         Rtmp {
             tail: None,
             roles: [Role::Idle; NET_STREAMS],
@@ -46,6 +46,60 @@ impl Rtmp {
         }
     }
 
+    #[inline]
+    fn read<'i>(&mut self, input: &mut &'i [u8], cx: &mut Context<'_>) -> Turn<'i> {
+        match self.session.next(input, cx.tx, cx.now) {
+            Ok(Some(event)) => Turn::Asks(Ask::Rtmp(event)),
+            Ok(None) => {
+                if self.open_since.is_none() && self.session.is_open() {
+                    self.open_since = Some(cx.now);
+                }
+                match self.session.request() {
+                    Some(_) => Turn::Waits,
+                    None if input.is_empty() && !self.session.waits_for_room() => Turn::Done,
+                    None => Turn::Full,
+                }
+            }
+            Err(error) => Turn::Ends(error.into()),
+        }
+    }
+
+    fn goes_on(&self, tx: &TxBuf) -> bool {
+        self.session.request().is_none() && tx.room() >= REPLY_BYTES
+    }
+
+    fn has_work(&self) -> bool {
+        self.session.waits_for_room()
+    }
+
+    fn opening_bytes(&self) -> usize {
+        self.session.handshake_bytes()
+    }
+
+    fn close(&mut self, tx: &mut TxBuf) {
+        // Without room for `close` the client must do with the end of the connection.
+        let _ = self.session.close(tx);
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        None
+    }
+
+    #[inline]
+    fn stage(&self) -> Stage {
+        if self.session.is_connected() {
+            Stage::Joined
+        } else if self.session.request().is_some() {
+            Stage::Asking
+        } else if self.session.is_open() {
+            Stage::Greeted
+        } else {
+            Stage::New
+        }
+    }
+}
+
+impl Rtmp {
     /// The net stream at `index` does this from now on. `slot` is its own: it has the counts of those that play and publish, by
     /// which it is judged and read, and which no glance at a slot is to gather from here. They change here alone.
     pub(super) fn set_role(&mut self, slot: &mut Slot, index: usize, role: Role) {

@@ -1,11 +1,11 @@
 //! The connection table: one slot a connection, obtained once.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::IpAddr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
 use crate::handles::{AppId, ConnId, RingId, SlotIndex, StreamId};
-use crate::limits::{INBOX_BYTES, SPARE_CONNECTIONS};
+use crate::limits::{CONTROL_CLIENTS, INBOX_BYTES, SPARE_CONNECTIONS};
 use crate::live::holder::Household;
 use crate::live::reader::{Reader, Rest};
 use crate::media::{TagKind, TagSeq};
@@ -21,6 +21,7 @@ use super::express::Express;
 use super::instances::InstanceIndex;
 use super::rtmp::Rtmp;
 use super::speaks::{Speaks, Stage};
+use super::transport::Peer;
 
 /// Most bytes one connection may cost: the promise of the memory table.
 pub const CONNECTION_BYTES: usize = 12 * 1024 + 512;
@@ -173,8 +174,8 @@ pub struct Slot {
     pub dialect: Dialect,
     /// For calls of the next one.
     pub next_transaction: u32,
-    /// The address of the peer.
-    pub peer: SocketAddr,
+    /// Who is at the other end.
+    pub peer: Peer,
     /// The application that it has joined, or is about to.
     pub app: Option<AppId>,
     /// The application's instance, if it has server-side code.
@@ -200,7 +201,7 @@ impl Slot {
         Slot {
             state: SlotState::Free,
             generation: 0,
-            peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            peer: Peer::Local,
             accepted: Millis(0),
             last_read: Millis(0),
             last_taken: Millis(0),
@@ -229,20 +230,22 @@ impl Slot {
     }
 
     /// How far it has come, and since when it has been of no use.
-    fn standing(&self, stage: Stage, now: Millis) -> (Standing, Millis) {
+    fn standing(&self, speaks: &Speaks, now: Millis) -> (Standing, Millis) {
         let since = self.last_use.unwrap_or_default().max(self.last_active);
-        let standing = match (self.state, stage) {
-            (SlotState::Free | SlotState::Closing { .. }, _) => Standing::Leaving,
-            (SlotState::Open, Stage::Joined) => match self.last_use {
+        if self.state != SlotState::Open {
+            return (Standing::Leaving, since);
+        }
+        let standing = match speaks.stage() {
+            Stage::Joined => match self.last_use {
                 Some(last) if now.since(last) < PATIENCE_MS => Standing::Busy,
                 _ if self.publishing > 0 => Standing::Publishing,
                 _ if self.playing > 0 => Standing::Waiting,
                 _ => Standing::Joined,
             },
-            (SlotState::Open, Stage::Asking) => Standing::Asking,
-            (SlotState::Open, Stage::Greeted) => Standing::Greeted,
-            (SlotState::Open, Stage::New) if self.bytes_in > 0 => Standing::Greeting,
-            (SlotState::Open, Stage::New) => Standing::Silent,
+            Stage::Asking => Standing::Asking,
+            Stage::Greeted => Standing::Greeted,
+            Stage::New if self.bytes_in > 0 => Standing::Greeting,
+            Stage::New => Standing::Silent,
         };
         (standing, since)
     }
@@ -267,19 +270,21 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// A table for `capacity` clients and `kept` more that publish, with [`SPARE_CONNECTIONS`] to be turned away in.
+    /// A table for `capacity` clients and `kept` more that publish, with [`SPARE_CONNECTIONS`] to be turned away in; behind
+    /// them are [`CONTROL_CLIENTS`] places for the operator, for whom there is always room.
     pub fn new(capacity: usize, kept: usize, seed: u64) -> Slots {
-        let count = capacity + kept + SPARE_CONNECTIONS;
-        let bits = || BitSet::new(vec![0; count.div_ceil(64)].into_boxed_slice());
+        let clients = capacity + kept + SPARE_CONNECTIONS;
+        let count = clients + CONTROL_CLIENTS;
+        let bits = || BitSet::new(vec![0; clients.div_ceil(64)].into_boxed_slice());
         let mut free = bits();
-        for index in 0..count {
+        for index in 0..clients {
             free.insert(index);
         }
         let mut slots = Vec::with_capacity(count);
         slots.resize_with(count, Slot::free);
         let mut speaks = Vec::with_capacity(count);
         speaks.resize_with(count, || Speaks::Nothing);
-        let claims = Claims::new(count, seed);
+        let claims = Claims::new(clients, seed);
         let express = vec![Express::default(); count].into_boxed_slice();
         Slots {
             slots: slots.into_boxed_slice(),
@@ -294,23 +299,44 @@ impl Slots {
         }
     }
 
-    /// How many there are, the spare ones included.
+    /// How many there are, the spare ones and the operator's included.
     pub fn count(&self) -> usize {
         self.slots.len()
     }
 
-    /// The lowest taken slot that is `from` or above.
+    /// Every client's slot is taken.
+    pub fn is_taken(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// The slots of the operator's connections.
+    pub fn operators(&self) -> impl Iterator<Item = SlotIndex> + use<> {
+        let count = self.count();
+        (count - CONTROL_CLIENTS..count).map(|at| SlotIndex(at as u32))
+    }
+
+    /// The slot is one of the operator's, whose connections are no clients: they are neither listed nor counted.
+    pub fn is_operators(&self, index: SlotIndex) -> bool {
+        index.at() >= self.count() - CONTROL_CLIENTS
+    }
+
+    /// The operator is connected.
+    pub fn has_operator(&self) -> bool {
+        self.operators().any(|index| self.peek(index).state != SlotState::Free)
+    }
+
+    /// The lowest client's slot that is taken and `from` or above.
     pub fn next_taken(&self, from: usize) -> Option<SlotIndex> {
         self.taken.next_from(from).map(|index| SlotIndex(index as u32))
     }
 
-    /// Every taken slot with its index. Free ones, which may be many, are not touched.
+    /// Every client's slot that is taken, with its index. Free ones, which may be many, are not touched.
     pub fn taken_slots(&self) -> impl Iterator<Item = (SlotIndex, &Slot)> {
         let taken = core::iter::successors(self.next_taken(0), |index| self.next_taken(index.at() + 1));
         taken.map(|index| (index, self.peek(index)))
     }
 
-    /// How many are taken.
+    /// How many clients' slots are taken.
     pub fn taken(&self) -> usize {
         self.taken.len()
     }
@@ -347,7 +373,7 @@ impl Slots {
     pub fn judge(&mut self, index: SlotIndex, now: Millis) {
         let Some(before) = self.claims.claim(index.at()) else { return };
         self.write_back(index);
-        let (standing, since) = self.slots[index.at()].standing(self.speaks[index.at()].stage(), now);
+        let (standing, since) = self.slots[index.at()].standing(&self.speaks[index.at()], now);
         let since = match standing.kind() {
             Kind::Arriving if standing == before.standing => before.since,
             Kind::Arriving => now,
@@ -410,11 +436,23 @@ impl Slots {
         self.claims.claim(conn.slot.at()).map_or(0, |claim| self.claims.weight(claim.household, Kind::Idle))
     }
 
-    /// The lowest free slot, taken for `peer`; `None` when all are taken.
-    pub fn take(&mut self, peer: SocketAddr, seed: u64, now: Millis) -> Option<ConnId> {
+    /// The lowest free slot, taken for a client; `None` when all are taken.
+    pub(super) fn take(&mut self, peer: Peer, speaks: Speaks, now: Millis) -> Option<ConnId> {
         let index = self.free.next_from(0)?;
         self.free.remove(index);
         self.taken.insert(index);
+        let household = Household::of(peer.ip());
+        self.claims.set(index, Some(Claim { household, standing: Standing::Silent, since: now }));
+        Some(self.begin(index, peer, speaks, now))
+    }
+
+    /// A free slot of the operator's; `None` when all are taken.
+    pub(super) fn take_operators(&mut self, peer: Peer, speaks: Speaks, now: Millis) -> Option<ConnId> {
+        let index = self.operators().find(|&index| self.peek(index).state == SlotState::Free)?;
+        Some(self.begin(index.at(), peer, speaks, now))
+    }
+
+    fn begin(&mut self, index: usize, peer: Peer, speaks: Speaks, now: Millis) -> ConnId {
         self.express[index] = Express::default();
         let slot = &mut self.slots[index];
         let generation = slot.generation;
@@ -423,10 +461,8 @@ impl Slots {
         slot.state = SlotState::Open;
         slot.peer = peer;
         (slot.accepted, slot.last_read, slot.last_taken, slot.last_active) = (now, now, now, now);
-        self.speaks[index] = Speaks::Rtmp(Rtmp::new(seed));
-        let household = Household::of(peer.ip());
-        self.claims.set(index, Some(Claim { household, standing: Standing::Silent, since: now }));
-        Some(ConnId { slot: SlotIndex(index as u32), generation })
+        self.speaks[index] = speaks;
+        ConnId { slot: SlotIndex(index as u32), generation }
     }
 
     /// Gives a slot back; its handles are stale from now on.
@@ -436,9 +472,11 @@ impl Slots {
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
         self.speaks[index.at()] = Speaks::Nothing;
-        self.claims.set(index.at(), None);
-        self.taken.remove(index.at());
-        self.free.insert(index.at());
+        if !self.is_operators(index) {
+            self.claims.set(index.at(), None);
+            self.taken.remove(index.at());
+            self.free.insert(index.at());
+        }
     }
 
     /// The slot at `index`, whatever its use.
@@ -451,6 +489,22 @@ impl Slots {
     pub fn both(&mut self, index: SlotIndex) -> (&mut Slot, &mut Speaks) {
         self.end_express(index);
         (&mut self.slots[index.at()], &mut self.speaks[index.at()])
+    }
+
+    /// The slot at `index` and what its connection speaks, to look at.
+    pub fn peek_both(&self, index: SlotIndex) -> (&Slot, &Speaks) {
+        (&self.slots[index.at()], &self.speaks[index.at()])
+    }
+
+    /// The connection and what it speaks, if it is still there.
+    pub fn both_of(&mut self, id: ConnId) -> Option<(&mut Slot, &mut Speaks)> {
+        self.connection(id)?;
+        Some((&mut self.slots[id.slot.at()], &mut self.speaks[id.slot.at()]))
+    }
+
+    /// The connection and what it speaks, if it is still there and was not told to go.
+    pub fn open_both(&mut self, id: ConnId) -> Option<(&mut Slot, &mut Speaks)> {
+        self.both_of(id).filter(|(slot, _)| slot.state == SlotState::Open)
     }
 
     /// The slot at `index`, to look at.

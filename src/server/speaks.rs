@@ -1,15 +1,89 @@
-//! What a connection speaks: one variant a protocol, with what that protocol needs beside the slot.
+//! What a connection speaks: one row of the table a protocol, with the state that it needs beside the slot.
+//!
+//! A protocol is a state machine without sockets: bytes go in, bytes for the peer go into the slot's buffer, and what it wants
+//! of the server comes out as an [`Ask`], which the server carries out and answers. It reaches nothing else: neither
+//! other connections nor streams. Everything is called through [`Speaks`], which knows by its variant whom.
+//!
+//! A new protocol is a file with a type that is a [`Protocol`], and a row in the table below.
 
+use crate::rtmp::event::Event;
+use crate::rtmp::tx::TxBuf;
+use crate::time::Millis;
+
+use super::close::CloseReason;
+use super::control::Control;
 use super::rtmp::Rtmp;
 
-/// A connection's protocol and its state. What it is stands in front, beside what a write touches.
-#[repr(u8)]
-#[expect(clippy::large_enum_variant, reason = "each is a place of a table")]
-pub enum Speaks {
-    /// Nobody is there.
-    Nothing,
-    /// RTMP.
-    Rtmp(Rtmp),
+/// What a protocol does when something happens to its connection.
+pub(super) trait Protocol: Sized {
+    /// A connection has arrived. `seed` is random.
+    fn begin(seed: u64, now: Millis) -> Self;
+
+    /// Takes input, until there is something to ask for. What is left of it is kept when the protocol waits.
+    fn read<'i>(&mut self, input: &mut &'i [u8], cx: &mut Context<'_>) -> Turn<'i>;
+
+    /// All that it said was sent: it may go on.
+    fn write(&mut self, cx: &mut Context<'_>) -> Turn<'static> {
+        let _ = cx;
+        Turn::Done
+    }
+
+    /// What it waited for is there: it can take input again.
+    fn goes_on(&self, tx: &TxBuf) -> bool;
+
+    /// It has something to do for which it needs no more input.
+    fn has_work(&self) -> bool {
+        false
+    }
+
+    /// Bytes of a beginning that are still to come and are taken however many come at once. What comes behind them may have
+    /// to wait.
+    fn opening_bytes(&self) -> usize {
+        0
+    }
+
+    /// The peer is told to go, as far as there are words for that.
+    fn close(&mut self, tx: &mut TxBuf) {
+        let _ = tx;
+    }
+
+    /// When the connection ends unless it makes progress; `None` when the deadlines of the configuration hold.
+    fn deadline(&self) -> Option<Millis>;
+
+    /// How far the connection has come.
+    fn stage(&self) -> Stage;
+}
+
+/// What a protocol may know and touch.
+pub(super) struct Context<'s> {
+    /// What the peer is to be sent.
+    pub tx: &'s mut TxBuf,
+    /// The time.
+    pub now: Millis,
+}
+
+/// What comes of reading or writing.
+#[derive(Debug)]
+pub(super) enum Turn<'i> {
+    /// All was taken, and there is nothing more to say.
+    Done,
+    /// It takes no more before something is decided, or before what it says is said to the end: [`Protocol::goes_on`].
+    Waits,
+    /// It takes no more before what it said was sent.
+    Full,
+    /// It wants something of the server.
+    Asks(Ask<'i>),
+    /// The connection ends, behind what was said.
+    Ends(CloseReason),
+}
+
+/// What a protocol wants of the server.
+#[derive(Debug)]
+pub(super) enum Ask<'i> {
+    /// What an RTMP client does.
+    Rtmp(Event<'i>),
+    /// The operator has asked something, or a list goes on.
+    Control,
 }
 
 /// How far a connection has come on its way to what it is there for.
@@ -25,33 +99,114 @@ pub enum Stage {
     Joined,
 }
 
-impl Speaks {
-    /// How far the connection has come.
-    pub fn stage(&self) -> Stage {
-        match self {
-            Speaks::Nothing => Stage::New,
-            Speaks::Rtmp(rtmp) if rtmp.session.is_connected() => Stage::Joined,
-            Speaks::Rtmp(rtmp) if rtmp.session.request().is_some() => Stage::Asking,
-            Speaks::Rtmp(rtmp) if rtmp.session.is_open() => Stage::Greeted,
-            Speaks::Rtmp(_) => Stage::New,
+/// Declares the protocols.
+macro_rules! protocols {
+    ($($(#[$doc:meta])* $name:ident($state:ty);)*) => {
+        /// A connection's protocol and its state. What it is stands in front, beside what a write touches.
+        #[repr(u8)]
+        #[expect(clippy::large_enum_variant, reason = "each is a place of a table")]
+        pub enum Speaks {
+            /// Nobody is there.
+            Nothing,
+            $($(#[$doc])* $name($state),)*
         }
-    }
 
-    /// It has something to answer that waits for room: it takes no input, and may do something without any.
-    pub fn waits_for_room(&self) -> bool {
-        self.rtmp().is_some_and(|rtmp| rtmp.session.waits_for_room())
-    }
+        /// A listener, by what is spoken there.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Door {
+            $($(#[$doc])* $name,)*
+        }
 
-    /// Bytes of a handshake that are still to come. They are taken however many come at once.
-    pub fn handshake_bytes(&self) -> usize {
-        self.rtmp().map_or(0, |rtmp| rtmp.session.handshake_bytes())
-    }
+        impl Speaks {
+            /// A connection has arrived at `door`.
+            pub(super) fn begin(door: Door, seed: u64, now: Millis) -> Speaks {
+                match door {
+                    $(Door::$name => Speaks::$name(<$state>::begin(seed, now)),)*
+                }
+            }
 
+            /// [`Protocol::read`].
+            #[inline]
+            pub(super) fn read<'i>(&mut self, input: &mut &'i [u8], cx: &mut Context<'_>) -> Turn<'i> {
+                match self {
+                    Speaks::Nothing => Turn::Done,
+                    $(Speaks::$name(own) => own.read(input, cx),)*
+                }
+            }
+
+            /// [`Protocol::write`].
+            pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Turn<'static> {
+                match self {
+                    Speaks::Nothing => Turn::Done,
+                    $(Speaks::$name(own) => own.write(cx),)*
+                }
+            }
+
+            /// [`Protocol::goes_on`].
+            pub(super) fn goes_on(&self, tx: &TxBuf) -> bool {
+                match self {
+                    Speaks::Nothing => false,
+                    $(Speaks::$name(own) => own.goes_on(tx),)*
+                }
+            }
+
+            /// [`Protocol::has_work`].
+            pub(super) fn has_work(&self) -> bool {
+                match self {
+                    Speaks::Nothing => false,
+                    $(Speaks::$name(own) => own.has_work(),)*
+                }
+            }
+
+            /// [`Protocol::opening_bytes`].
+            pub(super) fn opening_bytes(&self) -> usize {
+                match self {
+                    Speaks::Nothing => 0,
+                    $(Speaks::$name(own) => own.opening_bytes(),)*
+                }
+            }
+
+            /// [`Protocol::close`].
+            pub(super) fn close(&mut self, tx: &mut TxBuf) {
+                match self {
+                    Speaks::Nothing => {}
+                    $(Speaks::$name(own) => own.close(tx),)*
+                }
+            }
+
+            /// [`Protocol::deadline`].
+            pub(super) fn deadline(&self) -> Option<Millis> {
+                match self {
+                    Speaks::Nothing => None,
+                    $(Speaks::$name(own) => own.deadline(),)*
+                }
+            }
+
+            /// [`Protocol::stage`].
+            #[inline]
+            pub(super) fn stage(&self) -> Stage {
+                match self {
+                    Speaks::Nothing => Stage::New,
+                    $(Speaks::$name(own) => own.stage(),)*
+                }
+            }
+        }
+    };
+}
+
+protocols! {
+    /// RTMP.
+    Rtmp(Rtmp);
+    /// What `rill ctl` speaks.
+    Control(Control);
+}
+
+impl Speaks {
     /// The state of a connection that speaks RTMP.
     pub fn rtmp(&self) -> Option<&Rtmp> {
         match self {
             Speaks::Rtmp(rtmp) => Some(rtmp),
-            Speaks::Nothing => None,
+            _ => None,
         }
     }
 
@@ -59,7 +214,7 @@ impl Speaks {
     pub fn rtmp_mut(&mut self) -> Option<&mut Rtmp> {
         match self {
             Speaks::Rtmp(rtmp) => Some(rtmp),
-            Speaks::Nothing => None,
+            _ => None,
         }
     }
 }

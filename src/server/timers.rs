@@ -1,5 +1,6 @@
 //! Deadlines of connections: a sweep over the table, a few times a second.
 
+use crate::handles::SlotIndex;
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
@@ -23,6 +24,11 @@ impl Server {
         self.live.names.log_trouble(now);
         self.live.apps.check(now);
         self.sweep_instances(now);
+        for index in self.slots.operators() {
+            if let Expired::Release(reason) = self.expired(index, now) {
+                self.release(net, self.slots.id(index), reason);
+            }
+        }
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
@@ -31,8 +37,7 @@ impl Server {
             if let SlotState::Closing { last_words: LastWords::Sent(_), .. } = self.slots.peek(index).state {
                 self.slots.at(index).note_last_words(net.has_delivered(index), now);
             }
-            let Some((slot, rtmp)) = self.slots.peek_client(index) else { continue };
-            match self.expired(slot, rtmp, now) {
+            match self.expired(index, now) {
                 Expired::No => {}
                 Expired::Release(CloseReason::PingTimeout) if net.has_unread(index) => {
                     // It has spoken; that we have not read it is not its fault.
@@ -56,9 +61,8 @@ impl Server {
         }
     }
 
-    fn expired(&self, slot: &Slot, rtmp: &Rtmp, now: Millis) -> Expired {
-        let settings = &self.settings;
-        let passed = |since: Millis, limit_ms: u64| now.since(since) > limit_ms;
+    fn expired(&self, index: SlotIndex, now: Millis) -> Expired {
+        let (slot, speaks) = self.slots.peek_both(index);
         match slot.state {
             SlotState::Free => return Expired::No,
             SlotState::Closing { deadline, .. } => {
@@ -67,6 +71,16 @@ impl Server {
             }
             SlotState::Open => {}
         }
+        match (speaks.rtmp(), speaks.deadline()) {
+            (_, Some(deadline)) if now > deadline => Expired::Release(CloseReason::Stalled),
+            (Some(rtmp), _) => self.expired_client(slot, rtmp, now),
+            _ => Expired::No,
+        }
+    }
+
+    fn expired_client(&self, slot: &Slot, rtmp: &Rtmp, now: Millis) -> Expired {
+        let settings = &self.settings;
+        let passed = |since: Millis, limit_ms: u64| now.since(since) > limit_ms;
         if !rtmp.session.is_open() && passed(slot.accepted, settings.handshake_timeout_ms) {
             return Expired::Release(CloseReason::HandshakeTimeout);
         }

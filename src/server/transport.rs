@@ -1,9 +1,12 @@
 //! What the server needs of a network. `net` implements it with sockets, tests with a simulation.
 
-use core::net::SocketAddr;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::io::IoSlice;
 
 use crate::handles::SlotIndex;
+
+use super::speaks::Door;
 
 /// Result of one read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +31,64 @@ pub enum Loss {
     Network,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A host, this one included.
+    Ip(SocketAddr),
+    /// A process of this machine that may write to the socket's file: the operator's.
+    Local,
+}
+
+impl Peer {
+    /// The address that rules and limits go by. Who is local has that of this machine.
+    pub fn ip(self) -> IpAddr {
+        match self {
+            Peer::Ip(address) => address.ip(),
+            Peer::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Ip(address) => address.fmt(f),
+            Peer::Local => f.write_str("local"),
+        }
+    }
+}
+
+/// A connection that somebody made to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who.
+    pub peer: Peer,
+    /// At which listener: what is spoken there.
+    pub door: Door,
+}
+
+/// What the system's side of the server counts, for the operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Clients turned away for want of a file descriptor.
+    pub turned_away: u64,
+    /// Heap allocations since the start, if they are counted.
+    pub heap_allocations: Option<usize>,
+}
+
 /// Non-blocking connections, named by the slot that the server gave them.
 pub trait Net {
-    /// The next waiting connection, if any; it waits until it is adopted or refused.
-    fn accept(&mut self) -> Option<SocketAddr>;
+    /// The next waiting connection at any door, if there is one; it waits until it is adopted or refused.
+    fn accept(&mut self) -> Option<Arrival>;
     /// The connection of the last `accept` belongs to `slot` from now on. False when it broke meanwhile.
     fn adopt(&mut self, slot: SlotIndex) -> bool;
-    /// The connection of the last `accept` is closed.
-    fn refuse(&mut self);
+    /// The connection of the last `accept` is closed, behind what of `words` it takes at once.
+    fn refuse(&mut self, words: &[u8]);
+    /// Begins to connect `slot` to another host. The slot is written to when it is connected, and not before: until then a write
+    /// would block, and the network says when it does not. A connection that cannot be had is broken. How long that
+    /// may take is for the caller to say, who closes the slot. False when not even a socket can be had.
+    fn dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool;
     /// Reads what is there.
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io;
     /// Bytes have arrived that were not read: a sign of life of the peer, whatever keeps the server from reading them.
@@ -51,4 +104,13 @@ pub trait Net {
     fn has_delivered(&mut self, slot: SlotIndex) -> bool;
     /// Closes the connection. The slot may be given to another one.
     fn close(&mut self, slot: SlotIndex);
+    /// The time to the peer and back as its system measures it, in microseconds; `None` when it does not.
+    fn round_trip_us(&self, slot: SlotIndex) -> Option<u32> {
+        let _ = slot;
+        None
+    }
+    /// What is counted on this side.
+    fn counted(&self) -> Counted {
+        Counted::default()
+    }
 }

@@ -21,7 +21,7 @@ use rill::bench::source::{Rates, Source};
 use rill::handles::SlotIndex;
 use rill::live::settings::{Merge, Settings};
 use rill::server::Server;
-use rill::server::transport::{Io, Net};
+use rill::server::transport::{Arrival, Io, Net};
 use rill::time::Millis;
 use sim::world::World;
 use toml::de::DeTable;
@@ -299,7 +299,7 @@ struct Wire {
 }
 
 impl Net for Wire {
-    fn accept(&mut self) -> Option<SocketAddr> {
+    fn accept(&mut self) -> Option<Arrival> {
         None
     }
 
@@ -307,7 +307,11 @@ impl Net for Wire {
         false
     }
 
-    fn refuse(&mut self) {}
+    fn refuse(&mut self, _: &[u8]) {}
+
+    fn dial(&mut self, _: SlotIndex, _: SocketAddr) -> bool {
+        false
+    }
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
         if slot != self.publisher || self.sent.is_empty() {

@@ -1,18 +1,21 @@
 //! A network: byte queues in both directions, edge-triggered, with faults.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use rill::handles::SlotIndex;
-use rill::server::transport::{Io, Loss, Net};
+use rill::server::speaks::Door;
+use rill::server::transport::{Arrival, Io, Loss, Net, Peer};
 
 use super::digest::Digest;
 use super::{Random, outside};
 
-/// One TCP connection.
+/// One connection.
 pub struct Link {
-    pub peer: SocketAddr,
+    pub arrival: Arrival,
+    /// The server made it, and does not know what came of it.
+    dialled: Option<Answer>,
     pub slot: Option<SlotIndex>,
     pub to_server: VecDeque<u8>,
     pub to_client: VecDeque<u8>,
@@ -38,8 +41,21 @@ pub struct Link {
     pub write_blocked: bool,
 }
 
+/// What somebody hears who connects to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It takes the connection.
+    Taken,
+    /// It refuses.
+    Refused,
+    /// It says nothing.
+    Nothing,
+}
+
 pub struct FakeNet {
     pub links: Vec<Link>,
+    /// Other hosts. One that is not here refuses.
+    pub hosts: BTreeMap<SocketAddr, Answer>,
     backlog: VecDeque<usize>,
     offered: Option<usize>,
     by_slot: Vec<Option<usize>>,
@@ -57,6 +73,7 @@ impl FakeNet {
     pub fn new(slots: usize, seed: u64) -> FakeNet {
         FakeNet {
             links: Vec::new(),
+            hosts: BTreeMap::new(),
             backlog: VecDeque::new(),
             offered: None,
             by_slot: vec![None; slots],
@@ -69,10 +86,19 @@ impl FakeNet {
         }
     }
 
-    pub fn dial(&mut self, peer: SocketAddr, window: usize, buffer: usize) -> usize {
+    /// Somebody connects to the server.
+    pub fn connect(&mut self, arrival: Arrival, window: usize, buffer: usize) -> usize {
+        let link = self.link(arrival, window, buffer);
+        self.backlog.push_back(link);
+        self.accept_edge = true;
+        link
+    }
+
+    fn link(&mut self, arrival: Arrival, window: usize, buffer: usize) -> usize {
         self.links.push(Link {
             gathered: false,
-            peer,
+            arrival,
+            dialled: None,
             slot: None,
             to_server: VecDeque::with_capacity(buffer),
             to_client: VecDeque::with_capacity(buffer),
@@ -89,8 +115,6 @@ impl FakeNet {
             read_edge: false,
             write_blocked: false,
         });
-        self.backlog.push_back(self.links.len() - 1);
-        self.accept_edge = true;
         self.links.len() - 1
     }
 
@@ -135,6 +159,12 @@ impl FakeNet {
         }
         for link in &mut self.links {
             let Some(slot) = link.slot else { continue };
+            match link.dialled {
+                Some(Answer::Taken) => link.dialled = None,
+                Some(Answer::Refused) => (link.dialled, link.client_reset, link.read_edge) = (None, true, true),
+                Some(Answer::Nothing) => continue,
+                None => {}
+            }
             if std::mem::take(&mut link.read_edge) {
                 event(Ready::Read(slot));
                 any = true;
@@ -151,7 +181,7 @@ impl FakeNet {
     /// There are events that the server has yet to be told.
     pub fn is_pending(&self) -> bool {
         let pending = |link: &Link| link.read_edge || (link.write_blocked && link.to_client.len() < link.window);
-        self.accept_edge || self.links.iter().any(|link| link.slot.is_some() && pending(link))
+        self.accept_edge || self.links.iter().any(|link| link.slot.is_some() && link.dialled.is_none() && pending(link))
     }
 
     /// What the server has written to the connection in `slot`.
@@ -173,7 +203,7 @@ pub enum Ready {
 
 /// Each call as the work of the network, which may use the heap.
 impl Net for FakeNet {
-    fn accept(&mut self) -> Option<SocketAddr> {
+    fn accept(&mut self) -> Option<Arrival> {
         outside(|| self.do_accept())
     }
 
@@ -181,8 +211,12 @@ impl Net for FakeNet {
         outside(|| self.do_adopt(slot))
     }
 
-    fn refuse(&mut self) {
-        outside(|| self.do_refuse());
+    fn refuse(&mut self, words: &[u8]) {
+        outside(|| self.do_refuse(words));
+    }
+
+    fn dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool {
+        outside(|| self.do_dial(slot, to))
     }
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
@@ -217,10 +251,10 @@ impl Net for FakeNet {
 }
 
 impl FakeNet {
-    fn do_accept(&mut self) -> Option<SocketAddr> {
+    fn do_accept(&mut self) -> Option<Arrival> {
         assert!(self.offered.is_none(), "the last connection was neither adopted nor refused");
         self.offered = self.backlog.pop_front();
-        self.offered.map(|link| self.links[link].peer)
+        self.offered.map(|link| self.links[link].arrival)
     }
 
     fn do_adopt(&mut self, slot: SlotIndex) -> bool {
@@ -235,9 +269,19 @@ impl FakeNet {
         true
     }
 
-    fn do_refuse(&mut self) {
+    fn do_refuse(&mut self, words: &[u8]) {
         let link = self.offered.take().expect("a connection was accepted");
+        self.links[link].to_client.extend(words);
         self.links[link].server_closed = true;
+    }
+
+    fn do_dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool {
+        let answer = self.hosts.get(&to).copied().unwrap_or(Answer::Refused);
+        let index = self.link(Arrival { peer: Peer::Ip(to), door: Door::Rtmp }, 32 << 10, 0);
+        let link = &mut self.links[index];
+        (link.slot, link.dialled, link.write_blocked) = (Some(slot), Some(answer), true);
+        assert!(self.by_slot[slot.at()].replace(index).is_none(), "the slot is taken");
+        true
     }
 
     fn do_read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
@@ -246,6 +290,7 @@ impl FakeNet {
         if link.client_reset {
             return Io::Broken(Loss::Client);
         }
+        let counted = link.arrival.peer != Peer::Local;
         if link.to_server.is_empty() {
             return if link.client_fin && !link.unplugged { Io::Done(0) } else { Io::WouldBlock };
         }
@@ -261,7 +306,7 @@ impl FakeNet {
         for (to, from) in buffer.iter_mut().zip(link.to_server.drain(..n)) {
             *to = from;
         }
-        self.bytes_read += n as u64;
+        self.bytes_read += if counted { n as u64 } else { 0 };
         Io::Done(n)
     }
 
@@ -276,7 +321,7 @@ impl FakeNet {
         assert!(total > 0, "a write of nothing");
         assert!(slices.iter().all(|slice| !slice.is_empty()), "an empty slice");
         let space = link.window.saturating_sub(link.to_client.len());
-        if space == 0 {
+        if space == 0 || link.dialled.is_some() {
             link.write_blocked = true;
             return Io::WouldBlock;
         }
@@ -292,7 +337,8 @@ impl FakeNet {
             left -= part;
         }
         link.bytes_written += n as u64;
-        self.bytes_written += n as u64;
+        let counted = link.arrival.peer != Peer::Local;
+        self.bytes_written += if counted { n as u64 } else { 0 };
         Io::Done(n)
     }
 

@@ -14,6 +14,8 @@ use rill::server::close::CloseReason;
 use rill::server::connect::Joining;
 use rill::server::rtmp::Rtmp;
 use rill::server::slots::{Slot, SlotState};
+use rill::server::speaks::Door;
+use rill::server::transport::{Arrival, Peer};
 use rill::server::{Server, Start};
 use rill::time::Millis;
 
@@ -193,7 +195,8 @@ impl World {
 
     pub fn dial_from(&mut self, address: IpAddr) -> usize {
         let address = SocketAddr::new(address, 1000 + self.clients.len() as u16);
-        let link = self.net.dial(address, self.window, 0);
+        let arrival = Arrival { peer: Peer::Ip(address), door: Door::Rtmp };
+        let link = self.net.connect(arrival, self.window, 0);
         self.clients.push(Client::new(address, link));
         self.clients.len() - 1
     }
@@ -303,7 +306,7 @@ impl World {
     /// The server's handle of the client's connection.
     pub fn conn(&self, c: usize) -> Option<ConnId> {
         let address = self.clients[c].address;
-        let taken = |slot: &Slot| slot.state != SlotState::Free && slot.peer == address;
+        let taken = |slot: &Slot| slot.state != SlotState::Free && slot.peer == Peer::Ip(address);
         let (index, _) = self.server.slots().iter().find(|(_, slot)| taken(slot))?;
         Some(self.server.slots().id(index))
     }
