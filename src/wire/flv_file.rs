@@ -549,26 +549,7 @@ mod tests {
 
     use super::*;
     use crate::wire::windows::Windows;
-
-    struct Memory<'a>(&'a [u8]);
-
-    impl ReadAt for Memory<'_> {
-        type Error = ();
-        fn size(&self) -> u64 {
-            self.0.len() as u64
-        }
-        fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, ()> {
-            let rest = usize::try_from(at).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-            let count = rest.len().min(out.len()).min(900);
-            out[..count].copy_from_slice(&rest[..count]);
-            Ok(count)
-        }
-    }
-
-    fn with_file<T>(bytes: &[u8], run: impl FnOnce(&mut File<'_, Memory<'_>>) -> T) -> T {
-        let mut windows = Windows::new();
-        run(&mut File::new(&mut Memory(bytes), &mut windows))
-    }
+    use crate::wire::windows::memory::{Memory, with_file};
 
     fn opened(bytes: &[u8]) -> Result<FlvFile, Fault<()>> {
         FlvFile::open(&mut File::new(&mut Memory(bytes), &mut Windows::new()))

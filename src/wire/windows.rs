@@ -170,6 +170,34 @@ impl<'w, R: ReadAt> File<'w, R> {
     }
 }
 
+/// What tests read.
+#[cfg(test)]
+pub(super) mod memory {
+    use super::{File, ReadAt, Windows};
+
+    /// A file in memory, of which a read gives a few hundred bytes at most.
+    pub struct Memory<'a>(pub &'a [u8]);
+
+    impl ReadAt for Memory<'_> {
+        type Error = ();
+        fn size(&self) -> u64 {
+            self.0.len() as u64
+        }
+        fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, ()> {
+            let rest = usize::try_from(at).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+            let count = rest.len().min(out.len()).min(700);
+            out[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
+        }
+    }
+
+    /// One request to a file of these bytes.
+    pub fn with_file<T>(bytes: &[u8], run: impl FnOnce(&mut File<'_, Memory<'_>>) -> T) -> T {
+        let mut windows = Windows::new();
+        run(&mut File::new(&mut Memory(bytes), &mut windows))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -9,28 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::flv::Codec;
-use crate::wire::windows::Windows;
-
-/// A file in memory, of which a read gives a few hundred bytes at most.
-struct Memory<'a>(&'a [u8]);
-
-impl ReadAt for Memory<'_> {
-    type Error = ();
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, ()> {
-        let rest = usize::try_from(at).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-        let count = rest.len().min(out.len()).min(700);
-        out[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-}
-
-fn with_file<T>(bytes: &[u8], run: impl FnOnce(&mut File<'_, Memory<'_>>) -> T) -> T {
-    let mut windows = Windows::new();
-    run(&mut File::new(&mut Memory(bytes), &mut windows))
-}
+use crate::wire::windows::memory::{Memory, with_file};
 
 fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32 + 8).to_be_bytes(), &kind[..], body].concat()
