@@ -86,6 +86,11 @@ impl Codec {
         FOURCCS.iter().find(|(known, _)| **known == fourcc).map(|&(_, codec)| codec)
     }
 
+    /// The FourCC that an enhanced tag names it by.
+    pub fn fourcc(self) -> Option<[u8; 4]> {
+        FOURCCS.iter().find(|(_, known)| *known == self).map(|&(fourcc, _)| *fourcc)
+    }
+
     /// From the low four bits of a legacy video tag. 12 to 14 were never Adobe's; Chinese networks and many cameras use them.
     pub fn from_legacy_video(id: u8) -> Option<Codec> {
         Some(match id {

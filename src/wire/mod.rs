@@ -12,4 +12,5 @@ pub mod legacy;
 pub mod message;
 pub mod mp4;
 pub mod plain;
+pub mod recorded;
 pub mod windows;

@@ -7,13 +7,16 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rill::wire::flv::Codec;
+use rill::wire::flv::{Codec, SubTagHeader};
 use rill::wire::flv_file::FlvFile;
 use rill::wire::mp4::track::Track;
 use rill::wire::mp4::{Choice, Cursor, Movie};
+use rill::wire::recorded::{MessageKind, Place, Recorded};
 use rill::wire::windows::{Extent, File, ReadAt, Windows};
 
+use crate::relay::modern_ffmpeg;
 use crate::support::Scratch;
+use crate::support::media::Media;
 use crate::support::process::output_of;
 
 struct Disk(fs::File, u64, usize);
@@ -293,6 +296,92 @@ fn an_flv_file_is_read_and_sought_in_as_ffprobe_reads_it() {
             assert!(same_kinds(headers.video, found.headers.video), "{name} at {time} ms: {headers:?}");
             assert!(same_kinds(headers.audio, found.headers.audio), "{name} at {time} ms: {headers:?}");
             assert!(reads < 1000, "{name} at {time} ms: {reads} reads");
+        }
+    }
+}
+
+/// Writes the messages from a place on, or from the beginning, as an FLV file.
+fn write_flv(path: &Path, seek: Option<u32>, to: &Path) {
+    let source = fs::read(path).unwrap();
+    let ((), _) = with_file(path, |file| {
+        let recorded = Recorded::open(file, Choice::default()).unwrap();
+        let mut place: Place = match seek {
+            Some(time_ms) => recorded.seek(file, time_ms).unwrap(),
+            None => recorded.begin(file).unwrap(),
+        };
+        let mut flv = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+        while let Some(message) = recorded.next(file, &mut place).unwrap() {
+            let message_type = match message.kind {
+                MessageKind::Audio => 8,
+                MessageKind::Video => 9,
+                MessageKind::Data => 18,
+            };
+            let (length, timestamp_ms) = (message.length(), message.time_ms);
+            flv.extend(SubTagHeader { message_type, length, timestamp_ms }.emit());
+            flv.extend(&message.front);
+            flv.extend(&source[message.body.at as usize..][..message.body.bytes as usize]);
+            flv.extend((length + 11).to_be_bytes());
+        }
+        fs::write(to, flv).unwrap();
+    });
+}
+
+#[test]
+fn the_messages_of_a_film_are_those_that_ffmpeg_sends() {
+    let scratch = Scratch::new("messages");
+    let hevc: &[&str] =
+        &["-c:v", "libx265", "-x265-params", "log-level=none:bframes=2", "-preset", "ultrafast", "-c:a", "ac3"];
+    let vp9: &[&str] = &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"];
+    let av1: &[&str] = &["-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-c:a", "flac"];
+    let mp3: &[&str] = &["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "libmp3lame"];
+    let sound: &[&str] = &["-vn", "-c:a", "aac"];
+    let mulaw: &[&str] = &["-vn", "-c:a", "pcm_mulaw", "-ar", "8000"];
+    let files = [
+        film(&scratch, "h264.mp4", H264_AAC, &[]),
+        film(&scratch, "fragments.mp4", H264_AAC, &["-movflags", "frag_keyframe+empty_moov"]),
+        film(&scratch, "hevc.mp4", hevc, &[]),
+        film(&scratch, "vp9.mp4", vp9, &[]),
+        film(&scratch, "av1.mp4", av1, &[]),
+        film(&scratch, "mp3.mp4", mp3, &[]),
+        film(&scratch, "sound.m4a", sound, &[]),
+        film(&scratch, "mulaw.mov", mulaw, &[]),
+        film(&scratch, "indexed.flv", H264_AAC, &["-flvflags", "add_keyframe_index"]),
+    ];
+    let ffmpeg = modern_ffmpeg();
+    for path in files {
+        let (ours, theirs) = (scratch.path("ours.flv"), scratch.path("theirs.flv"));
+        let mut command = Command::new(&ffmpeg);
+        command.args(["-nostdin", "-loglevel", "error", "-y", "-i"]).arg(&path);
+        output_of(command.args(["-c", "copy", "-f", "flv"]).arg(&theirs));
+        let theirs = Media::packets_by(&ffmpeg, &theirs);
+        write_flv(&path, None, &ours);
+        let mut whole = Media::packets_by(&ffmpeg, &ours);
+        if let Some(flac) = whole.audio.as_mut().filter(|audio| audio.codec == "flac") {
+            // ffmpeg leaves out the marker in front, and understands both.
+            flac.configuration = theirs.audio.as_ref().and_then(|audio| audio.configuration.clone());
+        }
+        assert_eq!(whole.packet_count(), theirs.packet_count(), "{}", path.display());
+        whole.assert_equals(&theirs);
+        // From any time on: the key frame before, with its true time, and all behind it.
+        for seek in [0, 500, 1999, 2000, 3300, 5990, 100_000] {
+            let sound = theirs.audio.as_ref().filter(|_| theirs.video.is_none());
+            if sound.is_some_and(|sound| seek > 5000 || sound.codec == "pcm_mulaw") {
+                // ffmpeg does not open a file of one sound; uncompressed sound begins at any of its samples.
+                continue;
+            }
+            write_flv(&path, Some(seek), &ours);
+            let part = Media::packets_by(&ffmpeg, &ours);
+            let track = |media: &Media| media.video.clone().or(media.audio.clone()).unwrap();
+            let (part, theirs) = (track(&part), track(&theirs));
+            let behind = &theirs.packets[theirs.packets.len() - part.packets.len()..];
+            let first = part.packets[0].dts_ms;
+            // Where sound begins before the first picture, at that picture.
+            assert!(
+                first <= i64::from(seek).max(theirs.packets[0].dts_ms) && first + 900 > i64::from(seek.min(6000)),
+                "{}: {seek} {first}",
+                path.display()
+            );
+            assert_eq!(part.packets, behind, "{} at {seek} ms", path.display());
         }
     }
 }

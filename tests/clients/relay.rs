@@ -405,7 +405,7 @@ fn a_publisher_that_went_silent_loses_its_name_to_a_newcomer_and_players_stay() 
 }
 
 /// The ffmpeg that speaks Enhanced RTMP.
-fn modern_ffmpeg() -> OsString {
+pub fn modern_ffmpeg() -> OsString {
     let path = std::env::var_os("RILL_MODERN_FFMPEG")
         .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/ffmpeg").into());
     assert!(

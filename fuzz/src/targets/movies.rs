@@ -5,6 +5,7 @@ use core::convert::Infallible;
 
 use rill::wire::flv_file::FlvFile;
 use rill::wire::mp4::{Choice, Cursor, Movie};
+use rill::wire::recorded::Recorded;
 use rill::wire::windows::{File, ReadAt, Windows};
 
 /// Samples that are read of a track at most: a file of a few kilobytes can say that it has four billion.
@@ -31,6 +32,7 @@ impl ReadAt for Memory<'_> {
 pub fn run(bytes: &[u8]) {
     let mut source = Memory(bytes);
     let mut windows = Windows::new();
+    run_messages(bytes, &mut File::new(&mut source, &mut windows));
     if bytes.starts_with(b"FLV") {
         return run_flv(bytes, &mut File::new(&mut source, &mut windows));
     }
@@ -48,6 +50,19 @@ pub fn run(bytes: &[u8]) {
             if let Ok(mut cursor) = Cursor::at_key_frame(&mut file, track, time) {
                 let _ = cursor.next(&mut file, track);
             }
+        }
+    }
+}
+
+fn run_messages(bytes: &[u8], file: &mut File<'_, Memory<'_>>) {
+    let Ok(recorded) = Recorded::open(file, Choice::default()) else { return };
+    for place in
+        [recorded.begin(file), recorded.seek(file, 0), recorded.seek(file, 1000), recorded.seek(file, u32::MAX)]
+    {
+        let Ok(mut place) = place else { continue };
+        for _ in 0..SAMPLES {
+            let Ok(Some(message)) = recorded.next(file, &mut place) else { break };
+            assert!(message.body.at + u64::from(message.body.bytes) <= bytes.len() as u64, "a message lies outside");
         }
     }
 }

@@ -5,6 +5,10 @@ use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 use super::atom::{Atom, atom, child};
 use super::entry::Entry;
 
+/// The time that is furthest from the beginning, in milliseconds: later ones are this. It is 35 000 years, so that two of them can
+/// be added and subtracted.
+pub const TIME_MOST_MS: i64 = 1 << 50;
+
 /// A table of entries of one size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Table {
@@ -201,6 +205,6 @@ impl Track {
         let scale = i128::from(self.timescale.max(1));
         let doubled = i128::from(ticks) * 2000;
         let rounded = (doubled + if ticks < 0 { -scale } else { scale }) / (2 * scale);
-        i64::try_from(rounded).unwrap_or(i64::MAX)
+        rounded.clamp(-i128::from(TIME_MOST_MS), i128::from(TIME_MOST_MS)) as i64
     }
 }
