@@ -24,7 +24,7 @@
 //! config          settings: text in, plain values or errors out
 //! server          slots, connections, fan-out, deadlines: no OS call, no heap after start
 //! features        script: server-side code; gets handles and facts, returns actions
-//! live            who publishes and plays what, under which rules; no word of any protocol
+//! live            names, rules, limits, gate, challenge, grace, readers: who publishes and plays what; no word of any protocol
 //! client          the client's side of RTMP, for the self-test and `rill connect`
 //! board           profiles: what each board has, and so how much it serves
 //! rtmp | media    RTMP session state machines | ring, cursor, stream: siblings that never import each other
@@ -49,9 +49,16 @@
 //!
 //! Its `connect` waits in the session ([`rtmp::event::Request`]), which takes no more input. `server::connect` finds the
 //! application; one that is not known, or was not looked at for a while, is asked of a disk thread ([`net::disk`]) by
-//! name, and its rules come back as plain data ([`live::app`]). If it has a script, `server::scripting` finds or loads
-//! the instance and tells [`features::script`], which runs `onConnect`; what the script wants done comes out as actions, now
-//! or from a timer later, and is carried out in its order. `_result` or `_error` leaves as the one answer.
+//! name, and its rules come back as plain data ([`live::app`]). Then the gate is asked ([`live::gate`]), link by link: rules and
+//! limits by `live` itself, and if there is a script, `server::scripting` finds or loads the instance and tells
+//! [`features::script`], which runs `onConnect`; what the script wants done comes out as actions, now or from a timer later, and
+//! is carried out in its order. A link that says no says why as plain data ([`live::refusal`]), of which [`server::refusals`]
+//! makes words and a status. `_result` or `_error` leaves as the one answer.
+//!
+//! `publish` and `play` go through the same gate, and then [`live::Live`] gives them the name: it is published at once, waited
+//! for until its holder has had its time for a sign of life, or refused. What others must hear of that is not told from within:
+//! it is news ([`live::news`]), which the server hears before it does anything else, and puts into each client's words. Whoever
+//! publishes or plays is a [`live::holder::Holder`]; a connection is one kind.
 //!
 //! # Decisions that the code taught
 //!
