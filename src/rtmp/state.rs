@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) announced_window: u32,
     pub(super) connect_info: ConnectInfo,
     pub(super) request: Option<Request>,
+    /// What each net stream does, as far as the server has decided. The caller knows better what and of whom; this much is kept
+    /// here because messages are routed, and commands answered, by the protocol alone.
     streams: [NetStream; NET_STREAMS],
 }
 

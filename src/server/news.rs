@@ -63,7 +63,6 @@ impl Server {
         if let Some(conn) = holder.by.conn()
             && let Some((slot, rtmp)) = self.slots.client(conn)
         {
-            slot.challenged = true;
             // Whether there is room for the ping or not, it is silence that decides.
             let _ = rtmp.session.ping(now, &mut slot.tx);
             self.wakes.send(conn.slot);
@@ -72,10 +71,18 @@ impl Server {
         info!("{} {id} publish waits name={name:?} for a sign of life from {}", challenger.who.by, holder.by);
     }
 
-    /// A byte came from a publisher whose name is challenged.
-    pub(super) fn holder_is_alive(&mut self, conn: ConnId, now: Millis) {
-        self.live.is_alive(Holder::Conn(conn, 0));
-        self.hear(now);
+    /// A byte came from a publisher: whoever waits for a name of its own does so in vain.
+    pub(super) fn holder_spoke(&mut self, conn: ConnId, now: Millis) {
+        // Nearly always nobody waits for any name.
+        if self.alarms.at(Alarm::Challenge).is_none() {
+            return;
+        }
+        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
+        let is_waited_for = |id: StreamId| self.live.names.stream(id).challenger.is_some();
+        if rtmp.roles.iter().any(|role| matches!(role, Role::Publishing(id) if is_waited_for(*id))) {
+            self.live.is_alive(Holder::Conn(conn, 0));
+            self.hear(now);
+        }
     }
 
     /// Holders that were silent for too long lose their names.

@@ -126,7 +126,6 @@ impl Server {
         let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         if let Role::Publishing(_) = rtmp.roles[index] {
             rtmp.open_tags.retain(|open| open.stream != id);
-            slot.challenged = false;
         }
         rtmp.set_role(slot, index, Role::Idle);
         self.publish_ended(Holder::Conn(conn, index as u8), id, self.now);

@@ -124,8 +124,8 @@ impl Server {
                 if is_counted {
                     self.counters.bytes_in += n as u64;
                 }
-                if mem::take(&mut slot.challenged) {
-                    self.holder_is_alive(conn, now);
+                if slot.publishing > 0 {
+                    self.holder_spoke(conn, now);
                 }
                 self.feed(net, conn, &scratch[..n], now);
                 self.slots.judge_arriving(index, now);

@@ -76,7 +76,8 @@ pub struct OpenTag {
     pub length: u32,
 }
 
-/// What a net stream of a connection does.
+/// What a net stream of a connection does. Who holds a name, and who waits for it, is a fact of [`crate::live::names`]; here stands
+/// which of them is meant, for no message of a publisher is to look for it there.
 #[derive(Clone, Copy, Debug)]
 pub enum Role {
     /// Nothing.
@@ -130,14 +131,12 @@ pub struct TagTail {
 pub struct Slot {
     /// Use of the slot.
     pub state: SlotState,
-    /// Net streams that play.
+    /// Net streams that play: see [`Rtmp::set_role`], as of the next.
     pub playing: u8,
     /// Net streams that publish.
     pub publishing: u8,
     /// Not read until its answers are sent or its request is decided.
     pub blocked: bool,
-    /// A challenger waits for a sign of life from this publisher.
-    pub challenged: bool,
     /// What it is sent is limited: see `limits`.
     pub limited: bool,
     /// A call with a payload is to be sent when nothing else is due.
@@ -210,7 +209,6 @@ impl Slot {
             pinged: None,
             last_active: Millis(0),
             blocked: false,
-            challenged: false,
             limited: false,
             payload_due: false,
             limits: Limits::default(),
