@@ -42,8 +42,9 @@
 //! Socket 7 is readable; `net::tcp` reads into the shared buffer; [`rtmp::chunk_reader`] finds the frame in it;
 //! `server::ingest` has [`media::ring`] reserve its place, write a 12-byte header and copy 400 bytes once;
 //! `server::express` asks the ring once what lies between the players' cursors and its head, and `net::tcp` does one write
-//! per player, of whom it touches 32 bytes; whoever is due anything else is for `server::fanout`. No queue, no clone, no
-//! lock, no allocation.
+//! per player, of whom it touches 32 bytes. Whoever is due anything else is for `server::fanout`: it asks each player's
+//! [`live::reader`] what that is (a header, bytes of the ring, one tag, the end), frames it as RTMP, writes, and says what was
+//! sent. No queue, no clone, no lock, no allocation.
 //!
 //! # Path of one client into an application
 //!
@@ -93,6 +94,9 @@
 //!   time: ffmpeg, librtmp, mpv and VLC stop reading at that status.
 //! - **Metadata has time 0.** Of any other time ffmpeg makes a subtitle stream; ffprobe then shows a stream that was
 //!   never published, and VLC waits ten seconds for it before it shows a picture.
+//! - **Who reads decides nothing of how it is said** ([`live::reader`]). Where one joins, when it skips, what it does not want and when
+//!   the end comes are the same for a player, a recording and a relay. So a reader is asked what is due and told what was sent, and is
+//!   a value of 48 bytes; words, framing and writes are its owner's, who may stop between any two bytes.
 //! - **A frame is read from the tag** ([`media::frame`]). What a tag is to who knows no Enhanced RTMP stands in its payload, which does not
 //!   change: the index says that it is an Enhanced RTMP message, and no more, so that streams without one pay nothing. A frame cuts
 //!   a part out of the payload, as a track may lie between others. Metadata is edited where it is kept, and its tag passed over.

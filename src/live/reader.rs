@@ -178,6 +178,9 @@ enum LeftOut {
     Told,
 }
 
+const _: () =
+    assert!(size_of::<Reader>() <= 48, "a connection has one for each net stream, and a sweep looks at the first");
+
 impl Reader {
     /// A reader of `stream` who was sent nothing. With the GOP cache it begins at the newest key frame that the ring holds, else
     /// at the next one, or with sound until then.
@@ -607,3 +610,6 @@ impl Terms {
 pub fn lags(cursor: Cursor, media: &Media, most_lag_ms: u64, now: Millis) -> bool {
     u64::from(media.ring().lag_ms(cursor, now)) > most_lag_ms && media.skip_target(cursor).is_some()
 }
+
+#[cfg(test)]
+mod tests;
