@@ -123,6 +123,31 @@ fn the_end_is_told_after_the_last_frame_even_to_a_player_with_a_full_line() {
 }
 
 #[test]
+fn the_end_is_told_to_who_wants_no_sound_although_sound_came_last() {
+    let mut world = World::new();
+    world.window = 2000;
+    let player = world.player("cam");
+    world.clients[player].flag(1, "receiveAudio", false);
+    let publisher = world.publisher("cam");
+    world.heard(player);
+    world.slow(player, 0);
+    world.send_start(publisher);
+    for i in 0..20 {
+        world.send(publisher, 1, Inter, 100 + i, 500);
+    }
+    world.send(publisher, 1, Audio, 120, 90);
+    world.settle();
+    world.clients[publisher].close_stream(1);
+    world.advance(100);
+    world.clients[player].watch(1).may_skip = true;
+    world.clients[player].rate = None;
+    world.advance(100);
+    let heard = world.heard(player);
+    assert_eq!(heard[heard.len() - 2..], ["0.23 inter", "1: Play.UnpublishNotify"]);
+    world.end();
+}
+
+#[test]
 fn audio_alone_starts_at_the_newest_tag_and_video_alone_at_its_key_frame() {
     let mut world = World::new();
     let radio = world.publisher("radio");
