@@ -59,6 +59,7 @@ impl Message {
 }
 
 /// A file that can be played.
+#[allow(clippy::large_enum_variant, reason = "there is no heap to put the larger one in")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// MP4, M4V, MOV, F4V.
@@ -68,6 +69,7 @@ pub enum Recorded {
 }
 
 /// A place in a file.
+#[allow(clippy::large_enum_variant, reason = "there is no heap to put the larger one in")]
 #[derive(Clone, Debug)]
 pub enum Place {
     /// In each of its tracks.
