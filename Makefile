@@ -28,6 +28,8 @@ test: deps ## install what the tests need, and run them all
 
 lint: ## format, lints, the layers that do without std, and links of the documentation
 	$(CARGO) fmt --check
+# A macro declares these, where cargo fmt does not find them.
+	rustfmt --check --edition 2024 src/features/*.rs
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) fmt --manifest-path boards/appliance/Cargo.toml --check
 	$(CARGO) clippy --manifest-path boards/appliance/Cargo.toml --target-dir target --all-targets -- -D warnings

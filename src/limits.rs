@@ -120,6 +120,12 @@ shapes! {
     /// for publishers, so that no number of mistyped names keeps an encoder out.
     NAMES_PER_RING = 4, "stream names for each of limits.streams; players wait on them";
 
+    /// Actions of features that wait to be carried out. What a feature's turn has to say beyond waits for the next.
+    FEATURE_ACTIONS = 32, "actions of features between two looks; more are taken later";
+    /// Payload of one call in bytes, by which a client's bandwidth is found out. More is sent in more calls, because nothing else
+    /// can be sent before one that has begun is complete: neither media nor a ping.
+    ASK_BYTES = 4096, "payload of a call that measures bandwidth; more is sent in more of them";
+
     /// Calls to one client that wait for an answer. One more throws in the script.
     SCRIPT_CLIENT_CALLS = 32, "a script's calls to a client without an answer; one more throws";
     /// Calls and messages to one client that is not accepted yet; they are sent after its accept. One more throws.
@@ -145,6 +151,10 @@ shapes! {
     /// Bytes of messages that may wait for all clients together.
     OUTBOXES_BYTES = 512 * 1024, "bytes of them that wait for all clients";
 }
+
+/// Transaction ids of the server's own calls are this and above, so that their answers are not taken for those to a script's
+/// calls, which count from 1 and stay below. They fit a signed 32-bit integer, which is what some clients keep.
+pub const FIRST_ASK_TRANSACTION: u32 = 1 << 24;
 
 /// Handshake packets C1, S1, C2, S2 in bytes (RTMP 1.0, section 5.2.1).
 pub const HANDSHAKE_BYTES: usize = 1536;

@@ -1,4 +1,71 @@
 //! What is built on connections and streams: each gets handles and facts, and returns actions. Nothing here knows the
-//! server or a socket.
+//! server, a protocol or a socket.
 
+pub mod contract;
 pub mod script;
+
+use crate::limits::Row;
+use crate::live::Live;
+use crate::live::jobs::Done;
+use crate::live::settings::Settings;
+use crate::time::Millis;
+
+use contract::{Action, Actions, Feature, Happened};
+
+/// Declares the features: a module `name` of this directory, in which `Type` is a [`Feature`].
+macro_rules! features {
+    ($($(#[$doc:meta])* $name:ident: $type:ident,)*) => {
+        $($(#[$doc])* pub mod $name;)*
+
+        /// All features, and what they want done.
+        pub struct Features {
+            $($(#[$doc])* pub $name: $name::$type,)*
+            out: Actions,
+            /// Their actions are being carried out; what they cause is put behind them.
+            pub acting: bool,
+        }
+
+        impl Features {
+            /// Obtains everything that they will ever need.
+            pub fn new(settings: &Settings) -> Features {
+                Features { $($name: $name::$type::new(settings),)* out: Actions::default(), acting: false }
+            }
+
+            /// What that is.
+            pub fn memory(settings: &Settings) -> impl Iterator<Item = Row> {
+                [$($name::$type::memory(settings),)*].into_iter()
+            }
+
+            /// Tells all of them a fact.
+            pub fn hear(&mut self, what: &Happened, live: &Live, now: Millis) {
+                $(self.$name.hear(what, live, now, &mut self.out);)*
+            }
+
+            /// What one of them wants done.
+            pub fn next_action(&mut self) -> Option<Action> {
+                self.out.take()
+            }
+
+            /// Each has its turn.
+            pub fn turn(&mut self, live: &mut Live, now: Millis) {
+                $(self.$name.turn(live, now, &mut self.out);)*
+            }
+
+            /// The disk has done a job. It comes back when it is none of theirs.
+            pub fn done(&mut self, done: Done, now: Millis) -> Option<Done> {
+                $(let done = self.$name.done(done, now, &mut self.out)?;)*
+                Some(done)
+            }
+
+            /// When the first of them wants its turn.
+            pub fn wake_at(&self) -> Option<Millis> {
+                [$(self.$name.wake_at(),)*].into_iter().flatten().min()
+            }
+        }
+    };
+}
+
+features! {
+    /// How fast the way to a client is.
+    bandwidth: Bandwidth,
+}

@@ -11,12 +11,12 @@ pub(super) enum Alarm {
     Window,
     /// A publisher that was asked for a sign of life has had its time.
     Challenge,
-    /// Connections that wait for tokens, or for the end of a bandwidth detection, are to be looked at.
-    Bandwidth,
+    /// Connections that wait for tokens are to be looked at.
+    Pace,
 }
 
 impl Alarm {
-    const COUNT: usize = Alarm::Bandwidth as usize + 1;
+    const COUNT: usize = Alarm::Pace as usize + 1;
 }
 
 /// No deadline.

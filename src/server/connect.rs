@@ -5,6 +5,7 @@ use core::fmt::{self, Write};
 
 use log::{Level, info, log, warn};
 
+use crate::features::contract::Happened;
 use crate::handles::{AppId, ConnId};
 use crate::limits::APP_NAME_BYTES;
 use crate::live::app::without_keys;
@@ -93,6 +94,9 @@ impl Server {
     /// The disk has answered.
     pub fn done(&mut self, done: Done, now: Millis) {
         self.now = now;
+        let done = self.features.done(done, now);
+        self.act(now);
+        let Some(done) = done else { return };
         if matches!(done, Done::Settings(_) | Done::NotReloaded(_)) {
             self.reload.under_way = false;
         }
@@ -199,8 +203,9 @@ impl Server {
         self.decide(conn, Decision::Accept);
         self.slots.connected();
         self.slots.judge(conn.slot, now);
+        self.happened(Happened::Joined { conn, app: id }, now);
         if wants_check {
-            self.check_bandwidth(conn, now);
+            self.happened(Happened::BandwidthWanted { conn, reply: false }, now);
         }
     }
 

@@ -71,7 +71,7 @@ impl Rtmp {
         let waits_for_nothing = self.tail.is_none()
             && slot.tx.is_empty()
             && self.outbox.is_empty()
-            && !(slot.limited || slot.payload_due || slot.blocked)
+            && !(slot.limited || slot.blocked)
             && slot.blocked_since.is_none();
         let express = slot.state == SlotState::Open && slot.playing == 1 && self.plays_plainly() && waits_for_nothing;
         express.then_some(Express {

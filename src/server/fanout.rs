@@ -8,27 +8,31 @@ use std::io::IoSlice;
 
 use log::info;
 
+use crate::features::contract::Happened;
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::limits::NET_STREAMS;
 use crate::live::names::{Media, Names};
 use crate::live::reader::{Due, Form, Reader, Rest, Source, Terms};
 use crate::live::settings::Settings;
 use crate::media::{Cursor, Piece, Reframe, Tag, frame};
+use crate::rtmp::bandwidth_check::PayloadCall;
 use crate::rtmp::event::NetStreamId;
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 use crate::wire::flv::Codec;
 use crate::wire::legacy::Legacy;
 
-use super::bandwidth::TURN_BYTES;
 use super::close::CloseReason;
 use super::rtmp::Rtmp;
-use super::slots::{LastWords, PayloadTail, Role, Slot, SlotState, TagTail, Tail};
+use super::slots::{LastWords, Role, Slot, SlotState, TagTail, Tail};
 use super::transport::{Io, Net};
+use super::wakes::Held;
 use super::{LINGER_MS, Server};
 
 /// Most bytes of one write to one player: a burst at its join must not hold up the others.
 pub(super) const WRITE_BYTES: usize = 256 * 1024;
+/// What features send to one connection in one turn of the loop at most, so that other clients are not held up.
+const SPARE_BYTES: u64 = 256 * 1024;
 /// Most pieces of a reframed tag in one write.
 const PIECES: usize = 16;
 
@@ -61,7 +65,7 @@ impl Server {
         if !self.wakes.is_writable(index) {
             return;
         }
-        let flush = self.flush(net, index, now);
+        let flush = self.flush_and_spare(net, index, now);
         self.flushed(net, index, flush, now);
         let (slot, speaks) = self.slots.both(index);
         if slot.blocked && speaks.goes_on(&slot.tx) {
@@ -69,6 +73,19 @@ impl Server {
             self.unblock(conn);
         } else if flush == Flush::Idle {
             self.slots.begin_express(index);
+        }
+    }
+
+    /// Writes to one connection, and when nothing is due what a feature has for it.
+    fn flush_and_spare<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
+        let (conn, before) = (self.slots.id(index), self.slots.at(index).bytes_out);
+        loop {
+            let flush = self.flush(net, index, now);
+            if flush != Flush::Spare || self.slots.peek(index).bytes_out - before >= SPARE_BYTES {
+                return flush;
+            }
+            self.wakes.let_go(Held::Spare, index);
+            self.happened(Happened::Spare { conn }, now);
         }
     }
 
@@ -83,7 +100,7 @@ impl Server {
         let flush = loop {
             let step = match rtmp.tail {
                 Some(Tail::Tag(tail)) => output.rest_of_tag(slot, rtmp, tail),
-                Some(Tail::Payload(tail)) => output.rest_of_payload(slot, rtmp, tail),
+                Some(Tail::Payload(call)) => output.rest_of_payload(slot, rtmp, call),
                 Some(Tail::Message(sent)) => output.rest_of_message(slot, rtmp, sent, &mut scripting.outboxes_bytes),
                 None if slot.playing == 1 && rtmp.plays_plainly() => output.plain(slot, rtmp),
                 None => output.tag_by_tag(slot, rtmp),
@@ -97,15 +114,8 @@ impl Server {
                 Step::End(Flush::Idle | Flush::Limited) if !rtmp.outbox.is_empty() => {
                     rtmp.tail = Some(Tail::Message(0));
                 }
-                Step::End(Flush::Idle) if slot.payload_due => {
-                    if slot.bytes_out - before >= TURN_BYTES {
-                        // The others first.
-                        wakes.send(index);
-                        break Flush::Idle;
-                    }
-                    if !slot.begin_payload(&mut rtmp.tail, now) {
-                        break Flush::Limited;
-                    }
+                Step::End(Flush::Idle) if wakes.holds(Held::Spare, index) => {
+                    break if slot.is_dry(now) { Flush::Limited } else { Flush::Spare };
                 }
                 Step::End(flush) => break flush,
             }
@@ -119,7 +129,7 @@ impl Server {
         counters.bytes_out += written;
         match flush {
             Flush::Blocked if written > 0 || slot.blocked_since.is_none() => slot.blocked_since = Some(now),
-            Flush::Idle | Flush::Limited => slot.blocked_since = None,
+            Flush::Idle | Flush::Spare | Flush::Limited => slot.blocked_since = None,
             _ => {}
         }
         if written > 0 {
@@ -137,6 +147,8 @@ impl Server {
                 self.wakes.blocked(index);
             }
             Flush::Limited => self.wait_to_send(index, now),
+            // The others first.
+            Flush::Spare => self.wakes.send(index),
             Flush::Idle => {
                 let slot = self.slots.at(index);
                 if let SlotState::Closing { last_words: LastWords::Waiting, published, .. } = slot.state {
@@ -154,6 +166,8 @@ impl Server {
 pub(super) enum Flush {
     /// All that is due was sent.
     Idle,
+    /// The same, and a feature wants to know.
+    Spare,
     /// The network takes no more now.
     Blocked,
     /// There may be more to send, which it may not be sent yet.
@@ -371,14 +385,17 @@ impl<'s, N: Net> Output<'s, N> {
         }
     }
 
-    /// The rest of a call of a bandwidth detection.
+    /// The rest of a call with a payload.
     #[cold]
-    fn rest_of_payload(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, mut tail: PayloadTail) -> Step {
-        match tail.rest(|slices| self.net.write(self.index, slices)) {
+    fn rest_of_payload(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, call: PayloadCall) -> Step {
+        let io = call.rest(|front, payload| match front {
+            [] => self.net.write(self.index, &[IoSlice::new(payload)]),
+            _ => self.net.write(self.index, &[IoSlice::new(front), IoSlice::new(payload)]),
+        });
+        match io {
             Io::Done(written) | Io::Last(written) => {
                 slot.bytes_out += written as u64;
-                tail.offset += written as u16;
-                rtmp.tail = (usize::from(tail.offset) < tail.wire_bytes()).then_some(Tail::Payload(tail));
+                rtmp.tail = call.advance(written).map(Tail::Payload);
                 Step::Wrote
             }
             Io::WouldBlock => Step::End(Flush::Blocked),

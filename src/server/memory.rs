@@ -3,6 +3,7 @@
 
 use std::vec::Vec;
 
+use crate::features::Features;
 use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, Row, SCRIPT_TEXT_BYTES};
 use crate::live::applications::Applications;
 use crate::live::names::Names;
@@ -24,7 +25,7 @@ pub const APPLICATION_BYTES: usize = SCRIPT_TEXT_BYTES + 2 * APP_FILE_BYTES;
 pub fn table(settings: &Settings) -> Vec<Row> {
     let rings = settings.streams as usize;
     let slots = settings.slots();
-    vec![
+    let mut table = vec![
         Row { name: "stream media", count: rings as u64, bytes_each: settings.ring_bytes },
         Row::new("stream index and headers", rings, Names::ring_overhead_bytes()),
         Row::new("stream names", rings * NAMES_PER_RING, Names::name_bytes(slots)),
@@ -48,7 +49,9 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("claims on connections", slots, Claims::place_bytes(slots)),
         // And whether a slot is free or taken.
         Row::new("ready bits", Wakes::PER_SLOT + 2, slots.div_ceil(64) * 8),
-    ]
+    ];
+    table.extend(Features::memory(settings));
+    table
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@
 
 mod alarms;
 mod answer;
-pub mod bandwidth;
 pub mod claims;
 pub mod close;
 pub mod connect;
@@ -28,6 +27,7 @@ pub mod control;
 pub mod describe;
 mod express;
 mod fanout;
+mod features;
 mod gate;
 mod gather;
 mod ingest;
@@ -38,6 +38,7 @@ pub mod memory;
 mod news;
 mod operate;
 pub mod outbox;
+mod pace;
 mod play;
 mod publish;
 mod read;
@@ -58,6 +59,8 @@ use std::vec::Vec;
 
 use log::{info, warn};
 
+use crate::features::Features;
+use crate::features::contract::Happened;
 use crate::features::script::Scripts;
 use crate::handles::{ConnId, SlotIndex};
 use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
@@ -170,6 +173,7 @@ pub struct Server {
     scripting: Scripting,
     wakes: Wakes,
     alarms: Alarms,
+    features: Features,
     gathering: Gathering,
     reading: Reading,
     reload: Reload,
@@ -194,6 +198,7 @@ impl Server {
             scripting: Scripting::new(&settings, clock),
             wakes: Wakes::new(slots.count(), live.names.name_count()),
             alarms,
+            features: Features::new(&settings),
             gathering: Gathering::new(settings.merge, now),
             reading: Reading::new(),
             reload: Reload::default(),
@@ -237,7 +242,7 @@ impl Server {
             let sweep = self.alarms.at(Alarm::Sweep).unwrap_or_default();
             return self.live.apps.next_check().map(|at| at.max(sweep).since(now));
         }
-        let next = [self.alarms.next(), self.next_script()].into_iter().flatten().min()?;
+        let next = [self.alarms.next(), self.features.wake_at(), self.next_script()].into_iter().flatten().min()?;
         Some(next.since(now))
     }
 
@@ -247,7 +252,8 @@ impl Server {
         self.wake_scripts(now);
         self.merge(net, now);
         self.accept(net, now);
-        self.expire_bandwidth(now);
+        self.wake_paced(now);
+        self.turn_of_features(now);
         self.read(net, now);
         self.tick_scripts(now);
         self.fan_out(net, now);
@@ -288,7 +294,7 @@ impl Server {
     /// How many slots something was put off for, each counted as often as it waits: for its script's time, for tokens, for
     /// the end of a merge window or of a detection. It is 0 without connections.
     pub fn waiting(&self) -> usize {
-        self.wakes.held()
+        self.wakes.held() + self.features.bandwidth.under_way()
     }
 
     /// What happened since the start.
@@ -477,8 +483,9 @@ impl Server {
         }
         (slot.blocked, slot.pinged) = (false, None);
         slot.inbox.clear();
+        // What a client is told when it has to go does not wait for tokens.
+        slot.limited = false;
         self.wakes.let_all_go(index);
-        self.forget_bandwidth(index);
     }
 
     /// When a connection begins to end: its application's script is told, and there is one log line and one counter.
@@ -495,6 +502,7 @@ impl Server {
             }
         }
         self.leave_instance(conn, self.now);
+        self.happened(Happened::Gone { conn }, self.now);
         let Some(slot) = self.slots.connection(conn) else { return };
         self.counters.closed[reason.index()] += 1;
         let (peer, bytes_in, bytes_out) = (slot.peer, slot.bytes_in, slot.bytes_out);

@@ -5,6 +5,7 @@ use core::fmt::Write;
 
 use log::info;
 
+use crate::features::contract::{Does, Happened};
 use crate::features::script::Access;
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::live::app::without_keys;
@@ -91,6 +92,7 @@ impl Server {
             }
         }
         self.decide(conn, Decision::Accept);
+        self.happened(Happened::Began { by, stream: id, does: Does::Play }, now);
         if published {
             self.tell(conn, Some(net_stream), Status::new(Code::PlayPublishNotify, &name.name));
             if self.live.names.stream(id).trouble.is_refusing(now) {
@@ -169,6 +171,8 @@ impl Server {
             self.live.stop(Holder::Conn(conn, index as u8), id);
         }
         info!("{conn} {id} play stop skips={}", reader.skips());
+        let by = Holder::Conn(conn, index as u8);
+        self.happened(Happened::Ended { by, stream: id, does: Does::Play }, self.now);
     }
 
     pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {

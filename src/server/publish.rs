@@ -2,6 +2,7 @@
 
 use log::{info, warn};
 
+use crate::features::contract::{Does, Happened};
 use crate::handles::{ConnId, StreamId};
 use crate::live::app::without_keys;
 use crate::live::gate::{Verdict, Wish};
@@ -116,6 +117,7 @@ impl Server {
                 server.tell_of(conn, net_stream, id, Code::PlayPublishNotify);
             }
         });
+        self.happened(Happened::Began { by: publisher.by, stream: id, does: Does::Publish }, now);
         if let Some(conn) = publisher.by.conn() {
             self.run_on_publish(conn, id, now);
         }
@@ -145,6 +147,7 @@ impl Server {
                 ended.facts.bytes,
                 stream.players.len()
             );
+            self.happened(Happened::Ended { by, stream: id, does: Does::Publish }, now);
             if let Some(conn) = by.conn() {
                 self.run_on_unpublish(conn, id, now);
             }

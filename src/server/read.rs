@@ -3,9 +3,9 @@
 use core::mem;
 use std::boxed::Box;
 
+use crate::features::contract::{Dialect, Happened};
 use crate::handles::{ConnId, SlotIndex};
-use crate::limits::INBOX_BYTES;
-use crate::rtmp::bandwidth_check::Dialect;
+use crate::limits::{FIRST_ASK_TRANSACTION, INBOX_BYTES};
 use crate::rtmp::event::{Event, Limit, NetStreamId, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
@@ -215,12 +215,13 @@ impl Server {
             }
             Event::Answer(transaction, ok) => {
                 self.is_of_use(conn, now);
-                if !self.bandwidth_answer(conn, transaction, ok, now) {
-                    self.answer_script(conn, transaction, ok, now);
+                match transaction {
+                    FIRST_ASK_TRANSACTION.. => self.happened(Happened::Answered { conn, transaction, ok }, now),
+                    _ => self.answer_script(conn, transaction, ok, now),
                 }
             }
-            Event::CheckBandwidth => self.bandwidth_asked(conn, now),
-            Event::CheckBw => self.bandwidth_dialect(conn, Dialect::Underscored, now),
+            Event::CheckBandwidth => self.happened(Happened::BandwidthWanted { conn, reply: true }, now),
+            Event::CheckBw => self.happened(Happened::DialectKnown { conn, dialect: Dialect::Other }, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
             Event::Pause(stream, paused) => self.pause(conn, stream, paused),
             Event::Seek(stream) => self.seek(conn, stream),

@@ -7,6 +7,7 @@ use core::fmt::Write;
 
 use log::{error, info, warn};
 
+use crate::features::contract::Happened;
 use crate::features::script::{
     self, Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
     Identity, Scripts, StopReason, StreamFacts,
@@ -328,7 +329,9 @@ impl Server {
             Action::LimitBandwidth { client, to_client, to_server } => {
                 self.limit_bandwidth(conn_id(client), to_client, to_server);
             }
-            Action::CheckBandwidth(client) => self.bandwidth_asked(conn_id(client), now),
+            Action::CheckBandwidth(client) => {
+                self.happened(Happened::BandwidthWanted { conn: conn_id(client), reply: true }, now);
+            }
             Action::Send { stream, body } => self.send_to_stream(script, &stream, &body, now),
             Action::Shutdown => {
                 if let Some(index) = self.scripting.instances.running(script) {

@@ -9,16 +9,16 @@ use crate::limits::{CONTROL_CLIENTS, INBOX_BYTES, SPARE_CONNECTIONS};
 use crate::live::holder::Household;
 use crate::live::reader::{Reader, Rest};
 use crate::media::{TagKind, TagSeq};
-use crate::rtmp::bandwidth_check::{Dialect, FIRST_TRANSACTION, Measurement};
+use crate::rtmp::bandwidth_check::PayloadCall;
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
 use super::HEAR_MS;
-use super::bandwidth::{Check, Limits};
 use super::claims::{Claim, Claims, Kind, PATIENCE_MS, Standing};
 use super::express::Express;
 use super::instances::InstanceIndex;
+use super::pace::Limits;
 use super::rtmp::Rtmp;
 use super::speaks::{Speaks, Stage};
 use super::transport::Peer;
@@ -95,23 +95,10 @@ pub enum Role {
 pub enum Tail {
     /// A tag whose player has gone.
     Tag(TagTail),
-    /// A call of a bandwidth detection.
-    Payload(PayloadTail),
+    /// A call with a payload, by which bandwidth is found out.
+    Payload(PayloadCall),
     /// The oldest message of the outbox, of which so many bytes were sent.
     Message(u32),
-}
-
-/// The rest of a call with a payload ([`crate::rtmp::bandwidth_check`]), which is held nowhere.
-#[derive(Clone, Copy, Debug)]
-pub struct PayloadTail {
-    /// What the client calls it.
-    pub dialect: Dialect,
-    /// Its transaction id.
-    pub transaction: u32,
-    /// Payload bytes.
-    pub length: u16,
-    /// Bytes that were sent, headers included.
-    pub offset: u16,
 }
 
 /// The rest of a tag whose player has gone.
@@ -139,8 +126,6 @@ pub struct Slot {
     pub blocked: bool,
     /// What it is sent is limited: see `limits`.
     pub limited: bool,
-    /// A call with a payload is to be sent when nothing else is due.
-    pub payload_due: bool,
     /// How often it was used before.
     pub generation: u32,
     /// Since when it takes none of what waits for it.
@@ -165,14 +150,6 @@ pub struct Slot {
     pub accepted: Millis,
     /// Bytes received.
     pub bytes_in: u64,
-    /// The detection of its bandwidth that is under way.
-    pub check: Option<Check>,
-    /// What the last one found out.
-    pub measured: Option<Measurement>,
-    /// How it calls the methods of a detection.
-    pub dialect: Dialect,
-    /// For calls of the next one.
-    pub next_transaction: u32,
     /// Who is at the other end.
     pub peer: Peer,
     /// The application that it has joined, or is about to.
@@ -210,12 +187,7 @@ impl Slot {
             last_active: Millis(0),
             blocked: false,
             limited: false,
-            payload_due: false,
             limits: Limits::default(),
-            check: None,
-            measured: None,
-            dialect: Dialect::default(),
-            next_transaction: FIRST_TRANSACTION,
             app: None,
             instance: None,
             publishing: 0,

@@ -19,14 +19,14 @@ pub(super) enum Held {
     ToSend,
     /// Tokens, to be read again.
     ToRead,
-    /// The end of a bandwidth detection.
-    Check,
+    /// To be due nothing, which a feature wants to know.
+    Spare,
 }
 
 impl Held {
-    const COUNT: usize = Held::Check as usize + 1;
+    const COUNT: usize = Held::Spare as usize + 1;
     /// What is void when a connection begins to end. A publisher stays gathered until its window ends.
-    const UNTIL_CLOSED: [Held; 4] = [Held::Script, Held::ToSend, Held::ToRead, Held::Check];
+    const UNTIL_CLOSED: [Held; 4] = [Held::Script, Held::ToSend, Held::ToRead, Held::Spare];
 }
 
 /// The bits.

@@ -586,7 +586,7 @@ impl World {
             let conn = server.slots().id(index);
             assert!(slot.instance.is_none(), "{conn} was told to go and is in an instance");
             assert_eq!(rtmp.joining, Joining::No, "{conn} was told to go and is about to join");
-            assert!(slot.check.is_none(), "{conn} was told to go and is measured");
+            assert!(!server.is_measuring(conn), "{conn} was told to go and is measured");
         }
         let mut from = 0;
         while let Some(row) = server.next_client(from, Millis(self.now)) {

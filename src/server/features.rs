@@ -1,0 +1,123 @@
+//! What features are told, and what is done for them.
+
+use crate::features::contract::{Action, Dialect, Happened, Measurement};
+use crate::handles::ConnId;
+use crate::rtmp::bandwidth_check::{self, PayloadCall};
+use crate::rtmp::session::REPLY_BYTES;
+use crate::time::Millis;
+
+use super::Server;
+use super::slots::Tail;
+use super::wakes::Held;
+
+impl Server {
+    /// Begins to measure the client's bandwidth, of which it is told by `onBWDone`. False when it cannot be: it is not
+    /// connected, publishes, is being measured already, reads no answers, or detection is switched off.
+    pub fn check_bandwidth(&mut self, conn: ConnId, now: Millis) -> bool {
+        let before = self.is_measuring(conn);
+        self.happened(Happened::BandwidthWanted { conn, reply: false }, now);
+        !before && self.is_measuring(conn)
+    }
+
+    /// The client's bandwidth is being measured.
+    pub fn is_measuring(&self, conn: ConnId) -> bool {
+        self.features.bandwidth.is_measuring(conn)
+    }
+
+    /// What the last detection found out; `None` before the first has ended, or when the connection is gone.
+    pub fn measured_bandwidth(&self, conn: ConnId) -> Option<Measurement> {
+        self.features.bandwidth.measured(conn)
+    }
+
+    /// Tells features a fact, and does what they want done about it.
+    pub(super) fn happened(&mut self, what: Happened, now: Millis) {
+        self.features.hear(&what, &self.live, now);
+        self.act(now);
+    }
+
+    /// Features have their turn.
+    pub(super) fn turn_of_features(&mut self, now: Millis) {
+        self.features.turn(&mut self.live, now);
+        self.act(now);
+    }
+
+    /// Carries out actions, in their order, until there are none. What comes of one may be a fact, of which the outer call
+    /// carries out what follows: one action is complete before the next begins.
+    pub(super) fn act(&mut self, now: Millis) {
+        if core::mem::replace(&mut self.features.acting, true) {
+            return;
+        }
+        while let Some(action) = self.features.next_action() {
+            self.perform(action, now);
+        }
+        self.features.acting = false;
+    }
+
+    fn perform(&mut self, action: Action, now: Millis) {
+        match action {
+            Action::Ask { conn, dialect, transaction, payload_bytes } => {
+                if self.slots.open(conn).is_none() {
+                    return;
+                }
+                let fact = match self.call_client(conn, dialect, transaction, payload_bytes) {
+                    Some(bytes) => Happened::Asked { conn, bytes },
+                    None => Happened::NotAsked { conn, transaction },
+                };
+                self.happened(fact, now);
+            }
+            Action::AwaitSpare(conn) => {
+                let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
+                // What is being sent is followed by a look at what else is due.
+                let looks_anyway = rtmp.tail.is_some();
+                self.wakes.hold(Held::Spare, conn.slot);
+                if !looks_anyway {
+                    self.wakes.send(conn.slot);
+                }
+            }
+            Action::ReportBandwidth { conn, dialect, found } => {
+                let Some((slot, _)) = self.slots.open_client(conn) else { return };
+                let Measurement { kbit, bytes, elapsed_ms, latency_ms } = found;
+                // A client without room for it reads nothing, and will be found out by the stall deadline.
+                let _ = bandwidth_check::report(wire(dialect), kbit, bytes, elapsed_ms, latency_ms, &mut slot.tx);
+                self.wakes.let_go(Held::Spare, conn.slot);
+                self.wakes.send(conn.slot);
+            }
+            Action::NotMeasured(conn) => {
+                let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+                if rtmp.session.is_connected() {
+                    let _ = rtmp.session.bandwidth_done(&mut slot.tx);
+                    self.wakes.send(conn.slot);
+                }
+            }
+        }
+    }
+
+    /// Calls the client. Returns what it takes; `None` when there is no room for it.
+    fn call_client(&mut self, conn: ConnId, dialect: Dialect, transaction: u32, payload_bytes: u16) -> Option<u32> {
+        let (slot, rtmp) = self.slots.open_client(conn)?;
+        if payload_bytes > 0 {
+            if rtmp.tail.is_some() {
+                return None;
+            }
+            let call = PayloadCall::new(wire(dialect), transaction, payload_bytes);
+            rtmp.tail = Some(Tail::Payload(call));
+            return Some(call.wire_bytes() as u32);
+        }
+        let room = slot.tx.room();
+        if room < REPLY_BYTES {
+            return None;
+        }
+        bandwidth_check::ask(wire(dialect), transaction, &mut slot.tx).ok()?;
+        let bytes = room - slot.tx.room();
+        self.wakes.send(conn.slot);
+        Some(bytes as u32)
+    }
+}
+
+/// How the protocol calls it.
+fn wire(dialect: Dialect) -> bandwidth_check::Dialect {
+    match dialect {
+        Dialect::Documented => bandwidth_check::Dialect::Documented,
+        Dialect::Other => bandwidth_check::Dialect::Underscored,
+    }
+}
