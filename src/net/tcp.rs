@@ -508,3 +508,83 @@ fn want(errno: i32) -> &'static str {
         _ => "the system's",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener as StdListener, TcpStream as StdStream};
+    use std::os::fd::AsRawFd;
+    use std::time::{Duration, Instant};
+
+    use mio::{Events, Poll};
+
+    use super::super::listen;
+    use super::*;
+
+    const SLOT: SlotIndex = SlotIndex(2);
+
+    /// A network without doors that dials.
+    struct Dialler {
+        poll: Poll,
+        net: TcpNet,
+    }
+
+    impl Dialler {
+        fn to(address: SocketAddr) -> Dialler {
+            let poll = Poll::new().unwrap();
+            let registry = poll.registry().try_clone().unwrap();
+            let mut net = TcpNet::new(registry, Vec::new(), None, 4, &Settings::default()).unwrap();
+            assert!(net.dial(SLOT, address));
+            Dialler { poll, net }
+        }
+
+        /// What a write of a word comes to, once the poll says that the slot is ready, or when the time is over.
+        fn write(&mut self, wait: Duration) -> Io {
+            let (mut events, end) = (Events::with_capacity(8), Instant::now() + wait);
+            while let Some(left) = end.checked_duration_since(Instant::now()) {
+                self.poll.poll(&mut events, Some(left)).unwrap();
+                if events.iter().any(|event| self.net.ready(event.token()) == Ready::Slot(SLOT)) {
+                    break;
+                }
+            }
+            self.net.write(SLOT, &[IoSlice::new(b"hello")])
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_connection_that_was_dialled_is_written_to_when_it_is_there() {
+        let host = StdListener::bind("127.0.0.1:0").unwrap();
+        let mut dialler = Dialler::to(host.local_addr().unwrap());
+        assert_eq!(dialler.write(LONG), Io::Done(5));
+        let (mut client, _) = host.accept().unwrap();
+        let mut heard = [0; 5];
+        client.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"hello");
+    }
+
+    #[test]
+    fn one_that_is_refused_is_broken() {
+        // Who has an address and does not listen refuses.
+        let host = listen::bind("127.0.0.1:0".parse().unwrap(), Door::Rtmp).unwrap();
+        let mut dialler = Dialler::to(host.address());
+        assert_eq!(dialler.write(LONG), Io::Broken(Loss::Client));
+    }
+
+    #[test]
+    fn who_does_not_answer_is_given_up_by_closing_the_slot() {
+        let host = StdListener::bind("127.0.0.1:0").unwrap();
+        let address = host.local_addr().unwrap();
+        // SAFETY: the call takes no pointer.
+        assert_eq!(unsafe { libc::listen(host.as_raw_fd(), 0) }, 0, "one may wait to be accepted");
+        let mut waiting = Vec::new();
+        while let Ok(stream) = StdStream::connect_timeout(&address, Duration::from_millis(200)) {
+            waiting.push(stream);
+        }
+        let mut dialler = Dialler::to(address);
+        assert_eq!(dialler.write(Duration::from_millis(50)), Io::WouldBlock);
+        assert_eq!(dialler.net.read(SLOT, &mut [0; 8]), Io::WouldBlock);
+        dialler.net.close(SLOT);
+        assert_eq!(dialler.net.ready(Token(SLOT.at())), Ready::Other, "the slot is free");
+    }
+}

@@ -179,17 +179,21 @@ impl Server {
     ) -> Option<(SlotIndex, Option<Flush>)> {
         let Server { slots, live, settings, counters, wakes, .. } = self;
         let stream = live.names.stream(id);
-        let media = stream.ring.map(|ring| live.names.media(ring));
-        let mut run: Option<Run<'_>> = None;
-        while let Some(at) = stream.players.next_from(*from) {
-            *from = at + 1;
-            let index = SlotIndex(at as u32);
-            if !wakes.is_writable(index) {
-                continue;
+        let mut next = || {
+            while let Some(at) = stream.players.next_from(*from) {
+                *from = at + 1;
+                let index = SlotIndex(at as u32);
+                if wakes.is_writable(index) {
+                    return Some(index);
+                }
             }
-            let (Some(media), Some(express)) = (media, slots.express_of(index, id)) else {
-                return Some((index, None));
-            };
+            None
+        };
+        let Some(ring) = stream.ring else { return next().map(|index| (index, None)) };
+        let media = live.names.media(ring);
+        let mut run: Option<Run<'_>> = None;
+        while let Some(index) = next() {
+            let Some(express) = slots.express_of(index, id) else { return Some((index, None)) };
             if run.as_ref().is_none_or(|run| run.from != express.next) {
                 run = Run::new(media, express.next, settings, now);
             }

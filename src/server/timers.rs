@@ -81,16 +81,19 @@ impl Server {
     fn expired_client(&self, slot: &Slot, rtmp: &Rtmp, now: Millis) -> Expired {
         let settings = &self.settings;
         let passed = |since: Millis, limit_ms: u64| now.since(since) > limit_ms;
-        if !rtmp.session.is_open() && passed(slot.accepted, settings.handshake_timeout_ms) {
-            return Expired::Release(CloseReason::HandshakeTimeout);
-        }
-        if let Some(deadline) = rtmp.joining.deadline() {
-            // It has asked; a late answer is not its fault.
-            return if now >= deadline { Expired::Undecided } else { Expired::No };
-        }
-        let open_since = rtmp.open_since.filter(|_| !rtmp.session.is_connected());
-        if open_since.is_some_and(|since| passed(since, settings.connect_timeout_ms)) {
-            return Expired::Release(CloseReason::ConnectTimeout);
+        // Who has joined, as nearly all have, is past all that, and no memory is touched to find out.
+        let joined = rtmp.session.is_connected();
+        if !joined {
+            if !rtmp.session.is_open() && passed(slot.accepted, settings.handshake_timeout_ms) {
+                return Expired::Release(CloseReason::HandshakeTimeout);
+            }
+            if let Some(deadline) = rtmp.joining.deadline() {
+                // It has asked; a late answer is not its fault.
+                return if now >= deadline { Expired::Undecided } else { Expired::No };
+            }
+            if rtmp.open_since.is_some_and(|since| passed(since, settings.connect_timeout_ms)) {
+                return Expired::Release(CloseReason::ConnectTimeout);
+            }
         }
         // A publisher whose media is read need not read: there is little to send it, and no other client can make that more.
         let is_heard = slot.publishing > 0 && slot.playing == 0 && !slot.blocked;
@@ -102,15 +105,17 @@ impl Server {
         if pinged.is_some_and(|pinged| passed(pinged, settings.ping_timeout_ms)) {
             return Expired::Release(CloseReason::PingTimeout);
         }
-        let idle = slot.publishing == 0 && slot.playing == 0 && rtmp.session.is_connected();
-        let own_idle_ms = slot.app.and_then(|app| self.live.apps.definition(app)).and_then(|app| app.limits.idle_ms);
-        let idle_ms = own_idle_ms.unwrap_or(settings.idle_timeout_ms);
-        if idle && idle_ms > 0 && passed(slot.last_active, idle_ms) {
-            return Expired::Idle;
+        if joined && slot.publishing == 0 && slot.playing == 0 {
+            let app = slot.app.and_then(|app| self.live.apps.definition(app));
+            let idle_ms = app.and_then(|app| app.limits.idle_ms).unwrap_or(settings.idle_timeout_ms);
+            if idle_ms > 0 && passed(slot.last_active, idle_ms) {
+                return Expired::Idle;
+            }
         }
         // A client that takes media is alive, though it may never answer a ping.
         let sign_of_life = slot.last_read.max(slot.last_taken);
-        if rtmp.session.is_open() && pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms) {
+        let is_silent = pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms);
+        if is_silent && rtmp.session.is_open() {
             return Expired::Ping;
         }
         Expired::No
