@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -103,31 +104,38 @@ fn a_reload_that_waits_for_its_file_keeps_nobody_from_joining() {
     fs::create_dir(apps.join("room")).unwrap();
     // Files are believed when they have been quiet for half a second.
     thread::sleep(Duration::from_millis(700));
-    let is_over = AtomicBool::new(false);
-    let given_up = || server.log().matches("is being written all the time").count();
-    thread::scope(|scope| {
-        scope.spawn(|| {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writer = thread::spawn({
+        let is_over = is_over.clone();
+        move || {
             for part in ["", "[live]\n"].into_iter().cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
                 fs::write(&file, part).unwrap();
-                thread::sleep(Duration::from_millis(30));
-            }
-        });
-        for app in ["live", "room", "nowhere"] {
-            let before = given_up();
-            server.signal("HUP");
-            thread::sleep(Duration::from_millis(100));
-            let (status, said) = connect(&server, app);
-            let meanwhile = given_up();
-            assert_eq!(status, if app == "nowhere" { REJECTED } else { SUCCESS }, "{said}");
-            assert_eq!(meanwhile, before, "{app} had to wait for the reload:\n{}", server.log());
-            let start = Instant::now();
-            while given_up() == before {
-                assert!(start.elapsed() < PATIENCE, "the reload does not wait for its file:\n{}", server.log());
-                thread::sleep(Duration::from_millis(10));
+                thread::sleep(Duration::from_millis(20));
             }
         }
-        is_over.store(true, Ordering::Relaxed);
     });
+    let count = |line: &str| server.log().matches(line).count();
+    let reloads = || count("is being written all the time") + count("rill configuration reloaded");
+    let beside_a_reload = |app: &str| {
+        let before = reloads();
+        server.signal("HUP");
+        thread::sleep(Duration::from_millis(100));
+        let (status, said) = connect(&server, app);
+        assert_eq!(status, if app == "nowhere" { REJECTED } else { SUCCESS }, "{said}");
+        let is_beside = reloads() == before;
+        let start = Instant::now();
+        while reloads() == before {
+            assert!(start.elapsed() < PATIENCE, "{}", server.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+        is_beside
+    };
+    for app in ["live", "room", "nowhere"] {
+        // On a busy machine the writer may rest for so long that the file is whole.
+        assert!((0..5).any(|_| beside_a_reload(app)), "{app} waits for the reload:\n{}", server.log());
+    }
+    is_over.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
     stop(server);
 }
 
