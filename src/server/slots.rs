@@ -118,7 +118,7 @@ pub struct TagTail {
 pub struct Slot {
     /// Use of the slot.
     pub state: SlotState,
-    /// Net streams that play: see [`Rtmp::set_role`], as of the next.
+    /// Net streams that play: see `Rtmp::set_role`, as of the next.
     pub playing: u8,
     /// Net streams that publish.
     pub publishing: u8,

@@ -1,10 +1,10 @@
 //! What a connection speaks: one row of the table a protocol, with the state that it needs beside the slot.
 //!
 //! A protocol is a state machine without sockets: bytes go in, bytes for the peer go into the slot's buffer, and what it wants
-//! of the server comes out as an [`Ask`], which the server carries out and answers. It reaches nothing else: neither
+//! of the server comes out as an `Ask`, which the server carries out and answers. It reaches nothing else: neither
 //! other connections nor streams. Everything is called through [`Speaks`], which knows by its variant whom.
 //!
-//! A new protocol is a file with a type that is a [`Protocol`], and a row in the table below.
+//! A new protocol is a file with a type that is a `Protocol`, and a row in the table below.
 
 use crate::rtmp::event::Event;
 use crate::rtmp::tx::TxBuf;
