@@ -10,6 +10,7 @@ pub mod flv_file;
 pub mod handshake;
 pub mod legacy;
 pub mod message;
+pub mod mp3_file;
 pub mod mp4;
 pub mod plain;
 pub mod recorded;

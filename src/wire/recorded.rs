@@ -8,8 +8,9 @@ use heapless::Vec;
 
 use crate::wire::flv::{Codec, aac_packet_header, avc_packet_header};
 use crate::wire::flv_file::{FlvFile, Headers};
+use crate::wire::mp3_file::Mp3File;
 use crate::wire::mp4::cursor::Sample;
-use crate::wire::mp4::entry::Entry;
+use crate::wire::mp4::entry::{Entry, Sound};
 use crate::wire::mp4::track::Track;
 use crate::wire::mp4::{Choice, Cursor, Movie, track_entry};
 use crate::wire::windows::{Answer, Extent, Fault, File, ReadAt, STRUCTURE};
@@ -66,6 +67,8 @@ pub enum Recorded {
     Movie(Movie),
     /// FLV.
     Flv(FlvFile),
+    /// MP3.
+    Mp3(Mp3File),
 }
 
 /// A place in a file.
@@ -88,6 +91,13 @@ pub enum Place {
         /// When they are due, in the file's own milliseconds.
         time_ms: u32,
     },
+    /// Of the next frame of an MP3 file.
+    Mp3 {
+        /// Where it lies, or what is none before it.
+        at: u64,
+        /// How many were before.
+        number: u32,
+    },
 }
 
 /// A place in a track.
@@ -109,6 +119,7 @@ impl Recorded {
     pub fn open<R: ReadAt>(file: &mut File<'_, R>, choice: Choice) -> Answer<Recorded, R> {
         match file.array(STRUCTURE, 0)? {
             [b'F', b'L', b'V'] => FlvFile::open(file).map(Recorded::Flv),
+            [b'I', b'D', b'3'] | [0xFF, 0xE0..=0xFF, _] => Mp3File::open(file).map(Recorded::Mp3),
             _ => Movie::open(file, choice).map(Recorded::Movie),
         }
     }
@@ -118,6 +129,7 @@ impl Recorded {
         match self {
             Recorded::Movie(movie) => movie.video.is_some() || movie.audio.is_some(),
             Recorded::Flv(flv) => flv.has_video || flv.has_audio,
+            Recorded::Mp3(_) => true,
         }
     }
 
@@ -134,6 +146,7 @@ impl Recorded {
                 Ok(place)
             }
             Recorded::Flv(flv) => Ok(Place::Flv { at: flv.first, headers: flv.headers, time_ms: flv.begin_ms }),
+            Recorded::Mp3(mp3) => Ok(Place::Mp3 { at: mp3.first, number: 0 }),
         }
     }
 
@@ -150,6 +163,10 @@ impl Recorded {
                 let (at, headers) = flv.seek(file, flv.begin_ms.saturating_add(time_ms))?;
                 let time_ms = flv.tag(file, at)?.map_or(flv.begin_ms, |tag| tag.header.timestamp_ms);
                 return Ok(Place::Flv { at, headers, time_ms });
+            }
+            Recorded::Mp3(mp3) => {
+                let (at, number) = mp3.seek(file, time_ms)?;
+                return Ok(Place::Mp3 { at, number });
             }
         };
         let (mut video, mut audio) = (Lane::default(), Lane::default());
@@ -183,6 +200,7 @@ impl Recorded {
         match (self, place) {
             (Recorded::Movie(movie), place @ Place::Movie { .. }) => next_of_movie(file, movie, place),
             (Recorded::Flv(flv), Place::Flv { at, headers, time_ms }) => next_of_flv(file, flv, at, headers, *time_ms),
+            (Recorded::Mp3(mp3), Place::Mp3 { at, number }) => next_of_mp3(file, mp3, at, number),
             _ => Err(Fault::Structure("a place of another file")),
         }
     }
@@ -279,17 +297,17 @@ fn picture_front(front: &mut Vec<u8, FRONT_BYTES>, codec: Codec, sample: &Sample
 fn sound_front(front: &mut Vec<u8, FRONT_BYTES>, entry: &Entry) -> Option<()> {
     match entry.codec {
         Codec::Aac => put(front, &aac_packet_header(false)),
-        Codec::Mp3 => put(front, &[0x20 | sound_bits(entry)]),
+        Codec::Mp3 => put(front, &[0x20 | sound_bits(entry.sound)]),
         // These are of 8 kHz, and of 16 bits when they are decoded.
-        Codec::PcmALaw => put(front, &[0x72 | sound_bits(entry) & 1]),
-        Codec::PcmMuLaw => put(front, &[0x82 | sound_bits(entry) & 1]),
+        Codec::PcmALaw => put(front, &[0x72 | sound_bits(entry.sound) & 1]),
+        Codec::PcmMuLaw => put(front, &[0x82 | sound_bits(entry.sound) & 1]),
         codec => enhanced(front, 0x91, codec),
     }
 }
 
 /// Rate, size and channels of a legacy audio message: 44 100 Hz stands for 48 000, too (as ffmpeg has it).
-fn sound_bits(entry: &Entry) -> u8 {
-    let Some(sound) = entry.sound else { return 0x0E };
+fn sound_bits(sound: Option<Sound>) -> u8 {
+    let Some(sound) = sound else { return 0x0E };
     let rate = match sound.rate {
         0..8000 => 0,
         8000..16_537 => 1,
@@ -385,4 +403,20 @@ fn next_of_flv<R: ReadAt>(
         return Ok(Some(message(kind, time, body, class.key, class.header.is_some())));
     }
     Ok(None)
+}
+
+fn next_of_mp3<R: ReadAt>(
+    file: &mut File<'_, R>,
+    mp3: &Mp3File,
+    at: &mut u64,
+    number: &mut u32,
+) -> Answer<Option<Message>, R> {
+    let Some(body) = mp3.next(file, *at)? else { return Ok(None) };
+    let time_ms = mp3.time_ms(*number);
+    *at = body.at + u64::from(body.bytes);
+    *number = number.saturating_add(1);
+    let sound = Sound { rate: mp3.frame.rate, channels: mp3.frame.channels.into() };
+    let mut front = Vec::new();
+    put(&mut front, &[0x20 | sound_bits(Some(sound))]).ok_or(Fault::Structure("a codec that cannot be sent"))?;
+    Ok(Some(Message { kind: MessageKind::Audio, time_ms, front, body, is_key: false, is_header: false }))
 }
