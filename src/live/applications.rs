@@ -1,5 +1,6 @@
 //! The table of applications. A directory is an application from the next connect on: what is not known is asked of the
-//! disk, and what is known is asked about again every second. So is, for the log, whether anything is wrong with the others.
+//! disk, and what is known is asked about again every second. So is, for the log, whether anything is wrong with the files
+//! of any.
 
 use std::boxed::Box;
 
@@ -69,7 +70,7 @@ pub struct Application {
 pub struct Applications {
     places: Box<[Option<Application>]>,
     source: AppSource,
-    /// Whether the disk is to look at all the others, and when it did last.
+    /// Whether the disk is to survey the files of all, and when it did last.
     survey: Asking,
     surveyed: Millis,
 }
@@ -242,7 +243,7 @@ impl Applications {
         }
     }
 
-    /// The disk has looked at all others.
+    /// The disk has made its survey.
     pub fn surveyed(&mut self, now: Millis) {
         (self.survey, self.surveyed) = (Asking::No, now);
     }

@@ -32,7 +32,7 @@ pub enum Job {
     },
     /// What the configuration says now.
     Reload,
-    /// Whether anything is wrong with files that no client needs now, for the log.
+    /// Whether anything is wrong with files, scripts included, for the log: before a client needs them.
     Survey,
 }
 
