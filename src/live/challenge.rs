@@ -14,7 +14,7 @@ use crate::time::Millis;
 use super::Live;
 use super::holder::{Holder, Publisher};
 use super::names::Challenger;
-use super::news::Happened;
+use super::news::News;
 use super::refusal::Refusal;
 use super::settings::Settings;
 
@@ -41,8 +41,8 @@ impl Live {
             self.refuse(id, before.who.by, Refusal::Taken);
         }
         self.names.stream_mut(id).challenger = Some(Challenger { who: newcomer, deadline });
-        self.waiting_changes();
-        self.happens(id, if settings.publish_timeout_ms == 0 { Happened::Silent } else { Happened::Asked });
+        self.holders_change();
+        self.happens(id, if settings.publish_timeout_ms == 0 { News::Silent } else { News::Asked });
         Ok(())
     }
 
@@ -55,7 +55,7 @@ impl Live {
                 continue;
             }
             let Some(challenger) = stream.challenger.take() else { continue };
-            self.waiting_changes();
+            self.holders_change();
             self.forget_challenge(id);
             self.refuse(id, challenger.who.by, Refusal::Taken);
         }
@@ -75,7 +75,7 @@ impl Live {
             match has_spoken(holder) {
                 // It may be gathered, limited, or wait for its own answers.
                 true => self.is_alive(holder),
-                false => self.happens(id, Happened::Silent),
+                false => self.happens(id, News::Silent),
             }
         }
         Some(id)

@@ -26,7 +26,7 @@ use crate::handles::StreamId;
 use applications::Applications;
 use holder::Holder;
 use names::Names;
-use news::{Happened, News, Unheard};
+use news::{News, Unheard};
 use refusal::Refusal;
 
 /// All of it. Its two tables are borrowed apart.
@@ -55,12 +55,13 @@ impl Live {
         Some((id, word.take()?))
     }
 
-    /// Whether [`Live::next_challenge`] may be another one than when this was asked last.
-    pub fn waiting_changed(&mut self) -> bool {
-        core::mem::take(&mut self.unheard.waiting)
+    /// Whether somebody has begun or ceased to publish, or to wait for a name, since this was asked last: [`Live::next_challenge`]
+    /// and [`Names::publishers`] may be others.
+    pub fn holders_changed(&mut self) -> bool {
+        core::mem::take(&mut self.unheard.holders)
     }
 
-    fn happens(&mut self, id: StreamId, what: Happened) {
+    fn happens(&mut self, id: StreamId, what: News) {
         self.names.stream_mut(id).word.happened = Some(what);
         self.unheard.words = true;
     }
@@ -73,11 +74,11 @@ impl Live {
     /// Nobody waits for the stream's name any more: its publisher need not hear that somebody did.
     fn forget_challenge(&mut self, id: StreamId) {
         let happened = &mut self.names.stream_mut(id).word.happened;
-        happened.take_if(|what| matches!(what, Happened::Asked | Happened::Silent));
+        happened.take_if(|what| matches!(what, News::Asked | News::Silent));
     }
 
     /// The stream's publisher is gone: what was to be heard of it, and not yet was, is void.
-    fn forget_news(&mut self, id: StreamId) -> Option<Happened> {
+    fn forget_news(&mut self, id: StreamId) -> Option<News> {
         self.names.stream_mut(id).word.happened.take()
     }
 
@@ -86,7 +87,7 @@ impl Live {
         self.names.stream_mut(id).word.refused.take_if(|(by, _)| *by == who);
     }
 
-    fn waiting_changes(&mut self) {
-        self.unheard.waiting = true;
+    fn holders_change(&mut self) {
+        self.unheard.holders = true;
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Nobody is told from within: a stream keeps a word for it, and the caller hears one after the other ([`Live::next_news`](super::Live::next_news)) and
 //! carries it out, until there is none, before it does anything else. What it carries out may leave new words, which are heard
-//! first. So there is room for all: of a stream at most one thing has happened, and one holder was refused, that nobody heard.
+//! first. So there is room for all: of what nobody has heard, a stream's publish ended at most
+//! once, at most one holder was refused its name, and at most one thing came of that.
 
 use crate::handles::StreamId;
 
@@ -12,20 +13,15 @@ use super::refusal::Refusal;
 /// What others must hear of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
+    /// This one publishes it no more.
+    Ended(Holder),
     /// This one waited for its name, and does not get it.
     Refused(Holder, Refusal),
-    /// This happened to it.
-    Happened(Happened),
-}
-
-/// What happens to a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happened {
     /// Its publisher is asked for a sign of life, for another one waits for the name.
     Asked,
     /// Its publisher gave none, and has to go.
     Silent,
-    /// Who waited for its name publishes it.
+    /// It is published, by one that asked for it just now or that waited for its name. The publisher hears it, too.
     Began,
     /// Its publisher, who sends no media, has lost its ring.
     Robbed {
@@ -43,19 +39,21 @@ pub enum Happened {
 /// What is still to be heard of one stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Word {
+    pub(super) ended: Option<Holder>,
     pub(super) refused: Option<(Holder, Refusal)>,
-    pub(super) happened: Option<Happened>,
+    pub(super) happened: Option<News>,
 }
 
 impl Word {
     pub(super) fn is_none(&self) -> bool {
-        self.refused.is_none() && self.happened.is_none()
+        self.ended.is_none() && self.refused.is_none() && self.happened.is_none()
     }
 
-    /// Who was refused hears it before anything else happens.
+    /// In the order in which it happened: the end of a publish leads to the rest.
     pub(super) fn take(&mut self) -> Option<News> {
-        let refused = self.refused.take().map(|(by, refusal)| News::Refused(by, refusal));
-        refused.or_else(|| self.happened.take().map(News::Happened))
+        let ended = self.ended.take().map(News::Ended);
+        let refused = || self.refused.take().map(|(by, refusal)| News::Refused(by, refusal));
+        ended.or_else(refused).or_else(|| self.happened.take())
     }
 }
 
@@ -64,6 +62,6 @@ impl Word {
 pub(super) struct Unheard {
     /// Streams may have a word.
     pub(super) words: bool,
-    /// Who waits for names has changed, and so may have the next deadline.
-    pub(super) waiting: bool,
+    /// Who publishes, or waits for a name, has changed.
+    pub(super) holders: bool,
 }

@@ -5,6 +5,8 @@
 //! that loses metadata or headers with its ring has to begin anew. Where several could lose theirs, those of the newcomer's own
 //! household go first, so that a stranger who comes again and again replaces only itself.
 
+use log::info;
+
 use crate::handles::{AppId, RingId, StreamId};
 use crate::media::StreamFacts;
 use crate::name::StreamPath;
@@ -13,28 +15,19 @@ use crate::time::Millis;
 use super::Live;
 use super::holder::{Holder, Publisher};
 use super::names::{Silence, Taken};
-use super::news::Happened;
+use super::news::News;
 use super::refusal::{Exhausted, Refusal};
 use super::settings::Settings;
 
 /// What became of the wish to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// It publishes from now on.
+    /// It publishes from now on, which is news to itself, too.
     Begun(StreamId),
     /// It does already.
     Already(StreamId),
     /// It waits, for the name is another one's, who was asked for a sign of life.
     Waits(StreamId),
-}
-
-/// A publish that ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Ended {
-    /// What its ring says of it.
-    pub facts: StreamFacts,
-    /// How long it lasted, in milliseconds.
-    pub lasted_ms: u64,
 }
 
 impl Live {
@@ -84,7 +77,7 @@ impl Live {
         }
     }
 
-    /// The name is free: `who` publishes it. Players who were not told that the last publisher left need not know.
+    /// The name is free: `who` publishes it, which is news. Players who were not told that the last publisher left need not know.
     fn begin(&mut self, who: Publisher, id: StreamId, settings: &Settings, now: Millis) -> Result<(), Refusal> {
         if self.names.stream(id).ring.is_none() && !self.names.has_ring(Silence::of(settings, now)) {
             return Err(Exhausted::Rings.into());
@@ -94,57 +87,56 @@ impl Live {
             media.republish(now);
         }
         self.names.publish(id, who, now);
+        self.holders_change();
+        self.happens(id, News::Began);
         Ok(())
     }
 
-    /// `by` publishes the stream no more, or waits for its name no more. Returns what there is to say of its publish, if anybody
-    /// has heard of that.
+    /// `by` publishes the stream no more, which is news if that it did was heard, or waits for its name no more.
     ///
     /// Who waits for the name gets it. Else players stay, and are told when no publisher came in time: at once when the server
     /// is `stopping`.
-    pub fn leave(
-        &mut self,
-        by: Holder,
-        id: StreamId,
-        settings: &Settings,
-        stopping: bool,
-        now: Millis,
-    ) -> Option<Ended> {
+    pub fn leave(&mut self, by: Holder, id: StreamId, settings: &Settings, stopping: bool, now: Millis) {
         self.is_gone(id, by);
         let stream = self.names.stream_mut(id);
         if stream.challenger.take_if(|challenger| challenger.who.by == by).is_some() {
-            self.waiting_changes();
+            self.holders_change();
             self.forget_challenge(id);
             self.names.release_if_unused(id);
-            return None;
+            return;
         }
         if stream.publisher().is_none_or(|publisher| publisher.by != by) {
-            return None;
+            return;
         }
-        let lasted_ms = now.since(stream.since);
+        let seconds = now.since(stream.since) / 1000;
         let facts = self.names.with_media(id).map_or_else(StreamFacts::default, |(_, media)| {
             media.unpublish(now);
             media.facts()
         });
-        let unheard = self.forget_news(id) == Some(Happened::Began);
+        let was_heard = self.forget_news(id) != Some(News::Began);
         self.names.unpublish(id, now);
-        if let Some(challenger) = self.names.stream_mut(id).challenger.take() {
-            self.waiting_changes();
-            match self.begin(challenger.who, id, settings, now) {
-                Ok(()) => self.happens(id, Happened::Began),
-                Err(refusal) => self.refuse(id, challenger.who.by, refusal),
-            }
+        self.holders_change();
+        let stream = self.names.stream_mut(id);
+        if was_heard {
+            let (name, players, StreamFacts { tags, bytes, .. }) = (stream.path.as_str(), stream.players.len(), facts);
+            self.unheard.words = true;
+            stream.word.ended = Some(by);
+            info!("{by} {id} publish stop name={name:?} seconds={seconds} tags={tags} bytes={bytes} players={players}");
+        }
+        if let Some(challenger) = stream.challenger.take()
+            && let Err(refusal) = self.begin(challenger.who, id, settings, now)
+        {
+            self.refuse(id, challenger.who.by, refusal);
         }
         if self.names.stream(id).publisher().is_none() {
             let app = self.apps.definition(self.names.stream(id).app);
             let own_grace_ms = app.and_then(|app| app.limits.unpublish_grace_ms);
             let grace_ms = own_grace_ms.unwrap_or(settings.unpublish_grace_ms);
             match grace_ms == 0 || stopping {
-                true => self.happens(id, Happened::Left),
+                true => self.happens(id, News::Left),
                 false => self.names.stream_mut(id).grace_until = Some(now + grace_ms),
             }
         }
-        (!unheard).then_some(Ended { facts, lasted_ms })
     }
 
     /// The first stream, at `from` or behind it, whose last publisher is not back in time. It is not waited for any longer.
@@ -152,7 +144,7 @@ impl Live {
         let over = |until: Millis| until <= now;
         let id = self.names.next_stream_that(from, |stream| stream.grace_until.is_some_and(over))?;
         self.names.stream_mut(id).grace_until = None;
-        self.happens(id, Happened::Left);
+        self.happens(id, News::Left);
         Some(id)
     }
 
@@ -167,7 +159,7 @@ impl Live {
             stream.publisher().is_some() && !stream.idle_told && now.since(stream.media_at) > patience_ms
         })?;
         self.names.stream_mut(id).idle_told = true;
-        self.happens(id, Happened::Idle);
+        self.happens(id, News::Idle);
         Some(id)
     }
 
@@ -182,7 +174,7 @@ impl Live {
             && self.names.stream(from).publisher().is_some()
         {
             let anew = had_headers || self.names.stream(from).has_media;
-            self.happens(from, Happened::Robbed { to: id, anew });
+            self.happens(from, News::Robbed { to: id, anew });
         }
         Ok(ring)
     }

@@ -14,7 +14,7 @@ use super::applications::{AppSource, Applications};
 use super::gate::{Verdict, Wish};
 use super::holder::{Holder, Household, Publisher, Who};
 use super::names::Names;
-use super::news::{Happened, News};
+use super::news::News;
 use super::publish::Published;
 use super::refusal::{Exhausted, Refusal};
 use super::settings::Settings;
@@ -55,16 +55,19 @@ fn publish(live: &mut Live, who: Publisher, name: &str, at: u64) -> Result<Publi
     live.publish(who, APP, &path(name), &settings(), Millis(at))
 }
 
-/// It publishes at once.
+/// It publishes at once, and hears so.
 fn begun(live: &mut Live, who: Publisher, name: &str, at: u64) -> StreamId {
     match publish(live, who, name, at) {
-        Ok(Published::Begun(id)) => id,
+        Ok(Published::Begun(id)) => {
+            assert_eq!(news(live), [(id, News::Began)]);
+            id
+        }
         other => panic!("{name}: {other:?}"),
     }
 }
 
-fn leave(live: &mut Live, by: Holder, id: StreamId, at: u64) -> bool {
-    live.leave(by, id, &settings(), false, Millis(at)).is_some()
+fn leave(live: &mut Live, by: Holder, id: StreamId, at: u64) {
+    live.leave(by, id, &settings(), false, Millis(at));
 }
 
 /// All that is to be heard, with nothing done about it but what everybody does who hears.
@@ -102,13 +105,14 @@ fn a_part_of_the_server_publishes_like_a_client_and_its_players_hear_when_it_is_
     assert_eq!(live.names.stream(id).players.len(), 1);
     let media = live.names.media(live.names.stream(id).ring.unwrap());
     assert!(media.join(None).is_some(), "there is a picture to begin with");
-    assert!(leave(&mut live, feature(0).by, id, 30));
+    leave(&mut live, feature(0).by, id, 30);
+    assert_eq!(news(&mut live), [(id, News::Ended(feature(0).by))]);
     assert_eq!(live.expire_grace(0, Millis(1029)), None);
     begun(&mut live, feature(0), "slate", 1029);
-    assert!(leave(&mut live, feature(0).by, id, 1100));
-    assert_eq!(news(&mut live), [], "players notice nothing while it may come back");
+    leave(&mut live, feature(0).by, id, 1100);
+    assert_eq!(news(&mut live), [(id, News::Ended(feature(0).by))], "players notice nothing while it may come back");
     assert_eq!(live.expire_grace(0, Millis(2100)), Some(id));
-    assert_eq!(news(&mut live), [(id, News::Happened(Happened::Left))]);
+    assert_eq!(news(&mut live), [(id, News::Left)]);
     live.stop(conn(3), id);
     assert_eq!((live.names.streams().count(), live.names.publishers()), (0, 0));
 }
@@ -135,15 +139,12 @@ fn who_waits_for_a_name_is_decided_by_household() {
         let mut live = live(1, |_| {});
         let id = begun(&mut live, client(0, 1), "cam", 0);
         assert_eq!(publish(&mut live, client(1, waiting), "cam", 10), Ok(Published::Waits(id)));
-        assert_eq!(news(&mut live), [(id, News::Happened(Happened::Asked))]);
+        assert_eq!(news(&mut live), [(id, News::Asked)]);
         let second = publish(&mut live, client(2, newcomer), "cam", 50);
         assert_eq!(second, if replaces { Ok(Published::Waits(id)) } else { Err(Refusal::Taken) });
         assert_eq!(live.next_challenge(), Some(Millis(110)), "nobody has more time than the first");
-        let told = if replaces {
-            vec![(id, News::Refused(conn(1), Refusal::Taken)), (id, News::Happened(Happened::Asked))]
-        } else {
-            Vec::new()
-        };
+        let told =
+            if replaces { vec![(id, News::Refused(conn(1), Refusal::Taken)), (id, News::Asked)] } else { Vec::new() };
         assert_eq!(news(&mut live), told, "{waiting} {newcomer}");
     }
 }
@@ -165,9 +166,9 @@ fn a_name_goes_to_who_waits_when_its_holder_is_silent_and_not_when_it_is_alive()
             assert_eq!((live.next_challenge(), live.names.stream(id).publisher()), (None, Some(client(0, 1))));
             continue;
         }
-        assert_eq!(news(&mut live), [(id, News::Happened(Happened::Silent))]);
-        assert!(leave(&mut live, conn(0), id, 110));
-        assert_eq!(news(&mut live), [(id, News::Happened(Happened::Began))]);
+        assert_eq!(news(&mut live), [(id, News::Silent)]);
+        leave(&mut live, conn(0), id, 110);
+        assert_eq!(news(&mut live), [(id, News::Ended(conn(0))), (id, News::Began)]);
         assert_eq!(live.names.stream(id).publisher(), Some(client(1, 2)));
         assert_eq!((live.names.publishers(), live.next_challenge()), (1, None));
     }
@@ -180,7 +181,7 @@ fn nobody_takes_a_name_from_a_part_of_the_server_and_it_waits_for_one_like_a_cli
     assert_eq!(publish(&mut live, client(0, 1), "slate", 0), Err(Refusal::Taken));
     let cam = begun(&mut live, client(0, 1), "cam", 0);
     assert_eq!(publish(&mut live, feature(1), "cam", 0), Ok(Published::Waits(cam)));
-    assert_eq!(news(&mut live), [(cam, News::Happened(Happened::Asked))]);
+    assert_eq!(news(&mut live), [(cam, News::Asked)]);
     live.is_alive(conn(0));
     assert_eq!(news(&mut live), [(cam, News::Refused(feature(1).by, Refusal::Taken))]);
     assert_eq!(live.names.stream(slate).publisher(), Some(feature(0)));
@@ -192,18 +193,19 @@ fn who_leaves_before_it_hears_has_neither_published_nor_been_refused() {
     let id = begun(&mut live, client(0, 1), "cam", 0);
     publish(&mut live, client(1, 2), "cam", 10).unwrap();
     // The newcomer goes, and the holder need not hear that it was there.
-    assert!(!leave(&mut live, conn(1), id, 20));
+    leave(&mut live, conn(1), id, 20);
     assert_eq!((news(&mut live), live.next_challenge()), (Vec::new(), None));
     publish(&mut live, client(1, 2), "cam", 30).unwrap();
     // It goes after the name became its own: nobody has heard of that publish.
-    assert!(leave(&mut live, conn(0), id, 40));
-    assert!(!leave(&mut live, conn(1), id, 40));
-    assert_eq!((news(&mut live), live.names.stream(id).grace_until), (Vec::new(), Some(Millis(1040))));
+    leave(&mut live, conn(0), id, 40);
+    leave(&mut live, conn(1), id, 40);
+    assert_eq!(news(&mut live), [(id, News::Ended(conn(0)))]);
+    assert_eq!(live.names.stream(id).grace_until, Some(Millis(1040)));
     // It goes after it was refused.
     let id = begun(&mut live, client(0, 1), "cam", 50);
     publish(&mut live, client(1, 2), "cam", 60).unwrap();
     live.is_alive(conn(0));
-    assert!(!leave(&mut live, conn(1), id, 60));
+    leave(&mut live, conn(1), id, 60);
     assert_eq!(news(&mut live), []);
 }
 
@@ -219,7 +221,7 @@ fn a_ring_goes_to_media_and_of_silent_publishers_those_of_the_same_household_los
     // Both are silent.
     let new = begun(&mut live, client(2, 2), "new", 1000);
     assert!(send(&mut live, new, 1001));
-    assert_eq!(news(&mut live), [(own, News::Happened(Happened::Robbed { to: new, anew: true }))]);
+    assert_eq!(news(&mut live), [(own, News::Robbed { to: new, anew: true })]);
     assert!(live.names.stream(own).ring.is_none() && live.names.stream(stranger).ring.is_some());
     // Who has been robbed finds the other ring, unless that is in use again.
     assert!(send(&mut live, stranger, 1100) && !send(&mut live, own, 1101));
@@ -231,7 +233,7 @@ fn a_publisher_without_media_is_idle_once_until_media_comes_back() {
     let id = begun(&mut live, feature(0), "cam", 0);
     let idle = |live: &mut Live, at| live.expire_media(0, &settings(), Millis(at));
     assert_eq!((idle(&mut live, 500), idle(&mut live, 501), idle(&mut live, 502)), (None, Some(id), None));
-    assert_eq!(news(&mut live), [(id, News::Happened(Happened::Idle))]);
+    assert_eq!(news(&mut live), [(id, News::Idle)]);
     assert!(send(&mut live, id, 600));
     assert_eq!((idle(&mut live, 1100), idle(&mut live, 1101)), (None, Some(id)));
 }
@@ -241,8 +243,8 @@ fn a_server_that_stops_waits_for_nobody() {
     let mut live = live(1, |_| {});
     let id = begun(&mut live, client(0, 1), "cam", 0);
     live.play(conn(1), APP, &path("cam"), &settings(), Millis(0)).unwrap();
-    assert!(live.leave(conn(0), id, &settings(), true, Millis(10)).is_some());
-    assert_eq!(news(&mut live), [(id, News::Happened(Happened::Left))]);
+    live.leave(conn(0), id, &settings(), true, Millis(10));
+    assert_eq!(news(&mut live), [(id, News::Ended(conn(0))), (id, News::Left)]);
     assert_eq!(live.names.stream(id).grace_until, None);
 }
 

@@ -38,6 +38,7 @@ impl Server {
     /// Features have their turn.
     pub(super) fn turn_of_features(&mut self, now: Millis) {
         self.features.turn(&mut self.live, now);
+        self.hear(now);
         self.act(now);
     }
 

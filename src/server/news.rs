@@ -2,9 +2,10 @@
 
 use log::{info, warn};
 
+use crate::features::contract::{Does, Happened};
 use crate::handles::{ConnId, StreamId};
 use crate::live::holder::Holder;
-use crate::live::news::{Happened, News};
+use crate::live::news::News;
 use crate::live::refusal::Refusal;
 use crate::rtmp::event::NetStreamId;
 use crate::rtmp::status::Code;
@@ -21,28 +22,35 @@ impl Server {
     pub(super) fn hear(&mut self, now: Millis) {
         while let Some((id, news)) = self.live.next_news() {
             match news {
+                News::Ended(by) => {
+                    self.happened(Happened::Ended { by, stream: id, does: Does::Publish }, now);
+                    if let Some(conn) = by.conn() {
+                        self.run_on_unpublish(conn, id, now);
+                    }
+                }
                 News::Refused(by, refusal) => self.newcomer_refused(by, id, refusal, now),
-                News::Happened(Happened::Asked) => self.holder_asked(id, now),
-                News::Happened(Happened::Silent) => {
+                News::Asked => self.holder_asked(id, now),
+                News::Silent => {
                     if let Some(holder) = self.live.names.stream(id).publisher() {
                         warn!("{} {id} publisher replaced: it was silent", holder.by);
                     }
                     // Its end lets the challenger in.
                     self.dismiss(id, CloseReason::Replaced, now);
                 }
-                News::Happened(Happened::Began) => self.publish_begun(id, now),
-                News::Happened(Happened::Robbed { to, anew }) => self.has_lost_ring(id, to, anew, now),
-                News::Happened(Happened::Left) => {
+                News::Began => self.publish_begun(id, now),
+                News::Robbed { to, anew } => self.has_lost_ring(id, to, anew, now),
+                News::Left => {
                     // They are told when they have been sent everything.
                     self.each_player(id, |_, _, _, reader| reader.end());
                     self.wakes.due(id);
                 }
-                News::Happened(Happened::Idle) => self.publisher_idle(id, now),
+                News::Idle => self.publisher_idle(id, now),
             }
             self.live.names.release_if_unused(id);
         }
-        if self.live.waiting_changed() {
+        if self.live.holders_changed() {
             self.alarms.set(Alarm::Challenge, self.live.next_challenge());
+            self.set_window();
         }
     }
 

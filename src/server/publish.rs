@@ -73,7 +73,8 @@ impl Server {
             }
         }
         match self.live.publish(who, app, path, &self.settings, now) {
-            Ok(Published::Begun(id)) => self.publish_begun(id, now),
+            // It is answered when it is heard of.
+            Ok(Published::Begun(_)) => {}
             Ok(Published::Already(_)) => self.decide(conn, Decision::Accept),
             Ok(Published::Waits(id)) => {
                 if let Some((slot, rtmp)) = self.slots.client(conn) {
@@ -91,7 +92,6 @@ impl Server {
 
     /// The stream is published from now on: its publisher is answered, and players who were told that the last one left are told.
     pub(super) fn publish_begun(&mut self, id: StreamId, now: Millis) {
-        self.set_window();
         let Some(publisher) = self.live.names.stream(id).publisher() else { return };
         let mut peer = None;
         if let Holder::Conn(conn, lane) = publisher.by {
@@ -135,23 +135,7 @@ impl Server {
 
     /// `by` publishes the stream no more, or waits for its name no more. Players stay; they are told when nobody is there in time.
     pub(super) fn publish_ended(&mut self, by: Holder, id: StreamId, now: Millis) {
-        let ended = self.live.leave(by, id, &self.settings, self.stopping, now);
-        self.set_window();
-        if let Some(ended) = ended {
-            let stream = self.live.names.stream(id);
-            info!(
-                "{by} {id} publish stop name={:?} seconds={} tags={} bytes={} players={}",
-                stream.path.as_str(),
-                ended.lasted_ms / 1000,
-                ended.facts.tags,
-                ended.facts.bytes,
-                stream.players.len()
-            );
-            self.happened(Happened::Ended { by, stream: id, does: Does::Publish }, now);
-            if let Some(conn) = by.conn() {
-                self.run_on_unpublish(conn, id, now);
-            }
-        }
+        self.live.leave(by, id, &self.settings, self.stopping, now);
         self.hear(now);
     }
 
