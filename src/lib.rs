@@ -18,7 +18,7 @@
 //! ```text
 //! main cli        composition: arguments, pages, what is obtained in which order
 //! bench           the capacity self-test
-//! net             mio, TCP, signals, disk threads, control socket, the counting allocator: knows the operating system
+//! net             mio, sockets and doors, signals, disk threads, the counting allocator: knows the operating system
 //! store           what the disk threads do: finds and reads files, believes what has settled
 //! apps            what an application's files say: text in, a definition or errors out
 //! config          settings: text in, plain values or errors out
@@ -73,6 +73,11 @@
 //!   without that pause every client would cost the time anew.
 //! - **Allocations have an account** ([`account`]): those of scripts and files are marked by their caller, so the
 //!   promise that the server allocates nothing is checked while they run.
+//! - **A connection is an enum of protocols** ([`server::speaks`]). What every connection has is its slot's; what one protocol
+//!   needs stands in a table beside it, by the same place, and is a state machine that asks the server for what it wants. Buffers
+//!   of one protocol are in its variant: variants lie over each other, so that they cost the others nothing.
+//! - **The operator has slots of his own.** `rill ctl` arrives at a door of the network as clients do, and is served by the
+//!   same loop; but a full table must not keep out who could empty it, and who looks at the list is not on it.
 //! - **Long messages of scripts have an outbox** ([`server::outbox`]) in the scripts' own memory: control bytes are for the
 //!   protocol, and need not be as large as a list of users.
 //! - **A name is not a ring.** Players may wait on names without a publisher. Names have a table of their own

@@ -16,6 +16,8 @@ use super::transport::Loss;
 pub enum CloseReason {
     /// The client closed its side.
     PeerClosed,
+    /// It was told what it asked, and there is nothing more to say.
+    Answered,
     /// The client ended, or closed the connection with something of ours unread.
     PeerReset,
     /// The network broke the connection.
@@ -191,6 +193,7 @@ impl CloseReason {
         use CloseReason::*;
         match self {
             PeerClosed => row(Counter::PeerClosed, 200, "the client closed it"),
+            Answered => row(Counter::PeerClosed, 200, "it was answered"),
             PeerReset => row(Counter::PeerReset, 200, "the client ended it with something unread"),
             NetworkBroke => row(Counter::NetworkBroke, 408, "the network broke it"),
             NotRtmp(FirstByte::Tls) => row(Counter::NotRtmp, 400, "the client speaks TLS: use rtmp://, not rtmps://, on this port"),

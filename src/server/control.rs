@@ -133,7 +133,7 @@ impl Protocol for Control {
         match self.answering {
             Answering::None => Turn::Done,
             Answering::Request | Answering::List(..) => Turn::Asks(Ask::Control),
-            Answering::Last => Turn::Ends(CloseReason::PeerClosed),
+            Answering::Last => Turn::Ends(CloseReason::Answered),
         }
     }
 

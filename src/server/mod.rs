@@ -83,7 +83,7 @@ use instances::Instances;
 use read::Reading;
 use scripting::Scripting;
 use slots::{LastWords, Role, Slot, SlotState, Slots};
-use speaks::{Door, Speaks};
+use speaks::{Door, Speaks, Stage};
 use transport::{Arrival, Net, Peer};
 use wakes::{Held, Wakes};
 
@@ -490,12 +490,10 @@ impl Server {
 
     /// When a connection begins to end: its application's script is told, and there is one log line and one counter.
     fn count_close(&mut self, conn: ConnId, reason: CloseReason) {
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-        if slot.state != SlotState::Open {
-            return;
-        }
-        let (joined, app) = (rtmp.session.is_connected(), slot.app);
-        if joined {
+        let is_operators = self.slots.is_operators(conn.slot);
+        let Some((slot, speaks)) = self.slots.open_both(conn).filter(|_| !is_operators) else { return };
+        let app = slot.app;
+        if speaks.stage() == Stage::Joined {
             self.slots.disconnected();
             if let Some(app) = app.and_then(|id| self.live.apps.app_mut(id)) {
                 app.connected -= 1;

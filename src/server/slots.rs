@@ -24,11 +24,11 @@ use super::speaks::{Speaks, Stage};
 use super::transport::Peer;
 
 /// Most bytes one connection may cost: the promise of the memory table.
-pub const CONNECTION_BYTES: usize = 12 * 1024 + 512;
+pub const CONNECTION_BYTES: usize = 12 * 1024;
 /// What one costs.
 pub(super) const PLACE_BYTES: usize = size_of::<Slot>() + size_of::<Speaks>() + size_of::<Express>();
 
-const _: () = assert!(PLACE_BYTES <= CONNECTION_BYTES, "a connection costs at most 12.5 KiB");
+const _: () = assert!(PLACE_BYTES <= CONNECTION_BYTES, "a connection costs at most 12 KiB");
 
 /// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
