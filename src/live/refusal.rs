@@ -32,6 +32,8 @@ pub enum Refusal {
     WriteAccess,
     /// The application's script gave it no right to play that.
     ReadAccess,
+    /// The application's script has not said in time whether it may.
+    Unanswered,
     /// There is no recording of that name, and it is not published.
     NotFound,
     /// Somebody else publishes under that name.

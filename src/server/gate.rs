@@ -11,6 +11,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::connect::Joining;
+use super::scripting::Asked;
 
 impl Server {
     /// Asks every link whether a client of an application may. `path` becomes the stream that is meant, when the rules say yes.
@@ -24,9 +25,9 @@ impl Server {
                     Wish::Publish { .. } => {
                         // What the client calls it, unless it said a key.
                         let name = self.slots.look_client(conn).map_or("", |(_, rtmp)| rtmp.session.own_name(path));
-                        self.ask_script_for(conn, Access::Write, name, Refusal::WriteAccess)
+                        self.ask_script_for(conn, Access::Write, name, Refusal::WriteAccess, now)
                     }
-                    Wish::Play { name } => self.ask_script_for(conn, Access::Read, name, Refusal::ReadAccess),
+                    Wish::Play { name } => self.ask_script_for(conn, Access::Read, name, Refusal::ReadAccess, now),
                 },
             };
             if verdict != Verdict::Yes {
@@ -62,8 +63,18 @@ impl Server {
         }
     }
 
-    fn ask_script_for(&mut self, conn: ConnId, access: Access, name: &str, refusal: Refusal) -> Verdict {
-        if self.script_allows(conn, access, name) { Verdict::Yes } else { Verdict::No(refusal) }
+    /// Whether the application's script lets the client do that with a stream. What it says comes as an action, and the whole chain
+    /// is asked once more: what other links say may have changed meanwhile.
+    fn ask_script_for(&mut self, conn: ConnId, access: Access, name: &str, refusal: Refusal, now: Millis) -> Verdict {
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Verdict::Later };
+        if slot.instance.is_none() {
+            return Verdict::Yes;
+        }
+        if let Asked::Allowed(allowed) = rtmp.asked {
+            rtmp.asked = Asked::Nothing;
+            return if allowed { Verdict::Yes } else { Verdict::No(refusal) };
+        }
+        if self.ask_access(conn, access, name, now) { Verdict::Later } else { Verdict::No(refusal) }
     }
 
     /// `application.onConnect`, of which the answer comes as an action of the script.

@@ -81,7 +81,7 @@ use connect::Joining;
 use gather::Gathering;
 use instances::Instances;
 use read::Reading;
-use scripting::Scripting;
+use scripting::{Asked, Scripting};
 use slots::{LastWords, Role, Slot, SlotState, Slots};
 use speaks::{Door, Speaks, Stage};
 use transport::{Arrival, Net, Peer};
@@ -479,7 +479,7 @@ impl Server {
     fn forget_waits(&mut self, index: SlotIndex) {
         let (slot, speaks) = self.slots.both(index);
         if let Some(rtmp) = speaks.rtmp_mut() {
-            rtmp.joining = Joining::No;
+            (rtmp.joining, rtmp.asked) = (Joining::No, Asked::Nothing);
         }
         (slot.blocked, slot.pinged) = (false, None);
         slot.inbox.clear();

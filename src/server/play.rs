@@ -6,7 +6,6 @@ use core::fmt::Write;
 use log::info;
 
 use crate::features::contract::{Does, Happened};
-use crate::features::script::Access;
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::live::app::without_keys;
 use crate::live::gate::{Verdict, Wish};
@@ -84,12 +83,10 @@ impl Server {
             Word(self.live.apps.name(app)),
             without_keys(self.live.apps.definition(app), path.as_str())
         );
-        if self.slots.at(conn.slot).instance.is_some() {
-            let audio = self.script_allows(conn, Access::AudioSample, &name.name);
-            let video = self.script_allows(conn, Access::VideoSample, &name.name);
-            if let Some((_, rtmp)) = self.slots.client(conn) {
-                rtmp.session.set_sample_access(audio, video);
-            }
+        if let Some((audio, video)) = self.allowed_samples(conn, &name.name)
+            && let Some((_, rtmp)) = self.slots.client(conn)
+        {
+            rtmp.session.set_sample_access(audio, video);
         }
         self.decide(conn, Decision::Accept);
         self.happened(Happened::Began { by, stream: id, does: Does::Play }, now);
@@ -102,7 +99,7 @@ impl Server {
     }
 
     /// Refuses a play, by the name that the client said. It may ask for another stream.
-    fn refuse_play(&mut self, conn: ConnId, name: &str, why: Refusal) {
+    pub(super) fn refuse_play(&mut self, conn: ConnId, name: &str, why: Refusal) {
         let row = refusals::row(why);
         let status = Status::new(row.code.unwrap_or(Code::PlayFailed), name);
         let status = Status { description: row.told.then_some(row.words), ..status };

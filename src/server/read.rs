@@ -142,6 +142,10 @@ impl Server {
                 Turn::Asks(ask) => {
                     let called = matches!(ask, Ask::Rtmp(Event::Call));
                     self.carry_out(net, conn, ask, now);
+                    if called && self.slots.at(conn.slot).publishing > 0 {
+                        // Its media does not wait for an answer.
+                        self.wait_no_more(conn);
+                    }
                     if called && !self.scripts_may_run(now) && self.rests_after_call(conn, input) {
                         break;
                     }
@@ -168,6 +172,11 @@ impl Server {
             let Some(slot) = self.slots.connection(conn) else { return };
             slot.blocked = true;
             if slot.inbox.extend_from_slice(input).is_err() {
+                if slot.publishing > 0 && self.is_asking(conn) {
+                    // Its media does not wait for an answer.
+                    self.unanswered(conn, now);
+                    continue;
+                }
                 self.close_after_flush(conn, CloseReason::LimitExceeded(Limit::ReplyBytes), now);
                 return;
             }
@@ -248,7 +257,7 @@ impl Server {
         }
     }
 
-    fn request(&mut self, conn: ConnId, now: Millis) {
+    pub(super) fn request(&mut self, conn: ConnId, now: Millis) {
         let Some((_, rtmp)) = self.slots.client(conn) else { return };
         match rtmp.session.request() {
             Some(Request::Connect) => self.connect(conn, now),
@@ -262,6 +271,9 @@ impl Server {
                 self.play(conn, stream, &name, start, how, now);
             }
             None => {}
+        }
+        if self.is_asking(conn) {
+            self.hear_script(conn, now);
         }
         self.slots.judge(conn.slot, now);
     }

@@ -56,6 +56,7 @@ pub const fn row(why: Refusal) -> RefusalRow {
         Unscripted(refusal::Unscripted::NoPlace) => row(500, "[ Resource.Limit.Exceeded ] : Every script instance is in use (limits.script_instances).", "limits.script_instances"),
         WriteAccess => row(401, "The application gives this client no write access.", "readAccess and writeAccess in the application's script"),
         ReadAccess => row(401, "The application gives this client no read access.", "readAccess and writeAccess in the application's script"),
+        Unanswered => row(503, "The application did not decide in time.", "scripts.pending_ms"),
         NotFound => row(404, "there is no recording of that name, and it is not published", "").with(Code::PlayStreamNotFound).untold(),
         Taken => row(409, "another client publishes under that name", "another name, or live.publish_timeout_ms").untold(),
         Own => row(409, "the client publishes that itself, on another of its streams", "").untold(),

@@ -11,6 +11,7 @@ use crate::time::Millis;
 
 use super::connect::Joining;
 use super::outbox::Outbox;
+use super::scripting::Asked;
 use super::slots::{OpenTag, Role, Slot, TagTail, Tail};
 use super::speaks::{Ask, Context, Protocol, Stage, Turn};
 
@@ -19,6 +20,8 @@ use super::speaks::{Ask, Context, Protocol, Stage, Turn};
 pub struct Rtmp {
     /// How far it is on its way into the application.
     pub joining: Joining,
+    /// What it has asked its application's script since.
+    pub asked: Asked,
     /// By index of the net stream.
     pub roles: [Role; NET_STREAMS],
     /// What must be sent before anything else.
@@ -40,6 +43,7 @@ impl Protocol for Rtmp {
             roles: [Role::Idle; NET_STREAMS],
             outbox: Outbox::default(),
             joining: Joining::No,
+            asked: Asked::Nothing,
             open_since: None,
             open_tags: heapless::Vec::new(),
             session: Session::new(seed),
@@ -48,6 +52,10 @@ impl Protocol for Rtmp {
 
     #[inline]
     fn read<'i>(&mut self, input: &mut &'i [u8], cx: &mut Context<'_>) -> Turn<'i> {
+        if let Asked::Call { .. } = self.asked {
+            // Its message may still be needed.
+            return Turn::Waits;
+        }
         match self.session.next(input, cx.tx, cx.now) {
             Ok(Some(event)) => Turn::Asks(Ask::Rtmp(event)),
             Ok(None) => {
@@ -65,7 +73,8 @@ impl Protocol for Rtmp {
     }
 
     fn goes_on(&self, tx: &TxBuf) -> bool {
-        self.session.request().is_none() && tx.room() >= REPLY_BYTES
+        let waits = self.session.request().is_some() || matches!(self.asked, Asked::Call { .. });
+        !waits && tx.room() >= REPLY_BYTES
     }
 
     fn has_work(&self) -> bool {

@@ -56,6 +56,7 @@ impl Server {
     /// A turn begins: waiting clients go on as far as there is time.
     pub(super) fn wake_scripts(&mut self, now: Millis) {
         self.scripting.time.turn_us = 0;
+        self.run_actions(now);
         let mut from = 0;
         while self.scripts_may_run(now)
             && let Some(slot) = self.wakes.next_held(Held::Script, from)
@@ -72,7 +73,8 @@ impl Server {
 
     /// When scripts, and clients that wait for them, are to be looked at again.
     pub(super) fn next_script(&self) -> Option<Millis> {
-        let waits = self.wakes.holds_any(&[Held::Script]).then_some(Millis(0));
+        let waits = self.wakes.holds_any(&[Held::Script]) || self.scripting.engine.has_actions();
+        let waits = waits.then_some(Millis(0));
         let next = [waits, self.scripting.engine.next_timer()].into_iter().flatten().min()?;
         Some(next.max(self.scripting.time.ready()))
     }

@@ -9,12 +9,13 @@ use log::{error, info, warn};
 
 use crate::features::contract::Happened;
 use crate::features::script::{
-    self, Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
-    Identity, Scripts, StopReason, StreamFacts,
+    self, Access, Action, ApplicationStats, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity, Question,
+    Scripts, StopReason, StreamFacts,
 };
 use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
 use crate::live::refusal::{Refusal, Unscripted};
 use crate::live::settings::Settings;
+use crate::rtmp::event::Request;
 use crate::rtmp::session::REPLY_BYTES;
 use crate::rtmp::status::{Code, Extra, Status};
 use crate::text::Quoted;
@@ -38,6 +39,48 @@ const HOST_NAME: &str = "_defaultVHost_";
 const SERVER_NAME: &str = concat!("Rill/", env!("CARGO_PKG_VERSION"), " LNX");
 /// Over how long the traffic of an instance is measured, in milliseconds.
 const TRAFFIC_MS: u64 = 1000;
+/// What a client that has joined has asked of its script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing that it waits for.
+    Nothing,
+    /// What a method returns. Its message stays in the session, as there may be no such method and something else to do about it.
+    Call {
+        /// Of the question.
+        number: u32,
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// Whether it may publish or play what its session asks for.
+    Access {
+        /// Of the question.
+        number: u32,
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// The answer to a call, until it is acted on: there is no such method.
+    NoMethod,
+    /// The answer to the other, until it is acted on.
+    Allowed(bool),
+}
+
+impl Asked {
+    /// When the client goes on without an answer.
+    pub fn deadline(self) -> Option<Millis> {
+        match self {
+            Asked::Call { deadline, .. } | Asked::Access { deadline, .. } => Some(deadline),
+            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
+        }
+    }
+
+    fn number(self) -> Option<u32> {
+        match self {
+            Asked::Call { number, .. } | Asked::Access { number, .. } => Some(number),
+            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
+        }
+    }
+}
+
 /// Server-side code of all applications.
 pub(super) struct Scripting {
     pub(super) instances: Instances,
@@ -47,6 +90,10 @@ pub(super) struct Scripting {
     pub(super) outboxes_bytes: usize,
     /// Actions are being carried out; what they cause is put behind them.
     acting: bool,
+    /// Questions asked so far, as far as 32 bits count.
+    questions: u32,
+    /// Whose request or call is at hand.
+    asking: Option<ConnId>,
 }
 
 impl Scripting {
@@ -59,7 +106,15 @@ impl Scripting {
             time: ScriptTime::new(settings.script_share_percent),
             outboxes_bytes: 0,
             acting: false,
+            questions: 0,
+            asking: None,
         }
+    }
+
+    /// A question that no other is taken for.
+    fn question(&mut self, conn: ConnId, transaction: f64) -> Question {
+        self.questions = self.questions.wrapping_add(1);
+        Question { client: client_id(conn), number: self.questions, transaction }
     }
 
     /// Scripts may have another share of the time.
@@ -193,24 +248,125 @@ impl Server {
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
         let Some(script) = self.entered_by(conn) else { return self.answer_built_in(conn, now) };
         let Some(call) = self.slots.look_client(conn).and_then(|(_, rtmp)| rtmp.session.call()) else { return };
-        let transaction = call.transaction;
-        let outcome = self.scripting.engine.call(script, client_id(conn), call.name, call.arguments, now);
-        // What the method asked for comes before what it returns, as it happened.
+        let question = self.scripting.question(conn, call.transaction);
+        self.scripting.engine.ask_call(script, question, call.name, call.arguments, now);
+        let deadline = self.pending_until(conn, now);
+        if let Some((_, rtmp)) = self.slots.open_client(conn) {
+            rtmp.asked = Asked::Call { number: question.number, deadline };
+        }
+        self.hear_script(conn, now);
+    }
+
+    /// Until when an answer of its script is waited for.
+    fn pending_until(&self, conn: ConnId, now: Millis) -> Millis {
+        let app = self.slots.look(conn).and_then(|slot| self.live.apps.definition(slot.app?));
+        let pending_ms = app.and_then(|app| app.script.as_ref()).map_or(0, |script| script.limits.pending_ms);
+        now + pending_ms
+    }
+
+    /// The client for which this is the answer to what it waits for: not one that has gone, or has asked something else since.
+    fn waiting_for(&mut self, question: Question) -> Option<ConnId> {
+        let conn = conn_id(question.client);
+        let (_, rtmp) = self.slots.open_client(conn)?;
+        (rtmp.asked.number() == Some(question.number)).then_some(conn)
+    }
+
+    fn refuse_call(&mut self, question: Question, description: &str) {
+        let conn = conn_id(question.client);
+        let Some((slot, _)) = self.slots.open_client(conn).filter(|_| question.transaction != 0.0) else { return };
+        // A client without room for it reads nothing, and will be found out by the stall deadline.
+        let _ = Status::new(Code::CallFailed, "").described(description).send_error(question.transaction, &mut slot.tx);
+        self.wakes.send(conn.slot);
+    }
+
+    /// What the client waits for is known. Whoever has asked for it just now acts on it; else nobody is there to do so.
+    fn go_on(&mut self, question: Question, answer: Asked, now: Millis) {
+        let Some(conn) = self.waiting_for(question) else { return };
+        let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
+        rtmp.asked = answer;
+        if self.scripting.asking != Some(conn) {
+            self.act_on_answer(conn, now);
+        }
+    }
+
+    /// Carries out actions, and what they say about the request or call of a client.
+    pub(super) fn hear_script(&mut self, conn: ConnId, now: Millis) {
+        let outer = self.scripting.asking.replace(conn);
         self.run_actions(now);
-        match outcome {
-            CallOutcome::Result(value) => {
-                if transaction != 0.0 && !self.send_command(conn, "_result", transaction, &value) {
-                    let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
-                    let _ = rtmp.session.refuse_call("The result is too long.", &mut slot.tx);
+        self.scripting.asking = outer;
+        self.act_on_answer(conn, now);
+    }
+
+    fn act_on_answer(&mut self, conn: ConnId, now: Millis) {
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+        match rtmp.asked {
+            Asked::NoMethod => {
+                rtmp.asked = Asked::Nothing;
+                let waited = slot.blocked;
+                self.answer_built_in(conn, now);
+                if waited {
+                    self.unblock(conn);
                 }
             }
-            CallOutcome::Failed(description) => {
-                let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
-                let _ = rtmp.session.refuse_call(&description, &mut slot.tx);
-            }
-            CallOutcome::NotFound | CallOutcome::Gone => self.answer_built_in(conn, now),
-            CallOutcome::Stopped(exhausted) => self.stop_instance_of(script, exhausted, now),
+            Asked::Allowed(_) => self.request(conn, now),
+            Asked::Nothing | Asked::Call { .. } | Asked::Access { .. } => {}
         }
+    }
+
+    /// The client has its answer, and is read on if it waited.
+    fn answered(&mut self, question: Question) {
+        if let Some(conn) = self.waiting_for(question) {
+            self.wait_no_more(conn);
+        }
+    }
+
+    /// The client is read on, though its call may not be answered. When it is, the answer is sent.
+    pub(super) fn wait_no_more(&mut self, conn: ConnId) {
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+        if let Asked::Call { .. } = rtmp.asked {
+            rtmp.asked = Asked::Nothing;
+            if slot.blocked {
+                self.unblock(conn);
+            }
+        }
+    }
+
+    /// The client waits to hear whether it may publish or play.
+    pub(super) fn is_asking(&self, conn: ConnId) -> bool {
+        self.slots.look_client(conn).is_some_and(|(_, rtmp)| matches!(rtmp.asked, Asked::Access { .. }))
+    }
+
+    /// The script has not answered in time.
+    pub(super) fn unanswered(&mut self, conn: ConnId, now: Millis) {
+        let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
+        match rtmp.asked {
+            Asked::Call { .. } => self.wait_no_more(conn),
+            Asked::Access { .. } => {
+                rtmp.asked = Asked::Nothing;
+                match rtmp.session.request() {
+                    // What was typed may be a secret: it is not repeated.
+                    Some(Request::Publish { .. }) => self.refuse_publish(conn, "", Refusal::Unanswered, now),
+                    Some(Request::Play { name, .. }) => {
+                        let name = name.name.clone();
+                        self.refuse_play(conn, &name, Refusal::Unanswered);
+                    }
+                    Some(Request::Connect) | None => {}
+                }
+            }
+            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => {}
+        }
+    }
+
+    /// Asks the application's script whether the client may do that with a stream. False when there is none to say so.
+    pub(super) fn ask_access(&mut self, conn: ConnId, access: Access, stream: &str, now: Millis) -> bool {
+        let Some(script) = self.entered_by(conn) else { return false };
+        let question = self.scripting.question(conn, 0.0);
+        self.scripting.engine.ask_access(script, question, access, stream);
+        let deadline = self.pending_until(conn, now);
+        if let Some((_, rtmp)) = self.slots.open_client(conn) {
+            rtmp.asked = Asked::Access { number: question.number, deadline };
+        }
+        true
     }
 
     /// A client answered a call of its application's script.
@@ -222,12 +378,13 @@ impl Server {
         self.told(script, told, now);
     }
 
-    /// Whether the application's script lets the client do that with a stream.
-    pub(super) fn script_allows(&mut self, conn: ConnId, access: Access, stream: &str) -> bool {
-        let Some(slot) = self.slots.look(conn) else { return false };
-        let Some(index) = slot.instance else { return true };
-        let Some(script) = self.entered(index) else { return false };
-        self.scripting.engine.allows(script, client_id(conn), access, stream)
+    /// Whether whoever plays the stream may take samples of its audio and its video.
+    pub(super) fn allowed_samples(&mut self, conn: ConnId, stream: &str) -> Option<(bool, bool)> {
+        let mut allows = |access| {
+            let script = self.entered_by(conn)?;
+            Some(self.scripting.engine.allows(script, client_id(conn), access, stream))
+        };
+        Some((allows(Access::AudioSample)?, allows(Access::VideoSample)?))
     }
 
     /// `application.onPublish`, after the publisher was told.
@@ -291,6 +448,24 @@ impl Server {
 
     fn run_action(&mut self, script: script::InstanceId, action: Action, now: Millis) {
         match action {
+            Action::Result(question, value) => {
+                let Question { client, transaction, .. } = question;
+                if transaction != 0.0 && !self.send_command(conn_id(client), "_result", transaction, &value) {
+                    self.refuse_call(question, "The result is too long.");
+                }
+                self.answered(question);
+            }
+            Action::Failed(question, description) => {
+                self.refuse_call(question, &description);
+                self.answered(question);
+            }
+            // If the call is not there any more, nothing else can be done about it.
+            Action::NotFound(question) if self.waiting_for(question).is_none() => {
+                self.refuse_call(question, "Method not found.");
+            }
+            Action::NotFound(question) => self.go_on(question, Asked::NoMethod, now),
+            Action::Allowed(question, allowed) => self.go_on(question, Asked::Allowed(allowed), now),
+            Action::Stopped(exhausted) => self.stop_instance_of(script, exhausted, now),
             Action::Accept(client) => {
                 let conn = conn_id(client);
                 let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
@@ -339,6 +514,11 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// What scripts ask for and answer waits, or comes, as it does where they are elsewhere: for simulators.
+    pub fn hold_scripts(&mut self, hold: bool) {
+        self.scripting.engine.hold(hold);
     }
 
     /// Sends a client a command of its application's script. False when there is no room for it: the client does not read,

@@ -50,6 +50,7 @@ impl Server {
                     self.close_after_flush(conn, CloseReason::IdleTimeout, now);
                 }
                 Expired::Undecided => self.undecided(conn, now),
+                Expired::Unanswered => self.unanswered(conn, now),
                 Expired::Ping => {
                     let Some((slot, rtmp)) = self.slots.client_at(index) else { continue };
                     slot.pinged = Some(now);
@@ -95,6 +96,10 @@ impl Server {
                 return Expired::Release(CloseReason::ConnectTimeout);
             }
         }
+        // Who waits for an answer is not read.
+        if slot.blocked && rtmp.asked.deadline().is_some_and(|deadline| now >= deadline) {
+            return Expired::Unanswered;
+        }
         // A publisher whose media is read need not read: there is little to send it, and no other client can make that more.
         let is_heard = slot.publishing > 0 && slot.playing == 0 && !slot.blocked;
         if !is_heard && slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {
@@ -127,5 +132,6 @@ enum Expired {
     Release(CloseReason),
     Idle,
     Undecided,
+    Unanswered,
     Ping,
 }

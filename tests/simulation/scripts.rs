@@ -5,6 +5,7 @@ use rill::live::app::{AppDefinition, AppKind};
 use rill::live::settings::Settings;
 use rill::server::close::CloseReason;
 
+use super::sim::ledger::Kind;
 use super::sim::world::{Directory, World, scripted, settings};
 
 fn app(text: &str) -> AppDefinition {
@@ -382,5 +383,138 @@ fn statistics_and_ping_times_are_of_the_moment_when_a_script_asks() {
     world.clients[other].command(0, "left", |amf| amf.null().unwrap());
     world.settle();
     assert_eq!(world.clients[other].result, out.to_string(), "also as it leaves");
+    world.end();
+}
+
+/// An application that lets everybody in, with a method.
+const OPEN: &str =
+    "application.onConnect = function (client) { client.ask = function () { return 'here'; }; return true; };";
+
+/// Two clients of an application whose script takes its time from now on, and so much before they are not waited for.
+fn late(text: &str, pending_ms: u64) -> (World, usize, usize) {
+    let mut app = app(text);
+    app.script.as_mut().unwrap().limits.pending_ms = pending_ms;
+    let mut world = World::on_disk(settings(), vec![app]);
+    let (first, _) = connect(&mut world, "live");
+    let (second, _) = connect(&mut world, "live");
+    for c in [first, second] {
+        world.clients[c].create_stream();
+        world.settle();
+        assert_eq!(world.heard(c), ["created 1"]);
+    }
+    world.server.hold_scripts(true);
+    (world, first, second)
+}
+
+fn call(world: &mut World, c: usize, method: &str) {
+    world.clients[c].command(0, method, |amf| amf.null().unwrap());
+}
+
+#[test]
+fn a_script_that_answers_late_is_waited_for_by_who_publishes_plays_or_calls_and_by_nobody_else() {
+    let (mut world, publisher, player) = late(OPEN, 3000);
+    world.clients[publisher].publish(1, "cam");
+    // What it says behind it waits with it.
+    call(&mut world, publisher, "ask");
+    world.clients[player].play(1, "cam");
+    let (caller, other) = (world.dial(), world.dial());
+    for c in [caller, other] {
+        world.clients[c].handshake();
+        world.clients[c].connect("live");
+    }
+    world.advance(1000);
+    for c in [publisher, player] {
+        assert_eq!(world.heard(c), [""; 0]);
+    }
+    world.server.hold_scripts(false);
+    world.settle();
+    assert_eq!(world.heard(publisher), ["begin 1", "1: Publish.Start", "_result"]);
+    assert!(world.heard(player).starts_with(&["begin 1".into(), "1: Play.Reset".into(), "1: Play.Start".into()]));
+    // Connecting has always waited.
+    assert_eq!(world.heard(caller)[4..], JOINED);
+    world.server.hold_scripts(true);
+    call(&mut world, caller, "ask");
+    call(&mut world, caller, "missing");
+    world.clients[caller].create_stream();
+    // A publisher's media does not wait for what it has called.
+    call(&mut world, publisher, "ask");
+    for frame in 0..20 {
+        world.send(publisher, 1, Kind::Key, 40 * frame, 400);
+    }
+    world.settle();
+    assert_eq!(world.clients[player].watch(1).next, 20);
+    assert_eq!((world.heard(caller), world.heard(publisher)), (vec![], vec![]));
+    world.server.hold_scripts(false);
+    world.settle();
+    assert_eq!(world.heard(caller), ["_result", "_error Call.Failed", "created 1"]);
+    assert_eq!(world.heard(publisher), ["_result"]);
+    world.end();
+}
+
+#[test]
+fn who_is_not_answered_in_time_is_refused_and_an_answer_to_what_is_over_does_nothing() {
+    let (mut world, publisher, player) = late(OPEN, 2000);
+    world.clients[publisher].publish(1, "cam");
+    world.clients[player].play(1, "other");
+    world.advance(2300);
+    assert_eq!(world.heard(publisher), ["1: Publish.BadName", "close"]);
+    assert_eq!(world.clients[publisher].description, "The application did not decide in time.");
+    assert_eq!(world.heard(player), ["1: Play.Failed"]);
+    // It asks for something else, of which the old answer says nothing.
+    world.clients[player].play(1, "cam");
+    world.settle();
+    assert_eq!(world.heard(player), [""; 0]);
+    world.server.hold_scripts(false);
+    world.settle();
+    assert_eq!(world.heard(player), ["begin 1", "1: Play.Reset", "1: Play.Start", "sample access"]);
+    // Who calls is read on when its time is over, and has its answer when there is one.
+    world.server.hold_scripts(true);
+    call(&mut world, player, "ask");
+    world.clients[player].create_stream();
+    world.advance(1500);
+    assert_eq!(world.heard(player), [""; 0]);
+    world.advance(800);
+    assert_eq!(world.heard(player), ["created 2"]);
+    world.server.hold_scripts(false);
+    world.settle();
+    assert_eq!(world.heard(player), ["_result"]);
+    world.end();
+}
+
+#[test]
+fn an_answer_for_a_client_that_has_gone_or_been_replaced_does_nothing() {
+    let (mut world, publisher, caller) = late(OPEN, 30_000);
+    world.clients[publisher].publish(1, "cam");
+    call(&mut world, caller, "ask");
+    world.settle();
+    let slots = [publisher, caller].map(|c| world.conn(c).unwrap().slot);
+    for c in [publisher, caller] {
+        world.disconnect(c);
+        world.hang_up(c);
+    }
+    world.advance(3000);
+    // Others have their places, and what they ask is another question.
+    let others = [world.dial(), world.dial()];
+    for c in others {
+        world.clients[c].handshake();
+        world.clients[c].connect("live");
+        world.clients[c].create_stream();
+    }
+    world.settle();
+    assert!(others.iter().all(|&c| slots.contains(&world.conn(c).unwrap().slot)));
+    world.server.hold_scripts(false);
+    world.settle();
+    for c in others {
+        assert_eq!(world.heard(c)[4..], ["_result Connect.Success", "created 1"]);
+    }
+    assert_eq!(world.server.counters().published, 0);
+    world.server.hold_scripts(true);
+    world.clients[others[0]].publish(1, "cam");
+    world.settle();
+    // The operator unloads the script that was asked.
+    world.unload("live");
+    world.server.hold_scripts(false);
+    world.settle();
+    assert_eq!(world.server.counters().published, 0);
     world.end();
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Access, Action, ApplicationStats, Budget, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
-    Identity, InstanceId, LoadError, Source, StopReason, StreamFacts,
+    Identity, InstanceId, LoadError, Question, Source, StopReason, StreamFacts,
 };
 use crate::time::Millis;
 
@@ -91,6 +91,16 @@ impl Scripts {
     }
 
     pub fn allows(&mut self, _id: InstanceId, _client: ClientId, _access: Access, _stream: &str) -> bool {
+        false
+    }
+
+    pub fn ask_call(&mut self, _id: InstanceId, _question: Question, _name: &str, _arguments: &[u8], _now: Millis) {}
+
+    pub fn ask_access(&mut self, _id: InstanceId, _question: Question, _access: Access, _stream: &str) {}
+
+    pub fn hold(&mut self, _hold: bool) {}
+
+    pub fn has_actions(&self) -> bool {
         false
     }
 

@@ -15,7 +15,7 @@ use super::report::{self, Report};
 use super::source::{self, Scan};
 use super::{
     Access, Action, ApplicationStats, Budget, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
-    Identity, InstanceId, LoadError, Source, SourceFile, SourcePlace, StopReason, StreamFacts,
+    Identity, InstanceId, LoadError, Question, Source, SourceFile, SourcePlace, StopReason, StreamFacts,
 };
 use crate::account::spend;
 use crate::time::Millis;
@@ -50,6 +50,9 @@ pub struct Scripts {
     /// The entry whose intervals the next tick begins with.
     next_entry: usize,
     spent_us: u64,
+    /// Answers to questions. They come behind everything that scripts asked for.
+    answers: VecDeque<(InstanceId, Action)>,
+    held: bool,
 }
 
 struct InstanceEntry {
@@ -84,6 +87,8 @@ impl Scripts {
                 scratch: Rc::default(),
                 next_entry: 0,
                 spent_us: 0,
+                answers: VecDeque::new(),
+                held: false,
             }
         })
     }
@@ -277,6 +282,37 @@ impl Scripts {
         spend(|| list.is_ok_and(|list| covers(&list, stream)))
     }
 
+    /// [`Scripts::call`], of which the outcome comes as an action, behind what the method asked for.
+    pub fn ask_call(&mut self, id: InstanceId, question: Question, name: &str, arguments: &[u8], now: Millis) {
+        let action = match self.call(id, question.client, name, arguments, now) {
+            CallOutcome::Result(value) => Action::Result(question, value),
+            CallOutcome::Failed(description) => Action::Failed(question, description),
+            CallOutcome::NotFound | CallOutcome::Gone => Action::NotFound(question),
+            CallOutcome::Stopped(exhausted) => Action::Stopped(exhausted),
+        };
+        self.say(id, action);
+    }
+
+    /// [`Scripts::allows`], of which the answer comes as [`Action::Allowed`].
+    pub fn ask_access(&mut self, id: InstanceId, question: Question, access: Access, stream: &str) {
+        let allowed = self.allows(id, question.client, access, stream);
+        self.say(id, Action::Allowed(question, allowed));
+    }
+
+    fn say(&mut self, id: InstanceId, action: Action) {
+        spend(|| self.answers.push_back((id, action)));
+    }
+
+    /// Gives out no actions for now, as when an engine is elsewhere and takes its time: for simulators.
+    pub fn hold(&mut self, hold: bool) {
+        self.held = hold;
+    }
+
+    /// Actions are there to be taken.
+    pub fn has_actions(&self) -> bool {
+        !self.held && (!self.effects.is_empty() || !self.answers.is_empty())
+    }
+
     /// Whether the script may ask for statistics: its text has the word, or it has asked. Then they are to be told before
     /// each other call.
     pub fn reads_stats(&self, id: InstanceId) -> bool {
@@ -332,6 +368,7 @@ impl Scripts {
                 entry.generation = entry.generation.wrapping_add(1);
                 entry.instance = None;
                 self.effects.retain(|(of, _)| *of != id);
+                self.answers.retain(|(of, _)| *of != id);
             }
         });
     }
@@ -366,9 +403,12 @@ impl Scripts {
 
     /// What scripts asked for, in order. To be taken until `None` after every other call.
     pub fn next_action(&mut self) -> Option<(InstanceId, Action)> {
+        if self.held {
+            return None;
+        }
         spend(|| {
             loop {
-                let (id, effect) = self.effects.front_mut()?;
+                let Some((id, effect)) = self.effects.front_mut() else { return self.answers.pop_front() };
                 let id = *id;
                 if let Effect::Broadcast { clients, name, arguments } = effect {
                     if let Some(client) = clients.pop() {

@@ -51,7 +51,9 @@ mod tests;
 
 use std::fmt;
 
-use crate::live::app::{Budget, Source, SourceFile};
+#[cfg(feature = "script")]
+use crate::live::app::SourceFile;
+use crate::live::app::{Budget, Source};
 use crate::text::{escaped, is_hidden};
 
 #[cfg(not(feature = "script"))]
@@ -328,9 +330,31 @@ pub enum CallOutcome {
     Gone,
 }
 
+/// A client has asked, and the answer is an action.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Question {
+    /// Who.
+    pub client: ClientId,
+    /// Tells the questions of a client apart.
+    pub number: u32,
+    /// Of its call; 0 asks for no answer.
+    pub transaction: f64,
+}
+
 /// What a script wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
+    /// A method has returned one AMF 0 value, for `_result`.
+    Result(Question, Vec<u8>),
+    /// A method threw, or gave nothing that can be sent: `Call.Failed` with this text, at most
+    /// [`SCRIPT_ERROR_BYTES`](crate::limits::SCRIPT_ERROR_BYTES) bytes without control characters.
+    Failed(Question, String),
+    /// The script has no such method, or the client is not accepted.
+    NotFound(Question),
+    /// Whether the client's access list covers a stream.
+    Allowed(Question, bool),
+    /// A limit was exceeded, see [`Fault::Exhausted`].
+    Stopped(Exhausted),
     /// Let the client in.
     Accept(ClientId),
     /// `_error` with `NetConnection.Connect.Rejected`, then `close`.

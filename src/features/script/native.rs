@@ -536,7 +536,11 @@ fn client_of(action: &Action) -> Option<ClientId> {
         | Action::Ping(client)
         | Action::LimitBandwidth { client, .. }
         | Action::CheckBandwidth(client) => Some(*client),
-        Action::Send { .. } | Action::Shutdown => None,
+        Action::Result(question, _)
+        | Action::Failed(question, _)
+        | Action::NotFound(question)
+        | Action::Allowed(question, _) => Some(question.client),
+        Action::Stopped(_) | Action::Send { .. } | Action::Shutdown => None,
     }
 }
 
