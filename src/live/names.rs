@@ -36,7 +36,7 @@ pub struct Stream {
     /// See [`Stream::publisher`].
     publisher: Option<Publisher>,
     /// The newcomer that wants to publish it.
-    pub challenger: Option<Challenger>,
+    pub(super) challenger: Option<Challenger>,
     /// Slots with at least one player of it. It is the connections that know what they play; this says which of them are to be
     /// looked at when the stream has something for its players, of which nobody may search a table.
     pub players: BitSet<Box<[u64]>>,
@@ -47,13 +47,13 @@ pub struct Stream {
     /// When the present publish began, or the last one ended.
     pub since: Millis,
     /// The last publisher may come back until then, before players are told that it left.
-    pub grace_until: Option<Millis>,
+    pub(super) grace_until: Option<Millis>,
     /// When audio or video last came from the present publisher, or its publish began.
-    pub media_at: Millis,
+    pub(super) media_at: Millis,
     /// Audio or video has come in the present publish.
-    pub has_media: bool,
+    pub(super) has_media: bool,
     /// That none comes has been told since.
-    pub idle_told: bool,
+    pub(super) idle_told: bool,
     /// The present publish has been described in the log.
     pub described: bool,
     /// Its time while it has no ring, so that players who stay never see it go back.
@@ -98,6 +98,26 @@ impl Stream {
         self.publisher
     }
 
+    /// Who waits for its name.
+    pub fn challenger(&self) -> Option<Challenger> {
+        self.challenger
+    }
+
+    /// Its publisher has left and may come back, which players are not told before.
+    pub fn is_away(&self) -> bool {
+        self.grace_until.is_some()
+    }
+
+    /// Audio or video comes from its publisher.
+    pub fn media_comes(&mut self, now: Millis) {
+        (self.media_at, self.has_media, self.idle_told) = (now, true, false);
+    }
+
+    /// For how long none has come in the present publish, in milliseconds.
+    pub fn silent_ms(&self, now: Millis) -> u64 {
+        now.since(self.media_at)
+    }
+
     /// It has no publisher, challenger or player, and nobody is to hear of it.
     fn is_unused(&self) -> bool {
         let played = !self.players.is_empty() || self.features > 0;
@@ -106,12 +126,12 @@ impl Stream {
 
     /// It is kept only for a publisher who may come back: its place is free for other names.
     fn is_left(&self) -> bool {
-        self.grace_until.is_some() && self.is_unused()
+        self.is_away() && self.is_unused()
     }
 
     /// It is published, and no audio or video has come in this publish, or none for too long.
     fn is_silent(&self, Silence { now, patience_ms }: Silence) -> bool {
-        self.publisher.is_some() && (!self.has_media || now.since(self.media_at) > patience_ms)
+        self.publisher.is_some() && (!self.has_media || self.silent_ms(now) > patience_ms)
     }
 }
 

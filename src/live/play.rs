@@ -21,7 +21,7 @@ impl Live {
     pub fn look_for(&self, app: AppId, path: &StreamPath, recorded: bool) -> Result<(), Refusal> {
         let found = self.names.find(app, path).map(|id| self.names.stream(id));
         // A player that comes while the publisher is away waits for it.
-        let live = found.is_some_and(|stream| stream.publisher().is_some() || stream.grace_until.is_some());
+        let live = found.is_some_and(|stream| stream.publisher().is_some() || stream.is_away());
         let only_recorded = recorded || self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
         if only_recorded && !live { Err(Refusal::NotFound) } else { Ok(()) }
     }

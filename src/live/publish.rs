@@ -156,7 +156,7 @@ impl Live {
             return None;
         }
         let id = self.names.next_stream_that(from, |stream| {
-            stream.publisher().is_some() && !stream.idle_told && now.since(stream.media_at) > patience_ms
+            stream.publisher().is_some() && !stream.idle_told && stream.silent_ms(now) > patience_ms
         })?;
         self.names.stream_mut(id).idle_told = true;
         self.happens(id, News::Idle);

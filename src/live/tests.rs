@@ -86,7 +86,7 @@ fn send(live: &mut Live, id: StreamId, at: u64) -> bool {
         return false;
     }
     let (stream, media) = live.names.with_media(id).unwrap();
-    (stream.media_at, stream.has_media, stream.idle_told) = (Millis(at), true, false);
+    stream.media_comes(Millis(at));
     let seq = media.begin_media(TagKind::Video, at as u32, 3, Millis(at)).unwrap();
     media.append(seq, &[0x17, 1, 2]).unwrap();
     let flags = TagFlags { key: true, ..TagFlags::default() };

@@ -38,7 +38,7 @@ impl Server {
             return;
         }
         let Some((stream, media)) = self.live.names.with_media(id) else { return };
-        (stream.media_at, stream.has_media, stream.idle_told) = (now, true, false);
+        stream.media_comes(now);
         let kind = match kind {
             MediaKind::Audio => TagKind::Audio,
             MediaKind::Video => TagKind::Video,

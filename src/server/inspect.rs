@@ -250,10 +250,10 @@ impl Server {
             app: self.live.apps.name(stream.app),
             instance: stream.path.instance(),
             name: stream.path.name(),
-            state: match (stream.publisher(), stream.grace_until) {
+            state: match (stream.publisher(), stream.is_away()) {
                 (Some(publisher), _) => StreamState::Live(publisher.by),
-                (None, Some(_)) => StreamState::Away,
-                (None, None) => StreamState::Waiting,
+                (None, true) => StreamState::Away,
+                (None, false) => StreamState::Waiting,
             },
             seconds: now.since(stream.since) / 1000,
             players: 0,

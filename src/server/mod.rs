@@ -235,7 +235,7 @@ impl Server {
         if self.window_is_over() || self.wakes.is_any() {
             return Some(0);
         }
-        let waits_for_publisher = || self.live.names.streams().any(|(_, stream)| stream.grace_until.is_some());
+        let waits_for_publisher = || self.live.names.streams().any(|(_, stream)| stream.is_away());
         let is_empty = self.slots.taken() == 0 && !self.slots.has_operator();
         if is_empty && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
             // The operator may be writing files of applications, and errors in them are to be logged.

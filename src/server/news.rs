@@ -67,7 +67,7 @@ impl Server {
     /// A newcomer wants the name: its holder is asked for a sign of life.
     fn holder_asked(&mut self, id: StreamId, now: Millis) {
         let stream = self.live.names.stream(id);
-        let (Some(holder), Some(challenger)) = (stream.publisher(), stream.challenger) else { return };
+        let (Some(holder), Some(challenger)) = (stream.publisher(), stream.challenger()) else { return };
         if let Some(conn) = holder.by.conn()
             && let Some((slot, rtmp)) = self.slots.client(conn)
         {
@@ -86,7 +86,7 @@ impl Server {
             return;
         }
         let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
-        let is_waited_for = |id: StreamId| self.live.names.stream(id).challenger.is_some();
+        let is_waited_for = |id: StreamId| self.live.names.stream(id).challenger().is_some();
         if rtmp.roles.iter().any(|role| matches!(role, Role::Publishing(id) if is_waited_for(*id))) {
             self.live.is_alive(Holder::Conn(conn, 0));
             self.hear(now);
@@ -127,7 +127,7 @@ impl Server {
     fn publisher_idle(&mut self, id: StreamId, now: Millis) {
         let stream = self.live.names.stream(id);
         let Some(publisher) = stream.publisher() else { return };
-        let silent_ms = now.since(stream.media_at);
+        let silent_ms = stream.silent_ms(now);
         info!("{} {id} publish idle name={:?} silent_ms={silent_ms}", publisher.by, stream.path.as_str());
         if let Holder::Conn(conn, lane) = publisher.by {
             self.tell_of(conn, NetStreamId::from_index(lane.into()), id, Code::PublishIdle);
