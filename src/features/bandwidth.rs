@@ -464,7 +464,7 @@ impl Feature for Bandwidth {
                     self.look_by(rounded(until));
                 }
             }
-            Happened::Began { .. } | Happened::Ended { .. } => {}
+            Happened::Began { .. } | Happened::Ended { .. } | Happened::Tag { .. } => {}
         }
     }
 

@@ -16,6 +16,7 @@ use crate::live::Live;
 use crate::live::holder::Holder;
 use crate::live::jobs::Done;
 use crate::live::settings::Settings;
+use crate::media::TagKind;
 use crate::time::Millis;
 
 /// Something that watches or decides. All calls are static: a fact that a feature does not know costs nothing.
@@ -76,6 +77,15 @@ pub enum Happened {
         stream: StreamId,
         /// Which of the two.
         does: Does,
+    },
+    /// A stream has one more tag for its players.
+    Tag {
+        /// Which stream.
+        stream: StreamId,
+        /// Audio, video or data.
+        kind: TagKind,
+        /// Payload bytes.
+        bytes: u32,
     },
     /// It was told to go, or is gone. It is the last fact of every connection, whether it had joined or not.
     Gone {

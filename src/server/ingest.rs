@@ -4,6 +4,7 @@ use core::mem;
 
 use log::{debug, warn};
 
+use crate::features::contract::Happened;
 use crate::handles::{ConnId, StreamId};
 use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
 use crate::live::holder::Holder;
@@ -102,6 +103,7 @@ impl Server {
             }
         }
         self.wakes.due(id);
+        self.happened(Happened::Tag { stream: id, kind, bytes: length }, now);
         self.describe_when_known(id, now);
     }
 
@@ -147,6 +149,9 @@ impl Server {
             self.properties_lost(conn, id, lost);
         }
         self.wakes.due(id);
+        if pushed.is_ok() {
+            self.happened(Happened::Tag { stream: id, kind: TagKind::Data, bytes: length as u32 }, now);
+        }
     }
 
     pub(super) fn data_too_long(&mut self, conn: ConnId, net_stream: NetStreamId, length: u32) {

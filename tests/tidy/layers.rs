@@ -29,7 +29,7 @@ const LAYERS: [Layer; 14] = [
     },
     Layer {
         modules: &["features"],
-        may_use: &["live", "wire", "limits", "time", "bitset", "token_bucket", "account", "text", "handles"],
+        may_use: &["live", "media", "wire", "limits", "time", "bitset", "token_bucket", "account", "text", "handles"],
         no_std: false,
     },
     Layer {
