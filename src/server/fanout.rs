@@ -1,4 +1,5 @@
-//! Fan-out: what every player is due, in as few writes as there can be.
+//! Fan-out: what every player is due, in as few writes as there can be. What that is its reader says ([`crate::live::reader`]); here it is
+//! framed as RTMP, has RTMP's words for what happens, and is written.
 //!
 //! Nearly every player is *plain*: it plays one stream, on message stream 1, and wants all of it. It is sent the ring's
 //! own bytes, everything from its cursor to the head in one write, behind its control bytes if there are any. The others

@@ -20,7 +20,7 @@ struct Stage {
 impl Stage {
     fn new() -> Stage {
         let index = vec![TagMeta::EMPTY; 64].into_boxed_slice();
-        Stage { media: MediaStream::new(vec![0; 8192].into_boxed_slice(), index), published: true, now: Millis(0) }
+        Stage { media: MediaStream::new(vec![0; 4096].into_boxed_slice(), index), published: true, now: Millis(0) }
     }
 
     fn with(words: &str) -> Stage {
@@ -595,7 +595,7 @@ fn happens() -> impl Strategy<Value = Happens> {
 proptest! {
     #[test]
     fn who_wants_everything_is_given_the_rings_bytes_in_order_without_a_gap_but_at_skips(
-        script in prop::collection::vec(happens(), 1..300),
+        script in prop::collection::vec(happens(), 1..150),
     ) {
         let mut stage = Stage::with("H0 K0");
         let mut reader = stage.reader();
@@ -627,9 +627,10 @@ proptest! {
                     stage.now = Millis(time.into());
                 }
                 Happens::Pauses(paused) => {
-                    // It is never half sent: below a tag that was begun is given whole before anything else happens.
-                    if reader.rest().is_none() && reader.pause(paused, stage.source(), stage.now).is_none() && reader.cursor().is_none() {
-                        next = None;
+                    // Who would go on elsewhere inside a tag would be owed its rest.
+                    if reader.rest().is_none() {
+                        prop_assert_eq!(reader.pause(paused, stage.source(), stage.now), None);
+                        next = next.filter(|_| reader.cursor().is_some());
                     }
                 }
                 Happens::Takes(most) => {
@@ -647,12 +648,18 @@ proptest! {
                                 prop_assert!(next.is_some() || from.at_tag_boundary());
                                 // Some of it, as networks are.
                                 let taken = given.len().div_ceil(2);
-                                for byte in &given[..taken] {
+                                let mut rest = &given[..taken];
+                                while !rest.is_empty() {
                                     let (&seq, tag) = archive.range(at.seq..).next().unwrap();
                                     prop_assert!(seq == at.seq || at.offset == 0, "the rest of a tag is passed over");
-                                    prop_assert_eq!(*byte, tag[at.offset as usize]);
-                                    let offset = at.offset + 1;
-                                    at = if offset as usize == tag.len() { Cursor::behind(seq) } else { Cursor { seq, offset } };
+                                    let tag = &tag[at.offset as usize..];
+                                    let (same, behind) = rest.split_at(rest.len().min(tag.len()));
+                                    prop_assert_eq!(same, &tag[..same.len()]);
+                                    rest = behind;
+                                    at = match same.len() < tag.len() {
+                                        true => Cursor { seq, offset: at.offset + same.len() as u32 },
+                                        false => Cursor::behind(seq),
+                                    };
                                 }
                                 next = Some(at);
                                 room = room.saturating_sub(taken);
@@ -677,7 +684,8 @@ proptest! {
                                 next = None;
                             }
                             Due::TooSlow => {
-                                prop_assert!(next.is_some_and(|next| !next.at_tag_boundary() && next.seq < stage.media.ring().oldest()));
+                                let next = next.unwrap();
+                                prop_assert!(!next.at_tag_boundary() && next.seq < stage.media.ring().oldest());
                                 return Ok(());
                             }
                             Due::Nothing => break,
