@@ -43,10 +43,10 @@ impl<'l> Source<'l> {
         Source { media: stream.ring.map(|ring| names.media(ring)), published: stream.publisher().is_some() }
     }
 
-    /// The first tag at which somebody may begin who comes now; `None` for any. Without the GOP cache, and when nobody publishes,
-    /// that is none of those that are there.
+    /// The first tag at which somebody may begin who comes now; `None` for any. Without the GOP cache that is none of those that
+    /// are there.
     fn first(&self, gop_cache: bool) -> Option<TagSeq> {
-        let media = self.media.filter(|_| !(gop_cache && self.published))?;
+        let media = self.media.filter(|_| !gop_cache)?;
         Some(media.ring().readable_head())
     }
 }

@@ -179,6 +179,14 @@ fn who_comes_when_nobody_publishes_begins_with_the_next_publish() {
     assert_eq!(stage.publish(&mut [&mut reader]), [true]);
     stage.put("H100 K100 v140");
     assert_eq!(stage.drain(&mut reader), "H80 K80 v120", "in the stream's own time, and without headers of before");
+    // Whatever it wanted before: a publish begins with a key frame.
+    let mut resuming = Reader::new(STREAM, Source { media: None, published: false }, true);
+    resuming.receive_video(false);
+    resuming.receive_video(true);
+    stage.end(&mut []);
+    stage.publish(&mut [&mut resuming]);
+    stage.put("H200 a200 K210");
+    assert_eq!(stage.drain(&mut resuming), "H160 a160 K170");
 }
 
 #[test]
@@ -270,8 +278,43 @@ fn who_pauses_goes_on_where_the_stream_is() {
 }
 
 #[test]
+fn headers_that_change_while_they_are_sent_are_not_used_for_frames_before_them() {
+    let mut stage = Stage::with("H0 h0 K0 v40");
+    let mut reader = stage.reader();
+    let first = stage.stored(&mut reader, 1000, None);
+    assert_eq!(first, Due::Header(0, 0));
+    reader.taken(&Due::Header(0, 0));
+    stage.put("H50 v80");
+    assert_eq!(stage.drain(&mut reader), "", "there is no picture yet that they are for");
+    stage.put("a100 K120 v160");
+    assert_eq!(stage.drain(&mut reader), "0@120 1@120 K120 v160");
+}
+
+#[test]
+fn who_is_about_to_be_overtaken_gives_up_the_picture_unless_it_gains() {
+    // One who began at an old key frame has been given that in so many milliseconds.
+    let given_after = |ms: u32| {
+        let mut stage = Stage::with("H0 K0");
+        for i in 1..56 {
+            stage.put(&format!("v{}", 100 * i));
+        }
+        stage.put("a5600");
+        let mut reader = stage.reader();
+        let terms = Terms { now: stage.now, most_lag_ms: None, form: Form::Framed };
+        assert_eq!(reader.due(stage.source(), &terms), Due::Header(0, 0));
+        reader.taken(&Due::Header(0, 0));
+        assert!(matches!(reader.due(stage.source(), &terms), Due::Tag(_, 0)));
+        reader.sent_framed(&Bare, &stage.media, 2);
+        stage.put(&format!("v{}", 5600 + ms));
+        stage.drain(&mut reader)
+    };
+    assert!(given_after(100 + LOSS_MS).starts_with("v100 v200"));
+    assert_eq!(given_after(101 + LOSS_MS), "skipped a5600");
+}
+
+#[test]
 fn who_seeks_begins_as_who_comes_now() {
-    for (gop_cache, expected) in [(true, "0@0 K0 v40 v80 K120"), (false, "0@120 K120")] {
+    for (gop_cache, expected) in [(true, "0@0 K0 v40 v80"), (false, "")] {
         let mut stage = Stage::with("H0 K0 v40");
         let mut reader = stage.reader();
         assert_eq!(stage.drain(&mut reader), "0@0 K0 v40");
@@ -281,8 +324,14 @@ fn who_seeks_begins_as_who_comes_now() {
         assert!(rest.is_some());
         assert_eq!(reader.restart(stage.source(), gop_cache), rest);
         assert_eq!(reader.restart(stage.source(), gop_cache), None);
-        stage.put("K120");
-        let expected = if gop_cache { "0@120 K120" } else { expected };
+        let mut seeks = reader;
+        assert_eq!(stage.drain(&mut seeks), expected);
+        // Who waits goes on waiting for the same.
+        assert_eq!(reader.pause(true, stage.source(), stage.now), None);
+        stage.put("a100");
+        assert_eq!(reader.restart(stage.source(), gop_cache), None);
+        assert_eq!(reader.pause(false, stage.source(), stage.now), None);
+        let expected = if gop_cache { "0@0 K0 v40 v80 a100" } else { "0@100 a100" };
         assert_eq!(stage.drain(&mut reader), expected);
     }
 }
@@ -318,6 +367,7 @@ fn who_wants_pictures_again_has_the_headers_and_then_waits_for_a_key_frame() {
     stage.put("a130 v160 a170");
     assert_eq!(stage.drain(&mut reader), "0@130 1@130 a130 a170");
     assert!(!reader.wants_everything());
+    reader.receive_video(true);
     stage.put("H180 v190 K200 v240 a250");
     assert_eq!(stage.drain(&mut reader), "H180 K200 v240 a250");
     assert!(reader.wants_everything());
@@ -476,6 +526,11 @@ fn who_knows_no_enhanced_rtmp_is_given_what_has_a_legacy_form_and_hears_once_tha
     let index = stage.media.metadata_index().unwrap();
     assert_eq!(stage.drain(&mut legacy), format!("{index}@0 a80"));
     assert_eq!(stage.drain(&mut modern), "v40 a50 v60 d0 a80");
+    // Of metadata that is kept no more nothing is sent.
+    stage.media.data(90, &metadata, Some(b"onMetaData"), stage.now).1.unwrap();
+    assert!(stage.media.clear_data(b"onMetaData"));
+    stage.put("a100");
+    assert_eq!(stage.drain(&mut legacy), "a100");
 }
 
 #[test]
