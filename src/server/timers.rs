@@ -8,6 +8,7 @@ use super::alarms::Alarm;
 use super::close::CloseReason;
 use super::rtmp::Rtmp;
 use super::slots::{LastWords, Slot, SlotState};
+use super::speaks::Speaks;
 use super::transport::Net;
 use super::{SWEEP_MS, Server};
 
@@ -25,8 +26,9 @@ impl Server {
         self.live.apps.check(now);
         self.sweep_instances(now);
         for index in self.slots.operators() {
-            if let Expired::Release(reason) = self.expired(index, now) {
-                self.release(net, self.slots.id(index), reason);
+            let (slot, speaks) = self.slots.peek_both(index);
+            if slot.state != SlotState::Free && speaks.deadline().is_some_and(|deadline| now > deadline) {
+                self.release(net, self.slots.id(index), CloseReason::Stalled);
             }
         }
         let mut from = 0;
@@ -62,6 +64,7 @@ impl Server {
         }
     }
 
+    #[inline]
     fn expired(&self, index: SlotIndex, now: Millis) -> Expired {
         let (slot, speaks) = self.slots.peek_both(index);
         match slot.state {
@@ -72,13 +75,14 @@ impl Server {
             }
             SlotState::Open => {}
         }
-        match (speaks.rtmp(), speaks.deadline()) {
-            (_, Some(deadline)) if now > deadline => Expired::Release(CloseReason::Stalled),
-            (Some(rtmp), _) => self.expired_client(slot, rtmp, now),
+        match speaks {
+            Speaks::Rtmp(rtmp) => self.expired_client(slot, rtmp, now),
+            other if other.deadline().is_some_and(|deadline| now > deadline) => Expired::Release(CloseReason::Stalled),
             _ => Expired::No,
         }
     }
 
+    #[inline]
     fn expired_client(&self, slot: &Slot, rtmp: &Rtmp, now: Millis) -> Expired {
         let settings = &self.settings;
         let passed = |since: Millis, limit_ms: u64| now.since(since) > limit_ms;
