@@ -14,12 +14,12 @@ use contract::{Action, Actions, Feature, Happened};
 
 /// Declares the features: a module `name` of this directory, in which `Type` is a [`Feature`].
 macro_rules! features {
-    ($($(#[$doc:meta])* $name:ident: $type:ident,)*) => {
-        $($(#[$doc])* pub mod $name;)*
+    ($($name:ident: $type:ident,)*) => {
+        $(pub mod $name;)*
 
         /// All features, and what they want done.
         pub struct Features {
-            $($(#[$doc])* pub $name: $name::$type,)*
+            $(#[doc = concat!("See [`", stringify!($name), "`](mod@", stringify!($name), ").")] pub $name: $name::$type,)*
             out: Actions,
             /// Their actions are being carried out; what they cause is put behind them.
             pub acting: bool,
@@ -66,6 +66,5 @@ macro_rules! features {
 }
 
 features! {
-    /// How fast the way to a client is.
     bandwidth: Bandwidth,
 }
