@@ -5,6 +5,7 @@ use crate::rtmp::event::{Decision, NetStreamId};
 use crate::rtmp::status::{Code, Status};
 
 use super::Server;
+use super::scripting::Asked;
 
 impl Server {
     /// Answers the connection's request, and lets it go on if it had to wait.
@@ -13,6 +14,8 @@ impl Server {
         // A session asks only while there is room for the answer; pings since then took little of it.
         let answered = rtmp.session.decide(decision, &mut slot.tx);
         debug_assert!(answered.is_ok(), "a session keeps room for its replies");
+        // What its script said, or has yet to say, is about this request and no other.
+        rtmp.asked = Asked::Nothing;
         self.wakes.send(conn.slot);
         self.unblock(conn);
     }

@@ -395,15 +395,18 @@ fn late(text: &str, pending_ms: u64) -> (World, usize, usize) {
     let mut app = app(text);
     app.script.as_mut().unwrap().limits.pending_ms = pending_ms;
     let mut world = World::on_disk(settings(), vec![app]);
-    let (first, _) = connect(&mut world, "live");
-    let (second, _) = connect(&mut world, "live");
-    for c in [first, second] {
-        world.clients[c].create_stream();
-        world.settle();
-        assert_eq!(world.heard(c), ["created 1"]);
-    }
+    let [first, second] = [(); 2].map(|()| with_stream(&mut world));
     world.server.hold_scripts(true);
     (world, first, second)
+}
+
+/// A client that has joined and created a net stream.
+fn with_stream(world: &mut World) -> usize {
+    let (c, _) = connect(world, "live");
+    world.clients[c].create_stream();
+    world.settle();
+    assert_eq!(world.heard(c), ["created 1"]);
+    c
 }
 
 fn call(world: &mut World, c: usize, method: &str) {
@@ -516,5 +519,33 @@ fn an_answer_for_a_client_that_has_gone_or_been_replaced_does_nothing() {
     world.server.hold_scripts(false);
     world.settle();
     assert_eq!(world.server.counters().published, 0);
+    world.end();
+}
+
+/// An application in which clients may play what is `open`.
+const PARTLY_OPEN: &str = "application.onConnect = function (client) { client.readAccess = 'open'; return true; };";
+
+#[test]
+fn what_a_script_said_about_a_request_that_others_refused_is_no_word_about_the_next() {
+    let mut app = app(PARTLY_OPEN);
+    app.limits.players = 1;
+    let mut world = World::on_disk(settings(), vec![app]);
+    let [quick, late] = [(); 2].map(|()| with_stream(&mut world));
+    world.server.hold_scripts(true);
+    world.clients[quick].play(1, "open/cam");
+    world.clients[late].play(1, "open/cam");
+    world.settle();
+    assert_eq!((world.heard(quick), world.heard(late)), (vec![], vec![]));
+    world.server.hold_scripts(false);
+    world.settle();
+    assert!(world.heard(quick).contains(&"1: Play.Start".to_owned()));
+    assert_eq!(world.heard(late), ["1: Play.Failed"]);
+    assert_eq!(world.clients[late].description, "This application has as many players as it may have.");
+    world.hang_up(quick);
+    world.settle();
+    world.clients[late].play(1, "secret");
+    world.settle();
+    assert_eq!(world.heard(late), ["1: Play.Failed"]);
+    assert_eq!(world.clients[late].description, "The application gives this client no read access.");
     world.end();
 }
