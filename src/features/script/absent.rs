@@ -1,9 +1,10 @@
 //! A build without a script engine: no instance can be loaded, so every other call meets one that does not exist.
 
-use super::{
-    Access, Action, ApplicationStats, Budget, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
-    Identity, InstanceId, LoadError, Question, Source, StopReason, StreamFacts,
+use super::facts::{
+    Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity,
+    InstanceId, LoadError, Question, StopReason, StreamFacts,
 };
+use crate::live::app::{Budget, Source};
 use crate::time::Millis;
 
 /// Without an engine nothing is known of a script's text; that it cannot run is told when it is loaded.

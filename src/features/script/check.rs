@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use super::compile::compile;
 use super::engine::engine;
+use super::facts::{Exhausted, Identity, LoadError, SCRIPT_CHECK_BYTES, SCRIPT_CHECK_STACK_BYTES};
 use super::native::Shared;
 use super::source::{self, Scan};
-use super::{Budget, Exhausted, Identity, LoadError, SCRIPT_CHECK_BYTES, SCRIPT_CHECK_STACK_BYTES, Source};
 use crate::account::spend;
+use crate::live::app::{Budget, Source};
 
 /// Compiles `secure.asc`, the main script, and what they load by a name that stands in the text, each as
 /// [`Scripts::load`](super::Scripts::load) would, in an engine that is there for no longer. Nothing of it runs. It takes

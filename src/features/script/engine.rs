@@ -9,19 +9,18 @@ use rquickjs::context::intrinsic;
 use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
 use super::amf::{self, Kit, Malformed};
+use super::facts::{
+    Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity,
+    InstanceId, LoadError, Question, SourcePlace, StopReason, StreamFacts,
+};
 use super::heap::Heap;
 use super::native::{self, Effect, Phase, Shared};
-use super::report::{self, Report};
+use super::report::{self, PRELUDE, Report};
 use super::source::{self, Scan};
-use super::{
-    Access, Action, ApplicationStats, Budget, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault,
-    Identity, InstanceId, LoadError, Question, Source, SourceFile, SourcePlace, StopReason, StreamFacts,
-};
 use crate::account::spend;
+use crate::live::app::{Budget, Source, SourceFile};
 use crate::time::Millis;
 
-/// The name under which the prelude's frames stand in a stack trace.
-pub(super) const PRELUDE: &str = "(server)";
 /// How long one [`Scripts::tick`] goes on with due functions, in milliseconds; what is left is done by the next.
 const TICK_MS: u64 = 10;
 /// Least memory that an instance is given, in bytes: below it the engine itself does not start.

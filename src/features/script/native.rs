@@ -11,11 +11,12 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Error, Exception, Function, Object, Result, Value};
 
 use super::amf::{self, Kit};
-use super::report::{self, Report};
-use super::{
+use super::facts::{
     Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, SCRIPT_FIRST_TRANSACTION,
-    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, SourcePlace, source, tidy,
+    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, SourcePlace, tidy,
 };
+use super::report::{self, Report};
+use super::source;
 use crate::limits::{
     PATH_BYTES, SCRIPT_ACTION_BYTES, SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS,
     SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES, SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES,

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{LoadError, Source, SourceFile, SourcePlace};
+use super::facts::{LoadError, SourcePlace};
+use crate::live::app::{Source, SourceFile};
 
 /// How an error says that a member is missing.
 pub(super) const NOT_AVAILABLE: &str = " is not available in this server";

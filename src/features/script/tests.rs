@@ -8,6 +8,7 @@ use super::*;
 use crate::limits::{
     SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS, SCRIPT_QUEUED_CALLS, SCRIPT_TRACE_BYTES,
 };
+use crate::live::app::{Budget, Source, SourceFile};
 use crate::time::Millis;
 use crate::wire::amf0::{self, Encoder};
 use crate::wire::bytes::Writer;

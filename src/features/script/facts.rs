@@ -1,0 +1,373 @@
+//! The plain types of server-side code: facts go in, actions come out. Nothing here knows of an engine, so a build without
+//! one has them as well.
+
+use std::fmt;
+
+use crate::text::{escaped, is_hidden};
+
+/// Shortest period of a `setInterval` function, in milliseconds; a shorter one is lengthened.
+pub const SCRIPT_INTERVAL_MS: u64 = 10;
+/// Lines that `trace`, or errors, log per second and instance. The others are counted, and the count is logged.
+pub const SCRIPT_LINES_PER_SECOND: u32 = 20;
+/// Transaction number of a script's first call to a client; lower ones are free for the server's own calls.
+pub const SCRIPT_FIRST_TRANSACTION: u32 = 1000;
+
+/// Memory of the engine in which [`check`](super::check()) compiles, in bytes. 32 kB of small functions take 0.8 MiB.
+pub const SCRIPT_CHECK_BYTES: u64 = 1024 * 1024;
+/// Stack that [`check`](super::check()) takes at most, in bytes: what a script is given unless the configuration says
+/// otherwise. The thread must have as much to spare.
+pub const SCRIPT_CHECK_STACK_BYTES: u64 = 512 * 1024;
+
+/// The server's handle of a connection; here it is only copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId(pub u64);
+
+/// A loaded application instance. One that has been unloaded answers [`Fault::Gone`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceId {
+    pub(super) index: u16,
+    pub(super) generation: u32,
+}
+
+/// What a script learns about where it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Application name.
+    pub app: &'a str,
+    /// Instance name, `_definst_` when the client names none.
+    pub instance: &'a str,
+    /// `application.hostname`.
+    pub hostname: &'a str,
+    /// `application.server`, for example `Rill/0.1.0 LNX`.
+    pub server: &'a str,
+    /// `application.config`: a JSON object. Empty means `{}`.
+    pub config_json: &'a str,
+}
+
+/// What a script learns about a client. All of it but `ip`, `id`, `protocol` and `secure` is the client's own text.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientFacts<'a> {
+    /// Address without port.
+    pub ip: &'a str,
+    /// `flashVer`.
+    pub agent: &'a str,
+    /// `swfUrl`.
+    pub referrer: &'a str,
+    /// `pageUrl`.
+    pub page_url: &'a str,
+    /// `tcUrl`.
+    pub uri: &'a str,
+    /// Unique while the server runs.
+    pub id: &'a str,
+    /// `rtmp` or `rtmps`.
+    pub protocol: &'a str,
+    /// Whether the connection is encrypted.
+    pub secure: bool,
+    /// What it may be sent, in bytes a second; 0 is no limit.
+    pub to_client_bytes_s: u32,
+    /// What is read of it, in bytes a second; 0 is no limit.
+    pub to_server_bytes_s: u32,
+    /// What `client.getStats()` returns until it is told anew.
+    pub stats: ClientStats,
+}
+
+/// What a script learns about a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamFacts<'a> {
+    /// Stream name without prefix and query.
+    pub name: &'a str,
+    /// What follows the `?` of the published name, without it.
+    pub publish_query_string: &'a str,
+    /// `Stream.type`: `live`.
+    pub kind: &'a str,
+}
+
+/// Which of a client's access lists is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `client.readAccess`: play.
+    Read,
+    /// `client.writeAccess`: publish.
+    Write,
+    /// `client.audioSampleAccess`.
+    AudioSample,
+    /// `client.videoSampleAccess`.
+    VideoSample,
+}
+
+/// What `client.getStats()` returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClientStats {
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Messages received.
+    pub msg_in: u64,
+    /// Messages sent.
+    pub msg_out: u64,
+    /// Messages not sent because the client was too slow.
+    pub msg_dropped: u64,
+    /// Round trip of the last ping in milliseconds.
+    pub ping_rtt_ms: u32,
+}
+
+/// What `application.getStats()` returns, of this instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ApplicationStats {
+    /// Bytes received per second.
+    pub bw_in: u64,
+    /// Bytes sent per second.
+    pub bw_out: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Messages received.
+    pub msg_in: u64,
+    /// Messages sent.
+    pub msg_out: u64,
+    /// Messages not sent because clients were too slow.
+    pub msg_dropped: u64,
+    /// Clients accepted so far.
+    pub total_connects: u64,
+    /// Accepted clients that have left.
+    pub total_disconnects: u64,
+}
+
+/// Why an instance stops; the `code` of `onAppStop`'s argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// `Application.GC`: no client for the idle time. The script may stay.
+    Idle,
+    /// `Application.Shutdown`. The script is told, not asked.
+    Shutdown,
+}
+
+/// Which limit of its [`Budget`](crate::live::app::Budget) an instance has exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// [`Budget::call_ms`](crate::live::app::Budget::call_ms) or [`Budget::load_ms`](crate::live::app::Budget::load_ms).
+    Time,
+    /// [`Budget::memory_bytes`](crate::live::app::Budget::memory_bytes).
+    Memory,
+    /// [`Budget::stack_bytes`](crate::live::app::Budget::stack_bytes): endless recursion, as a rule.
+    Stack,
+    /// [`SCRIPT_ACTIONS`](crate::limits::SCRIPT_ACTIONS) or [`SCRIPT_ACTION_BYTES`](crate::limits::SCRIPT_ACTION_BYTES).
+    Actions,
+}
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Exhausted::Time => "time limit exceeded",
+            Exhausted::Memory => "memory limit exceeded",
+            Exhausted::Stack => "stack limit exceeded",
+            Exhausted::Actions => "too many actions in one call",
+        })
+    }
+}
+
+/// Why a call into a script gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The script threw; logged with file and line, and told to `application.onStatus`. The instance goes on.
+    Thrown,
+    /// A limit was exceeded; logged with file and line. Nothing of this instance runs any more: unload it and refuse its
+    /// clients.
+    Exhausted(Exhausted),
+    /// There is no such instance, or it has no such client.
+    Gone,
+}
+
+/// Why a script was not loaded. `Display` is one line: `scripts/main.asc:12: NetConnection is not available in this
+/// server`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// The text is not JavaScript.
+    Syntax(SourcePlace, String),
+    /// Code outside functions threw.
+    Thrown(SourcePlace, String),
+    /// A limit was exceeded while loading.
+    Exhausted(SourcePlace, Exhausted),
+    /// The script uses a member that this server does not have.
+    Unsupported(SourcePlace, String),
+    /// The script loads a file that is not there.
+    Missing(SourcePlace, String),
+    /// What the server gave is not usable: [`Identity::config_json`] is not a JSON object.
+    Config(String),
+    /// As many instances as the server has room for are loaded.
+    Full,
+    /// This build has no script engine.
+    NotBuilt,
+}
+
+/// Where in an application's files something stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourcePlace {
+    /// [`SourceFile::name`](crate::live::app::SourceFile::name), empty when it is not known.
+    pub file: String,
+    /// Counted from 1; 0 when it is not known.
+    pub line: u32,
+}
+
+impl fmt::Display for SourcePlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", tidy(&self.file, usize::MAX))?;
+        if self.line > 0 {
+            write!(formatter, ":{}", self.line)?;
+        }
+        Ok(())
+    }
+}
+
+impl LoadError {
+    /// Where it is, if it is in a file.
+    pub fn place_mut(&mut self) -> Option<&mut SourcePlace> {
+        match self {
+            LoadError::Syntax(place, _)
+            | LoadError::Thrown(place, _)
+            | LoadError::Exhausted(place, _)
+            | LoadError::Unsupported(place, _)
+            | LoadError::Missing(place, _) => Some(place),
+            LoadError::Config(_) | LoadError::Full | LoadError::NotBuilt => None,
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Syntax(place, text) | LoadError::Thrown(place, text) => {
+                write!(formatter, "{place}: {}", tidy(text, usize::MAX))
+            }
+            LoadError::Exhausted(place, exhausted) => write!(formatter, "{place}: {exhausted}"),
+            LoadError::Unsupported(place, name) => {
+                write!(formatter, "{place}: {} is not available in this server", tidy(name, usize::MAX))
+            }
+            LoadError::Missing(place, name) => {
+                write!(formatter, "{place}: load({name:?}): no such file beside the main script or in the library path")
+            }
+            LoadError::Config(text) => write!(formatter, "application.config: {}", tidy(text, usize::MAX)),
+            LoadError::Full => formatter.write_str("no room for another application instance with a script"),
+            LoadError::NotBuilt => formatter.write_str("this build runs no server-side scripts (feature \"script\")"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// What became of a command that a client called.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallOutcome {
+    /// One AMF 0 value, for `_result`.
+    Result(Vec<u8>),
+    /// The script has no such method, or the client is not accepted: `Call.Failed`, `Method not found (NAME).`
+    NotFound,
+    /// The method threw: `Call.Failed` with this text, at most [`SCRIPT_ERROR_BYTES`](crate::limits::SCRIPT_ERROR_BYTES) bytes without control characters.
+    Failed(String),
+    /// A limit was exceeded, see [`Fault::Exhausted`].
+    Stopped(Exhausted),
+    /// No such instance or client.
+    Gone,
+}
+
+/// A client has asked, and the answer is an action.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Question {
+    /// Who.
+    pub client: ClientId,
+    /// Tells the questions of a client apart.
+    pub number: u32,
+    /// Of its call; 0 asks for no answer.
+    pub transaction: f64,
+}
+
+/// What a script wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A method has returned one AMF 0 value, for `_result`.
+    Result(Question, Vec<u8>),
+    /// A method threw, or gave nothing that can be sent: `Call.Failed` with this text, at most
+    /// [`SCRIPT_ERROR_BYTES`](crate::limits::SCRIPT_ERROR_BYTES) bytes without control characters.
+    Failed(Question, String),
+    /// The script has no such method, or the client is not accepted.
+    NotFound(Question),
+    /// Whether the client's access list covers a stream.
+    Allowed(Question, bool),
+    /// A limit was exceeded, see [`Fault::Exhausted`].
+    Stopped(Exhausted),
+    /// Let the client in.
+    Accept(ClientId),
+    /// `_error` with `NetConnection.Connect.Rejected`, then `close`.
+    Reject {
+        /// Who.
+        client: ClientId,
+        /// Of the status; the server has a default.
+        description: Option<String>,
+        /// `info.application`: one AMF 0 value.
+        application: Option<Vec<u8>>,
+        /// `info.ex.redirect`, with `ex.code` 302.
+        redirect: Option<String>,
+    },
+    /// Send what is due, then `close`.
+    Disconnect(ClientId),
+    /// A command to a client.
+    Call {
+        /// Whom.
+        client: ClientId,
+        /// Command name.
+        name: String,
+        /// 0: no answer is wanted.
+        transaction: u32,
+        /// AMF 0 values one behind the other: what follows the command object, which is null.
+        arguments: Vec<u8>,
+    },
+    /// A PingRequest.
+    Ping(ClientId),
+    /// Bytes per second; `None` leaves a direction as it is.
+    LimitBandwidth {
+        /// Whose.
+        client: ClientId,
+        /// Server to client.
+        to_client: Option<u32>,
+        /// Client to server.
+        to_server: Option<u32>,
+    },
+    /// Measure the client's bandwidth and tell it by `onBWDone`.
+    CheckBandwidth(ClientId),
+    /// A data message to all subscribers of a stream of this instance.
+    Send {
+        /// Stream name without prefix and query.
+        stream: String,
+        /// Handler name and arguments as AMF 0 values.
+        body: Vec<u8>,
+    },
+    /// Disconnect every client and unload the instance.
+    Shutdown,
+}
+
+/// At most `bytes` of `text`, hidden characters shown.
+pub(super) fn tidy(text: &str, bytes: usize) -> String {
+    let mut tidy = String::new();
+    for c in text.chars() {
+        let escaped: String = if is_hidden(c) { escaped(c).collect() } else { c.into() };
+        if tidy.len() + escaped.len() > bytes {
+            break;
+        }
+        tidy.push_str(&escaped);
+    }
+    tidy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_become_visible_and_the_text_stays_bounded() {
+        assert_eq!(tidy("a\nb\u{1B}[2Jä", 100), "a\\nb\\u{1b}[2Jä");
+        assert_eq!(tidy("ääää", 5), "ää");
+        assert_eq!(tidy("ab\n", 3), "ab");
+    }
+}
