@@ -50,14 +50,14 @@ impl Server {
         // They look at connections: which of its streams it is does not matter.
         let by = Holder::Conn(conn, 0);
         match self.live.by_limits(app, by, wish) {
-            // It goes when all have said yes.
+            // They go when all have said yes.
             Err(Refusal::Connections)
                 if self.slots.first_to_yield(conn, now, |slot| slot.app == Some(app)).is_some() =>
             {
                 Ok(())
             }
-            Err(Refusal::Players) if self.make_room(conn, now, |slot| slot.app == Some(app) && slot.playing > 0) => {
-                self.live.by_limits(app, by, wish)
+            Err(Refusal::Players) if self.slots.first_to_yield(conn, now, |slot| slot.plays_in(app)).is_some() => {
+                Ok(())
             }
             result => result,
         }

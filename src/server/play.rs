@@ -45,13 +45,18 @@ impl Server {
         if let Err(refusal) = self.live.look_for(app, &path, matches!(start, PlayStart::Recorded(_))) {
             return self.refuse_play(conn, &name.name, refusal);
         }
+        let by = Holder::Conn(conn, net_stream.index() as u8);
+        if let Err(refusal) = self.live.by_limits(app, by, Wish::Play { name: &name.name })
+            && !self.make_room(conn, now, |slot| slot.plays_in(app))
+        {
+            return self.refuse_play(conn, &name.name, refusal);
+        }
         let Some(slot) = self.slots.connection(conn) else { return };
         let is_new = slot.playing == 0 && slot.publishing == 0;
         if is_new && self.slots.is_full_for_players() && !self.make_room(conn, now, |_| true) {
             self.refuse_play(conn, &name.name, Refusal::NoConnection);
             return self.close_after_flush(conn, CloseReason::TableFull, now);
         }
-        let by = Holder::Conn(conn, net_stream.index() as u8);
         let mut played = self.live.play(by, app, &path, &self.settings, now);
         if played.is_err()
             && let Some(idle) = self.name_to_yield(conn, now)

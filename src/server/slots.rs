@@ -173,6 +173,11 @@ impl Slot {
         }
     }
 
+    /// Whether it plays something of the application.
+    pub fn plays_in(&self, app: AppId) -> bool {
+        self.app == Some(app) && self.playing > 0
+    }
+
     fn free() -> Slot {
         Slot {
             state: SlotState::Free,

@@ -549,3 +549,42 @@ fn what_a_script_said_about_a_request_that_others_refused_is_no_word_about_the_n
     assert_eq!(world.clients[late].description, "The application gives this client no read access.");
     world.end();
 }
+
+#[test]
+fn a_player_makes_room_for_another_when_the_script_has_said_yes_and_not_before() {
+    let mut app = app(PARTLY_OPEN);
+    app.limits.players = 2;
+    app.script.as_mut().unwrap().limits.pending_ms = 3000;
+    let mut world = World::on_disk(settings(), vec![app]);
+    let [first, second, refused, late, allowed] = [(); 5].map(|()| with_stream(&mut world));
+    for c in [first, second] {
+        world.clients[c].play(1, "open/idle");
+    }
+    // Who waits for a publisher that long gives way to others.
+    world.advance(11_000);
+    world.server.hold_scripts(true);
+    for (c, name) in [(refused, "secret"), (late, "open/late")] {
+        world.clients[c].play(1, name);
+        world.settle();
+    }
+    let here = |world: &World| [first, second].iter().filter(|&&c| !world.clients[c].ended).count();
+    world.advance(1000);
+    assert_eq!(here(&world), 2, "nobody has said yes");
+    world.advance(2300);
+    assert_eq!(world.heard(late), ["1: Play.Failed"]);
+    world.server.hold_scripts(false);
+    world.settle();
+    world.clients[refused].play(1, "secret");
+    world.settle();
+    assert_eq!(world.heard(refused), ["1: Play.Failed", "1: Play.Failed"]);
+    assert_eq!(world.clients[refused].description, "The application gives this client no read access.");
+    assert_eq!(here(&world), 2, "it was for nothing");
+    world.server.hold_scripts(true);
+    world.clients[allowed].play(1, "open/cam");
+    world.settle();
+    world.server.hold_scripts(false);
+    world.advance(1000);
+    assert!(world.heard(allowed).contains(&"1: Play.Start".to_owned()));
+    assert_eq!((here(&world), world.closed(CloseReason::GaveWay)), (1, 1));
+    world.end();
+}
