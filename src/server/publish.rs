@@ -193,6 +193,10 @@ impl Server {
         self.counters.streams_exhausted += u64::from(matches!(why, Refusal::Exhausted(_)));
         self.log_refusal(conn, status, why);
         self.decide(conn, Decision::Reject(status));
+        if why == Refusal::Unanswered && self.slots.look(conn).is_some_and(|slot| slot.publishing > 0) {
+            // What it publishes goes on: for that its script may not have been waited for.
+            return;
+        }
         // OBS would go on waiting (see the reference's quirks).
         self.close_after_flush(conn, CloseReason::PublishRefused(why), now);
     }

@@ -61,11 +61,13 @@ impl Server {
         let conn = self.slots.id(index);
         let is_counted = !self.slots.is_operators(index);
         let slot = self.slots.at(index);
-        if slot.blocked {
+        // What a publisher says while its script is asked is taken: see [`Server::feed`].
+        if slot.blocked && (slot.publishing == 0 || !self.is_asking(conn)) {
             // The code that unblocks it sets the bit again.
             self.wakes.rest(index);
             return 0;
         }
+        let slot = self.slots.at(index);
         let scripted = slot.instance.is_some() && slot.publishing == 0 && slot.state == SlotState::Open;
         if scripted && !self.scripts_may_run(now) {
             self.wait_for_script(conn);
@@ -170,13 +172,14 @@ impl Server {
                 }
             }
             let Some(slot) = self.slots.connection(conn) else { return };
+            if slot.publishing > 0 && !input.is_empty() && self.is_asking(conn) {
+                // Nothing is taken behind a request, and its media does not wait: the request is refused.
+                self.unanswered(conn, now);
+                continue;
+            }
+            let Some(slot) = self.slots.connection(conn) else { return };
             slot.blocked = true;
             if slot.inbox.extend_from_slice(input).is_err() {
-                if slot.publishing > 0 && self.is_asking(conn) {
-                    // Its media does not wait for an answer.
-                    self.unanswered(conn, now);
-                    continue;
-                }
                 self.close_after_flush(conn, CloseReason::LimitExceeded(Limit::ReplyBytes), now);
                 return;
             }

@@ -588,3 +588,52 @@ fn a_player_makes_room_for_another_when_the_script_has_said_yes_and_not_before()
     assert_eq!((here(&world), world.closed(CloseReason::GaveWay)), (1, 1));
     world.end();
 }
+
+#[test]
+fn media_of_a_publisher_waits_for_no_answer_to_what_else_it_asks_for() {
+    let asks: [(fn(&mut World, usize), &str, &str); 2] = [
+        (|world, c| world.clients[c].play(2, "other"), "2: Play.Failed", "2: Play.Start"),
+        (|world, c| world.clients[c].publish(2, "other"), "2: Publish.BadName", "2: Publish.Start"),
+    ];
+    for (ask, refused, granted) in asks {
+        let (mut world, publisher, player) = late(OPEN, 3000);
+        world.server.hold_scripts(false);
+        world.clients[publisher].create_stream();
+        world.clients[publisher].publish(1, "cam");
+        world.clients[player].play(1, "cam");
+        world.settle();
+        world.send_start(publisher);
+        world.heard(publisher);
+        world.server.hold_scripts(true);
+        let mut frames = world.clients[player].watch(1).next;
+        // Little or much comes with the request, or behind it.
+        for (length, pause) in [(40, false), (4000, false), (40, true), (4000, true)] {
+            ask(&mut world, publisher);
+            if pause {
+                world.advance(1000);
+                assert_eq!(world.heard(publisher), [""; 0], "nothing comes that could not wait");
+            }
+            world.send(publisher, 1, Kind::Key, 40 * frames as u32, length);
+            world.settle();
+            frames += 1;
+            assert_eq!(world.clients[player].watch(1).next, frames, "{refused} {length} {pause}");
+            assert_eq!(world.heard(publisher), [refused]);
+            assert_eq!(world.clients[publisher].description, "The application did not decide in time.");
+        }
+        ask(&mut world, publisher);
+        world.advance(3300);
+        assert_eq!(world.heard(publisher), [refused], "silence is no reason to close it either");
+        // Of old answers nothing comes, and one in time is acted on.
+        world.server.hold_scripts(false);
+        world.settle();
+        assert_eq!(world.heard(publisher), [""; 0]);
+        world.server.hold_scripts(true);
+        ask(&mut world, publisher);
+        world.advance(1000);
+        world.server.hold_scripts(false);
+        world.settle();
+        assert!(world.heard(publisher).contains(&granted.to_owned()));
+        assert!(!world.clients[publisher].ended);
+        world.end();
+    }
+}
