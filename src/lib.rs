@@ -35,7 +35,7 @@
 //!
 //! A module imports only from rows below its own, and no two files import each other, however far around: `tests/tidy`
 //! reads every path and fails when one does.
-//! `wire`, `rtmp`, `media` and the leaves are `no_std` without `alloc`.
+//! `wire`, `name`, `rtmp`, `media` and the leaves but `account` are `no_std` without `alloc`.
 //!
 //! # Path of one audio frame to a hundred players
 //!

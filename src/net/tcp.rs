@@ -10,8 +10,10 @@ use mio::{Interest, Registry, Token};
 
 use crate::handles::SlotIndex;
 use crate::live::settings::Settings;
+use crate::server::close::Loss;
+use crate::server::peer::Peer;
 use crate::server::speaks::Door;
-use crate::server::transport::{Arrival, Counted, Io, Loss, Net, Peer};
+use crate::server::transport::{Arrival, Counted, Io, Net};
 use crate::time::Millis;
 
 use super::control_socket::ControlSocket;

@@ -5,7 +5,7 @@ use crate::rtmp::event::{Decision, NetStreamId};
 use crate::rtmp::status::{Code, Status};
 
 use super::Server;
-use super::scripting::Asked;
+use super::rtmp::Asked;
 
 impl Server {
     /// Answers the connection's request, and lets it go on if it had to wait.

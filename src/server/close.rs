@@ -9,7 +9,16 @@ use crate::rtmp::status::Code;
 use crate::wire::handshake::FirstByte;
 
 use super::refusals;
-use super::transport::Loss;
+
+/// How a connection is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The client's system says so: its program has ended or closed the connection, with something of ours unread. A viewer
+    /// who presses stop does.
+    Client,
+    /// Nothing comes through any more, or a router says so.
+    Network,
+}
 
 /// Why a connection ended, who is at fault first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,8 +24,9 @@ use crate::wire::amf0;
 use super::Server;
 use super::close::{CloseReason, Rejection};
 use super::refusals;
+use super::rtmp::Joining;
 use super::rtmp::Rtmp;
-use super::slots::Slot;
+use super::slot::Slot;
 
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
@@ -40,38 +41,6 @@ pub(super) struct Field<T>(pub(super) &'static str, pub(super) Option<T>);
 impl<T: fmt::Display> fmt::Display for Field<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.1.as_ref().map_or(Ok(()), |value| write!(f, "{}={value}", self.0))
-    }
-}
-
-/// How far a client is on its way into an application.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Joining {
-    /// It has not asked, or it has been answered.
-    No,
-    /// The application's files are being read.
-    Files {
-        /// When patience ends.
-        deadline: Millis,
-    },
-    /// Scripts have used their share of the time.
-    Queued {
-        /// When patience ends.
-        deadline: Millis,
-    },
-    /// The application's script has not decided.
-    Script {
-        /// When patience ends.
-        deadline: Millis,
-    },
-}
-
-impl Joining {
-    /// When the client is refused if nothing has been decided.
-    pub fn deadline(self) -> Option<Millis> {
-        match self {
-            Joining::No => None,
-            Joining::Files { deadline } | Joining::Queued { deadline } | Joining::Script { deadline } => Some(deadline),
-        }
     }
 }
 

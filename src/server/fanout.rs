@@ -25,7 +25,8 @@ use crate::wire::legacy::Legacy;
 
 use super::close::CloseReason;
 use super::rtmp::Rtmp;
-use super::slots::{LastWords, Role, Slot, SlotState, TagTail, Tail};
+use super::rtmp::{Role, TagTail, Tail};
+use super::slot::{LastWords, Slot, SlotState};
 use super::transport::{Io, Net};
 use super::wakes::Held;
 use super::{LINGER_MS, Server};

@@ -7,7 +7,7 @@ use crate::rtmp::session::REPLY_BYTES;
 use crate::time::Millis;
 
 use super::Server;
-use super::slots::Tail;
+use super::rtmp::Tail;
 use super::wakes::Held;
 
 impl Server {
@@ -38,8 +38,9 @@ impl Server {
     /// Features have their turn.
     pub(super) fn turn_of_features(&mut self, now: Millis) {
         self.features.turn(&mut self.live, now);
-        self.hear(now);
+        // What they want first: what others hear of it may make them want more, for which there has to be room.
         self.act(now);
+        self.hear(now);
     }
 
     /// Carries out actions, in their order, until there are none. What comes of one may be a fact, of which the outer call

@@ -17,7 +17,7 @@ use crate::time::Millis;
 use crate::wire::flv::{self, CLASSIFY_BYTES, MediaType, TagClass};
 
 use super::Server;
-use super::slots::{OpenTag, Role};
+use super::rtmp::{OpenTag, Role};
 
 /// Class of a header that describes several tracks at once: kept beside those of single tracks.
 const MANY_TRACKS: u8 = 0x10;

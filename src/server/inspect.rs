@@ -14,9 +14,10 @@ use crate::time::Millis;
 
 use super::describe::Description;
 use super::instances::InstanceState;
+use super::peer::Peer;
+use super::rtmp::Role;
 use super::rtmp::Rtmp;
-use super::slots::{Role, Slot, SlotState};
-use super::transport::Peer;
+use super::slot::{Slot, SlotState};
 use super::{Counters, Server};
 
 /// The time over which [`StreamRow::bitrate_bps`] is measured, in milliseconds: two or three groups of pictures.

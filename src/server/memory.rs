@@ -9,10 +9,10 @@ use crate::live::applications::Applications;
 use crate::live::names::Names;
 use crate::live::settings::Settings;
 
-use super::READ_BYTES;
 use super::claims::Claims;
 use super::instances::Instances;
 use super::slots::PLACE_BYTES;
+use super::transport::READ_BYTES;
 use super::wakes::Wakes;
 
 /// What an instance with a script costs beside the script's own memory and stack: the tables of its clients and timers,

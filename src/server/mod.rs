@@ -9,7 +9,7 @@
 //! 1. lets go on what waited for its time: clients whose script had none left, and publishers at the end of a merge window
 //!    (`merge_ms`). They become ready then and not before: what they send is gathered in the kernel, which saves reads as
 //!    well as writes, and no ring can pass its players meanwhile,
-//! 2. accepts a bounded number of connections,
+//! 2. accepts a bounded number of connections, lets go on whom tokens let, and gives features their turn,
 //! 3. reads every ready slot once, round robin, within a byte budget; streams that got something become due,
 //! 4. runs the timers of scripts,
 //! 5. writes control bytes, and the players of due streams: one vectored write for all that a player is due,
@@ -28,6 +28,7 @@ pub mod describe;
 mod express;
 mod fanout;
 mod features;
+mod flow;
 mod gate;
 mod gather;
 mod ingest;
@@ -37,9 +38,13 @@ pub mod json;
 pub mod memory;
 mod news;
 mod operate;
+mod operator;
 pub mod outbox;
 mod pace;
+mod pacing;
+pub mod peer;
 mod play;
+mod protocol;
 mod publish;
 mod read;
 pub mod refusals;
@@ -47,12 +52,14 @@ mod rows;
 pub mod rtmp;
 mod script_time;
 mod scripting;
+mod scripts;
+pub mod slot;
 pub mod slots;
 pub mod speaks;
 mod timers;
 pub mod transport;
-
 mod wakes;
+mod window;
 mod words;
 
 use std::vec::Vec;
@@ -63,7 +70,6 @@ use crate::features::Features;
 use crate::features::contract::Happened;
 use crate::features::script::Scripts;
 use crate::handles::{ConnId, SlotIndex};
-use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
 use crate::live::Live;
 use crate::live::app::AppDefinition;
 use crate::live::applications::{AppSource, Applications};
@@ -74,21 +80,20 @@ use crate::rtmp::event::{Decision, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
-use self::rtmp::Rtmp;
+use self::rtmp::{Asked, Joining, Role, Rtmp};
 use alarms::{Alarm, Alarms};
 use close::{CloseReason, Counter};
-use connect::Joining;
-use gather::Gathering;
 use instances::Instances;
-use read::Reading;
-use scripting::{Asked, Scripting};
-use slots::{LastWords, Role, Slot, SlotState, Slots};
-use speaks::{Door, Speaks, Stage};
-use transport::{Arrival, Net, Peer};
+use peer::Peer;
+use protocol::Stage;
+use scripts::Scripting;
+use slot::{LastWords, Slot, SlotState};
+use slots::Slots;
+use speaks::{Door, Speaks};
+use transport::{Arrival, Net, READ_BYTES};
 use wakes::{Held, Wakes};
+use window::Gathering;
 
-/// The reactor's one read buffer in bytes.
-pub const READ_BYTES: usize = 64 * 1024;
 /// Bytes read in one turn before players are served.
 const READ_BUDGET_BYTES: usize = 1024 * 1024;
 /// How often deadlines of connections are looked at, in milliseconds: their precision.
@@ -101,11 +106,6 @@ const LINGER_MS: u64 = 500;
 /// How long it may go on sending before its system has our last words, in milliseconds. A connection that is closed with
 /// bytes to read in it is answered with a reset, at which the client may lose them: so its bytes are read, and thrown away.
 const LINGER_MOST_MS: u64 = 5000;
-/// How long an encoder has to read our last words when its system has them, in milliseconds. Then it gets its reset, by
-/// which it notices that the connection is over (OBS does not read), and connects again.
-const HEAR_MS: u64 = 250;
-
-const _: () = assert!(READ_BYTES > 2 * HANDSHAKE_BYTES + INBOX_BYTES);
 
 /// What happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,6 +163,19 @@ pub struct Start {
     pub clock: fn() -> u64,
     /// The time.
     pub now: Millis,
+}
+
+/// Where bytes are read to, and whose turn it is.
+pub(super) struct Reading {
+    scratch: Box<[u8]>,
+    /// The slot to begin with: the budget of the last turn ended before it.
+    from: usize,
+}
+
+impl Reading {
+    pub(super) fn new() -> Reading {
+        Reading { scratch: vec![0xA5; READ_BYTES].into_boxed_slice(), from: 0 }
+    }
 }
 
 /// The whole server below the sockets.
@@ -240,7 +253,9 @@ impl Server {
         if is_empty && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
             // The operator may be writing files of applications, and errors in them are to be logged.
             let sweep = self.alarms.at(Alarm::Sweep).unwrap_or_default();
-            return self.live.apps.next_check().map(|at| at.max(sweep).since(now));
+            let check = self.live.apps.next_check().map(|at| at.max(sweep));
+            let next = [check, self.features.wake_at()].into_iter().flatten().min()?;
+            return Some(next.since(now));
         }
         let next = [self.alarms.next(), self.features.wake_at(), self.next_script()].into_iter().flatten().min()?;
         Some(next.since(now))
@@ -357,9 +372,9 @@ impl Server {
                 self.wakes.acceptable = false;
                 return;
             };
-            let taken = match peer {
-                Peer::Local => self.take_operators(net, peer, door, now),
-                Peer::Ip(_) => self.take(net, peer, door, now),
+            let taken = match door {
+                Door::Control => self.take_operators(net, peer, door, now),
+                _ => self.take(net, peer, door, now),
             };
             let Some(conn) = taken else { continue };
             if !net.adopt(conn.slot) {

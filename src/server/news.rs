@@ -14,7 +14,7 @@ use crate::time::Millis;
 use super::Server;
 use super::alarms::Alarm;
 use super::close::CloseReason;
-use super::slots::Role;
+use super::rtmp::Role;
 use super::transport::Net;
 
 impl Server {

@@ -5,7 +5,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
-use super::slots::SlotState;
+use super::slot::SlotState;
 
 impl Server {
     /// Tells a client to go, and ends its connection when it has read that. False when it is gone already.

@@ -22,7 +22,7 @@ use super::Server;
 use super::claims::PATIENCE_MS;
 use super::close::CloseReason;
 use super::refusals;
-use super::slots::Role;
+use super::rtmp::Role;
 
 impl Server {
     pub(super) fn play(

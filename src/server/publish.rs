@@ -20,7 +20,7 @@ use super::Server;
 use super::close::CloseReason;
 use super::connect::Field;
 use super::refusals;
-use super::slots::Role;
+use super::rtmp::Role;
 
 impl Server {
     pub(super) fn publish(

@@ -1,7 +1,6 @@
 //! Reading: bytes of ready slots into what they speak, and what that makes of them.
 
 use core::mem;
-use std::boxed::Box;
 
 use crate::features::contract::{Dialect, Happened};
 use crate::handles::{ConnId, SlotIndex};
@@ -10,27 +9,16 @@ use crate::rtmp::event::{Event, Limit, NetStreamId, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
+use super::Reading;
 use super::close::CloseReason;
-use super::slots::{LastWords, Role, SlotState};
-use super::speaks::{Ask, Context, Turn};
+use super::protocol::{Ask, Context, Turn};
+use super::rtmp::Role;
+use super::slot::{LastWords, SlotState};
 use super::transport::{Io, Net};
-use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, READ_BYTES, Server};
+use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, Server};
 
 /// One read of a publisher takes this part of its ring at most, so that no ring passes players before they are served.
 const READS_PER_RING: usize = 4;
-
-/// Where bytes are read to, and whose turn it is.
-pub(super) struct Reading {
-    scratch: Box<[u8]>,
-    /// The slot to begin with: the budget of the last turn ended before it.
-    from: usize,
-}
-
-impl Reading {
-    pub(super) fn new() -> Reading {
-        Reading { scratch: vec![0xA5; READ_BYTES].into_boxed_slice(), from: 0 }
-    }
-}
 
 impl Server {
     /// Reads every ready slot once, beginning behind the one that was last when the budget ran out.

@@ -1,19 +1,148 @@
 //! What a connection that speaks RTMP has beside its slot.
 
 use crate::handles::RingId;
+use crate::handles::StreamId;
 use crate::limits::{NET_STREAMS, OPEN_TAGS};
+use crate::live::reader::Reader;
 use crate::live::reader::Rest;
+use crate::media::TagKind;
+use crate::media::TagSeq;
+use crate::rtmp::bandwidth_check::PayloadCall;
+use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::event::NetStreamId;
 use crate::rtmp::session::{REPLY_BYTES, Session};
 use crate::rtmp::status::Status;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
-use super::connect::Joining;
 use super::outbox::Outbox;
-use super::scripting::Asked;
-use super::slots::{OpenTag, Role, Slot, TagTail, Tail};
-use super::speaks::{Ask, Context, Protocol, Stage, Turn};
+use super::protocol::{Ask, Context, Protocol, Stage, Turn};
+use super::slot::Slot;
+
+/// A half-received audio or video message of a publisher.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenTag {
+    /// Where its bytes arrive.
+    pub lane: Lane,
+    /// Which stream it belongs to.
+    pub stream: StreamId,
+    /// Where its bytes go.
+    pub seq: TagSeq,
+    /// Audio or video.
+    pub kind: TagKind,
+    /// Payload bytes.
+    pub length: u32,
+}
+
+/// What a net stream of a connection does. Who holds a name, and who waits for it, is a fact of [`crate::live::names`]; here stands
+/// which of them is meant, for no message of a publisher is to look for it there.
+#[derive(Clone, Copy, Debug)]
+pub enum Role {
+    /// Nothing.
+    Idle,
+    /// It publishes.
+    Publishing(StreamId),
+    /// It wants to publish under a name whose holder was asked for a sign of life.
+    Challenging(StreamId),
+    /// It plays.
+    Playing(Reader),
+}
+
+/// What was sent in part: nothing else may be sent before the rest of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Tail {
+    /// A tag whose player has gone.
+    Tag(TagTail),
+    /// A call with a payload, by which bandwidth is found out.
+    Payload(PayloadCall),
+    /// The oldest message of the outbox, of which so many bytes were sent.
+    Message(u32),
+}
+
+/// The rest of a tag whose player has gone.
+#[derive(Clone, Copy, Debug)]
+pub struct TagTail {
+    /// Where it is; `None` when it is lost.
+    pub ring: Option<RingId>,
+    /// What is left of it.
+    pub rest: Rest,
+    /// Its message stream id.
+    pub message_stream_id: u32,
+}
+
+/// How far a client is on its way into an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joining {
+    /// It has not asked, or it has been answered.
+    No,
+    /// The application's files are being read.
+    Files {
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// Scripts have used their share of the time.
+    Queued {
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// The application's script has not decided.
+    Script {
+        /// When patience ends.
+        deadline: Millis,
+    },
+}
+
+impl Joining {
+    /// When the client is refused if nothing has been decided.
+    pub fn deadline(self) -> Option<Millis> {
+        match self {
+            Joining::No => None,
+            Joining::Files { deadline } | Joining::Queued { deadline } | Joining::Script { deadline } => Some(deadline),
+        }
+    }
+}
+
+/// What a client that has joined has asked of its script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing that it waits for.
+    Nothing,
+    /// What a method returns. Its message stays in the session, as there may be no such method and something else to do about it.
+    Call {
+        /// Of the question.
+        number: u32,
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// Whether it may publish or play what its session asks for.
+    Access {
+        /// Of the question.
+        number: u32,
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// The answer to a call, until it is acted on: there is no such method.
+    NoMethod,
+    /// The answer to the other, until it is acted on.
+    Allowed(bool),
+}
+
+impl Asked {
+    /// When the client goes on without an answer.
+    pub fn deadline(self) -> Option<Millis> {
+        match self {
+            Asked::Call { deadline, .. } | Asked::Access { deadline, .. } => Some(deadline),
+            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
+        }
+    }
+
+    pub(super) fn number(self) -> Option<u32> {
+        match self {
+            Asked::Call { number, .. } | Asked::Access { number, .. } => Some(number),
+            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
+        }
+    }
+}
 
 /// A client's state. What a write or a sweep touches comes first and lies together.
 #[repr(C)]

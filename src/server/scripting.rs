@@ -10,11 +10,10 @@ use log::{error, info, warn};
 use crate::features::contract::Happened;
 use crate::features::script::{
     self, Access, Action, ApplicationStats, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity, Question,
-    Scripts, StopReason, StreamFacts,
+    StopReason, StreamFacts,
 };
-use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
+use crate::handles::{AppId, ConnId, StreamId};
 use crate::live::refusal::{Refusal, Unscripted};
-use crate::live::settings::Settings;
 use crate::rtmp::event::Request;
 use crate::rtmp::session::REPLY_BYTES;
 use crate::rtmp::status::{Code, Extra, Status};
@@ -25,13 +24,17 @@ use crate::wire::bytes::Writer;
 
 use super::Server;
 use super::close::{CloseReason, Rejection};
-use super::connect::Joining;
-use super::instances::{Instance, InstanceIndex, InstanceState, Instances, Traffic};
+use super::instances::{Instance, InstanceIndex, InstanceState, Traffic};
 use super::outbox;
 use super::refusals;
+use super::rtmp::Asked;
+use super::rtmp::Joining;
 use super::rtmp::Rtmp;
-use super::script_time::ScriptTime;
-use super::slots::{Slot, Tail};
+use super::rtmp::Tail;
+use super::script_time::TURN_US;
+use super::scripts::{client_id, conn_id};
+use super::slot::Slot;
+use super::wakes::Held;
 
 /// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
 const HOST_NAME: &str = "_defaultVHost_";
@@ -39,90 +42,6 @@ const HOST_NAME: &str = "_defaultVHost_";
 const SERVER_NAME: &str = concat!("Rill/", env!("CARGO_PKG_VERSION"), " LNX");
 /// Over how long the traffic of an instance is measured, in milliseconds.
 const TRAFFIC_MS: u64 = 1000;
-/// What a client that has joined has asked of its script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// Nothing that it waits for.
-    Nothing,
-    /// What a method returns. Its message stays in the session, as there may be no such method and something else to do about it.
-    Call {
-        /// Of the question.
-        number: u32,
-        /// When patience ends.
-        deadline: Millis,
-    },
-    /// Whether it may publish or play what its session asks for.
-    Access {
-        /// Of the question.
-        number: u32,
-        /// When patience ends.
-        deadline: Millis,
-    },
-    /// The answer to a call, until it is acted on: there is no such method.
-    NoMethod,
-    /// The answer to the other, until it is acted on.
-    Allowed(bool),
-}
-
-impl Asked {
-    /// When the client goes on without an answer.
-    pub fn deadline(self) -> Option<Millis> {
-        match self {
-            Asked::Call { deadline, .. } | Asked::Access { deadline, .. } => Some(deadline),
-            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
-        }
-    }
-
-    fn number(self) -> Option<u32> {
-        match self {
-            Asked::Call { number, .. } | Asked::Access { number, .. } => Some(number),
-            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
-        }
-    }
-}
-
-/// Server-side code of all applications.
-pub(super) struct Scripting {
-    pub(super) instances: Instances,
-    pub(super) engine: Scripts,
-    pub(super) time: ScriptTime,
-    /// Bytes that wait in all outboxes.
-    pub(super) outboxes_bytes: usize,
-    /// Actions are being carried out; what they cause is put behind them.
-    acting: bool,
-    /// Questions asked so far, as far as 32 bits count.
-    questions: u32,
-    /// Whose request or call is at hand.
-    asking: Option<ConnId>,
-}
-
-impl Scripting {
-    /// No instance is loaded. `clock` is in microseconds from any point on.
-    pub(super) fn new(settings: &Settings, clock: fn() -> u64) -> Scripting {
-        let instances = settings.script_instances as usize;
-        Scripting {
-            instances: Instances::new(instances),
-            engine: Scripts::new(instances, clock),
-            time: ScriptTime::new(settings.script_share_percent),
-            outboxes_bytes: 0,
-            acting: false,
-            questions: 0,
-            asking: None,
-        }
-    }
-
-    /// A question that no other is taken for.
-    fn question(&mut self, conn: ConnId, transaction: f64) -> Question {
-        self.questions = self.questions.wrapping_add(1);
-        Question { client: client_id(conn), number: self.questions, transaction }
-    }
-
-    /// Scripts may have another share of the time.
-    pub(super) fn reconfigure(&mut self, settings: &Settings) {
-        self.time = ScriptTime::new(settings.script_share_percent);
-    }
-}
-
 impl Server {
     /// Puts the client into the instance that it names, which is loaded if it is not there. The error is why that
     /// cannot be.
@@ -811,11 +730,44 @@ fn stats_of(slot: &Slot, rtmp: &Rtmp) -> ClientStats {
     }
 }
 
-/// The handle that scripts know a connection by.
-fn client_id(conn: ConnId) -> ClientId {
-    ClientId(u64::from(conn.generation) << 32 | u64::from(conn.slot.0))
-}
+impl Server {
+    /// Scripts may run now. What they have used since it was last asked is counted.
+    pub(super) fn scripts_may_run(&mut self, now: Millis) -> bool {
+        let spent_us = self.scripting.engine.take_spent_us();
+        self.scripting.time.turn_us += spent_us;
+        self.scripting.time.share.spend(spent_us);
+        self.scripting.time.turn_us < TURN_US && self.scripting.time.share.available(now.0) > 0
+    }
 
-fn conn_id(client: ClientId) -> ConnId {
-    ConnId { slot: SlotIndex(client.0 as u32), generation: (client.0 >> 32) as u32 }
+    /// The connection goes on when its script has time again.
+    pub(super) fn wait_for_script(&mut self, conn: ConnId) {
+        self.wakes.rest(conn.slot);
+        self.wakes.hold(Held::Script, conn.slot);
+    }
+
+    /// A turn begins: waiting clients go on as far as there is time.
+    pub(super) fn wake_scripts(&mut self, now: Millis) {
+        self.scripting.time.turn_us = 0;
+        self.run_actions(now);
+        let mut from = 0;
+        while self.scripts_may_run(now)
+            && let Some(slot) = self.wakes.next_held(Held::Script, from)
+        {
+            from = slot.at() + 1;
+            self.wakes.let_go(Held::Script, slot);
+            let conn = self.slots.id(slot);
+            match self.slots.peek_client(slot).map(|(slot, rtmp)| (rtmp.joining, slot.app)) {
+                Some((Joining::Queued { .. }, Some(_))) => self.join(conn, now),
+                _ => self.wakes.read(slot),
+            }
+        }
+    }
+
+    /// When scripts, and clients that wait for them, are to be looked at again.
+    pub(super) fn next_script(&self) -> Option<Millis> {
+        let waits = self.wakes.holds_any(&[Held::Script]) || self.scripting.engine.has_actions();
+        let waits = waits.then_some(Millis(0));
+        let next = [waits, self.scripting.engine.next_timer()].into_iter().flatten().min()?;
+        Some(next.max(self.scripting.time.ready()))
+    }
 }

@@ -4,24 +4,21 @@ use core::net::IpAddr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
-use crate::handles::{AppId, ConnId, RingId, SlotIndex, StreamId};
-use crate::limits::{CONTROL_CLIENTS, INBOX_BYTES, SPARE_CONNECTIONS};
+use crate::handles::{ConnId, SlotIndex, StreamId};
+use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 use crate::live::holder::Household;
-use crate::live::reader::{Reader, Rest};
-use crate::media::{TagKind, TagSeq};
-use crate::rtmp::bandwidth_check::PayloadCall;
-use crate::rtmp::chunk_reader::Lane;
-use crate::rtmp::tx::TxBuf;
+use crate::media::Cursor;
 use crate::time::Millis;
 
-use super::HEAR_MS;
 use super::claims::{Claim, Claims, Kind, PATIENCE_MS, Standing};
 use super::express::Express;
-use super::instances::InstanceIndex;
-use super::pace::Limits;
+use super::peer::Peer;
+use super::protocol::Stage;
+use super::rtmp::Role;
 use super::rtmp::Rtmp;
-use super::speaks::{Speaks, Stage};
-use super::transport::Peer;
+use super::slot::Slot;
+use super::slot::SlotState;
+use super::speaks::Speaks;
 
 /// Most bytes one connection may cost: the promise of the memory table.
 pub const CONNECTION_BYTES: usize = 12 * 1024;
@@ -29,202 +26,6 @@ pub const CONNECTION_BYTES: usize = 12 * 1024;
 pub(super) const PLACE_BYTES: usize = size_of::<Slot>() + size_of::<Speaks>() + size_of::<Express>();
 
 const _: () = assert!(PLACE_BYTES <= CONNECTION_BYTES, "a connection costs at most 12 KiB");
-
-/// What a slot is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SlotState {
-    /// Nothing.
-    Free,
-    /// A client.
-    Open,
-    /// A client that was told to go: what it was told is still being sent. At `deadline` it is cut off.
-    Closing {
-        /// When patience ends.
-        deadline: Millis,
-        /// How far our last words are.
-        last_words: LastWords,
-        /// It was publishing. Encoders may never read, and notice the end when they cannot send; others who send on may
-        /// read late, and are to find our last words and no reset.
-        published: bool,
-    },
-}
-
-/// How far that is which a client hears last: see [`SlotState::Closing`]. What the client sends meanwhile is thrown away,
-/// so that it reads these words and no reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastWords {
-    /// They are still here.
-    Waiting,
-    /// They were sent, with the end behind them, at this time.
-    Sent(Millis),
-    /// The client's system has them.
-    Arrived,
-}
-
-/// A half-received audio or video message of a publisher.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenTag {
-    /// Where its bytes arrive.
-    pub lane: Lane,
-    /// Which stream it belongs to.
-    pub stream: StreamId,
-    /// Where its bytes go.
-    pub seq: TagSeq,
-    /// Audio or video.
-    pub kind: TagKind,
-    /// Payload bytes.
-    pub length: u32,
-}
-
-/// What a net stream of a connection does. Who holds a name, and who waits for it, is a fact of [`crate::live::names`]; here stands
-/// which of them is meant, for no message of a publisher is to look for it there.
-#[derive(Clone, Copy, Debug)]
-pub enum Role {
-    /// Nothing.
-    Idle,
-    /// It publishes.
-    Publishing(StreamId),
-    /// It wants to publish under a name whose holder was asked for a sign of life.
-    Challenging(StreamId),
-    /// It plays.
-    Playing(Reader),
-}
-
-/// What was sent in part: nothing else may be sent before the rest of it.
-#[derive(Clone, Copy, Debug)]
-pub enum Tail {
-    /// A tag whose player has gone.
-    Tag(TagTail),
-    /// A call with a payload, by which bandwidth is found out.
-    Payload(PayloadCall),
-    /// The oldest message of the outbox, of which so many bytes were sent.
-    Message(u32),
-}
-
-/// The rest of a tag whose player has gone.
-#[derive(Clone, Copy, Debug)]
-pub struct TagTail {
-    /// Where it is; `None` when it is lost.
-    pub ring: Option<RingId>,
-    /// What is left of it.
-    pub rest: Rest,
-    /// Its message stream id.
-    pub message_stream_id: u32,
-}
-
-/// A connection's memory. What a write touches comes first and lies together, where one line of memory is not enough
-/// (`express`): of an express player `last_taken`, `last_use`, `bytes_out` and the cursor may be behind.
-#[repr(C)]
-pub struct Slot {
-    /// Use of the slot.
-    pub state: SlotState,
-    /// Net streams that play: see `Rtmp::set_role`, as of the next.
-    pub playing: u8,
-    /// Net streams that publish.
-    pub publishing: u8,
-    /// Not read until its answers are sent or its request is decided.
-    pub blocked: bool,
-    /// What it is sent is limited: see `limits`.
-    pub limited: bool,
-    /// How often it was used before.
-    pub generation: u32,
-    /// Since when it takes none of what waits for it.
-    pub blocked_since: Option<Millis>,
-    /// When it last took a byte.
-    pub last_taken: Millis,
-    /// When media or a script's message last went through it, if any did.
-    pub last_use: Option<Millis>,
-    /// Bytes sent.
-    pub bytes_out: u64,
-    /// Control bytes to send.
-    pub tx: TxBuf,
-    /// How fast it may be.
-    pub limits: Limits,
-    /// When it last sent a byte.
-    pub last_read: Millis,
-    /// When it was asked for a sign of life, if it has given none since.
-    pub pinged: Option<Millis>,
-    /// When it last began or stopped publishing or playing.
-    pub last_active: Millis,
-    /// When it was accepted.
-    pub accepted: Millis,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Who is at the other end.
-    pub peer: Peer,
-    /// The application that it has joined, or is about to.
-    pub app: Option<AppId>,
-    /// The application's instance, if it has server-side code.
-    pub instance: Option<InstanceIndex>,
-    /// Input that the session has not taken.
-    pub inbox: heapless::Vec<u8, INBOX_BYTES>,
-}
-
-impl Slot {
-    /// Whether the client's system has what the client is to hear last. From then on the patience with an encoder is
-    /// measured, whatever it sends.
-    pub fn note_last_words(&mut self, arrived: bool, now: Millis) {
-        if let SlotState::Closing { deadline, last_words: last_words @ LastWords::Sent(_), published: true } =
-            &mut self.state
-            && arrived
-        {
-            *deadline = (*deadline).min(now + HEAR_MS);
-            *last_words = LastWords::Arrived;
-        }
-    }
-
-    /// Whether it plays something of the application.
-    pub fn plays_in(&self, app: AppId) -> bool {
-        self.app == Some(app) && self.playing > 0
-    }
-
-    fn free() -> Slot {
-        Slot {
-            state: SlotState::Free,
-            generation: 0,
-            peer: Peer::Local,
-            accepted: Millis(0),
-            last_read: Millis(0),
-            last_taken: Millis(0),
-            last_use: None,
-            blocked_since: None,
-            pinged: None,
-            last_active: Millis(0),
-            blocked: false,
-            limited: false,
-            limits: Limits::default(),
-            app: None,
-            instance: None,
-            publishing: 0,
-            playing: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            tx: TxBuf::default(),
-            inbox: heapless::Vec::new(),
-        }
-    }
-
-    /// How far it has come, and since when it has been of no use.
-    fn standing(&self, speaks: &Speaks, now: Millis) -> (Standing, Millis) {
-        let since = self.last_use.unwrap_or_default().max(self.last_active);
-        if self.state != SlotState::Open {
-            return (Standing::Leaving, since);
-        }
-        let standing = match speaks.stage() {
-            Stage::Joined => match self.last_use {
-                Some(last) if now.since(last) < PATIENCE_MS => Standing::Busy,
-                _ if self.publishing > 0 => Standing::Publishing,
-                _ if self.playing > 0 => Standing::Waiting,
-                _ => Standing::Joined,
-            },
-            Stage::Asking => Standing::Asking,
-            Stage::Greeted => Standing::Greeted,
-            Stage::New if self.bytes_in > 0 => Standing::Greeting,
-            Stage::New => Standing::Silent,
-        };
-        (standing, since)
-    }
-}
 
 /// All slots.
 pub struct Slots {
@@ -348,7 +149,7 @@ impl Slots {
     pub fn judge(&mut self, index: SlotIndex, now: Millis) {
         let Some(before) = self.claims.claim(index.at()) else { return };
         self.write_back(index);
-        let (standing, since) = self.slots[index.at()].standing(&self.speaks[index.at()], now);
+        let (standing, since) = standing(&self.slots[index.at()], &self.speaks[index.at()], now);
         let since = match standing.kind() {
             Kind::Arriving if standing == before.standing => before.since,
             Kind::Arriving => now,
@@ -561,4 +362,76 @@ impl Slots {
     pub fn iter(&self) -> impl Iterator<Item = (SlotIndex, &Slot)> {
         self.slots.iter().enumerate().map(|(index, slot)| (SlotIndex(index as u32), slot))
     }
+}
+
+impl Slots {
+    /// The slot has been sent all that it is due: it is express from now on, if it can be.
+    pub(super) fn begin_express(&mut self, index: SlotIndex) {
+        if let Some(express) = self.peek_client(index).and_then(|(slot, rtmp)| rtmp.express(slot)) {
+            self.express[index.at()] = express;
+        }
+    }
+
+    /// Somebody changes the slot: it is express no more, and knows all.
+    pub(super) fn end_express(&mut self, index: SlotIndex) {
+        if self.express[index.at()].stream.take().is_some() {
+            self.write_back(index);
+        }
+    }
+
+    /// A write was shorter than what the player is due. Apart, so that what every write runs through stays short.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn stop_express(&mut self, index: SlotIndex, cursor: Cursor) {
+        let Some((_, rtmp)) = self.client_at(index) else { return };
+        if let Role::Playing(reader) = &mut rtmp.roles[0] {
+            reader.moved_to(cursor);
+        }
+    }
+
+    /// Every slot knows all, and goes on as it was.
+    pub(super) fn write_back_all(&mut self) {
+        let mut from = 0;
+        while let Some(index) = self.next_taken(from) {
+            from = index.at() + 1;
+            self.write_back(index);
+        }
+    }
+
+    /// The slot knows all, and goes on as it was.
+    #[inline]
+    pub(super) fn write_back(&mut self, index: SlotIndex) {
+        let at = index.at();
+        self.express[at].write_back(&mut self.slots[at], &mut self.speaks[at]);
+    }
+
+    /// What the slot does not know.
+    pub(super) fn ahead(&self, index: SlotIndex) -> &Express {
+        &self.express[index.at()]
+    }
+
+    pub(super) fn express_of(&mut self, index: SlotIndex, stream: StreamId) -> Option<&mut Express> {
+        Some(&mut self.express[index.at()]).filter(|express| express.stream == Some(stream))
+    }
+}
+
+/// How far a connection has come, and since when it has been of no use.
+fn standing(slot: &Slot, speaks: &Speaks, now: Millis) -> (Standing, Millis) {
+    let since = slot.last_use.unwrap_or_default().max(slot.last_active);
+    if slot.state != SlotState::Open {
+        return (Standing::Leaving, since);
+    }
+    let standing = match speaks.stage() {
+        Stage::Joined => match slot.last_use {
+            Some(last) if now.since(last) < PATIENCE_MS => Standing::Busy,
+            _ if slot.publishing > 0 => Standing::Publishing,
+            _ if slot.playing > 0 => Standing::Waiting,
+            _ => Standing::Joined,
+        },
+        Stage::Asking => Standing::Asking,
+        Stage::Greeted => Standing::Greeted,
+        Stage::New if slot.bytes_in > 0 => Standing::Greeting,
+        Stage::New => Standing::Silent,
+    };
+    (standing, since)
 }

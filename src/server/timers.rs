@@ -7,7 +7,7 @@ use crate::time::Millis;
 use super::alarms::Alarm;
 use super::close::CloseReason;
 use super::rtmp::Rtmp;
-use super::slots::{LastWords, Slot, SlotState};
+use super::slot::{LastWords, Slot, SlotState};
 use super::speaks::Speaks;
 use super::transport::Net;
 use super::{SWEEP_MS, Server};

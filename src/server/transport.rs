@@ -1,12 +1,19 @@
 //! What the server needs of a network. `net` implements it with sockets, tests with a simulation.
 
-use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::SocketAddr;
 use std::io::IoSlice;
 
 use crate::handles::SlotIndex;
+use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
 
+use super::close::Loss;
+use super::peer::Peer;
 use super::speaks::Door;
+
+/// The reactor's one read buffer in bytes.
+pub const READ_BYTES: usize = 64 * 1024;
+
+const _: () = assert!(READ_BYTES > 2 * HANDSHAKE_BYTES + INBOX_BYTES);
 
 /// Result of one read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,44 +26,6 @@ pub enum Io {
     WouldBlock,
     /// The connection is gone.
     Broken(Loss),
-}
-
-/// How a connection is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// The client's system says so: its program has ended or closed the connection, with something of ours unread. A viewer
-    /// who presses stop does.
-    Client,
-    /// Nothing comes through any more, or a router says so.
-    Network,
-}
-
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// A host, this one included.
-    Ip(SocketAddr),
-    /// A process of this machine that may write to the socket's file: the operator's.
-    Local,
-}
-
-impl Peer {
-    /// The address that rules and limits go by. Who is local has that of this machine.
-    pub fn ip(self) -> IpAddr {
-        match self {
-            Peer::Ip(address) => address.ip(),
-            Peer::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Peer::Ip(address) => address.fmt(f),
-            Peer::Local => f.write_str("local"),
-        }
-    }
 }
 
 /// A connection that somebody made to us.

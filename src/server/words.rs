@@ -7,7 +7,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::fanout::Flush;
-use super::speaks::{Context, Turn};
+use super::protocol::{Context, Turn};
 use super::transport::{Io, Net};
 
 impl Server {

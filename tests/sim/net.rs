@@ -5,8 +5,10 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use rill::handles::SlotIndex;
+use rill::server::close::Loss;
+use rill::server::peer::Peer;
 use rill::server::speaks::Door;
-use rill::server::transport::{Arrival, Io, Loss, Net, Peer};
+use rill::server::transport::{Arrival, Io, Net};
 
 use super::digest::Digest;
 use super::{Random, outside};

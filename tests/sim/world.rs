@@ -11,11 +11,12 @@ use rill::live::applications::AppSource;
 use rill::live::jobs::{Done, Job, Lane, Lookup};
 use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
-use rill::server::connect::Joining;
+use rill::server::peer::Peer;
+use rill::server::rtmp::Joining;
 use rill::server::rtmp::Rtmp;
-use rill::server::slots::{Slot, SlotState};
+use rill::server::slot::{Slot, SlotState};
 use rill::server::speaks::Door;
-use rill::server::transport::{Arrival, Peer};
+use rill::server::transport::Arrival;
 use rill::server::{Server, Start};
 use rill::time::Millis;
 

@@ -3,7 +3,7 @@
 use rill::handles::ConnId;
 use rill::live::app::Bandwidth;
 use rill::live::settings::Settings;
-use rill::server::slots::Role;
+use rill::server::rtmp::Role;
 use rill::time::Millis;
 
 use super::sim::ledger::Kind::{Audio, Inter, Key};

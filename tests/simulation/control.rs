@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use rill::limits::CONTROL_CLIENTS;
 use rill::live::settings::Settings;
 use rill::server::control::PATIENCE_MS;
+use rill::server::peer::Peer;
 use rill::server::speaks::Door;
-use rill::server::transport::{Arrival, Peer};
+use rill::server::transport::Arrival;
 use serde_json::Value;
 
 use crate::sim::ledger::Kind::{Audio, Key};

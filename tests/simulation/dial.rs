@@ -4,7 +4,8 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use rill::handles::SlotIndex;
-use rill::server::transport::{Io, Loss, Net};
+use rill::server::close::Loss;
+use rill::server::transport::{Io, Net};
 
 use crate::sim::net::{Answer, FakeNet, Ready};
 

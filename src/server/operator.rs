@@ -1,0 +1,280 @@
+//! What the operator asks over the control protocol ([`super::control`]), answered from what the server knows.
+
+use core::fmt::{self, Write as _};
+
+use log::info;
+
+use crate::handles::ConnId;
+use crate::limits::{AGENT_BYTES, APP_NAME_BYTES, CONTROL_REQUEST_BYTES, PATH_BYTES, TX_BYTES};
+use crate::time::Millis;
+
+use super::Server;
+use super::control::{Answering, List};
+use super::describe::{AUDIO_BYTES, VIDEO_BYTES};
+use super::json::{EXPANSION, OrNull, Text};
+use super::rows::{AppJson, ClientJson, ClosedJson, MembersJson, StreamJson};
+use super::speaks::Speaks;
+use super::transport::{Counted, Net};
+
+/// Rows written for a client in one turn of the loop: a row may have to look at every connection.
+const ROWS_PER_TURN: usize = 16;
+/// Longest text of an error in bytes; what is more is cut.
+const ERROR_BYTES: usize = 400;
+
+/// Members, numbers and punctuation of the longest row.
+const ROW_FRAME_BYTES: usize = 512;
+const _: () = assert!(
+    ROW_FRAME_BYTES + EXPANSION * (APP_NAME_BYTES + PATH_BYTES + PATH_BYTES + AGENT_BYTES) <= TX_BYTES,
+    "a client's row fits an empty answer"
+);
+const _: () = assert!(
+    // Instance and name are one path.
+    ROW_FRAME_BYTES + EXPANSION * (APP_NAME_BYTES + PATH_BYTES + VIDEO_BYTES + AUDIO_BYTES) <= TX_BYTES,
+    "a stream's row fits an empty answer"
+);
+const _: () = assert!(ROW_FRAME_BYTES + EXPANSION * ERROR_BYTES <= TX_BYTES, "an error fits an empty answer");
+
+impl Server {
+    /// Answers the operator's request, or goes on with a list.
+    pub(super) fn answer_operator<N: Net>(&mut self, net: &N, conn: ConnId, now: Millis) {
+        let Some((_, Speaks::Control(control))) = self.slots.open_both(conn) else { return };
+        let mut reply = Reply::default();
+        let answering = match control.answering {
+            Answering::Request => {
+                let request = core::mem::take(&mut control.request);
+                reply.answer(self, net, &request, now)
+            }
+            Answering::List(list, from) => reply.list(self, net, list, from, now),
+            Answering::None | Answering::Last => return,
+        };
+        let Some((slot, Speaks::Control(control))) = self.slots.open_both(conn) else { return };
+        let written = slot.tx.write_with(|free| {
+            free.get_mut(..reply.text.len())?.copy_from_slice(reply.text.as_bytes());
+            Some(reply.text.len())
+        });
+        debug_assert!(written.is_ok(), "nothing is answered before the last answer was taken");
+        (control.answering, control.is_told) = (answering, true);
+        self.wakes.send(conn.slot);
+    }
+}
+
+/// What is said next. It fits an empty buffer.
+#[derive(Default)]
+struct Reply {
+    text: heapless::String<TX_BYTES>,
+}
+
+impl Reply {
+    /// Answers a request, or begins to.
+    fn answer<N: Net>(&mut self, server: &mut Server, net: &N, request: &[u8], now: Millis) -> Answering {
+        let Some(line) = request.strip_suffix(b"\n") else {
+            self.error(format_args!("the request is longer than {CONTROL_REQUEST_BYTES} bytes"));
+            return Answering::Last;
+        };
+        let Ok(line) = core::str::from_utf8(line) else {
+            self.error(format_args!("the request is not UTF-8"));
+            return Answering::None;
+        };
+        let (command, argument) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let argument = argument.trim();
+        let wants_argument = matches!(command, "disconnect" | "unload" | "shutdown-app");
+        let known = wants_argument || matches!(command, "clients" | "streams" | "apps" | "stats" | "reload");
+        if !known {
+            self.error(format_args!("unknown command {command:?}"));
+            return Answering::None;
+        }
+        if wants_argument == argument.is_empty() {
+            let wants = if wants_argument { "needs an argument" } else { "takes no argument" };
+            self.error(format_args!("{command} {wants}"));
+            return Answering::None;
+        }
+        match command {
+            "clients" => return Answering::List(List::Clients, 0),
+            "streams" => return Answering::List(List::Streams, 0),
+            "apps" => return Answering::List(List::Apps, 0),
+            "stats" => self.stats(server, net.counted(), now),
+            "disconnect" => self.disconnect(server, argument, now),
+            "reload" => {
+                info!("rill control request=\"reload\"");
+                server.reload();
+                self.ok();
+            }
+            _ => self.send_away(server, command == "unload", argument, now),
+        }
+        Answering::None
+    }
+
+    fn disconnect(&mut self, server: &mut Server, id: &str, now: Millis) {
+        match id.parse() {
+            Err(_) => self.error(format_args!("{id:?} is not the id of a client, like c7.2: see clients")),
+            Ok(conn) if server.disconnect(conn, now) => {
+                info!("{conn} control request=\"disconnect\"");
+                self.ok();
+            }
+            Ok(conn) => self.error(format_args!("there is no client {conn} (any more): see clients")),
+        }
+    }
+
+    fn send_away(&mut self, server: &mut Server, unload: bool, argument: &str, now: Millis) {
+        let (app, instance) = match argument.split_once('/') {
+            Some((app, instance)) if unload => (app, Some(instance)),
+            _ => (argument, None),
+        };
+        let Some(count) = server.unload(app, instance, now) else {
+            return match instance {
+                Some(name) => {
+                    self.error(format_args!("there is no instance {name:?} of an application {app:?}: see clients"))
+                }
+                None => self.error(format_args!("there is no application {app:?}: see apps")),
+            };
+        };
+        let request = if unload { "unload" } else { "shutdown-app" };
+        info!("rill control request=\"{request}\" app={app:?} instance={:?} clients={count}", instance.unwrap_or("*"));
+        self.row(format_args!("{{\"disconnected\":{count}}}"));
+        self.ok();
+    }
+
+    /// Rows of a list from place `from` on, and its end, while there is room. Returns where it goes on.
+    fn list<N: Net>(&mut self, server: &Server, net: &N, list: List, mut from: usize, now: Millis) -> Answering {
+        for _ in 0..ROWS_PER_TURN {
+            let written = match list {
+                List::Clients => server.next_client(from, now).map(|row| {
+                    let at = row.id.slot;
+                    (self.row(format_args!("{}", ClientJson(&row, net.round_trip_us(at)))), at.at())
+                }),
+                List::Streams => server
+                    .next_stream(from, now)
+                    .map(|row| (self.row(format_args!("{}", StreamJson(&row))), usize::from(row.id.0))),
+                List::Apps => server
+                    .next_app(from)
+                    .map(|row| (self.row(format_args!("{}", AppJson(&row))), usize::from(row.id.0))),
+            };
+            match written {
+                Some((true, at)) => from = at + 1,
+                // For the next time: it fits when the client has taken what there is.
+                Some((false, _)) => return Answering::List(list, from),
+                None if self.row(format_args!("{OK}")) => return Answering::None,
+                None => return Answering::List(list, from),
+            }
+        }
+        Answering::List(list, from)
+    }
+
+    fn stats(&mut self, server: &Server, counted: Counted, now: Millis) {
+        let totals = server.totals(now);
+        let counters = totals.counters;
+        self.row(format_args!(
+            "{{\"version\":\"{}\",\"uptime_s\":{},\"connections\":{},\"connection_limit\":{},\"streams\":{},\
+             \"published_now\":{},\"load_percent\":{},\"accepted\":{},\"turned_away\":{},{}\
+             \"heap_allocations\":{},\"closed\":{}}}",
+            env!("CARGO_PKG_VERSION"),
+            totals.uptime_s,
+            totals.connections,
+            totals.connection_limit,
+            totals.streams,
+            totals.published,
+            totals.load_permille / 10,
+            counters.accepted,
+            counted.turned_away,
+            MembersJson(&counters.named()),
+            OrNull(counted.heap_allocations),
+            ClosedJson(&counters.closed),
+        ));
+        self.ok();
+    }
+
+    fn ok(&mut self) {
+        self.row(format_args!("{OK}"));
+    }
+
+    fn error(&mut self, text: fmt::Arguments<'_>) {
+        let mut fitting = heapless::String::<ERROR_BYTES>::new();
+        // What does not fit is cut: a request that holds so much is not one of ours.
+        let _ = fitting.write_fmt(text);
+        self.row(format_args!("{{\"error\":{}}}", Text(&fitting)));
+    }
+
+    /// Writes a line whole, or nothing of it when there is no room.
+    fn row(&mut self, row: fmt::Arguments<'_>) -> bool {
+        let before = self.text.len();
+        let whole = self.text.write_fmt(row).and_then(|()| self.text.write_char('\n')).is_ok();
+        if !whole {
+            debug_assert!(before > 0, "every row fits an empty answer");
+            self.text.truncate(before);
+        }
+        whole
+    }
+}
+
+/// The end of an answer.
+const OK: &str = "{\"ok\":true}";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::handles::{SlotIndex, StreamId};
+    use crate::live::applications::AppSource;
+    use crate::live::holder::Holder;
+    use crate::live::settings::Settings;
+    use crate::server::Start;
+    use crate::server::describe::Description;
+    use crate::server::inspect::{Activity, ClientRow, StreamRow, StreamState};
+    use crate::server::peer::Peer;
+    use crate::server::transport::Counted;
+
+    #[test]
+    fn the_longest_rows_fit_an_empty_answer() {
+        let worst = |bytes: usize| "\u{1}".repeat(bytes);
+        let (app, instance) = (worst(APP_NAME_BYTES), worst(PATH_BYTES));
+        let (name, agent) = (worst(PATH_BYTES), worst(AGENT_BYTES));
+        let id = ConnId { slot: SlotIndex(u32::MAX), generation: u32::MAX };
+        let row = ClientRow {
+            id,
+            peer: Peer::Ip("[2001:db8:1111:2222:3333:4444:5555:6666%4294967295]:65535".parse().unwrap()),
+            app: &app,
+            instance: &instance,
+            agent: &agent,
+            activity: Activity::Connecting,
+            stream: Some((StreamId(u16::MAX), &name)),
+            seconds: u64::MAX,
+            bytes_in: u64::MAX,
+            bytes_out: u64::MAX,
+            lag_ms: Some(u32::MAX),
+            skips: u32::MAX,
+        };
+        let mut reply = Reply::default();
+        assert!(reply.row(format_args!("{}", ClientJson(&row, Some(u32::MAX)))));
+        let read: Value = serde_json::from_slice(reply.text.as_bytes()).unwrap();
+        assert_eq!((&read["stream"], &read["agent"]), (&name.clone().into(), &agent.clone().into()));
+        let row = StreamRow {
+            id: StreamId(u16::MAX),
+            app: &app,
+            instance: "_definst_",
+            name: &name,
+            state: StreamState::Live(Holder::Conn(id, 0)),
+            seconds: u64::MAX,
+            players: u32::MAX,
+            skips: u32::MAX,
+            worst_lag_ms: u32::MAX,
+            bitrate_bps: u64::MAX,
+            description: Description {
+                video: Some(heapless::String::try_from(worst(VIDEO_BYTES).as_str()).unwrap()),
+                audio: Some(heapless::String::try_from(worst(AUDIO_BYTES).as_str()).unwrap()),
+                frame_rate_milli: Some(29_970),
+                key_frame_interval_ms: Some(u32::MAX),
+            },
+        };
+        let mut reply = Reply::default();
+        assert!(reply.row(format_args!("{}", StreamJson(&row))));
+        let read: Value = serde_json::from_slice(reply.text.as_bytes()).unwrap();
+        assert_eq!((read["fps"].as_f64(), &read["name"]), (Some(29.97), &name.into()));
+        let start = Start { apps: Vec::new(), source: AppSource::Fixed, seed: 1, clock: || 0, now: Millis(0) };
+        let settings = Settings { connections: 1, streams: 1, ring_bytes: 256 << 10, ..Settings::default() };
+        let server = Server::new(settings, start);
+        let mut reply = Reply::default();
+        reply.stats(&server, Counted { turned_away: u64::MAX, heap_allocations: Some(usize::MAX) }, Millis(u64::MAX));
+        assert!(reply.text.len() < TX_BYTES / 2, "{}", reply.text.len());
+    }
+}
