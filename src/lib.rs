@@ -72,7 +72,7 @@
 //!   machine an innocent script must not be stopped. One that exceeds a limit is unloaded and not loaded again for a while;
 //!   without that pause every client would cost the time anew.
 //! - **Scripts are asked and answer later**, at once as long as they run on the loop. A request or a call stays in its session until
-//!   then, and the gate is asked from its beginning once more: what rules and limits say may have changed meanwhile. Answers name
+//!   then, and the gate's other links are asked once more: what rules and limits say may have changed meanwhile. Answers name
 //!   their question, so that none is taken for that to another. A publisher's media does not wait for them.
 //! - **Allocations have an account** ([`account`]): those of scripts and files are marked by their caller, so the
 //!   promise that the server allocates nothing is checked while they run.

@@ -1,6 +1,6 @@
 //! The gate: whether somebody may connect, publish or play. One chain of links is asked for all three, in the order of [`CHAIN`]; the
-//! first that says no is what the client hears. When a link has answered later whether somebody may publish or play, the chain is
-//! asked once more: what the others say may have changed meanwhile.
+//! first that says no is what the client hears. When a link has answered later, the others are asked once more: what they
+//! say may have changed meanwhile.
 //!
 //! 1. **Rules**: what the application is for, addresses and keys. What costs nothing and gives nothing away comes first. It is
 //!    here that a name becomes the stream that everybody else calls it: all other links speak of that.

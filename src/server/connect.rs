@@ -145,11 +145,14 @@ impl Server {
 
     /// The client is in.
     pub(super) fn joined(&mut self, conn: ConnId, now: Millis) {
+        // Its script may have taken its time: the rules may be others, and others may have come.
+        if let Err(refusal) = self.ask_rules(conn, Wish::Connect) {
+            return self.refuse_to_join(conn, refusal, now);
+        }
         if self.slots.is_full() && !self.make_room(conn, now, |_| true) {
             return self.refuse_for_connections(conn, now);
         }
         let Some(id) = self.slots.open(conn).and_then(|slot| slot.app) else { return };
-        // Others may have come since the gate was asked.
         if let Err(refusal) = self.live.by_limits(id, Holder::Conn(conn, 0), Wish::Connect)
             && !self.make_room(conn, now, |slot| slot.app == Some(id))
         {

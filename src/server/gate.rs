@@ -37,7 +37,7 @@ impl Server {
         Verdict::Yes
     }
 
-    fn ask_rules(&self, conn: ConnId, wish: Wish<'_>) -> Result<StreamPath, Refusal> {
+    pub(super) fn ask_rules(&self, conn: ConnId, wish: Wish<'_>) -> Result<StreamPath, Refusal> {
         let Some((slot, rtmp)) = self.slots.look_client(conn) else { return Err(Refusal::NotFound) };
         let Some(app) = slot.app else { return Err(Refusal::NotFound) };
         let instance = &rtmp.session.connect_info().path.instance;

@@ -1,7 +1,7 @@
 //! Applications with server-side code: when it is loaded, asked and ended, and what clients notice of it.
 
 use rill::limits::OUTBOX_BYTES;
-use rill::live::app::{AppDefinition, AppKind};
+use rill::live::app::{AddressList, AppDefinition, AppKind};
 use rill::live::settings::Settings;
 use rill::server::close::CloseReason;
 
@@ -636,4 +636,23 @@ fn media_of_a_publisher_waits_for_no_answer_to_what_else_it_asks_for() {
         assert!(!world.clients[publisher].ended);
         world.end();
     }
+}
+
+#[test]
+fn a_client_whose_address_is_banned_while_its_script_decides_is_not_let_in() {
+    let mut app = app(OPEN);
+    app.script.as_mut().unwrap().limits.pending_ms = 5000;
+    let mut world = World::on_disk(settings(), vec![app.clone()]);
+    world.server.hold_scripts(true);
+    let (waits, heard) = connect(&mut world, "live");
+    assert_eq!(heard, [""; 0]);
+    let mut closed = AppDefinition { stamp: 2, ..app };
+    closed.rules.set_connect(AddressList::parse(["deny all"]).unwrap());
+    world.disk.insert("live".into(), Directory::Good(Box::new(closed)));
+    world.advance(1500);
+    assert_eq!(connect(&mut world, "live").1, REJECTED, "from now on nobody may");
+    world.server.hold_scripts(false);
+    world.settle();
+    assert_eq!(world.heard(waits), REJECTED);
+    world.end();
 }
