@@ -591,11 +591,11 @@ fn a_player_makes_room_for_another_when_the_script_has_said_yes_and_not_before()
 
 #[test]
 fn media_of_a_publisher_waits_for_no_answer_to_what_else_it_asks_for() {
-    let asks: [(fn(&mut World, usize), &str, &str); 2] = [
-        (|world, c| world.clients[c].play(2, "other"), "2: Play.Failed", "2: Play.Start"),
-        (|world, c| world.clients[c].publish(2, "other"), "2: Publish.BadName", "2: Publish.Start"),
-    ];
-    for (ask, refused, granted) in asks {
+    let plays: fn(&mut World, usize) = |world, c| world.clients[c].play(2, "other");
+    let publishes: fn(&mut World, usize) = |world, c| world.clients[c].publish(2, "other");
+    for (ask, refused, granted) in
+        [(plays, "2: Play.Failed", "2: Play.Start"), (publishes, "2: Publish.BadName", "2: Publish.Start")]
+    {
         let (mut world, publisher, player) = late(OPEN, 3000);
         world.server.hold_scripts(false);
         world.clients[publisher].create_stream();
@@ -613,7 +613,7 @@ fn media_of_a_publisher_waits_for_no_answer_to_what_else_it_asks_for() {
                 world.advance(1000);
                 assert_eq!(world.heard(publisher), [""; 0], "nothing comes that could not wait");
             }
-            world.send(publisher, 1, Kind::Key, 40 * frames as u32, length);
+            world.send(publisher, 1, Kind::Key, 40 * frames, length);
             world.settle();
             frames += 1;
             assert_eq!(world.clients[player].watch(1).next, frames, "{refused} {length} {pause}");
