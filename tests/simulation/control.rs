@@ -133,7 +133,15 @@ fn a_list_that_is_taken_in_small_pieces_has_every_client_that_stayed_once() {
         world.hang_up(c);
     }
     world.settle();
-    while operator.take(&mut world) {}
+    assert_eq!(world.server.slots().taken(), (0..300).filter(|&index| !gone(index)).count());
+    // A list that is being taken, however long it takes as a whole, is not given up on.
+    let mut turns = 5;
+    while operator.take(&mut world) {
+        world.advance(PATIENCE_MS / 20);
+        turns += 1;
+    }
+    assert!(!operator.is_closed(&world), "it was given up on after {turns} turns");
+    assert!(turns > 20, "{turns} turns: a row may have to look at every connection, so a few are written in one");
     let text = String::from_utf8(operator.heard.clone()).unwrap();
     assert!(text.ends_with("{\"ok\":true}\n"));
     let ids: Vec<String> = rows(&text).iter().filter_map(|row| row["id"].as_str().map(str::to_owned)).collect();

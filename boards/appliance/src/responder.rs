@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use crate::dns::{CLASS_IN, Message, Name, Job, RESPONSE, Record, TOP_BIT, kind};
+use crate::dns::{CLASS_IN, Message, Name, Question, RESPONSE, Record, TOP_BIT, kind};
 
 /// The port of multicast DNS; a querier on another port is no responder (RFC 6762, section 6.7).
 pub const PORT: u16 = 5353;
@@ -246,7 +246,7 @@ impl Responder {
             self.links[at].phase = Phase::Announcing { sent: 0, next: now };
             return self.turn(now);
         }
-        let ask = |name| Job { name, kind: kind::ANY, class: CLASS_IN };
+        let ask = |name| Question { name, kind: kind::ANY, class: CLASS_IN };
         let questions = vec![ask(self.host()), ask(self.instance())];
         let mut authorities = self.select(at, A | AAAA | SRV | TXT);
         authorities.iter_mut().for_each(|record| record.class = CLASS_IN);
@@ -287,7 +287,7 @@ impl Responder {
             }
             return;
         }
-        let unicast = query.questions.iter().all(Job::wants_unicast);
+        let unicast = query.questions.iter().all(Question::wants_unicast);
         if !query.authorities.is_empty() {
             self.multicast(now, at, slots, DEFENCE_PAUSE);
         } else if unicast && self.is_well_known(now, at, slots) {
@@ -606,7 +606,7 @@ mod tests {
     }
 
     fn question(labels: &[&str], kind: u16) -> Message {
-        let questions = vec![Job { name: Name::new(labels), kind, class: CLASS_IN }];
+        let questions = vec![Question { name: Name::new(labels), kind, class: CLASS_IN }];
         Message { questions, ..Message::default() }
     }
 
