@@ -1,7 +1,7 @@
 //! What a connection speaks: one row of the table a protocol, with the state that it needs beside the slot. Everything is called
 //! through [`Speaks`], which knows by its variant whom.
 //!
-//! A new protocol is a file with a type that is a [`Protocol`], and a row in the table below.
+//! A new protocol is a file with a type that is a `Protocol`, and a row in the table below.
 
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
