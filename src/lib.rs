@@ -28,7 +28,7 @@
 //! client          the client's side of RTMP, for the self-test and `rill connect`
 //! board           profiles: what each board has, and so how much it serves
 //! rtmp | media    RTMP session state machines | ring, cursor, stream: siblings that never import each other
-//! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records
+//! wire            pure formats: bytes, AMF, chunks, messages, handshake, FLV tags, codec records; recorded files, through windows
 //! name            how applications and streams are spelled
 //! limits time bitset token_bucket account text handles   leaves
 //! ```
@@ -41,7 +41,7 @@
 //!
 //! Socket 7 is readable; `net::tcp` reads into the shared buffer; [`rtmp::chunk_reader`] finds the frame in it;
 //! `server::ingest` has [`media::ring`] reserve its place, write a 12-byte header and copy 400 bytes once;
-//! `server::express` asks the ring once what lies between the players' cursors and its head, and `net::tcp` does one write
+//! `server::flow` asks the ring once what lies between the players' cursors and its head, and `net::tcp` does one write
 //! per player, of whom it touches 32 bytes. Whoever is due anything else is for `server::fanout`: it asks each player's
 //! [`live::reader`] what that is (a header, bytes of the ring, one tag, the end), frames it as RTMP, writes, and says what was
 //! sent. No queue, no clone, no lock, no allocation.
