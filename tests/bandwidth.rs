@@ -185,7 +185,7 @@ fn rtmpdump_on_a_line() {
     let url = format!("rtmp://{SERVER}/live/cam");
     let mut command = far(&["rtmpdump", "--rtmp", &url, "--live", "--flv", "/dev/null"]);
     let client = Process::spawn(&scratch, "rtmpdump", &mut command);
-    let measured = || server.log().lines().find_map(|line| Some(line.split_once(" bandwidth ")?.1.to_owned()));
+    let measured = || server.log().lines().find(|line| line.contains(" bandwidth kbit=")).map(str::to_owned);
     wait_until(Duration::from_secs(20), || measured().is_some());
     let line = measured().unwrap_or_else(|| panic!("it was not measured:\n{}\n{}", client.log(), server.log()));
     println!("{line}");
