@@ -106,8 +106,8 @@ pub struct Lane {
     cursor: Cursor,
     /// The next sample.
     next: Option<Sample>,
-    /// The sample entry whose header was given.
-    entry: Option<u32>,
+    /// The sample entry whose header was given, by its index.
+    entry: Option<(u32, Entry)>,
 }
 
 impl Recorded {
@@ -121,15 +121,6 @@ impl Recorded {
             [b'F', b'L', b'V'] => FlvFile::open(file).map(Recorded::Flv),
             [b'I', b'D', b'3'] | [0xFF, 0xE0..=0xFF, _] => Mp3File::open(file).map(Recorded::Mp3),
             _ => Movie::open(file, choice).map(Recorded::Movie),
-        }
-    }
-
-    /// It has something that can be sent.
-    pub fn has_tracks(&self) -> bool {
-        match self {
-            Recorded::Movie(movie) => movie.video.is_some() || movie.audio.is_some(),
-            Recorded::Flv(flv) => flv.has_video || flv.has_audio,
-            Recorded::Mp3(_) => true,
         }
     }
 
@@ -183,9 +174,6 @@ impl Recorded {
             while movie.video.is_some() && audio.next.as_ref().is_some_and(|sample| track.decode_ms(sample) < from_ms) {
                 audio.next = None;
                 audio.fill(file, track)?;
-                if audio.next.is_none() {
-                    break;
-                }
             }
         }
         Ok(Place::Movie { video, audio })
@@ -248,15 +236,23 @@ fn next_of_movie<R: ReadAt>(file: &mut File<'_, R>, movie: &Movie, place: &mut P
     let time_ms = u32::try_from((time - movie.begin_ms).max(0)).unwrap_or(u32::MAX);
     let mut message =
         Message { kind, time_ms, front: Vec::new(), body: Extent::default(), is_key: false, is_header: false };
-    let mut entry = track.entry;
-    if sample.entry > 0 {
-        entry =
-            track_entry(file, track, sample.entry)?.ok_or(Fault::Structure("a sample entry that cannot be sent"))?;
-    }
-    if lane.entry.replace(sample.entry) != Some(sample.entry) && header(file, &entry, &mut message)? {
-        message.is_header = true;
-        return Ok(Some(message));
-    }
+    let entry = match (lane.entry, sample.entry) {
+        (Some((index, entry)), present) if index == present => entry,
+        (_, present) => {
+            let entry = match present {
+                0 => track.entry,
+                _ => {
+                    track_entry(file, track, present)?.ok_or(Fault::Structure("a sample entry that cannot be sent"))?
+                }
+            };
+            lane.entry = Some((present, entry));
+            if header(file, &entry, &mut message)? {
+                message.is_header = true;
+                return Ok(Some(message));
+            }
+            entry
+        }
+    };
     lane.next = None;
     message.body = Extent { at: sample.at, bytes: sample.bytes };
     message.is_key = kind == MessageKind::Video && sample.is_sync;

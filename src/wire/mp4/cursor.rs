@@ -66,11 +66,6 @@ pub struct TableCursor {
 }
 
 impl TableCursor {
-    /// The index of the next sample, from 0.
-    pub fn sample(&self) -> u32 {
-        self.sample
-    }
-
     /// When the next sample is decoded, in ticks.
     pub fn time(&self) -> i64 {
         self.time

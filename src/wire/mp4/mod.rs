@@ -64,19 +64,24 @@ impl Movie {
         let mut at = 0;
         let mut moov = None;
         let mut fragment = None;
+        let mut mvex = None;
         while let Some(found) = top_atom(file, at)? {
             match &found.kind {
-                b"moov" if found.end <= file.size() => moov = Some(found),
+                b"moov" if found.end <= file.size() => {
+                    moov = Some(found);
+                    mvex = child(file, &found, b"mvex")?;
+                }
                 b"moof" => fragment = fragment.or(Some(found.start)),
                 _ => {}
             }
-            if moov.is_some() && (fragment.is_some() || !is_fragmented(file, moov)?) {
+            // One with an mvex says that fragments follow.
+            if moov.is_some() && (fragment.is_some() || mvex.is_none()) {
                 break;
             }
             at = found.end;
         }
         let Some(moov) = moov else { return Err(Fault::Structure("it has no moov box: it was not finished")) };
-        let mut movie = Movie::read(file, &moov, choice)?;
+        let mut movie = Movie::read(file, &moov, mvex, choice)?;
         for track in movie.video.iter_mut().chain(&mut movie.audio) {
             track.fragments = fragment;
             track.lowest = lowest_composition(file, track)?;
@@ -96,21 +101,20 @@ impl Movie {
         Ok(movie)
     }
 
-    fn read<R: ReadAt>(file: &mut File<'_, R>, moov: &Atom, choice: Choice) -> Answer<Movie, R> {
+    fn read<R: ReadAt>(file: &mut File<'_, R>, moov: &Atom, mvex: Option<Atom>, choice: Choice) -> Answer<Movie, R> {
         let (timescale, duration) = match child(file, moov, b"mvhd")? {
             Some(mvhd) => times(file, &mvhd)?,
             None => (0, 0),
         };
         let mut movie = Movie { video: None, audio: None, has_others: false, begin_ms: 0, said_ms: 0 };
         let (mut videos, mut audios) = (0, 0);
-        let fragmented = child(file, moov, b"mvex")?;
         let mut at = moov.body;
         while let Some(trak) = atom(file, at, moov.end)? {
             at = trak.end;
             if trak.kind != *b"trak" {
                 continue;
             }
-            let Some((kind, mut track)) = read_track(file, &trak, timescale, fragmented.is_some())? else {
+            let Some((kind, mut track)) = read_track(file, &trak, timescale, mvex.is_some())? else {
                 movie.has_others = true;
                 continue;
             };
@@ -124,7 +128,7 @@ impl Movie {
             }
             *seen += 1;
         }
-        if let Some(mvex) = fragmented {
+        if let Some(mvex) = mvex {
             for track in movie.video.iter_mut().chain(&mut movie.audio) {
                 track.defaults = defaults(file, &mvex, track.id)?;
             }
@@ -205,12 +209,6 @@ impl Cursor {
         let sync = TableCursor::sync_before(file, track, sample)?;
         TableCursor::at_sample(file, track, sync).map(Cursor::Tables)
     }
-}
-
-/// Whether a `moov` says that fragments follow.
-fn is_fragmented<R: ReadAt>(file: &mut File<'_, R>, moov: Option<Atom>) -> Answer<bool, R> {
-    let Some(moov) = moov else { return Ok(false) };
-    Ok(child(file, &moov, b"mvex")?.is_some())
 }
 
 /// Timescale and duration of a movie's or a track's media header (8.2.2, 8.4.2).
