@@ -24,8 +24,7 @@ use crate::wire::amf0;
 use super::Server;
 use super::close::{CloseReason, Rejection};
 use super::refusals;
-use super::rtmp::Joining;
-use super::rtmp::Rtmp;
+use super::rtmp::{Joining, Rtmp};
 use super::slot::Slot;
 
 /// Longest description of a refusal in bytes: a sentence around the longest application name.

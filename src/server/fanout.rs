@@ -24,8 +24,7 @@ use crate::wire::flv::Codec;
 use crate::wire::legacy::Legacy;
 
 use super::close::CloseReason;
-use super::rtmp::Rtmp;
-use super::rtmp::{Role, TagTail, Tail};
+use super::rtmp::{Role, Rtmp, TagTail, Tail};
 use super::slot::{LastWords, Slot, SlotState};
 use super::transport::{Io, Net};
 use super::wakes::Held;

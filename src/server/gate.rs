@@ -10,8 +10,7 @@ use crate::name::StreamPath;
 use crate::time::Millis;
 
 use super::Server;
-use super::rtmp::Asked;
-use super::rtmp::Joining;
+use super::rtmp::{Asked, Joining};
 
 impl Server {
     /// Asks every link whether a client of an application may. `path` becomes the stream that is meant, when the rules say yes.

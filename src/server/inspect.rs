@@ -15,8 +15,7 @@ use crate::time::Millis;
 use super::describe::Description;
 use super::instances::InstanceState;
 use super::peer::Peer;
-use super::rtmp::Role;
-use super::rtmp::Rtmp;
+use super::rtmp::{Role, Rtmp};
 use super::slot::{Slot, SlotState};
 use super::{Counters, Server};
 

@@ -105,9 +105,7 @@ impl Server {
 
     /// Refuses a play, by the name that the client said. It may ask for another stream.
     pub(super) fn refuse_play(&mut self, conn: ConnId, name: &str, why: Refusal) {
-        let row = refusals::row(why);
-        let status = Status::new(row.code.unwrap_or(Code::PlayFailed), name);
-        let status = Status { description: row.told.then_some(row.words), ..status };
+        let status = refusals::status(why, Code::PlayFailed, name);
         self.counters.streams_exhausted += u64::from(matches!(why, Refusal::Exhausted(_)));
         self.log_refusal(conn, status, why);
         self.decide(conn, Decision::Reject(status));

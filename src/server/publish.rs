@@ -175,7 +175,7 @@ impl Server {
         if let Holder::Conn(conn, lane) = publisher.by
             && let Some((slot, rtmp)) = self.slots.client(conn)
         {
-            let status = Status::new(Code::PublishBadName, rtmp.session.own_name(&path)).described(row.words);
+            let status = refusals::status(refusal, Code::PublishBadName, rtmp.session.own_name(&path));
             rtmp.tell(Some(NetStreamId::from_index(lane.into())), status, &mut slot.tx);
         }
         self.dismiss(id, CloseReason::PublishRefused(refusal), now);
@@ -183,9 +183,7 @@ impl Server {
 
     /// Refuses a publish, by the name that the client knows the stream by.
     pub(super) fn refuse_publish(&mut self, conn: ConnId, name: &str, why: Refusal, now: Millis) {
-        let row = refusals::row(why);
-        let status = Status::new(row.code.unwrap_or(Code::PublishBadName), name);
-        let status = Status { description: row.told.then_some(row.words), ..status };
+        let status = refusals::status(why, Code::PublishBadName, name);
         if let Refusal::Record | Refusal::Own = why {
             // It may have said it by mistake: what it publishes goes on.
             return self.decide(conn, Decision::Reject(status));

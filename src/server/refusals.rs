@@ -2,7 +2,7 @@
 //! begin a login that never ends.
 
 use crate::live::refusal::{self, Refusal};
-use crate::rtmp::status::Code;
+use crate::rtmp::status::{Code, Status};
 
 /// All that is said of a [`Refusal`].
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,12 @@ impl RefusalRow {
     const fn untold(self) -> RefusalRow {
         RefusalRow { told: false, ..self }
     }
+}
+
+/// What the client is told by the name `subject`: with the reason's own code, or `otherwise`.
+pub fn status(why: Refusal, otherwise: Code, subject: &str) -> Status<'_> {
+    let row = row(why);
+    Status { description: row.told.then_some(row.words), ..Status::new(row.code.unwrap_or(otherwise), subject) }
 }
 
 /// All that is said of it.
@@ -90,6 +96,7 @@ mod tests {
             Unscripted(refusal::Unscripted::NoPlace),
             WriteAccess,
             ReadAccess,
+            Unanswered,
             NotFound,
             Taken,
             Own,

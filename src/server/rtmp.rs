@@ -1,12 +1,9 @@
 //! What a connection that speaks RTMP has beside its slot.
 
-use crate::handles::RingId;
-use crate::handles::StreamId;
+use crate::handles::{RingId, StreamId};
 use crate::limits::{NET_STREAMS, OPEN_TAGS};
-use crate::live::reader::Reader;
-use crate::live::reader::Rest;
-use crate::media::TagKind;
-use crate::media::TagSeq;
+use crate::live::reader::{Reader, Rest};
+use crate::media::{TagKind, TagSeq};
 use crate::rtmp::bandwidth_check::PayloadCall;
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::event::NetStreamId;

@@ -14,10 +14,8 @@ use super::claims::{Claim, Claims, Kind, PATIENCE_MS, Standing};
 use super::express::Express;
 use super::peer::Peer;
 use super::protocol::Stage;
-use super::rtmp::Role;
-use super::rtmp::Rtmp;
-use super::slot::Slot;
-use super::slot::SlotState;
+use super::rtmp::{Role, Rtmp};
+use super::slot::{Slot, SlotState};
 use super::speaks::Speaks;
 
 /// Most bytes one connection may cost: the promise of the memory table.
@@ -29,11 +27,11 @@ const _: () = assert!(PLACE_BYTES <= CONNECTION_BYTES, "a connection costs at mo
 
 /// All slots.
 pub struct Slots {
-    pub(super) slots: Box<[Slot]>,
+    slots: Box<[Slot]>,
     /// What their connections speak.
-    pub(super) speaks: Box<[Speaks]>,
+    speaks: Box<[Speaks]>,
     /// What runs ahead of them.
-    pub(super) express: Box<[Express]>,
+    express: Box<[Express]>,
     free: BitSet<Box<[u64]>>,
     taken: BitSet<Box<[u64]>>,
     claims: Claims,
