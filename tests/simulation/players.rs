@@ -99,18 +99,23 @@ fn who_waited_for_sound_alone_is_sent_it_as_it_lies_in_the_ring() {
     world.end();
 }
 
-#[test]
-fn the_end_is_told_after_the_last_frame_even_to_a_player_with_a_full_line() {
-    let mut world = World::new();
-    world.window = 2000;
-    let player = world.player("cam");
-    let publisher = world.publisher("cam");
+/// The player takes nothing from now on, of which the publisher sends more than its line holds.
+fn fill_line(world: &mut World, player: usize, publisher: usize) {
     world.heard(player);
     world.slow(player, 0);
     world.send_start(publisher);
     for i in 0..20 {
         world.send(publisher, 1, Inter, 100 + i, 500);
     }
+}
+
+#[test]
+fn the_end_is_told_after_the_last_frame_even_to_a_player_with_a_full_line() {
+    let mut world = World::new();
+    world.window = 2000;
+    let player = world.player("cam");
+    let publisher = world.publisher("cam");
+    fill_line(&mut world, player, publisher);
     world.settle();
     world.clients[publisher].close_stream(1);
     world.advance(100);
@@ -129,12 +134,7 @@ fn the_end_is_told_to_who_wants_no_sound_although_sound_came_last() {
     let player = world.player("cam");
     world.clients[player].flag(1, "receiveAudio", false);
     let publisher = world.publisher("cam");
-    world.heard(player);
-    world.slow(player, 0);
-    world.send_start(publisher);
-    for i in 0..20 {
-        world.send(publisher, 1, Inter, 100 + i, 500);
-    }
+    fill_line(&mut world, player, publisher);
     world.send(publisher, 1, Audio, 120, 90);
     world.settle();
     world.clients[publisher].close_stream(1);
