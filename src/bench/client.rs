@@ -2,8 +2,8 @@
 //!
 //! Payload is passed over where it lies; of a picture only the first bytes are kept, which hold its stamp.
 
-use crate::client::link::{Incoming, Link, LinkError};
 use crate::client::send;
+use crate::client::session::{ClientError, ClientSession, Incoming};
 use crate::rtmp::chunk_reader::Lane;
 use crate::wire::amf0::{Decoder, Value};
 use crate::wire::bytes::Full;
@@ -12,7 +12,7 @@ use crate::wire::codec::synthetic::{STAMP_PREFIX_BYTES, stamp_us};
 use crate::wire::message::{Control, UserControl, type_id};
 
 use super::clock::Stamp;
-use super::counts::{Counts, Player};
+use super::counts::{BenchCounts, Player};
 use super::target::{CONNECT, Target};
 
 /// Acknowledgement window that players ask for, as ffmpeg does.
@@ -30,7 +30,7 @@ const START: f64 = 5.0;
 
 /// What a client is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ClientRole {
     /// Connects and stays.
     Idle,
     /// Publishes the stream of this index.
@@ -52,12 +52,12 @@ pub enum Progress {
 
 /// Why a client cannot go on: a status code with its text, or what was wrong with the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure(pub String);
+pub struct ClientFailure(pub String);
 
 /// See the module's documentation.
 pub struct LoadClient {
-    role: Role,
-    link: Link,
+    role: ClientRole,
+    session: ClientSession,
     progress: Progress,
     video: Option<Lane>,
     prefix: heapless::Vec<u8, PREFIX_BYTES>,
@@ -67,21 +67,21 @@ pub struct LoadClient {
 }
 
 /// What clients share while they read.
-pub struct Context<'a> {
+pub struct ClientContext<'a> {
     /// Where they connect to.
     pub target: &'a Target,
     /// What all players count into.
-    pub counts: &'a mut Counts,
+    pub counts: &'a mut BenchCounts,
     /// When the input was read.
     pub now_us: u64,
 }
 
 impl LoadClient {
     /// A client that begins at `now_us`; C0 and C1 are appended to `out`.
-    pub fn new(role: Role, now_us: u64, out: &mut Vec<u8>) -> LoadClient {
+    pub fn new(role: ClientRole, now_us: u64, out: &mut Vec<u8>) -> LoadClient {
         LoadClient {
             role,
-            link: Link::new(now_us, out),
+            session: ClientSession::new(now_us, out),
             progress: Progress::Starting,
             video: None,
             prefix: heapless::Vec::new(),
@@ -91,7 +91,7 @@ impl LoadClient {
     }
 
     /// What the client is there for.
-    pub fn role(&self) -> Role {
+    pub fn role(&self) -> ClientRole {
         self.role
     }
 
@@ -106,11 +106,16 @@ impl LoadClient {
     }
 
     /// Takes `input` whole and appends answers to `out`.
-    pub fn receive(&mut self, mut input: &[u8], context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
-        while let Some(incoming) = self.link.next(&mut input, out)? {
+    pub fn receive(
+        &mut self,
+        mut input: &[u8],
+        context: &mut ClientContext<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ClientFailure> {
+        while let Some(incoming) = self.session.next(&mut input, out)? {
             match incoming {
                 Incoming::Open => {
-                    let is_encoder = matches!(self.role, Role::Publisher(_));
+                    let is_encoder = matches!(self.role, ClientRole::Publisher(_));
                     context.target.send_connect(out, is_encoder, |_| Ok(()))?;
                 }
                 Incoming::Command { body, .. } => self.command(&body, context, out)?,
@@ -136,7 +141,7 @@ impl LoadClient {
         Ok(())
     }
 
-    fn media(&mut self, header: MessageHeader, context: &mut Context<'_>) {
+    fn media(&mut self, header: MessageHeader, context: &mut ClientContext<'_>) {
         context.counts.media_bytes += u64::from(header.length);
         if header.type_id == type_id::VIDEO {
             self.picture(context);
@@ -144,8 +149,8 @@ impl LoadClient {
         }
     }
 
-    fn picture(&mut self, context: &mut Context<'_>) {
-        let Role::Player(stream) = self.role else { return };
+    fn picture(&mut self, context: &mut ClientContext<'_>) {
+        let ClientRole::Player(stream) = self.role else { return };
         let is_picture = self.prefix.get(1).is_some_and(|&packet_type| packet_type == 1);
         let stamp = self.prefix.get(AVC_HEADER_BYTES..).and_then(stamp_us);
         if let (true, Some(stamp)) = (is_picture, stamp) {
@@ -154,10 +159,15 @@ impl LoadClient {
         }
     }
 
-    fn command(&mut self, body: &[u8], context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn command(
+        &mut self,
+        body: &[u8],
+        context: &mut ClientContext<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ClientFailure> {
         let mut amf = Decoder::new(body);
         let (Ok(name), Ok(transaction)) = (amf.string(), amf.number()) else {
-            return Err(Failure("a command that cannot be read".into()));
+            return Err(ClientFailure("a command that cannot be read".into()));
         };
         let first = amf.value().unwrap_or(Value::Null);
         let second = amf.value().unwrap_or(Value::Null);
@@ -165,7 +175,7 @@ impl LoadClient {
             b"_result" if transaction == CONNECT => Ok(self.connected(context, out)?),
             b"_result" if transaction == CREATE_STREAM => {
                 let Some(id) = second.as_number() else {
-                    return Err(Failure("createStream was answered without a number".into()));
+                    return Err(ClientFailure("createStream was answered without a number".into()));
                 };
                 self.stream_id = id as u32;
                 Ok(self.stream_created(context, out)?)
@@ -181,18 +191,18 @@ impl LoadClient {
                 }
                 Ok(())
             }
-            b"close" => Err(Failure("the server said close".into())),
+            b"close" => Err(ClientFailure("the server said close".into())),
             _ => Ok(()),
         }
     }
 
-    fn connected(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
+    fn connected(&mut self, context: &mut ClientContext<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
         match self.role {
-            Role::Idle => {
+            ClientRole::Idle => {
                 self.progress = Progress::Running;
                 return Ok(());
             }
-            Role::Publisher(stream) => {
+            ClientRole::Publisher(stream) => {
                 let name = context.target.stream_name(stream);
                 for (command, transaction) in [("releaseStream", RELEASE_STREAM), ("FCPublish", FC_PUBLISH)] {
                     send::command(out, 0, command, transaction, |amf| {
@@ -201,22 +211,22 @@ impl LoadClient {
                     })?;
                 }
             }
-            Role::Player(_) => send::control(out, Control::WindowAcknowledgementSize(WINDOW_BYTES)),
+            ClientRole::Player(_) => send::control(out, Control::WindowAcknowledgementSize(WINDOW_BYTES)),
         }
         send::command(out, 0, "createStream", CREATE_STREAM, |amf| amf.null())
     }
 
-    fn stream_created(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
+    fn stream_created(&mut self, context: &mut ClientContext<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
         let id = self.stream_id;
         self.progress = Progress::Waiting;
         match self.role {
-            Role::Idle => Ok(()),
-            Role::Publisher(stream) => send::command(out, id, "publish", START, |amf| {
+            ClientRole::Idle => Ok(()),
+            ClientRole::Publisher(stream) => send::command(out, id, "publish", START, |amf| {
                 amf.null()?;
                 amf.string(&context.target.stream_name(stream))?;
                 amf.string("live")
             }),
-            Role::Player(stream) => {
+            ClientRole::Player(stream) => {
                 send::command(out, id, "play", START, |amf| {
                     amf.null()?;
                     amf.string(&context.target.stream_name(stream))?;
@@ -229,15 +239,15 @@ impl LoadClient {
     }
 }
 
-impl From<LinkError> for Failure {
-    fn from(error: LinkError) -> Failure {
-        Failure(error.to_string())
+impl From<ClientError> for ClientFailure {
+    fn from(error: ClientError) -> ClientFailure {
+        ClientFailure(error.to_string())
     }
 }
 
-impl From<Full> for Failure {
-    fn from(_: Full) -> Failure {
-        Failure("the URL is too long".into())
+impl From<Full> for ClientFailure {
+    fn from(_: Full) -> ClientFailure {
+        ClientFailure("the URL is too long".into())
     }
 }
 
@@ -246,10 +256,10 @@ fn text<'a>(info: &Value<'a>, key: &str) -> &'a str {
     info.get(key).and_then(|value| value.as_str()).unwrap_or_default()
 }
 
-pub(super) fn refusal(info: &Value<'_>) -> Failure {
+pub(super) fn refusal(info: &Value<'_>) -> ClientFailure {
     match (text(info, "code"), text(info, "description")) {
-        ("", "") => Failure("refused without a reason".into()),
-        (code, "") => Failure(code.into()),
-        (code, description) => Failure(format!("{code}: {description}")),
+        ("", "") => ClientFailure("refused without a reason".into()),
+        (code, "") => ClientFailure(code.into()),
+        (code, description) => ClientFailure(format!("{code}: {description}")),
     }
 }

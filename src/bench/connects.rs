@@ -14,12 +14,12 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value as Json, json};
 
-use crate::client::link::{Incoming, Link};
+use crate::client::session::{ClientSession, Incoming};
 use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
 use crate::wire::amf0::{Decoder, Value};
 
-use super::client::Failure;
+use super::client::ClientFailure;
 use super::clock::{Clock, own_cpu_seconds};
 use super::error::BenchError;
 use super::histogram::Histogram;
@@ -96,7 +96,7 @@ enum Phase {
 
 struct Visitor {
     socket: TcpStream,
-    link: Link,
+    session: ClientSession,
     out: Vec<u8>,
     sent: usize,
     opened_us: u64,
@@ -215,8 +215,9 @@ impl<'p> Crowd<'p> {
         // Not all systems allow it before the connection stands; then small writes may wait a little.
         let _ = socket.set_nodelay(true);
         let mut out = Vec::new();
-        let link = Link::new(opened_us, &mut out);
-        self.visitors[index] = Some(Box::new(Visitor { socket, link, out, sent: 0, opened_us, phase: Phase::Opening }));
+        let session = ClientSession::new(opened_us, &mut out);
+        self.visitors[index] =
+            Some(Box::new(Visitor { socket, session, out, sent: 0, opened_us, phase: Phase::Opening }));
         Ok(())
     }
 
@@ -235,7 +236,7 @@ impl<'p> Crowd<'p> {
         }
         match served {
             Ok(()) => {}
-            Err(Failure(reason)) => {
+            Err(ClientFailure(reason)) => {
                 self.leave(index);
                 if phase != Phase::Leaving {
                     self.fail(reason);
@@ -289,26 +290,32 @@ impl<'p> Crowd<'p> {
 
 impl Visitor {
     /// Reads, answers and asks. The error ends the visit; of one that is leaving it is the end that was waited for.
-    fn serve(&mut self, event: &Event, target: &Target, clock: &Clock, scratch: &mut [u8]) -> Result<(), Failure> {
+    fn serve(
+        &mut self,
+        event: &Event,
+        target: &Target,
+        clock: &Clock,
+        scratch: &mut [u8],
+    ) -> Result<(), ClientFailure> {
         if event.is_error()
             && let Ok(Some(error)) = self.socket.take_error()
         {
-            return Err(Failure(error.to_string()));
+            return Err(ClientFailure(error.to_string()));
         }
         if event.is_readable() || event.is_read_closed() {
             self.read(event.is_read_closed(), target, clock, scratch)?;
         }
-        self.flush().map_err(|error| Failure(error.to_string()))
+        self.flush().map_err(|error| ClientFailure(error.to_string()))
     }
 
-    fn read(&mut self, ended: bool, target: &Target, clock: &Clock, scratch: &mut [u8]) -> Result<(), Failure> {
+    fn read(&mut self, ended: bool, target: &Target, clock: &Clock, scratch: &mut [u8]) -> Result<(), ClientFailure> {
         loop {
             let count = match self.socket.read(scratch) {
-                Ok(0) => return Err(Failure("the server closed the connection".into())),
+                Ok(0) => return Err(ClientFailure("the server closed the connection".into())),
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure(error.to_string())),
+                Err(error) => return Err(ClientFailure(error.to_string())),
             };
             // Loopback delays acknowledgements that Ethernet does not: see the load of players.
             acknowledge_now(&self.socket);
@@ -320,8 +327,8 @@ impl Visitor {
         }
     }
 
-    fn receive(&mut self, mut input: &[u8], target: &Target, clock: &Clock) -> Result<(), Failure> {
-        while let Some(incoming) = self.link.next(&mut input, &mut self.out)? {
+    fn receive(&mut self, mut input: &[u8], target: &Target, clock: &Clock) -> Result<(), ClientFailure> {
+        while let Some(incoming) = self.session.next(&mut input, &mut self.out)? {
             match incoming {
                 Incoming::Open => {
                     // Two arguments for `onConnect`.
@@ -338,10 +345,10 @@ impl Visitor {
         Ok(())
     }
 
-    fn command(&mut self, body: &[u8]) -> Result<(), Failure> {
+    fn command(&mut self, body: &[u8]) -> Result<(), ClientFailure> {
         if matches!(self.phase, Phase::Asking { .. }) && is_accepted(body)? {
             self.phase = Phase::Leaving;
-            self.socket.shutdown(Shutdown::Write).map_err(|error| Failure(error.to_string()))?;
+            self.socket.shutdown(Shutdown::Write).map_err(|error| ClientFailure(error.to_string()))?;
             self.out.clear();
             self.sent = 0;
         }
@@ -363,17 +370,17 @@ impl Visitor {
 }
 
 /// Whether a command is the answer that lets the client in. The error is a refusal, with its code.
-fn is_accepted(body: &[u8]) -> Result<bool, Failure> {
+fn is_accepted(body: &[u8]) -> Result<bool, ClientFailure> {
     let mut amf = Decoder::new(body);
     let (Ok(name), Ok(transaction)) = (amf.string(), amf.number()) else {
-        return Err(Failure("a command that cannot be read".into()));
+        return Err(ClientFailure("a command that cannot be read".into()));
     };
     let _ = amf.value();
     let info = amf.value().unwrap_or(Value::Null);
     match name {
         b"_result" if transaction == CONNECT => Ok(true),
         b"_error" if transaction == CONNECT => Err(super::client::refusal(&info)),
-        b"close" => Err(Failure("the server said close".into())),
+        b"close" => Err(ClientFailure("the server said close".into())),
         _ => Ok(false),
     }
 }

@@ -6,9 +6,9 @@ use super::histogram::Histogram;
 /// Numbers at least this far ahead are behind: 16 bits wrap.
 const HALF: u16 = 0x8000;
 
-/// Sums over all players since the last [`Counts::begin_window`], unless a field says otherwise.
+/// Sums over all players since the last [`BenchCounts::begin_window`], unless a field says otherwise.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct BenchCounts {
     /// Bytes read from players' sockets.
     pub wire_bytes: u64,
     /// Payload of complete audio and video messages.
@@ -26,10 +26,10 @@ pub struct Counts {
     pub newest: Vec<Option<u16>>,
 }
 
-impl Counts {
+impl BenchCounts {
     /// Counts for so many streams.
-    pub fn new(streams: usize) -> Counts {
-        Counts { newest: vec![None; streams], ..Counts::default() }
+    pub fn new(streams: usize) -> BenchCounts {
+        BenchCounts { newest: vec![None; streams], ..BenchCounts::default() }
     }
 
     /// Forgets sums and latencies; join times stay.
@@ -54,7 +54,7 @@ impl Player {
     }
 
     /// A picture of `stream` has arrived whole.
-    pub fn picture(&mut self, stream: usize, stamp: Stamp, now_us: u64, counts: &mut Counts) {
+    pub fn picture(&mut self, stream: usize, stamp: Stamp, now_us: u64, counts: &mut BenchCounts) {
         counts.pictures += 1;
         let newest = counts.newest[stream].get_or_insert(stamp.number);
         if stamp.number.wrapping_sub(*newest) < HALF {
@@ -92,8 +92,8 @@ impl Player {
 mod tests {
     use super::*;
 
-    fn receive(numbers: &[u16]) -> (Player, Counts) {
-        let (mut player, mut counts) = (Player::new(0), Counts::new(1));
+    fn receive(numbers: &[u16]) -> (Player, BenchCounts) {
+        let (mut player, mut counts) = (Player::new(0), BenchCounts::new(1));
         for (index, &number) in numbers.iter().enumerate() {
             let now_us = 1_000_000 + index as u64 * 33_000;
             player.picture(0, Stamp { number, time_us: now_us - 500 }, now_us, &mut counts);
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_cached_pictures_a_player_starts_with_count_for_joining_and_not_for_latency() {
-        let (mut player, mut counts) = (Player::new(1_000), Counts::new(1));
+        let (mut player, mut counts) = (Player::new(1_000), BenchCounts::new(1));
         for number in 0..60 {
             player.picture(0, Stamp { number, time_us: u64::from(number) * 10 }, 5_000, &mut counts);
         }

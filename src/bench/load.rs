@@ -13,14 +13,14 @@ use crate::client::send::CHUNK_BYTES;
 use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
 
-use super::client::{Context, Failure, LoadClient, Progress, Role};
+use super::client::{ClientContext, ClientFailure, ClientRole, LoadClient, Progress};
 use super::clock::{Clock, own_cpu_seconds};
-use super::counts::Counts;
+use super::counts::BenchCounts;
 use super::error::BenchError;
 use super::plan::{Plan, Saturate};
 use super::progress::ProgressLine;
-use super::report::{Report, Step, Window};
-use super::source::{Rates, Source};
+use super::report::{MeasuredWindow, Report, SearchStep};
+use super::source::{Rates, SyntheticStream};
 use super::target::Target;
 
 /// Large, so that a player that is late takes all there is in one call.
@@ -43,7 +43,7 @@ const BACKLOG_SECONDS: u64 = 2;
 
 /// A point in the course of a measurement, for callers that look at the server meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum Milestone {
     /// The streams are published; no player has connected yet.
     Ready,
     /// All clients have joined and a window begins. In a search for the limit: a step begins.
@@ -66,11 +66,11 @@ pub fn run(plan: &Plan) -> Result<Report, BenchError> {
 /// # Errors
 ///
 /// As [`run`].
-pub fn run_observed(plan: &Plan, observe: &mut dyn FnMut(Moment)) -> Result<Report, BenchError> {
-    let mut load = Load::new(plan)?;
+pub fn run_observed(plan: &Plan, observe: &mut dyn FnMut(Milestone)) -> Result<Report, BenchError> {
+    let mut load = LoadRun::new(plan)?;
     load.publish()?;
     load.published = true;
-    observe(Moment::Ready);
+    observe(Milestone::Ready);
     match plan.saturate {
         Some(search) => load.search(search, observe),
         None => load.hold(observe),
@@ -84,12 +84,12 @@ struct Connection {
     sent: usize,
 }
 
-struct Publisher {
+struct LoadPublisher {
     connection: usize,
-    source: Source,
+    source: SyntheticStream,
 }
 
-struct Load<'p> {
+struct LoadRun<'p> {
     plan: &'p Plan,
     target: Target,
     address: SocketAddr,
@@ -99,9 +99,9 @@ struct Load<'p> {
     poll: Poll,
     events: Events,
     connections: Vec<Option<Box<Connection>>>,
-    publishers: Vec<Publisher>,
-    to_open: VecDeque<Role>,
-    counts: Counts,
+    publishers: Vec<LoadPublisher>,
+    to_open: VecDeque<ClientRole>,
+    counts: BenchCounts,
     scratch: Box<[u8]>,
     progress: ProgressLine,
     /// The streams are published, so that there is progress of players to show.
@@ -121,14 +121,14 @@ struct Load<'p> {
     shown: (u64, u64),
 }
 
-impl<'p> Load<'p> {
-    fn new(plan: &'p Plan) -> Result<Load<'p>, BenchError> {
+impl<'p> LoadRun<'p> {
+    fn new(plan: &'p Plan) -> Result<LoadRun<'p>, BenchError> {
         let target = Target::parse(&plan.url, plan.streams).ok_or_else(|| BenchError::Url(plan.url.clone()))?;
         raise_limit(plan.streams * (1 + plan.players) + plan.idle).map_err(BenchError::OpenFiles)?;
         let (address, first) = target.connect().map_err(|error| BenchError::Connect(plan.url.clone(), error))?;
         first.set_nonblocking(true).map_err(|error| BenchError::System("socket", error))?;
         let clock = Clock::default();
-        Ok(Load {
+        Ok(LoadRun {
             plan,
             target,
             address,
@@ -139,7 +139,7 @@ impl<'p> Load<'p> {
             connections: Vec::new(),
             publishers: Vec::new(),
             to_open: VecDeque::new(),
-            counts: Counts::new(plan.streams),
+            counts: BenchCounts::new(plan.streams),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             progress: ProgressLine::new(plan.progress),
             published: false,
@@ -164,7 +164,7 @@ impl<'p> Load<'p> {
         if !self.plan.publish || self.plan.streams == 0 {
             return Ok(());
         }
-        self.to_open.extend((0..self.plan.streams).map(Role::Publisher));
+        self.to_open.extend((0..self.plan.streams).map(ClientRole::Publisher));
         let deadline_us = self.clock.now_us() + PUBLISH_TIMEOUT_US;
         while self.publishers.len() < self.plan.streams {
             self.turn(deadline_us)?;
@@ -178,23 +178,23 @@ impl<'p> Load<'p> {
         Ok(())
     }
 
-    fn hold(mut self, observe: &mut dyn FnMut(Moment)) -> Result<Report, BenchError> {
-        self.to_open.extend((0..self.plan.idle).map(|_| Role::Idle));
+    fn hold(mut self, observe: &mut dyn FnMut(Milestone)) -> Result<Report, BenchError> {
+        self.to_open.extend((0..self.plan.idle).map(|_| ClientRole::Idle));
         self.add_players(self.plan.streams * self.plan.players);
         self.join(u64::MAX)?;
         self.wait(SETTLE_US)?;
         let lost_joining = self.counts.lost;
 
         self.begin_window();
-        observe(Moment::Steady);
+        observe(Milestone::Steady);
         self.wait(self.plan.duration.as_micros() as u64)?;
         let window = self.end_window();
-        observe(Moment::End);
+        observe(Milestone::End);
         Ok(Report { lost_joining, ..self.report(window, Vec::new()) })
     }
 
-    fn search(mut self, search: Saturate, observe: &mut dyn FnMut(Moment)) -> Result<Report, BenchError> {
-        let mut steps: Vec<Step> = Vec::new();
+    fn search(mut self, search: Saturate, observe: &mut dyn FnMut(Milestone)) -> Result<Report, BenchError> {
+        let mut steps: Vec<SearchStep> = Vec::new();
         let mut beyond = 0;
         let players_max = match raise_limit(search.players_max) {
             Ok(()) => search.players_max,
@@ -205,7 +205,7 @@ impl<'p> Load<'p> {
             self.add_players(search.step_players);
             let mut step = self.step(search, observe)?;
             while !step.good && step.gone == 0 && step.attempts < search.attempts {
-                step = Step { attempts: step.attempts + 1, ..self.step(search, observe)? };
+                step = SearchStep { attempts: step.attempts + 1, ..self.step(search, observe)? };
             }
             beyond += usize::from(!step.good || beyond > 0);
             steps.push(step);
@@ -214,21 +214,21 @@ impl<'p> Load<'p> {
         Ok(self.report(window, steps))
     }
 
-    fn step(&mut self, search: Saturate, observe: &mut dyn FnMut(Moment)) -> Result<Step, BenchError> {
+    fn step(&mut self, search: Saturate, observe: &mut dyn FnMut(Milestone)) -> Result<SearchStep, BenchError> {
         let gone_before = self.refused + self.disconnected;
         self.begin_window();
-        observe(Moment::Steady);
+        observe(Milestone::Steady);
         self.join(JOIN_PATIENCE_US)?;
         self.wait(search.step_duration.as_micros() as u64)?;
         let window = self.end_window();
-        observe(Moment::End);
+        observe(Milestone::End);
         let gone = self.refused + self.disconnected - gone_before + self.waiting();
         let good =
             gone == 0 && window.lost == 0 && u128::from(window.latency.p99_us) <= search.latency_limit.as_micros();
-        Ok(Step { players: self.players, served: self.served, gone, good, attempts: 1, window })
+        Ok(SearchStep { players: self.players, served: self.served, gone, good, attempts: 1, window })
     }
 
-    fn report(&self, window: Window, steps: Vec<Step>) -> Report {
+    fn report(&self, window: MeasuredWindow, steps: Vec<SearchStep>) -> Report {
         Report {
             url: self.plan.url.clone(),
             streams: self.plan.streams,
@@ -250,7 +250,7 @@ impl<'p> Load<'p> {
 
     fn add_players(&mut self, count: usize) {
         let streams = self.plan.streams.max(1);
-        self.to_open.extend((self.players..self.players + count).map(|player| Role::Player(player % streams)));
+        self.to_open.extend((self.players..self.players + count).map(|player| ClientRole::Player(player % streams)));
         self.players += count;
         self.newcomer_us = self.clock.now_us();
     }
@@ -281,7 +281,9 @@ impl<'p> Load<'p> {
         let present = self.connections.iter().flatten().map(|connection| &connection.client);
         self.to_open.len()
             + present
-                .filter(|client| !matches!(client.role(), Role::Publisher(_)) && client.progress() != Progress::Running)
+                .filter(|client| {
+                    !matches!(client.role(), ClientRole::Publisher(_)) && client.progress() != Progress::Running
+                })
                 .count()
     }
 
@@ -292,16 +294,16 @@ impl<'p> Load<'p> {
         self.shown = (self.window_us, 0);
     }
 
-    fn end_window(&self) -> Window {
+    fn end_window(&self) -> MeasuredWindow {
         let duration = Duration::from_micros(self.clock.now_us() - self.window_us);
         let players = self.connections.iter().flatten().map(|connection| &connection.client);
         let late = players.filter_map(|client| match client.role() {
-            Role::Player(stream) => Some(u64::from(client.player.behind(self.counts.newest[stream]))),
+            ClientRole::Player(stream) => Some(u64::from(client.player.behind(self.counts.newest[stream]))),
             _ => None,
         });
         let late = late.filter(|&behind| behind > u64::from(self.plan.frame_rate)).sum();
         let load = self.window_cpu.zip(own_cpu_seconds()).map(|(begin, end)| (end - begin) / duration.as_secs_f64());
-        Window::of(&self.counts, duration, late, load)
+        MeasuredWindow::of(&self.counts, duration, late, load)
     }
 
     // One turn of the loop.
@@ -372,7 +374,7 @@ impl<'p> Load<'p> {
                 publisher.source.next(self.clock.now_us(), stream_id, CHUNK_BYTES, &mut connection.out);
                 failure = connection.flush().err();
             }
-            if let Role::Publisher(stream) = connection.client.role() {
+            if let ClientRole::Publisher(stream) = connection.client.role() {
                 self.counts.newest[stream] = publisher.source.newest();
             }
             next_us = next_us.min(publisher.source.due_us());
@@ -383,7 +385,7 @@ impl<'p> Load<'p> {
         Ok(next_us)
     }
 
-    fn serve(&mut self, index: usize, event: &Event) -> Result<(), Failure> {
+    fn serve(&mut self, index: usize, event: &Event) -> Result<(), ClientFailure> {
         let Some(connection) = &mut self.connections[index] else { return Ok(()) };
         let before = connection.client.progress();
         if event.is_error()
@@ -394,7 +396,7 @@ impl<'p> Load<'p> {
         if event.is_readable() || event.is_read_closed() {
             loop {
                 let count = match connection.socket.read(&mut self.scratch) {
-                    Ok(0) => return Err(Failure("the server closed the connection".into())),
+                    Ok(0) => return Err(ClientFailure("the server closed the connection".into())),
                     Ok(count) => {
                         // On Ethernet a picture is several full segments, so that players acknowledge it at once.
                         // Loopback's segments are 64 KiB: without this every answer would wait 40 ms, and servers
@@ -406,11 +408,11 @@ impl<'p> Load<'p> {
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                     Err(error) => return Err(io_failure(&error)),
                 };
-                if let Role::Player(_) = connection.client.role() {
+                if let ClientRole::Player(_) = connection.client.role() {
                     self.counts.wire_bytes += count as u64;
                 }
                 let mut context =
-                    Context { target: &self.target, counts: &mut self.counts, now_us: self.clock.now_us() };
+                    ClientContext { target: &self.target, counts: &mut self.counts, now_us: self.clock.now_us() };
                 connection.client.receive(&self.scratch[..count], &mut context, &mut connection.out)?;
                 // A short read has emptied the socket, and more will be a new event: the call that says "nothing left"
                 // can be spared. Not at the end of the stream, whose event has come already.
@@ -436,38 +438,38 @@ impl<'p> Load<'p> {
         }
         let Some(connection) = &mut self.connections[index] else { return };
         match connection.client.role() {
-            Role::Idle => self.idle_open += 1,
-            Role::Player(_) => self.served += 1,
-            Role::Publisher(stream) => {
+            ClientRole::Idle => self.idle_open += 1,
+            ClientRole::Player(_) => self.served += 1,
+            ClientRole::Publisher(stream) => {
                 let rates = Rates { bitrate_bps: self.plan.bitrate_bps, frame_rate: self.plan.frame_rate };
                 // Streams that all send at the same instant would be a load that encoders never make.
                 let apart_us = 1_000_000 / u64::from(rates.frame_rate) * stream as u64 / self.plan.streams as u64;
-                let source = Source::new(rates, self.clock.now_us() + apart_us);
+                let source = SyntheticStream::new(rates, self.clock.now_us() + apart_us);
                 source.headers(connection.client.stream_id(), CHUNK_BYTES, &mut connection.out);
-                self.publishers.push(Publisher { connection: index, source });
+                self.publishers.push(LoadPublisher { connection: index, source });
             }
         }
         self.newcomer_us = self.clock.now_us();
     }
 
-    fn close(&mut self, index: usize, Failure(reason): Failure) {
+    fn close(&mut self, index: usize, ClientFailure(reason): ClientFailure) {
         let Some(connection) = self.connections[index].take() else { return };
         let (role, progress) = (connection.client.role(), connection.client.progress());
         self.starting -= usize::from(progress == Progress::Starting);
         if progress == Progress::Running {
             self.disconnected += 1;
             match role {
-                Role::Idle => self.idle_open -= 1,
-                Role::Player(_) => self.served -= 1,
-                Role::Publisher(_) => {}
+                ClientRole::Idle => self.idle_open -= 1,
+                ClientRole::Player(_) => self.served -= 1,
+                ClientRole::Publisher(_) => {}
             }
         } else {
             self.refused += 1;
         }
         self.first_trouble.get_or_insert_with(|| match role {
-            Role::Idle => format!("an idle connection: {reason}"),
-            Role::Player(_) => format!("a player: {reason}"),
-            Role::Publisher(stream) => format!("the publisher of {}: {reason}", self.target.stream_name(stream)),
+            ClientRole::Idle => format!("an idle connection: {reason}"),
+            ClientRole::Player(_) => format!("a player: {reason}"),
+            ClientRole::Publisher(stream) => format!("the publisher of {}: {reason}", self.target.stream_name(stream)),
         });
     }
 
@@ -499,7 +501,7 @@ impl<'p> Load<'p> {
 
 impl Connection {
     /// Writes what waits. That the socket takes no more is no failure.
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<(), ClientFailure> {
         while self.sent < self.out.len() {
             match self.socket.write(&self.out[self.sent..]) {
                 Ok(count) => self.sent += count,
@@ -521,6 +523,6 @@ impl Connection {
     }
 }
 
-fn io_failure(error: &io::Error) -> Failure {
-    Failure(error.to_string())
+fn io_failure(error: &io::Error) -> ClientFailure {
+    ClientFailure(error.to_string())
 }

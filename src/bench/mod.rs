@@ -28,7 +28,7 @@ pub mod source;
 mod target;
 
 pub use error::BenchError;
-pub use load::{Moment, run, run_observed};
+pub use load::{Milestone, run, run_observed};
 pub use options::main;
 pub use plan::{Plan, Saturate};
-pub use report::{Report, Step};
+pub use report::{Report, SearchStep};

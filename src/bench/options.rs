@@ -39,7 +39,7 @@ Exits with 0 when something was measured, 1 when nothing could be, 2 when the ar
 
 /// A measurement as asked for on the command line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
+pub enum BenchArguments {
     /// Print [`HELP`].
     Help,
     /// Measure; `json` says how to report.
@@ -63,8 +63,8 @@ pub enum What {
 /// `rill bench` with the arguments that follow these two words.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (what, json) = match parse(arguments) {
-        Ok(Command::Measure { what, json }) => (what, json),
-        Ok(Command::Help) => {
+        Ok(BenchArguments::Measure { what, json }) => (what, json),
+        Ok(BenchArguments::Help) => {
             let _ = io::stdout().write_all(HELP.as_bytes());
             return ExitCode::SUCCESS;
         }
@@ -100,7 +100,7 @@ fn measured(what: &What, json: bool) -> Result<String, BenchError> {
 /// # Errors
 ///
 /// A sentence about what is wrong, with what is allowed.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<BenchArguments, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut plan = Plan { progress: true, ..Plan::new("") };
     let (mut streams, mut players, mut json) = (None, None, false);
@@ -129,7 +129,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
             }
             Long("beyond") => saturate.steps_beyond = parser.value()?.parse_with(|text| number(text, 0, 100))? as usize,
             Long("json") => json = true,
-            Short('h') | Long("help") => return Ok(Command::Help),
+            Short('h') | Long("help") => return Ok(BenchArguments::Help),
             _ => return Err(argument.unexpected()),
         }
     }
@@ -143,7 +143,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
             );
         }
         let plan = ConnectPlan { url: plan.url, per_second, duration: plan.duration, progress: plan.progress };
-        return Ok(Command::Measure { what: What::Connects(plan), json });
+        return Ok(BenchArguments::Measure { what: What::Connects(plan), json });
     }
     let only_idle = plan.idle > 0 && streams.is_none() && players.is_none() && !saturated;
     if only_idle {
@@ -153,7 +153,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
         plan.players = players.unwrap_or(plan.players);
     }
     plan.saturate = saturated.then_some(saturate);
-    Ok(Command::Measure { what: What::Streams(plan), json })
+    Ok(BenchArguments::Measure { what: What::Streams(plan), json })
 }
 
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
@@ -176,13 +176,13 @@ fn scaled(text: &str, least: u64, most: u64) -> Result<u64, String> {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Command, String> {
+    fn parsed(line: &str) -> Result<BenchArguments, String> {
         parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.to_string())
     }
 
     fn plan(line: &str) -> Plan {
         match parsed(line) {
-            Ok(Command::Measure { what: What::Streams(plan), .. }) => plan,
+            Ok(BenchArguments::Measure { what: What::Streams(plan), .. }) => plan,
             other => panic!("{other:?}"),
         }
     }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn connects_are_a_measurement_of_their_own() {
-        let Ok(Command::Measure { what: What::Connects(plan), json: true }) =
+        let Ok(BenchArguments::Measure { what: What::Connects(plan), json: true }) =
             parsed("rtmp://h/live --connects-per-second 1000 --duration 5 --json")
         else {
             panic!("not a measurement of connects");

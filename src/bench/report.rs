@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::counts::Counts;
+use super::counts::BenchCounts;
 use super::histogram::Histogram;
 
 /// Median, 99th percentile and maximum.
@@ -42,7 +42,7 @@ impl fmt::Display for Quantiles {
 
 /// What arrived while it was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Window {
+pub struct MeasuredWindow {
     /// How long.
     pub duration: Duration,
     /// Bytes read from players' sockets.
@@ -60,9 +60,9 @@ pub struct Window {
     pub client_load: Option<f64>,
 }
 
-impl Window {
-    pub(super) fn of(counts: &Counts, duration: Duration, late: u64, client_load: Option<f64>) -> Window {
-        Window {
+impl MeasuredWindow {
+    pub(super) fn of(counts: &BenchCounts, duration: Duration, late: u64, client_load: Option<f64>) -> MeasuredWindow {
+        MeasuredWindow {
             duration,
             wire_bytes: counts.wire_bytes,
             media_bytes: counts.media_bytes,
@@ -94,7 +94,7 @@ impl Window {
 
 /// One step of a search for the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Step {
+pub struct SearchStep {
     /// Players that were asked for so far.
     pub players: usize,
     /// Players that were being served at the end of the step.
@@ -106,10 +106,10 @@ pub struct Step {
     /// How often it was measured: see [`Saturate::attempts`](super::plan::Saturate::attempts).
     pub attempts: u32,
     /// What arrived; in a first attempt from adding the players on.
-    pub window: Window,
+    pub window: MeasuredWindow,
 }
 
-impl Step {
+impl SearchStep {
     fn to_json(self) -> Value {
         json!({
             "players": self.players,
@@ -150,16 +150,16 @@ pub struct Report {
     /// From opening a player's connection to its first whole picture.
     pub join: Quantiles,
     /// What arrived after all had joined; of a search for the limit, in its last good step.
-    pub window: Window,
+    pub window: MeasuredWindow,
     /// Pictures lost before the window began, while players were joining.
     pub lost_joining: u64,
     /// The steps of a search for the limit; empty otherwise.
-    pub steps: Vec<Step>,
+    pub steps: Vec<SearchStep>,
 }
 
 impl Report {
     /// The last step before the first that failed.
-    pub fn highest_good_step(&self) -> Option<&Step> {
+    pub fn highest_good_step(&self) -> Option<&SearchStep> {
         self.steps.iter().take_while(|step| step.good).last()
     }
 
@@ -189,7 +189,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
             let verdict = if step.good { "" } else { "  failed" };
-            let Step { players, served, gone, window, .. } = step;
+            let SearchStep { players, served, gone, window, .. } = step;
             writeln!(
                 f,
                 "{players:>6} players  {served:>6} served  {:>8.1} Mbit/s  {}  lost {}, gone {gone}{verdict}",

@@ -60,7 +60,7 @@ impl Rates {
 
 /// One synthetic stream.
 #[derive(Debug)]
-pub struct Source {
+pub struct SyntheticStream {
     rates: Rates,
     start_us: u64,
     /// Pictures and audio frames that have been due so far.
@@ -71,10 +71,10 @@ pub struct Source {
     payload: Vec<u8>,
 }
 
-impl Source {
+impl SyntheticStream {
     /// A stream whose first picture is due at `start_us`.
-    pub fn new(rates: Rates, start_us: u64) -> Source {
-        Source { rates, start_us, video_due: 0, audio_due: 0, number: 0, payload: Vec::new() }
+    pub fn new(rates: Rates, start_us: u64) -> SyntheticStream {
+        SyntheticStream { rates, start_us, video_due: 0, audio_due: 0, number: 0, payload: Vec::new() }
     }
 
     /// When the next message is due.
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn ten_seconds_of_a_stream_have_its_bitrate_pace_and_numbers() {
-        let mut source = Source::new(RATES, 5_000_000);
+        let mut source = SyntheticStream::new(RATES, 5_000_000);
         let (mut out, mut payload, mut now_us) = (Vec::new(), 0, 0);
         while source.due_us() < 15_000_000 {
             assert!(source.due_us() >= now_us, "messages come in the order of their time");
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_skipped_picture_leaves_no_hole_in_the_numbers() {
-        let mut source = Source::new(RATES, 0);
+        let mut source = SyntheticStream::new(RATES, 0);
         let mut out = Vec::new();
         source.next(0, 1, 4096, &mut out);
         let first = source.newest();

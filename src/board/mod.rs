@@ -13,7 +13,7 @@
 
 use std::sync::OnceLock;
 
-pub use profile::{Board, Card, Counts, Image, Machine, Wifi, format_bytes, integer, line_of, parse_bytes};
+pub use profile::{Board, Card, Counts, Image, QemuMachine, Wifi, format_bytes, integer, line_of, parse_bytes};
 
 pub mod profile;
 

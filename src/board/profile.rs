@@ -32,7 +32,7 @@ pub struct Board {
     /// What its image is made of; `None` when there is no image for it.
     pub image: Option<Image>,
     /// Machines of QEMU that boot the image, in the order in which they are tried.
-    pub machines: Vec<Machine>,
+    pub machines: Vec<QemuMachine>,
 }
 
 /// What the image of a board is made of.
@@ -77,7 +77,7 @@ pub struct Wifi {
 
 /// A machine of QEMU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub struct QemuMachine {
     /// What `make boot-test` calls it.
     pub name: String,
     /// The program.
@@ -228,8 +228,8 @@ fn wifi(mut wifi: Section) -> Result<Wifi, String> {
     Ok(read)
 }
 
-fn machine(mut machine: Section) -> Result<Machine, String> {
-    let read = Machine {
+fn machine(mut machine: Section) -> Result<QemuMachine, String> {
+    let read = QemuMachine {
         name: machine.string("name")?,
         program: machine.string("program")?,
         machine: machine.string("machine")?,

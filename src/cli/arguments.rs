@@ -15,7 +15,7 @@ pub(super) const RTMP_PORT: u16 = 1935;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum Invocation {
     /// Serve with the configuration that these options lead to.
     Serve(Options),
     /// Check the configuration that these options lead to, without serving.
@@ -97,7 +97,7 @@ const fn opt(short: Option<char>, long: &'static str, value: &'static str, help:
 /// # Errors
 ///
 /// Unknown options and commands, missing values, addresses that are none.
-pub fn parse<I>(arguments: I) -> Result<Command, UsageError>
+pub fn parse<I>(arguments: I) -> Result<Invocation, UsageError>
 where
     I: IntoIterator,
     I::Item: Into<OsString>,
@@ -118,20 +118,20 @@ where
             Long("listen") => listen.push(address(&text(&mut parser)?)?.to_string()),
             Long("json") => json = true,
             Short('t') | Long("test") => test = true,
-            Short('V') | Long("version") => return Ok(Command::Version),
-            Short('h') | Long("help") => return Ok(Command::Help),
+            Short('V') | Long("version") => return Ok(Invocation::Version),
+            Short('h') | Long("help") => return Ok(Invocation::Help),
             Short(letter) => return Err(UsageError(format!("unknown option -{letter}"))),
             Long(name) => return Err(unknown("option", "--", name, OPTIONS.iter().map(|option| option.long))),
             Value(word) if command.is_none() && word == "bench" => {
-                return Ok(Command::Bench(parser.raw_args().map_err(from_lexopt)?.collect()));
+                return Ok(Invocation::Bench(parser.raw_args().map_err(from_lexopt)?.collect()));
             }
             Value(word) if command.is_none() && word == "connect" => {
-                return Ok(Command::Connect(parser.raw_args().map_err(from_lexopt)?.collect()));
+                return Ok(Invocation::Connect(parser.raw_args().map_err(from_lexopt)?.collect()));
             }
             Value(word) if command.is_none() && word == "ctl" => {
                 // What stood before it speaks of the same server.
                 let before = options_again(&options);
-                return Ok(Command::Ctl(before.chain(parser.raw_args().map_err(from_lexopt)?).collect()));
+                return Ok(Invocation::Ctl(before.chain(parser.raw_args().map_err(from_lexopt)?).collect()));
             }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
             Value(word) if command.as_deref() == Some("init") && directory.is_none() => directory = Some(word.into()),
@@ -149,14 +149,16 @@ where
         return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
     }
     match command.as_str() {
-        "serve" if test => Ok(Command::Check(options)),
-        "serve" => Ok(Command::Serve(options)),
-        "limits" => Ok(Command::Limits { options, json }),
+        "serve" if test => Ok(Invocation::Check(options)),
+        "serve" => Ok(Invocation::Serve(options)),
+        "limits" => Ok(Invocation::Limits { options, json }),
         "init" if options != Options::default() => Err(UsageError("`rill init DIR` takes no options".to_owned())),
-        "init" => directory.map(Command::Init).ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned())),
-        "statuses" => Ok(Command::Statuses { json }),
-        "boards" => Ok(Command::Boards { json }),
-        "help" => Ok(Command::Help),
+        "init" => {
+            directory.map(Invocation::Init).ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned()))
+        }
+        "statuses" => Ok(Invocation::Statuses { json }),
+        "boards" => Ok(Invocation::Boards { json }),
+        "help" => Ok(Invocation::Help),
         word => Err(unknown("command", "", word, COMMANDS.iter().map(|(name, _)| *name))),
     }
 }
@@ -243,7 +245,7 @@ impl std::error::Error for UsageError {}
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Command, String> {
+    fn parsed(line: &str) -> Result<Invocation, String> {
         parse(line.split_whitespace()).map_err(|error| error.to_string())
     }
 
@@ -263,17 +265,17 @@ mod tests {
             .map(str::to_owned)
             .to_vec(),
         };
-        assert_eq!(parsed(line), Ok(Command::Serve(expected.clone())));
-        assert_eq!(parsed(&format!("serve {line} -t")), Ok(Command::Check(expected.clone())));
-        assert_eq!(parsed(&format!("limits {line} --json")), Ok(Command::Limits { options: expected, json: true }));
-        assert_eq!(parsed(""), Ok(Command::Serve(Options::default())));
+        assert_eq!(parsed(line), Ok(Invocation::Serve(expected.clone())));
+        assert_eq!(parsed(&format!("serve {line} -t")), Ok(Invocation::Check(expected.clone())));
+        assert_eq!(parsed(&format!("limits {line} --json")), Ok(Invocation::Limits { options: expected, json: true }));
+        assert_eq!(parsed(""), Ok(Invocation::Serve(Options::default())));
         let arguments = ["rtmp://h/live/x", "--players", "3"].map(OsString::from).to_vec();
-        assert_eq!(parsed("bench rtmp://h/live/x --players 3"), Ok(Command::Bench(arguments)));
+        assert_eq!(parsed("bench rtmp://h/live/x --players 3"), Ok(Invocation::Bench(arguments)));
         let arguments = ["rtmp://h/a", "--stay"].map(OsString::from).to_vec();
-        assert_eq!(parsed("connect rtmp://h/a --stay"), Ok(Command::Connect(arguments)));
+        assert_eq!(parsed("connect rtmp://h/a --stay"), Ok(Invocation::Connect(arguments)));
         let arguments = ["--config", "x", "--set", "server.root=/r", "clients", "--json"].map(OsString::from).to_vec();
-        assert_eq!(parsed("-c x --root /r ctl clients --json"), Ok(Command::Ctl(arguments)));
-        assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Command::Version), Ok(Command::Help)));
+        assert_eq!(parsed("-c x --root /r ctl clients --json"), Ok(Invocation::Ctl(arguments)));
+        assert_eq!((parsed("-V"), parsed("limits -h")), (Ok(Invocation::Version), Ok(Invocation::Help)));
     }
 
     #[test]

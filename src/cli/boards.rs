@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::board::{self, Board, Card, Counts, Image, Machine, format_bytes};
+use crate::board::{self, Board, Card, Counts, Image, QemuMachine, format_bytes};
 use crate::store;
 
 use super::output::say;
@@ -83,7 +83,7 @@ fn image(image: &Image) -> Value {
     })
 }
 
-fn machine(machine: &Machine) -> Value {
+fn machine(machine: &QemuMachine) -> Value {
     json!({
         "name": machine.name,
         "program": machine.program,

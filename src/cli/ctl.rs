@@ -53,7 +53,7 @@ runtime directory, with mode 0600. Every user with write permission may use all 
 
 /// The arguments of `rill ctl`.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Request {
+struct CtlArguments {
     socket: Option<PathBuf>,
     options: Options,
     json: bool,
@@ -100,9 +100,9 @@ pub(super) fn help() -> String {
 }
 
 /// `None` asks for help.
-fn parse(arguments: Vec<OsString>) -> Result<Option<Request>, UsageError> {
+fn parse(arguments: Vec<OsString>) -> Result<Option<CtlArguments>, UsageError> {
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut request = Request::default();
+    let mut request = CtlArguments::default();
     let mut argument = None;
     while let Some(part) = parser.next().map_err(from_lexopt)? {
         match part {
@@ -151,7 +151,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Option<Request>, UsageError> {
 }
 
 /// Asks, and returns what is to be printed.
-fn run(request: &Request) -> Result<String, Vec<String>> {
+fn run(request: &CtlArguments) -> Result<String, Vec<String>> {
     let sockets = match &request.socket {
         Some(socket) => vec![socket.clone()],
         None => match store::configuration(&request.options)?.control_place() {
@@ -452,7 +452,7 @@ fn round_trip(us: u64) -> String {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Option<Request>, String> {
+    fn parsed(line: &str) -> Result<Option<CtlArguments>, String> {
         parse(line.split_whitespace().map(OsString::from).collect()).map_err(|error| error.to_string())
     }
 

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use crate::bench;
 
 pub use crate::store::Options;
-pub use arguments::{Command, UsageError, parse};
+pub use arguments::{Invocation, UsageError, parse};
 
 use arguments::help;
 use output::{complain, say};
@@ -33,10 +33,10 @@ pub fn main() -> ExitCode {
         }
     };
     match command {
-        Command::Serve(options) => serve::serve(&options),
-        Command::Check(options) => serve::check(&options),
-        Command::Limits { options, json } => limits::print(&options, json),
-        Command::Init(directory) => match init::init(&directory) {
+        Invocation::Serve(options) => serve::serve(&options),
+        Invocation::Check(options) => serve::check(&options),
+        Invocation::Limits { options, json } => limits::print(&options, json),
+        Invocation::Init(directory) => match init::init(&directory) {
             Ok(said) => {
                 say(&said);
                 ExitCode::SUCCESS
@@ -46,19 +46,19 @@ pub fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Command::Statuses { json } => statuses::print(json),
-        Command::Bench(arguments) => bench::main(arguments),
-        Command::Connect(arguments) => connect::main(arguments),
-        Command::Ctl(arguments) => ctl::main(arguments),
-        Command::Boards { json } => {
+        Invocation::Statuses { json } => statuses::print(json),
+        Invocation::Bench(arguments) => bench::main(arguments),
+        Invocation::Connect(arguments) => connect::main(arguments),
+        Invocation::Ctl(arguments) => ctl::main(arguments),
+        Invocation::Boards { json } => {
             boards::print(json);
             ExitCode::SUCCESS
         }
-        Command::Help => {
+        Invocation::Help => {
             say(&help());
             ExitCode::SUCCESS
         }
-        Command::Version => {
+        Invocation::Version => {
             say(&concat!("rill ", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
         }

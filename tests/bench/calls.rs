@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rill::bench::histogram::Histogram;
-use rill::client::link::{Incoming, Link};
 use rill::client::send;
+use rill::client::session::{ClientSession, Incoming};
 use rill::wire::amf0::Decoder;
 
 const CONNECT: f64 = 1.0;
@@ -27,7 +27,7 @@ pub enum Pace {
 /// A client that has been let in.
 pub struct Caller {
     socket: Blocking,
-    link: Link,
+    session: ClientSession,
     out: Vec<u8>,
 }
 
@@ -38,8 +38,8 @@ impl Caller {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut out = Vec::new();
-        let link = Link::new(1, &mut out);
-        let mut caller = Caller { socket, link, out };
+        let session = ClientSession::new(1, &mut out);
+        let mut caller = Caller { socket, session, out };
         let tc_url = format!("rtmp://{address}/{app}");
         let mut asked = false;
         let mut scratch = [0; 8192];
@@ -49,7 +49,7 @@ impl Caller {
             let count = caller.socket.read(&mut scratch).unwrap();
             assert!(count > 0, "{app}: the server closed the connection");
             let mut input = &scratch[..count];
-            while let Some(incoming) = caller.link.next(&mut input, &mut caller.out).unwrap() {
+            while let Some(incoming) = caller.session.next(&mut input, &mut caller.out).unwrap() {
                 match incoming {
                     Incoming::Open if !asked => {
                         asked = true;
@@ -129,7 +129,7 @@ pub fn measure(callers: Vec<Caller>, method: &str, pace: Pace, duration: Duratio
 
 struct Client {
     socket: TcpStream,
-    link: Link,
+    session: ClientSession,
     out: Vec<u8>,
     next: f64,
     /// Calls that wait for their answer.
@@ -140,7 +140,7 @@ impl Client {
     fn new(caller: Caller) -> Client {
         caller.socket.set_nonblocking(true).unwrap();
         let socket = TcpStream::from_std(caller.socket);
-        Client { socket, link: caller.link, out: caller.out, next: CONNECT + 1.0, asked: Vec::new() }
+        Client { socket, session: caller.session, out: caller.out, next: CONNECT + 1.0, asked: Vec::new() }
     }
 
     fn call(&mut self, method: &str) {
@@ -167,7 +167,7 @@ impl Client {
             };
             assert!(count > 0, "the server closed the connection");
             let mut input = &scratch[..count];
-            while let Some(incoming) = self.link.next(&mut input, &mut self.out).unwrap() {
+            while let Some(incoming) = self.session.next(&mut input, &mut self.out).unwrap() {
                 let Incoming::Command { body, .. } = incoming else { continue };
                 let Some((transaction, is_result)) = answered(&body) else { continue };
                 let Some(at) = self.asked.iter().position(|asked| asked.0 == transaction) else { continue };

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use rill::bench::source::Rates;
-use rill::bench::{Moment, Plan, Saturate, run_observed};
+use rill::bench::{Milestone, Plan, Saturate, run_observed};
 use serde_json::json;
 
 use contender::{Contender, Cores, Purpose, Server};
@@ -212,9 +212,9 @@ fn sample(plan: &Plan, server: &Server) -> (Sample, Vec<serde_json::Value>) {
     let mut cpu = Vec::new();
     let mut begin = 0.0;
     let report = run_observed(plan, &mut |moment| match moment {
-        Moment::Ready => before_kib = server.resident_kib(),
-        Moment::Steady => begin = server.cpu_seconds(),
-        Moment::End => {
+        Milestone::Ready => before_kib = server.resident_kib(),
+        Milestone::Steady => begin = server.cpu_seconds(),
+        Milestone::End => {
             cpu.push(server.cpu_seconds() - begin);
             after_kib = server.resident_kib();
         }

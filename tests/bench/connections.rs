@@ -26,7 +26,7 @@ use lexopt::prelude::*;
 use rill::bench::connects::{self, ConnectPlan};
 use rill::bench::report::Quantiles;
 use rill::bench::source::Rates;
-use rill::bench::{Moment, Plan, run_observed};
+use rill::bench::{Milestone, Plan, run_observed};
 use rill::features::script::{Identity, Scripts};
 use rill::live::app::{Budget, Source, SourceFile};
 use rill::time::Millis;
@@ -252,7 +252,7 @@ impl Bench {
                 let (steady, is_steady) = std::sync::mpsc::channel();
                 let player = thread::spawn(move || {
                     run_observed(&plan, &mut |moment| {
-                        if moment == Moment::Steady {
+                        if moment == Milestone::Steady {
                             steady.send(()).unwrap();
                         }
                     })

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use rill::bench::clock::Clock;
-use rill::bench::source::{Rates, Source};
+use rill::bench::source::{Rates, SyntheticStream};
 use rill::limits::OUT_CHUNK_BYTES;
 use rill::net::open_files::raise_limit;
 use rill::rtmp::event::{Decision, Event, Request};
@@ -116,7 +116,7 @@ struct Player {
 }
 
 struct Stream {
-    source: Source,
+    source: SyntheticStream,
     history: Vec<u8>,
     history_start: u64,
     players: Vec<Player>,
@@ -130,7 +130,7 @@ impl Stream {
     fn new(floor: &Floor, index: usize, now_us: u64) -> Stream {
         let apart_us = 1_000_000 / u64::from(floor.rates.frame_rate) * index as u64 / floor.streams as u64;
         Stream {
-            source: Source::new(floor.rates, now_us + apart_us),
+            source: SyntheticStream::new(floor.rates, now_us + apart_us),
             history: Vec::with_capacity(3 * HISTORY_BYTES),
             history_start: 0,
             players: Vec::new(),

@@ -17,7 +17,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::{env, fs};
 
 use lexopt::prelude::*;
-use rill::bench::source::{Rates, Source};
+use rill::bench::source::{Rates, SyntheticStream};
 use rill::handles::SlotIndex;
 use rill::live::settings::{Merge, Settings};
 use rill::server::Server;
@@ -258,7 +258,7 @@ fn workload(seconds: u64) -> u64 {
     let before = server.counters().bytes_out;
 
     let mut net = Wire { publisher, sent: Vec::new(), writes: 0 };
-    let mut source = Source::new(RATES, start * 1000);
+    let mut source = SyntheticStream::new(RATES, start * 1000);
     source.headers(1, CHUNK_BYTES, &mut net.sent);
     let (mut messages, mut payload) = (3, 0);
     let end = start + seconds * 1000;

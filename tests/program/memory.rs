@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::binary::{Server, number};
-use rill::bench::{Moment, Plan, run_observed};
+use rill::bench::{Milestone, Plan, run_observed};
 
 /// A server with a small board's table, so that a test can fill it.
 fn small(name: &str, more: &[&str]) -> Server {
@@ -72,7 +72,7 @@ fn five_hundred_players_come_and_go_in_the_memory_that_was_there_before_them() {
     };
     let mut crowded = 0;
     let report = run_observed(&plan, &mut |moment| {
-        if moment == Moment::Steady {
+        if moment == Milestone::Steady {
             crowded = server.resident_kib();
         }
     });

@@ -25,9 +25,9 @@ use signal_hook::flag;
 use crate::client::url::RtmpUrl;
 use crate::text::Plain;
 
-use net_connection::{Event, Failure, NetConnection, NetStatus, Request, Waiting};
+use net_connection::{ClientEvent, ConnectRequest, Failure, NetConnection, NetStatus, Waiting};
 pub(super) use options::HELP;
-use options::{Command, Options};
+use options::{ConnectArguments, ConnectOptions};
 
 /// Redirections that are followed.
 const REDIRECTIONS: usize = 3;
@@ -56,8 +56,8 @@ enum Outcome {
 /// `rill connect` with the arguments that follow these two words.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let options = match options::parse(arguments) {
-        Ok(Command::Connect(options)) => options,
-        Ok(Command::Help) => {
+        Ok(ConnectArguments::Connect(options)) => options,
+        Ok(ConnectArguments::Help) => {
             let _ = io::stdout().write_all(HELP.as_bytes());
             return ExitCode::SUCCESS;
         }
@@ -78,7 +78,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Connects, and follows redirections if asked to.
-fn follow(options: &Options) -> Outcome {
+fn follow(options: &ConnectOptions) -> Outcome {
     let mut url = options.url.clone();
     let mut followed = 0;
     loop {
@@ -108,7 +108,7 @@ fn follow(options: &Options) -> Outcome {
 
 /// One connection.
 struct Attempt<'o> {
-    options: &'o Options,
+    options: &'o ConnectOptions,
     /// What a status event made of it.
     outcome: Option<Outcome>,
     call_failed: bool,
@@ -118,7 +118,7 @@ struct Attempt<'o> {
 }
 
 impl<'o> Attempt<'o> {
-    fn new(options: &'o Options) -> Attempt<'o> {
+    fn new(options: &'o ConnectOptions) -> Attempt<'o> {
         Attempt { options, outcome: None, call_failed: false, redirect: None, done: false }
     }
 
@@ -142,9 +142,9 @@ impl<'o> Attempt<'o> {
         self.outcome.take().unwrap_or(if self.call_failed { Outcome::CallFailed } else { Outcome::Done })
     }
 
-    fn request(&self, url: &str, parsed: &RtmpUrl) -> Request {
+    fn request(&self, url: &str, parsed: &RtmpUrl) -> ConnectRequest {
         let options = self.options.clone();
-        Request {
+        ConnectRequest {
             app: format!("{}{}", parsed.path, parsed.query),
             tc_url: url.to_owned(),
             flash_ver: options.flash_ver,
@@ -158,7 +158,7 @@ impl<'o> Attempt<'o> {
     }
 
     /// From the handshake to the end. Errors are those that have no status code; the connection is over then, too.
-    fn converse(&mut self, mut socket: &TcpStream, request: Request) -> io::Result<()> {
+    fn converse(&mut self, mut socket: &TcpStream, request: ConnectRequest) -> io::Result<()> {
         let mut out = Vec::new();
         let seed = getrandom::u64().map_err(io::Error::other)?;
         let mut connection = NetConnection::new(request, seed, &mut out);
@@ -215,10 +215,10 @@ impl<'o> Attempt<'o> {
     }
 
     /// Does what the page's client does, and says whether the connection is to end now.
-    fn event(&mut self, event: Event, connected: bool) -> bool {
+    fn event(&mut self, event: ClientEvent, connected: bool) -> bool {
         match event {
-            Event::Status(status) => return self.status(&status, connected),
-            Event::Called { name, arguments, answer } => {
+            ClientEvent::Status(status) => return self.status(&status, connected),
+            ClientEvent::Called { name, arguments, answer } => {
                 print(&format_args!("call: {} {}", Plain(&name), Plain(&Json::Array(arguments).to_string())));
                 match answer {
                     Some(Ok(value)) => print(&format_args!("answer: {}", Plain(&value.to_string()))),
@@ -226,9 +226,9 @@ impl<'o> Attempt<'o> {
                     None => {}
                 }
             }
-            Event::Result(value) => print(&format_args!("result: {}", Plain(&value.to_string()))),
-            Event::Done => self.done = !self.options.stay,
-            Event::CloseAsked => return true,
+            ClientEvent::Result(value) => print(&format_args!("result: {}", Plain(&value.to_string()))),
+            ClientEvent::Done => self.done = !self.options.stay,
+            ClientEvent::CloseAsked => return true,
         }
         false
     }
@@ -374,7 +374,7 @@ fn reason(error: &io::Error) -> String {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Link(error) => error.fmt(f),
+            Failure::Session(error) => error.fmt(f),
             Failure::Command => f.write_str("the server sent a command that cannot be read"),
             Failure::TooLong => f.write_str("the arguments are longer than a command may be"),
         }

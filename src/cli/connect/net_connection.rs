@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use serde_json::{Value as Json, json};
 
-use crate::client::link::{Incoming, Link, LinkError};
 use crate::client::send;
+use crate::client::session::{ClientError, ClientSession, Incoming};
 use crate::wire::amf0::{Decoder, Encoder};
 use crate::wire::bytes::Full;
 
@@ -16,7 +16,7 @@ const CONNECT: u32 = 1;
 
 /// What to say to the server.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct ConnectRequest {
     /// `app`: application, instance and query.
     pub app: String,
     /// `tcUrl`: the whole URL.
@@ -39,7 +39,7 @@ pub struct Request {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub enum ClientEvent {
     /// A net status event.
     Status(NetStatus),
     /// The server called a method.
@@ -89,7 +89,7 @@ pub enum Waiting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The server does not speak RTMP.
-    Link(LinkError),
+    Session(ClientError),
     /// It sent a command that is none.
     Command,
     /// Something to send is longer than commands may be.
@@ -98,8 +98,8 @@ pub enum Failure {
 
 /// See the module's documentation.
 pub struct NetConnection {
-    link: Link,
-    request: Request,
+    session: ClientSession,
+    request: ConnectRequest,
     waiting: Waiting,
     connected: bool,
     /// Commands go in the envelope of AMF 3.
@@ -107,14 +107,14 @@ pub struct NetConnection {
     next_call: usize,
     next_transaction: u32,
     bandwidth_checks: u32,
-    events: VecDeque<Event>,
+    events: VecDeque<ClientEvent>,
 }
 
 impl NetConnection {
     /// A connection that begins; what is to be sent first is appended to `out`.
-    pub fn new(request: Request, seed: u64, out: &mut Vec<u8>) -> NetConnection {
+    pub fn new(request: ConnectRequest, seed: u64, out: &mut Vec<u8>) -> NetConnection {
         NetConnection {
-            link: Link::new(seed, out),
+            session: ClientSession::new(seed, out),
             request,
             waiting: Waiting::Handshake,
             connected: false,
@@ -133,7 +133,7 @@ impl NetConnection {
     ///
     /// See [`Failure`].
     pub fn receive(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
-        while let Some(incoming) = self.link.next(&mut input, out).map_err(Failure::Link)? {
+        while let Some(incoming) = self.session.next(&mut input, out).map_err(Failure::Session)? {
             match incoming {
                 Incoming::Open => self.connect(out)?,
                 Incoming::Command { stream_id, body } => self.command(stream_id, &body, out)?,
@@ -148,10 +148,10 @@ impl NetConnection {
     }
 
     /// What happened, oldest first.
-    pub fn next_event(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<ClientEvent> {
         let event = self.events.pop_front()?;
         // The events before this one were about a connection that stood as it stood then.
-        if let Event::Status(status) = &event {
+        if let ClientEvent::Status(status) = &event {
             match status.code.as_str() {
                 "NetConnection.Connect.Success" => self.connected = true,
                 code if code.starts_with("NetConnection.Connect.") && status.level == "error" => self.connected = false,
@@ -177,7 +177,7 @@ impl NetConnection {
     ///
     /// As [`NetConnection::receive`].
     pub fn give_up_call(&mut self, reason: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.events.push_back(Event::Status(NetStatus::error("NetConnection.Call.Failed", reason)));
+        self.events.push_back(ClientEvent::Status(NetStatus::error("NetConnection.Call.Failed", reason)));
         self.call_next(out)
     }
 
@@ -225,7 +225,7 @@ impl NetConnection {
                 self.status(stream_id, NetStatus::from_info(info), out)
             }
             b"close" if stream_id == 0 => {
-                self.events.push_back(Event::CloseAsked);
+                self.events.push_back(ClientEvent::CloseAsked);
                 Ok(())
             }
             _ => self.called(String::from_utf8_lossy(name).into_owned(), transaction, values.collect(), out),
@@ -246,14 +246,14 @@ impl NetConnection {
             Waiting::Call(waited) if transaction == f64::from(waited) => {
                 let own = self.next_call <= self.request.calls.len();
                 match (own, good) {
-                    (true, true) => self.events.push_back(Event::Result(result)),
+                    (true, true) => self.events.push_back(ClientEvent::Result(result)),
                     (false, true) => {}
                     (_, false) => {
                         let mut status = NetStatus::from_info(result);
                         if status.code.is_empty() {
                             status.code = "NetConnection.Call.Failed".into();
                         }
-                        self.events.push_back(Event::Status(status));
+                        self.events.push_back(ClientEvent::Status(status));
                     }
                 }
                 self.call_next(out)
@@ -272,7 +272,7 @@ impl NetConnection {
         if decides && succeeded {
             self.amf3 = status.others.iter().any(|(key, value)| key == "objectEncoding" && *value == json!(3));
         }
-        self.events.push_back(Event::Status(status));
+        self.events.push_back(ClientEvent::Status(status));
         match (decides, succeeded) {
             (false, _) => Ok(()),
             (true, true) => self.call_next(out),
@@ -289,7 +289,7 @@ impl NetConnection {
         let index = self.next_call;
         if index > self.request.calls.len() {
             self.waiting = Waiting::Nothing;
-            self.events.push_back(Event::Done);
+            self.events.push_back(ClientEvent::Done);
             return Ok(());
         }
         let transaction = self.next_transaction;
@@ -332,7 +332,7 @@ impl NetConnection {
         let says_nothing = matches!(name.as_str(), "onBWDone" | "_onbwdone") && arguments.is_empty();
         if !is_payload && !says_nothing {
             let answer = (transaction != 0.0).then_some(answer);
-            self.events.push_back(Event::Called { name, arguments, answer });
+            self.events.push_back(ClientEvent::Called { name, arguments, answer });
         }
         Ok(())
     }
@@ -390,11 +390,11 @@ impl From<Full> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::link::tests::greeting;
+    use crate::client::session::tests::greeting;
     use crate::limits::HANDSHAKE_BYTES;
 
     /// A connection whose handshake is done, and what it has sent since.
-    fn opened(request: Request) -> (NetConnection, Vec<u8>) {
+    fn opened(request: ConnectRequest) -> (NetConnection, Vec<u8>) {
         let mut out = Vec::new();
         let mut connection = NetConnection::new(request, 1, &mut out);
         out.clear();
@@ -402,7 +402,7 @@ mod tests {
         (connection, out.split_off(HANDSHAKE_BYTES))
     }
 
-    fn events(connection: &mut NetConnection) -> Vec<Event> {
+    fn events(connection: &mut NetConnection) -> Vec<ClientEvent> {
         std::iter::from_fn(|| connection.next_event()).collect()
     }
 
@@ -422,11 +422,11 @@ mod tests {
 
     #[test]
     fn connect_names_the_application_and_is_followed_by_the_arguments() {
-        let request = Request {
+        let request = ConnectRequest {
             app: "a/b".into(),
             tc_url: "rtmp://h/a/b".into(),
             arguments: vec![json!("x"), json!(true)],
-            ..Request::default()
+            ..ConnectRequest::default()
         };
         let (connection, sent) = opened(request);
         assert_eq!(connection.waiting(), Waiting::Connect);
@@ -439,11 +439,11 @@ mod tests {
     #[test]
     fn after_success_come_the_calls_and_a_stream_in_that_order() {
         let calls = vec![("f".to_owned(), vec![json!(1)]), ("g".to_owned(), vec![])];
-        let (mut connection, _) = opened(Request { calls, ..Request::default() });
+        let (mut connection, _) = opened(ConnectRequest { calls, ..ConnectRequest::default() });
         let mut sent = Vec::new();
         connection.receive(&command(SUCCESS), &mut sent).unwrap();
         assert_eq!(sent, command(b"\x02\0\x01f\0\x40\0\0\0\0\0\0\0\x05\0\x3F\xF0\0\0\0\0\0\0"));
-        let [Event::Status(status)] = &events(&mut connection)[..] else { panic!("one event") };
+        let [ClientEvent::Status(status)] = &events(&mut connection)[..] else { panic!("one event") };
         assert_eq!((status.level.as_str(), status.code.as_str()), ("status", "NetConnection.Connect.Success"));
         assert!(connection.connected());
 
@@ -452,7 +452,7 @@ mod tests {
         connection.receive(&command(b"\x02\0\x07_result\0\x40\x22\0\0\0\0\0\0\x05\x02\0\x01n"), &mut sent).unwrap();
         connection.receive(&command(b"\x02\0\x07_result\0\x40\0\0\0\0\0\0\0\x05\x02\0\x01y"), &mut sent).unwrap();
         assert_eq!(sent, command(b"\x02\0\x01g\0\x40\x08\0\0\0\0\0\0\x05"));
-        assert_eq!(events(&mut connection), [Event::Result(json!("y"))]);
+        assert_eq!(events(&mut connection), [ClientEvent::Result(json!("y"))]);
 
         sent.clear();
         let error =
@@ -461,17 +461,17 @@ mod tests {
         assert_eq!(sent, command(b"\x02\0\x0CcreateStream\0\x40\x10\0\0\0\0\0\0\x05"));
         let mut failed = NetStatus::error("c", "d");
         failed.level.clear();
-        assert_eq!(events(&mut connection), [Event::Status(failed)]);
+        assert_eq!(events(&mut connection), [ClientEvent::Status(failed)]);
         connection
             .receive(&command(b"\x02\0\x07_result\0\x40\x10\0\0\0\0\0\0\x05\0\x3F\xF0\0\0\0\0\0\0"), &mut sent)
             .unwrap();
-        assert_eq!((events(&mut connection), connection.waiting()), (vec![Event::Done], Waiting::Nothing));
+        assert_eq!((events(&mut connection), connection.waiting()), (vec![ClientEvent::Done], Waiting::Nothing));
     }
 
     #[test]
     fn calls_of_the_server_are_answered_when_it_wants_an_answer() {
         let answers = vec![("sum".to_owned(), json!(3))];
-        let (mut connection, _) = opened(Request { answers, ..Request::default() });
+        let (mut connection, _) = opened(ConnectRequest { answers, ..ConnectRequest::default() });
         let mut sent = Vec::new();
         connection.receive(&command(b"\x02\0\x03sum\0\x40\0\0\0\0\0\0\0\x05\x01\x01"), &mut sent).unwrap();
         assert_eq!(sent, command(b"\x02\0\x07_result\0\x40\0\0\0\0\0\0\0\x05\0\x40\x08\0\0\0\0\0\0"));
@@ -480,7 +480,7 @@ mod tests {
         assert!(sent.is_empty(), "nobody asked");
         connection.receive(&command(b"\x02\0\x01x\0\x3F\xF0\0\0\0\0\0\0\x05"), &mut sent).unwrap();
         assert!(contains(&sent, b"\x02\0\x06_error\0\x3F\xF0") && contains(&sent, b"\x02\0\x15Method not found (x)."));
-        let called = |name: &str, arguments, answer| Event::Called { name: name.into(), arguments, answer };
+        let called = |name: &str, arguments, answer| ClientEvent::Called { name: name.into(), arguments, answer };
         let expected = [
             called("sum", vec![json!(true)], Some(Ok(json!(3)))),
             called("x", vec![json!(null)], None),
@@ -499,7 +499,7 @@ mod tests {
     #[test]
     fn a_rejection_is_one_whichever_command_it_comes_by() {
         for (name, transaction) in [(&b"\0\x06_error"[..], &b"\x3F\xF0"[..]), (b"\0\x08onStatus", b"\0\0")] {
-            let (mut connection, _) = opened(Request::default());
+            let (mut connection, _) = opened(ConnectRequest::default());
             let mut sent = Vec::new();
             let values = [
                 &b"\x02"[..],
@@ -512,7 +512,7 @@ mod tests {
             connection.receive(&command(&values.concat()), &mut sent).unwrap();
             connection.receive(&command(b"\x02\0\x05close\0\0\0\0\0\0\0\0\0\x05"), &mut sent).unwrap();
             let found = events(&mut connection);
-            let [Event::Status(status), Event::CloseAsked] = &found[..] else { panic!("{found:?}") };
+            let [ClientEvent::Status(status), ClientEvent::CloseAsked] = &found[..] else { panic!("{found:?}") };
             assert_eq!(status.code, "NetConnection.Connect.Rejected");
             assert_eq!(status.others, [("application".to_owned(), json!(2))]);
             assert!(sent.is_empty() && !connection.connected() && connection.waiting() == Waiting::Nothing);
@@ -521,7 +521,7 @@ mod tests {
 
     #[test]
     fn with_amf_3_agreed_commands_have_its_envelope() {
-        let (mut connection, sent) = opened(Request { object_encoding: 3, ..Request::default() });
+        let (mut connection, sent) = opened(ConnectRequest { object_encoding: 3, ..ConnectRequest::default() });
         assert!(contains(&sent, b"\0\x0EobjectEncoding\0\x40\x08\0\0\0\0\0\0"));
         let mut success = SUCCESS[..SUCCESS.len() - 3].to_vec();
         success.extend(b"\0\x0EobjectEncoding\0\x40\x08\0\0\0\0\0\0\0\0\x09");

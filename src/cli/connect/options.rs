@@ -47,16 +47,16 @@ Exits with
 
 /// What to do, as asked for on the command line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
+pub enum ConnectArguments {
     /// Print [`HELP`].
     Help,
     /// Connect.
-    Connect(Options),
+    Connect(ConnectOptions),
 }
 
 /// How to connect, and what for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub struct ConnectOptions {
     /// Where to; it has been found to be one.
     pub url: String,
     /// Arguments behind the connect object.
@@ -86,9 +86,9 @@ pub struct Options {
 /// # Errors
 ///
 /// A sentence about what is wrong, with what is allowed.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ConnectArguments, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut options = Options {
+    let mut options = ConnectOptions {
         url: String::new(),
         arguments: Vec::new(),
         calls: Vec::new(),
@@ -114,7 +114,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
             Long("page-url") => options.page_url = Some(parser.value()?.string()?),
             Long("swf-url") => options.swf_url = Some(parser.value()?.string()?),
             Long("flash-ver") => options.flash_ver = parser.value()?.string()?,
-            Short('h') | Long("help") => return Ok(Command::Help),
+            Short('h') | Long("help") => return Ok(ConnectArguments::Help),
             _ => return Err(argument.unexpected()),
         }
     }
@@ -122,7 +122,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
         return Err("the URL is missing".into());
     }
     RtmpUrl::parse(&options.url).map_err(|error| format!("{}: {error}", options.url.escape_debug()))?;
-    Ok(Command::Connect(options))
+    Ok(ConnectArguments::Connect(options))
 }
 
 /// A value as people type it: JSON if it is that, else the text itself.
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn parsed(line: &[&str]) -> Result<Command, String> {
+    fn parsed(line: &[&str]) -> Result<ConnectArguments, String> {
         parse(line.iter().map(OsString::from)).map_err(|error| error.to_string())
     }
 
@@ -189,7 +189,7 @@ mod tests {
             "--arg",
             "{a}",
         ];
-        let Ok(Command::Connect(options)) = parsed(&line) else { panic!("{:?}", parsed(&line)) };
+        let Ok(ConnectArguments::Connect(options)) = parsed(&line) else { panic!("{:?}", parsed(&line)) };
         let expected = [json!(5), json!("five"), json!(true), json!(null), json!({"a": [1]}), json!("5"), json!("")];
         assert_eq!(options.arguments[..7], expected);
         assert_eq!(options.arguments[7..], [json!(-1), json!("{a}")]);
@@ -204,7 +204,7 @@ mod tests {
         let line = ["rtmp://h/a", "--call", "now", "--call", r#"add,1,"x, y",{"a":2}"#, "--answer", "f=g=h", "--stay"];
         assert!(parsed(&line).unwrap_err().contains("must be NAME=JSON"));
         let line = ["rtmp://h/a", "--call", "now", "--call", r#"add,1,"x, y",{"a":2}"#, "--answer", r#"f="g=h""#];
-        let Ok(Command::Connect(options)) = parsed(&line) else { panic!("{:?}", parsed(&line)) };
+        let Ok(ConnectArguments::Connect(options)) = parsed(&line) else { panic!("{:?}", parsed(&line)) };
         let add = ("add".to_owned(), vec![json!(1), json!("x, y"), json!({"a": 2})]);
         assert_eq!(options.calls, [("now".to_owned(), vec![]), add]);
         assert_eq!(options.answers, [("f".to_owned(), json!("g=h"))]);

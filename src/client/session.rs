@@ -14,7 +14,7 @@ use super::send;
 const WINDOW_BYTES: u32 = 2_500_000;
 /// Bytes kept of a command; more are counted but dropped. What a server measures bandwidth with is longer.
 pub const COMMAND_BYTES: usize = 64 * 1024;
-/// Bytes of which [`Link::new`] reserves a command's memory at once; a length is easily claimed.
+/// Bytes of which [`ClientSession::new`] reserves a command's memory at once; a length is easily claimed.
 const RESERVED_BYTES: usize = 4096;
 
 /// What came.
@@ -41,7 +41,7 @@ pub enum Incoming<'i> {
 
 /// What a server sent that no RTMP server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkError {
+pub enum ClientError {
     /// Its first byte is not S0.
     NotRtmp(u8),
     /// Its chunks make no sense.
@@ -58,7 +58,7 @@ enum Phase {
 }
 
 /// See the module's documentation.
-pub struct Link {
+pub struct ClientSession {
     phase: Phase,
     reader: ChunkReader,
     /// Messages other than media that are being received.
@@ -68,10 +68,10 @@ pub struct Link {
     window: u32,
 }
 
-impl Link {
-    /// A link that begins: C0 and C1 are appended to `out`. `seed` makes its random bytes, which are no secret: the
+impl ClientSession {
+    /// A session that begins: C0 and C1 are appended to `out`. `seed` makes its random bytes, which are no secret: the
     /// server echoes them.
-    pub fn new(seed: u64, out: &mut Vec<u8>) -> Link {
+    pub fn new(seed: u64, out: &mut Vec<u8>) -> ClientSession {
         let mut request = [0; 1 + HANDSHAKE_BYTES];
         let mut seed = seed | 1;
         handshake::request_simple(
@@ -85,7 +85,7 @@ impl Link {
             &mut request,
         );
         out.extend_from_slice(&request);
-        Link {
+        ClientSession {
             phase: Phase::S1(Vec::new()),
             reader: ChunkReader::default(),
             parts: Vec::new(),
@@ -100,8 +100,8 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// The server does not speak RTMP: the link is of no use any more.
-    pub fn next<'i>(&mut self, input: &mut &'i [u8], out: &mut Vec<u8>) -> Result<Option<Incoming<'i>>, LinkError> {
+    /// The server does not speak RTMP: the session is of no use any more.
+    pub fn next<'i>(&mut self, input: &mut &'i [u8], out: &mut Vec<u8>) -> Result<Option<Incoming<'i>>, ClientError> {
         let before = input.len();
         let incoming = match self.phase {
             Phase::Messages => self.message(input, out),
@@ -116,13 +116,13 @@ impl Link {
         incoming
     }
 
-    fn handshake<'i>(&mut self, input: &mut &'i [u8], out: &mut Vec<u8>) -> Result<Option<Incoming<'i>>, LinkError> {
+    fn handshake<'i>(&mut self, input: &mut &'i [u8], out: &mut Vec<u8>) -> Result<Option<Incoming<'i>>, ClientError> {
         if let Phase::S1(collected) = &mut self.phase {
             let (taken, rest) = input.split_at(input.len().min(1 + HANDSHAKE_BYTES - collected.len()));
             collected.extend_from_slice(taken);
             *input = rest;
             match collected.first() {
-                Some(&first) if first != handshake::VERSION => return Err(LinkError::NotRtmp(first)),
+                Some(&first) if first != handshake::VERSION => return Err(ClientError::NotRtmp(first)),
                 _ if collected.len() < 1 + HANDSHAKE_BYTES => return Ok(None),
                 _ => {}
             }
@@ -144,8 +144,8 @@ impl Link {
         Ok(None)
     }
 
-    fn message<'i>(&mut self, input: &mut &'i [u8], out: &mut Vec<u8>) -> Result<Option<Incoming<'i>>, LinkError> {
-        while let Some(event) = self.reader.next(input, None).map_err(LinkError::Chunks)? {
+    fn message<'i>(&mut self, input: &mut &'i [u8], out: &mut Vec<u8>) -> Result<Option<Incoming<'i>>, ClientError> {
+        while let Some(event) = self.reader.next(input, None).map_err(ClientError::Chunks)? {
             match event {
                 ChunkEvent::Begin { lane, header } => match header.type_id {
                     type_id::AUDIO | type_id::VIDEO => return Ok(Some(Incoming::MediaBegin(lane, header))),
@@ -219,21 +219,21 @@ impl Link {
     }
 }
 
-impl fmt::Display for LinkError {
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            LinkError::NotRtmp(byte) => match first_byte(byte) {
+            ClientError::NotRtmp(byte) => match first_byte(byte) {
                 FirstByte::Tls => write!(f, "not an RTMP server: it speaks TLS"),
                 FirstByte::Http => write!(f, "not an RTMP server: it speaks HTTP, or something like it"),
                 FirstByte::Ssh => write!(f, "not an RTMP server: it speaks SSH"),
                 _ => write!(f, "not an RTMP server: its first byte is {byte:#04x}"),
             },
-            LinkError::Chunks(error) => write!(f, "unreadable chunks: {error:?}"),
+            ClientError::Chunks(error) => write!(f, "unreadable chunks: {error:?}"),
         }
     }
 }
 
-impl std::error::Error for LinkError {}
+impl std::error::Error for ClientError {}
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -246,9 +246,9 @@ pub(crate) mod tests {
         bytes
     }
 
-    fn all(link: &mut Link, mut input: &[u8], out: &mut Vec<u8>) -> Vec<String> {
+    fn all(session: &mut ClientSession, mut input: &[u8], out: &mut Vec<u8>) -> Vec<String> {
         let mut found = Vec::new();
-        while let Some(incoming) = link.next(&mut input, out).unwrap() {
+        while let Some(incoming) = session.next(&mut input, out).unwrap() {
             found.push(format!("{incoming:?}"));
         }
         found
@@ -269,10 +269,10 @@ pub(crate) mod tests {
         let command = format!("{:?}", Incoming::Command { stream_id: 0, body: command });
         for step in [1, 7, server.len()] {
             let mut out = Vec::new();
-            let mut link = Link::new(1, &mut out);
+            let mut session = ClientSession::new(1, &mut out);
             assert_eq!(out.len(), 1 + HANDSHAKE_BYTES);
             out.clear();
-            let found: Vec<String> = server.chunks(step).flat_map(|part| all(&mut link, part, &mut out)).collect();
+            let found: Vec<String> = server.chunks(step).flat_map(|part| all(&mut session, part, &mut out)).collect();
             assert_eq!(found, ["Open", &command]);
             assert!(out.windows(pong.len()).any(|bytes| bytes == pong), "no answer to the ping");
             assert!(
@@ -285,15 +285,15 @@ pub(crate) mod tests {
     #[test]
     fn media_passes_through_and_what_is_no_rtmp_is_named() {
         let mut out = Vec::new();
-        let mut link = Link::new(1, &mut out);
+        let mut session = ClientSession::new(1, &mut out);
         let mut server = greeting();
         server.extend(b"\x06\0\0\x07\0\0\x02\x09\x01\0\0\0ab");
-        let found = all(&mut link, &server, &mut out);
+        let found = all(&mut session, &server, &mut out);
         assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[1].starts_with("MediaBegin(") && found[3].starts_with("MediaEnd("), "{found:?}");
         assert_eq!(found[2], r#"MediaData(Lane(0), Input([97, 98]))"#);
         for (greeting, name) in [(&b"HTTP/1.1 400"[..], "HTTP"), (b"SSH-2.0", "SSH"), (b"\x15\x03", "0x15")] {
-            let error = Link::new(1, &mut out).next(&mut &*greeting, &mut out).unwrap_err().to_string();
+            let error = ClientSession::new(1, &mut out).next(&mut &*greeting, &mut out).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
     }
