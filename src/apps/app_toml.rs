@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use crate::board::{format_bytes, integer, parse_bytes};
-use crate::config::keys::{Key, Reading, Slot, Table, TakesEffect, Value, Wrong, within};
+use crate::config::keys::{CustomValue, Key, KeyType, Reading, Table, TakesEffect, Wrong, within};
 use crate::config::{
     BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, IDLE_MS, SCRIPT_CALL_MS, SCRIPT_IDLE_MS,
     SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK, UNPUBLISH_GRACE_MS,
@@ -71,18 +71,18 @@ const KEYS: [Key<AppFile>; 26] = [
     key("play.key", "key that players need: NAME?key=KEY", PLAY_KEY),
     key("keys", "stream names with the keys that they are published with: KEY, or NAME?key=KEY", STREAM_KEYS),
 
-    key("limits.connections", "connections at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.connections, COUNT)),
-    key("limits.publishers", "publishers at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.publishers, COUNT)),
-    key("limits.players", "players at once; 0 is no limit but the server's", Slot::Count(|app| &mut app.limits.players, COUNT)),
+    key("limits.connections", "connections at once; 0 is no limit but the server's", KeyType::Count(|app| &mut app.limits.connections, COUNT)),
+    key("limits.publishers", "publishers at once; 0 is no limit but the server's", KeyType::Count(|app| &mut app.limits.publishers, COUNT)),
+    key("limits.players", "players at once; 0 is no limit but the server's", KeyType::Count(|app| &mut app.limits.players, COUNT)),
     key("live.unpublish_grace_ms", "time until players are told that the publisher left, if it is not back by then", UNPUBLISH_GRACE),
     key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
 
-    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", Slot::Switch(|app| &mut app.limits.bandwidth.detection)),
-    key("bandwidth.max_kbit", "highest rate that is measured; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.max_kbit, BANDWIDTH_KBIT)),
-    key("bandwidth.data_bytes", "bytes of the first measurement", Slot::Count(|app| &mut app.limits.bandwidth.data_bytes, BANDWIDTH_DATA)),
-    key("bandwidth.max_wait_ms", "longest duration of a measurement", Slot::Count(|app| &mut app.limits.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
-    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
-    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", Slot::Count(|app| &mut app.limits.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.detection", "clients and scripts may have their bandwidth measured", KeyType::Switch(|app| &mut app.limits.bandwidth.detection)),
+    key("bandwidth.max_kbit", "highest rate that is measured; 0 is no limit", KeyType::Count(|app| &mut app.limits.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", "bytes of the first measurement", KeyType::Count(|app| &mut app.limits.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", "longest duration of a measurement", KeyType::Count(|app| &mut app.limits.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", KeyType::Count(|app| &mut app.limits.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", KeyType::Count(|app| &mut app.limits.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
 
     key("scripts.memory_bytes", "heap of each instance; at most the server's", own_bytes(
         |app, value| put_bytes(value, &SCRIPT_MEMORY, app.most.budget.memory_bytes, &mut app.scripts.budget.memory_bytes),
@@ -90,27 +90,27 @@ const KEYS: [Key<AppFile>; 26] = [
     key("scripts.stack_bytes", "stack of its scripts; at most the server's", own_bytes(
         |app, value| put_bytes(value, &SCRIPT_STACK, app.most.budget.stack_bytes, &mut app.scripts.budget.stack_bytes),
         || allowed_bytes(&SCRIPT_STACK))),
-    key("scripts.call_ms", "time of one call into the script", Slot::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),
-    key("scripts.load_ms", "time in which the script is loaded and starts", Slot::Count(|app| &mut app.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
-    key("scripts.pending_ms", "time that onConnect may leave a client undecided", Slot::Millis(|app| &mut app.scripts.pending_ms, SCRIPT_PENDING_MS)),
-    key("scripts.idle_unload_ms", "time without clients after which the script is unloaded; 0 is never", Slot::Millis(|app| &mut app.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
-    key("scripts.retry_ms", "time that clients of the stopped script are refused", Slot::Millis(|app| &mut app.scripts.retry_ms, SCRIPT_RETRY_MS)),
+    key("scripts.call_ms", "time of one call into the script", KeyType::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),
+    key("scripts.load_ms", "time in which the script is loaded and starts", KeyType::Count(|app| &mut app.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.pending_ms", "time that onConnect may leave a client undecided", KeyType::Millis(|app| &mut app.scripts.pending_ms, SCRIPT_PENDING_MS)),
+    key("scripts.idle_unload_ms", "time without clients after which the script is unloaded; 0 is never", KeyType::Millis(|app| &mut app.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
+    key("scripts.retry_ms", "time that clients of the stopped script are refused", KeyType::Millis(|app| &mut app.scripts.retry_ms, SCRIPT_RETRY_MS)),
     key("config", "what the script sees as application.config", CONFIG),
 ];
 
 /// The keys of an `app.toml`: path, what it means, what is allowed.
 pub fn keys() -> impl Iterator<Item = (&'static str, &'static str, String)> {
-    KEYS.iter().map(|key| (key.path, key.help, key.slot.allowed()))
+    KEYS.iter().map(|key| (key.path, key.help, key.key_type.allowed()))
 }
 
 const COUNT: RangeInclusive<u32> = 0..=60_000;
 
-const fn key(path: &'static str, help: &'static str, slot: Slot<AppFile>) -> Key<AppFile> {
+const fn key(path: &'static str, help: &'static str, key_type: KeyType<AppFile>) -> Key<AppFile> {
     // The server looks at the whole file again by itself.
-    Key { path, takes_effect: TakesEffect::AtOnce, help, slot }
+    Key { path, takes_effect: TakesEffect::AtOnce, help, key_type }
 }
 
-const KIND: Slot<AppFile> = Slot::Value(Value {
+const KIND: KeyType<AppFile> = KeyType::Value(CustomValue {
     put: |app, value| {
         app.kind = match value.as_str() {
             Some("live") => AppKind::Live,
@@ -126,7 +126,7 @@ const KIND: Slot<AppFile> = Slot::Value(Value {
     is_secret: false,
 });
 
-const INSTANCES: Slot<AppFile> = Slot::Value(Value {
+const INSTANCES: KeyType<AppFile> = KeyType::Value(CustomValue {
     put: |app, value| {
         app.instances = Some(match value.as_str() {
             Some("joined") => InstanceStreams::Joined,
@@ -142,7 +142,7 @@ const INSTANCES: Slot<AppFile> = Slot::Value(Value {
     is_secret: false,
 });
 
-const UNPUBLISH_GRACE: Slot<AppFile> = Slot::Value(Value {
+const UNPUBLISH_GRACE: KeyType<AppFile> = KeyType::Value(CustomValue {
     put: |app, value| {
         app.limits.unpublish_grace_ms = Some(within(value, &UNPUBLISH_GRACE_MS)?);
         Ok(())
@@ -154,7 +154,7 @@ const UNPUBLISH_GRACE: Slot<AppFile> = Slot::Value(Value {
     is_secret: false,
 });
 
-const IDLE: Slot<AppFile> = Slot::Value(Value {
+const IDLE: KeyType<AppFile> = KeyType::Value(CustomValue {
     put: |app, value| {
         app.limits.idle_ms = Some(within(value, &IDLE_MS)?);
         Ok(())
@@ -166,7 +166,7 @@ const IDLE: Slot<AppFile> = Slot::Value(Value {
     is_secret: false,
 });
 
-const PLAY_KEY: Slot<AppFile> = Slot::Value(Value {
+const PLAY_KEY: KeyType<AppFile> = KeyType::Value(CustomValue {
     put: |app, value| because(app.rules.set_play_key(value.as_str().ok_or(Wrong::NotAllowed)?)),
     carry: None,
     show: |_| String::new(),
@@ -175,13 +175,13 @@ const PLAY_KEY: Slot<AppFile> = Slot::Value(Value {
     is_secret: true,
 });
 
-const STREAM_KEYS: Slot<AppFile> = Slot::Table(Table {
+const STREAM_KEYS: KeyType<AppFile> = KeyType::Table(Table {
     put: |app, name, value| because(app.rules.add_key(name, value.as_str().ok_or(Wrong::NotAllowed)?)),
     allowed: "a text",
     is_secret: true,
 });
 
-const CONFIG: Slot<AppFile> = Slot::Table(Table {
+const CONFIG: KeyType<AppFile> = KeyType::Table(Table {
     put: |app, name, value| {
         app.config.insert(name.to_owned(), json(value));
         Ok(())
@@ -194,8 +194,11 @@ fn because(result: Result<(), KeyError>) -> Result<(), Wrong> {
     result.map_err(|error| Wrong::Because(error.to_string()))
 }
 
-const fn own_bytes(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>, allowed: fn() -> String) -> Slot<AppFile> {
-    Slot::Value(Value { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+const fn own_bytes(
+    put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>,
+    allowed: fn() -> String,
+) -> KeyType<AppFile> {
+    KeyType::Value(CustomValue { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: false })
 }
 
 fn allowed_bytes(range: &RangeInclusive<u64>) -> String {
@@ -219,10 +222,10 @@ fn put_bytes(value: &DeValue<'_>, range: &RangeInclusive<u64>, most: u64, place:
     Ok(())
 }
 
-const fn addresses(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>) -> Slot<AppFile> {
+const fn addresses(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>) -> KeyType<AppFile> {
     let allowed =
         || format!("up to {ADDRESS_RULES} rules (ADDRESS_RULES) like \"allow 192.168.1.0/24\" and \"deny all\"");
-    Slot::Value(Value { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+    KeyType::Value(CustomValue { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: false })
 }
 
 fn address_list(value: &DeValue<'_>) -> Result<AddressList, Wrong> {

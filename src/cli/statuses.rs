@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::rtmp::status::{Level, NOT_SENT, NotSent, Row, TABLE, Why};
+use crate::rtmp::status::{NOT_SENT, NotSent, StatusLevel, StatusRow, TABLE, Why};
 
 use super::output::say;
 
@@ -29,16 +29,16 @@ const SECTIONS: [Section; 3] = [
 ];
 
 /// The description with NAME where the stream's or method's name stands.
-fn description(row: &Row) -> String {
+fn description(row: &StatusRow) -> String {
     let (before, after) = row.description;
     if after.is_empty() { before.to_owned() } else { format!("{before}NAME{after}") }
 }
 
-fn level(level: Option<Level>) -> &'static str {
-    level.map_or("", Level::name)
+fn level(level: Option<StatusLevel>) -> &'static str {
+    level.map_or("", StatusLevel::name)
 }
 
-fn fields(row: &Row) -> Vec<&'static str> {
+fn fields(row: &StatusRow) -> Vec<&'static str> {
     let details = row.details.then_some("details");
     ["level", "code", "description"].into_iter().chain(details).chain(row.extra.iter().copied()).collect()
 }
@@ -86,7 +86,7 @@ fn listing() -> Value {
             Why::MadeByClient => "made by the client",
             Why::Other(reason) => reason,
         };
-        json!({ "code": row.name, "level": row.level.map(Level::name), "why": why })
+        json!({ "code": row.name, "level": row.level.map(StatusLevel::name), "why": why })
     });
     json!({ "sent": sent.collect::<Value>(), "not_sent": not_sent.collect::<Value>() })
 }

@@ -18,7 +18,7 @@ pub struct Key<C: 'static> {
     /// What the key means, in one line.
     pub help: &'static str,
     /// Where its value goes.
-    pub slot: Slot<C>,
+    pub key_type: KeyType<C>,
 }
 
 /// When the value of a key that is changed while the server runs takes effect.
@@ -31,7 +31,7 @@ pub enum TakesEffect {
 }
 
 /// Where a key's value goes, which is also its type, and what it may be.
-pub enum Slot<C: 'static> {
+pub enum KeyType<C: 'static> {
     /// A number.
     Count(fn(&mut C) -> &mut u32, RangeInclusive<u32>),
     /// A time in milliseconds.
@@ -41,13 +41,13 @@ pub enum Slot<C: 'static> {
     /// Yes or no.
     Switch(fn(&mut C) -> &mut bool),
     /// Anything else.
-    Value(Value<C>),
+    Value(CustomValue<C>),
     /// A table with keys of the user's own choice. The value is put in once for each, or once as a whole.
     Table(Table<C>),
 }
 
 /// A value that has a form of its own.
-pub struct Value<C: 'static> {
+pub struct CustomValue<C: 'static> {
     /// Puts it in its place.
     pub put: fn(&mut C, &DeValue<'_>) -> Result<(), Wrong>,
     /// Takes the value over from another `C`; `None` where that is never done key by key.
@@ -83,7 +83,7 @@ pub enum Wrong {
 
 /// A key of the file as a line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct KeyRow {
     /// The key's path, like `live.merge_ms`.
     pub key: &'static str,
     /// The value in force, as it could be written after `--set`.
@@ -142,23 +142,23 @@ struct Written<'a> {
     text: &'a str,
 }
 
-impl<C> Slot<C> {
+impl<C> KeyType<C> {
     /// Puts `value` in its place.
     fn put(&self, target: &mut C, value: &DeValue<'_>) -> Result<(), Wrong> {
         match self {
-            Slot::Count(place, range) => *place(target) = within(value, range)?,
-            Slot::Millis(place, range) => *place(target) = within(value, range)?,
-            Slot::Bytes(place, range) => {
+            KeyType::Count(place, range) => *place(target) = within(value, range)?,
+            KeyType::Millis(place, range) => *place(target) = within(value, range)?,
+            KeyType::Bytes(place, range) => {
                 let bytes = match value.as_str() {
                     Some(text) => parse_bytes(text),
                     None => integer(value).and_then(|bytes| u64::try_from(bytes).ok()),
                 };
                 *place(target) = bytes.filter(|bytes| range.contains(bytes)).ok_or(Wrong::NotAllowed)?;
             }
-            Slot::Switch(place) => *place(target) = value.as_bool().ok_or(Wrong::NotAllowed)?,
-            Slot::Value(own) => (own.put)(target, value)?,
+            KeyType::Switch(place) => *place(target) = value.as_bool().ok_or(Wrong::NotAllowed)?,
+            KeyType::Value(own) => (own.put)(target, value)?,
             // Only reached when something else stands where the table belongs.
-            Slot::Table(_) => return Err(Wrong::Because("must be a table".to_owned())),
+            KeyType::Table(_) => return Err(Wrong::Because("must be a table".to_owned())),
         }
         Ok(())
     }
@@ -166,53 +166,56 @@ impl<C> Slot<C> {
     /// Takes the value over from `other`.
     fn carry(&self, target: &mut C, other: &mut C) {
         match self {
-            Slot::Count(place, _) => *place(target) = *place(other),
-            Slot::Millis(place, _) | Slot::Bytes(place, _) => *place(target) = *place(other),
-            Slot::Switch(place) => *place(target) = *place(other),
-            Slot::Value(own) => own.carry.into_iter().for_each(|carry| carry(target, other)),
-            Slot::Table(_) => {}
+            KeyType::Count(place, _) => *place(target) = *place(other),
+            KeyType::Millis(place, _) | KeyType::Bytes(place, _) => *place(target) = *place(other),
+            KeyType::Switch(place) => *place(target) = *place(other),
+            KeyType::Value(own) => own.carry.into_iter().for_each(|carry| carry(target, other)),
+            KeyType::Table(_) => {}
         }
     }
 
     /// The value in force.
     fn show(&self, target: &mut C) -> String {
         match self {
-            Slot::Count(place, _) => place(target).to_string(),
-            Slot::Millis(place, _) => place(target).to_string(),
-            Slot::Bytes(place, _) => format_bytes(*place(target)),
-            Slot::Switch(place) => place(target).to_string(),
-            Slot::Value(own) => (own.show)(target),
-            Slot::Table(_) => String::new(),
+            KeyType::Count(place, _) => place(target).to_string(),
+            KeyType::Millis(place, _) => place(target).to_string(),
+            KeyType::Bytes(place, _) => format_bytes(*place(target)),
+            KeyType::Switch(place) => place(target).to_string(),
+            KeyType::Value(own) => (own.show)(target),
+            KeyType::Table(_) => String::new(),
         }
     }
 
     /// What may be put there, for messages that begin with "must be".
     pub fn allowed(&self) -> String {
         match self {
-            Slot::Count(_, range) => format!("{}..={}", range.start(), range.end()),
-            Slot::Millis(_, range) => format!("{}..={}", range.start(), range.end()),
-            Slot::Bytes(_, range) => {
+            KeyType::Count(_, range) => format!("{}..={}", range.start(), range.end()),
+            KeyType::Millis(_, range) => format!("{}..={}", range.start(), range.end()),
+            KeyType::Bytes(_, range) => {
                 format!("bytes, {}..={}", format_bytes(*range.start()), format_bytes(*range.end()))
             }
-            Slot::Switch(_) => "true or false".to_owned(),
-            Slot::Value(own) => (own.allowed)(),
-            Slot::Table(table) => table.allowed.to_owned(),
+            KeyType::Switch(_) => "true or false".to_owned(),
+            KeyType::Value(own) => (own.allowed)(),
+            KeyType::Table(table) => table.allowed.to_owned(),
         }
     }
 
     fn is_text(&self) -> bool {
-        matches!(self, Slot::Value(Value { is_text: true, .. }))
+        matches!(self, KeyType::Value(CustomValue { is_text: true, .. }))
     }
 
     fn is_secret(&self) -> bool {
-        matches!(self, Slot::Value(Value { is_secret: true, .. }) | Slot::Table(Table { is_secret: true, .. }))
+        matches!(
+            self,
+            KeyType::Value(CustomValue { is_secret: true, .. }) | KeyType::Table(Table { is_secret: true, .. })
+        )
     }
 }
 
 /// Takes over from `wanted` what takes effect at once.
 pub(super) fn carry_over<C>(keys: &[Key<C>], target: &mut C, wanted: &mut C) {
     for key in keys.iter().filter(|key| key.takes_effect == TakesEffect::AtOnce) {
-        key.slot.carry(target, wanted);
+        key.key_type.carry(target, wanted);
     }
 }
 
@@ -221,7 +224,7 @@ pub(super) const fn can_be_carried<C>(keys: &[Key<C>]) -> bool {
     let mut at = 0;
     while at < keys.len() {
         let key = &keys[at];
-        let carried = !matches!(key.slot, Slot::Value(Value { carry: None, .. }) | Slot::Table(_));
+        let carried = !matches!(key.key_type, KeyType::Value(CustomValue { carry: None, .. }) | KeyType::Table(_));
         if !carried && matches!(key.takes_effect, TakesEffect::AtOnce) {
             return false;
         }
@@ -294,7 +297,9 @@ impl<C> Reading<C> {
         // What is not TOML is taken as text, so that a word needs no quotes within the shell's own.
         let text = || DeValue::String(written.into());
         let value = match DeValue::parse(written).map(|value| value.into_inner()) {
-            Ok(value) if value.is_str() || !self.find(path).is_some_and(|index| self.keys[index].slot.is_text()) => {
+            Ok(value)
+                if value.is_str() || !self.find(path).is_some_and(|index| self.keys[index].key_type.is_text()) =>
+            {
                 value
             }
             _ => text(),
@@ -307,20 +312,20 @@ impl<C> Reading<C> {
     /// # Errors
     ///
     /// Every unknown key, wrong type and value out of range, in the order they were written.
-    pub fn finish(mut self) -> Result<(C, Vec<Row>), Vec<ConfigError>> {
+    pub fn finish(mut self) -> Result<(C, Vec<KeyRow>), Vec<ConfigError>> {
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
         let rows = self.keys.iter().zip(self.origins).map(|(key, origin)| {
-            let value = key.slot.show(&mut self.target);
-            Row {
+            let value = key.key_type.show(&mut self.target);
+            KeyRow {
                 key: key.path,
-                quoted: is_quoted(&key.slot, &value),
+                quoted: is_quoted(&key.key_type, &value),
                 value,
                 origin,
                 takes_effect: key.takes_effect,
                 help: key.help,
-                allowed: key.slot.allowed(),
+                allowed: key.key_type.allowed(),
             }
         });
         let rows = rows.collect();
@@ -333,25 +338,25 @@ impl<C> Reading<C> {
             let problem = if is_table { "must be a table".to_owned() } else { self.unknown(path) };
             return self.error(path, written, self.discreet, &problem);
         };
-        let slot = &self.keys[index].slot;
-        let result = slot.put(&mut self.target, value);
+        let key_type = &self.keys[index].key_type;
+        let result = key_type.put(&mut self.target, value);
         self.took(index, path, written, result);
     }
 
     fn put_entry(&mut self, index: usize, path: &str, key: &str, value: &DeValue<'_>, written: &Written<'_>) {
-        let Slot::Table(table) = &self.keys[index].slot else { return };
+        let KeyType::Table(table) = &self.keys[index].key_type else { return };
         let result = (table.put)(&mut self.target, key, value);
         self.took(index, path, written, result);
     }
 
     fn took(&mut self, index: usize, path: &str, written: &Written<'_>, result: Result<(), Wrong>) {
-        let slot = &self.keys[index].slot;
+        let key_type = &self.keys[index].key_type;
         let problem = match result {
             Ok(()) => return self.origins[index] = written.origin.clone(),
-            Err(Wrong::NotAllowed) => format!("must be {}", slot.allowed()),
+            Err(Wrong::NotAllowed) => format!("must be {}", key_type.allowed()),
             Err(Wrong::Because(problem)) => problem,
         };
-        self.error(path, written, slot.is_secret(), &problem);
+        self.error(path, written, key_type.is_secret(), &problem);
     }
 
     fn error(&mut self, path: &str, written: &Written<'_>, is_secret: bool, problem: &str) {
@@ -368,7 +373,7 @@ impl<C> Reading<C> {
             let name = key.get_ref();
             let path = if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") };
             let found = self.find(&path);
-            let own = found.filter(|&index| matches!(self.keys[index].slot, Slot::Table(_)));
+            let own = found.filter(|&index| matches!(self.keys[index].key_type, KeyType::Table(_)));
             match value.get_ref() {
                 DeValue::Table(entries) if let Some(index) = own => {
                     leaves.extend(entries.iter().map(|(key, value)| Leaf {
@@ -410,8 +415,8 @@ impl<C> Reading<C> {
 
     /// The names of tables, as often as they have keys.
     fn tables(&self) -> impl Iterator<Item = &'static str> {
-        self.keys.iter().filter_map(|key| match key.slot {
-            Slot::Table(_) => Some(key.path),
+        self.keys.iter().filter_map(|key| match key.key_type {
+            KeyType::Table(_) => Some(key.path),
             _ => key.path.rsplit_once('.').map(|(table, _)| table),
         })
     }
@@ -490,10 +495,10 @@ struct Leaf<'a, 'i> {
 }
 
 /// Whether a value is written in quotes in a file: words are, and bytes with a unit.
-fn is_quoted<C>(slot: &Slot<C>, value: &str) -> bool {
-    match slot {
-        Slot::Bytes(..) => value.parse::<u64>().is_err(),
-        Slot::Value(own) => own.is_text || DeValue::parse(value).is_err(),
+fn is_quoted<C>(key_type: &KeyType<C>, value: &str) -> bool {
+    match key_type {
+        KeyType::Bytes(..) => value.parse::<u64>().is_err(),
+        KeyType::Value(own) => own.is_text || DeValue::parse(value).is_err(),
         _ => false,
     }
 }

@@ -17,8 +17,8 @@ use toml::de::{DeTable, DeValue};
 use crate::board::{self, Board};
 use crate::live::settings::{Merge, PerAddress, Settings};
 pub(crate) use keys::edits;
-pub use keys::{ConfigError, Origin, Row, TakesEffect};
-use keys::{Key, Reading, Slot, Value, Wrong, within};
+pub use keys::{ConfigError, KeyRow, Origin, TakesEffect};
+use keys::{CustomValue, Key, KeyType, Reading, Wrong, within};
 pub use log_time::LogTime;
 
 /// The name of the control socket in its directory.
@@ -45,7 +45,7 @@ pub struct Config {
     pub log_time: LogTime,
     /// The numbers that the server itself needs.
     pub settings: Settings,
-    rows: Vec<Row>,
+    rows: Vec<KeyRow>,
 }
 
 /// Where the control socket is.
@@ -61,7 +61,7 @@ pub enum ControlPlace {
 
 impl Config {
     /// Every key in the order of its section, with its value and where that came from.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[KeyRow] {
         &self.rows
     }
 
@@ -89,7 +89,7 @@ impl Config {
     }
 
     /// The keys whose values are other than in `before`, with both rows, `before`'s first.
-    pub fn changes<'a>(&'a self, before: &'a Config) -> impl Iterator<Item = (&'a Row, &'a Row)> {
+    pub fn changes<'a>(&'a self, before: &'a Config) -> impl Iterator<Item = (&'a KeyRow, &'a KeyRow)> {
         before.rows.iter().zip(&self.rows).filter(|(old, new)| old.value != new.value)
     }
 }
@@ -155,7 +155,7 @@ fn defaults(board: &Board) -> Config {
 const FROM_BOARD: [&str; 5] =
     ["limits.connections", "limits.streams", "limits.ring_bytes", "limits.ram_budget_bytes", "limits.script_instances"];
 
-type ConfigSlot = Slot<Config>;
+type ConfigType = KeyType<Config>;
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
@@ -169,46 +169,46 @@ const KEYS: [Key<Config>; 42] = [
     key("server.log_time", AtOnce, "what log lines begin with; \"auto\" is date and time when the clock is set, uptime till then, nothing for a journal", LOG_TIME),
     key("server.script_lib", AtOnce, "directory with files that every script may load()", SCRIPT_LIB),
 
-    key("limits.connections", AtStart, "connections at once; as many publishers more as there are streams", Slot::Count(|c| &mut c.settings.connections, 1..=60_000)),
-    key("limits.streams", AtStart, "streams at once", Slot::Count(|c| &mut c.settings.streams, 1..=4096)),
-    key("limits.ring_bytes", AtStart, "memory of each stream", Slot::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
-    key("limits.ram_budget_bytes", AtStart, "largest total of the memory table", Slot::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
+    key("limits.connections", AtStart, "connections at once; as many publishers more as there are streams", KeyType::Count(|c| &mut c.settings.connections, 1..=60_000)),
+    key("limits.streams", AtStart, "streams at once", KeyType::Count(|c| &mut c.settings.streams, 1..=4096)),
+    key("limits.ring_bytes", AtStart, "memory of each stream", KeyType::Bytes(|c| &mut c.settings.ring_bytes, 256 * KIB..=GIB)),
+    key("limits.ram_budget_bytes", AtStart, "largest total of the memory table", KeyType::Bytes(|c| &mut c.settings.ram_budget_bytes, MIB..=64 * GIB)),
     key("limits.connections_per_address", AtOnce, "connections from one address; 0 is no limit, auto three quarters of all", PER_ADDRESS),
-    key("limits.applications", AtStart, "applications known at once", Slot::Count(|c| &mut c.settings.applications, 1..=256)),
-    key("limits.script_instances", AtStart, "instances with a script at once", Slot::Count(|c| &mut c.settings.script_instances, 0..=256)),
+    key("limits.applications", AtStart, "applications known at once", KeyType::Count(|c| &mut c.settings.applications, 1..=256)),
+    key("limits.script_instances", AtStart, "instances with a script at once", KeyType::Count(|c| &mut c.settings.script_instances, 0..=256)),
 
-    key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", Slot::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
-    key("live.unpublish_grace_ms", AtOnce, "time until players are told that a publisher left, if it is not back by then; 0 is at once", Slot::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
-    key("live.publish_idle_ms", AtOnce, "time without audio and video after which Publish.Idle is told; 0 is never", Slot::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
-    key("live.player_lag_ms", AtOnce, "lag at which a player skips to the newest key frame", Slot::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
-    key("live.player_stall_ms", AtOnce, "time without a byte taken after which a player is closed", Slot::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
+    key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", KeyType::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
+    key("live.unpublish_grace_ms", AtOnce, "time until players are told that a publisher left, if it is not back by then; 0 is at once", KeyType::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
+    key("live.publish_idle_ms", AtOnce, "time without audio and video after which Publish.Idle is told; 0 is never", KeyType::Millis(|c| &mut c.settings.publish_idle_ms, 0..=3_600_000)),
+    key("live.player_lag_ms", AtOnce, "lag at which a player skips to the newest key frame", KeyType::Millis(|c| &mut c.settings.player_lag_ms, 100..=60_000)),
+    key("live.player_stall_ms", AtOnce, "time without a byte taken after which a player is closed", KeyType::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
     key("live.merge_ms", AtOnce, "time that bytes are gathered before a write; 0 is at once", MERGE),
-    key("live.gop_cache", AtOnce, "players start at the newest key frame instead of the next one", Slot::Switch(|c| &mut c.settings.gop_cache)),
+    key("live.gop_cache", AtOnce, "players start at the newest key frame instead of the next one", KeyType::Switch(|c| &mut c.settings.gop_cache)),
 
-    key("timeouts.handshake_ms", AtOnce, "time for the handshake", Slot::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
-    key("timeouts.connect_ms", AtOnce, "time from handshake to connect", Slot::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
-    key("timeouts.idle_ms", AtOnce, "time a connection may neither publish nor play; 0 is for ever", Slot::Millis(|c| &mut c.settings.idle_timeout_ms, IDLE_MS)),
-    key("timeouts.ping_interval_ms", AtOnce, "silence after which a client is pinged", Slot::Millis(|c| &mut c.settings.ping_interval_ms, 1000..=3_600_000)),
-    key("timeouts.ping_timeout_ms", AtOnce, "time to answer a ping", Slot::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
+    key("timeouts.handshake_ms", AtOnce, "time for the handshake", KeyType::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
+    key("timeouts.connect_ms", AtOnce, "time from handshake to connect", KeyType::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
+    key("timeouts.idle_ms", AtOnce, "time a connection may neither publish nor play; 0 is for ever", KeyType::Millis(|c| &mut c.settings.idle_timeout_ms, IDLE_MS)),
+    key("timeouts.ping_interval_ms", AtOnce, "silence after which a client is pinged", KeyType::Millis(|c| &mut c.settings.ping_interval_ms, 1000..=3_600_000)),
+    key("timeouts.ping_timeout_ms", AtOnce, "time to answer a ping", KeyType::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
 
-    key("scripts.memory_bytes", AtStart, "heap of each script instance", Slot::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
-    key("scripts.stack_bytes", AtStart, "stack of scripts, of which one runs at a time", Slot::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
-    key("scripts.call_ms", AtOnce, "time of one call into a script", Slot::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
-    key("scripts.load_ms", AtOnce, "time in which a script is loaded and starts", Slot::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
-    key("scripts.share_percent", AtOnce, "share of the loop's time for all scripts together", Slot::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
-    key("scripts.pending_ms", AtOnce, "time that onConnect may leave a client undecided", Slot::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
-    key("scripts.idle_unload_ms", AtOnce, "time without clients after which a script is unloaded; 0 is never", Slot::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
-    key("scripts.retry_ms", AtOnce, "time that clients of a stopped script are refused", Slot::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
+    key("scripts.memory_bytes", AtStart, "heap of each script instance", KeyType::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
+    key("scripts.stack_bytes", AtStart, "stack of scripts, of which one runs at a time", KeyType::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
+    key("scripts.call_ms", AtOnce, "time of one call into a script", KeyType::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
+    key("scripts.load_ms", AtOnce, "time in which a script is loaded and starts", KeyType::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
+    key("scripts.share_percent", AtOnce, "share of the loop's time for all scripts together", KeyType::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
+    key("scripts.pending_ms", AtOnce, "time that onConnect may leave a client undecided", KeyType::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
+    key("scripts.idle_unload_ms", AtOnce, "time without clients after which a script is unloaded; 0 is never", KeyType::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
+    key("scripts.retry_ms", AtOnce, "time that clients of a stopped script are refused", KeyType::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
 
-    key("bandwidth.detection", AtOnce, "clients and scripts may have their bandwidth measured", Slot::Switch(|c| &mut c.settings.bandwidth.detection)),
-    key("bandwidth.max_kbit", AtOnce, "highest rate that is measured; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
-    key("bandwidth.data_bytes", AtOnce, "bytes of the first measurement", Slot::Count(|c| &mut c.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
-    key("bandwidth.max_wait_ms", AtOnce, "longest duration of a measurement", Slot::Count(|c| &mut c.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
-    key("bandwidth.to_client_bytes_s", AtOnce, "bytes a second sent to each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
-    key("bandwidth.to_server_bytes_s", AtOnce, "bytes a second taken from each client; 0 is no limit", Slot::Count(|c| &mut c.settings.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.detection", AtOnce, "clients and scripts may have their bandwidth measured", KeyType::Switch(|c| &mut c.settings.bandwidth.detection)),
+    key("bandwidth.max_kbit", AtOnce, "highest rate that is measured; 0 is no limit", KeyType::Count(|c| &mut c.settings.bandwidth.max_kbit, BANDWIDTH_KBIT)),
+    key("bandwidth.data_bytes", AtOnce, "bytes of the first measurement", KeyType::Count(|c| &mut c.settings.bandwidth.data_bytes, BANDWIDTH_DATA)),
+    key("bandwidth.max_wait_ms", AtOnce, "longest duration of a measurement", KeyType::Count(|c| &mut c.settings.bandwidth.max_wait_ms, BANDWIDTH_WAIT_MS)),
+    key("bandwidth.to_client_bytes_s", AtOnce, "bytes a second sent to each client; 0 is no limit", KeyType::Count(|c| &mut c.settings.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
+    key("bandwidth.to_server_bytes_s", AtOnce, "bytes a second taken from each client; 0 is no limit", KeyType::Count(|c| &mut c.settings.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
 
-    key("socket.notsent_lowat_bytes", AtStart, "unsent bytes that the kernel holds per player", Slot::Bytes(|c| &mut c.settings.notsent_lowat_bytes, 4 * KIB..=16 * MIB)),
-    key("socket.send_buffer_bytes", AtStart, "the kernel's send buffer; 0 is its own choice", Slot::Bytes(|c| &mut c.settings.send_buffer_bytes, 0..=16 * MIB)),
+    key("socket.notsent_lowat_bytes", AtStart, "unsent bytes that the kernel holds per player", KeyType::Bytes(|c| &mut c.settings.notsent_lowat_bytes, 4 * KIB..=16 * MIB)),
+    key("socket.send_buffer_bytes", AtStart, "the kernel's send buffer; 0 is its own choice", KeyType::Bytes(|c| &mut c.settings.send_buffer_bytes, 0..=16 * MIB)),
 ];
 
 const KIB: u64 = 1 << 10;
@@ -237,8 +237,8 @@ const ADDRESSES: usize = 8;
 
 const _: () = assert!(keys::can_be_carried(&KEYS), "a key takes effect at once and cannot be taken over");
 
-const fn key(path: &'static str, takes_effect: TakesEffect, help: &'static str, slot: ConfigSlot) -> Key<Config> {
-    Key { path, takes_effect, help, slot }
+const fn key(path: &'static str, takes_effect: TakesEffect, help: &'static str, key_type: ConfigType) -> Key<Config> {
+    Key { path, takes_effect, help, key_type }
 }
 
 const fn value(
@@ -247,11 +247,11 @@ const fn value(
     show: fn(&mut Config) -> String,
     allowed: fn() -> String,
     is_text: bool,
-) -> ConfigSlot {
-    Slot::Value(Value { put, carry, show, allowed, is_text, is_secret: false })
+) -> ConfigType {
+    KeyType::Value(CustomValue { put, carry, show, allowed, is_text, is_secret: false })
 }
 
-const LISTEN: ConfigSlot = value(
+const LISTEN: ConfigType = value(
     |config, value| {
         let list = match value {
             DeValue::Array(list) => list.iter().map(|address| address.get_ref().as_str()).collect(),
@@ -271,7 +271,7 @@ const LISTEN: ConfigSlot = value(
     false,
 );
 
-const BOARD: ConfigSlot = value(
+const BOARD: ConfigType = value(
     |config, value| {
         let board = value.as_str().and_then(board::by_name).ok_or(Wrong::NotAllowed)?;
         config.board = board.name;
@@ -286,7 +286,7 @@ const BOARD: ConfigSlot = value(
     true,
 );
 
-const ROOT: ConfigSlot = value(
+const ROOT: ConfigType = value(
     |config, value| {
         config.root = Some(path(value)?);
         Ok(())
@@ -297,7 +297,7 @@ const ROOT: ConfigSlot = value(
     true,
 );
 
-const LOG: ConfigSlot = value(
+const LOG: ConfigType = value(
     |config, value| {
         let level = value.as_str().filter(|level| LEVELS.contains(level)).ok_or(Wrong::NotAllowed)?;
         config.log = level.to_owned();
@@ -309,7 +309,7 @@ const LOG: ConfigSlot = value(
     true,
 );
 
-const LOG_TIME: ConfigSlot = value(
+const LOG_TIME: ConfigType = value(
     |config, value| {
         let named = |name: &str| LogTime::ALL.iter().find(|(known, _)| *known == name);
         config.log_time = value.as_str().and_then(named).ok_or(Wrong::NotAllowed)?.1;
@@ -321,7 +321,7 @@ const LOG_TIME: ConfigSlot = value(
     true,
 );
 
-const CONTROL: ConfigSlot = value(
+const CONTROL: ConfigType = value(
     |config, value| {
         // Nothing is a value, too: no socket.
         let path = value.as_str().ok_or(Wrong::NotAllowed)?;
@@ -338,7 +338,7 @@ const CONTROL: ConfigSlot = value(
     true,
 );
 
-const SCRIPT_LIB: ConfigSlot = value(
+const SCRIPT_LIB: ConfigType = value(
     |config, value| {
         let named = value.as_str().ok_or(Wrong::NotAllowed)?;
         config.script_lib = Some(named).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -350,7 +350,7 @@ const SCRIPT_LIB: ConfigSlot = value(
     true,
 );
 
-const MERGE: ConfigSlot = value(
+const MERGE: ConfigType = value(
     |config, value| {
         config.settings.merge = match value.as_str() {
             Some("auto") => Merge::Auto,
@@ -368,7 +368,7 @@ const MERGE: ConfigSlot = value(
     false,
 );
 
-const PER_ADDRESS: ConfigSlot = value(
+const PER_ADDRESS: ConfigType = value(
     |config, value| {
         config.settings.connections_per_address = match value.as_str() {
             Some("auto") => PerAddress::Auto,

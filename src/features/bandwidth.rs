@@ -36,7 +36,7 @@ const LOOK_MS: u64 = 10;
 const ACTIONS_EACH: usize = 2;
 
 /// The detections that are under way, and what those before have found.
-pub struct Bandwidth {
+pub struct BandwidthDetection {
     /// By the connection's slot, so that there is one for every connection.
     clients: Box<[Client]>,
     /// Which of them are being measured.
@@ -84,13 +84,13 @@ struct Check {
 #[derive(Clone, Debug)]
 enum Phase {
     /// The call without a payload awaits its answer: by the names that the client is believed to know, and by the others.
-    Latency(Ask, Option<Ask>),
+    Latency(Probe, Option<Probe>),
     Payload(Round),
 }
 
 /// A call without a payload.
 #[derive(Clone, Copy, Debug)]
-struct Ask {
+struct Probe {
     dialect: Dialect,
     transaction: u32,
     asked: Millis,
@@ -165,10 +165,10 @@ impl Client {
     }
 
     /// Calls the client without a payload.
-    fn ask(&mut self, conn: ConnId, dialect: Dialect, now: Millis, out: &mut Actions) -> Ask {
+    fn ask(&mut self, conn: ConnId, dialect: Dialect, now: Millis, out: &mut Actions) -> Probe {
         let transaction = self.take_transactions(1);
         out.push(Action::Ask { conn, dialect, transaction, payload_bytes: 0 });
-        Ask { dialect, transaction, asked: now }
+        Probe { dialect, transaction, asked: now }
     }
 
     /// Calls a client that was asked by the documented names and has not answered by the others, once.
@@ -229,7 +229,7 @@ impl Client {
     }
 }
 
-impl Bandwidth {
+impl BandwidthDetection {
     /// What the last detection found out; `None` before the first has ended, or when the connection is gone.
     pub fn measured(&self, conn: ConnId) -> Option<Measurement> {
         self.look(conn)?.measured
@@ -396,11 +396,11 @@ impl Bandwidth {
     }
 }
 
-impl Feature for Bandwidth {
-    fn new(settings: &Settings) -> Bandwidth {
+impl Feature for BandwidthDetection {
+    fn new(settings: &Settings) -> BandwidthDetection {
         let mut clients = Vec::with_capacity(settings.slots());
         clients.resize_with(settings.slots(), Client::default);
-        Bandwidth {
+        BandwidthDetection {
             clients: clients.into_boxed_slice(),
             under_way: BitSet::new(vec![0; settings.slots().div_ceil(64)].into_boxed_slice()),
             wake_at: None,
@@ -523,7 +523,7 @@ mod tests {
     }
 
     /// What the feature wants done about a fact.
-    fn hear(bandwidth: &mut Bandwidth, what: Happened, live: &Live, now: u64) -> Vec<Action> {
+    fn hear(bandwidth: &mut BandwidthDetection, what: Happened, live: &Live, now: u64) -> Vec<Action> {
         let mut out = Actions::default();
         bandwidth.hear(&what, live, Millis(now), &mut out);
         core::iter::from_fn(|| out.take()).collect()
@@ -544,7 +544,7 @@ mod tests {
     #[test]
     fn a_detection_is_facts_and_actions() {
         let live = live();
-        let mut bandwidth = Bandwidth::new(&Settings::default());
+        let mut bandwidth = BandwidthDetection::new(&Settings::default());
         let (conn, dialect) = (conn(3), Dialect::Documented);
         let first = FIRST_ASK_TRANSACTION;
         let mut at = |what, now| hear(&mut bandwidth, what, &live, now);
@@ -576,7 +576,7 @@ mod tests {
     #[test]
     fn who_does_not_read_is_not_measured() {
         let live = live();
-        let mut bandwidth = Bandwidth::new(&Settings::default());
+        let mut bandwidth = BandwidthDetection::new(&Settings::default());
         let conn = conn(0);
         hear(&mut bandwidth, Happened::Joined { conn, app: APP }, &live, 0);
         hear(&mut bandwidth, Happened::BandwidthWanted { conn, reply: true }, &live, 0);
@@ -588,7 +588,7 @@ mod tests {
     #[test]
     fn more_that_end_at_once_than_actions_find_room_end_in_as_many_turns_as_that_takes() {
         let mut live = live();
-        let mut bandwidth = Bandwidth::new(&Settings::default());
+        let mut bandwidth = BandwidthDetection::new(&Settings::default());
         let clients = 3 * FEATURE_ACTIONS as u32;
         for slot in 0..clients {
             hear(&mut bandwidth, Happened::Joined { conn: conn(slot), app: APP }, &live, 0);

@@ -66,5 +66,5 @@ macro_rules! features {
 }
 
 features! {
-    bandwidth: Bandwidth,
+    bandwidth: BandwidthDetection,
 }

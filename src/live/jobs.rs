@@ -1,4 +1,4 @@
-//! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches the jobs of each [`Lane`]
+//! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches the jobs of each [`DiskLane`]
 //! (`Server::next_job`) and brings what came of them when it is there (`Server::done`).
 
 use crate::limits::APP_NAME_BYTES;
@@ -8,16 +8,16 @@ use super::settings::Settings;
 
 /// Which thread does a job: what clients wait for stands behind nothing that may take long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub enum DiskLane {
     /// What clients wait for: an application's few small files.
     LookUps,
     /// What may take long, and no client waits for.
     Bulk,
 }
 
-impl Lane {
+impl DiskLane {
     /// Both, in the order of their numbers.
-    pub const ALL: [Lane; 2] = [Lane::LookUps, Lane::Bulk];
+    pub const ALL: [DiskLane; 2] = [DiskLane::LookUps, DiskLane::Bulk];
 }
 
 /// What the server wants to know.
@@ -38,10 +38,10 @@ pub enum Job {
 
 impl Job {
     /// Where it is done.
-    pub fn lane(&self) -> Lane {
+    pub fn lane(&self) -> DiskLane {
         match self {
-            Job::App { .. } => Lane::LookUps,
-            Job::Reload | Job::Survey => Lane::Bulk,
+            Job::App { .. } => DiskLane::LookUps,
+            Job::Reload | Job::Survey => DiskLane::Bulk,
         }
     }
 }

@@ -46,13 +46,13 @@ impl Live {
 
     /// What is to be heard next. The stream's name is kept until [`Names::release_if_unused`].
     pub fn next_news(&mut self) -> Option<(StreamId, News)> {
-        if !self.unheard.words {
+        if !self.unheard.news {
             return None;
         }
-        let news = self.names.next_word();
-        self.unheard.words = news.is_some();
-        let (id, word) = news?;
-        Some((id, word.take()?))
+        let news = self.names.next_news();
+        self.unheard.news = news.is_some();
+        let (id, news) = news?;
+        Some((id, news.take()?))
     }
 
     /// Whether somebody has begun or ceased to publish, or to wait for a name, since this was asked last: [`Live::next_challenge`]
@@ -62,29 +62,29 @@ impl Live {
     }
 
     fn happens(&mut self, id: StreamId, what: News) {
-        self.names.stream_mut(id).word.happened = Some(what);
-        self.unheard.words = true;
+        self.names.stream_mut(id).news.happened = Some(what);
+        self.unheard.news = true;
     }
 
     fn refuse(&mut self, id: StreamId, who: Holder, why: Refusal) {
-        self.names.stream_mut(id).word.refused = Some((who, why));
-        self.unheard.words = true;
+        self.names.stream_mut(id).news.refused = Some((who, why));
+        self.unheard.news = true;
     }
 
     /// Nobody waits for the stream's name any more: its publisher need not hear that somebody did.
     fn forget_challenge(&mut self, id: StreamId) {
-        let happened = &mut self.names.stream_mut(id).word.happened;
+        let happened = &mut self.names.stream_mut(id).news.happened;
         happened.take_if(|what| matches!(what, News::Asked | News::Silent));
     }
 
     /// The stream's publisher is gone: what was to be heard of it, and not yet was, is void.
     fn forget_news(&mut self, id: StreamId) -> Option<News> {
-        self.names.stream_mut(id).word.happened.take()
+        self.names.stream_mut(id).news.happened.take()
     }
 
     /// Who was refused is gone, and hears nothing.
     fn is_gone(&mut self, id: StreamId, who: Holder) {
-        self.names.stream_mut(id).word.refused.take_if(|(by, _)| *by == who);
+        self.names.stream_mut(id).news.refused.take_if(|(by, _)| *by == who);
     }
 
     fn holders_change(&mut self) {

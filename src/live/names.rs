@@ -10,8 +10,8 @@ use crate::name::StreamPath;
 use crate::time::Millis;
 
 use super::holder::{Holder, Publisher};
-use super::news::Word;
-use super::refusal::Exhausted;
+use super::news::StreamNews;
+use super::refusal::NoStream;
 use super::settings::Settings;
 use super::trouble::{Seen, Trouble};
 
@@ -65,7 +65,7 @@ pub struct Stream {
     /// One of its headers was not kept, which has been said.
     pub complained_of_headers: bool,
     /// What of it nobody has heard.
-    pub(super) word: Word,
+    pub(super) news: StreamNews,
     used: bool,
 }
 
@@ -121,7 +121,7 @@ impl Stream {
     /// It has no publisher, challenger or player, and nobody is to hear of it.
     fn is_unused(&self) -> bool {
         let played = !self.players.is_empty() || self.features > 0;
-        self.publisher.is_none() && self.challenger.is_none() && !played && self.word.is_none()
+        self.publisher.is_none() && self.challenger.is_none() && !played && self.news.is_none()
     }
 
     /// It is kept only for a publisher who may come back: its place is free for other names.
@@ -177,7 +177,7 @@ impl Names {
             trouble: Trouble::default(),
             complained_of_data: false,
             complained_of_headers: false,
-            word: Word::default(),
+            news: StreamNews::default(),
             used: false,
         };
         let media = || {
@@ -230,9 +230,9 @@ impl Names {
     }
 
     /// The first stream of which something is to be heard.
-    pub(super) fn next_word(&mut self) -> Option<(StreamId, &mut Word)> {
-        let id = self.next_stream_that(0, |stream| !stream.word.is_none())?;
-        Some((id, &mut self.stream_mut(id).word))
+    pub(super) fn next_news(&mut self) -> Option<(StreamId, &mut StreamNews)> {
+        let id = self.next_stream_that(0, |stream| !stream.news.is_none())?;
+        Some((id, &mut self.stream_mut(id).news))
     }
 
     /// How many places the table of names has: ids are below it.
@@ -321,13 +321,13 @@ impl Names {
     }
 
     /// The stream of that name, put into the table if it is not there: for a player who waits for it.
-    pub fn find_or_wait(&mut self, app: AppId, path: &StreamPath, now: Millis) -> Result<StreamId, Exhausted> {
+    pub fn find_or_wait(&mut self, app: AppId, path: &StreamPath, now: Millis) -> Result<StreamId, NoStream> {
         if let Some(id) = self.find(app, path) {
             return Ok(id);
         }
         let waited_on = self.streams().filter(|(_, stream)| stream.publisher.is_none() && !stream.is_left()).count();
         if waited_on + self.rings.len() >= self.streams.len() {
-            return Err(Exhausted::Names);
+            return Err(NoStream::Names);
         }
         self.add(app, path, now)
     }
@@ -349,12 +349,12 @@ impl Names {
     }
 
     /// Puts a name that is not there into the table: for a publisher.
-    pub fn add(&mut self, app: AppId, path: &StreamPath, now: Millis) -> Result<StreamId, Exhausted> {
+    pub fn add(&mut self, app: AppId, path: &StreamPath, now: Millis) -> Result<StreamId, NoStream> {
         let at = match self.streams.iter().position(|stream| !stream.used) {
             Some(free) => free,
             None => {
                 let left = self.streams().filter(|(_, stream)| stream.is_left());
-                let (id, _) = left.min_by_key(|(_, stream)| stream.since).ok_or(Exhausted::Rings)?;
+                let (id, _) = left.min_by_key(|(_, stream)| stream.since).ok_or(NoStream::Rings)?;
                 self.forget(id);
                 usize::from(id.0)
             }
@@ -392,13 +392,13 @@ impl Names {
     ///
     /// # Errors
     ///
-    /// [`Exhausted::Rings`].
-    pub(super) fn bind_ring(&mut self, id: StreamId, silence: Silence) -> Result<(RingId, Option<Taken>), Exhausted> {
+    /// [`NoStream::Rings`].
+    pub(super) fn bind_ring(&mut self, id: StreamId, silence: Silence) -> Result<(RingId, Option<Taken>), NoStream> {
         let (ring, from) = match self.owners.iter().position(Option::is_none) {
             Some(free) => (RingId(free as u16), None),
             None => {
-                let other = self.ring_to_give_up(silence, self.stream(id).publisher).ok_or(Exhausted::Rings)?;
-                let ring = self.stream_mut(other).ring.take().ok_or(Exhausted::Rings)?;
+                let other = self.ring_to_give_up(silence, self.stream(id).publisher).ok_or(NoStream::Rings)?;
+                let ring = self.stream_mut(other).ring.take().ok_or(NoStream::Rings)?;
                 self.stream_mut(other).time = self.media(ring).time();
                 let had_headers = !self.media(ring).headers().is_empty();
                 (ring, Some(Taken { from: other, had_headers }))

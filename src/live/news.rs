@@ -1,9 +1,9 @@
 //! What others must hear when somebody publishes, leaves, or gives no sign of life for too long.
 //!
-//! Nobody is told from within: a stream keeps a word for it, and the caller hears one after the other ([`Live::next_news`](super::Live::next_news)) and
-//! carries it out, until there is none, before it does anything else. What it carries out may leave new words, which are heard
-//! first. So there is room for all: of what nobody has heard, a stream's publish ended at most
-//! once, at most one holder was refused its name, and at most one thing came of that.
+//! Nobody is told from within: a stream keeps it, and the caller hears one after the other
+//! ([`Live::next_news`](super::Live::next_news)) and carries it out, until there is none, before it does anything else. What it
+//! carries out may leave more, which is heard first. So there is room for all: of what nobody has heard, a stream's publish
+//! ended at most once, at most one holder was refused its name, and at most one thing came of that.
 
 use crate::handles::StreamId;
 
@@ -38,13 +38,13 @@ pub enum News {
 
 /// What is still to be heard of one stream.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Word {
+pub(super) struct StreamNews {
     pub(super) ended: Option<Holder>,
     pub(super) refused: Option<(Holder, Refusal)>,
     pub(super) happened: Option<News>,
 }
 
-impl Word {
+impl StreamNews {
     pub(super) fn is_none(&self) -> bool {
         self.ended.is_none() && self.refused.is_none() && self.happened.is_none()
     }
@@ -60,8 +60,8 @@ impl Word {
 /// Whether there is something to hear.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Unheard {
-    /// Streams may have a word.
-    pub(super) words: bool,
+    /// Streams may have news.
+    pub(super) news: bool,
     /// Who publishes, or waits for a name, has changed.
     pub(super) holders: bool,
 }

@@ -7,7 +7,7 @@ use crate::time::Millis;
 use super::Live;
 use super::app::AppKind;
 use super::holder::Holder;
-use super::reader::{Reader, Source};
+use super::reader::{Reader, StreamView};
 use super::refusal::Refusal;
 use super::settings::Settings;
 
@@ -31,7 +31,7 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Exhausted`].
+    /// [`Refusal::NoStream`].
     pub fn play(
         &mut self,
         by: Holder,
@@ -42,7 +42,7 @@ impl Live {
     ) -> Result<Reader, Refusal> {
         let id = self.names.find_or_wait(app, path, now)?;
         self.names.add_player(id, by);
-        Ok(Reader::new(id, Source::of(&self.names, id), settings.gop_cache))
+        Ok(Reader::new(id, StreamView::of(&self.names, id), settings.gop_cache))
     }
 
     /// `by` plays the stream no more, with none of its streams.

@@ -8,7 +8,7 @@
 use log::info;
 
 use crate::handles::{AppId, RingId, StreamId};
-use crate::media::StreamFacts;
+use crate::media::PublishFacts;
 use crate::name::StreamPath;
 use crate::time::Millis;
 
@@ -16,7 +16,7 @@ use super::Live;
 use super::holder::{Holder, Publisher};
 use super::names::{Silence, Taken};
 use super::news::News;
-use super::refusal::{Exhausted, Refusal};
+use super::refusal::{NoStream, Refusal};
 use super::settings::Settings;
 
 /// What became of the wish to publish.
@@ -50,7 +50,7 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Taken`], [`Refusal::Own`] and [`Refusal::Exhausted`].
+    /// [`Refusal::Taken`], [`Refusal::Own`] and [`Refusal::NoStream`].
     pub fn publish(
         &mut self,
         who: Publisher,
@@ -80,7 +80,7 @@ impl Live {
     /// The name is free: `who` publishes it, which is news. Players who were not told that the last publisher left need not know.
     fn begin(&mut self, who: Publisher, id: StreamId, settings: &Settings, now: Millis) -> Result<(), Refusal> {
         if self.names.stream(id).ring.is_none() && !self.names.has_ring(Silence::of(settings, now)) {
-            return Err(Exhausted::Rings.into());
+            return Err(NoStream::Rings.into());
         }
         // A publisher without a ring gets one with its first media.
         if let Some((_, media)) = self.names.with_media(id) {
@@ -109,7 +109,7 @@ impl Live {
             return;
         }
         let seconds = now.since(stream.since) / 1000;
-        let facts = self.names.with_media(id).map_or_else(StreamFacts::default, |(_, media)| {
+        let facts = self.names.with_media(id).map_or_else(PublishFacts::default, |(_, media)| {
             media.unpublish(now);
             media.facts()
         });
@@ -118,9 +118,9 @@ impl Live {
         self.holders_change();
         let stream = self.names.stream_mut(id);
         if was_heard {
-            let (name, players, StreamFacts { tags, bytes, .. }) = (stream.path.as_str(), stream.players.len(), facts);
-            self.unheard.words = true;
-            stream.word.ended = Some(by);
+            let (name, players, PublishFacts { tags, bytes, .. }) = (stream.path.as_str(), stream.players.len(), facts);
+            self.unheard.news = true;
+            stream.news.ended = Some(by);
             info!("{by} {id} publish stop name={name:?} seconds={seconds} tags={tags} bytes={bytes} players={players}");
         }
         if let Some(challenger) = stream.challenger.take()
@@ -167,8 +167,8 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// [`Exhausted::Rings`]: every ring is in use by others who send media.
-    pub fn bind_ring(&mut self, id: StreamId, settings: &Settings, now: Millis) -> Result<RingId, Exhausted> {
+    /// [`NoStream::Rings`]: every ring is in use by others who send media.
+    pub fn bind_ring(&mut self, id: StreamId, settings: &Settings, now: Millis) -> Result<RingId, NoStream> {
         let (ring, taken) = self.names.bind_ring(id, Silence::of(settings, now))?;
         if let Some(Taken { from, had_headers }) = taken
             && self.names.stream(from).publisher().is_some()

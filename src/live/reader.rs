@@ -29,18 +29,18 @@ const LOSS_MS: u32 = 50;
 
 /// What a reader has to know of its stream.
 #[derive(Clone, Copy)]
-pub struct Source<'l> {
+pub struct StreamView<'l> {
     /// Its ring and headers; `None` while it has no ring.
     pub media: Option<&'l Media>,
     /// Somebody publishes it.
     pub published: bool,
 }
 
-impl<'l> Source<'l> {
+impl<'l> StreamView<'l> {
     /// The stream of that name.
-    pub fn of(names: &'l Names, id: StreamId) -> Source<'l> {
+    pub fn of(names: &'l Names, id: StreamId) -> StreamView<'l> {
         let stream = names.stream(id);
-        Source { media: stream.ring.map(|ring| names.media(ring)), published: stream.publisher().is_some() }
+        StreamView { media: stream.ring.map(|ring| names.media(ring)), published: stream.publisher().is_some() }
     }
 
     /// The first tag at which somebody may begin who comes now; `None` for any. Without the GOP cache that is none of those that
@@ -184,7 +184,7 @@ const _: () =
 impl Reader {
     /// A reader of `stream` who was sent nothing. With the GOP cache it begins at the newest key frame that the ring holds, else
     /// at the next one, or with sound until then.
-    pub fn new(stream: StreamId, source: Source<'_>, gop_cache: bool) -> Reader {
+    pub fn new(stream: StreamId, source: StreamView<'_>, gop_cache: bool) -> Reader {
         Reader {
             stream,
             phase: Phase::Waiting { after: source.first(gop_cache) },
@@ -287,7 +287,7 @@ impl Reader {
     /// Pauses, or goes on: what was missed is gone, so with headers again, and then at the newest key frame, or the newest sound where
     /// there is no picture. Without either since, nothing was missed.
     #[must_use = "the rest of a half-sent tag must be sent"]
-    pub fn pause(&mut self, paused: bool, source: Source<'_>, now: Millis) -> Option<Rest> {
+    pub fn pause(&mut self, paused: bool, source: StreamView<'_>, now: Millis) -> Option<Rest> {
         let goes_on = core::mem::replace(&mut self.paused, paused) && !paused;
         let (true, Some(cursor), Some(media)) = (goes_on, self.cursor(), source.media) else { return None };
         let point = media.skip_target(cursor)?;
@@ -298,7 +298,7 @@ impl Reader {
 
     /// Begins anew, as who comes now: its receiver has thrown away what it was sent.
     #[must_use = "the rest of a half-sent tag must be sent"]
-    pub fn restart(&mut self, source: Source<'_>, gop_cache: bool) -> Option<Rest> {
+    pub fn restart(&mut self, source: StreamView<'_>, gop_cache: bool) -> Option<Rest> {
         let rest = self.rest();
         if !self.is_waiting() {
             self.phase = Phase::Waiting { after: source.first(gop_cache) };
@@ -355,7 +355,7 @@ impl Reader {
     }
 
     /// What is due. Asked again without having been told what was sent it says the same again, but for [`Due::Skipped`].
-    pub fn due<'l>(&mut self, source: Source<'l>, terms: &Terms) -> Due<'l> {
+    pub fn due<'l>(&mut self, source: StreamView<'l>, terms: &Terms) -> Due<'l> {
         let Some(media) = source.media else {
             // A ring was taken from a stream without a publisher.
             if self.rest().is_some() {

@@ -41,7 +41,7 @@ pub enum Refusal {
     /// It publishes that itself, on another of its streams.
     Own,
     /// Every name or every ring is in use.
-    Exhausted(Exhausted),
+    NoStream(NoStream),
     /// Every connection is in use by others who publish or play.
     NoConnection,
 }
@@ -59,7 +59,7 @@ pub enum Unscripted {
 
 /// Why no stream could be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exhausted {
+pub enum NoStream {
     /// Every name that players may wait on is in use ([`NAMES_PER_RING`](crate::limits::NAMES_PER_RING) x `limits.streams`,
     /// without those kept for publishers).
     Names,
@@ -73,8 +73,8 @@ impl From<Unscripted> for Refusal {
     }
 }
 
-impl From<Exhausted> for Refusal {
-    fn from(exhausted: Exhausted) -> Refusal {
-        Refusal::Exhausted(exhausted)
+impl From<NoStream> for Refusal {
+    fn from(which: NoStream) -> Refusal {
+        Refusal::NoStream(which)
     }
 }

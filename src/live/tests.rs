@@ -16,7 +16,7 @@ use super::holder::{Holder, Household, Publisher, Who};
 use super::names::Names;
 use super::news::News;
 use super::publish::Published;
-use super::refusal::{Exhausted, Refusal};
+use super::refusal::{NoStream, Refusal};
 use super::settings::Settings;
 
 const APP: AppId = AppId(0);
@@ -216,7 +216,7 @@ fn a_ring_goes_to_media_and_of_silent_publishers_those_of_the_same_household_los
     let own = begun(&mut live, client(1, 2), "own", 1);
     assert!(send(&mut live, stranger, 10) && send(&mut live, own, 11));
     // Both have sent media lately.
-    assert_eq!(publish(&mut live, client(2, 2), "new", 20), Err(Refusal::Exhausted(Exhausted::Rings)));
+    assert_eq!(publish(&mut live, client(2, 2), "new", 20), Err(Refusal::NoStream(NoStream::Rings)));
     assert_eq!(live.names.find(APP, &path("new")), None);
     // Both are silent.
     let new = begun(&mut live, client(2, 2), "new", 1000);

@@ -44,7 +44,7 @@ pub struct JoinPoint {
 
 /// What is known of a publish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamFacts {
+pub struct PublishFacts {
     /// Between its first two key frames, in milliseconds.
     pub key_frame_interval_ms: Option<u32>,
     /// Video frames per 1000 seconds, measured between its first two key frames.
@@ -66,12 +66,12 @@ pub struct MediaStream<B, I> {
     newest_audio: Option<TagSeq>,
     /// The newest video message that is a frame.
     newest_frame: Option<TagSeq>,
-    picture: Option<Picture>,
+    picture: Option<NewestPicture>,
     video: Video,
     headers_changed: Option<TagSeq>,
     /// No tag from here on is an Enhanced RTMP message.
     enhanced_end: TagSeq,
-    facts: StreamFacts,
+    facts: PublishFacts,
     measure: Measure,
 }
 
@@ -88,7 +88,7 @@ enum Video {
 
 /// The picture of the newest video message.
 #[derive(Clone, Copy, Debug)]
-struct Picture {
+struct NewestPicture {
     first: TagSeq,
     timestamp: u32,
     messages: u8,
@@ -136,7 +136,7 @@ where
             video: Video::None,
             headers_changed: None,
             enhanced_end: TagSeq::default(),
-            facts: StreamFacts::default(),
+            facts: PublishFacts::default(),
             measure: Measure::BeforeKey,
         }
     }
@@ -278,7 +278,7 @@ where
         self.unpublish(now);
         self.headers.clear();
         self.timeline.republish();
-        self.facts = StreamFacts::default();
+        self.facts = PublishFacts::default();
         self.measure = Measure::BeforeKey;
     }
 
@@ -429,7 +429,7 @@ where
     }
 
     /// What is known of the publish so far.
-    pub fn facts(&self) -> StreamFacts {
+    pub fn facts(&self) -> PublishFacts {
         self.facts
     }
 
@@ -493,7 +493,7 @@ where
                 && picture.messages < PICTURE_MESSAGES
                 && !(picture.part == Part::BehindKey && key)
         });
-        let begun = Picture { first: tag.seq, timestamp: tag.timestamp, messages: 0, part: Part::Inter };
+        let begun = NewestPicture { first: tag.seq, timestamp: tag.timestamp, messages: 0, part: Part::Inter };
         let picture = goes_on.unwrap_or(begun);
         let part = match picture.part {
             _ if key => Part::Key,
@@ -503,7 +503,7 @@ where
         if key {
             self.newest_key = self.newest_key.max(Some(picture.first));
         }
-        self.picture = Some(Picture { part, messages: picture.messages + 1, ..picture });
+        self.picture = Some(NewestPicture { part, messages: picture.messages + 1, ..picture });
         goes_on.is_none()
     }
 
@@ -713,7 +713,7 @@ mod tests {
         assert_eq!(stream.append(half, b"late"), Err(RingError::Gone));
         stream.republish(Millis(9_000));
         assert!(stream.headers().is_empty());
-        assert_eq!(stream.facts(), StreamFacts::default());
+        assert_eq!(stream.facts(), PublishFacts::default());
         put(&mut stream, TagKind::Video, 0, b"vh", HEADER);
         put(&mut stream, TagKind::Video, 33, b"key", KEY);
         let tag = stream.ring().tag_at(&mut player).unwrap().unwrap();

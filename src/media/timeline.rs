@@ -44,15 +44,15 @@ const FOLLOW_MS: i64 = 2_000;
 /// One stream's time. Timestamps in and out are in milliseconds and wrap at 2^32.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timeline {
-    clock: Option<Clock>,
+    clock: Option<StreamClock>,
     seam_due: bool,
 }
 
 /// State since the first message. Times are not wrapped here, so that they can be compared.
 #[derive(Clone, Copy, Debug)]
-struct Clock {
+struct StreamClock {
     /// Audio and video.
-    tracks: [Track; 2],
+    tracks: [TrackClock; 2],
     /// Of the newest seam: what a track goes by that has sent nothing yet.
     origin: u32,
     /// Where the publish began.
@@ -65,14 +65,14 @@ struct Clock {
 
 /// How a track's timestamps are read: `None` before its first message of a publish.
 #[derive(Clone, Copy, Debug, Default)]
-struct Track {
-    present: Option<Reading>,
+struct TrackClock {
+    present: Option<TrackReading>,
     /// What was in force before the last stitch.
-    previous: Option<Reading>,
+    previous: Option<TrackReading>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Reading {
+struct TrackReading {
     /// What to subtract from the publisher's timestamp, wrapping.
     origin: u32,
     /// The time of the last message, before it was set to the floor.
@@ -106,7 +106,7 @@ impl Timeline {
     pub fn map(&mut self, kind: TagKind, publisher_timestamp: u32, now: Millis) -> u32 {
         let track = usize::from(kind == TagKind::Video);
         let seam_due = core::mem::take(&mut self.seam_due);
-        let clock = self.clock.get_or_insert_with(|| Clock::new(publisher_timestamp, now));
+        let clock = self.clock.get_or_insert_with(|| StreamClock::new(publisher_timestamp, now));
         if seam_due {
             clock.begin_again(track, publisher_timestamp, now);
         } else {
@@ -155,10 +155,10 @@ impl Timeline {
     }
 }
 
-impl Clock {
-    fn new(origin: u32, now: Millis) -> Clock {
-        Clock {
-            tracks: [Track::default(); 2],
+impl StreamClock {
+    fn new(origin: u32, now: Millis) -> StreamClock {
+        StreamClock {
+            tracks: [TrackClock::default(); 2],
             origin,
             floor: 0,
             last: 0,
@@ -187,17 +187,18 @@ impl Clock {
     }
 
     /// The reading by which the message is plausible, with its time as the last one.
-    fn reading(&self, track: usize, publisher_timestamp: u32, now: Millis) -> Option<Reading> {
-        let by = |reading: Reading, back_ms: i64| {
+    fn reading(&self, track: usize, publisher_timestamp: u32, now: Millis) -> Option<TrackReading> {
+        let by = |reading: TrackReading, back_ms: i64| {
             let ahead = self.ahead(publisher_timestamp, reading.origin);
             let time = self.latest as i64 + ahead;
             let step = time - reading.last;
-            (step >= -back_ms && self.is_plausible(ahead, now)).then_some((step, Reading { last: time, ..reading }))
+            (step >= -back_ms && self.is_plausible(ahead, now))
+                .then_some((step, TrackReading { last: time, ..reading }))
         };
-        let Track { present, previous } = self.tracks[track];
+        let TrackClock { present, previous } = self.tracks[track];
         let Some(present) = present else {
             let ahead = self.ahead(publisher_timestamp, self.origin);
-            let first = Reading { origin: self.origin, last: self.latest as i64 + ahead, floor: self.floor };
+            let first = TrackReading { origin: self.origin, last: self.latest as i64 + ahead, floor: self.floor };
             return (ahead.abs() <= i64::from(JUMP_MS) || self.is_plausible(ahead, now)).then_some(first);
         };
         let own = by(present, i64::from(REORDER_MS));
@@ -208,7 +209,7 @@ impl Clock {
         }
         let known = [Some(present.origin), previous.map(|previous| previous.origin)];
         let other = self.tracks[1 - track].present.filter(|other| !known.contains(&Some(other.origin)));
-        let followed = other.map(|other| Reading {
+        let followed = other.map(|other| TrackReading {
             origin: other.origin,
             last: present.last,
             // Not back to where it has been, while the rest of its old round overlaps with the other's new one.
@@ -233,8 +234,8 @@ impl Clock {
         ahead >= -i64::from(JUMP_MS) && (explained || held_up)
     }
 
-    fn read_by(&mut self, track: usize, reading: Reading) {
-        let Track { present, previous } = &mut self.tracks[track];
+    fn read_by(&mut self, track: usize, reading: TrackReading) {
+        let TrackClock { present, previous } = &mut self.tracks[track];
         if previous.is_some_and(|previous| previous.origin == reading.origin) {
             // What came between was nonsense: should it come again, time is not where it was then.
             *previous = None;
@@ -253,13 +254,13 @@ impl Clock {
         self.last = floor + u64::from(STITCH_MS);
         self.latest = self.last;
         self.origin = publisher_timestamp.wrapping_sub(self.last as u32);
-        let Track { present, previous } = &mut self.tracks[track];
-        *previous = present.replace(Reading { origin: self.origin, last: self.last as i64, floor });
+        let TrackClock { present, previous } = &mut self.tracks[track];
+        *previous = present.replace(TrackReading { origin: self.origin, last: self.last as i64, floor });
     }
 
     fn begin_again(&mut self, track: usize, publisher_timestamp: u32, now: Millis) {
         self.floor = self.latest;
-        self.tracks = [Track::default(); 2];
+        self.tracks = [TrackClock::default(); 2];
         self.stitch(track, publisher_timestamp);
         self.pace = Pace::new(self.latest, now);
         self.last_arrival = now;

@@ -1,5 +1,5 @@
 //! The disk threads. An SD card can stall for seconds, so no file is touched by the loop: it hands over jobs, which are
-//! done in their order on a thread for each [`Lane`], and one that is done wakes the poll.
+//! done in their order on a thread for each [`DiskLane`], and one that is done wakes the poll.
 //!
 //! Neither side waits for the other, and handing over takes nothing from the heap: there is a place for each job that may
 //! be under way and for what comes of it ([`JOBS`]). What the threads themselves allocate is accounted for as files'
@@ -16,7 +16,7 @@ use log::error;
 use mio::Waker;
 
 use crate::account;
-use crate::live::jobs::{Done, Job, Lane, Lookup};
+use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES};
 
 /// Jobs that may be under way at once in each lane. One more stays where it is, which is an ordinary thing: the loop
@@ -28,16 +28,16 @@ pub type Worker = Box<dyn FnMut(Job) -> Done + Send>;
 
 /// What does the jobs of each lane.
 pub struct Workers {
-    /// Those of [`Lane::LookUps`].
+    /// Those of [`DiskLane::LookUps`].
     pub look_ups: Worker,
-    /// Those of [`Lane::Bulk`].
+    /// Those of [`DiskLane::Bulk`].
     pub bulk: Worker,
 }
 
 /// The loop's ends of the threads. They end when this is dropped and what they are doing is done.
 pub struct Disk {
     /// By the number of the lane.
-    queues: [Queue; Lane::ALL.len()],
+    queues: [Queue; DiskLane::ALL.len()],
 }
 
 /// The loop's end of one thread.
@@ -70,13 +70,13 @@ impl Disk {
     /// Has the bulk lane survey the files, and waits until it has: what is wrong with them is in the log, and what its
     /// thread takes of memory is taken, before the first client arrives.
     pub fn survey(&mut self) {
-        let bulk = &mut self.queues[Lane::Bulk as usize];
+        let bulk = &mut self.queues[DiskLane::Bulk as usize];
         bulk.ask(Job::Survey);
         bulk.wait();
     }
 
     /// Another job can be asked in this lane.
-    pub fn has_room(&self, lane: Lane) -> bool {
+    pub fn has_room(&self, lane: DiskLane) -> bool {
         self.queues[lane as usize].has_room()
     }
 
@@ -176,8 +176,8 @@ fn survive_panics() {
         usual(panic);
         let Some((ends, job)) = ASKED.try_with(|asked| asked.take()).ok().flatten() else { return };
         let consequence = match job.lane() {
-            Lane::LookUps => "applications stay as they are until a restart",
-            Lane::Bulk => {
+            DiskLane::LookUps => "applications stay as they are until a restart",
+            DiskLane::Bulk => {
                 "the configuration stays as it is until a restart, and errors show when a client needs the file"
             }
         };
@@ -260,17 +260,17 @@ mod tests {
         let (mut poll, mut disk) = disk(stalls, |_| Done::Surveyed);
         let start = Instant::now();
         for n in 0..JOBS {
-            assert!(disk.has_room(Lane::LookUps));
+            assert!(disk.has_room(DiskLane::LookUps));
             disk.ask(app(&format!("a{n}"), None));
         }
-        assert!(!disk.has_room(Lane::LookUps) && disk.done().is_none());
+        assert!(!disk.has_room(DiskLane::LookUps) && disk.done().is_none());
         disk.ask(app("one more", None));
         assert!(start.elapsed() < Duration::from_secs(1));
         (0..JOBS).for_each(|_| stall.send(()).unwrap());
         for n in 0..JOBS {
             assert_eq!(lookup(wait(&mut poll, &mut disk)), (format!("a{n}"), Lookup::Missing));
         }
-        assert!(disk.has_room(Lane::LookUps) && disk.done().is_none());
+        assert!(disk.has_room(DiskLane::LookUps) && disk.done().is_none());
     }
 
     #[test]
@@ -281,9 +281,9 @@ mod tests {
             Done::Surveyed
         });
         (0..JOBS).for_each(|_| disk.ask(Job::Survey));
-        assert!(!disk.has_room(Lane::Bulk));
+        assert!(!disk.has_room(DiskLane::Bulk));
         for n in 0..3 * JOBS {
-            assert!(disk.has_room(Lane::LookUps));
+            assert!(disk.has_room(DiskLane::LookUps));
             disk.ask(app(&format!("a{n}"), None));
             assert_eq!(lookup(wait(&mut poll, &mut disk)), (format!("a{n}"), Lookup::Missing));
         }

@@ -160,7 +160,7 @@ impl fmt::Display for Wall {
 }
 
 /// The beginning of a line.
-enum Stamp {
+enum LineStart {
     Wall(Wall),
     /// Since the start.
     Uptime(Duration),
@@ -262,20 +262,20 @@ impl Log {
         }
     }
 
-    fn stamp(&mut self, passed: Duration) -> Stamp {
+    fn stamp(&mut self, passed: Duration) -> LineStart {
         let time = LogTime::ALL[usize::from(TIME.load(Ordering::Relaxed))].1;
         let now_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         if time == LogTime::Auto && !self.clock_set && now_ms >= self.clock_at_ms {
             (self.clock_set, self.clock_at_ms) = (clock_is_set(), now_ms.saturating_add(CLOCK_MS));
         }
         let wall = match time {
-            LogTime::None => return Stamp::None,
-            LogTime::Auto if self.journal => return Stamp::None,
+            LogTime::None => return LineStart::None,
+            LogTime::Auto if self.journal => return LineStart::None,
             LogTime::Uptime => false,
             LogTime::Auto => self.clock_set,
             LogTime::Wall => true,
         };
-        wall.then(Wall::now).flatten().map_or(Stamp::Uptime(passed), Stamp::Wall)
+        wall.then(Wall::now).flatten().map_or(LineStart::Uptime(passed), LineStart::Wall)
     }
 
     /// Writes a line, or says that it was lost.
@@ -313,7 +313,7 @@ struct Line {
 
 impl Line {
     /// The priority for a journal, the time, and the level's name.
-    fn begin(&mut self, level: Level, for_journal: bool, stamp: &Stamp) {
+    fn begin(&mut self, level: Level, for_journal: bool, stamp: &LineStart) {
         let (name, priority) = match level {
             Level::Error => ("error", 3),
             Level::Warn => ("warn", 4),
@@ -326,9 +326,9 @@ impl Line {
             let _ = write!(self, "<{priority}>");
         }
         let _ = match stamp {
-            Stamp::Wall(wall) => write!(self, "{wall} {name} "),
-            Stamp::Uptime(passed) => write!(self, "{}.{:03} {name} ", passed.as_secs(), passed.subsec_millis()),
-            Stamp::None => write!(self, "{name} "),
+            LineStart::Wall(wall) => write!(self, "{wall} {name} "),
+            LineStart::Uptime(passed) => write!(self, "{}.{:03} {name} ", passed.as_secs(), passed.subsec_millis()),
+            LineStart::None => write!(self, "{name} "),
         };
     }
 
@@ -379,18 +379,18 @@ impl fmt::Write for Line {
 mod tests {
     use super::*;
 
-    fn line(stamp: Option<Stamp>, text: &str) -> String {
+    fn line(stamp: Option<LineStart>, text: &str) -> String {
         let mut line = Line { bytes: [0; LINE_BYTES], len: 0 };
-        line.begin(Level::Warn, stamp.is_none(), &stamp.unwrap_or(Stamp::None));
+        line.begin(Level::Warn, stamp.is_none(), &stamp.unwrap_or(LineStart::None));
         let _ = line.write_str(text);
         String::from_utf8(line.end().to_vec()).unwrap()
     }
 
     #[test]
     fn a_terminal_gets_the_time_and_a_journal_gets_priorities() {
-        let uptime = Stamp::Uptime(Duration::from_millis(12_045));
+        let uptime = LineStart::Uptime(Duration::from_millis(12_045));
         assert_eq!(line(Some(uptime), "c7.2 closed"), "12.045 warn c7.2 closed\n");
-        assert_eq!(line(Some(Stamp::None), "c7.2 closed"), "warn c7.2 closed\n");
+        assert_eq!(line(Some(LineStart::None), "c7.2 closed"), "warn c7.2 closed\n");
         let mut wall = Wall::now().unwrap();
         let parts = [126, 10, 27, 2, 50, 6].map(libc::c_int::from);
         [
@@ -402,7 +402,7 @@ mod tests {
             wall.time.tm_sec,
         ] = parts;
         (wall.time.tm_gmtoff, wall.millis) = (-(3 * 3600 + 1800), 7);
-        assert_eq!(line(Some(Stamp::Wall(wall)), "x"), "2026-11-27T02:50:06.007-03:30 warn x\n");
+        assert_eq!(line(Some(LineStart::Wall(wall)), "x"), "2026-11-27T02:50:06.007-03:30 warn x\n");
         assert_eq!(line(None, "c7.2 closed"), "<4>warn c7.2 closed\n");
     }
 

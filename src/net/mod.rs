@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 
 use crate::limits::Row;
-use crate::live::jobs::{Done, Job, Lane};
+use crate::live::jobs::{DiskLane, Done, Job};
 use crate::live::settings::Settings;
 use crate::server::Server;
 use crate::server::memory;
@@ -172,7 +172,7 @@ impl Reactor {
                 server.done(done, now);
             }
             server.turn(&mut self.net, now);
-            for lane in Lane::ALL {
+            for lane in DiskLane::ALL {
                 while self.disk.has_room(lane)
                     && let Some(job) = server.next_job(lane)
                 {

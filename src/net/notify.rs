@@ -26,7 +26,7 @@ pub struct Notify {
     socket: Option<UnixDatagram>,
     watchdog: Option<Watchdog>,
     /// What it was told last.
-    told: Option<Status>,
+    told: Option<ServiceStatus>,
     /// When [`Notify::told`] may be replaced.
     status_at: Millis,
     /// Something happened since it was compared with the server.
@@ -40,7 +40,7 @@ struct Watchdog {
 
 /// What `systemctl status` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Status {
+struct ServiceStatus {
     connections: u32,
     published: u32,
 }
@@ -112,11 +112,11 @@ impl Notify {
         }
         self.status_at = now + STATUS_MS;
         let totals = server.totals(now);
-        let status = Status { connections: totals.connections, published: totals.published };
+        let status = ServiceStatus { connections: totals.connections, published: totals.published };
         if self.told != Some(status) {
             self.told = Some(status);
             let mut message = heapless::String::<MESSAGE_BYTES>::new();
-            let Status { connections, published } = status;
+            let ServiceStatus { connections, published } = status;
             // It always fits.
             let _ = write!(message, "STATUS={connections} clients, {published} streams");
             self.send(&message);

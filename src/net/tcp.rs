@@ -53,56 +53,56 @@ pub const STARVED_MS: u64 = 250;
 const QUICK_ACKS: u8 = 64;
 
 /// A connection of either kind.
-enum Stream {
+enum EitherStream {
     Tcp(TcpStream),
     Local(UnixStream),
 }
 
-impl Stream {
+impl EitherStream {
     fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Stream::Tcp(stream) => Some(stream),
-            Stream::Local(_) => None,
+            EitherStream::Tcp(stream) => Some(stream),
+            EitherStream::Local(_) => None,
         }
     }
 
     fn register(&mut self, registry: &Registry, slot: SlotIndex) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         match self {
-            Stream::Tcp(stream) => registry.register(stream, Token(slot.at()), both),
-            Stream::Local(stream) => registry.register(stream, Token(slot.at()), both),
+            EitherStream::Tcp(stream) => registry.register(stream, Token(slot.at()), both),
+            EitherStream::Local(stream) => registry.register(stream, Token(slot.at()), both),
         }
     }
 
     fn shutdown(&self) -> io::Result<()> {
         match self {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Local(stream) => stream.shutdown(Shutdown::Write),
+            EitherStream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            EitherStream::Local(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 }
 
-impl Read for Stream {
+impl Read for EitherStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Local(stream) => stream.read(buffer),
+            EitherStream::Tcp(stream) => stream.read(buffer),
+            EitherStream::Local(stream) => stream.read(buffer),
         }
     }
 }
 
-impl Write for Stream {
+impl Write for EitherStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Local(stream) => stream.write(bytes),
+            EitherStream::Tcp(stream) => stream.write(bytes),
+            EitherStream::Local(stream) => stream.write(bytes),
         }
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.write_vectored(slices),
-            Stream::Local(stream) => stream.write_vectored(slices),
+            EitherStream::Tcp(stream) => stream.write_vectored(slices),
+            EitherStream::Local(stream) => stream.write_vectored(slices),
         }
     }
 
@@ -121,17 +121,17 @@ enum Entrance {
 
 impl Entrance {
     /// The next connection; `WouldBlock` when there is none.
-    fn accept(&self) -> io::Result<(Stream, Arrival)> {
+    fn accept(&self) -> io::Result<(EitherStream, Arrival)> {
         match self {
             Entrance::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;
                 // An IPv4 client of an IPv6 socket is still an IPv4 client.
                 let peer = Peer::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()));
-                Ok((Stream::Tcp(stream), Arrival { peer, door: listener.door }))
+                Ok((EitherStream::Tcp(stream), Arrival { peer, door: listener.door }))
             }
             Entrance::Local(socket) => {
                 let (stream, _) = socket.listener.accept()?;
-                Ok((Stream::Local(stream), Arrival { peer: Peer::Local, door: Door::Control }))
+                Ok((EitherStream::Local(stream), Arrival { peer: Peer::Local, door: Door::Control }))
             }
             Entrance::Closed => Err(ErrorKind::WouldBlock.into()),
         }
@@ -140,7 +140,7 @@ impl Entrance {
 
 /// A connection that a slot has.
 struct Socket {
-    stream: Stream,
+    stream: EitherStream,
     /// How many of [`QUICK_ACKS`] are left.
     quick_acks: u8,
     /// The poll has told of its end.
@@ -158,7 +158,7 @@ pub struct TcpNet {
     turn: usize,
     sockets: Box<[Option<Socket>]>,
     /// Accepted, and neither adopted nor refused yet.
-    pending: Option<Stream>,
+    pending: Option<EitherStream>,
     notsent_lowat_bytes: u64,
     send_buffer_bytes: u64,
     /// A descriptor that is held only to be given up: with it a client can be accepted and closed when there is no
@@ -266,7 +266,7 @@ impl TcpNet {
     }
 
     /// The next connection at any door; `WouldBlock` when there is none.
-    fn accept_any(&mut self) -> io::Result<(Stream, Arrival)> {
+    fn accept_any(&mut self) -> io::Result<(EitherStream, Arrival)> {
         for _ in 0..self.entrances.len() {
             self.turn = (self.turn + 1) % self.entrances.len();
             match self.entrances[self.turn].accept() {
@@ -316,7 +316,7 @@ impl TcpNet {
     }
 
     /// The connection is the slot's from now on. False when it broke meanwhile.
-    fn take(&mut self, slot: SlotIndex, mut stream: Stream, quick_acks: u8) -> bool {
+    fn take(&mut self, slot: SlotIndex, mut stream: EitherStream, quick_acks: u8) -> bool {
         if let Some(stream) = stream.tcp() {
             self.set_options(stream);
         }
@@ -412,7 +412,7 @@ impl Net for TcpNet {
     }
 
     fn dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool {
-        TcpStream::connect(to).is_ok_and(|stream| self.take(slot, Stream::Tcp(stream), 0))
+        TcpStream::connect(to).is_ok_and(|stream| self.take(slot, EitherStream::Tcp(stream), 0))
     }
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {

@@ -16,7 +16,7 @@ enum Phase {
 
 /// What a run of bytes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum SubTagPart {
     /// They complete the header of a tag, given as that of a message of its own.
     Begin(MessageHeader),
     /// They belong to the body of a tag that is wanted.
@@ -55,7 +55,7 @@ impl Aggregate {
     }
 
     /// Takes the next bytes, at most as many as it wants. `None` when they are of no consequence.
-    pub fn take(&mut self, bytes: &[u8]) -> Option<Part> {
+    pub fn take(&mut self, bytes: &[u8]) -> Option<SubTagPart> {
         let n = bytes.len() as u32;
         match &mut self.phase {
             Phase::Header(header) => {
@@ -70,11 +70,11 @@ impl Aggregate {
                 };
                 self.wanted = false;
                 self.phase = Phase::Body(tag.length);
-                Some(Part::Begin(self.part))
+                Some(SubTagPart::Begin(self.part))
             }
             Phase::Body(left) => {
                 *left -= n;
-                self.wanted.then_some(Part::Body)
+                self.wanted.then_some(SubTagPart::Body)
             }
             Phase::BackPointer(left) => {
                 *left -= n;

@@ -21,7 +21,7 @@ const _: () = assert!(AMF_FRONT_BYTES + ASK_BYTES <= OUT_CHUNK_BYTES, "a call is
 
 /// What the client calls it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dialect {
+pub enum MethodNames {
     /// `onBWCheck` and `onBWDone`, as documented.
     #[default]
     Documented,
@@ -29,38 +29,38 @@ pub enum Dialect {
     Underscored,
 }
 
-impl Dialect {
+impl MethodNames {
     const fn check(self) -> &'static str {
         match self {
-            Dialect::Documented => "onBWCheck",
-            Dialect::Underscored => "_onbwcheck",
+            MethodNames::Documented => "onBWCheck",
+            MethodNames::Underscored => "_onbwcheck",
         }
     }
 
     const fn done(self) -> &'static str {
         match self {
-            Dialect::Documented => "onBWDone",
-            Dialect::Underscored => "_onbwdone",
+            MethodNames::Documented => "onBWDone",
+            MethodNames::Underscored => "_onbwdone",
         }
     }
 }
 
 /// Calls without a payload, for the latency.
-pub fn ask(dialect: Dialect, transaction: u32, tx: &mut TxBuf) -> Result<(), Full> {
-    tx.command(0, dialect.check(), f64::from(transaction), |amf| amf.null())
+pub fn ask(names: MethodNames, transaction: u32, tx: &mut TxBuf) -> Result<(), Full> {
+    tx.command(0, names.check(), f64::from(transaction), |amf| amf.null())
 }
 
 /// Tells the client the end of it: what it can be sent in kilobits a second, and the bytes, milliseconds and milliseconds of
 /// latency by which that is known.
 pub fn report(
-    dialect: Dialect,
+    names: MethodNames,
     kbit: u32,
     bytes: u64,
     elapsed_ms: u32,
     latency_ms: u32,
     tx: &mut TxBuf,
 ) -> Result<(), Full> {
-    tx.command(0, dialect.done(), 0.0, |amf| {
+    tx.command(0, names.done(), 0.0, |amf| {
         amf.null()?;
         amf.number(f64::from(kbit))?;
         // Kilobits, and seconds.
@@ -73,7 +73,7 @@ pub fn report(
 /// A call with a payload, which is held nowhere: what is left of it is made when it is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct PayloadCall {
-    dialect: Dialect,
+    names: MethodNames,
     transaction: u32,
     payload_bytes: u16,
     sent: u16,
@@ -81,8 +81,8 @@ pub struct PayloadCall {
 
 impl PayloadCall {
     /// A call of which nothing was sent. Of its payload there are at most [`ASK_BYTES`].
-    pub fn new(dialect: Dialect, transaction: u32, payload_bytes: u16) -> PayloadCall {
-        PayloadCall { dialect, transaction, payload_bytes: payload_bytes.min(ASK_BYTES as u16), sent: 0 }
+    pub fn new(names: MethodNames, transaction: u32, payload_bytes: u16) -> PayloadCall {
+        PayloadCall { names, transaction, payload_bytes: payload_bytes.min(ASK_BYTES as u16), sent: 0 }
     }
 
     /// Bytes of the whole call.
@@ -105,16 +105,16 @@ impl PayloadCall {
     }
 
     fn front(&self) -> heapless::Vec<u8, FRONT_BYTES> {
-        front(self.dialect, self.transaction, self.payload_bytes)
+        front(self.names, self.transaction, self.payload_bytes)
     }
 }
 
 /// What stands before the first `length` bytes of [`FILLER`] in a call with a payload.
-fn front(dialect: Dialect, transaction: u32, length: u16) -> heapless::Vec<u8, FRONT_BYTES> {
+fn front(names: MethodNames, transaction: u32, length: u16) -> heapless::Vec<u8, FRONT_BYTES> {
     let mut bytes = [0; FRONT_BYTES];
     let mut amf_bytes = [0; AMF_FRONT_BYTES];
     let mut out = Writer::new(&mut amf_bytes);
-    let written = emit_front(dialect, transaction, length, &mut out);
+    let written = emit_front(names, transaction, length, &mut out);
     debug_assert!(written.is_ok(), "the longest front fits");
     let amf = out.written();
     let length = amf.len() as u32 + u32::from(length);
@@ -124,9 +124,9 @@ fn front(dialect: Dialect, transaction: u32, length: u16) -> heapless::Vec<u8, F
     heapless::Vec::from_slice(&bytes[..header_bytes + amf.len()]).unwrap_or_default()
 }
 
-fn emit_front(dialect: Dialect, transaction: u32, length: u16, out: &mut Writer<'_>) -> Result<(), Full> {
+fn emit_front(names: MethodNames, transaction: u32, length: u16, out: &mut Writer<'_>) -> Result<(), Full> {
     let mut amf = Encoder::new(out);
-    amf.string(dialect.check())?;
+    amf.string(names.check())?;
     amf.number(f64::from(transaction))?;
     amf.null()?;
     // A string, because every client can read one, and because its bytes need not be put together anywhere.
@@ -164,12 +164,12 @@ mod tests {
 
     #[test]
     fn a_call_with_a_payload_is_one_chunk_that_says_its_length() {
-        let front = front(Dialect::Documented, FIRST_ASK_TRANSACTION, 5);
+        let front = front(MethodNames::Documented, FIRST_ASK_TRANSACTION, 5);
         assert_eq!(
             front.as_slice(),
             b"\x03\0\0\0\0\0\x1E\x14\0\0\0\0\x02\0\x09onBWCheck\0\x41\x70\0\0\0\0\0\0\x05\x02\0\x05"
         );
-        assert_eq!(super::front(Dialect::Underscored, u32::MAX, ASK_BYTES as u16).len(), FRONT_BYTES - 4);
+        assert_eq!(super::front(MethodNames::Underscored, u32::MAX, ASK_BYTES as u16).len(), FRONT_BYTES - 4);
     }
 
     #[test]

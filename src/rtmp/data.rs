@@ -4,7 +4,7 @@ use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES};
 use crate::wire::amf0::{Decoder, Encoder, Value};
 use crate::wire::amf3;
 use crate::wire::bytes::{Full, Writer};
-use crate::wire::plain::Plain;
+use crate::wire::plain::PlainWalk;
 
 use super::metadata::Metadata;
 
@@ -108,7 +108,7 @@ impl<'a> DataMessage<'a> {
             }
             writer.truncate(name_bytes);
         }
-        let mut plain = Plain::new(self.message, self.values_at);
+        let mut plain = PlainWalk::new(self.message, self.values_at);
         if !properties {
             while !plain.is_empty() {
                 // What cannot be written fits no better than what is too long.

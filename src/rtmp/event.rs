@@ -59,7 +59,7 @@ pub enum Event<'i> {
     Answer(u32, bool),
     /// The client wants its bandwidth measured, and to be told by `onBWDone`: see [`super::bandwidth_check`].
     CheckBandwidth,
-    /// The client has sent `_checkbw`: it knows what [`Dialect::Underscored`](super::bandwidth_check::Dialect) means. It
+    /// The client has sent `_checkbw`: it knows what [`MethodNames::Underscored`](super::bandwidth_check::MethodNames) means. It
     /// does so whenever it hears `onBWDone`, so that it is no wish to be measured.
     CheckBw,
     /// The net stream stopped publishing or playing, because the client said so. It may be used again.

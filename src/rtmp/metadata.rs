@@ -6,7 +6,7 @@
 use heapless::Vec;
 
 use crate::limits::AMF_DEPTH;
-use crate::wire::bytes::Reader;
+use crate::wire::bytes::ByteReader;
 
 /// What a player may need before the first frame, as one of its ways to know which decoder to open. Never more than a
 /// few bytes, so that they always fit.
@@ -53,7 +53,7 @@ const END: &[u8] = &[0, 0, 9];
 
 /// What is behind the message's beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
+pub enum MetadataForm {
     /// That is not known yet.
     Begun,
     /// Properties in AMF 0.
@@ -74,7 +74,7 @@ enum Worth {
 
 /// A container around the present value.
 #[derive(Clone, Copy, Debug)]
-enum Level {
+enum Container {
     Members,
     /// So many elements to come.
     Elements(u32),
@@ -102,10 +102,10 @@ enum Next {
 /// The properties of a message that are kept, in a buffer that its caller has.
 #[derive(Debug)]
 pub struct Metadata {
-    head: Head,
+    head: MetadataForm,
     amf3_message: bool,
     next: Next,
-    levels: Vec<Level, AMF_DEPTH, u8>,
+    levels: Vec<Container, AMF_DEPTH, u8>,
     /// The length being read, and how many of its bytes have been.
     number: u32,
     digits: u8,
@@ -128,7 +128,7 @@ impl Metadata {
     /// For a message that arrives, of type 15 when `amf3_message`.
     pub fn new(amf3_message: bool) -> Metadata {
         Metadata {
-            head: Head::Begun,
+            head: MetadataForm::Begun,
             amf3_message,
             next: Next::NameLength,
             levels: Vec::new(),
@@ -149,11 +149,11 @@ impl Metadata {
     /// For properties that come behind the first `start` bytes of the buffer.
     pub fn behind(start: usize) -> Metadata {
         let start = start as u16;
-        Metadata { head: Head::Properties, start, item: start, used: start, ..Metadata::new(false) }
+        Metadata { head: MetadataForm::Properties, start, item: start, used: start, ..Metadata::new(false) }
     }
 
     /// What the message has shown to be.
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> MetadataForm {
         self.head
     }
 
@@ -166,16 +166,16 @@ impl Metadata {
     pub fn take(&mut self, mut bytes: &[u8], buffer: &mut [u8]) {
         while !bytes.is_empty() {
             let taken = match self.head {
-                Head::Begun => self.take_head(bytes[0], buffer),
-                Head::Properties => self.take_properties(bytes, buffer),
-                Head::Amf3 => {
+                MetadataForm::Begun => self.take_head(bytes[0], buffer),
+                MetadataForm::Properties => self.take_properties(bytes, buffer),
+                MetadataForm::Amf3 => {
                     let used = usize::from(self.used);
                     let n = bytes.len().min(buffer.len() - used);
                     buffer[used..used + n].copy_from_slice(&bytes[..n]);
                     self.used += n as u16;
                     bytes.len()
                 }
-                Head::Other => bytes.len(),
+                MetadataForm::Other => bytes.len(),
             };
             bytes = &bytes[taken..];
         }
@@ -183,7 +183,7 @@ impl Metadata {
 
     /// Ends the object. Gives how many bytes of the buffer are used; a property that had not ended is not among them.
     pub fn end(&mut self, buffer: &mut [u8]) -> usize {
-        if self.head == Head::Properties {
+        if self.head == MetadataForm::Properties {
             self.used = self.item;
             let used = usize::from(self.used);
             // The room for it was never given away.
@@ -199,7 +199,7 @@ impl Metadata {
     fn take_head(&mut self, byte: u8, buffer: &mut [u8]) -> usize {
         let used = usize::from(self.used);
         if used >= HEAD_BYTES.min(buffer.len().saturating_sub(END.len())) {
-            self.head = Head::Other;
+            self.head = MetadataForm::Other;
             return 1;
         }
         buffer[used] = byte;
@@ -262,9 +262,9 @@ impl Metadata {
                 self.next = Next::Name;
             }
             Next::ClassLength => self.next = Next::Class,
-            Next::ArrayHint => return self.descend(Level::Members),
+            Next::ArrayHint => return self.descend(Container::Members),
             Next::Count if self.number == 0 => return self.value_end(),
-            Next::Count => return self.descend(Level::Elements(self.number)),
+            Next::Count => return self.descend(Container::Elements(self.number)),
             _ => self.next = Next::Bytes,
         }
         // A property's own short name has its room when it is complete.
@@ -307,7 +307,7 @@ impl Metadata {
                 }
                 self.next = Next::Marker;
             }
-            Next::Class => self.descend(Level::Members),
+            Next::Class => self.descend(Container::Members),
             _ => self.value_end(),
         }
     }
@@ -335,7 +335,7 @@ impl Metadata {
             0x0B => return self.fixed(10, buffer),
             0x02 => Next::ShortLength,
             0x0C | 0x0F => Next::LongLength,
-            0x03 => return self.descend(Level::Members),
+            0x03 => return self.descend(Container::Members),
             0x08 => Next::ArrayHint,
             0x0A => Next::Count,
             0x10 => Next::ClassLength,
@@ -359,10 +359,10 @@ impl Metadata {
         self.expect(bytes as usize, buffer);
     }
 
-    fn descend(&mut self, level: Level) {
+    fn descend(&mut self, level: Container) {
         self.next = match level {
-            Level::Members => Next::NameLength,
-            Level::Elements(_) => Next::Marker,
+            Container::Members => Next::NameLength,
+            Container::Elements(_) => Next::Marker,
         };
         if self.levels.push(level).is_err() {
             self.keeps = false;
@@ -374,11 +374,11 @@ impl Metadata {
     fn value_end(&mut self) {
         while let Some(level) = self.levels.last_mut() {
             match level {
-                Level::Members => {
+                Container::Members => {
                     self.next = Next::NameLength;
                     return;
                 }
-                Level::Elements(left) => {
+                Container::Elements(left) => {
                     *left -= 1;
                     if *left > 0 {
                         self.next = Next::Marker;
@@ -448,8 +448,8 @@ impl Metadata {
 }
 
 /// What stands at the beginning of a message of AMF 0 values.
-fn head(bytes: &[u8]) -> Head {
-    fn string<'a>(reader: &mut Reader<'a>) -> Option<Option<&'a [u8]>> {
+fn head(bytes: &[u8]) -> MetadataForm {
+    fn string<'a>(reader: &mut ByteReader<'a>) -> Option<Option<&'a [u8]>> {
         match reader.u8().ok()? {
             0x02 => {
                 let length = reader.u16().ok()?;
@@ -458,32 +458,32 @@ fn head(bytes: &[u8]) -> Head {
             _ => Some(None),
         }
     }
-    let mut reader = Reader::new(bytes);
+    let mut reader = ByteReader::new(bytes);
     while matches!(reader.rest().first(), Some(0x05 | 0x06)) && reader.position() == 0 {
         let _ = reader.u8();
     }
     let mut before = reader;
     match string(&mut reader) {
-        None => return Head::Begun,
+        None => return MetadataForm::Begun,
         Some(Some(b"@setDataFrame")) => {
             before = reader;
             match string(&mut reader) {
-                None => return Head::Begun,
+                None => return MetadataForm::Begun,
                 Some(Some(_)) => before = reader,
                 Some(None) => {}
             }
         }
         Some(Some(b"onMetaData")) => before = reader,
-        Some(Some(_)) => return Head::Other,
+        Some(Some(_)) => return MetadataForm::Other,
         Some(None) => {}
     }
     match before.u8() {
-        Err(_) => Head::Begun,
-        Ok(0x03) => Head::Properties,
-        Ok(0x08) if before.remaining() >= 4 => Head::Properties,
-        Ok(0x08) => Head::Begun,
-        Ok(0x11) => Head::Amf3,
-        Ok(_) => Head::Other,
+        Err(_) => MetadataForm::Begun,
+        Ok(0x03) => MetadataForm::Properties,
+        Ok(0x08) if before.remaining() >= 4 => MetadataForm::Properties,
+        Ok(0x08) => MetadataForm::Begun,
+        Ok(0x11) => MetadataForm::Amf3,
+        Ok(_) => MetadataForm::Other,
     }
 }
 
@@ -528,7 +528,7 @@ fn worst(properties: &[u8]) -> Option<Worst> {
 
 /// The name and the size of the property at the beginning of these, which have all been read before.
 fn property(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = ByteReader::new(bytes);
     let length = reader.u16().ok()?;
     let name = reader.take(length.into()).ok()?;
     skip(&mut reader)?;
@@ -536,7 +536,7 @@ fn property(bytes: &[u8]) -> Option<(&[u8], usize)> {
 }
 
 /// No deeper than the levels that it came through.
-fn skip(reader: &mut Reader<'_>) -> Option<()> {
+fn skip(reader: &mut ByteReader<'_>) -> Option<()> {
     let bytes = match reader.u8().ok()? {
         0x00 => 8,
         0x01 => 1,
@@ -681,16 +681,16 @@ mod tests {
             metadata.take(bytes, &mut buffer);
             metadata.head()
         };
-        assert_eq!(head(HEAD, false), Head::Properties);
-        assert_eq!(head(b"\x02\0\x0AonMetaData\x08\0\0\0\x01", false), Head::Properties);
-        assert_eq!(head(b"\x02\0\x0AonMetaData\x08\0\0\0", false), Head::Begun);
-        assert_eq!(head(b"\x06\x02\0\x0AonMetaData\x03", false), Head::Properties);
-        assert_eq!(head(b"\x03", false), Head::Properties);
-        assert_eq!(head(b"\0\x02\0\x0AonMetaData\x11", true), Head::Amf3);
-        assert_eq!(head(b"\x02\0\x0AonTextData\x03", false), Head::Other);
-        assert_eq!(head(b"\x02\0\x0D@setDataFrame\x02\0\x03onX\x03", false), Head::Properties);
-        assert_eq!(head(b"\x02\0\x0AonMetaData\x02", false), Head::Other);
-        assert_eq!(head(&[2, 2, 0].repeat(200), false), Head::Other);
+        assert_eq!(head(HEAD, false), MetadataForm::Properties);
+        assert_eq!(head(b"\x02\0\x0AonMetaData\x08\0\0\0\x01", false), MetadataForm::Properties);
+        assert_eq!(head(b"\x02\0\x0AonMetaData\x08\0\0\0", false), MetadataForm::Begun);
+        assert_eq!(head(b"\x06\x02\0\x0AonMetaData\x03", false), MetadataForm::Properties);
+        assert_eq!(head(b"\x03", false), MetadataForm::Properties);
+        assert_eq!(head(b"\0\x02\0\x0AonMetaData\x11", true), MetadataForm::Amf3);
+        assert_eq!(head(b"\x02\0\x0AonTextData\x03", false), MetadataForm::Other);
+        assert_eq!(head(b"\x02\0\x0D@setDataFrame\x02\0\x03onX\x03", false), MetadataForm::Properties);
+        assert_eq!(head(b"\x02\0\x0AonMetaData\x02", false), MetadataForm::Other);
+        assert_eq!(head(&[2, 2, 0].repeat(200), false), MetadataForm::Other);
     }
 
     fn properties() -> impl Strategy<Value = Vec<Vec<u8>>> {

@@ -12,14 +12,14 @@ use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte};
 use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 
-use super::aggregate::{Aggregate, Part};
+use super::aggregate::{Aggregate, SubTagPart};
 use super::assembly::Assembly;
 use super::chunk_reader::{ChunkEvent, ChunkReader, Lane, Payload};
 use super::command::{Command, CommandMessage};
 use super::connect_info::{ConnectInfo, tc_url};
 use super::data::DataMessage;
 use super::event::{Call, Decision, Event, Limit, Misbehaviour, NetStreamId, Request, SessionError};
-use super::metadata::{Head, Metadata};
+use super::metadata::{Metadata, MetadataForm};
 use super::state::{State, WINDOW_BYTES, on_bw_done};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
@@ -198,7 +198,7 @@ impl Session {
     pub fn data(&self) -> Option<DataMessage<'_>> {
         let lane = self.lent?;
         let long = self.long_data.as_ref().filter(|(long, _)| *long == lane).map(|(_, metadata)| metadata);
-        let cut = long.is_some_and(|metadata| metadata.head() == Head::Amf3);
+        let cut = long.is_some_and(|metadata| metadata.head() == MetadataForm::Amf3);
         let amf3 = self.data_type(lane) == type_id::DATA_AMF3;
         let mut message = DataMessage::parse(self.assembly.message(lane), amf3, cut)?;
         message.lost = long.map_or(0, Metadata::lost);
@@ -527,7 +527,7 @@ impl Session {
     fn part<'i>(&mut self, lane: Lane, bytes: Payload<'i>) -> Option<Event<'i>> {
         let aggregate = self.aggregate.as_mut()?;
         match aggregate.take(&bytes)? {
-            Part::Begin(header) => match header.type_id {
+            SubTagPart::Begin(header) => match header.type_id {
                 type_id::AUDIO | type_id::VIDEO => {
                     let event = self.state.media_begin(lane, header);
                     aggregate.wanted(event.is_some());
@@ -546,8 +546,8 @@ impl Session {
                     None
                 }
             },
-            Part::Body if aggregate.is_media() => Some(Event::MediaData(lane, bytes)),
-            Part::Body => {
+            SubTagPart::Body if aggregate.is_media() => Some(Event::MediaData(lane, bytes)),
+            SubTagPart::Body => {
                 self.append_data(lane, &bytes);
                 None
             }
@@ -671,7 +671,7 @@ impl Session {
             return None;
         };
         if let Some((_, metadata)) = self.long_data.as_mut().filter(|(long, _)| *long == lane) {
-            if matches!(metadata.head(), Head::Begun | Head::Other) {
+            if matches!(metadata.head(), MetadataForm::Begun | MetadataForm::Other) {
                 self.forget_message(lane);
                 return Some(Event::DataTooLong(stream, header.length));
             }
@@ -695,7 +695,7 @@ impl Session {
         match self.long_data.as_mut().filter(|(long, _)| *long == lane) {
             Some((_, metadata)) => {
                 metadata.take(bytes, self.assembly.reserved(lane));
-                if metadata.head() == Head::Other {
+                if metadata.head() == MetadataForm::Other {
                     // Commands need the room.
                     self.assembly.remove(lane);
                 }

@@ -22,7 +22,7 @@ const REDIRECT_CODE: f64 = 302.0;
 
 /// How bad it is. Only `error` makes ffmpeg give up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum StatusLevel {
     /// Something happened as it should.
     Status,
     /// Something works less well than it should.
@@ -31,13 +31,13 @@ pub enum Level {
     Error,
 }
 
-impl Level {
+impl StatusLevel {
     /// As written on the wire.
     pub const fn name(self) -> &'static str {
         match self {
-            Level::Status => "status",
-            Level::Warning => "warning",
-            Level::Error => "error",
+            StatusLevel::Status => "status",
+            StatusLevel::Warning => "warning",
+            StatusLevel::Error => "error",
         }
     }
 }
@@ -79,7 +79,7 @@ pub enum Code {
 
 impl Code {
     /// What there is to know about it.
-    pub const fn row(self) -> &'static Row {
+    pub const fn row(self) -> &'static StatusRow {
         &TABLE[self as usize]
     }
 
@@ -89,20 +89,20 @@ impl Code {
     }
 
     /// Its level.
-    pub const fn level(self) -> Level {
+    pub const fn level(self) -> StatusLevel {
         self.row().level
     }
 }
 
 /// One code of [`TABLE`].
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct StatusRow {
     /// Which.
     pub code: Code,
     /// The dotted code.
     pub name: &'static str,
     /// Its level.
-    pub level: Level,
+    pub level: StatusLevel,
     /// The description: what stands before the stream's or method's name, and what stands behind it. Where a reason can
     /// be given, it stands there instead.
     pub description: (&'static str, &'static str),
@@ -123,8 +123,8 @@ const SUCCESS_FIELDS: &[&str] =
 /// Every code that this server sends: first those of the connection, then those of publishers and their players, then
 /// those of players alone.
 #[rustfmt::skip]
-pub const TABLE: [Row; 29] = {
-    use Level::{Error, Status, Warning};
+pub const TABLE: [StatusRow; 29] = {
+    use StatusLevel::{Error, Status, Warning};
     [
         row(Code::ConnectSuccess, "NetConnection.Connect.Success", Status, ("Connection succeeded.", ""))
             .fields(SUCCESS_FIELDS).via("_result")
@@ -210,25 +210,30 @@ const _: () = {
     }
 };
 
-const fn row(code: Code, name: &'static str, level: Level, description: (&'static str, &'static str)) -> Row {
-    Row { code, name, level, description, details: false, extra: &[], via: "onStatus", when: "" }
+const fn row(
+    code: Code,
+    name: &'static str,
+    level: StatusLevel,
+    description: (&'static str, &'static str),
+) -> StatusRow {
+    StatusRow { code, name, level, description, details: false, extra: &[], via: "onStatus", when: "" }
 }
 
-impl Row {
-    const fn details(self) -> Row {
-        Row { details: true, ..self }
+impl StatusRow {
+    const fn details(self) -> StatusRow {
+        StatusRow { details: true, ..self }
     }
 
-    const fn fields(self, extra: &'static [&'static str]) -> Row {
-        Row { extra, ..self }
+    const fn fields(self, extra: &'static [&'static str]) -> StatusRow {
+        StatusRow { extra, ..self }
     }
 
-    const fn via(self, via: &'static str) -> Row {
-        Row { via, ..self }
+    const fn via(self, via: &'static str) -> StatusRow {
+        StatusRow { via, ..self }
     }
 
-    const fn when(self, when: &'static str) -> Row {
-        Row { when, ..self }
+    const fn when(self, when: &'static str) -> StatusRow {
+        StatusRow { when, ..self }
     }
 }
 
@@ -249,7 +254,7 @@ pub struct NotSent {
     /// The dotted code; a `*` stands for several.
     pub name: &'static str,
     /// Its level, where one is documented.
-    pub level: Option<Level>,
+    pub level: Option<StatusLevel>,
     /// Why not.
     pub why: Why,
 }
@@ -257,7 +262,7 @@ pub struct NotSent {
 /// Codes of Adobe's tables that are not in [`TABLE`].
 #[rustfmt::skip]
 pub const NOT_SENT: [NotSent; 37] = {
-    use Level::{Error, Status, Warning};
+    use StatusLevel::{Error, Status, Warning};
     use Why::{MadeByClient, NoRecordings, Other};
     const NO_SHARED_OBJECTS: Why = Other("there are no shared objects in this version");
     const OF_SCRIPTS: Why = Other("given to server-side code, never on the wire");
@@ -304,7 +309,7 @@ pub const NOT_SENT: [NotSent; 37] = {
     ]
 };
 
-const fn not_sent(name: &'static str, level: Option<Level>, why: Why) -> NotSent {
+const fn not_sent(name: &'static str, level: Option<StatusLevel>, why: Why) -> NotSent {
     NotSent { name, level, why }
 }
 

@@ -55,7 +55,7 @@ pub enum Standing {
 
 /// What standings have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StandingKind {
     /// On its way into an application, or out of it.
     Arriving,
     /// In an application and of no use.
@@ -66,13 +66,13 @@ pub enum Kind {
 
 impl Standing {
     /// What it has in common with others.
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> StandingKind {
         match self {
             Standing::Leaving | Standing::Silent | Standing::Greeting | Standing::Greeted | Standing::Asking => {
-                Kind::Arriving
+                StandingKind::Arriving
             }
-            Standing::Joined | Standing::Waiting | Standing::Publishing => Kind::Idle,
-            Standing::Busy => Kind::Busy,
+            Standing::Joined | Standing::Waiting | Standing::Publishing => StandingKind::Idle,
+            Standing::Busy => StandingKind::Busy,
         }
     }
 }
@@ -98,11 +98,11 @@ struct Weight {
 }
 
 impl Weight {
-    fn count(&mut self, kind: Kind) -> Option<&mut u32> {
+    fn count(&mut self, kind: StandingKind) -> Option<&mut u32> {
         match kind {
-            Kind::Arriving => Some(&mut self.arriving),
-            Kind::Idle => Some(&mut self.idle),
-            Kind::Busy => None,
+            StandingKind::Arriving => Some(&mut self.arriving),
+            StandingKind::Idle => Some(&mut self.idle),
+            StandingKind::Busy => None,
         }
     }
 }
@@ -144,7 +144,7 @@ impl Weights {
         self.entries[self.place(household)]
     }
 
-    fn add(&mut self, household: Household, kind: Kind) {
+    fn add(&mut self, household: Household, kind: StandingKind) {
         let at = self.place(household);
         let weight = self.entries[at].get_or_insert(Weight { household, arriving: 0, idle: 0, all: 0 });
         weight.all += 1;
@@ -153,7 +153,7 @@ impl Weights {
         }
     }
 
-    fn subtract(&mut self, household: Household, kind: Kind) {
+    fn subtract(&mut self, household: Household, kind: StandingKind) {
         let at = self.place(household);
         let Some(weight) = &mut self.entries[at] else { return };
         weight.all -= 1;
@@ -219,7 +219,7 @@ impl Claims {
         if counted(before) == counted(claim) {
             return;
         }
-        let arrives = |claim: Option<Claim>| claim.is_some_and(|claim| claim.standing.kind() == Kind::Arriving);
+        let arrives = |claim: Option<Claim>| claim.is_some_and(|claim| claim.standing.kind() == StandingKind::Arriving);
         self.arriving = self.arriving + usize::from(arrives(claim)) - usize::from(arrives(before));
         // Added first, so that an entry that stays is not taken out in between.
         if let Some((household, kind)) = counted(claim) {
@@ -231,7 +231,7 @@ impl Claims {
     }
 
     /// How many connections of that kind a household has. Busy ones weigh nothing.
-    pub fn weight(&self, household: Household, kind: Kind) -> u32 {
+    pub fn weight(&self, household: Household, kind: StandingKind) -> u32 {
         let weight = self.weights.get(household);
         weight.and_then(|mut weight| weight.count(kind).map(|count| *count)).unwrap_or(0)
     }
@@ -242,7 +242,7 @@ impl Claims {
     }
 
     /// The place of that kind whose connection gives way first, of those that `may` go.
-    pub fn first_to_go(&self, kind: Kind, may: impl Fn(usize, Claim) -> bool) -> Option<usize> {
+    pub fn first_to_go(&self, kind: StandingKind, may: impl Fn(usize, Claim) -> bool) -> Option<usize> {
         let part = |from: usize| {
             let claims = &self.claims[from..self.claims.len().min(from + SEARCHED)];
             let places = claims.iter().enumerate().filter_map(|(at, claim)| Some((from + at, (*claim)?)));
@@ -264,21 +264,22 @@ impl Claims {
     /// one.
     pub fn first_to_make_way(&self, household: Household) -> Option<usize> {
         let few = self.arriving < self.claims.len() / ARRIVING_SHARE;
-        let own = self.weight(household, Kind::Idle) + self.weight(household, Kind::Arriving) + 1;
-        let heavier = |_, claim: Claim| self.weight(claim.household, Kind::Idle) > own;
-        let idle = few.then(|| self.first_to_go(Kind::Idle, heavier)).flatten();
-        idle.or_else(|| self.first_to_go(Kind::Arriving, |_, _| true))
+        let own = self.weight(household, StandingKind::Idle) + self.weight(household, StandingKind::Arriving) + 1;
+        let heavier = |_, claim: Claim| self.weight(claim.household, StandingKind::Idle) > own;
+        let idle = few.then(|| self.first_to_go(StandingKind::Idle, heavier)).flatten();
+        idle.or_else(|| self.first_to_go(StandingKind::Arriving, |_, _| true))
     }
 
     /// The place, among those that `may` go, of an idle connection that yields to a connection of `household` which has
     /// joined: one of a household with more idle ones, or one idle for [`PATIENCE_MS`], or `LOITER_MS` in the same
     /// household.
     pub fn first_to_yield(&self, household: Household, now: Millis, may: impl Fn(usize) -> bool) -> Option<usize> {
-        let own = self.weight(household, Kind::Idle) + 1;
-        self.first_to_go(Kind::Idle, |place, claim| {
+        let own = self.weight(household, StandingKind::Idle) + 1;
+        self.first_to_go(StandingKind::Idle, |place, claim| {
             let loiters = claim.household == household && claim.standing == Standing::Joined;
             let patience_ms = if loiters { LOITER_MS } else { PATIENCE_MS };
-            let yields = self.weight(claim.household, Kind::Idle) > own || now.since(claim.since) >= patience_ms;
+            let yields =
+                self.weight(claim.household, StandingKind::Idle) > own || now.since(claim.since) >= patience_ms;
             yields && may(place)
         })
     }
@@ -319,13 +320,13 @@ mod tests {
             claims.set(place, claim);
         }
         let mut order = Vec::new();
-        while let Some(place) = claims.first_to_go(Kind::Arriving, |_, _| true) {
+        while let Some(place) = claims.first_to_go(StandingKind::Arriving, |_, _| true) {
             order.push(place);
             claims.set(place, None);
         }
         assert_eq!(order, [3, 2, 5, 0, 6, 1]);
-        assert_eq!(claims.first_to_go(Kind::Idle, |_, _| true), Some(8));
-        assert_eq!(claims.first_to_go(Kind::Idle, |place, _| place != 8), Some(7));
+        assert_eq!(claims.first_to_go(StandingKind::Idle, |_, _| true), Some(8));
+        assert_eq!(claims.first_to_go(StandingKind::Idle, |place, _| place != 8), Some(7));
     }
 
     #[test]
@@ -363,14 +364,14 @@ mod tests {
                 model[place] = standings.get(standing).map(|&standing| (address, standing));
                 claims.set(place, model[place].and_then(|(address, standing)| claim(address, standing, 0)));
                 let all = |kind| model.iter().flatten().filter(|(_, standing)| standing.kind() == kind).count();
-                prop_assert_eq!(claims.arriving, all(Kind::Arriving));
+                prop_assert_eq!(claims.arriving, all(StandingKind::Arriving));
                 for address in 0..HOUSEHOLDS {
-                    let held: Vec<Kind> = model.iter().flatten().filter(|(of, _)| *of == address).map(|(_, standing)| standing.kind()).collect();
+                    let held: Vec<StandingKind> = model.iter().flatten().filter(|(of, _)| *of == address).map(|(_, standing)| standing.kind()).collect();
                     let count = |kind| held.iter().filter(|&&held| held == kind).count() as u32;
                     let household = household(address);
                     prop_assert_eq!(claims.held_by(household) as usize, held.len());
-                    prop_assert_eq!(claims.weight(household, Kind::Arriving), count(Kind::Arriving));
-                    prop_assert_eq!(claims.weight(household, Kind::Idle), count(Kind::Idle));
+                    prop_assert_eq!(claims.weight(household, StandingKind::Arriving), count(StandingKind::Arriving));
+                    prop_assert_eq!(claims.weight(household, StandingKind::Idle), count(StandingKind::Idle));
                 }
             }
         }

@@ -182,7 +182,7 @@ counters! {
 
 /// What is said of one [`CloseReason`].
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct ReasonRow {
     /// What counts it.
     pub counter: Counter,
     /// How the access log of Adobe's servers would put it (its x-status field), for tools that read logs by number.
@@ -191,14 +191,14 @@ pub struct Row {
     pub words: &'static str,
 }
 
-const fn row(counter: Counter, x_status: u16, words: &'static str) -> Row {
-    Row { counter, x_status, words }
+const fn row(counter: Counter, x_status: u16, words: &'static str) -> ReasonRow {
+    ReasonRow { counter, x_status, words }
 }
 
 impl CloseReason {
     /// All that is said of it.
     #[rustfmt::skip]
-    pub const fn row(self) -> Row {
+    pub const fn row(self) -> ReasonRow {
         use CloseReason::*;
         match self {
             PeerClosed => row(Counter::PeerClosed, 200, "the client closed it"),

@@ -12,7 +12,7 @@ use crate::live::app::without_keys;
 use crate::live::applications::{AppSource, AppState};
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::Holder;
-use crate::live::jobs::{Done, Job, Lane, Lookup};
+use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::live::refusal::Refusal;
 use crate::name::StreamPath;
 use crate::rtmp::event::Decision;
@@ -46,11 +46,11 @@ impl<T: fmt::Display> fmt::Display for Field<T> {
 impl Server {
     /// What the server wants to know of the disk in a lane. The caller takes jobs until there is none, as far as it can
     /// pass them on; each is answered by [`Server::done`].
-    pub fn next_job(&mut self, lane: Lane) -> Option<Job> {
+    pub fn next_job(&mut self, lane: DiskLane) -> Option<Job> {
         match lane {
-            Lane::LookUps => self.live.apps.next_look_up(),
-            Lane::Bulk if self.reload.is_due() => Some(Job::Reload),
-            Lane::Bulk => self.live.apps.next_survey(),
+            DiskLane::LookUps => self.live.apps.next_look_up(),
+            DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
+            DiskLane::Bulk => self.live.apps.next_survey(),
         }
     }
 

@@ -62,7 +62,7 @@ pub(super) enum List {
 }
 
 /// A connection of the operator's.
-pub struct Control {
+pub struct Operator {
     pub(super) request: heapless::Vec<u8, CONTROL_REQUEST_BYTES>,
     pub(super) answering: Answering,
     /// Something was said that it has not taken.
@@ -71,10 +71,10 @@ pub struct Control {
     deadline: Millis,
 }
 
-impl Protocol for Control {
-    fn begin(_: u64, now: Millis) -> Control {
+impl Protocol for Operator {
+    fn begin(_: u64, now: Millis) -> Operator {
         let request = heapless::Vec::new();
-        Control { request, answering: Answering::None, is_told: false, deadline: now + PATIENCE_MS }
+        Operator { request, answering: Answering::None, is_told: false, deadline: now + PATIENCE_MS }
     }
 
     /// One request: the next one is taken when the last one was answered and the answer taken.

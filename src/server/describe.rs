@@ -85,7 +85,7 @@ pub const AUDIO_BYTES: usize = 64;
 impl Description {
     /// What the headers and the first group of pictures say.
     pub fn of(media: &Media) -> Description {
-        let (mut video, mut audio, mut metadata) = (None, None, Metadata::default());
+        let (mut video, mut audio, mut metadata) = (None, None, PictureSize::default());
         for header in media.headers().iter() {
             match header.kind {
                 TagKind::Video => {
@@ -100,12 +100,12 @@ impl Description {
                         .map(|(codec, record)| AudioInfo::parse(codec, record).unwrap_or(AudioInfo::unknown(codec)));
                     audio = audio.or(info);
                 }
-                TagKind::Data if header.name == b"onMetaData" => metadata = Metadata::parse(header.payload),
+                TagKind::Data if header.name == b"onMetaData" => metadata = PictureSize::parse(header.payload),
                 TagKind::Data => {}
             }
         }
         let facts = media.facts();
-        let Metadata { width, height } = metadata;
+        let PictureSize { width, height } = metadata;
         Description {
             video: match video {
                 Some(info) if info.size.is_some() => Some(cut(format_args!("{info}"))),
@@ -150,19 +150,19 @@ fn cut<const N: usize>(text: fmt::Arguments<'_>) -> String<N> {
 
 /// What `onMetaData` says of the picture, for codecs whose record does not.
 #[derive(Default)]
-struct Metadata {
+struct PictureSize {
     width: u32,
     height: u32,
 }
 
-impl Metadata {
-    fn parse(message: &[u8]) -> Metadata {
+impl PictureSize {
+    fn parse(message: &[u8]) -> PictureSize {
         let mut values = Decoder::new(message);
         let value = values.value().and_then(|_| values.value());
         let number = |key: &str| {
             let number = value.ok().and_then(|value| value.get(key)).and_then(|value| value.as_number());
             number.unwrap_or_default() as u32
         };
-        Metadata { width: number("width"), height: number("height") }
+        PictureSize { width: number("width"), height: number("height") }
     }
 }

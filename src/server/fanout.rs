@@ -13,7 +13,7 @@ use crate::features::contract::Happened;
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::limits::NET_STREAMS;
 use crate::live::names::{Media, Names};
-use crate::live::reader::{Due, Form, Reader, Rest, Source, Terms};
+use crate::live::reader::{Due, Form, Reader, Rest, StreamView, Terms};
 use crate::live::settings::Settings;
 use crate::media::{Cursor, Piece, Reframe, Tag, frame};
 use crate::rtmp::bandwidth_check::PayloadCall;
@@ -325,7 +325,7 @@ impl<'s, N: Net> Output<'s, N> {
         let tx = &mut slot.tx;
         let Role::Playing(reader) = &mut roles[index] else { return Ok(Due::Nothing) };
         let (id, message_stream_id) = (reader.stream(), NetStreamId::from_index(index).wire());
-        let source = Source::of(self.names, id);
+        let source = StreamView::of(self.names, id);
         let most_lag_ms = (!self.asked).then_some(self.settings.player_lag_ms);
         let terms = Terms { now: self.now, most_lag_ms, form };
         loop {
@@ -362,7 +362,7 @@ impl<'s, N: Net> Output<'s, N> {
     /// The net stream's reader, and what it reads.
     fn reading<'a>(&self, rtmp: &'a mut Rtmp, index: usize) -> Option<(&'a mut Reader, Option<&'s Media>)> {
         let Role::Playing(reader) = &mut rtmp.roles[index] else { return None };
-        let media = Source::of(self.names, reader.stream()).media;
+        let media = StreamView::of(self.names, reader.stream()).media;
         Some((reader, media))
     }
 

@@ -117,9 +117,9 @@ impl Server {
 }
 
 /// How the protocol calls it.
-fn wire(dialect: Dialect) -> bandwidth_check::Dialect {
+fn wire(dialect: Dialect) -> bandwidth_check::MethodNames {
     match dialect {
-        Dialect::Documented => bandwidth_check::Dialect::Documented,
-        Dialect::Other => bandwidth_check::Dialect::Underscored,
+        Dialect::Documented => bandwidth_check::MethodNames::Documented,
+        Dialect::Other => bandwidth_check::MethodNames::Underscored,
     }
 }

@@ -166,15 +166,15 @@ pub struct Start {
 }
 
 /// Where bytes are read to, and whose turn it is.
-pub(super) struct Reading {
+pub(super) struct ReadTurn {
     scratch: Box<[u8]>,
     /// The slot to begin with: the budget of the last turn ended before it.
     from: usize,
 }
 
-impl Reading {
-    pub(super) fn new() -> Reading {
-        Reading { scratch: vec![0xA5; READ_BYTES].into_boxed_slice(), from: 0 }
+impl ReadTurn {
+    pub(super) fn new() -> ReadTurn {
+        ReadTurn { scratch: vec![0xA5; READ_BYTES].into_boxed_slice(), from: 0 }
     }
 }
 
@@ -188,7 +188,7 @@ pub struct Server {
     alarms: Alarms,
     features: Features,
     gathering: Gathering,
-    reading: Reading,
+    reading: ReadTurn,
     reload: Reload,
     counters: Counters,
     /// What handshakes' random bytes are made of.
@@ -213,7 +213,7 @@ impl Server {
             alarms,
             features: Features::new(&settings),
             gathering: Gathering::new(settings.merge, now),
-            reading: Reading::new(),
+            reading: ReadTurn::new(),
             reload: Reload::default(),
             counters: Counters::default(),
             seed,

@@ -10,8 +10,8 @@ use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::live::app::without_keys;
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::Holder;
-use crate::live::reader::{Reader, Rest, Source};
-use crate::live::refusal::{Exhausted, Refusal};
+use crate::live::reader::{Reader, Rest, StreamView};
+use crate::live::refusal::{NoStream, Refusal};
 use crate::name::{StreamName, StreamPath};
 use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayStart};
 use crate::rtmp::status::{Code, Status};
@@ -106,7 +106,7 @@ impl Server {
     /// Refuses a play, by the name that the client said. It may ask for another stream.
     pub(super) fn refuse_play(&mut self, conn: ConnId, name: &str, why: Refusal) {
         let status = refusals::status(why, Code::PlayFailed, name);
-        self.counters.streams_exhausted += u64::from(matches!(why, Refusal::Exhausted(_)));
+        self.counters.streams_exhausted += u64::from(matches!(why, Refusal::NoStream(_)));
         self.log_refusal(conn, status, why);
         self.decide(conn, Decision::Reject(status));
     }
@@ -132,7 +132,7 @@ impl Server {
 
     /// A stream's players play no more: its name's place is needed for another name.
     pub(super) fn turn_out_players(&mut self, id: StreamId) {
-        let why = Refusal::Exhausted(Exhausted::Names);
+        let why = Refusal::NoStream(NoStream::Names);
         let mut from = 0;
         while let Some(index) = self.live.names.stream(id).players.next_from(from) {
             from = index + 1;
@@ -218,12 +218,12 @@ impl Server {
         &mut self,
         conn: ConnId,
         net_stream: NetStreamId,
-        change: impl FnOnce(&mut Reader, Source<'_>) -> Option<Rest>,
+        change: impl FnOnce(&mut Reader, StreamView<'_>) -> Option<Rest>,
     ) -> Option<StreamId> {
         let (_, rtmp) = self.slots.client(conn)?;
         let Role::Playing(reader) = &mut rtmp.roles[net_stream.index()] else { return None };
         let id = reader.stream();
-        let rest = change(reader, Source::of(&self.live.names, id));
+        let rest = change(reader, StreamView::of(&self.live.names, id));
         rtmp.leave_tag(net_stream.index(), rest, self.live.names.stream(id).ring);
         self.wakes.send(conn.slot);
         Some(id)

@@ -8,7 +8,7 @@ use crate::live::app::without_keys;
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::{Holder, Household, Publisher};
 use crate::live::publish::Published;
-use crate::live::refusal::{Exhausted, Refusal};
+use crate::live::refusal::{NoStream, Refusal};
 use crate::media::Cursor;
 use crate::name::{StreamName, StreamPath};
 use crate::rtmp::event::{Decision, NetStreamId, PublishMode, Request};
@@ -159,7 +159,7 @@ impl Server {
 
     /// Every ring is in use by others who send media.
     fn refuse_media(&mut self, id: StreamId, now: Millis) {
-        let refusal = Refusal::Exhausted(Exhausted::Rings);
+        let refusal = Refusal::NoStream(NoStream::Rings);
         self.counters.streams_exhausted += 1;
         let path = self.live.names.stream(id).path.clone();
         let Some(publisher) = self.live.names.stream(id).publisher() else { return };
@@ -188,7 +188,7 @@ impl Server {
             // It may have said it by mistake: what it publishes goes on.
             return self.decide(conn, Decision::Reject(status));
         }
-        self.counters.streams_exhausted += u64::from(matches!(why, Refusal::Exhausted(_)));
+        self.counters.streams_exhausted += u64::from(matches!(why, Refusal::NoStream(_)));
         self.log_refusal(conn, status, why);
         self.decide(conn, Decision::Reject(status));
         if why == Refusal::Unanswered && self.slots.look(conn).is_some_and(|slot| slot.publishing > 0) {

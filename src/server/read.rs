@@ -9,7 +9,7 @@ use crate::rtmp::event::{Event, Limit, NetStreamId, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
-use super::Reading;
+use super::ReadTurn;
 use super::close::CloseReason;
 use super::protocol::{Ask, Context, Turn};
 use super::rtmp::Role;
@@ -34,7 +34,7 @@ impl Server {
             let mut at = from;
             while let Some(index) = self.wakes.next_readable(at).filter(|index| index.at() < to) {
                 if budget == 0 {
-                    self.reading = Reading { scratch, from: index.at() };
+                    self.reading = ReadTurn { scratch, from: index.at() };
                     return;
                 }
                 at = index.at() + 1;
@@ -42,7 +42,7 @@ impl Server {
                 budget = budget.saturating_sub(taken);
             }
         }
-        self.reading = Reading { scratch, from: 0 };
+        self.reading = ReadTurn { scratch, from: 0 };
     }
 
     fn read_slot<N: Net>(&mut self, net: &mut N, index: SlotIndex, scratch: &mut [u8], now: Millis) -> usize {

@@ -66,8 +66,8 @@ pub const fn row(why: Refusal) -> RefusalRow {
         NotFound => row(404, "there is no recording of that name, and it is not published", "").with(Code::PlayStreamNotFound).untold(),
         Taken => row(409, "another client publishes under that name", "another name, or live.publish_timeout_ms").untold(),
         Own => row(409, "the client publishes that itself, on another of its streams", "").untold(),
-        Exhausted(refusal::Exhausted::Names) => row(409, "Every stream name is in use (limits.streams).", "limits.streams"),
-        Exhausted(refusal::Exhausted::Rings) => row(409, "Every stream is in use (limits.streams).", "limits.streams"),
+        NoStream(refusal::NoStream::Names) => row(409, "Every stream name is in use (limits.streams).", "limits.streams"),
+        NoStream(refusal::NoStream::Rings) => row(409, "Every stream is in use (limits.streams).", "limits.streams"),
         NoConnection => row(409, "This server has no connection left for players (limits.connections).", "limits.connections"),
     }
 }
@@ -100,8 +100,8 @@ mod tests {
             NotFound,
             Taken,
             Own,
-            Exhausted(refusal::Exhausted::Names),
-            Exhausted(refusal::Exhausted::Rings),
+            NoStream(refusal::NoStream::Names),
+            NoStream(refusal::NoStream::Rings),
             NoConnection,
         ] {
             let text = row(why).words;

@@ -10,7 +10,7 @@ use crate::live::holder::Household;
 use crate::media::Cursor;
 use crate::time::Millis;
 
-use super::claims::{Claim, Claims, Kind, PATIENCE_MS, Standing};
+use super::claims::{Claim, Claims, PATIENCE_MS, Standing, StandingKind};
 use super::express::Express;
 use super::peer::Peer;
 use super::protocol::Stage;
@@ -149,16 +149,16 @@ impl Slots {
         self.write_back(index);
         let (standing, since) = standing(&self.slots[index.at()], &self.speaks[index.at()], now);
         let since = match standing.kind() {
-            Kind::Arriving if standing == before.standing => before.since,
-            Kind::Arriving => now,
-            Kind::Idle | Kind::Busy => since,
+            StandingKind::Arriving if standing == before.standing => before.since,
+            StandingKind::Arriving => now,
+            StandingKind::Idle | StandingKind::Busy => since,
         };
         self.claims.set(index.at(), Some(Claim { standing, since, ..before }));
     }
 
     /// Notes how far the connection in a slot has come, if it is one that has not joined an application.
     pub fn judge_arriving(&mut self, index: SlotIndex, now: Millis) {
-        if self.claims.claim(index.at()).is_some_and(|claim| claim.standing.kind() == Kind::Arriving) {
+        if self.claims.claim(index.at()).is_some_and(|claim| claim.standing.kind() == StandingKind::Arriving) {
             self.judge(index, now);
         }
     }
@@ -171,7 +171,7 @@ impl Slots {
     /// Which of the connections from that household that have not joined an application gives way to another of them.
     pub fn first_of_household(&self, address: IpAddr) -> Option<ConnId> {
         let household = Household::of(address);
-        let place = self.claims.first_to_go(Kind::Arriving, |_, claim| claim.household == household);
+        let place = self.claims.first_to_go(StandingKind::Arriving, |_, claim| claim.household == household);
         place.map(|place| self.id(SlotIndex(place as u32)))
     }
 
@@ -207,7 +207,7 @@ impl Slots {
 
     /// How many idle clients the household of `conn` has.
     pub fn idle_beside(&self, conn: ConnId) -> u32 {
-        self.claims.claim(conn.slot.at()).map_or(0, |claim| self.claims.weight(claim.household, Kind::Idle))
+        self.claims.claim(conn.slot.at()).map_or(0, |claim| self.claims.weight(claim.household, StandingKind::Idle))
     }
 
     /// The lowest free slot, taken for a client; `None` when all are taken.

@@ -6,7 +6,7 @@
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
-use super::control::Control;
+use super::control::Operator;
 use super::protocol::{Context, Protocol, Stage, Turn};
 use super::rtmp::Rtmp;
 
@@ -109,7 +109,7 @@ protocols! {
     /// RTMP.
     Rtmp(Rtmp);
     /// What `rill ctl` speaks.
-    Control(Control);
+    Control(Operator);
 }
 
 impl Speaks {

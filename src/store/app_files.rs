@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
 use crate::live::app::{Source, SourceFile};
 
-use super::settle::{Clock, Moment, Outside, hash};
+use super::settle::{Clocks, FileStat, Moment, hash};
 use super::text_file::{at, is_absent, read_text};
 
 /// An application's settings within its directory.
@@ -19,14 +19,14 @@ pub(super) struct FileInfo {
     pub(super) path: PathBuf,
     /// Relative to the application's directory, or bare in the library.
     pub(super) name: String,
-    outside: Outside,
+    outside: FileStat,
 }
 
 impl FileInfo {
     /// `None` if there is no such regular file.
     fn find(path: PathBuf, name: String) -> Result<Option<FileInfo>, String> {
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(FileInfo { name, outside: Outside::of(&metadata), path })),
+            Ok(metadata) if metadata.is_file() => Ok(Some(FileInfo { name, outside: FileStat::of(&metadata), path })),
             Ok(_) => Ok(None),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(at(&path, &error)),
@@ -70,7 +70,7 @@ impl Found {
     }
 
     /// See [`Look::quiet_ms`](super::settle::Look::quiet_ms).
-    pub(super) fn quiet_ms(&self, clock: &Clock, now: Moment) -> u64 {
+    pub(super) fn quiet_ms(&self, clock: &Clocks, now: Moment) -> u64 {
         match self {
             // When it went, or what is the matter with it began, nothing says.
             Found::Missing | Found::Unreadable(_) => 0,
@@ -118,7 +118,7 @@ pub(super) struct Texts {
 /// What an application is made of.
 pub(super) struct Files {
     /// Where they lie. A file that comes or goes changes its directory.
-    directories: Vec<Outside>,
+    directories: Vec<FileStat>,
     settings: Option<FileInfo>,
     main: Option<FileInfo>,
     secure: Option<FileInfo>,
@@ -141,7 +141,7 @@ impl Files {
         };
         let in_scripts = directory.join(SCRIPTS);
         let mut files = Files {
-            directories: [directory, &in_scripts].into_iter().filter_map(Outside::at).collect(),
+            directories: [directory, &in_scripts].into_iter().filter_map(FileStat::at).collect(),
             settings: own(APP_FILE)?,
             main: None,
             secure: None,

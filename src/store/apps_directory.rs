@@ -24,7 +24,7 @@ use crate::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition};
 use crate::live::jobs::Lookup;
 
 use super::app_files::{Found, Texts};
-use super::settle::{Clock, Look, Moment, Verdict, Watch, hash};
+use super::settle::{Clocks, Look, Moment, Settling, Watch, hash};
 use super::shared::Shared;
 
 /// The root that is used when none is named.
@@ -37,16 +37,16 @@ pub struct AppsDirectory {
     /// `None`: there are only the stock ones.
     directory: Option<PathBuf>,
     shared: Arc<Shared>,
-    clock: Clock,
+    clock: Clocks,
     /// What was seen of each. They have, or had, directories, so their number is the user's own.
-    watched: BTreeMap<AppName, Watched>,
+    watched: BTreeMap<AppName, WatchedApp>,
     /// Where [`AppsDirectory::survey`] goes on.
     surveyed: AppName,
 }
 
 /// What was seen of an application.
 #[derive(Default)]
-struct Watched {
+struct WatchedApp {
     watch: Watch,
     /// The stamp of what [`AppsDirectory::survey`] last found no more to say of.
     surveyed: Option<u64>,
@@ -87,7 +87,7 @@ impl AppsDirectory {
         AppsDirectory {
             directory: directory(&shared.config()),
             shared,
-            clock: Clock::start(),
+            clock: Clocks::start(),
             watched: BTreeMap::new(),
             surveyed: AppName::new(),
         }
@@ -146,9 +146,9 @@ impl AppsDirectory {
             let quiet_ms = if find().outside() == outside { found.quiet_ms(&self.clock, now) } else { 0 };
             let (filled, has_empty) = found.rules();
             match watched.watch.look(Look { outside, inside, quiet_ms, filled, has_empty }, now) {
-                Verdict::Settled => {}
-                Verdict::Changing => return Err(Unread::Changing),
-                Verdict::Restless => return Err(Unread::Restless),
+                Settling::Settled => {}
+                Settling::Changing => return Err(Unread::Changing),
+                Settling::Restless => return Err(Unread::Restless),
             }
         }
         let current = stamp_of(config, inside);

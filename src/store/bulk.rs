@@ -21,7 +21,7 @@ pub struct Machine {
     pub log: fn(&Config, level_is_fixed: bool),
 }
 
-/// Does the jobs of [`Lane::Bulk`](crate::live::jobs::Lane::Bulk).
+/// Does the jobs of [`DiskLane::Bulk`](crate::live::jobs::DiskLane::Bulk).
 pub struct Bulk {
     options: Options,
     machine: Machine,

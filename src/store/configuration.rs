@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::board::{self, Board};
 use crate::config::{self, Config, Origin};
 
-use super::settle::{Clock, Look, Outside, PATIENCE, PAUSE, Verdict, Watch, hash};
+use super::settle::{Clocks, FileStat, Look, PATIENCE, PAUSE, Settling, Watch, hash};
 use super::text_file::text;
 
 /// The configuration file that is read when none is named.
@@ -130,13 +130,13 @@ fn as_typed(error: &str) -> String {
 
 /// The file of the configuration.
 pub(super) struct Watched {
-    clock: Clock,
+    clock: Clocks,
     watch: Watch,
 }
 
 impl Watched {
     pub(super) fn new() -> Watched {
-        Watched { clock: Clock::start(), watch: Watch::of_whole(WHOLE_MS) }
+        Watched { clock: Clocks::start(), watch: Watch::of_whole(WHOLE_MS) }
     }
 
     /// It can be read again and again. A pipe says once what is in it.
@@ -146,7 +146,7 @@ impl Watched {
 
     /// What is in it now, with a hash of that; `None` while it is being written.
     pub(super) fn look(&mut self, options: &Options) -> Option<(ConfigFile, u64)> {
-        let outside = |file: &ConfigFile| file.as_ref().map(|(path, _)| (path.clone(), Outside::at(path)));
+        let outside = |file: &ConfigFile| file.as_ref().map(|(path, _)| (path.clone(), FileStat::at(path)));
         let file = read_file(options);
         let before = outside(&file);
         let now = self.clock.now();
@@ -163,7 +163,7 @@ impl Watched {
             filled: u8::from(text(&file) > 0),
             has_empty: text(&file) == 0,
         };
-        (self.watch.look(look, now) == Verdict::Settled).then_some((again, look.inside))
+        (self.watch.look(look, now) == Settling::Settled).then_some((again, look.inside))
     }
 
     /// Waits for what it says, though not for long.

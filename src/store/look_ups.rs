@@ -10,7 +10,7 @@ use crate::live::jobs::{Done, Job, Lookup};
 use super::apps_directory::AppsDirectory;
 use super::settle::{PATIENCE, PAUSE};
 
-/// Does the jobs of [`Lane::LookUps`](crate::live::jobs::Lane::LookUps).
+/// Does the jobs of [`DiskLane::LookUps`](crate::live::jobs::DiskLane::LookUps).
 pub struct LookUps {
     pub(super) apps: AppsDirectory,
 }

@@ -49,7 +49,7 @@ pub struct Moment {
 }
 
 /// Both clocks.
-pub struct Clock {
+pub struct Clocks {
     start: Instant,
     last: Option<Moment>,
     /// When the wall clock was last seen to have been set, by the other clock.
@@ -58,11 +58,11 @@ pub struct Clock {
 
 /// What is told of a file without reading it.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-pub struct Outside {
+pub struct FileStat {
     /// Its length in bytes.
     pub bytes: u64,
     modified: (i64, i64),
-    /// Writing changes it, and so does everything that preserves [`Outside::modified`].
+    /// Writing changes it, and so does everything that preserves [`FileStat::modified`].
     changed: (i64, i64),
     inode: (u64, u64),
 }
@@ -84,7 +84,7 @@ pub struct Look {
 
 /// What came of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Settling {
     /// They are complete: read them.
     Settled,
     /// Look again: they have changed a moment ago.
@@ -98,7 +98,7 @@ pub struct Watch {
     /// In place of [`SETTLE_MS`] and [`LESS_MS`].
     settle_ms: u64,
     less_ms: u64,
-    seen: Option<Seen>,
+    seen: Option<LastLook>,
     /// [`Look::filled`] of what was last believed.
     filled: u8,
     /// Since when nothing was believed, by the steady clock; and whether that was said.
@@ -107,17 +107,17 @@ pub struct Watch {
 
 /// The last look that was other than the one before.
 #[derive(Clone, Copy)]
-struct Seen {
+struct LastLook {
     outside: u64,
     inside: u64,
     since_ms: u64,
     believed: bool,
 }
 
-impl Clock {
+impl Clocks {
     /// Both clocks, watched from now on.
-    pub fn start() -> Clock {
-        let mut clock = Clock { start: Instant::now(), last: None, set_at_ms: None };
+    pub fn start() -> Clocks {
+        let mut clock = Clocks { start: Instant::now(), last: None, set_at_ms: None };
         clock.now();
         clock
     }
@@ -147,7 +147,7 @@ impl Clock {
     }
 
     /// For how long the files have not changed by their own times, in milliseconds; 0 when those cannot be trusted.
-    pub fn quiet_ms<'a>(&self, files: impl IntoIterator<Item = &'a Outside>, now: Moment) -> u64 {
+    pub fn quiet_ms<'a>(&self, files: impl IntoIterator<Item = &'a FileStat>, now: Moment) -> u64 {
         if self.set_at_ms.is_some_and(|at_ms| now.steady_ms - at_ms <= LESS_MS + ROUNDED_MS) {
             return 0;
         }
@@ -162,10 +162,10 @@ impl Clock {
     }
 }
 
-impl Outside {
+impl FileStat {
     /// What `metadata` says.
-    pub fn of(metadata: &Metadata) -> Outside {
-        Outside {
+    pub fn of(metadata: &Metadata) -> FileStat {
+        FileStat {
             bytes: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
@@ -174,8 +174,8 @@ impl Outside {
     }
 
     /// What the metadata of the file at `path` say; `None` when there are none.
-    pub fn at(path: &Path) -> Option<Outside> {
-        std::fs::metadata(path).ok().map(|metadata| Outside::of(&metadata))
+    pub fn at(path: &Path) -> Option<FileStat> {
+        std::fs::metadata(path).ok().map(|metadata| FileStat::of(&metadata))
     }
 }
 
@@ -193,7 +193,7 @@ impl Watch {
 
     /// Files that were believed and have not changed since, so long ago that their times say so.
     pub fn is_known(&self, outside: u64, now: Moment) -> bool {
-        let old = |seen: &Seen| seen.believed && now.steady_ms - seen.since_ms >= COARSE_MS;
+        let old = |seen: &LastLook| seen.believed && now.steady_ms - seen.since_ms >= COARSE_MS;
         self.seen.is_some_and(|seen| seen.outside == outside && old(&seen))
     }
 
@@ -203,28 +203,28 @@ impl Watch {
     }
 
     /// Takes a look into account.
-    pub fn look(&mut self, look: Look, now: Moment) -> Verdict {
+    pub fn look(&mut self, look: Look, now: Moment) -> Settling {
         let seen = match self.seen {
             Some(seen) if (seen.outside, seen.inside) == (look.outside, look.inside) => seen,
-            _ => Seen { outside: look.outside, inside: look.inside, since_ms: now.steady_ms, believed: false },
+            _ => LastLook { outside: look.outside, inside: look.inside, since_ms: now.steady_ms, believed: false },
         };
         let is_less = self.filled & !look.filled != 0;
         let wanted_ms = if is_less || look.has_empty { self.less_ms } else { self.settle_ms };
         let same_ms = now.steady_ms - seen.since_ms;
         let old = look.quiet_ms >= wanted_ms && !is_less && (!look.has_empty || same_ms >= EMPTY_MS);
         let believed = seen.believed || same_ms >= wanted_ms || old;
-        self.seen = Some(Seen { believed, ..seen });
+        self.seen = Some(LastLook { believed, ..seen });
         if believed {
             self.filled = look.filled;
             self.restless = None;
-            return Verdict::Settled;
+            return Settling::Settled;
         }
         let (since_ms, told) = *self.restless.get_or_insert((now.steady_ms, false));
         if told || now.steady_ms - since_ms < RESTLESS_MS {
-            return Verdict::Changing;
+            return Settling::Changing;
         }
         self.restless = Some((since_ms, true));
-        Verdict::Restless
+        Settling::Restless
     }
 }
 
@@ -252,24 +252,24 @@ mod tests {
     #[test]
     fn files_are_believed_when_two_looks_some_time_apart_are_the_same() {
         let mut watch = Watch::default();
-        assert_eq!(watch.look(recent(7), at(0)), Verdict::Changing);
-        assert_eq!(watch.look(recent(7), at(SETTLE_MS - 1)), Verdict::Changing);
-        assert_eq!(watch.look(recent(7), at(SETTLE_MS)), Verdict::Settled);
-        assert_eq!(watch.look(recent(8), at(SETTLE_MS + 1)), Verdict::Changing, "the times may be the same");
-        assert_eq!(watch.look(recent(7), at(2 * SETTLE_MS)), Verdict::Changing, "and back");
-        assert_eq!(watch.look(recent(7), at(3 * SETTLE_MS)), Verdict::Settled);
+        assert_eq!(watch.look(recent(7), at(0)), Settling::Changing);
+        assert_eq!(watch.look(recent(7), at(SETTLE_MS - 1)), Settling::Changing);
+        assert_eq!(watch.look(recent(7), at(SETTLE_MS)), Settling::Settled);
+        assert_eq!(watch.look(recent(8), at(SETTLE_MS + 1)), Settling::Changing, "the times may be the same");
+        assert_eq!(watch.look(recent(7), at(2 * SETTLE_MS)), Settling::Changing, "and back");
+        assert_eq!(watch.look(recent(7), at(3 * SETTLE_MS)), Settling::Settled);
     }
 
     #[test]
     fn what_was_written_long_ago_is_believed_at_once_and_what_is_less_later() {
         let mut watch = Watch::default();
-        assert_eq!(watch.look(Look { quiet_ms: SETTLE_MS, ..recent(7) }, at(0)), Verdict::Settled);
+        assert_eq!(watch.look(Look { quiet_ms: SETTLE_MS, ..recent(7) }, at(0)), Settling::Settled);
         let gone = Look { quiet_ms: SETTLE_MS, filled: 0, ..recent(0) };
-        assert_eq!(watch.look(gone, at(1000)), Verdict::Changing);
-        assert_eq!(watch.look(gone, at(999 + LESS_MS)), Verdict::Changing);
-        assert_eq!(watch.look(gone, at(1000 + LESS_MS)), Verdict::Settled);
+        assert_eq!(watch.look(gone, at(1000)), Settling::Changing);
+        assert_eq!(watch.look(gone, at(999 + LESS_MS)), Settling::Changing);
+        assert_eq!(watch.look(gone, at(1000 + LESS_MS)), Settling::Settled);
         let empty = Look { quiet_ms: SETTLE_MS, filled: 0, has_empty: true, ..recent(0) };
-        assert_eq!(Watch::default().look(empty, at(0)), Verdict::Changing);
+        assert_eq!(Watch::default().look(empty, at(0)), Settling::Changing);
     }
 
     #[test]
@@ -277,25 +277,25 @@ mod tests {
         let full = Look { quiet_ms: 60_000, ..recent(7) };
         let emptied = Look { filled: 0, has_empty: true, inside: 0, ..full };
         let mut watch = Watch::default();
-        assert_eq!(watch.look(full, at(0)), Verdict::Settled);
-        assert_eq!(watch.look(emptied, at(10)), Verdict::Changing);
-        assert_eq!(watch.look(emptied, at(9 + LESS_MS)), Verdict::Changing);
-        assert_eq!(watch.look(emptied, at(10 + LESS_MS)), Verdict::Settled);
+        assert_eq!(watch.look(full, at(0)), Settling::Settled);
+        assert_eq!(watch.look(emptied, at(10)), Settling::Changing);
+        assert_eq!(watch.look(emptied, at(9 + LESS_MS)), Settling::Changing);
+        assert_eq!(watch.look(emptied, at(10 + LESS_MS)), Settling::Settled);
         let mut watch = Watch::default();
-        assert_eq!(watch.look(emptied, at(0)), Verdict::Changing);
-        assert_eq!(watch.look(emptied, at(EMPTY_MS)), Verdict::Settled, "it was empty when it was first seen");
+        assert_eq!(watch.look(emptied, at(0)), Settling::Changing);
+        assert_eq!(watch.look(emptied, at(EMPTY_MS)), Settling::Settled, "it was empty when it was first seen");
         let mut watch = Watch::of_whole(200);
-        assert_eq!(watch.look(full, at(0)), Verdict::Settled);
-        assert_eq!(watch.look(emptied, at(10)), Verdict::Changing);
-        assert_eq!(watch.look(emptied, at(210)), Verdict::Settled);
+        assert_eq!(watch.look(full, at(0)), Settling::Settled);
+        assert_eq!(watch.look(emptied, at(10)), Settling::Changing);
+        assert_eq!(watch.look(emptied, at(210)), Settling::Settled);
     }
 
     #[test]
     fn files_that_never_settle_are_told_of_once() {
         let mut watch = Watch::default();
-        let verdicts: Vec<Verdict> = (0..100).map(|n| watch.look(recent(n), at(n * 1000))).collect();
-        assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Restless).count(), 1);
-        assert!(!verdicts.contains(&Verdict::Settled));
+        let verdicts: Vec<Settling> = (0..100).map(|n| watch.look(recent(n), at(n * 1000))).collect();
+        assert_eq!(verdicts.iter().filter(|verdict| **verdict == Settling::Restless).count(), 1);
+        assert!(!verdicts.contains(&Settling::Settled));
     }
 
     #[test]
@@ -304,9 +304,9 @@ mod tests {
         let file = |age_ms: i64, nanos: bool| {
             let ms = now.wall_ms - age_ms;
             let time = (ms.div_euclid(1000), if nanos { ms.rem_euclid(1000) * 1_000_000 + 1 } else { 0 });
-            Outside { bytes: 1, modified: time, changed: time, inode: (1, 1) }
+            FileStat { bytes: 1, modified: time, changed: time, inode: (1, 1) }
         };
-        let mut clock = Clock { start: Instant::now(), last: None, set_at_ms: None };
+        let mut clock = Clocks { start: Instant::now(), last: None, set_at_ms: None };
         clock.at(at(0));
         clock.at(now);
         assert_eq!(clock.quiet_ms(&[file(700, true), file(9000, true)], now), 700);
@@ -346,7 +346,7 @@ mod tests {
             for pause in pauses {
                 let (content, ..) = *spans.iter().find(|(_, from, to)| (*from..*to).contains(&now)).unwrap();
                 looked.push((now, content));
-                if watch.look(recent(content), at(now)) == Verdict::Settled {
+                if watch.look(recent(content), at(now)) == Settling::Settled {
                     // It was seen all through the time: no look in it saw anything else.
                     let first = looked.iter().rposition(|(_, seen)| *seen != content).map_or(0, |other| other + 1);
                     prop_assert!(now - looked[first].0 >= SETTLE_MS);

@@ -7,8 +7,8 @@
 use core::fmt;
 
 use crate::limits::AMF_DEPTH;
-use crate::wire::amf3::{self, Framing, Scan};
-use crate::wire::bytes::{Full, Reader, Truncated, Writer};
+use crate::wire::amf3::{self, MessageFormat, ReferenceWalk};
+use crate::wire::bytes::{ByteReader, Full, Truncated, Writer};
 
 /// Why bytes are not a value. All are the peer's fault, but `Limit` and `Unsupported` are legal AMF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,7 +228,7 @@ pub(super) fn referred(message: &[u8], index: u16) -> Option<usize> {
 }
 
 /// Walks `message` until the AMF 3 value at `stop`, for the reference tables that hold there.
-pub(super) fn walk_to(message: &[u8], stop: usize) -> Scan<'_> {
+pub(super) fn walk_to(message: &[u8], stop: usize) -> ReferenceWalk<'_> {
     let mut decoder = Decoder::new(message);
     decoder.scan.stop = stop;
     while !decoder.is_empty() && decoder.value().is_ok() {}
@@ -238,7 +238,7 @@ pub(super) fn walk_to(message: &[u8], stop: usize) -> Scan<'_> {
 /// Decodes the values of a message, one after the other.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
-    scan: Scan<'a>,
+    scan: ReferenceWalk<'a>,
     /// Whether `scan` has seen the message from its start, so that its AMF 3 tables are right.
     from_start: bool,
     failed: Option<AmfError>,
@@ -257,7 +257,7 @@ impl<'a> Decoder<'a> {
 
     fn at(message: &'a [u8], position: usize) -> Self {
         Decoder {
-            scan: Scan::at(message, Framing::Amf0, position),
+            scan: ReferenceWalk::at(message, MessageFormat::Amf0, position),
             from_start: false,
             failed: None,
             complex_count: 0,
@@ -267,12 +267,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// Goes on where a walk that began with the message stands.
-    pub(super) fn from_scan(scan: Scan<'a>) -> Self {
+    pub(super) fn from_scan(scan: ReferenceWalk<'a>) -> Self {
         Decoder { scan, ..Self::new(&[]) }
     }
 
     /// The walk, for who goes on with it.
-    pub(super) fn into_scan(self) -> Scan<'a> {
+    pub(super) fn into_scan(self) -> ReferenceWalk<'a> {
         self.scan
     }
 
@@ -397,14 +397,14 @@ impl<'a> Decoder<'a> {
         self.reader().take(length as usize)
     }
 
-    fn reader(&mut self) -> &mut Reader<'a> {
+    fn reader(&mut self) -> &mut ByteReader<'a> {
         &mut self.scan.reader
     }
 }
 
-fn walk_to_here<'a>(scan: &Scan<'a>) -> Option<Scan<'a>> {
+fn walk_to_here<'a>(scan: &ReferenceWalk<'a>) -> Option<ReferenceWalk<'a>> {
     let (message, at) = (scan.reader.bytes(), scan.reader.position());
-    Scan::reach(amf3::View { message, framing: Framing::Amf0, at })
+    ReferenceWalk::reach(amf3::View { message, framing: MessageFormat::Amf0, at })
 }
 
 /// Named members of an object or ECMA array.

@@ -16,7 +16,7 @@ use heapless::Vec;
 
 use crate::limits::AMF_DEPTH;
 use crate::wire::amf0::{self, AmfError};
-use crate::wire::bytes::{Reader, Truncated};
+use crate::wire::bytes::{ByteReader, Truncated};
 
 /// Strings a message can refer back to. A reference beyond is [`AmfError::Limit`]; more strings without one are fine.
 pub const STRING_REFERENCES: usize = 128;
@@ -257,7 +257,7 @@ pub struct Reference<'a> {
 impl<'a> Reference<'a> {
     /// The value referred to. A caller that visits whole trees must bound its depth: a value can contain itself.
     pub fn resolve(&self) -> Option<Value<'a>> {
-        Scan::reach(self.view)?.value(0).ok()
+        ReferenceWalk::reach(self.view)?.value(0).ok()
     }
 }
 
@@ -271,14 +271,14 @@ impl fmt::Debug for Reference<'_> {
 /// Decodes a sequence of AMF 3 values that is not wrapped in AMF 0. RTMP does not have any; shared objects and files do.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
-    scan: Scan<'a>,
+    scan: ReferenceWalk<'a>,
     failed: Option<AmfError>,
 }
 
 impl<'a> Decoder<'a> {
     /// Starts at the first byte.
     pub fn new(message: &'a [u8]) -> Self {
-        Decoder { scan: Scan::new(message, Framing::Amf3), failed: None }
+        Decoder { scan: ReferenceWalk::new(message, MessageFormat::Amf3), failed: None }
     }
 
     /// Decodes and validates one value with all it contains. After an error every further call gives it again.
@@ -307,7 +307,7 @@ impl<'a> Decoder<'a> {
 
 /// How the message around a view is to be walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum MessageFormat {
     Amf0,
     Amf3,
 }
@@ -316,20 +316,20 @@ pub(super) enum Framing {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct View<'a> {
     pub(super) message: &'a [u8],
-    pub(super) framing: Framing,
+    pub(super) framing: MessageFormat,
     pub(super) at: usize,
 }
 
 /// Offsets of what can be referred to, in order of appearance.
 #[derive(Clone, Debug)]
-struct Table<const N: usize> {
+struct ReferenceTable<const N: usize> {
     offsets: Vec<u32, N>,
     count: u32,
 }
 
-impl<const N: usize> Table<N> {
+impl<const N: usize> ReferenceTable<N> {
     const fn new() -> Self {
-        Table { offsets: Vec::new(), count: 0 }
+        ReferenceTable { offsets: Vec::new(), count: 0 }
     }
 
     fn add(&mut self, at: usize) {
@@ -350,14 +350,14 @@ impl<const N: usize> Table<N> {
 
 /// A walk over a message with the reference tables as they stand at its position.
 #[derive(Clone, Debug)]
-pub(super) struct Scan<'a> {
-    pub(super) reader: Reader<'a>,
-    framing: Framing,
+pub(super) struct ReferenceWalk<'a> {
+    pub(super) reader: ByteReader<'a>,
+    framing: MessageFormat,
     /// The walk ends, with an error, when an AMF 3 value begins here.
     pub(super) stop: usize,
-    strings: Table<STRING_REFERENCES>,
-    objects: Table<OBJECT_REFERENCES>,
-    traits: Table<TRAIT_REFERENCES>,
+    strings: ReferenceTable<STRING_REFERENCES>,
+    objects: ReferenceTable<OBJECT_REFERENCES>,
+    traits: ReferenceTable<TRAIT_REFERENCES>,
 }
 
 /// Class description of an object (section 3.12).
@@ -366,7 +366,7 @@ pub(super) struct Traits<'a> {
     pub(super) externalizable: bool,
     pub(super) dynamic: bool,
     pub(super) sealed_count: u32,
-    pub(super) names: Reader<'a>,
+    pub(super) names: ByteReader<'a>,
 }
 
 impl Traits<'_> {
@@ -378,29 +378,29 @@ impl Traits<'_> {
     }
 }
 
-impl<'a> Scan<'a> {
-    pub(super) fn new(message: &'a [u8], framing: Framing) -> Self {
+impl<'a> ReferenceWalk<'a> {
+    pub(super) fn new(message: &'a [u8], framing: MessageFormat) -> Self {
         Self::at(message, framing, 0)
     }
 
     /// A walk from `position` with empty tables.
-    pub(super) fn at(message: &'a [u8], framing: Framing, position: usize) -> Self {
-        Scan {
-            reader: Reader::at(message, position),
+    pub(super) fn at(message: &'a [u8], framing: MessageFormat, position: usize) -> Self {
+        ReferenceWalk {
+            reader: ByteReader::at(message, position),
             framing,
             stop: usize::MAX,
-            strings: Table::new(),
-            objects: Table::new(),
-            traits: Table::new(),
+            strings: ReferenceTable::new(),
+            objects: ReferenceTable::new(),
+            traits: ReferenceTable::new(),
         }
     }
 
     /// Walks the message from its start to the view, so that the tables are right there.
     pub(super) fn reach(view: View<'a>) -> Option<Self> {
         let mut scan = match view.framing {
-            Framing::Amf0 => amf0::walk_to(view.message, view.at),
-            Framing::Amf3 => {
-                let mut scan = Scan::new(view.message, Framing::Amf3);
+            MessageFormat::Amf0 => amf0::walk_to(view.message, view.at),
+            MessageFormat::Amf3 => {
+                let mut scan = ReferenceWalk::new(view.message, MessageFormat::Amf3);
                 scan.stop = view.at;
                 while scan.reader.remaining() > 0 && scan.value(0).is_ok() {}
                 scan
@@ -508,7 +508,7 @@ impl<'a> Scan<'a> {
 
     /// Reads traits written out at `at` without entering anything into the tables.
     fn read_traits(&self, at: usize) -> Result<Traits<'a>, AmfError> {
-        let mut names = Reader::at(self.reader.bytes(), at);
+        let mut names = ByteReader::at(self.reader.bytes(), at);
         let header = u29(&mut names)? >> 2;
         let class = self.known_string(&mut names)?;
         let externalizable = header & 1 == 1;
@@ -530,12 +530,12 @@ impl<'a> Scan<'a> {
     }
 
     /// A string that is in the table already, or empty.
-    pub(super) fn known_string(&self, reader: &mut Reader<'a>) -> Result<&'a [u8], AmfError> {
+    pub(super) fn known_string(&self, reader: &mut ByteReader<'a>) -> Result<&'a [u8], AmfError> {
         let header = u29(reader)?;
         if header & 1 == 1 {
             return Ok(reader.take((header >> 1) as usize)?);
         }
-        let mut referred = Reader::at(self.reader.bytes(), self.strings.at(header >> 1)?);
+        let mut referred = ByteReader::at(self.reader.bytes(), self.strings.at(header >> 1)?);
         let length = u29(&mut referred)? >> 1;
         Ok(referred.take(length as usize)?)
     }
@@ -574,15 +574,15 @@ impl<'a> Scan<'a> {
 }
 
 struct PropertyIter<'a> {
-    scan: Scan<'a>,
-    names: Reader<'a>,
+    scan: ReferenceWalk<'a>,
+    names: ByteReader<'a>,
     sealed_left: u32,
     dynamic: bool,
 }
 
 impl<'a> PropertyIter<'a> {
     fn open(view: View<'a>) -> Option<Self> {
-        let mut scan = Scan::reach(view)?;
+        let mut scan = ReferenceWalk::reach(view)?;
         let (marker, header) = scan.enter()?;
         if marker == 0x09 {
             return Some(PropertyIter { names: scan.reader, scan, sealed_left: 0, dynamic: true });
@@ -612,14 +612,14 @@ impl<'a> Iterator for PropertyIter<'a> {
 }
 
 struct ElementIter<'a> {
-    scan: Scan<'a>,
+    scan: ReferenceWalk<'a>,
     marker: u8,
     left: u32,
 }
 
 impl<'a> ElementIter<'a> {
     fn open(view: View<'a>) -> Option<Self> {
-        let mut scan = Scan::reach(view)?;
+        let mut scan = ReferenceWalk::reach(view)?;
         let (marker, left) = scan.enter()?;
         if marker == 0x09 {
             scan.skip_named(0).ok()?;
@@ -649,13 +649,13 @@ impl<'a> Iterator for ElementIter<'a> {
 }
 
 struct PairIter<'a> {
-    scan: Scan<'a>,
+    scan: ReferenceWalk<'a>,
     left: u32,
 }
 
 impl<'a> PairIter<'a> {
     fn open(view: View<'a>) -> Option<Self> {
-        let mut scan = Scan::reach(view)?;
+        let mut scan = ReferenceWalk::reach(view)?;
         let (_, left) = scan.enter()?;
         scan.reader.u8().ok()?;
         Some(PairIter { scan, left })
@@ -672,7 +672,7 @@ impl<'a> Iterator for PairIter<'a> {
 }
 
 /// An unsigned integer of up to 29 bits in one to four bytes (section 1.3.1).
-pub(super) fn u29(reader: &mut Reader<'_>) -> Result<u32, Truncated> {
+pub(super) fn u29(reader: &mut ByteReader<'_>) -> Result<u32, Truncated> {
     let mut value = 0;
     for _ in 0..3 {
         let byte = reader.u8()?;

@@ -12,12 +12,12 @@ pub struct Full;
 
 /// Reads from a slice. A read that fails takes nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a> {
+pub struct ByteReader<'a> {
     bytes: &'a [u8],
     position: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     /// Starts at the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self::at(bytes, 0)
@@ -25,7 +25,7 @@ impl<'a> Reader<'a> {
 
     /// Starts at `position`; one past the end is the end.
     pub fn at(bytes: &'a [u8], position: usize) -> Self {
-        Reader { bytes, position: position.min(bytes.len()) }
+        ByteReader { bytes, position: position.min(bytes.len()) }
     }
 
     /// Bytes not yet read.
@@ -164,7 +164,7 @@ mod tests {
         writer.put_f64(1.0).unwrap();
         assert_eq!(writer.written(), b"\x01\x02\x03\x07\x08\x09\x0A\x3F\xF0\0\0\0\0\0\0");
 
-        let mut reader = Reader::new(&buffer);
+        let mut reader = ByteReader::new(&buffer);
         assert_eq!(reader.u8(), Ok(1));
         assert_eq!(reader.u16(), Ok(0x0203));
         assert_eq!(reader.u32(), Ok(0x0708_090A));
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_read_that_fails_takes_nothing() {
-        let mut reader = Reader::new(&[1, 2, 3]);
+        let mut reader = ByteReader::new(&[1, 2, 3]);
         assert_eq!(reader.u32(), Err(Truncated));
         assert_eq!(reader.take(usize::MAX), Err(Truncated));
         assert_eq!(reader.rest(), [1, 2, 3]);

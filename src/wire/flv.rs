@@ -262,7 +262,7 @@ const MOD_EX_MAX: usize = 4;
 
 /// What an enhanced packet type means; audio and video number them differently from 3 on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Packet {
+pub(super) enum PacketType {
     Header(HeaderKind),
     /// An AV1 descriptor instead of the usual record: cached like it, but it is not the record.
     Mpeg2TsSequenceStart,
@@ -275,19 +275,19 @@ pub(super) enum Packet {
     Unknown,
 }
 
-impl Packet {
-    pub(super) fn from_bits(media_type: MediaType, bits: u8) -> Packet {
+impl PacketType {
+    pub(super) fn from_bits(media_type: MediaType, bits: u8) -> PacketType {
         match (media_type, bits) {
-            (_, 0) => Packet::Header(HeaderKind::SequenceHeader),
-            (MediaType::Video, 1) => Packet::Coded { composition_time: true },
-            (MediaType::Audio, 1) | (MediaType::Video, 3) => Packet::Coded { composition_time: false },
-            (_, 2) => Packet::End,
-            (MediaType::Video, 4) => Packet::Header(HeaderKind::Metadata),
-            (MediaType::Audio, 4) => Packet::Header(HeaderKind::MultichannelConfig),
-            (MediaType::Video, 5) => Packet::Mpeg2TsSequenceStart,
-            (MediaType::Video, 6) | (MediaType::Audio, 5) => Packet::Multitrack,
-            (_, 7) => Packet::ModEx,
-            _ => Packet::Unknown,
+            (_, 0) => PacketType::Header(HeaderKind::SequenceHeader),
+            (MediaType::Video, 1) => PacketType::Coded { composition_time: true },
+            (MediaType::Audio, 1) | (MediaType::Video, 3) => PacketType::Coded { composition_time: false },
+            (_, 2) => PacketType::End,
+            (MediaType::Video, 4) => PacketType::Header(HeaderKind::Metadata),
+            (MediaType::Audio, 4) => PacketType::Header(HeaderKind::MultichannelConfig),
+            (MediaType::Video, 5) => PacketType::Mpeg2TsSequenceStart,
+            (MediaType::Video, 6) | (MediaType::Audio, 5) => PacketType::Multitrack,
+            (_, 7) => PacketType::ModEx,
+            _ => PacketType::Unknown,
         }
     }
 }
@@ -301,7 +301,7 @@ pub fn is_enhanced(media_type: MediaType, first: u8) -> bool {
 }
 
 /// The headers of a message, as far as its bytes are at hand, and where we are in them.
-pub(super) struct Reader<R> {
+pub(super) struct HeaderReader<R> {
     /// Bytes that were read.
     pub(super) at: u32,
     /// Bytes of the whole message.
@@ -310,9 +310,9 @@ pub(super) struct Reader<R> {
     read: R,
 }
 
-impl<R: Fn(u32) -> Option<u8>> Reader<R> {
-    pub(super) fn new(length: u32, read: R) -> Reader<R> {
-        Reader { at: 0, length, read }
+impl<R: Fn(u32) -> Option<u8>> HeaderReader<R> {
+    pub(super) fn new(length: u32, read: R) -> HeaderReader<R> {
+        HeaderReader { at: 0, length, read }
     }
 
     pub(super) fn byte(&mut self) -> Option<u8> {
@@ -331,10 +331,10 @@ impl<R: Fn(u32) -> Option<u8>> Reader<R> {
 
     /// The packet type of `bits`, or behind the chain of ModEx that they begin. `None` when that is longer than any is known to
     /// be.
-    pub(super) fn packet(&mut self, media_type: MediaType, bits: u8) -> Option<Packet> {
-        let mut packet = Packet::from_bits(media_type, bits & 0x0F);
+    pub(super) fn packet(&mut self, media_type: MediaType, bits: u8) -> Option<PacketType> {
+        let mut packet = PacketType::from_bits(media_type, bits & 0x0F);
         for _ in 0..MOD_EX_MAX {
-            if packet != Packet::ModEx {
+            if packet != PacketType::ModEx {
                 break;
             }
             let mut size = self.number(1)? + 1;
@@ -342,16 +342,16 @@ impl<R: Fn(u32) -> Option<u8>> Reader<R> {
                 size = self.number(2)? + 1;
             }
             self.at += size;
-            packet = Packet::from_bits(media_type, self.byte()? & 0x0F);
+            packet = PacketType::from_bits(media_type, self.byte()? & 0x0F);
         }
-        (packet != Packet::ModEx).then_some(packet)
+        (packet != PacketType::ModEx).then_some(packet)
     }
 }
 
 fn parse(media_type: MediaType, prefix: &[u8], length: u32) -> (TagClass, &[u8]) {
     let prefix = &prefix[..prefix.len().min(length as usize)];
     let mut class = TagClass { empty: length == 0, ..TagClass::default() };
-    let mut reader = Reader::new(length, |at| prefix.get(at as usize).copied());
+    let mut reader = HeaderReader::new(length, |at| prefix.get(at as usize).copied());
     let record = match (media_type, prefix.first()) {
         (_, None) => None,
         (_, Some(&first)) if is_enhanced(media_type, first) => enhanced(media_type, &mut reader, &mut class),
@@ -364,7 +364,7 @@ fn parse(media_type: MediaType, prefix: &[u8], length: u32) -> (TagClass, &[u8])
 }
 
 /// Legacy video (FLV 10.1, annex E.4.3). Of a sequence header: how long its record is at most, which comes next.
-fn legacy_video(reader: &mut Reader<impl Fn(u32) -> Option<u8>>, class: &mut TagClass) -> Option<u32> {
+fn legacy_video(reader: &mut HeaderReader<impl Fn(u32) -> Option<u8>>, class: &mut TagClass) -> Option<u32> {
     let first = reader.byte()?;
     let frame_type = first >> 4;
     class.codec = Codec::from_legacy_video(first & 0x0F);
@@ -388,7 +388,7 @@ fn legacy_video(reader: &mut Reader<impl Fn(u32) -> Option<u8>>, class: &mut Tag
 }
 
 /// Legacy audio (FLV 10.1, annex E.4.2).
-fn legacy_audio(reader: &mut Reader<impl Fn(u32) -> Option<u8>>, class: &mut TagClass) -> Option<u32> {
+fn legacy_audio(reader: &mut HeaderReader<impl Fn(u32) -> Option<u8>>, class: &mut TagClass) -> Option<u32> {
     let sound_format = reader.byte()? >> 4;
     class.codec = Codec::from_legacy_audio(sound_format);
     if sound_format != SOUND_FORMAT_AAC {
@@ -407,20 +407,20 @@ fn legacy_audio(reader: &mut Reader<impl Fn(u32) -> Option<u8>>, class: &mut Tag
 /// (Enhanced RTMP v2, "Enhanced Audio", "Enhanced Video"). `None` when the headers do not end within the prefix.
 fn enhanced(
     media_type: MediaType,
-    reader: &mut Reader<impl Fn(u32) -> Option<u8>>,
+    reader: &mut HeaderReader<impl Fn(u32) -> Option<u8>>,
     class: &mut TagClass,
 ) -> Option<u32> {
     let first = reader.byte()?;
     let frame_type = if media_type == MediaType::Video { first >> 4 & 0x07 } else { 0 };
     let mut packet = reader.packet(media_type, first)?;
-    if frame_type == FRAME_COMMAND && packet != Packet::Header(HeaderKind::Metadata) {
+    if frame_type == FRAME_COMMAND && packet != PacketType::Header(HeaderKind::Metadata) {
         return None;
     }
 
     let mut body_limit = u32::MAX;
-    if packet == Packet::Multitrack {
+    if packet == PacketType::Multitrack {
         let kind = reader.byte()?;
-        packet = Packet::from_bits(media_type, kind & 0x0F);
+        packet = PacketType::from_bits(media_type, kind & 0x0F);
         // Kind 2 gives each track its own FourCC; either way one comes next.
         class.codec = Codec::from_fourcc(reader.fourcc()?);
         class.track = reader.byte()?;
@@ -431,7 +431,7 @@ fn enhanced(
     } else {
         class.codec = Codec::from_fourcc(reader.fourcc()?);
     }
-    if matches!(packet, Packet::Coded { composition_time: true })
+    if matches!(packet, PacketType::Coded { composition_time: true })
         && matches!(class.codec, Some(Codec::Avc | Codec::Hevc | Codec::Vvc))
     {
         reader.at += 3;
@@ -441,16 +441,16 @@ fn enhanced(
     let empty = reader.length <= reader.at || (body_limit == 0 && !class.many_tracks);
 
     match packet {
-        Packet::Coded { .. } if media_type == MediaType::Video => coded_frame(frame_type, empty, class),
-        Packet::Coded { .. } => class.empty = empty,
-        Packet::End => class.end = true,
-        Packet::Header(_) | Packet::Mpeg2TsSequenceStart if empty => class.empty = true,
-        Packet::Header(kind) => {
+        PacketType::Coded { .. } if media_type == MediaType::Video => coded_frame(frame_type, empty, class),
+        PacketType::Coded { .. } => class.empty = empty,
+        PacketType::End => class.end = true,
+        PacketType::Header(_) | PacketType::Mpeg2TsSequenceStart if empty => class.empty = true,
+        PacketType::Header(kind) => {
             class.header = Some(kind);
             return Some(body_limit);
         }
-        Packet::Mpeg2TsSequenceStart => class.header = Some(HeaderKind::SequenceHeader),
-        Packet::Multitrack | Packet::ModEx | Packet::Unknown => {}
+        PacketType::Mpeg2TsSequenceStart => class.header = Some(HeaderKind::SequenceHeader),
+        PacketType::Multitrack | PacketType::ModEx | PacketType::Unknown => {}
     }
     None
 }

@@ -9,8 +9,8 @@ use core::ops::Range;
 
 use super::amf0::{Decoder, Value};
 use super::flv::{
-    Codec, FRAME_COMMAND, FRAME_DISPOSABLE, FRAME_GENERATED_KEY, FRAME_INTER, FRAME_KEY, HeaderKind, MediaType,
-    PACKET_CODED, PACKET_END, Packet, Reader, aac_packet_header, avc_packet_header, is_enhanced,
+    Codec, FRAME_COMMAND, FRAME_DISPOSABLE, FRAME_GENERATED_KEY, FRAME_INTER, FRAME_KEY, HeaderKind, HeaderReader,
+    MediaType, PACKET_CODED, PACKET_END, PacketType, aac_packet_header, avc_packet_header, is_enhanced,
 };
 
 /// What is sent to who knows no Enhanced RTMP.
@@ -47,7 +47,7 @@ impl Instead {
         &self.head[..usize::from(self.head_bytes)]
     }
 
-    fn new(head: &[u8], body: Body) -> Instead {
+    fn new(head: &[u8], body: TrackBody) -> Instead {
         let mut bytes = [0; HEAD_BYTES];
         bytes[..head.len()].copy_from_slice(head);
         Instead { head: bytes, head_bytes: head.len() as u8, skip: body.at, take: body.length }
@@ -58,7 +58,7 @@ impl Instead {
 pub fn of(media_type: MediaType, length: u32, read: impl Fn(u32) -> Option<u8>) -> Legacy {
     match read(0) {
         Some(first) if is_enhanced(media_type, first) => {
-            unwrap(media_type, Reader::new(length, read)).unwrap_or(Legacy::Nothing)
+            unwrap(media_type, HeaderReader::new(length, read)).unwrap_or(Legacy::Nothing)
         }
         _ => Legacy::Itself,
     }
@@ -138,18 +138,18 @@ const COMPOSITION_BYTES: u32 = 3;
 
 /// A track's part of a message.
 #[derive(Clone, Copy)]
-struct Body {
+struct TrackBody {
     at: u32,
     length: u32,
 }
 
-impl<R: Fn(u32) -> Option<u8>> Reader<R> {
-    fn rest(&self) -> Body {
-        Body { at: self.at, length: self.length.saturating_sub(self.at) }
+impl<R: Fn(u32) -> Option<u8>> HeaderReader<R> {
+    fn rest(&self) -> TrackBody {
+        TrackBody { at: self.at, length: self.length.saturating_sub(self.at) }
     }
 
     /// The default track of a multitrack message of that kind: its FourCC, and where it lies.
-    fn default_track(&mut self, kind: u8) -> Option<([u8; 4], Body)> {
+    fn default_track(&mut self, kind: u8) -> Option<([u8; 4], TrackBody)> {
         if !matches!(kind, ONE_TRACK | MANY_TRACKS | MANY_TRACKS_MANY_CODECS) {
             return None;
         }
@@ -163,7 +163,7 @@ impl<R: Fn(u32) -> Option<u8>> Reader<R> {
                 self.rest()
             } else {
                 let length = self.number(3)?;
-                Body { at: self.at, length }
+                TrackBody { at: self.at, length }
             };
             if body.length > self.rest().length {
                 return None;
@@ -178,17 +178,17 @@ impl<R: Fn(u32) -> Option<u8>> Reader<R> {
 }
 
 /// `None` when it makes no sense, or has nothing of the default track.
-fn unwrap(media_type: MediaType, mut reader: Reader<impl Fn(u32) -> Option<u8>>) -> Option<Legacy> {
+fn unwrap(media_type: MediaType, mut reader: HeaderReader<impl Fn(u32) -> Option<u8>>) -> Option<Legacy> {
     let first = reader.byte()?;
     let mut packet = reader.packet(media_type, first)?;
     let frame_type = first >> 4 & 0x07;
     let is_command = media_type == MediaType::Video && frame_type == FRAME_COMMAND;
-    if is_command && packet != Packet::Header(HeaderKind::Metadata) {
+    if is_command && packet != PacketType::Header(HeaderKind::Metadata) {
         return None;
     }
-    let (fourcc, body) = if packet == Packet::Multitrack {
+    let (fourcc, body) = if packet == PacketType::Multitrack {
         let kind = reader.byte()?;
-        packet = Packet::from_bits(media_type, kind & 0x0F);
+        packet = PacketType::from_bits(media_type, kind & 0x0F);
         reader.default_track(kind >> 4)?
     } else {
         (reader.fourcc()?, reader.rest())
@@ -197,25 +197,27 @@ fn unwrap(media_type: MediaType, mut reader: Reader<impl Fn(u32) -> Option<u8>>)
         (MediaType::Video, Some(Codec::Avc)) => avc(frame_type, packet, body),
         (MediaType::Audio, Some(Codec::Aac)) => aac(packet, body),
         (MediaType::Audio, Some(Codec::Mp3)) => {
-            matches!(packet, Packet::Coded { .. }).then(|| Legacy::Instead(Instead::new(&[LEGACY_MP3], body)))
+            matches!(packet, PacketType::Coded { .. }).then(|| Legacy::Instead(Instead::new(&[LEGACY_MP3], body)))
         }
         _ => is_missed(packet).then_some(Legacy::NoForm),
     }
 }
 
 /// Whether who does not get the packet lacks the codec's sound or picture.
-fn is_missed(packet: Packet) -> bool {
+fn is_missed(packet: PacketType) -> bool {
     match packet {
-        Packet::Header(HeaderKind::SequenceHeader) | Packet::Mpeg2TsSequenceStart | Packet::Coded { .. } => true,
-        Packet::Header(HeaderKind::Metadata | HeaderKind::MultichannelConfig)
-        | Packet::End
-        | Packet::Multitrack
-        | Packet::ModEx
-        | Packet::Unknown => false,
+        PacketType::Header(HeaderKind::SequenceHeader)
+        | PacketType::Mpeg2TsSequenceStart
+        | PacketType::Coded { .. } => true,
+        PacketType::Header(HeaderKind::Metadata | HeaderKind::MultichannelConfig)
+        | PacketType::End
+        | PacketType::Multitrack
+        | PacketType::ModEx
+        | PacketType::Unknown => false,
     }
 }
 
-fn avc(frame_type: u8, packet: Packet, body: Body) -> Option<Legacy> {
+fn avc(frame_type: u8, packet: PacketType, body: TrackBody) -> Option<Legacy> {
     let frame = match frame_type {
         FRAME_KEY | FRAME_GENERATED_KEY => FRAME_KEY,
         FRAME_DISPOSABLE => FRAME_DISPOSABLE,
@@ -224,22 +226,26 @@ fn avc(frame_type: u8, packet: Packet, body: Body) -> Option<Legacy> {
     let coded = [frame << 4 | LEGACY_AVC, PACKET_CODED, 0, 0, 0];
     let instead = match packet {
         // One without a record would take the decoder's configuration away.
-        Packet::Header(HeaderKind::SequenceHeader) if body.length > 0 => {
+        PacketType::Header(HeaderKind::SequenceHeader) if body.length > 0 => {
             Instead::new(&avc_packet_header(true, true, 0), body)
         }
         // Its composition time comes next, in both.
-        Packet::Coded { composition_time: true } if body.length >= COMPOSITION_BYTES => Instead::new(&coded[..2], body),
-        Packet::Coded { composition_time: false } => Instead::new(&coded, body),
-        Packet::End => Instead::new(&[FRAME_KEY << 4 | LEGACY_AVC, PACKET_END, 0, 0, 0], Body { length: 0, ..body }),
+        PacketType::Coded { composition_time: true } if body.length >= COMPOSITION_BYTES => {
+            Instead::new(&coded[..2], body)
+        }
+        PacketType::Coded { composition_time: false } => Instead::new(&coded, body),
+        PacketType::End => {
+            Instead::new(&[FRAME_KEY << 4 | LEGACY_AVC, PACKET_END, 0, 0, 0], TrackBody { length: 0, ..body })
+        }
         _ => return None,
     };
     Some(Legacy::Instead(instead))
 }
 
-fn aac(packet: Packet, body: Body) -> Option<Legacy> {
+fn aac(packet: PacketType, body: TrackBody) -> Option<Legacy> {
     let is_header = match packet {
-        Packet::Header(HeaderKind::SequenceHeader) if body.length > 0 => true,
-        Packet::Coded { .. } => false,
+        PacketType::Header(HeaderKind::SequenceHeader) if body.length > 0 => true,
+        PacketType::Coded { .. } => false,
         _ => return None,
     };
     Some(Legacy::Instead(Instead::new(&aac_packet_header(is_header), body)))

@@ -21,7 +21,7 @@ const RATES: [u32; 3] = [44_100, 48_000, 32_000];
 
 /// What the header of a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct FrameHeader {
     /// Bytes of all of it.
     pub bytes: u32,
     /// Samples a second.
@@ -36,9 +36,9 @@ pub struct Frame {
     side_bytes: u32,
 }
 
-impl Frame {
+impl FrameHeader {
     /// Reads the four bytes of a header; `None` when it is none of layer III, or of a free bit rate.
-    pub fn parse(header: [u8; 4]) -> Option<Frame> {
+    pub fn parse(header: [u8; 4]) -> Option<FrameHeader> {
         let [0xFF, second, third, fourth] = header else { return None };
         // Three more bits of the sync word, the version, the layer.
         let version = match second >> 3 & 3 {
@@ -59,17 +59,17 @@ impl Frame {
             (true, _) | (false, 2) => 17,
             _ => 9,
         };
-        Some(Frame { bytes, rate, samples, channels, bit_rate, side_bytes })
+        Some(FrameHeader { bytes, rate, samples, channels, bit_rate, side_bytes })
     }
 
-    fn is_like(&self, other: &Frame) -> bool {
+    fn is_like(&self, other: &FrameHeader) -> bool {
         (self.rate, self.samples) == (other.rate, other.samples)
     }
 }
 
 /// Where frames lie, beside their own bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Table {
+enum SeekTable {
     /// Of the bytes, in parts of 256, at each percent of the time.
     Xing([u8; XING_ENTRIES]),
     /// All frames are as long as the first, or as long on the whole.
@@ -84,10 +84,10 @@ pub struct Mp3File {
     /// The first byte behind its frames.
     pub end: u64,
     /// The header of the first frame.
-    pub frame: Frame,
+    pub frame: FrameHeader,
     /// Frames, as far as is known without counting them.
     pub frames: u32,
-    table: Table,
+    table: SeekTable,
 }
 
 impl Mp3File {
@@ -109,7 +109,7 @@ impl Mp3File {
         let Some((at, frame)) = find(file, at, end, None)? else {
             return Err(Fault::Structure("it has no frame of MPEG layer III at its front"));
         };
-        let mut found = Mp3File { first: at, end, frame, frames: 0, table: Table::Even };
+        let mut found = Mp3File { first: at, end, frame, frames: 0, table: SeekTable::Even };
         if let Some(frames) = found.read_table(file)? {
             found.first = at + u64::from(frame.bytes);
             found.frames = frames;
@@ -141,7 +141,7 @@ impl Mp3File {
             if flags & 4 != 0 && letters == *b"Xing" {
                 let table: [u8; XING_ENTRIES] = file.array(STRUCTURE, place)?;
                 if table.is_sorted() {
-                    self.table = Table::Xing(table);
+                    self.table = SeekTable::Xing(table);
                 }
             }
             return Ok(Some(frames));
@@ -185,8 +185,8 @@ impl Mp3File {
         let bytes = self.end - self.first;
         // In parts of 2^16 of the file.
         let part = match &self.table {
-            Table::Even => (u64::from(number) << 16) / u64::from(self.frames.max(1)),
-            Table::Xing(table) => {
+            SeekTable::Even => (u64::from(number) << 16) / u64::from(self.frames.max(1)),
+            SeekTable::Xing(table) => {
                 let percent = u64::from(number) * 100 * 256 / u64::from(self.frames.max(1));
                 let index = (percent / 256).min(XING_ENTRIES as u64 - 1) as usize;
                 let here = u64::from(table[index]);
@@ -220,10 +220,17 @@ fn tag_bytes<R: ReadAt>(file: &mut File<'_, R>, at: u64) -> Answer<Option<u64>, 
 }
 
 /// The first frame at `at` or behind it that is whole and, when it does not end the file, is followed by another of its kind.
-fn find<R: ReadAt>(file: &mut File<'_, R>, at: u64, end: u64, like: Option<&Frame>) -> Answer<Option<(u64, Frame)>, R> {
-    let read = |file: &mut File<'_, R>, at: u64| -> Answer<Option<Frame>, R> {
+fn find<R: ReadAt>(
+    file: &mut File<'_, R>,
+    at: u64,
+    end: u64,
+    like: Option<&FrameHeader>,
+) -> Answer<Option<(u64, FrameHeader)>, R> {
+    let read = |file: &mut File<'_, R>, at: u64| -> Answer<Option<FrameHeader>, R> {
         match at + 4 <= end {
-            true => Ok(Frame::parse(file.array(STRUCTURE, at)?).filter(|frame| at + u64::from(frame.bytes) <= end)),
+            true => {
+                Ok(FrameHeader::parse(file.array(STRUCTURE, at)?).filter(|frame| at + u64::from(frame.bytes) <= end))
+            }
             false => Ok(None),
         }
     };
@@ -256,7 +263,7 @@ mod tests {
     /// A frame of MPEG 1, 44.1 kHz, stereo, of this bit rate by index.
     fn frame(bit_rate: u8, fill: u8) -> Vec<u8> {
         let header = [0xFF, 0xFB, bit_rate << 4, 0];
-        let bytes = Frame::parse(header).unwrap().bytes as usize;
+        let bytes = FrameHeader::parse(header).unwrap().bytes as usize;
         let mut frame = vec![fill; bytes];
         frame[..4].copy_from_slice(&header);
         frame
@@ -273,7 +280,8 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_the_standard_has_them() {
-        let frame = |header| Frame::parse(header).map(|frame| (frame.bytes, frame.rate, frame.samples, frame.channels));
+        let frame =
+            |header| FrameHeader::parse(header).map(|frame| (frame.bytes, frame.rate, frame.samples, frame.channels));
         assert_eq!(frame([0xFF, 0xFB, 0x90, 0x00]), Some((417, 44_100, 1152, 2)));
         assert_eq!(frame([0xFF, 0xFB, 0x92, 0xC0]), Some((418, 44_100, 1152, 1)));
         assert_eq!(frame([0xFF, 0xF3, 0x84, 0x00]), Some((192, 24_000, 576, 2)));

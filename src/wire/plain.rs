@@ -22,8 +22,8 @@ use heapless::{String, Vec};
 
 use crate::limits::AMF_DEPTH;
 use crate::wire::amf0::{self, AmfError, Encoder};
-use crate::wire::amf3::{Scan, u29};
-use crate::wire::bytes::{Full, Reader, Truncated, Writer};
+use crate::wire::amf3::{ReferenceWalk, u29};
+use crate::wire::bytes::{ByteReader, Full, Truncated, Writer};
 
 /// References of one message that are written out. A few bytes of them could stand for millions, so that more are null.
 pub const REFERENCES: u32 = 64;
@@ -58,19 +58,19 @@ impl From<Full> for PlainError {
 type Result<T> = core::result::Result<T, PlainError>;
 
 /// A walk over the values of a message, which writes them.
-pub struct Plain<'a> {
-    scan: Scan<'a>,
+pub struct PlainWalk<'a> {
+    scan: ReferenceWalk<'a>,
     /// Where the containers around the present value begin.
     enclosing: Vec<usize, AMF_DEPTH>,
     references_left: u32,
 }
 
-impl<'a> Plain<'a> {
+impl<'a> PlainWalk<'a> {
     /// Starts at a value of a message of AMF 0 values. References count from the first, so that those before are walked over.
     pub fn new(message: &'a [u8], position: usize) -> Self {
         let mut before = amf0::Decoder::new(message);
         while before.position() < position && before.value().is_ok() {}
-        Plain { scan: before.into_scan(), enclosing: Vec::new(), references_left: REFERENCES }
+        PlainWalk { scan: before.into_scan(), enclosing: Vec::new(), references_left: REFERENCES }
     }
 
     /// Whether everything has been read.
@@ -105,7 +105,7 @@ impl<'a> Plain<'a> {
             0x11 => self.amf3(out)?,
             // A value that holds no other: the bytes as they are.
             _ => {
-                self.scan.reader = Reader::at(self.scan.reader.bytes(), at);
+                self.scan.reader = ByteReader::at(self.scan.reader.bytes(), at);
                 let mut decoder = amf0::Decoder::new(self.scan.reader.rest());
                 decoder.value()?;
                 let bytes = self.reader().take(decoder.position())?;
@@ -250,7 +250,7 @@ impl<'a> Plain<'a> {
                     let place = self.follows().then_some(place);
                     return self.again(place, out, Self::amf3);
                 }
-                self.scan.reader = Reader::at(self.scan.reader.bytes(), at);
+                self.scan.reader = ByteReader::at(self.scan.reader.bytes(), at);
                 if matches!(marker, 0x09 | 0x0A | 0x10 | 0x11) {
                     self.enter(at)?;
                     self.complex(at, out)?;
@@ -417,13 +417,13 @@ impl<'a> Plain<'a> {
         };
         // What is read there has its numbers already, and gets no others.
         let before = self.scan.clone();
-        self.scan.reader = Reader::at(before.reader.bytes(), place);
+        self.scan.reader = ByteReader::at(before.reader.bytes(), place);
         let written = write(self, out);
         self.scan = before;
         written
     }
 
-    fn reader(&mut self) -> &mut Reader<'a> {
+    fn reader(&mut self) -> &mut ByteReader<'a> {
         &mut self.scan.reader
     }
 }
@@ -436,7 +436,7 @@ enum Of {
 }
 
 /// Takes a member: its name has been read, its value is next.
-type Each<'f, 'a> = dyn FnMut(&mut Plain<'a>, &[u8], Of) -> Result<()> + 'f;
+type Each<'f, 'a> = dyn FnMut(&mut PlainWalk<'a>, &[u8], Of) -> Result<()> + 'f;
 
 fn put_name(out: &mut Writer<'_>, name: &[u8]) -> core::result::Result<(), Full> {
     out.put_u16(u16::try_from(name.len()).map_err(|_| Full)?)?;
@@ -462,7 +462,7 @@ mod tests {
     fn plain(message: &[u8]) -> Result<Vec<u8>> {
         let mut buffer = [0; 4096];
         let mut out = Writer::new(&mut buffer);
-        let mut plain = Plain::new(message, 0);
+        let mut plain = PlainWalk::new(message, 0);
         while !plain.is_empty() {
             plain.value(&mut out)?;
         }
@@ -472,7 +472,7 @@ mod tests {
     fn members(message: &[u8], most: usize) -> (Vec<Vec<u8>>, Option<u32>) {
         let mut scratch = std::vec![0; most];
         let mut found = Vec::new();
-        let left_out = Plain::new(message, 0).members(&mut scratch, |member| found.push(member.to_vec())).unwrap();
+        let left_out = PlainWalk::new(message, 0).members(&mut scratch, |member| found.push(member.to_vec())).unwrap();
         (found, left_out)
     }
 

@@ -10,9 +10,9 @@ use crate::wire::flv::{Codec, aac_packet_header, avc_packet_header};
 use crate::wire::flv_file::{FlvFile, Headers};
 use crate::wire::mp3_file::Mp3File;
 use crate::wire::mp4::cursor::Sample;
-use crate::wire::mp4::entry::{Entry, Sound};
+use crate::wire::mp4::entry::{SampleEntry, Sound};
 use crate::wire::mp4::track::Track;
-use crate::wire::mp4::{Choice, Cursor, Movie, track_entry};
+use crate::wire::mp4::{Choice, Movie, TrackCursor, track_entry};
 use crate::wire::windows::{Answer, Extent, Fault, File, ReadAt, STRUCTURE};
 
 /// Most bytes in front of a piece of the file: those of an Opus header, which is rewritten.
@@ -78,9 +78,9 @@ pub enum Place {
     /// In each of its tracks.
     Movie {
         /// Pictures.
-        video: Lane,
+        video: TrackPlace,
         /// Sound.
-        audio: Lane,
+        audio: TrackPlace,
     },
     /// Of the next tag, behind headers that are still to be given.
     Flv {
@@ -102,12 +102,12 @@ pub enum Place {
 
 /// A place in a track.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Lane {
-    cursor: Cursor,
+pub struct TrackPlace {
+    cursor: TrackCursor,
     /// The next sample.
     next: Option<Sample>,
     /// The sample entry whose header was given, by its index.
-    entry: Option<(u32, Entry)>,
+    entry: Option<(u32, SampleEntry)>,
 }
 
 impl Recorded {
@@ -132,7 +132,7 @@ impl Recorded {
     pub fn begin<R: ReadAt>(&self, file: &mut File<'_, R>) -> Answer<Place, R> {
         match self {
             Recorded::Movie(movie) => {
-                let mut place = Place::Movie { video: Lane::default(), audio: Lane::default() };
+                let mut place = Place::Movie { video: TrackPlace::default(), audio: TrackPlace::default() };
                 place.fill(file, movie)?;
                 Ok(place)
             }
@@ -160,15 +160,15 @@ impl Recorded {
                 return Ok(Place::Mp3 { at, number });
             }
         };
-        let (mut video, mut audio) = (Lane::default(), Lane::default());
+        let (mut video, mut audio) = (TrackPlace::default(), TrackPlace::default());
         let mut from_ms = i64::from(time_ms) + movie.begin_ms;
         if let Some(track) = &movie.video {
-            video.cursor = Cursor::at_key_frame(file, track, track.ticks(from_ms))?;
+            video.cursor = TrackCursor::at_key_frame(file, track, track.ticks(from_ms))?;
             video.fill(file, track)?;
             from_ms = video.next.as_ref().map_or(from_ms, |sample| track.decode_ms(sample));
         }
         if let Some(track) = &movie.audio {
-            audio.cursor = Cursor::at_key_frame(file, track, track.ticks(from_ms))?;
+            audio.cursor = TrackCursor::at_key_frame(file, track, track.ticks(from_ms))?;
             audio.fill(file, track)?;
             // With pictures no sound before them.
             while movie.video.is_some() && audio.next.as_ref().is_some_and(|sample| track.decode_ms(sample) < from_ms) {
@@ -197,16 +197,16 @@ impl Recorded {
 impl Place {
     fn fill<R: ReadAt>(&mut self, file: &mut File<'_, R>, movie: &Movie) -> Answer<(), R> {
         let Place::Movie { video, audio } = self else { return Ok(()) };
-        for (lane, track) in [(video, &movie.video), (audio, &movie.audio)] {
+        for (own, track) in [(video, &movie.video), (audio, &movie.audio)] {
             if let Some(track) = track {
-                lane.fill(file, track)?;
+                own.fill(file, track)?;
             }
         }
         Ok(())
     }
 }
 
-impl Lane {
+impl TrackPlace {
     /// Has the next sample at hand that has bytes, if there is one.
     fn fill<R: ReadAt>(&mut self, file: &mut File<'_, R>, track: &Track) -> Answer<(), R> {
         while self.next.is_none() {
@@ -224,19 +224,19 @@ impl Lane {
 fn next_of_movie<R: ReadAt>(file: &mut File<'_, R>, movie: &Movie, place: &mut Place) -> Answer<Option<Message>, R> {
     place.fill(file, movie)?;
     let Place::Movie { video, audio } = place else { return Ok(None) };
-    let due = |lane: &Lane, track: &Option<Track>| Some(track.as_ref()?.decode_ms(lane.next.as_ref()?));
-    let (kind, lane, track) = match (due(video, &movie.video), due(audio, &movie.audio)) {
+    let due = |own: &TrackPlace, track: &Option<Track>| Some(track.as_ref()?.decode_ms(own.next.as_ref()?));
+    let (kind, own, track) = match (due(video, &movie.video), due(audio, &movie.audio)) {
         (None, None) => return Ok(None),
         (Some(pictures), Some(sound)) if pictures < sound => (MessageKind::Video, video, &movie.video),
         (Some(_), None) => (MessageKind::Video, video, &movie.video),
         _ => (MessageKind::Audio, audio, &movie.audio),
     };
-    let (Some(track), Some(sample)) = (track, lane.next) else { return Ok(None) };
+    let (Some(track), Some(sample)) = (track, own.next) else { return Ok(None) };
     let time = track.decode_ms(&sample);
     let time_ms = u32::try_from((time - movie.begin_ms).max(0)).unwrap_or(u32::MAX);
     let mut message =
         Message { kind, time_ms, front: Vec::new(), body: Extent::default(), is_key: false, is_header: false };
-    let entry = match (lane.entry, sample.entry) {
+    let entry = match (own.entry, sample.entry) {
         (Some((index, entry)), present) if index == present => entry,
         (_, present) => {
             let entry = match present {
@@ -245,7 +245,7 @@ fn next_of_movie<R: ReadAt>(file: &mut File<'_, R>, movie: &Movie, place: &mut P
                     track_entry(file, track, present)?.ok_or(Fault::Structure("a sample entry that cannot be sent"))?
                 }
             };
-            lane.entry = Some((present, entry));
+            own.entry = Some((present, entry));
             if header(file, &entry, &mut message)? {
                 message.is_header = true;
                 return Ok(Some(message));
@@ -253,7 +253,7 @@ fn next_of_movie<R: ReadAt>(file: &mut File<'_, R>, movie: &Movie, place: &mut P
             entry
         }
     };
-    lane.next = None;
+    own.next = None;
     message.body = Extent { at: sample.at, bytes: sample.bytes };
     message.is_key = kind == MessageKind::Video && sample.is_sync;
     let composition_ms = track.shown_ms(&sample) - time;
@@ -290,7 +290,7 @@ fn picture_front(front: &mut Vec<u8, FRONT_BYTES>, codec: Codec, sample: &Sample
     }
 }
 
-fn sound_front(front: &mut Vec<u8, FRONT_BYTES>, entry: &Entry) -> Option<()> {
+fn sound_front(front: &mut Vec<u8, FRONT_BYTES>, entry: &SampleEntry) -> Option<()> {
     match entry.codec {
         Codec::Aac => put(front, &aac_packet_header(false)),
         Codec::Mp3 => put(front, &[0x20 | sound_bits(entry.sound)]),
@@ -325,7 +325,7 @@ fn enhanced(front: &mut Vec<u8, FRONT_BYTES>, first: u8, codec: Codec) -> Option
 }
 
 /// Makes `message` the header of an entry; false when the codec has none.
-fn header<R: ReadAt>(file: &mut File<'_, R>, entry: &Entry, message: &mut Message) -> Answer<bool, R> {
+fn header<R: ReadAt>(file: &mut File<'_, R>, entry: &SampleEntry, message: &mut Message) -> Answer<bool, R> {
     let Extent { at, bytes } = entry.configuration;
     let front = &mut message.front;
     message.body = entry.configuration;

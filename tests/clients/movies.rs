@@ -10,7 +10,7 @@ use std::process::Command;
 use rill::wire::flv::{Codec, SubTagHeader};
 use rill::wire::flv_file::FlvFile;
 use rill::wire::mp4::track::Track;
-use rill::wire::mp4::{Choice, Cursor, Movie};
+use rill::wire::mp4::{Choice, Movie, TrackCursor};
 use rill::wire::recorded::{MessageKind, Place, Recorded};
 use rill::wire::windows::{Extent, File, ReadAt, Windows};
 
@@ -75,7 +75,7 @@ fn probed(path: &Path, options: &[&str], stream: &str) -> Vec<Packet> {
 
 fn packets(path: &Path, track: &Track) -> Vec<Packet> {
     let (found, _) = with_file(path, |file| {
-        let mut cursor = Cursor::default();
+        let mut cursor = TrackCursor::default();
         let mut found = Vec::new();
         while let Some(sample) = cursor.next(file, track).unwrap() {
             found.push(Packet {
@@ -164,7 +164,7 @@ fn a_film_is_read_as_ffprobe_reads_it_however_it_is_laid_out() {
             let expected: Vec<_> =
                 probed(&sent, &[], stream).iter().map(|packet| (packet.decoded, packet.shown)).collect();
             let (found, _) = with_file(&path, |file| {
-                let mut cursor = Cursor::default();
+                let mut cursor = TrackCursor::default();
                 let next = || cursor.next(file, track).unwrap();
                 let times =
                     |sample| (track.decode_ms(&sample) - movie.begin_ms, track.shown_ms(&sample) - movie.begin_ms);

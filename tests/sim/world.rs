@@ -8,7 +8,7 @@ use rill::handles::ConnId;
 use rill::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition, ScriptLimits};
 use rill::live::app::{Source, SourceFile};
 use rill::live::applications::AppSource;
-use rill::live::jobs::{Done, Job, Lane, Lookup};
+use rill::live::jobs::{DiskLane, Done, Job, Lookup};
 use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
 use rill::server::peer::Peer;
@@ -427,14 +427,14 @@ impl World {
     fn do_jobs(&mut self) -> bool {
         let mut busy = false;
         while !self.bulk_stalls
-            && let Some(job) = inside(|| self.server.next_job(Lane::Bulk))
+            && let Some(job) = inside(|| self.server.next_job(DiskLane::Bulk))
         {
             if job == Job::Survey {
                 inside(|| self.server.done(Done::Surveyed, Millis(self.now)));
             }
         }
         while !self.disk_stalls
-            && let Some(Job::App { name, stamp }) = inside(|| self.server.next_job(Lane::LookUps))
+            && let Some(Job::App { name, stamp }) = inside(|| self.server.next_job(DiskLane::LookUps))
         {
             self.asked.push(name.to_string());
             let lookup = match self.disk.get(name.as_str()) {

@@ -1,6 +1,6 @@
 //! A ring is bound by media, not by the intention to send some.
 
-use rill::live::refusal::{Exhausted, Refusal};
+use rill::live::refusal::{NoStream, Refusal};
 use rill::live::settings::Settings;
 use rill::server::close::CloseReason;
 
@@ -121,7 +121,7 @@ fn who_finds_no_ring_for_its_first_media_is_told_so() {
     world.send_all(slow, 0, &[Key]);
     assert_eq!(world.heard(slow), ["1: Publish.BadName", "close"]);
     assert!(world.clients[slow].description.contains("limits.streams"));
-    assert_eq!(world.closed(CloseReason::PublishRefused(Refusal::Exhausted(Exhausted::Rings))), 1);
+    assert_eq!(world.closed(CloseReason::PublishRefused(Refusal::NoStream(NoStream::Rings))), 1);
     assert!(!world.clients[quick].ended);
     world.end();
 }

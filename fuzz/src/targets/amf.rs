@@ -4,7 +4,7 @@
 use rill::limits::{AMF_DEPTH, HEADER_BYTES};
 use rill::rtmp::command::CommandMessage;
 use rill::rtmp::data::{DATA_BYTES, DataAction, DataMessage};
-use rill::rtmp::metadata::{Head, Metadata};
+use rill::rtmp::metadata::{Metadata, MetadataForm};
 use rill::wire::amf0::{self, Value};
 use rill::wire::amf3;
 
@@ -115,7 +115,7 @@ fn check_metadata(message: &[u8], piece: usize) {
     };
     let (kept, head, lost) = collect(message.len());
     assert_eq!((kept.clone(), head, lost), collect(piece), "cuts change nothing");
-    if head == Head::Properties {
+    if head == MetadataForm::Properties {
         let data = DataMessage::parse(&kept, false, false).expect("what is kept is a data message");
         assert_eq!(data.action, DataAction::Keep);
     }

@@ -4,7 +4,7 @@
 use core::convert::Infallible;
 
 use rill::wire::flv_file::FlvFile;
-use rill::wire::mp4::{Choice, Cursor, Movie};
+use rill::wire::mp4::{Choice, Movie, TrackCursor};
 use rill::wire::recorded::Recorded;
 use rill::wire::windows::{File, ReadAt, Windows};
 
@@ -39,7 +39,7 @@ pub fn run(bytes: &[u8]) {
     let Ok(movie) = Movie::open(&mut File::new(&mut source, &mut windows), Choice::default()) else { return };
     for track in movie.video.iter().chain(&movie.audio) {
         let mut file = File::new(&mut source, &mut windows);
-        let mut cursor = Cursor::default();
+        let mut cursor = TrackCursor::default();
         for _ in 0..SAMPLES {
             let Ok(Some(sample)) = cursor.next(&mut file, track) else { break };
             assert!(sample.at + u64::from(sample.bytes) <= bytes.len() as u64, "a sample lies outside of the file");
@@ -47,7 +47,7 @@ pub fn run(bytes: &[u8]) {
         }
         for time in [i64::MIN, -1, 0, 1, 1000, 1 << 40, i64::MAX] {
             let mut file = File::new(&mut source, &mut windows);
-            if let Ok(mut cursor) = Cursor::at_key_frame(&mut file, track, time) {
+            if let Ok(mut cursor) = TrackCursor::at_key_frame(&mut file, track, time) {
                 let _ = cursor.next(&mut file, track);
             }
         }

@@ -29,8 +29,8 @@ impl Stage {
         stage
     }
 
-    fn source(&self) -> Source<'_> {
-        Source { media: Some(&self.media), published: self.published }
+    fn source(&self) -> StreamView<'_> {
+        StreamView { media: Some(&self.media), published: self.published }
     }
 
     fn reader(&self) -> Reader {
@@ -180,7 +180,7 @@ fn who_comes_when_nobody_publishes_begins_with_the_next_publish() {
     stage.put("H100 K100 v140");
     assert_eq!(stage.drain(&mut reader), "H80 K80 v120", "in the stream's own time, and without headers of before");
     // Whatever it wanted before: a publish begins with a key frame.
-    let mut resuming = Reader::new(STREAM, Source { media: None, published: false }, true);
+    let mut resuming = Reader::new(STREAM, StreamView { media: None, published: false }, true);
     resuming.receive_video(false);
     resuming.receive_video(true);
     stage.end(&mut []);
@@ -448,7 +448,7 @@ fn who_loses_the_ring_waits_for_the_next_and_inside_a_tag_cannot_go_on() {
     stage.begin_tag(&mut in_tag, 1);
     ends.end();
     let terms = Terms { now: stage.now, most_lag_ms: None, form: Form::Framed };
-    let nowhere = Source { media: None, published: false };
+    let nowhere = StreamView { media: None, published: false };
     assert_eq!(in_tag.due(nowhere, &terms), Due::TooSlow);
     assert_eq!(ends.due(nowhere, &terms), Due::Ended);
     assert_eq!(reader.due(nowhere, &terms), Due::Nothing);

@@ -2,7 +2,7 @@
 
 use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 
-use super::track::{Sizes, Table, Track};
+use super::track::{EntryTable, Sizes, Track};
 
 /// The windows of a track's tables.
 const DURATIONS: usize = 0;
@@ -292,7 +292,7 @@ fn run<R: ReadAt>(
     file: &mut File<'_, R>,
     track: &Track,
     kind: usize,
-    table: Table,
+    table: EntryTable,
     index: u32,
 ) -> Answer<Option<[u32; 2]>, R> {
     if index >= table.count {
@@ -329,13 +329,18 @@ fn chunk<R: ReadAt>(file: &mut File<'_, R>, track: &Track, index: u32) -> Answer
     }
 }
 
-fn sync_sample<R: ReadAt>(file: &mut File<'_, R>, track: &Track, table: Table, index: u32) -> Answer<u32, R> {
+fn sync_sample<R: ReadAt>(file: &mut File<'_, R>, track: &Track, table: EntryTable, index: u32) -> Answer<u32, R> {
     file.u32(window(track, SYNC), table.at + 4 * u64::from(index))
 }
 
 /// The first entry of the sync table whose sample has this index (from 0) or a higher one. The table rises; where it does not,
 /// some key frames are not found.
-fn first_sync_behind<R: ReadAt>(file: &mut File<'_, R>, track: &Track, table: Table, sample: u32) -> Answer<u32, R> {
+fn first_sync_behind<R: ReadAt>(
+    file: &mut File<'_, R>,
+    track: &Track,
+    table: EntryTable,
+    sample: u32,
+) -> Answer<u32, R> {
     let (mut low, mut high) = (0, table.count);
     while low < high {
         let middle = low + (high - low) / 2;

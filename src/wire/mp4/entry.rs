@@ -15,7 +15,7 @@ const QUICKTIME_FIELDS: [u64; 3] = [0, 16, 36];
 
 /// What the samples of a track are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct SampleEntry {
     /// Their codec.
     pub codec: Codec,
     /// The decoder's configuration: the body of avcC, hvcC, av1C, vpcC, dOps or dfLa, or an AudioSpecificConfig. Empty where
@@ -27,7 +27,7 @@ pub struct Entry {
     pub sound: Option<Sound>,
 }
 
-impl Entry {
+impl SampleEntry {
     /// Its samples are numbers, one for each moment, and all of one size.
     pub fn is_uncompressed(&self) -> bool {
         matches!(self.codec, Codec::PcmALaw | Codec::PcmMuLaw)
@@ -58,7 +58,7 @@ pub struct Sound {
 /// # Errors
 ///
 /// A structure that cannot be.
-pub fn entry<R: ReadAt>(file: &mut File<'_, R>, stsd: &Atom, index: u32) -> Answer<Option<Entry>, R> {
+pub fn entry<R: ReadAt>(file: &mut File<'_, R>, stsd: &Atom, index: u32) -> Answer<Option<SampleEntry>, R> {
     let mut at = stsd.body + 8;
     for _ in 0..index {
         let Some(before) = atom(file, at, stsd.end)? else { return Ok(None) };
@@ -87,7 +87,12 @@ pub fn entry<R: ReadAt>(file: &mut File<'_, R>, stsd: &Atom, index: u32) -> Answ
     let Some(record) = child(file, &body, configured_by)? else {
         return Err(Fault::Structure("a video track has no decoder configuration"));
     };
-    Ok(Some(Entry { codec, configuration: extent(&record)?, picture: Some(Picture { width, height }), sound: None }))
+    Ok(Some(SampleEntry {
+        codec,
+        configuration: extent(&record)?,
+        picture: Some(Picture { width, height }),
+        sound: None,
+    }))
 }
 
 /// A sound entry; `known` is its codec, and the box that configures its decoder, if the entry's name says so.
@@ -95,7 +100,7 @@ fn sound<R: ReadAt>(
     file: &mut File<'_, R>,
     found: &Atom,
     known: Option<(Codec, &[u8; 4])>,
-) -> Answer<Option<Entry>, R> {
+) -> Answer<Option<SampleEntry>, R> {
     let mut body = behind(found, AUDIO_FIELDS)?;
     let fields: [u8; AUDIO_FIELDS as usize] = file.array(STRUCTURE, found.body)?;
     let half = |at: usize| u16::from_be_bytes([fields[at], fields[at + 1]]);
@@ -109,7 +114,7 @@ fn sound<R: ReadAt>(
             body.body += more;
         }
     }
-    let made = |codec, configuration| Some(Entry { codec, configuration, picture: None, sound: Some(sound) });
+    let made = |codec, configuration| Some(SampleEntry { codec, configuration, picture: None, sound: Some(sound) });
     if let Some((codec, configured_by)) = known {
         let record = child(file, &body, configured_by)?;
         return Ok(made(codec, record.as_ref().map_or(Ok(Extent::default()), extent)?));

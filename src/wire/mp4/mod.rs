@@ -1,7 +1,7 @@
 //! The MP4 family (ISO/IEC 14496-12, -14, -15; QuickTime): MP4, M4V, MOV, F4V, fragmented or not.
 //!
 //! Nothing of a file is held but where its tables lie: [`Movie`] is a few hundred bytes whatever the length, and a place in a
-//! track ([`Cursor`]) is about 100. Tables are walked in the file through windows ([`super::windows`]); a seek reads at most as
+//! track ([`TrackCursor`]) is about 100. Tables are walked in the file through windows ([`super::windows`]); a seek reads at most as
 //! much as they are long. Every table may lie: counts are held against their boxes, places against the file, and the number of
 //! boxes against a limit.
 
@@ -17,13 +17,13 @@ use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 
 use atom::{Atom, atom, child, top_atom};
 use cursor::{Sample, TableCursor, lowest_composition};
-use entry::{Entry, entry};
+use entry::{SampleEntry, entry};
 use fragments::FragmentCursor;
-use track::{Defaults, Sizes, Table, Track, version};
+use track::{Defaults, EntryTable, Sizes, Track, version};
 
 /// Pictures or sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TrackKind {
     /// Pictures.
     Video,
     /// Sound.
@@ -92,7 +92,7 @@ impl Movie {
         // The first samples, of whatever track, decide where time begins.
         let mut begin_ms = None;
         for track in movie.video.iter().chain(&movie.audio) {
-            if let Some(first) = Cursor::default().next(file, track)? {
+            if let Some(first) = TrackCursor::default().next(file, track)? {
                 let first_ms = track.decode_ms(&first);
                 begin_ms = Some(begin_ms.map_or(first_ms, |ms: i64| ms.min(first_ms)));
             }
@@ -119,11 +119,11 @@ impl Movie {
                 continue;
             };
             let (place, seen, wanted) = match kind {
-                Kind::Video => (&mut movie.video, &mut videos, choice.video),
-                Kind::Audio => (&mut movie.audio, &mut audios, choice.audio),
+                TrackKind::Video => (&mut movie.video, &mut videos, choice.video),
+                TrackKind::Audio => (&mut movie.audio, &mut audios, choice.audio),
             };
             if *seen == wanted {
-                track.lane = usize::from(kind == Kind::Audio);
+                track.lane = usize::from(kind == TrackKind::Audio);
                 *place = Some(track);
             }
             *seen += 1;
@@ -160,36 +160,36 @@ impl Track {
 
 /// A place in a track.
 #[derive(Clone, Copy, Debug)]
-pub enum Cursor {
+pub enum TrackCursor {
     /// In its tables, which may be followed by fragments.
     Tables(TableCursor),
     /// In these.
     Fragments(FragmentCursor),
 }
 
-impl Default for Cursor {
+impl Default for TrackCursor {
     /// Before the first sample.
-    fn default() -> Cursor {
-        Cursor::Tables(TableCursor::default())
+    fn default() -> TrackCursor {
+        TrackCursor::Tables(TableCursor::default())
     }
 }
 
-impl Cursor {
+impl TrackCursor {
     /// The next sample, in order of decoding; `None` behind the last.
     ///
     /// # Errors
     ///
     /// A structure that cannot be.
     pub fn next<R: ReadAt>(&mut self, file: &mut File<'_, R>, track: &Track) -> Answer<Option<Sample>, R> {
-        if let Cursor::Tables(cursor) = self {
+        if let TrackCursor::Tables(cursor) = self {
             match (cursor.next(file, track)?, track.fragments) {
-                (None, Some(from)) => *self = Cursor::Fragments(FragmentCursor::new(from, cursor.time())),
+                (None, Some(from)) => *self = TrackCursor::Fragments(FragmentCursor::new(from, cursor.time())),
                 (found, _) => return Ok(found),
             }
         }
         match self {
-            Cursor::Tables(_) => Ok(None),
-            Cursor::Fragments(cursor) => cursor.next(file, track),
+            TrackCursor::Tables(_) => Ok(None),
+            TrackCursor::Fragments(cursor) => cursor.next(file, track),
         }
     }
 
@@ -197,17 +197,17 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// As [`Cursor::next`].
-    pub fn at_key_frame<R: ReadAt>(file: &mut File<'_, R>, track: &Track, time: i64) -> Answer<Cursor, R> {
+    /// As [`TrackCursor::next`].
+    pub fn at_key_frame<R: ReadAt>(file: &mut File<'_, R>, track: &Track, time: i64) -> Answer<TrackCursor, R> {
         let (sample, end) = TableCursor::sample_at(file, track, time)?;
         if let Some(from) = track.fragments
             && end.is_none_or(|end| time >= end)
             && let Some(cursor) = FragmentCursor::seek(file, track, from, time)?
         {
-            return Ok(Cursor::Fragments(cursor));
+            return Ok(TrackCursor::Fragments(cursor));
         }
         let sync = TableCursor::sync_before(file, track, sample)?;
-        TableCursor::at_sample(file, track, sync).map(Cursor::Tables)
+        TableCursor::at_sample(file, track, sync).map(TrackCursor::Tables)
     }
 }
 
@@ -231,13 +231,13 @@ fn read_track<R: ReadAt>(
     trak: &Atom,
     movie_timescale: u32,
     fragmented: bool,
-) -> Answer<Option<(Kind, Track)>, R> {
+) -> Answer<Option<(TrackKind, Track)>, R> {
     let Some(mdia) = child(file, trak, b"mdia")? else { return Ok(None) };
     let Some(hdlr) = child(file, &mdia, b"hdlr")? else { return Ok(None) };
     let handler: [u8; 4] = file.array(STRUCTURE, hdlr.body + 8)?;
     let kind = match &handler {
-        b"vide" => Kind::Video,
-        b"soun" => Kind::Audio,
+        b"vide" => TrackKind::Video,
+        b"soun" => TrackKind::Audio,
         _ => return Ok(None),
     };
     let Some(mdhd) = child(file, &mdia, b"mdhd")? else { return Ok(None) };
@@ -261,14 +261,14 @@ fn read_track<R: ReadAt>(
         shift: 0,
         is_cut: false,
         lowest: 0,
-        durations: Table::default(),
-        compositions: Table::default(),
-        chunk_runs: Table::default(),
+        durations: EntryTable::default(),
+        compositions: EntryTable::default(),
+        chunk_runs: EntryTable::default(),
         sizes: Sizes::default(),
-        chunks: Table::default(),
+        chunks: EntryTable::default(),
         wide_chunks: false,
         sync: None,
-        dependencies: Table::default(),
+        dependencies: EntryTable::default(),
         fragments: None,
         defaults: Defaults::default(),
     };
@@ -315,6 +315,6 @@ fn lowest_of_first_fragment<R: ReadAt>(file: &mut File<'_, R>, track: &Track, fr
 /// # Errors
 ///
 /// A structure that cannot be.
-pub fn track_entry<R: ReadAt>(file: &mut File<'_, R>, track: &Track, index: u32) -> Answer<Option<Entry>, R> {
+pub fn track_entry<R: ReadAt>(file: &mut File<'_, R>, track: &Track, index: u32) -> Answer<Option<SampleEntry>, R> {
     entry(file, &track.entries, index)
 }

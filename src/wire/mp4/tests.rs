@@ -200,7 +200,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     })
 }
 
-fn all(file: &mut File<'_, Memory<'_>>, mut cursor: Cursor, track: &Track) -> Vec<Sample> {
+fn all(file: &mut File<'_, Memory<'_>>, mut cursor: TrackCursor, track: &Track) -> Vec<Sample> {
     core::iter::from_fn(|| cursor.next(file, track).unwrap()).collect()
 }
 
@@ -216,15 +216,15 @@ proptest! {
         with_file(&bytes, |file| {
             let movie = Movie::open(file, Choice::default()).unwrap();
             let track = movie.video.unwrap();
-            prop_assert_eq!(all(file, Cursor::default(), &track), &expected[..]);
+            prop_assert_eq!(all(file, TrackCursor::default(), &track), &expected[..]);
             let lowest = plan.samples.iter().map(|made| made.composition).min().unwrap().min(0);
             prop_assert_eq!((track.lowest, track.shift), (lowest, i64::from(plan.pause) - i64::from(plan.media_time)));
             prop_assert_eq!(movie.begin_ms, track.shift + i64::from(lowest));
             for seek in seeks {
                 let index = seek.index(expected.len());
-                let cursor = Cursor::Tables(TableCursor::at_sample(file, &track, index as u32).unwrap());
+                let cursor = TrackCursor::Tables(TableCursor::at_sample(file, &track, index as u32).unwrap());
                 prop_assert_eq!(all(file, cursor, &track), &expected[index..]);
-                let cursor = Cursor::at_key_frame(file, &track, expected[index].time).unwrap();
+                let cursor = TrackCursor::at_key_frame(file, &track, expected[index].time).unwrap();
                 prop_assert_eq!(all(file, cursor, &track), &expected[key_frame(&expected, expected[index].time)..]);
             }
             Ok(())
@@ -237,11 +237,11 @@ proptest! {
         with_file(&bytes, |file| {
             let movie = Movie::open(file, Choice::default()).unwrap();
             let track = movie.video.unwrap();
-            prop_assert_eq!(all(file, Cursor::default(), &track), &expected[..]);
+            prop_assert_eq!(all(file, TrackCursor::default(), &track), &expected[..]);
             let first = expected.iter().take(plan.chunks[0] as usize);
             prop_assert_eq!(track.lowest, first.map(|sample| sample.composition).min().unwrap().min(0));
             let time = expected[seek.index(expected.len())].time;
-            let cursor = Cursor::at_key_frame(file, &track, time).unwrap();
+            let cursor = TrackCursor::at_key_frame(file, &track, time).unwrap();
             let found = all(file, cursor, &track);
             // A key frame inside of an earlier fragment is not found, where the later ones begin without.
             let wanted = &expected[key_frame(&expected, time)..];
@@ -253,7 +253,7 @@ proptest! {
         let cut = first_media + cut.index(bytes.len() - first_media);
         with_file(&bytes[..cut], |file| {
             let movie = Movie::open(file, Choice::default()).unwrap();
-            let found = movie.video.map(|track| all(file, Cursor::default(), &track)).unwrap_or_default();
+            let found = movie.video.map(|track| all(file, TrackCursor::default(), &track)).unwrap_or_default();
             let whole = expected.iter().take_while(|sample| sample.at + u64::from(sample.bytes) <= cut as u64).count();
             prop_assert_eq!(found, &expected[..whole]);
             Ok(())
@@ -270,7 +270,7 @@ proptest! {
         with_file(&bytes, |file| {
             let Ok(movie) = Movie::open(file, Choice::default()) else { return };
             for track in movie.video.iter().chain(&movie.audio) {
-                let mut cursor = Cursor::default();
+                let mut cursor = TrackCursor::default();
                 let mut count = 0u64;
                 while let Ok(Some(sample)) = cursor.next(file, track) {
                     count += u64::from(sample.bytes > 0);
@@ -280,7 +280,7 @@ proptest! {
                     }
                 }
                 for time in [i64::MIN, -1, 0, 1000, i64::MAX] {
-                    let _ = Cursor::at_key_frame(file, track, time);
+                    let _ = TrackCursor::at_key_frame(file, track, time);
                 }
             }
         });
@@ -304,5 +304,5 @@ fn a_table_behind_the_media_is_found_and_a_missing_one_is_said() {
 #[test]
 fn a_film_of_three_hours_costs_a_few_hundred_bytes() {
     assert!(size_of::<Movie>() <= 768, "{}", size_of::<Movie>());
-    assert!(size_of::<Cursor>() <= 160, "{}", size_of::<Cursor>());
+    assert!(size_of::<TrackCursor>() <= 160, "{}", size_of::<TrackCursor>());
 }

@@ -3,7 +3,7 @@
 use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 
 use super::atom::{Atom, atom, child};
-use super::entry::Entry;
+use super::entry::SampleEntry;
 
 /// The time that is furthest from the beginning, in milliseconds: later ones are this. It is 35 000 years, so that two of them can
 /// be added and subtracted.
@@ -11,7 +11,7 @@ pub const TIME_MOST_MS: i64 = 1 << 50;
 
 /// A table of entries of one size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Table {
+pub struct EntryTable {
     /// Where its first entry lies.
     pub at: u64,
     /// How many entries it has.
@@ -29,7 +29,7 @@ pub enum Sizes {
         count: u32,
     },
     /// Each has its entry, of so many bits: 4, 8, 16 or 32.
-    Each(Table, u8),
+    Each(EntryTable, u8),
 }
 
 impl Default for Sizes {
@@ -75,7 +75,7 @@ pub struct Track {
     /// The sample entries.
     pub entries: Atom,
     /// The first that can be sent.
-    pub entry: Entry,
+    pub entry: SampleEntry,
     /// How many ticks the edit list has samples come later (or, negative, earlier) than they say.
     pub shift: i64,
     /// The edit list has more than one piece, of which the first alone is played.
@@ -83,21 +83,21 @@ pub struct Track {
     /// The smallest composition offset where it is negative, in ticks: decode times are lowered by it, so that none is.
     pub lowest: i32,
     /// Runs of samples of one duration.
-    pub durations: Table,
+    pub durations: EntryTable,
     /// Runs of samples of one composition offset.
-    pub compositions: Table,
+    pub compositions: EntryTable,
     /// Runs of chunks with equally many samples.
-    pub chunk_runs: Table,
+    pub chunk_runs: EntryTable,
     /// Sizes of samples.
     pub sizes: Sizes,
     /// Places of chunks.
-    pub chunks: Table,
+    pub chunks: EntryTable,
     /// These have 64 bits.
     pub wide_chunks: bool,
     /// Samples that are key frames; without the table all are.
-    pub sync: Option<Table>,
+    pub sync: Option<EntryTable>,
     /// What depends on each sample, a byte each.
-    pub dependencies: Table,
+    pub dependencies: EntryTable,
     /// Where the file's first fragment lies, if more samples come in fragments.
     pub fragments: Option<u64>,
     /// What holds for them.
@@ -111,13 +111,13 @@ pub(super) fn version<R: ReadAt>(file: &mut File<'_, R>, found: &Atom) -> Answer
 }
 
 /// A table behind `fields` bytes of a box: its count, then its entries.
-fn table<R: ReadAt>(file: &mut File<'_, R>, found: &Atom, fields: u64, entry_bits: u64) -> Answer<Table, R> {
+fn table<R: ReadAt>(file: &mut File<'_, R>, found: &Atom, fields: u64, entry_bits: u64) -> Answer<EntryTable, R> {
     let count = file.u32(STRUCTURE, found.body + fields)?;
     let at = found.body + fields + 4;
     let bytes = (u64::from(count) * entry_bits).div_ceil(8);
     match at + bytes > found.end {
         true => Err(Fault::Structure("a table has more entries than its box has room for")),
-        false => Ok(Table { at, count }),
+        false => Ok(EntryTable { at, count }),
     }
 }
 
@@ -150,7 +150,8 @@ impl Track {
                 b"stss" => self.sync = Some(table(file, &found, 4, 32)?),
                 b"sdtp" => {
                     let count = found.body_bytes().saturating_sub(4);
-                    self.dependencies = Table { at: found.body + 4, count: u32::try_from(count).unwrap_or(u32::MAX) };
+                    self.dependencies =
+                        EntryTable { at: found.body + 4, count: u32::try_from(count).unwrap_or(u32::MAX) };
                 }
                 _ => {}
             }
