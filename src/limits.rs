@@ -140,6 +140,11 @@ shapes! {
     SCRIPT_ACTION_BYTES = 1024 * 1024, "their bytes; one more stops it";
     /// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
     SCRIPT_VALUE_BYTES = 64 * 1024, "longest value that a script sends; a longer one throws";
+    /// Bytes of the name of a call to a client. A longer one throws in the script.
+    SCRIPT_NAME_BYTES = 1024, "longest name of a script's call; a longer one throws";
+    /// Bytes of one message between the server and a script host, without its length. All that is in one has a limit, so
+    /// that a longer one is no message, and the host is ended.
+    SCRIPT_MESSAGE_BYTES = 72 * 1024, "longest message to or from a script host; one that sends more is ended";
     /// Bytes of a rejection's description, URL and `application` value, each. Texts are cut off, a longer value throws.
     SCRIPT_STATUS_BYTES = 1024, "longest value of a rejection; texts are cut, a longer value throws";
     /// Bytes of an error's text that reach a client or a log line.
@@ -163,5 +168,10 @@ const _: () = assert!(TX_BYTES > 1 + 2 * HANDSHAKE_BYTES, "S0, S1 and S2 are wri
 const _: () = assert!(ASSEMBLY_BYTES >= HANDSHAKE_BYTES, "C1 is put together in the assembly bytes");
 const _: () =
     assert!(HEADER_BYTES + 64 < TX_BYTES, "a cached header with its chunk header is sent from the control bytes");
+const _: () = assert!(
+    SCRIPT_VALUE_BYTES + SCRIPT_NAME_BYTES + 64 < SCRIPT_MESSAGE_BYTES,
+    "a call with its name and arguments is one message"
+);
+const _: () = assert!(2 * ASSEMBLY_BYTES + PATH_BYTES < SCRIPT_MESSAGE_BYTES, "so is what a client says of itself");
 const _: () = assert!(STREAM_KEY_BYTES <= PATH_BYTES, "a key may be sent as a stream name");
 const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");

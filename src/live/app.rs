@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS};
 use crate::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
 use crate::text::Quoted;
+pub use crate::wire::script_link::Budget;
 
 use super::refusal::Refusal;
 
@@ -121,27 +122,6 @@ impl AppDefinition {
                 self.path(DEFAULT_INSTANCE, public).map_err(too_long)
             }
         }
-    }
-}
-
-/// What the script of one instance may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Memory of the engine for this instance, in bytes, at least 256 KiB. Beyond it the script gets an error, which ends
-    /// the instance unless the script catches it.
-    pub memory_bytes: u64,
-    /// Stack that nested calls may take, in bytes, 32 KiB to 1 MiB; a call takes about a kilobyte on 64 bits and half of
-    /// that on 32. The thread's own stack must have as much to spare.
-    pub stack_bytes: u64,
-    /// Time of one call into the script, in milliseconds, 1 to 10 000.
-    pub call_ms: u32,
-    /// Time of loading: all files and `onAppStart`, in milliseconds, 1 to 60 000.
-    pub load_ms: u32,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Budget { memory_bytes: 2 * 1024 * 1024, stack_bytes: 512 * 1024, call_ms: 25, load_ms: 250 }
     }
 }
 

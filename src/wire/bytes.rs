@@ -137,6 +137,11 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// 32 bits in the place of those that were written at `position`.
+    pub fn set_u32(&mut self, position: usize, value: u32) {
+        BigEndian::write_u32(&mut self.bytes[..self.len][position..position + 4], value);
+    }
+
     /// An IEEE 754 double.
     pub fn put_f64(&mut self, value: f64) -> Result<(), Full> {
         BigEndian::write_f64(self.room(8)?, value);

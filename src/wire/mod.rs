@@ -14,4 +14,5 @@ pub mod mp3_file;
 pub mod mp4;
 pub mod plain;
 pub mod recorded;
+pub mod script_link;
 pub mod windows;

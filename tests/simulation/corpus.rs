@@ -68,6 +68,11 @@ fn the_corpus_of_config_holds() {
 }
 
 #[test]
+fn the_corpus_of_script_link_holds() {
+    replay("script_link");
+}
+
+#[test]
 fn the_corpus_of_server_holds() {
     replay("server");
 }

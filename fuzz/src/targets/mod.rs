@@ -9,6 +9,7 @@ pub mod config;
 pub mod formats;
 pub mod movies;
 pub mod names;
+pub mod script_link;
 pub mod server;
 pub mod session;
 pub mod strangers;
@@ -17,7 +18,7 @@ pub mod strangers;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All there are.
-pub const ALL: [Target; 9] = [
+pub const ALL: [Target; 10] = [
     ("session", session::run),
     ("chunks", chunks::run),
     ("amf", amf::run),
@@ -25,6 +26,7 @@ pub const ALL: [Target; 9] = [
     ("movies", movies::run),
     ("names", names::run),
     ("config", config::run),
+    ("script_link", script_link::run),
     ("server", server::run),
     ("strangers", strangers::run),
 ];

@@ -4,6 +4,9 @@
 use std::fmt;
 
 use crate::text::{escaped, is_hidden};
+pub use crate::wire::script_link::{
+    Access, ApplicationStats, ClientId, ClientStats, Exhausted, Question, StopReason, StreamFacts,
+};
 
 /// Shortest period of a `setInterval` function, in milliseconds; a shorter one is lengthened.
 pub const SCRIPT_INTERVAL_MS: u64 = 10;
@@ -17,10 +20,6 @@ pub const SCRIPT_CHECK_BYTES: u64 = 1024 * 1024;
 /// Stack that [`check`](super::check()) takes at most, in bytes: what a script is given unless the configuration says
 /// otherwise. The thread must have as much to spare.
 pub const SCRIPT_CHECK_STACK_BYTES: u64 = 512 * 1024;
-
-/// The server's handle of a connection; here it is only copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientId(pub u64);
 
 /// A loaded application instance. One that has been unloaded answers [`Fault::Gone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,103 +68,6 @@ pub struct ClientFacts<'a> {
     pub to_server_bytes_s: u32,
     /// What `client.getStats()` returns until it is told anew.
     pub stats: ClientStats,
-}
-
-/// What a script learns about a stream.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamFacts<'a> {
-    /// Stream name without prefix and query.
-    pub name: &'a str,
-    /// What follows the `?` of the published name, without it.
-    pub publish_query_string: &'a str,
-    /// `Stream.type`: `live`.
-    pub kind: &'a str,
-}
-
-/// Which of a client's access lists is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// `client.readAccess`: play.
-    Read,
-    /// `client.writeAccess`: publish.
-    Write,
-    /// `client.audioSampleAccess`.
-    AudioSample,
-    /// `client.videoSampleAccess`.
-    VideoSample,
-}
-
-/// What `client.getStats()` returns.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ClientStats {
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes sent.
-    pub bytes_out: u64,
-    /// Messages received.
-    pub msg_in: u64,
-    /// Messages sent.
-    pub msg_out: u64,
-    /// Messages not sent because the client was too slow.
-    pub msg_dropped: u64,
-    /// Round trip of the last ping in milliseconds.
-    pub ping_rtt_ms: u32,
-}
-
-/// What `application.getStats()` returns, of this instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ApplicationStats {
-    /// Bytes received per second.
-    pub bw_in: u64,
-    /// Bytes sent per second.
-    pub bw_out: u64,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes sent.
-    pub bytes_out: u64,
-    /// Messages received.
-    pub msg_in: u64,
-    /// Messages sent.
-    pub msg_out: u64,
-    /// Messages not sent because clients were too slow.
-    pub msg_dropped: u64,
-    /// Clients accepted so far.
-    pub total_connects: u64,
-    /// Accepted clients that have left.
-    pub total_disconnects: u64,
-}
-
-/// Why an instance stops; the `code` of `onAppStop`'s argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// `Application.GC`: no client for the idle time. The script may stay.
-    Idle,
-    /// `Application.Shutdown`. The script is told, not asked.
-    Shutdown,
-}
-
-/// Which limit of its [`Budget`](crate::live::app::Budget) an instance has exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exhausted {
-    /// [`Budget::call_ms`](crate::live::app::Budget::call_ms) or [`Budget::load_ms`](crate::live::app::Budget::load_ms).
-    Time,
-    /// [`Budget::memory_bytes`](crate::live::app::Budget::memory_bytes).
-    Memory,
-    /// [`Budget::stack_bytes`](crate::live::app::Budget::stack_bytes): endless recursion, as a rule.
-    Stack,
-    /// [`SCRIPT_ACTIONS`](crate::limits::SCRIPT_ACTIONS) or [`SCRIPT_ACTION_BYTES`](crate::limits::SCRIPT_ACTION_BYTES).
-    Actions,
-}
-
-impl fmt::Display for Exhausted {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Exhausted::Time => "time limit exceeded",
-            Exhausted::Memory => "memory limit exceeded",
-            Exhausted::Stack => "stack limit exceeded",
-            Exhausted::Actions => "too many actions in one call",
-        })
-    }
 }
 
 /// Why a call into a script gave nothing.
@@ -270,17 +172,6 @@ pub enum CallOutcome {
     Stopped(Exhausted),
     /// No such instance or client.
     Gone,
-}
-
-/// A client has asked, and the answer is an action.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Question {
-    /// Who.
-    pub client: ClientId,
-    /// Tells the questions of a client apart.
-    pub number: u32,
-    /// Of its call; 0 asks for no answer.
-    pub transaction: f64,
 }
 
 /// What a script wants done.
