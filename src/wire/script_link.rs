@@ -28,7 +28,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::limits::SCRIPT_MESSAGE_BYTES;
 
-use super::bytes::{Full, Reader, Truncated, Writer};
+use super::bytes::{ByteReader, Full, Truncated, Writer};
 
 /// What a host says first. Another is another protocol.
 pub const VERSION: u32 = 1;
@@ -60,7 +60,7 @@ impl fmt::Display for Broken {
 trait Field<'a>: Sized {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full>;
     /// `None` when the bytes are none.
-    fn take(from: &mut Reader<'a>) -> Option<Self>;
+    fn take(from: &mut ByteReader<'a>) -> Option<Self>;
     #[cfg(test)]
     fn draw(from: &mut tests::Draw<'a>) -> Self;
 }
@@ -99,7 +99,7 @@ macro_rules! messages {
             /// They begin with no message of this side.
             pub fn read(bytes: &'a [u8]) -> Result<Option<(Self, usize)>, Broken> {
                 let Some(body) = body_of(bytes)? else { return Ok(None) };
-                let mut from = Reader::new(body);
+                let mut from = ByteReader::new(body);
                 let kind = from.u8().map_err(|Truncated| Broken::Length(0))?;
                 let message = match kind {
                     $($kind => {
@@ -490,7 +490,7 @@ macro_rules! coded {
                 out.put_u8(self.code())
             }
 
-            fn take(from: &mut Reader<'_>) -> Option<Self> {
+            fn take(from: &mut ByteReader<'_>) -> Option<Self> {
                 let code = from.u8().ok()?;
                 $name::ALL.iter().copied().find(|value| value.code() == code)
             }
@@ -644,7 +644,7 @@ macro_rules! records {
                 Ok(())
             }
 
-            fn take(from: &mut Reader<'a>) -> Option<Self> {
+            fn take(from: &mut ByteReader<'a>) -> Option<Self> {
                 $(let $field = Field::take(from)?;)*
                 Some($name { $($field,)* })
             }
@@ -813,7 +813,7 @@ fn framed(out: &mut Writer<'_>, fields: impl FnOnce(&mut Writer<'_>) -> Result<(
 
 /// What follows a length, if it is there.
 fn body_of(bytes: &[u8]) -> Result<Option<&[u8]>, Broken> {
-    let mut from = Reader::new(bytes);
+    let mut from = ByteReader::new(bytes);
     let Ok(length) = from.u32() else { return Ok(None) };
     if length == 0 || length as usize > SCRIPT_MESSAGE_BYTES {
         return Err(Broken::Length(length));
@@ -828,7 +828,7 @@ macro_rules! number {
                 out.$put(*self)
             }
 
-            fn take(from: &mut Reader<'_>) -> Option<Self> {
+            fn take(from: &mut ByteReader<'_>) -> Option<Self> {
                 from.$kind().ok()
             }
 
@@ -847,7 +847,7 @@ impl Field<'_> for u64 {
         out.put_slice(&self.to_be_bytes())
     }
 
-    fn take(from: &mut Reader<'_>) -> Option<Self> {
+    fn take(from: &mut ByteReader<'_>) -> Option<Self> {
         Some(u64::from(from.u32().ok()?) << 32 | u64::from(from.u32().ok()?))
     }
 
@@ -862,7 +862,7 @@ impl Field<'_> for bool {
         out.put_u8((*self).into())
     }
 
-    fn take(from: &mut Reader<'_>) -> Option<Self> {
+    fn take(from: &mut ByteReader<'_>) -> Option<Self> {
         match from.u8().ok()? {
             0 => Some(false),
             1 => Some(true),
@@ -882,7 +882,7 @@ impl<'a> Field<'a> for &'a [u8] {
         out.put_slice(self)
     }
 
-    fn take(from: &mut Reader<'a>) -> Option<Self> {
+    fn take(from: &mut ByteReader<'a>) -> Option<Self> {
         let length = from.u32().ok()?;
         from.take(length as usize).ok()
     }
@@ -898,7 +898,7 @@ impl<'a> Field<'a> for &'a str {
         self.as_bytes().put(out)
     }
 
-    fn take(from: &mut Reader<'a>) -> Option<Self> {
+    fn take(from: &mut ByteReader<'a>) -> Option<Self> {
         core::str::from_utf8(<&[u8]>::take(from)?).ok()
     }
 
@@ -914,7 +914,7 @@ impl<'a, F: Field<'a>> Field<'a> for Option<F> {
         self.iter().try_for_each(|value| value.put(out))
     }
 
-    fn take(from: &mut Reader<'a>) -> Option<Self> {
+    fn take(from: &mut ByteReader<'a>) -> Option<Self> {
         if bool::take(from)? { F::take(from).map(Some) } else { Some(None) }
     }
 
@@ -929,7 +929,7 @@ impl Field<'_> for InstanceId {
         self.0.put(out)
     }
 
-    fn take(from: &mut Reader<'_>) -> Option<Self> {
+    fn take(from: &mut ByteReader<'_>) -> Option<Self> {
         u32::take(from).map(InstanceId)
     }
 
@@ -944,7 +944,7 @@ impl Field<'_> for ClientId {
         self.0.put(out)
     }
 
-    fn take(from: &mut Reader<'_>) -> Option<Self> {
+    fn take(from: &mut ByteReader<'_>) -> Option<Self> {
         u64::take(from).map(ClientId)
     }
 
@@ -959,7 +959,7 @@ impl Field<'_> for AccessSet {
         out.put_u8(self.0)
     }
 
-    fn take(from: &mut Reader<'_>) -> Option<Self> {
+    fn take(from: &mut ByteReader<'_>) -> Option<Self> {
         let bits = from.u8().ok()?;
         (bits & !AccessSet::of(Access::ALL).0 == 0).then_some(AccessSet(bits))
     }
