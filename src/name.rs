@@ -85,12 +85,12 @@ pub struct StreamName {
 }
 
 impl StreamName {
-    /// From the name argument of `publish` or `play`. A query may hold a secret: it is cut off. `mp4:`, `flv:` and `f4v:` are stripped: live streams have no
-    /// format. The forbidden set is Adobe's, and `..`, a leading slash and control characters besides.
+    /// From the name argument of `publish` or `play`. A query may hold a secret: it is cut off. `mp4:`, `f4v:`, `flv:` and `mp3:` are stripped: live streams
+    /// have no format. The forbidden set is Adobe's, and `..`, a leading slash and control characters besides.
     pub fn parse(raw: &[u8]) -> Result<StreamName, NameError> {
         let raw = core::str::from_utf8(raw).map_err(|_| NameError::Illegal)?;
         let mut path = without_query(raw).trim();
-        while let Some(rest) = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| path.strip_prefix(prefix)) {
+        while let Some(rest) = ["mp4:", "flv:", "f4v:", "mp3:"].iter().find_map(|prefix| path.strip_prefix(prefix)) {
             path = rest.trim();
         }
         if path.is_empty() {
@@ -279,6 +279,7 @@ mod tests {
         assert_eq!(parse("a / /"), name("a"));
         assert_eq!(parse("a/ ../b"), Err(NameError::Illegal));
         assert_eq!(parse("mp4:cam.f4v"), name("cam.f4v"));
+        assert_eq!(parse("mp3:song"), name("song"));
         assert_eq!(parse("flv:a/b?key=1?2"), name("a/b"));
         assert_eq!(parse("a//b/"), name("a/b"));
         assert_eq!(parse("?key"), Err(NameError::Empty));

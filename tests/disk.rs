@@ -29,6 +29,11 @@ fn app(name: &str, stamp: Option<u64>) -> Job {
     Job::App { name: heapless::String::try_from(name).unwrap(), stamp }
 }
 
+/// Of a lane in which nothing is asked.
+fn nothing(job: Job) -> Done {
+    panic!("nobody plays a recorded stream: {job:?}")
+}
+
 /// The next answer, for which the poll must have been woken.
 fn wait(poll: &mut Poll, events: &mut Events, disk: &mut Disk) -> Done {
     loop {
@@ -78,7 +83,7 @@ fn serve() -> (SocketAddr, Receiver<()>) {
         let mut server = Server::new(Settings::default(), start);
         let (signals, notify) = (Signals::install().unwrap(), Notify::from_environment());
         let outside = Outside { listeners: vec![listener], control: None, signals, notify };
-        let workers = Workers { look_ups: Box::new(look_ups), bulk: Box::new(bulk) };
+        let workers = Workers { look_ups: Box::new(look_ups), recorded: Box::new(nothing), bulk: Box::new(bulk) };
         let mut reactor = Reactor::new(&server, outside, workers, Instant::now()).unwrap();
         reactor.listen().unwrap();
         reactor.run(&mut server).unwrap();
@@ -123,14 +128,14 @@ fn main() {
         }
         Job::App { name, .. } if name == "fatal" => panic!("on purpose"),
         Job::App { name, .. } => Done::App { name, lookup: Lookup::Missing },
-        Job::Reload | Job::Survey => panic!("a job of the other lane"),
+        job => panic!("a job of another lane: {job:?}"),
     };
     let bulk = |job| match job {
         Job::Reload => panic!("on purpose"),
         Job::Survey => Done::Surveyed,
-        Job::App { .. } => panic!("a job of the other lane"),
+        job => panic!("a job of another lane: {job:?}"),
     };
-    let workers = Workers { look_ups: Box::new(look_ups), bulk: Box::new(bulk) };
+    let workers = Workers { look_ups: Box::new(look_ups), recorded: Box::new(nothing), bulk: Box::new(bulk) };
     let mut disk = Disk::start(workers, waker).unwrap();
     alloc::seal();
     for _ in 0..1000 {

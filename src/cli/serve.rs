@@ -102,10 +102,13 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
     let machine = Machine { fits: limits::check_budget, log: follow };
-    let (mut look_ups, mut bulk) = store::open(options.clone(), config.clone(), level_is_fixed, machine);
+    let (mut look_ups, mut recorded, mut bulk) = store::open(options.clone(), config.clone(), level_is_fixed, machine);
     let apps = look_ups.definitions(&apps);
-    let workers =
-        Workers { look_ups: Box::new(move |job| look_ups.work(job)), bulk: Box::new(move |job| bulk.work(job)) };
+    let workers = Workers {
+        look_ups: Box::new(move |job| look_ups.work(job)),
+        recorded: Box::new(move |job| recorded.work(job)),
+        bulk: Box::new(move |job| bulk.work(job)),
+    };
     let begin =
         Start { apps: apps.clone(), source: AppSource::Directories, seed, clock: net::clock_us, now: Millis(0) };
     let control = control_socket(&config)?;

@@ -266,7 +266,7 @@ mod tests {
     fn asked(apps: &mut Applications) -> Vec<(std::string::String, Option<u64>)> {
         let job = || match apps.next_look_up()? {
             Job::App { name, stamp } => Some((name.to_string(), stamp)),
-            Job::Reload | Job::Survey => None,
+            _ => None,
         };
         core::iter::from_fn(job).collect()
     }

@@ -1,27 +1,31 @@
 //! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches the jobs of each [`DiskLane`]
 //! (`Server::next_job`) and brings what came of them when it is there (`Server::done`).
 
+use crate::handles::ConnId;
 use crate::limits::APP_NAME_BYTES;
 
 use super::app::AppDefinition;
+use super::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
 use super::settings::Settings;
 
 /// Which thread does a job: what clients wait for stands behind nothing that may take long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskLane {
-    /// What clients wait for: an application's few small files.
+    /// What clients wait for who join: an application's few small files.
     LookUps,
+    /// What those wait for who play recorded streams: a card that stalls in a film keeps nobody from joining.
+    Recorded,
     /// What may take long, and no client waits for.
     Bulk,
 }
 
 impl DiskLane {
-    /// Both, in the order of their numbers.
-    pub const ALL: [DiskLane; 2] = [DiskLane::LookUps, DiskLane::Bulk];
+    /// All of them, in the order of their numbers.
+    pub const ALL: [DiskLane; 3] = [DiskLane::LookUps, DiskLane::Recorded, DiskLane::Bulk];
 }
 
-/// What the server wants to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the server wants to know, or to have.
+#[derive(Debug, PartialEq)]
 pub enum Job {
     /// What the directory of an application says.
     App {
@@ -34,6 +38,46 @@ pub enum Job {
     Reload,
     /// Whether anything is wrong with files, scripts included, for the log: before a client needs them.
     Survey,
+    /// A recorded stream is to be played: its file is found, and stays open until [`Job::Close`]. What was open in the same
+    /// place is closed.
+    Open {
+        /// For whom.
+        id: RecordedId,
+        /// Which.
+        name: RecordedName,
+    },
+    /// Messages of an open file. Everything in the block is replaced.
+    Fill {
+        /// Of which.
+        id: RecordedId,
+        /// Which messages.
+        fill: Fill,
+        /// How they are sent.
+        terms: RecordedTerms,
+        /// Where they are put.
+        block: Block,
+    },
+    /// An open file is not needed any more.
+    Close {
+        /// Which.
+        id: RecordedId,
+    },
+    /// What is known of a recorded stream, whether it is played or not.
+    Facts {
+        /// Who wants to know.
+        asked: AskedBy,
+        /// Of which.
+        name: RecordedName,
+    },
+}
+
+/// A client's question: what it is given back with the answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AskedBy {
+    /// Whose.
+    pub conn: ConnId,
+    /// Its transaction id.
+    pub transaction: f64,
 }
 
 impl Job {
@@ -41,13 +85,14 @@ impl Job {
     pub fn lane(&self) -> DiskLane {
         match self {
             Job::App { .. } => DiskLane::LookUps,
+            Job::Open { .. } | Job::Fill { .. } | Job::Close { .. } | Job::Facts { .. } => DiskLane::Recorded,
             Job::Reload | Job::Survey => DiskLane::Bulk,
         }
     }
 }
 
 /// What the disk says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Done {
     /// To [`Job::App`].
     App {
@@ -63,6 +108,36 @@ pub enum Done {
     NotReloaded(String),
     /// To [`Job::Survey`]. What is wrong is in the log.
     Surveyed,
+    /// To [`Job::Open`].
+    Opened {
+        /// For whom.
+        id: RecordedId,
+        /// What it is; or why there is none, and the place is free.
+        found: Result<RecordedFacts, NotPlayed>,
+    },
+    /// To [`Job::Fill`].
+    Filled {
+        /// Of which.
+        id: RecordedId,
+        /// The messages; `None` when it was lost, which is once in the life of a server: the thread has panicked.
+        block: Option<Block>,
+        /// The time of the file of the first audio or video frame that begins in the block, in milliseconds.
+        from_ms: Option<u32>,
+        /// What follows.
+        next: Follows,
+    },
+    /// To [`Job::Close`].
+    Closed {
+        /// Which.
+        id: RecordedId,
+    },
+    /// To [`Job::Facts`].
+    Facts {
+        /// Who wanted to know.
+        asked: AskedBy,
+        /// What it is.
+        found: Result<RecordedFacts, NotPlayed>,
+    },
 }
 
 /// After so long the disk is asked again about files that are being written, in milliseconds.

@@ -15,6 +15,7 @@ pub mod news;
 mod play;
 pub mod publish;
 pub mod reader;
+pub mod recorded;
 pub mod refusal;
 pub mod settings;
 #[cfg(test)]

@@ -27,5 +27,5 @@ pub use headers::{CachedHeader, HeaderCache, Stored};
 pub use reframe::Reframe;
 pub use ring::{Cursor, Evicted, Ring, RingError, Tag, TagMeta};
 pub use stream::{JoinPoint, MediaStream, PublishFacts};
-pub use tag::{HeaderSlot, TagFlags, TagKind, TagSeq};
+pub use tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq};
 pub use timeline::Timeline;

@@ -43,6 +43,16 @@ impl TagKind {
         }
     }
 
+    /// The kind with this message type id.
+    pub const fn of_message_type(type_id: u8) -> Option<TagKind> {
+        match type_id {
+            type_id::AUDIO => Some(TagKind::Audio),
+            type_id::VIDEO => Some(TagKind::Video),
+            type_id::DATA => Some(TagKind::Data),
+            _ => None,
+        }
+    }
+
     /// What of a message of this kind is sent to who knows no Enhanced RTMP; see [`legacy::of`].
     pub(super) fn legacy(self, length: u32, read: impl Fn(u32) -> Option<u8>) -> Legacy {
         match self {
@@ -111,8 +121,10 @@ impl ChunkHeader {
 /// The wire shape of a message of `length` bytes at `timestamp`, in chunks of `CHUNK` bytes. `CHUNK` is a constant so that
 /// finding a chunk is a multiplication.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Framing<const CHUNK: usize> {
+pub struct Framing<const CHUNK: usize> {
+    /// Milliseconds.
     pub timestamp: u32,
+    /// Payload bytes.
     pub length: u32,
 }
 

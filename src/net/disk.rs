@@ -17,7 +17,8 @@ use mio::Waker;
 
 use crate::account;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
-use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES};
+use crate::live::recorded::{Follows, NotPlayed};
+use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES};
 
 /// Jobs that may be under way at once in each lane. One more stays where it is, which is an ordinary thing: the loop
 /// fetches it when another is done.
@@ -30,6 +31,8 @@ pub type Worker = Box<dyn FnMut(Job) -> Done + Send>;
 pub struct Workers {
     /// Those of [`DiskLane::LookUps`].
     pub look_ups: Worker,
+    /// Those of [`DiskLane::Recorded`].
+    pub recorded: Worker,
     /// Those of [`DiskLane::Bulk`].
     pub bulk: Worker,
 }
@@ -58,10 +61,11 @@ impl Disk {
         static HOOK: Once = Once::new();
         HOOK.call_once(survive_panics);
         let waker = Arc::new(waker);
-        let Workers { look_ups, bulk } = workers;
+        let Workers { look_ups, recorded, bulk } = workers;
         Ok(Disk {
             queues: [
                 Queue::start("disk-look-ups", LOOK_UPS_STACK_BYTES, look_ups, waker.clone())?,
+                Queue::start("disk-recorded", RECORDED_STACK_BYTES, recorded, waker.clone())?,
                 Queue::start("disk-bulk", BULK_STACK_BYTES, bulk, waker)?,
             ],
         })
@@ -155,13 +159,13 @@ impl Ends {
 }
 
 thread_local! {
-    /// On a disk thread: the job that it is at, for the case that its worker panics.
-    static ASKED: RefCell<Option<(Arc<Ends>, Job)>> = const { RefCell::new(None) };
+    /// On a disk thread: in which lane it is at a job, and what to answer in case that its worker panics.
+    static ASKED: RefCell<Option<(Arc<Ends>, DiskLane, Done)>> = const { RefCell::new(None) };
 }
 
 fn run(mut worker: Worker, ends: Arc<Ends>) {
     while let Some(job) = ends.next() {
-        ASKED.with_borrow_mut(|asked| *asked = Some((ends.clone(), job.clone())));
+        ASKED.with_borrow_mut(|asked| *asked = Some((ends.clone(), job.lane(), without_worker(&job))));
         let done = worker(job);
         ASKED.with_borrow_mut(|asked| *asked = None);
         ends.deliver(done);
@@ -174,17 +178,25 @@ fn survive_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         usual(panic);
-        let Some((ends, job)) = ASKED.try_with(|asked| asked.take()).ok().flatten() else { return };
-        let consequence = match job.lane() {
+        let Some((ends, lane, answer)) = ASKED.try_with(|asked| asked.take()).ok().flatten() else { return };
+        let consequence = match lane {
             DiskLane::LookUps => "applications stay as they are until a restart",
+            DiskLane::Recorded => "no recorded stream is played until a restart",
             DiskLane::Bulk => {
                 "the configuration stays as it is until a restart, and errors show when a client needs the file"
             }
         };
-        error!("rill disk panicked job={job:?}: {consequence}");
-        ends.deliver(without_worker(job));
+        error!("rill disk panicked lane={lane:?} answer={answer:?}: {consequence}");
+        ends.deliver(answer);
         while let Some(job) = ends.next() {
-            ends.deliver(without_worker(job));
+            let answer = match (without_worker(&job), job) {
+                // This one was not lost with the worker.
+                (Done::Filled { id, from_ms, next, .. }, Job::Fill { block, .. }) => {
+                    Done::Filled { id, block: Some(block), from_ms, next }
+                }
+                (answer, _) => answer,
+            };
+            ends.deliver(answer);
         }
         // No more jobs: the process is ending.
         loop {
@@ -194,13 +206,17 @@ fn survive_panics() {
 }
 
 /// What is known stays known, and what is not cannot be.
-fn without_worker(job: Job) -> Done {
+fn without_worker(job: &Job) -> Done {
     let fault = || "a disk thread has panicked; its message is in the log".to_owned();
     match job {
-        Job::App { name, stamp: Some(_) } => Done::App { name, lookup: Lookup::Unchanged },
-        Job::App { name, stamp: None } => Done::App { name, lookup: Lookup::Broken(fault()) },
+        Job::App { name, stamp: Some(_) } => Done::App { name: name.clone(), lookup: Lookup::Unchanged },
+        Job::App { name, stamp: None } => Done::App { name: name.clone(), lookup: Lookup::Broken(fault()) },
         Job::Reload => Done::NotReloaded(fault()),
         Job::Survey => Done::Surveyed,
+        Job::Open { id, .. } => Done::Opened { id: *id, found: Err(NotPlayed::Unreadable) },
+        Job::Fill { id, .. } => Done::Filled { id: *id, block: None, from_ms: None, next: Follows::Fault },
+        Job::Close { id } => Done::Closed { id: *id },
+        Job::Facts { asked, .. } => Done::Facts { asked: *asked, found: Err(NotPlayed::Unreadable) },
     }
 }
 
@@ -230,7 +246,9 @@ mod tests {
     ) -> (Poll, Disk) {
         let poll = Poll::new().unwrap();
         let waker = Waker::new(poll.registry(), Token(7)).unwrap();
-        (poll, Disk::start(Workers { look_ups: Box::new(look_ups), bulk: Box::new(bulk) }, waker).unwrap())
+        let recorded = |job: Job| unreachable!("{job:?}");
+        let workers = Workers { look_ups: Box::new(look_ups), recorded: Box::new(recorded), bulk: Box::new(bulk) };
+        (poll, Disk::start(workers, waker).unwrap())
     }
 
     fn missing(job: Job) -> Done {

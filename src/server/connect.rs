@@ -49,6 +49,8 @@ impl Server {
     pub fn next_job(&mut self, lane: DiskLane) -> Option<Job> {
         match lane {
             DiskLane::LookUps => self.live.apps.next_look_up(),
+            // Nobody plays one as yet.
+            DiskLane::Recorded => None,
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
             DiskLane::Bulk => self.live.apps.next_survey(),
         }
@@ -74,6 +76,8 @@ impl Server {
             // The log has told why.
             Done::NotReloaded(_) => {}
             Done::Surveyed => self.live.apps.surveyed(now),
+            // What features asked for they have taken.
+            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Facts { .. } => {}
         }
     }
 

@@ -53,7 +53,7 @@ impl Bulk {
                 self.survey_configuration();
                 Done::Surveyed
             }
-            Job::App { .. } => unreachable!("a job of the other lane"),
+            job => unreachable!("a job of another lane: {job:?}"),
         }
     }
 

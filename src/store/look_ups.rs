@@ -41,7 +41,7 @@ impl LookUps {
     pub fn work(&mut self, job: Job) -> Done {
         match job {
             Job::App { name, stamp } => Done::App { lookup: self.apps.lookup(&name, stamp), name },
-            Job::Reload | Job::Survey => unreachable!("a job of the other lane"),
+            job => unreachable!("a job of another lane: {job:?}"),
         }
     }
 }

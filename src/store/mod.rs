@@ -1,5 +1,5 @@
-//! What the disk threads do: a job comes in, what came of it goes out. Clients wait for [`LookUps`]; whatever may take
-//! longer is done by [`Bulk`]. Of files only what has settled is believed ([`settle`]).
+//! What the disk threads do: a job comes in, what came of it goes out. Clients who join wait for [`LookUps`], those who play
+//! recorded streams for [`RecordedFiles`]; whatever may take longer is done by [`Bulk`]. Of files only what has settled is believed ([`settle`]).
 //!
 //! Nothing here knows of threads or sockets: [`crate::net`] has those. Each lane has its own view of the files, so that a
 //! disk that stalls for one stalls nothing for the other.
@@ -9,6 +9,7 @@ mod apps_directory;
 mod bulk;
 mod configuration;
 mod look_ups;
+mod recorded;
 pub mod settle;
 mod shared;
 mod text_file;
@@ -22,12 +23,15 @@ pub use apps_directory::{APPLICATIONS, AppsDirectory, list};
 pub use bulk::{Bulk, Machine};
 pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};
 pub use look_ups::LookUps;
+pub use recorded::RecordedFiles;
 
 use shared::Shared;
 
 /// The stack in bytes of the thread of [`LookUps`]. Nothing takes more of it than an `app.toml` whose values are nested as
 /// deep as they may be.
 pub const LOOK_UPS_STACK_BYTES: usize = 160 * 1024;
+/// The stack in bytes of the thread of [`RecordedFiles`]: paths and a log line take most of it.
+pub const RECORDED_STACK_BYTES: usize = 64 * 1024;
 /// The stack in bytes of the thread of [`Bulk`]. Nothing takes more of it than a script that is nested without end.
 pub const BULK_STACK_BYTES: usize = 128 * 1024 + SCRIPT_CHECK_STACK_BYTES as usize;
 /// The files of one application while they are read, in bytes: the longest script with all the stream keys that there can
@@ -38,9 +42,14 @@ pub const LOOK_UPS_BYTES: usize = LOOK_UPS_STACK_BYTES + FILES_BYTES;
 /// What the thread of [`Bulk`] may take, in bytes, with the engine that scripts are compiled in.
 pub const BULK_BYTES: usize = BULK_STACK_BYTES + FILES_BYTES + SCRIPT_CHECK_BYTES as usize;
 
-/// Both lanes, beginning with the configuration that the server started with.
-pub fn open(options: Options, config: Config, level_is_fixed: bool, machine: Machine) -> (LookUps, Bulk) {
+/// All lanes, beginning with the configuration that the server started with.
+pub fn open(
+    options: Options,
+    config: Config,
+    level_is_fixed: bool,
+    machine: Machine,
+) -> (LookUps, RecordedFiles, Bulk) {
     let shared = Arc::new(Shared::new(config));
     let look_ups = LookUps { apps: AppsDirectory::sharing(shared.clone()) };
-    (look_ups, Bulk::new(options, level_is_fixed, machine, shared))
+    (look_ups, RecordedFiles {}, Bulk::new(options, level_is_fixed, machine, shared))
 }

@@ -131,6 +131,21 @@ impl MessageHeader {
         BigEndian::write_u32(&mut out[12..16], self.timestamp);
         16
     }
+
+    /// Reads what [`MessageHeader::emit_type0`] wrote to the front of `bytes`; `None` when they are too few.
+    pub fn parse_type0(bytes: &[u8]) -> Option<MessageHeader> {
+        let fields: &[u8; 12] = bytes.first_chunk()?;
+        let timestamp = match BigEndian::read_u24(&fields[1..4]) {
+            EXTENDED_TIMESTAMP => BigEndian::read_u32(bytes.get(12..16)?),
+            timestamp => timestamp,
+        };
+        Some(MessageHeader {
+            timestamp,
+            length: BigEndian::read_u24(&fields[4..7]),
+            type_id: fields[7],
+            stream_id: LittleEndian::read_u32(&fields[8..12]),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +170,8 @@ mod tests {
         header.timestamp = 0xFF_FFFF;
         assert_eq!(header.emit_type0(6, &mut out), 16);
         assert_eq!(out, [6, 0xFF, 0xFF, 0xFF, 0, 0, 5, 9, 1, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF]);
+        assert_eq!(MessageHeader::parse_type0(&out), Some(header));
+        assert_eq!(MessageHeader::parse_type0(&out[..15]), None);
     }
 
     proptest! {
