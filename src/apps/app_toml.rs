@@ -8,8 +8,9 @@ use toml::de::DeValue;
 use crate::board::{format_bytes, integer, parse_bytes};
 use crate::config::keys::{CustomValue, Key, KeyType, Reading, Table, TakesEffect, Wrong, within};
 use crate::config::{
-    BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, IDLE_MS, SCRIPT_CALL_MS, SCRIPT_IDLE_MS,
-    SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK, UNPUBLISH_GRACE_MS,
+    BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, IDLE_MS, RECORDED_LEAD_MS, SCRIPT_CALL_MS,
+    SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
+    UNPUBLISH_GRACE_MS,
 };
 use crate::limits::ADDRESS_RULES;
 use crate::live::app::{
@@ -61,7 +62,7 @@ pub fn parse(
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 26] = [
+const KEYS: [Key<AppFile>; 27] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -75,6 +76,7 @@ const KEYS: [Key<AppFile>; 26] = [
     key("limits.publishers", "publishers at once; 0 is no limit but the server's", KeyType::Count(|app| &mut app.limits.publishers, COUNT)),
     key("limits.players", "players at once; 0 is no limit but the server's", KeyType::Count(|app| &mut app.limits.players, COUNT)),
     key("live.unpublish_grace_ms", "time until players are told that the publisher left, if it is not back by then", UNPUBLISH_GRACE),
+    key("vod.lead_ms", "the most that a recorded stream is sent ahead of its time", RECORDED_LEAD),
     key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
 
     key("bandwidth.detection", "clients and scripts may have their bandwidth measured", KeyType::Switch(|app| &mut app.limits.bandwidth.detection)),
@@ -150,6 +152,18 @@ const UNPUBLISH_GRACE: KeyType<AppFile> = KeyType::Value(CustomValue {
     carry: None,
     show: |_| String::new(),
     allowed: || format!("{}..={}", UNPUBLISH_GRACE_MS.start(), UNPUBLISH_GRACE_MS.end()),
+    is_text: false,
+    is_secret: false,
+});
+
+const RECORDED_LEAD: KeyType<AppFile> = KeyType::Value(CustomValue {
+    put: |app, value| {
+        app.limits.recorded_lead_ms = Some(within(value, &RECORDED_LEAD_MS)?);
+        Ok(())
+    },
+    carry: None,
+    show: |_| String::new(),
+    allowed: || format!("{}..={}", RECORDED_LEAD_MS.start(), RECORDED_LEAD_MS.end()),
     is_text: false,
     is_secret: false,
 });

@@ -46,6 +46,7 @@ impl Board {
                 ring_bytes: counts.ring_bytes.saturating_mul(2).min(most.ring_bytes),
                 ram_budget_bytes: counts.ram_budget_bytes.saturating_mul(2).min(most.ram_budget_bytes),
                 script_instances: counts.script_instances.saturating_mul(2).min(most.script_instances),
+                recorded_players: counts.recorded_players.saturating_mul(2).min(most.recorded_players),
             };
             doubled = doubled.saturating_mul(2);
         }
@@ -128,10 +129,12 @@ mod tests {
     #[test]
     fn no_count_may_grow_to_less_than_it_is() {
         for (board, most) in all().iter().filter_map(|board| Some((board, board.most?))) {
-            let Counts { connections, streams, ring_bytes, ram_budget_bytes, script_instances } = board.limits;
+            let Counts { connections, streams, ring_bytes, ram_budget_bytes, script_instances, recorded_players } =
+                board.limits;
             assert!(connections <= most.connections && streams <= most.streams, "{}", board.name);
             assert!(ring_bytes <= most.ring_bytes && ram_budget_bytes <= most.ram_budget_bytes, "{}", board.name);
             assert!(script_instances <= most.script_instances, "{}", board.name);
+            assert!(recorded_players <= most.recorded_players, "{}", board.name);
         }
     }
 

@@ -128,6 +128,8 @@ pub struct Counts {
     pub ram_budget_bytes: u64,
     /// Application instances with a script at once.
     pub script_instances: u32,
+    /// Players of recorded streams at once.
+    pub recorded_players: u32,
 }
 
 /// The line of `text` that byte `offset` is in, from 1.
@@ -197,6 +199,7 @@ fn counts(mut limits: Section) -> Result<Counts, String> {
         ring_bytes: limits.bytes("ring_bytes")?,
         ram_budget_bytes: limits.bytes("ram_budget_bytes")?,
         script_instances: limits.count("script_instances")?,
+        recorded_players: limits.count("recorded_players")?,
     };
     limits.finish()?;
     Ok(counts)

@@ -61,6 +61,7 @@ fn counts(counts: &Counts) -> Value {
         "ring_bytes": counts.ring_bytes,
         "ram_budget_bytes": counts.ram_budget_bytes,
         "script_instances": counts.script_instances,
+        "recorded_players": counts.recorded_players,
     })
 }
 

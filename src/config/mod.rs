@@ -135,6 +135,7 @@ fn defaults(board: &Board) -> Config {
         ring_bytes: counts.ring_bytes,
         ram_budget_bytes: counts.ram_budget_bytes,
         script_instances: counts.script_instances,
+        recorded_players: counts.recorded_players,
         ..Settings::default()
     };
     Config {
@@ -152,15 +153,21 @@ fn defaults(board: &Board) -> Config {
 }
 
 /// Keys whose defaults are in the board's profile.
-const FROM_BOARD: [&str; 5] =
-    ["limits.connections", "limits.streams", "limits.ring_bytes", "limits.ram_budget_bytes", "limits.script_instances"];
+const FROM_BOARD: [&str; 6] = [
+    "limits.connections",
+    "limits.streams",
+    "limits.ring_bytes",
+    "limits.ram_budget_bytes",
+    "limits.script_instances",
+    "limits.recorded_players",
+];
 
 type ConfigType = KeyType<Config>;
 
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 42] = [
+const KEYS: [Key<Config>; 44] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
     key("server.root", AtStart, "directory that holds applications/", ROOT),
@@ -176,6 +183,7 @@ const KEYS: [Key<Config>; 42] = [
     key("limits.connections_per_address", AtOnce, "connections from one address; 0 is no limit, auto three quarters of all", PER_ADDRESS),
     key("limits.applications", AtStart, "applications known at once", KeyType::Count(|c| &mut c.settings.applications, 1..=256)),
     key("limits.script_instances", AtStart, "instances with a script at once", KeyType::Count(|c| &mut c.settings.script_instances, 0..=256)),
+    key("limits.recorded_players", AtStart, "players of recorded streams at once", KeyType::Count(|c| &mut c.settings.recorded_players, 0..=4096)),
 
     key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", KeyType::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
     key("live.unpublish_grace_ms", AtOnce, "time until players are told that a publisher left, if it is not back by then; 0 is at once", KeyType::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
@@ -184,6 +192,8 @@ const KEYS: [Key<Config>; 42] = [
     key("live.player_stall_ms", AtOnce, "time without a byte taken after which a player is closed", KeyType::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
     key("live.merge_ms", AtOnce, "time that bytes are gathered before a write; 0 is at once", MERGE),
     key("live.gop_cache", AtOnce, "players start at the newest key frame instead of the next one", KeyType::Switch(|c| &mut c.settings.gop_cache)),
+
+    key("vod.lead_ms", AtOnce, "the most that a recorded stream is sent ahead of its time", KeyType::Millis(|c| &mut c.settings.recorded_lead_ms, RECORDED_LEAD_MS)),
 
     key("timeouts.handshake_ms", AtOnce, "time for the handshake", KeyType::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
     key("timeouts.connect_ms", AtOnce, "time from handshake to connect", KeyType::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
@@ -217,6 +227,7 @@ const GIB: u64 = 1 << 30;
 
 // Ranges that an application's own file shares.
 pub(crate) const UNPUBLISH_GRACE_MS: RangeInclusive<u64> = 0..=3_600_000;
+pub(crate) const RECORDED_LEAD_MS: RangeInclusive<u64> = 2000..=3_600_000;
 pub(crate) const IDLE_MS: RangeInclusive<u64> = 0..=86_400_000;
 pub(crate) const SCRIPT_MEMORY: RangeInclusive<u64> = 256 * KIB..=GIB;
 pub(crate) const SCRIPT_STACK: RangeInclusive<u64> = 32 * KIB..=MIB;

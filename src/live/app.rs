@@ -190,6 +190,9 @@ pub struct AppLimits {
     /// How long players are not told that a publisher left, in milliseconds; `None` is what the server's
     /// `live.unpublish_grace_ms` says.
     pub unpublish_grace_ms: Option<u64>,
+    /// The most that a recorded stream is sent ahead of its time, in milliseconds; `None` is what the server's `vod.lead_ms`
+    /// says.
+    pub recorded_lead_ms: Option<u64>,
     /// Bandwidth: how it is measured, and limits.
     pub bandwidth: Bandwidth,
 }

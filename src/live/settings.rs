@@ -62,6 +62,11 @@ pub struct Settings {
     pub applications: u32,
     /// Instances of applications with a script that are loaded at once: 0 to 256. One more is refused.
     pub script_instances: u32,
+    /// Players of recorded streams at once: 0 to 4096. One more is answered `NetStream.Play.Failed`.
+    pub recorded_players: u32,
+    /// The most that a recorded stream is sent ahead of its time, in milliseconds: 2000 to 3 600 000. What a client asks for
+    /// beyond it is cut.
+    pub recorded_lead_ms: u64,
     /// How much of the loop's time all scripts together may have, in percent: 1 to 100. What they want beyond is done
     /// later.
     pub script_share_percent: u32,
@@ -139,6 +144,8 @@ impl Default for Settings {
             ping_timeout_ms: 30_000,
             applications: 16,
             script_instances: 4,
+            recorded_players: 8,
+            recorded_lead_ms: 30_000,
             script_share_percent: 25,
             scripts: ScriptLimits::default(),
             bandwidth: Bandwidth::default(),

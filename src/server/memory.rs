@@ -4,9 +4,10 @@
 use std::vec::Vec;
 
 use crate::features::Features;
-use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, Row, SCRIPT_TEXT_BYTES};
+use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, RECORDED_BLOCK_BYTES, Row, SCRIPT_TEXT_BYTES};
 use crate::live::applications::Applications;
 use crate::live::names::Names;
+use crate::live::recorded::RECORDED_BLOCKS;
 use crate::live::settings::Settings;
 
 use super::claims::Claims;
@@ -45,6 +46,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         // Messages wait for clients of scripts only.
         Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),
         Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
+        Row::new("recorded streams", settings.recorded_players as usize, RECORDED_BLOCKS * RECORDED_BLOCK_BYTES),
         Row::new("read buffer", 1, READ_BYTES),
         Row::new("claims on connections", slots, Claims::place_bytes(slots)),
         // And whether a slot is free or taken.
