@@ -135,6 +135,8 @@ pub mod config;
 #[cfg(feature = "std")]
 pub mod features;
 pub mod handles;
+#[cfg(feature = "std")]
+pub mod host;
 pub mod limits;
 #[cfg(feature = "std")]
 pub mod live;

@@ -1,65 +1,7 @@
-//! Server-side code: `main.asc` in QuickJS, one runtime and context per application instance (Adobe Media Server 5,
-//! "Server-Side ActionScript Language Reference").
-//!
-//! A pure library: no sockets, no files, no threads. [`Scripts`] is told what happened (a client connects, calls, leaves)
-//! and runs the script's handlers at once; what the script wants done comes out as [`Action`]s. Time is an argument, and
-//! the clock that the time limit is measured with is given at the start, so a simulator can own both.
-//!
-//! ```text
-//! load -> connect -> next_action* -> call -> next_action* -> ... -> disconnect -> stopping -> unload
-//! ```
-//!
-//! # What a script cannot do
-//!
-//! - **Run on.** The engine asks the clock every 10 000 of its own steps (turns of a loop, calls); what it throws when the
-//!   time is over cannot be caught. Regular expressions ask as well. Other built-in functions do not, so those that can be
-//!   made to take long (searching and cutting strings and arrays, JSON, `Object.keys`) are charged before they run: they
-//!   look at the clock, and refuse what is too long at once. What remains is bounded by the memory: 10 000 comparisons of
-//!   two strings of 800 kB took 0.2 s on a PC. `BigInt`, whose arithmetic nothing bounds, is not there (its literals are
-//!   refused in files, not in the text that a script gives to `eval`).
-//! - **Grow.** Beyond [`Budget::memory_bytes`] every allocation fails. The script may catch that; it has gained nothing.
-//!   Uncaught it ends the instance. Some kilobytes more are there for the error that says so, and where.
-//!   Garbage in cycles is collected when memory has grown by half, so a script should need at most two thirds.
-//! - **Fill the stack.** Endless recursion is a `RangeError` that the script may catch; uncaught it ends the instance.
-//! - **Flood.** Actions of a call, calls that wait for an answer, intervals, and log lines have the limits below.
-//! - **Reach out.** There is no file, socket, module, thread or second context. `Date` and `Math.random` are the engine's:
-//!   a script that uses them does not repeat in a simulation.
-//!
-//! Everything here that may allocate runs inside [`crate::account::spend`]. What the scripts' engine itself takes does not
-//! go through Rust's allocator; [`Budget::memory_bytes`] bounds it.
-//!
-//! [`Budget::memory_bytes`]: crate::live::app::Budget::memory_bytes
+//! Server-side code, as the server knows it.
 
-#[cfg(not(feature = "script"))]
-mod absent;
-#[cfg(feature = "script")]
-mod amf;
-#[cfg(feature = "script")]
-mod check;
-#[cfg(feature = "script")]
-mod compile;
-#[cfg(feature = "script")]
-mod engine;
-mod facts;
-#[cfg(feature = "script")]
-mod heap;
-#[cfg(feature = "script")]
-mod native;
-#[cfg(feature = "script")]
-mod report;
-#[cfg(feature = "script")]
-mod source;
-#[cfg(all(test, feature = "script"))]
-mod tests;
-
-#[cfg(not(feature = "script"))]
-pub use absent::{Scripts, check};
-#[cfg(feature = "script")]
-pub use check::check;
-#[cfg(feature = "script")]
-pub use engine::Scripts;
-pub use facts::{
+pub use crate::host::{
     Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity,
     InstanceId, LoadError, Question, SCRIPT_CHECK_BYTES, SCRIPT_CHECK_STACK_BYTES, SCRIPT_FIRST_TRANSACTION,
-    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, SourcePlace, StopReason, StreamFacts,
+    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, Scripts, SourcePlace, StopReason, StreamFacts, check,
 };
