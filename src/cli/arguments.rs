@@ -40,6 +40,9 @@ pub enum Invocation {
     Connect(Vec<OsString>),
     /// Ask a running server; the arguments are those of `rill ctl`.
     Ctl(Vec<OsString>),
+    /// Run scripts for the server that has started this process. Nobody types it, so no help lists it; its
+    /// argument is the memory in bytes that it may have.
+    ScriptHost(Vec<OsString>),
     /// List the board profiles.
     Boards {
         /// All that is in them, as JSON.
@@ -127,6 +130,9 @@ where
             }
             Value(word) if command.is_none() && word == "connect" => {
                 return Ok(Invocation::Connect(parser.raw_args().map_err(from_lexopt)?.collect()));
+            }
+            Value(word) if command.is_none() && word == "script-host" => {
+                return Ok(Invocation::ScriptHost(parser.raw_args().map_err(from_lexopt)?.collect()));
             }
             Value(word) if command.is_none() && word == "ctl" => {
                 // What stood before it speaks of the same server.

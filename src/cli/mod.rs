@@ -14,6 +14,8 @@ mod statuses;
 use std::process::ExitCode;
 
 use crate::bench;
+#[cfg(feature = "script")]
+use crate::host;
 
 pub use crate::store::Options;
 pub use arguments::{Invocation, UsageError, parse};
@@ -50,6 +52,10 @@ pub fn main() -> ExitCode {
         Invocation::Bench(arguments) => bench::main(arguments),
         Invocation::Connect(arguments) => connect::main(arguments),
         Invocation::Ctl(arguments) => ctl::main(arguments),
+        #[cfg(feature = "script")]
+        Invocation::ScriptHost(arguments) => host::main(&arguments),
+        #[cfg(not(feature = "script"))]
+        Invocation::ScriptHost(_) => ExitCode::FAILURE,
         Invocation::Boards { json } => {
             boards::print(json);
             ExitCode::SUCCESS

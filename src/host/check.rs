@@ -29,7 +29,7 @@ fn compile_all(source: &Source, budget: Budget) -> Result<(), LoadError> {
     Scan::of(source)?;
     let nobody = Identity { app: "", instance: "", hostname: "", server: "", config_json: "" };
     // Nothing runs, so no time is measured.
-    let shared = Rc::new(Shared::new(&nobody, || 0, Rc::default()));
+    let shared = Rc::new(Shared::new(&nobody, None, || 0, Rc::default()));
     let memory_bytes = budget.memory_bytes.min(SCRIPT_CHECK_BYTES);
     let stack_bytes = budget.stack_bytes.min(SCRIPT_CHECK_STACK_BYTES);
     let (_runtime, context) = engine(&shared, memory_bytes, stack_bytes)?;

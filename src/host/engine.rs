@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
+use std::mem::take;
 use std::rc::Rc;
 
 use rquickjs::context::EvalOptions;
@@ -14,12 +15,14 @@ use super::facts::{
     InstanceId, LoadError, Question, SourcePlace, StopReason, StreamFacts,
 };
 use super::heap::Heap;
+use super::link::Ours;
 use super::native::{self, Effect, Phase, Shared};
 use super::report::{self, PRELUDE, Report};
 use super::source::{self, Scan};
 use crate::account::spend;
 use crate::live::app::{Budget, Source, SourceFile};
 use crate::time::Millis;
+use crate::wire::script_link::Handler;
 
 /// How long one [`Scripts::tick`] goes on with due functions, in milliseconds; what is left is done by the next.
 const TICK_MS: u64 = 10;
@@ -41,6 +44,8 @@ type Intrinsics = (
 /// The application instances that have a script.
 pub struct Scripts {
     entries: Vec<InstanceEntry>,
+    /// As many as there may be.
+    most: usize,
     clock: fn() -> u64,
     /// What scripts asked for and the server has not taken.
     effects: VecDeque<(InstanceId, Effect)>,
@@ -52,6 +57,8 @@ pub struct Scripts {
     /// Answers to questions. They come behind everything that scripts asked for.
     answers: VecDeque<(InstanceId, Action)>,
     held: bool,
+    /// The server is another process, which knows itself whom a broadcast goes to.
+    pub(super) is_linked: bool,
 }
 
 struct InstanceEntry {
@@ -77,18 +84,17 @@ impl Scripts {
     /// Room for `instances` (at most 65 535) at a time. `clock` tells microseconds, monotonic; it is asked while scripts
     /// run. Best is the thread's processor time: on a busy machine a script is not stopped for what others have taken.
     pub fn new(instances: usize, clock: fn() -> u64) -> Self {
-        spend(|| {
-            let count = instances.min(usize::from(u16::MAX));
-            Scripts {
-                entries: (0..count).map(|_| InstanceEntry { generation: 0, instance: None }).collect(),
-                clock,
-                effects: VecDeque::new(),
-                scratch: Rc::default(),
-                next_entry: 0,
-                spent_us: 0,
-                answers: VecDeque::new(),
-                held: false,
-            }
+        spend(|| Scripts {
+            entries: Vec::new(),
+            most: instances.min(usize::from(u16::MAX)),
+            clock,
+            effects: VecDeque::new(),
+            scratch: Rc::default(),
+            next_entry: 0,
+            spent_us: 0,
+            answers: VecDeque::new(),
+            held: false,
+            is_linked: false,
         })
     }
 
@@ -101,13 +107,30 @@ impl Scripts {
         budget: Budget,
         now: Millis,
     ) -> Result<InstanceId, LoadError> {
+        self.load_for(source, identity, budget, None, now)
+    }
+
+    /// [`Scripts::load`] for a server in another process.
+    pub(super) fn load_for(
+        &mut self,
+        source: &Source,
+        identity: &Identity<'_>,
+        budget: Budget,
+        ours: Option<Ours>,
+        now: Millis,
+    ) -> Result<InstanceId, LoadError> {
         spend(|| {
-            let index = self.entries.iter().position(|entry| entry.instance.is_none()).ok_or(LoadError::Full)?;
-            let shared = Rc::new(Shared::new(identity, self.clock, Rc::clone(&self.scratch)));
+            let free = self.entries.iter().position(|entry| entry.instance.is_none());
+            let index = free.or((self.entries.len() < self.most).then_some(self.entries.len()));
+            let index = index.ok_or(LoadError::Full)?;
+            let shared = Rc::new(Shared::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
             let begin_us = (self.clock)();
             let started = Instance::start(source, identity, budget, shared, now);
             self.spent_us += (self.clock)().saturating_sub(begin_us);
             let mut instance = started?;
+            if index == self.entries.len() {
+                self.entries.push(InstanceEntry { generation: 0, instance: None });
+            }
             let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
             self.effects.extend(instance.take_effects().map(|effect| (id, effect)));
             self.entries[index].instance = Some(Box::new(instance));
@@ -136,7 +159,7 @@ impl Scripts {
             let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s], facts.stats);
             instance.handles.insert(client, handle);
             let texts = [facts.ip, facts.agent, facts.referrer, facts.page_url, facts.uri, facts.id, facts.protocol];
-            let is_shown = instance.attempt(now, |call| {
+            let is_shown = instance.attempt(Handler::Connect, now, |call| {
                 let Ok(values) = call.decode(arguments)? else { return Ok(false) };
                 let list = rquickjs::Array::new(call.ctx.clone())?;
                 for (index, text) in texts.iter().enumerate() {
@@ -168,7 +191,8 @@ impl Scripts {
         self.enter(id, |instance| {
             let handle = instance.handles.remove(&client).ok_or(Fault::Gone)?;
             let is_told = instance.shared.leave(handle);
-            let run = instance.run(now, |call| call.function("disconnect")?.call((handle, is_told)));
+            let run =
+                instance.run(Handler::Disconnect, now, |call| call.function("disconnect")?.call((handle, is_told)));
             instance.shared.remove(handle);
             run
         })
@@ -183,7 +207,7 @@ impl Scripts {
             if instance.shared.phase(handle) != Phase::Accepted {
                 return Ok(CallOutcome::NotFound);
             }
-            instance.attempt(now, |call| {
+            instance.attempt(Handler::Call, now, |call| {
                 let malformed = || CallOutcome::Failed("The arguments are malformed.".into());
                 let Ok(values) = call.decode(arguments)? else { return Ok(malformed()) };
                 let value: Value<'_> = call.function("call")?.call((handle, name, values))?;
@@ -224,7 +248,7 @@ impl Scripts {
     ) -> Result<(), Fault> {
         self.enter(id, |instance| {
             let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
-            instance.run(now, |call| {
+            instance.run(Handler::Answer, now, |call| {
                 let Ok(values) = call.decode(arguments)? else { return Ok(()) };
                 call.function("answer")?.call((handle, transaction, is_result, values))
             })
@@ -242,7 +266,7 @@ impl Scripts {
     ) -> Result<(), Fault> {
         self.enter(id, |instance| {
             let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
-            instance.run(now, |call| {
+            instance.run(Handler::Publish, now, |call| {
                 let facts = (handle, stream.name, stream.publish_query_string, stream.kind);
                 call.function("publish")?.call(facts)
             })
@@ -260,7 +284,7 @@ impl Scripts {
     ) -> Result<(), Fault> {
         self.enter(id, |instance| {
             let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
-            instance.run(now, |call| call.function("unpublish")?.call((handle, stream.name)))
+            instance.run(Handler::Unpublish, now, |call| call.function("unpublish")?.call((handle, stream.name)))
         })
     }
 
@@ -276,7 +300,7 @@ impl Scripts {
         let list = self.enter(id, |instance| {
             let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
             let now = instance.shared.now.get();
-            instance.run(now, |call| call.function("access")?.call::<_, String>((handle, which)))
+            instance.run(Handler::Access, now, |call| call.function("access")?.call::<_, String>((handle, which)))
         });
         spend(|| list.is_ok_and(|list| covers(&list, stream)))
     }
@@ -296,6 +320,11 @@ impl Scripts {
     pub fn ask_access(&mut self, id: InstanceId, question: Question, access: Access, stream: &str) {
         let allowed = self.allows(id, question.client, access, stream);
         self.say(id, Action::Allowed(question, allowed));
+    }
+
+    /// Which limit the instance has exceeded, if one.
+    pub(super) fn exhausted(&mut self, id: InstanceId) -> Option<Exhausted> {
+        self.instance(id)?.shared.exhausted.get()
     }
 
     fn say(&mut self, id: InstanceId, action: Action) {
@@ -343,7 +372,7 @@ impl Scripts {
             StopReason::Shutdown => ("Application.Shutdown", "The application instance is shut down."),
         };
         self.enter(id, |instance| {
-            instance.attempt(now, |call| {
+            instance.attempt(Handler::AppStop, now, |call| {
                 let info = Object::new(call.ctx.clone())?;
                 info.set("level", "status")?;
                 info.set("code", code)?;
@@ -355,7 +384,7 @@ impl Scripts {
 
     /// The time that scripts have used since this was last asked, in microseconds of the clock.
     pub fn take_spent_us(&mut self) -> u64 {
-        std::mem::take(&mut self.spent_us)
+        take(&mut self.spent_us)
     }
 
     /// Frees the instance, if it is there, and forgets its clients without calling a handler. Actions that it asked for
@@ -380,8 +409,9 @@ impl Scripts {
             let index = self.next_entry % self.entries.len();
             let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
             while let Some(timer) = self.instance(id).and_then(|instance| instance.shared.due(now)) {
-                let run =
-                    self.enter(id, |instance| instance.run(now, |call| call.function("tick")?.call::<_, ()>((timer,))));
+                let run = self.enter(id, |instance| {
+                    instance.run(Handler::Interval, now, |call| call.function("tick")?.call::<_, ()>((timer,)))
+                });
                 if let Err(Fault::Exhausted(exhausted)) = run {
                     return Some((id, exhausted));
                 }
@@ -409,6 +439,13 @@ impl Scripts {
             loop {
                 let Some((id, effect)) = self.effects.front_mut() else { return self.answers.pop_front() };
                 let id = *id;
+                if let Effect::Broadcast { name, arguments, .. } = effect
+                    && self.is_linked
+                {
+                    let action = Action::Broadcast { name: take(name), arguments: take(arguments) };
+                    self.effects.pop_front();
+                    return Some((id, action));
+                }
                 if let Effect::Broadcast { clients, name, arguments } = effect {
                     if let Some(client) = clients.pop() {
                         let (name, arguments) = (name.clone(), arguments.clone());
@@ -495,7 +532,7 @@ impl Instance {
             rejections.rejected(&ctx, &promise, &reason, is_handled);
         })));
 
-        shared.begin(now, budget.load_ms);
+        shared.begin(Handler::Load, now, budget.load_ms);
         let started = context.with(|ctx| -> Result<_, LoadError> {
             let prelude = || -> rquickjs::Result<_> {
                 let native = native::functions(&ctx, &shared)?;
@@ -513,6 +550,7 @@ impl Instance {
         instance.evaluate_all(source, &scan)?;
         instance.shared.end_loading();
         // Still in the time that loading has.
+        instance.shared.at(Handler::AppStart);
         let started = instance.attempt_on(|call| {
             call.function("start")?.call::<_, ()>(())?;
             // Nothing but loading needs these; an idle instance is smaller without them.
@@ -576,20 +614,22 @@ impl Instance {
     /// One call into the script within [`Budget::call_ms`].
     fn run<R>(
         &mut self,
+        handler: Handler,
         now: Millis,
         work: impl for<'js> FnOnce(&Call<'_, 'js>) -> rquickjs::Result<R>,
     ) -> Result<R, Fault> {
-        let result = self.attempt(now, work)?;
+        let result = self.attempt(handler, now, work)?;
         if self.shared.thrown.get() { Err(Fault::Thrown) } else { Ok(result) }
     }
 
     /// As [`Instance::run`], but what the prelude caught and told is no fault.
     fn attempt<R>(
         &mut self,
+        handler: Handler,
         now: Millis,
         work: impl for<'js> FnOnce(&Call<'_, 'js>) -> rquickjs::Result<R>,
     ) -> Result<R, Fault> {
-        self.shared.begin(now, self.budget.call_ms);
+        self.shared.begin(handler, now, self.budget.call_ms);
         self.attempt_on(work)
     }
 

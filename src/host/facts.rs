@@ -214,6 +214,13 @@ pub enum Action {
         /// AMF 0 values one behind the other: what follows the command object, which is null.
         arguments: Vec<u8>,
     },
+    /// The same command to every client that is accepted; no answer is wanted.
+    Broadcast {
+        /// Command name.
+        name: String,
+        /// AMF 0 values.
+        arguments: Vec<u8>,
+    },
     /// A PingRequest.
     Ping(ClientId),
     /// Bytes per second; `None` leaves a direction as it is.

@@ -42,13 +42,23 @@ mod compile;
 mod engine;
 mod facts;
 #[cfg(feature = "script")]
+mod files;
+#[cfg(feature = "script")]
 mod heap;
+#[cfg(feature = "script")]
+mod link;
 #[cfg(feature = "script")]
 mod native;
 #[cfg(feature = "script")]
+mod process;
+#[cfg(feature = "script")]
 mod report;
 #[cfg(feature = "script")]
+mod session;
+#[cfg(feature = "script")]
 mod source;
+#[cfg(feature = "script")]
+mod system;
 #[cfg(all(test, feature = "script"))]
 mod tests;
 
@@ -63,3 +73,9 @@ pub use facts::{
     InstanceId, LoadError, Question, SCRIPT_CHECK_BYTES, SCRIPT_CHECK_STACK_BYTES, SCRIPT_FIRST_TRANSACTION,
     SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, SourcePlace, StopReason, StreamFacts,
 };
+#[cfg(feature = "script")]
+pub use link::{Ended, Line};
+#[cfg(feature = "script")]
+pub use process::main;
+#[cfg(feature = "script")]
+pub use session::Host;

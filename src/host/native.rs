@@ -15,14 +15,17 @@ use super::facts::{
     Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, SCRIPT_FIRST_TRANSACTION,
     SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, SourcePlace, tidy,
 };
+use super::link::Ours;
 use super::report::{self, Report};
 use super::source;
 use crate::limits::{
     PATH_BYTES, SCRIPT_ACTION_BYTES, SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS,
-    SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES, SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES,
+    SCRIPT_NAME_BYTES, SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES, SCRIPT_TRACE_BYTES,
+    SCRIPT_VALUE_BYTES,
 };
 use crate::text::Word;
 use crate::time::Millis;
+use crate::wire::script_link::{Handler, LogLevel};
 
 /// Steps that one call of a built-in function may take which the engine does not interrupt: elements, or characters times
 /// characters to be found. A tenth of a second on the slowest board.
@@ -70,6 +73,8 @@ struct Interval {
 pub(super) struct Shared {
     /// `APP/INSTANCE`, for the log.
     name: String,
+    /// To the server, when that is another process.
+    ours: Option<Ours>,
     pub(super) clock: fn() -> u64,
     /// The clock at which the present call is over.
     deadline_us: Cell<u64>,
@@ -119,10 +124,16 @@ struct Lines {
 }
 
 impl Shared {
-    pub(super) fn new(identity: &Identity<'_>, clock: fn() -> u64, scratch: Rc<Cell<Vec<u8>>>) -> Self {
+    pub(super) fn new(
+        identity: &Identity<'_>,
+        ours: Option<Ours>,
+        clock: fn() -> u64,
+        scratch: Rc<Cell<Vec<u8>>>,
+    ) -> Self {
         let name = format!("{}/{}", identity.app, identity.instance);
         Shared {
             name: Word(&name).to_string(),
+            ours,
             clock,
             deadline_us: Cell::new(0),
             is_running: Cell::default(),
@@ -153,7 +164,8 @@ impl Shared {
 
     // The time and the limits of a call.
 
-    pub(super) fn begin(&self, now: Millis, limit_ms: u32) {
+    pub(super) fn begin(&self, handler: Handler, now: Millis, limit_ms: u32) {
+        self.at(handler);
         self.now.set(now);
         self.deadline_us.set((self.clock)().saturating_add(u64::from(limit_ms) * 1000));
         self.is_running.set(true);
@@ -176,6 +188,13 @@ impl Shared {
     /// The present call is over; what the engine does now is not the script's doing.
     pub(super) fn end(&self) {
         self.is_running.set(false);
+    }
+
+    /// Notes what is entered, where the server finds it.
+    pub(super) fn at(&self, handler: Handler) {
+        if let Some(ours) = &self.ours {
+            ours.enter(handler);
+        }
     }
 
     /// Whether a call runs that must not go on.
@@ -336,28 +355,37 @@ impl Shared {
         }
         if self.may_log(&mut lines) {
             let Report { text, place, .. } = report;
-            warn!("script {} file={:?} line={} error={text:?}", self.name, place.file, place.line);
+            self.say(LogLevel::Warn, &format!("file={:?} line={} error={text:?}", place.file, place.line));
             lines.last_error = Some(report.clone());
         }
     }
 
     pub(super) fn log_exhausted(&self, exhausted: Exhausted) {
         let place = self.place.take();
-        warn!("script {} file={:?} line={} error=\"{exhausted}\" stopped=yes", self.name, place.file, place.line);
+        let SourcePlace { file, line } = place;
+        self.say(LogLevel::Warn, &format!("file={file:?} line={line} error=\"{exhausted}\" stopped=yes"));
     }
 
     /// What a file mentions that is missing: it throws when it is used.
     pub(super) fn log_missing(&self, file: &str, missing: &[(String, u32)]) {
         for (name, line) in missing {
             if self.may_log(&mut self.lines.borrow_mut()) {
-                warn!("script {} file={file:?} line={line} missing={name:?}: what uses it fails", self.name);
+                self.say(LogLevel::Warn, &format!("file={file:?} line={line} missing={name:?}: what uses it fails"));
             }
         }
     }
 
     fn trace(&self, text: &str) {
         if self.may_log(&mut self.lines.borrow_mut()) {
-            info!("script {} trace={:?}", self.name, text);
+            self.say(LogLevel::Info, &format!("trace={text:?}"));
+        }
+    }
+
+    fn say(&self, level: LogLevel, text: &str) {
+        match (&self.ours, level) {
+            (Some(ours), _) => ours.log(level, text),
+            (None, LogLevel::Warn) => warn!("script {} {text}", self.name),
+            (None, LogLevel::Info) => info!("script {} {text}", self.name),
         }
     }
 
@@ -365,7 +393,8 @@ impl Shared {
     fn may_log(&self, lines: &mut Lines) -> bool {
         if self.now.get().since(lines.since) >= 1000 || lines.since == Millis(0) {
             if lines.left_out + lines.repeated > 0 {
-                warn!("script {} lines_left_out={} error_repeated={}", self.name, lines.left_out, lines.repeated);
+                let Lines { left_out, repeated, .. } = lines;
+                self.say(LogLevel::Warn, &format!("lines_left_out={left_out} error_repeated={repeated}"));
             }
             *lines = Lines { since: self.now.get(), ..Lines::default() };
         }
@@ -417,6 +446,22 @@ impl Shared {
 
     pub(super) fn set_stats(&self, handle: u32, stats: ClientStats) {
         self.with(handle, |record| record.stats = stats);
+    }
+
+    fn client_stats(&self, handle: u32) -> ClientStats {
+        let (id, phase, known) = self.with(handle, |record| (record.id, record.phase, record.stats)).unwrap_or((
+            ClientId(0),
+            Phase::Gone,
+            ClientStats::default(),
+        ));
+        match &self.ours {
+            Some(ours) if phase != Phase::Gone => ours.client_stats(id),
+            _ => known,
+        }
+    }
+
+    fn application_stats(&self) -> ApplicationStats {
+        self.ours.as_ref().map_or_else(|| self.stats.get(), Ours::application_stats)
     }
 
     /// Rejects a client that the script has not yet decided about, or had accepted in this very call before it failed.
@@ -541,7 +586,7 @@ fn client_of(action: &Action) -> Option<ClientId> {
         | Action::Failed(question, _)
         | Action::NotFound(question)
         | Action::Allowed(question, _) => Some(question.client),
-        Action::Stopped(_) | Action::Send { .. } | Action::Shutdown => None,
+        Action::Stopped(_) | Action::Broadcast { .. } | Action::Send { .. } | Action::Shutdown => None,
     }
 }
 
@@ -642,6 +687,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
               is_wanted: bool,
               values: Vec<Value<'js>>|
               -> Result<i64> {
+            check_name(&ctx, &name)?;
             let arguments = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let bytes = name.len() + arguments.len();
             let transaction = if is_wanted { shared.next_transaction.get() } else { 0 };
@@ -658,6 +704,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
     });
     function!("broadcast", shared, {
         move |ctx: Ctx<'js>, This(native): This<Object<'js>>, name: String, values: Vec<Value<'js>>| -> Result<()> {
+            check_name(&ctx, &name)?;
             let arguments = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let records = shared.clients.borrow();
             let accepted = records.iter().rev().flatten().filter(|record| record.phase == Phase::Accepted);
@@ -700,7 +747,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
     });
     function!("clientStats", shared, move |ctx: Ctx<'js>, handle: u32| -> Result<Object<'js>> {
         shared.reads_stats.set(true);
-        let stats = shared.with(handle, |record| record.stats).unwrap_or_default();
+        let stats = shared.client_stats(handle);
         numbers(
             &ctx,
             &[
@@ -715,7 +762,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
     });
     function!("applicationStats", shared, move |ctx: Ctx<'js>| -> Result<Object<'js>> {
         shared.reads_stats.set(true);
-        let stats = shared.stats.get();
+        let stats = shared.application_stats();
         numbers(
             &ctx,
             &[
@@ -787,6 +834,13 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
     function!("isProxy", |value: Value<'js>| value.is_proxy());
     function!("notFound", shared, move || shared.not_found.set(true));
     Ok(native)
+}
+
+fn check_name(ctx: &Ctx<'_>, name: &str) -> Result<()> {
+    if name.len() <= SCRIPT_NAME_BYTES {
+        return Ok(());
+    }
+    Err(Exception::throw_range(ctx, &format!("the name of a call is longer than {SCRIPT_NAME_BYTES} bytes")))
 }
 
 fn numbers<'js>(ctx: &Ctx<'js>, members: &[(&str, u64)]) -> Result<Object<'js>> {

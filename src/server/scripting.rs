@@ -424,6 +424,7 @@ impl Server {
                 self.happened(Happened::BandwidthWanted { conn: conn_id(client), reply: true }, now);
             }
             Action::Send { stream, body } => self.send_to_stream(script, &stream, &body, now),
+            Action::Broadcast { .. } => {}
             Action::Shutdown => {
                 if let Some(index) = self.scripting.instances.running(script) {
                     self.shut_down_instance(index, now);

@@ -1,0 +1,227 @@
+//! A host's end of the link: what it says to the server, what it was told and has not handled, and the questions of scripts,
+//! for whose answers a handler waits.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::limits::SCRIPT_MESSAGE_BYTES;
+use crate::time::Millis;
+use crate::wire::bytes::{Full, Writer};
+use crate::wire::script_link::{
+    ApplicationStats, Broken, ClientId, ClientStats, Doing, Handler, InstanceId, LogLevel, ToHost, ToServer,
+};
+
+/// Bytes that are put together before they are sent: any one message fits.
+const OUT_BYTES: usize = 2 * SCRIPT_MESSAGE_BYTES;
+
+/// The server is gone, or not to be understood: the host ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It has closed the link.
+    Closed,
+    /// What it says is no message.
+    Broken(Broken),
+}
+
+impl From<Broken> for Ended {
+    fn from(broken: Broken) -> Ended {
+        Ended::Broken(broken)
+    }
+}
+
+/// The link to the server, and the time: a socket, or a simulator.
+pub trait Line {
+    /// Sends all of `bytes`, and waits until the other end has taken them.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended::Closed`].
+    fn send(&self, bytes: &[u8]) -> Result<(), Ended>;
+
+    /// Waits for bytes and puts them behind `into`: for `wait_ms` milliseconds at most, after which nothing was put there;
+    /// `None` is for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended::Closed`].
+    fn receive(&self, into: &mut Vec<u8>, wait_ms: Option<u64>) -> Result<(), Ended>;
+
+    /// The time, from any point on.
+    fn now(&self) -> Millis;
+
+    /// Where the server finds what the host is about.
+    fn doing(&self) -> &Doing;
+}
+
+/// The line with what is on its way.
+pub(super) struct Link {
+    line: Rc<dyn Line>,
+    inbox: RefCell<Inbox>,
+    out: RefCell<Out>,
+}
+
+/// What the server has sent and nobody has handled.
+#[derive(Default)]
+struct Inbox {
+    bytes: Vec<u8>,
+    /// Of which so many are handled.
+    handled: usize,
+}
+
+/// What is to be sent.
+struct Out {
+    buffer: Box<[u8]>,
+    length: usize,
+}
+
+impl Link {
+    pub(super) fn new(line: Rc<dyn Line>) -> Link {
+        let out = Out { buffer: vec![0; OUT_BYTES].into(), length: 0 };
+        Link { line, inbox: RefCell::default(), out: RefCell::new(out) }
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.line.now()
+    }
+
+    /// No script runs.
+    pub(super) fn leave(&self) {
+        self.line.doing().leave();
+    }
+
+    /// Puts a message behind what is to be sent.
+    pub(super) fn say(&self, message: &ToServer<'_>) -> Result<(), Ended> {
+        let mut out = self.out.borrow_mut();
+        if out.put(message).is_ok() {
+            return Ok(());
+        }
+        self.send(&mut out)?;
+        let put = out.put(message);
+        debug_assert!(put.is_ok(), "every part of a message has a limit, and together they fit");
+        Ok(())
+    }
+
+    /// Sends what is to be sent.
+    pub(super) fn flush(&self) -> Result<(), Ended> {
+        self.send(&mut self.out.borrow_mut())
+    }
+
+    fn send(&self, out: &mut Out) -> Result<(), Ended> {
+        let length = std::mem::take(&mut out.length);
+        if length == 0 { Ok(()) } else { self.line.send(&out.buffer[..length]) }
+    }
+
+    /// Hands the next message of the server to `handle`. False when none is there as a whole.
+    pub(super) fn next(&self, handle: impl FnOnce(ToHost<'_>) -> Result<(), Ended>) -> Result<bool, Ended> {
+        let message = self.inbox.borrow_mut().take()?;
+        let Some(bytes) = message else { return Ok(false) };
+        // It was read once, to know how long it is.
+        if let Some((message, _)) = ToHost::read(&bytes)? {
+            handle(message)?;
+        }
+        Ok(true)
+    }
+
+    /// Waits for more from the server.
+    pub(super) fn wait(&self, wait_ms: Option<u64>) -> Result<(), Ended> {
+        self.line.receive(&mut self.inbox.borrow_mut().bytes, wait_ms)
+    }
+
+    /// Asks the server, now, and waits for what `answer` takes for the answer. What comes before it is kept.
+    fn ask<R>(&self, question: &ToServer<'_>, answer: impl Fn(&ToHost<'_>) -> Option<R>) -> Result<R, Ended> {
+        let mut buffer = [0; 1024];
+        let mut out = Writer::new(&mut buffer);
+        // The names of streams, which are all that a question has, are far shorter than this.
+        if question.put(&mut out).is_err() {
+            return Err(Ended::Closed);
+        }
+        self.line.send(out.written())?;
+        let mut looked_at = 0;
+        loop {
+            if let Some(found) = self.inbox.borrow_mut().pick(&mut looked_at, &answer)? {
+                return Ok(found);
+            }
+            self.wait(None)?;
+        }
+    }
+}
+
+impl Inbox {
+    /// The bytes of the next message.
+    fn take(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+        let Some((_, length)) = ToHost::read(&self.bytes[self.handled..])? else {
+            self.bytes.drain(..self.handled);
+            self.handled = 0;
+            return Ok(None);
+        };
+        let message = self.bytes[self.handled..][..length].to_vec();
+        self.handled += length;
+        Ok(Some(message))
+    }
+
+    /// Takes the first message behind the first `looked_at` bytes that `wanted` wants out of its turn.
+    fn pick<R>(
+        &mut self,
+        looked_at: &mut usize,
+        wanted: &impl Fn(&ToHost<'_>) -> Option<R>,
+    ) -> Result<Option<R>, Broken> {
+        while let Some((message, length)) = ToHost::read(&self.bytes[self.handled + *looked_at..])? {
+            if let Some(found) = wanted(&message) {
+                let begin = self.handled + *looked_at;
+                self.bytes.drain(begin..begin + length);
+                return Ok(Some(found));
+            }
+            *looked_at += length;
+        }
+        Ok(None)
+    }
+}
+
+impl Out {
+    fn put(&mut self, message: &ToServer<'_>) -> Result<(), Full> {
+        let mut out = Writer::new(&mut self.buffer[self.length..]);
+        message.put(&mut out)?;
+        self.length += out.len();
+        Ok(())
+    }
+}
+
+/// The link, as one instance has it.
+#[derive(Clone)]
+pub(super) struct Ours {
+    pub(super) link: Rc<Link>,
+    pub(super) instance: InstanceId,
+}
+
+impl Ours {
+    pub(super) fn enter(&self, handler: Handler) {
+        self.link.line.doing().enter(self.instance, handler);
+    }
+
+    /// Logs a line, at once: should the host not come back, it is what its author knows.
+    pub(super) fn log(&self, level: LogLevel, text: &str) {
+        let said = self.link.say(&ToServer::Log { instance: self.instance, level, text });
+        // Without a server nobody reads it, and the host finds out as it goes on.
+        let _ = said.and_then(|()| self.link.flush());
+    }
+
+    /// What the server counts of a client now; nothing when it is gone.
+    pub(super) fn client_stats(&self, client: ClientId) -> ClientStats {
+        let question = ToServer::AskClientStats { instance: self.instance, client };
+        let answer = self.link.ask(&question, |message| match message {
+            ToHost::TellClientStats { stats } => Some(*stats),
+            _ => None,
+        });
+        answer.unwrap_or_default()
+    }
+
+    /// What the server counts of the instance now.
+    pub(super) fn application_stats(&self) -> ApplicationStats {
+        let question = ToServer::AskApplicationStats { instance: self.instance };
+        let answer = self.link.ask(&question, |message| match message {
+            ToHost::TellApplicationStats { stats } => Some(*stats),
+            _ => None,
+        });
+        answer.unwrap_or_default()
+    }
+}

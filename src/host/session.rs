@@ -1,0 +1,327 @@
+//! A host's conversation with the server, from its first message to its last: facts in, what scripts want done out.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::check::check;
+use super::engine::Scripts;
+use super::facts::{self, Action, Fault, Identity};
+use super::files::Files;
+use super::link::{Ended, Line, Link, Ours};
+use crate::limits::SCRIPT_TRACE_BYTES;
+use crate::wire::script_link::{Access, AccessSet, Budget, Exhausted, InstanceId, Question, ToHost, ToServer, VERSION};
+
+/// Instances that a host has room for: more than a server has.
+const INSTANCES: usize = 65_535;
+
+/// All instances of a process, and its link to the server.
+pub struct Host {
+    link: Rc<Link>,
+    scripts: Scripts,
+    instances: HashMap<InstanceId, State>,
+    /// Messages of the server that are through.
+    count: u32,
+}
+
+/// How far an instance is.
+enum State {
+    /// Its files are coming.
+    Coming(Box<Coming>),
+    /// It is loaded.
+    Loaded(facts::InstanceId),
+}
+
+/// What is known of an instance that is to be loaded.
+struct Coming {
+    app: String,
+    name: String,
+    hostname: String,
+    server: String,
+    budget: Budget,
+    files: Files,
+}
+
+impl Host {
+    /// Nothing is loaded. `clock` tells microseconds of the processor time that the host has taken: it is asked while scripts
+    /// run.
+    pub fn new(line: Rc<dyn Line>, clock: fn() -> u64) -> Host {
+        let mut scripts = Scripts::new(INSTANCES, clock);
+        scripts.is_linked = true;
+        Host { link: Rc::new(Link::new(line)), scripts, instances: HashMap::new(), count: 0 }
+    }
+
+    /// Greets the server and does what it says, until it says no more.
+    pub fn run(mut self) -> Ended {
+        let greeted = self.link.say(&ToServer::Hello { version: VERSION }).and_then(|()| self.link.flush());
+        let mut result = greeted;
+        while result.is_ok() {
+            result = self.turn();
+        }
+        result.err().unwrap_or(Ended::Closed)
+    }
+
+    /// Everything that is due, message by message, so that what one asked for is under way before the next is begun. Then
+    /// waits for more.
+    fn turn(&mut self) -> Result<(), Ended> {
+        let link = Rc::clone(&self.link);
+        loop {
+            self.tick()?;
+            if !link.next(|message| self.hear(&message))? {
+                break;
+            }
+            link.flush()?;
+        }
+        let now = link.now();
+        let wait_ms = self.scripts.next_timer().map(|due| due.since(now));
+        if wait_ms == Some(0) { Ok(()) } else { link.wait(wait_ms) }
+    }
+
+    /// Runs the functions of `setInterval` that are due.
+    fn tick(&mut self) -> Result<(), Ended> {
+        let now = self.link.now();
+        while self.scripts.next_timer().is_some_and(|due| due <= now) {
+            let stopped = self.scripts.tick(now);
+            self.link.leave();
+            self.say_actions()?;
+            match stopped.and_then(|(script, which)| Some((self.instance_of(script)?, which))) {
+                Some((instance, which)) => self.exhausted(instance, which)?,
+                None => return self.link.flush(),
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, message: &ToHost<'_>) -> Result<(), Ended> {
+        self.act(message)?;
+        self.link.leave();
+        self.count = self.count.wrapping_add(1);
+        self.link.say(&ToServer::Done { count: self.count })
+    }
+
+    /// What concerns an instance that is not there any more is passed over: it has gone while this was on its way.
+    fn act(&mut self, message: &ToHost<'_>) -> Result<(), Ended> {
+        let now = self.link.now();
+        match *message {
+            ToHost::Load { instance, app, name, hostname, server, budget } => {
+                let [app, name, hostname, server] = [app, name, hostname, server].map(str::to_owned);
+                let coming = Coming { app, name, hostname, server, budget, files: Files::default() };
+                self.forget(instance);
+                self.instances.insert(instance, State::Coming(Box::new(coming)));
+                Ok(())
+            }
+            ToHost::File { instance, role, name, piece, last } => {
+                if let Some(State::Coming(coming)) = self.instances.get_mut(&instance) {
+                    coming.files.add(role, name, piece, last);
+                }
+                Ok(())
+            }
+            ToHost::Start { instance } => match self.instances.remove(&instance) {
+                Some(State::Coming(coming)) => self.load(instance, *coming),
+                _ => Ok(()),
+            },
+            ToHost::Check { instance } => match self.instances.remove(&instance) {
+                Some(State::Coming(coming)) => {
+                    let problem = match coming.files.finish() {
+                        Ok((source, _)) => check(&source, coming.budget).err(),
+                        Err(problem) => Some(problem),
+                    };
+                    self.say_loaded(instance, problem.map(|problem| problem.to_string()))
+                }
+                _ => Ok(()),
+            },
+            ToHost::Connect { instance, client, facts, arguments } => {
+                let facts = facts::ClientFacts {
+                    ip: facts.ip,
+                    agent: facts.agent,
+                    referrer: facts.referrer,
+                    page_url: facts.page_url,
+                    uri: facts.uri,
+                    id: facts.id,
+                    protocol: facts.protocol,
+                    secure: facts.secure,
+                    to_client_bytes_s: facts.to_client_bytes_s,
+                    to_server_bytes_s: facts.to_server_bytes_s,
+                    stats: facts::ClientStats::default(),
+                };
+                self.tell(instance, |scripts, id| scripts.connect(id, client, &facts, arguments, now))
+            }
+            ToHost::Call { instance, question, name, arguments } => self.tell(instance, |scripts, id| {
+                scripts.ask_call(id, question, name, arguments, now);
+                Ok(())
+            }),
+            ToHost::Access { instance, question, wanted, stream } => self.access(instance, question, wanted, stream),
+            ToHost::Answer { instance, client, transaction, ok, arguments } => {
+                self.tell(instance, |scripts, id| scripts.answer(id, client, transaction, ok, arguments, now))
+            }
+            ToHost::Publish { instance, client, stream } => {
+                self.tell(instance, |scripts, id| scripts.publish(id, client, &stream, now))
+            }
+            ToHost::Unpublish { instance, client, stream } => {
+                self.tell(instance, |scripts, id| scripts.unpublish(id, client, &stream, now))
+            }
+            ToHost::Gone { instance, client, stats } => self.tell(instance, |scripts, id| {
+                scripts.set_client_stats(id, client, &stats);
+                scripts.disconnect(id, client, now)
+            }),
+            ToHost::Stop { instance, reason } => {
+                let mut yes = true;
+                self.tell(instance, |scripts, id| {
+                    yes = scripts.stopping(id, reason, now)?;
+                    Ok(())
+                })?;
+                self.link.say(&ToServer::MayGo { instance, yes })
+            }
+            ToHost::Unload { instance } => {
+                self.forget(instance);
+                Ok(())
+            }
+            // An answer that nobody waits for any more is none.
+            ToHost::Knock {}
+            | ToHost::TellClientStats { .. }
+            | ToHost::TellApplicationStats { .. }
+            | ToHost::TellNumber { .. } => Ok(()),
+        }
+    }
+
+    fn load(&mut self, instance: InstanceId, coming: Coming) -> Result<(), Ended> {
+        let Coming { app, name, hostname, server, budget, files } = coming;
+        let ours = Ours { link: Rc::clone(&self.link), instance };
+        let loaded = files.finish().and_then(|(source, config_json)| {
+            let identity = Identity {
+                app: &app,
+                instance: &name,
+                hostname: &hostname,
+                server: &server,
+                config_json: &config_json,
+            };
+            self.scripts.load_for(&source, &identity, budget, Some(ours), self.link.now())
+        });
+        let problem = match loaded {
+            Ok(id) => {
+                self.instances.insert(instance, State::Loaded(id));
+                self.say_actions()?;
+                None
+            }
+            Err(problem) => Some(problem.to_string()),
+        };
+        self.say_loaded(instance, problem)
+    }
+
+    fn say_loaded(&self, instance: InstanceId, problem: Option<String>) -> Result<(), Ended> {
+        match problem {
+            None => self.link.say(&ToServer::Loaded { instance }),
+            Some(reason) => {
+                let reason = &reason[..reason.floor_char_boundary(SCRIPT_TRACE_BYTES)];
+                self.link.say(&ToServer::NotLoaded { instance, reason })
+            }
+        }
+    }
+
+    /// Which of the lists cover the stream, one look at each.
+    fn access(
+        &mut self,
+        instance: InstanceId,
+        question: Question,
+        wanted: AccessSet,
+        stream: &str,
+    ) -> Result<(), Ended> {
+        let mut allowed = Vec::new();
+        self.tell(instance, |scripts, id| {
+            let lists = Access::ALL.iter().copied().filter(|list| wanted.has(*list));
+            allowed.extend(lists.filter(|list| scripts.allows(id, question.client, *list, stream)));
+            scripts.exhausted(id).map_or(Ok(()), |which| Err(Fault::Exhausted(which)))
+        })?;
+        if !self.instances.contains_key(&instance) {
+            return Ok(());
+        }
+        self.link.say(&ToServer::Allowed { instance, question, allowed: AccessSet::of(&allowed) })
+    }
+
+    /// One call into the script of an instance, and what came of it.
+    fn tell(
+        &mut self,
+        instance: InstanceId,
+        call: impl FnOnce(&mut Scripts, facts::InstanceId) -> Result<(), Fault>,
+    ) -> Result<(), Ended> {
+        let Some(State::Loaded(id)) = self.instances.get(&instance) else { return Ok(()) };
+        let told = call(&mut self.scripts, *id);
+        self.say_actions()?;
+        match told {
+            Err(Fault::Exhausted(which)) => self.exhausted(instance, which),
+            // What was thrown has been logged, and a client that is gone needs nothing.
+            Ok(()) | Err(Fault::Thrown | Fault::Gone) => Ok(()),
+        }
+    }
+
+    /// Nothing of the instance runs any more.
+    fn exhausted(&mut self, instance: InstanceId, which: Exhausted) -> Result<(), Ended> {
+        self.forget(instance);
+        self.link.say(&ToServer::Exhausted { instance, which })
+    }
+
+    fn forget(&mut self, instance: InstanceId) {
+        if let Some(State::Loaded(id)) = self.instances.remove(&instance) {
+            self.scripts.unload(id);
+        }
+    }
+
+    fn instance_of(&self, script: facts::InstanceId) -> Option<InstanceId> {
+        let mut loaded = self.instances.iter();
+        loaded.find(|(_, state)| matches!(state, State::Loaded(id) if *id == script)).map(|(instance, _)| *instance)
+    }
+
+    /// Says what scripts want done, in its order.
+    fn say_actions(&mut self) -> Result<(), Ended> {
+        while let Some((script, action)) = self.scripts.next_action() {
+            // It has exceeded a limit since.
+            let Some(instance) = self.instance_of(script) else { continue };
+            match action {
+                Action::Stopped(which) => self.exhausted(instance, which)?,
+                Action::Result(question, value) => {
+                    self.link.say(&ToServer::Result { instance, question, value: &value })?;
+                }
+                Action::Failed(question, description) => {
+                    self.link.say(&ToServer::Failed { instance, question, description: &description })?;
+                }
+                Action::NotFound(question) => self.link.say(&ToServer::NotFound { instance, question })?,
+                Action::Allowed(question, allowed) => {
+                    let allowed = if allowed { AccessSet::of(Access::ALL) } else { AccessSet::default() };
+                    self.link.say(&ToServer::Allowed { instance, question, allowed })?;
+                }
+                Action::Accept(client) => self.link.say(&ToServer::Accept { instance, client })?,
+                Action::Reject { client, description, application, redirect } => {
+                    self.link.say(&ToServer::Reject {
+                        instance,
+                        client,
+                        description: description.as_deref(),
+                        application: application.as_deref(),
+                        redirect: redirect.as_deref(),
+                    })?;
+                }
+                Action::Disconnect(client) => self.link.say(&ToServer::Disconnect { instance, client })?,
+                Action::Call { client, name, transaction, arguments } => {
+                    let call = ToServer::Call { instance, client, name: &name, transaction, arguments: &arguments };
+                    self.link.say(&call)?;
+                }
+                Action::Broadcast { name, arguments } => {
+                    self.link.say(&ToServer::Broadcast { instance, name: &name, arguments: &arguments })?;
+                }
+                Action::Ping(client) => self.link.say(&ToServer::Ping { instance, client })?,
+                Action::LimitBandwidth { client, to_client, to_server } => {
+                    self.link.say(&ToServer::LimitBandwidth { instance, client, to_client, to_server })?;
+                }
+                Action::CheckBandwidth(client) => {
+                    self.link.say(&ToServer::CheckBandwidth { instance, client })?;
+                }
+                Action::Send { stream, body } => {
+                    self.link.say(&ToServer::Send { instance, stream: &stream, body: &body })?;
+                }
+                Action::Shutdown => self.link.say(&ToServer::Shutdown { instance })?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! What a host asks the operating system for: processor time, a page that it shares with the server, waiting with an end.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use crate::wire::script_link::Doing;
+
+/// Processor time that the process has taken, in microseconds.
+pub(super) fn processor_time_us() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes one timespec, and gets a pointer to one.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    debug_assert_eq!(result, 0, "every kernel has this clock");
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+}
+
+/// The first [`Doing::BYTES`] of a file in memory, which others see as they are written. It stays for good. `None` when
+/// `file` is none.
+pub(super) fn shared_page(file: BorrowedFd<'_>) -> Option<&'static Doing> {
+    // SAFETY: the kernel chooses the place and maps nothing that is there already.
+    let page = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            Doing::BYTES,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: it is as long as a `Doing`, aligned as pages are, is never unmapped, and any bytes are one: it is made of
+    // atomics.
+    Some(unsafe { &*page.cast::<Doing>() })
+}
+
+/// Waits until `socket` can be read, or is closed, for at most `wait_ms` milliseconds. Whether it can.
+pub(super) fn wait_readable(socket: BorrowedFd<'_>, wait_ms: u64) -> bool {
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let wait_ms = i32::try_from(wait_ms).unwrap_or(i32::MAX);
+    // SAFETY: one pollfd, as the count says.
+    unsafe { libc::poll(&raw mut poll, 1, wait_ms) > 0 }
+}
+
+/// The kernel ends this process when the server's does, whatever runs then.
+pub(super) fn end_with_parent() {
+    // SAFETY: it takes numbers alone. Where it is refused the end of the link ends the process.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}

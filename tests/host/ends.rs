@@ -1,0 +1,55 @@
+//! How a script process begins and ends.
+
+use std::time::Duration;
+
+use rill::wire::script_link::{Budget, Handler, InstanceId, ToHost, ToServer};
+
+use crate::process::{PATIENCE, Process, Silence};
+
+const HALL: InstanceId = InstanceId(3);
+
+#[test]
+fn a_script_runs_in_a_process_of_its_own_until_the_server_closes_the_link() {
+    let mut process = Process::start();
+    let text =
+        "application.onConnect = function () { return true; }; Client.prototype.add = function () { return 5; };";
+    assert_eq!(process.load(HALL, Budget::default(), text), Ok(Ok(())));
+    process.connect(HALL);
+    process.call(HALL, 1, "add");
+    let value = process.until(PATIENCE, |message| match message {
+        ToServer::Result { value, .. } => Some(value.to_vec()),
+        _ => None,
+    });
+    assert_eq!(value.unwrap(), b"\0\x40\x14\0\0\0\0\0\0");
+    process.tell(&ToHost::Unload { instance: HALL });
+    let through = process.until(PATIENCE, |message| match message {
+        ToServer::Done { count: 6 } => Some(()),
+        _ => None,
+    });
+    assert_eq!(through, Ok(()));
+    assert_eq!(process.doing(), None);
+    process.close();
+    assert!(process.child.wait().unwrap().success());
+}
+
+#[test]
+fn what_a_process_was_about_is_known_when_it_is_no_more() {
+    let mut process = Process::start();
+    let budget = Budget { call_ms: 10_000, ..Budget::default() };
+    let text = "application.onConnect = function () { trace('in'); for (;;) ; };";
+    assert_eq!(process.load(HALL, budget, text), Ok(Ok(())));
+    process.connect(HALL);
+    process.until(PATIENCE, |message| matches!(message, ToServer::Log { .. }).then_some(())).unwrap();
+    process.child.kill().unwrap();
+    assert_eq!(process.until(PATIENCE, |_| None::<()>), Err(Silence::Closed));
+    process.child.wait().unwrap();
+    assert_eq!(process.doing(), Some((HALL, Handler::Connect)));
+}
+
+#[test]
+fn bytes_that_are_no_message_end_the_process() {
+    let mut process = Process::start();
+    process.send(&[0; 8]);
+    assert_eq!(process.until(Duration::from_secs(5), |_| None::<()>), Err(Silence::Closed));
+    assert_eq!(process.child.wait().unwrap().code(), Some(1));
+}

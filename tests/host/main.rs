@@ -1,0 +1,7 @@
+//! The script process alone: the real binary on the other end of a socket, without a server.
+
+#![cfg(feature = "script")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
+
+mod ends;
+mod process;
