@@ -54,6 +54,8 @@ mod process;
 #[cfg(feature = "script")]
 mod report;
 #[cfg(feature = "script")]
+mod sandbox;
+#[cfg(feature = "script")]
 mod session;
 #[cfg(feature = "script")]
 mod source;
@@ -77,5 +79,7 @@ pub use facts::{
 pub use link::{Ended, Line};
 #[cfg(feature = "script")]
 pub use process::main;
+#[cfg(feature = "script")]
+pub use sandbox::confine;
 #[cfg(feature = "script")]
 pub use session::Host;

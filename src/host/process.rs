@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::link::{Ended, Line};
+use super::sandbox::{close_others, confine};
 use super::session::Host;
 use super::system;
 use crate::time::Millis;
@@ -29,8 +30,10 @@ struct Socket {
 
 /// Serves the server that has started this process until it closes the link. The argument is how much memory all of its
 /// instances may have together, in bytes.
-pub fn main(_arguments: &[OsString]) -> ExitCode {
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    close_others();
     system::end_with_parent();
+    let memory_bytes = arguments.first().and_then(|argument| argument.to_str()?.parse().ok()).unwrap_or(0);
     let Ok(link) = io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
     let doing = system::shared_page(io::stdout().as_fd());
     let socket = Socket {
@@ -40,7 +43,8 @@ pub fn main(_arguments: &[OsString]) -> ExitCode {
         // Whoever gives no such file does not want to know.
         doing: doing.unwrap_or_else(|| Box::leak(Box::default())),
     };
-    match Host::new(Rc::new(socket), system::processor_time_us).run() {
+    let without = confine(memory_bytes).join(" ");
+    match Host::new(Rc::new(socket), system::processor_time_us).run(&without) {
         Ended::Closed => ExitCode::SUCCESS,
         Ended::Broken(broken) => {
             let _ = writeln!(io::stderr(), "rill script-host: the server sent {broken}");

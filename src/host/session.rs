@@ -50,9 +50,9 @@ impl Host {
         Host { link: Rc::new(Link::new(line)), scripts, instances: HashMap::new(), count: 0 }
     }
 
-    /// Greets the server and does what it says, until it says no more.
-    pub fn run(mut self) -> Ended {
-        let greeted = self.link.say(&ToServer::Hello { version: VERSION }).and_then(|()| self.link.flush());
+    /// Greets the server and does what it says, until it says no more. `without` are the walls that are not there.
+    pub fn run(mut self, without: &str) -> Ended {
+        let greeted = self.link.say(&ToServer::Hello { version: VERSION, without }).and_then(|()| self.link.flush());
         let mut result = greeted;
         while result.is_ok() {
             result = self.turn();

@@ -277,6 +277,8 @@ messages! {
     0x81 Hello {
         /// [`VERSION`].
         version: u32,
+        /// The walls that the kernel does not have, their names between blanks: the host does without.
+        without: &'a str,
     }
     /// The instance runs, or is free of errors.
     0x82 Loaded {

@@ -55,7 +55,7 @@ impl Process {
             .unwrap();
         let mut process = Process { child, link, page, inbox: Vec::new() };
         process
-            .until(PATIENCE, |message| matches!(message, ToServer::Hello { version: 1 }).then_some(()))
+            .until(PATIENCE, |message| matches!(message, ToServer::Hello { version: 1, .. }).then_some(()))
             .expect("it says hello");
         process
     }

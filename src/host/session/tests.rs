@@ -127,14 +127,14 @@ fn said(messages: &[ToHost<'_>]) -> Vec<String> {
 
 fn conversation(to_say: VecDeque<Vec<u8>>) -> (Vec<String>, u32) {
     let server = Rc::new(Server { to_say: to_say.into(), ..Server::default() });
-    assert_eq!(Host::new(server.clone(), clock).run(), Ended::Closed);
+    assert_eq!(Host::new(server.clone(), clock).run(""), Ended::Closed);
     assert_eq!(server.doing.now(), None);
     let (mut lines, mut through) = (Vec::new(), 0);
     let heard = server.heard.borrow();
     let mut rest = &heard[..];
     while let Some((message, length)) = ToServer::read(rest).unwrap() {
         match message {
-            ToServer::Hello { version } => assert_eq!(version, VERSION),
+            ToServer::Hello { version, .. } => assert_eq!(version, VERSION),
             ToServer::Done { count } => {
                 assert_eq!(count, through + 1);
                 through = count;
@@ -295,5 +295,5 @@ fn a_broadcast_is_said_once_and_a_name_that_is_too_long_throws() {
 #[test]
 fn bytes_that_are_no_message_end_the_host() {
     let server = Rc::new(Server { to_say: VecDeque::from([vec![0; 8]]).into(), ..Server::default() });
-    assert!(matches!(Host::new(server, clock).run(), Ended::Broken(_)));
+    assert!(matches!(Host::new(server, clock).run(""), Ended::Broken(_)));
 }
