@@ -109,13 +109,18 @@ build() {
 	# So would two targets that are built side by side, if they did not wait for each other.
 	if [ "$way" = debian ]; then directory=$PWD/target/debian/$target; fi
 	# Panic messages contain the path of the sources. The same commit must give the same file in any directory of any user.
-	remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/rill"
+	flags="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/rill"
+	# A panic aborts, so nobody reads how a stack is unwound: 30 kB and more.
+	flags="$flags -Cforce-unwind-tables=no"
+	# SHA-256 is for handshakes alone.
+	flags="$flags --cfg=sha2_backend_soft=\"compact\""
+	export CFLAGS="-fno-unwind-tables -fno-asynchronous-unwind-tables"
 	# Zig names its headers by a relative path when they lie below the working directory. bindgen needs them from another,
 	# so zig is started where nothing lies below.
 	case $way in
 	cross) (cd "$2" && cross build --profile board --bin "$binary" --target "$target" --target-dir "$directory") ;;
 	rustup)
-		(cd "$2" && RUSTFLAGS=$remap cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory")
+		(cd "$2" && RUSTFLAGS=$flags cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory")
 		;;
 	debian)
 		# The start files of C are zig's, since Debian has none for musl. rustup's shims come first in many PATHs and
@@ -123,7 +128,7 @@ build() {
 		(
 			zigbuild=$(command -v cargo-zigbuild)
 			export PATH="${zigbuild%/*}:/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
-			export RUSTFLAGS="-Clink-self-contained=no $remap"
+			export RUSTFLAGS="-Clink-self-contained=no $flags"
 			cd "$2" && /usr/bin/cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory" \
 				-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 		)
