@@ -8,10 +8,10 @@
 use std::cell::RefCell;
 use std::io;
 use std::panic;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
+use heapless::Deque;
 use log::error;
 use mio::Waker;
 
@@ -45,8 +45,7 @@ pub struct Disk {
 
 /// The loop's end of one thread.
 struct Queue {
-    jobs: SyncSender<Job>,
-    done: Receiver<Done>,
+    ends: Arc<Ends>,
     under_way: usize,
 }
 
@@ -97,20 +96,13 @@ impl Disk {
 
 impl Queue {
     fn start(name: &str, stack_bytes: usize, worker: Worker, waker: Arc<Waker>) -> io::Result<Queue> {
-        let (jobs, asked) = sync_channel(JOBS);
-        let (finished, done) = sync_channel(JOBS);
-        let ends = Arc::new(Ends { asked: Mutex::new(asked), finished, waker });
+        let ends = Arc::new(Ends { work: Mutex::default(), asked: Condvar::new(), told: Condvar::new(), waker });
         let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes);
-        let (started, is_started) = sync_channel(1);
-        thread.spawn(move || {
-            account::spend(|| {
-                let _ = started.send(());
-                run(worker, ends);
-            });
-        })?;
+        let own = ends.clone();
+        thread.spawn(move || account::spend(|| run(worker, own)))?;
         // What a thread takes from the heap to begin with is taken now, and not while the server runs.
-        let _ = is_started.recv();
-        Ok(Queue { jobs, done, under_way: 0 })
+        drop(ends.wait_until(&ends.told, |work| work.started));
+        Ok(Queue { ends, under_way: 0 })
     }
 
     fn has_room(&self) -> bool {
@@ -118,42 +110,76 @@ impl Queue {
     }
 
     fn ask(&mut self, job: Job) {
-        if self.has_room() && self.jobs.try_send(job).is_ok() {
+        if self.has_room() && self.ends.work().jobs.push_back(job).is_ok() {
+            self.ends.asked.notify_one();
             self.under_way += 1;
         }
     }
 
     fn done(&mut self) -> Option<Done> {
-        let done = self.done.try_recv().ok()?;
+        if self.under_way == 0 {
+            return None;
+        }
+        let done = self.ends.work().done.pop_front()?;
         self.under_way -= 1;
         Some(done)
     }
 
     /// Waits until everything is done that was asked.
     fn wait(&mut self) {
-        while self.under_way > 0 && self.done.recv().is_ok() {
-            self.under_way -= 1;
+        while self.under_way > 0 {
+            drop(self.ends.wait_until(&self.ends.told, |work| !work.done.is_empty()));
+            while self.done().is_some() {}
         }
     }
 }
 
-/// A thread's ends of both channels.
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.ends.work().is_over = true;
+        self.ends.asked.notify_one();
+    }
+}
+
+/// What the loop and a thread share; neither holds it longer than it takes to put something in or to take it out. A pair of
+/// std's channels, which are made for any number of ends and three ways to keep what is sent, is 19 kB more of the program.
 struct Ends {
-    /// Locked only while the thread waits for a job.
-    asked: Mutex<Receiver<Job>>,
-    finished: SyncSender<Done>,
+    work: Mutex<Work>,
+    /// Wakes the thread.
+    asked: Condvar,
+    /// Wakes who waits for the thread.
+    told: Condvar,
+    /// Wakes the loop.
     waker: Arc<Waker>,
 }
 
+#[derive(Default)]
+struct Work {
+    started: bool,
+    jobs: Deque<Job, JOBS>,
+    done: Deque<Done, JOBS>,
+    /// The server has ended: nothing more is asked.
+    is_over: bool,
+}
+
 impl Ends {
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_until(&self, what: &Condvar, mut is_so: impl FnMut(&Work) -> bool) -> MutexGuard<'_, Work> {
+        what.wait_while(self.work(), |work| !is_so(work)).unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The next job; `None` when the server has ended.
     fn next(&self) -> Option<Job> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+        self.wait_until(&self.asked, |work| work.is_over || !work.jobs.is_empty()).jobs.pop_front()
     }
 
     fn deliver(&self, done: Done) {
-        // The channel has room, or its receiver is gone.
-        let _ = self.finished.send(done);
+        // No more are under way than there are places.
+        let _ = self.work().done.push_back(done);
+        self.told.notify_one();
         let _ = self.waker.wake();
     }
 }
@@ -164,6 +190,8 @@ thread_local! {
 }
 
 fn run(mut worker: Worker, ends: Arc<Ends>) {
+    ends.work().started = true;
+    ends.told.notify_one();
     while let Some(job) = ends.next() {
         ASKED.with_borrow_mut(|asked| *asked = Some((ends.clone(), job.lane(), without_worker(&job))));
         let done = worker(job);
