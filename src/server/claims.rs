@@ -242,7 +242,7 @@ impl Claims {
     }
 
     /// The place of that kind whose connection gives way first, of those that `may` go.
-    pub fn first_to_go(&self, kind: StandingKind, may: impl Fn(usize, Claim) -> bool) -> Option<usize> {
+    pub fn first_to_go(&self, kind: StandingKind, may: &dyn Fn(usize, Claim) -> bool) -> Option<usize> {
         let part = |from: usize| {
             let claims = &self.claims[from..self.claims.len().min(from + SEARCHED)];
             let places = claims.iter().enumerate().filter_map(|(at, claim)| Some((from + at, (*claim)?)));
@@ -266,16 +266,16 @@ impl Claims {
         let few = self.arriving < self.claims.len() / ARRIVING_SHARE;
         let own = self.weight(household, StandingKind::Idle) + self.weight(household, StandingKind::Arriving) + 1;
         let heavier = |_, claim: Claim| self.weight(claim.household, StandingKind::Idle) > own;
-        let idle = few.then(|| self.first_to_go(StandingKind::Idle, heavier)).flatten();
-        idle.or_else(|| self.first_to_go(StandingKind::Arriving, |_, _| true))
+        let idle = few.then(|| self.first_to_go(StandingKind::Idle, &heavier)).flatten();
+        idle.or_else(|| self.first_to_go(StandingKind::Arriving, &|_, _| true))
     }
 
     /// The place, among those that `may` go, of an idle connection that yields to a connection of `household` which has
     /// joined: one of a household with more idle ones, or one idle for [`PATIENCE_MS`], or `LOITER_MS` in the same
     /// household.
-    pub fn first_to_yield(&self, household: Household, now: Millis, may: impl Fn(usize) -> bool) -> Option<usize> {
+    pub fn first_to_yield(&self, household: Household, now: Millis, may: &dyn Fn(usize) -> bool) -> Option<usize> {
         let own = self.weight(household, StandingKind::Idle) + 1;
-        self.first_to_go(StandingKind::Idle, |place, claim| {
+        self.first_to_go(StandingKind::Idle, &|place, claim| {
             let loiters = claim.household == household && claim.standing == Standing::Joined;
             let patience_ms = if loiters { LOITER_MS } else { PATIENCE_MS };
             let yields =
@@ -320,13 +320,13 @@ mod tests {
             claims.set(place, claim);
         }
         let mut order = Vec::new();
-        while let Some(place) = claims.first_to_go(StandingKind::Arriving, |_, _| true) {
+        while let Some(place) = claims.first_to_go(StandingKind::Arriving, &|_, _| true) {
             order.push(place);
             claims.set(place, None);
         }
         assert_eq!(order, [3, 2, 5, 0, 6, 1]);
-        assert_eq!(claims.first_to_go(StandingKind::Idle, |_, _| true), Some(8));
-        assert_eq!(claims.first_to_go(StandingKind::Idle, |place, _| place != 8), Some(7));
+        assert_eq!(claims.first_to_go(StandingKind::Idle, &|_, _| true), Some(8));
+        assert_eq!(claims.first_to_go(StandingKind::Idle, &|place, _| place != 8), Some(7));
     }
 
     #[test]
@@ -335,19 +335,19 @@ mod tests {
         for place in 0..3 {
             claims.set(place, claim(1, Standing::Joined, 1000 + place as u64));
         }
-        let yields = |household, now| claims.first_to_yield(household, Millis(now), |_| true);
+        let yields = |household, now| claims.first_to_yield(household, Millis(now), &|_| true);
         assert_eq!(yields(household(2), 2000), Some(0));
         assert_eq!(yields(household(1), 999 + LOITER_MS), None);
         assert_eq!(yields(household(1), 1000 + LOITER_MS), Some(0));
         claims.set(0, claim(1, Standing::Waiting, 1000));
         claims.set(1, claim(1, Standing::Waiting, 1000));
         claims.set(2, claim(1, Standing::Waiting, 1000));
-        let yields = |household, now| claims.first_to_yield(household, Millis(now), |_| true);
+        let yields = |household, now| claims.first_to_yield(household, Millis(now), &|_| true);
         assert_eq!(yields(household(1), 999 + PATIENCE_MS), None);
         assert_eq!(yields(household(1), 1000 + PATIENCE_MS), Some(0));
         claims.set(2, None);
         claims.set(1, None);
-        assert_eq!(claims.first_to_yield(household(2), Millis(2000), |_| true), None);
+        assert_eq!(claims.first_to_yield(household(2), Millis(2000), &|_| true), None);
     }
 
     /// More than the 32 entries of a table for twelve places, so that several have the same home.

@@ -90,7 +90,7 @@ impl Server {
             let _ = write!(text, "[ Server.Reject ] : {}", error.description());
             return self.refuse_connect(conn, Rejection::Name, &text, now);
         }
-        if self.slots.is_full() && self.slots.first_to_yield(conn, now, |_| true).is_none() {
+        if self.slots.is_full() && self.slots.first_to_yield(conn, now, &|_| true).is_none() {
             return self.refuse_for_connections(conn, now);
         }
         let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
@@ -152,12 +152,12 @@ impl Server {
         if let Err(refusal) = self.ask_rules(conn, Wish::Connect) {
             return self.refuse_to_join(conn, refusal, now);
         }
-        if self.slots.is_full() && !self.make_room(conn, now, |_| true) {
+        if self.slots.is_full() && !self.make_room(conn, now, &|_| true) {
             return self.refuse_for_connections(conn, now);
         }
         let Some(id) = self.slots.open(conn).and_then(|slot| slot.app) else { return };
         if let Err(refusal) = self.live.by_limits(id, Holder::Conn(conn, 0), Wish::Connect)
-            && !self.make_room(conn, now, |slot| slot.app == Some(id))
+            && !self.make_room(conn, now, &|slot| slot.app == Some(id))
         {
             return self.refuse_to_join(conn, refusal, now);
         }
@@ -185,7 +185,7 @@ impl Server {
     }
 
     /// A client that is idle goes, if there is one of the wanted that is to yield to `conn`.
-    pub(super) fn make_room(&mut self, conn: ConnId, now: Millis, wanted: impl Fn(&Slot) -> bool) -> bool {
+    pub(super) fn make_room(&mut self, conn: ConnId, now: Millis, wanted: &dyn Fn(&Slot) -> bool) -> bool {
         let Some(idle) = self.slots.first_to_yield(conn, now, wanted) else { return false };
         self.yield_place(idle, now);
         true

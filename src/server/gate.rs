@@ -51,11 +51,11 @@ impl Server {
         match self.live.by_limits(app, by, wish) {
             // They go when all have said yes.
             Err(Refusal::Connections)
-                if self.slots.first_to_yield(conn, now, |slot| slot.app == Some(app)).is_some() =>
+                if self.slots.first_to_yield(conn, now, &|slot| slot.app == Some(app)).is_some() =>
             {
                 Ok(())
             }
-            Err(Refusal::Players) if self.slots.first_to_yield(conn, now, |slot| slot.plays_in(app)).is_some() => {
+            Err(Refusal::Players) if self.slots.first_to_yield(conn, now, &|slot| slot.plays_in(app)).is_some() => {
                 Ok(())
             }
             result => result,

@@ -47,13 +47,13 @@ impl Server {
         }
         let by = Holder::Conn(conn, net_stream.index() as u8);
         if let Err(refusal) = self.live.by_limits(app, by, Wish::Play { name: &name.name })
-            && !self.make_room(conn, now, |slot| slot.plays_in(app))
+            && !self.make_room(conn, now, &|slot| slot.plays_in(app))
         {
             return self.refuse_play(conn, &name.name, refusal);
         }
         let Some(slot) = self.slots.connection(conn) else { return };
         let is_new = slot.playing == 0 && slot.publishing == 0;
-        if is_new && self.slots.is_full_for_players() && !self.make_room(conn, now, |_| true) {
+        if is_new && self.slots.is_full_for_players() && !self.make_room(conn, now, &|_| true) {
             self.refuse_play(conn, &name.name, Refusal::NoConnection);
             return self.close_after_flush(conn, CloseReason::TableFull, now);
         }

@@ -165,28 +165,28 @@ impl Slots {
 
     /// The connection whose place goes to a new one from `address`, when all are taken.
     pub fn first_to_make_way(&mut self, address: IpAddr, now: Millis) -> Option<ConnId> {
-        self.first(now, |slots| slots.claims.first_to_make_way(Household::of(address)))
+        self.first(now, &|slots| slots.claims.first_to_make_way(Household::of(address)))
     }
 
     /// Which of the connections from that household that have not joined an application gives way to another of them.
     pub fn first_of_household(&self, address: IpAddr) -> Option<ConnId> {
         let household = Household::of(address);
-        let place = self.claims.first_to_go(StandingKind::Arriving, |_, claim| claim.household == household);
+        let place = self.claims.first_to_go(StandingKind::Arriving, &|_, claim| claim.household == household);
         place.map(|place| self.id(SlotIndex(place as u32)))
     }
 
     /// Which idle client's place goes to `conn`, of those that are as wanted.
-    pub fn first_to_yield(&mut self, conn: ConnId, now: Millis, wanted: impl Fn(&Slot) -> bool) -> Option<ConnId> {
+    pub fn first_to_yield(&mut self, conn: ConnId, now: Millis, wanted: &dyn Fn(&Slot) -> bool) -> Option<ConnId> {
         let household = Household::of(self.look(conn)?.peer.ip());
-        self.first(now, |slots| {
+        self.first(now, &|slots| {
             let may = |place: usize| place != conn.slot.at() && wanted(&slots.slots[place]);
-            slots.claims.first_to_yield(household, now, may)
+            slots.claims.first_to_yield(household, now, &may)
         })
     }
 
     /// Whom `choose` finds, if it is still what it was when it was judged last; else it is judged anew, and another one is
     /// found. When many have changed, all are judged, so that this takes no longer the more there are.
-    fn first(&mut self, now: Millis, choose: impl Fn(&Slots) -> Option<usize>) -> Option<ConnId> {
+    fn first(&mut self, now: Millis, choose: &dyn Fn(&Slots) -> Option<usize>) -> Option<ConnId> {
         /// Judged one by one.
         const CHANGED: usize = 8;
         for _ in 0..CHANGED {
