@@ -260,12 +260,30 @@ fn json(value: &DeValue<'_>) -> Json {
     match value {
         DeValue::String(text) => Json::from(text.as_ref()),
         DeValue::Integer(_) => integer(value).map_or(Json::Null, Json::from),
-        DeValue::Float(float) => float.as_str().replace('_', "").parse::<f64>().map_or(Json::Null, Json::from),
+        DeValue::Float(float) => {
+            let text = float.as_str().replace('_', "");
+            serde_json::from_str(text.trim_start_matches('+')).unwrap_or(Json::Null)
+        }
         DeValue::Boolean(yes) => Json::from(*yes),
         DeValue::Datetime(date) => Json::from(date.to_string()),
         DeValue::Array(list) => list.iter().map(|value| json(value.get_ref())).collect(),
         DeValue::Table(table) => {
             table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json as value;
+
+    use super::*;
+
+    #[test]
+    fn numbers_of_a_file_are_those_of_json_and_null_where_it_has_none() {
+        let text = "a = [0.1, +1.5, -2e3, 1_000.25, 1e06, inf, -nan, 7]";
+        let table = toml::de::DeTable::parse(text).unwrap();
+        let list = table.get_ref().get("a").unwrap().get_ref();
+        assert_eq!(json(list), value!([0.1, 1.5, -2000.0, 1000.25, 1e6, null, null, 7]));
     }
 }
