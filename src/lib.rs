@@ -19,7 +19,7 @@
 //! main cli        composition: arguments, pages, what is obtained in which order
 //! bench           the capacity self-test
 //! net             mio, sockets and doors, signals, disk threads, the counting allocator: knows the operating system
-//! store           what the disk threads do: finds and reads files, believes what has settled
+//! store           what the disk threads do: finds and reads files, believes what has settled; films as messages, in blocks
 //! apps            what an application's files say: text in, a definition or errors out
 //! config          settings: text in, plain values or errors out
 //! server          slots, connections, fan-out, deadlines: no OS call, no heap after start
@@ -65,9 +65,11 @@
 //!
 //! - **A request's message stays where it lies.** While a request waits for its decision nothing else of the client is read, so
 //!   tcUrl, pageUrl and arguments of any length are read from the assembly, and no connection pays for a copy.
-//! - **The disk answers later, in two lanes.** The server has jobs, which the loop fetches, and takes what came of them when
+//! - **The disk answers later, in lanes.** The server has jobs, which the loop fetches, and takes what came of them when
 //!   it is there ([`live::jobs`]): no call blocks, and a simulator plays the disk. What clients wait for has a thread of its
-//!   own: an SD card that stalls in a survey, or a reload that waits for an editor, keeps nobody from joining.
+//!   own: an SD card that stalls in a survey or in a film, or a reload that waits for an editor, keeps nobody from joining.
+//! - **A block of a film is what is sent.** The disk's thread reads samples between the chunk headers that they are sent with
+//!   ([`live::recorded`]), and where a file goes on is known to it alone: the loop has a handle and two blocks, and walks no table.
 //! - **Scripts run on the loop.** A handler may take milliseconds, so time is limited by the thread's own CPU time: on a busy
 //!   machine an innocent script must not be stopped. One that exceeds a limit is unloaded and not loaded again for a while;
 //!   without that pause every client would cost the time anew.

@@ -110,6 +110,9 @@ shapes! {
     /// Bytes of a block in which media of a recorded stream is on its way from the disk to a player, who has two of them.
     RECORDED_BLOCK_BYTES = 64 * 1024, "a block of a recorded stream on its way to a player";
 
+    /// Bytes that are read at once of a recorded file, of which two such stretches are held while a block is filled.
+    RECORDED_STRETCH_BYTES = 32 * 1024, "read at once of a recorded file";
+
     /// Clients of the control socket (`rill ctl`) at once: as many connections are kept for them. One more is told so and closed.
     CONTROL_CLIENTS = 4, "clients of the control socket at once; one more is told so";
     /// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.

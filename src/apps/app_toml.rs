@@ -1,6 +1,7 @@
 //! `app.toml`: its keys ([`KEYS`]), and what they say as the definition of an application.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use serde_json::Value as Json;
 use toml::de::DeValue;
@@ -8,8 +9,8 @@ use toml::de::DeValue;
 use crate::board::{format_bytes, integer, parse_bytes};
 use crate::config::keys::{CustomValue, Key, KeyType, Reading, Table, TakesEffect, Wrong, within};
 use crate::config::{
-    BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, IDLE_MS, RECORDED_LEAD_MS, SCRIPT_CALL_MS,
-    SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
+    BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, IDLE_MS, RECORDED_LEAD_MS, RecordedPlaces,
+    SCRIPT_CALL_MS, SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
     UNPUBLISH_GRACE_MS,
 };
 use crate::limits::ADDRESS_RULES;
@@ -23,6 +24,7 @@ struct AppFile {
     instances: Option<InstanceStreams>,
     rules: Rules,
     limits: AppLimits,
+    recorded: RecordedPlaces,
     scripts: ScriptLimits,
     /// What the server's memory table has for a script.
     most: ScriptLimits,
@@ -40,12 +42,13 @@ pub fn parse(
     text: &str,
     definition: AppDefinition,
     scripts: ScriptLimits,
-) -> Result<(AppDefinition, ScriptLimits), Vec<String>> {
+) -> Result<(AppDefinition, ScriptLimits, RecordedPlaces), Vec<String>> {
     let file = AppFile {
         kind: definition.kind,
         instances: definition.instances,
         rules: Rules::default(),
         limits: definition.limits,
+        recorded: RecordedPlaces::default(),
         scripts,
         most: scripts,
         config: serde_json::Map::new(),
@@ -54,15 +57,15 @@ pub fn parse(
     reading.file(name, text);
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
-    let AppFile { kind, instances, rules, limits, scripts, config, .. } = file;
+    let AppFile { kind, instances, rules, limits, recorded, scripts, config, .. } = file;
     let config_json = Json::Object(config).to_string();
-    Ok((AppDefinition { kind, instances, rules, limits, config_json, ..definition }, scripts))
+    Ok((AppDefinition { kind, instances, rules, limits, config_json, ..definition }, scripts, recorded))
 }
 
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 27] = [
+const KEYS: [Key<AppFile>; 29] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -76,6 +79,8 @@ const KEYS: [Key<AppFile>; 27] = [
     key("limits.publishers", "publishers at once; 0 is no limit but the server's", KeyType::Count(|app| &mut app.limits.publishers, COUNT)),
     key("limits.players", "players at once; 0 is no limit but the server's", KeyType::Count(|app| &mut app.limits.players, COUNT)),
     key("live.unpublish_grace_ms", "time until players are told that the publisher left, if it is not back by then", UNPUBLISH_GRACE),
+    key("vod.directory", "directory with its films, in place of media/", VOD_DIRECTORY),
+    key("vod.virtual", "more directories with films, each with the name under which they are played", VOD_VIRTUAL),
     key("vod.lead_ms", "the most that a recorded stream is sent ahead of its time", RECORDED_LEAD),
     key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
 
@@ -152,6 +157,28 @@ const UNPUBLISH_GRACE: KeyType<AppFile> = KeyType::Value(CustomValue {
     carry: None,
     show: |_| String::new(),
     allowed: || format!("{}..={}", UNPUBLISH_GRACE_MS.start(), UNPUBLISH_GRACE_MS.end()),
+    is_text: false,
+    is_secret: false,
+});
+
+const VOD_DIRECTORY: KeyType<AppFile> = KeyType::Value(CustomValue {
+    put: |app, value| {
+        let path = value.as_str().filter(|path| !path.is_empty()).ok_or(Wrong::NotAllowed)?;
+        app.recorded.directory = Some(PathBuf::from(path));
+        Ok(())
+    },
+    carry: None,
+    show: |_| String::new(),
+    allowed: || "a path".to_owned(),
+    is_text: true,
+    is_secret: false,
+});
+
+const VOD_VIRTUAL: KeyType<AppFile> = KeyType::Value(CustomValue {
+    put: |app, value| app.recorded.name(value),
+    carry: None,
+    show: |_| String::new(),
+    allowed: RecordedPlaces::allowed,
     is_text: false,
     is_secret: false,
 });

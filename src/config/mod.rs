@@ -6,6 +6,7 @@
 
 pub mod keys;
 mod log_time;
+mod recorded_places;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -20,6 +21,7 @@ pub(crate) use keys::edits;
 pub use keys::{ConfigError, KeyRow, Origin, TakesEffect};
 use keys::{CustomValue, Key, KeyType, Reading, Wrong, within};
 pub use log_time::LogTime;
+pub use recorded_places::{NamedDirectory, RecordedPlaces};
 
 /// The name of the control socket in its directory.
 pub const CONTROL_SOCKET: &str = "rill.sock";
@@ -43,6 +45,8 @@ pub struct Config {
     pub log: String,
     /// What log lines begin with.
     pub log_time: LogTime,
+    /// Where recorded streams lie beside the applications' own directories.
+    pub recorded: RecordedPlaces,
     /// The numbers that the server itself needs.
     pub settings: Settings,
     rows: Vec<KeyRow>,
@@ -147,6 +151,7 @@ fn defaults(board: &Board) -> Config {
         script_lib: None,
         log: "info".to_owned(),
         log_time: LogTime::Auto,
+        recorded: RecordedPlaces::default(),
         settings,
         rows: Vec::new(),
     }
@@ -167,7 +172,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 44] = [
+const KEYS: [Key<Config>; 46] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
     key("server.root", AtStart, "directory that holds applications/", ROOT),
@@ -193,6 +198,8 @@ const KEYS: [Key<Config>; 44] = [
     key("live.merge_ms", AtOnce, "time that bytes are gathered before a write; 0 is at once", MERGE),
     key("live.gop_cache", AtOnce, "players start at the newest key frame instead of the next one", KeyType::Switch(|c| &mut c.settings.gop_cache)),
 
+    key("vod.directory", AtOnce, "directory with films: of each application in a directory of its name, in place of its own media/", VOD_DIRECTORY),
+    key("vod.virtual", AtOnce, "more directories with films, each with the name under which they are played", VOD_VIRTUAL),
     key("vod.lead_ms", AtOnce, "the most that a recorded stream is sent ahead of its time", KeyType::Millis(|c| &mut c.settings.recorded_lead_ms, RECORDED_LEAD_MS)),
 
     key("timeouts.handshake_ms", AtOnce, "time for the handshake", KeyType::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
@@ -306,6 +313,26 @@ const ROOT: ConfigType = value(
     |config| config.root.as_ref().map_or(String::new(), |path| path.display().to_string()),
     || "a path".to_owned(),
     true,
+);
+
+const VOD_DIRECTORY: ConfigType = value(
+    |config, value| {
+        let path = value.as_str().ok_or(Wrong::NotAllowed)?;
+        config.recorded.directory = Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(())
+    },
+    Some(|to, from| to.recorded.directory.clone_from(&from.recorded.directory)),
+    |config| config.recorded.directory.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    || "a path, or \"\" for none".to_owned(),
+    true,
+);
+
+const VOD_VIRTUAL: ConfigType = value(
+    |config, value| config.recorded.name(value),
+    Some(|to, from| to.recorded.named.clone_from(&from.recorded.named)),
+    |config| config.recorded.show(),
+    RecordedPlaces::allowed,
+    false,
 );
 
 const LOG: ConfigType = value(
@@ -545,6 +572,7 @@ mod tests {
                 "auto" => "7".to_owned(),
                 "info" => "debug".to_owned(),
                 "generic" => "host".to_owned(),
+                "{}" => "{films = \"/x\"}".to_owned(),
                 "[\"0.0.0.0:1935\"]" => "[\"0.0.0.0:1936\"]".to_owned(),
                 value => text.or_else(larger).unwrap_or_else(|| format!("{value}/x")),
             };
@@ -553,9 +581,9 @@ mod tests {
             let after = before.changed_to(wanted.clone());
             let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
             let state = |config: &Config| {
-                let Config { board, listen, root, control, script_lib, log, log_time, settings, rows: _, ram_bytes: _ } =
-                    config.clone();
-                (board, listen, root, control, script_lib, log, log_time, settings)
+                let Config { board, listen, root, control, script_lib, .. } = config.clone();
+                let Config { log, log_time, recorded, settings, .. } = config.clone();
+                (board, listen, root, control, script_lib, log, log_time, recorded, settings)
             };
             let expected = if row.takes_effect == AtOnce { &wanted } else { &before };
             assert_eq!((values(&after), state(&after)), (values(expected), state(expected)), "{set}");

@@ -26,7 +26,7 @@ use crate::wire::mp4::Choice;
 /// Blocks of each player: one is sent while the other is filled.
 pub const RECORDED_BLOCKS: usize = 2;
 /// Media of at most so many milliseconds lies in one block, so that sound alone does not come in bursts of minutes.
-pub const BLOCK_MS: u32 = 1000;
+pub const BLOCK_MS: i32 = 1000;
 
 /// A file that is open for one player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,8 +207,8 @@ pub enum Follows {
     More,
     /// Nothing of what was asked for.
     End,
-    /// Nothing: the disk failed, or the file is not what it should be from here on. The log has it. A message that was begun has no
-    /// rest.
+    /// Nothing: the disk failed, or the file is not what it should be from here on. The log has it. Of a message that was begun all
+    /// is in the block, zeros in place of what could not be read.
     Fault,
 }
 

@@ -27,7 +27,7 @@ use crate::live::jobs::{DiskLane, Done, Job};
 use crate::live::settings::Settings;
 use crate::server::Server;
 use crate::server::memory;
-use crate::store::{BULK_BYTES, LOOK_UPS_BYTES, RECORDED_STACK_BYTES};
+use crate::store::{BULK_BYTES, LOOK_UPS_BYTES, RECORDED_STACK_BYTES, recorded};
 use crate::time::Millis;
 
 pub use control_socket::{ControlSocket, ControlSocketError};
@@ -72,6 +72,7 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
     table.push(Row::new("disk: look-ups", 1, LOOK_UPS_BYTES));
     table.push(Row::new("disk: recorded streams", 1, RECORDED_STACK_BYTES));
+    table.extend(recorded::memory(settings.recorded_players as usize));
     table.push(Row::new("disk: bulk", 1, BULK_BYTES));
     table
 }

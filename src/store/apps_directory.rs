@@ -17,7 +17,7 @@ use std::sync::Arc;
 use log::{error, warn};
 
 use crate::apps::{AppName, STOCK, named, parse};
-use crate::config::Config;
+use crate::config::{Config, RecordedPlaces};
 use crate::features::script;
 use crate::limits::APP_NAME_BYTES;
 use crate::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition};
@@ -171,7 +171,8 @@ impl AppsDirectory {
         let Settled { found, texts, stamp } = settled;
         let is_news = self.shared.complain(&name, stamp);
         match definition(config, name.clone(), &found, texts, stamp) {
-            Ok(definition) => {
+            Ok((definition, recorded)) => {
+                self.shared.set_recorded_places(&name, recorded);
                 for path in found.compiled().iter().filter(|_| is_news) {
                     warn!("rill application app={name:?} {}: compiled scripts are ignored", path.display());
                 }
@@ -275,14 +276,15 @@ fn definition(
     found: &Found,
     texts: Texts,
     stamp: u64,
-) -> Result<AppDefinition, Vec<String>> {
+) -> Result<(AppDefinition, RecordedPlaces), Vec<String>> {
     let mut definition = AppDefinition { stamp, ..stock(config, name) };
     let mut script_limits = config.settings.scripts;
+    let mut recorded = RecordedPlaces::default();
     let mut errors = Vec::new();
     match (found.settings(), texts.settings) {
         (Some(path), Ok(Some(text))) => {
             match parse(&path.display().to_string(), &text, definition.clone(), script_limits) {
-                Ok(read) => (definition, script_limits) = read,
+                Ok(read) => (definition, script_limits, recorded) = read,
                 Err(wrong) => errors.extend(wrong),
             }
         }
@@ -292,7 +294,7 @@ fn definition(
         Ok(source) => definition.script = source.map(|source| ScriptDefinition { source, limits: script_limits }),
         Err(error) => errors.push(error),
     }
-    if errors.is_empty() { Ok(definition) } else { Err(errors) }
+    if errors.is_empty() { Ok((definition, recorded)) } else { Err(errors) }
 }
 
 /// The applications there are, and a line for each directory that cannot be one.
@@ -318,7 +320,7 @@ pub fn list(config: &Config) -> Result<(Vec<AppName>, Vec<String>), String> {
 }
 
 /// The directory of applications, if there is to be one.
-fn directory(config: &Config) -> Option<PathBuf> {
+pub(super) fn directory(config: &Config) -> Option<PathBuf> {
     match &config.root {
         Some(root) => Some(root.join(APPLICATIONS)),
         None => Some(Path::new(ROOT).join(APPLICATIONS)).filter(|usual| usual.is_dir()),

@@ -9,7 +9,7 @@ mod apps_directory;
 mod bulk;
 mod configuration;
 mod look_ups;
-mod recorded;
+pub mod recorded;
 pub mod settle;
 mod shared;
 mod text_file;
@@ -23,7 +23,7 @@ pub use apps_directory::{APPLICATIONS, AppsDirectory, list};
 pub use bulk::{Bulk, Machine};
 pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};
 pub use look_ups::LookUps;
-pub use recorded::RecordedFiles;
+pub use recorded::{Files, RecordedDirectories, RecordedFiles};
 
 use shared::Shared;
 
@@ -48,8 +48,10 @@ pub fn open(
     config: Config,
     level_is_fixed: bool,
     machine: Machine,
-) -> (LookUps, RecordedFiles, Bulk) {
+) -> (LookUps, RecordedFiles<RecordedDirectories>, Bulk) {
+    let (applications, places) = (apps_directory::directory(&config), config.settings.recorded_players as usize);
     let shared = Arc::new(Shared::new(config));
     let look_ups = LookUps { apps: AppsDirectory::sharing(shared.clone()) };
-    (look_ups, RecordedFiles {}, Bulk::new(options, level_is_fixed, machine, shared))
+    let recorded = RecordedFiles::new(RecordedDirectories::new(applications, shared.clone()), places);
+    (look_ups, recorded, Bulk::new(options, level_is_fixed, machine, shared))
 }

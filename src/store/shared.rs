@@ -2,20 +2,23 @@
 //! is locked, so neither lane ever waits for the other's disk.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::apps::AppName;
-use crate::config::Config;
+use crate::config::{Config, RecordedPlaces};
 
 pub(super) struct Shared {
     config: Mutex<Arc<Config>>,
     /// The stamp that each application had when the log was last told what is the matter with it.
     complained: Mutex<BTreeMap<AppName, u64>>,
+    /// What applications' own files say of where their recorded streams lie.
+    recorded: Mutex<BTreeMap<AppName, RecordedPlaces>>,
 }
 
 impl Shared {
     pub(super) fn new(config: Config) -> Shared {
-        Shared { config: Mutex::new(Arc::new(config)), complained: Mutex::default() }
+        Shared { config: Mutex::new(Arc::new(config)), complained: Mutex::default(), recorded: Mutex::default() }
     }
 
     /// What is in force.
@@ -33,9 +36,23 @@ impl Shared {
         lock(&self.complained).insert(name.clone(), stamp) != Some(stamp)
     }
 
+    /// Where an application's own file says that its recorded streams lie.
+    pub(super) fn set_recorded_places(&self, name: &AppName, places: RecordedPlaces) {
+        lock(&self.recorded).insert(name.clone(), places);
+    }
+
+    /// Where the recorded streams of an application lie that has this directory: what its own file says, and what holds for all.
+    pub(super) fn recorded_places(&self, name: &AppName, own: &Path) -> RecordedPlaces {
+        let config = self.config();
+        let own = lock(&self.recorded).get(name).cloned().unwrap_or_default().with(&config.recorded.named, own);
+        let all = || config.recorded.directory.as_ref().map(|directory| directory.join(name.as_str()));
+        RecordedPlaces { directory: own.directory.or_else(all), named: own.named }
+    }
+
     /// The application is gone.
     pub(super) fn forget(&self, name: &AppName) {
         lock(&self.complained).remove(name);
+        lock(&self.recorded).remove(name);
     }
 }
 

@@ -4,7 +4,7 @@
 //! asking a few places of the file for theirs.
 
 use crate::wire::flv::{
-    self, CLASSIFY_BYTES, HeaderKind, SUB_TAG_HEADER_BYTES, SUB_TAG_TRAILER_BYTES, SubTagHeader, TagClass,
+    self, CLASSIFY_BYTES, Codec, HeaderKind, SUB_TAG_HEADER_BYTES, SUB_TAG_TRAILER_BYTES, SubTagHeader, TagClass,
 };
 use crate::wire::windows::{Answer, Extent, Fault, File, ReadAt, STRUCTURE, WINDOW_BYTES};
 
@@ -102,6 +102,10 @@ pub struct FlvFile {
     pub has_video: bool,
     /// It has sound.
     pub has_audio: bool,
+    /// Their codecs, where they are known.
+    pub video_codec: Option<Codec>,
+    /// See [`FlvFile::video_codec`].
+    pub audio_codec: Option<Codec>,
     /// The first headers.
     pub headers: Headers,
     /// Its first `onMetaData`: a whole message.
@@ -162,6 +166,8 @@ impl FlvFile {
             end_ms: 0,
             has_video: false,
             has_audio: false,
+            video_codec: None,
+            audio_codec: None,
             headers: Headers::default(),
             metadata: None,
             index: None,
@@ -179,6 +185,8 @@ impl FlvFile {
                     let is_video = tag.header.message_type == VIDEO;
                     found.has_video |= is_video;
                     found.has_audio |= !is_video;
+                    let codec = if is_video { &mut found.video_codec } else { &mut found.audio_codec };
+                    *codec = codec.or(class.codec);
                     found.headers.note(&tag, class);
                     if class.header.is_none() && !class.empty {
                         let time = tag.header.timestamp_ms;

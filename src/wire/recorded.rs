@@ -6,14 +6,15 @@
 
 use heapless::Vec;
 
-use crate::wire::flv::{Codec, aac_packet_header, avc_packet_header};
+use crate::wire::codec::{AudioInfo, Size, VideoInfo};
+use crate::wire::flv::{self, Codec, MediaType, aac_packet_header, avc_packet_header};
 use crate::wire::flv_file::{FlvFile, Headers};
 use crate::wire::mp3_file::Mp3File;
 use crate::wire::mp4::cursor::Sample;
-use crate::wire::mp4::entry::{SampleEntry, Sound};
+use crate::wire::mp4::entry::{Picture, SampleEntry, Sound};
 use crate::wire::mp4::track::Track;
 use crate::wire::mp4::{Choice, Movie, TrackCursor, track_entry};
-use crate::wire::windows::{Answer, Extent, Fault, File, ReadAt, STRUCTURE};
+use crate::wire::windows::{Answer, Extent, Fault, File, ReadAt, STRUCTURE, WINDOW_BYTES};
 
 /// Most bytes in front of a piece of the file: those of an Opus header, which is rewritten.
 pub const FRONT_BYTES: usize = 40;
@@ -124,6 +125,80 @@ impl Recorded {
         }
     }
 
+    /// The codecs of pictures and of sound.
+    pub fn codecs(&self) -> (Option<Codec>, Option<Codec>) {
+        match self {
+            Recorded::Movie(Movie { video, audio, .. }) => {
+                let codec = |track: &Option<Track>| track.as_ref().map(|track| track.entry.codec);
+                (codec(video), codec(audio))
+            }
+            Recorded::Flv(flv) => (flv.video_codec, flv.audio_codec),
+            Recorded::Mp3(_) => (None, Some(Codec::Mp3)),
+        }
+    }
+
+    /// How long it lasts, in milliseconds; 0 when that is not known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorded::begin`].
+    pub fn duration_ms<R: ReadAt>(&self, file: &mut File<'_, R>) -> Answer<u64, R> {
+        match self {
+            Recorded::Movie(movie) => movie.duration_ms(file),
+            Recorded::Flv(flv) => Ok(flv.duration_ms().into()),
+            Recorded::Mp3(mp3) => Ok(mp3.duration_ms().into()),
+        }
+    }
+
+    /// What is known of pictures and of sound: the decoder's configuration says most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorded::begin`].
+    pub fn infos<R: ReadAt>(&self, file: &mut File<'_, R>) -> Answer<(Option<VideoInfo>, Option<AudioInfo>), R> {
+        let (video_codec, audio_codec) = self.codecs();
+        let mut video = video_codec.map(VideoInfo::unknown);
+        let mut audio = audio_codec.map(AudioInfo::unknown);
+        match self {
+            Recorded::Movie(movie) => {
+                if let (Some(info), Some(track)) = (&mut video, &movie.video) {
+                    let SampleEntry { codec, configuration, picture, .. } = track.entry;
+                    let size =
+                        picture.map(|Picture { width, height }| Size { width: width.into(), height: height.into() });
+                    *info = VideoInfo::parse(codec, record(file, configuration)?).unwrap_or(*info);
+                    info.size = info.size.or(size.filter(|size| size.width > 0 && size.height > 0));
+                }
+                if let (Some(info), Some(track)) = (&mut audio, &movie.audio) {
+                    let SampleEntry { codec, configuration, sound, .. } = track.entry;
+                    // In this family only that one looks as it does in an audio message.
+                    if codec == Codec::Aac {
+                        *info = AudioInfo::parse(codec, record(file, configuration)?).unwrap_or(*info);
+                    }
+                    info.sample_rate_hz = info.sample_rate_hz.or(sound.map(|sound| sound.rate));
+                    info.channels = info.channels.or(sound.and_then(|sound| u8::try_from(sound.channels).ok()));
+                }
+            }
+            Recorded::Flv(flv) => {
+                if let Some(header) = flv.headers.video {
+                    let body = flv::sequence_header_body(MediaType::Video, record(file, header)?);
+                    video = body.and_then(|(codec, record)| VideoInfo::parse(codec, record)).or(video);
+                }
+                if let Some(header) = flv.headers.audio {
+                    let body = flv::sequence_header_body(MediaType::Audio, record(file, header)?);
+                    audio = body.and_then(|(codec, record)| AudioInfo::parse(codec, record)).or(audio);
+                }
+            }
+            Recorded::Mp3(mp3) => {
+                audio = audio.map(|info| AudioInfo {
+                    sample_rate_hz: Some(mp3.frame.rate),
+                    channels: Some(mp3.frame.channels),
+                    ..info
+                });
+            }
+        }
+        Ok((video, audio))
+    }
+
     /// Before the first message.
     ///
     /// # Errors
@@ -219,6 +294,12 @@ impl TrackPlace {
         }
         Ok(())
     }
+}
+
+/// A decoder's configuration; nothing of one that is longer than any that is read.
+fn record<'f, R: ReadAt>(file: &'f mut File<'_, R>, Extent { at, bytes }: Extent) -> Answer<&'f [u8], R> {
+    let bytes = if bytes as usize > WINDOW_BYTES { 0 } else { bytes as usize };
+    file.bytes(STRUCTURE, at, bytes)
 }
 
 fn next_of_movie<R: ReadAt>(file: &mut File<'_, R>, movie: &Movie, place: &mut Place) -> Answer<Option<Message>, R> {

@@ -93,6 +93,11 @@ impl<'w, R: ReadAt> File<'w, R> {
         self.source.size()
     }
 
+    /// The file itself.
+    pub fn source(&mut self) -> &mut R {
+        self.source
+    }
+
     /// One more structure is looked at.
     ///
     /// # Errors

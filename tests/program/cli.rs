@@ -243,7 +243,8 @@ fn each_key_takes_effect_at_a_hangup_or_is_said_to_need_a_restart_as_its_row_say
         let new = match (row.key, old.as_str(), number) {
             ("server.log", ..) => "\"debug\"".to_owned(),
             ("server.log_time", ..) => "\"uptime\"".to_owned(),
-            ("server.control" | "server.script_lib", ..) => "\"/nonexistent\"".to_owned(),
+            ("vod.virtual", ..) => "{ films = \"/nonexistent\" }".to_owned(),
+            ("server.control" | "server.script_lib" | "vod.directory", ..) => "\"/nonexistent\"".to_owned(),
             (_, "auto", _) => "7".to_owned(),
             (_, "true", _) => "false".to_owned(),
             (_, _, Some(0)) => "4096".to_owned(),

@@ -66,7 +66,11 @@ const LAYERS: [Layer; 15] = [
     },
     Layer { modules: &["config"], may_use: &["live", "board", "text"], no_std: false },
     Layer { modules: &["apps"], may_use: &["config", "live", "board", "name", "limits"], no_std: false },
-    Layer { modules: &["store"], may_use: &["apps", "config", "live", "features", "board", "limits"], no_std: false },
+    Layer {
+        modules: &["store"],
+        may_use: &["apps", "config", "live", "features", "board", "media", "wire", "name", "limits", "text", "handles"],
+        no_std: false,
+    },
     Layer {
         modules: &["net"],
         may_use: &[

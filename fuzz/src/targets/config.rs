@@ -27,7 +27,7 @@ pub fn run(bytes: &[u8]) {
             let stock = AppDefinition::stock(name, AppKind::Live);
             let scripts = config::load(board, None, &[]).expect("what is built in").settings.scripts;
             match apps::parse("app.toml", text, stock, scripts) {
-                Ok((app, limits)) => {
+                Ok((app, limits, _)) => {
                     assert!(limits.budget.memory_bytes <= scripts.budget.memory_bytes, "the memory table counts on it");
                     let peer = "10.0.0.1".parse().expect("an address");
                     let _ = (app.rules.connect(peer), app.rules.publish(peer, "cam", "key=x"));

@@ -232,6 +232,17 @@ impl FragmentCursor {
         Ok(false)
     }
 
+    /// Where the track ends, in ticks, in the file whose first fragment lies at `from` or behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`FragmentCursor::next`].
+    pub fn end<R: ReadAt>(file: &mut File<'_, R>, track: &Track, from: u64) -> Answer<i64, R> {
+        let mut last = FragmentCursor::seek(file, track, from, i64::MAX)?.unwrap_or(FragmentCursor::new(from, 0));
+        while last.next(file, track)?.is_some() {}
+        Ok(last.time)
+    }
+
     /// The last key frame of the track that is decoded at `time` (in ticks) or before, in the file whose first fragment lies at
     /// `from` or behind it; `None` where no fragment that begins with a key frame lies before.
     ///

@@ -138,6 +138,28 @@ impl Movie {
     }
 }
 
+impl Movie {
+    /// How long it lasts, in milliseconds: what it says, or else what its tracks do; 0 when that is not known. Of a file of fragments
+    /// the last one is looked for.
+    ///
+    /// # Errors
+    ///
+    /// Fragments that contradict themselves.
+    pub fn duration_ms<R: ReadAt>(&self, file: &mut File<'_, R>) -> Answer<u64, R> {
+        let mut longest = self.said_ms;
+        if longest == 0 {
+            for track in self.video.iter().chain(&self.audio) {
+                let mut end = i64::try_from(track.duration).unwrap_or(i64::MAX);
+                if let (0, Some(from)) = (end, track.fragments) {
+                    end = FragmentCursor::end(file, track, from)?;
+                }
+                longest = longest.max(track.ms(end).unsigned_abs());
+            }
+        }
+        Ok(longest)
+    }
+}
+
 impl Track {
     /// When a sample is decoded, in milliseconds, with edit list and composition offsets allowed for.
     pub fn decode_ms(&self, sample: &Sample) -> i64 {

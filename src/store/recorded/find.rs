@@ -1,0 +1,312 @@
+//! Which file a name means, and that it lies where it may.
+//!
+//! What a client sent reaches a path here, as parts that cannot be hidden files or lead upwards, and what was opened is compared
+//! with where it really lies: a link may lead elsewhere within a directory, and nowhere out of it.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use log::warn;
+
+use crate::apps::named;
+use crate::config::RecordedPlaces;
+use crate::live::recorded::{NotPlayed, Prefix, RecordedName};
+use crate::store::shared::Shared;
+use crate::store::text_file::{at, is_absent};
+use crate::wire::windows::ReadAt;
+
+use super::Files;
+
+/// Where an application's recordings lie within its directory, by instance.
+const STREAMS: &str = "streams";
+/// Where its other files lie that can be played, whatever the instance.
+const MEDIA: &str = "media";
+
+/// The directories of applications, and where else their recorded streams lie.
+pub struct RecordedDirectories {
+    applications: Option<PathBuf>,
+    shared: Arc<Shared>,
+}
+
+/// A file that is open.
+pub struct OpenFile {
+    file: fs::File,
+    size: u64,
+}
+
+impl RecordedDirectories {
+    pub(in crate::store) fn new(applications: Option<PathBuf>, shared: Arc<Shared>) -> RecordedDirectories {
+        RecordedDirectories { applications, shared }
+    }
+
+    /// The directories in which a name is looked for, each with what it is called there.
+    fn places(&self, name: &RecordedName) -> Vec<(PathBuf, String)> {
+        let (Some(app), Some(applications)) = (named(&name.app), &self.applications) else { return Vec::new() };
+        let own = applications.join(app.as_str());
+        let RecordedPlaces { directory, named } = self.shared.recorded_places(&app, &own);
+        let mut places = Vec::new();
+        let streams = own.join(STREAMS);
+        let by_instance = format!("{}/{}", name.instance(), name.name());
+        if name.apart {
+            places.push((streams, by_instance));
+        } else {
+            // One URL is one stream, wherever it was cut when it was recorded.
+            if name.path.contains('/') {
+                places.push((streams.clone(), name.path.to_string()));
+            }
+            places.push((streams, format!("{}/{}", crate::name::DEFAULT_INSTANCE, name.path)));
+        }
+        let mut called = vec![name.path.as_str()];
+        if name.name() != name.path {
+            called.push(name.name());
+        }
+        let media = directory.unwrap_or_else(|| own.join(MEDIA));
+        places.extend(called.iter().map(|name| (media.clone(), (*name).to_owned())));
+        for other in &named {
+            for name in &called {
+                let within = match other.name.as_str() {
+                    "" => Some(*name),
+                    first => name.strip_prefix(first).and_then(|rest| rest.strip_prefix('/')),
+                };
+                places.extend(within.map(|within| (other.directory.clone(), within.to_owned())));
+            }
+        }
+        places
+    }
+}
+
+impl Files for RecordedDirectories {
+    type Open = OpenFile;
+
+    fn find(&mut self, name: &RecordedName) -> Result<OpenFile, NotPlayed> {
+        let mut unreadable = false;
+        for (directory, called) in self.places(name) {
+            // Hidden files are none, and nothing leads upwards.
+            if called.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+                continue;
+            }
+            for ending in endings(name.prefix) {
+                match open(&directory, &format!("{called}{ending}")) {
+                    Ok(Some(file)) => return Ok(file),
+                    Ok(None) => {}
+                    Err(problem) => {
+                        warn!("rill recorded {problem}");
+                        unreadable = true;
+                    }
+                }
+            }
+        }
+        Err(if unreadable { NotPlayed::Unreadable } else { NotPlayed::Missing })
+    }
+
+    fn look(&mut self, file: &mut OpenFile) {
+        // Where that fails reading will, too.
+        file.size = file.file.metadata().map_or(file.size, |metadata| metadata.len());
+    }
+}
+
+impl ReadAt for OpenFile {
+    type Error = io::Error;
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&mut self, at: u64, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read_at(out, at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+/// What may follow the name, in the order in which it is tried. Clients take `.flv` off a name and put `mp4:` before others.
+fn endings(prefix: Prefix) -> &'static [&'static str] {
+    match prefix {
+        Prefix::None | Prefix::Flv => &[".flv", "", ".mp4", ".f4v", ".m4v", ".mov", ".mp3"],
+        Prefix::Mp4 => &["", ".mp4", ".f4v", ".m4v", ".mov"],
+        Prefix::Mp3 => &[".mp3", ""],
+    }
+}
+
+/// Opens a regular file of a directory; `None` where there is none.
+fn open(directory: &Path, called: &str) -> Result<Option<OpenFile>, String> {
+    let path = directory.join(called);
+    // Opening must not wait, not even for a writer of a pipe.
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path) {
+        Ok(file) => file,
+        Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::InvalidFilename => return Ok(None),
+        Err(error) => return Err(at(&path, &error)),
+    };
+    let opened = file.metadata().map_err(|error| at(&path, &error))?;
+    if !opened.is_file() {
+        return Ok(None);
+    }
+    let real = fs::canonicalize(&path).map_err(|error| at(&path, &error))?;
+    let within = fs::canonicalize(directory).map_err(|error| at(directory, &error))?;
+    // What was opened is what lies there.
+    let there = fs::symlink_metadata(&real).map_err(|error| at(&real, &error))?;
+    if !real.starts_with(within) || (there.dev(), there.ino()) != (opened.dev(), opened.ino()) {
+        return Err(format!(
+            "{}: leads out of {}; give the directory that it leads to a name (vod.virtual)",
+            path.display(),
+            directory.display()
+        ));
+    }
+    Ok(Some(OpenFile { file, size: opened.len() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::{board, config};
+
+    /// A root of the test's own, which goes with it.
+    struct Root(PathBuf);
+
+    impl Root {
+        fn new(name: &str, files: &[&str]) -> Root {
+            let root = std::env::temp_dir().join(format!("rill-find-{}-{name}", std::process::id()));
+            let _ = fs::remove_dir_all(&root);
+            for file in files {
+                let path = root.join(file);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, file).unwrap();
+            }
+            Root(root)
+        }
+
+        fn directories(&self, sets: &[String]) -> RecordedDirectories {
+            let config = config::load(board::by_name("generic").unwrap(), None, sets).unwrap();
+            RecordedDirectories::new(Some(self.0.join("applications")), Arc::new(Shared::new(config)))
+        }
+    }
+
+    impl Drop for Root {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// What stands in the file that is found, which is its path.
+    fn found(
+        directories: &mut RecordedDirectories,
+        instance: &str,
+        apart: bool,
+        said: &str,
+    ) -> Result<String, NotPlayed> {
+        let name = RecordedName::new("vod", instance, apart, said.as_bytes()).unwrap();
+        let mut file = directories.find(&name)?;
+        let mut bytes = vec![0; file.size() as usize];
+        file.read_at(0, &mut bytes).unwrap();
+        Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn a_name_is_looked_for_in_recordings_then_in_media_then_in_directories_with_a_name() {
+        let own = ["streams/_definst_/a.flv", "media/a.flv", "media/b.mp4", "streams/hall/c.flv", "media/hall/d.mp4"];
+        let own = own.map(|file| format!("applications/vod/{file}"));
+        let mut files: Vec<&str> = own.iter().map(String::as_str).collect();
+        files.extend(["films/e.mp4", "films/b.mp4", "others/f.mp3"]);
+        let root = Root::new("order", &files);
+        let mut disk = root.directories(&[format!(
+            "vod.virtual={{films = {:?}, \"\" = {:?}}}",
+            root.0.join("films"),
+            root.0.join("others")
+        )]);
+        let mut look = |instance: &str, said: &str| found(&mut disk, instance, false, said);
+        let vod = |file: &str| Ok(format!("applications/vod/{file}"));
+        for said in ["a", "a.flv", "flv:a", "flv:a.flv"] {
+            assert_eq!(look("_definst_", said), vod("streams/_definst_/a.flv"), "{said}");
+        }
+        for said in ["b", "b.mp4", "mp4:b", "mp4:b.mp4?key=1"] {
+            assert_eq!(look("_definst_", said), vod("media/b.mp4"), "{said}");
+            assert_eq!(look("hall", said), vod("media/b.mp4"), "{said}: the same for all instances");
+        }
+        for (instance, said) in [("_definst_", "hall/c"), ("hall", "c")] {
+            assert_eq!(look(instance, said), vod("streams/hall/c.flv"), "one URL is one stream");
+        }
+        for (instance, said) in [("_definst_", "mp4:hall/d"), ("hall", "mp4:d")] {
+            assert_eq!(look(instance, said), vod("media/hall/d.mp4"));
+        }
+        assert_eq!(look("_definst_", "mp4:films/e"), Ok("films/e.mp4".to_owned()));
+        assert_eq!(look("_definst_", "mp3:f"), Ok("others/f.mp3".to_owned()));
+        for (missing, said) in
+            [("other format", "flv:x"), ("no such", "mp4:a"), ("a directory", "hall"), ("a name", "films")]
+        {
+            assert_eq!(look("_definst_", said), Err(NotPlayed::Missing), "{missing}");
+        }
+        let long = "x".repeat(190);
+        assert_eq!(look("_definst_", &long), Err(NotPlayed::Missing));
+    }
+
+    #[test]
+    fn instances_that_are_apart_have_no_recordings_in_common() {
+        let root = Root::new("apart", &["applications/vod/streams/hall/a.flv", "applications/vod/media/b.flv"]);
+        let mut disk = root.directories(&[]);
+        assert!(found(&mut disk, "hall", true, "a").is_ok());
+        assert_eq!(found(&mut disk, "_definst_", true, "hall/a"), Err(NotPlayed::Missing));
+        assert!(found(&mut disk, "_definst_", true, "b").is_ok() && found(&mut disk, "hall", true, "b").is_ok());
+    }
+
+    #[test]
+    fn nothing_is_had_that_is_hidden_or_lies_elsewhere() {
+        let root = Root::new(
+            "elsewhere",
+            &[
+                "secret.flv",
+                "applications/vod/media/.hidden.flv",
+                "applications/vod/media/.git/a.flv",
+                "applications/vod/media/a.flv",
+            ],
+        );
+        let media = root.0.join("applications/vod/media");
+        symlink(root.0.join("secret.flv"), media.join("link.flv")).unwrap();
+        symlink("../../../secret.flv", media.join("relative.flv")).unwrap();
+        symlink(&root.0, media.join("up")).unwrap();
+        symlink("a.flv", media.join("inside.flv")).unwrap();
+        let mut disk = root.directories(&[]);
+        let mut look = |said: &str| found(&mut disk, "_definst_", false, said);
+        for said in ["link", "relative", "up/secret"] {
+            assert_eq!(look(said), Err(NotPlayed::Unreadable), "{said}");
+        }
+        for said in [".hidden", ".git/a", "..hidden"] {
+            assert_eq!(look(said), Err(NotPlayed::Missing), "{said}");
+        }
+        assert_eq!(look("inside"), Ok("applications/vod/media/a.flv".to_owned()));
+        // The directory itself may be anywhere.
+        fs::rename(&media, root.0.join("films")).unwrap();
+        symlink(root.0.join("films"), &media).unwrap();
+        assert!(found(&mut root.directories(&[]), "_definst_", false, "a").is_ok());
+    }
+
+    #[test]
+    fn a_pipe_holds_nobody_up() {
+        let root = Root::new("pipe", &["applications/vod/media/a.flv"]);
+        let pipe = root.0.join("applications/vod/media/pipe.flv");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(found(&mut root.directories(&[]), "_definst_", false, "pipe"), Err(NotPlayed::Missing));
+    }
+
+    #[test]
+    fn a_server_or_an_application_may_name_another_directory() {
+        let root = Root::new("named", &["films/vod/a.flv", "own/a.flv", "applications/vod/b/c.flv"]);
+        let mut disk = root.directories(&[format!("vod.directory={:?}", root.0.join("films"))]);
+        assert_eq!(found(&mut disk, "_definst_", false, "a"), Ok("films/vod/a.flv".to_owned()));
+        let directory =
+            |path: &str| RecordedPlaces { directory: Some(PathBuf::from(path)), ..RecordedPlaces::default() };
+        let app = named("vod").unwrap();
+        disk.shared.set_recorded_places(&app, directory(root.0.join("own").to_str().unwrap()));
+        assert_eq!(found(&mut disk, "_definst_", false, "a"), Ok("own/a.flv".to_owned()));
+        // Relative to its own.
+        disk.shared.set_recorded_places(&app, directory("b"));
+        assert_eq!(found(&mut disk, "_definst_", false, "c"), Ok("applications/vod/b/c.flv".to_owned()));
+    }
+}

@@ -1,0 +1,214 @@
+//! The lane of recorded streams: finds files, keeps those open that are played, and fills blocks with what is in them.
+//!
+//! ```text
+//! find       which file a name means, and that it lies where it may
+//! ahead      reads a file in stretches, as its messages lie one behind the other
+//! fill       messages as they are sent, one behind the other in a block
+//! metadata   what is said of a file before its first message
+//! ```
+//!
+//! However long a file is, what is held of it is a place of this table and, for as long as a job takes, windows and stretches
+//! that all files share.
+
+mod ahead;
+mod fill;
+mod find;
+mod metadata;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+use std::mem::size_of;
+
+use log::warn;
+
+use crate::limits::Row;
+use crate::live::jobs::{Done, Job};
+use crate::live::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
+use crate::text::Quoted;
+use crate::wire::flv::Codec;
+use crate::wire::recorded::{Message, Place, Recorded};
+use crate::wire::windows::{Fault, File, ReadAt, Windows};
+
+pub use find::{OpenFile, RecordedDirectories};
+
+use ahead::{Ahead, Stretches};
+use fill::Begun;
+
+/// Where files are found.
+pub trait Files {
+    /// One that is open. It is closed when it is dropped.
+    type Open: ReadAt<Error: Debug>;
+
+    /// Opens what a name means.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it must not be read.
+    fn find(&mut self, name: &RecordedName) -> Result<Self::Open, NotPlayed>;
+
+    /// Looks how large a file is now.
+    fn look(&mut self, file: &mut Self::Open);
+}
+
+/// Does the jobs of [`DiskLane::Recorded`](crate::live::jobs::DiskLane::Recorded).
+pub struct RecordedFiles<F: Files> {
+    files: F,
+    windows: Box<Windows>,
+    stretches: Box<Stretches>,
+    open: Box<[Option<OpenRecording<F::Open>>]>,
+}
+
+/// A file that is played.
+struct OpenRecording<O> {
+    id: RecordedId,
+    name: RecordedName,
+    file: O,
+    recorded: Recorded,
+    facts: RecordedFacts,
+    /// Where it goes on; `None` before it was begun.
+    place: Option<Place>,
+    /// The next message, which had no room.
+    next: Option<Message>,
+    /// The message that the last block ended in.
+    begun: Option<Begun>,
+}
+
+/// What came of filling a block.
+struct Filled {
+    from_ms: Option<u32>,
+    follows: Follows,
+}
+
+impl<F: Files> RecordedFiles<F> {
+    /// Room for so many files that are open at once. It is obtained now.
+    pub fn new(files: F, places: usize) -> RecordedFiles<F> {
+        RecordedFiles {
+            files,
+            windows: Box::new(Windows::new()),
+            stretches: Box::new(Stretches::new()),
+            open: (0..places).map(|_| None).collect(),
+        }
+    }
+
+    /// Does a job of this lane.
+    pub fn work(&mut self, job: Job) -> Done {
+        match job {
+            Job::Open { id, name } => Done::Opened { id, found: self.open(id, name) },
+            Job::Fill { id, fill, terms, mut block } => {
+                let Filled { from_ms, follows } = self.fill(id, fill, &terms, &mut block);
+                Done::Filled { id, block: Some(block), from_ms, next: follows }
+            }
+            Job::Close { id } => {
+                if let Some(place) = self.open.get_mut(usize::from(id.place)) {
+                    place.take_if(|open| open.id == id);
+                }
+                Done::Closed { id }
+            }
+            Job::Facts { asked, name } => {
+                let found = self.find(&name).map(|(_, _, facts)| facts);
+                Done::Facts { asked, found }
+            }
+            job => unreachable!("a job of another lane: {job:?}"),
+        }
+    }
+
+    fn open(&mut self, id: RecordedId, name: RecordedName) -> Result<RecordedFacts, NotPlayed> {
+        let at = usize::from(id.place);
+        // What was open there is closed first, so that no more files are open than there are places.
+        *self.open.get_mut(at).ok_or(NotPlayed::Unreadable)? = None;
+        let (file, recorded, facts) = self.find(&name)?;
+        self.open[at] = Some(OpenRecording { id, name, file, recorded, facts, place: None, next: None, begun: None });
+        Ok(facts)
+    }
+
+    /// Opens a file and reads what it is.
+    fn find(&mut self, name: &RecordedName) -> Result<(F::Open, Recorded, RecordedFacts), NotPlayed> {
+        let mut file = self.files.find(name)?;
+        let mut ahead = Ahead::new(&mut file, &mut self.stretches);
+        let mut reading = File::new(&mut ahead, &mut self.windows);
+        let read = Recorded::open(&mut reading, name.choice)
+            .and_then(|recorded| Ok((recorded, facts_of(&mut reading, &recorded)?)));
+        match read {
+            Ok((_, RecordedFacts { video: None, audio: None, .. })) => {
+                complain(name, "it has no track that can be sent");
+                Err(NotPlayed::NoTrack)
+            }
+            Ok((recorded, facts)) => Ok((file, recorded, facts)),
+            Err(fault) => {
+                complain_of(name, &fault);
+                Err(match fault {
+                    Fault::Read(_) => NotPlayed::Unreadable,
+                    Fault::Structure(_) => NotPlayed::Structure,
+                })
+            }
+        }
+    }
+
+    fn fill(&mut self, id: RecordedId, fill: Fill, terms: &RecordedTerms, block: &mut Block) -> Filled {
+        block.clear();
+        let place = self.open.get_mut(usize::from(id.place)).and_then(Option::as_mut);
+        let Some(open) = place.filter(|open| open.id == id) else {
+            return Filled { from_ms: None, follows: Follows::Fault };
+        };
+        self.files.look(&mut open.file);
+        let OpenRecording { name, file, recorded, facts, place, next, begun, .. } = open;
+        let mut ahead = Ahead::new(file, &mut self.stretches);
+        ahead.in_order = !matches!(recorded, Recorded::Movie(_));
+        let reading = File::new(&mut ahead, &mut self.windows);
+        let mut filling =
+            fill::Filling { name, reading, recorded, facts, place, next, begun, terms, block, from_ms: None };
+        let follows = filling.fill(fill).unwrap_or_else(|fault| {
+            complain_of(name, &fault);
+            Follows::Fault
+        });
+        Filled { from_ms: filling.from_ms, follows }
+    }
+}
+
+/// What is known of a file.
+fn facts_of<R: ReadAt>(file: &mut File<'_, R>, recorded: &Recorded) -> Result<RecordedFacts, Fault<R::Error>> {
+    let (video, audio) = recorded.codecs();
+    Ok(RecordedFacts { duration_ms: recorded.duration_ms(file)?, bytes: file.size(), video, audio })
+}
+
+/// What the thread takes beside its stack, for so many places, as rows of the memory table.
+pub fn memory(places: usize) -> [Row; 2] {
+    [
+        Row::new("recorded files", places, size_of::<Option<OpenRecording<OpenFile>>>()),
+        Row::new("windows of recorded files", 1, size_of::<Windows>() + size_of::<Stretches>()),
+    ]
+}
+
+fn complain_of<E: Debug>(name: &RecordedName, fault: &Fault<E>) {
+    match fault {
+        Fault::Read(error) => warn!("rill recorded app={} name={}: {error:?}", Quoted(&name.app), Quoted(&name.path)),
+        Fault::Structure(what) => complain(name, what),
+    }
+}
+
+fn complain(name: &RecordedName, what: &str) {
+    warn!("rill recorded app={} name={}: {what}", Quoted(&name.app), Quoted(&name.path));
+}
+
+/// The number by which metadata names a codec: FLV's own where it has one, else its FourCC (Enhanced RTMP v2).
+fn codec_id(codec: Codec) -> Option<f64> {
+    let legacy = match codec {
+        Codec::SorensonH263 => Some(2),
+        Codec::ScreenVideo => Some(3),
+        Codec::Vp6 => Some(4),
+        Codec::Vp6Alpha => Some(5),
+        Codec::ScreenVideo2 => Some(6),
+        Codec::Avc => Some(7),
+        Codec::Adpcm => Some(1),
+        Codec::Mp3 => Some(2),
+        Codec::Pcm => Some(3),
+        Codec::Nellymoser => Some(6),
+        Codec::PcmALaw => Some(7),
+        Codec::PcmMuLaw => Some(8),
+        Codec::Aac => Some(10),
+        Codec::Speex => Some(11),
+        _ => None,
+    };
+    legacy.or_else(|| codec.fourcc().map(u32::from_be_bytes)).map(f64::from)
+}
