@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod digest;
+pub mod films;
 pub mod ledger;
 pub mod net;
 pub mod world;

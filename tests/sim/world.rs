@@ -22,6 +22,7 @@ use rill::time::Millis;
 
 use super::client::{Client, Doing, Line};
 use super::digest::Digest;
+use super::films::Films;
 use super::inside;
 use super::ledger::{Kind, Ledger};
 use super::net::{FakeNet, Ready};
@@ -47,6 +48,8 @@ pub struct World {
     pub disk_late_ms: u64,
     /// Answers of the disk that have not come, with the time when they do.
     late: VecDeque<(u64, Done)>,
+    /// The disk of recorded streams.
+    pub films: Films,
     /// What the disk was asked.
     pub asked: Vec<String>,
     next_address: u8,
@@ -169,6 +172,7 @@ impl World {
 
     fn start(settings: Settings, apps: Vec<AppDefinition>, source: AppSource, seed: u64) -> World {
         let slots = settings.slots();
+        let films = Films::new(settings.recorded_players as usize);
         let start = Start { apps, source, seed, clock: clock_us, now: Millis(0) };
         World {
             server: Server::new(settings, start),
@@ -182,6 +186,7 @@ impl World {
             bulk_stalls: false,
             disk_late_ms: 0,
             late: VecDeque::new(),
+            films,
             asked: Vec::new(),
             next_address: 1,
         }
@@ -446,6 +451,16 @@ impl World {
             };
             self.late.push_back((self.now + self.disk_late_ms, Done::App { name, lookup }));
         }
+        while self.films.has_room()
+            && let Some(job) = inside(|| self.server.next_job(DiskLane::Recorded))
+        {
+            self.films.ask(job, self.now);
+            busy = true;
+        }
+        while let Some(done) = self.films.done(self.now) {
+            inside(|| self.server.done(done, Millis(self.now)));
+            busy = true;
+        }
         while let Some((_, done)) = self.late.pop_front_if(|(at, _)| *at <= self.now) {
             busy |= !matches!(&done, Done::App { lookup: Lookup::Unchanged | Lookup::Changing, .. });
             inside(|| self.server.done(done, Millis(self.now)));
@@ -514,6 +529,9 @@ impl World {
             }
             if let Some((at, _)) = self.late.front() {
                 step = step.min(at.saturating_sub(self.now).max(1));
+            }
+            if let Some(at) = self.films.next(self.now) {
+                step = step.min((at - self.now).max(1));
             }
             let step = step.min(end - self.now);
             self.now += step;

@@ -1,0 +1,210 @@
+//! The disk of recorded streams: files in memory, which the server's own reader of files reads, on a card that may be slow, stand
+//! still, or fail at any call.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use rill::live::jobs::{Done, Job};
+use rill::live::recorded::{NotPlayed, RecordedName};
+use rill::net::disk::JOBS;
+use rill::store::{Files, RecordedFiles};
+use rill::wire::flv::SubTagHeader;
+use rill::wire::windows::ReadAt;
+
+/// A card with films, and the thread that reads it, which does one job after the other.
+pub struct Films {
+    card: Rc<RefCell<Card>>,
+    reader: RecordedFiles<Shared>,
+    /// Jobs that were asked, and answers with the time when they come.
+    asked: VecDeque<(u64, Job)>,
+    late: VecDeque<(u64, Done)>,
+    /// How long a job takes, in milliseconds.
+    pub late_ms: u64,
+    /// No job comes to an end before this time.
+    pub stalled_until: u64,
+}
+
+/// What is on the card.
+#[derive(Default)]
+pub struct Card {
+    /// Bytes of files, by application and path.
+    pub files: BTreeMap<String, Rc<Vec<u8>>>,
+    /// Calls to the card so far.
+    pub calls: u64,
+    /// From this call on so many of them fail.
+    pub fails: Option<(u64, u64)>,
+    /// Files that are open.
+    pub open: usize,
+}
+
+struct Shared(Rc<RefCell<Card>>);
+
+struct OpenFilm {
+    card: Rc<RefCell<Card>>,
+    name: String,
+}
+
+impl Films {
+    /// A card without films, and room for so many that are open.
+    pub fn new(places: usize) -> Films {
+        let card = Rc::new(RefCell::new(Card::default()));
+        Films {
+            reader: RecordedFiles::new(Shared(card.clone()), places),
+            card,
+            asked: VecDeque::new(),
+            late: VecDeque::new(),
+            late_ms: 0,
+            stalled_until: 0,
+        }
+    }
+
+    /// Puts a film on the card, as `app/path`.
+    pub fn put(&mut self, name: &str, bytes: Vec<u8>) {
+        self.card.borrow_mut().files.insert(name.to_owned(), Rc::new(bytes));
+    }
+
+    /// The card.
+    pub fn card(&self) -> std::cell::RefMut<'_, Card> {
+        self.card.borrow_mut()
+    }
+
+    /// Another job can be asked.
+    pub fn has_room(&self) -> bool {
+        self.asked.len() + self.late.len() < JOBS
+    }
+
+    /// The server asks.
+    pub fn ask(&mut self, job: Job, now: u64) {
+        self.asked.push_back((now, job));
+    }
+
+    /// An answer that has come by `now`.
+    pub fn done(&mut self, now: u64) -> Option<Done> {
+        if now < self.stalled_until {
+            return None;
+        }
+        while let Some((asked, job)) = self.asked.pop_front() {
+            // One after the other.
+            let free = self.late.back().map_or(asked, |(at, _)| asked.max(*at)).max(self.stalled_until);
+            self.late.push_back((free + self.late_ms, self.reader.work(job)));
+        }
+        self.late.pop_front_if(|(at, _)| *at <= now).map(|(_, done)| done)
+    }
+
+    /// When the next answer comes.
+    pub fn next(&self, now: u64) -> Option<u64> {
+        let jobs = (!self.asked.is_empty()).then_some(self.stalled_until);
+        let answers = self.late.front().map(|(at, _)| (*at).max(self.stalled_until));
+        jobs.into_iter().chain(answers).min().map(|at| at.max(now))
+    }
+}
+
+impl Card {
+    fn call(&mut self) -> Result<(), &'static str> {
+        self.calls += 1;
+        match self.fails {
+            Some((from, count)) if (from..from + count).contains(&self.calls) => Err("the card does not answer"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Files for Shared {
+    type Open = OpenFilm;
+
+    fn find(&mut self, name: &RecordedName) -> Result<OpenFilm, NotPlayed> {
+        let mut card = self.0.borrow_mut();
+        card.call().map_err(|_| NotPlayed::Unreadable)?;
+        let name = format!("{}/{}", name.app, name.path);
+        if !card.files.contains_key(&name) {
+            return Err(NotPlayed::Missing);
+        }
+        card.open += 1;
+        Ok(OpenFilm { card: self.0.clone(), name })
+    }
+
+    fn look(&mut self, _: &mut OpenFilm) {}
+}
+
+impl Drop for OpenFilm {
+    fn drop(&mut self) {
+        self.card.borrow_mut().open -= 1;
+    }
+}
+
+impl ReadAt for OpenFilm {
+    type Error = &'static str;
+
+    fn size(&self) -> u64 {
+        self.card.borrow().files.get(&self.name).map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, &'static str> {
+        let mut card = self.card.borrow_mut();
+        card.call()?;
+        let bytes = card.files.get(&self.name).ok_or("the file is gone")?;
+        let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+        let count = rest.len().min(out.len());
+        out[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+/// A tag of an FLV file: 8 is sound, 9 pictures, 18 a script's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilmTag {
+    pub message_type: u8,
+    pub time_ms: u32,
+    pub payload: Vec<u8>,
+}
+
+impl FilmTag {
+    /// A picture of so many bytes, which say which it is.
+    pub fn picture(time_ms: u32, key: bool, bytes: usize) -> FilmTag {
+        let mut payload = vec![if key { 0x17 } else { 0x27 }, 1, 0, 0, 0];
+        payload.extend(marked(time_ms, bytes));
+        FilmTag { message_type: 9, time_ms, payload }
+    }
+
+    /// Sound, likewise.
+    pub fn sound(time_ms: u32, bytes: usize) -> FilmTag {
+        let mut payload = vec![0xAF, 1];
+        payload.extend(marked(time_ms, bytes));
+        FilmTag { message_type: 8, time_ms, payload }
+    }
+
+    /// What a decoder of pictures needs first, and what one of sound.
+    pub fn headers() -> [FilmTag; 2] {
+        let video = vec![0x17, 0, 0, 0, 0, 1, 0x42, 0, 0x1E, 0xFF, 0xE0];
+        let audio = vec![0xAF, 0, 0x12, 0x10];
+        [(9, video), (8, audio)].map(|(message_type, payload)| FilmTag { message_type, time_ms: 0, payload })
+    }
+
+    /// A film of so many seconds with 25 pictures and 25 frames of sound in each, and a key frame every two: 130 KB a second.
+    pub fn film(seconds: u32) -> Vec<FilmTag> {
+        let mut tags = FilmTag::headers().to_vec();
+        for number in 0..seconds * 25 {
+            let key = number % 50 == 0;
+            tags.push(FilmTag::sound(number * 40, 160));
+            tags.push(FilmTag::picture(number * 40, key, if key { 70_000 } else { 4000 }));
+        }
+        tags
+    }
+}
+
+fn marked(time_ms: u32, bytes: usize) -> impl Iterator<Item = u8> {
+    (0..bytes as u32).map(move |at| (time_ms / 40).wrapping_mul(31).wrapping_add(at * 7) as u8)
+}
+
+/// An FLV file of these tags.
+pub fn flv(tags: &[FilmTag]) -> Vec<u8> {
+    let mut file = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+    for FilmTag { message_type, time_ms, payload } in tags {
+        let length = payload.len() as u32;
+        file.extend(SubTagHeader { message_type: *message_type, length, timestamp_ms: *time_ms }.emit());
+        file.extend(payload);
+        file.extend((length + 11).to_be_bytes());
+    }
+    file
+}
