@@ -146,6 +146,9 @@ shapes! {
     SCRIPT_ACTION_BYTES = 1024 * 1024, "their bytes; one more stops it";
     /// Bytes of one AMF value, or of one call's arguments, on their way to a client. Longer ones throw in the script.
     SCRIPT_VALUE_BYTES = 64 * 1024, "longest value that a script sends; a longer one throws";
+    /// Memory of the engine in which a script is compiled to look for errors, in bytes: 32 kB of small functions take 0.8 MiB. In
+    /// one that takes more, none is found before it is loaded.
+    SCRIPT_CHECK_BYTES = 1024 * 1024, "memory in which a script is compiled to look for errors; beyond it none is found";
     /// Bytes of the name of a call to a client. A longer one throws in the script.
     SCRIPT_NAME_BYTES = 1024, "longest name of a script's call; a longer one throws";
     /// Bytes of one message between the server and a script host, without its length. All that is in one has a limit, so

@@ -14,7 +14,7 @@ use crate::live::applications::AppSource;
 use crate::net::disk::Workers;
 use crate::net::{
     self, ControlSocket, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket, logging,
-    open_files,
+    open_files, script_check,
 };
 use crate::server::speaks::Door;
 use crate::server::{Server, Start};
@@ -82,7 +82,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
 /// What is wrong with the applications that there are.
 fn broken(prepared: &Prepared) -> Vec<String> {
     let apps = AppsDirectory::new(prepared.config.clone());
-    prepared.apps.iter().flat_map(|name| apps.check(name)).collect()
+    prepared.apps.iter().flat_map(|name| apps.check(name, script_check::problem)).collect()
 }
 
 fn try_serve(options: &Options) -> Result<(), Vec<String>> {
@@ -101,7 +101,7 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
         listen.into_iter().map(|address| net::bind(address, Door::Rtmp)).collect();
     let listeners = listeners.map_err(|error| one(&error))?;
     let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
-    let machine = Machine { fits: limits::check_budget, log: follow };
+    let machine = Machine { fits: limits::check_budget, log: follow, script: script_check::problem };
     let (mut look_ups, mut recorded, mut bulk) = store::open(options.clone(), config.clone(), level_is_fixed, machine);
     let apps = look_ups.definitions(&apps);
     let workers = Workers {

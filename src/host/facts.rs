@@ -15,10 +15,8 @@ pub const SCRIPT_LINES_PER_SECOND: u32 = 20;
 /// Transaction number of a script's first call to a client; lower ones are free for the server's own calls.
 pub const SCRIPT_FIRST_TRANSACTION: u32 = 1000;
 
-/// Memory of the engine in which [`check`](super::check()) compiles, in bytes. 32 kB of small functions take 0.8 MiB.
-pub const SCRIPT_CHECK_BYTES: u64 = 1024 * 1024;
 /// Stack that [`check`](super::check()) takes at most, in bytes: what a script is given unless the configuration says
-/// otherwise. The thread must have as much to spare.
+/// otherwise.
 pub const SCRIPT_CHECK_STACK_BYTES: u64 = 512 * 1024;
 
 /// A loaded application instance. One that has been unloaded answers [`Fault::Gone`].

@@ -72,8 +72,8 @@ pub use check::check;
 pub use engine::Scripts;
 pub use facts::{
     Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity,
-    InstanceId, LoadError, Question, SCRIPT_CHECK_BYTES, SCRIPT_CHECK_STACK_BYTES, SCRIPT_FIRST_TRANSACTION,
-    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, SourcePlace, StopReason, StreamFacts,
+    InstanceId, LoadError, Question, SCRIPT_CHECK_STACK_BYTES, SCRIPT_FIRST_TRANSACTION, SCRIPT_INTERVAL_MS,
+    SCRIPT_LINES_PER_SECOND, SourcePlace, StopReason, StreamFacts,
 };
 #[cfg(feature = "script")]
 pub use link::{Ended, Line};

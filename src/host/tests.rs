@@ -6,7 +6,8 @@ use std::cell::Cell;
 
 use super::*;
 use crate::limits::{
-    SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS, SCRIPT_QUEUED_CALLS, SCRIPT_TRACE_BYTES,
+    SCRIPT_CHECK_BYTES, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS, SCRIPT_QUEUED_CALLS,
+    SCRIPT_TRACE_BYTES,
 };
 use crate::live::app::{Budget, Source, SourceFile};
 use crate::time::Millis;
@@ -1481,7 +1482,7 @@ fn what_is_only_too_much_for_the_check_is_not_called_wrong() {
     let roomy = Budget { stack_bytes: 1024 * 1024, memory_bytes: 64 * 1024 * 1024, ..Budget::default() };
     assert_eq!(check(&deep, roomy), Ok(()));
     let large = source(&"function a(b) { return b + 1; }\n".repeat(8000));
-    let small = Budget { memory_bytes: SCRIPT_CHECK_BYTES, ..roomy };
+    let small = Budget { memory_bytes: SCRIPT_CHECK_BYTES as u64, ..roomy };
     assert_eq!(check(&large, small).unwrap_err().to_string(), "main.asc: memory limit exceeded");
     assert_eq!(check(&large, roomy), Ok(()));
 }

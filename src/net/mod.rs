@@ -12,6 +12,7 @@ mod load;
 pub mod logging;
 mod notify;
 pub mod open_files;
+pub mod script_check;
 mod signals;
 pub mod sockopt;
 mod status;

@@ -18,9 +18,8 @@ use log::{error, warn};
 
 use crate::apps::{AppName, STOCK, named, parse};
 use crate::config::{Config, RecordedPlaces};
-use crate::features::script;
 use crate::limits::APP_NAME_BYTES;
-use crate::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition};
+use crate::live::app::{AppDefinition, AppKind, AppLimits, Budget, ScriptDefinition, Source};
 use crate::live::jobs::Lookup;
 
 use super::app_files::{Found, Texts};
@@ -31,6 +30,10 @@ use super::shared::Shared;
 const ROOT: &str = "/var/lib/rill";
 /// The directory of applications within a root.
 pub const APPLICATIONS: &str = "applications";
+
+/// The first error of a script that can be found without running it within a budget: `FILE:LINE: WHAT`, by the name that the
+/// file has in the source. It may take its time.
+pub type ScriptCheck = fn(&Source, Budget) -> Option<String>;
 
 /// The directory of applications, read anew for each question.
 pub struct AppsDirectory {
@@ -189,7 +192,7 @@ impl AppsDirectory {
 
     /// Checks some of the applications that it has not checked lately, their scripts as well: what is wrong with them is in
     /// the log before a client has to find out.
-    pub fn survey(&mut self) {
+    pub fn survey(&mut self, check: ScriptCheck) {
         let Some(directory) = &self.directory else { return };
         // Errors in reading it are reported when a client asks for an application.
         let Ok((names, _)) = in_directory(directory) else { return };
@@ -201,12 +204,12 @@ impl AppsDirectory {
         let due: Vec<AppName> = round.take(SURVEYED_AT_ONCE).cloned().collect();
         let config = self.shared.config();
         for name in due {
-            self.survey_one(&config, &name, now);
+            self.survey_one(&config, &name, check, now);
             self.surveyed = name;
         }
     }
 
-    fn survey_one(&mut self, config: &Config, name: &AppName, now: Moment) {
+    fn survey_one(&mut self, config: &Config, name: &AppName, check: ScriptCheck, now: Moment) {
         let known = self.watched.get(name).and_then(|watched| watched.surveyed);
         let settled = match self.read(config, name, known, now) {
             Ok(settled) => settled,
@@ -219,19 +222,19 @@ impl AppsDirectory {
         if let Some(watched) = self.watched.get_mut(name) {
             watched.surveyed = Some(settled.stamp);
         }
-        if let Some(problem) = script_problem(config, &settled.found, &settled.texts) {
+        if let Some(problem) = script_problem(config, &settled.found, &settled.texts, check) {
             error!("rill script broken app={name:?} {problem}");
         }
         let _ = self.understand(config, name.clone(), settled);
     }
 
     /// Every error of the application's files as they are at this moment.
-    pub fn check(&self, name: &str) -> Vec<String> {
+    pub fn check(&self, name: &str, check: ScriptCheck) -> Vec<String> {
         let (Some(name), Some(_)) = (named(name), &self.directory) else { return Vec::new() };
         let config = self.shared.config();
         let found = find(self.directory.as_deref(), &config, &name);
         let Some(texts) = found.read() else { return Vec::new() };
-        let problem = script_problem(&config, &found, &texts);
+        let problem = script_problem(&config, &found, &texts, check);
         let errors = definition(&config, name, &found, texts, 0).err().unwrap_or_default();
         errors.into_iter().chain(problem).collect()
     }
@@ -246,15 +249,15 @@ fn find(directory: Option<&Path>, config: &Config, name: &AppName) -> Found {
 
 /// What is wrong with the text of the script. The application is there all the same: what its script may do is decided
 /// where it runs.
-fn script_problem(config: &Config, found: &Found, texts: &Texts) -> Option<String> {
+fn script_problem(config: &Config, found: &Found, texts: &Texts, check: ScriptCheck) -> Option<String> {
     let (Found::Files(files), Ok(Some(source))) = (found, &texts.source) else { return None };
-    let mut problem = script::check(source, config.settings.scripts.budget).err()?;
-    if let Some(place) = problem.place_mut()
-        && let Some(file) = files.scripts().find(|file| file.name == place.file)
-    {
-        place.file = file.path.display().to_string();
-    }
-    Some(problem.to_string())
+    let problem = check(source, config.settings.scripts.budget)?;
+    // The user knows the file by its path. No other can be meant: what follows its name here is no part of one.
+    let path = files.scripts().find_map(|file| {
+        let rest = problem.strip_prefix(&file.name)?.strip_prefix(':')?;
+        Some(format!("{}:{rest}", file.path.display()))
+    });
+    Some(path.unwrap_or(problem))
 }
 
 /// Changes when a file does, or a setting that the application follows.
@@ -388,7 +391,7 @@ mod tests {
         /// Every error of the application `live`, without the path of the root.
         fn errors(&self) -> Vec<String> {
             let root = format!("{}/applications/", self.0.display());
-            self.apps(&[]).apps.check("live").iter().map(|error| error.replace(&root, "")).collect()
+            self.apps(&[]).apps.check("live", wrong).iter().map(|error| error.replace(&root, "")).collect()
         }
     }
 
@@ -590,26 +593,30 @@ mod tests {
         assert!(matches!(root.apps(&[]).lookup("live", None), Lookup::Broken(error) if error.contains("app.toml:2: ")));
     }
 
+    /// In place of the engine.
+    fn wrong(source: &Source, _: Budget) -> Option<String> {
+        let mut files = [&source.main].into_iter().chain(&source.others);
+        files.find(|file| file.text.contains("wrong")).map(|file| format!("{}:3: SyntaxError: wrong", file.name))
+    }
+
     #[test]
-    #[cfg(feature = "script")]
-    fn a_script_that_cannot_be_compiled_is_an_error_with_file_and_line_wherever_it_stands() {
+    fn a_script_that_cannot_be_compiled_is_an_error_with_the_path_of_its_file_wherever_it_stands() {
         let root = Root::new("compiled");
         root.write("applications/live/app.toml", "kind = \"vod\"\n");
-        root.write("applications/live/main.asc", "var a;\nvar b = ;\n");
-        let syntax = "SyntaxError: unexpected token in expression: ';'";
-        assert_eq!(root.errors(), [format!("live/main.asc:2: {syntax}")]);
+        root.write("applications/live/main.asc", "wrong");
+        assert_eq!(root.errors(), ["live/main.asc:3: SyntaxError: wrong"]);
         root.write("applications/live/app.toml", "kind = 7\n");
         assert_eq!(root.errors().len(), 2, "both");
         root.write("applications/live/app.toml", "");
-        root.write("applications/live/main.asc", "load(\"scripts/x.asc\");\nload(\"lib.asc\");\n");
-        root.write("applications/live/scripts/x.asc", "\n\n}");
-        root.write("library/lib.asc", "var b = ;");
-        assert_eq!(root.errors(), ["live/scripts/x.asc:3: SyntaxError: unexpected token in expression: '}'"]);
+        root.write("applications/live/main.asc", "");
+        root.write("applications/live/scripts/x.asc", "wrong");
+        root.write("library/lib.asc", "wrong");
+        assert_eq!(root.errors(), ["live/scripts/x.asc:3: SyntaxError: wrong"]);
         root.write("applications/live/scripts/x.asc", "");
         assert_eq!(root.errors(), [""; 0], "there is no library");
         let library = root.0.join("library");
         let apps = root.apps(&[&format!("server.script_lib={}", library.display())]).apps;
-        assert_eq!(apps.check("live"), [format!("{}/lib.asc:1: {syntax}", library.display())]);
+        assert_eq!(apps.check("live", wrong), [format!("{}/lib.asc:3: SyntaxError: wrong", library.display())]);
     }
 
     #[test]
@@ -773,11 +780,11 @@ mod tests {
         root.write("applications/live/app.toml", "kind = \"none\"\n");
         (0..2 * SURVEYED_AT_ONCE).for_each(|n| root.write(&format!("applications/a{n}/app.toml"), ""));
         let mut apps = root.apps(&[]).apps;
-        (0..3).for_each(|_| apps.survey());
+        (0..3).for_each(|_| apps.survey(wrong));
         assert_eq!(apps.watched.len(), 1 + 2 * SURVEYED_AT_ONCE, "each has its turn");
         assert!(apps.watched.values().all(|watched| watched.surveyed.is_none()), "they were written a moment ago");
         std::thread::sleep(Duration::from_millis(SURVEY_MS + 10));
-        (0..3).for_each(|_| apps.survey());
+        (0..3).for_each(|_| apps.survey(wrong));
         assert!(apps.watched["live"].surveyed.is_some());
     }
 

@@ -8,7 +8,7 @@ use log::{error, info, warn};
 use crate::config::{Config, TakesEffect};
 use crate::live::jobs::{Done, Job};
 
-use super::apps_directory::AppsDirectory;
+use super::apps_directory::{AppsDirectory, ScriptCheck};
 use super::configuration::{ConfigFile, Options, Watched, configuration_of};
 use super::shared::Shared;
 
@@ -19,6 +19,8 @@ pub struct Machine {
     pub fits: fn(&Config) -> Result<(), String>,
     /// Has the log follow a configuration: its time, and its level if the environment does not say that.
     pub log: fn(&Config, level_is_fixed: bool),
+    /// Finds the first error of a script without running it.
+    pub script: ScriptCheck,
 }
 
 /// Does the jobs of [`DiskLane::Bulk`](crate::live::jobs::DiskLane::Bulk).
@@ -49,7 +51,7 @@ impl Bulk {
         match job {
             Job::Reload => self.reload(),
             Job::Survey => {
-                self.apps.survey();
+                self.apps.survey(self.machine.script);
                 self.survey_configuration();
                 Done::Surveyed
             }

@@ -17,9 +17,9 @@ mod text_file;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::features::script::{SCRIPT_CHECK_BYTES, SCRIPT_CHECK_STACK_BYTES};
+use crate::limits::SCRIPT_CHECK_BYTES;
 
-pub use apps_directory::{APPLICATIONS, AppsDirectory, list};
+pub use apps_directory::{APPLICATIONS, AppsDirectory, ScriptCheck, list};
 pub use bulk::{Bulk, Machine};
 pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};
 pub use look_ups::LookUps;
@@ -32,15 +32,16 @@ use shared::Shared;
 pub const LOOK_UPS_STACK_BYTES: usize = 160 * 1024;
 /// The stack in bytes of the thread of [`RecordedFiles`]: paths and a log line take most of it.
 pub const RECORDED_STACK_BYTES: usize = 64 * 1024;
-/// The stack in bytes of the thread of [`Bulk`]. Nothing takes more of it than a script that is nested without end.
-pub const BULK_STACK_BYTES: usize = 128 * 1024 + SCRIPT_CHECK_STACK_BYTES as usize;
+/// The stack in bytes of the thread of [`Bulk`]: files of the same kind.
+pub const BULK_STACK_BYTES: usize = LOOK_UPS_STACK_BYTES;
 /// The files of one application while they are read, in bytes: the longest script with all the stream keys that there can
 /// be takes 414 KiB.
 const FILES_BYTES: usize = 448 * 1024;
 /// What the thread of [`LookUps`] may take, in bytes.
 pub const LOOK_UPS_BYTES: usize = LOOK_UPS_STACK_BYTES + FILES_BYTES;
-/// What the thread of [`Bulk`] may take, in bytes, with the engine that scripts are compiled in.
-pub const BULK_BYTES: usize = BULK_STACK_BYTES + FILES_BYTES + SCRIPT_CHECK_BYTES as usize;
+/// What the thread of [`Bulk`] may take, in bytes, with the engine that scripts are compiled in, one at a time, in a process that
+/// is there for no longer.
+pub const BULK_BYTES: usize = BULK_STACK_BYTES + FILES_BYTES + SCRIPT_CHECK_BYTES;
 
 /// All lanes, beginning with the configuration that the server started with.
 pub fn open(

@@ -68,7 +68,7 @@ const LAYERS: [Layer; 15] = [
     Layer { modules: &["apps"], may_use: &["config", "live", "board", "name", "limits"], no_std: false },
     Layer {
         modules: &["store"],
-        may_use: &["apps", "config", "live", "features", "board", "media", "wire", "name", "limits", "text", "handles"],
+        may_use: &["apps", "config", "live", "board", "media", "wire", "name", "limits", "text", "handles"],
         no_std: false,
     },
     Layer {
@@ -78,6 +78,7 @@ const LAYERS: [Layer; 15] = [
             "config",
             "server",
             "live",
+            "wire",
             "features",
             "limits",
             "time",
