@@ -1,8 +1,8 @@
 //! A build without a script engine: no instance can be loaded, so every other call meets one that does not exist.
 
 use super::facts::{
-    Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity,
-    InstanceId, LoadError, Question, StopReason, StreamFacts,
+    Access, ApplicationStats, CallFault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
+    InstanceId, LoadError, Question, ScriptAction, StopReason, StreamFacts,
 };
 use crate::live::app::{Budget, Source};
 use crate::time::Millis;
@@ -40,12 +40,12 @@ impl Scripts {
         _facts: &ClientFacts<'_>,
         _arguments: &[u8],
         _now: Millis,
-    ) -> Result<(), Fault> {
-        Err(Fault::Gone)
+    ) -> Result<(), CallFault> {
+        Err(CallFault::Gone)
     }
 
-    pub fn disconnect(&mut self, _id: InstanceId, _client: ClientId, _now: Millis) -> Result<(), Fault> {
-        Err(Fault::Gone)
+    pub fn disconnect(&mut self, _id: InstanceId, _client: ClientId, _now: Millis) -> Result<(), CallFault> {
+        Err(CallFault::Gone)
     }
 
     pub fn call(
@@ -67,8 +67,8 @@ impl Scripts {
         _ok: bool,
         _arguments: &[u8],
         _now: Millis,
-    ) -> Result<(), Fault> {
-        Err(Fault::Gone)
+    ) -> Result<(), CallFault> {
+        Err(CallFault::Gone)
     }
 
     pub fn publish(
@@ -77,8 +77,8 @@ impl Scripts {
         _client: ClientId,
         _stream: &StreamFacts<'_>,
         _now: Millis,
-    ) -> Result<(), Fault> {
-        Err(Fault::Gone)
+    ) -> Result<(), CallFault> {
+        Err(CallFault::Gone)
     }
 
     pub fn unpublish(
@@ -87,8 +87,8 @@ impl Scripts {
         _client: ClientId,
         _stream: &StreamFacts<'_>,
         _now: Millis,
-    ) -> Result<(), Fault> {
-        Err(Fault::Gone)
+    ) -> Result<(), CallFault> {
+        Err(CallFault::Gone)
     }
 
     pub fn allows(&mut self, _id: InstanceId, _client: ClientId, _access: Access, _stream: &str) -> bool {
@@ -113,8 +113,8 @@ impl Scripts {
 
     pub fn set_application_stats(&mut self, _id: InstanceId, _stats: &ApplicationStats) {}
 
-    pub fn stopping(&mut self, _id: InstanceId, _reason: StopReason, _now: Millis) -> Result<bool, Fault> {
-        Err(Fault::Gone)
+    pub fn stopping(&mut self, _id: InstanceId, _reason: StopReason, _now: Millis) -> Result<bool, CallFault> {
+        Err(CallFault::Gone)
     }
 
     pub fn take_spent_us(&mut self) -> u64 {
@@ -131,7 +131,7 @@ impl Scripts {
         None
     }
 
-    pub fn next_action(&mut self) -> Option<(InstanceId, Action)> {
+    pub fn next_action(&mut self) -> Option<(InstanceId, ScriptAction)> {
         None
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::compile::compile;
 use super::engine::engine;
 use super::facts::{Exhausted, Identity, LoadError, SCRIPT_CHECK_STACK_BYTES};
-use super::native::Shared;
+use super::native::SharedState;
 use super::source::{self, Scan};
 use crate::account::spend;
 use crate::limits::SCRIPT_CHECK_BYTES;
@@ -30,7 +30,7 @@ fn compile_all(source: &Source, budget: Budget) -> Result<(), LoadError> {
     Scan::of(source)?;
     let nobody = Identity { app: "", instance: "", hostname: "", server: "", config_json: "" };
     // Nothing runs, so no time is measured.
-    let shared = Rc::new(Shared::new(&nobody, None, || 0, Rc::default()));
+    let shared = Rc::new(SharedState::new(&nobody, None, || 0, Rc::default()));
     let memory_bytes = budget.memory_bytes.min(SCRIPT_CHECK_BYTES as u64);
     let stack_bytes = budget.stack_bytes.min(SCRIPT_CHECK_STACK_BYTES);
     let (_runtime, context) = engine(&shared, memory_bytes, stack_bytes)?;

@@ -11,13 +11,13 @@ use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
 use super::amf::{self, Kit, Malformed};
 use super::facts::{
-    Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity,
-    InstanceId, LoadError, Question, SourcePlace, StopReason, StreamFacts,
+    Access, ApplicationStats, CallFault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
+    InstanceId, LoadError, Question, ScriptAction, SourcePlace, StopReason, StreamFacts,
 };
 use super::heap::Heap;
 use super::link::Ours;
-use super::native::{self, Effect, Phase, Shared};
-use super::report::{self, PRELUDE, Report};
+use super::native::{self, Admission, Effect, SharedState};
+use super::report::{self, PRELUDE, ScriptReport};
 use super::source::{self, Scan};
 use crate::account::spend;
 use crate::live::app::{Budget, Source, SourceFile};
@@ -55,7 +55,7 @@ pub struct Scripts {
     next_entry: usize,
     spent_us: u64,
     /// Answers to questions. They come behind everything that scripts asked for.
-    answers: VecDeque<(InstanceId, Action)>,
+    answers: VecDeque<(InstanceId, ScriptAction)>,
     held: bool,
     /// The server is another process, which knows itself whom a broadcast goes to.
     pub(super) is_linked: bool,
@@ -63,18 +63,18 @@ pub struct Scripts {
 
 struct InstanceEntry {
     generation: u32,
-    instance: Option<Box<Instance>>,
+    instance: Option<Box<EngineInstance>>,
 }
 
 /// The fields are dropped in this order: what lives in the engine before the engine.
-struct Instance {
+struct EngineInstance {
     /// What the prelude returns: the functions that the server calls.
     root: Persistent<Object<'static>>,
     /// What the prelude was given.
     native: Persistent<Object<'static>>,
     context: Context,
     runtime: Runtime,
-    shared: Rc<Shared>,
+    shared: Rc<SharedState>,
     budget: Budget,
     /// The server's handles and ours.
     handles: HashMap<ClientId, u32>,
@@ -123,9 +123,9 @@ impl Scripts {
             let free = self.entries.iter().position(|entry| entry.instance.is_none());
             let index = free.or((self.entries.len() < self.most).then_some(self.entries.len()));
             let index = index.ok_or(LoadError::Full)?;
-            let shared = Rc::new(Shared::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
+            let shared = Rc::new(SharedState::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
             let begin_us = (self.clock)();
-            let started = Instance::start(source, identity, budget, shared, now);
+            let started = EngineInstance::start(source, identity, budget, shared, now);
             self.spent_us += (self.clock)().saturating_sub(begin_us);
             let mut instance = started?;
             if index == self.entries.len() {
@@ -139,7 +139,7 @@ impl Scripts {
     }
 
     /// `application.onConnect(client, ...)`. `arguments` are the AMF 0 values after the connect object, one behind the
-    /// other. The decision comes as [`Action::Accept`] or [`Action::Reject`], now or later; without a handler it is
+    /// other. The decision comes as [`ScriptAction::Accept`] or [`ScriptAction::Reject`], now or later; without a handler it is
     /// Accept. `true`, or another value that counts as true, accepts; `false`, 0, NaN and `""` reject; `undefined` and
     /// null leave the client waiting for `acceptConnection` or `rejectConnection`; of a promise its value counts. A
     /// handler that throws rejects, even if it had accepted before. A client whose arguments are malformed is rejected
@@ -151,10 +151,10 @@ impl Scripts {
         facts: &ClientFacts<'_>,
         arguments: &[u8],
         now: Millis,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CallFault> {
         self.enter(id, |instance| {
             if instance.handles.contains_key(&client) {
-                return Err(Fault::Gone);
+                return Err(CallFault::Gone);
             }
             let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s], facts.stats);
             instance.handles.insert(client, handle);
@@ -170,7 +170,7 @@ impl Scripts {
                 Ok(true)
             });
             match is_shown {
-                Ok(true) if instance.shared.thrown.get() => Err(Fault::Thrown),
+                Ok(true) if instance.shared.thrown.get() => Err(CallFault::Thrown),
                 Ok(true) => Ok(()),
                 Ok(false) => {
                     instance.shared.refuse(handle, Some("The arguments of connect are malformed.".into()));
@@ -187,9 +187,9 @@ impl Scripts {
 
     /// The connection is gone: `application.onDisconnect(client)` of accepted and waiting clients, not of rejected ones.
     /// Then the client and its calls that wait for an answer are forgotten.
-    pub fn disconnect(&mut self, id: InstanceId, client: ClientId, now: Millis) -> Result<(), Fault> {
+    pub fn disconnect(&mut self, id: InstanceId, client: ClientId, now: Millis) -> Result<(), CallFault> {
         self.enter(id, |instance| {
-            let handle = instance.handles.remove(&client).ok_or(Fault::Gone)?;
+            let handle = instance.handles.remove(&client).ok_or(CallFault::Gone)?;
             let is_told = instance.shared.leave(handle);
             let run =
                 instance.run(Handler::Disconnect, now, |call| call.function("disconnect")?.call((handle, is_told)));
@@ -203,8 +203,8 @@ impl Scripts {
     /// with `_`, and what every object has are [`CallOutcome::NotFound`]. `arguments`: what follows the command object.
     pub fn call(&mut self, id: InstanceId, client: ClientId, name: &str, arguments: &[u8], now: Millis) -> CallOutcome {
         let outcome = self.enter(id, |instance| {
-            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
-            if instance.shared.phase(handle) != Phase::Accepted {
+            let handle = *instance.handles.get(&client).ok_or(CallFault::Gone)?;
+            if instance.shared.phase(handle) != Admission::Accepted {
                 return Ok(CallOutcome::NotFound);
             }
             instance.attempt(Handler::Call, now, |call| {
@@ -229,13 +229,13 @@ impl Scripts {
         });
         match outcome {
             Ok(outcome) => outcome,
-            Err(Fault::Exhausted(exhausted)) => CallOutcome::Stopped(exhausted),
-            Err(Fault::Thrown) => CallOutcome::Failed(self.failure(id)),
-            Err(Fault::Gone) => CallOutcome::Gone,
+            Err(CallFault::Exhausted(exhausted)) => CallOutcome::Stopped(exhausted),
+            Err(CallFault::Thrown) => CallOutcome::Failed(self.failure(id)),
+            Err(CallFault::Gone) => CallOutcome::Gone,
         }
     }
 
-    /// The client's `_result` (`is_result`) or `_error` to the [`Action::Call`] with this `transaction`. `arguments`: what
+    /// The client's `_result` (`is_result`) or `_error` to the [`ScriptAction::Call`] with this `transaction`. `arguments`: what
     /// follows the command object. An answer to no call, or with malformed arguments, is dropped.
     pub fn answer(
         &mut self,
@@ -245,9 +245,9 @@ impl Scripts {
         is_result: bool,
         arguments: &[u8],
         now: Millis,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CallFault> {
         self.enter(id, |instance| {
-            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            let handle = *instance.handles.get(&client).ok_or(CallFault::Gone)?;
             instance.run(Handler::Answer, now, |call| {
                 let Ok(values) = call.decode(arguments)? else { return Ok(()) };
                 call.function("answer")?.call((handle, transaction, is_result, values))
@@ -263,9 +263,9 @@ impl Scripts {
         client: ClientId,
         stream: &StreamFacts<'_>,
         now: Millis,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CallFault> {
         self.enter(id, |instance| {
-            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            let handle = *instance.handles.get(&client).ok_or(CallFault::Gone)?;
             instance.run(Handler::Publish, now, |call| {
                 let facts = (handle, stream.name, stream.publish_query_string, stream.kind);
                 call.function("publish")?.call(facts)
@@ -281,9 +281,9 @@ impl Scripts {
         client: ClientId,
         stream: &StreamFacts<'_>,
         now: Millis,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CallFault> {
         self.enter(id, |instance| {
-            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            let handle = *instance.handles.get(&client).ok_or(CallFault::Gone)?;
             instance.run(Handler::Unpublish, now, |call| call.function("unpublish")?.call((handle, stream.name)))
         })
     }
@@ -298,7 +298,7 @@ impl Scripts {
             Access::VideoSample => 3,
         };
         let list = self.enter(id, |instance| {
-            let handle = *instance.handles.get(&client).ok_or(Fault::Gone)?;
+            let handle = *instance.handles.get(&client).ok_or(CallFault::Gone)?;
             let now = instance.shared.now.get();
             instance.run(Handler::Access, now, |call| call.function("access")?.call::<_, String>((handle, which)))
         });
@@ -308,18 +308,18 @@ impl Scripts {
     /// [`Scripts::call`], of which the outcome comes as an action, behind what the method asked for.
     pub fn ask_call(&mut self, id: InstanceId, question: Question, name: &str, arguments: &[u8], now: Millis) {
         let action = match self.call(id, question.client, name, arguments, now) {
-            CallOutcome::Result(value) => Action::Result(question, value),
-            CallOutcome::Failed(description) => Action::Failed(question, description),
-            CallOutcome::NotFound | CallOutcome::Gone => Action::NotFound(question),
-            CallOutcome::Stopped(exhausted) => Action::Stopped(exhausted),
+            CallOutcome::Result(value) => ScriptAction::Result(question, value),
+            CallOutcome::Failed(description) => ScriptAction::Failed(question, description),
+            CallOutcome::NotFound | CallOutcome::Gone => ScriptAction::NotFound(question),
+            CallOutcome::Stopped(exhausted) => ScriptAction::Stopped(exhausted),
         };
         self.say(id, action);
     }
 
-    /// [`Scripts::allows`], of which the answer comes as [`Action::Allowed`].
+    /// [`Scripts::allows`], of which the answer comes as [`ScriptAction::Allowed`].
     pub fn ask_access(&mut self, id: InstanceId, question: Question, access: Access, stream: &str) {
         let allowed = self.allows(id, question.client, access, stream);
-        self.say(id, Action::Allowed(question, allowed));
+        self.say(id, ScriptAction::Allowed(question, allowed));
     }
 
     /// Which limit the instance has exceeded, if one.
@@ -327,7 +327,7 @@ impl Scripts {
         self.instance(id)?.shared.exhausted.get()
     }
 
-    fn say(&mut self, id: InstanceId, action: Action) {
+    fn say(&mut self, id: InstanceId, action: ScriptAction) {
         spend(|| self.answers.push_back((id, action)));
     }
 
@@ -366,7 +366,7 @@ impl Scripts {
 
     /// `application.onAppStop(info)`. False: the handler returned `false`, the instance wants to stay. That counts for
     /// [`StopReason::Idle`] only.
-    pub fn stopping(&mut self, id: InstanceId, reason: StopReason, now: Millis) -> Result<bool, Fault> {
+    pub fn stopping(&mut self, id: InstanceId, reason: StopReason, now: Millis) -> Result<bool, CallFault> {
         let (code, description) = match reason {
             StopReason::Idle => ("Application.GC", "The application instance has been idle."),
             StopReason::Shutdown => ("Application.Shutdown", "The application instance is shut down."),
@@ -412,7 +412,7 @@ impl Scripts {
                 let run = self.enter(id, |instance| {
                     instance.run(Handler::Interval, now, |call| call.function("tick")?.call::<_, ()>((timer,)))
                 });
-                if let Err(Fault::Exhausted(exhausted)) = run {
+                if let Err(CallFault::Exhausted(exhausted)) = run {
                     return Some((id, exhausted));
                 }
                 if (self.clock)() >= end {
@@ -431,7 +431,7 @@ impl Scripts {
     }
 
     /// What scripts asked for, in order. To be taken until `None` after every other call.
-    pub fn next_action(&mut self) -> Option<(InstanceId, Action)> {
+    pub fn next_action(&mut self) -> Option<(InstanceId, ScriptAction)> {
         if self.held {
             return None;
         }
@@ -442,14 +442,14 @@ impl Scripts {
                 if let Effect::Broadcast { name, arguments, .. } = effect
                     && self.is_linked
                 {
-                    let action = Action::Broadcast { name: take(name), arguments: take(arguments) };
+                    let action = ScriptAction::Broadcast { name: take(name), arguments: take(arguments) };
                     self.effects.pop_front();
                     return Some((id, action));
                 }
                 if let Effect::Broadcast { clients, name, arguments } = effect {
                     if let Some(client) = clients.pop() {
                         let (name, arguments) = (name.clone(), arguments.clone());
-                        return Some((id, Action::Call { client, name, transaction: 0, arguments }));
+                        return Some((id, ScriptAction::Call { client, name, transaction: 0, arguments }));
                     }
                     self.effects.pop_front();
                 } else if let Some((id, Effect::One(action))) = self.effects.pop_front() {
@@ -471,24 +471,28 @@ impl Scripts {
         spend(|| self.instance(id).map(|instance| instance.shared.failure.take()).unwrap_or_default())
     }
 
-    fn instance(&mut self, id: InstanceId) -> Option<&mut Instance> {
+    fn instance(&mut self, id: InstanceId) -> Option<&mut EngineInstance> {
         let entry = self.entries.get_mut(usize::from(id.index)).filter(|entry| entry.generation == id.generation)?;
         entry.instance.as_deref_mut()
     }
 
     /// `work` with an instance that has not exceeded a limit; then takes over what the script asked for.
-    fn enter<R>(&mut self, id: InstanceId, work: impl FnOnce(&mut Instance) -> Result<R, Fault>) -> Result<R, Fault> {
+    fn enter<R>(
+        &mut self,
+        id: InstanceId,
+        work: impl FnOnce(&mut EngineInstance) -> Result<R, CallFault>,
+    ) -> Result<R, CallFault> {
         spend(|| {
-            let instance = self.instance(id).ok_or(Fault::Gone)?;
+            let instance = self.instance(id).ok_or(CallFault::Gone)?;
             if let Some(exhausted) = instance.shared.exhausted.get() {
-                return Err(Fault::Exhausted(exhausted));
+                return Err(CallFault::Exhausted(exhausted));
             }
             let begin_us = (instance.shared.clock)();
             let result = work(instance);
             let spent_us = (instance.shared.clock)().saturating_sub(begin_us);
             let effects = instance.take_effects();
             // What the script asked for in a call that was stopped half-way is not done.
-            if !matches!(result, Err(Fault::Exhausted(_))) {
+            if !matches!(result, Err(CallFault::Exhausted(_))) {
                 self.effects.extend(effects.map(|effect| (id, effect)));
             }
             self.spent_us += spent_us;
@@ -499,7 +503,7 @@ impl Scripts {
 
 /// An engine with nothing in it, within limits of memory and stack.
 pub(super) fn engine(
-    shared: &Rc<Shared>,
+    shared: &Rc<SharedState>,
     memory_bytes: u64,
     stack_bytes: u64,
 ) -> Result<(Runtime, Context), LoadError> {
@@ -514,13 +518,13 @@ pub(super) fn engine(
     Ok((runtime, context))
 }
 
-impl Instance {
+impl EngineInstance {
     /// An engine with the script loaded and started.
     fn start(
         source: &Source,
         identity: &Identity<'_>,
         budget: Budget,
-        shared: Rc<Shared>,
+        shared: Rc<SharedState>,
         now: Millis,
     ) -> Result<Self, LoadError> {
         let scan = Scan::of(source)?;
@@ -546,7 +550,7 @@ impl Instance {
             Ok((Persistent::save(&ctx, root), Persistent::save(&ctx, native)))
         });
         let (root, native) = started?;
-        let mut instance = Instance { root, native, context, runtime, shared, budget, handles: HashMap::new() };
+        let mut instance = EngineInstance { root, native, context, runtime, shared, budget, handles: HashMap::new() };
         instance.evaluate_all(source, &scan)?;
         instance.shared.end_loading();
         // Still in the time that loading has.
@@ -556,7 +560,7 @@ impl Instance {
             // Nothing but loading needs these; an idle instance is smaller without them.
             ["secured", "missing", "start"].iter().try_for_each(|name| call.root.remove(*name))
         });
-        if let Err(Fault::Exhausted(exhausted)) = started {
+        if let Err(CallFault::Exhausted(exhausted)) = started {
             return Err(LoadError::Exhausted(instance.shared.place.take(), exhausted));
         }
         instance.runtime.run_gc();
@@ -616,25 +620,28 @@ impl Instance {
         &mut self,
         handler: Handler,
         now: Millis,
-        work: impl for<'js> FnOnce(&Call<'_, 'js>) -> rquickjs::Result<R>,
-    ) -> Result<R, Fault> {
+        work: impl for<'js> FnOnce(&EngineCall<'_, 'js>) -> rquickjs::Result<R>,
+    ) -> Result<R, CallFault> {
         let result = self.attempt(handler, now, work)?;
-        if self.shared.thrown.get() { Err(Fault::Thrown) } else { Ok(result) }
+        if self.shared.thrown.get() { Err(CallFault::Thrown) } else { Ok(result) }
     }
 
-    /// As [`Instance::run`], but what the prelude caught and told is no fault.
+    /// As [`EngineInstance::run`], but what the prelude caught and told is no fault.
     fn attempt<R>(
         &mut self,
         handler: Handler,
         now: Millis,
-        work: impl for<'js> FnOnce(&Call<'_, 'js>) -> rquickjs::Result<R>,
-    ) -> Result<R, Fault> {
+        work: impl for<'js> FnOnce(&EngineCall<'_, 'js>) -> rquickjs::Result<R>,
+    ) -> Result<R, CallFault> {
         self.shared.begin(handler, now, self.budget.call_ms);
         self.attempt_on(work)
     }
 
-    /// As [`Instance::attempt`], in the time that is running.
-    fn attempt_on<R>(&mut self, work: impl for<'js> FnOnce(&Call<'_, 'js>) -> rquickjs::Result<R>) -> Result<R, Fault> {
+    /// As [`EngineInstance::attempt`], in the time that is running.
+    fn attempt_on<R>(
+        &mut self,
+        work: impl for<'js> FnOnce(&EngineCall<'_, 'js>) -> rquickjs::Result<R>,
+    ) -> Result<R, CallFault> {
         let shared = &*self.shared;
         let result = self.context.with(|ctx| {
             let roots = || -> rquickjs::Result<_> {
@@ -642,8 +649,8 @@ impl Instance {
                 let kit = Kit::of(&self.native.clone().restore(&ctx)?)?;
                 Ok((root, kit))
             };
-            let Ok((root, kit)) = roots() else { return Err(Fault::Exhausted(Exhausted::Memory)) };
-            let call = Call { ctx: &ctx, root: &root, kit: &kit, shared };
+            let Ok((root, kit)) = roots() else { return Err(CallFault::Exhausted(Exhausted::Memory)) };
+            let call = EngineCall { ctx: &ctx, root: &root, kit: &kit, shared };
             let result = work(&call);
             let result = result.map_err(|error| call.on_status(&shared.caught(&ctx, error)));
             call.run_jobs();
@@ -651,13 +658,13 @@ impl Instance {
                 shared.log(&rejection);
                 call.on_status(&rejection);
             }
-            result.map_err(|()| Fault::Thrown)
+            result.map_err(|()| CallFault::Thrown)
         });
         shared.end();
         match shared.exhausted.get() {
             Some(exhausted) => {
                 shared.log_exhausted(exhausted);
-                Err(Fault::Exhausted(exhausted))
+                Err(CallFault::Exhausted(exhausted))
             }
             None => result,
         }
@@ -669,14 +676,14 @@ impl Instance {
 }
 
 /// The engine during one call.
-struct Call<'c, 'js> {
+struct EngineCall<'c, 'js> {
     ctx: &'c Ctx<'js>,
     root: &'c Object<'js>,
     kit: &'c Kit<'js>,
-    shared: &'c Shared,
+    shared: &'c SharedState,
 }
 
-impl<'js> Call<'_, 'js> {
+impl<'js> EngineCall<'_, 'js> {
     fn function(&self, name: &str) -> rquickjs::Result<Function<'js>> {
         self.root.get(name)
     }
@@ -695,7 +702,7 @@ impl<'js> Call<'_, 'js> {
     }
 
     /// `application.onStatus`, unless nothing runs any more.
-    fn on_status(&self, report: &Report) {
+    fn on_status(&self, report: &ScriptReport) {
         if self.shared.exhausted.get().is_some() {
             return;
         }
@@ -706,7 +713,7 @@ impl<'js> Call<'_, 'js> {
     }
 }
 
-fn run_jobs(ctx: &Ctx<'_>, shared: &Shared) {
+fn run_jobs(ctx: &Ctx<'_>, shared: &SharedState) {
     while !shared.is_over() && ctx.execute_pending_job() {}
 }
 

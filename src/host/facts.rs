@@ -19,7 +19,7 @@ pub const SCRIPT_FIRST_TRANSACTION: u32 = 1000;
 /// otherwise.
 pub const SCRIPT_CHECK_STACK_BYTES: u64 = 512 * 1024;
 
-/// A loaded application instance. One that has been unloaded answers [`Fault::Gone`].
+/// A loaded application instance. One that has been unloaded answers [`CallFault::Gone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InstanceId {
     pub(super) index: u16,
@@ -70,7 +70,7 @@ pub struct ClientFacts<'a> {
 
 /// Why a call into a script gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum CallFault {
     /// The script threw; logged with file and line, and told to `application.onStatus`. The instance goes on.
     Thrown,
     /// A limit was exceeded; logged with file and line. Nothing of this instance runs any more: unload it and refuse its
@@ -166,7 +166,7 @@ pub enum CallOutcome {
     NotFound,
     /// The method threw: `Call.Failed` with this text, at most [`SCRIPT_ERROR_BYTES`](crate::limits::SCRIPT_ERROR_BYTES) bytes without control characters.
     Failed(String),
-    /// A limit was exceeded, see [`Fault::Exhausted`].
+    /// A limit was exceeded, see [`CallFault::Exhausted`].
     Stopped(Exhausted),
     /// No such instance or client.
     Gone,
@@ -174,7 +174,7 @@ pub enum CallOutcome {
 
 /// What a script wants done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Action {
+pub enum ScriptAction {
     /// A method has returned one AMF 0 value, for `_result`.
     Result(Question, Vec<u8>),
     /// A method threw, or gave nothing that can be sent: `Call.Failed` with this text, at most
@@ -184,7 +184,7 @@ pub enum Action {
     NotFound(Question),
     /// Whether the client's access list covers a stream.
     Allowed(Question, bool),
-    /// A limit was exceeded, see [`Fault::Exhausted`].
+    /// A limit was exceeded, see [`CallFault::Exhausted`].
     Stopped(Exhausted),
     /// Let the client in.
     Accept(ClientId),

@@ -6,12 +6,12 @@ use crate::wire::script_link::FileRole;
 
 /// Files that have come, and the one that comes.
 #[derive(Default)]
-pub(super) struct Files {
+pub(super) struct ComingFiles {
     done: Vec<(FileRole, String, Vec<u8>)>,
     coming: Vec<u8>,
 }
 
-impl Files {
+impl ComingFiles {
     /// The next piece.
     pub(super) fn add(&mut self, role: FileRole, name: &str, piece: &[u8], last: bool) {
         self.coming.extend_from_slice(piece);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use rquickjs::allocator::Allocator;
 
-use super::native::Shared;
+use super::native::SharedState;
 
 /// Memory that is given between two looks at the clock, in bytes: to fill it takes well below a millisecond.
 const LOOK_BYTES: usize = 128 * 1024;
@@ -18,7 +18,7 @@ const RESERVE_BYTES: usize = 16 * 1024;
 
 /// The heap of one instance.
 pub(super) struct Heap {
-    shared: Rc<Shared>,
+    shared: Rc<SharedState>,
     /// Bytes given since the last look.
     since_look: usize,
     /// Bytes that may be had when the time is over, all of them before.
@@ -31,7 +31,7 @@ pub(super) struct Heap {
 
 impl Heap {
     /// A heap of `limit` bytes. The limit is kept here and not by the engine, whose errors a script can make up.
-    pub(super) fn new(shared: Rc<Shared>, limit: usize) -> Heap {
+    pub(super) fn new(shared: Rc<SharedState>, limit: usize) -> Heap {
         Heap { shared, since_look: 0, reserve: RESERVE_BYTES, used: 0, limit }
     }
 

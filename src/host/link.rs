@@ -54,7 +54,7 @@ pub trait Line {
 }
 
 /// The line with what is on its way.
-pub(super) struct Link {
+pub(super) struct ServerLink {
     line: Rc<dyn Line>,
     inbox: RefCell<Inbox>,
     out: RefCell<Out>,
@@ -74,10 +74,10 @@ struct Out {
     length: usize,
 }
 
-impl Link {
-    pub(super) fn new(line: Rc<dyn Line>) -> Link {
+impl ServerLink {
+    pub(super) fn new(line: Rc<dyn Line>) -> ServerLink {
         let out = Out { buffer: vec![0; OUT_BYTES].into(), length: 0 };
-        Link { line, inbox: RefCell::default(), out: RefCell::new(out) }
+        ServerLink { line, inbox: RefCell::default(), out: RefCell::new(out) }
     }
 
     pub(super) fn now(&self) -> Millis {
@@ -189,7 +189,7 @@ impl Out {
 /// The link, as one instance has it.
 #[derive(Clone)]
 pub(super) struct Ours {
-    pub(super) link: Rc<Link>,
+    pub(super) link: Rc<ServerLink>,
     pub(super) instance: InstanceId,
 }
 

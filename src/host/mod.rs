@@ -2,7 +2,7 @@
 //! "Server-Side ActionScript Language Reference").
 //!
 //! A pure library: no sockets, no files, no threads. [`Scripts`] is told what happened (a client connects, calls, leaves)
-//! and runs the script's handlers at once; what the script wants done comes out as [`Action`]s. Time is an argument, and
+//! and runs the script's handlers at once; what the script wants done comes out as [`ScriptAction`](facts::ScriptAction)s. Time is an argument, and
 //! the clock that the time limit is measured with is given at the start, so a simulator can own both.
 //!
 //! ```text
@@ -71,9 +71,9 @@ pub use check::check;
 #[cfg(feature = "script")]
 pub use engine::Scripts;
 pub use facts::{
-    Access, Action, ApplicationStats, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity,
+    Access, ApplicationStats, CallFault as Fault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
     InstanceId, LoadError, Question, SCRIPT_CHECK_STACK_BYTES, SCRIPT_FIRST_TRANSACTION, SCRIPT_INTERVAL_MS,
-    SCRIPT_LINES_PER_SECOND, SourcePlace, StopReason, StreamFacts,
+    SCRIPT_LINES_PER_SECOND, ScriptAction as Action, SourcePlace, StopReason, StreamFacts,
 };
 #[cfg(feature = "script")]
 pub use link::{Ended, Line};

@@ -12,11 +12,11 @@ use rquickjs::{Ctx, Error, Exception, Function, Object, Result, Value};
 
 use super::amf::{self, Kit};
 use super::facts::{
-    Action, ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, SCRIPT_FIRST_TRANSACTION,
-    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, SourcePlace, tidy,
+    ApplicationStats, ClientId, ClientStats, Exhausted, Identity, LoadError, SCRIPT_FIRST_TRANSACTION,
+    SCRIPT_INTERVAL_MS, SCRIPT_LINES_PER_SECOND, ScriptAction, SourcePlace, tidy,
 };
 use super::link::Ours;
-use super::report::{self, Report};
+use super::report::{self, ScriptReport};
 use super::source;
 use crate::limits::{
     PATH_BYTES, SCRIPT_ACTION_BYTES, SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS,
@@ -33,7 +33,7 @@ const STEPS: f64 = 4_194_304.0;
 
 /// What a script asks for.
 pub(super) enum Effect {
-    One(Action),
+    One(ScriptAction),
     /// The same call to many: kept once, handed out client by client.
     Broadcast {
         clients: Vec<ClientId>,
@@ -44,7 +44,7 @@ pub(super) enum Effect {
 
 /// How far the decision about a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum Admission {
     Pending,
     Accepted,
     Rejected,
@@ -54,9 +54,9 @@ pub(super) enum Phase {
 
 struct Record {
     id: ClientId,
-    phase: Phase,
+    phase: Admission,
     /// What waits for the accept.
-    queue: Vec<Action>,
+    queue: Vec<ScriptAction>,
     queue_bytes: usize,
     stats: ClientStats,
     /// Bytes per second to and from the client, 0 when the script has set none.
@@ -70,7 +70,7 @@ struct Interval {
 }
 
 /// What an instance's native functions and the server's side share. Holds nothing of the engine.
-pub(super) struct Shared {
+pub(super) struct SharedState {
     /// `APP/INSTANCE`, for the log.
     name: String,
     /// To the server, when that is another process.
@@ -107,7 +107,7 @@ pub(super) struct Shared {
     /// Names and texts of what has run, for `linebuf`.
     pub(super) files: RefCell<Vec<(String, String)>>,
     /// Promises that were rejected without a handler.
-    rejections: RefCell<Vec<(u64, Report)>>,
+    rejections: RefCell<Vec<(u64, ScriptReport)>>,
     scratch: Rc<Cell<Vec<u8>>>,
     lines: RefCell<Lines>,
 }
@@ -119,11 +119,11 @@ struct Lines {
     count: u32,
     left_out: u32,
     /// The error of the last line, and how often it came again since.
-    last_error: Option<Report>,
+    last_error: Option<ScriptReport>,
     repeated: u32,
 }
 
-impl Shared {
+impl SharedState {
     pub(super) fn new(
         identity: &Identity<'_>,
         ours: Option<Ours>,
@@ -131,7 +131,7 @@ impl Shared {
         scratch: Rc<Cell<Vec<u8>>>,
     ) -> Self {
         let name = format!("{}/{}", identity.app, identity.instance);
-        Shared {
+        SharedState {
             name: Word(&name).to_string(),
             ours,
             clock,
@@ -219,7 +219,7 @@ impl Shared {
     // Errors.
 
     /// An error that came out of the engine: what `application.onStatus` is to be told.
-    pub(super) fn caught(&self, ctx: &Ctx<'_>, error: Error) -> Report {
+    pub(super) fn caught(&self, ctx: &Ctx<'_>, error: Error) -> ScriptReport {
         let report = self.read(ctx, error);
         self.note(report.clone());
         report
@@ -246,16 +246,16 @@ impl Shared {
         LoadError::Thrown(place, report.text)
     }
 
-    fn read(&self, ctx: &Ctx<'_>, error: Error) -> Report {
+    fn read(&self, ctx: &Ctx<'_>, error: Error) -> ScriptReport {
         if ctx.has_exception() {
             return self.describe(ctx, &ctx.catch());
         }
         let exhausted = matches!(error, Error::Allocation).then_some(Exhausted::Memory);
-        Report { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: SourcePlace::default(), exhausted }
+        ScriptReport { text: tidy(&error.to_string(), SCRIPT_ERROR_BYTES), place: SourcePlace::default(), exhausted }
     }
 
     /// Reads what was thrown.
-    fn describe<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
+    fn describe<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) -> ScriptReport {
         // Reading takes memory, which is not given any more when the time is over. Code of the script that reading may run
         // is interrupted all the same.
         let is_running = self.is_running.replace(false);
@@ -272,7 +272,7 @@ impl Shared {
     }
 
     /// Logs an error once and remembers it for the present call. One that exceeds a limit ends the instance instead.
-    fn note(&self, report: Report) {
+    fn note(&self, report: ScriptReport) {
         // The first error of a call is what its client hears; what a handler of errors throws then is only logged.
         if !self.thrown.replace(true) {
             self.failure.set(report.text.clone());
@@ -294,7 +294,7 @@ impl Shared {
     }
 
     /// What `application.onStatus` gets.
-    pub(super) fn info<'js>(&self, ctx: &Ctx<'js>, report: &Report) -> Result<Object<'js>> {
+    pub(super) fn info<'js>(&self, ctx: &Ctx<'js>, report: &ScriptReport) -> Result<Object<'js>> {
         let files = self.files.borrow();
         let text = files.iter().find(|(name, _)| *name == report.place.file).map_or("", |(_, text)| text);
         let index = (report.place.line as usize).checked_sub(1);
@@ -325,8 +325,8 @@ impl Shared {
     }
 
     /// Those left when all jobs have run. What exceeded a limit is noted.
-    pub(super) fn take_rejections(&self) -> Vec<Report> {
-        let rejections: Vec<Report> = self.rejections.take().into_iter().map(|(_, report)| report).collect();
+    pub(super) fn take_rejections(&self) -> Vec<ScriptReport> {
+        let rejections: Vec<ScriptReport> = self.rejections.take().into_iter().map(|(_, report)| report).collect();
         for report in &rejections {
             match report.exhausted {
                 Some(Exhausted::Time) | None => {
@@ -347,14 +347,14 @@ impl Shared {
 
     // The log.
 
-    pub(super) fn log(&self, report: &Report) {
+    pub(super) fn log(&self, report: &ScriptReport) {
         let mut lines = self.lines.borrow_mut();
         if lines.last_error.as_ref() == Some(report) && self.now.get().since(lines.since) < 1000 {
             lines.repeated += 1;
             return;
         }
         if self.may_log(&mut lines) {
-            let Report { text, place, .. } = report;
+            let ScriptReport { text, place, .. } = report;
             self.say(LogLevel::Warn, &format!("file={:?} line={} error={text:?}", place.file, place.line));
             lines.last_error = Some(report.clone());
         }
@@ -423,19 +423,20 @@ impl Shared {
         if index == clients.len() {
             clients.push(None);
         }
-        clients[index] = Some(Record { id, phase: Phase::Pending, queue: Vec::new(), queue_bytes: 0, stats, limits });
+        clients[index] =
+            Some(Record { id, phase: Admission::Pending, queue: Vec::new(), queue_bytes: 0, stats, limits });
         // As many clients as the server has connections: far below 2^32.
         index as u32
     }
 
-    pub(super) fn phase(&self, handle: u32) -> Phase {
-        self.with(handle, |record| record.phase).unwrap_or(Phase::Gone)
+    pub(super) fn phase(&self, handle: u32) -> Admission {
+        self.with(handle, |record| record.phase).unwrap_or(Admission::Gone)
     }
 
     /// The connection is gone. Whether the script is told.
     pub(super) fn leave(&self, handle: u32) -> bool {
-        let phase = self.with(handle, |record| std::mem::replace(&mut record.phase, Phase::Gone));
-        matches!(phase, Some(Phase::Pending | Phase::Accepted))
+        let phase = self.with(handle, |record| std::mem::replace(&mut record.phase, Admission::Gone));
+        matches!(phase, Some(Admission::Pending | Admission::Accepted))
     }
 
     pub(super) fn remove(&self, handle: u32) {
@@ -451,11 +452,11 @@ impl Shared {
     fn client_stats(&self, handle: u32) -> ClientStats {
         let (id, phase, known) = self.with(handle, |record| (record.id, record.phase, record.stats)).unwrap_or((
             ClientId(0),
-            Phase::Gone,
+            Admission::Gone,
             ClientStats::default(),
         ));
         match &self.ours {
-            Some(ours) if phase != Phase::Gone => ours.client_stats(id),
+            Some(ours) if phase != Admission::Gone => ours.client_stats(id),
             _ => known,
         }
     }
@@ -468,12 +469,12 @@ impl Shared {
     /// Whether it did.
     pub(super) fn refuse(&self, handle: u32, description: Option<String>) -> bool {
         let refused = self.with(handle, |record| match record.phase {
-            Phase::Pending | Phase::Accepted => {
-                record.phase = Phase::Rejected;
+            Admission::Pending | Admission::Accepted => {
+                record.phase = Admission::Rejected;
                 record.queue = Vec::new();
                 Some(record.id)
             }
-            Phase::Rejected | Phase::Gone => None,
+            Admission::Rejected | Admission::Gone => None,
         });
         let Some(client) = refused.flatten() else { return false };
         let mut effects = self.effects.take();
@@ -484,7 +485,7 @@ impl Shared {
                 true
             }
         });
-        effects.push(Effect::One(Action::Reject { client, description, application: None, redirect: None }));
+        effects.push(Effect::One(ScriptAction::Reject { client, description, application: None, redirect: None }));
         self.effects.set(effects);
         true
     }
@@ -511,11 +512,17 @@ impl Shared {
 
     /// An action that concerns a client: done, kept until its accept, or dropped because it is gone. Whether it was
     /// not dropped.
-    fn emit(&self, ctx: &Ctx<'_>, handle: u32, action: impl FnOnce(ClientId) -> Action, bytes: usize) -> Result<bool> {
+    fn emit(
+        &self,
+        ctx: &Ctx<'_>,
+        handle: u32,
+        action: impl FnOnce(ClientId) -> ScriptAction,
+        bytes: usize,
+    ) -> Result<bool> {
         let Some((client, phase)) = self.with(handle, |record| (record.id, record.phase)) else { return Ok(false) };
         match phase {
-            Phase::Accepted => self.push(ctx, Effect::One(action(client)), bytes).map(|()| true),
-            Phase::Pending => {
+            Admission::Accepted => self.push(ctx, Effect::One(action(client)), bytes).map(|()| true),
+            Admission::Pending => {
                 let is_kept = self.with(handle, |record| {
                     record.queue_bytes += bytes;
                     let has_room =
@@ -530,7 +537,7 @@ impl Shared {
                 }
                 Err(Exception::throw_range(ctx, "too much is waiting for this client to be accepted"))
             }
-            Phase::Rejected | Phase::Gone => Ok(false),
+            Admission::Rejected | Admission::Gone => Ok(false),
         }
     }
 
@@ -573,20 +580,23 @@ impl Shared {
 }
 
 /// Whom an action concerns.
-fn client_of(action: &Action) -> Option<ClientId> {
+fn client_of(action: &ScriptAction) -> Option<ClientId> {
     match action {
-        Action::Accept(client)
-        | Action::Reject { client, .. }
-        | Action::Disconnect(client)
-        | Action::Call { client, .. }
-        | Action::Ping(client)
-        | Action::LimitBandwidth { client, .. }
-        | Action::CheckBandwidth(client) => Some(*client),
-        Action::Result(question, _)
-        | Action::Failed(question, _)
-        | Action::NotFound(question)
-        | Action::Allowed(question, _) => Some(question.client),
-        Action::Stopped(_) | Action::Broadcast { .. } | Action::Send { .. } | Action::Shutdown => None,
+        ScriptAction::Accept(client)
+        | ScriptAction::Reject { client, .. }
+        | ScriptAction::Disconnect(client)
+        | ScriptAction::Call { client, .. }
+        | ScriptAction::Ping(client)
+        | ScriptAction::LimitBandwidth { client, .. }
+        | ScriptAction::CheckBandwidth(client) => Some(*client),
+        ScriptAction::Result(question, _)
+        | ScriptAction::Failed(question, _)
+        | ScriptAction::NotFound(question)
+        | ScriptAction::Allowed(question, _) => Some(question.client),
+        ScriptAction::Stopped(_)
+        | ScriptAction::Broadcast { .. }
+        | ScriptAction::Send { .. }
+        | ScriptAction::Shutdown => None,
     }
 }
 
@@ -615,7 +625,7 @@ pub(super) fn configure<'js>(
 
 /// What the prelude is given.
 #[allow(clippy::too_many_lines, reason = "a table")]
-pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Object<'js>> {
+pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result<Object<'js>> {
     let native = Object::new(ctx.clone())?;
     native.set("calls", SCRIPT_CLIENT_CALLS)?;
     macro_rules! function {
@@ -628,17 +638,17 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
         };
     }
 
-    function!("isPending", shared, move |handle: u32| shared.phase(handle) == Phase::Pending);
+    function!("isPending", shared, move |handle: u32| shared.phase(handle) == Admission::Pending);
     function!("accept", shared, move |ctx: Ctx<'js>, handle: u32| -> Result<()> {
         let accepted = shared.with(handle, |record| {
-            let is_pending = record.phase == Phase::Pending;
+            let is_pending = record.phase == Admission::Pending;
             is_pending.then(|| {
-                record.phase = Phase::Accepted;
+                record.phase = Admission::Accepted;
                 (record.id, std::mem::take(&mut record.queue))
             })
         });
         let Some((client, queue)) = accepted.flatten() else { return Ok(()) };
-        shared.push(&ctx, Effect::One(Action::Accept(client)), 0)?;
+        shared.push(&ctx, Effect::One(ScriptAction::Accept(client)), 0)?;
         queue.into_iter().try_for_each(|action| shared.push(&ctx, Effect::One(action), 0))
     });
     function!("reject", shared, {
@@ -658,25 +668,25 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
             let encode = |value| shared.encode(&ctx, &kit, 1, [value], SCRIPT_STATUS_BYTES);
             let application = given(application).map(encode).transpose()?;
             let rejected = shared.with(handle, |record| {
-                let is_pending = record.phase == Phase::Pending;
+                let is_pending = record.phase == Admission::Pending;
                 is_pending.then(|| {
-                    record.phase = Phase::Rejected;
+                    record.phase = Admission::Rejected;
                     record.queue = Vec::new();
                     record.id
                 })
             });
             let Some(client) = rejected.flatten() else { return Ok(()) };
             let bytes = application.as_ref().map_or(0, Vec::len);
-            let action = Action::Reject { client, description, application, redirect };
+            let action = ScriptAction::Reject { client, description, application, redirect };
             shared.push(&ctx, Effect::One(action), bytes)
         }
     });
     function!("refuse", shared, move |handle: u32| shared.refuse(handle, None));
     function!("disconnect", shared, move |ctx: Ctx<'js>, handle: u32| -> Result<bool> {
-        if shared.phase(handle) == Phase::Pending {
+        if shared.phase(handle) == Admission::Pending {
             return Ok(shared.refuse(handle, None));
         }
-        shared.emit(&ctx, handle, Action::Disconnect, 0)
+        shared.emit(&ctx, handle, ScriptAction::Disconnect, 0)
     });
     // The transaction of a call that wants an answer, 0 for one that wants none, -1 when the client is gone.
     function!("call", shared, {
@@ -691,7 +701,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
             let arguments = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let bytes = name.len() + arguments.len();
             let transaction = if is_wanted { shared.next_transaction.get() } else { 0 };
-            let action = |client| Action::Call { client, name, transaction, arguments };
+            let action = |client| ScriptAction::Call { client, name, transaction, arguments };
             if !shared.emit(&ctx, handle, action, bytes)? {
                 return Ok(-1);
             }
@@ -707,7 +717,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
             check_name(&ctx, &name)?;
             let arguments = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let records = shared.clients.borrow();
-            let accepted = records.iter().rev().flatten().filter(|record| record.phase == Phase::Accepted);
+            let accepted = records.iter().rev().flatten().filter(|record| record.phase == Admission::Accepted);
             let clients: Vec<ClientId> = accepted.map(|record| record.id).collect();
             drop(records);
             let bytes = name.len() + arguments.len() + clients.len() * size_of::<ClientId>();
@@ -724,12 +734,12 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
             let values = std::iter::once(handler).chain(values);
             let body = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let bytes = body.len();
-            shared.push(&ctx, Effect::One(Action::Send { stream, body }), bytes)
+            shared.push(&ctx, Effect::One(ScriptAction::Send { stream, body }), bytes)
         }
     });
-    function!("ping", shared, move |ctx: Ctx<'js>, handle: u32| shared.emit(&ctx, handle, Action::Ping, 0));
+    function!("ping", shared, move |ctx: Ctx<'js>, handle: u32| shared.emit(&ctx, handle, ScriptAction::Ping, 0));
     function!("checkBandwidth", shared, move |ctx: Ctx<'js>, handle: u32| {
-        shared.emit(&ctx, handle, Action::CheckBandwidth, 0)
+        shared.emit(&ctx, handle, ScriptAction::CheckBandwidth, 0)
     });
     function!("limit", shared, move |ctx: Ctx<'js>, handle: u32, to_client: f64, to_server: f64| -> Result<bool> {
         // 0 leaves a direction as it is; the cast saturates.
@@ -739,7 +749,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
             let [old_to_client, old_to_server] = record.limits;
             record.limits = [to_client.unwrap_or(old_to_client), to_server.unwrap_or(old_to_server)];
         });
-        shared.emit(&ctx, handle, |client| Action::LimitBandwidth { client, to_client, to_server }, 0)
+        shared.emit(&ctx, handle, |client| ScriptAction::LimitBandwidth { client, to_client, to_server }, 0)
     });
     function!("limitOf", shared, move |handle: u32, is_to_client: bool| {
         let limits = shared.with(handle, |record| record.limits).unwrap_or_default();
@@ -778,7 +788,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Obje
             ],
         )
     });
-    function!("shutdown", shared, move |ctx: Ctx<'js>| shared.push(&ctx, Effect::One(Action::Shutdown), 0));
+    function!("shutdown", shared, move |ctx: Ctx<'js>| shared.push(&ctx, Effect::One(ScriptAction::Shutdown), 0));
     function!("trace", shared, move |This(native): This<Object<'js>>, text: Value<'js>| -> Result<()> {
         let text = amf::text(&Kit::of(&native)?, &text)?;
         let end = text.floor_char_boundary(SCRIPT_TRACE_BYTES);

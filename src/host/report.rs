@@ -10,20 +10,20 @@ pub(super) const PRELUDE: &str = "(server)";
 
 /// What went wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Report {
+pub(super) struct ScriptReport {
     /// `TypeError: x is not a function`: at most [`SCRIPT_ERROR_BYTES`] bytes, no control characters.
     pub(super) text: String,
     pub(super) place: SourcePlace,
-    /// A limit is exceeded, by what the engine says. The script may say the same: `Shared::read` knows better.
+    /// A limit is exceeded, by what the engine says. The script may say the same: `SharedState::read` knows better.
     pub(super) exhausted: Option<Exhausted>,
 }
 
 /// Reads an exception. The script may have thrown anything, and reading it may run the script's code, so this is done
 /// within the time of the call.
-pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
+pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> ScriptReport {
     // Without memory for an error object the engine throws null, which a script may do, too.
     if value.is_null() || value.type_of() == rquickjs::Type::Uninitialized {
-        return Report { text: "null".into(), place: SourcePlace::default(), exhausted: Some(Exhausted::Memory) };
+        return ScriptReport { text: "null".into(), place: SourcePlace::default(), exhausted: Some(Exhausted::Memory) };
     }
     let read = |value: rquickjs::Result<Coerced<String>>| match value {
         Ok(Coerced(text)) => Some(text),
@@ -34,7 +34,7 @@ pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
     };
     let Some(error) = value.as_object().filter(|_| value.is_error()) else {
         let text = read(value.get()).unwrap_or_else(|| "an error that cannot be read".into());
-        return Report { text: tidy(&text, SCRIPT_ERROR_BYTES), place: SourcePlace::default(), exhausted: None };
+        return ScriptReport { text: tidy(&text, SCRIPT_ERROR_BYTES), place: SourcePlace::default(), exhausted: None };
     };
     let [name, message, stack] = ["name", "message", "stack"].map(|name| read(error.get(name)).unwrap_or_default());
     let exhausted = match (name.as_str(), message.as_str()) {
@@ -44,7 +44,7 @@ pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Report {
         _ => None,
     };
     let text = if message.is_empty() { name } else { format!("{name}: {message}") };
-    Report { text: tidy(&text, SCRIPT_ERROR_BYTES), place: place(&stack), exhausted }
+    ScriptReport { text: tidy(&text, SCRIPT_ERROR_BYTES), place: place(&stack), exhausted }
 }
 
 /// The innermost place of a stack trace that is the script's own: lines `at name (file:line:column)` or

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::check::check;
 use super::engine::Scripts;
-use super::facts::{self, Action, Fault, Identity};
-use super::files::Files;
-use super::link::{Ended, Line, Link, Ours};
+use super::facts::{self, CallFault, Identity, ScriptAction};
+use super::files::ComingFiles;
+use super::link::{Ended, Line, Ours, ServerLink};
 use crate::limits::SCRIPT_TRACE_BYTES;
 use crate::wire::script_link::{Access, AccessSet, Budget, Exhausted, InstanceId, Question, ToHost, ToServer, VERSION};
 
@@ -16,15 +16,15 @@ const INSTANCES: usize = 65_535;
 
 /// All instances of a process, and its link to the server.
 pub struct Host {
-    link: Rc<Link>,
+    link: Rc<ServerLink>,
     scripts: Scripts,
-    instances: HashMap<InstanceId, State>,
+    instances: HashMap<InstanceId, Lifecycle>,
     /// Messages of the server that are through.
     count: u32,
 }
 
 /// How far an instance is.
-enum State {
+enum Lifecycle {
     /// Its files are coming.
     Coming(Box<Coming>),
     /// It is loaded.
@@ -38,7 +38,7 @@ struct Coming {
     hostname: String,
     server: String,
     budget: Budget,
-    files: Files,
+    files: ComingFiles,
 }
 
 impl Host {
@@ -47,7 +47,7 @@ impl Host {
     pub fn new(line: Rc<dyn Line>, clock: fn() -> u64) -> Host {
         let mut scripts = Scripts::new(INSTANCES, clock);
         scripts.is_linked = true;
-        Host { link: Rc::new(Link::new(line)), scripts, instances: HashMap::new(), count: 0 }
+        Host { link: Rc::new(ServerLink::new(line)), scripts, instances: HashMap::new(), count: 0 }
     }
 
     /// Greets the server and does what it says, until it says no more. `without` are the walls that are not there.
@@ -104,23 +104,23 @@ impl Host {
         match *message {
             ToHost::Load { instance, app, name, hostname, server, budget } => {
                 let [app, name, hostname, server] = [app, name, hostname, server].map(str::to_owned);
-                let coming = Coming { app, name, hostname, server, budget, files: Files::default() };
+                let coming = Coming { app, name, hostname, server, budget, files: ComingFiles::default() };
                 self.forget(instance);
-                self.instances.insert(instance, State::Coming(Box::new(coming)));
+                self.instances.insert(instance, Lifecycle::Coming(Box::new(coming)));
                 Ok(())
             }
             ToHost::File { instance, role, name, piece, last } => {
-                if let Some(State::Coming(coming)) = self.instances.get_mut(&instance) {
+                if let Some(Lifecycle::Coming(coming)) = self.instances.get_mut(&instance) {
                     coming.files.add(role, name, piece, last);
                 }
                 Ok(())
             }
             ToHost::Start { instance } => match self.instances.remove(&instance) {
-                Some(State::Coming(coming)) => self.load(instance, *coming),
+                Some(Lifecycle::Coming(coming)) => self.load(instance, *coming),
                 _ => Ok(()),
             },
             ToHost::Check { instance } => match self.instances.remove(&instance) {
-                Some(State::Coming(coming)) => {
+                Some(Lifecycle::Coming(coming)) => {
                     let problem = match coming.files.finish() {
                         Ok((source, _)) => check(&source, coming.budget).err(),
                         Err(problem) => Some(problem),
@@ -198,7 +198,7 @@ impl Host {
         });
         let problem = match loaded {
             Ok(id) => {
-                self.instances.insert(instance, State::Loaded(id));
+                self.instances.insert(instance, Lifecycle::Loaded(id));
                 self.say_actions()?;
                 None
             }
@@ -229,7 +229,7 @@ impl Host {
         self.tell(instance, |scripts, id| {
             let lists = Access::ALL.iter().copied().filter(|list| wanted.has(*list));
             allowed.extend(lists.filter(|list| scripts.allows(id, question.client, *list, stream)));
-            scripts.exhausted(id).map_or(Ok(()), |which| Err(Fault::Exhausted(which)))
+            scripts.exhausted(id).map_or(Ok(()), |which| Err(CallFault::Exhausted(which)))
         })?;
         if !self.instances.contains_key(&instance) {
             return Ok(());
@@ -241,15 +241,15 @@ impl Host {
     fn tell(
         &mut self,
         instance: InstanceId,
-        call: impl FnOnce(&mut Scripts, facts::InstanceId) -> Result<(), Fault>,
+        call: impl FnOnce(&mut Scripts, facts::InstanceId) -> Result<(), CallFault>,
     ) -> Result<(), Ended> {
-        let Some(State::Loaded(id)) = self.instances.get(&instance) else { return Ok(()) };
+        let Some(Lifecycle::Loaded(id)) = self.instances.get(&instance) else { return Ok(()) };
         let told = call(&mut self.scripts, *id);
         self.say_actions()?;
         match told {
-            Err(Fault::Exhausted(which)) => self.exhausted(instance, which),
+            Err(CallFault::Exhausted(which)) => self.exhausted(instance, which),
             // What was thrown has been logged, and a client that is gone needs nothing.
-            Ok(()) | Err(Fault::Thrown | Fault::Gone) => Ok(()),
+            Ok(()) | Err(CallFault::Thrown | CallFault::Gone) => Ok(()),
         }
     }
 
@@ -260,14 +260,14 @@ impl Host {
     }
 
     fn forget(&mut self, instance: InstanceId) {
-        if let Some(State::Loaded(id)) = self.instances.remove(&instance) {
+        if let Some(Lifecycle::Loaded(id)) = self.instances.remove(&instance) {
             self.scripts.unload(id);
         }
     }
 
     fn instance_of(&self, script: facts::InstanceId) -> Option<InstanceId> {
         let mut loaded = self.instances.iter();
-        loaded.find(|(_, state)| matches!(state, State::Loaded(id) if *id == script)).map(|(instance, _)| *instance)
+        loaded.find(|(_, state)| matches!(state, Lifecycle::Loaded(id) if *id == script)).map(|(instance, _)| *instance)
     }
 
     /// Says what scripts want done, in its order.
@@ -276,20 +276,20 @@ impl Host {
             // It has exceeded a limit since.
             let Some(instance) = self.instance_of(script) else { continue };
             match action {
-                Action::Stopped(which) => self.exhausted(instance, which)?,
-                Action::Result(question, value) => {
+                ScriptAction::Stopped(which) => self.exhausted(instance, which)?,
+                ScriptAction::Result(question, value) => {
                     self.link.say(&ToServer::Result { instance, question, value: &value })?;
                 }
-                Action::Failed(question, description) => {
+                ScriptAction::Failed(question, description) => {
                     self.link.say(&ToServer::Failed { instance, question, description: &description })?;
                 }
-                Action::NotFound(question) => self.link.say(&ToServer::NotFound { instance, question })?,
-                Action::Allowed(question, allowed) => {
+                ScriptAction::NotFound(question) => self.link.say(&ToServer::NotFound { instance, question })?,
+                ScriptAction::Allowed(question, allowed) => {
                     let allowed = if allowed { AccessSet::of(Access::ALL) } else { AccessSet::default() };
                     self.link.say(&ToServer::Allowed { instance, question, allowed })?;
                 }
-                Action::Accept(client) => self.link.say(&ToServer::Accept { instance, client })?,
-                Action::Reject { client, description, application, redirect } => {
+                ScriptAction::Accept(client) => self.link.say(&ToServer::Accept { instance, client })?,
+                ScriptAction::Reject { client, description, application, redirect } => {
                     self.link.say(&ToServer::Reject {
                         instance,
                         client,
@@ -298,25 +298,25 @@ impl Host {
                         redirect: redirect.as_deref(),
                     })?;
                 }
-                Action::Disconnect(client) => self.link.say(&ToServer::Disconnect { instance, client })?,
-                Action::Call { client, name, transaction, arguments } => {
+                ScriptAction::Disconnect(client) => self.link.say(&ToServer::Disconnect { instance, client })?,
+                ScriptAction::Call { client, name, transaction, arguments } => {
                     let call = ToServer::Call { instance, client, name: &name, transaction, arguments: &arguments };
                     self.link.say(&call)?;
                 }
-                Action::Broadcast { name, arguments } => {
+                ScriptAction::Broadcast { name, arguments } => {
                     self.link.say(&ToServer::Broadcast { instance, name: &name, arguments: &arguments })?;
                 }
-                Action::Ping(client) => self.link.say(&ToServer::Ping { instance, client })?,
-                Action::LimitBandwidth { client, to_client, to_server } => {
+                ScriptAction::Ping(client) => self.link.say(&ToServer::Ping { instance, client })?,
+                ScriptAction::LimitBandwidth { client, to_client, to_server } => {
                     self.link.say(&ToServer::LimitBandwidth { instance, client, to_client, to_server })?;
                 }
-                Action::CheckBandwidth(client) => {
+                ScriptAction::CheckBandwidth(client) => {
                     self.link.say(&ToServer::CheckBandwidth { instance, client })?;
                 }
-                Action::Send { stream, body } => {
+                ScriptAction::Send { stream, body } => {
                     self.link.say(&ToServer::Send { instance, stream: &stream, body: &body })?;
                 }
-                Action::Shutdown => self.link.say(&ToServer::Shutdown { instance })?,
+                ScriptAction::Shutdown => self.link.say(&ToServer::Shutdown { instance })?,
             }
         }
         Ok(())

@@ -280,7 +280,7 @@ impl Log {
 
     /// Writes a line, or says that it was lost.
     fn write(&mut self, level: Level, passed: Duration, text: &fmt::Arguments<'_>) -> bool {
-        let mut line = Line { bytes: [0; LINE_BYTES], len: 0 };
+        let mut line = LogLine { bytes: [0; LINE_BYTES], len: 0 };
         line.begin(level, self.journal, &self.stamp(passed));
         // A line that is full is not an error.
         let _ = line.write_fmt(*text);
@@ -306,12 +306,12 @@ impl Log {
 }
 
 /// A line that is being put together.
-struct Line {
+struct LogLine {
     bytes: [u8; LINE_BYTES],
     len: usize,
 }
 
-impl Line {
+impl LogLine {
     /// The priority for a journal, the time, and the level's name.
     fn begin(&mut self, level: Level, for_journal: bool, stamp: &LineStart) {
         let (name, priority) = match level {
@@ -360,7 +360,7 @@ fn is_char_start(byte: u8) -> bool {
     byte & 0xC0 != 0x80
 }
 
-impl fmt::Write for Line {
+impl fmt::Write for LogLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // What a client sends must not forge a line or steer a terminal, whichever way it came here.
         let mut plain = 0;
@@ -380,7 +380,7 @@ mod tests {
     use super::*;
 
     fn line(stamp: Option<LineStart>, text: &str) -> String {
-        let mut line = Line { bytes: [0; LINE_BYTES], len: 0 };
+        let mut line = LogLine { bytes: [0; LINE_BYTES], len: 0 };
         line.begin(Level::Warn, stamp.is_none(), &stamp.unwrap_or(LineStart::None));
         let _ = line.write_str(text);
         String::from_utf8(line.end().to_vec()).unwrap()

@@ -57,7 +57,7 @@ impl fmt::Display for Broken {
 }
 
 /// A value in a message.
-trait Field<'a>: Sized {
+trait MessageField<'a>: Sized {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full>;
     /// `None` when the bytes are none.
     fn take(from: &mut ByteReader<'a>) -> Option<Self>;
@@ -103,7 +103,7 @@ macro_rules! messages {
                 let kind = from.u8().map_err(|Truncated| Broken::Length(0))?;
                 let message = match kind {
                     $($kind => {
-                        $(let $field = Field::take(&mut from).ok_or(Broken::Fields($kind))?;)*
+                        $(let $field = MessageField::take(&mut from).ok_or(Broken::Fields($kind))?;)*
                         $name::$message { $($field,)* }
                     })*
                     _ => return Err(Broken::Type(kind)),
@@ -116,7 +116,7 @@ macro_rules! messages {
 
             #[cfg(test)]
             fn draw_all(from: &mut tests::Draw<'a>) -> Vec<Self> {
-                vec![$($name::$message { $($field: Field::draw(from),)* },)*]
+                vec![$($name::$message { $($field: MessageField::draw(from),)* },)*]
             }
         }
     };
@@ -487,7 +487,7 @@ macro_rules! coded {
             }
         }
 
-        impl Field<'_> for $name {
+        impl MessageField<'_> for $name {
             fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
                 out.put_u8(self.code())
             }
@@ -640,20 +640,20 @@ macro_rules! records {
         $(#[$meta])*
         pub struct $name $(<$life>)? { $($(#[$doc])* pub $field: $kind,)* }
 
-        impl<'a> Field<'a> for $name $(<$life>)? {
+        impl<'a> MessageField<'a> for $name $(<$life>)? {
             fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
                 $(self.$field.put(out)?;)*
                 Ok(())
             }
 
             fn take(from: &mut ByteReader<'a>) -> Option<Self> {
-                $(let $field = Field::take(from)?;)*
+                $(let $field = MessageField::take(from)?;)*
                 Some($name { $($field,)* })
             }
 
             #[cfg(test)]
             fn draw(from: &mut tests::Draw<'a>) -> Self {
-                $name { $($field: Field::draw(from),)* }
+                $name { $($field: MessageField::draw(from),)* }
             }
         }
     )* };
@@ -825,7 +825,7 @@ fn body_of(bytes: &[u8]) -> Result<Option<&[u8]>, Broken> {
 
 macro_rules! number {
     ($($kind:ident $put:ident;)*) => { $(
-        impl Field<'_> for $kind {
+        impl MessageField<'_> for $kind {
             fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
                 out.$put(*self)
             }
@@ -844,7 +844,7 @@ macro_rules! number {
 
 number! { u32 put_u32; f64 put_f64; }
 
-impl Field<'_> for u64 {
+impl MessageField<'_> for u64 {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.put_slice(&self.to_be_bytes())
     }
@@ -859,7 +859,7 @@ impl Field<'_> for u64 {
     }
 }
 
-impl Field<'_> for bool {
+impl MessageField<'_> for bool {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.put_u8((*self).into())
     }
@@ -878,7 +878,7 @@ impl Field<'_> for bool {
     }
 }
 
-impl<'a> Field<'a> for &'a [u8] {
+impl<'a> MessageField<'a> for &'a [u8] {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.put_u32(u32::try_from(self.len()).map_err(|_| Full)?)?;
         out.put_slice(self)
@@ -895,7 +895,7 @@ impl<'a> Field<'a> for &'a [u8] {
     }
 }
 
-impl<'a> Field<'a> for &'a str {
+impl<'a> MessageField<'a> for &'a str {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         self.as_bytes().put(out)
     }
@@ -910,7 +910,7 @@ impl<'a> Field<'a> for &'a str {
     }
 }
 
-impl<'a, F: Field<'a>> Field<'a> for Option<F> {
+impl<'a, F: MessageField<'a>> MessageField<'a> for Option<F> {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         self.is_some().put(out)?;
         self.iter().try_for_each(|value| value.put(out))
@@ -926,7 +926,7 @@ impl<'a, F: Field<'a>> Field<'a> for Option<F> {
     }
 }
 
-impl Field<'_> for InstanceId {
+impl MessageField<'_> for InstanceId {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         self.0.put(out)
     }
@@ -941,7 +941,7 @@ impl Field<'_> for InstanceId {
     }
 }
 
-impl Field<'_> for ClientId {
+impl MessageField<'_> for ClientId {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         self.0.put(out)
     }
@@ -956,7 +956,7 @@ impl Field<'_> for ClientId {
     }
 }
 
-impl Field<'_> for AccessSet {
+impl MessageField<'_> for AccessSet {
     fn put(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.put_u8(self.0)
     }

@@ -4,4 +4,5 @@
 
 mod circles;
 mod layers;
+mod names;
 mod profiles;

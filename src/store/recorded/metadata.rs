@@ -47,9 +47,9 @@ pub(super) fn write<R: ReadAt>(
     let mut amf = Encoder::new(&mut writer);
     // There is room for this.
     let _ = amf.string("onMetaData").and_then(|()| amf.ecma_array_begin(0));
-    let mut properties = Properties { count_at: writer.len() - size_of::<u32>(), count: 0, writer };
+    let mut properties = PropertyList { count_at: writer.len() - size_of::<u32>(), count: 0, writer };
     properties.put_all(facts, video, audio, own);
-    let Properties { count_at, count, mut writer } = properties;
+    let PropertyList { count_at, count, mut writer } = properties;
     writer.set_u32(count_at, count);
     let length = writer.len();
     out[length..length + END.len()].copy_from_slice(&END);
@@ -57,13 +57,13 @@ pub(super) fn write<R: ReadAt>(
 }
 
 /// The properties of the array.
-struct Properties<'w> {
+struct PropertyList<'w> {
     writer: Writer<'w>,
     count_at: usize,
     count: u32,
 }
 
-impl Properties<'_> {
+impl PropertyList<'_> {
     /// One more, unless it has no room.
     fn put(&mut self, name: &str, value: Value<'_>) {
         let before = self.writer.len();
