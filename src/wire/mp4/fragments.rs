@@ -246,7 +246,8 @@ impl FragmentCursor {
     /// The last key frame of the track that is decoded at `time` (in ticks) or before, in the file whose first fragment lies at
     /// `from` or behind it; `None` where no fragment that begins with a key frame lies before.
     ///
-    /// Headers of fragments are read one after the other, and the samples of one of them.
+    /// Headers of fragments are read one after the other, from where an index says or from the first on, and the samples of one of
+    /// them.
     ///
     /// # Errors
     ///
@@ -257,9 +258,29 @@ impl FragmentCursor {
         from: u64,
         time: i64,
     ) -> Answer<Option<FragmentCursor>, R> {
+        if let Some((index, timescale)) = track.index {
+            let scaled = |time: i64, from: u32, to: u32| i128::from(time) * i128::from(to) / i128::from(from.max(1));
+            let wanted = i64::try_from(scaled(time, track.timescale, timescale)).unwrap_or(i64::MAX);
+            if let Some((place, begins)) = index.before(file, wanted)? {
+                let begins = i64::try_from(scaled(begins, timescale, track.timescale)).unwrap_or(i64::MAX);
+                let found = FragmentCursor::walk(file, track, FragmentCursor::new(place, begins), time)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        FragmentCursor::walk(file, track, FragmentCursor::new(from, 0), time)
+    }
+
+    /// [`FragmentCursor::seek`] from a place on.
+    fn walk<R: ReadAt>(
+        file: &mut File<'_, R>,
+        track: &Track,
+        mut cursor: FragmentCursor,
+        time: i64,
+    ) -> Answer<Option<FragmentCursor>, R> {
         // The last fragment that begins with a key frame, and at or before the time.
         let mut best = None;
-        let mut cursor = FragmentCursor::new(from, 0);
         loop {
             while cursor.left == 0 && (cursor.enter_run(file, track)? || cursor.enter_track_fragment(file, track)?) {}
             if cursor.left > 0 {

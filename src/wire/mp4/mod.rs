@@ -9,6 +9,7 @@ pub mod atom;
 pub mod cursor;
 pub mod entry;
 pub mod fragments;
+pub mod index;
 #[cfg(test)]
 mod tests;
 pub mod track;
@@ -19,6 +20,7 @@ use atom::{Atom, atom, child, top_atom};
 use cursor::{Sample, TableCursor, lowest_composition};
 use entry::{SampleEntry, entry};
 use fragments::FragmentCursor;
+use index::FragmentIndex;
 use track::{Defaults, EntryTable, Sizes, Track, version};
 
 /// Pictures or sound.
@@ -65,6 +67,7 @@ impl Movie {
         let mut moov = None;
         let mut fragment = None;
         let mut mvex = None;
+        let mut sidx = None;
         while let Some(found) = top_atom(file, at)? {
             match &found.kind {
                 b"moov" if found.end <= file.size() => {
@@ -72,6 +75,7 @@ impl Movie {
                     mvex = child(file, &found, b"mvex")?;
                 }
                 b"moof" => fragment = fragment.or(Some(found.start)),
+                b"sidx" if fragment.is_none() && found.end <= file.size() => sidx = sidx.or(Some(found)),
                 _ => {}
             }
             // One with an mvex says that fragments follow.
@@ -89,6 +93,9 @@ impl Movie {
                 track.lowest = lowest_of_first_fragment(file, track, from)?;
             }
         }
+        if fragment.is_some() {
+            movie.read_index(file, sidx)?;
+        }
         // The first samples, of whatever track, decide where time begins.
         let mut begin_ms = None;
         for track in movie.video.iter().chain(&movie.audio) {
@@ -99,6 +106,25 @@ impl Movie {
         }
         movie.begin_ms = begin_ms.unwrap_or(0);
         Ok(movie)
+    }
+
+    /// Reads where the index of fragments is. It may be of one track: the others go by it, too.
+    fn read_index<R: ReadAt>(&mut self, file: &mut File<'_, R>, sidx: Option<Atom>) -> Answer<(), R> {
+        let of_one = match sidx {
+            Some(sidx) => FragmentIndex::in_front(file, &sidx)?,
+            None => None,
+        };
+        let mut any = None;
+        for track in self.video.iter_mut().chain(&mut self.audio) {
+            let in_front = of_one.filter(|(id, _)| *id == track.id).map(|(_, index)| index);
+            let own = FragmentIndex::at_end(file, track.id)?.or(in_front);
+            track.index = own.map(|index| (index, track.timescale));
+            any = any.or(track.index);
+        }
+        for track in self.video.iter_mut().chain(&mut self.audio) {
+            track.index = track.index.or(any);
+        }
+        Ok(())
     }
 
     fn read<R: ReadAt>(file: &mut File<'_, R>, moov: &Atom, mvex: Option<Atom>, choice: Choice) -> Answer<Movie, R> {
@@ -292,6 +318,7 @@ fn read_track<R: ReadAt>(
         sync: None,
         dependencies: EntryTable::default(),
         fragments: None,
+        index: None,
         defaults: Defaults::default(),
     };
     track.read_tables(file, &stbl)?;

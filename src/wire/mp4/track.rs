@@ -4,6 +4,7 @@ use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 
 use super::atom::{Atom, atom, child};
 use super::entry::SampleEntry;
+use super::index::FragmentIndex;
 
 /// The time that is furthest from the beginning, in milliseconds: later ones are this. It is 35 000 years, so that two of them can
 /// be added and subtracted.
@@ -100,6 +101,8 @@ pub struct Track {
     pub dependencies: EntryTable,
     /// Where the file's first fragment lies, if more samples come in fragments.
     pub fragments: Option<u64>,
+    /// An index of these, with the ticks a second of the track that it is of.
+    pub index: Option<(FragmentIndex, u32)>,
     /// What holds for them.
     pub defaults: Defaults,
 }
