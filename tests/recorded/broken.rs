@@ -182,7 +182,7 @@ fn flv(tags: &[Vec<u8>]) -> Vec<u8> {
 #[test]
 fn flv_and_mp3_files_that_lie_have_an_answer() {
     let picture = |number: u32| {
-        let payload = [&[if number % 10 == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0][..], &[7; 700]].concat();
+        let payload = [&[if number.is_multiple_of(10) { 0x17 } else { 0x27 }, 1, 0, 0, 0][..], &[7; 700]].concat();
         tag(9, number * 100, &payload)
     };
     let header = || tag(9, 0, b"\x17\0\0\0\0\x01\x42\0\x1E\xFF");

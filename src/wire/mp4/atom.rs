@@ -78,3 +78,9 @@ pub fn child<R: ReadAt>(file: &mut File<'_, R>, parent: &Atom, kind: &[u8; 4]) -
     }
     Ok(None)
 }
+
+/// A box that begins with version and flags.
+pub(super) fn version<R: ReadAt>(file: &mut File<'_, R>, found: &Atom) -> Answer<(u8, u32), R> {
+    let word = file.u32(STRUCTURE, found.body)?;
+    Ok(((word >> 24) as u8, word & 0x00FF_FFFF))
+}

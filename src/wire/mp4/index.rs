@@ -6,8 +6,7 @@
 
 use crate::wire::windows::{Answer, File, ReadAt, STRUCTURE};
 
-use super::atom::{Atom, atom, top_atom};
-use super::track::version;
+use super::atom::{Atom, atom, top_atom, version};
 
 /// Bytes of the box at the end of a file that says how long the index in front of it is (`mfro`).
 const MFRO_BYTES: u64 = 16;
@@ -20,11 +19,11 @@ pub struct FragmentIndex {
     /// The first entry, and how many there are.
     at: u64,
     count: u32,
-    form: Form,
+    form: IndexForm,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum IndexForm {
     /// Times and places of key frames, of 64 bits or 32, and so many bytes an entry.
     KeyFrames { wide: bool, bytes: u8 },
     /// Bytes and ticks of pieces that lie one behind the other, the first at a place and a time.
@@ -56,7 +55,7 @@ impl FragmentIndex {
             let numbers = (lengths >> 4 & 3) + (lengths >> 2 & 3) + (lengths & 3) + 3;
             let bytes = if wide { 16 } else { 8 } + numbers as u8;
             let count = file.u32(STRUCTURE, tfra.body + 12)?;
-            let index = FragmentIndex { at: tfra.body + 16, count, form: Form::KeyFrames { wide, bytes } };
+            let index = FragmentIndex { at: tfra.body + 16, count, form: IndexForm::KeyFrames { wide, bytes } };
             return Ok(index.within(tfra.end).then_some(index));
         }
         Ok(None)
@@ -78,15 +77,15 @@ impl FragmentIndex {
         };
         let count = file.u32(STRUCTURE, sidx.body + behind)? & 0xFFFF;
         let form =
-            Form::Pieces { place: sidx.end.saturating_add(offset), time: i64::try_from(time).unwrap_or(i64::MAX) };
+            IndexForm::Pieces { place: sidx.end.saturating_add(offset), time: i64::try_from(time).unwrap_or(i64::MAX) };
         let index = FragmentIndex { at: sidx.body + behind + 4, count, form };
         Ok(index.within(sidx.end).then_some((id, index)))
     }
 
     fn within(&self, end: u64) -> bool {
         let bytes = match self.form {
-            Form::KeyFrames { bytes, .. } => bytes.into(),
-            Form::Pieces { .. } => 12,
+            IndexForm::KeyFrames { bytes, .. } => bytes.into(),
+            IndexForm::Pieces { .. } => 12,
         };
         self.count > 0 && self.at + u64::from(self.count) * bytes <= end
     }
@@ -99,8 +98,8 @@ impl FragmentIndex {
     /// What the disk says.
     pub fn before<R: ReadAt>(&self, file: &mut File<'_, R>, time: i64) -> Answer<Option<(u64, i64)>, R> {
         let found = match self.form {
-            Form::KeyFrames { wide, bytes } => self.key_frame(file, time, wide, bytes)?,
-            Form::Pieces { place, time: first } => self.piece(file, time, place, first)?,
+            IndexForm::KeyFrames { wide, bytes } => self.key_frame(file, time, wide, bytes)?,
+            IndexForm::Pieces { place, time: first } => self.piece(file, time, place, first)?,
         };
         let Some((place, time)) = found else { return Ok(None) };
         if place.checked_add(8).is_none_or(|end| end > file.size()) {

@@ -16,12 +16,12 @@ pub mod track;
 
 use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 
-use atom::{Atom, atom, child, top_atom};
+use atom::{Atom, atom, child, top_atom, version};
 use cursor::{Sample, TableCursor, lowest_composition};
 use entry::{SampleEntry, entry};
 use fragments::FragmentCursor;
 use index::FragmentIndex;
-use track::{Defaults, EntryTable, Sizes, Track, version};
+use track::{Defaults, EntryTable, Sizes, Track};
 
 /// Pictures or sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

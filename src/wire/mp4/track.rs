@@ -2,7 +2,7 @@
 
 use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 
-use super::atom::{Atom, atom, child};
+use super::atom::{Atom, atom, child, version};
 use super::entry::SampleEntry;
 use super::index::FragmentIndex;
 
@@ -105,12 +105,6 @@ pub struct Track {
     pub index: Option<(FragmentIndex, u32)>,
     /// What holds for them.
     pub defaults: Defaults,
-}
-
-/// A box that begins with version and flags.
-pub(super) fn version<R: ReadAt>(file: &mut File<'_, R>, found: &Atom) -> Answer<(u8, u32), R> {
-    let word = file.u32(STRUCTURE, found.body)?;
-    Ok(((word >> 24) as u8, word & 0x00FF_FFFF))
 }
 
 /// A table behind `fields` bytes of a box: its count, then its entries.
