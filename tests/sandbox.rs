@@ -21,7 +21,9 @@ mod walls {
     const MEMORY_BYTES: u64 = 16 << 20;
 
     /// What works everywhere else, and whether it must within the walls.
-    const ATTEMPTS: [(&str, bool, fn() -> io::Result<()>); 14] = [
+    type Attempt = (&'static str, bool, fn() -> io::Result<()>);
+
+    const ATTEMPTS: [Attempt; 14] = [
         ("open a file", false, || File::open("/etc/passwd").map(drop)),
         ("open a device", false, || File::open("/dev/null").map(drop)),
         ("make a file", false, || File::create(scratch("file")).map(drop)),

@@ -2,8 +2,9 @@
 //! "Server-Side ActionScript Language Reference").
 //!
 //! A pure library: no sockets, no files, no threads. [`Scripts`] is told what happened (a client connects, calls, leaves)
-//! and runs the script's handlers at once; what the script wants done comes out as [`ScriptAction`](facts::ScriptAction)s. Time is an argument, and
-//! the clock that the time limit is measured with is given at the start, so a simulator can own both.
+//! and runs the script's handlers at once; what the script wants done comes out as
+//! [`ScriptAction`](facts::ScriptAction)s. Time is an argument, and the clock that the time limit is measured with is given at
+//! the start, so a simulator can own both.
 //!
 //! ```text
 //! load -> connect -> next_action* -> call -> next_action* -> ... -> disconnect -> stopping -> unload

@@ -221,7 +221,7 @@ pub enum Follows {
 pub struct Block {
     bytes: Box<[u8]>,
     length: u32,
-    /// Where the first message begins: [`Block::len`] if none does.
+    /// Where the first message begins: behind the last byte if none does.
     first: u32,
 }
 
