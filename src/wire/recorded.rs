@@ -125,6 +125,19 @@ impl Recorded {
         }
     }
 
+    /// Looks whether the file has grown: more messages may follow what was its last.
+    ///
+    /// # Errors
+    ///
+    /// What the disk says.
+    pub fn grow<R: ReadAt>(&mut self, file: &mut File<'_, R>) -> Answer<(), R> {
+        match self {
+            Recorded::Flv(flv) => flv.grow(file),
+            // Fragments are looked for where the file ends, and the frames of an MP3 file where they were.
+            Recorded::Movie(_) | Recorded::Mp3(_) => Ok(()),
+        }
+    }
+
     /// The codecs of pictures and of sound.
     pub fn codecs(&self) -> (Option<Codec>, Option<Codec>) {
         match self {

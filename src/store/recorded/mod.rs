@@ -155,7 +155,11 @@ impl<F: Files> RecordedFiles<F> {
         let OpenRecording { name, file, recorded, facts, place, next, begun, .. } = open;
         let mut ahead = Ahead::new(file, &mut self.stretches);
         ahead.in_order = !matches!(recorded, Recorded::Movie(_));
-        let reading = File::new(&mut ahead, &mut self.windows);
+        let mut reading = File::new(&mut ahead, &mut self.windows);
+        if let Err(fault) = recorded.grow(&mut reading) {
+            complain_of(name, &fault);
+            return Filled { from_ms: None, follows: Follows::Fault };
+        }
         let mut filling =
             fill::Filling { name, reading, recorded, facts, place, next, begun, terms, block, from_ms: None };
         let follows = filling.fill(fill).unwrap_or_else(|fault| {
