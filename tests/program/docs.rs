@@ -11,7 +11,8 @@ use crate::binary::{rill, run, scratch};
 const README_LINES: usize = 200;
 
 /// The sections of the configuration, as keys begin.
-const SECTIONS: [&str; 7] = ["server.", "limits.", "live.", "timeouts.", "scripts.", "bandwidth.", "socket."];
+const SECTIONS: [&str; 8] =
+    ["server.", "limits.", "live.", "vod.", "timeouts.", "scripts.", "bandwidth.", "socket."];
 
 #[test]
 fn every_link_leads_to_a_heading_of_a_file_that_is_there() {
@@ -107,8 +108,8 @@ fn every_key_and_every_make_target_that_pages_name_is_there() {
 #[test]
 fn the_samples_of_settings_are_right() {
     let root = scratch("docs-settings");
-    let page = read(&top("docs/configuration.md"));
-    let samples = blocks(&page, "toml");
+    let pages = ["docs/configuration.md", "docs/recorded.md"].map(|page| read(&top(page)));
+    let samples: Vec<&str> = pages.iter().flat_map(|page| blocks(page, "toml")).collect();
     let (applications, servers): (Vec<&str>, Vec<&str>) = samples.iter().partition(|text| text.contains("kind ="));
     assert!(!applications.is_empty() && !servers.is_empty());
     for (number, text) in applications.iter().enumerate() {
