@@ -29,11 +29,6 @@ const TICK_MS: u64 = 10;
 /// Least memory that an instance is given, in bytes: below it the engine itself does not start.
 const MEMORY_BYTES_MIN: u64 = 256 * 1024;
 
-/// What of the language stays: an object by its path, and the names of its members. It stands in the documentation, too.
-pub(super) const LANGUAGE: &str = include_str!("language.txt");
-/// Takes the rest away.
-const LANGUAGE_TEXT: &str = include_str!("language.js");
-
 /// What scripts of today use and what Adobe's had. No typed arrays, no `WeakRef`, no `performance`.
 type Intrinsics = (
     intrinsic::Date,
@@ -548,8 +543,6 @@ impl EngineInstance {
                 let application = native::application(&ctx, identity)?;
                 let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, &prelude_text())?
                     .call((native.clone(), application.clone()))?;
-                let lines: Vec<&str> = LANGUAGE.lines().collect();
-                evaluate::<Function<'_>>(&ctx, PRELUDE, LANGUAGE_TEXT)?.call::<_, ()>((lines,))?;
                 Ok((native, application, root))
             };
             let (native, application, root) = prelude().map_err(|error| shared.load_error(&ctx, error, PRELUDE))?;

@@ -189,8 +189,6 @@ fn when_every_place_is_taken_an_instance_without_clients_makes_room_and_one_with
     world.hang_up(a);
     world.settle();
     assert_eq!(connect(&mut world, "live/c").1, JOINED);
-    // Three were loaded at once: scripts have had their time for now.
-    world.advance(200);
     assert_eq!(ask(&mut world, b), "loaded start connect");
     world.end();
 }
