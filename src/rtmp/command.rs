@@ -33,7 +33,7 @@ pub enum Command<'a> {
     /// `FCUnsubscribe(name)`.
     FcUnsubscribe,
     /// `getStreamLength(name)`.
-    GetStreamLength,
+    GetStreamLength(&'a [u8]),
     /// `publish(name, type)`; no name, or `false`, means unpublish.
     Publish {
         /// Stream name and query.
@@ -47,15 +47,17 @@ pub enum Command<'a> {
         name: Option<&'a [u8]>,
         /// Milliseconds; -2 or -2000 and -1 or -1000 have meanings, see [`super::event::PlayStart`].
         start: f64,
+        /// Milliseconds; below 0 all of it, see [`super::event::PlayLength`].
+        length: f64,
         /// Replace what plays, instead of queueing behind it.
         reset: bool,
     },
     /// `play2(options)`.
     Play2(Option<Value<'a>>),
-    /// `pause(flag, ms)` and `pauseRaw`; a missing flag toggles.
-    Pause(Option<bool>),
+    /// `pause(flag, ms)` and `pauseRaw`, with where the client is; a missing flag toggles.
+    Pause(Option<bool>, f64),
     /// `seek(ms)`.
-    Seek,
+    Seek(f64),
     /// `receiveAudio(flag)`.
     ReceiveAudio(bool),
     /// `receiveVideo(flag)`.
@@ -105,7 +107,7 @@ impl<'a> CommandMessage<'a> {
             b"FCUnpublish" => Command::FcUnpublish(name_argument().unwrap_or_default()),
             b"FCSubscribe" => Command::FcSubscribe(name_argument().unwrap_or_default()),
             b"FCUnsubscribe" => Command::FcUnsubscribe,
-            b"getStreamLength" => Command::GetStreamLength,
+            b"getStreamLength" => Command::GetStreamLength(name_argument().unwrap_or_default()),
             b"publish" => Command::Publish {
                 name: name_argument(),
                 kind: next().as_ref().and_then(|value| value.as_bytes()).unwrap_or(b"live"),
@@ -113,18 +115,21 @@ impl<'a> CommandMessage<'a> {
             b"play" => {
                 let name = name_argument();
                 let start = next().and_then(|value| value.as_number()).unwrap_or(-2.0);
-                let _length = next();
+                let length = next().and_then(|value| value.as_number()).unwrap_or(-1.0);
                 let reset = match next() {
                     Some(Value::Boolean(reset)) => reset,
                     // 0 and 2 append to the playlist, 1 and 3 replace it.
                     Some(Value::Number(mode)) => mode != 0.0 && mode != 2.0,
                     _ => true,
                 };
-                Command::Play { name, start, reset }
+                Command::Play { name, start, length, reset }
             }
             b"play2" => Command::Play2(first),
-            b"pause" | b"pauseRaw" => Command::Pause(flag()),
-            b"seek" => Command::Seek,
+            b"pause" | b"pauseRaw" => {
+                let paused = flag();
+                Command::Pause(paused, next().and_then(|value| value.as_number()).unwrap_or(0.0))
+            }
+            b"seek" => Command::Seek(first.as_ref().and_then(|value| value.as_number()).unwrap_or(0.0)),
             b"receiveAudio" => Command::ReceiveAudio(flag().unwrap_or(true)),
             b"receiveVideo" => Command::ReceiveVideo(flag().unwrap_or(true)),
             b"closeStream" => Command::CloseStream,

@@ -64,10 +64,15 @@ pub enum Event<'i> {
     CheckBw,
     /// The net stream stopped publishing or playing, because the client said so. It may be used again.
     Closed(NetStreamId),
-    /// A playing client pauses (`true`) or goes on; `None` toggles.
-    Pause(NetStreamId, Option<bool>),
-    /// A playing client wants to go elsewhere in time.
-    Seek(NetStreamId),
+    /// A playing client pauses (`true`) or goes on, `None` toggles; and where it is, in ms.
+    Pause(NetStreamId, Option<bool>, u32),
+    /// A playing client wants to go elsewhere in time: to this, in ms.
+    Seek(NetStreamId, u32),
+    /// The client has another buffer: see [`Session::buffer_ms`](super::session::Session::buffer_ms).
+    BufferLength,
+    /// The client wants to know how long a recording is, by a [`Call`] that is answered, now or later, by
+    /// [`Session::tell_length`](super::session::Session::tell_length).
+    StreamLength,
     /// A playing client switches its audio on or off.
     ReceiveAudio(NetStreamId, bool),
     /// A playing client switches its video on or off.
@@ -121,6 +126,8 @@ pub enum Request {
         name: StreamName,
         /// Live or recorded, and from where.
         start: PlayStart,
+        /// How much of a recording.
+        length: PlayLength,
         /// Asked by `play` with its reset flag, `play`, or `play2`.
         how: PlayHow,
     },
@@ -148,12 +155,23 @@ pub enum PlayStart {
     Recorded(u32),
 }
 
+/// Length argument of `play`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayLength {
+    /// -1, the default: to the end.
+    Whole,
+    /// 0: one picture.
+    Picture,
+    /// So many ms.
+    Ms(u32),
+}
+
 /// Which command made a client play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayHow {
     /// `play` with its reset flag: what plays is replaced.
     Reset,
-    /// `play` without.
+    /// `play` without: a recording is queued behind a recording.
     Append,
     /// `play2`: a switch to another stream, answered by Play.Transition.
     Switch,
@@ -173,8 +191,12 @@ pub struct Call<'a> {
 /// An answer to a [`Request`].
 #[derive(Clone, Copy, Debug)]
 pub enum Decision<'a> {
-    /// Granted.
+    /// Granted. What is played is live.
     Accept,
+    /// Granted. What is played is recorded.
+    AcceptRecorded,
+    /// Granted for later, behind what plays.
+    Queue,
     /// Refused, with what the client is told.
     Reject(Status<'a>),
 }

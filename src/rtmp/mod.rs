@@ -27,6 +27,7 @@ pub mod connect_info;
 pub mod data;
 pub mod event;
 pub mod metadata;
+pub mod recorded;
 pub mod session;
 mod state;
 pub mod status;

@@ -20,7 +20,8 @@ use super::connect_info::{ConnectInfo, tc_url};
 use super::data::DataMessage;
 use super::event::{Call, Decision, Event, Limit, Misbehaviour, NetStreamId, Request, SessionError};
 use super::metadata::{Metadata, MetadataForm};
-use super::state::{State, WINDOW_BYTES, on_bw_done};
+use super::recorded::{self, Told};
+use super::state::{State, WINDOW_BYTES, on_bw_done, tell_length};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
 use crate::name::StreamPath;
@@ -233,20 +234,27 @@ impl Session {
     /// What stands behind the `?` of the stream name that the present request names, or behind that of the application
     /// where the stream name has none. It may hold a secret.
     pub fn stream_query(&self) -> &str {
-        let message = CommandMessage::parse(self.lent_command());
-        let name = match message.map(|message| message.command) {
-            Ok(Command::Publish { name, .. } | Command::Play { name, .. }) => name,
-            Ok(Command::Play2(Some(options))) => options.get("streamName").and_then(|value| value.as_bytes()),
-            _ => None,
-        };
-        let name = name.and_then(|name| core::str::from_utf8(name).ok()).unwrap_or_default();
+        let name = core::str::from_utf8(self.said_name()).unwrap_or_default();
         match name.split_once('?').map_or("", |(_, query)| query).trim() {
             "" => &self.state.connect_info.query,
             query => query,
         }
     }
 
-    /// The method that the client calls, after [`Event::Call`].
+    /// The stream name that the present request names, or the call of [`Event::StreamLength`], as the client said it: with
+    /// prefix and query, which may hold a secret. Empty when there is none.
+    pub fn said_name(&self) -> &[u8] {
+        let message = CommandMessage::parse(self.lent_command());
+        let name = match message.map(|message| message.command) {
+            Ok(Command::Publish { name, .. } | Command::Play { name, .. }) => name,
+            Ok(Command::Play2(Some(options))) => options.get("streamName").and_then(|value| value.as_bytes()),
+            Ok(Command::GetStreamLength(name)) => Some(name),
+            _ => None,
+        };
+        name.unwrap_or_default()
+    }
+
+    /// The method that the client calls, after [`Event::Call`] or [`Event::StreamLength`].
     pub fn call(&self) -> Option<Call<'_>> {
         let CommandMessage { name, transaction, .. } = CommandMessage::parse(self.lent_command()).ok()?;
         Some(Call { name: core::str::from_utf8(name).ok()?, transaction, arguments: self.arguments() })
@@ -305,6 +313,11 @@ impl Session {
         on_bw_done(tx)
     }
 
+    /// Answers the call of an [`Event::StreamLength`]: 0 is not known.
+    pub fn tell_length(&self, transaction: f64, seconds: f64, tx: &mut TxBuf) -> Result<(), Full> {
+        tell_length(transaction, seconds, tx)
+    }
+
     /// Answers the present request. Does nothing when there is none.
     pub fn decide(&mut self, decision: Decision<'_>, tx: &mut TxBuf) -> Result<(), Full> {
         self.state.decide(decision, tx)
@@ -313,6 +326,16 @@ impl Session {
     /// The server ended what the net stream plays. It may be used again.
     pub fn stop_playing(&mut self, stream: NetStreamId) {
         self.state.stop_playing(stream);
+    }
+
+    /// How much of what the net stream plays the client wants to hold, in milliseconds; 0 when it has not said.
+    pub fn buffer_ms(&self, stream: NetStreamId) -> u32 {
+        self.state.buffer_ms(stream)
+    }
+
+    /// Tells a player of a recorded stream what becomes of that, in the words for it.
+    pub fn tell_recorded(&self, stream: NetStreamId, what: Told<'_>, tx: &mut TxBuf) -> Result<(), Full> {
+        recorded::tell(stream, what, self.state.sample_access, tx)
     }
 
     /// Sends a status event on a net stream, or on the connection.
@@ -582,16 +605,22 @@ impl Session {
             type_id::DATA | type_id::DATA_AMF3 => return Ok(self.data_complete(lane, header)),
             type_id::USER_CONTROL => {
                 match UserControl::parse(self.assembly.message(lane)) {
-                    Some(UserControl::PingRequest(stamp)) => tx.user_control(UserControl::PingResponse(stamp))?,
+                    Some(UserControl::PingRequest(stamp)) => {
+                        tx.user_control(UserControl::PingResponse(stamp))?;
+                        None
+                    }
+                    Some(UserControl::SetBufferLength { stream_id, buffer_ms }) => {
+                        self.state.set_buffer(stream_id, buffer_ms).then_some(Event::BufferLength)
+                    }
                     Some(UserControl::PingResponse(stamp)) => {
                         self.pinged = false;
                         // Some encoders answer with a stamp of their own.
                         let passed = (self.now.0 as u32).wrapping_sub(stamp);
                         self.round_trip_ms = Some(passed).filter(|&ms| ms < LONGEST_ROUND_TRIP_MS);
+                        None
                     }
-                    _ => {}
+                    _ => None,
                 }
-                None
             }
             type_id::COMMAND | type_id::COMMAND_AMF3 => {
                 let body = command_body(&self.reader, &self.assembly, lane);
@@ -601,7 +630,8 @@ impl Session {
                     Some(event) => Some(event),
                     None => self.state.command(message, header.stream_id, tx)?,
                 };
-                if self.state.request.is_some() || matches!(event, Some(Event::Call | Event::Answer(..))) {
+                let is_read = matches!(event, Some(Event::Call | Event::Answer(..) | Event::StreamLength));
+                if self.state.request.is_some() || is_read {
                     // The caller that decides or answers may read it.
                     self.lent = Some(lane);
                     return Ok(event);

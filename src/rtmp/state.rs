@@ -12,8 +12,10 @@ use super::chunk_reader::Lane;
 use super::command::{Command, CommandMessage};
 use super::connect_info::ConnectInfo;
 use super::event::{
-    Decision, Event, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayStart, PublishMode, Request, SessionError,
+    Decision, Event, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayLength, PlayStart, PublishMode, Request,
+    SessionError,
 };
+use super::recorded;
 use super::status::{Code, Status};
 use super::tx::TxBuf;
 use crate::name::{NameError, StreamName};
@@ -27,7 +29,14 @@ enum NetStream {
     Idle,
     /// Under a name with this [`name_hash`].
     Publishing(u32),
-    Playing,
+    Playing(PlayedFrom),
+}
+
+/// What a net stream plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlayedFrom {
+    Live,
+    Recorded,
 }
 
 /// What commands change.
@@ -44,6 +53,9 @@ pub(super) struct State {
     /// What each net stream does, as far as the server has decided. The caller knows better what and of whom; this much is kept
     /// here because messages are routed, and commands answered, by the protocol alone.
     streams: [NetStream; NET_STREAMS],
+    /// How much the client wants to hold of each message stream, in milliseconds; 0 where it has not said. That of the
+    /// connection holds for all others.
+    buffer_ms: [u32; 1 + NET_STREAMS],
 }
 
 impl Default for State {
@@ -56,6 +68,7 @@ impl Default for State {
             connect_info: ConnectInfo::default(),
             request: None,
             streams: [NetStream::Free; NET_STREAMS],
+            buffer_ms: [0; 1 + NET_STREAMS],
         }
     }
 }
@@ -82,8 +95,7 @@ impl State {
                 Status::new(Code::PublishStart, &name.name).send(stream.wire(), tx)
             }
             (Request::Play { stream, name, how, .. }, Decision::Accept) => {
-                let switching = mem::replace(&mut self.streams[stream.index()], NetStream::Playing);
-                if how == PlayHow::Switch && switching == NetStream::Playing {
+                if self.begin(stream, PlayedFrom::Live) && how == PlayHow::Switch {
                     return Status::new(Code::PlayTransition, &name.name).send(stream.wire(), tx);
                 }
                 tx.user_control(UserControl::StreamBegin(stream.wire()))?;
@@ -91,24 +103,50 @@ impl State {
                     Status::new(Code::PlayReset, &name.name).send(stream.wire(), tx)?;
                 }
                 Status::new(Code::PlayStart, &name.name).send(stream.wire(), tx)?;
-                // Flash raises a security error on snapshots when this does not come before media.
-                let (audio, video) = self.sample_access;
-                tx.data(stream.wire(), |amf| {
-                    amf.string("|RtmpSampleAccess")?;
-                    amf.boolean(audio)?;
-                    amf.boolean(video)
-                })
+                sample_access(stream, self.sample_access, tx)
             }
+            (Request::Play { stream, name, how, .. }, Decision::AcceptRecorded) => {
+                if self.begin(stream, PlayedFrom::Recorded) && how == PlayHow::Switch {
+                    return Status::new(Code::PlayTransition, &name.name).send(stream.wire(), tx);
+                }
+                recorded::start(stream, how == PlayHow::Reset, &name.name, self.sample_access, tx)
+            }
+            (Request::Play { .. }, Decision::Queue) => Ok(()),
             // What it publishes or plays, if anything, goes on.
             (Request::Publish { stream, .. } | Request::Play { stream, .. }, Decision::Reject(status)) => {
                 status.send(stream.wire(), tx)
             }
+            (Request::Connect | Request::Publish { .. }, Decision::AcceptRecorded | Decision::Queue) => {
+                debug_assert!(false, "a request has the answers that it can have");
+                Ok(())
+            }
         }
+    }
+
+    /// The net stream plays from now on; whether it did before.
+    fn begin(&mut self, stream: NetStreamId, played: PlayedFrom) -> bool {
+        let before = mem::replace(&mut self.streams[stream.index()], NetStream::Playing(played));
+        matches!(before, NetStream::Playing(_))
+    }
+
+    /// See [`super::session::Session::buffer_ms`].
+    pub(super) fn buffer_ms(&self, stream: NetStreamId) -> u32 {
+        match self.buffer_ms[stream.wire() as usize] {
+            0 => self.buffer_ms[0],
+            own => own,
+        }
+    }
+
+    /// The client has a buffer of so many milliseconds for a message stream. Whether that matters to what is played.
+    pub(super) fn set_buffer(&mut self, stream_id: u32, buffer_ms: u32) -> bool {
+        let Some(own) = self.buffer_ms.get_mut(stream_id as usize) else { return false };
+        *own = buffer_ms;
+        self.streams.contains(&NetStream::Playing(PlayedFrom::Recorded))
     }
 
     /// See [`super::session::Session::stop_playing`].
     pub(super) fn stop_playing(&mut self, stream: NetStreamId) {
-        if self.streams[stream.index()] == NetStream::Playing {
+        if let NetStream::Playing(_) = self.streams[stream.index()] {
             self.streams[stream.index()] = NetStream::Idle;
         }
     }
@@ -164,15 +202,15 @@ impl State {
             | Command::FcUnpublish(_)
             | Command::FcSubscribe(_)
             | Command::FcUnsubscribe
-            | Command::GetStreamLength
+            | Command::GetStreamLength(_)
             | Command::CheckBandwidth
             | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
             // Said to the connection and not to a net stream, these may be names like any other.
             Command::Publish { .. }
             | Command::Play { .. }
             | Command::Play2(_)
-            | Command::Pause(_)
-            | Command::Seek
+            | Command::Pause(..)
+            | Command::Seek(_)
             | Command::ReceiveAudio(_)
             | Command::ReceiveVideo(_)
             | Command::InvalidArgument(_) => (self.scripted && stream_id == 0).then_some(Event::Call),
@@ -230,7 +268,9 @@ impl State {
                 result(transaction, tx)?;
                 notify("onFCSubscribe", Code::PlayStart, name, tx)?;
             }
-            Command::GetStreamLength => answer(transaction, tx, |amf| amf.number(0.0))?,
+            // Nobody hears the answer to a call without a transaction.
+            Command::GetStreamLength(_) if transaction == 0.0 => {}
+            Command::GetStreamLength(_) => return Ok(Some(Event::StreamLength)),
             Command::CheckBandwidth => {
                 result(transaction, tx)?;
                 return Ok(Some(Event::CheckBandwidth));
@@ -272,7 +312,7 @@ impl State {
         stream: NetStreamId,
         tx: &mut TxBuf,
     ) -> Result<Option<Event<'static>>, SessionError> {
-        let playing = self.streams[stream.index()] == NetStream::Playing;
+        let playing = matches!(self.streams[stream.index()], NetStream::Playing(_));
         Ok(match command {
             Command::Publish { name: None | Some(b"false"), .. } | Command::Play { name: None, .. } => {
                 self.end(stream, NetStream::Idle)
@@ -286,9 +326,9 @@ impl State {
                 self.publish(stream, name, kind, tx)?;
                 None
             }
-            Command::Play { name: Some(name), start, reset } => {
+            Command::Play { name: Some(name), start, length, reset } => {
                 let how = if reset { PlayHow::Reset } else { PlayHow::Append };
-                self.play(stream, name, start, how, tx)?;
+                self.play(stream, name, (start, length), how, tx)?;
                 None
             }
             Command::Play2(options) => return self.play2(stream, options, tx),
@@ -297,8 +337,8 @@ impl State {
                 None
             }
             Command::CloseStream => self.end(stream, NetStream::Idle),
-            Command::Pause(paused) => playing.then_some(Event::Pause(stream, paused)),
-            Command::Seek => playing.then_some(Event::Seek(stream)),
+            Command::Pause(paused, ms) => playing.then_some(Event::Pause(stream, paused, ms as u32)),
+            Command::Seek(ms) => playing.then_some(Event::Seek(stream, ms as u32)),
             Command::ReceiveAudio(on) => playing.then_some(Event::ReceiveAudio(stream, on)),
             Command::ReceiveVideo(on) => playing.then_some(Event::ReceiveVideo(stream, on)),
             _ => None,
@@ -346,7 +386,7 @@ impl State {
                 refuse(if error == NameError::Empty { empty } else { error.description() }, tx)?;
                 return Err(SessionError::PeerMisbehaved(Misbehaviour::StreamName));
             }
-            (NetStream::Playing, Ok(_)) => refuse("This stream plays already; it cannot publish too.", tx)?,
+            (NetStream::Playing(_), Ok(_)) => refuse("This stream plays already; it cannot publish too.", tx)?,
             (_, Ok(name)) => {
                 let mode = match kind {
                     kind if kind.eq_ignore_ascii_case(b"record") => PublishMode::Record,
@@ -364,7 +404,7 @@ impl State {
         &mut self,
         stream: NetStreamId,
         name: &[u8],
-        start: f64,
+        (start, length): (f64, f64),
         how: PlayHow,
         tx: &mut TxBuf,
     ) -> Result<(), SessionError> {
@@ -380,7 +420,12 @@ impl State {
                     -1.0 | -1000.0 => PlayStart::Live,
                     _ => PlayStart::LiveOrRecorded,
                 };
-                self.request = Some(Request::Play { stream, name, start, how });
+                let length = match length {
+                    0.0 => PlayLength::Picture,
+                    length if length > 0.0 => PlayLength::Ms(length as u32),
+                    _ => PlayLength::Whole,
+                };
+                self.request = Some(Request::Play { stream, name, start, length, how });
             }
         }
         Ok(())
@@ -392,12 +437,23 @@ impl State {
         options: Option<Value<'_>>,
         tx: &mut TxBuf,
     ) -> Result<Option<Event<'static>>, SessionError> {
-        let string = |key| options.as_ref().and_then(|options| options.get(key)).and_then(|value| value.as_bytes());
+        let option = |key| options.as_ref().and_then(|options| options.get(key));
+        let string = |key| option(key).and_then(|value| value.as_bytes());
+        // Its times are in seconds.
+        let ms = |key| option(key).and_then(|value| value.as_number()).filter(|&s| s >= 0.0).map(|s| s * 1000.0);
+        let name = string("streamName").unwrap_or_default();
+        let length = ms("len").unwrap_or(-1.0);
         let transition = string("transition").unwrap_or(b"switch");
+        let is_live = self.streams[stream.index()] == NetStream::Playing(PlayedFrom::Live);
         match transition {
             b"switch" | b"swap" | b"reset" | b"resume" => {
                 let how = if transition == b"reset" { PlayHow::Reset } else { PlayHow::Switch };
-                self.play(stream, string("streamName").unwrap_or_default(), -2.0, how, tx)?;
+                let from = if transition == b"resume" { ms("offset") } else { None };
+                self.play(stream, name, (from.or(ms("start")).unwrap_or(-2.0), length), how, tx)?;
+                Ok(None)
+            }
+            b"append" | b"appendAndWait" if !is_live => {
+                self.play(stream, name, (ms("start").unwrap_or(-2.0), length), PlayHow::Append, tx)?;
                 Ok(None)
             }
             b"stop" => Ok(self.end(stream, NetStream::Idle)),
@@ -413,13 +469,30 @@ impl State {
     /// Ends what a net stream does and leaves it in `next`.
     fn end(&mut self, stream: NetStreamId, next: NetStream) -> Option<Event<'static>> {
         let was = mem::replace(&mut self.streams[stream.index()], next);
-        matches!(was, NetStream::Publishing(_) | NetStream::Playing).then_some(Event::Closed(stream))
+        if next == NetStream::Free {
+            self.buffer_ms[stream.wire() as usize] = 0;
+        }
+        matches!(was, NetStream::Publishing(_) | NetStream::Playing(_)).then_some(Event::Closed(stream))
     }
+}
+
+/// Flash raises a security error on snapshots when this does not come before media.
+pub(super) fn sample_access(stream: NetStreamId, (audio, video): (bool, bool), tx: &mut TxBuf) -> Result<(), Full> {
+    tx.data(stream.wire(), |amf| {
+        amf.string("|RtmpSampleAccess")?;
+        amf.boolean(audio)?;
+        amf.boolean(video)
+    })
 }
 
 /// `_result` with a null: `undefined` would stop ffmpeg's reader. Nothing for calls that ask for no answer.
 fn result(transaction: f64, tx: &mut TxBuf) -> Result<(), Full> {
     answer(transaction, tx, |amf| amf.null())
+}
+
+/// See [`super::session::Session::tell_length`].
+pub(super) fn tell_length(transaction: f64, seconds: f64, tx: &mut TxBuf) -> Result<(), Full> {
+    answer(transaction, tx, |amf| amf.number(seconds))
 }
 
 fn answer(

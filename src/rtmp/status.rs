@@ -66,6 +66,10 @@ pub enum Code {
     PlayStop,
     PlayStreamNotFound,
     PlayFailed,
+    PlayFileStructureInvalid,
+    PlayNoTrack,
+    PlaySwitch,
+    PlayComplete,
     PlayTransition,
     PlayTransitionComplete,
     PlayInsufficientBandwidth,
@@ -120,10 +124,13 @@ pub struct StatusRow {
 const SUCCESS_FIELDS: &[&str] =
     &["objectEncoding", "data", "fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap", "capsEx"];
 
+/// What a player hears of what it was sent.
+const PLAYED_FIELDS: &[&str] = &["duration", "bytes"];
+
 /// Every code that this server sends: first those of the connection, then those of publishers and their players, then
 /// those of players alone.
 #[rustfmt::skip]
-pub const TABLE: [StatusRow; 29] = {
+pub const TABLE: [StatusRow; 33] = {
     use StatusLevel::{Error, Status, Warning};
     [
         row(Code::ConnectSuccess, "NetConnection.Connect.Success", Status, ("Connection succeeded.", ""))
@@ -168,16 +175,26 @@ pub const TABLE: [StatusRow; 29] = {
             .when("publish with type record or append: there are no recordings in this version"),
 
         row(Code::PlayReset, "NetStream.Play.Reset", Status, ("Playing and resetting ", ".")).details()
-            .when("play with its reset flag was granted; before Play.Start"),
+            .when("play with its reset flag was granted, of a recording: which is there; before Play.Start"),
         row(Code::PlayStart, "NetStream.Play.Start", Status, ("Started playing ", ".")).details()
             .via("onStatus, onFCSubscribe")
-            .when("play was granted, whether or not the stream has a publisher yet; FCSubscribe is answered with its own"),
+            .when("play was granted, whether or not the stream has a publisher yet; a recording begins, or goes on after a seek or a pause; FCSubscribe is answered with its own"),
         row(Code::PlayStop, "NetStream.Play.Stop", Status, ("Stopped playing ", ".")).details()
-            .when("the server has ended the play: it stops, or the place of a stream without publisher is needed"),
+            .when("a recording is over; or the server has ended the play: it stops, or the place is needed of a stream without publisher or of a player that takes nothing"),
         row(Code::PlayStreamNotFound, "NetStream.Play.StreamNotFound", Error, ("Failed to play ", "; stream not found.")).details()
-            .when("a recording was asked for (start is 0 or more, or the application only plays) and the name is not published"),
+            .when("a recording was asked for (start is 0 or more, or the application only plays): there is none of that name, and it is not published"),
         row(Code::PlayFailed, "NetStream.Play.Failed", Error, ("Failed to play ", ".")).details()
-            .when("the name is illegal or not allowed, no stream is left, or the net stream publishes"),
+            .when("the name is illegal or not allowed, no stream or no player of recordings is left, the file cannot be read, or the net stream publishes"),
+        row(Code::PlayFileStructureInvalid, "NetStream.Play.FileStructureInvalid", Error, ("Failed to play ", "; the file is none that can be played.")).details()
+            .when("the file of a recording is of no format that is known, or not whole"),
+        row(Code::PlayNoTrack, "NetStream.Play.NoSupportedTrackFound", Error, ("Failed to play ", "; nothing in the file can be sent.")).details()
+            .when("no track of a recording has a codec that is known"),
+        row(Code::PlaySwitch, "NetStream.Play.Switch", Status, ("Going on with ", ".")).details()
+            .fields(PLAYED_FIELDS).via("onPlayStatus")
+            .when("a recording of a playlist is over and the next begins; duration and bytes are those of the one before"),
+        row(Code::PlayComplete, "NetStream.Play.Complete", Status, ("Played all of ", ".")).details()
+            .fields(PLAYED_FIELDS).via("onPlayStatus")
+            .when("the last frame of a recording was sent; before Play.Stop"),
         row(Code::PlayTransition, "NetStream.Play.Transition", Status, ("Switching to ", ".")).details()
             .when("play2 to another stream was granted"),
         row(Code::PlayTransitionComplete, "NetStream.Play.TransitionComplete", Status, ("Switched to ", ".")).details()
@@ -190,7 +207,7 @@ pub const TABLE: [StatusRow; 29] = {
             .details()
             .when("to a client that announced no Enhanced RTMP: sound or picture has no legacy form; once a play, and the other goes on"),
         row(Code::SeekNotify, "NetStream.Seek.Notify", Status, ("Seeking ", ".")).details()
-            .when("seek, which a live stream answers with its present time; it goes on from its newest key frame"),
+            .when("seek: a recording goes on from the key frame before; a live stream answers with its present time and goes on from its newest key frame"),
         row(Code::PauseNotify, "NetStream.Pause.Notify", Status, ("Pausing ", ".")).details()
             .when("a player has paused"),
         row(Code::UnpauseNotify, "NetStream.Unpause.Notify", Status, ("Unpausing ", ".")).details()
@@ -240,7 +257,7 @@ impl StatusRow {
 /// Why a documented code is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It belongs to recordings, which this version neither makes nor plays.
+    /// It belongs to recording, which this version does not do.
     NoRecordings,
     /// Clients make it up for themselves; it is never on the wire.
     MadeByClient,
@@ -261,7 +278,7 @@ pub struct NotSent {
 
 /// Codes of Adobe's tables that are not in [`TABLE`].
 #[rustfmt::skip]
-pub const NOT_SENT: [NotSent; 37] = {
+pub const NOT_SENT: [NotSent; 34] = {
     use StatusLevel::{Error, Status, Warning};
     use Why::{MadeByClient, NoRecordings, Other};
     const NO_SHARED_OBJECTS: Why = Other("there are no shared objects in this version");
@@ -273,10 +290,7 @@ pub const NOT_SENT: [NotSent; 37] = {
         not_sent("NetStream.Record.AlreadyExists", Some(Status), NoRecordings),
         not_sent("NetStream.Clear.Success", Some(Status), NoRecordings),
         not_sent("NetStream.Clear.Failed", Some(Error), NoRecordings),
-        not_sent("NetStream.Play.FileStructureInvalid", Some(Error), NoRecordings),
-        not_sent("NetStream.Play.Switch", Some(Status), NoRecordings),
-        not_sent("NetStream.Play.Complete", Some(Status), NoRecordings),
-        not_sent("NetStream.Seek.Failed", Some(Error), NoRecordings),
+        not_sent("NetStream.Seek.Failed", Some(Error), Other("ffmpeg waits for ever after it: a seek always succeeds")),
 
         not_sent("NetConnection.Connect.Closed", Some(Status), MadeByClient),
         not_sent("NetConnection.Connect.NetworkChange", Some(Status), MadeByClient),
@@ -328,6 +342,13 @@ pub enum Extra<'a> {
     },
     /// `tcUrl` of Connect.ReconnectRequest: where to connect to instead, absolute or relative.
     ReconnectTo(&'a str),
+    /// Of Play.Switch and Play.Complete.
+    Played {
+        /// `duration`, in seconds there: how much was played, in milliseconds.
+        ms: u32,
+        /// `bytes`: how much was sent.
+        bytes: u64,
+    },
 }
 
 /// One status event.
@@ -396,6 +417,10 @@ impl<'a> Status<'a> {
                 amf.object_end()
             }
             Extra::ReconnectTo(url) => amf.property_string("tcUrl", url),
+            Extra::Played { ms, bytes } => {
+                amf.property_number("duration", f64::from(ms) / 1000.0)?;
+                amf.property_number("bytes", bytes as f64)
+            }
         }
     }
 

@@ -199,6 +199,14 @@ impl Server {
         rtmp.tell(Some(net_stream), status, &mut slot.tx);
     }
 
+    /// A client wants to know how long a recording is. There are none.
+    pub(super) fn tell_length(&mut self, conn: ConnId) {
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+        let Some(transaction) = rtmp.session.call().map(|call| call.transaction) else { return };
+        let _ = rtmp.session.tell_length(transaction, 0.0, &mut slot.tx);
+        self.wakes.send(conn.slot);
+    }
+
     pub(super) fn receive_audio(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
         self.direct(conn, net_stream, |reader, _| {
             reader.receive_audio(on);

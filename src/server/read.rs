@@ -223,8 +223,11 @@ impl Server {
             Event::CheckBandwidth => self.happened(Happened::BandwidthWanted { conn, reply: true }, now),
             Event::CheckBw => self.happened(Happened::DialectKnown { conn, dialect: Dialect::Other }, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
-            Event::Pause(stream, paused) => self.pause(conn, stream, paused),
-            Event::Seek(stream) => self.seek(conn, stream),
+            Event::StreamLength => self.tell_length(conn),
+            Event::Pause(stream, paused, _) => self.pause(conn, stream, paused),
+            Event::Seek(stream, _) => self.seek(conn, stream),
+            // Of what is live nothing is sent ahead.
+            Event::BufferLength => {}
             Event::ReceiveAudio(stream, on) => self.receive_audio(conn, stream, on),
             Event::ReceiveVideo(stream, on) => self.receive_video(conn, stream, on),
         }
@@ -257,7 +260,7 @@ impl Server {
                 let (stream, name, mode) = (*stream, name.clone(), *mode);
                 self.publish(conn, stream, &name, mode, now);
             }
-            Some(Request::Play { stream, name, start, how }) => {
+            Some(Request::Play { stream, name, start, how, .. }) => {
                 let (stream, name, start, how) = (*stream, name.clone(), *start, *how);
                 self.play(conn, stream, &name, start, how, now);
             }

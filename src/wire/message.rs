@@ -119,7 +119,11 @@ pub enum UserControl {
     PingRequest(u32),
     /// 7: the answer.
     PingResponse(u32),
-    /// Anything else, by its event number: ignored, never a reason to close (31 and 32 are sent by real clients).
+    /// 31: the server has sent as much of a recording as the client holds (librtmp asks for more).
+    BufferEmpty(u32),
+    /// 32: the server goes on to send it.
+    BufferReady(u32),
+    /// Anything else, by its event number: ignored, never a reason to close.
     Other(u16),
 }
 
@@ -139,6 +143,8 @@ impl UserControl {
             4 => UserControl::StreamIsRecorded(word(2)?),
             6 => UserControl::PingRequest(word(2)?),
             7 => UserControl::PingResponse(word(2)?),
+            31 => UserControl::BufferEmpty(word(2)?),
+            32 => UserControl::BufferReady(word(2)?),
             other => UserControl::Other(other),
         })
     }
@@ -153,6 +159,8 @@ impl UserControl {
             UserControl::StreamIsRecorded(id) => (4, Some(id), None),
             UserControl::PingRequest(stamp) => (6, Some(stamp), None),
             UserControl::PingResponse(stamp) => (7, Some(stamp), None),
+            UserControl::BufferEmpty(id) => (31, Some(id), None),
+            UserControl::BufferReady(id) => (32, Some(id), None),
             UserControl::Other(event) => (event, None, None),
         };
         let words = [first, second].into_iter().flatten().flat_map(u32::to_be_bytes);
@@ -195,7 +203,9 @@ mod tests {
             UserControl::StreamIsRecorded(7),
             UserControl::PingRequest(9),
             UserControl::PingResponse(9),
-            UserControl::Other(31),
+            UserControl::BufferEmpty(1),
+            UserControl::BufferReady(1),
+            UserControl::Other(33),
         ] {
             let body = event.emit();
             assert_eq!(UserControl::parse(&body), Some(event));

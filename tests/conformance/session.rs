@@ -3,8 +3,10 @@
 use rill::limits::{ASSEMBLY_BYTES, CHUNK_STREAMS, NET_STREAMS};
 use rill::rtmp::data::DataAction;
 use rill::rtmp::event::{
-    Decision, Event, Limit, MediaKind, Misbehaviour, PlayHow, PlayStart, PublishMode, SessionError,
+    Decision, Event, Limit, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayLength, PlayStart, PublishMode,
+    SessionError,
 };
+use rill::rtmp::recorded::{Played, Told};
 use rill::rtmp::session::{REPLY_BYTES, Session};
 use rill::rtmp::status::{Code, Status};
 use rill::rtmp::tx::TxBuf;
@@ -1380,7 +1382,7 @@ mod publish_7_2_2_6 {
         let mut peer = Peer::playing();
         peer.refuse = Some(Status::new(Code::PlayStreamNotFound, "other"));
         peer.answer(&play(1, "other"));
-        assert_eq!(peer.seen(&call(1, "seek", 0.0, &[null(), number(0.0)])), [Seen::Seek(1)]);
+        assert_eq!(peer.seen(&call(1, "seek", 0.0, &[null(), number(0.0)])), [Seen::Seek(1, 0)]);
     }
 
     #[test]
@@ -1409,7 +1411,7 @@ mod play_7_2_2_1 {
     }
 
     fn request(start: PlayStart, how: PlayHow) -> Seen {
-        Seen::Play { stream: 1, name: "cam".into(), start, how }
+        Seen::Play { stream: 1, name: "cam".into(), start, length: PlayLength::Whole, how }
     }
 
     #[test]
@@ -1530,12 +1532,12 @@ mod play_7_2_2_1 {
     #[test]
     fn pause_seek_and_receive_are_for_those_who_play() {
         let commands = [
-            (call(1, "pause", 0.0, &[null(), boolean(true), number(0.0)]), Seen::Pause(1, Some(true))),
-            (call(1, "pause", 0.0, &[null(), boolean(false), number(9.0)]), Seen::Pause(1, Some(false))),
-            (call(1, "pause", 0.0, &[null()]), Seen::Pause(1, None)),
-            (call(1, "pauseRaw", 0.0, &[null(), boolean(true)]), Seen::Pause(1, Some(true))),
-            (call(1, "seek", 0.0, &[null(), number(1000.0)]), Seen::Seek(1)),
-            (call(1, "seek", 0.0, &[]), Seen::Seek(1)),
+            (call(1, "pause", 0.0, &[null(), boolean(true), number(0.0)]), Seen::Pause(1, Some(true), 0)),
+            (call(1, "pause", 0.0, &[null(), boolean(false), number(9.0)]), Seen::Pause(1, Some(false), 9)),
+            (call(1, "pause", 0.0, &[null()]), Seen::Pause(1, None, 0)),
+            (call(1, "pauseRaw", 0.0, &[null(), boolean(true)]), Seen::Pause(1, Some(true), 0)),
+            (call(1, "seek", 0.0, &[null(), number(1000.0)]), Seen::Seek(1, 1000)),
+            (call(1, "seek", 0.0, &[]), Seen::Seek(1, 0)),
             (call(1, "receiveAudio", 0.0, &[null(), boolean(false)]), Seen::ReceiveAudio(1, false)),
             (call(1, "receiveAudio", 0.0, &[null()]), Seen::ReceiveAudio(1, true)),
             (call(1, "receiveVideo", 0.0, &[null(), boolean(false)]), Seen::ReceiveVideo(1, false)),
@@ -1807,5 +1809,178 @@ mod clients {
         let bytes = [control(1, &[8, 0, 0, 0]), chunked(usize::MAX, 6, 0, 9, 1, &video).concat()].concat();
         let seen = peer.seen(&bytes);
         assert!(matches!(&seen[1], Seen::End { payload, .. } if *payload == video));
+    }
+}
+
+/// Playing recordings: the orders of Adobe's servers, on which clients depend.
+mod recorded {
+    use super::*;
+
+    const NAME: &str = "film.mp4";
+
+    fn is_recorded() -> Reply {
+        Reply::control(4, &[0, 4, 0, 0, 0, 1])
+    }
+
+    fn eof() -> Reply {
+        Reply::control(4, &[0, 1, 0, 0, 0, 1])
+    }
+
+    fn status(code: &str, text: &str) -> Reply {
+        Reply::status(1, "status", &format!("NetStream.{code}"), text, NAME)
+    }
+
+    fn start() -> Reply {
+        status("Play.Start", "Started playing film.mp4.")
+    }
+
+    /// `onPlayStatus` of what lasted 1.5 s and 7000 bytes.
+    fn play_status(code: &str, text: &str) -> Reply {
+        let of = [
+            ("level", string("status")),
+            ("code", string(&format!("NetStream.Play.{code}"))),
+            ("description", string(text)),
+            ("details", string(NAME)),
+            ("duration", number(1.5)),
+            ("bytes", number(7000.0)),
+        ];
+        Reply { chunk_stream: 5, type_id: 18, stream: 1, body: [string("onPlayStatus"), object(&of)].concat() }
+    }
+
+    const PLAYED: Played = Played { ms: 1500, bytes: 7000 };
+
+    #[test]
+    fn it_is_recorded_before_it_begins_and_resets_only_with_the_flag() {
+        let mut peer = Peer::connected();
+        peer.recorded = true;
+        let reset = status("Play.Reset", "Playing and resetting film.mp4.");
+        let begins = [is_recorded(), Reply::begin(1), reset, start(), Reply::sample_access(1)];
+        let (_, replies) = peer.answer(&play(1, "mp4:film.mp4?key=secret"));
+        assert_eq!(replies, begins, "neither prefix nor query is a part of the name");
+        let append = [null(), string(NAME), number(0.0), number(-1.0), boolean(false)];
+        let mut peer = Peer::connected();
+        peer.recorded = true;
+        let (_, replies) = peer.answer(&call(1, "play", 0.0, &append));
+        assert_eq!(replies, [is_recorded(), Reply::begin(1), start(), Reply::sample_access(1)]);
+    }
+
+    #[test]
+    fn a_seek_ends_what_was_and_begins_anew() {
+        let told = Peer::playing_recorded().told(Told::Seeks { name: NAME, ms: 15_000 });
+        let notify = status("Seek.Notify", "Seeking 15000 (stream ID: 1).");
+        assert_eq!(told, [eof(), is_recorded(), Reply::begin(1), notify, start(), Reply::sample_access(1)]);
+    }
+
+    #[test]
+    fn a_pause_ends_what_was_and_what_goes_on_begins_anew() {
+        let mut peer = Peer::playing_recorded();
+        let told = peer.told(Told::Pauses { name: NAME });
+        assert_eq!(told, [eof(), status("Pause.Notify", "Pausing film.mp4.")]);
+        let told = peer.told(Told::GoesOn { name: NAME });
+        let notify = status("Unpause.Notify", "Unpausing film.mp4.");
+        assert_eq!(told, [is_recorded(), Reply::begin(1), notify, start(), Reply::sample_access(1)]);
+    }
+
+    #[test]
+    fn the_next_of_a_playlist_follows_a_switch_and_the_end_a_complete() {
+        let mut peer = Peer::playing_recorded();
+        let told = peer.told(Told::Switches { name: NAME, played: PLAYED });
+        let switch = play_status("Switch", "Going on with film.mp4.");
+        assert_eq!(told, [switch, start(), Reply::sample_access(1)]);
+        let told = peer.told(Told::Ends { name: NAME, played: PLAYED });
+        let complete = play_status("Complete", "Played all of film.mp4.");
+        assert_eq!(told, [complete, eof(), status("Play.Stop", "Stopped playing film.mp4.")]);
+    }
+
+    #[test]
+    fn everything_it_is_told_fits_at_once_with_the_longest_name() {
+        let name = "n".repeat(rill::limits::PATH_BYTES);
+        let mut peer = Peer::connected();
+        peer.recorded = true;
+        peer.feed(&play(1, &name)).unwrap();
+        assert!(peer.sent.len() < REPLY_BYTES, "{}", peer.sent.len());
+        for told in [
+            Told::Seeks { name: &name, ms: u32::MAX },
+            Told::GoesOn { name: &name },
+            Told::Switches { name: &name, played: PLAYED },
+            Told::Ends { name: &name, played: PLAYED },
+        ] {
+            peer.sent.clear();
+            peer.session.tell_recorded(NetStreamId::from_index(0), told, &mut peer.tx).unwrap();
+            assert!(peer.tx.pending().len() < REPLY_BYTES, "{told:?}");
+            peer.drain();
+        }
+    }
+
+    #[test]
+    fn the_length_is_read_in_milliseconds() {
+        for (length, meaning) in [
+            (-1.0, PlayLength::Whole),
+            (-1000.0, PlayLength::Whole),
+            (f64::NAN, PlayLength::Whole),
+            (0.0, PlayLength::Picture),
+            (2500.0, PlayLength::Ms(2500)),
+            (1e300, PlayLength::Ms(u32::MAX)),
+        ] {
+            let values = [null(), string("a"), number(0.0), number(length)];
+            let (seen, _) = Peer::connected().answer(&call(1, "play", 0.0, &values));
+            assert!(matches!(seen[..], [Seen::Play { length, .. }] if length == meaning), "{length}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_stream_is_told_when_it_is_known() {
+        let mut peer = Peer::connected();
+        let asked = call(0, "getStreamLength", 5.0, &[null(), string("film7")]);
+        assert_eq!(peer.replies(&asked), [Reply::result(5.0, number(7.5))]);
+        let asked = call(0, "getStreamLength", 6.0, &[null()]);
+        assert_eq!(peer.replies(&asked), [Reply::result(6.0, number(0.0))]);
+        assert!(peer.ignores(&call(0, "getStreamLength", 0.0, &[null(), string("film7")])));
+    }
+
+    #[test]
+    fn play2_speaks_of_seconds_and_appends_to_recordings() {
+        let options = |transition: &str, of: &[(&str, f64)]| {
+            let mut all = vec![("streamName", string("b.mp4")), ("transition", string(transition))];
+            all.extend(of.iter().map(|(key, value)| (*key, number(*value))));
+            call(1, "play2", 0.0, &[null(), object(&all)])
+        };
+        let asked = |start, length, how| Seen::Play { stream: 1, name: "b.mp4".into(), start, length, how };
+        let (whole, any) = (PlayLength::Whole, PlayStart::LiveOrRecorded);
+        for (transition, of, seen) in [
+            ("append", vec![], asked(any, whole, PlayHow::Append)),
+            ("appendAndWait", vec![("start", 1.5)], asked(PlayStart::Recorded(1500), whole, PlayHow::Append)),
+            ("switch", vec![("len", 2.0)], asked(any, PlayLength::Ms(2000), PlayHow::Switch)),
+            ("resume", vec![("offset", 7.25)], asked(PlayStart::Recorded(7250), whole, PlayHow::Switch)),
+            ("reset", vec![("start", -2.0), ("len", -1.0)], asked(any, whole, PlayHow::Reset)),
+        ] {
+            assert_eq!(Peer::playing_recorded().answer(&options(transition, &of)).0, [seen], "{transition}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_known_whenever_it_is_said_and_the_connections_is_that_of_all_streams() {
+        let mut peer = Peer::connected();
+        let buffer = |stream: u8, ms: u16| {
+            let [high, low] = ms.to_be_bytes();
+            user_control(3, &[0, 0, 0, stream, 0, 0, high, low])
+        };
+        let of_first = |peer: &Peer| peer.session.buffer_ms(NetStreamId::from_index(0));
+        assert!(peer.ignores(&buffer(0, 300)));
+        assert_eq!(of_first(&peer), 300);
+        assert!(peer.ignores(&buffer(1, 3000)), "nothing recorded plays");
+        assert_eq!(of_first(&peer), 3000);
+        assert!(peer.ignores(&buffer(200, 1)));
+        let mut peer = Peer::playing_recorded();
+        assert_eq!((peer.seen(&buffer(1, 9000)), of_first(&peer)), (vec![Seen::BufferLength], 9000));
+        assert!(Peer::playing().ignores(&buffer(1, 9000)), "of what is live nothing is sent ahead");
+    }
+
+    #[test]
+    fn where_the_client_is_comes_with_its_pause_and_its_seek() {
+        let mut peer = Peer::playing_recorded();
+        let pause = call(1, "pause", 0.0, &[null(), boolean(false), number(61_000.5)]);
+        assert_eq!(peer.seen(&pause), [Seen::Pause(1, Some(false), 61_000)]);
+        assert_eq!(peer.seen(&call(1, "seek", 0.0, &[null(), number(-5.0)])), [Seen::Seek(1, 0)]);
     }
 }

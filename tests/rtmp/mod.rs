@@ -4,7 +4,10 @@
 
 use rill::limits::TX_BYTES;
 use rill::rtmp::data::{DATA_BYTES, DataAction};
-use rill::rtmp::event::{Decision, Event, MediaKind, PlayHow, PlayStart, PublishMode, Request, SessionError};
+use rill::rtmp::event::{
+    Decision, Event, MediaKind, NetStreamId, PlayHow, PlayLength, PlayStart, PublishMode, Request, SessionError,
+};
+use rill::rtmp::recorded::Told;
 use rill::rtmp::session::Session;
 use rill::rtmp::status::Status;
 use rill::rtmp::tx::TxBuf;
@@ -232,11 +235,13 @@ pub enum Seen {
         stream: u32,
         name: String,
         start: PlayStart,
+        length: PlayLength,
         how: PlayHow,
     },
     Closed(u32),
-    Pause(u32, Option<bool>),
-    Seek(u32),
+    Pause(u32, Option<bool>, u32),
+    Seek(u32, u32),
+    BufferLength,
     /// A method for the application's code, with its arguments.
     Call(String, Bytes),
     /// An answer to a call of ours, with its arguments.
@@ -287,6 +292,8 @@ pub struct Peer {
     pub refuse: Option<Status<'static>>,
     /// What the application's method `mine` answers.
     pub method: Option<&'static [u8]>,
+    /// What it plays is recorded.
+    pub recorded: bool,
     /// Replies are taken only when the session cannot go on without, and only so many bytes at a time.
     pub takes: Option<usize>,
     pub now: Millis,
@@ -304,6 +311,7 @@ impl Peer {
             sent: Bytes::new(),
             refuse: None,
             method: None,
+            recorded: false,
             takes: None,
             now: Millis(0),
             open: Vec::new(),
@@ -338,6 +346,16 @@ impl Peer {
         peer
     }
 
+    /// Plays the recording `film.mp4` on net stream 1.
+    pub fn playing_recorded() -> Peer {
+        let mut peer = Peer::connected();
+        peer.recorded = true;
+        peer.feed(&[call(0, "createStream", 2.0, &[null()]), play(1, "film.mp4")].concat()).unwrap();
+        assert_eq!(peer.seen.len(), 1);
+        peer.forget();
+        peer
+    }
+
     /// Plays `cam` on net stream 1.
     pub fn playing() -> Peer {
         let mut peer = Peer::connected();
@@ -345,6 +363,13 @@ impl Peer {
         assert_eq!(peer.seen.len(), 1);
         peer.forget();
         peer
+    }
+
+    /// What it tells its client of the recording that it plays.
+    pub fn told(&mut self, what: Told<'_>) -> Vec<Reply> {
+        self.session.tell_recorded(NetStreamId::from_index(0), what, &mut self.tx).unwrap();
+        self.drain();
+        self.taken()
     }
 
     fn forget(&mut self) {
@@ -403,10 +428,13 @@ impl Peer {
             let nothing = matches!(event, Ok(None));
             match event {
                 Ok(Some(event)) => {
-                    let called = event == Event::Call;
+                    let (called, asked) = (event == Event::Call, event == Event::StreamLength);
                     note(event, &self.session, &mut self.seen, &mut self.open);
                     if called {
                         self.answer_call();
+                    }
+                    if asked {
+                        self.answer_length();
                     }
                 }
                 Ok(None) => {}
@@ -442,8 +470,19 @@ impl Peer {
                 None => self.session.refuse_call("No.", &mut self.tx).unwrap(),
             }
         } else if let Some(event) = self.session.answer_built_in(&mut self.tx).unwrap() {
+            if event == Event::StreamLength {
+                self.answer_length();
+            }
             note(event, &self.session, &mut self.seen, &mut self.open);
         }
+    }
+
+    /// Recordings whose name ends in a digit last so many seconds and a half.
+    fn answer_length(&mut self) {
+        let digit = self.session.said_name().last().filter(|last| last.is_ascii_digit());
+        let seconds = digit.map_or(0.0, |digit| f64::from(digit - b'0') + 0.5);
+        let transaction = self.session.call().unwrap().transaction;
+        self.session.tell_length(transaction, seconds, &mut self.tx).unwrap();
     }
 
     fn decide(&mut self) {
@@ -453,11 +492,19 @@ impl Peer {
             Request::Publish { stream, name, mode } => {
                 Seen::Publish { stream: stream.wire(), name: name.name.to_string(), mode: *mode }
             }
-            Request::Play { stream, name, start, how } => {
-                Seen::Play { stream: stream.wire(), name: name.name.to_string(), start: *start, how: *how }
-            }
+            Request::Play { stream, name, start, length, how } => Seen::Play {
+                stream: stream.wire(),
+                name: name.name.to_string(),
+                start: *start,
+                length: *length,
+                how: *how,
+            },
         });
-        let decision = self.refuse.map_or(Decision::Accept, Decision::Reject);
+        let accept = match (&self.seen[self.seen.len() - 1], self.recorded) {
+            (Seen::Play { .. }, true) => Decision::AcceptRecorded,
+            _ => Decision::Accept,
+        };
+        let decision = self.refuse.map_or(accept, Decision::Reject);
         self.session.decide(decision, &mut self.tx).unwrap();
     }
 }
@@ -478,8 +525,11 @@ fn note(event: Event<'_>, session: &Session, seen: &mut Vec<Seen>, open: &mut Ve
         Event::CheckBandwidth => seen.push(Seen::CheckBandwidth),
         // It says something about the client, and wants nothing.
         Event::CheckBw => {}
-        Event::Pause(stream, on) => seen.push(Seen::Pause(stream.wire(), on)),
-        Event::Seek(stream) => seen.push(Seen::Seek(stream.wire())),
+        Event::Pause(stream, on, ms) => seen.push(Seen::Pause(stream.wire(), on, ms)),
+        Event::Seek(stream, ms) => seen.push(Seen::Seek(stream.wire(), ms)),
+        Event::BufferLength => seen.push(Seen::BufferLength),
+        // It is answered at once.
+        Event::StreamLength => {}
         Event::ReceiveAudio(stream, on) => seen.push(Seen::ReceiveAudio(stream.wire(), on)),
         Event::ReceiveVideo(stream, on) => seen.push(Seen::ReceiveVideo(stream.wire(), on)),
         Event::Data(stream, time) => {
