@@ -113,6 +113,11 @@ shapes! {
     /// Bytes that are read at once of a recorded file, of which two such stretches are held while a block is filled.
     RECORDED_STRETCH_BYTES = 32 * 1024, "read at once of a recorded file";
 
+    /// Recorded streams that wait in a player's playlist. One more is answered `Play.Failed`.
+    PLAYLIST_ITEMS = 8, "recorded streams waiting in a player's playlist; one more is an error";
+    /// Clients that wait to hear how long a recorded stream is. One more is told at once that it is not known.
+    RECORDED_QUESTIONS = 8, "clients waiting to hear how long a recorded stream is; one more hears 0";
+
     /// Clients of the control socket (`rill ctl`) at once: as many connections are kept for them. One more is told so and closed.
     CONTROL_CLIENTS = 4, "clients of the control socket at once; one more is told so";
     /// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.

@@ -15,6 +15,7 @@ use crate::limits::{FEATURE_ACTIONS, Row};
 use crate::live::Live;
 use crate::live::holder::Holder;
 use crate::live::jobs::Done;
+use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId};
 use crate::live::settings::Settings;
 use crate::media::TagKind;
 use crate::time::Millis;
@@ -49,7 +50,7 @@ pub trait Feature {
     }
 }
 
-/// A fact. Facts of a connection come between its [`Joined`](Happened::Joined) and its [`Gone`](Happened::Gone), unless they
+/// A fact. RecordedFacts of a connection come between its [`Joined`](Happened::Joined) and its [`Gone`](Happened::Gone), unless they
 /// say otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Happened {
@@ -196,6 +197,24 @@ pub enum Action {
     },
     /// Tell it that it is not measured.
     NotMeasured(ConnId),
+    /// The disk has said what there is of a recorded stream that it wants to play, or that is next in its playlist.
+    Opened {
+        /// Who.
+        conn: ConnId,
+        /// Its place.
+        id: RecordedId,
+        /// What.
+        found: Result<RecordedFacts, NotPlayed>,
+    },
+    /// It is due something of a recorded stream.
+    Deliver(ConnId),
+    /// It has taken nothing of a recorded stream for so long that it is told that it is over.
+    GiveUp {
+        /// Who.
+        conn: ConnId,
+        /// Its place.
+        id: RecordedId,
+    },
 }
 
 /// Actions on their way to the server.

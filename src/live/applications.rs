@@ -61,6 +61,8 @@ pub struct Application {
     pub definition: Option<Box<AppDefinition>>,
     /// Clients who have joined it.
     pub connected: u32,
+    /// How many of its clients' net streams play recorded streams.
+    pub recorded_players: u32,
     /// When its files were last looked at.
     checked: Millis,
     asking: Asking,
@@ -87,6 +89,7 @@ impl Applications {
                 state: AppState::Ready,
                 definition: Some(Box::new(definition)),
                 connected: 0,
+                recorded_players: 0,
                 checked: now,
                 asking: Asking::No,
             })
@@ -122,6 +125,7 @@ impl Applications {
             state: AppState::Reading,
             definition: None,
             connected: 0,
+            recorded_players: 0,
             checked: now,
             asking: Asking::Due,
         });

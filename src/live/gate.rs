@@ -121,7 +121,8 @@ impl Live {
                 definition.limits.publish(published.filter(|publisher| by_others(publisher.by)).count() as u32)
             }
             Wish::Play { .. } => {
-                let players: usize = streams().map(|stream| stream.players.len()).sum();
+                let live: usize = streams().map(|stream| stream.players.len()).sum();
+                let players = live + known.recorded_players as usize;
                 let plays = |at: usize| streams().any(|stream| stream.players.contains(at));
                 let again = by.conn().is_some_and(|conn| plays(conn.slot.at()));
                 definition.limits.play((players as u32).saturating_sub(u32::from(again)))

@@ -5,25 +5,16 @@ use crate::name::StreamPath;
 use crate::time::Millis;
 
 use super::Live;
-use super::app::AppKind;
 use super::holder::Holder;
 use super::reader::{Reader, StreamView};
 use super::refusal::Refusal;
 use super::settings::Settings;
 
 impl Live {
-    /// Whether there is something to play for one that the gate has let through. Who wants a `recorded` stream, or is in an
-    /// application for recordings, does not wait for a publisher: there are no recordings, and a live stream of that name does.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotFound`].
-    pub fn look_for(&self, app: AppId, path: &StreamPath, recorded: bool) -> Result<(), Refusal> {
+    /// Whether somebody publishes the stream, or may soon be back: a player that comes meanwhile waits for it.
+    pub fn is_published(&self, app: AppId, path: &StreamPath) -> bool {
         let found = self.names.find(app, path).map(|id| self.names.stream(id));
-        // A player that comes while the publisher is away waits for it.
-        let live = found.is_some_and(|stream| stream.publisher().is_some() || stream.is_away());
-        let only_recorded = recorded || self.apps.definition(app).is_none_or(|app| app.kind == AppKind::Vod);
-        if only_recorded && !live { Err(Refusal::NotFound) } else { Ok(()) }
+        found.is_some_and(|stream| stream.publisher().is_some() || stream.is_away())
     }
 
     /// `by` plays the stream from now on, or waits for its publisher. The player was told, if it was published, that it is:

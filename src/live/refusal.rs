@@ -36,6 +36,18 @@ pub enum Refusal {
     Unanswered,
     /// There is no recording of that name, and it is not published.
     NotFound,
+    /// The recording cannot be read.
+    Unreadable,
+    /// The disk has not said in time what there is.
+    Unread,
+    /// The recording is of no format that is known, or not whole.
+    FileStructure,
+    /// Nothing in the recording can be sent.
+    NoTrack,
+    /// Every place for a player of recorded streams is in use (`limits.recorded_players`).
+    RecordedPlayers,
+    /// As much waits in the player's playlist as may ([`PLAYLIST_ITEMS`](crate::limits::PLAYLIST_ITEMS)).
+    Playlist,
     /// Somebody else publishes under that name.
     Taken,
     /// It publishes that itself, on another of its streams.

@@ -10,7 +10,6 @@ use crate::wire::bytes::Full;
 use crate::wire::message::UserControl;
 
 use super::event::NetStreamId;
-use super::state::sample_access;
 use super::status::{Code, Extra, Status};
 use super::tx::TxBuf;
 
@@ -115,6 +114,15 @@ pub(super) fn tell(stream: NetStreamId, what: Told<'_>, samples: (bool, bool), t
         Told::BufferEmpty => tx.user_control(UserControl::BufferEmpty(id)),
         Told::BufferReady => tx.user_control(UserControl::BufferReady(id)),
     }
+}
+
+/// What a player may take pictures of, of live streams, too. Flash raises a security error on snapshots when this does not come before media.
+pub(super) fn sample_access(stream: NetStreamId, (audio, video): (bool, bool), tx: &mut TxBuf) -> Result<(), Full> {
+    tx.data(stream.wire(), |amf| {
+        amf.string("|RtmpSampleAccess")?;
+        amf.boolean(audio)?;
+        amf.boolean(video)
+    })
 }
 
 fn begin(stream: NetStreamId, tx: &mut TxBuf) -> Result<(), Full> {

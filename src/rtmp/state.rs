@@ -103,7 +103,7 @@ impl State {
                     Status::new(Code::PlayReset, &name.name).send(stream.wire(), tx)?;
                 }
                 Status::new(Code::PlayStart, &name.name).send(stream.wire(), tx)?;
-                sample_access(stream, self.sample_access, tx)
+                recorded::sample_access(stream, self.sample_access, tx)
             }
             (Request::Play { stream, name, how, .. }, Decision::AcceptRecorded) => {
                 if self.begin(stream, PlayedFrom::Recorded) && how == PlayHow::Switch {
@@ -474,15 +474,6 @@ impl State {
         }
         matches!(was, NetStream::Publishing(_) | NetStream::Playing(_)).then_some(Event::Closed(stream))
     }
-}
-
-/// Flash raises a security error on snapshots when this does not come before media.
-pub(super) fn sample_access(stream: NetStreamId, (audio, video): (bool, bool), tx: &mut TxBuf) -> Result<(), Full> {
-    tx.data(stream.wire(), |amf| {
-        amf.string("|RtmpSampleAccess")?;
-        amf.boolean(audio)?;
-        amf.boolean(video)
-    })
 }
 
 /// `_result` with a null: `undefined` would stop ffmpeg's reader. Nothing for calls that ask for no answer.

@@ -67,7 +67,6 @@ pub enum Code {
     PlayStreamNotFound,
     PlayFailed,
     PlayFileStructureInvalid,
-    PlayNoTrack,
     PlaySwitch,
     PlayComplete,
     PlayTransition,
@@ -130,7 +129,7 @@ const PLAYED_FIELDS: &[&str] = &["duration", "bytes"];
 /// Every code that this server sends: first those of the connection, then those of publishers and their players, then
 /// those of players alone.
 #[rustfmt::skip]
-pub const TABLE: [StatusRow; 33] = {
+pub const TABLE: [StatusRow; 32] = {
     use StatusLevel::{Error, Status, Warning};
     [
         row(Code::ConnectSuccess, "NetConnection.Connect.Success", Status, ("Connection succeeded.", ""))
@@ -178,17 +177,15 @@ pub const TABLE: [StatusRow; 33] = {
             .when("play with its reset flag was granted, of a recording: which is there; before Play.Start"),
         row(Code::PlayStart, "NetStream.Play.Start", Status, ("Started playing ", ".")).details()
             .via("onStatus, onFCSubscribe")
-            .when("play was granted, whether or not the stream has a publisher yet; a recording begins, or goes on after a seek or a pause; FCSubscribe is answered with its own"),
+            .when("play was granted, published or not; a recording begins or goes on after a seek or a pause; FCSubscribe has its own"),
         row(Code::PlayStop, "NetStream.Play.Stop", Status, ("Stopped playing ", ".")).details()
-            .when("a recording is over; or the server has ended the play: it stops, or the place is needed of a stream without publisher or of a player that takes nothing"),
+            .when("a recording is over; or the server has ended the play: it stops, or another needs the place of one that takes nothing"),
         row(Code::PlayStreamNotFound, "NetStream.Play.StreamNotFound", Error, ("Failed to play ", "; stream not found.")).details()
             .when("a recording was asked for (start is 0 or more, or the application only plays): there is none of that name, and it is not published"),
         row(Code::PlayFailed, "NetStream.Play.Failed", Error, ("Failed to play ", ".")).details()
-            .when("the name is illegal or not allowed, no stream or no player of recordings is left, the file cannot be read, or the net stream publishes"),
+            .when("the name is illegal or not allowed, no stream or player of recordings is left, a file is unreadable, the net stream publishes"),
         row(Code::PlayFileStructureInvalid, "NetStream.Play.FileStructureInvalid", Error, ("Failed to play ", "; the file is none that can be played.")).details()
             .when("the file of a recording is of no format that is known, or not whole"),
-        row(Code::PlayNoTrack, "NetStream.Play.NoSupportedTrackFound", Error, ("Failed to play ", "; nothing in the file can be sent.")).details()
-            .when("no track of a recording has a codec that is known"),
         row(Code::PlaySwitch, "NetStream.Play.Switch", Status, ("Going on with ", ".")).details()
             .fields(PLAYED_FIELDS).via("onPlayStatus")
             .when("a recording of a playlist is over and the next begins; duration and bytes are those of the one before"),
@@ -202,12 +199,12 @@ pub const TABLE: [StatusRow; 33] = {
             .when("the first frame of the stream that was switched to is about to come"),
         row(Code::PlayInsufficientBandwidth, "NetStream.Play.InsufficientBW", Warning, ("", " has pictures that are too large for this server: they are left out."))
             .details()
-            .when("a frame is larger than half of limits.ring_bytes; once a publish, and sound and smaller frames go on"),
+            .when("a frame is larger than half of limits.ring_bytes; or a recording is late by more than the client's buffer; once"),
         row(Code::PlayNoSupportedTrackFound, "NetStream.Play.NoSupportedTrackFound", Status, ("", " has a codec that needs Enhanced RTMP, which this client did not announce: it is left out."))
             .details()
-            .when("to a client that announced no Enhanced RTMP: sound or picture has no legacy form; once a play, and the other goes on"),
+            .when("to a client that announced no Enhanced RTMP: sound or picture has no legacy form; as an error: a recording has none at all"),
         row(Code::SeekNotify, "NetStream.Seek.Notify", Status, ("Seeking ", ".")).details()
-            .when("seek: a recording goes on from the key frame before; a live stream answers with its present time and goes on from its newest key frame"),
+            .when("seek: a recording goes on from the key frame before; a live stream says its present time and goes on from its newest"),
         row(Code::PauseNotify, "NetStream.Pause.Notify", Status, ("Pausing ", ".")).details()
             .when("a player has paused"),
         row(Code::UnpauseNotify, "NetStream.Unpause.Notify", Status, ("Unpausing ", ".")).details()
@@ -356,6 +353,8 @@ pub enum Extra<'a> {
 pub struct Status<'a> {
     /// What happened.
     pub code: Code,
+    /// How bad it is: the code's own level, but for what is refused.
+    pub level: StatusLevel,
     /// The stream or method concerned; empty when there is none.
     pub subject: &'a str,
     /// Text for a person, in place of the code's own sentence.
@@ -367,7 +366,12 @@ pub struct Status<'a> {
 impl<'a> Status<'a> {
     /// `code` about `subject`, with the code's own sentence.
     pub const fn new(code: Code, subject: &'a str) -> Status<'a> {
-        Status { code, subject, description: None, extra: Extra::None }
+        Status { code, level: code.level(), subject, description: None, extra: Extra::None }
+    }
+
+    /// Something that was asked for is refused.
+    pub const fn refusing(self) -> Status<'a> {
+        Status { level: StatusLevel::Error, ..self }
     }
 
     /// With another description than the code's own sentence.
@@ -385,7 +389,7 @@ impl<'a> Status<'a> {
     pub fn properties(&self, amf: &mut Encoder<'_, '_>) -> Result<(), Full> {
         let row = self.code.row();
         let (before, after) = row.description;
-        amf.property_string("level", row.level.name())?;
+        amf.property_string("level", self.level.name())?;
         amf.property_string("code", row.name)?;
         let mut sentence = heapless::String::<DESCRIPTION_BYTES>::new();
         let description = match self.description {

@@ -67,6 +67,8 @@ pub enum CloseReason {
     Operator,
     /// Its application was shut down, or removed.
     AppShutdown,
+    /// A recording cannot be read on in the middle of a message.
+    Unreadable,
     /// Its application's script ended it.
     Script,
     /// Its application's script exceeded a limit.
@@ -178,6 +180,7 @@ counters! {
     ScriptStopped = "script_stopped",
     GaveWay = "gave_way",
     NetworkBroke = "network_broke",
+    Unreadable = "unreadable",
 }
 
 /// What is said of one [`CloseReason`].
@@ -235,7 +238,8 @@ impl CloseReason {
             Shutdown => row(Counter::Shutdown, 302, "the server is stopping"),
             TableFull => row(Counter::TableFull, 409, "every connection is taken (limits.connections)"),
             AddressLimit => row(Counter::AddressLimit, 409, "too many connections from one address (limits.connections_per_address)"),
-            GaveWay => row(Counter::GaveWay, 432, "idle while another needed its place (limits.connections, limits.streams)"),
+            GaveWay => row(Counter::GaveWay, 432, "idle while another needed its place (limits.connections, limits.streams, limits.recorded_players)"),
+            Unreadable => row(Counter::Unreadable, 500, "a recording cannot be read on (see the disk's line above)"),
             Operator => row(Counter::Operator, 200, "the operator ended it (rill ctl)"),
             AppShutdown => row(Counter::AppShutdown, 302, "its application was shut down"),
             Script => row(Counter::Script, 200, "its application's script ended it"),

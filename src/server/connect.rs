@@ -49,8 +49,7 @@ impl Server {
     pub fn next_job(&mut self, lane: DiskLane) -> Option<Job> {
         match lane {
             DiskLane::LookUps => self.live.apps.next_look_up(),
-            // Nobody plays one as yet.
-            DiskLane::Recorded => None,
+            DiskLane::Recorded => self.features.recorded.next_job(),
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
             DiskLane::Bulk => self.live.apps.next_survey(),
         }
@@ -77,7 +76,8 @@ impl Server {
             Done::NotReloaded(_) => {}
             Done::Surveyed => self.live.apps.surveyed(now),
             // What features asked for they have taken.
-            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Facts { .. } => {}
+            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } => {}
+            Done::Facts { asked, found } => self.tell_length(asked, found.map_or(0, |facts| facts.duration_ms)),
         }
     }
 

@@ -10,14 +10,17 @@ use std::io::IoSlice;
 use log::info;
 
 use crate::features::contract::Happened;
+use crate::features::recorded::{Recorded, RecordedDue, ToTell};
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::limits::NET_STREAMS;
 use crate::live::names::{Media, Names};
 use crate::live::reader::{Due, Form, Reader, Rest, StreamView, Terms};
+use crate::live::recorded::RecordedId;
 use crate::live::settings::Settings;
 use crate::media::{Cursor, Piece, Reframe, Tag, frame};
 use crate::rtmp::bandwidth_check::PayloadCall;
 use crate::rtmp::event::NetStreamId;
+use crate::rtmp::recorded::{Played, Told};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 use crate::wire::flv::Codec;
@@ -68,6 +71,9 @@ impl Server {
         }
         let flush = self.flush_and_spare(net, index, now);
         self.flushed(net, index, flush, now);
+        if matches!(flush, Flush::More | Flush::Held) {
+            self.deliver_later(index, now);
+        }
         let (slot, speaks) = self.slots.both(index);
         if slot.blocked && speaks.goes_on(&slot.tx) {
             let conn = self.slots.id(index);
@@ -90,17 +96,42 @@ impl Server {
         }
     }
 
-    /// Writes to one connection until nothing is due or the network takes no more.
+    /// Writes to one connection until nothing is due or the network takes no more. Media of recorded streams has its own turn: no
+    /// more of it is written than stands before something else.
     pub(super) fn flush<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
-        let Server { slots, live, settings, counters, wakes, scripting, .. } = self;
+        self.flush_some(net, index, 0, now)
+    }
+
+    /// The same with at most `recorded_bytes` of recorded streams, but to the end of a message that something else waits for.
+    pub(super) fn flush_some<N: Net>(
+        &mut self,
+        net: &mut N,
+        index: SlotIndex,
+        recorded_bytes: usize,
+        now: Millis,
+    ) -> Flush {
+        let Server { slots, live, settings, counters, wakes, scripting, features, .. } = self;
         let Some((slot, rtmp)) = slots.client_at(index) else { return self.flush_words(net, index, now) };
         let before = slot.bytes_out;
-        let mut output =
-            Output { net, index, names: &live.names, settings, now, asked: false, skips: 0, skipped: None };
+        let recorded = &mut features.recorded;
+        let names = &live.names;
+        let mut output = Output {
+            net,
+            index,
+            names,
+            recorded,
+            recorded_bytes,
+            settings,
+            now,
+            asked: false,
+            skips: 0,
+            skipped: None,
+        };
         let mut charged = before;
         let flush = loop {
             let step = match rtmp.tail {
                 Some(Tail::Tag(tail)) => output.rest_of_tag(slot, rtmp, tail),
+                Some(Tail::Recorded(id)) => output.rest_of_recorded(slot, rtmp, id),
                 Some(Tail::Payload(call)) => output.rest_of_payload(slot, rtmp, call),
                 Some(Tail::Message(sent)) => output.rest_of_message(slot, rtmp, sent, &mut scripting.outboxes_bytes),
                 None if slot.playing == 1 && rtmp.plays_plainly() => output.plain(slot, rtmp),
@@ -112,7 +143,7 @@ impl Server {
             match step {
                 Step::Wrote => {}
                 // What a script says does not wait for tokens, as nothing does that is no media.
-                Step::End(Flush::Idle | Flush::Limited) if !rtmp.outbox.is_empty() => {
+                Step::End(Flush::Idle | Flush::Limited | Flush::More) if !rtmp.outbox.is_empty() => {
                     rtmp.tail = Some(Tail::Message(0));
                 }
                 Step::End(Flush::Idle) if wakes.holds(Held::Spare, index) => {
@@ -130,7 +161,7 @@ impl Server {
         counters.bytes_out += written;
         match flush {
             Flush::Blocked if written > 0 || slot.blocked_since.is_none() => slot.blocked_since = Some(now),
-            Flush::Idle | Flush::Spare | Flush::Limited => slot.blocked_since = None,
+            Flush::Idle | Flush::Spare | Flush::Limited | Flush::More | Flush::Held => slot.blocked_since = None,
             _ => {}
         }
         if written > 0 {
@@ -150,6 +181,8 @@ impl Server {
             Flush::Limited => self.wait_to_send(index, now),
             // The others first.
             Flush::Spare => self.wakes.send(index),
+            Flush::More => self.wakes.deliver(index),
+            Flush::Held => {}
             Flush::Idle => {
                 let slot = self.slots.at(index);
                 if let SlotState::Closing { last_words: LastWords::Waiting, published, .. } = slot.state {
@@ -173,6 +206,10 @@ pub(super) enum Flush {
     Blocked,
     /// There may be more to send, which it may not be sent yet.
     Limited,
+    /// There is more of a recorded stream, in another turn.
+    More,
+    /// Nothing can be sent before the rest of a message of a recorded stream, which is not there yet, or has its own turn.
+    Held,
     /// The connection must end.
     Gone(CloseReason),
 }
@@ -188,6 +225,9 @@ struct Output<'s, N> {
     net: &'s mut N,
     index: SlotIndex,
     names: &'s Names,
+    recorded: &'s mut Recorded,
+    /// How much more of recorded streams may be written.
+    recorded_bytes: usize,
     settings: &'s Settings,
     now: Millis,
     /// Whether its players' lag has been asked ([`Terms::most_lag_ms`]).
@@ -256,6 +296,9 @@ impl<'s, N: Net> Output<'s, N> {
 
     /// One tag, or control bytes between two.
     fn tag_by_tag(&mut self, slot: &mut Slot, rtmp: &mut Rtmp) -> Step {
+        if let Some((index, id)) = self.recorded_role(rtmp, true) {
+            return self.recorded(slot, rtmp, index, id);
+        }
         let half_sent = rtmp.half_sent();
         let next = match half_sent {
             Some(index) => self.due_tag(slot, rtmp, index),
@@ -283,7 +326,12 @@ impl<'s, N: Net> Output<'s, N> {
                 return Step::End(Flush::Limited);
             }
         }
-        let Some(DueTag { index, tag, offset, .. }) = next else { return Step::End(Flush::Idle) };
+        let Some(DueTag { index, tag, offset, .. }) = next else {
+            return match self.recorded_role(rtmp, false) {
+                Some((index, id)) => self.recorded(slot, rtmp, index, id),
+                None => Step::End(Flush::Idle),
+            };
+        };
         let Some((reader, Some(media))) = self.reading(rtmp, index) else { return Step::End(Flush::Idle) };
         let reframe = reframe(media, &tag, NetStreamId::from_index(index).wire(), reader.is_legacy());
         match self.write_pieces(media, &reframe, Cursor { seq: tag.seq, offset }) {
@@ -364,6 +412,109 @@ impl<'s, N: Net> Output<'s, N> {
         let Role::Playing(reader) = &mut rtmp.roles[index] else { return None };
         let media = StreamView::of(self.names, reader.stream()).media;
         Some((reader, media))
+    }
+
+    /// The net stream in the middle of whose message of a recorded stream we are; else the one that is due something and has waited
+    /// longest.
+    fn recorded_role(&self, rtmp: &Rtmp, within: bool) -> Option<(usize, RecordedId)> {
+        let recorded = rtmp.roles.iter().enumerate().filter_map(|(index, role)| match role {
+            Role::Recorded(id) => Some((index, *id)),
+            _ => None,
+        });
+        let wanted = |(_, id): &(usize, RecordedId)| match within {
+            true => self.recorded.is_within(*id),
+            false => self.recorded.is_due(*id, self.now),
+        };
+        recorded.filter(wanted).min_by_key(|(_, id)| self.recorded.last_taken(*id))
+    }
+
+    /// What a player of a recorded stream is due: bytes of its block, or to hear something.
+    #[inline(never)]
+    fn recorded(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, index: usize, id: RecordedId) -> Step {
+        let within = self.recorded.is_within(id);
+        // No further than to the end of a message, if something else may have to be sent behind it.
+        let between = !slot.tx.is_empty() || slot.limited || slot.playing > 1 || !rtmp.outbox.is_empty();
+        let most = match between {
+            true if within || self.recorded_bytes > 0 => self.recorded.message_bytes(id),
+            _ => self.recorded_bytes,
+        };
+        let stream = NetStreamId::from_index(index);
+        match self.recorded.due(id, self.now) {
+            RecordedDue::Nothing => Step::End(Flush::Idle),
+            RecordedDue::Waits => Step::End(Flush::Held),
+            RecordedDue::Broken => Step::End(Flush::Gone(CloseReason::Unreadable)),
+            RecordedDue::Bytes(_) if most == 0 => Step::End(if within { Flush::Held } else { Flush::More }),
+            RecordedDue::Bytes(bytes) => {
+                let bytes = &bytes[..bytes.len().min(most)];
+                match self.net.write(self.index, &[IoSlice::new(bytes)]) {
+                    Io::Done(written) | Io::Last(written) => {
+                        slot.bytes_out += written as u64;
+                        slot.last_use = Some(self.now);
+                        self.recorded_bytes = self.recorded_bytes.saturating_sub(written);
+                        self.recorded.sent(id, written, self.now);
+                        Step::Wrote
+                    }
+                    Io::WouldBlock => {
+                        self.recorded.blocked(id, self.now);
+                        Step::End(Flush::Blocked)
+                    }
+                    Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
+                }
+            }
+            RecordedDue::Tell(what) => {
+                if what == ToTell::Over && self.recorded.open_next(id) {
+                    return Step::Wrote;
+                }
+                let name = self.recorded.item(id).map_or("", |item| item.name.name());
+                let (ms, bytes) = self.recorded.played(id);
+                let (session, tx) = (&rtmp.session, &mut slot.tx);
+                let told = match what {
+                    ToTell::Switched => {
+                        Status::new(Code::PlayTransitionComplete, name).send_play_status(stream.wire(), tx)
+                    }
+                    ToTell::Full => session.tell_recorded(stream, Told::BufferEmpty, tx),
+                    ToTell::GoesOn => session.tell_recorded(stream, Told::BufferReady, tx),
+                    ToTell::Late => Status::new(Code::PlayInsufficientBandwidth, name)
+                        .described("The connection is slower than the recording: it is late.")
+                        .send(stream.wire(), tx),
+                    ToTell::Over => {
+                        session.tell_recorded(stream, Told::Ends { name, played: Played { ms, bytes } }, tx)
+                    }
+                    ToTell::Fault => Status::new(Code::PlayFailed, name)
+                        .described("The recording cannot be read on.")
+                        .send(stream.wire(), tx),
+                };
+                if told.is_err() {
+                    // When what waits has been sent.
+                    return Step::End(Flush::Idle);
+                }
+                self.recorded.told(id, what);
+                Step::Wrote
+            }
+        }
+    }
+
+    /// The rest of a message whose player has gone.
+    #[cold]
+    fn rest_of_recorded(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, id: RecordedId) -> Step {
+        let io = match self.recorded.due(id, self.now) {
+            RecordedDue::Bytes(bytes) => self.net.write(self.index, &[IoSlice::new(bytes)]),
+            RecordedDue::Waits => return Step::End(Flush::Held),
+            // Its place was given to another.
+            RecordedDue::Nothing | RecordedDue::Tell(_) | RecordedDue::Broken => {
+                return Step::End(Flush::Gone(CloseReason::GaveWay));
+            }
+        };
+        match io {
+            Io::Done(written) | Io::Last(written) => {
+                slot.bytes_out += written as u64;
+                self.recorded.sent(id, written, self.now);
+                rtmp.tail = rtmp.tail.filter(|_| self.recorded.is_within(id));
+                Step::Wrote
+            }
+            Io::WouldBlock => Step::End(Flush::Blocked),
+            Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
+        }
     }
 
     /// The rest of a tag whose player has gone.

@@ -84,6 +84,13 @@ impl Server {
                 self.wakes.let_go(Held::Spare, conn.slot);
                 self.wakes.send(conn.slot);
             }
+            Action::Opened { conn, id, found } => self.recorded_opened(conn, id, found, now),
+            Action::Deliver(conn) => {
+                if self.slots.look(conn).is_some() {
+                    self.wakes.deliver(conn.slot);
+                }
+            }
+            Action::GiveUp { conn, id } => self.give_up_recorded(conn, id, now),
             Action::NotMeasured(conn) => {
                 let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
                 if rtmp.session.is_connected() {

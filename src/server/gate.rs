@@ -48,6 +48,10 @@ impl Server {
         let Some(app) = self.slots.look(conn).and_then(|slot| slot.app) else { return Err(Refusal::NotFound) };
         // They look at connections: which of its streams it is does not matter.
         let by = Holder::Conn(conn, 0);
+        // Who plays a recorded stream counts already.
+        if matches!(wish, Wish::Play { .. }) && self.plays_recorded(conn) {
+            return Ok(());
+        }
         match self.live.by_limits(app, by, wish) {
             // They go when all have said yes.
             Err(Refusal::Connections)

@@ -37,8 +37,9 @@ pub struct ClientRow<'a> {
     pub agent: &'a str,
     /// What it does.
     pub activity: Activity,
-    /// What it publishes or plays, with its path in the application; the first, when its net streams do several things.
-    pub stream: Option<(StreamId, &'a str)>,
+    /// What it publishes or plays, with its path in the application; the first, when its net streams do several things. A recorded
+    /// stream has no handle.
+    pub stream: Option<(Option<StreamId>, &'a str)>,
     /// Since it was accepted, in seconds.
     pub seconds: u64,
     /// Bytes received.
@@ -230,6 +231,11 @@ impl Server {
         for role in &rtmp.roles {
             let stream = match role {
                 Role::Idle => continue,
+                Role::Recorded(id) => {
+                    let name = self.features.recorded.item(*id).map(|item| item.name.path.as_str());
+                    row.stream = row.stream.or(name.map(|name| (None, name)));
+                    continue;
+                }
                 Role::Publishing(stream) | Role::Challenging(stream) => *stream,
                 Role::Playing(reader) => {
                     row.skips += reader.skips();
@@ -237,7 +243,7 @@ impl Server {
                     reader.stream()
                 }
             };
-            row.stream = row.stream.or(Some((stream, self.live.names.stream(stream).path.as_str())));
+            row.stream = row.stream.or(Some((Some(stream), self.live.names.stream(stream).path.as_str())));
         }
         row
     }

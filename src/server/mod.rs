@@ -13,7 +13,8 @@
 //! 3. reads every ready slot once, round robin, within a byte budget; streams that got something become due,
 //! 4. runs the timers of scripts,
 //! 5. writes control bytes, and the players of due streams: one vectored write for all that a player is due,
-//! 6. expires deadlines.
+//! 6. writes to players of recorded streams, a block each in turn, within a byte budget: what is live comes first,
+//! 7. expires deadlines.
 //!
 //! A ready bit is cleared only when the network said that there is no more for now ([`transport::Io`]). While one is
 //! left, the time-out is 0.
@@ -47,6 +48,7 @@ mod play;
 mod protocol;
 mod publish;
 mod read;
+mod recorded;
 pub mod refusals;
 mod rows;
 pub mod rtmp;
@@ -69,7 +71,7 @@ use log::{info, warn};
 use crate::features::Features;
 use crate::features::contract::Happened;
 use crate::features::script::Scripts;
-use crate::handles::{ConnId, SlotIndex};
+use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::live::Live;
 use crate::live::app::AppDefinition;
 use crate::live::applications::{AppSource, Applications};
@@ -80,7 +82,7 @@ use crate::rtmp::event::{Decision, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
-use self::rtmp::{Asked, Joining, Role, Rtmp};
+use self::rtmp::{Asked, Joining, Role, Rtmp, Tail};
 use alarms::{Alarm, Alarms};
 use close::{CloseReason, Counter};
 use instances::Instances;
@@ -189,6 +191,8 @@ pub struct Server {
     features: Features,
     gathering: Gathering,
     reading: ReadTurn,
+    /// The slot whose player of a recorded stream comes first: the budget of the last turn ended before it.
+    delivering_from: usize,
     reload: Reload,
     counters: Counters,
     /// What handshakes' random bytes are made of.
@@ -214,6 +218,7 @@ impl Server {
             features: Features::new(&settings),
             gathering: Gathering::new(settings.merge, now),
             reading: ReadTurn::new(),
+            delivering_from: 0,
             reload: Reload::default(),
             counters: Counters::default(),
             seed,
@@ -272,6 +277,7 @@ impl Server {
         self.read(net, now);
         self.tick_scripts(now);
         self.fan_out(net, now);
+        self.deliver_recorded(net, now);
         self.expire(net, now);
     }
 
@@ -460,6 +466,9 @@ impl Server {
         self.end_roles(conn);
         self.count_close(conn, reason);
         let app = self.slots.at(conn.slot).app;
+        if let Some((_, Rtmp { tail: Some(Tail::Recorded(id)), .. })) = self.slots.peek_client(conn.slot) {
+            self.features.recorded.free(*id);
+        }
         net.close(conn.slot);
         self.forget_waits(conn.slot);
         self.clear_outbox(conn, true);
@@ -494,6 +503,9 @@ impl Server {
     fn forget_waits(&mut self, index: SlotIndex) {
         let (slot, speaks) = self.slots.both(index);
         if let Some(rtmp) = speaks.rtmp_mut() {
+            if let Some(id) = rtmp.asked.file() {
+                self.features.recorded.free(id);
+            }
             (rtmp.joining, rtmp.asked) = (Joining::No, Asked::Nothing);
         }
         (slot.blocked, slot.pinged) = (false, None);
@@ -536,6 +548,7 @@ impl Server {
             Role::Idle => {}
             Role::Publishing(stream) | Role::Challenging(stream) => self.unpublish(conn, index, stream),
             Role::Playing(reader) => self.stop_playing(conn, index, reader),
+            Role::Recorded(id) => self.stop_recorded(conn, index, id),
         }
     }
 
@@ -552,14 +565,19 @@ impl Server {
             return;
         }
         for (index, role) in rtmp.roles.iter().enumerate() {
-            let (stream, code) = match role {
-                Role::Publishing(stream) => (*stream, Code::UnpublishSuccess),
+            let own_name = |stream: StreamId| rtmp.session.own_name(&self.live.names.stream(stream).path);
+            let (name, code) = match role {
+                Role::Publishing(stream) => (own_name(*stream), Code::UnpublishSuccess),
                 // The publisher may have been told, and have left, just before.
-                Role::Playing(reader) if reader.knows_of_publish() => (reader.stream(), Code::PlayUnpublishNotify),
-                Role::Playing(reader) => (reader.stream(), Code::PlayStop),
+                Role::Playing(reader) if reader.knows_of_publish() => {
+                    (own_name(reader.stream()), Code::PlayUnpublishNotify)
+                }
+                Role::Playing(reader) => (own_name(reader.stream()), Code::PlayStop),
+                Role::Recorded(id) => {
+                    (self.features.recorded.item(*id).map_or("", |item| item.name.name()), Code::PlayStop)
+                }
                 Role::Idle | Role::Challenging(_) => continue,
             };
-            let name = rtmp.session.own_name(&self.live.names.stream(stream).path);
             let net_stream = crate::rtmp::event::NetStreamId::from_index(index);
             let _ = rtmp.session.status(Some(net_stream), Status::new(code, name), &mut slot.tx);
         }

@@ -237,7 +237,7 @@ mod tests {
             instance: &instance,
             agent: &agent,
             activity: Activity::Connecting,
-            stream: Some((StreamId(u16::MAX), &name)),
+            stream: Some((Some(StreamId(u16::MAX)), &name)),
             seconds: u64::MAX,
             bytes_in: u64::MAX,
             bytes_out: u64::MAX,

@@ -6,14 +6,15 @@ use core::fmt::Write;
 use log::info;
 
 use crate::features::contract::{Does, Happened};
-use crate::handles::{ConnId, SlotIndex, StreamId};
+use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
 use crate::live::app::without_keys;
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::Holder;
 use crate::live::reader::{Reader, Rest, StreamView};
+use crate::live::recorded::RecordedId;
 use crate::live::refusal::{NoStream, Refusal};
 use crate::name::{StreamName, StreamPath};
-use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayStart};
+use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayLength, PlayStart, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;
@@ -24,46 +25,98 @@ use super::close::CloseReason;
 use super::refusals;
 use super::rtmp::Role;
 
+/// What a client asks to play, out of its session.
+#[derive(Clone, Debug)]
+pub(super) struct PlayWish {
+    /// On which net stream.
+    pub stream: NetStreamId,
+    /// What.
+    pub name: StreamName,
+    /// From where on.
+    pub start: PlayStart,
+    /// How much.
+    pub length: PlayLength,
+    /// In place of what plays, or behind it.
+    pub how: PlayHow,
+}
+
+impl PlayWish {
+    /// What the request asks for, if it is one to play.
+    pub(super) fn of(request: Option<&Request>) -> Option<PlayWish> {
+        let Some(Request::Play { stream, name, start, length, how }) = request else { return None };
+        Some(PlayWish { stream: *stream, name: name.clone(), start: *start, length: *length, how: *how })
+    }
+}
+
 impl Server {
-    pub(super) fn play(
-        &mut self,
-        conn: ConnId,
-        net_stream: NetStreamId,
-        name: &StreamName,
-        start: PlayStart,
-        how: PlayHow,
-        now: Millis,
-    ) {
+    pub(super) fn play(&mut self, conn: ConnId, wish: &PlayWish, now: Millis) {
         let Some(app) = self.slots.look(conn).and_then(|slot| slot.app) else { return };
-        let mut path = StreamPath::default();
-        match self.ask(conn, Wish::Play { name: &name.name }, &mut path, now) {
+        let (name, mut path) = (&wish.name.name, StreamPath::default());
+        match self.ask(conn, Wish::Play { name }, &mut path, now) {
             Verdict::Yes => {}
-            Verdict::No(refusal) => return self.refuse_play(conn, &name.name, refusal),
+            Verdict::No(refusal) => return self.refuse_play(conn, name, refusal),
             // The request stays in its session.
             Verdict::Later => return,
         }
-        if let Err(refusal) = self.live.look_for(app, &path, matches!(start, PlayStart::Recorded(_))) {
-            return self.refuse_play(conn, &name.name, refusal);
+        if self.wants_live(app, &path, wish.start) {
+            self.play_live(conn, app, wish, &path, now);
+        } else if wish.start == PlayStart::Live {
+            self.refuse_play(conn, name, Refusal::NotFound);
+        } else {
+            self.play_recorded(conn, app, wish, &path, now);
         }
-        let by = Holder::Conn(conn, net_stream.index() as u8);
-        if let Err(refusal) = self.live.by_limits(app, by, Wish::Play { name: &name.name })
+    }
+
+    /// Whether what is played is live: somebody publishes it or may be back, or nothing else is wanted than to wait for one. Who
+    /// sends a start of 0, as rtmpdump does for live streams, too, wants the live one if there is one.
+    pub(super) fn wants_live(&self, app: AppId, path: &StreamPath, start: PlayStart) -> bool {
+        match start {
+            PlayStart::Live => self.may_wait(app, start) || self.live.is_published(app, path),
+            PlayStart::LiveOrRecorded | PlayStart::Recorded(0) => self.live.is_published(app, path),
+            PlayStart::Recorded(_) => false,
+        }
+    }
+
+    /// One more may play, if need be in the place of one that is idle; else it has been refused.
+    pub(super) fn may_play(&mut self, conn: ConnId, app: AppId, name: &str, now: Millis) -> bool {
+        let by = Holder::Conn(conn, 0);
+        if !self.plays_recorded(conn)
+            && let Err(refusal) = self.live.by_limits(app, by, Wish::Play { name })
             && !self.make_room(conn, now, &|slot| slot.plays_in(app))
         {
-            return self.refuse_play(conn, &name.name, refusal);
+            self.refuse_play(conn, name, refusal);
+            return false;
         }
-        let Some(slot) = self.slots.connection(conn) else { return };
+        let Some(slot) = self.slots.connection(conn) else { return false };
         let is_new = slot.playing == 0 && slot.publishing == 0;
         if is_new && self.slots.is_full_for_players() && !self.make_room(conn, now, &|_| true) {
-            self.refuse_play(conn, &name.name, Refusal::NoConnection);
-            return self.close_after_flush(conn, CloseReason::TableFull, now);
+            self.refuse_play(conn, name, Refusal::NoConnection);
+            self.close_after_flush(conn, CloseReason::TableFull, now);
+            return false;
         }
-        let mut played = self.live.play(by, app, &path, &self.settings, now);
+        true
+    }
+
+    /// It counts as a player already, of a recorded stream.
+    pub(super) fn plays_recorded(&self, conn: ConnId) -> bool {
+        self.slots.look_client(conn).is_some_and(|(_, rtmp)| rtmp.plays_recorded())
+    }
+
+    /// Plays what is live, or waits for a publisher.
+    pub(super) fn play_live(&mut self, conn: ConnId, app: AppId, wish: &PlayWish, path: &StreamPath, now: Millis) {
+        let PlayWish { stream: net_stream, name, how, .. } = wish;
+        let net_stream = *net_stream;
+        let by = Holder::Conn(conn, net_stream.index() as u8);
+        if !self.may_play(conn, app, &name.name, now) {
+            return;
+        }
+        let mut played = self.live.play(by, app, path, &self.settings, now);
         if played.is_err()
             && let Some(idle) = self.name_to_yield(conn, now)
         {
             info!("{conn} {idle} its players are turned out: its name's place is needed (limits.streams)");
             self.turn_out_players(idle);
-            played = self.live.play(by, app, &path, &self.settings, now);
+            played = self.live.play(by, app, path, &self.settings, now);
         }
         let reader = match played {
             Ok(reader) => reader,
@@ -72,27 +125,21 @@ impl Server {
         let (id, published) = (reader.stream(), reader.knows_of_publish());
         let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         let role = rtmp.roles[net_stream.index()];
-        let switching = how == PlayHow::Switch && matches!(role, Role::Playing(_));
+        let switching = *how == PlayHow::Switch && matches!(role, Role::Playing(_) | Role::Recorded(_));
         let is_legacy = !rtmp.session.connect_info().announced_enhanced();
         let reader = reader.switching(switching).legacy(is_legacy);
         rtmp.set_role(slot, net_stream.index(), Role::Playing(reader));
         slot.last_active = now;
         let peer = slot.peer;
-        if let Role::Playing(before) = role {
-            // Behind the new one, whose stream may be the same, and which the session has yet to compare with it.
-            self.leave(conn, net_stream.index(), before);
-        }
+        // Behind the new one, whose stream may be the same, and which the session has yet to compare with it.
+        self.leave_before(conn, net_stream.index(), role);
         self.counters.played += 1;
         info!(
             "{conn} {id} play start app={} name={} peer={peer} live={published}",
             Word(self.live.apps.name(app)),
             without_keys(self.live.apps.definition(app), path.as_str())
         );
-        if let Some((audio, video)) = self.allowed_samples(conn, &name.name)
-            && let Some((_, rtmp)) = self.slots.client(conn)
-        {
-            rtmp.session.set_sample_access(audio, video);
-        }
+        self.allow_samples(conn, &name.name);
         self.decide(conn, Decision::Accept);
         self.happened(Happened::Began { by, stream: id, does: Does::Play }, now);
         if published {
@@ -100,6 +147,24 @@ impl Server {
             if self.live.names.stream(id).trouble.is_refusing(now) {
                 self.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
             }
+        }
+    }
+
+    /// What a net stream played before is not what it plays any more.
+    pub(super) fn leave_before(&mut self, conn: ConnId, index: usize, before: Role) {
+        match before {
+            Role::Playing(reader) => self.leave(conn, index, reader),
+            Role::Recorded(id) => self.leave_recorded(conn, id),
+            Role::Idle | Role::Publishing(_) | Role::Challenging(_) => {}
+        }
+    }
+
+    /// What the application's script allows of the stream is known before the client is told.
+    pub(super) fn allow_samples(&mut self, conn: ConnId, name: &str) {
+        if let Some((audio, video)) = self.allowed_samples(conn, name)
+            && let Some((_, rtmp)) = self.slots.client(conn)
+        {
+            rtmp.session.set_sample_access(audio, video);
         }
     }
 
@@ -175,7 +240,10 @@ impl Server {
         self.happened(Happened::Ended { by, stream: id, does: Does::Play }, self.now);
     }
 
-    pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>) {
+    pub(super) fn pause(&mut self, conn: ConnId, net_stream: NetStreamId, paused: Option<bool>, ms: u32) {
+        if let Some(id) = self.recorded_of(conn, net_stream) {
+            return self.pause_recorded(conn, net_stream, id, paused, ms);
+        }
         let (now, mut pauses) = (self.now, false);
         let id = self.direct(conn, net_stream, |reader, source| {
             pauses = paused.unwrap_or(!reader.is_paused());
@@ -186,7 +254,10 @@ impl Server {
         }
     }
 
-    pub(super) fn seek(&mut self, conn: ConnId, net_stream: NetStreamId) {
+    pub(super) fn seek(&mut self, conn: ConnId, net_stream: NetStreamId, ms: u32) {
+        if let Some(id) = self.recorded_of(conn, net_stream) {
+            return self.seek_recorded(conn, net_stream, id, ms);
+        }
         let gop_cache = self.settings.gop_cache;
         let id = self.direct(conn, net_stream, |reader, source| reader.restart(source, gop_cache));
         let Some(id) = id else { return };
@@ -199,15 +270,19 @@ impl Server {
         rtmp.tell(Some(net_stream), status, &mut slot.tx);
     }
 
-    /// A client wants to know how long a recording is. There are none.
-    pub(super) fn tell_length(&mut self, conn: ConnId) {
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-        let Some(transaction) = rtmp.session.call().map(|call| call.transaction) else { return };
-        let _ = rtmp.session.tell_length(transaction, 0.0, &mut slot.tx);
-        self.wakes.send(conn.slot);
+    /// The recorded stream that the net stream plays.
+    fn recorded_of(&self, conn: ConnId, net_stream: NetStreamId) -> Option<RecordedId> {
+        let (_, rtmp) = self.slots.look_client(conn)?;
+        match rtmp.roles[net_stream.index()] {
+            Role::Recorded(id) => Some(id),
+            _ => None,
+        }
     }
 
     pub(super) fn receive_audio(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
+        if let Some(id) = self.recorded_of(conn, net_stream) {
+            return self.features.recorded.receive(id, Some(on), None);
+        }
         self.direct(conn, net_stream, |reader, _| {
             reader.receive_audio(on);
             None
@@ -215,6 +290,9 @@ impl Server {
     }
 
     pub(super) fn receive_video(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {
+        if let Some(id) = self.recorded_of(conn, net_stream) {
+            return self.features.recorded.receive(id, None, Some(on));
+        }
         self.direct(conn, net_stream, |reader, _| {
             reader.receive_video(on);
             None

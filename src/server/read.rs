@@ -11,6 +11,7 @@ use crate::time::Millis;
 
 use super::ReadTurn;
 use super::close::CloseReason;
+use super::play::PlayWish;
 use super::protocol::{Ask, Context, Turn};
 use super::rtmp::Role;
 use super::slot::{LastWords, SlotState};
@@ -223,11 +224,10 @@ impl Server {
             Event::CheckBandwidth => self.happened(Happened::BandwidthWanted { conn, reply: true }, now),
             Event::CheckBw => self.happened(Happened::DialectKnown { conn, dialect: Dialect::Other }, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
-            Event::StreamLength => self.tell_length(conn),
-            Event::Pause(stream, paused, _) => self.pause(conn, stream, paused),
-            Event::Seek(stream, _) => self.seek(conn, stream),
-            // Of what is live nothing is sent ahead.
-            Event::BufferLength => {}
+            Event::StreamLength => self.ask_length(conn),
+            Event::BufferLength => self.buffer_changed(conn, now),
+            Event::Pause(stream, paused, ms) => self.pause(conn, stream, paused, ms),
+            Event::Seek(stream, ms) => self.seek(conn, stream, ms),
             Event::ReceiveAudio(stream, on) => self.receive_audio(conn, stream, on),
             Event::ReceiveVideo(stream, on) => self.receive_video(conn, stream, on),
         }
@@ -260,9 +260,10 @@ impl Server {
                 let (stream, name, mode) = (*stream, name.clone(), *mode);
                 self.publish(conn, stream, &name, mode, now);
             }
-            Some(Request::Play { stream, name, start, how, .. }) => {
-                let (stream, name, start, how) = (*stream, name.clone(), *start, *how);
-                self.play(conn, stream, &name, start, how, now);
+            request @ Some(Request::Play { .. }) => {
+                if let Some(wish) = PlayWish::of(request) {
+                    self.play(conn, &wish, now);
+                }
             }
             None => {}
         }

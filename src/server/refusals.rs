@@ -37,7 +37,10 @@ impl RefusalRow {
 /// What the client is told by the name `subject`: with the reason's own code, or `otherwise`.
 pub fn status(why: Refusal, otherwise: Code, subject: &str) -> Status<'_> {
     let row = row(why);
-    Status { description: row.told.then_some(row.words), ..Status::new(row.code.unwrap_or(otherwise), subject) }
+    Status {
+        description: row.told.then_some(row.words),
+        ..Status::new(row.code.unwrap_or(otherwise), subject).refusing()
+    }
 }
 
 /// All that is said of it.
@@ -64,10 +67,16 @@ pub const fn row(why: Refusal) -> RefusalRow {
         ReadAccess => row(401, "The application gives this client no read access.", "readAccess and writeAccess in the application's script"),
         Unanswered => row(503, "The application did not decide in time.", "scripts.pending_ms"),
         NotFound => row(404, "there is no recording of that name, and it is not published", "").with(Code::PlayStreamNotFound).untold(),
+        Unreadable => row(403, "the recording cannot be read", "the file's owner and mode").untold(),
+        Unread => row(503, "The disk has not answered in time.", ""),
+        FileStructure => row(415, "the recording is of no format that is known, or not whole", "the file").with(Code::PlayFileStructureInvalid).untold(),
+        NoTrack => row(415, "Nothing in the recording can be sent.", "the file").with(Code::PlayNoSupportedTrackFound),
+        Playlist => row(409, "The playlist is full (PLAYLIST_ITEMS).", ""),
         Taken => row(409, "another client publishes under that name", "another name, or live.publish_timeout_ms").untold(),
         Own => row(409, "the client publishes that itself, on another of its streams", "").untold(),
         NoStream(refusal::NoStream::Names) => row(409, "Every stream name is in use (limits.streams).", "limits.streams"),
         NoStream(refusal::NoStream::Rings) => row(409, "Every stream is in use (limits.streams).", "limits.streams"),
+        RecordedPlayers => row(409, "This server has no player of recordings left (limits.recorded_players).", "limits.recorded_players"),
         NoConnection => row(409, "This server has no connection left for players (limits.connections).", "limits.connections"),
     }
 }
@@ -98,10 +107,16 @@ mod tests {
             ReadAccess,
             Unanswered,
             NotFound,
+            Unreadable,
+            Unread,
+            FileStructure,
+            NoTrack,
+            Playlist,
             Taken,
             Own,
             NoStream(refusal::NoStream::Names),
             NoStream(refusal::NoStream::Rings),
+            RecordedPlayers,
             NoConnection,
         ] {
             let text = row(why).words;

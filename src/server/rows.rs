@@ -26,8 +26,8 @@ impl fmt::Display for ClientJson<'_> {
             row.activity.name(),
             OrNull(row.stream.map(|(_, name)| Text(name))),
         )?;
-        match row.stream {
-            Some((id, _)) => write!(f, "\"stream_id\":\"{id}\",")?,
+        match row.stream.and_then(|(id, _)| id) {
+            Some(id) => write!(f, "\"stream_id\":\"{id}\",")?,
             None => f.write_str("\"stream_id\":null,")?,
         }
         write!(

@@ -3,6 +3,7 @@
 use crate::handles::{RingId, StreamId};
 use crate::limits::{NET_STREAMS, OPEN_TAGS};
 use crate::live::reader::{Reader, Rest};
+use crate::live::recorded::RecordedId;
 use crate::media::{TagKind, TagSeq};
 use crate::rtmp::bandwidth_check::PayloadCall;
 use crate::rtmp::chunk_reader::Lane;
@@ -43,6 +44,8 @@ pub enum Role {
     Challenging(StreamId),
     /// It plays.
     Playing(Reader),
+    /// It plays a recorded stream.
+    Recorded(RecordedId),
 }
 
 /// What was sent in part: nothing else may be sent before the rest of it.
@@ -50,6 +53,8 @@ pub enum Role {
 pub enum Tail {
     /// A tag whose player has gone.
     Tag(TagTail),
+    /// A message of a recorded stream whose player has gone.
+    Recorded(RecordedId),
     /// A call with a payload, by which bandwidth is found out.
     Payload(PayloadCall),
     /// The oldest message of the outbox, of which so many bytes were sent.
@@ -118,6 +123,13 @@ pub enum Asked {
         /// When patience ends.
         deadline: Millis,
     },
+    /// Of the disk, and not of its script: whether there is a file of what it wants to play.
+    File {
+        /// Its place.
+        id: RecordedId,
+        /// When patience ends.
+        deadline: Millis,
+    },
     /// The answer to a call, until it is acted on: there is no such method.
     NoMethod,
     /// The answer to the other, until it is acted on.
@@ -128,15 +140,25 @@ impl Asked {
     /// When the client goes on without an answer.
     pub fn deadline(self) -> Option<Millis> {
         match self {
-            Asked::Call { deadline, .. } | Asked::Access { deadline, .. } => Some(deadline),
+            Asked::Call { deadline, .. } | Asked::Access { deadline, .. } | Asked::File { deadline, .. } => {
+                Some(deadline)
+            }
             Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
+        }
+    }
+
+    /// Whose file the disk looks for.
+    pub(super) fn file(self) -> Option<RecordedId> {
+        match self {
+            Asked::File { id, .. } => Some(id),
+            _ => None,
         }
     }
 
     pub(super) fn number(self) -> Option<u32> {
         match self {
             Asked::Call { number, .. } | Asked::Access { number, .. } => Some(number),
-            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
+            Asked::Nothing | Asked::File { .. } | Asked::NoMethod | Asked::Allowed(_) => None,
         }
     }
 }
@@ -239,12 +261,12 @@ impl Rtmp {
     /// which it is judged and read, and which no glance at a slot is to gather from here. They change here alone.
     pub(super) fn set_role(&mut self, slot: &mut Slot, index: usize, role: Role) {
         match core::mem::replace(&mut self.roles[index], role) {
-            Role::Playing(_) => slot.playing -= 1,
+            Role::Playing(_) | Role::Recorded(_) => slot.playing -= 1,
             Role::Publishing(_) => slot.publishing -= 1,
             Role::Idle | Role::Challenging(_) => {}
         }
         match role {
-            Role::Playing(_) => slot.playing += 1,
+            Role::Playing(_) | Role::Recorded(_) => slot.playing += 1,
             Role::Publishing(_) => slot.publishing += 1,
             Role::Idle | Role::Challenging(_) => {}
         }
@@ -270,6 +292,11 @@ impl Rtmp {
     /// The net stream (by index) in the middle of whose tag we are.
     pub fn half_sent(&self) -> Option<usize> {
         self.roles.iter().position(|role| matches!(role, Role::Playing(reader) if reader.rest().is_some()))
+    }
+
+    /// A net stream plays a recorded stream.
+    pub fn plays_recorded(&self) -> bool {
+        self.roles.iter().any(|role| matches!(role, Role::Recorded(_)))
     }
 
     /// The first net stream plays, and wants every tag as the ring holds it. If no other plays, it can be sent several at

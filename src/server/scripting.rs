@@ -225,7 +225,7 @@ impl Server {
                 }
             }
             Asked::Allowed(_) => self.request(conn, now),
-            Asked::Nothing | Asked::Call { .. } | Asked::Access { .. } => {}
+            Asked::Nothing | Asked::Call { .. } | Asked::Access { .. } | Asked::File { .. } => {}
         }
     }
 
@@ -247,16 +247,18 @@ impl Server {
         }
     }
 
-    /// The client waits to hear whether it may publish or play.
+    /// The client waits to hear whether it may publish or play, or whether there is something to play.
     pub(super) fn is_asking(&self, conn: ConnId) -> bool {
-        self.slots.look_client(conn).is_some_and(|(_, rtmp)| matches!(rtmp.asked, Asked::Access { .. }))
+        let asks = |asked| matches!(asked, Asked::Access { .. } | Asked::File { .. });
+        self.slots.look_client(conn).is_some_and(|(_, rtmp)| asks(rtmp.asked))
     }
 
-    /// The script has not answered in time.
+    /// The script, or the disk, has not answered in time.
     pub(super) fn unanswered(&mut self, conn: ConnId, now: Millis) {
         let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
         match rtmp.asked {
             Asked::Call { .. } => self.wait_no_more(conn),
+            Asked::File { id, .. } => self.file_unanswered(conn, id, now),
             Asked::Access { .. } => {
                 rtmp.asked = Asked::Nothing;
                 match rtmp.session.request() {

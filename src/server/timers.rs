@@ -106,7 +106,9 @@ impl Server {
         }
         // A publisher whose media is read need not read: there is little to send it, and no other client can make that more.
         let is_heard = slot.publishing > 0 && slot.playing == 0 && !slot.blocked;
-        if !is_heard && slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms)) {
+        let is_stalled = slot.blocked_since.is_some_and(|since| passed(since, settings.player_stall_ms));
+        // A film on pause is nothing unusual: common players just stop reading. Its place has a deadline of its own.
+        if !is_heard && is_stalled && !rtmp.plays_recorded() {
             return Expired::Release(CloseReason::Stalled);
         }
         // Media that was taken since makes the ping void: the next silence is asked about anew.
@@ -124,7 +126,8 @@ impl Server {
         // A client that takes media is alive, though it may never answer a ping.
         let sign_of_life = slot.last_read.max(slot.last_taken);
         let is_silent = pinged.is_none() && passed(sign_of_life, settings.ping_interval_ms);
-        if is_silent && rtmp.session.is_open() {
+        // Who has paused a film reads no pings either.
+        if is_silent && rtmp.session.is_open() && !rtmp.plays_recorded() {
             return Expired::Ping;
         }
         Expired::No

@@ -37,6 +37,8 @@ pub(super) struct Wakes {
     writable: Set,
     /// Slots with something to send that no stream's due bit speaks of.
     to_send: Set,
+    /// Slots whose players of recorded streams are due something.
+    to_deliver: Set,
     /// Streams with something for their players.
     due: Set,
     held: [Set; Held::COUNT],
@@ -44,7 +46,7 @@ pub(super) struct Wakes {
 
 impl Wakes {
     /// Bits that each slot has, for the memory table.
-    pub(super) const PER_SLOT: usize = 3 + Held::COUNT;
+    pub(super) const PER_SLOT: usize = 4 + Held::COUNT;
 
     /// No bit is set.
     pub(super) fn new(slots: usize, names: usize) -> Wakes {
@@ -54,6 +56,7 @@ impl Wakes {
             readable: set(slots),
             writable: set(slots),
             to_send: set(slots),
+            to_deliver: set(slots),
             due: set(names),
             held: core::array::from_fn(|_| set(slots)),
         }
@@ -61,7 +64,8 @@ impl Wakes {
 
     /// Something can be done without the network.
     pub(super) fn is_any(&self) -> bool {
-        self.acceptable || !self.readable.is_empty() || !self.to_send.is_empty() || !self.due.is_empty()
+        self.acceptable
+            || [&self.readable, &self.to_send, &self.to_deliver, &self.due].into_iter().any(|set| !set.is_empty())
     }
 
     /// The slot is to be read.
@@ -111,6 +115,26 @@ impl Wakes {
         let at = self.to_send.next_from(from)?;
         self.to_send.remove(at);
         Some(SlotIndex(at as u32))
+    }
+
+    /// A player of a recorded stream in the slot is due something.
+    pub(super) fn deliver(&mut self, slot: SlotIndex) {
+        self.to_deliver.insert(slot.at());
+    }
+
+    /// It has its turn.
+    pub(super) fn delivered(&mut self, slot: SlotIndex) {
+        self.to_deliver.remove(slot.at());
+    }
+
+    /// Some player of a recorded stream is due something.
+    pub(super) fn delivers_any(&self) -> bool {
+        !self.to_deliver.is_empty()
+    }
+
+    /// The first slot at `from` or behind it with one of them.
+    pub(super) fn next_to_deliver(&self, from: usize) -> Option<SlotIndex> {
+        self.to_deliver.next_from(from).map(|at| SlotIndex(at as u32))
     }
 
     /// The stream has something for its players.
@@ -164,7 +188,8 @@ impl Wakes {
 
     /// The slot is free.
     pub(super) fn forget(&mut self, slot: SlotIndex) {
-        for set in [&mut self.readable, &mut self.writable, &mut self.to_send].into_iter().chain(&mut self.held) {
+        let ready = [&mut self.readable, &mut self.writable, &mut self.to_send, &mut self.to_deliver];
+        for set in ready.into_iter().chain(&mut self.held) {
             set.remove(slot.at());
         }
     }

@@ -18,6 +18,7 @@ use crate::rtmp::{
     self, Bytes, Peer, Reply, boolean, call, command_body, connect, ecma_array, info, key, null, number, object, play,
     publish, replies, strict_array, string,
 };
+use crate::sim::films::{FilmTag, flv};
 use crate::sim::ledger::Kind::Key;
 use crate::sim::world::{Directory, World, settings};
 
@@ -34,6 +35,9 @@ struct Case {
     /// Makes it happen; everything that the client was told.
     drive: fn() -> Vec<Told>,
 }
+
+/// Bytes of the film as messages, those around them included.
+const FILM_BYTES: f64 = 171_008.0;
 
 /// A client that looks at nothing itself, and has shaken hands.
 fn stranger(world: &mut World) -> usize {
@@ -109,6 +113,35 @@ fn success(of: &[(&str, Bytes)]) -> Reply {
     ];
     fields.extend(of.iter().cloned());
     Reply::command(0, "_result", 1.0, &[properties, object(&fields)])
+}
+
+fn on_film(code: Code, description: &str) -> Reply {
+    status(code, 1, description, "film")
+}
+
+/// `onPlayStatus` of the film of [`FilmTag::film`]`(1)`: 1 s less than a frame, and what it takes as messages with the metadata.
+fn played(code: Code, description: &str) -> Reply {
+    let of = [
+        ("level", string("status")),
+        ("code", string(code.name())),
+        ("description", string(description)),
+        ("details", string("film")),
+        ("duration", number(0.96)),
+        ("bytes", number(FILM_BYTES)),
+    ];
+    Reply { chunk_stream: 5, type_id: 18, stream: 1, body: [string("onPlayStatus"), object(&of)].concat() }
+}
+
+/// What a client of `vod` is told that plays `film`, and says `bytes`, when the file is this.
+fn film_said(file: Option<&[u8]>, bytes: &[Bytes]) -> Vec<Told> {
+    let mut world = World::new();
+    if let Some(file) = file {
+        world.films.put("vod/film", file.to_vec());
+    }
+    let c = joined(&mut world, &[("app", string("vod"))]);
+    say(&mut world, c, &[&[play(1, "film")], bytes].concat());
+    world.clients[c].lenient = true;
+    told(&mut world, c)
 }
 
 fn play_options(name: &str, transition: &str) -> Bytes {
@@ -521,6 +554,63 @@ fn cases() -> Vec<Case> {
             "onStatus",
             status(Code::PlayFailed, 1, "This stream publishes already; it cannot play too.", ""),
             || said(&[publish(1, "cam"), play(1, "cam")]),
+        ),
+        case(
+            Code::PlayStreamNotFound,
+            "onStatus",
+            on_film(Code::PlayStreamNotFound, "Failed to play film; stream not found."),
+            || film_said(None, &[]),
+        ),
+        case(
+            Code::PlayFileStructureInvalid,
+            "onStatus",
+            on_film(Code::PlayFileStructureInvalid, "Failed to play film; the file is none that can be played."),
+            || film_said(Some(b"a text and no film"), &[]),
+        ),
+        case(
+            Code::PlayNoSupportedTrackFound,
+            "onStatus",
+            Reply::status(
+                1,
+                "error",
+                "NetStream.Play.NoSupportedTrackFound",
+                "Nothing in the recording can be sent.",
+                "film",
+            ),
+            || {
+                let unknown = FilmTag { message_type: 9, time_ms: 0, payload: vec![0x1F, 1, 2, 3] };
+                film_said(Some(&flv(&[unknown])), &[])
+            },
+        ),
+        case(Code::PlayStart, "onStatus", on_film(Code::PlayStart, "Started playing film."), || {
+            film_said(Some(&flv(&FilmTag::film(1))), &[])
+        }),
+        case(Code::PlayComplete, "onPlayStatus", played(Code::PlayComplete, "Played all of film."), || {
+            film_said(Some(&flv(&FilmTag::film(1))), &[])
+        }),
+        case(Code::PlayStop, "onStatus", on_film(Code::PlayStop, "Stopped playing film."), || {
+            film_said(Some(&flv(&FilmTag::film(1))), &[])
+        }),
+        case(Code::PlaySwitch, "onPlayStatus", played(Code::PlaySwitch, "Going on with film."), || {
+            let append = [null(), string("film"), number(0.0), number(-1.0), boolean(false)];
+            film_said(Some(&flv(&FilmTag::film(1))), &[call(1, "play", 0.0, &append)])
+        }),
+        case(Code::SeekNotify, "onStatus", on_film(Code::SeekNotify, "Seeking 500 (stream ID: 1)."), || {
+            film_said(Some(&flv(&FilmTag::film(1))), &[call(1, "seek", 0.0, &[null(), number(500.0)])])
+        }),
+        case(
+            Code::PlayFailed,
+            "onStatus",
+            on_film(Code::PlayFailed, "This server has no player of recordings left (limits.recorded_players)."),
+            || {
+                let mut world = World::with(Settings { recorded_players: 1, ..settings() }, 1);
+                world.films.put("vod/film", flv(&FilmTag::film(60)));
+                let first = joined(&mut world, &[("app", string("vod"))]);
+                say(&mut world, first, &[play(1, "film")]);
+                let c = joined(&mut world, &[("app", string("vod"))]);
+                say(&mut world, c, &[play(1, "film")]);
+                told(&mut world, c)
+            },
         ),
         case(Code::PlayTransition, "onStatus", status(Code::PlayTransition, 1, "Switching to b.", "b"), || {
             player_said(&[play_options("b", "switch")])

@@ -31,6 +31,8 @@ pub enum Doing {
     Nothing,
     Publishing(u32),
     Watching(Box<Watch>),
+    /// What it was sent of a recorded stream: type, time and payload.
+    Viewing(Vec<(u8, u32, Vec<u8>)>),
 }
 
 pub struct Client {
@@ -74,6 +76,8 @@ pub struct Client {
     pub hangs_up: bool,
     /// Net streams by message stream id.
     pub doing: Vec<Doing>,
+    /// It was told that the stream is recorded that begins, by message stream id.
+    pub is_recorded: Vec<bool>,
     /// Names it asked for and has no answer about, by message stream id.
     pub asked: Vec<VecDeque<String>>,
     /// It says so much nonsense that only the form of what it is told is looked at.
@@ -117,6 +121,7 @@ impl Client {
             ended: false,
             hangs_up: true,
             doing: (0..16).map(|_| Doing::default()).collect(),
+            is_recorded: vec![false; 16],
             asked: vec![VecDeque::new(); 16],
             lenient: false,
             instance: String::new(),
@@ -194,6 +199,41 @@ impl Client {
             amf.string(name).unwrap();
             amf.number(start).unwrap();
         });
+    }
+
+    /// The same, with how much of it, and whether what plays is replaced.
+    pub fn play_part(&mut self, stream: u32, name: &str, start: f64, length: f64, reset: bool) {
+        if reset {
+            let path = self.path(name);
+            self.asked[stream as usize].push_back(path);
+        }
+        self.command(stream, "play", |amf| {
+            amf.null().unwrap();
+            amf.string(name).unwrap();
+            amf.number(start).unwrap();
+            amf.number(length).unwrap();
+            amf.boolean(reset).unwrap();
+        });
+    }
+
+    pub fn seek(&mut self, stream: u32, ms: f64) {
+        self.command(stream, "seek", |amf| {
+            amf.null().unwrap();
+            amf.number(ms).unwrap();
+        });
+    }
+
+    pub fn pause(&mut self, stream: u32, paused: bool, ms: f64) {
+        self.command(stream, "pause", |amf| {
+            amf.null().unwrap();
+            amf.boolean(paused).unwrap();
+            amf.number(ms).unwrap();
+        });
+    }
+
+    /// Its buffer, in milliseconds.
+    pub fn buffer(&mut self, stream: u32, ms: u32) {
+        self.message(2, 4, 0, 0, &[&[0, 3][..], &stream.to_be_bytes(), &ms.to_be_bytes()].concat());
     }
 
     pub fn play2(&mut self, stream: u32, name: &str) {
@@ -316,6 +356,18 @@ impl Client {
                     return self.log.push(text);
                 }
                 self.media_bytes += payload.len();
+                if let Doing::Viewing(frames) = &mut self.doing[stream] {
+                    frames.push((type_id, header.timestamp, payload.to_vec()));
+                    let what = match (type_id, payload) {
+                        (18, _) => "metadata",
+                        (8, [_, 0, ..]) => "audio header",
+                        (8, _) => "audio",
+                        (9, [_, 0, ..]) => "video header",
+                        (9, [0x17, ..]) => "key",
+                        _ => "inter",
+                    };
+                    return self.log.push(format!("{what} {}", header.timestamp));
+                }
                 let Doing::Watching(watch) = &mut self.doing[stream] else {
                     panic!("media on net stream {stream}, which does not play: {:?}", self.log);
                 };
@@ -342,6 +394,13 @@ impl Client {
         let word = u32::from_be_bytes(payload[2..6].try_into().unwrap());
         match payload[1] {
             0 => self.log.push(format!("begin {word}")),
+            1 => self.log.push(format!("eof {word}")),
+            4 => {
+                self.log.push(format!("recorded {word}"));
+                self.is_recorded[word as usize] = true;
+            }
+            31 => self.log.push(format!("full {word}")),
+            32 => self.log.push(format!("more {word}")),
             6 => {
                 self.pings += 1;
                 if self.answers_pings {
@@ -442,6 +501,15 @@ impl Client {
                     ledger.of(publication).ended = true;
                 }
             }
+            // It goes on after a seek or a pause, or with the next of a playlist.
+            "Play.Start" if matches!(self.doing[at], Doing::Viewing(_)) && self.asked[at].is_empty() => {
+                self.is_recorded[at] = false;
+            }
+            "Play.Start" if self.is_recorded[at] => {
+                self.asked[at].pop_front();
+                self.is_recorded[at] = false;
+                self.doing[at] = Doing::Viewing(Vec::new());
+            }
             "Play.Start" | "Play.Transition" => {
                 let asked = self.asked[at].pop_front().expect("a play was asked for");
                 let mut watch = Watch::new(&asked, self.was_slow);
@@ -452,7 +520,14 @@ impl Client {
                 }
                 self.doing[at] = Doing::Watching(Box::new(watch));
             }
-            "Publish.BadName" | "Record.NoAccess" | "Play.Failed" | "Play.StreamNotFound" | "Failed" => {
+            "Play.Stop" if matches!(self.doing[at], Doing::Viewing(_)) => {}
+            "Publish.BadName"
+            | "Record.NoAccess"
+            | "Play.Failed"
+            | "Play.StreamNotFound"
+            | "Play.FileStructureInvalid"
+            | "Play.NoSupportedTrackFound"
+            | "Failed" => {
                 self.asked[at].pop_front();
             }
             "Play.Stop" => self.doing[at] = Doing::Nothing,
@@ -467,6 +542,14 @@ impl Client {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What it was sent of a recorded stream since this was asked last.
+    pub fn viewed(&mut self, stream: u32) -> Vec<(u8, u32, Vec<u8>)> {
+        match &mut self.doing[stream as usize] {
+            Doing::Viewing(frames) => core::mem::take(frames),
+            other => panic!("net stream {stream} plays nothing recorded: {other:?}"),
         }
     }
 

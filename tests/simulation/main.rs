@@ -25,6 +25,7 @@ mod media;
 mod names;
 mod paths;
 mod players;
+mod recorded;
 mod rings;
 mod scripts;
 mod wire;

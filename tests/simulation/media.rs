@@ -105,8 +105,9 @@ fn who_begins_at_a_key_frame_that_is_soon_overwritten_keeps_the_picture_if_it_ta
             };
             (0..pictures).for_each(|_| picture(&mut world));
             let player = world.join();
-            for stream in 1..=plays {
-                world.clients[player].create_stream();
+            (0..plays).for_each(|_| world.clients[player].create_stream());
+            // Whether there is a file of the other's name is asked of the disk before it plays the one that is published.
+            for stream in (1..=plays).rev() {
                 world.clients[player].play(stream, ["cam", "other"][stream as usize - 1]);
             }
             world.slow(player, rate);

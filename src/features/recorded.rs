@@ -1,0 +1,963 @@
+//! Players of recorded streams: what each is sent next, and when.
+//!
+//! A player has a place: a file that the disk thread keeps open for it ([`crate::live::recorded`]), and two blocks, which the disk fills
+//! with bytes as they are sent. One is on its way to the player while the other is filled. There is no ring and no second copy;
+//! like a [`Reader`](crate::live::reader::Reader) a player is asked what is due and told what was sent, and whoever asks has the
+//! words for what happens and writes.
+//!
+//! - **Pace**: as much as the client wants to hold goes at once, and then as fast as it is played. Nothing is left out: who is
+//!   slow is late.
+//! - **Elsewhere**: a message that was begun is sent to its end. Then what was queued is dropped, and it goes on from the key frame
+//!   before the wanted time.
+//! - **Nobody waits for the disk** but the player: while a block is missing, nothing is due.
+
+use core::ops::Range;
+use std::boxed::Box;
+use std::vec::Vec;
+
+use crate::bitset::BitSet;
+use crate::handles::ConnId;
+use crate::limits::{PLAYLIST_ITEMS, RECORDED_QUESTIONS, Row};
+use crate::live::Live;
+use crate::live::holder::Holder;
+use crate::live::jobs::{AskedBy, Done, Job};
+use crate::live::recorded::{
+    Block, Fill, Follows, NotPlayed, RECORDED_BLOCKS, RecordedFacts, RecordedId, RecordedName, RecordedTerms,
+};
+use crate::live::settings::Settings;
+use crate::media::TagKind;
+use crate::time::Millis;
+
+use super::contract::{Action, Actions, Feature, Happened};
+
+/// A client is sent this much ahead at least, in milliseconds: common players ask for little and then stumble.
+const LEAST_LEAD_MS: u32 = 2000;
+/// What is sent ahead beyond a client's buffer, in milliseconds, so that it stays full between two blocks.
+const BEYOND_BUFFER_MS: u32 = 1000;
+/// Who takes nothing of what it is due for so long has stopped, as a player on pause does, in milliseconds: when it goes on, it does
+/// so where it was.
+const STOPPED_MS: u64 = 3000;
+/// Who takes nothing for so long gives way to another, in milliseconds.
+const YIELDS_MS: u64 = 60_000;
+/// Who takes nothing for so long is told that it is over, in milliseconds.
+const OVER_MS: u64 = 600_000;
+/// Players are looked at so many milliseconds apart, so that their number does not wake the loop more often.
+const LOOK_MS: u64 = 10;
+
+/// All players of recorded streams.
+pub struct Recorded {
+    players: Box<[RecordedPlayer]>,
+    /// Those that have something to ask of the disk.
+    asking: BitSet<Box<[u64]>>,
+    /// What clients want to know of recorded streams that they do not play.
+    questions: heapless::Deque<(AskedBy, RecordedName), RECORDED_QUESTIONS>,
+    /// When they are to be looked at.
+    wake_at: Option<Millis>,
+}
+
+/// What is to be played of a recorded stream.
+#[derive(Clone, Debug, Default)]
+pub struct PlaylistItem {
+    /// Which.
+    pub name: RecordedName,
+    /// The time of the file at which it begins, in milliseconds.
+    pub start_ms: u32,
+    /// How much of it.
+    pub length: PlayedLength,
+}
+
+/// How much of a recorded stream is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlayedLength {
+    /// All that follows.
+    #[default]
+    Whole,
+    /// One picture.
+    Picture,
+    /// So many milliseconds.
+    Ms(u32),
+}
+
+/// Whom it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordedClient {
+    /// A connection, with that of its streams.
+    pub by: Holder,
+    /// The message stream id.
+    pub message_stream_id: u32,
+    /// It knows no Enhanced RTMP.
+    pub legacy: bool,
+    /// How much it wants to hold, in milliseconds; 0 when it has not said.
+    pub buffer_ms: u32,
+    /// How far it is sent ahead of what it plays at most, in milliseconds.
+    pub most_lead_ms: u32,
+}
+
+/// Where a new item begins, when it takes the place of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ItemPosition {
+    /// The time of the file at which the item before began, in milliseconds.
+    start_ms: u32,
+    /// The time that was sent with that.
+    base_ms: u32,
+    /// The time of the file up to which it was sent.
+    at_ms: u32,
+}
+
+/// What is due to a player.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RecordedDue<'b> {
+    /// Nothing, for now.
+    Nothing,
+    /// Nothing for now, and nothing else either: the disk has yet to read the rest of a message that was begun.
+    Waits,
+    /// These bytes, of which any number may be sent.
+    Bytes(&'b [u8]),
+    /// To hear something.
+    Tell(ToTell),
+    /// The end of its connection: the file cannot be read on in the middle of a message.
+    Broken,
+}
+
+/// What a player is due to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToTell {
+    /// The stream begins that it switched to.
+    Switched,
+    /// It has as much as it may have ahead, which is less than it wants.
+    Full,
+    /// It is sent more.
+    GoesOn,
+    /// It takes less than is played.
+    Late,
+    /// All was sent.
+    Over,
+    /// The file cannot be read on.
+    Fault,
+}
+
+/// The same as [`RecordedDue`], without what is borrowed.
+enum Readiness {
+    Nothing,
+    Waits,
+    Bytes(Range<usize>),
+    Tell(ToTell),
+    Broken,
+}
+
+/// A place.
+struct RecordedPlayer {
+    generation: u32,
+    phase: PlaceState,
+    client: Option<RecordedClient>,
+    item: PlaylistItem,
+    /// What is played behind it.
+    queue: heapless::Deque<PlaylistItem, PLAYLIST_ITEMS>,
+    /// How messages are sent.
+    terms: RecordedTerms,
+    duration_ms: u64,
+    /// What is to be asked of the disk.
+    job: Option<DiskWish>,
+    /// Blocks that the disk has filled, in their order.
+    filled: heapless::Deque<FilledBlock, RECORDED_BLOCKS>,
+    /// Blocks that are empty.
+    empty: heapless::Vec<Block, RECORDED_BLOCKS>,
+    /// Blocks at the disk.
+    at_disk: u8,
+    /// How many of them hold nothing that is still wanted: the first.
+    stale: u8,
+    /// What follows the last block that was filled.
+    next: Follows,
+    /// Bytes of the first block that were sent.
+    sent: usize,
+    /// Bytes that are left of the message that was begun; 0 between two.
+    left: usize,
+    /// What is done when that message was sent to its end.
+    turn: Option<AfterMessage>,
+    paused: bool,
+    /// One picture is wanted, and not what follows.
+    picture: bool,
+    /// When the client, who plays since it had the first byte, is at which time of those that are sent.
+    clock: Option<(Millis, u32)>,
+    /// What the clock begins with.
+    clock_ms: u32,
+    /// The time that was sent last, in milliseconds.
+    sent_ms: u32,
+    bytes: u64,
+    /// How much was played of the item before, in a playlist.
+    before: (u32, u64),
+    last_taken: Millis,
+    /// Since when bytes are due to it of which it has taken none.
+    offered: Option<Millis>,
+    /// The client knows that it is sent no more for now.
+    told_full: bool,
+    late: Lateness,
+    switching: bool,
+}
+
+/// What a place is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlaceState {
+    /// Nothing.
+    Free,
+    /// The disk looks for the file of what somebody wants to play.
+    Opening,
+    /// It looks for the file of what is next in the playlist.
+    OpeningNext,
+    /// It is played.
+    Playing,
+    /// All of it was sent. The client may still go back.
+    Ended,
+    /// Its player has gone on the way through a message, whose rest is still to be sent.
+    Leaving,
+}
+
+/// What is wanted of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DiskWish {
+    Open,
+    Fill(Fill),
+    /// To close what was open before.
+    Close(RecordedId),
+}
+
+/// What happens between two messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AfterMessage {
+    /// It goes on elsewhere.
+    To(Fill),
+    /// The place is free.
+    Leave,
+}
+
+/// Whether the client is late, of which it is told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lateness {
+    No,
+    Yes,
+    Told,
+}
+
+struct FilledBlock {
+    block: Block,
+    /// The time that is sent with the first media in it.
+    from_ms: Option<u32>,
+}
+
+impl RecordedPlayer {
+    fn new() -> RecordedPlayer {
+        RecordedPlayer {
+            generation: 0,
+            phase: PlaceState::Free,
+            client: None,
+            item: PlaylistItem::default(),
+            queue: heapless::Deque::new(),
+            terms: RecordedTerms::whole(1),
+            duration_ms: 0,
+            job: None,
+            filled: heapless::Deque::new(),
+            empty: core::iter::repeat_with(Block::new).take(RECORDED_BLOCKS).collect(),
+            at_disk: 0,
+            stale: 0,
+            next: Follows::End,
+            sent: 0,
+            left: 0,
+            turn: None,
+            paused: false,
+            picture: false,
+            clock: None,
+            clock_ms: 0,
+            sent_ms: 0,
+            bytes: 0,
+            before: (0, 0),
+            last_taken: Millis(0),
+            offered: None,
+            told_full: false,
+            late: Lateness::No,
+            switching: false,
+        }
+    }
+
+    /// The block is not needed any more.
+    fn put_away(&mut self, mut block: Block) {
+        block.clear();
+        let kept = self.empty.push(block);
+        debug_assert!(kept.is_ok(), "a place has as many blocks as it was given");
+    }
+
+    /// What was filled and is being filled is not wanted any more.
+    fn drop_filled(&mut self) {
+        while let Some(filled) = self.filled.pop_front() {
+            self.put_away(filled.block);
+        }
+        (self.sent, self.left, self.stale) = (0, 0, self.at_disk);
+    }
+
+    /// Goes on from another place of the file, behind the message that was begun.
+    fn go_to(&mut self, fill: Fill) {
+        if self.left > 0 {
+            self.turn = Some(AfterMessage::To(fill));
+            return self.read_on();
+        }
+        self.drop_filled();
+        self.turn = None;
+        (self.clock, self.offered, self.told_full) = (None, None, false);
+        self.phase = PlaceState::Playing;
+        self.next = Follows::More;
+        self.job = Some(DiskWish::Fill(fill));
+    }
+
+    /// Has the disk fill a block, if there is more, room for it, and reason to.
+    fn read_on(&mut self) {
+        let under_way = self.at_disk > self.stale || matches!(self.job, Some(DiskWish::Fill(_) | DiskWish::Open));
+        if under_way || self.next != Follows::More || self.empty.is_empty() {
+            return;
+        }
+        // The rest of a message may be longer than a block.
+        let rest_is_missing = self.left > 0 && self.filled.is_empty();
+        let fill = match (self.turn.is_some(), self.paused && !self.picture) {
+            (false, false) => Fill::On,
+            (true, _) if rest_is_missing => Fill::Rest,
+            (false, true) if rest_is_missing => Fill::On,
+            _ => return,
+        };
+        self.job = Some(DiskWish::Fill(fill));
+    }
+
+    /// The first block was sent to its end.
+    fn next_block(&mut self) {
+        if let Some(filled) = self.filled.pop_front() {
+            self.put_away(filled.block);
+        }
+        self.sent = 0;
+        self.read_on();
+    }
+
+    /// How far ahead of the client's clock it is sent, in milliseconds, and whether the client wants more than that.
+    fn lead_ms(&self) -> (u32, bool) {
+        let (buffer_ms, most_ms) = self.client.map_or((0, 0), |client| (client.buffer_ms, client.most_lead_ms));
+        let most_ms = most_ms.max(LEAST_LEAD_MS);
+        (buffer_ms.saturating_add(BEYOND_BUFFER_MS).clamp(LEAST_LEAD_MS, most_ms), buffer_ms > most_ms)
+    }
+
+    /// When the first block is due.
+    fn due_at(&self, now: Millis) -> Option<Millis> {
+        let first = self.filled.front()?;
+        let (Some((since, at_ms)), Some(from_ms)) = (self.clock, first.from_ms) else { return Some(now) };
+        if self.sent > 0 {
+            return Some(now);
+        }
+        let (lead_ms, is_cut) = self.lead_ms();
+        // Who was told that there is no more for now is not told otherwise with every block.
+        let lead_ms = if is_cut && self.told_full { lead_ms / 2 } else { lead_ms };
+        let ahead_ms = i64::from(from_ms.wrapping_sub(at_ms) as i32) - i64::from(lead_ms);
+        Some(since + ahead_ms.max(0) as u64)
+    }
+
+    /// What is due to it.
+    fn ready(&self, now: Millis) -> Readiness {
+        let here = self.filled.front().map_or(0, |first| first.block.bytes().len());
+        let stops = self.paused && !self.picture;
+        // Nothing is on its way that is wanted.
+        let is_all = self.at_disk == self.stale && self.job.is_none();
+        if self.left > 0 {
+            return match here {
+                0 if is_all => Readiness::Broken,
+                0 => Readiness::Waits,
+                // No further than to the end of that message.
+                _ if self.turn.is_some() || stops => Readiness::Bytes(self.sent..here.min(self.sent + self.left)),
+                _ => Readiness::Bytes(self.sent..here),
+            };
+        }
+        if self.phase != PlaceState::Playing || stops {
+            return Readiness::Nothing;
+        }
+        let Some(at) = self.due_at(now) else {
+            return match self.next {
+                Follows::Fault if is_all => Readiness::Tell(ToTell::Fault),
+                // On pause one picture is no end.
+                Follows::End if is_all && !self.paused => Readiness::Tell(ToTell::Over),
+                _ => Readiness::Nothing,
+            };
+        };
+        if at > now {
+            let (_, is_cut) = self.lead_ms();
+            return if is_cut && !self.told_full { Readiness::Tell(ToTell::Full) } else { Readiness::Nothing };
+        }
+        if self.switching {
+            Readiness::Tell(ToTell::Switched)
+        } else if self.told_full {
+            Readiness::Tell(ToTell::GoesOn)
+        } else if self.late == Lateness::Yes {
+            Readiness::Tell(ToTell::Late)
+        } else {
+            Readiness::Bytes(self.sent..here)
+        }
+    }
+
+    fn is_due(&self, now: Millis) -> bool {
+        !matches!(self.ready(now), Readiness::Nothing | Readiness::Waits)
+    }
+
+    /// How far the client's clock is ahead of what it was sent, in milliseconds.
+    fn late_ms(&self, now: Millis) -> i64 {
+        let Some((since, at_ms)) = self.clock else { return 0 };
+        now.since(since) as i64 - i64::from(self.sent_ms.wrapping_sub(at_ms) as i32)
+    }
+
+    /// When it is to be looked at, if nothing happens before.
+    fn look_at(&self, now: Millis) -> Option<Millis> {
+        let over = self.last_taken + OVER_MS;
+        match self.phase {
+            PlaceState::Free => None,
+            PlaceState::Opening | PlaceState::OpeningNext | PlaceState::Ended | PlaceState::Leaving => Some(over),
+            PlaceState::Playing if self.paused && !self.picture => Some(over),
+            PlaceState::Playing => self.due_at(now).filter(|&at| at > now).map(|at| at.min(over)).or(Some(over)),
+        }
+    }
+
+    /// The time of the file of a time that was sent.
+    fn file_ms(&self, sent_ms: u32) -> u32 {
+        // A playlist goes back no further than to the beginning of what is played.
+        let within = (sent_ms.wrapping_sub(self.terms.base_ms) as i32).max(0) as u32;
+        let file_ms = self.terms.start_ms.saturating_add(within);
+        self.terms.end_ms.map_or(file_ms, |end_ms| file_ms.min(end_ms.saturating_sub(1)))
+    }
+
+    fn played(&self) -> (u32, u64) {
+        (self.sent_ms.wrapping_sub(self.terms.base_ms), self.bytes)
+    }
+
+    /// Since when it has taken nothing; `None` while it is not what holds it up.
+    fn idle_since(&self) -> Option<Millis> {
+        match self.phase {
+            PlaceState::Free | PlaceState::Opening | PlaceState::OpeningNext => None,
+            PlaceState::Playing | PlaceState::Ended | PlaceState::Leaving => Some(self.last_taken),
+        }
+    }
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPlace;
+
+impl Recorded {
+    /// A place for somebody who wants to play that, if there is one: the disk looks for its file, and what it finds comes as
+    /// [`Action::Opened`]. What is played there goes on from the time of `from`, which it takes the place of.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPlace`]: all of them are taken (`limits.recorded_players`).
+    pub fn open(
+        &mut self,
+        client: RecordedClient,
+        item: PlaylistItem,
+        from: Option<ItemPosition>,
+        now: Millis,
+    ) -> Result<RecordedId, NoPlace> {
+        let place = self.players.iter().position(|player| player.phase == PlaceState::Free).ok_or(NoPlace)?;
+        let player = &mut self.players[place];
+        let end_ms = match item.length {
+            PlayedLength::Ms(ms) => Some(item.start_ms.saturating_add(ms)),
+            PlayedLength::Whole | PlayedLength::Picture => None,
+        };
+        let position = from.unwrap_or(ItemPosition { start_ms: item.start_ms, base_ms: 0, at_ms: item.start_ms });
+        player.terms = RecordedTerms {
+            message_stream_id: client.message_stream_id,
+            legacy: client.legacy,
+            audio: true,
+            video: true,
+            start_ms: position.start_ms,
+            base_ms: position.base_ms,
+            end_ms,
+        };
+        // What the disk is asked for first.
+        player.clock_ms = player.terms.sent_ms(position.at_ms);
+        player.sent_ms = player.clock_ms;
+        player.phase = PlaceState::Opening;
+        player.client = Some(client);
+        player.item = item;
+        player.queue.clear();
+        player.job = Some(DiskWish::Open);
+        (player.turn, player.paused, player.picture, player.bytes) = (None, false, false, 0);
+        (player.told_full, player.late, player.switching) = (false, Lateness::No, from.is_some());
+        (player.last_taken, player.offered) = (now, None);
+        let id = RecordedId { place: place as u16, generation: player.generation };
+        self.asking.insert(place);
+        self.look_by(now + OVER_MS);
+        Ok(id)
+    }
+
+    /// What was found is played from now on: the first block is on its way.
+    pub fn begin(&mut self, id: RecordedId, now: Millis) {
+        let Some(player) = self.player_mut(id) else { return };
+        let from_ms = player.file_ms(player.clock_ms);
+        player.last_taken = now;
+        player.next = Follows::End;
+        player.phase = PlaceState::Playing;
+        player.picture = player.item.length == PlayedLength::Picture;
+        // Nothing lies behind the end.
+        if player.duration_ms == 0 || u64::from(player.item.start_ms) < player.duration_ms {
+            player.go_to(if player.picture { Fill::Picture(from_ms) } else { Fill::From(from_ms) });
+        }
+        self.ask(id);
+    }
+
+    /// What was found of the next in the playlist cannot be played: it is over, or another one is next.
+    pub fn skip_next(&mut self, id: RecordedId) {
+        if let Some(player) = self.player_mut(id) {
+            (player.phase, player.next) = (PlaceState::Playing, Follows::End);
+        }
+    }
+
+    /// Every place is taken.
+    pub fn is_full(&self) -> bool {
+        self.players.iter().all(|player| player.phase != PlaceState::Free)
+    }
+
+    /// The disk looks for the next of the playlist; false when there is none.
+    pub fn open_next(&mut self, id: RecordedId) -> bool {
+        let Some(player) = self.player_mut(id) else { return false };
+        let Some(item) = player.queue.pop_front() else { return false };
+        let end_ms = match item.length {
+            PlayedLength::Ms(ms) => Some(item.start_ms.saturating_add(ms)),
+            PlayedLength::Whole | PlayedLength::Picture => None,
+        };
+        let RecordedTerms { message_stream_id, legacy, audio, video, .. } = player.terms;
+        player.before = player.played();
+        let (start_ms, base_ms) = (item.start_ms, player.sent_ms);
+        player.terms = RecordedTerms { message_stream_id, legacy, audio, video, start_ms, base_ms, end_ms };
+        (player.clock_ms, player.bytes) = (base_ms, 0);
+        player.phase = PlaceState::OpeningNext;
+        player.item = item;
+        player.job = Some(DiskWish::Open);
+        self.ask(id);
+        true
+    }
+
+    /// One more in the playlist: it is played at once when nothing is. False when there are as many as there may be.
+    pub fn queue(&mut self, id: RecordedId, item: PlaylistItem) -> bool {
+        let Some(player) = self.player_mut(id) else { return false };
+        player.queue.push_back(item).is_ok()
+    }
+
+    /// Goes on from the key frame at that time, or before it: one of those that are sent, in milliseconds. On pause it is one picture.
+    pub fn seek(&mut self, id: RecordedId, ms: u32) {
+        let Some(player) = self.player_mut(id) else { return };
+        if !matches!(player.phase, PlaceState::Playing | PlaceState::Ended) {
+            return;
+        }
+        let file_ms = player.file_ms(ms);
+        player.clock_ms = player.terms.sent_ms(file_ms);
+        player.picture = player.paused || player.item.length == PlayedLength::Picture;
+        player.go_to(if player.picture { Fill::Picture(file_ms) } else { Fill::From(file_ms) });
+        self.ask(id);
+    }
+
+    /// Stops behind the message that was begun.
+    pub fn pause(&mut self, id: RecordedId) {
+        let Some(player) = self.player_mut(id) else { return };
+        (player.paused, player.picture) = (true, false);
+    }
+
+    /// Goes on from the key frame at the time where the client is, or before it.
+    pub fn go_on(&mut self, id: RecordedId, ms: u32) {
+        let Some(player) = self.player_mut(id) else { return };
+        player.paused = false;
+        self.seek(id, ms);
+    }
+
+    /// It is on pause.
+    pub fn is_paused(&self, id: RecordedId) -> bool {
+        self.player(id).is_some_and(|player| player.paused)
+    }
+
+    /// It wants sound, or none, and pictures, or none, in the blocks that are filled from now on.
+    pub fn receive(&mut self, id: RecordedId, audio: Option<bool>, video: Option<bool>) {
+        let Some(player) = self.player_mut(id) else { return };
+        player.terms.audio = audio.unwrap_or(player.terms.audio);
+        player.terms.video = video.unwrap_or(player.terms.video);
+    }
+
+    /// The client wants to hold so much, in milliseconds.
+    pub fn set_buffer(&mut self, id: RecordedId, buffer_ms: u32, now: Millis) {
+        if let Some(client) = self.player_mut(id).and_then(|player| player.client.as_mut()) {
+            client.buffer_ms = buffer_ms;
+            self.look_by(now);
+        }
+    }
+
+    /// What is due to it.
+    pub fn due(&mut self, id: RecordedId, now: Millis) -> RecordedDue<'_> {
+        let Some(player) = self.player_mut(id) else { return RecordedDue::Nothing };
+        let ready = player.ready(now);
+        let bytes = match ready {
+            Readiness::Nothing => return RecordedDue::Nothing,
+            Readiness::Waits => return RecordedDue::Waits,
+            Readiness::Broken => return RecordedDue::Broken,
+            Readiness::Tell(what) => return RecordedDue::Tell(what),
+            Readiness::Bytes(bytes) => bytes,
+        };
+        player.offered = player.offered.or(Some(now));
+        let first = self.players[usize::from(id.place)].filled.front();
+        first.map_or(RecordedDue::Nothing, |first| RecordedDue::Bytes(&first.block.bytes()[bytes]))
+    }
+
+    /// Something is due to it.
+    pub fn is_due(&self, id: RecordedId, now: Millis) -> bool {
+        self.player(id).is_some_and(|player| player.is_due(now))
+    }
+
+    /// It was told that.
+    pub fn told(&mut self, id: RecordedId, what: ToTell) {
+        let Some(player) = self.player_mut(id) else { return };
+        match what {
+            ToTell::Switched => player.switching = false,
+            ToTell::Full => player.told_full = true,
+            ToTell::GoesOn => player.told_full = false,
+            ToTell::Late => player.late = Lateness::Told,
+            ToTell::Over | ToTell::Fault => player.phase = PlaceState::Ended,
+        }
+    }
+
+    /// So many bytes of [`RecordedDue::Bytes`] were sent.
+    pub fn sent(&mut self, id: RecordedId, bytes: usize, now: Millis) {
+        let Some(player) = self.player_mut(id) else { return };
+        let mut bytes_left = bytes;
+        if bytes == 0 {
+            return;
+        }
+        match &mut player.clock {
+            None => player.clock = Some((now, player.clock_ms)),
+            // While it had stopped it did not play either.
+            Some((since, _)) => {
+                let waited_ms = player.offered.map_or(0, |at| now.since(at));
+                if waited_ms > STOPPED_MS {
+                    *since = *since + waited_ms;
+                }
+            }
+        }
+        player.offered = None;
+        player.last_taken = now;
+        player.bytes += bytes as u64;
+        while bytes_left > 0 {
+            let Some(first) = player.filled.front() else { break };
+            if player.left == 0 {
+                // What lies behind the last message is nothing.
+                let Some(message) = first.block.message(player.sent) else { break };
+                player.left = message.end - player.sent;
+                if message.kind != TagKind::Data {
+                    player.sent_ms = message.time_ms;
+                }
+            }
+            let here = first.block.bytes().len() - player.sent;
+            let taken = bytes_left.min(player.left).min(here);
+            player.sent += taken;
+            player.left -= taken;
+            bytes_left -= taken;
+            if taken == here {
+                player.next_block();
+            }
+        }
+        if player.left == 0 {
+            match player.turn.take() {
+                Some(AfterMessage::To(fill)) => player.go_to(fill),
+                Some(AfterMessage::Leave) => return self.free(id),
+                None => {}
+            }
+        }
+        let look_at = self.player(id).and_then(|player| player.look_at(now));
+        self.ask(id);
+        if let Some(at) = look_at {
+            self.look_by(at);
+        }
+    }
+
+    /// The network takes no more for now.
+    pub fn blocked(&mut self, id: RecordedId, now: Millis) {
+        let Some(player) = self.player_mut(id) else { return };
+        let buffer_ms = player.client.map_or(0, |client| client.buffer_ms);
+        let (filled, late_ms) = (player.filled.len(), player.late_ms(now));
+        // Else the disk is what it waits for; and one that has stopped is not late.
+        let is_slow = filled == RECORDED_BLOCKS && now.since(player.last_taken) <= STOPPED_MS;
+        if is_slow && player.late == Lateness::No && late_ms > i64::from(buffer_ms) {
+            player.late = Lateness::Yes;
+        }
+    }
+
+    /// It is in the middle of a message: nothing else may be sent before the rest of it.
+    pub fn is_within(&self, id: RecordedId) -> bool {
+        self.player(id).is_some_and(|player| player.left > 0)
+    }
+
+    /// When it last took anything.
+    pub fn last_taken(&self, id: RecordedId) -> Millis {
+        self.player(id).map_or(Millis(0), |player| player.last_taken)
+    }
+
+    /// How long is the message that is next; of one that was begun the rest. As far as it is there.
+    pub fn message_bytes(&self, id: RecordedId) -> usize {
+        let Some(player) = self.player(id) else { return 0 };
+        if player.left > 0 {
+            return player.left;
+        }
+        let message = player.filled.front().and_then(|first| first.block.message(player.sent));
+        message.map_or(0, |message| message.end - player.sent)
+    }
+
+    /// The net stream does something else from now on. True when the rest of a message is still to be sent, before anything else.
+    pub fn leave(&mut self, id: RecordedId) -> bool {
+        let Some(player) = self.player_mut(id) else { return false };
+        if player.left == 0 {
+            self.free(id);
+            return false;
+        }
+        player.phase = PlaceState::Leaving;
+        player.queue.clear();
+        player.turn = Some(AfterMessage::Leave);
+        player.read_on();
+        self.ask(id);
+        true
+    }
+
+    /// Nothing more can be sent: the place is free.
+    pub fn free(&mut self, id: RecordedId) {
+        let Some(player) = self.player_mut(id) else { return };
+        player.drop_filled();
+        player.phase = PlaceState::Free;
+        (player.client, player.turn) = (None, None);
+        player.queue.clear();
+        // The disk has its own answer to one that comes back too late.
+        player.stale = 0;
+        player.at_disk = 0;
+        player.job = Some(DiskWish::Close(id));
+        player.generation = player.generation.wrapping_add(1);
+        self.asking.insert(usize::from(id.place));
+    }
+
+    /// Who gives way to another: one who has all, or else has taken nothing for long.
+    pub fn yields(&self, now: Millis) -> Option<(ConnId, RecordedId)> {
+        let idle = |player: &RecordedPlayer| match player.phase {
+            PlaceState::Ended => Some(u64::MAX),
+            PlaceState::Leaving => None,
+            _ => player.idle_since().map(|since| now.since(since)).filter(|&ms| ms >= YIELDS_MS),
+        };
+        let weighed = self.players.iter().enumerate().filter_map(|(place, player)| {
+            let conn = player.client?.by.conn()?;
+            Some((idle(player)?, conn, RecordedId { place: place as u16, generation: player.generation }))
+        });
+        weighed.max_by_key(|&(ms, ..)| ms).map(|(_, conn, id)| (conn, id))
+    }
+
+    /// What is played, or looked for.
+    pub fn item(&self, id: RecordedId) -> Option<&PlaylistItem> {
+        self.player(id).map(|player| &player.item)
+    }
+
+    /// The file of what is next in the playlist is looked for, and what came of it is not known.
+    pub fn is_between_items(&self, id: RecordedId) -> bool {
+        self.player(id).is_some_and(|player| player.phase == PlaceState::OpeningNext)
+    }
+
+    /// All was sent, or nothing that is there is wanted.
+    pub fn has_ended(&self, id: RecordedId) -> bool {
+        self.player(id).is_some_and(|player| player.phase == PlaceState::Ended)
+    }
+
+    /// From the item's first time to the last that was sent, in milliseconds, and how many bytes that were.
+    pub fn played(&self, id: RecordedId) -> (u32, u64) {
+        self.player(id).map_or((0, 0), RecordedPlayer::played)
+    }
+
+    /// The same of the item before, in a playlist.
+    pub fn played_before(&self, id: RecordedId) -> (u32, u64) {
+        self.player(id).map_or((0, 0), |player| player.before)
+    }
+
+    /// Where it is.
+    pub fn position(&self, id: RecordedId) -> Option<ItemPosition> {
+        let player = self.player(id)?;
+        let RecordedTerms { start_ms, base_ms, .. } = player.terms;
+        Some(ItemPosition { start_ms, base_ms, at_ms: player.file_ms(player.sent_ms) })
+    }
+
+    /// Somebody wants to know what there is of a recorded stream, which [`Done::Facts`] says. False when too many do already.
+    pub fn ask_facts(&mut self, asked: AskedBy, name: RecordedName) -> bool {
+        self.questions.push_back((asked, name)).is_ok()
+    }
+
+    /// How many places are in use.
+    pub fn in_use(&self) -> usize {
+        self.players.iter().filter(|player| player.phase != PlaceState::Free).count()
+    }
+
+    /// What the disk is to do next.
+    pub fn next_job(&mut self) -> Option<Job> {
+        if let Some((asked, name)) = self.questions.pop_front() {
+            return Some(Job::Facts { asked, name });
+        }
+        let place = self.asking.next_from(0)?;
+        self.asking.remove(place);
+        let player = &mut self.players[place];
+        let id = RecordedId { place: place as u16, generation: player.generation };
+        match player.job? {
+            DiskWish::Open => {
+                player.job = None;
+                Some(Job::Open { id, name: player.item.name.clone() })
+            }
+            DiskWish::Close(id) => {
+                player.job = None;
+                Some(Job::Close { id })
+            }
+            DiskWish::Fill(fill) => {
+                let block = player.empty.pop()?;
+                player.job = None;
+                player.at_disk += 1;
+                Some(Job::Fill { id, fill, terms: player.terms, block })
+            }
+        }
+    }
+
+    fn player(&self, id: RecordedId) -> Option<&RecordedPlayer> {
+        let player = self.players.get(usize::from(id.place))?;
+        (player.generation == id.generation && player.phase != PlaceState::Free).then_some(player)
+    }
+
+    fn player_mut(&mut self, id: RecordedId) -> Option<&mut RecordedPlayer> {
+        let player = self.players.get_mut(usize::from(id.place))?;
+        (player.generation == id.generation && player.phase != PlaceState::Free).then_some(player)
+    }
+
+    /// The disk is asked, if there is something to ask and what it takes.
+    fn ask(&mut self, id: RecordedId) {
+        let player = &self.players[usize::from(id.place)];
+        match player.job {
+            Some(DiskWish::Fill(_)) if player.empty.is_empty() => {}
+            Some(_) => {
+                self.asking.insert(usize::from(id.place));
+            }
+            None => {}
+        }
+    }
+
+    fn opened(&mut self, id: RecordedId, found: Result<RecordedFacts, NotPlayed>, out: &mut Actions) {
+        let Some(player) = self.player_mut(id) else { return };
+        if let Ok(facts) = found {
+            player.duration_ms = facts.duration_ms;
+        }
+        if let Some(conn) = player.client.and_then(|client| client.by.conn()) {
+            out.push(Action::Opened { conn, id, found });
+        }
+    }
+
+    fn filled(
+        &mut self,
+        id: RecordedId,
+        block: Option<Block>,
+        from_ms: Option<u32>,
+        next: Follows,
+        now: Millis,
+        out: &mut Actions,
+    ) {
+        let Some(player) = self.players.get_mut(usize::from(id.place)) else { return };
+        if player.generation != id.generation {
+            // Of whoever had the place before.
+            if let Some(block) = block {
+                player.put_away(block);
+            }
+            return self.ask(id);
+        }
+        player.at_disk -= 1;
+        if player.stale > 0 {
+            player.stale -= 1;
+            if let Some(block) = block {
+                player.put_away(block);
+            }
+            return self.ask(id);
+        }
+        player.next = next;
+        match block {
+            Some(block) if !block.bytes().is_empty() => {
+                let from_ms = from_ms.map(|ms| player.terms.sent_ms(ms));
+                let kept = player.filled.push_back(FilledBlock { block, from_ms });
+                debug_assert!(kept.is_ok(), "a place has as many blocks as it was given");
+            }
+            Some(block) => player.put_away(block),
+            None => player.next = Follows::Fault,
+        }
+        player.read_on();
+        self.ask(id);
+        self.wake(usize::from(id.place), now, out);
+    }
+
+    /// A player is due something, or is looked at when it is.
+    fn wake(&mut self, place: usize, now: Millis, out: &mut Actions) {
+        let player = &self.players[place];
+        let Some(conn) = player.client.and_then(|client| client.by.conn()) else { return };
+        if player.is_due(now) {
+            out.push(Action::Deliver(conn));
+        }
+        if let Some(at) = player.look_at(now) {
+            self.look_by(at);
+        }
+    }
+
+    fn look_by(&mut self, at: Millis) {
+        let at = Millis(at.0.div_ceil(LOOK_MS) * LOOK_MS);
+        self.wake_at = Some(self.wake_at.map_or(at, |before| before.min(at)));
+    }
+}
+
+impl Feature for Recorded {
+    fn new(settings: &Settings) -> Recorded {
+        let count = settings.recorded_players as usize;
+        let players: Vec<RecordedPlayer> = core::iter::repeat_with(RecordedPlayer::new).take(count).collect();
+        Recorded {
+            players: players.into_boxed_slice(),
+            asking: BitSet::new(vec![0; count.div_ceil(64)].into_boxed_slice()),
+            questions: heapless::Deque::new(),
+            wake_at: None,
+        }
+    }
+
+    fn memory(settings: &Settings) -> Row {
+        // Its blocks have a row of their own. And a bit of each, which the size of a player rounds up.
+        Row::new("players of recorded streams", settings.recorded_players as usize, size_of::<RecordedPlayer>())
+    }
+
+    /// Who has one says what becomes of it.
+    fn hear(&mut self, _what: &Happened, _live: &Live, _now: Millis, _out: &mut Actions) {}
+
+    fn turn(&mut self, _live: &mut Live, now: Millis, out: &mut Actions) {
+        if self.wake_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.wake_at = None;
+        for place in 0..self.players.len() {
+            if out.room() == 0 {
+                return self.look_by(now);
+            }
+            let player = &self.players[place];
+            let Some(conn) = player.client.and_then(|client| client.by.conn()) else { continue };
+            if player.last_taken + OVER_MS <= now {
+                out.push(Action::GiveUp { conn, id: RecordedId { place: place as u16, generation: player.generation } });
+                continue;
+            }
+            self.wake(place, now, out);
+        }
+    }
+
+    fn done(&mut self, done: Done, now: Millis, out: &mut Actions) -> Option<Done> {
+        match done {
+            Done::Opened { id, found } => self.opened(id, found, out),
+            Done::Filled { id, block, from_ms, next } => self.filled(id, block, from_ms, next, now, out),
+            Done::Closed { .. } => {}
+            done => return Some(done),
+        }
+        None
+    }
+
+    fn wake_at(&self) -> Option<Millis> {
+        self.wake_at
+    }
+}

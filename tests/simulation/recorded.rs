@@ -1,0 +1,531 @@
+//! Recorded streams: what players are told and sent, in which order and when.
+
+use rill::live::settings::Settings;
+
+use crate::sim::films::{FilmTag, flv};
+use crate::sim::world::{World, settings};
+
+/// A film of pictures and sound, 25 of each in a second, with a key frame each second.
+#[derive(Clone)]
+struct Film {
+    frames: Vec<FilmTag>,
+}
+
+impl Film {
+    /// So many seconds, with key frames of so many bytes.
+    fn new(seconds: u32, key_bytes: usize) -> Film {
+        let frame = |ms: u32| match (ms % 40, ms % 1000) {
+            (_, 0) => FilmTag::picture(ms, true, key_bytes),
+            (0, _) => FilmTag::picture(ms, false, 400),
+            _ => FilmTag::sound(ms, 100),
+        };
+        Film { frames: (0..seconds * 1000).step_by(20).map(frame).collect() }
+    }
+
+    fn file(&self) -> Vec<u8> {
+        flv(&[&FilmTag::headers()[..], &self.frames].concat())
+    }
+}
+
+/// A world with the film `film.flv` and a client of `vod` that has created a net stream.
+fn world_with(film: &Film) -> (World, usize) {
+    world_of(settings(), film)
+}
+
+fn world_of(settings: Settings, film: &Film) -> (World, usize) {
+    let mut world = World::with(settings, 1);
+    world.films.put("vod/film.flv", film.file());
+    let c = viewer(&mut world);
+    (world, c)
+}
+
+fn viewer(world: &mut World) -> usize {
+    let c = world.join_at("vod");
+    world.clients[c].create_stream();
+    world.settle();
+    world.heard(c);
+    c
+}
+
+fn film(seconds: u32) -> Film {
+    Film::new(seconds, 3000)
+}
+
+/// A frame as it is sent: type, time, and a hash of its bytes.
+type Seen = (u8, u32, u32);
+
+fn seen(type_id: u8, ms: u32, payload: &[u8]) -> Seen {
+    let hash = payload.iter().fold(0x811C_9DC5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (type_id, ms, hash)
+}
+
+/// What is sent of frames, if the time of the film `start_ms` is that of the player `base_ms`.
+fn sent(frames: &[FilmTag], start_ms: u32, base_ms: u32) -> Vec<Seen> {
+    let time = |frame: &FilmTag| frame.time_ms.saturating_sub(start_ms) + base_ms;
+    frames.iter().map(|frame| seen(frame.message_type, time(frame), &frame.payload)).collect()
+}
+
+/// The media of what was viewed, without metadata and headers.
+fn media(world: &mut World, c: usize) -> Vec<Seen> {
+    let viewed = world.clients[c].viewed(1);
+    let media = viewed.iter().filter(|(type_id, _, payload)| *type_id != 18 && payload[1] != 0);
+    media.map(|(type_id, ms, payload)| seen(*type_id, *ms, payload)).collect()
+}
+
+const BEGINS: [&str; 5] = ["recorded 1", "begin 1", "1: Play.Reset", "1: Play.Start", "sample access"];
+const ENDS: [&str; 3] = ["Play.Complete", "eof 1", "1: Play.Stop"];
+
+#[test]
+fn a_film_begins_with_its_headers_and_ends_behind_its_last_frame() {
+    let (mut world, c) = world_with(&film(3));
+    world.clients[c].play(1, "film.flv");
+    world.advance(10_000);
+    let heard = world.heard(c);
+    assert_eq!(heard[..5], BEGINS);
+    assert_eq!(heard[5..9], ["metadata 0", "video header 0", "audio header 0", "key 0"]);
+    assert_eq!(heard[heard.len() - 4..], [&["audio 2980"][..], &ENDS].concat());
+    let frames = film(3).frames;
+    assert_eq!(media(&mut world, c), sent(&frames, 0, 0));
+    assert_eq!(world.films.card().open, 1, "the client may go back");
+    world.clients[c].close_stream(1);
+    world.settle();
+    assert_eq!(world.films.card().open, 0);
+    world.end();
+}
+
+#[test]
+fn a_burst_fills_the_buffer_and_then_it_goes_as_fast_as_it_is_played() {
+    let (mut world, c) = world_with(&film(60));
+    world.clients[c].buffer(1, 4000);
+    world.clients[c].play(1, "film.flv");
+    world.settle();
+    let last = |world: &mut World| media(world, c).last().unwrap().1;
+    let ahead = 4000 + 1000;
+    assert!((ahead..=ahead + 1000).contains(&last(&mut world)));
+    for second in 1..20_u32 {
+        world.advance(1000);
+        let ahead = ahead + second * 1000;
+        let last = last(&mut world);
+        assert!((ahead..=ahead + 1000).contains(&last), "after {second} s: {last}");
+    }
+    // A greater buffer is filled at once.
+    world.clients[c].buffer(1, 20_000);
+    world.advance(20);
+    let last = last(&mut world);
+    assert!((40_000..=41_100).contains(&last), "{last}");
+}
+
+#[test]
+fn a_part_of_a_film_has_times_of_its_own() {
+    let (mut world, c) = world_with(&film(20));
+    world.clients[c].play_part(1, "film.flv", 4500.0, 2000.0, true);
+    world.advance(10_000);
+    let frames = film(20).frames;
+    let (from, to) = (4000 / 20, 6500 / 20);
+    assert_eq!(media(&mut world, c), sent(&frames[from..to], 4500, 0), "what lies before the start has its time");
+    let heard = world.heard(c);
+    assert_eq!(heard[heard.len() - 4..], [&["inter 1980"][..], &ENDS].concat());
+}
+
+#[test]
+fn of_no_length_is_one_picture_and_behind_the_end_is_nothing() {
+    let (mut world, c) = world_with(&film(5));
+    world.clients[c].play_part(1, "film.flv", 2500.0, 0.0, true);
+    world.advance(1000);
+    assert_eq!(media(&mut world, c), sent(&film(5).frames[100..101], 2500, 0));
+    assert_eq!(world.heard(c)[9..], ENDS);
+    world.clients[c].play_part(1, "film.flv", 5000.0, -1.0, true);
+    world.advance(1000);
+    assert_eq!(world.heard(c), [&BEGINS[..], &ENDS].concat());
+}
+
+#[test]
+fn a_seek_goes_on_from_the_key_frame_before_with_true_times_and_headers() {
+    let (mut world, c) = world_with(&film(60));
+    world.clients[c].play(1, "film.flv");
+    world.advance(1000);
+    (world.heard(c), media(&mut world, c));
+    world.clients[c].seek(1, 41_300.0);
+    world.settle();
+    let heard = world.heard(c);
+    let seeks = ["eof 1", "recorded 1", "begin 1", "1: Seek.Notify", "1: Play.Start", "sample access", "metadata 0"];
+    assert_eq!(heard[..7], seeks);
+    assert_eq!(heard[7..10], ["video header 41000", "audio header 41000", "key 41000"]);
+    let viewed = media(&mut world, c);
+    assert_eq!(viewed[..], sent(&film(60).frames[2050..2050 + viewed.len()], 0, 0));
+    assert!((43_300..=44_300).contains(&viewed.last().unwrap().1), "a burst from where it wanted to be");
+    // Beyond the end is the last key frame, and then the end, once.
+    world.clients[c].seek(1, 100_000.0);
+    world.advance(5000);
+    assert_eq!(media(&mut world, c), sent(&film(60).frames[2950..], 0, 0));
+    assert_eq!(world.heard(c).iter().filter(|line| *line == "1: Play.Stop").count(), 1);
+    // And back from there.
+    world.clients[c].seek(1, 0.0);
+    world.settle();
+    assert_eq!(media(&mut world, c)[0].1, 0);
+}
+
+#[test]
+fn nothing_that_was_queued_before_a_seek_follows_it_and_a_message_is_sent_to_its_end() {
+    // Key frames of several blocks, on a line that takes a little at a time.
+    let long = Film::new(30, 300_000);
+    for stop in [20, 50, 90, 200, 400] {
+        let (mut world, c) = world_with(&long);
+        world.slow(c, 700);
+        world.clients[c].play(1, "film.flv");
+        world.advance(stop);
+        let before = if world.clients[c].media_bytes > 0 { media(&mut world, c) } else { Vec::new() };
+        world.clients[c].seek(1, 20_000.0);
+        world.clients[c].seek(1, 10_500.0);
+        world.advance(3000);
+        let heard = world.heard(c);
+        assert_eq!(heard.iter().filter(|line| *line == "1: Seek.Notify").count(), 2, "{stop}");
+        let last = heard.iter().rposition(|line| line == "1: Seek.Notify").unwrap();
+        let behind: Vec<_> = heard[last..].iter().filter(|line| line.starts_with("key")).collect();
+        assert_eq!(behind[0], "key 10000", "{stop}");
+        let viewed = media(&mut world, c);
+        let at = viewed.iter().position(|frame| frame.1 == 10_000).unwrap();
+        let all = [&before[..], &viewed[..at]].concat();
+        assert_eq!(all, sent(&long.frames[..all.len()], 0, 0), "{stop}");
+        assert_eq!(viewed[at..], sent(&long.frames[500..500 + viewed.len() - at], 0, 0), "{stop}");
+        world.hang_up(c);
+        world.end();
+    }
+}
+
+#[test]
+fn a_pause_stops_and_goes_on_where_the_client_is() {
+    let (mut world, c) = world_with(&film(60));
+    world.clients[c].play(1, "film.flv");
+    world.advance(2000);
+    (world.heard(c), media(&mut world, c));
+    world.clients[c].pause(1, true, 2000.0);
+    world.settle();
+    assert_eq!(world.heard(c), ["eof 1", "1: Pause.Notify"]);
+    world.advance(30_000);
+    assert_eq!(world.heard(c), [""; 0]);
+    world.clients[c].pause(1, false, 2000.0);
+    world.settle();
+    let heard = world.heard(c);
+    let goes_on = ["recorded 1", "begin 1", "1: Unpause.Notify", "1: Play.Start", "sample access", "metadata 0"];
+    assert_eq!(heard[..6], goes_on);
+    assert_eq!(heard[6..9], ["video header 2000", "audio header 2000", "key 2000"]);
+    let viewed = media(&mut world, c);
+    assert_eq!(viewed[..], sent(&film(60).frames[100..100 + viewed.len()], 0, 0));
+}
+
+#[test]
+fn a_seek_on_pause_shows_a_picture_and_stays_on_pause() {
+    let (mut world, c) = world_with(&film(60));
+    world.clients[c].play(1, "film.flv");
+    world.advance(2000);
+    world.clients[c].pause(1, true, 2000.0);
+    world.settle();
+    (world.heard(c), media(&mut world, c));
+    world.clients[c].seek(1, 30_700.0);
+    world.advance(20_000);
+    assert_eq!(media(&mut world, c), sent(&film(60).frames[1500..1501], 0, 0));
+    assert!(!world.heard(c).contains(&"Play.Complete".to_owned()), "a picture is no end");
+    world.clients[c].pause(1, false, 30_700.0);
+    world.settle();
+    let viewed = media(&mut world, c);
+    assert_eq!(viewed[..], sent(&film(60).frames[1500..1500 + viewed.len()], 0, 0));
+}
+
+#[test]
+fn a_playlist_goes_on_in_time_and_ends_once() {
+    let (mut world, c) = world_with(&film(3));
+    world.films.put("vod/b", film(2).file());
+    let client = &mut world.clients[c];
+    client.play(1, "film.flv");
+    client.play_part(1, "nothing", 0.0, -1.0, false);
+    client.play_part(1, "b", 1000.0, -1.0, false);
+    world.advance(10_000);
+    let first = film(3).frames;
+    let second = film(2).frames;
+    let last = 2980;
+    let expected = [sent(&first, 0, 0), sent(&second[50..], 1000, last)].concat();
+    assert_eq!(media(&mut world, c), expected);
+    let heard = world.heard(c);
+    let told: Vec<&str> = heard.iter().map(String::as_str).filter(|line| line.contains("Play.")).collect();
+    let all =
+        ["1: Play.Reset", "1: Play.Start", "1: Play.StreamNotFound", "Play.Switch", "1: Play.Start", "Play.Complete"];
+    assert_eq!(told, [&all[..], &["1: Play.Stop"]].concat());
+    // One more begins at once.
+    world.clients[c].play_part(1, "b", 0.0, -1.0, false);
+    world.advance(1000);
+    let heard = world.heard(c);
+    assert_eq!(heard[..3], ["Play.Switch", "1: Play.Start", "sample access"]);
+}
+
+#[test]
+fn what_cannot_be_played_is_answered_with_the_reason() {
+    let nothing = flv(&[FilmTag { message_type: 9, time_ms: 0, payload: vec![0x1F, 1, 2, 3] }]);
+    let cases: [(Option<Vec<u8>>, bool, &str); 4] = [
+        (None, false, "1: Play.StreamNotFound"),
+        (Some(film(1).file()), true, "1: Play.Failed"),
+        (Some(b"no film at all, but a text".to_vec()), false, "1: Play.FileStructureInvalid"),
+        (Some(nothing), false, "1: Play.NoSupportedTrackFound"),
+    ];
+    for (file, fails, answer) in cases {
+        let mut world = World::new();
+        if let Some(file) = file {
+            world.films.put("vod/film.flv", file);
+        }
+        world.films.card().fails = fails.then_some((0, u64::MAX));
+        let c = viewer(&mut world);
+        world.clients[c].play(1, "film.flv");
+        world.settle();
+        assert_eq!(world.heard(c), [answer]);
+        assert_eq!(world.films.card().open, 0);
+        // The net stream can be used for another.
+        world.films.card().fails = None;
+        world.films.put("vod/film.flv", film(1).file());
+        world.clients[c].play(1, "film.flv");
+        world.settle();
+        assert_eq!(world.heard(c)[..5], BEGINS);
+    }
+}
+
+#[test]
+fn a_live_name_wins_over_a_file_and_a_start_within_it_does_not() {
+    let mut world = World::with(settings(), 1);
+    world.films.put("live/cam", film(5).file());
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    for start in [-2000.0, -2.0, -1.0, 0.0] {
+        let c = world.join();
+        world.clients[c].create_stream();
+        world.clients[c].play_from(1, "cam", start);
+        world.settle();
+        assert!(world.heard(c).contains(&"1: Play.PublishNotify".to_owned()), "{start}");
+        world.hang_up(c);
+    }
+    let c = world.join();
+    world.clients[c].create_stream();
+    world.clients[c].play_from(1, "cam", 1000.0);
+    world.settle();
+    assert!(world.heard(c).contains(&"recorded 1".to_owned()));
+    // Without a publisher the file is what is played.
+    world.hang_up(publisher);
+    world.advance(100);
+    for start in [-2000.0, 0.0] {
+        let c = world.join();
+        world.clients[c].create_stream();
+        world.clients[c].play_from(1, "cam", start);
+        world.settle();
+        assert!(world.heard(c).contains(&"recorded 1".to_owned()), "{start}");
+        world.hang_up(c);
+        world.settle();
+    }
+}
+
+#[test]
+fn who_would_wait_for_a_publisher_is_not_kept_from_one_by_a_disk_that_stalls() {
+    let mut world = World::with(settings(), 1);
+    world.films.stalled_until = u64::MAX;
+    let c = world.player("cam");
+    assert_eq!(world.heard(c), ["created 1"]);
+    world.advance(1500);
+    assert_eq!(world.heard(c)[..3], ["begin 1", "1: Play.Reset", "1: Play.Start"]);
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    world.advance(100);
+    assert!(world.heard(c).contains(&"1: Play.PublishNotify".to_owned()));
+    world.films.stalled_until = 0;
+    world.advance(100);
+    assert_eq!(world.films.card().open, 0);
+}
+
+#[test]
+fn a_disk_that_stalls_for_seven_seconds_makes_a_player_late_and_loses_nothing() {
+    let (mut world, c) = world_with(&film(30));
+    world.clients[c].play(1, "film.flv");
+    world.advance(5000);
+    world.films.stalled_until = u64::MAX;
+    world.advance(7000);
+    world.films.stalled_until = 0;
+    world.advance(30_000);
+    assert_eq!(media(&mut world, c), sent(&film(30).frames, 0, 0));
+    assert!(!world.heard(c).contains(&"1: Play.InsufficientBW".to_owned()), "the client is not slow");
+}
+
+#[test]
+fn a_disk_that_fails_ends_the_play_with_the_reason() {
+    let (mut world, c) = world_with(&film(30));
+    world.clients[c].play(1, "film.flv");
+    world.advance(5000);
+    world.films.card().fails = Some((0, u64::MAX));
+    world.advance(10_000);
+    assert_eq!(world.heard(c).last().unwrap(), "1: Play.Failed");
+    let viewed = media(&mut world, c);
+    assert_eq!(viewed[..], sent(&film(30).frames[..viewed.len()], 0, 0));
+    // In the middle of a message it is the same behind it.
+    let (mut world, c) = world_with(&Film::new(30, 900_000));
+    world.slow(c, 1000);
+    world.clients[c].play(1, "film.flv");
+    world.advance(100);
+    world.films.card().fails = Some((0, u64::MAX));
+    world.advance(10_000);
+    assert_eq!(world.heard(c)[8..], ["key 0", "1: Play.Failed"]);
+    world.hang_up(c);
+    world.end();
+}
+
+#[test]
+fn who_is_slow_is_late_and_told_so_once_and_misses_nothing() {
+    let (mut world, c) = world_with(&film(20));
+    // A fifth of what it takes.
+    world.window = 4096;
+    let slow = viewer(&mut world);
+    world.slow(slow, 4);
+    world.clients[slow].play(1, "film.flv");
+    world.advance(150_000);
+    assert_eq!(media(&mut world, slow), sent(&film(20).frames, 0, 0));
+    let heard = world.heard(slow);
+    assert_eq!(heard.iter().filter(|line| *line == "1: Play.InsufficientBW").count(), 1);
+    assert_eq!(world.heard(c), [""; 0]);
+}
+
+#[test]
+fn a_client_that_wants_more_than_it_may_have_is_told_when_there_is_no_more() {
+    let (mut world, c) = world_with(&film(120));
+    world.clients[c].buffer(1, 36_000_000);
+    world.clients[c].play(1, "film.flv");
+    world.settle();
+    let heard = world.heard(c);
+    assert_eq!(heard.last().unwrap(), "full 1");
+    let last = media(&mut world, c).last().unwrap().1;
+    assert!((30_000..=31_000).contains(&last), "{last}");
+    // librtmp pauses and goes on at once, which is how it gets the next buffer.
+    let mut passes = 1;
+    let mut at = last;
+    while !world.clients[c].log.contains(&"1: Play.Stop".to_owned()) {
+        world.clients[c].pause(1, true, at.into());
+        world.clients[c].pause(1, false, at.into());
+        world.settle();
+        at = media(&mut world, c).last().unwrap().1;
+        passes += 1;
+        assert!(passes < 10);
+    }
+    assert_eq!(at, 119_980);
+    assert_eq!(world.now, 0, "in no time");
+}
+
+#[test]
+fn who_stops_reading_is_kept_until_another_needs_the_place_or_for_ten_minutes() {
+    let few = Settings { recorded_players: 1, ..settings() };
+    let (mut world, c) = world_of(few.clone(), &film(600));
+    world.slow(c, 0);
+    world.clients[c].play(1, "film.flv");
+    world.advance(50_000);
+    let second = viewer(&mut world);
+    world.clients[second].play(1, "film.flv");
+    world.settle();
+    assert_eq!(world.heard(second), ["1: Play.Failed"]);
+    assert!(world.clients[second].description.contains("limits.recorded_players"));
+    world.advance(20_000);
+    assert!(!world.clients[c].ended);
+    world.clients[second].play(1, "film.flv");
+    world.settle();
+    assert_eq!(world.heard(second)[..5], BEGINS);
+    world.hang_up(c);
+    world.hang_up(second);
+    world.end();
+    // One who is on pause goes on after nine minutes, and is told that it is over after ten.
+    let (mut world, c) = world_of(few, &film(600));
+    world.clients[c].play(1, "film.flv");
+    world.advance(1000);
+    for minutes in [9, 11] {
+        world.clients[c].pause(1, true, 1000.0);
+        world.settle();
+        world.heard(c);
+        world.advance(minutes * 60_000);
+        let over = world.heard(c).contains(&"1: Play.Stop".to_owned());
+        assert_eq!(over, minutes == 11);
+        world.clients[c].pause(1, false, 1000.0);
+        world.settle();
+        assert_eq!(world.heard(c).contains(&"1: Unpause.Notify".to_owned()), minutes == 9);
+    }
+    assert_eq!(world.films.card().open, 0);
+}
+
+#[test]
+fn a_film_that_is_paused_by_not_reading_goes_on_where_it_was() {
+    let (mut world, c) = world_with(&film(60));
+    world.clients[c].play(1, "film.flv");
+    world.advance(2000);
+    world.slow(c, 0);
+    world.advance(300_000);
+    assert!(!world.clients[c].ended);
+    world.clients[c].rate = None;
+    world.advance(60_000);
+    assert_eq!(media(&mut world, c), sent(&film(60).frames, 0, 0));
+    assert!(!world.heard(c).contains(&"1: Play.InsufficientBW".to_owned()));
+}
+
+#[test]
+fn a_storm_of_plays_leaves_nothing_behind() {
+    let (mut world, c) = world_with(&film(60));
+    for round in 0..200 {
+        world.clients[c].play(1, "film.flv");
+        world.advance(round % 7);
+        if round % 3 == 0 {
+            world.clients[c].close_stream(1);
+        }
+    }
+    world.advance(100);
+    assert!(world.films.card().open <= 1);
+    world.hang_up(c);
+    world.end();
+    assert_eq!(world.films.card().open, 0);
+}
+
+#[test]
+fn the_length_of_a_film_is_told_and_that_of_what_is_live_is_not_known() {
+    let (mut world, c) = world_with(&film(7));
+    let asked = |world: &mut World, c: usize, name: &str| {
+        world.clients[c].tape = Some(Vec::new());
+        world.clients[c].command(0, "getStreamLength", |amf| {
+            amf.null().unwrap();
+            amf.string(name).unwrap();
+        });
+        world.settle();
+        let tape = world.clients[c].tape.take().unwrap();
+        let body = &tape[0].2;
+        f64::from_be_bytes(body[body.len() - 8..].try_into().unwrap())
+    };
+    assert_eq!(asked(&mut world, c, "film.flv"), 6.98);
+    assert_eq!(asked(&mut world, c, "nothing"), 0.0);
+    world.films.put("live/cam", film(5).file());
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let live = world.join();
+    assert_eq!(asked(&mut world, live, "cam"), 0.0);
+}
+
+#[test]
+fn live_players_notice_nothing_of_recorded_ones() {
+    let run = |films: bool| {
+        let (mut world, publisher, player) = World::watched();
+        world.films.put("vod/film.flv", Film::new(30, 200_000).file());
+        let viewers: Vec<usize> = if films { (0..4).map(|_| viewer(&mut world)).collect() } else { Vec::new() };
+        for (at, &c) in viewers.iter().enumerate() {
+            world.slow(c, 50 + 100 * at);
+            world.clients[c].play(1, "film.flv");
+        }
+        for n in 0..200_u32 {
+            let kind =
+                if n.is_multiple_of(25) { crate::sim::ledger::Kind::Key } else { crate::sim::ledger::Kind::Inter };
+            world.send(publisher, 1, kind, 40 + n * 40, 500);
+            if let Some(&c) = viewers.get(n as usize % 4) {
+                world.clients[c].seek(1, f64::from(n * 131 % 29_000));
+            }
+            world.films.late_ms = if n.is_multiple_of(50) { 700 } else { 0 };
+            world.advance(40);
+        }
+        let link = world.clients[player].link;
+        (world.net.links[link].written.value(), world.net.links[link].bytes_written)
+    };
+    assert_eq!(run(true), run(false));
+}
