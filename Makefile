@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint deps fuzz fuzz-corpus bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash \
 	release test-release clean
 
@@ -48,6 +48,9 @@ fuzz: ## run the fuzz targets, a minute each, from their corpus (FUZZ=, FUZZ_SEC
 
 fuzz-corpus: ## put what make fuzz found into the corpus, as far as it reaches code that nothing there does
 	fuzz/fuzz.sh keep $(FUZZ)
+
+scripts-long: ## code that means harm against the script process, at a thousand sizes of memory (half an hour)
+	RILL_LONG=1 $(CARGO) test --test host -- --nocapture
 
 bench: bench-deps ## measure capacity, connects and scripts beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity

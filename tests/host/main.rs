@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
 
 mod ends;
+mod hostile;
 mod process;
