@@ -6,6 +6,9 @@
 mod support;
 
 mod movies;
+#[path = "../recorded/disk.rs"]
+#[allow(dead_code, reason = "other tests count reads")]
+mod recorded_disk;
 mod relay;
 mod samples;
 mod scripted;

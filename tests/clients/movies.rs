@@ -7,13 +7,18 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rill::limits::OUT_CHUNK_BYTES;
+use rill::live::recorded::{Fill, Follows};
+use rill::media::Framing;
+use rill::wire::chunk::MessageHeader;
 use rill::wire::flv::{Codec, SubTagHeader};
 use rill::wire::flv_file::FlvFile;
+use rill::wire::message::type_id;
 use rill::wire::mp4::track::Track;
 use rill::wire::mp4::{Choice, Movie, TrackCursor};
-use rill::wire::recorded::{MessageKind, Place, Recorded};
 use rill::wire::windows::{Extent, File, ReadAt, Windows};
 
+use crate::recorded_disk::Disk as Reader;
 use crate::relay::modern_ffmpeg;
 use crate::support::Scratch;
 use crate::support::media::Media;
@@ -300,30 +305,38 @@ fn an_flv_file_is_read_and_sought_in_as_ffprobe_reads_it() {
     }
 }
 
-/// Writes the messages from a place on, or from the beginning, as an FLV file.
+/// Writes what a player is sent from a time on, or from the beginning, as an FLV file.
 fn write_flv(path: &Path, seek: Option<u32>, to: &Path) {
-    let source = fs::read(path).unwrap();
-    let ((), _) = with_file(path, |file| {
-        let recorded = Recorded::open(file, Choice::default()).unwrap();
-        let mut place: Place = match seek {
-            Some(time_ms) => recorded.seek(file, time_ms).unwrap(),
-            None => recorded.begin(file).unwrap(),
-        };
-        let mut flv = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
-        while let Some(message) = recorded.next(file, &mut place).unwrap() {
-            let message_type = match message.kind {
-                MessageKind::Audio => 8,
-                MessageKind::Video => 9,
-                MessageKind::Data => 18,
-            };
-            let (length, timestamp_ms) = (message.length(), message.time_ms);
-            flv.extend(SubTagHeader { message_type, length, timestamp_ms }.emit());
-            flv.extend(&message.front);
-            flv.extend(&source[message.body.at as usize..][..message.body.bytes as usize]);
-            flv.extend((length + 11).to_be_bytes());
+    let mut disk = Reader::new(path.parent().unwrap().to_owned());
+    disk.open(path.file_name().unwrap().to_str().unwrap()).unwrap();
+    let (mut wire, mut fill) = (Vec::new(), Fill::From(seek.unwrap_or(0)));
+    loop {
+        let (_, next) = disk.fill(fill);
+        wire.extend(disk.block().bytes());
+        fill = Fill::On;
+        match next {
+            Follows::More => {}
+            Follows::End => break,
+            Follows::Fault => panic!("{} cannot be read on", path.display()),
         }
-        fs::write(to, flv).unwrap();
-    });
+    }
+    let mut flv = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+    let mut rest = &wire[..];
+    while let Some(header) = MessageHeader::parse_type0(rest) {
+        let MessageHeader { timestamp: timestamp_ms, length, type_id: message_type, .. } = header;
+        let framing = Framing::<OUT_CHUNK_BYTES> { timestamp: timestamp_ms, length };
+        let (message, behind) = rest.split_at(framing.wire_bytes() as usize);
+        rest = behind;
+        // ffmpeg writes metadata of its own.
+        if message_type == type_id::DATA {
+            continue;
+        }
+        flv.extend(SubTagHeader { message_type, length, timestamp_ms }.emit());
+        let payload = message[framing.header_bytes() as usize..].chunks(OUT_CHUNK_BYTES + 1);
+        payload.for_each(|chunk| flv.extend(&chunk[..chunk.len().min(OUT_CHUNK_BYTES)]));
+        flv.extend((length + 11).to_be_bytes());
+    }
+    fs::write(to, flv).unwrap();
 }
 
 #[test]
