@@ -55,6 +55,7 @@ scripts-long: ## code that means harm against the script process, at a thousand 
 bench: bench-deps ## measure capacity, connects and scripts beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity
 	$(CARGO) bench --bench connections
+	$(CARGO) bench --bench films
 
 # nginx is only compared with. Without it the measurement says so and goes on.
 bench-deps:

@@ -82,31 +82,7 @@ impl Contender {
 
     /// Starts it on a free port of the loopback address.
     pub fn start(self, purpose: Purpose<'_>, cores: Option<Cores>) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("a bound socket has an address").port();
-        drop(listener);
-        let (program, arguments) = self.command(port, purpose);
-        let mut command = match cores {
-            Some(cores) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", &cores.server.to_string()]).arg(program);
-                command
-            }
-            None => Command::new(program),
-        };
-        let log = scratch().join(format!("{}.log", self.id()));
-        let output = fs::File::create(&log).expect("the target directory can be written");
-        let error_output = output.try_clone().expect("a file handle can be copied");
-        let child = command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(error_output).spawn();
-        let mut server = Server { child: child.expect("taskset and the server can be started"), port };
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = server.child.try_wait().expect("a child can be asked").is_some();
-            let text = || fs::read_to_string(&log).unwrap_or_default();
-            assert!(!ended && begin.elapsed() < START_TIMEOUT, "{self} does not start:\n{}", text());
-            thread::sleep(Duration::from_millis(20));
-        }
-        server
+        Server::spawn(&self.id(), cores, |port| self.command(port, purpose))
     }
 
     fn command(self, port: u16, purpose: Purpose<'_>) -> (PathBuf, Vec<String>) {
@@ -131,17 +107,7 @@ impl Contender {
                 arguments.extend(Floor { port, merge_ms, streams, rates, players_max }.to_arguments());
                 (std::env::current_exe().expect("this program has a path"), arguments)
             }
-            Contender::Nginx => {
-                let directory = scratch().join("nginx");
-                fs::create_dir_all(&directory).expect("the target directory can be written");
-                let file = directory.join("nginx.conf");
-                let configuration = nginx_configuration(&directory, port, purpose.connections);
-                fs::write(&file, configuration).expect("the target directory can be written");
-                let text = |path: &Path| path.display().to_string();
-                let error_log = text(&directory.join("error.log"));
-                let arguments = vec!["-p".into(), text(&directory), "-c".into(), text(&file), "-e".into(), error_log];
-                (nginx().expect("only an installed contender is started"), arguments)
-            }
+            Contender::Nginx => nginx_command(port, purpose.connections, &format!("application {APP} {{ live on; }}")),
         }
     }
 }
@@ -153,6 +119,35 @@ pub struct Server {
 }
 
 impl Server {
+    /// Starts what `command` says for a free port of the loopback address, and waits until it listens.
+    pub fn spawn(name: &str, cores: Option<Cores>, command: impl FnOnce(u16) -> (PathBuf, Vec<String>)) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        drop(listener);
+        let (program, arguments) = command(port);
+        let mut command = match cores {
+            Some(cores) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &cores.server.to_string()]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let log = scratch().join(format!("{name}.log"));
+        let output = fs::File::create(&log).expect("the target directory can be written");
+        let error_output = output.try_clone().expect("a file handle can be copied");
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(error_output).spawn();
+        let mut server = Server { child: child.expect("taskset and the server can be started"), port };
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = server.child.try_wait().expect("a child can be asked").is_some();
+            let text = || fs::read_to_string(&log).unwrap_or_default();
+            assert!(!ended && begin.elapsed() < START_TIMEOUT, "{name} does not start:\n{}", text());
+            thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
     /// Where to publish and play.
     pub fn url(&self) -> String {
         format!("rtmp://127.0.0.1:{}/{APP}/bench", self.port)
@@ -248,7 +243,20 @@ pub fn scratch() -> PathBuf {
     directory
 }
 
-fn nginx_configuration(directory: &Path, port: u16, connections: usize) -> String {
+/// How nginx is started with this application.
+pub fn nginx_command(port: u16, connections: usize, application: &str) -> (PathBuf, Vec<String>) {
+    let directory = scratch().join("nginx");
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    let file = directory.join("nginx.conf");
+    let configuration = nginx_configuration(&directory, port, connections, application);
+    fs::write(&file, configuration).expect("the target directory can be written");
+    let text = |path: &Path| path.display().to_string();
+    let error_log = text(&directory.join("error.log"));
+    let arguments = vec!["-p".into(), text(&directory), "-c".into(), text(&file), "-e".into(), error_log];
+    (nginx().expect("only an installed contender is started"), arguments)
+}
+
+fn nginx_configuration(directory: &Path, port: u16, connections: usize, application: &str) -> String {
     let directory = directory.display();
     let module = nginx_module().expect("only an installed contender is started");
     // One process without a master, so that its account is the server's. Buffers and times are what people run: the
@@ -266,7 +274,7 @@ rtmp {{
     server {{
         listen 127.0.0.1:{port};
         chunk_size 4096;
-        application {APP} {{ live on; }}
+        {application}
     }}
 }}
 ",

@@ -26,6 +26,7 @@ pub struct Counted {
 
 pub struct CountedFile {
     file: fs::File,
+    size: u64,
     reads: Rc<RefCell<Reads>>,
 }
 
@@ -34,17 +35,20 @@ impl Files for Counted {
 
     fn find(&mut self, name: &RecordedName) -> Result<CountedFile, NotPlayed> {
         let file = fs::File::open(self.directory.join(name.path.as_str())).map_err(|_| NotPlayed::Missing)?;
-        Ok(CountedFile { file, reads: self.reads.clone() })
+        let size = file.metadata().map_err(|_| NotPlayed::Unreadable)?.len();
+        Ok(CountedFile { file, size, reads: self.reads.clone() })
     }
 
-    fn look(&mut self, _: &mut CountedFile) {}
+    fn look(&mut self, file: &mut CountedFile) {
+        file.size = file.file.metadata().unwrap().len();
+    }
 }
 
 impl ReadAt for CountedFile {
     type Error = io::Error;
 
     fn size(&self) -> u64 {
-        self.file.metadata().unwrap().len()
+        self.size
     }
 
     fn read_at(&mut self, at: u64, out: &mut [u8]) -> io::Result<usize> {

@@ -6,6 +6,9 @@ use crate::wire::windows::ReadAt;
 /// One for pictures and one for sound, which lie together or far apart.
 pub(super) const STRETCHES: usize = 2;
 
+/// What may lie between messages that are wanted: headers, and messages that are not.
+const BETWEEN_BYTES: usize = 4096;
+
 /// The memory of stretches: obtained once, used for one file after another.
 pub(super) struct Stretches {
     held: [Stretch; STRETCHES],
@@ -31,9 +34,9 @@ impl Stretch {
         skip.and_then(|skip| self.bytes[..self.length].get(skip..)).unwrap_or_default()
     }
 
-    fn load<R: ReadAt>(&mut self, file: &mut R, at: u64) -> Result<(), R::Error> {
+    fn load<R: ReadAt>(&mut self, file: &mut R, at: u64, most: usize) -> Result<(), R::Error> {
         (self.at, self.length) = (at, 0);
-        self.length = file.read_at(at, &mut self.bytes)?;
+        self.length = file.read_at(at, &mut self.bytes[..most.min(RECORDED_STRETCH_BYTES)])?;
         Ok(())
     }
 }
@@ -44,13 +47,15 @@ pub(super) struct Ahead<'a, R> {
     stretches: &'a mut Stretches,
     /// Structures lie between the messages, and are read with them.
     pub(super) in_order: bool,
+    /// How much is still wanted, about: more is not read ahead.
+    pub(super) wanted: usize,
 }
 
 impl<'a, R: ReadAt> Ahead<'a, R> {
     /// What stretches hold of another file, or of this one as it was, is forgotten.
     pub(super) fn new(file: &'a mut R, stretches: &'a mut Stretches) -> Ahead<'a, R> {
         stretches.held.iter_mut().for_each(|stretch| stretch.length = 0);
-        Ahead { file, stretches, in_order: false }
+        Ahead { file, stretches, in_order: false, wanted: RECORDED_STRETCH_BYTES }
     }
 
     /// Copies bytes from place `at` on, as many as lie together, and says how many; 0 at the end only. What has to be read is read
@@ -62,7 +67,8 @@ impl<'a, R: ReadAt> Ahead<'a, R> {
         if out.len() >= RECORDED_STRETCH_BYTES {
             return self.file.read_at(at, out);
         }
-        self.stretches.held[stretch].load(self.file, at)?;
+        let most = self.wanted.max(out.len()) + BETWEEN_BYTES;
+        self.stretches.held[stretch].load(self.file, at, most)?;
         Ok(self.held(at, out).unwrap_or(0))
     }
 

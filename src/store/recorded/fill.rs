@@ -205,6 +205,7 @@ impl Begun {
                 put_bytes(block, header.as_slice());
             }
             let room = block.room();
+            file.wanted = room.len();
             let most = (self.framing.length - self.put).min(OUT_CHUNK_BYTES as u32 - within) as usize;
             let most = most.min(room.len());
             if most == 0 {
