@@ -17,10 +17,12 @@ const START_BYTES: u64 = 24 << 20;
 /// How far the processor's time goes to others first: a third of what the server's loop is given when both want it.
 const NICE: i32 = 5;
 
-/// Puts up the walls, for good. The names of those that this kernel does not have come back.
+/// Puts up the walls, for good: of address space it has `memory_bytes` beside what it needs itself. The names of those that this kernel does not have come back.
 pub fn confine(memory_bytes: u64) -> Vec<&'static str> {
     // While a file can be read. The engine asks the C library for local time, which reads a file at the first time.
     let start_bytes = address_space_bytes().unwrap_or(START_BYTES);
+    // The server has a low one. Where memory ends it is scripts that go.
+    let _ = fs::write("/proc/self/oom_score_adj", "500");
     read_time_zone();
     let walls: [(&str, io::Result<()>); 5] = [
         ("nice", lower_priority()),

@@ -114,6 +114,11 @@ macro_rules! messages {
                 Ok(Some((message, LENGTH_BYTES + body.len())))
             }
 
+            /// Types, names and fields, as the documentation lists them.
+            #[cfg(test)]
+            const TABLE: &'static [(u8, &'static str, &'static [&'static str])] =
+                &[$(($kind, stringify!($message), &[$(stringify!($field),)*]),)*];
+
             #[cfg(test)]
             fn draw_all(from: &mut tests::Draw<'a>) -> Vec<Self> {
                 vec![$($name::$message { $($field: MessageField::draw(from),)* },)*]

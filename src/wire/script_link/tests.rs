@@ -99,6 +99,19 @@ fn a_call_stands_in_the_bytes_that_the_documentation_shows() {
 }
 
 #[test]
+fn the_documentation_lists_every_message_and_its_fields() {
+    let page = include_str!("../../../docs/script-host.md");
+    for (kind, name, fields) in ToHost::TABLE.iter().chain(ToServer::TABLE) {
+        let fields = fields.join(", ");
+        let row = format!("\n| 0x{kind:02X} | {name} | {fields}{}|\n", if fields.is_empty() { "" } else { " " });
+        assert!(page.contains(&row), "docs/script-host.md: {row}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| 0x")).count();
+    assert_eq!(rows, ToHost::TABLE.len() + ToServer::TABLE.len());
+    assert!(page.contains(&format!("at most {} {:03}\n", SCRIPT_MESSAGE_BYTES / 1000, SCRIPT_MESSAGE_BYTES % 1000)));
+}
+
+#[test]
 fn a_length_of_nothing_or_of_too_much_is_no_message() {
     assert_eq!(ToServer::read(&[0, 0, 0, 0]), Err(Broken::Length(0)));
     let long = SCRIPT_MESSAGE_BYTES as u32 + 1;
