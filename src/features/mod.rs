@@ -67,5 +67,5 @@ macro_rules! features {
 
 features! {
     bandwidth: BandwidthDetection,
-    recorded: Recorded,
+    recorded: RecordedPlayers,
 }

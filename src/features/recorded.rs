@@ -45,7 +45,7 @@ const OVER_MS: u64 = 600_000;
 const LOOK_MS: u64 = 10;
 
 /// All players of recorded streams.
-pub struct Recorded {
+pub struct RecordedPlayers {
     players: Box<[RecordedPlayer]>,
     /// Those that have something to ask of the disk.
     asking: BitSet<Box<[u64]>>,
@@ -441,7 +441,7 @@ impl RecordedPlayer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoPlace;
 
-impl Recorded {
+impl RecordedPlayers {
     /// A place for somebody who wants to play that, if there is one: the disk looks for its file, and what it finds comes as
     /// [`Action::Opened`]. What is played there goes on from the time of `from`, which it takes the place of.
     ///
@@ -908,11 +908,11 @@ impl Recorded {
     }
 }
 
-impl Feature for Recorded {
-    fn new(settings: &Settings) -> Recorded {
+impl Feature for RecordedPlayers {
+    fn new(settings: &Settings) -> RecordedPlayers {
         let count = settings.recorded_players as usize;
         let players: Vec<RecordedPlayer> = core::iter::repeat_with(RecordedPlayer::new).take(count).collect();
-        Recorded {
+        RecordedPlayers {
             players: players.into_boxed_slice(),
             asking: BitSet::new(vec![0; count.div_ceil(64)].into_boxed_slice()),
             questions: heapless::Deque::new(),

@@ -10,7 +10,7 @@ use std::io::IoSlice;
 use log::info;
 
 use crate::features::contract::Happened;
-use crate::features::recorded::{Recorded, RecordedDue, ToTell};
+use crate::features::recorded::{RecordedDue, RecordedPlayers, ToTell};
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::limits::NET_STREAMS;
 use crate::live::names::{Media, Names};
@@ -225,7 +225,7 @@ struct Output<'s, N> {
     net: &'s mut N,
     index: SlotIndex,
     names: &'s Names,
-    recorded: &'s mut Recorded,
+    recorded: &'s mut RecordedPlayers,
     /// How much more of recorded streams may be written.
     recorded_bytes: usize,
     settings: &'s Settings,
