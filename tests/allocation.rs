@@ -13,9 +13,11 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rill::live::settings::Settings;
 use sim::Random;
+use sim::films::{FilmTag, flv};
 use sim::ledger::Kind::{Audio, Inter, Key};
-use sim::world::World;
+use sim::world::{World, settings};
 
 /// Seeds that show every kind of end a connection can have; more is for the simulation to find.
 const SEEDS: u64 = 100;
@@ -124,6 +126,44 @@ fn the_heap_is_not_used_by_ten_minutes_of_streaming_and_the_end_of_the_server() 
     world.stop();
     world.advance(2000);
     world.check_empty();
+    assert_eq!(ALLOCATIONS.get(), 0);
+}
+
+#[test]
+fn the_heap_is_not_used_by_players_of_films() {
+    log_everything();
+    let few = Settings { recorded_players: 3, ..settings() };
+    let mut world = World::with(few, 1);
+    world.films.put("vod/film", flv(&FilmTag::film(120)));
+    let players: Vec<usize> = (0..5).map(|_| world.join_at("vod")).collect();
+    for &c in &players {
+        world.clients[c].create_stream();
+        world.clients[c].buffer(0, 3000);
+        world.clients[c].command(0, "getStreamLength", |amf| {
+            amf.null().unwrap();
+            amf.string("film").unwrap();
+        });
+        world.clients[c].play(1, "film");
+    }
+    world.slow(players[1], 0);
+    for round in 0..60_u32 {
+        let client = &mut world.clients[players[0]];
+        match round % 6 {
+            0 => client.seek(1, f64::from(round * 1700)),
+            1 => client.pause(1, true, f64::from(round * 1000)),
+            2 => client.pause(1, false, f64::from(round * 1000)),
+            3 => client.play_part(1, "film", 1000.0, 500.0, false),
+            4 => client.play(1, "film"),
+            _ => client.seek(1, 500_000.0),
+        }
+        world.films.late_ms = u64::from(round % 3) * 20;
+        world.advance(1500);
+        world.clients[players[4]].play(1, "film");
+    }
+    let heard = |world: &mut World, at: usize, line: &str| world.heard(players[at]).iter().any(|heard| heard == line);
+    assert!(heard(&mut world, 0, "1: Play.Stop") && heard(&mut world, 3, "1: Play.Failed"));
+    world.stop();
+    world.advance(5000);
     assert_eq!(ALLOCATIONS.get(), 0);
 }
 

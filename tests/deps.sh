@@ -17,6 +17,7 @@ test  file:Python.h                 python3-dev
 test  file:librtmp/rtmp.h           librtmp-dev
 test  ffprobe                       ffmpeg
 test  rtmpdump                      rtmpdump
+test  mpv                           mpv
 test  ip                            iproute2
 test  tc                            iproute2
 test  unshare                       util-linux

@@ -6,6 +6,7 @@
 mod support;
 
 mod movies;
+mod recorded;
 #[path = "../recorded/disk.rs"]
 #[allow(dead_code, reason = "other tests count reads")]
 mod recorded_disk;
