@@ -1,5 +1,7 @@
 //! Where a connection puts commands and data messages together, in one fixed arena.
 
+use core::ops::Range;
+
 use crate::limits::{ASSEMBLY_BYTES, ASSEMBLY_PARTS};
 
 use super::chunk_reader::Lane;
@@ -82,16 +84,35 @@ impl Assembly {
         }
     }
 
+    /// Keeps no more of the lane's message than `range`, as that of another lane: this one may put the next together.
+    pub fn keep(&mut self, lane: Lane, range: Range<usize>, as_of: Lane) {
+        let Some(at) = self.parts.iter().position(|part| part.lane == lane) else { return };
+        if range.is_empty() {
+            return self.remove(lane);
+        }
+        let start = usize::from(self.parts[at].start);
+        let end = start + range.end.min(usize::from(self.parts[at].filled));
+        self.bytes.copy_within((start + range.start).min(end)..end, start);
+        let kept = (end - (start + range.start).min(end)) as u16;
+        let gone = self.parts[at].length - kept;
+        self.parts[at] = Part { lane: as_of, start: start as u16, length: kept, filled: kept };
+        self.close_up(at + 1, gone);
+    }
+
     /// Gives the lane's bytes back.
     pub fn remove(&mut self, lane: Lane) {
         let Some(at) = self.parts.iter().position(|part| part.lane == lane) else { return };
         let gone = self.parts.remove(at);
-        let end = self.parts.last().map_or(0, |last| usize::from(last.start) + usize::from(last.length));
-        if at < self.parts.len() {
-            self.bytes.copy_within(usize::from(gone.start + gone.length)..end, usize::from(gone.start));
-        }
+        self.close_up(at, gone.length);
+    }
+
+    /// Moves the parts from `at` on down by so many bytes.
+    fn close_up(&mut self, at: usize, bytes: u16) {
+        let Some(start) = self.parts.get(at).map(|part| usize::from(part.start)) else { return };
+        let end = ASSEMBLY_BYTES - self.free();
+        self.bytes.copy_within(start..end, start - usize::from(bytes));
         for part in &mut self.parts[at..] {
-            part.start -= gone.length;
+            part.start -= bytes;
         }
     }
 
@@ -122,6 +143,26 @@ mod tests {
         assembly.remove(Lane(2));
         assert_eq!(assembly.message(Lane(3)), b"yz");
         assert_eq!(assembly.message(Lane(1)), b"");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_message_is_another_lanes_and_takes_no_more_room_than_it_has() {
+        let mut assembly = Assembly::default();
+        for (lane, length) in [(1, 6), (2, 3)] {
+            assembly.begin(Lane(lane), length).unwrap();
+        }
+        assembly.append(Lane(1), b"abcdef");
+        assembly.append(Lane(2), b"xy");
+        assembly.keep(Lane(1), 2..5, Lane(9));
+        assembly.begin(Lane(1), 2).unwrap();
+        assembly.append(Lane(1), b"12");
+        assembly.append(Lane(2), b"z");
+        assert_eq!((assembly.message(Lane(9)), assembly.message(Lane(1))), (&b"cde"[..], &b"12"[..]));
+        assert_eq!(assembly.message(Lane(2)), b"xyz");
+        assembly.remove(Lane(9));
+        assembly.keep(Lane(2), 1..1, Lane(9));
+        assert_eq!((assembly.message(Lane(1)), assembly.message(Lane(9))), (&b"12"[..], &b""[..]));
+        assembly.begin(Lane(3), ASSEMBLY_BYTES as u32 - 2).unwrap();
     }
 
     #[test]

@@ -28,13 +28,18 @@ use crate::name::StreamPath;
 
 /// Room that the largest reply needs: while there is less, what is answered waits.
 pub const REPLY_BYTES: usize = 1536;
+/// Room beside that of a request's answer, which what passes it takes at most.
+const PASSING_BYTES: usize = 64;
+/// What of the present request's message is kept: no chunk stream has this lane.
+const KEPT: Lane = Lane(u8::MAX);
 /// The shortest window that we honour, in bytes.
 const SHORTEST_WINDOW_BYTES: u32 = 128;
 /// An answer to a ping that says to have taken longer has another stamp than ours, in milliseconds.
 const LONGEST_ROUND_TRIP_MS: u32 = 120_000;
 /// Longest protocol-control or user-control message; SWF verification's 44 bytes are the longest known.
 const CONTROL_BYTES: u32 = 64;
-const _: () = assert!(REPLY_BYTES < TX_BYTES);
+const _: () = assert!(REPLY_BYTES + PASSING_BYTES < TX_BYTES);
+const _: () = assert!(CHUNK_STREAMS <= KEPT.0 as usize);
 
 /// Where a lane's payload goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +116,8 @@ impl Session {
     }
 
     /// Takes input until there is an event. `Ok(None)`: all of it was taken, or a request waits for its decision, or a
-    /// message that is answered waits for room in `tx` ([`Session::waits_for_room`]).
+    /// message that is answered waits for room in `tx` ([`Session::waits_for_room`]). Behind a request to publish or to play, media
+    /// and data of other net streams, and what is no command, are taken as ever: the next command waits. Behind `connect` nothing is.
     pub fn next<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -146,7 +152,7 @@ impl Session {
         self.state.request.as_ref()
     }
 
-    /// A message that is answered is complete, and there was no room for the answer. Until [`Session::next`] is called
+    /// A message that is answered is complete, and there was no room for the answer, or it is a command behind a request. Until [`Session::next`] is called
     /// with more room, with or without input, nothing is taken. Media and data are not answered and never wait by
     /// themselves: no one can stop a publisher from being read by having answers sent to it that it does not take.
     pub fn waits_for_room(&self) -> bool {
@@ -244,14 +250,10 @@ impl Session {
     /// The stream name that the present request names, or the call of [`Event::StreamLength`], as the client said it: with
     /// prefix and query, which may hold a secret. Empty when there is none.
     pub fn said_name(&self) -> &[u8] {
-        let message = CommandMessage::parse(self.lent_command());
-        let name = match message.map(|message| message.command) {
-            Ok(Command::Publish { name, .. } | Command::Play { name, .. }) => name,
-            Ok(Command::Play2(Some(options))) => options.get("streamName").and_then(|value| value.as_bytes()),
-            Ok(Command::GetStreamLength(name)) => Some(name),
-            _ => None,
-        };
-        name.unwrap_or_default()
+        match self.assembly.message(KEPT) {
+            [] => name_in(self.lent_command()),
+            name => name,
+        }
     }
 
     /// The method that the client calls, after [`Event::Call`] or [`Event::StreamLength`].
@@ -277,6 +279,9 @@ impl Session {
         let body = command_body(&self.reader, &self.assembly, lane);
         let Ok(message) = CommandMessage::parse(body) else { return Ok(None) };
         let event = self.state.command(message, stream_id, tx)?;
+        if self.state.request.is_some() {
+            self.keep_name(lane);
+        }
         if let Some(Event::Closed(stream)) = event {
             self.give_up_media(stream);
         }
@@ -385,8 +390,10 @@ impl Session {
         tx: &mut TxBuf,
         now: Millis,
     ) -> Result<Option<Event<'i>>, SessionError> {
-        if self.state.request.is_some() {
-            return Ok(None);
+        match self.state.request {
+            Some(Request::Connect) => return Ok(None),
+            Some(Request::Publish { .. } | Request::Play { .. }) => {}
+            None => self.assembly.remove(KEPT),
         }
         if let Some(lane) = self.lent.take() {
             self.forget_message(lane);
@@ -449,10 +456,10 @@ impl Session {
                 }
                 continue;
             }
-            if tx.room() < REPLY_BYTES && self.waits_for_room() {
+            if self.waits_for_room() && !self.may_answer(tx) {
                 return Ok(None);
             }
-            let window = self.window;
+            let (window, asks) = (self.window, self.state.request.is_some());
             let limit = self.aggregate.as_ref().map(|aggregate| (aggregate.lane(), aggregate.wants()));
             let Some(event) = self.reader.next(input, limit)? else { return Ok(None) };
             let event = match event {
@@ -480,7 +487,7 @@ impl Session {
                 },
                 ChunkEvent::Abandoned { lane } => self.abandon(lane),
             };
-            if event.is_some() || self.state.request.is_some() {
+            if event.is_some() || (self.state.request.is_some() && !asks) {
                 return Ok(Some(event.unwrap_or(Event::Request)));
             }
             if self.window != window {
@@ -631,10 +638,17 @@ impl Session {
                     None => self.state.command(message, header.stream_id, tx)?,
                 };
                 let is_read = matches!(event, Some(Event::Call | Event::Answer(..) | Event::StreamLength));
-                if self.state.request.is_some() || is_read {
+                match self.state.request {
+                    Some(Request::Publish { .. } | Request::Play { .. }) => {
+                        self.keep_name(lane);
+                        return Ok(event);
+                    }
+                    None if !is_read => {}
                     // The caller that decides or answers may read it.
-                    self.lent = Some(lane);
-                    return Ok(event);
+                    Some(Request::Connect) | None => {
+                        self.lent = Some(lane);
+                        return Ok(event);
+                    }
                 }
                 event
             }
@@ -645,6 +659,36 @@ impl Session {
             self.give_up_media(stream);
         }
         Ok(event)
+    }
+
+    /// There is room for the answer to the message that is complete, and it may be answered now.
+    fn may_answer(&self, tx: &TxBuf) -> bool {
+        match self.state.request {
+            None => tx.room() >= REPLY_BYTES,
+            // The request is answered first.
+            Some(_) => !self.command_is_due() && tx.room() >= REPLY_BYTES + PASSING_BYTES,
+        }
+    }
+
+    fn command_is_due(&self) -> bool {
+        let due = self.reader.end_is_due().map(|lane| self.reader.message(lane).type_id);
+        matches!(due, Some(type_id::COMMAND | type_id::COMMAND_AMF3))
+    }
+
+    /// Of the request's message nothing is needed any more but its stream's name: the next may come.
+    fn keep_name(&mut self, lane: Lane) {
+        let body = self.assembly.message(lane);
+        let name = name_in(command_body(&self.reader, &self.assembly, lane));
+        let range = match name {
+            [] => 0..0,
+            name => {
+                let start = name.as_ptr() as usize - body.as_ptr() as usize;
+                start..start + name.len()
+            }
+        };
+        self.assembly.remove(KEPT);
+        self.assembly.keep(lane, range, KEPT);
+        self.lent = None;
     }
 
     /// The command that is lent to the caller.
@@ -762,6 +806,17 @@ impl Session {
             }
         }
     }
+}
+
+/// The stream name in a command, as the client said it.
+fn name_in(command: &[u8]) -> &[u8] {
+    let name = match CommandMessage::parse(command).map(|message| message.command) {
+        Ok(Command::Publish { name, .. } | Command::Play { name, .. }) => name,
+        Ok(Command::Play2(Some(options))) => options.get("streamName").and_then(|value| value.as_bytes()),
+        Ok(Command::GetStreamLength(name)) => Some(name),
+        _ => None,
+    };
+    name.unwrap_or_default()
 }
 
 /// The body of a command, without the format byte of type 17.
