@@ -23,7 +23,7 @@
 //! apps            what an application's files say: text in, a definition or errors out
 //! config          settings: text in, plain values or errors out
 //! server          slots, connections, fan-out, deadlines: no OS call, no heap after start
-//! features        bandwidth, script: what watches or decides; facts in, actions out ([`features::contract`])
+//! features        bandwidth, script processes: what watches or decides; facts in, actions out ([`features::contract`])
 //! live            names, rules, limits, gate, challenge, grace, readers: who publishes and plays what; no word of any protocol
 //! client          the client's side of RTMP, for the self-test and `rill connect`
 //! board           profiles: what each board has, and so how much it serves
@@ -51,8 +51,8 @@
 //! Its `connect` waits in the session ([`rtmp::event::Request`]), which takes no more input. `server::connect` finds the
 //! application; one that is not known, or was not looked at for a while, is asked of a disk thread ([`net::disk`]) by
 //! name, and its rules come back as plain data ([`live::app`]). Then the gate is asked ([`live::gate`]), link by link: rules and
-//! limits by `live` itself, and if there is a script, `server::scripting` finds or loads the instance and tells
-//! [`features::script`], which runs `onConnect`; what the script wants done comes out as actions, now or from a timer later, and
+//! limits by `live` itself, and if there is a script, `server::scripting` finds or loads the instance and tells its process
+//! ([`host`]) of the client, which runs `onConnect`; what the script wants done comes as messages ([`wire::script_link`]), and
 //! is carried out in its order. A link that says no says why as plain data ([`live::refusal`]), of which [`server::refusals`]
 //! makes words and a status. `_result` or `_error` leaves as the one answer.
 //!
@@ -70,14 +70,17 @@
 //!   own: an SD card that stalls in a survey or in a film, or a reload that waits for an editor, keeps nobody from joining.
 //! - **A block of a film is what is sent.** The disk's thread reads samples between the chunk headers that they are sent with
 //!   ([`live::recorded`]), and where a file goes on is known to it alone: the loop has a handle and two blocks, and walks no table.
-//! - **Scripts run on the loop.** A handler may take milliseconds, so time is limited by the thread's own CPU time: on a busy
-//!   machine an innocent script must not be stopped. One that exceeds a limit is unloaded and not loaded again for a while;
-//!   without that pause every client would cost the time anew.
-//! - **Scripts are asked and answer later**, at once as long as they run on the loop. A request or a call stays in its session until
-//!   then, and the gate's other links are asked once more: what rules and limits say may have changed meanwhile. Answers name
-//!   their question, so that none is taken for that to another. A publisher's media does not wait for them.
-//! - **Allocations have an account** ([`account`]): those of scripts and files are marked by their caller, so the
-//!   promise that the server allocates nothing is checked while they run.
+//! - **Scripts run in processes of their own** ([`host`]). No limit within an engine holds against code that was written to break it:
+//!   a built-in function that does not come back, or an engine that crashes, held up every stream. A process that does not come
+//!   back within its processor time is killed ([`features::script::hosts`]); whose fault it was stands in memory that the server sees,
+//!   and only that instance is not loaded again for a while. Time is limited by processor time first: on a busy machine an
+//!   innocent script must not be stopped.
+//! - **Scripts are asked and answer later.** A request or a call stays in its session until then, and the gate's other links are asked
+//!   once more: what rules and limits say may have changed meanwhile. Answers name their question, so that none is taken for
+//!   that to another. A publisher's media, and what is no command, pass the request. Whoever causes more than its script's
+//!   process takes waits with it.
+//! - **Allocations have an account** ([`account`]): those of files are marked by their caller, so the promise that the server
+//!   allocates nothing is checked while they are read.
 //! - **A connection is an enum of protocols** ([`server::speaks`]). What every connection has is its slot's; what one protocol
 //!   needs stands in a table beside it, by the same place, and is a state machine that asks the server for what it wants. Buffers
 //!   of one protocol are in its variant: variants lie over each other, so that they cost the others nothing.
@@ -137,7 +140,7 @@ pub mod config;
 #[cfg(feature = "std")]
 pub mod features;
 pub mod handles;
-#[cfg(feature = "std")]
+#[cfg(feature = "script")]
 pub mod host;
 pub mod limits;
 #[cfg(feature = "std")]

@@ -159,6 +159,8 @@ shapes! {
     /// Bytes of one message between the server and a script host, without its length. All that is in one has a limit, so
     /// that a longer one is no message, and the host is ended.
     SCRIPT_MESSAGE_BYTES = 72 * 1024, "longest message to or from a script host; one that sends more is ended";
+    /// Bytes of facts and questions that wait for a script process. A client with one more waits, and is not read.
+    SCRIPT_QUEUE_BYTES = 64 * 1024, "bytes that wait for a script process; a client with more waits";
     /// Bytes of a rejection's description, URL and `application` value, each. Texts are cut off, a longer value throws.
     SCRIPT_STATUS_BYTES = 1024, "longest value of a rejection; texts are cut, a longer value throws";
     /// Bytes of an error's text that reach a client or a log line.

@@ -49,13 +49,7 @@ fn wait(poll: &mut Poll, events: &mut Events, disk: &mut Disk) -> Done {
 /// stalls from the second on, and says so.
 fn serve() -> (SocketAddr, Receiver<()>) {
     let live = AppDefinition { stamp: 1, ..AppDefinition::stock("live".try_into().unwrap(), AppKind::Live) };
-    let start = Start {
-        apps: vec![live.clone()],
-        source: AppSource::Directories,
-        seed: 1,
-        clock: net::clock_us,
-        now: Millis(0),
-    };
+    let start = Start { apps: vec![live.clone()], source: AppSource::Directories, seed: 1, now: Millis(0) };
     let look_ups = move |job| {
         let Job::App { name, stamp } = job else { panic!("a job of the other lane") };
         let lookup = match name.as_str() {

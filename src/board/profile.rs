@@ -25,6 +25,8 @@ pub struct Board {
     pub models: Vec<String>,
     /// How much the server takes on the smallest such board unless the configuration says otherwise.
     pub limits: Counts,
+    /// Which scripts share a process there: `"application"` or `"server"`, as in the configuration.
+    pub script_process: String,
     /// What those counts grow to with more memory; `None` when they do not grow.
     pub most: Option<Counts>,
     /// The Debian architecture whose package holds this board's binary; `None` when none does.
@@ -180,6 +182,7 @@ pub fn parse(name: &'static str, text: &str) -> Result<Board, String> {
         ram_bytes: profile.bytes("ram_bytes")?,
         models: profile.strings("models")?,
         limits,
+        script_process: profile.word("script_process", &["application", "server"])?,
         most,
         package: profile.optional("package", |profile| profile.string("package"))?,
         image: profile.optional("image", |profile| image(profile.table("image", "image.")?))?,
@@ -317,6 +320,14 @@ impl<'i> Section<'i> {
             _ => None,
         })?;
         Ok(Section { path, table, span, ..*self })
+    }
+
+    fn word(&mut self, key: &str, words: &[&str]) -> Result<String, String> {
+        let allowed = words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or ");
+        self.take(key, &allowed, |value| match value {
+            DeValue::String(text) if words.contains(&text.as_ref()) => Some(text.to_string()),
+            _ => None,
+        })
     }
 
     fn tables(&mut self, key: &str, path: &'static str) -> Result<Vec<Section<'i>>, String> {

@@ -47,6 +47,7 @@ fn profile(board: &Board) -> Value {
         "cpu": board.cpu,
         "package": board.package,
         "ram_bytes": board.ram_bytes,
+        "script_process": board.script_process,
         "limits": counts(&board.limits),
         "limits_most": board.most.as_ref().map(counts),
         "image": board.image.as_ref().map(image),

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use crate::bench;
 #[cfg(feature = "script")]
+#[cfg(feature = "script")]
 use crate::host;
 
 pub use crate::store::Options;

@@ -109,8 +109,7 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
         recorded: Box::new(move |job| recorded.work(job)),
         bulk: Box::new(move |job| bulk.work(job)),
     };
-    let begin =
-        Start { apps: apps.clone(), source: AppSource::Directories, seed, clock: net::clock_us, now: Millis(0) };
+    let begin = Start { apps: apps.clone(), source: AppSource::Directories, seed, now: Millis(0) };
     let control = control_socket(&config)?;
     let control_path = control.as_ref().map(|control| control.path().to_owned());
     let mut server = Server::new(config.settings.clone(), begin);

@@ -16,7 +16,7 @@ use keys::TakesEffect::{AtOnce, AtStart};
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
-use crate::live::settings::{Merge, PerAddress, Settings};
+use crate::live::settings::{Merge, PerAddress, ScriptProcess, Settings};
 pub(crate) use keys::edits;
 pub use keys::{ConfigError, KeyRow, Origin, TakesEffect};
 use keys::{CustomValue, Key, KeyType, Reading, Wrong, within};
@@ -139,6 +139,8 @@ fn defaults(board: &Board) -> Config {
         ring_bytes: counts.ring_bytes,
         ram_budget_bytes: counts.ram_budget_bytes,
         script_instances: counts.script_instances,
+        // The profile has one of the names.
+        script_process: ScriptProcess::named(&board.script_process).unwrap_or(ScriptProcess::Server),
         recorded_players: counts.recorded_players,
         ..Settings::default()
     };
@@ -158,13 +160,14 @@ fn defaults(board: &Board) -> Config {
 }
 
 /// Keys whose defaults are in the board's profile.
-const FROM_BOARD: [&str; 6] = [
+const FROM_BOARD: [&str; 7] = [
     "limits.connections",
     "limits.streams",
     "limits.ring_bytes",
     "limits.ram_budget_bytes",
     "limits.script_instances",
     "limits.recorded_players",
+    "scripts.process",
 ];
 
 type ConfigType = KeyType<Config>;
@@ -172,7 +175,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 46] = [
+const KEYS: [Key<Config>; 48] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
     key("server.root", AtStart, "directory that holds applications/", ROOT),
@@ -209,10 +212,12 @@ const KEYS: [Key<Config>; 46] = [
     key("timeouts.ping_timeout_ms", AtOnce, "time to answer a ping", KeyType::Millis(|c| &mut c.settings.ping_timeout_ms, 1000..=600_000)),
 
     key("scripts.memory_bytes", AtStart, "heap of each script instance", KeyType::Bytes(|c| &mut c.settings.scripts.budget.memory_bytes, SCRIPT_MEMORY)),
-    key("scripts.stack_bytes", AtStart, "stack of scripts, of which one runs at a time", KeyType::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
+    key("scripts.stack_bytes", AtStart, "stack of each script process, in which one script runs at a time", KeyType::Bytes(|c| &mut c.settings.scripts.budget.stack_bytes, SCRIPT_STACK)),
     key("scripts.call_ms", AtOnce, "time of one call into a script", KeyType::Count(|c| &mut c.settings.scripts.budget.call_ms, SCRIPT_CALL_MS)),
     key("scripts.load_ms", AtOnce, "time in which a script is loaded and starts", KeyType::Count(|c| &mut c.settings.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
-    key("scripts.share_percent", AtOnce, "share of the loop's time for all scripts together", KeyType::Count(|c| &mut c.settings.script_share_percent, 1..=100)),
+    key("scripts.process", AtStart, "which scripts share a process: those of an application, or all", SCRIPT_PROCESS),
+    key("scripts.kill_ms", AtOnce, "processor time after which a script process that does not come back is killed", KeyType::Millis(|c| &mut c.settings.script_kill_ms, 50..=60_000)),
+    key("scripts.answer_ms", AtOnce, "time after which one that does not answer is killed", KeyType::Millis(|c| &mut c.settings.script_answer_ms, 100..=120_000)),
     key("scripts.pending_ms", AtOnce, "time that onConnect may leave a client undecided", KeyType::Millis(|c| &mut c.settings.scripts.pending_ms, SCRIPT_PENDING_MS)),
     key("scripts.idle_unload_ms", AtOnce, "time without clients after which a script is unloaded; 0 is never", KeyType::Millis(|c| &mut c.settings.scripts.idle_unload_ms, SCRIPT_IDLE_MS)),
     key("scripts.retry_ms", AtOnce, "time that clients of a stopped script are refused", KeyType::Millis(|c| &mut c.settings.scripts.retry_ms, SCRIPT_RETRY_MS)),
@@ -406,6 +411,17 @@ const MERGE: ConfigType = value(
     false,
 );
 
+const SCRIPT_PROCESS: ConfigType = value(
+    |config, value| {
+        config.settings.script_process = value.as_str().and_then(ScriptProcess::named).ok_or(Wrong::NotAllowed)?;
+        Ok(())
+    },
+    Some(|to, from| to.settings.script_process = from.settings.script_process),
+    |config| config.settings.script_process.name().to_owned(),
+    || format!("one of {}", ScriptProcess::ALL.map(|(name, _)| name).join(", ")),
+    true,
+);
+
 const PER_ADDRESS: ConfigType = value(
     |config, value| {
         config.settings.connections_per_address = match value.as_str() {
@@ -449,7 +465,8 @@ mod tests {
     #[test]
     fn without_a_file_the_settings_are_the_defaults_with_the_counts_of_the_board() {
         let with_256_mib = generic().with_memory(Some(256 << 20));
-        assert_eq!(load(&with_256_mib, None, &[]).unwrap().settings, Settings::default());
+        let usual = Settings { script_process: ScriptProcess::Server, ..Settings::default() };
+        assert_eq!(load(&with_256_mib, None, &[]).unwrap().settings, usual);
         let zero = board::by_name("rpi-zero").unwrap();
         let config = load(zero, None, &[]).unwrap();
         assert_eq!((config.board, config.settings.connections), ("rpi-zero", zero.limits.connections));
@@ -573,6 +590,7 @@ mod tests {
                 "info" => "debug".to_owned(),
                 "generic" => "host".to_owned(),
                 "{}" => "{films = \"/x\"}".to_owned(),
+                "server" => "application".to_owned(),
                 "[\"0.0.0.0:1935\"]" => "[\"0.0.0.0:1936\"]".to_owned(),
                 value => text.or_else(larger).unwrap_or_else(|| format!("{value}/x")),
             };

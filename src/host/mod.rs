@@ -31,56 +31,32 @@
 //!
 //! [`Budget::memory_bytes`]: crate::live::app::Budget::memory_bytes
 
-#[cfg(not(feature = "script"))]
-mod absent;
-#[cfg(feature = "script")]
 mod amf;
-#[cfg(feature = "script")]
 mod check;
-#[cfg(feature = "script")]
 mod compile;
-#[cfg(feature = "script")]
 mod engine;
 mod facts;
-#[cfg(feature = "script")]
 mod files;
-#[cfg(feature = "script")]
 mod heap;
-#[cfg(feature = "script")]
 mod link;
-#[cfg(feature = "script")]
 mod native;
-#[cfg(feature = "script")]
 mod process;
-#[cfg(feature = "script")]
 mod report;
-#[cfg(feature = "script")]
 mod sandbox;
-#[cfg(feature = "script")]
 mod session;
-#[cfg(feature = "script")]
 mod source;
-#[cfg(feature = "script")]
 mod system;
-#[cfg(all(test, feature = "script"))]
+#[cfg(test)]
 mod tests;
 
-#[cfg(not(feature = "script"))]
-pub use absent::{Scripts, check};
-#[cfg(feature = "script")]
 pub use check::check;
-#[cfg(feature = "script")]
 pub use engine::Scripts;
 pub use facts::{
     Access, ApplicationStats, CallFault as Fault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
     InstanceId, LoadError, Question, SCRIPT_CHECK_STACK_BYTES, SCRIPT_FIRST_TRANSACTION, SCRIPT_INTERVAL_MS,
     SCRIPT_LINES_PER_SECOND, ScriptAction as Action, SourcePlace, StopReason, StreamFacts,
 };
-#[cfg(feature = "script")]
 pub use link::{Ended, Line};
-#[cfg(feature = "script")]
 pub use process::main;
-#[cfg(feature = "script")]
 pub use sandbox::confine;
-#[cfg(feature = "script")]
 pub use session::Host;

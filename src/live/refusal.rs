@@ -67,6 +67,8 @@ pub enum Unscripted {
     NotLoaded,
     /// Every place of an instance is in use (`limits.script_instances`).
     NoPlace,
+    /// This build runs no scripts, or is not to run any (`limits.script_instances = 0`).
+    NotBuilt,
 }
 
 /// Why no stream could be had.

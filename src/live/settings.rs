@@ -67,11 +67,16 @@ pub struct Settings {
     /// The most that a recorded stream is sent ahead of its time, in milliseconds: 2000 to 3 600 000. What a client asks for
     /// beyond it is cut.
     pub recorded_lead_ms: u64,
-    /// How much of the loop's time all scripts together may have, in percent: 1 to 100. What they want beyond is done
-    /// later.
-    pub script_share_percent: u32,
     /// What scripts may use, unless their application says otherwise.
     pub scripts: ScriptLimits,
+    /// Which scripts share a process.
+    pub script_process: ScriptProcess,
+    /// Processor time after which a script process that has not come back is killed, in milliseconds: 50 to 60 000. One whose
+    /// scripts may take longer ([`Budget::call_ms`](super::app::Budget::call_ms)) has twice their time.
+    pub script_kill_ms: u64,
+    /// Time after which a script process that has not answered is killed, in milliseconds, whatever it was given of the
+    /// processor: 100 to 120 000.
+    pub script_answer_ms: u64,
     /// Bandwidth of connections, unless their application says otherwise.
     pub bandwidth: Bandwidth,
 
@@ -104,11 +109,46 @@ pub enum Merge {
     Fixed(u32),
 }
 
+impl ScriptProcess {
+    /// Each, by the name that it has in the configuration: Adobe's for its scopes of processes.
+    pub const ALL: [(&'static str, ScriptProcess); 2] =
+        [("application", ScriptProcess::Application), ("server", ScriptProcess::Server)];
+
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].0
+    }
+
+    /// The one with that name.
+    pub fn named(name: &str) -> Option<ScriptProcess> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, process)| *process)
+    }
+}
+
+/// Which scripts share a process, and so its fate when one of them has to be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptProcess {
+    /// Those of one application.
+    Application,
+    /// All: a process takes some megabytes before its first script.
+    Server,
+}
+
 impl Settings {
     /// Slots of the connection table: the clients, as many more that publish as there are streams, those that are being
-    /// turned away, and the operator's.
+    /// turned away, the operator's, and those of script processes.
     pub fn slots(&self) -> usize {
-        self.connections as usize + self.streams as usize + SPARE_CONNECTIONS + CONTROL_CLIENTS
+        let clients = self.connections as usize + self.streams as usize + SPARE_CONNECTIONS;
+        clients + CONTROL_CLIENTS + self.script_hosts()
+    }
+
+    /// Script processes at once. There are none in a build without the engine.
+    pub fn script_hosts(&self) -> usize {
+        let most = match self.script_process {
+            ScriptProcess::Application => self.applications,
+            ScriptProcess::Server => 1,
+        };
+        if cfg!(feature = "script") { most.min(self.script_instances) as usize } else { 0 }
     }
 
     /// How many connections `address` may have at once; `None` is no limit.
@@ -128,7 +168,7 @@ impl Default for Settings {
             connections: 600,
             streams: 8,
             ring_bytes: 4 << 20,
-            ram_budget_bytes: 64 << 20,
+            ram_budget_bytes: 68 << 20,
             connections_per_address: PerAddress::Auto,
             publish_timeout_ms: 2000,
             publish_idle_ms: 10_000,
@@ -146,8 +186,10 @@ impl Default for Settings {
             script_instances: 4,
             recorded_players: 8,
             recorded_lead_ms: 30_000,
-            script_share_percent: 25,
             scripts: ScriptLimits::default(),
+            script_process: ScriptProcess::Application,
+            script_kill_ms: 500,
+            script_answer_ms: 2000,
             bandwidth: Bandwidth::default(),
             accepts_per_turn: 64,
             notsent_lowat_bytes: 128 << 10,

@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod alloc;
 pub mod control_socket;
 pub mod disk;
+mod hosts;
 pub mod listen;
 mod load;
 pub mod logging;
@@ -69,6 +70,7 @@ pub fn clock_us() -> u64 {
 pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
     table.push(Row::new("sockets", settings.slots(), tcp::SOCKET_BYTES));
+    table.push(Row::new("script processes: signs of life", settings.script_hosts(), hosts::PROCESS_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
     table.push(Row::new("disk: look-ups", 1, LOOK_UPS_BYTES));
@@ -167,6 +169,9 @@ impl Reactor {
             server.set_load(self.load.permille());
             if self.signals.reload_wanted() {
                 server.reload();
+            }
+            if self.signals.child_ended() {
+                self.net.reap();
             }
             while let Some(done) = self.disk.done() {
                 if matches!(done, Done::Settings(_) | Done::NotReloaded(_)) {

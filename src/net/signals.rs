@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mio::event::Source;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::{flag, low_level};
 
 /// Statics, because a handler may run at any time until the process ends.
 static STOP: AtomicBool = AtomicBool::new(false);
 static REPORT: AtomicBool = AtomicBool::new(false);
 static RELOAD: AtomicBool = AtomicBool::new(false);
+static CHILD: AtomicBool = AtomicBool::new(false);
 
 /// Signals as something to poll.
 pub struct Signals {
@@ -25,7 +26,7 @@ pub struct Signals {
 
 impl Signals {
     /// Installs the handlers: SIGTERM and SIGINT stop, SIGUSR1 asks for a report, SIGHUP for
-    /// the configuration to be read again. From here on a second SIGTERM or
+    /// the configuration to be read again, and SIGCHLD tells that a process of ours has ended. From here on a second SIGTERM or
     /// SIGINT ends the process with 143 or 130, as a shell would show without handlers.
     ///
     /// # Errors
@@ -40,7 +41,7 @@ impl Signals {
             flag::register(signal, &STOP)?;
             low_level::pipe::register(signal, waker.try_clone()?)?;
         }
-        for (signal, wish) in [(SIGUSR1, &REPORT), (SIGHUP, &RELOAD)] {
+        for (signal, wish) in [(SIGUSR1, &REPORT), (SIGHUP, &RELOAD), (SIGCHLD, &CHILD)] {
             flag::register(signal, wish)?;
             low_level::pipe::register(signal, waker.try_clone()?)?;
         }
@@ -65,6 +66,11 @@ impl Signals {
     /// The configuration is to be read again; asking clears the request.
     pub(super) fn reload_wanted(&self) -> bool {
         RELOAD.swap(false, Ordering::SeqCst)
+    }
+
+    /// A process that we have started has ended; asking clears it.
+    pub(super) fn child_ended(&self) -> bool {
+        CHILD.swap(false, Ordering::SeqCst)
     }
 
     /// A report is wanted; asking clears the request.

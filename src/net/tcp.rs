@@ -15,8 +15,10 @@ use crate::server::peer::Peer;
 use crate::server::speaks::Door;
 use crate::server::transport::{Arrival, Counted, Io, Net};
 use crate::time::Millis;
+use crate::wire::script_link::{Handler, InstanceId};
 
 use super::control_socket::ControlSocket;
+use super::hosts::Hosts;
 use super::listen::{ListenError, Listener};
 use super::{alloc, sockopt};
 
@@ -157,6 +159,9 @@ pub struct TcpNet {
     /// The one that is asked first, so that none starves another.
     turn: usize,
     sockets: Box<[Option<Socket>]>,
+    hosts: Hosts,
+    /// The slot of the first of them.
+    first_host: usize,
     /// Accepted, and neither adopted nor refused yet.
     pending: Option<EitherStream>,
     notsent_lowat_bytes: u64,
@@ -175,7 +180,7 @@ pub struct TcpNet {
 }
 
 impl TcpNet {
-    /// Takes the doors, and room for `slots` sockets. The operator may come at once, clients when [`TcpNet::listen`] says so.
+    /// Takes the doors, and room for `slots` sockets, of which the last are those of script processes. The operator may come at once, clients when [`TcpNet::listen`] says so.
     ///
     /// # Errors
     ///
@@ -197,6 +202,8 @@ impl TcpNet {
             entrances,
             turn: 0,
             sockets: core::iter::repeat_with(|| None).take(slots).collect(),
+            hosts: Hosts::new(settings.script_hosts()),
+            first_host: slots.saturating_sub(settings.script_hosts()),
             pending: None,
             notsent_lowat_bytes: settings.notsent_lowat_bytes,
             send_buffer_bytes: settings.send_buffer_bytes,
@@ -247,6 +254,11 @@ impl TcpNet {
                 *entrance = Entrance::Closed;
             }
         }
+    }
+
+    /// A process of ours has ended.
+    pub fn reap(&mut self) {
+        self.hosts.reap();
     }
 
     /// Accepting failed for want of something that the system lacks: it is worth another try after [`STARVED_MS`],
@@ -468,6 +480,29 @@ impl Net for TcpNet {
     fn close(&mut self, slot: SlotIndex) {
         // Closing takes it out of the poll, too.
         self.sockets[slot.at()] = None;
+    }
+
+    fn start_host(&mut self, slot: SlotIndex, memory_bytes: u64) -> bool {
+        match self.hosts.start(slot.at() - self.first_host, memory_bytes) {
+            Ok(stream) => self.take(slot, EitherStream::Local(stream), 0),
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or(0);
+                warn!("rill cannot start a script process errno={errno}");
+                false
+            }
+        }
+    }
+
+    fn kill_host(&mut self, slot: SlotIndex) {
+        self.hosts.kill(slot.at() - self.first_host);
+    }
+
+    fn host_time_us(&mut self, slot: SlotIndex) -> Option<u64> {
+        self.hosts.time_us(slot.at() - self.first_host)
+    }
+
+    fn host_doing(&self, slot: SlotIndex) -> Option<(InstanceId, Handler)> {
+        self.hosts.doing(slot.at() - self.first_host)
     }
 
     fn round_trip_us(&self, slot: SlotIndex) -> Option<u32> {

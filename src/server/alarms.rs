@@ -13,10 +13,12 @@ pub(super) enum Alarm {
     Challenge,
     /// Connections that wait for tokens are to be looked at.
     Pace,
+    /// Script processes are busy, or are to be started.
+    Scripts,
 }
 
 impl Alarm {
-    const COUNT: usize = Alarm::Pace as usize + 1;
+    const COUNT: usize = Alarm::Scripts as usize + 1;
 }
 
 /// No deadline.

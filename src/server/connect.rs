@@ -273,9 +273,7 @@ impl Server {
         }
         let text = match joining {
             Joining::Script { .. } => "[ Server.Reject ] : The application did not decide in time.",
-            Joining::Queued { .. } => {
-                "[ Server.Reject ] : The application's script is too busy (scripts.share_percent)."
-            }
+            Joining::Queued { .. } => "[ Server.Reject ] : The application's script is not ready.",
             _ => "[ Server.Reject ] : The application's files could not be read in time.",
         };
         self.refuse_connect(conn, Rejection::Undecided, text, now);
@@ -367,7 +365,11 @@ impl Server {
     /// An application whose directory is gone leaves the table when nothing refers to it any more.
     pub(super) fn forget_if_left(&mut self, id: AppId) {
         let leaving = self.live.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
-        if leaving && !self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id)) {
+        let is_used = || {
+            self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
+                || self.scripting.instances.iter().any(|(_, instance)| instance.app == id)
+        };
+        if leaving && !is_used() {
             self.live.names.forget_app(id);
             self.live.apps.remove(id);
         }

@@ -111,7 +111,12 @@ impl Server {
         now: Millis,
     ) -> Flush {
         let Server { slots, live, settings, counters, wakes, scripting, features, .. } = self;
-        let Some((slot, rtmp)) = slots.client_at(index) else { return self.flush_words(net, index, now) };
+        let Some((slot, rtmp)) = slots.client_at(index) else {
+            return match self.slots.host_at(index) {
+                Some(host) => self.flush_host(net, index, host),
+                None => self.flush_words(net, index, now),
+            };
+        };
         let before = slot.bytes_out;
         let recorded = &mut features.recorded;
         let names = &live.names;

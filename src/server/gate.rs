@@ -1,13 +1,13 @@
 //! The gate's chain ([`crate::live::gate`]), as far as it leads through the server: who gives way to one over a limit, and what the
 //! application's script says.
 
-use crate::features::script::Access;
 use crate::handles::ConnId;
 use crate::live::gate::{CHAIN, Link, Verdict, Wish};
 use crate::live::holder::{Holder, Who};
 use crate::live::refusal::Refusal;
 use crate::name::StreamPath;
 use crate::time::Millis;
+use crate::wire::script_link::Access;
 
 use super::Server;
 use super::rtmp::{Asked, Joining};
@@ -75,7 +75,10 @@ impl Server {
         }
         if let Asked::Allowed(allowed) = rtmp.asked {
             rtmp.asked = Asked::Nothing;
-            return if allowed { Verdict::Yes } else { Verdict::No(refusal) };
+            if access == Access::Read {
+                rtmp.session.set_sample_access(allowed.has(Access::AudioSample), allowed.has(Access::VideoSample));
+            }
+            return if allowed.has(access) { Verdict::Yes } else { Verdict::No(refusal) };
         }
         if self.ask_access(conn, access, name, now) { Verdict::Later } else { Verdict::No(refusal) }
     }
@@ -84,30 +87,31 @@ impl Server {
     fn ask_script_to_join(&mut self, conn: ConnId, now: Millis) -> Verdict {
         // Before the script runs, which may say otherwise.
         self.limit_new(conn);
-        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Verdict::Later };
-        let (app, joining) = (slot.app, rtmp.joining);
-        let Some(definition) = app.and_then(|app| self.live.apps.definition(app)) else { return Verdict::Yes };
+        let Some(slot) = self.slots.open(conn) else { return Verdict::Later };
+        let (app, entered) = (slot.app, slot.instance);
+        let Some((app, definition)) = app.and_then(|app| Some((app, self.live.apps.definition(app)?))) else {
+            return Verdict::Yes;
+        };
         let Some(script) = &definition.script else { return Verdict::Yes };
-        let pending_ms = script.limits.pending_ms;
-        if !self.scripts_may_run(now) {
-            if let Some((_, rtmp)) = self.slots.open_client(conn)
-                && !matches!(joining, Joining::Queued { .. })
-            {
+        let deadline = now + script.limits.pending_ms;
+        let entered = match entered {
+            Some(index) => Ok(Some(index)),
+            None => self.enter_instance(conn, app, now),
+        };
+        let index = match entered {
+            Ok(index) => index,
+            Err(refusal) => return Verdict::No(refusal),
+        };
+        let told = index.is_some_and(|index| self.tell_of_client(conn, index, now));
+        let Some((_, rtmp)) = self.slots.open_client(conn) else { return Verdict::Later };
+        match rtmp.joining {
+            _ if told => rtmp.joining = Joining::Script { deadline },
+            Joining::Queued { .. } => self.wait_for_script(conn),
+            _ => {
                 rtmp.joining = Joining::Queued { deadline: now + self.settings.connect_timeout_ms };
+                self.wait_for_script(conn);
             }
-            self.wait_for_script(conn);
-            return Verdict::Later;
         }
-        if let Some(app) = app
-            && let Err(refusal) = self.enter_instance(conn, app, now)
-        {
-            return Verdict::No(refusal);
-        }
-        // Known to be undecided before the script runs: it may decide at once.
-        if let Some((_, rtmp)) = self.slots.open_client(conn) {
-            rtmp.joining = Joining::Script { deadline: now + pending_ms };
-        }
-        self.ask_script(conn, now);
         Verdict::Later
     }
 }

@@ -5,10 +5,11 @@ use std::boxed::Box;
 
 use heapless::String;
 
-use crate::features::script;
+use crate::features::script::hosts::HostIndex;
 use crate::handles::AppId;
 use crate::limits::PATH_BYTES;
 use crate::time::Millis;
+use crate::wire::script_link::InstanceId;
 
 /// An instance by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +18,38 @@ pub struct InstanceIndex(pub u16);
 /// What an instance does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstanceState {
-    /// Its script runs.
-    Running {
-        /// The script.
-        script: script::InstanceId,
-        /// Its files have changed: it is loaded anew as soon as it has no clients.
+    /// Its process is being told what it consists of, when there is one. Its clients wait.
+    Loading(LoadStep),
+    /// It was told all, and has not said that it runs. Its clients wait.
+    Starting {
+        /// Its files have changed meanwhile.
         outdated: bool,
     },
+    /// Its script runs.
+    Running {
+        /// Its files have changed: it is loaded anew as soon as it has no clients.
+        outdated: bool,
+        /// It was asked whether it may go. Clients that come now wait until that is known.
+        is_asked: bool,
+    },
+    /// It was told that it ends, and is forgotten when it has answered.
+    Ending,
     /// Its script could not be loaded, or had to be stopped: until then its clients are refused.
     Stopped {
         /// When it may be loaded again.
         until: Millis,
     },
+}
+
+/// What of an instance its process is told next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadStep {
+    /// Who it is.
+    Head,
+    /// A file, by its place among the application's, from a byte on.
+    File(u16, u32),
+    /// That this is all.
+    Start,
 }
 
 /// One instance.
@@ -39,10 +60,12 @@ pub struct Instance {
     pub name: String<PATH_BYTES>,
     /// See [`InstanceState`].
     pub state: InstanceState,
-    /// Clients of it, those included whom the script has not decided about.
+    /// What its process calls it.
+    pub script: InstanceId,
+    /// The process.
+    pub host: HostIndex,
+    /// Clients of it, those included that wait for it to be loaded, or whom the script has not decided about.
     pub clients: u32,
-    /// Its script is being told that it ends.
-    pub ending: bool,
     /// When it last had a client, or last wanted to stay without.
     pub idle_since: Millis,
     /// What it received and sent.
@@ -79,15 +102,21 @@ impl Instance {
     }
 }
 
+/// The most that the table can have.
+const PLACES: u32 = 256;
+
 /// The table.
 pub struct Instances {
     places: Box<[Option<Instance>]>,
+    /// How often one was loaded, as far as 24 bits count.
+    loads: u32,
 }
 
 impl Instances {
-    /// A table of `capacity` instances.
+    /// A table of `capacity` instances, at most 256.
     pub fn new(capacity: usize) -> Instances {
-        Instances { places: core::iter::repeat_with(|| None).take(capacity).collect() }
+        debug_assert!(capacity <= PLACES as usize, "the range of its key");
+        Instances { places: core::iter::repeat_with(|| None).take(capacity).collect(), loads: 0 }
     }
 
     /// Bytes of one place.
@@ -100,11 +129,17 @@ impl Instances {
         self.iter().find(|(_, instance)| instance.app == app && instance.name == name).map(|(index, _)| index)
     }
 
-    /// The instance that runs this script.
-    pub fn running(&self, id: script::InstanceId) -> Option<InstanceIndex> {
-        let runs =
-            |instance: &Instance| matches!(instance.state, InstanceState::Running { script, .. } if script == id);
-        self.iter().find(|(_, instance)| runs(instance)).map(|(index, _)| index)
+    /// The instance that a process calls so, if it is one of its own.
+    pub fn of(&self, host: HostIndex, script: InstanceId) -> Option<InstanceIndex> {
+        let index = InstanceIndex(script.0 as u16 % PLACES as u16);
+        let place = self.places.get(usize::from(index.0))?.as_ref()?;
+        (place.host == host && place.script == script).then_some(index)
+    }
+
+    /// What the instance in a place is called from now on: as none was for a long time.
+    pub fn next_script(&mut self, index: InstanceIndex) -> InstanceId {
+        self.loads = self.loads.wrapping_add(1);
+        InstanceId(self.loads.wrapping_mul(PLACES) | u32::from(index.0))
     }
 
     /// A free place, if there is one.
@@ -112,9 +147,10 @@ impl Instances {
         self.places.iter().position(Option::is_none).map(|at| InstanceIndex(at as u16))
     }
 
-    /// Of the instances without clients the one that has been so for longest.
+    /// Of the instances without clients the one that has been so for longest. It does not end already.
     pub fn longest_idle(&self) -> Option<InstanceIndex> {
-        let idle = self.iter().filter(|(_, instance)| instance.clients == 0);
+        let idle = |instance: &Instance| instance.clients == 0 && instance.state != InstanceState::Ending;
+        let idle = self.iter().filter(|(_, instance)| idle(instance));
         idle.min_by_key(|(_, instance)| instance.idle_since).map(|(index, _)| index)
     }
 
@@ -136,14 +172,6 @@ impl Instances {
     /// An instance, to change.
     pub fn instance_mut(&mut self, index: InstanceIndex) -> Option<&mut Instance> {
         self.places[usize::from(index.0)].as_mut()
-    }
-
-    /// Its script, if it runs.
-    pub fn script(&self, index: InstanceIndex) -> Option<script::InstanceId> {
-        match self.instance(index)?.state {
-            InstanceState::Running { script, .. } => Some(script),
-            InstanceState::Stopped { .. } => None,
-        }
     }
 
     /// Every place, taken or not: what is done with one may change the table.

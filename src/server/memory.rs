@@ -4,6 +4,7 @@
 use std::vec::Vec;
 
 use crate::features::Features;
+use crate::features::script::hosts::ScriptHost;
 use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, RECORDED_BLOCK_BYTES, Row, SCRIPT_TEXT_BYTES};
 use crate::live::applications::Applications;
 use crate::live::names::Names;
@@ -19,6 +20,8 @@ use super::wakes::Wakes;
 /// What an instance with a script costs beside the script's own memory and stack: the tables of its clients and timers,
 /// and what the engine keeps outside of the heap that it limits.
 pub const SCRIPT_OVERHEAD_BYTES: usize = 128 * 1024;
+/// What a script process takes of its own before its first script, in bytes. The program it shares with the server.
+pub const SCRIPT_PROCESS_BYTES: u64 = 1 << 20;
 /// The most that the description of an application takes: the text of its script, its keys, addresses and configuration.
 pub const APPLICATION_BYTES: usize = SCRIPT_TEXT_BYTES + 2 * APP_FILE_BYTES;
 
@@ -37,12 +40,13 @@ pub fn table(settings: &Settings) -> Vec<Row> {
             bytes_each: settings.scripts.budget.memory_bytes
                 + (SCRIPT_OVERHEAD_BYTES + Instances::place_bytes()) as u64,
         },
-        // One runs at a time.
+        // What its scripts have not: one of them runs at a time.
         Row {
-            name: "script stack",
-            count: settings.script_instances.min(1).into(),
-            bytes_each: settings.scripts.budget.stack_bytes,
+            name: "script processes",
+            count: settings.script_hosts() as u64,
+            bytes_each: SCRIPT_PROCESS_BYTES + settings.scripts.budget.stack_bytes,
         },
+        Row::new("script processes: queues", settings.script_hosts(), ScriptHost::place_bytes(slots)),
         // Messages wait for clients of scripts only.
         Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),
         Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
@@ -59,16 +63,17 @@ pub fn table(settings: &Settings) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::settings::ScriptProcess;
     use crate::server::slots::CONNECTION_BYTES;
 
     #[test]
     fn each_count_that_can_be_set_adds_its_own_bytes() {
-        let base = Settings::default();
+        let base = Settings { script_process: ScriptProcess::Server, ..Settings::default() };
         let total = |settings: &Settings| table(settings).iter().map(Row::total).sum::<u64>();
         let more_rings = Settings { streams: base.streams + 1, ..base.clone() };
         assert!(total(&more_rings) - total(&base) > base.ring_bytes);
         let more_connections = Settings { connections: base.connections + 64, ..base.clone() };
         let each = (total(&more_connections) - total(&base)) / 64;
-        assert!(each >= PLACE_BYTES as u64 && each < CONNECTION_BYTES as u64 + 256, "{each}");
+        assert!(each >= PLACE_BYTES as u64 && each < CONNECTION_BYTES as u64 + 320, "{each}");
     }
 }

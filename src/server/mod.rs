@@ -1,17 +1,17 @@
 //! The server without sockets: slots, fan-out, deadlines. No call to an operating system, and no heap
-//! after [`Server::new`] but what scripts and files take ([`crate::account`]).
+//! after [`Server::new`] but what files take ([`crate::account`]).
 //!
 //! # One turn of the loop
 //!
 //! The caller polls with the time-out of [`Server::wait_ms`], reports what became ready ([`Server::readable`],
 //! [`Server::writable`], [`Server::acceptable`]) and calls [`Server::turn`], which
 //!
-//! 1. lets go on what waited for its time: clients whose script had none left, and publishers at the end of a merge window
+//! 1. lets go on what waited: clients whose script could not be told of them, and publishers at the end of a merge window
 //!    (`merge_ms`). They become ready then and not before: what they send is gathered in the kernel, which saves reads as
 //!    well as writes, and no ring can pass its players meanwhile,
 //! 2. accepts a bounded number of connections, lets go on whom tokens let, and gives features their turn,
 //! 3. reads every ready slot once, round robin, within a byte budget; streams that got something become due,
-//! 4. runs the timers of scripts,
+//! 4. starts script processes that are needed, and ends those that are not,
 //! 5. writes control bytes, and the players of due streams: one vectored write for all that a player is due,
 //! 6. writes to players of recorded streams, a block each in turn, within a byte budget: what is live comes first,
 //! 7. expires deadlines.
@@ -52,7 +52,9 @@ mod recorded;
 pub mod refusals;
 mod rows;
 pub mod rtmp;
-mod script_time;
+mod script_hosts;
+mod script_process;
+mod script_says;
 mod scripting;
 mod scripts;
 pub mod slot;
@@ -70,7 +72,6 @@ use log::{info, warn};
 
 use crate::features::Features;
 use crate::features::contract::Happened;
-use crate::features::script::Scripts;
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::live::Live;
 use crate::live::app::AppDefinition;
@@ -85,7 +86,7 @@ use crate::time::Millis;
 use self::rtmp::{Asked, Joining, Role, Rtmp, Tail};
 use alarms::{Alarm, Alarms};
 use close::{CloseReason, Counter};
-use instances::Instances;
+use instances::{Instance, InstanceState, Instances};
 use peer::Peer;
 use protocol::Stage;
 use scripts::Scripting;
@@ -161,8 +162,6 @@ pub struct Start {
     pub source: AppSource,
     /// Feeds the handshakes' random bytes.
     pub seed: u64,
-    /// A clock for the time limits of scripts, in microseconds from any point on.
-    pub clock: fn() -> u64,
     /// The time.
     pub now: Millis,
 }
@@ -203,16 +202,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Obtains everything that the server will ever need, but what scripts allocate within their budget.
+    /// Obtains everything that the server will ever need.
     pub fn new(settings: Settings, start: Start) -> Server {
-        let Start { apps, source, seed, clock, now } = start;
-        let slots = Slots::new(settings.connections as usize, settings.streams as usize, seed);
+        let Start { apps, source, seed, now } = start;
+        let slots = Slots::new(&settings, seed);
         let names = Names::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
         let live = Live::new(Applications::new(apps, source, settings.applications as usize, now), names);
         let mut alarms = Alarms::new();
         alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         Server {
-            scripting: Scripting::new(&settings, clock),
+            scripting: Scripting::new(&settings),
             wakes: Wakes::new(slots.count(), live.names.name_count()),
             alarms,
             features: Features::new(&settings),
@@ -275,7 +274,7 @@ impl Server {
         self.wake_paced(now);
         self.turn_of_features(now);
         self.read(net, now);
-        self.tick_scripts(now);
+        self.tend_hosts(net, now);
         self.fan_out(net, now);
         self.deliver_recorded(net, now);
         self.expire(net, now);
@@ -289,7 +288,6 @@ impl Server {
             "memory is obtained once"
         );
         self.settings = settings;
-        self.scripting.reconfigure(&self.settings);
         self.reconfigure_window();
     }
 
@@ -307,9 +305,10 @@ impl Server {
         self.end_all_instances(now);
     }
 
-    /// There is no client.
+    /// There is no client, and no script that has yet to hear that it ends.
     pub fn is_empty(&self) -> bool {
-        self.slots.taken() == 0
+        let ends = |instance: &Instance| instance.state == InstanceState::Ending;
+        self.slots.taken() == 0 && !self.scripting.instances.iter().any(|(_, instance)| ends(instance))
     }
 
     /// How many slots something was put off for, each counted as often as it waits: for its script's time, for tokens, for
@@ -336,11 +335,6 @@ impl Server {
     /// The table of application instances with server-side code.
     pub fn instances(&self) -> &Instances {
         &self.scripting.instances
-    }
-
-    /// The engine of that code.
-    pub fn scripts(&self) -> &Scripts {
-        &self.scripting.engine
     }
 
     /// Bytes of scripts' messages that wait for clients.
@@ -463,6 +457,9 @@ impl Server {
         if self.slots.connection(conn).is_none() {
             return;
         }
+        if let Some(host) = self.slots.host_at(conn.slot) {
+            return self.lost_host(net, host, self.now);
+        }
         self.end_roles(conn);
         self.count_close(conn, reason);
         let app = self.slots.at(conn.slot).app;
@@ -517,8 +514,8 @@ impl Server {
 
     /// When a connection begins to end: its application's script is told, and there is one log line and one counter.
     fn count_close(&mut self, conn: ConnId, reason: CloseReason) {
-        let is_operators = self.slots.is_operators(conn.slot);
-        let Some((slot, speaks)) = self.slots.open_both(conn).filter(|_| !is_operators) else { return };
+        let is_client = self.slots.is_client(conn.slot);
+        let Some((slot, speaks)) = self.slots.open_both(conn).filter(|_| is_client) else { return };
         let app = slot.app;
         if speaks.stage() == Stage::Joined {
             self.slots.disconnected();

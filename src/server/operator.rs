@@ -270,7 +270,7 @@ mod tests {
         assert!(reply.row(format_args!("{}", StreamJson(&row))));
         let read: Value = serde_json::from_slice(reply.text.as_bytes()).unwrap();
         assert_eq!((read["fps"].as_f64(), &read["name"]), (Some(29.97), &name.into()));
-        let start = Start { apps: Vec::new(), source: AppSource::Fixed, seed: 1, clock: || 0, now: Millis(0) };
+        let start = Start { apps: Vec::new(), source: AppSource::Fixed, seed: 1, now: Millis(0) };
         let settings = Settings { connections: 1, streams: 1, ring_bytes: 256 << 10, ..Settings::default() };
         let server = Server::new(settings, start);
         let mut reply = Reply::default();

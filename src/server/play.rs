@@ -139,7 +139,6 @@ impl Server {
             Word(self.live.apps.name(app)),
             without_keys(self.live.apps.definition(app), path.as_str())
         );
-        self.allow_samples(conn, &name.name);
         self.decide(conn, Decision::Accept);
         self.happened(Happened::Began { by, stream: id, does: Does::Play }, now);
         if published {
@@ -156,15 +155,6 @@ impl Server {
             Role::Playing(reader) => self.leave(conn, index, reader),
             Role::Recorded(id) => self.leave_recorded(conn, id),
             Role::Idle | Role::Publishing(_) | Role::Challenging(_) => {}
-        }
-    }
-
-    /// What the application's script allows of the stream is known before the client is told.
-    pub(super) fn allow_samples(&mut self, conn: ConnId, name: &str) {
-        if let Some((audio, video)) = self.allowed_samples(conn, name)
-            && let Some((_, rtmp)) = self.slots.client(conn)
-        {
-            rtmp.session.set_sample_access(audio, video);
         }
     }
 

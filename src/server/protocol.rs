@@ -78,6 +78,8 @@ pub(super) enum Ask<'i> {
     Rtmp(Event<'i>),
     /// The operator has asked something, or a list goes on.
     Control,
+    /// A script process has said something.
+    Script(&'i [u8]),
 }
 
 /// How far a connection has come on its way to what it is there for.

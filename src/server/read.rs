@@ -48,7 +48,7 @@ impl Server {
 
     fn read_slot<N: Net>(&mut self, net: &mut N, index: SlotIndex, scratch: &mut [u8], now: Millis) -> usize {
         let conn = self.slots.id(index);
-        let is_counted = !self.slots.is_operators(index);
+        let is_counted = self.slots.is_client(index);
         let slot = self.slots.at(index);
         // What a publisher says while its script is asked is taken: see [`Server::feed`].
         if slot.blocked && (slot.publishing == 0 || !self.is_asking(conn)) {
@@ -56,11 +56,13 @@ impl Server {
             self.wakes.rest(index);
             return 0;
         }
-        let slot = self.slots.at(index);
-        let scripted = slot.instance.is_some() && slot.publishing == 0 && slot.state == SlotState::Open;
-        if scripted && !self.scripts_may_run(now) {
-            self.wait_for_script(conn);
-            return 0;
+        if self.is_asking(conn) && self.slots.both(index).1.has_work() {
+            // A command waits behind the request. Media behind that does not.
+            if !net.has_unread(index) {
+                self.wakes.rest(index);
+                return 0;
+            }
+            self.unanswered(conn, now);
         }
         let (slot, speaks) = self.slots.both(index);
         if !slot.inbox.is_empty() || speaks.has_work() {
@@ -75,7 +77,7 @@ impl Server {
         // wait for, and input of connections that are being closed is thrown away.
         let much = slot.publishing > 0 || slot.state != SlotState::Open;
         let most = scratch.len().min(self.settings.ring_bytes as usize / READS_PER_RING);
-        let mut want = if much { most } else { speaks.opening_bytes() + INBOX_BYTES };
+        let mut want = if much { most } else { (speaks.opening_bytes() + INBOX_BYTES).min(scratch.len()) };
         if let (Some(limit), SlotState::Open) = (&mut slot.limits.to_server, slot.state) {
             let bytes = limit.available(now.0) as usize;
             if bytes == 0 {
@@ -137,9 +139,6 @@ impl Server {
                         // Its media does not wait for an answer.
                         self.wait_no_more(conn);
                     }
-                    if called && !self.scripts_may_run(now) && self.rests_after_call(conn, input) {
-                        break;
-                    }
                     continue;
                 }
                 Turn::Done => break,
@@ -185,18 +184,8 @@ impl Server {
         match ask {
             Ask::Rtmp(event) => self.event(conn, event, now),
             Ask::Control => self.answer_operator(net, conn, now),
+            Ask::Script(said) => self.host_said(conn, said, now),
         }
-    }
-
-    /// A client has called its script as often as there is time for: the rest of what it says is kept for later. A
-    /// publisher's media does not wait.
-    fn rests_after_call(&mut self, conn: ConnId, input: &[u8]) -> bool {
-        let Some(slot) = self.slots.connection(conn) else { return false };
-        if slot.state != SlotState::Open || slot.publishing > 0 || slot.inbox.extend_from_slice(input).is_err() {
-            return false;
-        }
-        self.wait_for_script(conn);
-        true
     }
 
     fn event(&mut self, conn: ConnId, event: Event<'_>, now: Millis) {
@@ -266,9 +255,6 @@ impl Server {
                 }
             }
             None => {}
-        }
-        if self.is_asking(conn) {
-            self.hear_script(conn, now);
         }
         self.slots.judge(conn.slot, now);
     }

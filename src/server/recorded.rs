@@ -231,7 +231,6 @@ impl Server {
             facts.duration_ms / 1000,
             facts.bytes,
         );
-        self.allow_samples(conn, &wish.name.name);
         self.decide(conn, Decision::AcceptRecorded);
         self.features.recorded.begin(id, now);
     }

@@ -7,11 +7,12 @@ use crate::live::recorded::RecordedId;
 use crate::media::{TagKind, TagSeq};
 use crate::rtmp::bandwidth_check::PayloadCall;
 use crate::rtmp::chunk_reader::Lane;
-use crate::rtmp::event::NetStreamId;
+use crate::rtmp::event::{NetStreamId, Request};
 use crate::rtmp::session::{REPLY_BYTES, Session};
 use crate::rtmp::status::Status;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
+use crate::wire::script_link::AccessSet;
 
 use super::outbox::Outbox;
 use super::protocol::{Ask, Context, Protocol, Stage, Turn};
@@ -82,7 +83,7 @@ pub enum Joining {
         /// When patience ends.
         deadline: Millis,
     },
-    /// Scripts have used their share of the time.
+    /// Its instance is not loaded, there is no place for it, or no room to tell the script of it.
     Queued {
         /// When patience ends.
         deadline: Millis,
@@ -130,10 +131,24 @@ pub enum Asked {
         /// When patience ends.
         deadline: Millis,
     },
-    /// The answer to a call, until it is acted on: there is no such method.
-    NoMethod,
-    /// The answer to the other, until it is acted on.
-    Allowed(bool),
+    /// The answer to that, until it is acted on: the lists that cover the stream.
+    Allowed(AccessSet),
+    /// Nothing, but what it has answered to a call of the script's is to be through before it is read on: this number of what the
+    /// script's process was told. So whatever that brings about comes before what the client asks next.
+    Answered(u32),
+    /// There was no room to say that much. It is said later.
+    Unsaid(Unsaid),
+}
+
+/// What a script could not be told. The message stays in the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsaid {
+    /// A call of a method.
+    Call,
+    /// The answer to a call of the script's, by its transaction, and whether it is a good one.
+    Answer(u32, bool),
+    /// What it asks to publish or to play.
+    Request,
 }
 
 impl Asked {
@@ -143,7 +158,7 @@ impl Asked {
             Asked::Call { deadline, .. } | Asked::Access { deadline, .. } | Asked::File { deadline, .. } => {
                 Some(deadline)
             }
-            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => None,
+            Asked::Nothing | Asked::Allowed(_) | Asked::Answered(_) | Asked::Unsaid(_) => None,
         }
     }
 
@@ -158,8 +173,13 @@ impl Asked {
     pub(super) fn number(self) -> Option<u32> {
         match self {
             Asked::Call { number, .. } | Asked::Access { number, .. } => Some(number),
-            Asked::Nothing | Asked::File { .. } | Asked::NoMethod | Asked::Allowed(_) => None,
+            Asked::Nothing | Asked::File { .. } | Asked::Allowed(_) | Asked::Answered(_) | Asked::Unsaid(_) => None,
         }
+    }
+
+    /// The client is not read before that is over. The message that it is about may still be needed.
+    fn keeps_waiting(self) -> bool {
+        matches!(self, Asked::Call { .. } | Asked::Answered(_) | Asked::Unsaid(_))
     }
 }
 
@@ -170,6 +190,8 @@ pub struct Rtmp {
     pub joining: Joining,
     /// What it has asked its application's script since.
     pub asked: Asked,
+    /// Its script was told of it.
+    pub is_told: bool,
     /// By index of the net stream.
     pub roles: [Role; NET_STREAMS],
     /// What must be sent before anything else.
@@ -192,6 +214,7 @@ impl Protocol for Rtmp {
             outbox: Outbox::default(),
             joining: Joining::No,
             asked: Asked::Nothing,
+            is_told: false,
             open_since: None,
             open_tags: heapless::Vec::new(),
             session: Session::new(seed),
@@ -200,8 +223,7 @@ impl Protocol for Rtmp {
 
     #[inline]
     fn read<'i>(&mut self, input: &mut &'i [u8], cx: &mut Context<'_>) -> Turn<'i> {
-        if let Asked::Call { .. } = self.asked {
-            // Its message may still be needed.
+        if self.asked.keeps_waiting() {
             return Turn::Waits;
         }
         match self.session.next(input, cx.tx, cx.now) {
@@ -211,6 +233,12 @@ impl Protocol for Rtmp {
                     self.open_since = Some(cx.now);
                 }
                 match self.session.request() {
+                    // What comes behind it may not have to wait.
+                    Some(Request::Publish { .. } | Request::Play { .. })
+                        if input.is_empty() && !self.session.waits_for_room() =>
+                    {
+                        Turn::Done
+                    }
                     Some(_) => Turn::Waits,
                     None if input.is_empty() && !self.session.waits_for_room() => Turn::Done,
                     None => Turn::Full,
@@ -221,7 +249,7 @@ impl Protocol for Rtmp {
     }
 
     fn goes_on(&self, tx: &TxBuf) -> bool {
-        let waits = self.session.request().is_some() || matches!(self.asked, Asked::Call { .. });
+        let waits = self.session.request().is_some() || self.asked.keeps_waiting();
         !waits && tx.room() >= REPLY_BYTES
     }
 

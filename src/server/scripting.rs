@@ -1,49 +1,47 @@
-//! Server-side code at work: what scripts are told, and what becomes of what they ask for.
-//!
-//! Scripts are called where something happens, and their actions are carried out at once, in their order, by
-//! [`Server::run_actions`]. Their effects may call scripts in turn, whose actions are queued behind.
+//! Server-side code at work: what scripts are told, and asked. They are in processes of their own ([`super::script_hosts`]), and
+//! what they say to that comes when it comes ([`super::script_says`]). Whoever has caused something for which there is no room
+//! waits with it, and is not read.
 
 use core::fmt::Write;
 
-use log::{error, info, warn};
+use log::info;
 
-use crate::features::contract::Happened;
-use crate::features::script::{
-    self, Access, Action, ApplicationStats, ClientFacts, ClientId, ClientStats, Exhausted, Fault, Identity, Question,
-    StopReason, StreamFacts,
-};
+use crate::features::script::hosts::{HostIndex, HostState};
 use crate::handles::{AppId, ConnId, StreamId};
 use crate::live::refusal::{Refusal, Unscripted};
 use crate::rtmp::event::Request;
-use crate::rtmp::session::REPLY_BYTES;
-use crate::rtmp::status::{Code, Extra, Status};
-use crate::text::Quoted;
+use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
-use crate::wire::amf0::Encoder;
-use crate::wire::bytes::Writer;
+use crate::wire::script_link::{
+    Access, AccessSet, ApplicationStats, ClientFacts, ClientStats, InstanceId, StopReason, StreamFacts, ToHost,
+};
 
 use super::Server;
 use super::close::{CloseReason, Rejection};
-use super::instances::{Instance, InstanceIndex, InstanceState, Traffic};
-use super::outbox;
+use super::instances::{Instance, InstanceIndex, InstanceState, LoadStep, Traffic};
 use super::refusals;
-use super::rtmp::{Asked, Joining, Rtmp, Tail};
-use super::script_time::TURN_US;
-use super::scripts::{client_id, conn_id};
+use super::rtmp::{Asked, Joining, Rtmp, Unsaid};
+use super::scripts::client_id;
 use super::slot::Slot;
 use super::wakes::Held;
 
-/// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
-const HOST_NAME: &str = "_defaultVHost_";
-/// `application.server`: product, version, system.
-const SERVER_NAME: &str = concat!("Rill/", env!("CARGO_PKG_VERSION"), " LNX");
 /// Over how long the traffic of an instance is measured, in milliseconds.
 const TRAFFIC_MS: u64 = 1000;
+
 impl Server {
-    /// Puts the client into the instance that it names, which is loaded if it is not there. The error is why that
-    /// cannot be.
-    pub(super) fn enter_instance(&mut self, conn: ConnId, app: AppId, now: Millis) -> Result<(), Refusal> {
-        let Some((_, rtmp)) = self.slots.open_client(conn) else { return Ok(()) };
+    /// Puts the client into the instance that it names, which is loaded if it is not there. `None`: there is no place before
+    /// another instance has ended.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be.
+    pub(super) fn enter_instance(
+        &mut self,
+        conn: ConnId,
+        app: AppId,
+        now: Millis,
+    ) -> Result<Option<InstanceIndex>, Refusal> {
+        let Some((_, rtmp)) = self.slots.open_client(conn) else { return Ok(None) };
         let name = rtmp.session.connect_info().path.instance.clone();
         let mut found = self.scripting.instances.find(app, &name);
         if let Some(index) = found
@@ -51,93 +49,78 @@ impl Server {
         {
             match instance.state {
                 InstanceState::Stopped { until } if now < until => return Err(Unscripted::Stopped.into()),
-                InstanceState::Running { outdated: true, .. } if instance.clients == 0 => {
-                    self.end_instance(index, StopReason::Shutdown, now);
-                    found = None;
-                }
                 InstanceState::Stopped { .. } => {
                     self.scripting.instances.remove(index);
                     found = None;
                 }
-                InstanceState::Running { .. } => {}
+                InstanceState::Running { outdated: true, .. } if instance.clients == 0 => {
+                    self.end_instance(index, now);
+                    return Ok(None);
+                }
+                InstanceState::Ending | InstanceState::Running { is_asked: true, .. } => return Ok(None),
+                InstanceState::Loading(_) | InstanceState::Starting { .. } | InstanceState::Running { .. } => {}
             }
         }
         let index = match found {
             Some(index) => index,
-            None => self.load_instance(app, &name, now)?,
+            None => match self.load_instance(app, &name, now)? {
+                Some(index) => index,
+                None => return Ok(None),
+            },
         };
-        // What it did as it was loaded may have stopped it, or it may have shut itself down.
-        let instance = self
-            .scripting
-            .instances
-            .instance_mut(index)
-            .filter(|instance| instance.is_running())
-            .ok_or(Unscripted::Stopped)?;
-        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Ok(()) };
+        let Some(instance) = self.scripting.instances.instance_mut(index) else { return Ok(None) };
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Ok(None) };
         instance.clients += 1;
         slot.instance = Some(index);
         rtmp.session.set_scripted();
-        Ok(())
+        Ok(Some(index))
     }
 
-    fn load_instance(&mut self, app: AppId, name: &str, now: Millis) -> Result<InstanceIndex, Refusal> {
-        let index = match self.scripting.instances.free() {
-            Some(index) => index,
-            None => {
-                let Some(idle) = self.scripting.instances.longest_idle() else {
-                    return Err(Unscripted::NoPlace.into());
-                };
-                self.end_instance(idle, StopReason::Shutdown, now);
-                self.scripting.instances.free().ok_or(Unscripted::Stopped)?
+    fn load_instance(&mut self, app: AppId, name: &str, now: Millis) -> Result<Option<InstanceIndex>, Refusal> {
+        let Some(index) = self.scripting.instances.free() else {
+            if let Some(idle) = self.scripting.instances.longest_idle() {
+                self.end_instance(idle, now);
+            } else if !self.scripting.instances.iter().any(|(_, instance)| instance.state == InstanceState::Ending) {
+                return Err(Unscripted::NoPlace.into());
             }
-        };
-        let Some(definition) = self.live.apps.definition(app) else { return Err(Unscripted::Stopped.into()) };
-        let Some(script) = &definition.script else { return Err(Unscripted::Stopped.into()) };
-        let identity = Identity {
-            app: &definition.name,
-            instance: name,
-            hostname: HOST_NAME,
-            server: SERVER_NAME,
-            config_json: &definition.config_json,
-        };
-        let loaded = self.scripting.engine.load(&script.source, &identity, script.limits.budget, now);
-        let app_name = definition.name.as_str();
-        let state = match &loaded {
-            Ok(id) => {
-                info!("rill script loaded app={app_name:?} instance={name:?} file={:?}", script.source.main.name);
-                InstanceState::Running { script: *id, outdated: false }
+            if self.scripting.instances.free().is_none() {
+                return Ok(None);
             }
-            Err(problem) => {
-                error!("rill script not loaded app={app_name:?} instance={name:?} reason={}", Quoted(problem));
-                InstanceState::Stopped { until: now + script.limits.retry_ms }
-            }
+            return self.load_instance(app, name, now);
         };
+        if self.scripting.hosts().next().is_none() {
+            return Err(Unscripted::NotBuilt.into());
+        }
+        let Some(host) = self.scripting.host_for(app) else { return Ok(None) };
+        let script = self.scripting.instances.next_script(index);
         let instance = Instance {
             app,
             // It fits: it comes from a field of the same length.
             name: heapless::String::try_from(name).unwrap_or_default(),
-            state,
+            state: InstanceState::Loading(LoadStep::Head),
+            script,
+            host,
             clients: 0,
-            ending: false,
             idle_since: now,
             traffic: Traffic { since: now, ..Traffic::default() },
             total_connects: 0,
             total_disconnects: 0,
         };
         self.scripting.instances.put(index, instance);
-        let result = match loaded {
-            Ok(_) => Ok(index),
-            Err(_) => Err(Unscripted::NotLoaded.into()),
-        };
-        self.run_actions(now);
-        result
+        self.scripting.assign(host, app);
+        if self.scripting.host(host).state == HostState::Absent {
+            self.scripting.host_mut(host).state = HostState::Wanted { from: now };
+        }
+        self.scripting.tend();
+        Ok(Some(index))
     }
 
-    /// `application.onConnect`.
-    pub(super) fn ask_script(&mut self, conn: ConnId, now: Millis) {
+    /// `application.onConnect`. False when there is no room to say it.
+    pub(super) fn tell_of_client(&mut self, conn: ConnId, index: InstanceIndex, now: Millis) -> bool {
         let (to_client_bytes_s, to_server_bytes_s) = self.bandwidth_limit(conn);
-        let Some(script) = self.entered_by(conn) else { return };
-        let Some((slot, rtmp)) = self.slots.look_client(conn) else { return };
+        let Server { slots, scripting, .. } = self;
+        let Some(instance) = scripting.running(index) else { return false };
+        let Some((slot, rtmp)) = slots.open_client(conn) else { return false };
         let (mut ip, mut id) = (heapless::String::<48>::new(), heapless::String::<24>::new());
         // Both fit: the longest address has 45 characters.
         let _ = write!(ip, "{}", slot.peer.ip().to_canonical());
@@ -154,23 +137,30 @@ impl Server {
             secure: false,
             to_client_bytes_s,
             to_server_bytes_s,
-            stats: stats_of(slot, rtmp),
         };
-        let asked = self.scripting.engine.connect(script, client_id(conn), &facts, session.arguments(), now);
-        self.told(script, asked, now);
+        let connect = ToHost::Connect { instance, client: client_id(conn), facts, arguments: session.arguments() };
+        rtmp.is_told = scripting.tell(index, &connect, now).is_ok();
+        rtmp.is_told
     }
 
     /// A client called a method, after [`Event::Call`](crate::rtmp::event::Event::Call).
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
-        let Some(script) = self.entered_by(conn) else { return self.answer_built_in(conn, now) };
-        let Some(call) = self.slots.look_client(conn).and_then(|(_, rtmp)| rtmp.session.call()) else { return };
-        let question = self.scripting.question(conn, call.transaction);
-        self.scripting.engine.ask_call(script, question, call.name, call.arguments, now);
+        let Some((index, instance)) = self.script_of(conn) else { return self.answer_built_in(conn, now) };
         let deadline = self.pending_until(conn, now);
-        if let Some((_, rtmp)) = self.slots.open_client(conn) {
+        let Server { slots, scripting, .. } = self;
+        let Some((slot, rtmp)) = slots.open_client(conn) else { return };
+        let Some(call) = rtmp.session.call() else { return };
+        let question = scripting.question(conn, call.transaction);
+        let told = ToHost::Call { instance, question, name: call.name, arguments: call.arguments };
+        if scripting.tell(index, &told, now).is_ok() {
             rtmp.asked = Asked::Call { number: question.number, deadline };
+        } else if slot.publishing > 0 {
+            // Its media does not wait for it.
+            self.refuse_call(question, "The application is busy.");
+        } else {
+            rtmp.asked = Asked::Unsaid(Unsaid::Call);
+            self.wait_for_script(conn);
         }
-        self.hear_script(conn, now);
     }
 
     /// Until when an answer of its script is waited for.
@@ -178,62 +168,6 @@ impl Server {
         let app = self.slots.look(conn).and_then(|slot| self.live.apps.definition(slot.app?));
         let pending_ms = app.and_then(|app| app.script.as_ref()).map_or(0, |script| script.limits.pending_ms);
         now + pending_ms
-    }
-
-    /// The client for which this is the answer to what it waits for: not one that has gone, or has asked something else since.
-    fn waiting_for(&mut self, question: Question) -> Option<ConnId> {
-        let conn = conn_id(question.client);
-        let (_, rtmp) = self.slots.open_client(conn)?;
-        (rtmp.asked.number() == Some(question.number)).then_some(conn)
-    }
-
-    fn refuse_call(&mut self, question: Question, description: &str) {
-        let conn = conn_id(question.client);
-        let Some((slot, _)) = self.slots.open_client(conn).filter(|_| question.transaction != 0.0) else { return };
-        // A client without room for it reads nothing, and will be found out by the stall deadline.
-        let _ = Status::new(Code::CallFailed, "").described(description).send_error(question.transaction, &mut slot.tx);
-        self.wakes.send(conn.slot);
-    }
-
-    /// What the client waits for is known. Whoever has asked for it just now acts on it; else nobody is there to do so.
-    fn go_on(&mut self, question: Question, answer: Asked, now: Millis) {
-        let Some(conn) = self.waiting_for(question) else { return };
-        let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
-        rtmp.asked = answer;
-        if self.scripting.asking != Some(conn) {
-            self.act_on_answer(conn, now);
-        }
-    }
-
-    /// Carries out actions, and what they say about the request or call of a client.
-    pub(super) fn hear_script(&mut self, conn: ConnId, now: Millis) {
-        let outer = self.scripting.asking.replace(conn);
-        self.run_actions(now);
-        self.scripting.asking = outer;
-        self.act_on_answer(conn, now);
-    }
-
-    fn act_on_answer(&mut self, conn: ConnId, now: Millis) {
-        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
-        match rtmp.asked {
-            Asked::NoMethod => {
-                rtmp.asked = Asked::Nothing;
-                let waited = slot.blocked;
-                self.answer_built_in(conn, now);
-                if waited {
-                    self.unblock(conn);
-                }
-            }
-            Asked::Allowed(_) => self.request(conn, now),
-            Asked::Nothing | Asked::Call { .. } | Asked::Access { .. } | Asked::File { .. } => {}
-        }
-    }
-
-    /// The client has its answer, and is read on if it waited.
-    fn answered(&mut self, question: Question) {
-        if let Some(conn) = self.waiting_for(question) {
-            self.wait_no_more(conn);
-        }
     }
 
     /// The client is read on, though its call may not be answered. When it is, the answer is sent.
@@ -249,7 +183,7 @@ impl Server {
 
     /// The client waits to hear whether it may publish or play, or whether there is something to play.
     pub(super) fn is_asking(&self, conn: ConnId) -> bool {
-        let asks = |asked| matches!(asked, Asked::Access { .. } | Asked::File { .. });
+        let asks = |asked| matches!(asked, Asked::Access { .. } | Asked::File { .. } | Asked::Unsaid(Unsaid::Request));
         self.slots.look_client(conn).is_some_and(|(_, rtmp)| asks(rtmp.asked))
     }
 
@@ -259,7 +193,7 @@ impl Server {
         match rtmp.asked {
             Asked::Call { .. } => self.wait_no_more(conn),
             Asked::File { id, .. } => self.file_unanswered(conn, id, now),
-            Asked::Access { .. } => {
+            Asked::Access { .. } | Asked::Unsaid(Unsaid::Request) => {
                 rtmp.asked = Asked::Nothing;
                 match rtmp.session.request() {
                     // What was typed may be a secret: it is not repeated.
@@ -271,68 +205,89 @@ impl Server {
                     Some(Request::Connect) | None => {}
                 }
             }
-            Asked::Nothing | Asked::NoMethod | Asked::Allowed(_) => {}
+            Asked::Nothing | Asked::Allowed(_) | Asked::Answered(_) | Asked::Unsaid(_) => {}
         }
     }
 
     /// Asks the application's script whether the client may do that with a stream. False when there is none to say so.
     pub(super) fn ask_access(&mut self, conn: ConnId, access: Access, stream: &str, now: Millis) -> bool {
-        let Some(script) = self.entered_by(conn) else { return false };
-        let question = self.scripting.question(conn, 0.0);
-        self.scripting.engine.ask_access(script, question, access, stream);
+        let Some((index, instance)) = self.script_of(conn) else { return false };
+        let wanted = match access {
+            // Who plays is told what else it may.
+            Access::Read => AccessSet::of(&[Access::Read, Access::AudioSample, Access::VideoSample]),
+            access => AccessSet::of(&[access]),
+        };
         let deadline = self.pending_until(conn, now);
-        if let Some((_, rtmp)) = self.slots.open_client(conn) {
-            rtmp.asked = Asked::Access { number: question.number, deadline };
+        let Server { slots, scripting, .. } = self;
+        let question = scripting.question(conn, 0.0);
+        let told = scripting.tell(index, &ToHost::Access { instance, question, wanted, stream }, now);
+        let Some((_, rtmp)) = slots.open_client(conn) else { return false };
+        rtmp.asked = match told {
+            Ok(()) => Asked::Access { number: question.number, deadline },
+            Err(_) => Asked::Unsaid(Unsaid::Request),
+        };
+        if told.is_err() {
+            self.wait_for_script(conn);
         }
         true
     }
 
     /// A client answered a call of its application's script.
     pub(super) fn answer_script(&mut self, conn: ConnId, transaction: u32, ok: bool, now: Millis) {
-        let Some(script) = self.entered_by(conn) else { return };
-        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
-        let arguments = rtmp.session.arguments();
-        let told = self.scripting.engine.answer(script, client_id(conn), transaction, ok, arguments, now);
-        self.told(script, told, now);
-    }
-
-    /// Whether whoever plays the stream may take samples of its audio and its video.
-    pub(super) fn allowed_samples(&mut self, conn: ConnId, stream: &str) -> Option<(bool, bool)> {
-        let mut allows = |access| {
-            let script = self.entered_by(conn)?;
-            Some(self.scripting.engine.allows(script, client_id(conn), access, stream))
-        };
-        Some((allows(Access::AudioSample)?, allows(Access::VideoSample)?))
+        let Some((index, instance)) = self.script_of(conn) else { return };
+        let Server { slots, scripting, .. } = self;
+        let Some((slot, rtmp)) = slots.open_client(conn) else { return };
+        let client = client_id(conn);
+        let told = ToHost::Answer { instance, client, transaction, ok, arguments: rtmp.session.arguments() };
+        // A publisher's media does not wait for it: what it sends more than its script can take is lost.
+        let is_told = scripting.tell(index, &told, now).is_ok();
+        if slot.publishing > 0 {
+            return;
+        }
+        if is_told {
+            rtmp.asked = Asked::Answered(scripting.told(index));
+            self.wakes.hold(Held::Answered, conn.slot);
+        } else {
+            rtmp.asked = Asked::Unsaid(Unsaid::Answer(transaction, ok));
+            self.wait_for_script(conn);
+        }
     }
 
     /// `application.onPublish`, after the publisher was told.
     pub(super) fn run_on_publish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
-        let Some(script) = self.entered_by(conn) else { return };
-        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
-        let name = rtmp.session.own_name(&self.live.names.stream(id).path);
-        let stream = StreamFacts { name, publish_query_string: rtmp.session.stream_query(), kind: "live" };
-        let told = self.scripting.engine.publish(script, client_id(conn), &stream, now);
-        self.told(script, told, now);
+        self.tell_of_stream(conn, id, true, now);
     }
 
     /// `application.onUnpublish`.
     pub(super) fn run_on_unpublish(&mut self, conn: ConnId, id: StreamId, now: Millis) {
-        let Some(script) = self.entered_by(conn) else { return };
-        let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
-        let name = rtmp.session.own_name(&self.live.names.stream(id).path);
-        let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
-        let told = self.scripting.engine.unpublish(script, client_id(conn), &stream, now);
-        self.told(script, told, now);
+        self.tell_of_stream(conn, id, false, now);
+    }
+
+    fn tell_of_stream(&mut self, conn: ConnId, id: StreamId, begins: bool, now: Millis) {
+        let Some((index, instance)) = self.script_of(conn) else { return };
+        let Server { slots, scripting, live, .. } = self;
+        let Some((_, rtmp)) = slots.look_client(conn) else { return };
+        let name = rtmp.session.own_name(&live.names.stream(id).path);
+        let client = client_id(conn);
+        let message = match begins {
+            true => {
+                let publish_query_string = rtmp.session.stream_query();
+                let stream = StreamFacts { name, publish_query_string, kind: "live" };
+                ToHost::Publish { instance, client, stream }
+            }
+            false => {
+                let stream = StreamFacts { name, publish_query_string: "", kind: "live" };
+                ToHost::Unpublish { instance, client, stream }
+            }
+        };
+        scripting.must_tell(index, &message, now);
     }
 
     /// The client leaves: `application.onDisconnect`, unless it was refused.
     pub(super) fn leave_instance(&mut self, conn: ConnId, now: Millis) {
-        let Some(slot) = self.slots.connection(conn) else { return };
-        let Some(index) = slot.instance else { return };
-        // While it still counts.
-        let script = self.entered(index);
         let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-        slot.instance = None;
+        let Some(index) = slot.instance.take() else { return };
+        let is_told = core::mem::take(&mut rtmp.is_told);
         let (accepted, stats) = (rtmp.session.is_connected(), stats_of(slot, rtmp));
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         instance.clients -= 1;
@@ -340,178 +295,9 @@ impl Server {
         instance.traffic.left_out += stats.bytes_out;
         instance.idle_since = now;
         instance.total_disconnects += u64::from(accepted);
-        let Some(script) = script else { return };
-        let told = self.scripting.engine.disconnect(script, client_id(conn), now);
-        self.told(script, told, now);
-    }
-
-    /// Acts on the result of a call into a script, and on the actions that the script asked for.
-    fn told(&mut self, script: script::InstanceId, told: Result<(), Fault>, now: Millis) {
-        self.run_actions(now);
-        if let Err(Fault::Exhausted(exhausted)) = told {
-            self.stop_instance_of(script, exhausted, now);
-        }
-    }
-
-    /// Carries out what scripts asked for. A nested call returns at once: the outer one carries out new actions, too.
-    pub(super) fn run_actions(&mut self, now: Millis) {
-        if core::mem::replace(&mut self.scripting.acting, true) {
-            return;
-        }
-        while let Some((script, action)) = self.scripting.engine.next_action() {
-            self.run_action(script, action, now);
-        }
-        self.scripting.acting = false;
-    }
-
-    fn run_action(&mut self, script: script::InstanceId, action: Action, now: Millis) {
-        match action {
-            Action::Result(question, value) => {
-                let Question { client, transaction, .. } = question;
-                if transaction != 0.0 && !self.send_command(conn_id(client), "_result", transaction, &value) {
-                    self.refuse_call(question, "The result is too long.");
-                }
-                self.answered(question);
-            }
-            Action::Failed(question, description) => {
-                self.refuse_call(question, &description);
-                self.answered(question);
-            }
-            // If the call is not there any more, nothing else can be done about it.
-            Action::NotFound(question) if self.waiting_for(question).is_none() => {
-                self.refuse_call(question, "Method not found.");
-            }
-            Action::NotFound(question) => self.go_on(question, Asked::NoMethod, now),
-            Action::Allowed(question, allowed) => self.go_on(question, Asked::Allowed(allowed), now),
-            Action::Stopped(exhausted) => self.stop_instance_of(script, exhausted, now),
-            Action::Accept(client) => {
-                let conn = conn_id(client);
-                let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
-                if matches!(rtmp.joining, Joining::Script { .. }) {
-                    if let Some(instance) = slot.instance.and_then(|index| self.scripting.instances.instance_mut(index))
-                    {
-                        instance.total_connects += 1;
-                    }
-                    self.joined(conn, now);
-                }
-            }
-            Action::Reject { client, description, application, redirect } => {
-                let conn = conn_id(client);
-                let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
-                if !matches!(rtmp.joining, Joining::Script { .. }) {
-                    return;
-                }
-                let extra = Extra::Rejected { application: application.as_deref(), redirect: redirect.as_deref() };
-                let status = Status { description: description.as_deref(), ..Status::new(Code::ConnectRejected, "") };
-                let rejection = if redirect.is_some() { Rejection::Redirected } else { Rejection::Script };
-                self.refuse_connect_with(conn, status.with(extra), CloseReason::Rejected(rejection), now);
-            }
-            Action::Disconnect(client) => self.close_after_flush(conn_id(client), CloseReason::Script, now),
-            Action::Call { client, name, transaction, arguments } => {
-                if !self.send_command(conn_id(client), &name, transaction.into(), &arguments) && transaction > 0 {
-                    self.call_failed(script, client, transaction, now);
-                }
-            }
-            Action::Ping(client) => {
-                let conn = conn_id(client);
-                let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
-                // Without room there is no ping, and no round trip to be told of.
-                let _ = rtmp.session.ping(now, &mut slot.tx);
-                self.wakes.send(conn.slot);
-            }
-            Action::LimitBandwidth { client, to_client, to_server } => {
-                self.limit_bandwidth(conn_id(client), to_client, to_server);
-            }
-            Action::CheckBandwidth(client) => {
-                self.happened(Happened::BandwidthWanted { conn: conn_id(client), reply: true }, now);
-            }
-            Action::Send { stream, body } => self.send_to_stream(script, &stream, &body, now),
-            Action::Broadcast { .. } => {}
-            Action::Shutdown => {
-                if let Some(index) = self.scripting.instances.running(script) {
-                    self.shut_down_instance(index, now);
-                }
-            }
-        }
-    }
-
-    /// What scripts ask for and answer waits, or comes, as it does where they are elsewhere: for simulators.
-    pub fn hold_scripts(&mut self, hold: bool) {
-        self.scripting.engine.hold(hold);
-    }
-
-    /// Sends a client a command of its application's script. False when there is no room for it: the client does not read,
-    /// or the command is longer than any may be.
-    fn send_command(&mut self, conn: ConnId, name: &str, transaction: f64, arguments: &[u8]) -> bool {
-        let others = self.scripting.outboxes_bytes;
-        let Some((slot, rtmp)) = self.slots.open_client(conn).filter(|(_, rtmp)| rtmp.session.is_connected()) else {
-            return false;
-        };
-        // Behind what waits, so that the order is kept; and the session's own answers find room.
-        let direct = rtmp.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
-        let queued = match direct {
-            true => rtmp.session.command(name, transaction, arguments, &mut slot.tx).ok().map(|()| 0),
-            false => rtmp.outbox.push(name, transaction, arguments, others),
-        };
-        self.scripting.outboxes_bytes += queued.unwrap_or(0);
-        self.wakes.send(conn.slot);
-        queued.is_some()
-    }
-
-    /// What still waits for the client of its application's script is forgotten; a message that was sent in part is not,
-    /// unless `all`.
-    pub(super) fn clear_outbox(&mut self, conn: ConnId, all: bool) {
-        let Some((_, rtmp)) = self.slots.client(conn) else { return };
-        let kept = usize::from(!all && matches!(rtmp.tail, Some(Tail::Message(1..))));
-        if kept == 0 && matches!(rtmp.tail, Some(Tail::Message(_))) {
-            rtmp.tail = None;
-        }
-        self.scripting.outboxes_bytes -= rtmp.outbox.truncate(kept);
-    }
-
-    /// A call of a script reached no client: its result object is told.
-    fn call_failed(&mut self, script: script::InstanceId, client: ClientId, transaction: u32, now: Millis) {
-        let mut bytes = [0; 256];
-        let mut out = Writer::new(&mut bytes);
-        let status = Status::new(Code::CallFailed, "").described("The client does not read.");
-        if status.object(&mut Encoder::new(&mut out)).is_err() {
-            return;
-        }
-        let length = out.len();
-        // Its actions are carried out by the caller's [`Server::run_actions`].
-        if let Err(Fault::Exhausted(exhausted)) =
-            self.scripting.engine.answer(script, client, transaction, false, &bytes[..length], now)
-        {
-            self.stop_instance_of(script, exhausted, now);
-        }
-    }
-
-    /// A data message of a script to all players of a stream of its instance.
-    fn send_to_stream(&mut self, script: script::InstanceId, name: &str, body: &[u8], now: Millis) {
-        let Some(instance) =
-            self.scripting.instances.running(script).and_then(|index| self.scripting.instances.instance(index))
-        else {
-            return;
-        };
-        let path = self.live.apps.definition(instance.app).map(|app| app.path(&instance.name, name));
-        let Some(id) = path.and_then(|path| self.live.names.find(instance.app, &path.ok()?)) else { return };
-        let Some((_, media)) = self.live.names.with_media(id) else { return };
-        self.counters.data_dropped += u64::from(media.own_data(body, now).is_err());
-        self.wakes.due(id);
-    }
-
-    /// Runs scripts' timers, ends instances without clients.
-    pub(super) fn tick_scripts(&mut self, now: Millis) {
-        while self.scripting.engine.next_timer().is_some_and(|due| due <= now) && self.scripts_may_run(now) {
-            for index in self.scripting.instances.places() {
-                self.entered(index);
-            }
-            let stopped = self.scripting.engine.tick(now);
-            self.run_actions(now);
-            match stopped {
-                Some((script, exhausted)) => self.stop_instance_of(script, exhausted, now),
-                None => break,
-            }
+        if is_told && let Some(instance) = self.scripting.running(index) {
+            let gone = ToHost::Gone { instance, client: client_id(conn), stats };
+            self.scripting.must_tell(index, &gone, now);
         }
     }
 
@@ -521,59 +307,72 @@ impl Server {
             let Some(instance) = self.scripting.instances.instance(index) else { continue };
             match instance.state {
                 InstanceState::Stopped { until } if now >= until && instance.clients == 0 => {
-                    self.scripting.instances.remove(index);
+                    self.remove_instance(index);
                 }
-                InstanceState::Stopped { .. } => {}
-                InstanceState::Running { script, outdated } => {
+                InstanceState::Running { outdated, is_asked } => {
                     self.measure_traffic(index, now);
-                    self.end_if_idle(index, script, outdated, now);
+                    if !is_asked {
+                        self.end_if_idle(index, outdated, now);
+                    }
                 }
+                _ => {}
             }
         }
     }
 
-    fn end_if_idle(&mut self, index: InstanceIndex, script: script::InstanceId, outdated: bool, now: Millis) {
+    fn end_if_idle(&mut self, index: InstanceIndex, outdated: bool, now: Millis) {
         let Some(instance) = self.scripting.instances.instance(index).filter(|instance| instance.clients == 0) else {
             return;
         };
         if outdated {
-            return self.end_instance(index, StopReason::Shutdown, now);
+            return self.end_instance(index, now);
         }
         let limits = self.live.apps.definition(instance.app).and_then(|definition| definition.script.as_ref());
         let idle_unload_ms = limits.map_or(0, |script| script.limits.idle_unload_ms);
         if idle_unload_ms == 0 || now.since(instance.idle_since) < idle_unload_ms {
             return;
         }
-        self.entered(index);
-        let may_go = self.scripting.engine.stopping(script, StopReason::Idle, now);
-        self.run_actions(now);
-        match may_go {
-            Ok(false) => {
-                if let Some(instance) = self.scripting.instances.instance_mut(index) {
-                    instance.idle_since = now;
-                }
+        let stop = ToHost::Stop { instance: instance.script, reason: StopReason::Idle };
+        self.scripting.must_tell(index, &stop, now);
+        if let Some(instance) = self.scripting.instances.instance_mut(index) {
+            instance.state = InstanceState::Running { outdated, is_asked: true };
+        }
+    }
+
+    /// It was asked, and has answered.
+    pub(super) fn may_go(&mut self, index: InstanceIndex, yes: bool, now: Millis) {
+        let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
+        match instance.state {
+            InstanceState::Ending => self.unload_instance(index, "stopped"),
+            InstanceState::Running { is_asked: true, .. } if yes && instance.clients == 0 => {
+                let unload = ToHost::Unload { instance: instance.script };
+                self.scripting.must_tell(index, &unload, now);
+                self.unload_instance(index, "idle");
             }
-            _ => self.unload_instance(index, "idle"),
+            InstanceState::Running { outdated, is_asked: true } => {
+                instance.state = InstanceState::Running { outdated, is_asked: false };
+                instance.idle_since = now;
+                self.scripting.retry = true;
+            }
+            _ => {}
         }
     }
 
-    /// The script of an instance, if it runs: it is about to be called. One that asks for statistics finds those of now,
-    /// which costs a look at every connection; the others, which are nearly all, cost none.
-    fn entered(&mut self, index: InstanceIndex) -> Option<script::InstanceId> {
-        let script = self.scripting.instances.script(index)?;
-        if self.scripting.engine.reads_stats(script) {
-            self.refresh_stats(index, script);
-        }
-        Some(script)
+    /// The client's instance, if its script runs and knows the client.
+    fn script_of(&self, conn: ConnId) -> Option<(InstanceIndex, InstanceId)> {
+        let (slot, rtmp) = self.slots.look_client(conn)?;
+        let index = slot.instance.filter(|_| rtmp.is_told)?;
+        Some((index, self.scripting.running(index)?))
     }
 
-    fn entered_by(&mut self, conn: ConnId) -> Option<script::InstanceId> {
-        let index = self.slots.look(conn)?.instance?;
-        self.entered(index)
+    /// What a script hears of a client that asks.
+    pub(super) fn client_stats(&mut self, conn: ConnId) -> ClientStats {
+        self.slots.client(conn).map_or_else(ClientStats::default, |(slot, rtmp)| stats_of(slot, rtmp))
     }
 
-    fn refresh_stats(&mut self, index: InstanceIndex, script: script::InstanceId) {
-        let Some(instance) = self.scripting.instances.instance(index) else { return };
+    /// What a script hears of all clients of its instance.
+    pub(super) fn application_stats(&mut self, index: InstanceIndex) -> ApplicationStats {
+        let Some(instance) = self.scripting.instances.instance(index) else { return ApplicationStats::default() };
         let traffic = &instance.traffic;
         let mut all = ApplicationStats {
             bw_in: traffic.bw_in,
@@ -585,13 +384,12 @@ impl Server {
             ..ApplicationStats::default()
         };
         self.slots.write_back_all();
-        for (at, slot, rtmp) in self.slots.clients().filter(|(_, slot, _)| slot.instance == Some(index)) {
+        for (_, slot, rtmp) in self.slots.clients().filter(|(_, slot, _)| slot.instance == Some(index)) {
             let stats = stats_of(slot, rtmp);
             all.bytes_in += stats.bytes_in;
             all.bytes_out += stats.bytes_out;
-            self.scripting.engine.set_client_stats(script, client_id(self.slots.id(at)), &stats);
         }
-        self.scripting.engine.set_application_stats(script, &all);
+        all
     }
 
     /// Once a second, what went through an instance in that second.
@@ -621,11 +419,22 @@ impl Server {
                 continue;
             };
             match &mut instance.state {
-                InstanceState::Running { outdated, .. } => *outdated = true,
+                InstanceState::Running { outdated, .. } | InstanceState::Starting { outdated } => *outdated = true,
                 // Perhaps it is right now.
                 InstanceState::Stopped { until } => *until = now,
+                InstanceState::Loading(LoadStep::Head) | InstanceState::Ending => {}
+                InstanceState::Loading(_) => self.begin_loading_again(index, now),
             }
         }
+    }
+
+    /// What was told of the instance does not hold any more.
+    fn begin_loading_again(&mut self, index: InstanceIndex, now: Millis) {
+        let script = self.scripting.instances.next_script(index);
+        let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
+        let unload = ToHost::Unload { instance: core::mem::replace(&mut instance.script, script) };
+        instance.state = InstanceState::Loading(LoadStep::Head);
+        self.scripting.must_tell(index, &unload, now);
     }
 
     /// Ends the instances of an application, or the one called `name`: their clients are told that the application is
@@ -645,77 +454,67 @@ impl Server {
     /// The server stops: `onAppStop` of every instance.
     pub(super) fn end_all_instances(&mut self, now: Millis) {
         for index in self.scripting.instances.places() {
-            self.end_instance(index, StopReason::Shutdown, now);
+            self.end_instance(index, now);
         }
     }
 
     /// `application.shutdown()`: all clients are disconnected, `onAppStop`, and the next client finds it loaded afresh.
-    fn shut_down_instance(&mut self, index: InstanceIndex, now: Millis) {
+    pub(super) fn shut_down_instance(&mut self, index: InstanceIndex, now: Millis) {
         self.each_client(index, |server, conn| {
             server.shut_down_client(conn, now);
         });
-        self.end_instance(index, StopReason::Shutdown, now);
+        self.end_instance(index, now);
     }
 
     /// `onAppStop`, then the instance is gone. It has no clients any more.
-    fn end_instance(&mut self, index: InstanceIndex, reason: StopReason, now: Millis) {
+    pub(super) fn end_instance(&mut self, index: InstanceIndex, now: Millis) {
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
-        if core::mem::replace(&mut instance.ending, true) {
-            // Its `onAppStop` wants to shut it down.
-            return;
+        let script = instance.script;
+        match instance.state {
+            InstanceState::Ending => {}
+            InstanceState::Running { is_asked, .. } => {
+                instance.state = InstanceState::Ending;
+                // One that was asked is told by that.
+                if !is_asked {
+                    let stop = ToHost::Stop { instance: script, reason: StopReason::Shutdown };
+                    self.scripting.must_tell(index, &stop, now);
+                }
+                self.scripting.must_tell(index, &ToHost::Unload { instance: script }, now);
+            }
+            InstanceState::Starting { .. } | InstanceState::Loading(LoadStep::File(..) | LoadStep::Start) => {
+                self.scripting.must_tell(index, &ToHost::Unload { instance: script }, now);
+                self.remove_instance(index);
+            }
+            InstanceState::Loading(LoadStep::Head) | InstanceState::Stopped { .. } => self.remove_instance(index),
         }
-        if let Some(script) = self.entered(index) {
-            // It is told, not asked; if that goes wrong, it goes all the same.
-            let _ = self.scripting.engine.stopping(script, reason, now);
-            self.run_actions(now);
-        }
-        self.unload_instance(index, "stopped");
     }
 
     fn unload_instance(&mut self, index: InstanceIndex, reason: &str) {
         let Some(instance) = self.scripting.instances.instance(index) else { return };
         let app = self.live.apps.name(instance.app);
         info!("rill script unloaded app={app:?} instance={:?} reason={reason}", instance.name.as_str());
-        if let Some(script) = self.scripting.instances.script(index) {
-            self.scripting.engine.unload(script);
-        }
-        self.scripting.instances.remove(index);
+        self.remove_instance(index);
     }
 
-    /// A script exceeded a limit: nothing of it runs any more. Its clients are disconnected, and refused for a while.
-    fn stop_instance_of(&mut self, script: script::InstanceId, exhausted: Exhausted, now: Millis) {
-        let Some(index) = self.scripting.instances.running(script) else { return };
-        self.scripting.engine.unload(script);
-        let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
-        let app = instance.app;
-        let definition = self.live.apps.definition(app).and_then(|definition| definition.script.as_ref());
-        let retry_ms = definition.map_or(0, |script| script.limits.retry_ms);
-        instance.state = InstanceState::Stopped { until: now + retry_ms };
-        warn!(
-            "rill script stopped app={:?} instance={:?} reason=\"{exhausted}\": its clients are refused for {} s",
-            self.live.apps.name(app),
-            instance.name.as_str(),
-            retry_ms / 1000
-        );
+    /// The script of an instance does not run: whoever is in it is told so and goes, and others are refused for a while.
+    pub(super) fn refuse_clients_of(&mut self, index: InstanceIndex, why: Unscripted, retry_ms: u64, now: Millis) {
+        if let Some(instance) = self.scripting.instances.instance_mut(index) {
+            instance.state = InstanceState::Stopped { until: now + retry_ms };
+        }
+        let words = refusals::row(why.into()).words;
         self.each_client(index, |server, conn| {
             let Some((slot, rtmp)) = server.slots.open_client(conn) else { return };
             if rtmp.session.is_connected() {
-                let status = Status::new(Code::ConnectAppShutdown, "")
-                    .described(refusals::row(Unscripted::Stopped.into()).words);
+                let status = Status::new(Code::ConnectAppShutdown, "").described(words);
                 let _ = rtmp.session.status(None, status, &mut slot.tx);
                 server.close_after_flush(conn, CloseReason::ScriptStopped, now);
             } else {
-                server.refuse_connect(
-                    conn,
-                    Rejection::ScriptFailed,
-                    refusals::row(Unscripted::Stopped.into()).words,
-                    now,
-                );
+                server.refuse_connect(conn, Rejection::ScriptFailed, words, now);
             }
         });
     }
 
-    fn each_client(&mut self, index: InstanceIndex, visit: impl FnMut(&mut Server, ConnId)) {
+    pub(super) fn each_client(&mut self, index: InstanceIndex, visit: impl FnMut(&mut Server, ConnId)) {
         self.each_connection(|slot, _| slot.instance == Some(index), visit);
     }
 }
@@ -731,43 +530,61 @@ fn stats_of(slot: &Slot, rtmp: &Rtmp) -> ClientStats {
 }
 
 impl Server {
-    /// Scripts may run now. What they have used since it was last asked is counted.
-    pub(super) fn scripts_may_run(&mut self, now: Millis) -> bool {
-        let spent_us = self.scripting.engine.take_spent_us();
-        self.scripting.time.turn_us += spent_us;
-        self.scripting.time.share.spend(spent_us);
-        self.scripting.time.turn_us < TURN_US && self.scripting.time.share.available(now.0) > 0
-    }
-
-    /// The connection goes on when its script has time again.
+    /// The connection goes on when its script may be told of it.
     pub(super) fn wait_for_script(&mut self, conn: ConnId) {
-        self.wakes.rest(conn.slot);
         self.wakes.hold(Held::Script, conn.slot);
     }
 
-    /// A turn begins: waiting clients go on as far as there is time.
+    /// A turn begins: clients go on who waited for a place, or for room to tell their script something.
     pub(super) fn wake_scripts(&mut self, now: Millis) {
-        self.scripting.time.turn_us = 0;
-        self.run_actions(now);
+        if !core::mem::take(&mut self.scripting.retry) {
+            return;
+        }
         let mut from = 0;
-        while self.scripts_may_run(now)
-            && let Some(slot) = self.wakes.next_held(Held::Script, from)
-        {
+        while let Some(slot) = self.wakes.next_held(Held::Script, from) {
             from = slot.at() + 1;
             self.wakes.let_go(Held::Script, slot);
             let conn = self.slots.id(slot);
-            match self.slots.peek_client(slot).map(|(slot, rtmp)| (rtmp.joining, slot.app)) {
-                Some((Joining::Queued { .. }, Some(_))) => self.join(conn, now),
-                _ => self.wakes.read(slot),
+            let Some((_, rtmp)) = self.slots.open_client(conn) else { continue };
+            if let Joining::Queued { .. } = rtmp.joining {
+                self.join(conn, now);
+                continue;
+            }
+            let Asked::Unsaid(what) = rtmp.asked else { continue };
+            rtmp.asked = Asked::Nothing;
+            match what {
+                Unsaid::Call => self.call_script(conn, now),
+                Unsaid::Answer(transaction, ok) => self.answer_script(conn, transaction, ok, now),
+                Unsaid::Request => self.request(conn, now),
+            }
+            if self.slots.look_client(conn).is_some_and(|(_, rtmp)| rtmp.asked == Asked::Nothing) {
+                self.unblock(conn);
+            }
+        }
+    }
+
+    /// A process has come back: clients are read on whose answers are through.
+    pub(super) fn answers_are_through(&mut self, host: HostIndex) {
+        let mut from = 0;
+        while let Some(slot) = self.wakes.next_held(Held::Answered, from) {
+            from = slot.at() + 1;
+            let Some((client, rtmp)) = self.slots.peek_client(slot) else { continue };
+            let Asked::Answered(count) = rtmp.asked else { continue };
+            let instance = client.instance.and_then(|index| self.scripting.instances.instance(index));
+            if instance.is_some_and(|instance| instance.host == host) && self.scripting.host(host).is_through(count) {
+                let conn = self.slots.id(slot);
+                self.wakes.let_go(Held::Answered, slot);
+                if let Some((_, rtmp)) = self.slots.open_client(conn) {
+                    rtmp.asked = Asked::Nothing;
+                }
+                self.unblock(conn);
             }
         }
     }
 
     /// When scripts, and clients that wait for them, are to be looked at again.
     pub(super) fn next_script(&self) -> Option<Millis> {
-        let waits = self.wakes.holds_any(&[Held::Script]) || self.scripting.engine.has_actions();
-        let waits = waits.then_some(Millis(0));
-        let next = [waits, self.scripting.engine.next_timer()].into_iter().flatten().min()?;
-        Some(next.max(self.scripting.time.ready()))
+        let retries = self.scripting.retry && self.wakes.holds_any(&[Held::Script]);
+        (retries || self.scripting.is_untold()).then_some(Millis(0))
     }
 }

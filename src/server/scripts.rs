@@ -1,40 +1,47 @@
-//! Server-side code of all applications: instances, the engine, their time, and what is under way. What is done with it stands in
-//! [`scripting`](super::scripting).
+//! Server-side code of all applications: instances, the processes that they run in, and what is under way. What is done with it
+//! stands in [`scripting`](super::scripting), what comes of it in [`script_says`](super::script_says).
 
-use crate::features::script::{ClientId, Question, Scripts};
-use crate::handles::{ConnId, SlotIndex};
-use crate::live::settings::Settings;
+use std::boxed::Box;
 
-use super::instances::Instances;
-use super::script_time::ScriptTime;
+use crate::features::script::hosts::{HostIndex, ScriptHost};
+use crate::handles::{AppId, ConnId, SlotIndex};
+use crate::live::settings::{ScriptProcess, Settings};
+use crate::time::Millis;
+use crate::wire::bytes::Full;
+use crate::wire::script_link::{ClientId, InstanceId, Question, ToHost};
+
+use super::instances::{InstanceIndex, InstanceState, Instances};
 
 /// Server-side code of all applications.
 pub(super) struct Scripting {
     pub(super) instances: Instances,
-    pub(super) engine: Scripts,
-    pub(super) time: ScriptTime,
+    hosts: Box<[ScriptHost]>,
+    scope: ScriptProcess,
     /// Bytes that wait in all outboxes.
     pub(super) outboxes_bytes: usize,
-    /// Actions are being carried out; what they cause is put behind them.
-    pub(super) acting: bool,
     /// Questions asked so far, as far as 32 bits count.
-    pub(super) questions: u32,
-    /// Whose request or call is at hand.
-    pub(super) asking: Option<ConnId>,
+    questions: u32,
+    /// Somebody was told something that is not on its way.
+    untold: bool,
+    /// The log has told what processes have to do without.
+    is_without_told: bool,
+    /// What clients wait for may be there: a place, a process, room to tell it something.
+    pub(super) retry: bool,
 }
 
 impl Scripting {
-    /// No instance is loaded. `clock` is in microseconds from any point on.
-    pub(super) fn new(settings: &Settings, clock: fn() -> u64) -> Scripting {
-        let instances = settings.script_instances as usize;
+    /// No instance is loaded, and no process runs.
+    pub(super) fn new(settings: &Settings) -> Scripting {
+        let slots = settings.slots();
         Scripting {
-            instances: Instances::new(instances),
-            engine: Scripts::new(instances, clock),
-            time: ScriptTime::new(settings.script_share_percent),
+            instances: Instances::new(settings.script_instances as usize),
+            hosts: core::iter::repeat_with(|| ScriptHost::new(slots)).take(settings.script_hosts()).collect(),
+            scope: settings.script_process,
             outboxes_bytes: 0,
-            acting: false,
             questions: 0,
-            asking: None,
+            untold: false,
+            is_without_told: false,
+            retry: false,
         }
     }
 
@@ -44,9 +51,99 @@ impl Scripting {
         Question { client: client_id(conn), number: self.questions, transaction }
     }
 
-    /// Scripts may have another share of the time.
-    pub(super) fn reconfigure(&mut self, settings: &Settings) {
-        self.time = ScriptTime::new(settings.script_share_percent);
+    /// The process in which the instances of an application run, or are to. `None` when there is none to be had before another
+    /// has ended.
+    pub(super) fn host_for(&self, app: AppId) -> Option<HostIndex> {
+        let place = |at: usize| HostIndex(at as u16);
+        match self.scope {
+            ScriptProcess::Server => (!self.hosts.is_empty()).then_some(HostIndex(0)),
+            ScriptProcess::Application => {
+                let its_own = self.hosts.iter().position(|host| host.app == Some(app));
+                its_own.or_else(|| self.hosts.iter().position(|host| host.app.is_none())).map(place)
+            }
+        }
+    }
+
+    /// An instance of the application is to run in the process.
+    pub(super) fn assign(&mut self, host: HostIndex, app: AppId) {
+        if self.scope == ScriptProcess::Application {
+            self.host_mut(host).app = Some(app);
+        }
+    }
+
+    pub(super) fn host(&self, host: HostIndex) -> &ScriptHost {
+        &self.hosts[usize::from(host.0)]
+    }
+
+    pub(super) fn host_mut(&mut self, host: HostIndex) -> &mut ScriptHost {
+        &mut self.hosts[usize::from(host.0)]
+    }
+
+    /// Every process, running or not.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = HostIndex> + use<> {
+        (0..self.hosts.len() as u16).map(HostIndex)
+    }
+
+    /// The instances that run, or are to run, in the process.
+    pub(super) fn instances_of(&self, host: HostIndex) -> impl Iterator<Item = InstanceIndex> {
+        let lives = |state| !matches!(state, InstanceState::Stopped { .. });
+        let all = self.instances.iter();
+        all.filter(move |(_, instance)| instance.host == host && lives(instance.state)).map(|(index, _)| index)
+    }
+
+    /// The instance that is called so by its process, and is no matter of the past.
+    pub(super) fn speaker(&self, host: HostIndex, script: InstanceId) -> Option<InstanceIndex> {
+        let index = self.instances.of(host, script)?;
+        let state = self.instances.instance(index)?.state;
+        (!matches!(state, InstanceState::Stopped { .. })).then_some(index)
+    }
+
+    /// What its process calls the instance, if its script runs.
+    pub(super) fn running(&self, index: InstanceIndex) -> Option<InstanceId> {
+        self.instances.instance(index).filter(|instance| instance.is_running()).map(|instance| instance.script)
+    }
+
+    /// Tells the process of an instance what can wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ScriptHost::tell`].
+    pub(super) fn tell(&mut self, index: InstanceIndex, message: &ToHost<'_>, now: Millis) -> Result<(), Full> {
+        let Some(instance) = self.instances.instance(index) else { return Ok(()) };
+        self.untold = true;
+        self.hosts[usize::from(instance.host.0)].tell(message, now)
+    }
+
+    /// How much the process of the instance was told, as [`ScriptHost::is_through`] takes it.
+    pub(super) fn told(&self, index: InstanceIndex) -> u32 {
+        self.instances.instance(index).map_or(0, |instance| self.host(instance.host).told())
+    }
+
+    /// Tells it what cannot wait: see [`ScriptHost::must_tell`].
+    pub(super) fn must_tell(&mut self, index: InstanceIndex, message: &ToHost<'_>, now: Millis) {
+        let Some(instance) = self.instances.instance(index) else { return };
+        self.untold = true;
+        self.hosts[usize::from(instance.host.0)].must_tell(message, now);
+    }
+
+    /// Something is to be done for processes. Asking takes it.
+    pub(super) fn take_untold(&mut self) -> bool {
+        core::mem::take(&mut self.untold)
+    }
+
+    /// Something is to be done for processes.
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold
+    }
+
+    /// Whether it is to be told in the log that processes have to do without something, which is said once.
+    pub(super) fn is_first_without(&mut self) -> bool {
+        !core::mem::replace(&mut self.is_without_told, true)
+    }
+
+    /// Something is to be done for processes in this turn, or the next.
+    pub(super) fn tend(&mut self) {
+        self.untold = true;
     }
 }
 
@@ -55,7 +152,7 @@ pub(super) fn client_id(conn: ConnId) -> ClientId {
     ClientId(u64::from(conn.generation) << 32 | u64::from(conn.slot.0))
 }
 
-/// The connection that they know by it.
+/// The connection that they know by it. It is a process's word: there may be no such slot.
 pub(super) fn conn_id(client: ClientId) -> ConnId {
     ConnId { slot: SlotIndex(client.0 as u32), generation: (client.0 >> 32) as u32 }
 }

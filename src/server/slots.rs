@@ -4,9 +4,11 @@ use core::net::IpAddr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
+use crate::features::script::hosts::HostIndex;
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 use crate::live::holder::Household;
+use crate::live::settings::Settings;
 use crate::media::Cursor;
 use crate::time::Millis;
 
@@ -16,7 +18,7 @@ use super::peer::Peer;
 use super::protocol::Stage;
 use super::rtmp::{Role, Rtmp};
 use super::slot::{Slot, SlotState};
-use super::speaks::Speaks;
+use super::speaks::{Door, Speaks};
 
 /// Most bytes one connection may cost: the promise of the memory table.
 pub const CONNECTION_BYTES: usize = 12 * 1024;
@@ -41,14 +43,18 @@ pub struct Slots {
     capacity: usize,
     /// How many may beyond, of which it is decided when they play or publish whether they stay.
     kept: usize,
+    /// How many places are for script processes.
+    hosts: usize,
 }
 
 impl Slots {
     /// A table for `capacity` clients and `kept` more that publish, with [`SPARE_CONNECTIONS`] to be turned away in; behind
-    /// them are [`CONTROL_CLIENTS`] places for the operator, for whom there is always room.
-    pub fn new(capacity: usize, kept: usize, seed: u64) -> Slots {
+    /// them are [`CONTROL_CLIENTS`] places for the operator, for whom there is always room, and last those of script processes.
+    pub fn new(settings: &Settings, seed: u64) -> Slots {
+        let (capacity, kept, hosts) =
+            (settings.connections as usize, settings.streams as usize, settings.script_hosts());
         let clients = capacity + kept + SPARE_CONNECTIONS;
-        let count = clients + CONTROL_CLIENTS;
+        let count = settings.slots();
         let bits = || BitSet::new(vec![0; clients.div_ceil(64)].into_boxed_slice());
         let mut free = bits();
         for index in 0..clients {
@@ -70,12 +76,18 @@ impl Slots {
             connected: 0,
             capacity,
             kept,
+            hosts,
         }
     }
 
-    /// How many there are, the spare ones and the operator's included.
+    /// How many there are, the spare ones, the operator's and those of script processes included.
     pub fn count(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many are clients', the spare ones included.
+    pub fn client_count(&self) -> usize {
+        self.count() - self.hosts - CONTROL_CLIENTS
     }
 
     /// Every client's slot is taken.
@@ -85,13 +97,24 @@ impl Slots {
 
     /// The slots of the operator's connections.
     pub fn operators(&self) -> impl Iterator<Item = SlotIndex> + use<> {
-        let count = self.count();
-        (count - CONTROL_CLIENTS..count).map(|at| SlotIndex(at as u32))
+        let end = self.count() - self.hosts;
+        (end - CONTROL_CLIENTS..end).map(|at| SlotIndex(at as u32))
     }
 
-    /// The slot is one of the operator's, whose connections are no clients: they are neither listed nor counted.
-    pub fn is_operators(&self, index: SlotIndex) -> bool {
-        index.at() >= self.count() - CONTROL_CLIENTS
+    /// The slot is for clients. The operator's connections, and those of script processes, are none: they are neither listed nor
+    /// counted.
+    pub fn is_client(&self, index: SlotIndex) -> bool {
+        index.at() < self.client_count()
+    }
+
+    /// The slot of a script process.
+    pub(super) fn host_slot(&self, host: HostIndex) -> SlotIndex {
+        SlotIndex((self.count() - self.hosts) as u32 + u32::from(host.0))
+    }
+
+    /// The script process whose slot that is.
+    pub(super) fn host_at(&self, index: SlotIndex) -> Option<HostIndex> {
+        index.at().checked_sub(self.count() - self.hosts).map(|at| HostIndex(at as u16))
     }
 
     /// The operator is connected.
@@ -226,6 +249,12 @@ impl Slots {
         Some(self.begin(index.at(), peer, speaks, now))
     }
 
+    /// The slot of a script process, which has none.
+    pub(super) fn take_host(&mut self, host: HostIndex, now: Millis) -> ConnId {
+        let index = self.host_slot(host);
+        self.begin(index.at(), Peer::Local, Speaks::begin(Door::Script, 0, now), now)
+    }
+
     fn begin(&mut self, index: usize, peer: Peer, speaks: Speaks, now: Millis) -> ConnId {
         self.express[index] = Express::default();
         let slot = &mut self.slots[index];
@@ -246,7 +275,7 @@ impl Slots {
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
         self.speaks[index.at()] = Speaks::Nothing;
-        if !self.is_operators(index) {
+        if self.is_client(index) {
             self.claims.set(index.at(), None);
             self.taken.remove(index.at());
             self.free.insert(index.at());

@@ -9,6 +9,7 @@ use crate::time::Millis;
 use super::control::Operator;
 use super::protocol::{Context, Protocol, Stage, Turn};
 use super::rtmp::Rtmp;
+use super::script_process::ScriptLine;
 
 /// Declares the protocols.
 macro_rules! protocols {
@@ -110,6 +111,8 @@ protocols! {
     Rtmp(Rtmp);
     /// What `rill ctl` speaks.
     Control(Operator);
+    /// What a script process speaks.
+    Script(ScriptLine);
 }
 
 impl Speaks {

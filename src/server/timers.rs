@@ -16,6 +16,7 @@ impl Server {
     /// Step 4 of a turn.
     pub(super) fn expire<N: Net>(&mut self, net: &mut N, now: Millis) {
         self.expire_challenges(net, now);
+        self.watch_hosts(net, now);
         if !self.alarms.rings(Alarm::Sweep, now) {
             return;
         }
@@ -25,6 +26,7 @@ impl Server {
         self.live.names.log_trouble(now);
         self.live.apps.check(now);
         self.sweep_instances(now);
+        self.sweep_hosts(net, now);
         for index in self.slots.operators() {
             let (slot, speaks) = self.slots.peek_both(index);
             if slot.state != SlotState::Free && speaks.deadline().is_some_and(|deadline| now > deadline) {
@@ -100,8 +102,7 @@ impl Server {
                 return Expired::Release(CloseReason::ConnectTimeout);
             }
         }
-        // Who waits for an answer is not read.
-        if slot.blocked && rtmp.asked.deadline().is_some_and(|deadline| now >= deadline) {
+        if rtmp.asked.deadline().is_some_and(|deadline| now >= deadline) {
             return Expired::Unanswered;
         }
         // A publisher whose media is read need not read: there is little to send it, and no other client can make that more.

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use crate::handles::SlotIndex;
 use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
+use crate::wire::script_link::{Handler, InstanceId};
 
 use super::close::Loss;
 use super::peer::Peer;
@@ -73,6 +74,26 @@ pub trait Net {
     fn has_delivered(&mut self, slot: SlotIndex) -> bool;
     /// Closes the connection. The slot may be given to another one.
     fn close(&mut self, slot: SlotIndex);
+    /// Starts a script process, to which `slot` is the connection from now on. `memory_bytes` is what its scripts may have
+    /// together. False when the system gives none, of which the log says why.
+    fn start_host(&mut self, slot: SlotIndex, memory_bytes: u64) -> bool {
+        let _ = (slot, memory_bytes);
+        false
+    }
+    /// Ends the script process of the slot, whatever it does. Its connection is closed by [`Net::close`], as any other.
+    fn kill_host(&mut self, slot: SlotIndex) {
+        let _ = slot;
+    }
+    /// What the script process of the slot has computed so far, in microseconds; `None` when it is no more.
+    fn host_time_us(&mut self, slot: SlotIndex) -> Option<u64> {
+        let _ = slot;
+        None
+    }
+    /// What the script process of the slot is about, or was about when it ended.
+    fn host_doing(&self, slot: SlotIndex) -> Option<(InstanceId, Handler)> {
+        let _ = slot;
+        None
+    }
     /// The time to the peer and back as its system measures it, in microseconds; `None` when it does not.
     fn round_trip_us(&self, slot: SlotIndex) -> Option<u32> {
         let _ = slot;

@@ -13,8 +13,10 @@ type Set = BitSet<Box<[u64]>>;
 pub(super) enum Held {
     /// A publisher that is not read before the merge window ends.
     Gathered,
-    /// Its script has used its time.
+    /// A place for its instance, or room to tell its script something.
     Script,
+    /// Its script to be through with what it has answered.
+    Answered,
     /// Tokens, to be sent more.
     ToSend,
     /// Tokens, to be read again.
@@ -26,7 +28,7 @@ pub(super) enum Held {
 impl Held {
     const COUNT: usize = Held::Spare as usize + 1;
     /// What is void when a connection begins to end. A publisher stays gathered until its window ends.
-    const UNTIL_CLOSED: [Held; 4] = [Held::Script, Held::ToSend, Held::ToRead, Held::Spare];
+    const UNTIL_CLOSED: [Held; 5] = [Held::Script, Held::Answered, Held::ToSend, Held::ToRead, Held::Spare];
 }
 
 /// The bits.

@@ -14,7 +14,7 @@ impl Server {
     /// Writes until all is said, or the network takes no more. What is asked of the server in between is done once a turn.
     pub(super) fn flush_words<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
         let conn = self.slots.id(index);
-        let is_counted = !self.slots.is_operators(index);
+        let is_counted = self.slots.is_client(index);
         let mut asked = false;
         loop {
             let Server { slots, counters, wakes, .. } = self;

@@ -27,7 +27,7 @@ use rill::bench::connects::{self, ConnectPlan};
 use rill::bench::report::Quantiles;
 use rill::bench::source::Rates;
 use rill::bench::{Milestone, Plan, run_observed};
-use rill::features::script::{Identity, Scripts};
+use rill::host::{Identity, Scripts};
 use rill::live::app::{Budget, Source, SourceFile};
 use rill::time::Millis;
 use serde_json::{Value, json};

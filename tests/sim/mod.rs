@@ -6,6 +6,7 @@
 pub mod client;
 pub mod digest;
 pub mod films;
+pub mod host;
 pub mod ledger;
 pub mod net;
 pub mod world;

@@ -9,8 +9,10 @@ use rill::server::close::Loss;
 use rill::server::peer::Peer;
 use rill::server::speaks::Door;
 use rill::server::transport::{Arrival, Io, Net};
+use rill::wire::script_link::{Handler, InstanceId};
 
 use super::digest::Digest;
+use super::host::FakeHost;
 use super::{Random, outside};
 
 /// One connection.
@@ -54,8 +56,43 @@ pub enum Answer {
     Nothing,
 }
 
+/// What is the matter with script processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Nothing.
+    Fine,
+    /// They do not run: the machine is busy, or they were stopped.
+    Stopped,
+    /// They compute, and do not come back.
+    Hanging,
+    /// There can be none.
+    Missing,
+}
+
+/// A script process, and the line to it.
+pub struct Process {
+    link: usize,
+    host: Option<FakeHost>,
+    /// What it has said, and when that arrives.
+    late: VecDeque<(u64, Vec<u8>)>,
+    /// What it has computed.
+    time_us: u64,
+}
+
 pub struct FakeNet {
     pub links: Vec<Link>,
+    /// Script processes by the slots of their connections.
+    pub processes: BTreeMap<u32, Process>,
+    /// What script processes do that they should not.
+    pub mood: Mood,
+    /// What those that hang, or end, are about.
+    pub doing: Option<(InstanceId, Handler)>,
+    /// So long what they say is on its way.
+    pub hosts_late_ms: u64,
+    /// When they last could run.
+    hosts_ran: u64,
+    /// How many were started.
+    pub hosts_started: usize,
     /// Other hosts. One that is not here refuses.
     pub hosts: BTreeMap<SocketAddr, Answer>,
     backlog: VecDeque<usize>,
@@ -75,6 +112,12 @@ impl FakeNet {
     pub fn new(slots: usize, seed: u64) -> FakeNet {
         FakeNet {
             links: Vec::new(),
+            processes: BTreeMap::new(),
+            mood: Mood::Fine,
+            doing: None,
+            hosts_late_ms: 0,
+            hosts_ran: 0,
+            hosts_started: 0,
             hosts: BTreeMap::new(),
             backlog: VecDeque::new(),
             offered: None,
@@ -249,6 +292,113 @@ impl Net for FakeNet {
 
     fn close(&mut self, slot: SlotIndex) {
         outside(|| self.do_close(slot));
+    }
+
+    fn start_host(&mut self, slot: SlotIndex, _: u64) -> bool {
+        outside(|| self.do_start_host(slot))
+    }
+
+    fn kill_host(&mut self, slot: SlotIndex) {
+        outside(|| self.end_host(slot));
+    }
+
+    fn host_time_us(&mut self, slot: SlotIndex) -> Option<u64> {
+        self.processes.get(&slot.0).filter(|process| process.host.is_some()).map(|process| process.time_us)
+    }
+
+    fn host_doing(&self, slot: SlotIndex) -> Option<(InstanceId, Handler)> {
+        self.processes.get(&slot.0).and(self.doing)
+    }
+}
+
+impl FakeNet {
+    fn do_start_host(&mut self, slot: SlotIndex) -> bool {
+        if self.mood == Mood::Missing {
+            return false;
+        }
+        let link = self.link(Arrival { peer: Peer::Local, door: Door::Script }, 32 << 10, 0);
+        self.links[link].slot = Some(slot);
+        assert!(self.by_slot[slot.at()].replace(link).is_none(), "the slot is taken");
+        let host = Some(FakeHost::start(self.now));
+        self.processes.insert(slot.0, Process { link, host, late: VecDeque::new(), time_us: 0 });
+        self.hosts_started += 1;
+        true
+    }
+
+    /// One of the processes that run, by its number, is no more. What it has said arrives, but for the last `lost` bytes. False
+    /// when there are not so many.
+    pub fn kill(&mut self, number: usize, lost: usize) -> bool {
+        let mut running = self.processes.values_mut().filter(|process| process.host.is_some());
+        let Some(process) = running.nth(number) else { return false };
+        let link = &mut self.links[process.link];
+        for (_, bytes) in process.late.drain(..) {
+            link.to_server.extend(bytes);
+        }
+        let kept = link.to_server.len().saturating_sub(lost);
+        link.to_server.truncate(kept);
+        (link.client_fin, link.read_edge) = (true, true);
+        process.host = None;
+        true
+    }
+
+    fn end_host(&mut self, slot: SlotIndex) {
+        if let Some(process) = self.processes.get_mut(&slot.0) {
+            process.host = None;
+        }
+    }
+
+    /// Lets script processes run. False when none did.
+    pub fn run_hosts(&mut self) -> bool {
+        let now = self.now;
+        let before = std::mem::replace(&mut self.hosts_ran, now);
+        let mut any = false;
+        for process in self.processes.values_mut() {
+            let link = &mut self.links[process.link];
+            let Some(host) = &mut process.host else { continue };
+            match self.mood {
+                Mood::Stopped => continue,
+                Mood::Hanging => {
+                    process.time_us += (now - before) * 1000;
+                    continue;
+                }
+                Mood::Fine | Mood::Missing => {}
+            }
+            if link.to_client.is_empty() && !host.is_due(now) && process.late.is_empty() {
+                continue;
+            }
+            if !link.to_client.is_empty() || host.is_due(now) {
+                any = true;
+                let heard = link.to_client.drain(..).collect();
+                match host.run(now, heard) {
+                    Some(said) if said.is_empty() => {}
+                    Some(said) => process.late.push_back((now + self.hosts_late_ms, said)),
+                    None => {
+                        process.host = None;
+                        (link.client_fin, link.read_edge) = (true, true);
+                    }
+                }
+            }
+            while let Some((_, said)) = process.late.pop_front_if(|(at, _)| *at <= now) {
+                link.to_server.extend(said);
+                link.read_edge = true;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// When script processes go on though they hear nothing, or are heard.
+    pub fn hosts_wake_at(&self) -> Option<u64> {
+        let wakes = |process: &Process| {
+            let host = process.host.as_ref()?;
+            let late = process.late.front().map(|(at, _)| *at);
+            [host.until(), late].into_iter().flatten().min()
+        };
+        if matches!(self.mood, Mood::Stopped | Mood::Hanging) {
+            None
+        } else {
+            self.processes.values().filter_map(wakes).min()
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use rill::live::app::{AddressList, AppDefinition, Bandwidth};
 use rill::live::settings::{Merge, PerAddress, Settings};
+use rill::wire::script_link::Handler;
 
 use super::sim::Random;
 use super::sim::client::Doing;
 use super::sim::ledger::Kind;
+use super::sim::net::Mood;
 use super::sim::world::{Directory, World, apps, scripted, settings};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -48,6 +50,7 @@ pub fn run(mut random: Random) -> World {
         // Fast clients are not sent megabytes.
         bandwidth: Bandwidth { max_kbit: 2000, max_wait_ms: 500, ..Bandwidth::default() },
         connections_per_address: PerAddress::Fixed(if random.chance(10) { 2 } else { 0 }),
+        script_answer_ms: 2000,
         ..settings()
     };
     // With code of its own an application meets the same storm; and when it is a directory, an operator as well.
@@ -94,6 +97,9 @@ fn limited(mut app: AppDefinition, settings: &Settings) -> AppDefinition {
 impl Storm {
     fn step(&mut self) {
         log::debug!("-- {} ms", self.world.now);
+        if self.world.net.hosts_started > 0 && self.random.chance(8) {
+            self.script_processes();
+        }
         match self.random.below(100) {
             0..8 => self.newcomer(true),
             8..18 => self.newcomer(false),
@@ -375,6 +381,27 @@ impl Storm {
         }
     }
 
+    /// What becomes of script processes, and of the machine that is to run them.
+    fn script_processes(&mut self) {
+        let net = &mut self.world.net;
+        match self.random.below(8) {
+            0 => {
+                let (number, lost) = (self.random.below(2), self.random.below(400));
+                net.kill(number, lost);
+            }
+            1 => net.mood = Mood::Stopped,
+            2 => {
+                net.mood = Mood::Hanging;
+                let instances: Vec<_> = self.world.server.instances().iter().map(|(_, it)| it.script).collect();
+                let blamed = instances.get(self.random.below(instances.len() + 1));
+                net.doing = blamed.map(|&script| (script, Handler::Call));
+            }
+            3 => net.mood = Mood::Missing,
+            4 => net.hosts_late_ms = [0, 5, 60][self.random.below(3)],
+            _ => (net.mood, net.doing) = (Mood::Fine, None),
+        }
+    }
+
     fn nonsense(&mut self) {
         let c = self.dial();
         let mut bytes: Vec<u8> = (0..self.random.below(400)).map(|_| self.random.next() as u8).collect();
@@ -392,6 +419,8 @@ impl Storm {
     /// Whoever can reads all; then everybody leaves, one way or another, and nothing may be left.
     fn calm_down(&mut self) {
         self.world.disk_late_ms = 0;
+        self.world.net.mood = Mood::Fine;
+        self.world.net.hosts_late_ms = 0;
         for c in 0..self.world.clients.len() {
             self.world.limit(c, Some(0), Some(0));
         }

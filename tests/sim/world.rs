@@ -1,6 +1,5 @@
 //! Server, network and clients together, and the time they share.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -11,6 +10,7 @@ use rill::live::applications::AppSource;
 use rill::live::jobs::{DiskLane, Done, Job, Lookup};
 use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
+use rill::server::instances::InstanceState;
 use rill::server::peer::Peer;
 use rill::server::rtmp::Joining;
 use rill::server::rtmp::Rtmp;
@@ -25,7 +25,7 @@ use super::digest::Digest;
 use super::films::Films;
 use super::inside;
 use super::ledger::{Kind, Ledger};
-use super::net::{FakeNet, Ready};
+use super::net::{FakeNet, Mood, Ready};
 
 /// Turns without sleep and without a byte that moves after which the server counts as spinning.
 const MOST_TURNS: usize = 200_000;
@@ -80,6 +80,8 @@ pub fn settings() -> Settings {
         connect_timeout_ms: 2000,
         ping_interval_ms: 10_000,
         ping_timeout_ms: 4000,
+        // Where scripts take their time, that is what the test is about.
+        script_answer_ms: 120_000,
         ..Settings::default()
     }
 }
@@ -95,17 +97,6 @@ pub fn scripted(name: &str, text: &str) -> AppDefinition {
     let source = Source { secure: None, main, others: Vec::new() };
     let script = Some(ScriptDefinition { source, limits: ScriptLimits::default() });
     AppDefinition { script, ..AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live) }
-}
-
-/// A clock of scripts that passes a millisecond whenever it is looked at: time limits do not depend on the machine.
-fn clock_us() -> u64 {
-    thread_local! {
-        static LOOKS: Cell<u64> = const { Cell::new(0) };
-    }
-    LOOKS.with(|looks| {
-        looks.set(looks.get() + 1);
-        looks.get() * 1000
-    })
 }
 
 impl World {
@@ -173,7 +164,7 @@ impl World {
     fn start(settings: Settings, apps: Vec<AppDefinition>, source: AppSource, seed: u64) -> World {
         let slots = settings.slots();
         let films = Films::new(settings.recorded_players as usize);
-        let start = Start { apps, source, seed, clock: clock_us, now: Millis(0) };
+        let start = Start { apps, source, seed, now: Millis(0) };
         World {
             server: Server::new(settings, start),
             net: FakeNet::new(slots, seed),
@@ -371,6 +362,11 @@ impl World {
         self.clients[c].rate = Some(0);
     }
 
+    /// Script processes do not run, or do again.
+    pub fn hold_scripts(&mut self, hold: bool) {
+        self.net.mood = if hold { Mood::Stopped } else { Mood::Fine };
+    }
+
     /// The operator unloads an application.
     pub fn unload(&mut self, app: &str) -> Option<usize> {
         self.unload_instance(app, None)
@@ -422,6 +418,7 @@ impl World {
         net.now = self.now;
         inside(|| server.turn(net, Millis(self.now)));
         busy |= self.do_jobs();
+        busy |= self.net.run_hosts();
         for c in 0..self.clients.len() {
             busy |= self.flush(c);
             busy |= self.pump(c);
@@ -527,7 +524,7 @@ impl World {
             if self.clients.iter().any(|client| client.line.is_some()) {
                 step = 1;
             }
-            if let Some((at, _)) = self.late.front() {
+            for at in [self.late.front().map(|(at, _)| *at), self.net.hosts_wake_at()].into_iter().flatten() {
                 step = step.min(at.saturating_sub(self.now).max(1));
             }
             if let Some(at) = self.films.next(self.now) {
@@ -551,7 +548,8 @@ impl World {
     /// Of what all clients were sent, and when.
     pub fn digest(&self) -> u64 {
         let mut all = Digest::default();
-        self.net.links.iter().for_each(|link| all.add_digest(&link.written));
+        let clients = self.net.links.iter().filter(|link| link.arrival.door != Door::Script);
+        clients.for_each(|link| all.add_digest(&link.written));
         all.value()
     }
 
@@ -596,6 +594,8 @@ impl World {
             let there = clients(&|slot, _| slot.instance == Some(index));
             assert_eq!(instance.clients, there, "clients of instance {}", instance.name);
             assert!(server.apps().app(instance.app).is_some(), "an instance of no application");
+            let stopped = matches!(instance.state, InstanceState::Stopped { .. });
+            assert!(!stopped || there == 0, "clients of {} were not told that it does not run", instance.name);
         }
         for (id, app) in server.apps().iter() {
             let there = clients(&|slot, rtmp| slot.app == Some(id) && rtmp.session.is_connected());

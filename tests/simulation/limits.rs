@@ -375,7 +375,7 @@ fn an_encoder_and_a_viewer_on_slow_networks_get_in_and_stay_in_while_a_flood_of_
     let mut world = World::with(Settings { connections: 24, streams: 6, ..settings() }, 1);
     let mut flood = Flood::new(3);
     flood.during(&mut world, 30, 10, &[silent, joined]);
-    let (taken, all) = (world.server.slots().taken(), world.server.slots().count());
+    let (taken, all) = (world.server.slots().taken(), world.server.slots().client_count());
     assert!(taken > all - 8, "{taken} of {all} places are strangers'");
     let (encoder, viewer) = (world.dial_from([192, 168, 0, 7].into()), world.dial_from([192, 168, 0, 8].into()));
     slowly(&mut world, &mut flood, encoder, 40, |client| {

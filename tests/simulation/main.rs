@@ -27,6 +27,7 @@ mod paths;
 mod players;
 mod recorded;
 mod rings;
+mod script_processes;
 mod scripts;
 mod wire;
 mod words;

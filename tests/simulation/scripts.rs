@@ -226,74 +226,59 @@ fn long_messages_come_whole_and_in_order_and_who_does_not_read_is_not_waited_for
 }
 
 #[test]
-fn scripts_have_their_share_of_the_time_and_who_calls_them_too_often_waits() {
-    // A look at this world's clock is a millisecond, and a call looks a few times.
+fn clients_that_call_without_pause_keep_nobody_waiting_whose_application_is_another() {
     let text = "calls = 0; application.onConnect = function (client) {
         client.work = function () { calls++; };
         client.ask = function () { return '' + calls; };
         return true;
     };";
     let plain = AppDefinition::stock(heapless::String::try_from("plain").unwrap(), AppKind::Live);
-    let mut world = World::on_disk(settings(), vec![app(text), plain]);
+    let mut world = World::on_disk(settings(), vec![app(text), scripted("other", OPEN), plain]);
     let (busy, _) = connect(&mut world, "live");
-    world.advance(1000);
+    // Their process is given no time: whoever has called waits, and is not read.
+    world.hold_scripts(true);
     for _ in 0..600 {
         world.clients[busy].command(0, "work", |amf| amf.null().unwrap());
     }
     world.settle();
-    let at_once = world.heard(busy).len();
-    assert!(at_once < 60, "{at_once} calls at once");
-    // Nobody else waits for them, but who wants the same script does.
+    assert_eq!(world.heard(busy), [""; 0]);
     assert_eq!(connect(&mut world, "plain").1[0], "_result Connect.Success");
-    let (queued, heard) = connect(&mut world, "live");
-    assert_eq!(heard, [""; 0]);
-    world.advance(1000);
-    assert_eq!(world.heard(queued), JOINED);
-    let in_a_second = world.heard(busy).len();
-    assert!((40..300).contains(&in_a_second), "{in_a_second} calls in a second");
-    world.advance(20_000);
-    assert_eq!(at_once + in_a_second + world.heard(busy).len(), 600, "all are answered in the end");
-    assert_eq!(ask(&mut world, queued), "600");
-    world.end();
-}
-
-/// A client whose calls have used up the time that scripts have.
-fn busy(world: &mut World) -> usize {
-    let (busy, _) = connect(world, "busy");
-    for _ in 0..100 {
-        world.clients[busy].command(0, "work", |amf| amf.null().unwrap());
-    }
+    world.hold_scripts(false);
     world.settle();
-    busy
+    assert_eq!(world.heard(busy).len(), 600, "all are answered in the end");
+    assert_eq!(connect(&mut world, "other").1, JOINED);
+    assert_eq!(ask(&mut world, busy), "600");
+    world.end();
 }
 
 #[test]
 fn who_is_told_to_go_while_it_waits_for_its_script_enters_no_instance() {
-    let working = "application.onConnect = function (client) { client.work = function () { }; return true; };";
-    let settings = Settings { script_instances: 2, applications: 2, ..settings() };
+    let settings = Settings { script_instances: 2, applications: 3, ..settings() };
     let disconnects: fn(&mut World, usize) = |world, client| assert!(world.disconnect(client));
     let unloads: fn(&mut World, usize) = |world, _| assert_eq!(world.unload("live"), Some(1));
     let removes: fn(&mut World, usize) = |world, _| assert!(world.disk.remove("live").is_some());
     for goes in [disconnects, unloads, removes] {
         let mut world =
-            World::on_disk(settings.clone(), vec![scripted("busy", working), app(COUNTING), scripted("next", "")]);
-        busy(&mut world);
-        // It stays to read its last words while scripts get time again.
+            World::on_disk(settings.clone(), vec![scripted("busy", COUNTING), app(COUNTING), scripted("next", "")]);
+        let (busy, _) = connect(&mut world, "busy");
+        // It stays to read its last words while its script is loaded.
+        world.hold_scripts(true);
         let queued = world.dial();
         world.clients[queued].handshake();
         world.clients[queued].connect("live");
         world.settle();
         world.clients[queued].rate = Some(0);
         goes(&mut world, queued);
-        for _ in 0..60 {
+        for round in 0..60 {
             world.advance(50);
             world.check_counts();
+            world.hold_scripts(round < 20);
         }
-        let busy = world.clients.iter().position(|client| client.connected).unwrap();
         world.hang_up(busy);
         world.advance(6000);
-        // Nothing holds an instance or a place in the table of applications.
-        assert_eq!(connect(&mut world, "next").1, JOINED);
+        // Nothing holds an instance.
+        let (next, heard) = connect(&mut world, "next");
+        assert_eq!(heard, JOINED, "{}", world.clients[next].description);
         world.end();
     }
 }
@@ -396,7 +381,7 @@ fn late(text: &str, pending_ms: u64) -> (World, usize, usize) {
     app.script.as_mut().unwrap().limits.pending_ms = pending_ms;
     let mut world = World::on_disk(settings(), vec![app]);
     let [first, second] = [(); 2].map(|()| with_stream(&mut world));
-    world.server.hold_scripts(true);
+    world.hold_scripts(true);
     (world, first, second)
 }
 
@@ -429,13 +414,13 @@ fn a_script_that_answers_late_is_waited_for_by_who_publishes_plays_or_calls_and_
     for c in [publisher, player] {
         assert_eq!(world.heard(c), [""; 0]);
     }
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     assert_eq!(world.heard(publisher), ["begin 1", "1: Publish.Start", "_result"]);
     assert!(world.heard(player).starts_with(&["begin 1".into(), "1: Play.Reset".into(), "1: Play.Start".into()]));
     // Connecting has always waited.
     assert_eq!(world.heard(caller)[4..], JOINED);
-    world.server.hold_scripts(true);
+    world.hold_scripts(true);
     call(&mut world, caller, "ask");
     call(&mut world, caller, "missing");
     world.clients[caller].create_stream();
@@ -447,7 +432,7 @@ fn a_script_that_answers_late_is_waited_for_by_who_publishes_plays_or_calls_and_
     world.settle();
     assert_eq!(world.clients[player].watch(1).next, 20);
     assert_eq!((world.heard(caller), world.heard(publisher)), (vec![], vec![]));
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     assert_eq!(world.heard(caller), ["_result", "_error Call.Failed", "created 1"]);
     assert_eq!(world.heard(publisher), ["_result"]);
@@ -467,18 +452,18 @@ fn who_is_not_answered_in_time_is_refused_and_an_answer_to_what_is_over_does_not
     world.clients[player].play(1, "cam");
     world.settle();
     assert_eq!(world.heard(player), [""; 0]);
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     assert_eq!(world.heard(player), ["begin 1", "1: Play.Reset", "1: Play.Start", "sample access"]);
     // Who calls is read on when its time is over, and has its answer when there is one.
-    world.server.hold_scripts(true);
+    world.hold_scripts(true);
     call(&mut world, player, "ask");
     world.clients[player].create_stream();
     world.advance(1500);
     assert_eq!(world.heard(player), [""; 0]);
     world.advance(800);
     assert_eq!(world.heard(player), ["created 2"]);
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     assert_eq!(world.heard(player), ["_result"]);
     world.end();
@@ -505,18 +490,18 @@ fn an_answer_for_a_client_that_has_gone_or_been_replaced_does_nothing() {
     }
     world.settle();
     assert!(others.iter().all(|&c| slots.contains(&world.conn(c).unwrap().slot)));
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     for c in others {
         assert_eq!(world.heard(c)[4..], ["_result Connect.Success", "created 1"]);
     }
     assert_eq!(world.server.counters().published, 0);
-    world.server.hold_scripts(true);
+    world.hold_scripts(true);
     world.clients[others[0]].publish(1, "cam");
     world.settle();
     // The operator unloads the script that was asked.
     world.unload("live");
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     assert_eq!(world.server.counters().published, 0);
     world.end();
@@ -531,12 +516,12 @@ fn what_a_script_said_about_a_request_that_others_refused_is_no_word_about_the_n
     app.limits.players = 1;
     let mut world = World::on_disk(settings(), vec![app]);
     let [quick, late] = [(); 2].map(|()| with_stream(&mut world));
-    world.server.hold_scripts(true);
+    world.hold_scripts(true);
     world.clients[quick].play(1, "open/cam");
     world.clients[late].play(1, "open/cam");
     world.settle();
     assert_eq!((world.heard(quick), world.heard(late)), (vec![], vec![]));
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     assert!(world.heard(quick).contains(&"1: Play.Start".to_owned()));
     assert_eq!(world.heard(late), ["1: Play.Failed"]);
@@ -562,7 +547,7 @@ fn a_player_makes_room_for_another_when_the_script_has_said_yes_and_not_before()
     }
     // Who waits for a publisher that long gives way to others.
     world.advance(11_000);
-    world.server.hold_scripts(true);
+    world.hold_scripts(true);
     for (c, name) in [(refused, "secret"), (late, "open/late")] {
         world.clients[c].play(1, name);
         world.settle();
@@ -572,17 +557,17 @@ fn a_player_makes_room_for_another_when_the_script_has_said_yes_and_not_before()
     assert_eq!(here(&world), 2, "nobody has said yes");
     world.advance(2300);
     assert_eq!(world.heard(late), ["1: Play.Failed"]);
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     world.clients[refused].play(1, "secret");
     world.settle();
     assert_eq!(world.heard(refused), ["1: Play.Failed", "1: Play.Failed"]);
     assert_eq!(world.clients[refused].description, "The application gives this client no read access.");
     assert_eq!(here(&world), 2, "it was for nothing");
-    world.server.hold_scripts(true);
+    world.hold_scripts(true);
     world.clients[allowed].play(1, "open/cam");
     world.settle();
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.advance(1000);
     assert!(world.heard(allowed).contains(&"1: Play.Start".to_owned()));
     assert_eq!((here(&world), world.closed(CloseReason::GaveWay)), (1, 1));
@@ -597,40 +582,67 @@ fn media_of_a_publisher_waits_for_no_answer_to_what_else_it_asks_for() {
         [(plays, "2: Play.Failed", "2: Play.Start"), (publishes, "2: Publish.BadName", "2: Publish.Start")]
     {
         let (mut world, publisher, player) = late(OPEN, 3000);
-        world.server.hold_scripts(false);
+        world.hold_scripts(false);
         world.clients[publisher].create_stream();
         world.clients[publisher].publish(1, "cam");
         world.clients[player].play(1, "cam");
         world.settle();
         world.send_start(publisher);
         world.heard(publisher);
-        world.server.hold_scripts(true);
+        world.hold_scripts(true);
         let mut frames = world.clients[player].watch(1).next;
-        // Little or much comes with the request, or behind it.
+        // Little or much comes with the request, or behind it, with what is no command between.
+        let buffer_length = [2, 0, 0, 0, 0, 0, 10, 4, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 3, 232];
         for (length, pause) in [(40, false), (4000, false), (40, true), (4000, true)] {
+            world.hold_scripts(true);
             ask(&mut world, publisher);
+            world.clients[publisher].out.extend(buffer_length);
             if pause {
                 world.advance(1000);
-                assert_eq!(world.heard(publisher), [""; 0], "nothing comes that could not wait");
             }
             world.send(publisher, 1, Kind::Key, 40 * frames, length);
             world.settle();
             frames += 1;
+            assert_eq!(world.clients[player].watch(1).next, frames, "{granted} {length} {pause}");
+            assert_eq!(world.heard(publisher), [""; 0], "nothing comes that could not wait");
+            // The next command waits, but not with media behind it.
+            world.clients[publisher].create_stream();
+            world.settle();
+            assert_eq!(world.heard(publisher), [""; 0]);
+            world.hold_scripts(!pause);
+            world.settle();
+            let heard = world.heard(publisher);
+            if pause {
+                assert!(
+                    heard.contains(&granted.to_owned()) && heard.last().unwrap().starts_with("created"),
+                    "{heard:?}"
+                );
+                world.clients[publisher].close_stream(2);
+                world.settle();
+                world.heard(publisher);
+                continue;
+            }
+            assert_eq!(heard, [""; 0]);
+            world.send(publisher, 1, Kind::Key, 40 * frames, length);
+            world.settle();
+            frames += 1;
             assert_eq!(world.clients[player].watch(1).next, frames, "{refused} {length} {pause}");
-            assert_eq!(world.heard(publisher), [refused]);
+            let heard = world.heard(publisher);
+            assert!(heard[0] == refused && heard[1].starts_with("created"), "{heard:?}");
             assert_eq!(world.clients[publisher].description, "The application did not decide in time.");
         }
+        world.hold_scripts(true);
         ask(&mut world, publisher);
         world.advance(3300);
         assert_eq!(world.heard(publisher), [refused], "silence is no reason to close it either");
         // Of old answers nothing comes, and one in time is acted on.
-        world.server.hold_scripts(false);
+        world.hold_scripts(false);
         world.settle();
         assert_eq!(world.heard(publisher), [""; 0]);
-        world.server.hold_scripts(true);
+        world.hold_scripts(true);
         ask(&mut world, publisher);
         world.advance(1000);
-        world.server.hold_scripts(false);
+        world.hold_scripts(false);
         world.settle();
         assert!(world.heard(publisher).contains(&granted.to_owned()));
         assert!(!world.clients[publisher].ended);
@@ -643,7 +655,7 @@ fn a_client_whose_address_is_banned_while_its_script_decides_is_not_let_in() {
     let mut app = app(OPEN);
     app.script.as_mut().unwrap().limits.pending_ms = 5000;
     let mut world = World::on_disk(settings(), vec![app.clone()]);
-    world.server.hold_scripts(true);
+    world.hold_scripts(true);
     let (waits, heard) = connect(&mut world, "live");
     assert_eq!(heard, [""; 0]);
     let mut closed = AppDefinition { stamp: 2, ..app };
@@ -651,7 +663,7 @@ fn a_client_whose_address_is_banned_while_its_script_decides_is_not_let_in() {
     world.disk.insert("live".into(), Directory::Good(Box::new(closed)));
     world.advance(1500);
     assert_eq!(connect(&mut world, "live").1, REJECTED, "from now on nobody may");
-    world.server.hold_scripts(false);
+    world.hold_scripts(false);
     world.settle();
     assert_eq!(world.heard(waits), REJECTED);
     world.end();

@@ -27,22 +27,9 @@ const LAYERS: [Layer; 15] = [
         may_use: &["media", "wire", "name", "limits", "time", "bitset", "token_bucket", "account", "text", "handles"],
         no_std: false,
     },
-    Layer { modules: &["host"], may_use: &["live", "wire", "limits", "time", "account", "text"], no_std: false },
     Layer {
         modules: &["features"],
-        may_use: &[
-            "host",
-            "live",
-            "media",
-            "wire",
-            "limits",
-            "time",
-            "bitset",
-            "token_bucket",
-            "account",
-            "text",
-            "handles",
-        ],
+        may_use: &["live", "media", "wire", "limits", "time", "bitset", "token_bucket", "account", "text", "handles"],
         no_std: false,
     },
     Layer {
@@ -80,6 +67,7 @@ const LAYERS: [Layer; 15] = [
             "live",
             "wire",
             "features",
+            "wire",
             "limits",
             "time",
             "token_bucket",
@@ -89,6 +77,8 @@ const LAYERS: [Layer; 15] = [
         ],
         no_std: false,
     },
+    // Nobody below names it: it runs in a process of its own.
+    Layer { modules: &["host"], may_use: &["live", "wire", "limits", "time", "account", "text"], no_std: false },
     Layer { modules: &["bench"], may_use: &["net", "client", "rtmp", "wire"], no_std: false },
     Layer { modules: &["main", "cli", "lib"], may_use: &["*"], no_std: false },
 ];

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use super::layers::{code_of, sources};
 
 /// Names that are declared more than once, and why that is right.
-const SHARED: [(&str, &str); 5] = [
+const SHARED: [(&str, &str); 4] = [
     ("Decoder", "AMF 0 and AMF 3 are siblings, and their modules say which"),
     ("Elements", "likewise"),
     ("Properties", "likewise"),
     ("Value", "likewise"),
-    ("Scripts", "a build has one of the two: with an engine, or without"),
 ];
 
 const KEYWORDS: [&str; 5] = ["struct", "enum", "trait", "union", "type"];

@@ -1,0 +1,362 @@
+//! Script processes at work: started when an instance is to be loaded, told what it consists of, watched while they are busy, and
+//! ended when they do not come back. What becomes of their instances and clients then.
+
+use std::io::IoSlice;
+
+use log::warn;
+
+use crate::features::script::hosts::{HostFault, HostIndex, HostState, Patience};
+use crate::handles::{ConnId, SlotIndex};
+use crate::live::app::{AppDefinition, Source, SourceFile};
+use crate::live::refusal::Unscripted;
+use crate::live::settings::Settings;
+use crate::text::Quoted;
+use crate::time::Millis;
+use crate::wire::script_link::{Exhausted, FileRole, Handler, InstanceId, ToHost, ToServer};
+
+use super::Server;
+use super::alarms::Alarm;
+use super::close::CloseReason;
+use super::connect::Field;
+use super::fanout::Flush;
+use super::instances::{InstanceIndex, InstanceState, LoadStep};
+use super::memory::SCRIPT_OVERHEAD_BYTES;
+use super::rtmp::Joining;
+use super::transport::{Io, Net};
+use super::wakes::Held;
+
+/// How often a process that is busy is looked at, in milliseconds: how late it may be found out.
+const LOOK_MS: u64 = 40;
+/// Most text of a file in one message, in bytes.
+const PIECE_BYTES: usize = 8 * 1024;
+
+/// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
+const HOST_NAME: &str = "_defaultVHost_";
+/// `application.server`: product, version, system.
+const SERVER_NAME: &str = concat!("Rill/", env!("CARGO_PKG_VERSION"), " LNX");
+
+impl Server {
+    /// What is to be done for processes: they are started, told and ended.
+    pub(super) fn tend_hosts<N: Net>(&mut self, net: &mut N, now: Millis) {
+        if !self.scripting.take_untold() {
+            return;
+        }
+        for host in self.scripting.hosts() {
+            match self.scripting.host(host).state {
+                HostState::Absent => {}
+                HostState::Wanted { from } if now < from => self.look_at_hosts(from),
+                HostState::Wanted { .. } => self.start_host(net, host, now),
+                HostState::Condemned(fault) => self.end_host(net, host, fault, now),
+                HostState::Starting => self.look_at_host(net, host, now),
+                HostState::Running => {
+                    self.tell_texts(host, now);
+                    if self.scripting.instances_of(host).next().is_none() {
+                        self.end_host(net, host, HostFault::Unneeded, now);
+                    } else if self.scripting.host(host).is_busy() {
+                        self.look_at_host(net, host, now);
+                    }
+                }
+            }
+            if !self.scripting.host(host).pending().is_empty() {
+                self.wakes.send(self.slots.host_slot(host));
+            }
+        }
+    }
+
+    fn look_at_hosts(&mut self, at: Millis) {
+        self.alarms.by(Alarm::Scripts, at);
+    }
+
+    /// Looks at processes that are busy, or wait for their time to be started.
+    pub(super) fn watch_hosts<N: Net>(&mut self, net: &mut N, now: Millis) {
+        if !self.alarms.rings(Alarm::Scripts, now) {
+            return;
+        }
+        self.alarms.set(Alarm::Scripts, None);
+        self.scripting.tend();
+        self.tend_hosts(net, now);
+    }
+
+    /// A process is busy: whether it should have come back.
+    fn look_at_host<N: Net>(&mut self, net: &mut N, host: HostIndex, now: Millis) {
+        self.look_at_hosts(now + LOOK_MS);
+        let patience = self.patience(host);
+        let time_us = net.host_time_us(self.slots.host_slot(host));
+        if let Some(fault) = self.scripting.host_mut(host).overdue(patience, time_us, now) {
+            self.end_host(net, host, fault, now);
+        }
+    }
+
+    /// A few times a second: processes that compute though nobody has told them anything have to show that they come back.
+    pub(super) fn sweep_hosts<N: Net>(&mut self, net: &mut N, now: Millis) {
+        for host in self.scripting.hosts() {
+            if !self.scripting.host(host).is_running() {
+                continue;
+            }
+            let time_us = net.host_time_us(self.slots.host_slot(host));
+            if self.scripting.host_mut(host).computes(time_us) {
+                self.scripting.host_mut(host).must_tell(&ToHost::Knock {}, now);
+                self.scripting.tend();
+            }
+        }
+    }
+
+    /// How long a process may take: no less than its scripts may.
+    fn patience(&self, host: HostIndex) -> Patience {
+        let budgets = self.scripting.instances_of(host).filter_map(|index| {
+            let app = self.live.apps.definition(self.scripting.instances.instance(index)?.app)?;
+            Some(app.script.as_ref()?.limits.budget)
+        });
+        let longest = budgets.map(|budget| budget.call_ms.max(budget.load_ms)).max().unwrap_or(0);
+        let twice = 2 * u64::from(longest);
+        let Settings { script_kill_ms, script_answer_ms, .. } = self.settings;
+        Patience { kill_ms: script_kill_ms.max(twice), answer_ms: script_answer_ms.max(2 * twice) }
+    }
+
+    fn start_host<N: Net>(&mut self, net: &mut N, host: HostIndex, now: Millis) {
+        // An application may have all instances that there are.
+        let (budget, instances) = (&self.settings.scripts.budget, self.settings.script_instances);
+        let memory_bytes =
+            (budget.memory_bytes + SCRIPT_OVERHEAD_BYTES as u64) * u64::from(instances) + budget.stack_bytes;
+        let conn = self.slots.take_host(host, now);
+        if net.start_host(conn.slot, memory_bytes) {
+            self.scripting.host_mut(host).begin(now);
+            self.wakes.read(conn.slot);
+            self.wakes.writable(conn.slot);
+            self.look_at_hosts(now + LOOK_MS);
+            return;
+        }
+        self.slots.release(conn.slot);
+        self.scripting.host_mut(host).begin(now);
+        self.host_ended(host, HostFault::Ended, None, now);
+    }
+
+    fn end_host<N: Net>(&mut self, net: &mut N, host: HostIndex, fault: HostFault, now: Millis) {
+        let slot = self.slots.host_slot(host);
+        let doing = net.host_doing(slot);
+        net.kill_host(slot);
+        self.forget_host(net, slot);
+        self.host_ended(host, fault, doing, now);
+    }
+
+    /// The connection to a process has ended, and the process with it.
+    pub(super) fn lost_host<N: Net>(&mut self, net: &mut N, host: HostIndex, now: Millis) {
+        let fault = match self.scripting.host(host).state {
+            HostState::Condemned(fault) => fault,
+            _ => HostFault::Ended,
+        };
+        self.end_host(net, host, fault, now);
+    }
+
+    fn forget_host<N: Net>(&mut self, net: &mut N, slot: SlotIndex) {
+        net.close(slot);
+        self.wakes.forget(slot);
+        self.slots.release(slot);
+    }
+
+    /// A process is no more. `doing` is what it was about.
+    fn host_ended(&mut self, host: HostIndex, fault: HostFault, doing: Option<(InstanceId, Handler)>, now: Millis) {
+        let culprit = doing.and_then(|(script, handler)| Some((self.scripting.speaker(host, script)?, handler)));
+        let was_there = self.scripting.host(host).state != HostState::Starting;
+        if fault != HostFault::Unneeded {
+            let named = culprit.and_then(|(index, _)| self.scripting.instances.instance(index));
+            warn!(
+                "rill script process ended{}{}{} reason=\"{fault}\"",
+                Field(" app", named.map(|instance| Quoted(self.live.apps.name(instance.app)))),
+                Field(" instance", named.map(|instance| Quoted(instance.name.as_str()))),
+                Field(" handler", culprit.map(|(_, handler)| handler)),
+            );
+        }
+        // Nothing of it is to be told anything any more.
+        self.scripting.host_mut(host).end(false);
+        for index in self.scripting.instances.places() {
+            let Some(instance) = self.scripting.instances.instance(index).filter(|instance| instance.host == host)
+            else {
+                continue;
+            };
+            match instance.state {
+                InstanceState::Stopped { .. } => {}
+                InstanceState::Ending => self.remove_instance(index),
+                // A process that does not even start is no place for others.
+                _ if culprit.is_some_and(|(culprit, _)| culprit == index) || !was_there => {
+                    self.stop_instance(index, None, now);
+                }
+                _ => self.load_again(index, now),
+            }
+        }
+        let wanted = self.scripting.instances_of(host).next().is_some();
+        self.scripting.host_mut(host).end(wanted);
+        if !wanted {
+            self.scripting.host_mut(host).app = None;
+        }
+        self.scripting.retry = true;
+        self.scripting.tend();
+    }
+
+    /// The process of an instance has ended by no fault of its own. Who waits to be let in waits on; who was in is told to come again.
+    fn load_again(&mut self, index: InstanceIndex, now: Millis) {
+        let script = self.scripting.instances.next_script(index);
+        let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
+        (instance.state, instance.script) = (InstanceState::Loading(LoadStep::Head), script);
+        self.each_client(index, |server, conn| {
+            let deadline = now + server.settings.connect_timeout_ms;
+            let Some((_, rtmp)) = server.slots.open_client(conn) else { return };
+            rtmp.is_told = false;
+            if rtmp.session.is_connected() {
+                server.shut_down_client(conn, now);
+            } else {
+                rtmp.joining = Joining::Queued { deadline };
+                server.wait_for_script(conn);
+            }
+        });
+    }
+
+    /// Tells a process what the next of its instances consists of, as far as there is room.
+    fn tell_texts(&mut self, host: HostIndex, now: Millis) {
+        while let Some((index, piece)) = self.next_step(host) {
+            let Server { live, scripting, .. } = self;
+            let Some(instance) = scripting.instances.instance(index) else { return };
+            let Some(app) = live.apps.definition(instance.app) else { return self.end_instance(index, now) };
+            let Some(script) = &app.script else { return self.end_instance(index, now) };
+            let (name, script_id) = (instance.name.clone(), instance.script);
+            let (message, next) = match piece {
+                LoadStep::Head => {
+                    let head = ToHost::Load {
+                        instance: script_id,
+                        app: &app.name,
+                        name: &name,
+                        hostname: HOST_NAME,
+                        server: SERVER_NAME,
+                        budget: script.limits.budget,
+                    };
+                    (head, InstanceState::Loading(LoadStep::File(0, 0)))
+                }
+                LoadStep::File(at, from) => match file_of(app, &script.source, at) {
+                    Some((role, name, text)) => {
+                        let rest = &text.as_bytes()[from as usize..];
+                        let piece = &rest[..rest.len().min(PIECE_BYTES)];
+                        let last = piece.len() == rest.len();
+                        let next = if last {
+                            LoadStep::File(at + 1, 0)
+                        } else {
+                            LoadStep::File(at, from + piece.len() as u32)
+                        };
+                        (ToHost::File { instance: script_id, role, name, piece, last }, InstanceState::Loading(next))
+                    }
+                    None => {
+                        self.loading(index, InstanceState::Loading(LoadStep::Start));
+                        continue;
+                    }
+                },
+                LoadStep::Start => (ToHost::Start { instance: script_id }, InstanceState::Starting { outdated: false }),
+            };
+            if scripting.tell(index, &message, now).is_err() {
+                return;
+            }
+            self.loading(index, next);
+        }
+    }
+
+    fn next_step(&self, host: HostIndex) -> Option<(InstanceIndex, LoadStep)> {
+        self.scripting.instances.iter().find_map(|(index, instance)| match instance.state {
+            InstanceState::Loading(piece) if instance.host == host => Some((index, piece)),
+            _ => None,
+        })
+    }
+
+    fn loading(&mut self, index: InstanceIndex, state: InstanceState) {
+        if let Some(instance) = self.scripting.instances.instance_mut(index) {
+            instance.state = state;
+        }
+    }
+
+    /// A process has said something.
+    pub(super) fn host_said(&mut self, conn: ConnId, mut input: &[u8], now: Millis) {
+        let Some(host) = self.slots.host_at(conn.slot) else { return };
+        let mut heard = self.scripting.host_mut(host).take_heard();
+        while !input.is_empty() {
+            heard.add(&mut input);
+            let mut through = 0;
+            // A message may be its last: what is behind that is nobody's word any more.
+            while self.scripting.host(host).is_speaking() {
+                match ToServer::read(&heard.bytes()[through..]) {
+                    Ok(Some((message, bytes))) => {
+                        through += bytes;
+                        if let Err(fault) = self.host_says(host, &message, now) {
+                            self.scripting.host_mut(host).condemn(fault);
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(broken) => self.scripting.host_mut(host).condemn(HostFault::Broken(broken)),
+                }
+            }
+            if !self.scripting.host(host).is_speaking() {
+                break;
+            }
+            heard.forget(through);
+        }
+        self.scripting.host_mut(host).put_heard(heard);
+        self.scripting.tend();
+    }
+
+    /// Sends a process what it is told.
+    pub(super) fn flush_host<N: Net>(&mut self, net: &mut N, index: SlotIndex, host: HostIndex) -> Flush {
+        let flush = loop {
+            let pending = self.scripting.host(host).pending();
+            if pending.is_empty() {
+                break Flush::Idle;
+            }
+            match net.write(index, &[IoSlice::new(pending)]) {
+                Io::Done(written) | Io::Last(written) => self.scripting.host_mut(host).sent(written),
+                Io::WouldBlock => break Flush::Blocked,
+                Io::Broken(loss) => break Flush::Gone(CloseReason::from(loss)),
+            }
+        };
+        if self.scripting.host(host).has_room() {
+            self.scripting.retry |= self.wakes.holds_any(&[Held::Script]);
+            let loads = self.next_step(host).is_some();
+            if loads {
+                self.scripting.tend();
+            }
+        }
+        flush
+    }
+
+    /// Nothing of the instance is there any more.
+    pub(super) fn remove_instance(&mut self, index: InstanceIndex) {
+        let app = self.scripting.instances.instance(index).map(|instance| instance.app);
+        self.scripting.instances.remove(index);
+        self.scripting.retry = true;
+        self.scripting.tend();
+        if let Some(app) = app {
+            self.forget_if_left(app);
+        }
+    }
+
+    /// The instance's script had to be stopped, for it has exceeded a limit, if not its process has ended, which knows it no more in
+    /// any case. Its clients are disconnected, and refused for a while.
+    pub(super) fn stop_instance(&mut self, index: InstanceIndex, which: Option<Exhausted>, now: Millis) {
+        let Some(instance) = self.scripting.instances.instance(index) else { return };
+        let app = instance.app;
+        let definition = self.live.apps.definition(app).and_then(|definition| definition.script.as_ref());
+        let retry_ms = definition.map_or(0, |script| script.limits.retry_ms);
+        warn!(
+            "rill script stopped app={:?} instance={:?}{}: its clients are refused for {} s",
+            self.live.apps.name(app),
+            instance.name.as_str(),
+            Field(" reason", which.map(Quoted)),
+            retry_ms / 1000
+        );
+        self.refuse_clients_of(index, Unscripted::Stopped, retry_ms, now);
+    }
+}
+
+/// A file of an application's script by its number, in the order in which a process is told them.
+fn file_of<'a>(app: &'a AppDefinition, source: &'a Source, at: u16) -> Option<(FileRole, &'a str, &'a str)> {
+    let file = |role: FileRole| move |file: &'a SourceFile| (role, file.name.as_str(), file.text.as_str());
+    let config = (!app.config_json.is_empty()).then_some((FileRole::Config, "", app.config_json.as_str()));
+    let main = core::iter::once(&source.main).map(file(FileRole::Main));
+    let secure = source.secure.iter().map(file(FileRole::Secure));
+    let others = source.others.iter().map(file(FileRole::Library));
+    config.into_iter().chain(main).chain(secure).chain(others).nth(usize::from(at))
+}
