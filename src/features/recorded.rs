@@ -940,7 +940,10 @@ impl Feature for RecordedPlayers {
             let player = &self.players[place];
             let Some(conn) = player.client.and_then(|client| client.by.conn()) else { continue };
             if player.last_taken + OVER_MS <= now {
-                out.push(Action::GiveUp { conn, id: RecordedId { place: place as u16, generation: player.generation } });
+                out.push(Action::GiveUp {
+                    conn,
+                    id: RecordedId { place: place as u16, generation: player.generation },
+                });
                 continue;
             }
             self.wake(place, now, out);

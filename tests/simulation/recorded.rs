@@ -144,7 +144,8 @@ fn a_seek_goes_on_from_the_key_frame_before_with_true_times_and_headers() {
     let (mut world, c) = world_with(&film(60));
     world.clients[c].play(1, "film.flv");
     world.advance(1000);
-    (world.heard(c), media(&mut world, c));
+    world.heard(c);
+    media(&mut world, c);
     world.clients[c].seek(1, 41_300.0);
     world.settle();
     let heard = world.heard(c);
@@ -198,7 +199,8 @@ fn a_pause_stops_and_goes_on_where_the_client_is() {
     let (mut world, c) = world_with(&film(60));
     world.clients[c].play(1, "film.flv");
     world.advance(2000);
-    (world.heard(c), media(&mut world, c));
+    world.heard(c);
+    media(&mut world, c);
     world.clients[c].pause(1, true, 2000.0);
     world.settle();
     assert_eq!(world.heard(c), ["eof 1", "1: Pause.Notify"]);
@@ -221,7 +223,8 @@ fn a_seek_on_pause_shows_a_picture_and_stays_on_pause() {
     world.advance(2000);
     world.clients[c].pause(1, true, 2000.0);
     world.settle();
-    (world.heard(c), media(&mut world, c));
+    world.heard(c);
+    media(&mut world, c);
     world.clients[c].seek(1, 30_700.0);
     world.advance(20_000);
     assert_eq!(media(&mut world, c), sent(&film(60).frames[1500..1501], 0, 0));
