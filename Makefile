@@ -50,7 +50,7 @@ fuzz-corpus: ## put what make fuzz found into the corpus, as far as it reaches c
 	fuzz/fuzz.sh keep $(FUZZ)
 
 scripts-long: ## code that means harm against the script process, at a thousand sizes of memory (half an hour)
-	RILL_LONG=1 $(CARGO) test --test host -- --nocapture
+	RILL_LONG=1 $(CARGO) test --test host --test script_storm -- --nocapture
 
 bench: bench-deps ## measure capacity, connects and scripts beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity

@@ -2,7 +2,7 @@
 //!
 //! A process has its end of a socket pair as its standard input, a page of shared memory in which it says what it is about
 //! ([`Doing`]) as its standard output, and the server's own standard error, for what it may have to say when it ends. It has no
-//! environment and no other file, and handles no signal as the server does.
+//! other file, nothing of the environment but the time zone, and handles no signal as the server does.
 //!
 //! It is made by `posix_spawn(3)`, which copies no page tables: a fork of a server with hundreds of megabytes would hold up its
 //! streams. Nothing here uses the heap of a server that runs.
@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream as StdStream;
 use std::ptr::{self, NonNull};
 
@@ -23,10 +24,18 @@ use crate::wire::script_link::{Doing, Handler, InstanceId};
 /// The program that runs: this one, whatever has become of its file since.
 const PROGRAM: &str = "/proc/self/exe";
 
+/// How many processes may be on their way out beside those in the places. For one more the oldest is waited for, which is not long:
+/// it was killed.
+const KILLED: usize = 16;
+
 /// The processes, by their places.
 pub struct Hosts {
     processes: Box<[Process]>,
+    /// Killed, not reaped, and not in their places any more.
+    killed: heapless::Vec<libc::pid_t, KILLED>,
     program: CString,
+    /// `TZ=...`, if that is set.
+    time_zone: Option<CString>,
 }
 
 /// A process, and what is left of one that has ended.
@@ -48,7 +57,9 @@ impl Hosts {
     pub fn new(count: usize) -> Hosts {
         // There is no zero byte in it.
         let program = CString::new(PROGRAM).unwrap_or_default();
-        Hosts { processes: core::iter::repeat_with(Process::default).take(count).collect(), program }
+        let time_zone = std::env::var_os("TZ").and_then(|zone| CString::new([b"TZ=", zone.as_bytes()].concat()).ok());
+        let processes = core::iter::repeat_with(Process::default).take(count).collect();
+        Hosts { processes, killed: heapless::Vec::new(), program, time_zone }
     }
 
     /// Starts a process in a place where there is none, or one that was killed. `memory_bytes` is what its scripts may have
@@ -59,13 +70,19 @@ impl Hosts {
     /// The operating system's own.
     pub fn start(&mut self, place: usize, memory_bytes: u64) -> io::Result<UnixStream> {
         self.reap_at(place);
+        if let Some(pid) = self.processes[place].pid.take()
+            && self.killed.push(pid).is_err()
+        {
+            wait(self.killed.remove(0));
+            let _ = self.killed.push(pid);
+        }
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
         let (page, shared) = Page::new()?;
         let mut memory = heapless::String::<24>::new();
         // It fits: 20 digits are the most. The zero ends it for C.
         let _ = write!(memory, "{memory_bytes}\0");
-        let pid = spawn(&self.program, &memory, theirs.as_raw_fd(), shared.as_raw_fd())?;
+        let pid = spawn(&self.program, &memory, self.time_zone.as_ref(), theirs.as_raw_fd(), shared.as_raw_fd())?;
         self.processes[place] = Process { pid: Some(pid), killed: false, page: Some(page) };
         Ok(UnixStream::from_std(ours))
     }
@@ -107,6 +124,7 @@ impl Hosts {
         for place in 0..self.processes.len() {
             self.reap_at(place);
         }
+        self.killed.retain(|&pid| is_running(pid));
     }
 
     fn reap_at(&mut self, place: usize) {
@@ -133,17 +151,35 @@ impl Drop for Hosts {
         for place in 0..self.processes.len() {
             self.kill(place);
             if let Some(pid) = self.processes[place].pid {
-                // SAFETY: no status is asked for.
-                unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+                wait(pid);
             }
         }
+        self.killed.iter().for_each(|&pid| wait(pid));
     }
 }
 
+/// Waits for the end of a process that was killed.
+fn wait(pid: libc::pid_t) {
+    // SAFETY: no status is asked for.
+    unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+}
+
+/// Whether a process runs; if not, it was reaped.
+fn is_running(pid: libc::pid_t) -> bool {
+    // SAFETY: no status is asked for.
+    unsafe { libc::waitpid(pid, ptr::null_mut(), libc::WNOHANG) == 0 }
+}
+
 /// Runs `program script-host memory` with these two files as its standard input and output.
-fn spawn(program: &CString, memory: &str, input: RawFd, output: RawFd) -> io::Result<libc::pid_t> {
+fn spawn(
+    program: &CString,
+    memory: &str,
+    time_zone: Option<&CString>,
+    input: RawFd,
+    output: RawFd,
+) -> io::Result<libc::pid_t> {
     let arguments = [c"rill".as_ptr(), c"script-host".as_ptr(), memory.as_ptr().cast(), ptr::null()];
-    let environment = [ptr::null::<libc::c_char>()];
+    let environment = [time_zone.map_or(ptr::null(), |zone| zone.as_ptr()), ptr::null()];
     let check = |code: libc::c_int| if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) };
     let mut files = MaybeUninit::uninit();
     let mut attributes = MaybeUninit::uninit();

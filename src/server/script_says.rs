@@ -5,7 +5,7 @@
 
 use core::fmt::Write;
 
-use log::{Level, error, info, log, warn};
+use log::{Level, error, info, log};
 
 use crate::features::contract::Happened;
 use crate::features::script::hosts::{HostFault, HostIndex, HostState};
@@ -91,7 +91,7 @@ impl Server {
 
     fn host_is_there(&mut self, host: HostIndex, version: u32, without: &str) -> Result<(), HostFault> {
         if !without.is_empty() && self.scripting.is_first_without() {
-            warn!("rill script processes run without walls that this kernel does not have: {}", Plain(without));
+            info!("rill script processes: this kernel has no {}: done without", Plain(without));
         }
         let host = self.scripting.host_mut(host);
         if host.state != HostState::Starting || version != script_link::VERSION {
