@@ -340,11 +340,11 @@ impl RecordedPlayer {
         (buffer_ms.saturating_add(BEYOND_BUFFER_MS).clamp(LEAST_LEAD_MS, most_ms), buffer_ms > most_ms)
     }
 
-    /// When the first block is due.
+    /// When the messages that begin in the first block are due. The rest of one that began before is due at once.
     fn due_at(&self, now: Millis) -> Option<Millis> {
         let first = self.filled.front()?;
         let (Some((since, at_ms)), Some(from_ms)) = (self.clock, first.from_ms) else { return Some(now) };
-        if self.sent > 0 {
+        if self.sent > first.block.first() {
             return Some(now);
         }
         let (lead_ms, is_cut) = self.lead_ms();
@@ -365,7 +365,7 @@ impl RecordedPlayer {
                 0 if is_all => Readiness::Broken,
                 0 => Readiness::Waits,
                 // No further than to the end of that message.
-                _ if self.turn.is_some() || stops => Readiness::Bytes(self.sent..here.min(self.sent + self.left)),
+                _ if self.turn.is_some() || stops || self.due_at(now).is_some_and(|at| at > now) => Readiness::Bytes(self.sent..here.min(self.sent + self.left)),
                 _ => Readiness::Bytes(self.sent..here),
             };
         }

@@ -50,7 +50,11 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         // Messages wait for clients of scripts only.
         Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),
         Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
-        Row::new("blocks of recorded streams", settings.recorded_players as usize, RECORDED_BLOCKS * RECORDED_BLOCK_BYTES),
+        Row::new(
+            "blocks of recorded streams",
+            settings.recorded_players as usize,
+            RECORDED_BLOCKS * RECORDED_BLOCK_BYTES,
+        ),
         Row::new("read buffer", 1, READ_BYTES),
         Row::new("claims on connections", slots, Claims::place_bytes(slots)),
         // And whether a slot is free or taken.

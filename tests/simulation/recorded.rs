@@ -116,6 +116,22 @@ fn a_burst_fills_the_buffer_and_then_it_goes_as_fast_as_it_is_played() {
 }
 
 #[test]
+fn a_film_whose_frames_lie_across_blocks_goes_as_fast_as_it_is_played() {
+    let mut world = World::with(settings(), 1);
+    world.films.put("vod/film.flv", flv(&FilmTag::film(60)));
+    let c = viewer(&mut world);
+    world.clients[c].buffer(1, 4000);
+    world.clients[c].play(1, "film.flv");
+    for second in 0..20 {
+        world.settle();
+        let last = media(&mut world, c).last().unwrap().1;
+        let ahead = 5000 + second * 1000;
+        assert!((ahead - 100..=ahead + 1000).contains(&last), "after {second} s: {last}");
+        world.advance(1000);
+    }
+}
+
+#[test]
 fn a_part_of_a_film_has_times_of_its_own() {
     let (mut world, c) = world_with(&film(20));
     world.clients[c].play_part(1, "film.flv", 4500.0, 2000.0, true);
