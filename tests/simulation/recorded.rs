@@ -2,6 +2,8 @@
 
 use rill::live::settings::Settings;
 
+use crate::sim::Random;
+use crate::sim::client::Doing;
 use crate::sim::films::{FilmTag, flv};
 use crate::sim::world::{World, settings};
 
@@ -547,4 +549,69 @@ fn live_players_notice_nothing_of_recorded_ones() {
         (world.net.links[link].written.value(), world.net.links[link].bytes_written)
     };
     assert_eq!(run(true), run(false));
+}
+
+/// What a client has of a film: from each metadata on, headers, and frames of the film without a gap from a key frame on.
+fn check_viewed(film: &Film, viewed: &[(u8, u32, Vec<u8>)], seed: u64) -> usize {
+    let mut checked = 0;
+    for part in viewed.split(|(type_id, ..)| *type_id == 18) {
+        let mut frames = part.iter().filter(|(.., payload)| payload[1] != 0).peekable();
+        let Some((_, first_ms, _)) = frames.peek() else { continue };
+        let begin = film.frames.iter().position(|frame| frame.time_ms == *first_ms).unwrap();
+        assert_eq!(film.frames[begin].payload[0], 0x17, "seed {seed}: it begins at a key frame");
+        for ((type_id, ms, payload), frame) in frames.zip(&film.frames[begin..]) {
+            assert_eq!((*type_id, *ms), (frame.message_type, frame.time_ms), "seed {seed}");
+            assert!(*payload == frame.payload, "seed {seed}: other bytes at {ms}");
+            checked += 1;
+        }
+    }
+    checked
+}
+
+#[test]
+fn whatever_clients_disk_and_lines_do_players_get_exactly_the_frames_of_the_film_in_order() {
+    let film = Film::new(40, 90_000);
+    let mut checked = 0;
+    // `RILL_SIM_SEEDS=40` for more of it.
+    let seeds = std::env::var("RILL_SIM_SEEDS").ok().and_then(|value| value.parse().ok()).unwrap_or(6);
+    for seed in 0..seeds {
+        let mut random = Random::new(seed);
+        let few = Settings { recorded_players: 3, ..settings() };
+        let mut world = World::with(few, seed);
+        world.films.put("vod/film.flv", film.file());
+        let clients: Vec<usize> = (0..4).map(|_| viewer(&mut world)).collect();
+        for &c in &clients {
+            world.net.links[world.clients[c].link].short = [0, 300, 5000, 30_000][random.below(4)];
+        }
+        for _ in 0..40 {
+            let c = clients[random.below(clients.len())];
+            let ms = random.below(42_000) as f64;
+            let client = &mut world.clients[c];
+            match random.below(12) {
+                0..=2 => client.play(1, "film.flv"),
+                3..=5 => client.seek(1, ms),
+                6 => client.pause(1, true, ms),
+                7 => client.pause(1, false, ms),
+                8 => client.close_stream(1),
+                9 => client.buffer(1, [0, 3000, 40_000][random.below(3)]),
+                10 => client.rate = [None, Some(0), Some(60), Some(900)][random.below(4)],
+                _ => world.films.stalled_until = world.now + random.below(7000) as u64,
+            }
+            world.films.late_ms = [0, 3, 40, 700][random.below(4)];
+            world.advance(random.below(900) as u64);
+        }
+        for &c in &clients {
+            world.clients[c].rate = None;
+        }
+        world.advance(45_000);
+        for &c in &clients {
+            if let Doing::Viewing(viewed) = &world.clients[c].doing[1] {
+                checked += check_viewed(&film, viewed, seed);
+            }
+            world.hang_up(c);
+        }
+        world.end();
+        assert_eq!(world.films.card().open, 0, "seed {seed}");
+    }
+    assert!(checked > 2000 * seeds as usize, "{checked}");
 }
