@@ -15,6 +15,7 @@ use super::facts::{
     InstanceId, LoadError, Question, ScriptAction, SourcePlace, StopReason, StreamFacts,
 };
 use super::heap::Heap;
+use super::language::{LANGUAGE, LANGUAGE_TEXT};
 use super::link::Ours;
 use super::native::{self, Admission, Effect, SharedState};
 use super::report::{self, PRELUDE, ScriptReport};
@@ -543,6 +544,8 @@ impl EngineInstance {
                 let application = native::application(&ctx, identity)?;
                 let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, &prelude_text())?
                     .call((native.clone(), application.clone()))?;
+                let lines: Vec<&str> = LANGUAGE.lines().collect();
+                evaluate::<Function<'_>>(&ctx, PRELUDE, LANGUAGE_TEXT)?.call::<_, ()>((lines,))?;
                 Ok((native, application, root))
             };
             let (native, application, root) = prelude().map_err(|error| shared.load_error(&ctx, error, PRELUDE))?;

@@ -38,6 +38,7 @@ mod engine;
 mod facts;
 mod files;
 mod heap;
+mod language;
 mod link;
 mod native;
 mod process;

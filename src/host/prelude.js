@@ -2,7 +2,7 @@
 // returns what the server calls. Nothing in here is reachable from a script but what is put on the global object below.
 (function (native, application) {
 "use strict";
-const { apply, defineProperty: define, getOwnPropertyDescriptor: own } = Reflect;
+const { apply, defineProperty: define, get, getOwnPropertyDescriptor: own, getPrototypeOf } = Reflect;
 const hide = (object, members, writable) => {
   for (const name of Object.keys(members))
     define(object, name, { value: members[name], writable, configurable: writable });
@@ -18,7 +18,7 @@ native.wellFormed = text => apply(toWellFormed, text, []);
 // What an object does not have: members of Adobe's that this server has not throw, others are asked of __resolve.
 const fallback = new Proxy(Object.prototype, {
   get(target, name, receiver) {
-    if (typeof name == "symbol" || name in target) return Reflect.get(target, name, receiver);
+    if (typeof name == "symbol" || name in target) return get(target, name, receiver);
     const isClient = handleOf(receiver) !== undefined;
     const kind = receiver === application ? "application" : isClient ? "Client" : queryOf(receiver) !== undefined ? "Stream" : "";
     if (kind && native.isMissing(kind, name)) throw new Error(kind + "." + name + " is not available in this server");
@@ -257,12 +257,15 @@ text("replace replaceAll", 7);
 // Between two looks at the clock a regular expression may be begun anew ten thousand times.
 const { get: sourceOf } = own(RegExp.prototype, "source");
 charge(RegExp.prototype, "exec", self => 1024 * apply(sourceOf, self, []).length);
-charge(Iterator.prototype, "drop", (self, values) => values[0] = +values[0]);
+charge(String.prototype, "endsWith localeCompare startsWith trim trimEnd trimStart", self => lengthOf(`${self}`));
+charge(globalThis, "decodeURI decodeURIComponent encodeURI encodeURIComponent escape parseInt unescape",
+  (self, [text]) => typeof text == "string" ? text.length : 1024);
+const keyLength = (self, [key]) => typeof key == "string" ? key.length : 0;
+charge(Map.prototype, "delete get has set", keyLength);
+charge(Set.prototype, "add delete has", keyLength);
 charge(Array.prototype, "fill includes indexOf lastIndexOf", () => 1024);
 charge(JSON, "parse stringify", () => 1024);
 charge(Object, "assign entries getOwnPropertyNames keys values", () => 1024);
-delete globalThis.BigInt;
-delete String.raw;
 // It shows the functions of this file to the script, and takes the place out of errors.
 define(Error, "prepareStackTrace", { value: undefined });
 
@@ -275,7 +278,7 @@ const method = (client, name) => {
   if (typeof value == "function" && !builtIn.has(value)) return value;
 };
 // Objects that are the language's or the server's: what they have is not the script's.
-const owners = new Set([fallback, Client.prototype, Stream.prototype, Reflect.getPrototypeOf(function* () {}).prototype]);
+const owners = new Set([fallback, Client.prototype, Stream.prototype, getPrototypeOf(function* () {}).prototype]);
 for (const name of Reflect.ownKeys(globalThis)) {
   const member = own(globalThis, name).value, prototype = typeof member == "function" && own(member, "prototype");
   if (prototype) owners.add(prototype.value);
@@ -293,7 +296,7 @@ const methodByPath = (client, path) => {
     if (typeof object != "object" || object === null) return;
     if (object === application || object === globalThis || handleOf(object) !== undefined || queryOf(object) !== undefined) return;
   }
-  for (let owner = object; owner && !owners.has(owner); owner = Reflect.getPrototypeOf(owner)) {
+  for (let owner = object; owner && !owners.has(owner); owner = getPrototypeOf(owner)) {
     const member = own(owner, name);
     if (member) return typeof member.value == "function" && !builtIn.has(member.value) ? [object, member.value] : undefined;
   }

@@ -15,7 +15,7 @@ pub(super) const NOT_AVAILABLE: &str = " is not available in this server";
 
 /// Global classes of Adobe's server that this one does not have; and `BigInt`, which no script of Adobe's knows and whose
 /// arithmetic the time limit does not reach.
-const GLOBALS: &[&str] = &[
+pub(super) const GLOBALS: &[&str] = &[
     "BigInt",
     "NetConnection",
     "NetStream",

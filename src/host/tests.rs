@@ -20,24 +20,24 @@ thread_local! {
     static STEP: Cell<u64> = const { Cell::new(1) };
 }
 
-fn clock() -> u64 {
+pub(super) fn clock() -> u64 {
     CLOCK.set(CLOCK.get() + STEP.get());
     CLOCK.get()
 }
 
-const NOW: Millis = Millis(1000);
-const ME: ClientId = ClientId(7);
+pub(super) const NOW: Millis = Millis(1000);
+pub(super) const ME: ClientId = ClientId(7);
 const YOU: ClientId = ClientId(8);
 
 fn file(name: &str, text: &str) -> SourceFile {
     SourceFile { name: name.into(), text: text.into() }
 }
 
-fn source(text: &str) -> Source {
+pub(super) fn source(text: &str) -> Source {
     Source { secure: None, main: file("main.asc", text), others: Vec::new() }
 }
 
-fn identity() -> Identity<'static> {
+pub(super) fn identity() -> Identity<'static> {
     Identity {
         app: "chat",
         instance: "_definst_",
@@ -47,7 +47,7 @@ fn identity() -> Identity<'static> {
     }
 }
 
-fn facts() -> ClientFacts<'static> {
+pub(super) fn facts() -> ClientFacts<'static> {
     ClientFacts {
         ip: "10.0.0.5",
         agent: "WIN 9,0,45,0",
@@ -321,8 +321,6 @@ fn a_method_of_an_object_of_the_client_is_called_by_its_path() {
              client.chat = new Chat(client);
              client.rooms = { hall: { say: function (text) { return 'hall heard ' + text } }, list: [{ n: function () { return 7 } }] };
              client.made = new Made; client.app = application; client.cam = Stream.get('cam'); client.all = globalThis;
-             client.proxy = new Proxy({}, { get: function () { return trace } });
-             client.trapped = new Proxy({}, { getOwnPropertyDescriptor: function () { throw 'trapped' } });
              return true;
          };
          function Chat(client) { this.client = client; this.lines = []; this.trace = client.ping }
@@ -370,12 +368,10 @@ fn a_method_of_an_object_of_the_client_is_called_by_its_path() {
         "app/shutdown",
         "cam/send",
         "all/trace",
-        "proxy/f",
         "ip/trim",
     ] {
         assert_eq!(stage.call(path, &[]), CallOutcome::NotFound, "{path}");
     }
-    assert_eq!(stage.call("trapped/x/f", &[]), CallOutcome::Failed("trapped".into()));
     assert_eq!(stage.actions(), []);
 }
 
@@ -863,7 +859,6 @@ fn no_script_outruns_its_time_whatever_it_does_about_it() {
         "JSON.stringify({toJSON: function () { while (true) { } }})",
         "Array.prototype.indexOf.call({length: 1e15}, 1)",
         "Array.prototype.forEach.call({length: 1e15}, function () { })",
-        "for (var i in new Proxy({}, {ownKeys: function () { while (true) { } }})) { }",
         "eval('for (;;) { }')",
         "new Function('for (;;) { }')()",
         "application.onStatus = function () { while (true) { } }; throw 1",
@@ -930,11 +925,9 @@ fn built_in_functions_that_are_not_interrupted_refuse_what_is_too_long() {
         "new Array(1e9).copyWithin(1, 0)",
         "var n = 0; Array.prototype.join.call({get length() { return n++ ? 1e15 : 1 }})",
         "var n = 0; Array.prototype.sort.call({length: {valueOf: function () { return n++ ? 1e15 : 1 }}})",
-        "var n = 0; Array.prototype.slice.call(new Proxy([], {get: function () { return n++ ? 4e9 : 1 }}))",
         "Array.prototype.reverse.call(Object.create({length: 1e15}))",
         "var o = Object.create({}, {length: {get: function () { return 1e15 }}}); Object.prototype.value = 1; Array.prototype.shift.call(o)",
         "new Array(4e9).toLocaleString()",
-        "new Array(4e9).keys().drop(3e9)",
         "new RegExp(new Array(1e4).join('a')).test('a')",
         "Array.prototype.unshift.call({length: 1e15}, 1)",
         "'a'.repeat(5e5).indexOf('a'.repeat(2.5e5) + 'b')",
@@ -958,7 +951,11 @@ fn built_in_functions_that_are_not_interrupted_refuse_what_is_too_long() {
         "new Array(4e9).flatMap(String)",
         "var a = new Array(5e4); for (;;) try { a.fill(0) } catch (e) { }",
         "var s = 'ab'.repeat(2e5); for (;;) try { s.toUpperCase() } catch (e) { }",
-        "var s = '\\u1e9b\\u0323'.repeat(1e4); for (;;) try { s.normalize('NFKD') } catch (e) { }",
+        "var s = ' '.repeat(5e5); for (;;) try { s.trim() } catch (e) { }",
+        "var s = 'a'.repeat(5e5), t = s + 'b'; for (;;) try { t.startsWith(s) } catch (e) { }",
+        "var s = 'a'.repeat(4e5), t = s + 'b'; for (;;) try { t.localeCompare(s + 'c') } catch (e) { }",
+        "var s = 'a'.repeat(5e5), m = new Map; for (;;) try { m.get(s) } catch (e) { }",
+        "var s = 'a'.repeat(5e5), m = new Set; for (;;) try { m.has(s) } catch (e) { }",
         "var o = {}; for (i = 0; i < 1e3; i++) o['k' + i] = 1; for (;;) try { ({...o}) } catch (e) { }",
     ] {
         assert_eq!(stopped(1000, body), TIME, "{body}");
