@@ -86,7 +86,7 @@
 //!   of one protocol are in its variant: variants lie over each other, so that they cost the others nothing.
 //! - **The operator has slots of his own.** `rill ctl` arrives at a door of the network as clients do, and is served by the
 //!   same loop; but a full table must not keep out who could empty it, and who looks at the list is not on it.
-//! - **Long messages of scripts have an outbox** ([`server::outbox`]) in the scripts' own memory: control bytes are for the
+//! - **Long messages of scripts have an outbox** ([`server::outbox`]) in blocks that all share: control bytes are for the
 //!   protocol, and need not be as large as a list of users.
 //! - **A name is not a ring.** Players may wait on names without a publisher. Names have a table of their own
 //!   ([`live::names`]); a ring is bound to a name by its first media, and taken back when the media of another needs

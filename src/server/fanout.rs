@@ -27,6 +27,7 @@ use crate::wire::flv::Codec;
 use crate::wire::legacy::Legacy;
 
 use super::close::CloseReason;
+use super::outbox::Outboxes;
 use super::rtmp::{Role, Rtmp, TagTail, Tail};
 use super::slot::{LastWords, Slot, SlotState};
 use super::transport::{Io, Net};
@@ -138,7 +139,7 @@ impl Server {
                 Some(Tail::Tag(tail)) => output.rest_of_tag(slot, rtmp, tail),
                 Some(Tail::Recorded(id)) => output.rest_of_recorded(slot, rtmp, id),
                 Some(Tail::Payload(call)) => output.rest_of_payload(slot, rtmp, call),
-                Some(Tail::Message(sent)) => output.rest_of_message(slot, rtmp, sent, &mut scripting.outboxes_bytes),
+                Some(Tail::Message(sent)) => output.rest_of_message(slot, rtmp, sent, &mut scripting.outboxes),
                 None if slot.playing == 1 && rtmp.plays_plainly() => output.plain(slot, rtmp),
                 None => output.tag_by_tag(slot, rtmp),
             };
@@ -561,17 +562,14 @@ impl<'s, N: Net> Output<'s, N> {
     }
 
     /// The rest of a script's message.
-    fn rest_of_message(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, sent: u32, outboxes_bytes: &mut usize) -> Step {
-        match self.net.write(self.index, &[IoSlice::new(&rtmp.outbox.front()[sent as usize..])]) {
+    fn rest_of_message(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, sent: u32, outboxes: &mut Outboxes) -> Step {
+        let io = self.net.write(self.index, &outboxes.front(&mut rtmp.outbox));
+        match io {
             Io::Done(written) | Io::Last(written) => {
                 slot.bytes_out += written as u64;
                 slot.last_use = Some(self.now);
-                let sent = sent + written as u32;
-                rtmp.tail = Some(Tail::Message(sent));
-                if sent as usize == rtmp.outbox.front().len() {
-                    *outboxes_bytes -= rtmp.outbox.sent();
-                    rtmp.tail = None;
-                }
+                let through = outboxes.sent(&mut rtmp.outbox, written);
+                rtmp.tail = (!through).then_some(Tail::Message(sent + written as u32));
                 Step::Wrote
             }
             Io::WouldBlock => Step::End(Flush::Blocked),

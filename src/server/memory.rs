@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use crate::features::Features;
 use crate::features::script::hosts::ScriptHost;
-use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, OUTBOXES_BYTES, RECORDED_BLOCK_BYTES, Row, SCRIPT_TEXT_BYTES};
+use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, RECORDED_BLOCK_BYTES, Row, SCRIPT_TEXT_BYTES};
 use crate::live::applications::Applications;
 use crate::live::names::Names;
 use crate::live::recorded::RECORDED_BLOCKS;
@@ -13,6 +13,7 @@ use crate::live::settings::Settings;
 
 use super::claims::Claims;
 use super::instances::Instances;
+use super::outbox::Outboxes;
 use super::slots::PLACE_BYTES;
 use super::transport::READ_BYTES;
 use super::wakes::Wakes;
@@ -48,7 +49,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         },
         Row::new("script processes: queues", settings.script_hosts(), ScriptHost::place_bytes(slots)),
         // Messages wait for clients of scripts only.
-        Row::new("script messages", settings.script_instances.min(1) as usize, OUTBOXES_BYTES),
+        Row::new("script messages", settings.script_hosts().min(1), Outboxes::memory_bytes()),
         Row::new("applications", settings.applications as usize, APPLICATION_BYTES + Applications::place_bytes()),
         Row::new(
             "blocks of recorded streams",

@@ -339,7 +339,7 @@ impl Server {
 
     /// Bytes of scripts' messages that wait for clients.
     pub fn outboxes_bytes(&self) -> usize {
-        self.scripting.outboxes_bytes
+        self.scripting.outboxes.used_bytes()
     }
 
     /// The table of streams.

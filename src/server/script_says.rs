@@ -316,30 +316,29 @@ impl Server {
         if name.len() > SCRIPT_NAME_BYTES {
             return false;
         }
-        let others = self.scripting.outboxes_bytes;
-        let Some((slot, rtmp)) = self.slots.open_client(conn).filter(|(_, rtmp)| rtmp.session.is_connected()) else {
+        let Server { slots, scripting, .. } = self;
+        let Some((slot, rtmp)) = slots.open_client(conn).filter(|(_, rtmp)| rtmp.session.is_connected()) else {
             return false;
         };
         // Behind what waits, so that the order is kept; and the session's own answers find room.
         let direct = rtmp.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
-        let queued = match direct {
-            true => rtmp.session.command(name, transaction, arguments, &mut slot.tx).ok().map(|()| 0),
-            false => rtmp.outbox.push(name, transaction, arguments, others),
+        let is_queued = match direct {
+            true => rtmp.session.command(name, transaction, arguments, &mut slot.tx).is_ok(),
+            false => scripting.outboxes.push(&mut rtmp.outbox, name, transaction, arguments),
         };
-        self.scripting.outboxes_bytes += queued.unwrap_or(0);
         self.wakes.send(conn.slot);
-        queued.is_some()
+        is_queued
     }
 
     /// What still waits for the client of its application's script is forgotten; a message that was sent in part is not,
     /// unless `all`.
     pub(super) fn clear_outbox(&mut self, conn: ConnId, all: bool) {
         let Some((_, rtmp)) = self.slots.client(conn) else { return };
-        let kept = usize::from(!all && matches!(rtmp.tail, Some(Tail::Message(1..))));
-        if kept == 0 && matches!(rtmp.tail, Some(Tail::Message(_))) {
+        let is_begun = !all && matches!(rtmp.tail, Some(Tail::Message(1..)));
+        if !is_begun && matches!(rtmp.tail, Some(Tail::Message(_))) {
             rtmp.tail = None;
         }
-        self.scripting.outboxes_bytes -= rtmp.outbox.truncate(kept);
+        self.scripting.outboxes.clear(&mut rtmp.outbox, is_begun);
     }
 
     /// A call of a script reached no client: its result object is told.

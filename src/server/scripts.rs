@@ -11,14 +11,15 @@ use crate::wire::bytes::Full;
 use crate::wire::script_link::{ClientId, InstanceId, Question, ToHost};
 
 use super::instances::{InstanceIndex, InstanceState, Instances};
+use super::outbox::Outboxes;
 
 /// Server-side code of all applications.
 pub(super) struct Scripting {
     pub(super) instances: Instances,
     hosts: Box<[ScriptHost]>,
     scope: ScriptProcess,
-    /// Bytes that wait in all outboxes.
-    pub(super) outboxes_bytes: usize,
+    /// What waits for clients.
+    pub(super) outboxes: Outboxes,
     /// Questions asked so far, as far as 32 bits count.
     questions: u32,
     /// Somebody was told something that is not on its way.
@@ -37,7 +38,7 @@ impl Scripting {
             instances: Instances::new(settings.script_instances as usize),
             hosts: core::iter::repeat_with(|| ScriptHost::new(slots)).take(settings.script_hosts()).collect(),
             scope: settings.script_process,
-            outboxes_bytes: 0,
+            outboxes: Outboxes::new(settings.script_hosts() > 0),
             questions: 0,
             untold: false,
             is_without_told: false,
