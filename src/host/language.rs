@@ -49,6 +49,11 @@ mod tests {
     ";
 
     #[test]
+    fn the_documentation_has_the_table() {
+        assert!(include_str!("../../docs/connections.md").contains(&format!("```text\n{LANGUAGE}```\n")));
+    }
+
+    #[test]
     fn every_member_of_the_language_that_a_script_can_reach_is_there_on_purpose() {
         let kept: HashMap<&str, Vec<&str>> = LANGUAGE
             .lines()
