@@ -122,8 +122,9 @@ impl ServerLink {
         Ok(true)
     }
 
-    /// Waits for more from the server.
+    /// Waits for more from the server, to which nothing is left to be said then.
     pub(super) fn wait(&self, wait_ms: Option<u64>) -> Result<(), Ended> {
+        self.flush()?;
         self.line.receive(&mut self.inbox.borrow_mut().bytes, wait_ms)
     }
 

@@ -72,8 +72,8 @@ impl Host {
             link.flush()?;
         }
         let now = link.now();
-        let wait_ms = self.scripts.next_timer().map(|due| due.since(now));
-        if wait_ms == Some(0) { Ok(()) } else { link.wait(wait_ms) }
+        // Functions that are due again already do not keep the server from being heard.
+        link.wait(self.scripts.next_timer().map(|due| due.since(now)))
     }
 
     /// Runs the functions of `setInterval` that are due.
@@ -85,7 +85,7 @@ impl Host {
             self.say_actions()?;
             match stopped.and_then(|(script, which)| Some((self.instance_of(script)?, which))) {
                 Some((instance, which)) => self.exhausted(instance, which)?,
-                None => return self.link.flush(),
+                None => break,
             }
         }
         Ok(())

@@ -16,6 +16,8 @@ struct Server {
     to_say: RefCell<VecDeque<Vec<u8>>>,
     heard: RefCell<Vec<u8>>,
     now: RefCell<Millis>,
+    /// So much time passes whenever it is asked for.
+    busy_ms: u64,
     doing: Doing,
 }
 
@@ -49,7 +51,9 @@ impl Line for Server {
     }
 
     fn now(&self) -> Millis {
-        *self.now.borrow()
+        let now = *self.now.borrow() + self.busy_ms;
+        *self.now.borrow_mut() = now;
+        now
     }
 
     fn doing(&self) -> &Doing {
@@ -119,14 +123,20 @@ fn clock() -> u64 {
 
 /// What a host says to these messages, without what is always the same: its greeting, and that each message is through.
 fn said(messages: &[ToHost<'_>]) -> Vec<String> {
+    said_by_busy(messages, 0)
+}
+
+/// The same, while time passes.
+fn said_by_busy(messages: &[ToHost<'_>], busy_ms: u64) -> Vec<String> {
     let bytes: Vec<u8> = messages.iter().flat_map(bytes_of).collect();
-    let (said, through) = conversation(bytes.chunks(97).map(<[u8]>::to_vec).collect());
+    let to_say = bytes.chunks(97).map(<[u8]>::to_vec).collect::<VecDeque<_>>();
+    let (said, through) = conversation(Server { to_say: to_say.into(), busy_ms, ..Server::default() });
     assert_eq!(through as usize, messages.len(), "each message is through: {said:#?}");
     said
 }
 
-fn conversation(to_say: VecDeque<Vec<u8>>) -> (Vec<String>, u32) {
-    let server = Rc::new(Server { to_say: to_say.into(), ..Server::default() });
+fn conversation(server: Server) -> (Vec<String>, u32) {
+    let server = Rc::new(server);
     assert_eq!(Host::new(server.clone(), clock).run(""), Ended::Closed);
     assert_eq!(server.doing.now(), None);
     let (mut lines, mut through) = (Vec::new(), 0);
@@ -269,6 +279,21 @@ fn intervals_run_while_the_server_says_nothing() {
     let messages = loading(HALL, "setInterval(function () { trace('tick'); }, 300);");
     let ticks = said(&messages).iter().filter(|line| line.contains("tick")).count();
     assert_eq!(ticks, 4, "the server closes the link when a second is over and nothing is due");
+}
+
+#[test]
+fn who_exceeds_a_limit_while_the_server_says_nothing_is_told_at_once() {
+    let text = "setInterval(function () { for (;;) ; }, 300); setInterval(function () { trace('tick'); }, 500);";
+    let messages = loading(HALL, text);
+    let said = said(&messages);
+    assert_eq!(said.last().unwrap(), "Exhausted { hall, which: Time }", "{said:#?}");
+}
+
+#[test]
+fn the_server_is_heard_though_there_is_always_something_due() {
+    let mut messages = loading(HALL, "setInterval(function () {}, 10);");
+    messages.push(ToHost::Stop { instance: HALL, reason: StopReason::Shutdown });
+    assert!(said_by_busy(&messages, 20).contains(&"MayGo { hall, yes: true }".to_owned()));
 }
 
 #[test]
