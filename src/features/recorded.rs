@@ -87,8 +87,6 @@ pub struct RecordedClient {
     pub message_stream_id: u32,
     /// It knows no Enhanced RTMP.
     pub legacy: bool,
-    /// How much it wants to hold, in milliseconds; 0 when it has not said.
-    pub buffer_ms: u32,
     /// How far it is sent ahead of what it plays at most, in milliseconds.
     pub most_lead_ms: u32,
 }
@@ -150,6 +148,8 @@ struct RecordedPlayer {
     generation: u32,
     phase: PlaceState,
     client: Option<RecordedClient>,
+    /// How much the client wants to hold, in milliseconds; 0 when it has not said.
+    buffer_ms: u32,
     item: PlaylistItem,
     /// What is played behind it.
     queue: heapless::Deque<PlaylistItem, PLAYLIST_ITEMS>,
@@ -250,6 +250,7 @@ impl RecordedPlayer {
             generation: 0,
             phase: PlaceState::Free,
             client: None,
+            buffer_ms: 0,
             item: PlaylistItem::default(),
             queue: heapless::Deque::new(),
             terms: RecordedTerms::whole(1),
@@ -335,9 +336,9 @@ impl RecordedPlayer {
 
     /// How far ahead of the client's clock it is sent, in milliseconds, and whether the client wants more than that.
     fn lead_ms(&self) -> (u32, bool) {
-        let (buffer_ms, most_ms) = self.client.map_or((0, 0), |client| (client.buffer_ms, client.most_lead_ms));
-        let most_ms = most_ms.max(LEAST_LEAD_MS);
-        (buffer_ms.saturating_add(BEYOND_BUFFER_MS).clamp(LEAST_LEAD_MS, most_ms), buffer_ms > most_ms)
+        let most_ms = self.client.map_or(0, |client| client.most_lead_ms).max(LEAST_LEAD_MS);
+        let lead_ms = self.buffer_ms.saturating_add(BEYOND_BUFFER_MS);
+        (lead_ms.clamp(LEAST_LEAD_MS, most_ms), self.buffer_ms > most_ms)
     }
 
     /// When the messages that begin in the first block are due. The rest of one that began before is due at once.
@@ -361,11 +362,14 @@ impl RecordedPlayer {
         // Nothing is on its way that is wanted.
         let is_all = self.at_disk == self.stale && self.job.is_none();
         if self.left > 0 {
+            let is_early = self.due_at(now).is_some_and(|at| at > now);
             return match here {
                 0 if is_all => Readiness::Broken,
                 0 => Readiness::Waits,
                 // No further than to the end of that message.
-                _ if self.turn.is_some() || stops || self.due_at(now).is_some_and(|at| at > now) => Readiness::Bytes(self.sent..here.min(self.sent + self.left)),
+                _ if self.turn.is_some() || stops || is_early => {
+                    Readiness::Bytes(self.sent..here.min(self.sent + self.left))
+                }
                 _ => Readiness::Bytes(self.sent..here),
             };
         }
@@ -476,6 +480,7 @@ impl RecordedPlayers {
         player.sent_ms = player.clock_ms;
         player.phase = PlaceState::Opening;
         player.client = Some(client);
+        player.buffer_ms = 0;
         player.item = item;
         player.queue.clear();
         player.job = Some(DiskWish::Open);
@@ -581,8 +586,8 @@ impl RecordedPlayers {
 
     /// The client wants to hold so much, in milliseconds.
     pub fn set_buffer(&mut self, id: RecordedId, buffer_ms: u32, now: Millis) {
-        if let Some(client) = self.player_mut(id).and_then(|player| player.client.as_mut()) {
-            client.buffer_ms = buffer_ms;
+        if let Some(player) = self.player_mut(id) {
+            player.buffer_ms = buffer_ms;
             self.look_by(now);
         }
     }
@@ -676,11 +681,10 @@ impl RecordedPlayers {
     /// The network takes no more for now.
     pub fn blocked(&mut self, id: RecordedId, now: Millis) {
         let Some(player) = self.player_mut(id) else { return };
-        let buffer_ms = player.client.map_or(0, |client| client.buffer_ms);
         let (filled, late_ms) = (player.filled.len(), player.late_ms(now));
         // Else the disk is what it waits for; and one that has stopped is not late.
         let is_slow = filled == RECORDED_BLOCKS && now.since(player.last_taken) <= STOPPED_MS;
-        if is_slow && player.late == Lateness::No && late_ms > i64::from(buffer_ms) {
+        if is_slow && player.late == Lateness::No && late_ms > i64::from(player.buffer_ms) {
             player.late = Lateness::Yes;
         }
     }

@@ -67,7 +67,6 @@ impl Server {
             by: Holder::Conn(conn, index as u8),
             message_stream_id: wish.stream.wire(),
             legacy: !rtmp.session.connect_info().announced_enhanced(),
-            buffer_ms: rtmp.session.buffer_ms(wish.stream),
             most_lead_ms: lead_ms.unwrap_or(self.settings.recorded_lead_ms) as u32,
         };
         // play2 goes on at the same time of another file, unless it says where.
@@ -232,6 +231,8 @@ impl Server {
             facts.bytes,
         );
         self.decide(conn, Decision::AcceptRecorded);
+        // The buffer may have been said while the file was looked for: it does not wait for the answer, as commands do.
+        self.buffer_changed(conn, now);
         self.features.recorded.begin(id, now);
     }
 
@@ -356,7 +357,7 @@ impl Server {
         wakes.deliver(conn.slot);
     }
 
-    /// The client has another buffer.
+    /// What plays, or is about to, has the buffer that the client has said.
     pub(super) fn buffer_changed(&mut self, conn: ConnId, now: Millis) {
         let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
         for index in 0..NET_STREAMS {

@@ -434,6 +434,26 @@ fn a_client_that_wants_more_than_it_may_have_is_told_when_there_is_no_more() {
 }
 
 #[test]
+fn a_buffer_counts_whenever_the_client_says_it() {
+    // With the request, while the file is looked for, before its first block is there, and while it plays.
+    for (said, late_ms) in [(0, 0), (0, 10), (5, 10), (15, 10), (25, 10), (1000, 0), (1007, 3)] {
+        let (mut world, c) = world_with(&film(120));
+        world.films.late_ms = late_ms;
+        world.clients[c].buffer(0, 300);
+        world.clients[c].play_from(1, "film.flv", 0.0);
+        if said > 0 {
+            world.advance(said);
+        }
+        world.clients[c].buffer(1, 36_000_000);
+        world.advance(1000);
+        let heard = world.heard(c);
+        let last = media(&mut world, c).last().unwrap().1;
+        assert!((30_000..=33_000).contains(&last), "said after {said} ms, disk {late_ms} ms: {last}");
+        assert!(heard.contains(&"full 1".to_owned()), "said after {said} ms");
+    }
+}
+
+#[test]
 fn who_stops_reading_is_kept_until_another_needs_the_place_or_for_ten_minutes() {
     let few = Settings { recorded_players: 1, ..settings() };
     let (mut world, c) = world_of(few.clone(), &film(600));
