@@ -80,6 +80,8 @@ pub struct Client {
     pub is_recorded: Vec<bool>,
     /// Names it asked for and has no answer about, by message stream id.
     pub asked: Vec<VecDeque<String>>,
+    /// What it watched when that ended before the answer to its next play, by message stream id.
+    ended_before_answer: Vec<Option<Box<Watch>>>,
     /// It says so much nonsense that only the form of what it is told is looked at.
     pub lenient: bool,
     /// What stands before the names of its streams in their paths: the instance that it joined.
@@ -123,6 +125,7 @@ impl Client {
             doing: (0..16).map(|_| Doing::default()).collect(),
             is_recorded: vec![false; 16],
             asked: vec![VecDeque::new(); 16],
+            ended_before_answer: (0..16).map(|_| None).collect(),
             lenient: false,
             instance: String::new(),
             known_as: None,
@@ -513,7 +516,12 @@ impl Client {
             "Play.Start" | "Play.Transition" => {
                 let asked = self.asked[at].pop_front().expect("a play was asked for");
                 let mut watch = Watch::new(&asked, self.was_slow);
-                if let Doing::Watching(before) = &self.doing[at] {
+                let ended = self.ended_before_answer[at].take();
+                let before = match &self.doing[at] {
+                    Doing::Watching(before) => Some(before),
+                    _ => ended.as_ref(),
+                };
+                if let Some(before) = before {
                     // What it said since it asked counts for the new one, which it is told of only now.
                     watch.audio_optional = before.audio_optional;
                     watch.video_optional = before.video_optional;
@@ -530,7 +538,11 @@ impl Client {
             | "Failed" => {
                 self.asked[at].pop_front();
             }
-            "Play.Stop" => self.doing[at] = Doing::Nothing,
+            "Play.Stop" => {
+                if let Doing::Watching(before) = std::mem::take(&mut self.doing[at]) {
+                    self.ended_before_answer[at] = Some(before);
+                }
+            }
             "Seek.Notify" => {
                 if let Doing::Watching(watch) = &mut self.doing[at] {
                     watch.seeks();
@@ -542,6 +554,9 @@ impl Client {
                 }
             }
             _ => {}
+        }
+        if self.asked[at].is_empty() {
+            self.ended_before_answer[at] = None;
         }
     }
 

@@ -431,6 +431,35 @@ fn audio_switched_on_again_has_the_header_that_came_meanwhile() {
 }
 
 #[test]
+fn what_is_said_behind_a_play_is_of_that_even_if_what_played_before_ends_meanwhile() {
+    let mut world = World::with(Settings { streams: 2, ..settings() }, 1);
+    let waiting: Vec<usize> = ["a", "b", "c", "d", "e", "f"].map(|name| world.player(name)).into();
+    let (first, second) = (world.publisher("x"), world.publisher("y"));
+    world.player("x");
+    world.hang_up(first);
+    world.films.stalled_until = world.now + 100;
+    let player = waiting[0];
+    world.heard(player);
+    world.clients[player].play(1, "b");
+    world.clients[player].watch(1).audio_optional = true;
+    world.clients[player].flag(1, "receiveAudio", false);
+    world.settle();
+    // Its name's place is needed for another.
+    world.publisher("z");
+    assert_eq!(world.heard(player), ["1: Play.Stop"]);
+    world.advance(100);
+    assert_eq!(world.heard(player)[..3], ["begin 1", "1: Play.Reset", "1: Play.Start"]);
+    world.hang_up(second);
+    let publisher = world.publisher("b");
+    world.send_start(publisher);
+    world.heard(player);
+    world.send_all(publisher, 100, &[Audio, Inter, Audio, Inter]);
+    let heard: Vec<String> = world.heard(player).iter().map(|line| line[2..].to_owned()).collect();
+    assert_eq!(heard, ["5 inter", "7 inter"]);
+    world.end();
+}
+
+#[test]
 fn headers_that_change_while_a_player_joins_or_resumes_are_never_used_for_frames_before_them() {
     for resumes in [false, true] {
         let mut world = World::new();
