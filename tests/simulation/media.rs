@@ -124,6 +124,42 @@ fn who_begins_at_a_key_frame_that_is_soon_overwritten_keeps_the_picture_if_it_ta
 }
 
 #[test]
+fn who_is_about_to_be_overtaken_and_takes_enough_keeps_the_picture_while_the_disk_is_asked_for_another_name() {
+    // The publisher sends 25 bytes in a millisecond.
+    for rate in [30, 40, 1000] {
+        for stall_ms in [0, 40, 120, 400, 5_000] {
+            for pictures in [58, 62] {
+                let mut world = World::new();
+                world.window = 3000;
+                let publisher = world.publisher("cam");
+                world.send_start(publisher);
+                let mut time = 0;
+                let mut picture = |world: &mut World| {
+                    time += 40;
+                    world.send(publisher, 1, Inter, time, 940);
+                    world.send(publisher, 1, Audio, time, 60);
+                    world.advance(40);
+                };
+                (0..pictures).for_each(|_| picture(&mut world));
+                world.films.stalled_until = world.now + stall_ms;
+                let player = world.join();
+                for (stream, name) in [(1, "cam"), (2, "other")] {
+                    world.clients[player].create_stream();
+                    world.clients[player].play(stream, name);
+                }
+                world.slow(player, rate);
+                (0..200).for_each(|_| picture(&mut world));
+                let inters = world.clients[player].watch(1).frames.iter().filter(|(kind, _)| *kind == 9).count();
+                assert_eq!(world.server.counters().skips, 0, "{rate} {stall_ms} {pictures}");
+                assert!(inters > 230, "{rate} {stall_ms} {pictures}: {inters}");
+                assert_eq!(world.clients[player].watch(2).name, "other", "waits for a publisher");
+                world.end();
+            }
+        }
+    }
+}
+
+#[test]
 fn when_the_last_key_frame_has_left_the_ring_there_is_sound_at_once_and_a_picture_with_the_next() {
     // P frames that fill the ring's bytes, and so many small messages that they fill its index.
     for (inters, inter_bytes, audios_a_frame) in [(600, 15_000, 4), (250, 60, 9)] {
