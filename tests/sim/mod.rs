@@ -6,6 +6,7 @@
 pub mod client;
 pub mod digest;
 pub mod films;
+#[cfg_attr(not(feature = "script"), path = "no_host.rs")]
 pub mod host;
 pub mod ledger;
 pub mod net;
