@@ -19,6 +19,7 @@
 //! main cli        composition: arguments, pages, what is obtained in which order
 //! bench           the capacity self-test
 //! net             mio, sockets and doors, signals, disk threads, the counting allocator: knows the operating system
+//! host            a script process: engine, prelude, limits, sandbox, its side of the link
 //! store           what the disk threads do: finds and reads files, believes what has settled; films as messages, in blocks
 //! apps            what an application's files say: text in, a definition or errors out
 //! config          settings: text in, plain values or errors out

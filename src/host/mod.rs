@@ -56,9 +56,9 @@ mod tests;
 pub use check::check;
 pub use engine::Scripts;
 pub use facts::{
-    Access, ApplicationStats, CallFault as Fault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
+    Access, ApplicationStats, CallFault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
     InstanceId, LoadError, Question, SCRIPT_CHECK_STACK_BYTES, SCRIPT_FIRST_TRANSACTION, SCRIPT_INTERVAL_MS,
-    SCRIPT_LINES_PER_SECOND, ScriptAction as Action, SourcePlace, StopReason, StreamFacts,
+    SCRIPT_LINES_PER_SECOND, ScriptAction, SourcePlace, StopReason, StreamFacts,
 };
 pub use link::{Ended, Line};
 pub use process::main;

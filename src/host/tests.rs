@@ -80,11 +80,11 @@ impl Stage {
         Self::try_load(&source(text)).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn connect(&mut self, client: ClientId, arguments: &[u8]) -> Result<(), Fault> {
+    fn connect(&mut self, client: ClientId, arguments: &[u8]) -> Result<(), CallFault> {
         self.scripts.connect(self.id, client, &facts(), arguments, NOW)
     }
 
-    fn actions(&mut self) -> Vec<Action> {
+    fn actions(&mut self) -> Vec<ScriptAction> {
         std::iter::from_fn(|| self.scripts.next_action())
             .map(|(id, action)| {
                 assert_eq!(id, self.id);
@@ -97,7 +97,7 @@ impl Stage {
     fn accepted(text: &str) -> Stage {
         let mut stage = Stage::new(text);
         stage.connect(ME, &[]).unwrap();
-        assert!(stage.actions().contains(&Action::Accept(ME)), "not accepted");
+        assert!(stage.actions().contains(&ScriptAction::Accept(ME)), "not accepted");
         stage
     }
 
@@ -119,8 +119,8 @@ fn result(body: &str) -> String {
     Stage::accepted(&format!("Client.prototype.f = function () {{ {body} }}")).f()
 }
 
-fn reject(client: ClientId) -> Action {
-    Action::Reject { client, description: None, application: None, redirect: None }
+fn reject(client: ClientId) -> ScriptAction {
+    ScriptAction::Reject { client, description: None, application: None, redirect: None }
 }
 
 fn amf(write: impl FnOnce(&mut Encoder<'_, '_>)) -> Vec<u8> {
@@ -173,18 +173,24 @@ fn a_client_is_accepted_rejected_or_waits_as_on_connect_says() {
         stage.connect(ME, &strings(&["bob"])).unwrap();
         stage.actions()
     };
-    assert_eq!(decide(""), [Action::Accept(ME)]);
-    assert_eq!(decide("application.onConnect = function (c, name) { return name == 'bob' }"), [Action::Accept(ME)]);
+    assert_eq!(decide(""), [ScriptAction::Accept(ME)]);
+    assert_eq!(
+        decide("application.onConnect = function (c, name) { return name == 'bob' }"),
+        [ScriptAction::Accept(ME)]
+    );
     assert_eq!(decide("application.onConnect = function (c, name) { return name != 'bob' }"), [reject(ME)]);
     assert_eq!(
         decide("application.onConnect = function (c) { application.acceptConnection(c); return false }"),
-        [Action::Accept(ME)]
+        [ScriptAction::Accept(ME)]
     );
     assert_eq!(decide("application.onConnect = function () { }"), []);
     assert_eq!(decide("application.onConnect = function () { return null }"), []);
-    assert_eq!(decide("application.onConnect = function () { return 1 }"), [Action::Accept(ME)]);
+    assert_eq!(decide("application.onConnect = function () { return 1 }"), [ScriptAction::Accept(ME)]);
     assert_eq!(decide("application.onConnect = function () { return '' }"), [reject(ME)]);
-    assert_eq!(decide("application.onConnect = async function () { await null; return true }"), [Action::Accept(ME)]);
+    assert_eq!(
+        decide("application.onConnect = async function () { await null; return true }"),
+        [ScriptAction::Accept(ME)]
+    );
 }
 
 #[test]
@@ -198,7 +204,7 @@ fn a_decision_may_come_later_and_counts_once() {
     // A period below the shortest is lengthened.
     assert_eq!(stage.scripts.next_timer(), Some(NOW + 10));
     assert_eq!(stage.scripts.tick(NOW + 10), None);
-    assert_eq!(stage.actions(), [Action::Accept(ME)]);
+    assert_eq!(stage.actions(), [ScriptAction::Accept(ME)]);
 }
 
 #[test]
@@ -207,7 +213,7 @@ fn a_rejection_carries_its_description_object_and_redirect() {
         let mut stage = Stage::new(&format!("application.onConnect = function (client) {{ {text} }}"));
         stage.connect(ME, &[]).unwrap();
         match stage.actions().as_slice() {
-            [Action::Reject { client: ME, description, application, redirect }] => {
+            [ScriptAction::Reject { client: ME, description, application, redirect }] => {
                 let application = application.as_deref().map(show).unwrap_or_default();
                 [description.clone().unwrap_or_default(), application, redirect.clone().unwrap_or_default()].join("|")
             }
@@ -238,11 +244,13 @@ fn what_is_said_to_a_client_before_its_accept_waits_for_it() {
     );
     stage.connect(ME, &[]).unwrap();
     let actions = stage.actions();
-    assert_eq!(actions[0], Action::Accept(ME));
-    assert_eq!(actions[2], Action::Ping(ME));
-    assert_eq!(actions[3], Action::LimitBandwidth { client: ME, to_client: Some(1000), to_server: None });
+    assert_eq!(actions[0], ScriptAction::Accept(ME));
+    assert_eq!(actions[2], ScriptAction::Ping(ME));
+    assert_eq!(actions[3], ScriptAction::LimitBandwidth { client: ME, to_client: Some(1000), to_server: None });
     assert_eq!(actions.len(), 1 + SCRIPT_QUEUED_CALLS + 1);
-    let Some(Action::Call { name, arguments, transaction: 0, .. }) = actions.last() else { panic!("{actions:?}") };
+    let Some(ScriptAction::Call { name, arguments, transaction: 0, .. }) = actions.last() else {
+        panic!("{actions:?}")
+    };
     assert_eq!((name.as_str(), show(arguments).as_str()), ("late", "29"));
 }
 
@@ -254,10 +262,10 @@ fn a_throwing_on_connect_rejects_even_after_its_accept() {
              application.onStatus = function (info) {{ seen = info.level + info.code + info.lineno + info.filename + info.linebuf }};
              application.onDisconnect = function () {{ trace('must not be told') }}"
         ));
-        assert_eq!(stage.connect(ME, &[]), Err(Fault::Thrown), "{text}");
+        assert_eq!(stage.connect(ME, &[]), Err(CallFault::Thrown), "{text}");
         assert_eq!(stage.actions(), [reject(ME)], "{text}");
         assert_eq!(stage.scripts.disconnect(stage.id, ME, NOW), Ok(()));
-        assert_eq!(stage.scripts.disconnect(stage.id, ME, NOW), Err(Fault::Gone));
+        assert_eq!(stage.scripts.disconnect(stage.id, ME, NOW), Err(CallFault::Gone));
     }
 }
 
@@ -311,7 +319,7 @@ fn a_client_cannot_call_what_the_script_has_not_defined() {
     }
     assert_eq!(stage.actions(), []);
     assert_eq!(stage.call("checkBandwidth", &[]), CallOutcome::Result(vec![5]));
-    assert_eq!(stage.actions(), [Action::CheckBandwidth(ME)]);
+    assert_eq!(stage.actions(), [ScriptAction::CheckBandwidth(ME)]);
 }
 
 #[test]
@@ -481,11 +489,11 @@ fn the_application_knows_its_name_and_its_accepted_clients() {
     );
     stage.connect(ME, &[]).unwrap();
     stage.connect(YOU, &amf(|encoder| encoder.boolean(true).unwrap())).unwrap();
-    assert_eq!(stage.connect(ME, &[]), Err(Fault::Gone), "connected twice");
+    assert_eq!(stage.connect(ME, &[]), Err(CallFault::Gone), "connected twice");
     stage.actions();
     stage.scripts.disconnect(stage.id, YOU, NOW).unwrap();
     let actions = stage.actions();
-    let [Action::Call { client: ME, name, arguments, .. }] = actions.as_slice() else { panic!("{actions:?}") };
+    let [ScriptAction::Call { client: ME, name, arguments, .. }] = actions.as_slice() else { panic!("{actions:?}") };
     assert_eq!((name.as_str(), show(arguments).as_str()), ("left", "'c7.2' 1"));
     stage.scripts.disconnect(stage.id, ME, NOW).unwrap();
     assert_eq!(stage.actions(), [], "whoever is gone is not called");
@@ -507,7 +515,7 @@ fn a_broadcast_reaches_every_accepted_client_in_order() {
             encoder.object_end().unwrap();
             encoder.number(5.0).unwrap();
         });
-        Action::Call { client, name: "news".into(), transaction: 0, arguments }
+        ScriptAction::Call { client, name: "news".into(), transaction: 0, arguments }
     };
     assert_eq!(stage.actions(), [call(ME), call(YOU), reject(ClientId(9))]);
 }
@@ -525,7 +533,7 @@ fn answers_of_a_client_reach_the_result_object_and_those_that_wait_are_bounded()
         .actions()
         .iter()
         .map(|action| match action {
-            Action::Call { transaction, .. } => *transaction,
+            ScriptAction::Call { transaction, .. } => *transaction,
             action => panic!("{action:?}"),
         })
         .collect();
@@ -560,7 +568,7 @@ fn streams_are_announced_to_the_application_and_to_their_object() {
         stage.f(),
         "['on','c7.2','cam','key=1','live',true,true,'NetStream.Publish.Start','cam is now published.','status','cam']"
     );
-    assert_eq!(stage.scripts.unpublish(stage.id, ME, &facts, NOW), Err(Fault::Thrown));
+    assert_eq!(stage.scripts.unpublish(stage.id, ME, &facts, NOW), Err(CallFault::Thrown));
     assert_eq!(stage.f(), "['off','cam',true,'NetStream.Unpublish.Success','cam is now unpublished.','status','cam']");
     let other = StreamFacts { name: "other", publish_query_string: "", kind: "live" };
     stage.scripts.publish(stage.id, ME, &other, NOW).unwrap();
@@ -568,7 +576,7 @@ fn streams_are_announced_to_the_application_and_to_their_object() {
     let CallOutcome::Result(same) = stage.call("same", &[]) else { panic!() };
     assert_eq!(show(&same), "[true,null,false,true,true]");
     let actions = stage.actions();
-    let [Action::Send { stream, body }] = actions.as_slice() else { panic!("{actions:?}") };
+    let [ScriptAction::Send { stream, body }] = actions.as_slice() else { panic!("{actions:?}") };
     assert_eq!((stream.as_str(), show(body).as_str()), ("cam", "'onX' 1 {a:'b'}"));
 }
 
@@ -627,7 +635,7 @@ fn stopping_asks_when_idle_and_tells_why() {
         "application.onAppStop = function (info) { if (info.code == 'Application.Shutdown' && info.level == 'status') application.shutdown() }",
         StopReason::Shutdown,
     );
-    assert_eq!(actions, [Action::Shutdown]);
+    assert_eq!(actions, [ScriptAction::Shutdown]);
 }
 
 #[test]
@@ -685,7 +693,7 @@ fn a_script_that_does_not_load_says_where() {
     assert_eq!(scripts.load(&source(""), &identity(), Budget::default(), NOW), Err(LoadError::Full));
     scripts.unload(id);
     assert!(scripts.load(&source(""), &identity(), Budget::default(), NOW).is_ok());
-    assert_eq!(scripts.stopping(id, StopReason::Idle, NOW), Err(Fault::Gone));
+    assert_eq!(scripts.stopping(id, StopReason::Idle, NOW), Err(CallFault::Gone));
 }
 
 #[test]
@@ -818,7 +826,7 @@ fn stopped(step_us: u64, body: &str) -> CallOutcome {
     STEP.set(1);
     if let CallOutcome::Stopped(exhausted) = outcome {
         // Nothing of it runs any more.
-        let fault = Err(Fault::Exhausted(exhausted));
+        let fault = Err(CallFault::Exhausted(exhausted));
         assert_eq!(stage.scripts.disconnect(stage.id, ME, NOW), fault);
         assert_eq!(stage.connect(YOU, &[]), fault);
         assert_eq!(stage.scripts.stopping(stage.id, StopReason::Idle, NOW), fault.map(|()| true));
@@ -827,7 +835,7 @@ fn stopped(step_us: u64, body: &str) -> CallOutcome {
         assert!(!stage.scripts.allows(stage.id, ME, Access::Read, "x"));
         assert_eq!(stage.actions(), []);
         stage.scripts.unload(stage.id);
-        assert_eq!(stage.connect(ME, &[]), Err(Fault::Gone));
+        assert_eq!(stage.connect(ME, &[]), Err(CallFault::Gone));
     }
     outcome
 }
@@ -885,7 +893,7 @@ fn no_script_outruns_its_time_whatever_it_does_about_it() {
         let _ = stage.scripts.disconnect(stage.id, ME, NOW);
         let stopping = stage.scripts.stopping(stage.id, StopReason::Idle, NOW);
         STEP.set(1);
-        assert_eq!(stopping, Err(Fault::Exhausted(Exhausted::Time)), "{text}");
+        assert_eq!(stopping, Err(CallFault::Exhausted(Exhausted::Time)), "{text}");
         assert_eq!(ticked.is_some(), text.starts_with("setInterval"), "{text}");
     }
 }
@@ -1016,12 +1024,12 @@ fn every_handler_may_throw_and_the_instance_goes_on() {
     let mut stage = Stage::accepted(text);
     let facts = StreamFacts { name: "s", publish_query_string: "", kind: "live" };
     for _ in 0..200 {
-        assert_eq!(stage.connect(YOU, &[1, 1]), Err(Fault::Thrown));
+        assert_eq!(stage.connect(YOU, &[1, 1]), Err(CallFault::Thrown));
         assert_eq!(stage.scripts.disconnect(stage.id, YOU, NOW), Ok(()));
         assert_eq!(stage.connect(YOU, &[]), Ok(()));
-        assert_eq!(stage.scripts.publish(stage.id, YOU, &facts, NOW), Err(Fault::Thrown));
-        assert_eq!(stage.scripts.unpublish(stage.id, YOU, &facts, NOW), Err(Fault::Thrown));
-        assert_eq!(stage.scripts.disconnect(stage.id, YOU, NOW), Err(Fault::Thrown));
+        assert_eq!(stage.scripts.publish(stage.id, YOU, &facts, NOW), Err(CallFault::Thrown));
+        assert_eq!(stage.scripts.unpublish(stage.id, YOU, &facts, NOW), Err(CallFault::Thrown));
+        assert_eq!(stage.scripts.disconnect(stage.id, YOU, NOW), Err(CallFault::Thrown));
         assert_eq!(stage.call("f", &[]), CallOutcome::Failed("Error: bad".into()));
         assert_eq!(stage.scripts.tick(NOW + 10), None);
         assert_eq!(stage.scripts.stopping(stage.id, StopReason::Idle, NOW), Ok(true));
