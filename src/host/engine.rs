@@ -483,6 +483,20 @@ impl Scripts {
         id: InstanceId,
         work: impl FnOnce(&mut EngineInstance) -> Result<R, CallFault>,
     ) -> Result<R, CallFault> {
+        let (mut work, mut result) = (Some(work), None);
+        self.visit(id, &mut |instance| {
+            result = work.take().map(|work| work(instance)).transpose()?;
+            Ok(())
+        })?;
+        result.ok_or(CallFault::Gone)
+    }
+
+    /// [`Scripts::enter`], once for all that is done there. `work` is called once at most.
+    fn visit(
+        &mut self,
+        id: InstanceId,
+        work: &mut dyn FnMut(&mut EngineInstance) -> Result<(), CallFault>,
+    ) -> Result<(), CallFault> {
         spend(|| {
             let instance = self.instance(id).ok_or(CallFault::Gone)?;
             if let Some(exhausted) = instance.shared.exhausted.get() {
@@ -645,6 +659,19 @@ impl EngineInstance {
         &mut self,
         work: impl for<'js> FnOnce(&EngineCall<'_, 'js>) -> rquickjs::Result<R>,
     ) -> Result<R, CallFault> {
+        let (mut work, mut result) = (Some(work), None);
+        self.guard(&mut |call| {
+            result = work.take().map(|work| work(call)).transpose()?;
+            Ok(())
+        })?;
+        result.ok_or(CallFault::Thrown)
+    }
+
+    /// [`EngineInstance::attempt_on`], once for all that is called. `work` is called once at most.
+    fn guard(
+        &mut self,
+        work: &mut dyn for<'js> FnMut(&EngineCall<'_, 'js>) -> rquickjs::Result<()>,
+    ) -> Result<(), CallFault> {
         let shared = &*self.shared;
         let result = self.context.with(|ctx| {
             let roots = || -> rquickjs::Result<_> {

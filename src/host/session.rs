@@ -245,6 +245,11 @@ impl Host {
     ) -> Result<(), Ended> {
         let Some(Lifecycle::Loaded(id)) = self.instances.get(&instance) else { return Ok(()) };
         let told = call(&mut self.scripts, *id);
+        self.told(instance, told)
+    }
+
+    /// What came of a call.
+    fn told(&mut self, instance: InstanceId, told: Result<(), CallFault>) -> Result<(), Ended> {
         self.say_actions()?;
         match told {
             Err(CallFault::Exhausted(which)) => self.exhausted(instance, which),
