@@ -7,7 +7,7 @@
 //! It is made by `posix_spawn(3)`, which copies no page tables: a fork of a server with hundreds of megabytes would hold up its
 //! streams. Nothing here uses the heap of a server that runs.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 use std::io;
 use std::mem::MaybeUninit;
@@ -22,7 +22,7 @@ use mio::net::UnixStream;
 use crate::wire::script_link::{Doing, Handler, InstanceId};
 
 /// The program that runs: this one, whatever has become of its file since.
-const PROGRAM: &str = "/proc/self/exe";
+const PROGRAM: &CStr = c"/proc/self/exe";
 
 /// How many processes may be on their way out beside those in the places. For one more the oldest is waited for, which is not long:
 /// it was killed.
@@ -33,7 +33,6 @@ pub struct Hosts {
     processes: Box<[Process]>,
     /// Killed, not reaped, and not in their places any more.
     killed: heapless::Vec<libc::pid_t, KILLED>,
-    program: CString,
     /// `TZ=...`, if that is set.
     time_zone: Option<CString>,
 }
@@ -55,11 +54,9 @@ pub const PROCESS_BYTES: usize = size_of::<Process>();
 impl Hosts {
     /// Places for so many.
     pub fn new(count: usize) -> Hosts {
-        // There is no zero byte in it.
-        let program = CString::new(PROGRAM).unwrap_or_default();
         let time_zone = std::env::var_os("TZ").and_then(|zone| CString::new([b"TZ=", zone.as_bytes()].concat()).ok());
         let processes = core::iter::repeat_with(Process::default).take(count).collect();
-        Hosts { processes, killed: heapless::Vec::new(), program, time_zone }
+        Hosts { processes, killed: heapless::Vec::new(), time_zone }
     }
 
     /// Starts a process in a place where there is none, or one that was killed. `memory_bytes` is what its scripts may have
@@ -82,7 +79,8 @@ impl Hosts {
         let mut memory = heapless::String::<24>::new();
         // It fits: 20 digits are the most. The zero ends it for C.
         let _ = write!(memory, "{memory_bytes}\0");
-        let pid = spawn(&self.program, &memory, self.time_zone.as_ref(), theirs.as_raw_fd(), shared.as_raw_fd())?;
+        let memory = CStr::from_bytes_with_nul(memory.as_bytes()).unwrap_or_default();
+        let pid = spawn(memory, self.time_zone.as_deref(), theirs.as_raw_fd(), shared.as_raw_fd())?;
         self.processes[place] = Process { pid: Some(pid), killed: false, page: Some(page) };
         Ok(UnixStream::from_std(ours))
     }
@@ -158,6 +156,13 @@ impl Drop for Hosts {
     }
 }
 
+/// Ends a process and waits for its end, which is not long. For one that no [`Hosts`] has.
+pub(super) fn end(pid: libc::pid_t) {
+    // SAFETY: the call takes no pointer. The process was not reaped, so that its number is no other's.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    wait(pid);
+}
+
 /// Waits for the end of a process that was killed.
 fn wait(pid: libc::pid_t) {
     // SAFETY: no status is asked for.
@@ -170,15 +175,13 @@ fn is_running(pid: libc::pid_t) -> bool {
     unsafe { libc::waitpid(pid, ptr::null_mut(), libc::WNOHANG) == 0 }
 }
 
-/// Runs `program script-host memory` with these two files as its standard input and output.
-fn spawn(
-    program: &CString,
-    memory: &str,
-    time_zone: Option<&CString>,
-    input: RawFd,
-    output: RawFd,
-) -> io::Result<libc::pid_t> {
-    let arguments = [c"rill".as_ptr(), c"script-host".as_ptr(), memory.as_ptr().cast(), ptr::null()];
+/// Runs `rill script-host MEMORY` with these two files as its standard input and output.
+///
+/// # Errors
+///
+/// The operating system's own.
+pub(super) fn spawn(memory: &CStr, time_zone: Option<&CStr>, input: RawFd, output: RawFd) -> io::Result<libc::pid_t> {
+    let arguments = [c"rill".as_ptr(), c"script-host".as_ptr(), memory.as_ptr(), ptr::null()];
     let environment = [time_zone.map_or(ptr::null(), |zone| zone.as_ptr()), ptr::null()];
     let check = |code: libc::c_int| if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) };
     let mut files = MaybeUninit::uninit();
@@ -207,7 +210,7 @@ fn spawn(
                 .and_then(|()| {
                     check(libc::posix_spawn(
                         &raw mut pid,
-                        program.as_ptr(),
+                        PROGRAM.as_ptr(),
                         files.as_ptr(),
                         attributes.as_ptr(),
                         arguments.as_ptr().cast(),

@@ -1,11 +1,11 @@
 //! Whether a script can be compiled: asked of a script process that is there for no longer, as the server's own never runs
 //! the engine.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use log::warn;
@@ -14,6 +14,8 @@ use crate::limits::{SCRIPT_CHECK_BYTES, SCRIPT_MESSAGE_BYTES};
 use crate::live::app::{Budget, Source, SourceFile};
 use crate::wire::bytes::Writer;
 use crate::wire::script_link::{FileRole, InstanceId, ToHost, ToServer};
+
+use super::hosts;
 
 /// How long compiling may take. The longest script takes a second on the slowest board.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,20 +40,16 @@ pub fn problem(source: &Source, budget: Budget) -> Option<String> {
 }
 
 struct Process {
-    child: Child,
+    pid: libc::pid_t,
     link: UnixStream,
 }
 
 fn start() -> io::Result<Process> {
     let (link, theirs) = UnixStream::pair()?;
-    let child = Command::new("/proc/self/exe")
-        .args(["script-host", &SCRIPT_CHECK_BYTES.to_string()])
-        .env_clear()
-        .stdin(OwnedFd::from(theirs))
-        .stdout(File::options().read(true).write(true).open("/dev/null")?)
-        .stderr(Stdio::inherit())
-        .spawn()?;
-    Ok(Process { child, link })
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    let memory = CString::new(SCRIPT_CHECK_BYTES.to_string())?;
+    let pid = hosts::spawn(&memory, None, theirs.as_raw_fd(), nothing.as_raw_fd())?;
+    Ok(Process { pid, link })
 }
 
 impl Process {
@@ -115,7 +113,6 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Whatever it does: it was asked, and has answered or had its time.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        hosts::end(self.pid);
     }
 }
