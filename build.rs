@@ -1,5 +1,6 @@
 //! Embeds the board profiles: reads each file of `boards/` with the server's own parser, fails the build when one is wrong,
-//! and writes the list that `src/board/mod.rs` includes.
+//! and writes the list that `src/board/mod.rs` includes. The scripts' prelude is embedded likewise. Comments stay out of the
+//! binary: they are a half of the profiles.
 
 #[cfg(feature = "std")]
 #[path = "src/board/profile.rs"]
@@ -11,6 +12,26 @@ fn main() {
     // Without it there are neither boards nor the parser.
     #[cfg(feature = "std")]
     embed();
+    #[cfg(feature = "script")]
+    embed_prelude();
+}
+
+/// The lines of a text but those that are comments, which begin with `mark`, without indentation.
+#[cfg(feature = "std")]
+fn without_comments(text: &str, mark: &str) -> String {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with(mark));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The prelude for `src/host/engine.rs`. The engine keeps the text of every function, too.
+#[cfg(feature = "script")]
+fn embed_prelude() {
+    const PRELUDE: &str = "src/host/prelude.js";
+    println!("cargo::rerun-if-changed={PRELUDE}");
+    let text = std::fs::read_to_string(PRELUDE).expect(PRELUDE);
+    let directory = std::env::var("OUT_DIR").expect("cargo runs the build script");
+    let path = std::path::Path::new(&directory).join("prelude.js");
+    std::fs::write(path, without_comments(&text, "//")).expect("cargo gives a directory to write to");
 }
 
 #[cfg(feature = "std")]
@@ -57,11 +78,10 @@ pub fn list(directory: &std::path::Path) -> Result<String, Vec<String>> {
         // The build script ends soon, and a profile's name lives as long as the program.
         let name: &'static str = name.leak();
         let read = std::fs::read_to_string(&path).map_err(|error| format!("boards/{name}.toml: {error}"));
-        match read.and_then(|text| profile::parse(name, &text)) {
-            Ok(_) => {
-                // Without the checkout's own path, which would make another list in each directory.
-                let file = format!(r#"concat!(env!("CARGO_MANIFEST_DIR"), "/boards/{name}.toml")"#);
-                list += &format!("    ({name:?}, include_str!({file})),\n");
+        match read.and_then(|text| profile::parse(name, &text).map(|_| text)) {
+            Ok(text) => {
+                // No text of theirs has several lines.
+                list += &format!("    ({name:?}, {:?}),\n", without_comments(&text, "#"));
             }
             Err(problem) => problems.push(problem),
         }

@@ -30,6 +30,9 @@ const TICK_MS: u64 = 10;
 /// Least memory that an instance is given, in bytes: below it the engine itself does not start.
 const MEMORY_BYTES_MIN: u64 = 256 * 1024;
 
+/// `prelude.js` without its comments.
+const PRELUDE_TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/prelude.js"));
+
 /// What scripts of today use and what Adobe's had. No typed arrays, no `WeakRef`, no `performance`.
 type Intrinsics = (
     intrinsic::Date,
@@ -556,7 +559,7 @@ impl EngineInstance {
             let prelude = || -> rquickjs::Result<_> {
                 let native = native::functions(&ctx, &shared)?;
                 let application = native::application(&ctx, identity)?;
-                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, &prelude_text())?
+                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, PRELUDE_TEXT)?
                     .call((native.clone(), application.clone()))?;
                 let lines: Vec<&str> = LANGUAGE.lines().collect();
                 evaluate::<Function<'_>>(&ctx, PRELUDE, LANGUAGE_TEXT)?.call::<_, ()>((lines,))?;
@@ -745,12 +748,6 @@ impl<'js> EngineCall<'_, 'js> {
 
 fn run_jobs(ctx: &Ctx<'_>, shared: &SharedState) {
     while !shared.is_over() && ctx.execute_pending_job() {}
-}
-
-/// The prelude without comments and indentation: the engine keeps the text of every function.
-fn prelude_text() -> String {
-    let lines = include_str!("prelude.js").lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Runs a file as Adobe's server does: at global scope, not strict.
