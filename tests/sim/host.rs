@@ -2,8 +2,14 @@
 //! script that asks the server something waits for the answer inside of its handler. Threads run strictly in turn with the
 //! simulator, so that a run repeats.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
+
+use rill::host::{Ended, Host, Line};
+use rill::time::Millis;
+use rill::wire::script_link::Doing;
 
 /// What a process is given when it runs.
 struct Resume {
@@ -32,7 +38,11 @@ impl FakeHost {
     pub fn start(now: u64) -> FakeHost {
         let (resume, resumed) = channel();
         let (yielding, yields) = channel();
-        let thread = thread::spawn(move || serve(now, resumed, yielding));
+        let thread = thread::spawn(move || {
+            let line =
+                Pipe { resumed, yielding, out: RefCell::default(), now: Cell::new(now), doing: Doing::default() };
+            Host::new(Rc::new(line), clock_us).run("");
+        });
         let first = yields.recv().map(|yielded: Yield| yielded.bytes).unwrap_or_default();
         FakeHost { resume: Some(resume), yields, thread: Some(thread), first, until: Some(0) }
     }
@@ -66,69 +76,45 @@ impl Drop for FakeHost {
     }
 }
 
-/// A program without the engine has nothing to run: its process ends at once.
-#[cfg(not(feature = "script"))]
-fn serve(_: u64, _: Receiver<Resume>, _: Sender<Yield>) {}
+/// Its end of the line to the server.
+struct Pipe {
+    resumed: Receiver<Resume>,
+    yielding: Sender<Yield>,
+    out: RefCell<Vec<u8>>,
+    now: Cell<u64>,
+    doing: Doing,
+}
 
-#[cfg(feature = "script")]
-use engine::serve;
-
-#[cfg(feature = "script")]
-mod engine {
-    use std::cell::{Cell, RefCell};
-    use std::rc::Rc;
-
-    use rill::host::{Ended, Host, Line};
-    use rill::time::Millis;
-    use rill::wire::script_link::Doing;
-
-    use super::{Receiver, Resume, Sender, Yield};
-
-    pub(super) fn serve(now: u64, resumed: Receiver<Resume>, yielding: Sender<Yield>) {
-        let line = Pipe { resumed, yielding, out: RefCell::default(), now: Cell::new(now), doing: Doing::default() };
-        Host::new(Rc::new(line), clock_us).run("");
+impl Line for Pipe {
+    fn send(&self, bytes: &[u8]) -> Result<(), Ended> {
+        self.out.borrow_mut().extend(bytes);
+        Ok(())
     }
 
-    /// Its end of the line to the server.
-    struct Pipe {
-        resumed: Receiver<Resume>,
-        yielding: Sender<Yield>,
-        out: RefCell<Vec<u8>>,
-        now: Cell<u64>,
-        doing: Doing,
+    fn receive(&self, into: &mut Vec<u8>, wait_ms: Option<u64>) -> Result<(), Ended> {
+        self.yielding.send(Yield { bytes: self.out.take(), wait_ms }).map_err(|_| Ended::Closed)?;
+        let Resume { now, bytes } = self.resumed.recv().map_err(|_| Ended::Closed)?;
+        self.now.set(now);
+        into.extend(bytes);
+        Ok(())
     }
 
-    impl Line for Pipe {
-        fn send(&self, bytes: &[u8]) -> Result<(), Ended> {
-            self.out.borrow_mut().extend(bytes);
-            Ok(())
-        }
-
-        fn receive(&self, into: &mut Vec<u8>, wait_ms: Option<u64>) -> Result<(), Ended> {
-            self.yielding.send(Yield { bytes: self.out.take(), wait_ms }).map_err(|_| Ended::Closed)?;
-            let Resume { now, bytes } = self.resumed.recv().map_err(|_| Ended::Closed)?;
-            self.now.set(now);
-            into.extend(bytes);
-            Ok(())
-        }
-
-        fn now(&self) -> Millis {
-            Millis(self.now.get())
-        }
-
-        fn doing(&self) -> &Doing {
-            &self.doing
-        }
+    fn now(&self) -> Millis {
+        Millis(self.now.get())
     }
 
-    /// A clock of scripts that passes a millisecond whenever it is looked at: time limits do not depend on the machine.
-    fn clock_us() -> u64 {
-        thread_local! {
-            static LOOKS: Cell<u64> = const { Cell::new(0) };
-        }
-        LOOKS.with(|looks| {
-            looks.set(looks.get() + 1);
-            looks.get() * 1000
-        })
+    fn doing(&self) -> &Doing {
+        &self.doing
     }
+}
+
+/// A clock of scripts that passes a millisecond whenever it is looked at: time limits do not depend on the machine.
+fn clock_us() -> u64 {
+    thread_local! {
+        static LOOKS: Cell<u64> = const { Cell::new(0) };
+    }
+    LOOKS.with(|looks| {
+        looks.set(looks.get() + 1);
+        looks.get() * 1000
+    })
 }
