@@ -5,7 +5,7 @@
 //! between it and the server in [`crate::wire::script_link`], and how a process answers in [`Host`]. Below that everything is a
 //! pure library: no sockets, no files, no threads. `Scripts` is told what happened (a client connects, calls, leaves) and
 //! runs the script's handlers at once; what the script wants done comes out as
-//! [`ScriptAction`](facts::ScriptAction)s. Time is an argument, and the clock that the time limit is measured with is given at
+//! [`ScriptAction`]s. Time is an argument, and the clock that the time limit is measured with is given at
 //! the start, so a simulator can own both.
 //!
 //! ```text
