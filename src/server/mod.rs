@@ -190,8 +190,6 @@ pub struct Server {
     features: Features,
     gathering: Gathering,
     reading: ReadTurn,
-    /// The slot whose player of a recorded stream comes first: the budget of the last turn ended before it.
-    delivering_from: usize,
     reload: Reload,
     counters: Counters,
     /// What handshakes' random bytes are made of.
@@ -217,7 +215,6 @@ impl Server {
             features: Features::new(&settings),
             gathering: Gathering::new(settings.merge, now),
             reading: ReadTurn::new(),
-            delivering_from: 0,
             reload: Reload::default(),
             counters: Counters::default(),
             seed,

@@ -397,19 +397,19 @@ impl Server {
             return;
         }
         let mut budget = TURN_BYTES;
-        let start = self.delivering_from;
+        let start = self.wakes.delivering_from;
         for (from, to) in [(start, self.slots.count()), (0, start)] {
             let mut at = from;
             while let Some(index) = self.wakes.next_to_deliver(at).filter(|index| index.at() < to) {
                 if budget == 0 {
-                    self.delivering_from = index.at();
+                    self.wakes.delivering_from = index.at();
                     return;
                 }
                 at = index.at() + 1;
                 budget = budget.saturating_sub(self.deliver_block(net, index, now));
             }
         }
-        self.delivering_from = 0;
+        self.wakes.delivering_from = 0;
     }
 
     /// Sends one block, and returns how many bytes that was.

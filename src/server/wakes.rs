@@ -41,6 +41,8 @@ pub(super) struct Wakes {
     to_send: Set,
     /// Slots whose players of recorded streams are due something.
     to_deliver: Set,
+    /// The one of them that comes first: the budget of the last turn ended before it.
+    pub(super) delivering_from: usize,
     /// Streams with something for their players.
     due: Set,
     held: [Set; Held::COUNT],
@@ -59,6 +61,7 @@ impl Wakes {
             writable: set(slots),
             to_send: set(slots),
             to_deliver: set(slots),
+            delivering_from: 0,
             due: set(names),
             held: core::array::from_fn(|_| set(slots)),
         }
