@@ -54,18 +54,6 @@ const PROGRAM_BYTES: u64 = 16 << 20;
 /// below the two seconds that a user is promised.
 const FAREWELL_MS: u64 = 1800;
 
-/// A clock for the time limits of scripts, in microseconds: what the calling thread has computed so far. Time in which a
-/// busy machine runs something else is not the script's, and must not be what stops it.
-pub fn clock_us() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec that lives through the call.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    // It can only fail where there is no such clock, which no Linux is.
-    assert_eq!(result, 0, "there is no clock of a thread's time");
-    // Both are never negative, and differ in width between targets.
-    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
-}
-
 /// The server's memory table with what the sockets need besides.
 pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
@@ -255,20 +243,4 @@ impl Reactor {
 
 fn micros(duration: Duration) -> u64 {
     duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_of_scripts_counts_computing_and_not_waiting() {
-        let begin = clock_us();
-        std::thread::sleep(Duration::from_millis(60));
-        let waited = clock_us() - begin;
-        assert!(waited < 30_000, "{waited}");
-        let until = clock_us() + 5_000;
-        while clock_us() < until {}
-        assert!(clock_us() >= until);
-    }
 }
