@@ -180,7 +180,8 @@ pub struct TcpNet {
 }
 
 impl TcpNet {
-    /// Takes the doors, and room for `slots` sockets, of which the last are those of script processes. The operator may come at once, clients when [`TcpNet::listen`] says so.
+    /// Takes the doors, and room for `slots` sockets, of which the last are those of script processes. The operator may come at
+    /// once, clients when [`TcpNet::listen`] says so.
     ///
     /// # Errors
     ///
@@ -254,6 +255,11 @@ impl TcpNet {
                 *entrance = Entrance::Closed;
             }
         }
+    }
+
+    /// Which of the script processes' places the slot is.
+    fn host(&self, slot: SlotIndex) -> usize {
+        slot.at() - self.first_host
     }
 
     /// A process of ours has ended.
@@ -483,7 +489,7 @@ impl Net for TcpNet {
     }
 
     fn start_host(&mut self, slot: SlotIndex, memory_bytes: u64) -> bool {
-        match self.hosts.start(slot.at() - self.first_host, memory_bytes) {
+        match self.hosts.start(self.host(slot), memory_bytes) {
             Ok(stream) => self.take(slot, EitherStream::Local(stream), 0),
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or(0);
@@ -494,15 +500,15 @@ impl Net for TcpNet {
     }
 
     fn kill_host(&mut self, slot: SlotIndex) {
-        self.hosts.kill(slot.at() - self.first_host);
+        self.hosts.kill(self.host(slot));
     }
 
     fn host_time_us(&mut self, slot: SlotIndex) -> Option<u64> {
-        self.hosts.time_us(slot.at() - self.first_host)
+        self.hosts.time_us(self.host(slot))
     }
 
     fn host_doing(&self, slot: SlotIndex) -> Option<(InstanceId, Handler)> {
-        self.hosts.doing(slot.at() - self.first_host)
+        self.hosts.doing(self.host(slot))
     }
 
     fn round_trip_us(&self, slot: SlotIndex) -> Option<u32> {
