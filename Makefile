@@ -52,7 +52,7 @@ fuzz-corpus: ## put what make fuzz found into the corpus, as far as it reaches c
 scripts-long: ## code that means harm against the script process, at a thousand sizes of memory (half an hour)
 	RILL_LONG=1 $(CARGO) test --test host --test script_storm -- --nocapture
 
-bench: bench-deps ## measure capacity, connects and scripts beside the machine's floor and nginx-rtmp
+bench: bench-deps ## measure capacity, connects, scripts and films beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity
 	$(CARGO) bench --bench connections
 	$(CARGO) bench --bench films

@@ -24,7 +24,7 @@
 //! apps            what an application's files say: text in, a definition or errors out
 //! config          settings: text in, plain values or errors out
 //! server          slots, connections, fan-out, deadlines: no OS call, no heap after start
-//! features        bandwidth, script processes: what watches or decides; facts in, actions out ([`features::contract`])
+//! features        bandwidth, films, script processes: what watches or decides; facts in, actions out ([`features::contract`])
 //! live            names, rules, limits, gate, challenge, grace, readers: who publishes and plays what; no word of any protocol
 //! client          the client's side of RTMP, for the self-test and `rill connect`
 //! board           profiles: what each board has, and so how much it serves

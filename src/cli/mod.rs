@@ -15,7 +15,6 @@ use std::process::ExitCode;
 
 use crate::bench;
 #[cfg(feature = "script")]
-#[cfg(feature = "script")]
 use crate::host;
 
 pub use crate::store::Options;

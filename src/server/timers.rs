@@ -13,7 +13,7 @@ use super::transport::Net;
 use super::{SWEEP_MS, Server};
 
 impl Server {
-    /// Step 4 of a turn.
+    /// The last step of a turn.
     pub(super) fn expire<N: Net>(&mut self, net: &mut N, now: Millis) {
         self.expire_challenges(net, now);
         self.watch_hosts(net, now);
