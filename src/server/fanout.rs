@@ -5,6 +5,7 @@
 //! own bytes, everything from its cursor to the head in one write, behind its control bytes if there are any. The others
 //! go tag by tag, with headers of their own; so do players who announced no Enhanced RTMP, as long as there is some before them.
 
+use core::ops::ControlFlow;
 use std::io::IoSlice;
 
 use log::info;
@@ -147,15 +148,15 @@ impl Server {
                 slot.charge(&mut charged);
             }
             match step {
-                Step::Wrote => {}
+                WROTE => {}
                 // What a script says does not wait for tokens, as nothing does that is no media.
-                Step::End(Flush::Idle | Flush::Limited | Flush::More) if !rtmp.outbox.is_empty() => {
+                Step::Break(Flush::Idle | Flush::Limited | Flush::More) if !rtmp.outbox.is_empty() => {
                     rtmp.tail = Some(Tail::Message(0));
                 }
-                Step::End(Flush::Idle) if wakes.holds(Held::Spare, index) => {
+                Step::Break(Flush::Idle) if wakes.holds(Held::Spare, index) => {
                     break if slot.is_dry(now) { Flush::Limited } else { Flush::Spare };
                 }
-                Step::End(flush) => break flush,
+                Step::Break(flush) => break flush,
             }
         };
         let (skips, skipped) = (output.skips, output.skipped);
@@ -220,11 +221,11 @@ pub(super) enum Flush {
     Gone(CloseReason),
 }
 
-enum Step {
-    /// Something was written, or changed: there may be more.
-    Wrote,
-    End(Flush),
-}
+/// One step of a flush, or the end of it.
+type Step<T = ()> = ControlFlow<Flush, T>;
+
+/// Something was written, or changed: there may be more.
+const WROTE: Step = Step::Continue(());
 
 /// What one flush needs.
 struct Output<'s, N> {
@@ -257,21 +258,21 @@ impl<'s, N: Net> Output<'s, N> {
     /// Control bytes, then everything between cursor and head, in one write.
     fn plain(&mut self, slot: &mut Slot, rtmp: &mut Rtmp) -> Step {
         let most = if slot.limited { slot.limits.bytes(self.now) } else { WRITE_BYTES };
-        let Some((reader, _)) = self.reading(rtmp, 0) else { return Step::End(Flush::Idle) };
+        let Some((reader, _)) = self.reading(rtmp, 0) else { return Step::Break(Flush::Idle) };
         let between_tags = reader.rest().is_none();
         let due = match self.ask(slot, rtmp, 0, Form::Stored { most }) {
             Ok(Due::Bytes(due)) => due,
             // It goes tag by tag from here on.
-            Ok(Due::Tag(..)) => return Step::Wrote,
+            Ok(Due::Tag(..)) => return WROTE,
             Ok(_) => [&[][..]; 2],
-            Err(reason) => return Step::End(Flush::Gone(reason)),
+            Err(reason) => return Step::Break(Flush::Gone(reason)),
         };
         self.asked |= between_tags;
         let control = if between_tags { slot.tx.pending() } else { &[] };
         let control_bytes = control.len();
         let total = control_bytes + due[0].len() + due[1].len();
         if total == 0 {
-            return Step::End(if most == 0 { Flush::Limited } else { Flush::Idle });
+            return Step::Break(if most == 0 { Flush::Limited } else { Flush::Idle });
         }
         let mut slices = [IoSlice::new(&[]); 3];
         let mut count = 0;
@@ -279,12 +280,7 @@ impl<'s, N: Net> Output<'s, N> {
             slices[count] = IoSlice::new(bytes);
             count += 1;
         }
-        let written = match self.net.write(self.index, &slices[..count]) {
-            Io::Done(written) | Io::Last(written) => written,
-            Io::WouldBlock => return Step::End(Flush::Blocked),
-            Io::Broken(loss) => return Step::End(Flush::Gone(loss.into())),
-        };
-        slot.bytes_out += written as u64;
+        let written = written(self.net.write(self.index, &slices[..count]), slot)?;
         let of_control = written.min(control_bytes);
         slot.tx.consume(of_control);
         if written > of_control {
@@ -294,10 +290,10 @@ impl<'s, N: Net> Output<'s, N> {
             reader.sent(media, written - of_control);
             if written == total && reader.has_everything(media) {
                 // The usual end, without looking once more.
-                return Step::End(Flush::Idle);
+                return Step::Break(Flush::Idle);
             }
         }
-        Step::Wrote
+        WROTE
     }
 
     /// One tag, or control bytes between two.
@@ -312,43 +308,31 @@ impl<'s, N: Net> Output<'s, N> {
         };
         let next = match next {
             Ok(next) => next,
-            Err(reason) => return Step::End(Flush::Gone(reason)),
+            Err(reason) => return Step::Break(Flush::Gone(reason)),
         };
         if half_sent.is_none() {
             self.asked = true;
             if !slot.tx.is_empty() {
-                return match self.net.write(self.index, &[IoSlice::new(slot.tx.pending())]) {
-                    Io::Done(written) | Io::Last(written) => {
-                        slot.bytes_out += written as u64;
-                        slot.tx.consume(written);
-                        // The rest, if any, before any tag; only WouldBlock says that the network is full.
-                        Step::Wrote
-                    }
-                    Io::WouldBlock => Step::End(Flush::Blocked),
-                    Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
-                };
+                let written = written(self.net.write(self.index, &[IoSlice::new(slot.tx.pending())]), slot)?;
+                slot.tx.consume(written);
+                // The rest, if any, before any tag; only WouldBlock says that the network is full.
+                return WROTE;
             }
             if slot.is_dry(self.now) {
-                return Step::End(Flush::Limited);
+                return Step::Break(Flush::Limited);
             }
         }
         let Some(DueTag { index, tag, offset, .. }) = next else {
             return match self.recorded_role(rtmp, false) {
                 Some((index, id)) => self.recorded(slot, rtmp, index, id),
-                None => Step::End(Flush::Idle),
+                None => Step::Break(Flush::Idle),
             };
         };
-        let Some((reader, Some(media))) = self.reading(rtmp, index) else { return Step::End(Flush::Idle) };
+        let Some((reader, Some(media))) = self.reading(rtmp, index) else { return Step::Break(Flush::Idle) };
         let reframe = reframe(media, &tag, NetStreamId::from_index(index).wire(), reader.is_legacy());
-        match self.write_pieces(media, &reframe, Cursor { seq: tag.seq, offset }) {
-            Ok(written) => {
-                reader.sent_framed(&reframe, media, written);
-                slot.bytes_out += written as u64;
-                slot.last_use = Some(self.now);
-                Step::Wrote
-            }
-            Err(flush) => Step::End(flush),
-        }
+        let written = self.write_pieces(slot, media, &reframe, Cursor { seq: tag.seq, offset })?;
+        reader.sent_framed(&reframe, media, written);
+        WROTE
     }
 
     /// Of all that the connection's players are due, the tag that has waited longest.
@@ -446,30 +430,25 @@ impl<'s, N: Net> Output<'s, N> {
         };
         let stream = NetStreamId::from_index(index);
         match self.recorded.due(id, self.now) {
-            RecordedDue::Nothing => Step::End(Flush::Idle),
-            RecordedDue::Waits => Step::End(Flush::Held),
-            RecordedDue::Broken => Step::End(Flush::Gone(CloseReason::Unreadable)),
-            RecordedDue::Bytes(_) if most == 0 => Step::End(if within { Flush::Held } else { Flush::More }),
+            RecordedDue::Nothing => Step::Break(Flush::Idle),
+            RecordedDue::Waits => Step::Break(Flush::Held),
+            RecordedDue::Broken => Step::Break(Flush::Gone(CloseReason::Unreadable)),
+            RecordedDue::Bytes(_) if most == 0 => Step::Break(if within { Flush::Held } else { Flush::More }),
             RecordedDue::Bytes(bytes) => {
                 let bytes = &bytes[..bytes.len().min(most)];
-                match self.net.write(self.index, &[IoSlice::new(bytes)]) {
-                    Io::Done(written) | Io::Last(written) => {
-                        slot.bytes_out += written as u64;
-                        slot.last_use = Some(self.now);
-                        self.recorded_bytes = self.recorded_bytes.saturating_sub(written);
-                        self.recorded.sent(id, written, self.now);
-                        Step::Wrote
-                    }
-                    Io::WouldBlock => {
-                        self.recorded.blocked(id, self.now);
-                        Step::End(Flush::Blocked)
-                    }
-                    Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
+                let io = self.net.write(self.index, &[IoSlice::new(bytes)]);
+                if matches!(io, Io::WouldBlock) {
+                    self.recorded.blocked(id, self.now);
                 }
+                let written = written(io, slot)?;
+                slot.last_use = Some(self.now);
+                self.recorded_bytes = self.recorded_bytes.saturating_sub(written);
+                self.recorded.sent(id, written, self.now);
+                WROTE
             }
             RecordedDue::Tell(what) => {
                 if what == ToTell::Over && self.recorded.open_next(id) {
-                    return Step::Wrote;
+                    return WROTE;
                 }
                 let name = self.recorded.item(id).map_or("", |item| item.name.name());
                 let (ms, bytes) = self.recorded.played(id);
@@ -492,10 +471,10 @@ impl<'s, N: Net> Output<'s, N> {
                 };
                 if told.is_err() {
                     // When what waits has been sent.
-                    return Step::End(Flush::Idle);
+                    return Step::Break(Flush::Idle);
                 }
                 self.recorded.told(id, what);
-                Step::Wrote
+                WROTE
             }
         }
     }
@@ -505,22 +484,15 @@ impl<'s, N: Net> Output<'s, N> {
     fn rest_of_recorded(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, id: RecordedId) -> Step {
         let io = match self.recorded.due(id, self.now) {
             RecordedDue::Bytes(bytes) => self.net.write(self.index, &[IoSlice::new(bytes)]),
-            RecordedDue::Waits => return Step::End(Flush::Held),
+            RecordedDue::Waits => return Step::Break(Flush::Held),
             // Its place was given to another.
             RecordedDue::Nothing | RecordedDue::Tell(_) | RecordedDue::Broken => {
-                return Step::End(Flush::Gone(CloseReason::GaveWay));
+                return Step::Break(Flush::Gone(CloseReason::GaveWay));
             }
         };
-        match io {
-            Io::Done(written) | Io::Last(written) => {
-                slot.bytes_out += written as u64;
-                self.recorded.sent(id, written, self.now);
-                rtmp.tail = rtmp.tail.filter(|_| self.recorded.is_within(id));
-                Step::Wrote
-            }
-            Io::WouldBlock => Step::End(Flush::Blocked),
-            Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
-        }
+        self.recorded.sent(id, written(io, slot)?, self.now);
+        rtmp.tail = rtmp.tail.filter(|_| self.recorded.is_within(id));
+        WROTE
     }
 
     /// The rest of a tag whose player has gone.
@@ -528,19 +500,13 @@ impl<'s, N: Net> Output<'s, N> {
         let Rest { cursor, legacy } = &mut tail.rest;
         let media = tail.ring.map(|ring| self.names.media(ring));
         let Some((media, tag)) = media.and_then(|media| Some((media, media.ring().tag(cursor.seq)?))) else {
-            return Step::End(Flush::Gone(CloseReason::TooSlow));
+            return Step::Break(Flush::Gone(CloseReason::TooSlow));
         };
         let reframe = reframe(media, &tag, tail.message_stream_id, *legacy);
-        match self.write_pieces(media, &reframe, *cursor) {
-            Ok(written) => {
-                let whole = frame::advance(&reframe, media.ring(), cursor, written);
-                slot.bytes_out += written as u64;
-                slot.last_use = Some(self.now);
-                rtmp.tail = (!whole).then_some(Tail::Tag(tail));
-                Step::Wrote
-            }
-            Err(flush) => Step::End(flush),
-        }
+        let written = self.write_pieces(slot, media, &reframe, *cursor)?;
+        let whole = frame::advance(&reframe, media.ring(), cursor, written);
+        rtmp.tail = (!whole).then_some(Tail::Tag(tail));
+        WROTE
     }
 
     /// The rest of a call with a payload.
@@ -550,35 +516,21 @@ impl<'s, N: Net> Output<'s, N> {
             [] => self.net.write(self.index, &[IoSlice::new(payload)]),
             _ => self.net.write(self.index, &[IoSlice::new(front), IoSlice::new(payload)]),
         });
-        match io {
-            Io::Done(written) | Io::Last(written) => {
-                slot.bytes_out += written as u64;
-                rtmp.tail = call.advance(written).map(Tail::Payload);
-                Step::Wrote
-            }
-            Io::WouldBlock => Step::End(Flush::Blocked),
-            Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
-        }
+        rtmp.tail = call.advance(written(io, slot)?).map(Tail::Payload);
+        WROTE
     }
 
     /// The rest of a script's message.
     fn rest_of_message(&mut self, slot: &mut Slot, rtmp: &mut Rtmp, sent: u32, outboxes: &mut Outboxes) -> Step {
-        let io = self.net.write(self.index, &outboxes.front(&mut rtmp.outbox));
-        match io {
-            Io::Done(written) | Io::Last(written) => {
-                slot.bytes_out += written as u64;
-                slot.last_use = Some(self.now);
-                let through = outboxes.sent(&mut rtmp.outbox, written);
-                rtmp.tail = (!through).then_some(Tail::Message(sent + written as u32));
-                Step::Wrote
-            }
-            Io::WouldBlock => Step::End(Flush::Blocked),
-            Io::Broken(loss) => Step::End(Flush::Gone(loss.into())),
-        }
+        let written = written(self.net.write(self.index, &outboxes.front(&mut rtmp.outbox)), slot)?;
+        slot.last_use = Some(self.now);
+        let through = outboxes.sent(&mut rtmp.outbox, written);
+        rtmp.tail = (!through).then_some(Tail::Message(sent + written as u32));
+        WROTE
     }
 
     /// Writes what comes next of a tag, and returns how many bytes that was.
-    fn write_pieces(&mut self, media: &Media, reframe: &Reframe, cursor: Cursor) -> Result<usize, Flush> {
+    fn write_pieces(&mut self, slot: &mut Slot, media: &Media, reframe: &Reframe, cursor: Cursor) -> Step<usize> {
         let mut pieces = heapless::Vec::<Piece<'_>, PIECES>::new();
         let mut offset = cursor.offset;
         while !pieces.is_full()
@@ -591,11 +543,21 @@ impl<'s, N: Net> Output<'s, N> {
         for piece in &pieces {
             let _ = slices.push(IoSlice::new(piece.bytes()));
         }
-        match self.net.write(self.index, &slices) {
-            Io::Done(written) | Io::Last(written) => Ok(written),
-            Io::WouldBlock => Err(Flush::Blocked),
-            Io::Broken(loss) => Err(Flush::Gone(loss.into())),
+        let written = written(self.net.write(self.index, &slices), slot)?;
+        slot.last_use = Some(self.now);
+        Step::Continue(written)
+    }
+}
+
+/// How much was written, which is counted.
+fn written(io: Io, slot: &mut Slot) -> Step<usize> {
+    match io {
+        Io::Done(written) | Io::Last(written) => {
+            slot.bytes_out += written as u64;
+            Step::Continue(written)
         }
+        Io::WouldBlock => Step::Break(Flush::Blocked),
+        Io::Broken(loss) => Step::Break(Flush::Gone(loss.into())),
     }
 }
 
