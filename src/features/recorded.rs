@@ -758,6 +758,11 @@ impl RecordedPlayers {
         self.player(id).map(|player| &player.item)
     }
 
+    /// What the client calls that; empty when it is gone.
+    pub fn name(&self, id: RecordedId) -> &str {
+        self.item(id).map_or("", |item| item.name.name())
+    }
+
     /// The file of what is next in the playlist is looked for, and what came of it is not known.
     pub fn is_between_items(&self, id: RecordedId) -> bool {
         self.player(id).is_some_and(|player| player.phase == PlaceState::OpeningNext)

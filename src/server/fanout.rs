@@ -407,10 +407,7 @@ impl<'s, N: Net> Output<'s, N> {
     /// The net stream in the middle of whose message of a recorded stream we are; else the one that is due something and has waited
     /// longest.
     fn recorded_role(&self, rtmp: &Rtmp, within: bool) -> Option<(usize, RecordedId)> {
-        let recorded = rtmp.roles.iter().enumerate().filter_map(|(index, role)| match role {
-            Role::Recorded(id) => Some((index, *id)),
-            _ => None,
-        });
+        let recorded = rtmp.roles.iter().enumerate().filter_map(|(index, role)| Some((index, role.recorded()?)));
         let wanted = |(_, id): &(usize, RecordedId)| match within {
             true => self.recorded.is_within(*id),
             false => self.recorded.is_due(*id, self.now),
@@ -450,7 +447,7 @@ impl<'s, N: Net> Output<'s, N> {
                 if what == ToTell::Over && self.recorded.open_next(id) {
                     return WROTE;
                 }
-                let name = self.recorded.item(id).map_or("", |item| item.name.name());
+                let name = self.recorded.name(id);
                 let (ms, bytes) = self.recorded.played(id);
                 let (session, tx) = (&rtmp.session, &mut slot.tx);
                 let told = match what {

@@ -567,9 +567,7 @@ impl Server {
                     (own_name(reader.stream()), Code::PlayUnpublishNotify)
                 }
                 Role::Playing(reader) => (own_name(reader.stream()), Code::PlayStop),
-                Role::Recorded(id) => {
-                    (self.features.recorded.item(*id).map_or("", |item| item.name.name()), Code::PlayStop)
-                }
+                Role::Recorded(id) => (self.features.recorded.name(*id), Code::PlayStop),
                 Role::Idle | Role::Challenging(_) => continue,
             };
             let net_stream = crate::rtmp::event::NetStreamId::from_index(index);

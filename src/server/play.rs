@@ -263,10 +263,7 @@ impl Server {
     /// The recorded stream that the net stream plays.
     fn recorded_of(&self, conn: ConnId, net_stream: NetStreamId) -> Option<RecordedId> {
         let (_, rtmp) = self.slots.look_client(conn)?;
-        match rtmp.roles[net_stream.index()] {
-            Role::Recorded(id) => Some(id),
-            _ => None,
-        }
+        rtmp.roles[net_stream.index()].recorded()
     }
 
     pub(super) fn receive_audio(&mut self, conn: ConnId, net_stream: NetStreamId, on: bool) {

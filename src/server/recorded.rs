@@ -55,10 +55,7 @@ impl Server {
         let item = PlaylistItem { name, start_ms, length };
         let index = wish.stream.index();
         let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
-        let before = match rtmp.roles[index] {
-            Role::Recorded(id) => Some(id),
-            _ => None,
-        };
+        let before = rtmp.roles[index].recorded();
         if let (Some(id), PlayHow::Append) = (before, wish.how) {
             return self.queue_recorded(conn, id, item, wish);
         }
@@ -240,31 +237,28 @@ impl Server {
     fn next_item_opened(&mut self, conn: ConnId, id: RecordedId, found: Result<RecordedFacts, NotPlayed>, now: Millis) {
         let Some(index) = self.role_of(conn, id) else { return self.features.recorded.free(id) };
         let stream = NetStreamId::from_index(index);
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
-        let recorded = &mut self.features.recorded;
-        let name = recorded.item(id).map_or("", |item| item.name.name());
         match found {
             Ok(_) => {
-                let (ms, bytes) = recorded.played_before(id);
-                let told = Told::Switches { name, played: Played { ms, bytes } };
-                // A client without room for it does not read, and will be found out by the stall deadline.
-                let _ = rtmp.session.tell_recorded(stream, told, &mut slot.tx);
-                recorded.begin(id, now);
+                let (ms, bytes) = self.features.recorded.played_before(id);
+                self.tell_recorded(conn, stream, id, |name| Told::Switches { name, played: Played { ms, bytes } });
+                self.features.recorded.begin(id, now);
             }
             Err(why) => {
                 // It is skipped.
+                let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+                let name = self.features.recorded.name(id);
                 rtmp.tell(Some(stream), refusals::status(refusal(why), Code::PlayFailed, name), &mut slot.tx);
-                recorded.skip_next(id);
+                self.wakes.send(conn.slot);
+                self.wakes.deliver(conn.slot);
+                self.features.recorded.skip_next(id);
             }
         }
-        self.wakes.send(conn.slot);
-        self.wakes.deliver(conn.slot);
     }
 
     /// The net stream of a connection that plays what has that place.
     pub(super) fn role_of(&self, conn: ConnId, id: RecordedId) -> Option<usize> {
         let (_, rtmp) = self.slots.look_client(conn)?;
-        rtmp.roles.iter().position(|role| matches!(role, Role::Recorded(own) if *own == id))
+        rtmp.roles.iter().position(|role| role.recorded() == Some(id))
     }
 
     /// It plays no more. The rest of a message that was begun is still sent.
@@ -342,6 +336,7 @@ impl Server {
         self.tell_recorded(conn, stream, id, |name| Told::Seeks { name, ms });
     }
 
+    /// The player of a recorded stream hears what becomes of it, and is sent what follows.
     fn tell_recorded<'a>(
         &'a mut self,
         conn: ConnId,
@@ -351,8 +346,8 @@ impl Server {
     ) {
         let Server { slots, features, wakes, .. } = self;
         let Some((slot, rtmp)) = slots.client(conn) else { return };
-        let name = features.recorded.item(id).map_or("", |item| item.name.name());
-        let _ = rtmp.session.tell_recorded(stream, what(name), &mut slot.tx);
+        // A client without room for it does not read, and will be found out by the stall deadline.
+        let _ = rtmp.session.tell_recorded(stream, what(features.recorded.name(id)), &mut slot.tx);
         wakes.send(conn.slot);
         wakes.deliver(conn.slot);
     }
@@ -361,7 +356,7 @@ impl Server {
     pub(super) fn buffer_changed(&mut self, conn: ConnId, now: Millis) {
         let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
         for index in 0..NET_STREAMS {
-            if let Role::Recorded(id) = rtmp.roles[index] {
+            if let Some(id) = rtmp.roles[index].recorded() {
                 let buffer_ms = rtmp.session.buffer_ms(NetStreamId::from_index(index));
                 self.features.recorded.set_buffer(id, buffer_ms, now);
             }
@@ -428,9 +423,9 @@ impl Server {
     /// Something is due to a player of a recorded stream, if the network takes it.
     pub(super) fn deliver_later(&mut self, index: SlotIndex, now: Millis) {
         let Some((_, rtmp)) = self.slots.peek_client(index) else { return };
-        let due = |id: &RecordedId| self.features.recorded.is_due(*id, now);
-        let rest = matches!(&rtmp.tail, Some(Tail::Recorded(id)) if due(id));
-        if rest || rtmp.roles.iter().any(|role| matches!(role, Role::Recorded(id) if due(id))) {
+        let due = |id: RecordedId| self.features.recorded.is_due(id, now);
+        let rest = matches!(rtmp.tail, Some(Tail::Recorded(id)) if due(id));
+        if rest || rtmp.roles.iter().any(|role| role.recorded().is_some_and(due)) {
             self.wakes.deliver(index);
         }
     }

@@ -49,6 +49,16 @@ pub enum Role {
     Recorded(RecordedId),
 }
 
+impl Role {
+    /// The recorded stream that it plays.
+    pub(super) fn recorded(self) -> Option<RecordedId> {
+        match self {
+            Role::Recorded(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 /// What was sent in part: nothing else may be sent before the rest of it.
 #[derive(Clone, Copy, Debug)]
 pub enum Tail {
@@ -324,7 +334,7 @@ impl Rtmp {
 
     /// A net stream plays a recorded stream.
     pub fn plays_recorded(&self) -> bool {
-        self.roles.iter().any(|role| matches!(role, Role::Recorded(_)))
+        self.roles.iter().any(|role| role.recorded().is_some())
     }
 
     /// The first net stream plays, and wants every tag as the ring holds it. If no other plays, it can be sent several at
