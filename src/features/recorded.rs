@@ -19,7 +19,6 @@ use crate::bitset::BitSet;
 use crate::handles::ConnId;
 use crate::limits::{PLAYLIST_ITEMS, RECORDED_QUESTIONS, Row};
 use crate::live::Live;
-use crate::live::holder::Holder;
 use crate::live::jobs::{AskedBy, Done, Job};
 use crate::live::recorded::{
     Block, Fill, Follows, NotPlayed, RECORDED_BLOCKS, RecordedFacts, RecordedId, RecordedName, RecordedTerms,
@@ -66,6 +65,16 @@ pub struct PlaylistItem {
     pub length: PlayedLength,
 }
 
+impl PlaylistItem {
+    /// The time of the file at which it ends, in milliseconds, unless that is the file's end.
+    fn end_ms(&self) -> Option<u32> {
+        match self.length {
+            PlayedLength::Ms(ms) => Some(self.start_ms.saturating_add(ms)),
+            PlayedLength::Whole | PlayedLength::Picture => None,
+        }
+    }
+}
+
 /// How much of a recorded stream is played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlayedLength {
@@ -81,8 +90,8 @@ pub enum PlayedLength {
 /// Whom it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordedClient {
-    /// A connection, with that of its streams.
-    pub by: Holder,
+    /// Who.
+    pub conn: ConnId,
     /// The message stream id.
     pub message_stream_id: u32,
     /// It knows no Enhanced RTMP.
@@ -279,6 +288,11 @@ impl RecordedPlayer {
         }
     }
 
+    /// Of whoever has the place now, which is at `place`.
+    fn id(&self, place: usize) -> RecordedId {
+        RecordedId { place: place as u16, generation: self.generation }
+    }
+
     /// The block is not needed any more.
     fn put_away(&mut self, mut block: Block) {
         block.clear();
@@ -461,10 +475,6 @@ impl RecordedPlayers {
     ) -> Result<RecordedId, NoPlace> {
         let place = self.players.iter().position(|player| player.phase == PlaceState::Free).ok_or(NoPlace)?;
         let player = &mut self.players[place];
-        let end_ms = match item.length {
-            PlayedLength::Ms(ms) => Some(item.start_ms.saturating_add(ms)),
-            PlayedLength::Whole | PlayedLength::Picture => None,
-        };
         let position = from.unwrap_or(ItemPosition { start_ms: item.start_ms, base_ms: 0, at_ms: item.start_ms });
         player.terms = RecordedTerms {
             message_stream_id: client.message_stream_id,
@@ -473,7 +483,7 @@ impl RecordedPlayers {
             video: true,
             start_ms: position.start_ms,
             base_ms: position.base_ms,
-            end_ms,
+            end_ms: item.end_ms(),
         };
         // What the disk is asked for first.
         player.clock_ms = player.terms.sent_ms(position.at_ms);
@@ -487,7 +497,7 @@ impl RecordedPlayers {
         (player.turn, player.paused, player.picture, player.bytes) = (None, false, false, 0);
         (player.told_full, player.late, player.switching) = (false, Lateness::No, from.is_some());
         (player.last_taken, player.offered) = (now, None);
-        let id = RecordedId { place: place as u16, generation: player.generation };
+        let id = player.id(place);
         self.asking.insert(place);
         self.look_by(now + OVER_MS);
         Ok(id)
@@ -524,14 +534,9 @@ impl RecordedPlayers {
     pub fn open_next(&mut self, id: RecordedId) -> bool {
         let Some(player) = self.player_mut(id) else { return false };
         let Some(item) = player.queue.pop_front() else { return false };
-        let end_ms = match item.length {
-            PlayedLength::Ms(ms) => Some(item.start_ms.saturating_add(ms)),
-            PlayedLength::Whole | PlayedLength::Picture => None,
-        };
-        let RecordedTerms { message_stream_id, legacy, audio, video, .. } = player.terms;
         player.before = player.played();
         let (start_ms, base_ms) = (item.start_ms, player.sent_ms);
-        player.terms = RecordedTerms { message_stream_id, legacy, audio, video, start_ms, base_ms, end_ms };
+        player.terms = RecordedTerms { start_ms, base_ms, end_ms: item.end_ms(), ..player.terms };
         (player.clock_ms, player.bytes) = (base_ms, 0);
         player.phase = PlaceState::OpeningNext;
         player.item = item;
@@ -746,10 +751,11 @@ impl RecordedPlayers {
             PlaceState::Leaving => None,
             _ => player.idle_since().map(|since| now.since(since)).filter(|&ms| ms >= YIELDS_MS),
         };
-        let weighed = self.players.iter().enumerate().filter_map(|(place, player)| {
-            let conn = player.client?.by.conn()?;
-            Some((idle(player)?, conn, RecordedId { place: place as u16, generation: player.generation }))
-        });
+        let weighed = self
+            .players
+            .iter()
+            .enumerate()
+            .filter_map(|(place, player)| Some((idle(player)?, player.client?.conn, player.id(place))));
         weighed.max_by_key(|&(ms, ..)| ms).map(|(_, conn, id)| (conn, id))
     }
 
@@ -795,11 +801,6 @@ impl RecordedPlayers {
         self.questions.push_back((asked, name)).is_ok()
     }
 
-    /// How many places are in use.
-    pub fn in_use(&self) -> usize {
-        self.players.iter().filter(|player| player.phase != PlaceState::Free).count()
-    }
-
     /// What the disk is to do next.
     pub fn next_job(&mut self) -> Option<Job> {
         if let Some((asked, name)) = self.questions.pop_front() {
@@ -808,7 +809,7 @@ impl RecordedPlayers {
         let place = self.asking.next_from(0)?;
         self.asking.remove(place);
         let player = &mut self.players[place];
-        let id = RecordedId { place: place as u16, generation: player.generation };
+        let id = player.id(place);
         match player.job? {
             DiskWish::Open => {
                 player.job = None;
@@ -854,7 +855,7 @@ impl RecordedPlayers {
         if let Ok(facts) = found {
             player.duration_ms = facts.duration_ms;
         }
-        if let Some(conn) = player.client.and_then(|client| client.by.conn()) {
+        if let Some(RecordedClient { conn, .. }) = player.client {
             out.push(Action::Opened { conn, id, found });
         }
     }
@@ -902,7 +903,7 @@ impl RecordedPlayers {
     /// A player is due something, or is looked at when it is.
     fn wake(&mut self, place: usize, now: Millis, out: &mut Actions) {
         let player = &self.players[place];
-        let Some(conn) = player.client.and_then(|client| client.by.conn()) else { return };
+        let Some(RecordedClient { conn, .. }) = player.client else { return };
         if player.is_due(now) {
             out.push(Action::Deliver(conn));
         }
@@ -947,12 +948,9 @@ impl Feature for RecordedPlayers {
                 return self.look_by(now);
             }
             let player = &self.players[place];
-            let Some(conn) = player.client.and_then(|client| client.by.conn()) else { continue };
+            let Some(RecordedClient { conn, .. }) = player.client else { continue };
             if player.last_taken + OVER_MS <= now {
-                out.push(Action::GiveUp {
-                    conn,
-                    id: RecordedId { place: place as u16, generation: player.generation },
-                });
+                out.push(Action::GiveUp { conn, id: player.id(place) });
                 continue;
             }
             self.wake(place, now, out);

@@ -11,7 +11,6 @@ use crate::handles::{AppId, ConnId, SlotIndex};
 use crate::limits::{NET_STREAMS, RECORDED_BLOCK_BYTES};
 use crate::live::app::{AppKind, InstanceStreams, without_keys};
 use crate::live::gate::Wish;
-use crate::live::holder::Holder;
 use crate::live::jobs::AskedBy;
 use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId, RecordedName};
 use crate::live::refusal::Refusal;
@@ -61,7 +60,7 @@ impl Server {
         }
         let lead_ms = self.live.apps.definition(app).and_then(|app| app.limits.recorded_lead_ms);
         let client = RecordedClient {
-            by: Holder::Conn(conn, index as u8),
+            conn,
             message_stream_id: wish.stream.wire(),
             legacy: !rtmp.session.connect_info().announced_enhanced(),
             most_lead_ms: lead_ms.unwrap_or(self.settings.recorded_lead_ms) as u32,
