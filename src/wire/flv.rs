@@ -122,6 +122,13 @@ impl Codec {
         })
     }
 
+    /// The codec id or sound format that Adobe gave it, which metadata names it by, too; where it has several, the last of them.
+    /// Ids that others gave are none.
+    pub fn legacy_id(self) -> Option<u8> {
+        let names = |id: &u8| [Codec::from_legacy_video(*id), Codec::from_legacy_audio(*id)].contains(&Some(self));
+        (0..12).rev().find(names)
+    }
+
     /// Its name as people write it.
     pub fn name(self) -> &'static str {
         match self {
@@ -509,6 +516,34 @@ mod tests {
             (&[0x1F, 0, 0], TagClass { key: true, ..TagClass::default() }),
         ] {
             assert_eq!(classify_video(bytes), expected, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_codec_has_the_id_by_which_adobe_names_it() {
+        let pictures = [
+            (Codec::SorensonH263, 2),
+            (Codec::ScreenVideo, 3),
+            (Codec::Vp6, 4),
+            (Codec::Vp6Alpha, 5),
+            (Codec::ScreenVideo2, 6),
+            (Codec::Avc, 7),
+        ];
+        let sound = [
+            (Codec::Adpcm, 1),
+            (Codec::Mp3, 2),
+            (Codec::Pcm, 3),
+            (Codec::Nellymoser, 6),
+            (Codec::PcmALaw, 7),
+            (Codec::PcmMuLaw, 8),
+            (Codec::Aac, 10),
+            (Codec::Speex, 11),
+        ];
+        for (codec, id) in pictures.into_iter().chain(sound) {
+            assert_eq!(codec.legacy_id(), Some(id), "{codec}");
+        }
+        for (_, codec) in FOURCCS.iter().filter(|(_, codec)| ![Codec::Avc, Codec::Mp3, Codec::Aac].contains(codec)) {
+            assert_eq!(codec.legacy_id(), None, "{codec}");
         }
     }
 

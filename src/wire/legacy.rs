@@ -106,12 +106,7 @@ fn fourcc_property(message: &[u8]) -> Option<(Range<usize>, Option<u8>)> {
         }
         // The name is a part of the message.
         let begin = name.as_ptr().addr() - message.as_ptr().addr();
-        let legacy_id = match Codec::from_fourcc((number as u32).to_be_bytes()) {
-            Some(Codec::Avc) => Some(LEGACY_AVC),
-            Some(Codec::Aac) => Some(SOUND_FORMAT_AAC),
-            Some(Codec::Mp3) => Some(SOUND_FORMAT_MP3),
-            _ => None,
-        };
+        let legacy_id = Codec::from_fourcc((number as u32).to_be_bytes()).and_then(Codec::legacy_id);
         Some((begin..begin + name.len(), legacy_id))
     };
     metadata.properties()?.iter().find_map(fourcc)
@@ -130,9 +125,6 @@ const MANY_TRACKS_MANY_CODECS: u8 = 2;
 const LEGACY_AVC: u8 = 7;
 /// First byte of legacy MP3. What it says of rate and channels MP3's own frames say better.
 const LEGACY_MP3: u8 = 0x2F;
-/// Sound formats of legacy messages.
-const SOUND_FORMAT_AAC: u8 = 10;
-const SOUND_FORMAT_MP3: u8 = LEGACY_MP3 >> 4;
 /// Bytes of the composition time, which legacy and Enhanced RTMP both have.
 const COMPOSITION_BYTES: u32 = 3;
 

@@ -363,9 +363,9 @@ fn next_of_movie<R: ReadAt>(file: &mut File<'_, R>, movie: &Movie, place: &mut P
 /// Frame types of a video message (FLV 10.1, E.4.3.1).
 fn frame_type(sample: &Sample) -> u8 {
     match sample {
-        Sample { is_sync: true, .. } => 1,
-        Sample { is_disposable: true, .. } => 3,
-        _ => 2,
+        Sample { is_sync: true, .. } => flv::FRAME_KEY,
+        Sample { is_disposable: true, .. } => flv::FRAME_DISPOSABLE,
+        _ => flv::FRAME_INTER,
     }
 }
 

@@ -9,10 +9,9 @@ use crate::live::recorded::RecordedFacts;
 use crate::wire::amf0::{Decoder, Encoder, Value};
 use crate::wire::bytes::{Full, Writer};
 use crate::wire::codec::{AudioInfo, VideoInfo};
+use crate::wire::flv::Codec;
 use crate::wire::recorded::Recorded;
 use crate::wire::windows::{Answer, Extent, File, ReadAt, STRUCTURE, WINDOW_BYTES};
-
-use super::codec_id;
 
 /// What we know better than the file, or do not pass on.
 const OURS: [&[u8]; 6] = [b"duration", b"filesize", b"videocodecid", b"audiocodecid", b"canSeekToEnd", b"hasKeyframes"];
@@ -116,6 +115,12 @@ impl PropertyList<'_> {
             }
         }
     }
+}
+
+/// The number by which metadata names a codec: FLV's own where it has one, else its FourCC (Enhanced RTMP v2).
+fn codec_id(codec: Codec) -> Option<f64> {
+    let legacy = codec.legacy_id().map(u32::from);
+    legacy.or_else(|| codec.fourcc().map(u32::from_be_bytes)).map(f64::from)
 }
 
 /// The properties of a file's own metadata that have one value, as far as `message` goes: it may be cut off.

@@ -26,7 +26,6 @@ use crate::limits::Row;
 use crate::live::jobs::{Done, Job};
 use crate::live::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
 use crate::text::Quoted;
-use crate::wire::flv::Codec;
 use crate::wire::recorded::{Message, Place, Recorded};
 use crate::wire::windows::{Fault, File, ReadAt, Windows};
 
@@ -193,26 +192,4 @@ fn complain_of<E: Debug>(name: &RecordedName, fault: &Fault<E>) {
 
 fn complain(name: &RecordedName, what: &str) {
     warn!("rill recorded app={} name={}: {what}", Quoted(&name.app), Quoted(&name.path));
-}
-
-/// The number by which metadata names a codec: FLV's own where it has one, else its FourCC (Enhanced RTMP v2).
-fn codec_id(codec: Codec) -> Option<f64> {
-    let legacy = match codec {
-        Codec::SorensonH263 => Some(2),
-        Codec::ScreenVideo => Some(3),
-        Codec::Vp6 => Some(4),
-        Codec::Vp6Alpha => Some(5),
-        Codec::ScreenVideo2 => Some(6),
-        Codec::Avc => Some(7),
-        Codec::Adpcm => Some(1),
-        Codec::Mp3 => Some(2),
-        Codec::Pcm => Some(3),
-        Codec::Nellymoser => Some(6),
-        Codec::PcmALaw => Some(7),
-        Codec::PcmMuLaw => Some(8),
-        Codec::Aac => Some(10),
-        Codec::Speex => Some(11),
-        _ => None,
-    };
-    legacy.or_else(|| codec.fourcc().map(u32::from_be_bytes)).map(f64::from)
 }

@@ -10,7 +10,7 @@ use crate::limits::{OUT_CHUNK_BYTES, RECORDED_BLOCK_BYTES};
 use crate::live::jobs::AskedBy;
 use crate::media::{Framing, TagKind};
 use crate::wire::amf0::{Decoder, Value};
-use crate::wire::flv::SubTagHeader;
+use crate::wire::flv::{Codec, SubTagHeader};
 
 /// Files in memory, by their paths.
 #[derive(Default)]
