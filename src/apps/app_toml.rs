@@ -91,12 +91,12 @@ const KEYS: [Key<AppFile>; 29] = [
     key("bandwidth.to_client_bytes_s", "bytes a second sent to each client; 0 is no limit", KeyType::Count(|app| &mut app.limits.bandwidth.to_client_bytes_s, BANDWIDTH_BYTES_S)),
     key("bandwidth.to_server_bytes_s", "bytes a second taken from each client; 0 is no limit", KeyType::Count(|app| &mut app.limits.bandwidth.to_server_bytes_s, BANDWIDTH_BYTES_S)),
 
-    key("scripts.memory_bytes", "heap of each instance; at most the server's", own_bytes(
+    key("scripts.memory_bytes", "heap of each instance; at most the server's", value(
         |app, value| put_bytes(value, &SCRIPT_MEMORY, app.most.budget.memory_bytes, &mut app.scripts.budget.memory_bytes),
-        || allowed_bytes(&SCRIPT_MEMORY))),
-    key("scripts.stack_bytes", "stack of its scripts; at most the server's", own_bytes(
+        || allowed_bytes(&SCRIPT_MEMORY), false)),
+    key("scripts.stack_bytes", "stack of its scripts; at most the server's", value(
         |app, value| put_bytes(value, &SCRIPT_STACK, app.most.budget.stack_bytes, &mut app.scripts.budget.stack_bytes),
-        || allowed_bytes(&SCRIPT_STACK))),
+        || allowed_bytes(&SCRIPT_STACK), false)),
     key("scripts.call_ms", "time of one call into the script", KeyType::Count(|app| &mut app.scripts.budget.call_ms, SCRIPT_CALL_MS)),
     key("scripts.load_ms", "time in which the script is loaded and starts", KeyType::Count(|app| &mut app.scripts.budget.load_ms, SCRIPT_LOAD_MS)),
     key("scripts.pending_ms", "time that onConnect may leave a client undecided", KeyType::Millis(|app| &mut app.scripts.pending_ms, SCRIPT_PENDING_MS)),
@@ -117,8 +117,17 @@ const fn key(path: &'static str, help: &'static str, key_type: KeyType<AppFile>)
     Key { path, takes_effect: TakesEffect::AtOnce, help, key_type }
 }
 
-const KIND: KeyType<AppFile> = KeyType::Value(CustomValue {
-    put: |app, value| {
+/// A value of its own kind, which is neither carried over nor shown.
+const fn value(
+    put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>,
+    allowed: fn() -> String,
+    is_text: bool,
+) -> KeyType<AppFile> {
+    KeyType::Value(CustomValue { put, carry: None, show: |_| String::new(), allowed, is_text, is_secret: false })
+}
+
+const KIND: KeyType<AppFile> = value(
+    |app, value| {
         app.kind = match value.as_str() {
             Some("live") => AppKind::Live,
             Some("vod") => AppKind::Vod,
@@ -126,15 +135,12 @@ const KIND: KeyType<AppFile> = KeyType::Value(CustomValue {
         };
         Ok(())
     },
-    carry: None,
-    show: |_| String::new(),
-    allowed: || "one of live, vod".to_owned(),
-    is_text: true,
-    is_secret: false,
-});
+    || "one of live, vod".to_owned(),
+    true,
+);
 
-const INSTANCES: KeyType<AppFile> = KeyType::Value(CustomValue {
-    put: |app, value| {
+const INSTANCES: KeyType<AppFile> = value(
+    |app, value| {
         app.instances = Some(match value.as_str() {
             Some("joined") => InstanceStreams::Joined,
             Some("apart") => InstanceStreams::Apart,
@@ -142,70 +148,48 @@ const INSTANCES: KeyType<AppFile> = KeyType::Value(CustomValue {
         });
         Ok(())
     },
-    carry: None,
-    show: |_| String::new(),
-    allowed: || "one of joined, apart".to_owned(),
-    is_text: true,
-    is_secret: false,
-});
+    || "one of joined, apart".to_owned(),
+    true,
+);
 
-const UNPUBLISH_GRACE: KeyType<AppFile> = KeyType::Value(CustomValue {
-    put: |app, value| {
+const UNPUBLISH_GRACE: KeyType<AppFile> = value(
+    |app, value| {
         app.limits.unpublish_grace_ms = Some(within(value, &UNPUBLISH_GRACE_MS)?);
         Ok(())
     },
-    carry: None,
-    show: |_| String::new(),
-    allowed: || format!("{}..={}", UNPUBLISH_GRACE_MS.start(), UNPUBLISH_GRACE_MS.end()),
-    is_text: false,
-    is_secret: false,
-});
+    || allowed_ms(&UNPUBLISH_GRACE_MS),
+    false,
+);
 
-const VOD_DIRECTORY: KeyType<AppFile> = KeyType::Value(CustomValue {
-    put: |app, value| {
+const VOD_DIRECTORY: KeyType<AppFile> = value(
+    |app, value| {
         let path = value.as_str().filter(|path| !path.is_empty()).ok_or(Wrong::NotAllowed)?;
         app.recorded.directory = Some(PathBuf::from(path));
         Ok(())
     },
-    carry: None,
-    show: |_| String::new(),
-    allowed: || "a path".to_owned(),
-    is_text: true,
-    is_secret: false,
-});
+    || "a path".to_owned(),
+    true,
+);
 
-const VOD_VIRTUAL: KeyType<AppFile> = KeyType::Value(CustomValue {
-    put: |app, value| app.recorded.name(value),
-    carry: None,
-    show: |_| String::new(),
-    allowed: RecordedPlaces::allowed,
-    is_text: false,
-    is_secret: false,
-});
+const VOD_VIRTUAL: KeyType<AppFile> = value(|app, value| app.recorded.name(value), RecordedPlaces::allowed, false);
 
-const RECORDED_LEAD: KeyType<AppFile> = KeyType::Value(CustomValue {
-    put: |app, value| {
+const RECORDED_LEAD: KeyType<AppFile> = value(
+    |app, value| {
         app.limits.recorded_lead_ms = Some(within(value, &RECORDED_LEAD_MS)?);
         Ok(())
     },
-    carry: None,
-    show: |_| String::new(),
-    allowed: || format!("{}..={}", RECORDED_LEAD_MS.start(), RECORDED_LEAD_MS.end()),
-    is_text: false,
-    is_secret: false,
-});
+    || allowed_ms(&RECORDED_LEAD_MS),
+    false,
+);
 
-const IDLE: KeyType<AppFile> = KeyType::Value(CustomValue {
-    put: |app, value| {
+const IDLE: KeyType<AppFile> = value(
+    |app, value| {
         app.limits.idle_ms = Some(within(value, &IDLE_MS)?);
         Ok(())
     },
-    carry: None,
-    show: |_| String::new(),
-    allowed: || format!("{}..={}", IDLE_MS.start(), IDLE_MS.end()),
-    is_text: false,
-    is_secret: false,
-});
+    || allowed_ms(&IDLE_MS),
+    false,
+);
 
 const PLAY_KEY: KeyType<AppFile> = KeyType::Value(CustomValue {
     put: |app, value| because(app.rules.set_play_key(value.as_str().ok_or(Wrong::NotAllowed)?)),
@@ -235,11 +219,8 @@ fn because(result: Result<(), KeyError>) -> Result<(), Wrong> {
     result.map_err(|error| Wrong::Because(error.to_string()))
 }
 
-const fn own_bytes(
-    put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>,
-    allowed: fn() -> String,
-) -> KeyType<AppFile> {
-    KeyType::Value(CustomValue { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+fn allowed_ms(range: &RangeInclusive<u64>) -> String {
+    format!("{}..={}", range.start(), range.end())
 }
 
 fn allowed_bytes(range: &RangeInclusive<u64>) -> String {
@@ -266,7 +247,7 @@ fn put_bytes(value: &DeValue<'_>, range: &RangeInclusive<u64>, most: u64, place:
 const fn addresses(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>) -> KeyType<AppFile> {
     let allowed =
         || format!("up to {ADDRESS_RULES} rules (ADDRESS_RULES) like \"allow 192.168.1.0/24\" and \"deny all\"");
-    KeyType::Value(CustomValue { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: false })
+    value(put, allowed, false)
 }
 
 fn address_list(value: &DeValue<'_>) -> Result<AddressList, Wrong> {
