@@ -50,7 +50,7 @@ pub trait Feature {
     }
 }
 
-/// A fact. RecordedFacts of a connection come between its [`Joined`](Happened::Joined) and its [`Gone`](Happened::Gone), unless they
+/// A fact. Facts of a connection come between its [`Joined`](Happened::Joined) and its [`Gone`](Happened::Gone), unless they
 /// say otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Happened {

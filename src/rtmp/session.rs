@@ -152,9 +152,9 @@ impl Session {
         self.state.request.as_ref()
     }
 
-    /// A message that is answered is complete, and there was no room for the answer, or it is a command behind a request. Until [`Session::next`] is called
-    /// with more room, with or without input, nothing is taken. Media and data are not answered and never wait by
-    /// themselves: no one can stop a publisher from being read by having answers sent to it that it does not take.
+    /// A message that is answered is complete, and there was no room for the answer, or it is a command behind a request. Until
+    /// [`Session::next`] is called with more room, with or without input, nothing is taken. Media and data are not answered and
+    /// never wait by themselves: no one can stop a publisher from being read by having answers sent to it that it does not take.
     pub fn waits_for_room(&self) -> bool {
         let Some(lane) = self.reader.end_is_due() else { return false };
         if self.phase != Phase::Open || self.sinks[usize::from(lane.0)] != Sink::Assemble {

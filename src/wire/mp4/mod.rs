@@ -162,9 +162,7 @@ impl Movie {
         movie.said_ms = (u128::from(duration) * 1000 / u128::from(timescale.max(1))) as u64;
         Ok(movie)
     }
-}
 
-impl Movie {
     /// How long it lasts, in milliseconds: what it says, or else what its tracks do; 0 when that is not known. Of a file of fragments
     /// the last one is looked for.
     ///
