@@ -47,8 +47,6 @@ pub struct Message {
     pub front: Vec<u8, FRONT_BYTES>,
     /// The piece.
     pub body: Extent,
-    /// A picture that can be begun with.
-    pub is_key: bool,
     /// A decoder's configuration.
     pub is_header: bool,
 }
@@ -328,8 +326,7 @@ fn next_of_movie<R: ReadAt>(file: &mut File<'_, R>, movie: &Movie, place: &mut P
     let (Some(track), Some(sample)) = (track, own.next) else { return Ok(None) };
     let time = track.decode_ms(&sample);
     let time_ms = u32::try_from((time - movie.begin_ms).max(0)).unwrap_or(u32::MAX);
-    let mut message =
-        Message { kind, time_ms, front: Vec::new(), body: Extent::default(), is_key: false, is_header: false };
+    let mut message = Message { kind, time_ms, front: Vec::new(), body: Extent::default(), is_header: false };
     let entry = match (own.entry, sample.entry) {
         (Some((index, entry)), present) if index == present => entry,
         (_, present) => {
@@ -349,7 +346,6 @@ fn next_of_movie<R: ReadAt>(file: &mut File<'_, R>, movie: &Movie, place: &mut P
     };
     own.next = None;
     message.body = Extent { at: sample.at, bytes: sample.bytes };
-    message.is_key = kind == MessageKind::Video && sample.is_sync;
     let composition_ms = track.shown_ms(&sample) - time;
     let front = &mut message.front;
     let full = match kind {
@@ -459,19 +455,18 @@ fn next_of_flv<R: ReadAt>(
     headers: &mut Headers,
     headers_ms: u32,
 ) -> Answer<Option<Message>, R> {
-    let message = |kind, time: u32, body, is_key, is_header| Message {
+    let message = |kind, time: u32, body, is_header| Message {
         kind,
         time_ms: time.saturating_sub(flv.begin_ms),
         front: Vec::new(),
         body,
-        is_key,
         is_header,
     };
     if let Some(body) = headers.video.take() {
-        return Ok(Some(message(MessageKind::Video, headers_ms, body, false, true)));
+        return Ok(Some(message(MessageKind::Video, headers_ms, body, true)));
     }
     if let Some(body) = headers.audio.take() {
-        return Ok(Some(message(MessageKind::Audio, headers_ms, body, false, true)));
+        return Ok(Some(message(MessageKind::Audio, headers_ms, body, true)));
     }
     while let Some(tag) = flv.tag(file, *at)? {
         file.look()?;
@@ -488,9 +483,8 @@ fn next_of_flv<R: ReadAt>(
             (Some(_), 9) => MessageKind::Video,
             (Some(_), _) => MessageKind::Audio,
         };
-        let class = class.unwrap_or_default();
-        let time = tag.header.timestamp_ms;
-        return Ok(Some(message(kind, time, body, class.key, class.header.is_some())));
+        let is_header = class.is_some_and(|class| class.header.is_some());
+        return Ok(Some(message(kind, tag.header.timestamp_ms, body, is_header)));
     }
     Ok(None)
 }
@@ -508,5 +502,5 @@ fn next_of_mp3<R: ReadAt>(
     let sound = Sound { rate: mp3.frame.rate, channels: mp3.frame.channels.into() };
     let mut front = Vec::new();
     put(&mut front, &[0x20 | sound_bits(Some(sound))]).ok_or(Fault::Structure("a codec that cannot be sent"))?;
-    Ok(Some(Message { kind: MessageKind::Audio, time_ms, front, body, is_key: false, is_header: false }))
+    Ok(Some(Message { kind: MessageKind::Audio, time_ms, front, body, is_header: false }))
 }

@@ -48,8 +48,6 @@ pub struct Movie {
     pub video: Option<Track>,
     /// Sound.
     pub audio: Option<Track>,
-    /// It has tracks, of which none could be chosen: of other codecs, encrypted, empty.
-    pub has_others: bool,
     /// The earliest decode time, in milliseconds: the file's times count from it.
     pub begin_ms: i64,
     /// How long the file says it lasts, in milliseconds; 0 when it does not.
@@ -132,7 +130,7 @@ impl Movie {
             Some(mvhd) => times(file, &mvhd)?,
             None => (0, 0),
         };
-        let mut movie = Movie { video: None, audio: None, has_others: false, begin_ms: 0, said_ms: 0 };
+        let mut movie = Movie { video: None, audio: None, begin_ms: 0, said_ms: 0 };
         let (mut videos, mut audios) = (0, 0);
         let mut at = moov.body;
         while let Some(trak) = atom(file, at, moov.end)? {
@@ -140,10 +138,7 @@ impl Movie {
             if trak.kind != *b"trak" {
                 continue;
             }
-            let Some((kind, mut track)) = read_track(file, &trak, timescale, mvex.is_some())? else {
-                movie.has_others = true;
-                continue;
-            };
+            let Some((kind, mut track)) = read_track(file, &trak, timescale, mvex.is_some())? else { continue };
             let (place, seen, wanted) = match kind {
                 TrackKind::Video => (&mut movie.video, &mut videos, choice.video),
                 TrackKind::Audio => (&mut movie.audio, &mut audios, choice.audio),
@@ -271,7 +266,7 @@ fn times<R: ReadAt>(file: &mut File<'_, R>, header: &Atom) -> Answer<(u32, u64),
     Ok((timescale, if duration == u64::MAX { 0 } else { duration }))
 }
 
-/// A track that can be sent; `None` when it cannot.
+/// A track that can be sent; `None` of one that cannot: of another codec, encrypted, empty.
 fn read_track<R: ReadAt>(
     file: &mut File<'_, R>,
     trak: &Atom,
