@@ -57,6 +57,13 @@ fn a_still_picture_is_begun_at_its_key_frame_as_long_as_that_is_there() {
     world.end();
 }
 
+/// A thousand bytes of pictures and sound, and the 40 ms that they last.
+fn send_picture(world: &mut World, publisher: usize, number: u32) {
+    world.send(publisher, 1, Inter, number * 40, 940);
+    world.send(publisher, 1, Audio, number * 40, 60);
+    world.advance(40);
+}
+
 #[test]
 fn who_begins_at_a_key_frame_that_is_soon_overwritten_and_is_not_slow_misses_nothing() {
     // How many streams the client plays, the most bytes of one write, and the room in the kernel.
@@ -68,11 +75,7 @@ fn who_begins_at_a_key_frame_that_is_soon_overwritten_and_is_not_slow_misses_not
         let publisher = world.publisher("cam");
         world.send_start(publisher);
         // The ring is full to a hundredth, and the key frame older than anybody may lag.
-        for i in 1..=62_u32 {
-            world.send(publisher, 1, Inter, i * 40, 940);
-            world.send(publisher, 1, Audio, i * 40, 60);
-            world.advance(40);
-        }
+        (1..=62).for_each(|number| send_picture(&mut world, publisher, number));
         let player = world.join();
         world.net.links[world.clients[player].link].short = short;
         for stream in 1..=plays {
@@ -96,14 +99,7 @@ fn who_begins_at_a_key_frame_that_is_soon_overwritten_keeps_the_picture_if_it_ta
             world.window = 3000;
             let publisher = world.publisher("cam");
             world.send_start(publisher);
-            let mut time = 0;
-            let mut picture = |world: &mut World| {
-                time += 40;
-                world.send(publisher, 1, Inter, time, 940);
-                world.send(publisher, 1, Audio, time, 60);
-                world.advance(40);
-            };
-            (0..pictures).for_each(|_| picture(&mut world));
+            (1..=pictures).for_each(|number| send_picture(&mut world, publisher, number));
             let player = world.join();
             (0..plays).for_each(|_| world.clients[player].create_stream());
             // Whether there is a file of the other's name is asked of the disk before it plays the one that is published.
@@ -111,7 +107,7 @@ fn who_begins_at_a_key_frame_that_is_soon_overwritten_keeps_the_picture_if_it_ta
                 world.clients[player].play(stream, ["cam", "other"][stream as usize - 1]);
             }
             world.slow(player, rate);
-            (0..200).for_each(|_| picture(&mut world));
+            (1..=200).for_each(|number| send_picture(&mut world, publisher, pictures + number));
             let frames = &world.clients[player].watch(1).frames;
             let inters = frames.iter().filter(|(kind, _)| *kind == 9).count();
             assert_eq!(world.server.counters().skips, u64::from(is_slow), "{rate} {plays} {pictures}");
@@ -133,14 +129,7 @@ fn who_is_about_to_be_overtaken_and_takes_enough_keeps_the_picture_while_the_dis
                 world.window = 3000;
                 let publisher = world.publisher("cam");
                 world.send_start(publisher);
-                let mut time = 0;
-                let mut picture = |world: &mut World| {
-                    time += 40;
-                    world.send(publisher, 1, Inter, time, 940);
-                    world.send(publisher, 1, Audio, time, 60);
-                    world.advance(40);
-                };
-                (0..pictures).for_each(|_| picture(&mut world));
+                (1..=pictures).for_each(|number| send_picture(&mut world, publisher, number));
                 world.films.stalled_until = world.now + stall_ms;
                 let player = world.join();
                 for (stream, name) in [(1, "cam"), (2, "other")] {
@@ -148,7 +137,7 @@ fn who_is_about_to_be_overtaken_and_takes_enough_keeps_the_picture_while_the_dis
                     world.clients[player].play(stream, name);
                 }
                 world.slow(player, rate);
-                (0..200).for_each(|_| picture(&mut world));
+                (1..=200).for_each(|number| send_picture(&mut world, publisher, pictures + number));
                 let inters = world.clients[player].watch(1).frames.iter().filter(|(kind, _)| *kind == 9).count();
                 assert_eq!(world.server.counters().skips, 0, "{rate} {stall_ms} {pictures}");
                 assert!(inters > 230, "{rate} {stall_ms} {pictures}: {inters}");
