@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
-use std::mem::take;
 use std::rc::Rc;
 
 use rquickjs::context::EvalOptions;
@@ -12,12 +11,12 @@ use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 use super::amf::{self, Kit, Malformed};
 use super::facts::{
     Access, ApplicationStats, CallFault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
-    InstanceId, LoadError, Question, ScriptAction, SourcePlace, StopReason, StreamFacts,
+    InstanceId, LoadError, ScriptAction, SourcePlace, StopReason, StreamFacts,
 };
 use super::heap::Heap;
 use super::language::{LANGUAGE, LANGUAGE_TEXT};
 use super::link::Ours;
-use super::native::{self, Admission, Effect, SharedState};
+use super::native::{self, Admission, SharedState};
 use super::report::{self, PRELUDE, ScriptReport};
 use super::source::{self, Scan};
 use crate::account::spend;
@@ -52,17 +51,11 @@ pub struct Scripts {
     most: usize,
     clock: fn() -> u64,
     /// What scripts asked for and the server has not taken.
-    effects: VecDeque<(InstanceId, Effect)>,
+    actions: VecDeque<(InstanceId, ScriptAction)>,
     /// Where values for clients are put together; one for all instances.
     scratch: Rc<Cell<Vec<u8>>>,
     /// The entry whose intervals the next tick begins with.
     next_entry: usize,
-    spent_us: u64,
-    /// Answers to questions. They come behind everything that scripts asked for.
-    answers: VecDeque<(InstanceId, ScriptAction)>,
-    held: bool,
-    /// The server is another process, which knows itself whom a broadcast goes to.
-    pub(super) is_linked: bool,
 }
 
 struct InstanceEntry {
@@ -92,13 +85,9 @@ impl Scripts {
             entries: Vec::new(),
             most: instances.min(usize::from(u16::MAX)),
             clock,
-            effects: VecDeque::new(),
+            actions: VecDeque::new(),
             scratch: Rc::default(),
             next_entry: 0,
-            spent_us: 0,
-            answers: VecDeque::new(),
-            held: false,
-            is_linked: false,
         })
     }
 
@@ -128,15 +117,12 @@ impl Scripts {
             let index = free.or((self.entries.len() < self.most).then_some(self.entries.len()));
             let index = index.ok_or(LoadError::Full)?;
             let shared = Rc::new(SharedState::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
-            let begin_us = (self.clock)();
-            let started = EngineInstance::start(source, identity, budget, shared, now);
-            self.spent_us += (self.clock)().saturating_sub(begin_us);
-            let mut instance = started?;
+            let instance = EngineInstance::start(source, identity, budget, shared, now)?;
             if index == self.entries.len() {
                 self.entries.push(InstanceEntry { generation: 0, instance: None });
             }
             let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
-            self.effects.extend(instance.take_effects().map(|effect| (id, effect)));
+            self.actions.extend(instance.shared.actions.take().into_iter().map(|action| (id, action)));
             self.entries[index].instance = Some(Box::new(instance));
             Ok(id)
         })
@@ -309,47 +295,9 @@ impl Scripts {
         spend(|| list.is_ok_and(|list| covers(&list, stream)))
     }
 
-    /// [`Scripts::call`], of which the outcome comes as an action, behind what the method asked for.
-    pub fn ask_call(&mut self, id: InstanceId, question: Question, name: &str, arguments: &[u8], now: Millis) {
-        let action = match self.call(id, question.client, name, arguments, now) {
-            CallOutcome::Result(value) => ScriptAction::Result(question, value),
-            CallOutcome::Failed(description) => ScriptAction::Failed(question, description),
-            CallOutcome::NotFound | CallOutcome::Gone => ScriptAction::NotFound(question),
-            CallOutcome::Stopped(exhausted) => ScriptAction::Stopped(exhausted),
-        };
-        self.say(id, action);
-    }
-
-    /// [`Scripts::allows`], of which the answer comes as [`ScriptAction::Allowed`].
-    pub fn ask_access(&mut self, id: InstanceId, question: Question, access: Access, stream: &str) {
-        let allowed = self.allows(id, question.client, access, stream);
-        self.say(id, ScriptAction::Allowed(question, allowed));
-    }
-
     /// Which limit the instance has exceeded, if one.
     pub(super) fn exhausted(&mut self, id: InstanceId) -> Option<Exhausted> {
         self.instance(id)?.shared.exhausted.get()
-    }
-
-    fn say(&mut self, id: InstanceId, action: ScriptAction) {
-        spend(|| self.answers.push_back((id, action)));
-    }
-
-    /// Gives out no actions for now, as when an engine is elsewhere and takes its time: for simulators.
-    pub fn hold(&mut self, hold: bool) {
-        self.held = hold;
-    }
-
-    /// Actions are there to be taken.
-    pub fn has_actions(&self) -> bool {
-        !self.held && (!self.effects.is_empty() || !self.answers.is_empty())
-    }
-
-    /// Whether the script may ask for statistics: its text has the word, or it has asked. Then they are to be told before
-    /// each other call.
-    pub fn reads_stats(&self, id: InstanceId) -> bool {
-        let entry = self.entries.get(usize::from(id.index)).filter(|entry| entry.generation == id.generation);
-        entry.and_then(|entry| entry.instance.as_ref()).is_some_and(|instance| instance.shared.reads_stats.get())
     }
 
     /// What `client.getStats()` returns from now on.
@@ -386,11 +334,6 @@ impl Scripts {
         })
     }
 
-    /// The time that scripts have used since this was last asked, in microseconds of the clock.
-    pub fn take_spent_us(&mut self) -> u64 {
-        take(&mut self.spent_us)
-    }
-
     /// Frees the instance, if it is there, and forgets its clients without calling a handler. Actions that it asked for
     /// and that were not taken are dropped.
     pub fn unload(&mut self, id: InstanceId) {
@@ -399,8 +342,7 @@ impl Scripts {
                 let entry = &mut self.entries[usize::from(id.index)];
                 entry.generation = entry.generation.wrapping_add(1);
                 entry.instance = None;
-                self.effects.retain(|(of, _)| *of != id);
-                self.answers.retain(|(of, _)| *of != id);
+                self.actions.retain(|(of, _)| *of != id);
             }
         });
     }
@@ -436,31 +378,7 @@ impl Scripts {
 
     /// What scripts asked for, in order. To be taken until `None` after every other call.
     pub fn next_action(&mut self) -> Option<(InstanceId, ScriptAction)> {
-        if self.held {
-            return None;
-        }
-        spend(|| {
-            loop {
-                let Some((id, effect)) = self.effects.front_mut() else { return self.answers.pop_front() };
-                let id = *id;
-                if let Effect::Broadcast { name, arguments, .. } = effect
-                    && self.is_linked
-                {
-                    let action = ScriptAction::Broadcast { name: take(name), arguments: take(arguments) };
-                    self.effects.pop_front();
-                    return Some((id, action));
-                }
-                if let Effect::Broadcast { clients, name, arguments } = effect {
-                    if let Some(client) = clients.pop() {
-                        let (name, arguments) = (name.clone(), arguments.clone());
-                        return Some((id, ScriptAction::Call { client, name, transaction: 0, arguments }));
-                    }
-                    self.effects.pop_front();
-                } else if let Some((id, Effect::One(action))) = self.effects.pop_front() {
-                    return Some((id, action));
-                }
-            }
-        })
+        self.actions.pop_front()
     }
 
     /// Memory of the instance in the engine, in bytes. Walks all of it: for statistics, not for every turn.
@@ -505,15 +423,12 @@ impl Scripts {
             if let Some(exhausted) = instance.shared.exhausted.get() {
                 return Err(CallFault::Exhausted(exhausted));
             }
-            let begin_us = (instance.shared.clock)();
             let result = work(instance);
-            let spent_us = (instance.shared.clock)().saturating_sub(begin_us);
-            let effects = instance.take_effects();
+            let actions = instance.shared.actions.take();
             // What the script asked for in a call that was stopped half-way is not done.
             if !matches!(result, Err(CallFault::Exhausted(_))) {
-                self.effects.extend(effects.map(|effect| (id, effect)));
+                self.actions.extend(actions.into_iter().map(|action| (id, action)));
             }
-            self.spent_us += spent_us;
             result
         })
     }
@@ -599,9 +514,6 @@ impl EngineInstance {
             };
             let evaluate = |file: &SourceFile| -> Result<(), LoadError> {
                 let text = source::text(file)?;
-                if text.contains("getStats") {
-                    shared.reads_stats.set(true);
-                }
                 shared.files.borrow_mut().push((file.name.clone(), text.to_owned()));
                 evaluate::<Value<'_>>(&ctx, &file.name, text)
                     .map_err(|error| shared.load_error(&ctx, error, &file.name))?;
@@ -701,10 +613,6 @@ impl EngineInstance {
             }
             None => result,
         }
-    }
-
-    fn take_effects(&mut self) -> impl Iterator<Item = Effect> + use<> {
-        self.shared.effects.take().into_iter()
     }
 }
 

@@ -175,17 +175,6 @@ pub enum CallOutcome {
 /// What a script wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ScriptAction {
-    /// A method has returned one AMF 0 value, for `_result`.
-    Result(Question, Vec<u8>),
-    /// A method threw, or gave nothing that can be sent: `Call.Failed` with this text, at most
-    /// [`SCRIPT_ERROR_BYTES`](crate::limits::SCRIPT_ERROR_BYTES) bytes without control characters.
-    Failed(Question, String),
-    /// The script has no such method, or the client is not accepted.
-    NotFound(Question),
-    /// Whether the client's access list covers a stream.
-    Allowed(Question, bool),
-    /// A limit was exceeded, see [`CallFault::Exhausted`].
-    Stopped(Exhausted),
     /// Let the client in.
     Accept(ClientId),
     /// `_error` with `NetConnection.Connect.Rejected`, then `close`.

@@ -31,17 +31,6 @@ use crate::wire::script_link::{Handler, LogLevel};
 /// characters to be found. A tenth of a second on the slowest board.
 const STEPS: f64 = 4_194_304.0;
 
-/// What a script asks for.
-pub(super) enum Effect {
-    One(ScriptAction),
-    /// The same call to many: kept once, handed out client by client.
-    Broadcast {
-        clients: Vec<ClientId>,
-        name: String,
-        arguments: Vec<u8>,
-    },
-}
-
 /// How far the decision about a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -91,16 +80,15 @@ pub(super) struct SharedState {
     pub(super) failure: Cell<String>,
     /// The present call found no method.
     pub(super) not_found: Cell<bool>,
-    pub(super) effects: Cell<Vec<Effect>>,
-    effect_count: Cell<usize>,
-    effect_bytes: Cell<usize>,
+    /// What the script has asked for in the present call.
+    pub(super) actions: Cell<Vec<ScriptAction>>,
+    action_count: Cell<usize>,
+    action_bytes: Cell<usize>,
     clients: RefCell<Vec<Option<Record>>>,
     intervals: RefCell<Vec<Interval>>,
     next_interval: Cell<u32>,
     next_transaction: Cell<u32>,
     pub(super) stats: Cell<ApplicationStats>,
-    /// The script may ask for statistics.
-    pub(super) reads_stats: Cell<bool>,
     /// Whether `load()` is possible.
     is_loading: Cell<bool>,
     loads: RefCell<Vec<(String, SourcePlace)>>,
@@ -144,15 +132,14 @@ impl SharedState {
             thrown: Cell::default(),
             failure: Cell::default(),
             not_found: Cell::default(),
-            effects: Cell::default(),
-            effect_count: Cell::default(),
-            effect_bytes: Cell::default(),
+            actions: Cell::default(),
+            action_count: Cell::default(),
+            action_bytes: Cell::default(),
             clients: RefCell::default(),
             intervals: RefCell::default(),
             next_interval: Cell::new(1),
             next_transaction: Cell::new(SCRIPT_FIRST_TRANSACTION),
             stats: Cell::default(),
-            reads_stats: Cell::default(),
             is_loading: Cell::new(true),
             loads: RefCell::default(),
             files: RefCell::default(),
@@ -172,8 +159,8 @@ impl SharedState {
         self.is_out_of_memory.set(false);
         self.thrown.set(false);
         self.not_found.set(false);
-        self.effect_count.set(0);
-        self.effect_bytes.set(0);
+        self.action_count.set(0);
+        self.action_bytes.set(0);
     }
 
     /// Nothing may run any more: the time is over, or another limit has been exceeded. The engine asks this now and then;
@@ -477,16 +464,10 @@ impl SharedState {
             Admission::Rejected | Admission::Gone => None,
         });
         let Some(client) = refused.flatten() else { return false };
-        let mut effects = self.effects.take();
-        effects.retain_mut(|effect| match effect {
-            Effect::One(action) => client_of(action) != Some(client),
-            Effect::Broadcast { clients, .. } => {
-                clients.retain(|of| *of != client);
-                true
-            }
-        });
-        effects.push(Effect::One(ScriptAction::Reject { client, description, application: None, redirect: None }));
-        self.effects.set(effects);
+        let mut actions = self.actions.take();
+        actions.retain(|action| client_of(action) != Some(client));
+        actions.push(ScriptAction::Reject { client, description, application: None, redirect: None });
+        self.actions.set(actions);
         true
     }
 
@@ -496,17 +477,17 @@ impl SharedState {
 
     // Actions.
 
-    fn push(&self, ctx: &Ctx<'_>, effect: Effect, bytes: usize) -> Result<()> {
-        self.effect_count.set(self.effect_count.get() + 1);
-        self.effect_bytes.set(self.effect_bytes.get() + bytes);
-        if self.effect_count.get() > SCRIPT_ACTIONS || self.effect_bytes.get() > SCRIPT_ACTION_BYTES {
+    fn push(&self, ctx: &Ctx<'_>, action: ScriptAction, bytes: usize) -> Result<()> {
+        self.action_count.set(self.action_count.get() + 1);
+        self.action_bytes.set(self.action_bytes.get() + bytes);
+        if self.action_count.get() > SCRIPT_ACTIONS || self.action_bytes.get() > SCRIPT_ACTION_BYTES {
             // From here on the engine is interrupted, whatever the script does with this error.
             self.exhausted.set(self.exhausted.get().or(Some(Exhausted::Actions)));
             return Err(Exception::throw_range(ctx, "too many actions in one call"));
         }
-        let mut effects = self.effects.take();
-        effects.push(effect);
-        self.effects.set(effects);
+        let mut actions = self.actions.take();
+        actions.push(action);
+        self.actions.set(actions);
         Ok(())
     }
 
@@ -521,7 +502,7 @@ impl SharedState {
     ) -> Result<bool> {
         let Some((client, phase)) = self.with(handle, |record| (record.id, record.phase)) else { return Ok(false) };
         match phase {
-            Admission::Accepted => self.push(ctx, Effect::One(action(client)), bytes).map(|()| true),
+            Admission::Accepted => self.push(ctx, action(client), bytes).map(|()| true),
             Admission::Pending => {
                 let is_kept = self.with(handle, |record| {
                     record.queue_bytes += bytes;
@@ -589,14 +570,7 @@ fn client_of(action: &ScriptAction) -> Option<ClientId> {
         | ScriptAction::Ping(client)
         | ScriptAction::LimitBandwidth { client, .. }
         | ScriptAction::CheckBandwidth(client) => Some(*client),
-        ScriptAction::Result(question, _)
-        | ScriptAction::Failed(question, _)
-        | ScriptAction::NotFound(question)
-        | ScriptAction::Allowed(question, _) => Some(question.client),
-        ScriptAction::Stopped(_)
-        | ScriptAction::Broadcast { .. }
-        | ScriptAction::Send { .. }
-        | ScriptAction::Shutdown => None,
+        ScriptAction::Broadcast { .. } | ScriptAction::Send { .. } | ScriptAction::Shutdown => None,
     }
 }
 
@@ -648,8 +622,8 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
             })
         });
         let Some((client, queue)) = accepted.flatten() else { return Ok(()) };
-        shared.push(&ctx, Effect::One(ScriptAction::Accept(client)), 0)?;
-        queue.into_iter().try_for_each(|action| shared.push(&ctx, Effect::One(action), 0))
+        shared.push(&ctx, ScriptAction::Accept(client), 0)?;
+        queue.into_iter().try_for_each(|action| shared.push(&ctx, action, 0))
     });
     function!("reject", shared, {
         move |ctx: Ctx<'js>,
@@ -678,7 +652,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
             let Some(client) = rejected.flatten() else { return Ok(()) };
             let bytes = application.as_ref().map_or(0, Vec::len);
             let action = ScriptAction::Reject { client, description, application, redirect };
-            shared.push(&ctx, Effect::One(action), bytes)
+            shared.push(&ctx, action, bytes)
         }
     });
     function!("refuse", shared, move |handle: u32| shared.refuse(handle, None));
@@ -717,11 +691,10 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
             check_name(&ctx, &name)?;
             let arguments = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let records = shared.clients.borrow();
-            let accepted = records.iter().rev().flatten().filter(|record| record.phase == Admission::Accepted);
-            let clients: Vec<ClientId> = accepted.map(|record| record.id).collect();
-            drop(records);
-            let bytes = name.len() + arguments.len() + clients.len() * size_of::<ClientId>();
-            shared.push(&ctx, Effect::Broadcast { clients, name, arguments }, bytes)
+            let accepted = records.iter().flatten().filter(|record| record.phase == Admission::Accepted);
+            // The server sends it to each of them.
+            let bytes = name.len() + arguments.len() + accepted.count() * size_of::<ClientId>();
+            shared.push(&ctx, ScriptAction::Broadcast { name, arguments }, bytes)
         }
     });
     function!("send", shared, {
@@ -734,7 +707,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
             let values = std::iter::once(handler).chain(values);
             let body = shared.encode(&ctx, &Kit::of(&native)?, 0, values, SCRIPT_VALUE_BYTES)?;
             let bytes = body.len();
-            shared.push(&ctx, Effect::One(ScriptAction::Send { stream, body }), bytes)
+            shared.push(&ctx, ScriptAction::Send { stream, body }, bytes)
         }
     });
     function!("ping", shared, move |ctx: Ctx<'js>, handle: u32| shared.emit(&ctx, handle, ScriptAction::Ping, 0));
@@ -756,7 +729,6 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
         limits[usize::from(!is_to_client)]
     });
     function!("clientStats", shared, move |ctx: Ctx<'js>, handle: u32| -> Result<Object<'js>> {
-        shared.reads_stats.set(true);
         let stats = shared.client_stats(handle);
         numbers(
             &ctx,
@@ -771,7 +743,6 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
         )
     });
     function!("applicationStats", shared, move |ctx: Ctx<'js>| -> Result<Object<'js>> {
-        shared.reads_stats.set(true);
         let stats = shared.application_stats();
         numbers(
             &ctx,
@@ -788,7 +759,7 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
             ],
         )
     });
-    function!("shutdown", shared, move |ctx: Ctx<'js>| shared.push(&ctx, Effect::One(ScriptAction::Shutdown), 0));
+    function!("shutdown", shared, move |ctx: Ctx<'js>| shared.push(&ctx, ScriptAction::Shutdown, 0));
     function!("trace", shared, move |This(native): This<Object<'js>>, text: Value<'js>| -> Result<()> {
         let text = amf::text(&Kit::of(&native)?, &text)?;
         let end = text.floor_char_boundary(SCRIPT_TRACE_BYTES);

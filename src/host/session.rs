@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use super::check::check;
 use super::engine::Scripts;
-use super::facts::{self, CallFault, Identity, ScriptAction};
+use super::facts::{self, CallFault, CallOutcome, Identity, ScriptAction};
 use super::files::ComingFiles;
 use super::link::{Ended, Line, Ours, ServerLink};
 use crate::limits::SCRIPT_TRACE_BYTES;
+use crate::time::Millis;
 use crate::wire::script_link::{Access, AccessSet, Budget, Exhausted, InstanceId, Question, ToHost, ToServer, VERSION};
 
 /// Instances that a host has room for: more than a server has.
@@ -45,8 +46,7 @@ impl Host {
     /// Nothing is loaded. `clock` tells microseconds of the processor time that the host has taken: it is asked while scripts
     /// run.
     pub fn new(line: Rc<dyn Line>, clock: fn() -> u64) -> Host {
-        let mut scripts = Scripts::new(INSTANCES, clock);
-        scripts.is_linked = true;
+        let scripts = Scripts::new(INSTANCES, clock);
         Host { link: Rc::new(ServerLink::new(line)), scripts, instances: HashMap::new(), count: 0 }
     }
 
@@ -145,10 +145,7 @@ impl Host {
                 };
                 self.tell(instance, |scripts, id| scripts.connect(id, client, &facts, arguments, now))
             }
-            ToHost::Call { instance, question, name, arguments } => self.tell(instance, |scripts, id| {
-                scripts.ask_call(id, question, name, arguments, now);
-                Ok(())
-            }),
+            ToHost::Call { instance, question, name, arguments } => self.call(instance, question, name, arguments, now),
             ToHost::Access { instance, question, wanted, stream } => self.access(instance, question, wanted, stream),
             ToHost::Answer { instance, client, transaction, ok, arguments } => {
                 self.tell(instance, |scripts, id| scripts.answer(id, client, transaction, ok, arguments, now))
@@ -217,6 +214,28 @@ impl Host {
         }
     }
 
+    /// What the method asked for, then its answer.
+    fn call(
+        &mut self,
+        instance: InstanceId,
+        question: Question,
+        name: &str,
+        arguments: &[u8],
+        now: Millis,
+    ) -> Result<(), Ended> {
+        let Some(Lifecycle::Loaded(id)) = self.instances.get(&instance) else { return Ok(()) };
+        let outcome = self.scripts.call(*id, question.client, name, arguments, now);
+        self.say_actions()?;
+        match outcome {
+            CallOutcome::Result(value) => self.link.say(&ToServer::Result { instance, question, value: &value }),
+            CallOutcome::Failed(description) => {
+                self.link.say(&ToServer::Failed { instance, question, description: &description })
+            }
+            CallOutcome::NotFound | CallOutcome::Gone => self.link.say(&ToServer::NotFound { instance, question }),
+            CallOutcome::Stopped(which) => self.exhausted(instance, which),
+        }
+    }
+
     /// Which of the lists cover the stream, one look at each.
     fn access(
         &mut self,
@@ -281,18 +300,6 @@ impl Host {
             // It has exceeded a limit since.
             let Some(instance) = self.instance_of(script) else { continue };
             match action {
-                ScriptAction::Stopped(which) => self.exhausted(instance, which)?,
-                ScriptAction::Result(question, value) => {
-                    self.link.say(&ToServer::Result { instance, question, value: &value })?;
-                }
-                ScriptAction::Failed(question, description) => {
-                    self.link.say(&ToServer::Failed { instance, question, description: &description })?;
-                }
-                ScriptAction::NotFound(question) => self.link.say(&ToServer::NotFound { instance, question })?,
-                ScriptAction::Allowed(question, allowed) => {
-                    let allowed = if allowed { AccessSet::of(Access::ALL) } else { AccessSet::default() };
-                    self.link.say(&ToServer::Allowed { instance, question, allowed })?;
-                }
                 ScriptAction::Accept(client) => self.link.say(&ToServer::Accept { instance, client })?,
                 ScriptAction::Reject { client, description, application, redirect } => {
                     self.link.say(&ToServer::Reject {

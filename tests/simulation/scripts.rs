@@ -226,6 +226,27 @@ fn long_messages_come_whole_and_in_order_and_who_does_not_read_is_not_waited_for
 }
 
 #[test]
+fn a_broadcast_reaches_every_accepted_client_of_its_instance() {
+    let text = "application.onConnect = function (client) {
+        if (!application.clients.length) return true;
+        application.broadcastMsg('news');
+        return application.clients.length == 1 ? true : application.clients.length == 2 ? undefined : false;
+    };";
+    let mut world = World::on_disk(settings(), vec![app(text)]);
+    let (first, _) = connect(&mut world, "live");
+    let (other, _) = connect(&mut world, "live/other");
+    // The one who joins is not in yet, the one who waits never is.
+    let (second, heard) = connect(&mut world, "live");
+    assert_eq!(heard, JOINED);
+    let (waits, heard) = connect(&mut world, "live");
+    assert_eq!(heard, [""; 0]);
+    assert_eq!(world.heard(first), ["news", "news"]);
+    assert_eq!(world.heard(second), ["news"]);
+    assert_eq!((world.heard(waits), world.heard(other)), (vec![], vec![]));
+    world.end();
+}
+
+#[test]
 fn clients_that_call_without_pause_keep_nobody_waiting_whose_application_is_another() {
     let text = "calls = 0; application.onConnect = function (client) {
         client.work = function () { calls++; };

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use super::*;
-use crate::time::Millis;
 use crate::wire::bytes::Writer;
 use crate::wire::script_link::{
     ApplicationStats, ClientFacts, ClientId, ClientStats, Doing, FileRole, StopReason, StreamFacts,
