@@ -146,7 +146,7 @@ impl Scripts {
             if instance.handles.contains_key(&client) {
                 return Err(CallFault::Gone);
             }
-            let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s], facts.stats);
+            let handle = instance.shared.add(client, [facts.to_client_bytes_s, facts.to_server_bytes_s]);
             instance.handles.insert(client, handle);
             let texts = [facts.ip, facts.agent, facts.referrer, facts.page_url, facts.uri, facts.id, facts.protocol];
             let is_shown = instance.attempt(Handler::Connect, now, |call| {

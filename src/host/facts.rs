@@ -1,11 +1,10 @@
-//! The plain types of server-side code: facts go in, actions come out. Nothing here knows of an engine, so a build without
-//! one has them as well.
+//! The plain types of server-side code: facts go in, actions come out. Nothing here knows of the engine.
 
 use std::fmt;
 
 use crate::text::{escaped, is_hidden};
 pub use crate::wire::script_link::{
-    Access, ApplicationStats, ClientId, ClientStats, Exhausted, Question, StopReason, StreamFacts,
+    Access, ApplicationStats, ClientFacts, ClientId, ClientStats, Exhausted, StopReason, StreamFacts,
 };
 
 /// Shortest period of a `setInterval` function, in milliseconds; a shorter one is lengthened.
@@ -14,10 +13,6 @@ pub const SCRIPT_INTERVAL_MS: u64 = 10;
 pub const SCRIPT_LINES_PER_SECOND: u32 = 20;
 /// Transaction number of a script's first call to a client; lower ones are free for the server's own calls.
 pub const SCRIPT_FIRST_TRANSACTION: u32 = 1000;
-
-/// Stack that [`check`](super::check()) takes at most, in bytes: what a script is given unless the configuration says
-/// otherwise.
-pub const SCRIPT_CHECK_STACK_BYTES: u64 = 512 * 1024;
 
 /// A loaded application instance. One that has been unloaded answers [`CallFault::Gone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,33 +34,6 @@ pub struct Identity<'a> {
     pub server: &'a str,
     /// `application.config`: a JSON object. Empty means `{}`.
     pub config_json: &'a str,
-}
-
-/// What a script learns about a client. All of it but `ip`, `id`, `protocol` and `secure` is the client's own text.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientFacts<'a> {
-    /// Address without port.
-    pub ip: &'a str,
-    /// `flashVer`.
-    pub agent: &'a str,
-    /// `swfUrl`.
-    pub referrer: &'a str,
-    /// `pageUrl`.
-    pub page_url: &'a str,
-    /// `tcUrl`.
-    pub uri: &'a str,
-    /// Unique while the server runs.
-    pub id: &'a str,
-    /// `rtmp` or `rtmps`.
-    pub protocol: &'a str,
-    /// Whether the connection is encrypted.
-    pub secure: bool,
-    /// What it may be sent, in bytes a second; 0 is no limit.
-    pub to_client_bytes_s: u32,
-    /// What is read of it, in bytes a second; 0 is no limit.
-    pub to_server_bytes_s: u32,
-    /// What `client.getStats()` returns until it is told anew.
-    pub stats: ClientStats,
 }
 
 /// Why a call into a script gave nothing.
@@ -98,8 +66,6 @@ pub enum LoadError {
     Config(String),
     /// As many instances as the server has room for are loaded.
     Full,
-    /// This build has no script engine.
-    NotBuilt,
 }
 
 /// Where in an application's files something stands.
@@ -130,7 +96,7 @@ impl LoadError {
             | LoadError::Exhausted(place, _)
             | LoadError::Unsupported(place, _)
             | LoadError::Missing(place, _) => Some(place),
-            LoadError::Config(_) | LoadError::Full | LoadError::NotBuilt => None,
+            LoadError::Config(_) | LoadError::Full => None,
         }
     }
 }
@@ -150,7 +116,6 @@ impl fmt::Display for LoadError {
             }
             LoadError::Config(text) => write!(formatter, "application.config: {}", tidy(text, usize::MAX)),
             LoadError::Full => formatter.write_str("no room for another application instance with a script"),
-            LoadError::NotBuilt => formatter.write_str("this build runs no server-side scripts (feature \"script\")"),
         }
     }
 }

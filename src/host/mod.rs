@@ -53,13 +53,8 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use check::check;
 pub use engine::Scripts;
-pub use facts::{
-    Access, ApplicationStats, CallFault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
-    InstanceId, LoadError, Question, SCRIPT_CHECK_STACK_BYTES, SCRIPT_FIRST_TRANSACTION, SCRIPT_INTERVAL_MS,
-    SCRIPT_LINES_PER_SECOND, ScriptAction, SourcePlace, StopReason, StreamFacts,
-};
+pub use facts::{CallFault, CallOutcome, Identity, InstanceId, LoadError, ScriptAction, SourcePlace};
 pub use link::{Ended, Line};
 pub use process::main;
 pub use sandbox::confine;

@@ -404,12 +404,13 @@ impl SharedState {
 
     // Clients.
 
-    pub(super) fn add(&self, id: ClientId, limits: [u32; 2], stats: ClientStats) -> u32 {
+    pub(super) fn add(&self, id: ClientId, limits: [u32; 2]) -> u32 {
         let mut clients = self.clients.borrow_mut();
         let index = clients.iter().position(Option::is_none).unwrap_or(clients.len());
         if index == clients.len() {
             clients.push(None);
         }
+        let stats = ClientStats::default();
         clients[index] =
             Some(Record { id, phase: Admission::Pending, queue: Vec::new(), queue_bytes: 0, stats, limits });
         // As many clients as the server has connections: far below 2^32.

@@ -130,19 +130,6 @@ impl Host {
                 _ => Ok(()),
             },
             ToHost::Connect { instance, client, facts, arguments } => {
-                let facts = facts::ClientFacts {
-                    ip: facts.ip,
-                    agent: facts.agent,
-                    referrer: facts.referrer,
-                    page_url: facts.page_url,
-                    uri: facts.uri,
-                    id: facts.id,
-                    protocol: facts.protocol,
-                    secure: facts.secure,
-                    to_client_bytes_s: facts.to_client_bytes_s,
-                    to_server_bytes_s: facts.to_server_bytes_s,
-                    stats: facts::ClientStats::default(),
-                };
                 self.tell(instance, |scripts, id| scripts.connect(id, client, &facts, arguments, now))
             }
             ToHost::Call { instance, question, name, arguments } => self.call(instance, question, name, arguments, now),

@@ -4,7 +4,9 @@
 
 use std::cell::Cell;
 
-use super::*;
+use super::check::{CHECK_STACK_BYTES, check};
+use super::engine::Scripts;
+use super::facts::*;
 use crate::limits::{
     SCRIPT_CHECK_BYTES, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS, SCRIPT_QUEUED_CALLS,
     SCRIPT_TRACE_BYTES,
@@ -59,7 +61,6 @@ pub(super) fn facts() -> ClientFacts<'static> {
         secure: false,
         to_client_bytes_s: 900,
         to_server_bytes_s: 60,
-        stats: ClientStats { bytes_in: 77, ..ClientStats::default() },
     }
 }
 
@@ -1458,7 +1459,7 @@ fn no_text_is_too_much_for_the_thread_that_checks_it() {
         format!("{}{}", open.repeat(count), close.repeat(count))
     });
     // Less room than the disk's thread has.
-    let thread = std::thread::Builder::new().stack_size(SCRIPT_CHECK_STACK_BYTES as usize + 64 * 1024);
+    let thread = std::thread::Builder::new().stack_size(CHECK_STACK_BYTES as usize + 64 * 1024);
     let checks = thread.spawn(move || {
         for text in long.iter().chain(&deep).chain(&expressions).chain(&closed) {
             // Some of it is JavaScript.

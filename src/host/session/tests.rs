@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
+use super::super::tests::{ME, clock, facts};
 use super::*;
 use crate::wire::bytes::Writer;
-use crate::wire::script_link::{
-    ApplicationStats, ClientFacts, ClientId, ClientStats, Doing, FileRole, StopReason, StreamFacts,
-};
+use crate::wire::script_link::{ApplicationStats, ClientStats, Doing, FileRole, StopReason, StreamFacts};
 
 /// A server that says what it has been given, piece by piece, and then closes the link.
 #[derive(Default)]
@@ -61,7 +60,6 @@ impl Line for Server {
 }
 
 const HALL: InstanceId = InstanceId(3);
-const ME: ClientId = ClientId(7);
 
 fn bytes_of(message: &ToHost<'_>) -> Vec<u8> {
     let mut buffer = vec![0; 100_000];
@@ -94,30 +92,11 @@ fn loading<'a>(instance: InstanceId, text: &'a str) -> Vec<ToHost<'a>> {
 }
 
 fn connecting(instance: InstanceId) -> ToHost<'static> {
-    let facts = ClientFacts {
-        ip: "10.0.0.5",
-        agent: "",
-        referrer: "",
-        page_url: "",
-        uri: "rtmp://host/chat",
-        id: "c7.1",
-        protocol: "rtmp",
-        secure: false,
-        to_client_bytes_s: 0,
-        to_server_bytes_s: 0,
-    };
-    ToHost::Connect { instance, client: ME, facts, arguments: &[] }
+    ToHost::Connect { instance, client: ME, facts: facts(), arguments: &[] }
 }
 
 fn called(instance: InstanceId, number: u32, name: &'static str) -> ToHost<'static> {
     ToHost::Call { instance, question: asked(number), name, arguments: &[] }
-}
-
-/// A clock by which everything takes a while.
-fn clock() -> u64 {
-    thread_local!(static CLOCK: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
-    CLOCK.set(CLOCK.get() + 1);
-    CLOCK.get()
 }
 
 /// What a host says to these messages, without what is always the same: its greeting, and that each message is through.
