@@ -1,5 +1,5 @@
-//! Attribution of allocations. The server allocates nothing once it has started; scripts, and reading the files of
-//! applications and configuration, may. Theirs are counted apart, so that the promise can be checked while they run.
+//! Attribution of allocations. The server allocates nothing once it has started; reading the files of applications and
+//! configuration may. Its are counted apart, so that the promise can be checked meanwhile.
 
 use std::cell::Cell;
 
@@ -8,7 +8,7 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs `work`, whose allocations belong to scripts and files.
+/// Runs `work`, whose allocations belong to files.
 pub fn spend<R>(work: impl FnOnce() -> R) -> R {
     /// Counts down also when `work` panics.
     struct Spending;

@@ -7,7 +7,6 @@ use super::engine::engine;
 use super::facts::{Exhausted, Identity, LoadError};
 use super::native::SharedState;
 use super::source::{self, Scan};
-use crate::account::spend;
 use crate::limits::SCRIPT_CHECK_BYTES;
 use crate::live::app::{Budget, Source};
 
@@ -22,11 +21,11 @@ pub(super) const CHECK_STACK_BYTES: u64 = 512 * 1024;
 ///
 /// The first that loading would meet within `budget`. What exceeds the check's own limits and not the budget is none.
 pub(super) fn check(source: &Source, budget: Budget) -> Result<(), LoadError> {
-    spend(|| match compile_all(source, budget) {
+    match compile_all(source, budget) {
         Err(LoadError::Exhausted(_, Exhausted::Memory)) if budget.memory_bytes > SCRIPT_CHECK_BYTES as u64 => Ok(()),
         Err(LoadError::Exhausted(_, Exhausted::Stack)) if budget.stack_bytes > CHECK_STACK_BYTES => Ok(()),
         result => result,
-    })
+    }
 }
 
 fn compile_all(source: &Source, budget: Budget) -> Result<(), LoadError> {

@@ -19,7 +19,6 @@ use super::link::Ours;
 use super::native::{self, Admission, SharedState};
 use super::report::{self, PRELUDE, ScriptReport};
 use super::source::{self, Scan};
-use crate::account::spend;
 use crate::live::app::{Budget, Source, SourceFile};
 use crate::time::Millis;
 use crate::wire::script_link::Handler;
@@ -81,14 +80,14 @@ impl Scripts {
     /// Room for `instances` (at most 65 535) at a time. `clock` tells microseconds, monotonic; it is asked while scripts
     /// run. Best is the thread's processor time: on a busy machine a script is not stopped for what others have taken.
     pub fn new(instances: usize, clock: fn() -> u64) -> Self {
-        spend(|| Scripts {
+        Scripts {
             entries: Vec::new(),
             most: instances.min(usize::from(u16::MAX)),
             clock,
             actions: VecDeque::new(),
             scratch: Rc::default(),
             next_entry: 0,
-        })
+        }
     }
 
     /// Loads a script: `secure.asc`, the main script, what they `load()`, then `onAppStart`, all within
@@ -112,20 +111,18 @@ impl Scripts {
         ours: Option<Ours>,
         now: Millis,
     ) -> Result<InstanceId, LoadError> {
-        spend(|| {
-            let free = self.entries.iter().position(|entry| entry.instance.is_none());
-            let index = free.or((self.entries.len() < self.most).then_some(self.entries.len()));
-            let index = index.ok_or(LoadError::Full)?;
-            let shared = Rc::new(SharedState::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
-            let instance = EngineInstance::start(source, identity, budget, shared, now)?;
-            if index == self.entries.len() {
-                self.entries.push(InstanceEntry { generation: 0, instance: None });
-            }
-            let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
-            self.actions.extend(instance.shared.actions.take().into_iter().map(|action| (id, action)));
-            self.entries[index].instance = Some(Box::new(instance));
-            Ok(id)
-        })
+        let free = self.entries.iter().position(|entry| entry.instance.is_none());
+        let index = free.or((self.entries.len() < self.most).then_some(self.entries.len()));
+        let index = index.ok_or(LoadError::Full)?;
+        let shared = Rc::new(SharedState::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
+        let instance = EngineInstance::start(source, identity, budget, shared, now)?;
+        if index == self.entries.len() {
+            self.entries.push(InstanceEntry { generation: 0, instance: None });
+        }
+        let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
+        self.actions.extend(instance.shared.actions.take().into_iter().map(|action| (id, action)));
+        self.entries[index].instance = Some(Box::new(instance));
+        Ok(id)
     }
 
     /// `application.onConnect(client, ...)`. `arguments` are the AMF 0 values after the connect object, one behind the
@@ -292,7 +289,7 @@ impl Scripts {
             let now = instance.shared.now.get();
             instance.run(Handler::Access, now, |call| call.function("access")?.call::<_, String>((handle, which)))
         });
-        spend(|| list.is_ok_and(|list| covers(&list, stream)))
+        list.is_ok_and(|list| covers(&list, stream))
     }
 
     /// Which limit the instance has exceeded, if one.
@@ -337,14 +334,12 @@ impl Scripts {
     /// Frees the instance, if it is there, and forgets its clients without calling a handler. Actions that it asked for
     /// and that were not taken are dropped.
     pub fn unload(&mut self, id: InstanceId) {
-        spend(|| {
-            if self.instance(id).is_some() {
-                let entry = &mut self.entries[usize::from(id.index)];
-                entry.generation = entry.generation.wrapping_add(1);
-                entry.instance = None;
-                self.actions.retain(|(of, _)| *of != id);
-            }
-        });
+        if self.instance(id).is_some() {
+            let entry = &mut self.entries[usize::from(id.index)];
+            entry.generation = entry.generation.wrapping_add(1);
+            entry.instance = None;
+            self.actions.retain(|(of, _)| *of != id);
+        }
     }
 
     /// Runs `setInterval` functions that are due, until none is or 10 ms are over. Gives an instance that exceeded a limit
@@ -390,7 +385,7 @@ impl Scripts {
 
     /// What a client hears of the error that its call met.
     fn failure(&mut self, id: InstanceId) -> String {
-        spend(|| self.instance(id).map(|instance| instance.shared.failure.take()).unwrap_or_default())
+        self.instance(id).map(|instance| instance.shared.failure.take()).unwrap_or_default()
     }
 
     fn instance(&mut self, id: InstanceId) -> Option<&mut EngineInstance> {
@@ -418,19 +413,17 @@ impl Scripts {
         id: InstanceId,
         work: &mut dyn FnMut(&mut EngineInstance) -> Result<(), CallFault>,
     ) -> Result<(), CallFault> {
-        spend(|| {
-            let instance = self.instance(id).ok_or(CallFault::Gone)?;
-            if let Some(exhausted) = instance.shared.exhausted.get() {
-                return Err(CallFault::Exhausted(exhausted));
-            }
-            let result = work(instance);
-            let actions = instance.shared.actions.take();
-            // What the script asked for in a call that was stopped half-way is not done.
-            if !matches!(result, Err(CallFault::Exhausted(_))) {
-                self.actions.extend(actions.into_iter().map(|action| (id, action)));
-            }
-            result
-        })
+        let instance = self.instance(id).ok_or(CallFault::Gone)?;
+        if let Some(exhausted) = instance.shared.exhausted.get() {
+            return Err(CallFault::Exhausted(exhausted));
+        }
+        let result = work(instance);
+        let actions = instance.shared.actions.take();
+        // What the script asked for in a call that was stopped half-way is not done.
+        if !matches!(result, Err(CallFault::Exhausted(_))) {
+            self.actions.extend(actions.into_iter().map(|action| (id, action)));
+        }
+        result
     }
 }
 

@@ -29,8 +29,7 @@
 //! - **Reach out.** There is no file, socket, module, thread or second context. `Date` and `Math.random` are the engine's:
 //!   a script that uses them does not repeat in a simulation.
 //!
-//! Everything here that may allocate runs inside [`crate::account::spend`]. What the scripts' engine itself takes does not
-//! go through Rust's allocator; [`Budget::memory_bytes`] bounds it.
+//! What the engine takes does not go through Rust's allocator; [`Budget::memory_bytes`] bounds it.
 //!
 //! [`Budget::memory_bytes`]: crate::live::app::Budget::memory_bytes
 
