@@ -5,12 +5,14 @@ use std::ptr;
 
 use crate::wire::script_link::Doing;
 
-/// Processor time that the process has taken, in microseconds.
+/// Processor time that the thread has taken, in microseconds. A host has one. Time in which a busy machine runs something else is
+/// not the script's, and must not be what stops it.
 pub(super) fn processor_time_us() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call writes one timespec, and gets a pointer to one.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     debug_assert_eq!(result, 0, "every kernel has this clock");
+    // Both are never negative, and differ in width between targets.
     time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
 }
 
@@ -48,4 +50,22 @@ pub(super) fn wait_readable(socket: BorrowedFd<'_>, wait_ms: u64) -> bool {
 pub(super) fn end_with_parent() {
     // SAFETY: it takes numbers alone. Where it is refused the end of the link ends the process.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::processor_time_us;
+
+    #[test]
+    fn the_clock_of_scripts_counts_computing_and_not_waiting() {
+        let begin = processor_time_us();
+        std::thread::sleep(Duration::from_millis(60));
+        let waited = processor_time_us() - begin;
+        assert!(waited < 30_000, "{waited}");
+        let until = processor_time_us() + 5_000;
+        while processor_time_us() < until {}
+        assert!(processor_time_us() >= until);
+    }
 }
