@@ -9,6 +9,7 @@ use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS
 use crate::name::{DEFAULT_INSTANCE, NameError, StreamName, StreamPath};
 use crate::text::Quoted;
 pub use crate::wire::script_link::Budget;
+use crate::wire::script_link::FileRole;
 
 use super::refusal::Refusal;
 
@@ -143,6 +144,15 @@ pub struct Source {
     pub main: SourceFile,
     /// What `load()` may find: files of the application, then files of the library path under their bare names.
     pub others: Vec<SourceFile>,
+}
+
+impl Source {
+    /// Its files, in the order in which a script process is told them, and what each is for.
+    pub fn files(&self) -> impl Iterator<Item = (FileRole, &SourceFile)> {
+        let secure = self.secure.iter().map(|file| (FileRole::Secure, file));
+        let others = self.others.iter().map(|file| (FileRole::Library, file));
+        core::iter::once((FileRole::Main, &self.main)).chain(secure).chain(others)
+    }
 }
 
 /// An application's script.

@@ -58,9 +58,7 @@ impl Process {
         let mut buffer = vec![0; SCRIPT_MESSAGE_BYTES];
         let load = ToHost::Load { instance: ONLY, app: "", name: "", hostname: "", server: "", budget };
         self.tell(&load, &mut buffer)?;
-        let secure = source.secure.iter().map(|file| (FileRole::Secure, file));
-        let others = source.others.iter().map(|file| (FileRole::Library, file));
-        for (role, file) in secure.chain([(FileRole::Main, &source.main)]).chain(others) {
+        for (role, file) in source.files() {
             self.tell_file(role, file, &mut buffer)?;
         }
         self.tell(&ToHost::Check { instance: ONLY }, &mut buffer)?;

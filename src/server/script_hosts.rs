@@ -7,7 +7,7 @@ use log::warn;
 
 use crate::features::script::hosts::{HostFault, HostIndex, HostState, Patience};
 use crate::handles::{ConnId, SlotIndex};
-use crate::live::app::{AppDefinition, Source, SourceFile};
+use crate::live::app::{AppDefinition, Source};
 use crate::live::refusal::Unscripted;
 use crate::live::settings::Settings;
 use crate::text::Quoted;
@@ -314,8 +314,7 @@ impl Server {
         };
         if self.scripting.host(host).has_room() {
             self.scripting.retry |= self.wakes.holds_any(&[Held::Script]);
-            let loads = self.next_step(host).is_some();
-            if loads {
+            if self.next_step(host).is_some() {
                 self.scripting.tend();
             }
         }
@@ -353,10 +352,7 @@ impl Server {
 
 /// A file of an application's script by its number, in the order in which a process is told them.
 fn file_of<'a>(app: &'a AppDefinition, source: &'a Source, at: u16) -> Option<(FileRole, &'a str, &'a str)> {
-    let file = |role: FileRole| move |file: &'a SourceFile| (role, file.name.as_str(), file.text.as_str());
     let config = (!app.config_json.is_empty()).then_some((FileRole::Config, "", app.config_json.as_str()));
-    let main = core::iter::once(&source.main).map(file(FileRole::Main));
-    let secure = source.secure.iter().map(file(FileRole::Secure));
-    let others = source.others.iter().map(file(FileRole::Library));
-    config.into_iter().chain(main).chain(secure).chain(others).nth(usize::from(at))
+    let texts = source.files().map(|(role, file)| (role, file.name.as_str(), file.text.as_str()));
+    config.into_iter().chain(texts).nth(usize::from(at))
 }
