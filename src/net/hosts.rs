@@ -90,8 +90,7 @@ impl Hosts {
         let process = &mut self.processes[place];
         process.killed = true;
         if let Some(pid) = process.pid {
-            // SAFETY: the call takes no pointer. The process was not reaped, so that its number is no other's.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
+            kill(pid);
         }
     }
 
@@ -158,9 +157,14 @@ impl Drop for Hosts {
 
 /// Ends a process and waits for its end, which is not long. For one that no [`Hosts`] has.
 pub(super) fn end(pid: libc::pid_t) {
+    kill(pid);
+    wait(pid);
+}
+
+/// Ends a process of ours that was not reaped.
+fn kill(pid: libc::pid_t) {
     // SAFETY: the call takes no pointer. The process was not reaped, so that its number is no other's.
     unsafe { libc::kill(pid, libc::SIGKILL) };
-    wait(pid);
 }
 
 /// Waits for the end of a process that was killed.
