@@ -66,7 +66,7 @@ impl Server {
         }
     }
 
-    /// Whether the application's script lets the client do that with a stream. What it says comes as an action, and the whole chain
+    /// Whether the application's script lets the client do that with a stream. Its answer comes later, and then the whole chain
     /// is asked once more: what other links say may have changed meanwhile.
     fn ask_script_for(&mut self, conn: ConnId, access: Access, name: &str, refusal: Refusal, now: Millis) -> Verdict {
         let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Verdict::Later };
@@ -83,7 +83,7 @@ impl Server {
         if self.ask_access(conn, access, name, now) { Verdict::Later } else { Verdict::No(refusal) }
     }
 
-    /// `application.onConnect`, of which the answer comes as an action of the script.
+    /// `application.onConnect`, of which the answer comes later.
     fn ask_script_to_join(&mut self, conn: ConnId, now: Millis) -> Verdict {
         // Before the script runs, which may say otherwise.
         self.limit_new(conn);
