@@ -16,6 +16,7 @@ use super::protocol::{Ask, Context, Turn};
 use super::rtmp::Role;
 use super::slot::{LastWords, SlotState};
 use super::transport::{Io, Net};
+use super::wakes::RoundRobin;
 use super::{LINGER_MOST_MS, LINGER_MS, READ_BUDGET_BYTES, Server};
 
 /// One read of a publisher takes this part of its ring at most, so that no ring passes players before they are served.
@@ -30,18 +31,14 @@ impl Server {
         // Out of its place while its bytes are borrowed.
         let mut scratch = mem::take(&mut self.reading.scratch);
         let mut budget = READ_BUDGET_BYTES;
-        let start = self.reading.from;
-        for (from, to) in [(start, self.slots.count()), (0, start)] {
-            let mut at = from;
-            while let Some(index) = self.wakes.next_readable(at).filter(|index| index.at() < to) {
-                if budget == 0 {
-                    self.reading = ReadTurn { scratch, from: index.at() };
-                    return;
-                }
-                at = index.at() + 1;
-                let taken = self.read_slot(net, index, &mut scratch, now);
-                budget = budget.saturating_sub(taken);
+        let mut round = RoundRobin::new(self.reading.from, self.slots.count());
+        while let Some(index) = round.next(|from| self.wakes.next_readable(from)) {
+            if budget == 0 {
+                self.reading = ReadTurn { scratch, from: index.at() };
+                return;
             }
+            let taken = self.read_slot(net, index, &mut scratch, now);
+            budget = budget.saturating_sub(taken);
         }
         self.reading = ReadTurn { scratch, from: 0 };
     }

@@ -27,6 +27,7 @@ use super::play::PlayWish;
 use super::refusals;
 use super::rtmp::{Asked, Role, Tail};
 use super::transport::Net;
+use super::wakes::RoundRobin;
 
 /// How long somebody waits to hear whether there is a file before it waits for a publisher, in milliseconds.
 const FILE_WAIT_MS: u64 = 1000;
@@ -391,17 +392,13 @@ impl Server {
             return;
         }
         let mut budget = TURN_BYTES;
-        let start = self.wakes.delivering_from;
-        for (from, to) in [(start, self.slots.count()), (0, start)] {
-            let mut at = from;
-            while let Some(index) = self.wakes.next_to_deliver(at).filter(|index| index.at() < to) {
-                if budget == 0 {
-                    self.wakes.delivering_from = index.at();
-                    return;
-                }
-                at = index.at() + 1;
-                budget = budget.saturating_sub(self.deliver_block(net, index, now));
+        let mut round = RoundRobin::new(self.wakes.delivering_from, self.slots.count());
+        while let Some(index) = round.next(|from| self.wakes.next_to_deliver(from)) {
+            if budget == 0 {
+                self.wakes.delivering_from = index.at();
+                return;
             }
+            budget = budget.saturating_sub(self.deliver_block(net, index, now));
         }
         self.wakes.delivering_from = 0;
     }

@@ -48,6 +48,35 @@ pub(super) struct Wakes {
     held: [Set; Held::COUNT],
 }
 
+/// Slots in turn, once around, beginning where the budget of the last turn ended.
+pub(super) struct RoundRobin {
+    at: usize,
+    end: usize,
+    /// How many come when the last slot was: those before the first.
+    rest: usize,
+}
+
+impl RoundRobin {
+    /// `count` slots, beginning with `first`.
+    pub(super) fn new(first: usize, count: usize) -> RoundRobin {
+        RoundRobin { at: first, end: count, rest: first }
+    }
+
+    /// The next one, if there is one more: `find` gives the first that is wanted at a place or behind it.
+    pub(super) fn next(&mut self, find: impl Fn(usize) -> Option<SlotIndex>) -> Option<SlotIndex> {
+        loop {
+            if let Some(index) = find(self.at).filter(|index| index.at() < self.end) {
+                self.at = index.at() + 1;
+                return Some(index);
+            }
+            if self.rest == 0 {
+                return None;
+            }
+            (self.at, self.end, self.rest) = (0, self.rest, 0);
+        }
+    }
+}
+
 impl Wakes {
     /// Bits that each slot has, for the memory table.
     pub(super) const PER_SLOT: usize = 4 + Held::COUNT;
