@@ -362,26 +362,11 @@ mod tests {
     use crate::live::app::{KeyError, Rules};
     use crate::live::refusal::Refusal;
     use crate::store::settle::{LESS_MS, SETTLE_MS};
+    use crate::store::test_root::Root;
     use crate::store::text_file::read_text;
     use crate::{board, config};
 
-    /// A root of the test's own, which goes with it.
-    struct Root(PathBuf);
-
     impl Root {
-        fn new(name: &str) -> Root {
-            let root = std::env::temp_dir().join(format!("rill-apps-{}-{name}", std::process::id()));
-            let _ = fs::remove_dir_all(&root);
-            fs::create_dir_all(root.join("applications/live")).unwrap();
-            Root(root)
-        }
-
-        fn write(&self, file: &str, text: &str) {
-            let file = self.0.join(file);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, text).unwrap();
-        }
-
         fn apps(&self, sets: &[&str]) -> Patient {
             let mut sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
             sets.push(format!("server.root={}", self.0.display()));
@@ -392,12 +377,6 @@ mod tests {
         fn errors(&self) -> Vec<String> {
             let root = format!("{}/applications/", self.0.display());
             self.apps(&[]).apps.check("live", wrong).iter().map(|error| error.replace(&root, "")).collect()
-        }
-    }
-
-    impl Drop for Root {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 

@@ -12,6 +12,8 @@ mod look_ups;
 pub mod recorded;
 pub mod settle;
 mod shared;
+#[cfg(test)]
+mod test_root;
 mod text_file;
 
 use std::sync::Arc;

@@ -166,32 +166,20 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::store::test_root::Root;
     use crate::{board, config};
 
-    /// A root of the test's own, which goes with it.
-    struct Root(PathBuf);
-
     impl Root {
-        fn new(name: &str, files: &[&str]) -> Root {
-            let root = std::env::temp_dir().join(format!("rill-find-{}-{name}", std::process::id()));
-            let _ = fs::remove_dir_all(&root);
-            for file in files {
-                let path = root.join(file);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, file).unwrap();
-            }
-            Root(root)
+        /// With these files, in each of which its path stands.
+        fn with(name: &str, files: &[&str]) -> Root {
+            let root = Root::new(name);
+            files.iter().for_each(|file| root.write(file, file));
+            root
         }
 
         fn directories(&self, sets: &[String]) -> RecordedDirectories {
             let config = config::load(board::by_name("generic").unwrap(), None, sets).unwrap();
             RecordedDirectories::new(Some(self.0.join("applications")), Arc::new(Shared::new(config)))
-        }
-    }
-
-    impl Drop for Root {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -215,7 +203,7 @@ mod tests {
         let own = own.map(|file| format!("applications/vod/{file}"));
         let mut files: Vec<&str> = own.iter().map(String::as_str).collect();
         files.extend(["films/e.mp4", "films/b.mp4", "others/f.mp3"]);
-        let root = Root::new("order", &files);
+        let root = Root::with("order", &files);
         let mut disk = root.directories(&[format!(
             "vod.virtual={{films = {:?}, \"\" = {:?}}}",
             root.0.join("films"),
@@ -249,7 +237,7 @@ mod tests {
 
     #[test]
     fn instances_that_are_apart_have_no_recordings_in_common() {
-        let root = Root::new("apart", &["applications/vod/streams/hall/a.flv", "applications/vod/media/b.flv"]);
+        let root = Root::with("apart", &["applications/vod/streams/hall/a.flv", "applications/vod/media/b.flv"]);
         let mut disk = root.directories(&[]);
         assert!(found(&mut disk, "hall", true, "a").is_ok());
         assert_eq!(found(&mut disk, "_definst_", true, "hall/a"), Err(NotPlayed::Missing));
@@ -258,7 +246,7 @@ mod tests {
 
     #[test]
     fn nothing_is_had_that_is_hidden_or_lies_elsewhere() {
-        let root = Root::new(
+        let root = Root::with(
             "elsewhere",
             &[
                 "secret.flv",
@@ -289,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_pipe_holds_nobody_up() {
-        let root = Root::new("pipe", &["applications/vod/media/a.flv"]);
+        let root = Root::with("pipe", &["applications/vod/media/a.flv"]);
         let pipe = root.0.join("applications/vod/media/pipe.flv");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         assert_eq!(found(&mut root.directories(&[]), "_definst_", false, "pipe"), Err(NotPlayed::Missing));
@@ -297,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_server_or_an_application_may_name_another_directory() {
-        let root = Root::new("named", &["films/vod/a.flv", "own/a.flv", "applications/vod/b/c.flv"]);
+        let root = Root::with("named", &["films/vod/a.flv", "own/a.flv", "applications/vod/b/c.flv"]);
         let mut disk = root.directories(&[format!("vod.directory={:?}", root.0.join("films"))]);
         assert_eq!(found(&mut disk, "_definst_", false, "a"), Ok("films/vod/a.flv".to_owned()));
         let directory =
