@@ -9,6 +9,7 @@ use crate::time::Millis;
 use crate::wire::bytes::{Full, Writer};
 use crate::wire::script_link::{
     ApplicationStats, Broken, ClientId, ClientStats, Doing, Handler, InstanceId, LogLevel, ToHost, ToServer,
+    message_bytes,
 };
 
 /// Bytes that are put together before they are sent: any one message fits.
@@ -56,16 +57,9 @@ pub trait Line {
 /// The line with what is on its way.
 pub(super) struct ServerLink {
     line: Rc<dyn Line>,
-    inbox: RefCell<Inbox>,
+    /// What the server has sent and nobody has taken.
+    inbox: RefCell<Vec<u8>>,
     out: RefCell<Out>,
-}
-
-/// What the server has sent and nobody has handled.
-#[derive(Default)]
-struct Inbox {
-    bytes: Vec<u8>,
-    /// Of which so many are handled.
-    handled: usize,
 }
 
 /// What is to be sent.
@@ -111,21 +105,22 @@ impl ServerLink {
         if length == 0 { Ok(()) } else { self.line.send(&out.buffer[..length]) }
     }
 
-    /// Hands the next message of the server to `handle`. False when none is there as a whole.
-    pub(super) fn next(&self, handle: impl FnOnce(ToHost<'_>) -> Result<(), Ended>) -> Result<bool, Ended> {
-        let message = self.inbox.borrow_mut().take()?;
-        let Some(bytes) = message else { return Ok(false) };
-        // It was read once, to know how long it is.
-        if let Some((message, _)) = ToHost::read(&bytes)? {
-            handle(message)?;
+    /// Takes the messages of the server that are there as a whole, one behind the other. What comes while they are handled comes
+    /// behind them.
+    pub(super) fn take(&self) -> Result<Vec<u8>, Ended> {
+        let mut inbox = self.inbox.borrow_mut();
+        let mut whole = 0;
+        while let Some(length) = message_bytes(&inbox[whole..])? {
+            whole += length;
         }
-        Ok(true)
+        let rest = inbox.split_off(whole);
+        Ok(std::mem::replace(&mut *inbox, rest))
     }
 
     /// Waits for more from the server, to which nothing is left to be said then.
     pub(super) fn wait(&self, wait_ms: Option<u64>) -> Result<(), Ended> {
         self.flush()?;
-        self.line.receive(&mut self.inbox.borrow_mut().bytes, wait_ms)
+        self.line.receive(&mut self.inbox.borrow_mut(), wait_ms)
     }
 
     /// Asks the server, now, and waits for what `answer` takes for the answer. What comes before it is kept.
@@ -139,7 +134,7 @@ impl ServerLink {
         self.line.send(out.written())?;
         let mut looked_at = 0;
         loop {
-            if let Some(found) = self.inbox.borrow_mut().pick(&mut looked_at, &answer)? {
+            if let Some(found) = pick(&mut self.inbox.borrow_mut(), &mut looked_at, &answer)? {
                 return Ok(found);
             }
             self.wait(None)?;
@@ -147,35 +142,20 @@ impl ServerLink {
     }
 }
 
-impl Inbox {
-    /// The bytes of the next message.
-    fn take(&mut self) -> Result<Option<Vec<u8>>, Broken> {
-        let Some((_, length)) = ToHost::read(&self.bytes[self.handled..])? else {
-            self.bytes.drain(..self.handled);
-            self.handled = 0;
-            return Ok(None);
-        };
-        let message = self.bytes[self.handled..][..length].to_vec();
-        self.handled += length;
-        Ok(Some(message))
-    }
-
-    /// Takes the first message behind the first `looked_at` bytes that `wanted` wants out of its turn.
-    fn pick<R>(
-        &mut self,
-        looked_at: &mut usize,
-        wanted: &impl Fn(&ToHost<'_>) -> Option<R>,
-    ) -> Result<Option<R>, Broken> {
-        while let Some((message, length)) = ToHost::read(&self.bytes[self.handled + *looked_at..])? {
-            if let Some(found) = wanted(&message) {
-                let begin = self.handled + *looked_at;
-                self.bytes.drain(begin..begin + length);
-                return Ok(Some(found));
-            }
-            *looked_at += length;
+/// Takes the first message behind the first `looked_at` bytes that `wanted` wants out of its turn.
+fn pick<R>(
+    inbox: &mut Vec<u8>,
+    looked_at: &mut usize,
+    wanted: impl Fn(&ToHost<'_>) -> Option<R>,
+) -> Result<Option<R>, Broken> {
+    while let Some((message, length)) = ToHost::read(&inbox[*looked_at..])? {
+        if let Some(found) = wanted(&message) {
+            inbox.drain(*looked_at..*looked_at + length);
+            return Ok(Some(found));
         }
-        Ok(None)
+        *looked_at += length;
     }
+    Ok(None)
 }
 
 impl Out {

@@ -60,20 +60,24 @@ impl Host {
         result.err().unwrap_or(Ended::Closed)
     }
 
-    /// Everything that is due, message by message, so that what one asked for is under way before the next is begun. Then
-    /// waits for more.
+    /// Everything that is due, message by message, so that what one asked for is under way before the next is begun. When there
+    /// is nothing, waits for more.
     fn turn(&mut self) -> Result<(), Ended> {
-        let link = Rc::clone(&self.link);
-        loop {
-            self.tick()?;
-            if !link.next(|message| self.hear(&message))? {
-                break;
-            }
-            link.flush()?;
+        self.tick()?;
+        let messages = self.link.take()?;
+        if messages.is_empty() {
+            let now = self.link.now();
+            // Functions that are due again already do not keep the server from being heard.
+            return self.link.wait(self.scripts.next_timer().map(|due| due.since(now)));
         }
-        let now = link.now();
-        // Functions that are due again already do not keep the server from being heard.
-        link.wait(self.scripts.next_timer().map(|due| due.since(now)))
+        let mut rest = &messages[..];
+        while let Some((message, length)) = ToHost::read(rest)? {
+            rest = &rest[length..];
+            self.hear(&message)?;
+            self.link.flush()?;
+            self.tick()?;
+        }
+        Ok(())
     }
 
     /// Runs the functions of `setInterval` that are due.
@@ -251,11 +255,6 @@ impl Host {
     ) -> Result<(), Ended> {
         let Some(Lifecycle::Loaded(id)) = self.instances.get(&instance) else { return Ok(()) };
         let told = call(&mut self.scripts, *id);
-        self.told(instance, told)
-    }
-
-    /// What came of a call.
-    fn told(&mut self, instance: InstanceId, told: Result<(), CallFault>) -> Result<(), Ended> {
         self.say_actions()?;
         match told {
             Err(CallFault::Exhausted(which)) => self.exhausted(instance, which),

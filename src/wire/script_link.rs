@@ -802,6 +802,15 @@ impl Doing {
     }
 }
 
+/// How long the message is that `bytes` begin with, whichever side's; `None` when it is not there as a whole.
+///
+/// # Errors
+///
+/// They begin with none: what has a length may still be no message.
+pub fn message_bytes(bytes: &[u8]) -> Result<Option<usize>, Broken> {
+    Ok(body_of(bytes)?.map(|body| LENGTH_BYTES + body.len()))
+}
+
 /// A length and what `fields` writes, or nothing.
 fn framed(out: &mut Writer<'_>, fields: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>) -> Result<(), Full> {
     let begin = out.len();
