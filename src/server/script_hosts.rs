@@ -103,10 +103,10 @@ impl Server {
 
     /// How long a process may take: no less than its scripts may.
     fn patience(&self, host: HostIndex) -> Patience {
-        let budgets = self.scripting.instances_of(host).filter_map(|index| {
-            let app = self.live.apps.definition(self.scripting.instances.instance(index)?.app)?;
-            Some(app.script.as_ref()?.limits.budget)
-        });
+        let budgets = self
+            .scripting
+            .instances_of(host)
+            .filter_map(|index| Some(self.script_limits(self.scripting.instances.instance(index)?.app)?.budget));
         let longest = budgets.map(|budget| budget.call_ms.max(budget.load_ms)).max().unwrap_or(0);
         let twice = 2 * u64::from(longest);
         let Settings { script_kill_ms, script_answer_ms, .. } = self.settings;
@@ -337,8 +337,7 @@ impl Server {
     pub(super) fn stop_instance(&mut self, index: InstanceIndex, which: Option<Exhausted>, now: Millis) {
         let Some(instance) = self.scripting.instances.instance(index) else { return };
         let app = instance.app;
-        let definition = self.live.apps.definition(app).and_then(|definition| definition.script.as_ref());
-        let retry_ms = definition.map_or(0, |script| script.limits.retry_ms);
+        let retry_ms = self.script_limits(app).map_or(0, |limits| limits.retry_ms);
         warn!(
             "rill script stopped app={:?} instance={:?}{}: its clients are refused for {} s",
             self.live.apps.name(app),

@@ -218,8 +218,7 @@ impl Server {
         }
         let (app, name) = (instance.app, instance.name.as_str());
         error!("rill script not loaded app={:?} instance={name:?} reason={}", self.live.apps.name(app), Quoted(reason));
-        let script = self.live.apps.definition(app).and_then(|definition| definition.script.as_ref());
-        let retry_ms = script.map_or(0, |script| script.limits.retry_ms);
+        let retry_ms = self.script_limits(app).map_or(0, |limits| limits.retry_ms);
         self.refuse_clients_of(index, Unscripted::NotLoaded, retry_ms, now);
     }
 

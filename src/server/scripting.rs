@@ -8,6 +8,7 @@ use log::info;
 
 use crate::features::script::hosts::{HostIndex, HostState};
 use crate::handles::{AppId, ConnId, StreamId};
+use crate::live::app::ScriptLimits;
 use crate::live::refusal::{Refusal, Unscripted};
 use crate::rtmp::event::Request;
 use crate::rtmp::status::{Code, Status};
@@ -165,9 +166,13 @@ impl Server {
 
     /// Until when an answer of its script is waited for.
     fn pending_until(&self, conn: ConnId, now: Millis) -> Millis {
-        let app = self.slots.look(conn).and_then(|slot| self.live.apps.definition(slot.app?));
-        let pending_ms = app.and_then(|app| app.script.as_ref()).map_or(0, |script| script.limits.pending_ms);
-        now + pending_ms
+        let limits = self.slots.look(conn).and_then(|slot| self.script_limits(slot.app?));
+        now + limits.map_or(0, |limits| limits.pending_ms)
+    }
+
+    /// What the script of an application may use, and how long others wait for it. `None` when it has none any more.
+    pub(super) fn script_limits(&self, app: AppId) -> Option<&ScriptLimits> {
+        Some(&self.live.apps.definition(app)?.script.as_ref()?.limits)
     }
 
     /// The client is read on, though its call may not be answered. When it is, the answer is sent.
@@ -327,8 +332,7 @@ impl Server {
         if outdated {
             return self.end_instance(index, now);
         }
-        let limits = self.live.apps.definition(instance.app).and_then(|definition| definition.script.as_ref());
-        let idle_unload_ms = limits.map_or(0, |script| script.limits.idle_unload_ms);
+        let idle_unload_ms = self.script_limits(instance.app).map_or(0, |limits| limits.idle_unload_ms);
         if idle_unload_ms == 0 || now.since(instance.idle_since) < idle_unload_ms {
             return;
         }
