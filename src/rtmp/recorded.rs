@@ -62,22 +62,6 @@ pub struct Played {
     pub bytes: u64,
 }
 
-/// A player hears that what it asked for begins.
-pub(super) fn start(
-    stream: NetStreamId,
-    reset: bool,
-    name: &str,
-    samples: (bool, bool),
-    tx: &mut TxBuf,
-) -> Result<(), Full> {
-    begin(stream, tx)?;
-    if reset {
-        Status::new(Code::PlayReset, name).send(stream.wire(), tx)?;
-    }
-    Status::new(Code::PlayStart, name).send(stream.wire(), tx)?;
-    sample_access(stream, samples, tx)
-}
-
 /// A player hears what becomes of it. There is room for any of it where there are [`REPLY_BYTES`](super::session::REPLY_BYTES).
 pub(super) fn tell(stream: NetStreamId, what: Told<'_>, samples: (bool, bool), tx: &mut TxBuf) -> Result<(), Full> {
     let id = stream.wire();
@@ -125,7 +109,8 @@ pub(super) fn sample_access(stream: NetStreamId, (audio, video): (bool, bool), t
     })
 }
 
-fn begin(stream: NetStreamId, tx: &mut TxBuf) -> Result<(), Full> {
+/// A player hears that something recorded begins.
+pub(super) fn begin(stream: NetStreamId, tx: &mut TxBuf) -> Result<(), Full> {
     tx.user_control(UserControl::StreamIsRecorded(stream.wire()))?;
     tx.user_control(UserControl::StreamBegin(stream.wire()))
 }

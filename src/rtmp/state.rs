@@ -95,21 +95,10 @@ impl State {
                 Status::new(Code::PublishStart, &name.name).send(stream.wire(), tx)
             }
             (Request::Play { stream, name, how, .. }, Decision::Accept) => {
-                if self.begin(stream, PlayedFrom::Live) && how == PlayHow::Switch {
-                    return Status::new(Code::PlayTransition, &name.name).send(stream.wire(), tx);
-                }
-                tx.user_control(UserControl::StreamBegin(stream.wire()))?;
-                if how == PlayHow::Reset {
-                    Status::new(Code::PlayReset, &name.name).send(stream.wire(), tx)?;
-                }
-                Status::new(Code::PlayStart, &name.name).send(stream.wire(), tx)?;
-                recorded::sample_access(stream, self.sample_access, tx)
+                self.start(stream, &name.name, how, PlayedFrom::Live, tx)
             }
             (Request::Play { stream, name, how, .. }, Decision::AcceptRecorded) => {
-                if self.begin(stream, PlayedFrom::Recorded) && how == PlayHow::Switch {
-                    return Status::new(Code::PlayTransition, &name.name).send(stream.wire(), tx);
-                }
-                recorded::start(stream, how == PlayHow::Reset, &name.name, self.sample_access, tx)
+                self.start(stream, &name.name, how, PlayedFrom::Recorded, tx)
             }
             (Request::Play { .. }, Decision::Queue) => Ok(()),
             // What it publishes or plays, if anything, goes on.
@@ -123,10 +112,28 @@ impl State {
         }
     }
 
-    /// The net stream plays from now on; whether it did before.
-    fn begin(&mut self, stream: NetStreamId, played: PlayedFrom) -> bool {
+    /// The net stream plays from now on, which its client hears.
+    fn start(
+        &mut self,
+        stream: NetStreamId,
+        name: &str,
+        how: PlayHow,
+        played: PlayedFrom,
+        tx: &mut TxBuf,
+    ) -> Result<(), Full> {
         let before = mem::replace(&mut self.streams[stream.index()], NetStream::Playing(played));
-        matches!(before, NetStream::Playing(_))
+        if how == PlayHow::Switch && matches!(before, NetStream::Playing(_)) {
+            return Status::new(Code::PlayTransition, name).send(stream.wire(), tx);
+        }
+        match played {
+            PlayedFrom::Live => tx.user_control(UserControl::StreamBegin(stream.wire()))?,
+            PlayedFrom::Recorded => recorded::begin(stream, tx)?,
+        }
+        if how == PlayHow::Reset {
+            Status::new(Code::PlayReset, name).send(stream.wire(), tx)?;
+        }
+        Status::new(Code::PlayStart, name).send(stream.wire(), tx)?;
+        recorded::sample_access(stream, self.sample_access, tx)
     }
 
     /// See [`super::session::Session::buffer_ms`].
