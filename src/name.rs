@@ -85,8 +85,8 @@ pub struct StreamName {
 }
 
 impl StreamName {
-    /// From the name argument of `publish` or `play`. A query may hold a secret: it is cut off. `mp4:`, `f4v:`, `flv:` and `mp3:` are stripped: live streams
-    /// have no format. The forbidden set is Adobe's, and `..`, a leading slash and control characters besides.
+    /// From the name argument of `publish` or `play`. A query may hold a secret: it is cut off. `mp4:`, `f4v:`, `flv:` and `mp3:`
+    /// are stripped: live streams have no format. The forbidden set is Adobe's, and `..`, a leading slash and control characters besides.
     pub fn parse(raw: &[u8]) -> Result<StreamName, NameError> {
         let raw = core::str::from_utf8(raw).map_err(|_| NameError::Illegal)?;
         let mut path = without_query(raw).trim();

@@ -109,6 +109,15 @@ pub enum Merge {
     Fixed(u32),
 }
 
+/// Which scripts share a process, and so its fate when one of them has to be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptProcess {
+    /// Those of one application.
+    Application,
+    /// All: a process takes some megabytes before its first script.
+    Server,
+}
+
 impl ScriptProcess {
     /// Each, by the name that it has in the configuration: Adobe's for its scopes of processes.
     pub const ALL: [(&'static str, ScriptProcess); 2] =
@@ -123,15 +132,6 @@ impl ScriptProcess {
     pub fn named(name: &str) -> Option<ScriptProcess> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, process)| *process)
     }
-}
-
-/// Which scripts share a process, and so its fate when one of them has to be killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScriptProcess {
-    /// Those of one application.
-    Application,
-    /// All: a process takes some megabytes before its first script.
-    Server,
 }
 
 impl Settings {
