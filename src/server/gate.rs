@@ -73,6 +73,10 @@ impl Server {
         if slot.instance.is_none() {
             return Verdict::Yes;
         }
+        if !rtmp.is_told {
+            self.shut_down_client(conn, now);
+            return Verdict::Later;
+        }
         if let Asked::Allowed(allowed) = rtmp.asked {
             rtmp.asked = Asked::Nothing;
             if access == Access::Read {

@@ -200,7 +200,7 @@ pub struct Rtmp {
     pub joining: Joining,
     /// What it has asked its application's script since.
     pub asked: Asked,
-    /// Its script was told of it.
+    /// Its script was told of it. Who is in an instance, and has joined, and is unknown to the script is kept for its media only.
     pub is_told: bool,
     /// By index of the net stream.
     pub roles: [Role; NET_STREAMS],
@@ -308,6 +308,11 @@ impl Rtmp {
             Role::Publishing(_) => slot.publishing += 1,
             Role::Idle | Role::Challenging(_) => {}
         }
+    }
+
+    /// It publishes or plays, or is about to.
+    pub(super) fn has_role(&self) -> bool {
+        self.roles.iter().any(|role| !matches!(role, Role::Idle))
     }
 
     /// The player at `index` goes on elsewhere, or ends: the `rest` of a tag that it was sent a part of still comes before

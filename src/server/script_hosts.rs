@@ -10,6 +10,7 @@ use crate::handles::{ConnId, SlotIndex};
 use crate::live::app::{AppDefinition, Source};
 use crate::live::refusal::Unscripted;
 use crate::live::settings::Settings;
+use crate::rtmp::status::{Code, Status};
 use crate::text::Quoted;
 use crate::time::Millis;
 use crate::wire::script_link::{Exhausted, FileRole, Handler, InstanceId, ToHost, ToServer};
@@ -21,7 +22,7 @@ use super::connect::Field;
 use super::fanout::Flush;
 use super::instances::{InstanceIndex, InstanceState, LoadStep};
 use super::memory::SCRIPT_OVERHEAD_BYTES;
-use super::rtmp::Joining;
+use super::rtmp::{Asked, Joining};
 use super::transport::{Io, Net};
 use super::wakes::Held;
 
@@ -193,7 +194,8 @@ impl Server {
         self.scripting.tend();
     }
 
-    /// The process of an instance has ended by no fault of its own. Who waits to be let in waits on; who was in is told to come again.
+    /// The process of an instance has ended by no fault of its own. Who waits to be let in waits on; who publishes or plays is kept
+    /// for that; others who were in are told to come again.
     fn load_again(&mut self, index: InstanceIndex, now: Millis) {
         let script = self.scripting.instances.next_script(index);
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
@@ -202,13 +204,26 @@ impl Server {
             let deadline = now + server.settings.connect_timeout_ms;
             let Some((_, rtmp)) = server.slots.open_client(conn) else { return };
             rtmp.is_told = false;
-            if rtmp.session.is_connected() {
-                server.shut_down_client(conn, now);
-            } else {
+            if !rtmp.session.is_connected() {
                 rtmp.joining = Joining::Queued { deadline };
                 server.wait_for_script(conn);
+            } else if rtmp.has_role() && rtmp.asked == Asked::Nothing {
+                server.keep_for_media(conn);
+            } else {
+                server.shut_down_client(conn, now);
             }
         });
+    }
+
+    /// The client goes on publishing or playing, though the script that let it in is no more and the next one does not know it
+    /// ([`Rtmp::is_told`](super::rtmp::Rtmp::is_told)). Whoever can is asked to connect again when it suits it (Enhanced RTMP v2,
+    /// "Reconnect Request"); others hear of it when they want something of their script.
+    fn keep_for_media(&mut self, conn: ConnId) {
+        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
+        if rtmp.session.connect_info().reconnects() {
+            rtmp.tell(None, Status::new(Code::ConnectReconnectRequest, ""), &mut slot.tx);
+            self.wakes.send(conn.slot);
+        }
     }
 
     /// Tells a process what the next of its instances consists of, as far as there is room.

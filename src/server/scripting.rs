@@ -146,7 +146,13 @@ impl Server {
 
     /// A client called a method, after [`Event::Call`](crate::rtmp::event::Event::Call).
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
-        let Some((index, instance)) = self.script_of(conn) else { return self.answer_built_in(conn, now) };
+        let Some((index, instance)) = self.script_of(conn) else {
+            let is_kept = |(slot, rtmp): (&Slot, &Rtmp)| slot.instance.is_some() && !rtmp.is_told;
+            return match self.slots.look_client(conn).is_some_and(is_kept) {
+                true => drop(self.shut_down_client(conn, now)),
+                false => self.answer_built_in(conn, now),
+            };
+        };
         let deadline = self.pending_until(conn, now);
         let Server { slots, scripting, .. } = self;
         let Some((slot, rtmp)) = slots.open_client(conn) else { return };

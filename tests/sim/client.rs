@@ -70,6 +70,8 @@ pub struct Client {
     pub reel: Option<Vec<(u8, u32, Vec<u8>)>>,
     /// It announces that it knows Enhanced RTMP.
     pub announces: bool,
+    /// It announces that it follows a request to connect again.
+    pub reconnects: bool,
     /// The server ended the connection.
     pub ended: bool,
     /// It ends its side then, too.
@@ -120,6 +122,7 @@ impl Client {
             tape: None,
             reel: None,
             announces: false,
+            reconnects: false,
             ended: false,
             hangs_up: true,
             doing: (0..16).map(|_| Doing::default()).collect(),
@@ -151,13 +154,14 @@ impl Client {
     pub fn connect(&mut self, app: &str) {
         let instance = app.split_once('/').map_or("", |(_, instance)| instance);
         self.instance = if matches!(instance, "" | "_definst_") { String::new() } else { format!("{instance}/") };
-        let (app, announces) = (app.to_string(), self.announces);
+        let app = app.to_string();
+        let caps_ex = 14.0 * f64::from(self.announces) + f64::from(self.reconnects);
         self.command(0, "connect", |amf| {
             amf.object_begin().unwrap();
             amf.property_string("app", &app).unwrap();
             amf.property_string("flashVer", "simulation").unwrap();
-            if announces {
-                amf.property_number("capsEx", 14.0).unwrap();
+            if caps_ex > 0.0 {
+                amf.property_number("capsEx", caps_ex).unwrap();
             }
             amf.object_end().unwrap();
         });

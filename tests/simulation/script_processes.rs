@@ -5,6 +5,7 @@ use rill::live::settings::{ScriptProcess, Settings};
 use rill::server::close::CloseReason;
 use rill::wire::script_link::Handler;
 
+use super::sim::ledger::Kind;
 use super::sim::net::Mood;
 use super::sim::world::{World, scripted, settings};
 
@@ -22,6 +23,16 @@ fn world(process: ScriptProcess) -> World {
 
 fn connect(world: &mut World, app: &str) -> usize {
     let c = world.dial();
+    world.clients[c].handshake();
+    world.clients[c].connect(app);
+    world.settle();
+    c
+}
+
+/// One that follows a request to connect again.
+fn connect_to_come_again(world: &mut World, app: &str) -> usize {
+    let c = world.dial();
+    world.clients[c].reconnects = true;
     world.clients[c].handshake();
     world.clients[c].connect(app);
     world.settle();
@@ -78,6 +89,60 @@ fn a_process_that_does_not_come_back_is_killed_by_its_processor_time_and_only_th
     world.advance(10_000);
     let later = connect(&mut world, "bad");
     assert_eq!(heard(&mut world, later), JOINED);
+    world.end();
+}
+
+#[test]
+fn who_was_in_another_instance_of_a_killed_process_is_asked_to_connect_again_where_it_can_be() {
+    let mut world = world(ScriptProcess::Server);
+    let [bad, good, _] = three(&mut world);
+    let [bad_too, good_too] = ["bad", "good"].map(|app| connect_to_come_again(&mut world, app));
+    for c in [bad_too, good_too] {
+        heard(&mut world, c);
+    }
+    world.net.mood = Mood::Hanging;
+    call(&mut world, bad);
+    world.advance(600);
+    assert_eq!(heard(&mut world, good), SENT_AWAY);
+    assert_eq!(heard(&mut world, good_too), ["0: Connect.ReconnectRequest", "close"]);
+    assert_eq!(heard(&mut world, bad_too), SENT_AWAY, "it would be refused");
+    world.end();
+}
+
+#[test]
+fn media_of_another_instance_of_a_killed_process_goes_on_and_who_wants_its_script_comes_again() {
+    let mut world = world(ScriptProcess::Server);
+    let [bad, _, _] = three(&mut world);
+    let publisher = world.publisher_at("good", "cam");
+    let player = world.player_at("good", "cam");
+    let comes_again = connect_to_come_again(&mut world, "good");
+    world.clients[comes_again].create_stream();
+    world.clients[comes_again].play(1, "cam");
+    world.send_start(publisher);
+    for c in [publisher, player, comes_again] {
+        heard(&mut world, c);
+    }
+    world.net.mood = Mood::Hanging;
+    call(&mut world, bad);
+    world.advance(600);
+    world.net.mood = Mood::Fine;
+    world.send_all(publisher, 200, &[Kind::Inter, Kind::Audio]);
+    world.advance(1000);
+    world.send_all(publisher, 1400, &[Kind::Inter, Kind::Audio]);
+    assert_eq!(heard(&mut world, publisher), [""; 0]);
+    assert_eq!(heard(&mut world, player), ["0.4 inter", "0.5 audio", "0.6 inter", "0.7 audio"]);
+    assert_eq!(heard(&mut world, comes_again)[0], "0: Connect.ReconnectRequest");
+    assert!([publisher, player, comes_again].iter().all(|&c| !world.clients[c].ended));
+    // Its script is another one, which does not know it.
+    call(&mut world, player);
+    assert_eq!(heard(&mut world, player)[1..], SENT_AWAY);
+    world.clients[publisher].create_stream();
+    world.clients[publisher].play(2, "other");
+    world.settle();
+    assert_eq!(heard(&mut world, publisher)[2..], SENT_AWAY);
+    let again = connect(&mut world, "good");
+    assert_eq!(heard(&mut world, again), JOINED);
+    world.check_counts();
     world.end();
 }
 
