@@ -118,6 +118,10 @@ shapes! {
     /// Clients that wait to hear how long a recorded stream is. One more is told at once that it is not known.
     RECORDED_QUESTIONS = 8, "clients waiting to hear how long a recorded stream is; one more hears 0";
 
+    /// Recorded streams of which a script is told at once how long and how large they are. The one that nobody has asked for longest
+    /// gives way to another.
+    CATALOGUE_ENTRIES = 64, "recorded streams whose length scripts are told at once";
+
     /// Clients of the control socket (`rill ctl`) at once: as many connections are kept for them. One more is told so and closed.
     CONTROL_CLIENTS = 4, "clients of the control socket at once; one more is told so";
     /// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.

@@ -67,5 +67,6 @@ macro_rules! features {
 
 features! {
     bandwidth: BandwidthDetection,
+    catalogue: Catalogue,
     recorded: RecordedPlayers,
 }

@@ -205,4 +205,22 @@ impl Ours {
         });
         answer.unwrap_or_default()
     }
+
+    /// How long a recorded stream is, in seconds; 0 when that is not known.
+    pub(super) fn stream_length(&self, stream: &str) -> f64 {
+        self.ask_number(&ToServer::AskLength { instance: self.instance, stream })
+    }
+
+    /// How large a recorded stream is, in bytes; 0 when that is not known.
+    pub(super) fn stream_size(&self, stream: &str) -> f64 {
+        self.ask_number(&ToServer::AskSize { instance: self.instance, stream })
+    }
+
+    fn ask_number(&self, question: &ToServer<'_>) -> f64 {
+        let answer = self.link.ask(question, |message| match message {
+            ToHost::TellNumber { value } => Some(*value),
+            _ => None,
+        });
+        answer.unwrap_or_default()
+    }
 }

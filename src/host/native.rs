@@ -449,6 +449,12 @@ impl SharedState {
         }
     }
 
+    /// What the server says of a stream; 0 of one whose name is too long to be one.
+    fn ask_of(&self, name: &str, ask: impl Fn(&Ours, &str) -> f64) -> f64 {
+        let asked = self.ours.as_ref().filter(|_| name.len() <= 2 * PATH_BYTES);
+        asked.map_or(0.0, |ours| ask(ours, name))
+    }
+
     fn application_stats(&self) -> ApplicationStats {
         self.ours.as_ref().map_or_else(|| self.stats.get(), Ours::application_stats)
     }
@@ -798,6 +804,9 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
         let name = ["mp4:", "flv:", "f4v:"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
         (name.len() <= PATH_BYTES).then(|| name.to_owned())
     });
+    // As a client would say it, with prefix and query.
+    function!("streamLength", shared, move |name: String| shared.ask_of(&name, Ours::stream_length));
+    function!("streamSize", shared, move |name: String| shared.ask_of(&name, Ours::stream_size));
     function!("isMissing", |kind: String, name: String| source::is_missing(&kind, &name));
     // What application.onStatus is to be told, or null when nothing runs any more.
     function!("report", shared, move |ctx: Ctx<'js>, error: Value<'js>| -> Result<Option<Object<'js>>> {

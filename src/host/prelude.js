@@ -61,8 +61,7 @@ hide(Client.prototype, {
   ping() { return native.ping(checked(this)); },
   getStats() { return native.clientStats(checked(this)); },
   checkBandwidth() { native.checkBandwidth(checked(this)); },
-  // Live streams have no length, and of recorded ones the server keeps no list.
-  getStreamLength() { return 0; },
+  getStreamLength(name) { return Stream.length(name); },
   getBandwidthLimit(direction) { return native.limitOf(checked(this), Number(direction) == 1); },
   setBandwidthLimit(toClient, toServer) { native.limit(checked(this), Number(toClient) || 0, Number(toServer) || 0); },
 }, true);
@@ -97,9 +96,8 @@ class Stream {
   get publishQueryString() { return this.#query; }
   get type() { return this.#kind; }
   send(handler, ...values) { native.send(this.#name, String(handler), values); return true; }
-  // Live streams have neither, and of recorded ones the server keeps no list.
-  static length() { return 0; }
-  static size() { return 0; }
+  static length(name) { return native.streamLength(String(name)); }
+  static size(name) { return native.streamSize(String(name)); }
 }
 Object.setPrototypeOf(Stream.prototype, fallback);
 for (const name of ["destroy", "getOnMetaData"])

@@ -752,7 +752,7 @@ fn members_that_are_missing_refuse_a_script_that_uses_them_as_it_is_loaded_and_a
 }
 
 #[test]
-fn live_streams_have_neither_length_nor_size() {
+fn without_a_server_streams_have_neither_length_nor_size() {
     // As Adobe's documentation has players ask for it.
     let mut stage = Stage::accepted(
         "Client.prototype.getStreamLength = function (name) { return Stream.length(name) };

@@ -64,8 +64,8 @@ pub enum Job {
     },
     /// What is known of a recorded stream, whether it is played or not.
     Facts {
-        /// Who wants to know.
-        asked: AskedBy,
+        /// Which client wants to know, if it is one.
+        asked: Option<AskedBy>,
         /// Of which.
         name: RecordedName,
     },
@@ -112,6 +112,8 @@ pub enum Done {
     Opened {
         /// For whom.
         id: RecordedId,
+        /// Which.
+        name: RecordedName,
         /// What it is; or why there is none, and the place is free.
         found: Result<RecordedFacts, NotPlayed>,
     },
@@ -133,8 +135,10 @@ pub enum Done {
     },
     /// To [`Job::Facts`].
     Facts {
-        /// Who wanted to know.
-        asked: AskedBy,
+        /// Which client wanted to know, if it was one.
+        asked: Option<AskedBy>,
+        /// Of which.
+        name: RecordedName,
         /// What it is.
         found: Result<RecordedFacts, NotPlayed>,
     },

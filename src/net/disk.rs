@@ -241,10 +241,12 @@ fn without_worker(job: &Job) -> Done {
         Job::App { name, stamp: None } => Done::App { name: name.clone(), lookup: Lookup::Broken(fault()) },
         Job::Reload => Done::NotReloaded(fault()),
         Job::Survey => Done::Surveyed,
-        Job::Open { id, .. } => Done::Opened { id: *id, found: Err(NotPlayed::Unreadable) },
+        Job::Open { id, name } => Done::Opened { id: *id, name: name.clone(), found: Err(NotPlayed::Unreadable) },
         Job::Fill { id, .. } => Done::Filled { id: *id, block: None, from_ms: None, next: Follows::Fault },
         Job::Close { id } => Done::Closed { id: *id },
-        Job::Facts { asked, .. } => Done::Facts { asked: *asked, found: Err(NotPlayed::Unreadable) },
+        Job::Facts { asked, name } => {
+            Done::Facts { asked: *asked, name: name.clone(), found: Err(NotPlayed::Unreadable) }
+        }
     }
 }
 

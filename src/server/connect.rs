@@ -49,7 +49,7 @@ impl Server {
     pub fn next_job(&mut self, lane: DiskLane) -> Option<Job> {
         match lane {
             DiskLane::LookUps => self.live.apps.next_look_up(),
-            DiskLane::Recorded => self.features.recorded.next_job(),
+            DiskLane::Recorded => self.features.recorded.next_job().or_else(|| self.features.catalogue.next_job()),
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
             DiskLane::Bulk => self.live.apps.next_survey(),
         }
@@ -77,7 +77,11 @@ impl Server {
             Done::Surveyed => self.live.apps.surveyed(now),
             // What features asked for they have taken.
             Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } => {}
-            Done::Facts { asked, found } => self.tell_length(asked, found.map_or(0, |facts| facts.duration_ms)),
+            Done::Facts { asked, found, .. } => {
+                if let Some(by) = asked {
+                    self.tell_length(by, found.map_or(0, |facts| facts.duration_ms));
+                }
+            }
         }
     }
 

@@ -23,6 +23,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
+use super::instances::InstanceIndex;
 use super::play::PlayWish;
 use super::refusals;
 use super::rtmp::{Asked, Role, Tail};
@@ -384,6 +385,15 @@ impl Server {
         // A client without room for it does not read, and will be found out by the stall deadline.
         let _ = rtmp.session.tell_length(by.transaction, ms as f64 / 1000.0, &mut slot.tx);
         self.wakes.send(by.conn.slot);
+    }
+
+    /// What is known, without asking the disk, of the recorded stream that a script calls `said`.
+    pub(super) fn known_facts(&mut self, index: InstanceIndex, said: &str, now: Millis) -> Option<RecordedFacts> {
+        let instance = self.scripting.instances.instance(index)?;
+        let apart = self.live.apps.definition(instance.app)?.instance_streams() == InstanceStreams::Apart;
+        let app = self.live.apps.name(instance.app);
+        let name = RecordedName::new(app, &instance.name, apart, said.as_bytes()).ok()?;
+        self.features.catalogue.facts(name, now)
     }
 
     /// Sends what players of recorded streams are due: one block each in turn, as much as the turn has time for.

@@ -78,7 +78,14 @@ impl Server {
                 let stats = index.map(|index| self.application_stats(index)).unwrap_or_default();
                 Some(ToHost::TellApplicationStats { stats })
             }
-            ToServer::AskLength { .. } | ToServer::AskSize { .. } => Some(ToHost::TellNumber { value: 0.0 }),
+            ToServer::AskLength { stream, .. } => {
+                let facts = index.and_then(|index| self.known_facts(index, stream, now));
+                Some(ToHost::TellNumber { value: facts.map_or(0.0, |facts| facts.duration_ms as f64 / 1000.0) })
+            }
+            ToServer::AskSize { stream, .. } => {
+                let facts = index.and_then(|index| self.known_facts(index, stream, now));
+                Some(ToHost::TellNumber { value: facts.map_or(0.0, |facts| facts.bytes as f64) })
+            }
             _ => None,
         };
         match (answer, index) {

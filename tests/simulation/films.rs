@@ -17,7 +17,7 @@ fn name(said: &str) -> RecordedName {
 fn open(films: &mut Films, id: RecordedId, said: &str) -> Result<u64, NotPlayed> {
     films.ask(Job::Open { id, name: name(said) }, 0);
     match films.done(u64::MAX) {
-        Some(Done::Opened { id: same, found }) if same == id => found.map(|facts| facts.duration_ms),
+        Some(Done::Opened { id: same, found, .. }) if same == id => found.map(|facts| facts.duration_ms),
         done => panic!("{done:?}"),
     }
 }
@@ -89,7 +89,7 @@ fn no_more_files_are_open_than_there_are_places() {
     }
     assert_eq!(open(&mut films, id(0, 10), "none"), Err(NotPlayed::Missing));
     assert_eq!(films.card().open, 1, "what was open in the place is closed");
-    let asked = AskedBy { conn: ConnId { slot: SlotIndex(0), generation: 0 }, transaction: 2.0 };
+    let asked = Some(AskedBy { conn: ConnId { slot: SlotIndex(0), generation: 0 }, transaction: 2.0 });
     films.ask(Job::Facts { asked, name: name("film") }, 0);
     assert!(matches!(films.done(0), Some(Done::Facts { found: Ok(facts), .. }) if facts.duration_ms == 960));
     assert_eq!(films.card().open, 1);

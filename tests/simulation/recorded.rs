@@ -5,7 +5,7 @@ use rill::live::settings::Settings;
 use crate::sim::Random;
 use crate::sim::client::Doing;
 use crate::sim::films::{FilmTag, flv};
-use crate::sim::world::{World, settings};
+use crate::sim::world::{World, scripted, settings};
 
 /// A film of pictures and sound, 25 of each in a second, with a key frame each second.
 #[derive(Clone)]
@@ -543,6 +543,49 @@ fn the_length_of_a_film_is_told_and_that_of_what_is_live_is_not_known() {
     world.send_start(publisher);
     let live = world.join();
     assert_eq!(asked(&mut world, live, "cam"), 0.0);
+}
+
+#[test]
+fn a_script_is_told_at_once_what_is_known_of_a_film_and_more_the_next_time() {
+    let text = "Client.prototype.ask = function (name) { return [Stream.length(name), Stream.size(name), this.getStreamLength(name)].join(); };
+        application.onConnect = function () { return true; };";
+    let mut world = World::on_disk(settings(), vec![scripted("live", text)]);
+    let file = film(7).file();
+    world.films.put("live/film.flv", file.clone());
+    let c = world.join_at("live");
+    let ask = |world: &mut World, name: &str| {
+        world.clients[c].command(0, "ask", |amf| {
+            amf.null().unwrap();
+            amf.string(name).unwrap();
+        });
+        world.settle();
+        assert_eq!(world.heard(c).last().map(String::as_str), Some("_result"));
+        std::mem::take(&mut world.clients[c].result)
+    };
+    let known = format!("6.98,{},6.98", file.len());
+    world.films.stalled_until = world.now + 7000;
+    for name in ["film.flv", "nothing", "../film.flv"] {
+        assert_eq!(ask(&mut world, name), "0,0,0", "it waits for no disk");
+    }
+    world.advance(7100);
+    assert_eq!(ask(&mut world, "film.flv"), known);
+    assert_eq!(ask(&mut world, "nothing"), "0,0,0");
+    // A file that is written over is looked up again, and meanwhile what was known is said.
+    world.advance(5000);
+    world.films.late_ms = 50;
+    let longer = film(9).file();
+    world.films.put("live/film.flv", longer.clone());
+    assert_eq!(ask(&mut world, "film.flv"), known);
+    world.advance(200);
+    assert_eq!(ask(&mut world, "film.flv"), format!("8.98,{},8.98", longer.len()));
+    // What somebody plays is known.
+    world.films.put("live/other.flv", file);
+    world.clients[c].create_stream();
+    world.settle();
+    world.clients[c].play(1, "other.flv");
+    world.advance(200);
+    assert_eq!(ask(&mut world, "other.flv"), known);
+    world.end();
 }
 
 #[test]

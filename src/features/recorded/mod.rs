@@ -402,7 +402,7 @@ impl RecordedPlayers {
     /// What the disk is to do next.
     pub fn next_job(&mut self) -> Option<Job> {
         if let Some((asked, name)) = self.questions.pop_front() {
-            return Some(Job::Facts { asked, name });
+            return Some(Job::Facts { asked: Some(asked), name });
         }
         let place = self.asking.next_from(0)?;
         self.asking.remove(place);
@@ -557,7 +557,7 @@ impl Feature for RecordedPlayers {
 
     fn done(&mut self, done: Done, now: Millis, out: &mut Actions) -> Option<Done> {
         match done {
-            Done::Opened { id, found } => self.opened(id, found, out),
+            Done::Opened { id, found, .. } => self.opened(id, found, out),
             Done::Filled { id, block, from_ms, next } => self.filled(id, block, from_ms, next, now, out),
             Done::Closed { .. } => {}
             done => return Some(done),

@@ -29,6 +29,8 @@ impl Line for Server {
             Ok(Some((ToServer::AskApplicationStats { .. }, _))) => {
                 ToHost::TellApplicationStats { stats: ApplicationStats { total_connects: 5, ..Default::default() } }
             }
+            Ok(Some((ToServer::AskLength { stream: "mp4:film?vindex=1", .. }, _))) => ToHost::TellNumber { value: 6.5 },
+            Ok(Some((ToServer::AskSize { stream: "film", .. }, _))) => ToHost::TellNumber { value: 77.0 },
             _ => return Ok(()),
         };
         // Behind what it had said before it read the question.
@@ -182,6 +184,19 @@ fn a_script_that_asks_waits_in_its_handler_and_what_comes_meanwhile_is_handled_a
     // 82 as a double.
     assert!(at("AskApplicationStats") < at("number: 1, transaction: 2.0 }, value: [0, 64, 84, 128,"));
     assert!(at("number: 1") < at("number: 2") && at("number: 2") < at("number: 3"));
+}
+
+#[test]
+fn length_and_size_of_a_stream_are_asked_for_as_the_script_says_its_name() {
+    let text = "application.onConnect = function () { return true; };
+        Client.prototype.ask = function () {
+            return [Stream.length('mp4:film?vindex=1'), Stream.size('film'), Stream.length(new Array(400).join('x'))].join();
+        };";
+    let mut messages = loading(HALL, text);
+    messages.extend([connecting(HALL), called(HALL, 1, "ask")]);
+    let answer: Vec<u8> = [&[2, 0, 8][..], b"6.5,77,0"].concat();
+    let said = said(&messages);
+    assert!(said.iter().any(|line| line.contains(&format!("value: {answer:?}"))), "{said:#?}");
 }
 
 #[test]

@@ -93,7 +93,10 @@ impl<F: Files> RecordedFiles<F> {
     /// Does a job of this lane.
     pub fn work(&mut self, job: Job) -> Done {
         match job {
-            Job::Open { id, name } => Done::Opened { id, found: self.open(id, name) },
+            Job::Open { id, name } => {
+                let found = self.open(id, name.clone());
+                Done::Opened { id, name, found }
+            }
             Job::Fill { id, fill, terms, mut block } => {
                 let Filled { from_ms, follows } = self.fill(id, fill, &terms, &mut block);
                 Done::Filled { id, block: Some(block), from_ms, next: follows }
@@ -106,7 +109,7 @@ impl<F: Files> RecordedFiles<F> {
             }
             Job::Facts { asked, name } => {
                 let found = self.find(&name).map(|(_, _, facts)| facts);
-                Done::Facts { asked, found }
+                Done::Facts { asked, name, found }
             }
             job => unreachable!("a job of another lane: {job:?}"),
         }

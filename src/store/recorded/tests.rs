@@ -62,7 +62,7 @@ fn disk(files: &[(&str, &[u8])]) -> RecordedFiles<Memory> {
 fn open(disk: &mut RecordedFiles<Memory>, id: RecordedId, name: &str) -> Result<RecordedFacts, NotPlayed> {
     let name = RecordedName::new("vod", "_definst_", false, name.as_bytes()).unwrap();
     match disk.work(Job::Open { id, name }) {
-        Done::Opened { id: same, found } if same == id => found,
+        Done::Opened { id: same, found, .. } if same == id => found,
         done => panic!("{done:?}"),
     }
 }
@@ -355,9 +355,12 @@ fn what_cannot_be_played_says_why() {
     assert_eq!(open(&mut disk, ID, "text"), Err(NotPlayed::Structure));
     assert_eq!(open(&mut disk, ID, "empty"), Err(NotPlayed::Structure));
     assert_eq!(open(&mut disk, ID, "nothing"), Err(NotPlayed::NoTrack));
-    let asked = AskedBy { conn: ConnId { slot: SlotIndex(3), generation: 1 }, transaction: 4.0 };
+    let asked = Some(AskedBy { conn: ConnId { slot: SlotIndex(3), generation: 1 }, transaction: 4.0 });
     let name = RecordedName::new("vod", "_definst_", false, b"none").unwrap();
-    assert_eq!(disk.work(Job::Facts { asked, name }), Done::Facts { asked, found: Err(NotPlayed::Missing) });
+    assert_eq!(
+        disk.work(Job::Facts { asked, name: name.clone() }),
+        Done::Facts { asked, name, found: Err(NotPlayed::Missing) }
+    );
 }
 
 proptest! {
