@@ -262,7 +262,16 @@ pub(super) const PACKET_END: u8 = 2;
 
 /// Sound format that marks an enhanced audio tag.
 const SOUND_FORMAT_ENHANCED: u8 = 9;
-const SOUND_FORMAT_AAC: u8 = 10;
+pub(super) const SOUND_FORMAT_AAC: u8 = 10;
+
+/// The default track, which is sent to who knows of one alone.
+pub(super) const DEFAULT_TRACK: u8 = 0;
+/// Track ids are one byte.
+const TRACKS_MAX: usize = 256;
+/// Kinds of multitrack messages.
+const ONE_TRACK: u8 = 0;
+const MANY_TRACKS: u8 = 1;
+const MANY_TRACKS_MANY_CODECS: u8 = 2;
 
 /// Of a chain of ModEx no more than these are followed; one is defined so far.
 const MOD_EX_MAX: usize = 4;
@@ -352,6 +361,48 @@ impl<R: Fn(u32) -> Option<u8>> HeaderReader<R> {
             packet = PacketType::from_bits(media_type, self.byte()? & 0x0F);
         }
         (packet != PacketType::ModEx).then_some(packet)
+    }
+}
+
+/// A track's part of a message.
+#[derive(Clone, Copy)]
+pub(super) struct TrackBody {
+    pub(super) at: u32,
+    pub(super) length: u32,
+}
+
+impl<R: Fn(u32) -> Option<u8>> HeaderReader<R> {
+    /// All that was not read.
+    pub(super) fn rest(&self) -> TrackBody {
+        TrackBody { at: self.at, length: self.length.saturating_sub(self.at) }
+    }
+
+    /// The track `wanted` of a multitrack message of that kind: its FourCC, and where it lies.
+    pub(super) fn track(&mut self, kind: u8, wanted: u8) -> Option<([u8; 4], TrackBody)> {
+        if !matches!(kind, ONE_TRACK | MANY_TRACKS | MANY_TRACKS_MANY_CODECS) {
+            return None;
+        }
+        let mut fourcc = self.fourcc()?;
+        for track in 0..TRACKS_MAX {
+            if kind == MANY_TRACKS_MANY_CODECS && track > 0 {
+                fourcc = self.fourcc()?;
+            }
+            let id = self.byte()?;
+            let body = if kind == ONE_TRACK {
+                self.rest()
+            } else {
+                let length = self.number(3)?;
+                TrackBody { at: self.at, length }
+            };
+            if body.length > self.rest().length {
+                return None;
+            }
+            if id == wanted {
+                return Some((fourcc, body));
+            }
+            self.at += body.length;
+        }
+        None
     }
 }
 

@@ -9,8 +9,9 @@ use core::ops::Range;
 
 use super::amf0::{Decoder, Value};
 use super::flv::{
-    Codec, FRAME_COMMAND, FRAME_DISPOSABLE, FRAME_GENERATED_KEY, FRAME_INTER, FRAME_KEY, HeaderKind, HeaderReader,
-    MediaType, PACKET_CODED, PACKET_END, PacketType, aac_packet_header, avc_packet_header, is_enhanced,
+    Codec, DEFAULT_TRACK, FRAME_COMMAND, FRAME_DISPOSABLE, FRAME_GENERATED_KEY, FRAME_INTER, FRAME_KEY, HeaderKind,
+    HeaderReader, MediaType, PACKET_CODED, PACKET_END, PacketType, TrackBody, aac_packet_header, avc_packet_header,
+    is_enhanced,
 };
 
 /// What is sent to who knows no Enhanced RTMP.
@@ -112,62 +113,12 @@ fn fourcc_property(message: &[u8]) -> Option<(Range<usize>, Option<u8>)> {
     metadata.properties()?.iter().find_map(fourcc)
 }
 
-/// The default track.
-const DEFAULT_TRACK: u8 = 0;
-/// Track ids are one byte.
-const TRACKS_MAX: usize = 256;
-/// Kinds of multitrack messages.
-const ONE_TRACK: u8 = 0;
-const MANY_TRACKS: u8 = 1;
-const MANY_TRACKS_MANY_CODECS: u8 = 2;
-
 /// Codec of a legacy message of H.264, the low bits of its first byte.
 const LEGACY_AVC: u8 = 7;
 /// First byte of legacy MP3. What it says of rate and channels MP3's own frames say better.
 const LEGACY_MP3: u8 = 0x2F;
 /// Bytes of the composition time, which legacy and Enhanced RTMP both have.
 const COMPOSITION_BYTES: u32 = 3;
-
-/// A track's part of a message.
-#[derive(Clone, Copy)]
-struct TrackBody {
-    at: u32,
-    length: u32,
-}
-
-impl<R: Fn(u32) -> Option<u8>> HeaderReader<R> {
-    fn rest(&self) -> TrackBody {
-        TrackBody { at: self.at, length: self.length.saturating_sub(self.at) }
-    }
-
-    /// The default track of a multitrack message of that kind: its FourCC, and where it lies.
-    fn default_track(&mut self, kind: u8) -> Option<([u8; 4], TrackBody)> {
-        if !matches!(kind, ONE_TRACK | MANY_TRACKS | MANY_TRACKS_MANY_CODECS) {
-            return None;
-        }
-        let mut fourcc = self.fourcc()?;
-        for track in 0..TRACKS_MAX {
-            if kind == MANY_TRACKS_MANY_CODECS && track > 0 {
-                fourcc = self.fourcc()?;
-            }
-            let id = self.byte()?;
-            let body = if kind == ONE_TRACK {
-                self.rest()
-            } else {
-                let length = self.number(3)?;
-                TrackBody { at: self.at, length }
-            };
-            if body.length > self.rest().length {
-                return None;
-            }
-            if id == DEFAULT_TRACK {
-                return Some((fourcc, body));
-            }
-            self.at += body.length;
-        }
-        None
-    }
-}
 
 /// `None` when it makes no sense, or has nothing of the default track.
 fn unwrap(media_type: MediaType, mut reader: HeaderReader<impl Fn(u32) -> Option<u8>>) -> Option<Legacy> {
@@ -181,7 +132,7 @@ fn unwrap(media_type: MediaType, mut reader: HeaderReader<impl Fn(u32) -> Option
     let (fourcc, body) = if packet == PacketType::Multitrack {
         let kind = reader.byte()?;
         packet = PacketType::from_bits(media_type, kind & 0x0F);
-        reader.default_track(kind >> 4)?
+        reader.track(kind >> 4, DEFAULT_TRACK)?
     } else {
         (reader.fourcc()?, reader.rest())
     };

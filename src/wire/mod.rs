@@ -14,5 +14,6 @@ pub mod mp3_file;
 pub mod mp4;
 pub mod plain;
 pub mod recorded;
+pub mod sample;
 pub mod script_link;
 pub mod windows;

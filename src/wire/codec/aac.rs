@@ -48,6 +48,55 @@ pub fn parse(config: &[u8]) -> Option<AudioInfo> {
     Some(AudioInfo { codec: Codec::Aac, profile, sample_rate_hz: Some(rate), channels })
 }
 
+/// What a decoder has to know of a config before it has read all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Core {
+    /// The first audio object type, by which codec strings name the codec.
+    pub object_type: u32,
+    /// Samples a second of the core, to which replication adds.
+    pub rate_hz: u32,
+    /// Samples of the core in a frame.
+    pub frame_samples: u32,
+}
+
+/// Reads as much of the config as that.
+pub fn core(config: &[u8]) -> Option<Core> {
+    let mut r = BitReader::new(config);
+    let first = object_type(&mut r)?;
+    let rate_hz = sampling_frequency(&mut r)?;
+    r.skip(4)?; // channelConfiguration
+    let mut coded = first;
+    if matches!(first, SBR | PS) {
+        sampling_frequency(&mut r)?;
+        coded = object_type(&mut r)?;
+    }
+    // frameLengthFlag comes next in the configs of these (sections 4.4.1 and 4.6.20).
+    let short = match coded {
+        1..=4 | LOW_DELAY | ENHANCED_LOW_DELAY => r.flag().unwrap_or(false),
+        _ => false,
+    };
+    let frame_samples = match coded {
+        LOW_DELAY | ENHANCED_LOW_DELAY => {
+            if short {
+                480
+            } else {
+                512
+            }
+        }
+        _ => {
+            if short {
+                960
+            } else {
+                1024
+            }
+        }
+    };
+    Some(Core { object_type: first, rate_hz, frame_samples })
+}
+
+/// Object types with short frames.
+const LOW_DELAY: u32 = 23;
+const ENHANCED_LOW_DELAY: u32 = 39;
 /// Audio object types for spectral band replication and parametric stereo.
 const SBR: u32 = 5;
 const PS: u32 = 29;
@@ -143,6 +192,22 @@ mod tests {
         ] {
             assert_displays(parse(config).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn the_core_of_a_config_is_what_its_first_fields_say() {
+        for (config, object_type, rate_hz, frame_samples) in [
+            (&[0x11, 0x90][..], 2, 48_000, 1024),
+            (&[0x11, 0x94], 2, 48_000, 960),
+            // Replication doubles the rate of what is played, and not that of the frames.
+            (&[0x2B, 0x92, 0x08, 0x00], 5, 22_050, 1024),
+            (&[0x13, 0x90, 0x56, 0xE5, 0xA0], 2, 22_050, 1024),
+            (&[0xEB, 0x8A, 0x08, 0x00], 29, 22_050, 1024),
+            (&[0xF8, 0xE6, 0x20, 0x00], 39, 48_000, 512),
+        ] {
+            assert_eq!(core(config), Some(Core { object_type, rate_hz, frame_samples }), "{config:02x?}");
+        }
+        assert_eq!(core(&[0x11]), None);
     }
 
     #[test]

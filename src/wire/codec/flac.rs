@@ -16,6 +16,24 @@ pub fn parse(header: &[u8]) -> Option<AudioInfo> {
     Some(AudioInfo { sample_rate_hz: Some(rate), channels: Some(channels), ..AudioInfo::unknown(Codec::Flac) })
 }
 
+/// Samples of a frame, as its header says (RFC 9639, section 9.1).
+pub fn frame_samples(frame: &[u8]) -> Option<u32> {
+    let &[0xFF, second, sizes, _, ref number @ ..] = frame else { return None };
+    if second >> 1 != 0x7C {
+        return None;
+    }
+    // Sizes that are not in the table stand behind the frame's number, which is coded as UTF-8 is.
+    let behind = number.get(usize::from(number.first()?.leading_ones().max(1) as u8)..)?;
+    Some(match sizes >> 4 {
+        0 => return None,
+        1 => 192,
+        code @ 2..=5 => 576 << (code - 2),
+        6 => u32::from(*behind.first()?) + 1,
+        7 => u32::from(u16::from_be_bytes(*behind.first_chunk()?)) + 1,
+        code => 256 << (code - 8),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,5 +44,19 @@ mod tests {
         let header = b"fLaC\x80\0\0\x22\x12\0\x12\0\0\0\x10\0\0\x10\x0A\xC4\x42\xF0\0\0\x11\x3A\x88\x2C\x70";
         assert_displays(parse(header).unwrap(), "FLAC 44.1 kHz stereo");
         assert_eq!(parse(&header[..19]), None);
+    }
+
+    #[test]
+    fn a_frame_lasts_as_long_as_its_header_says() {
+        for (frame, samples) in [
+            (&[0xFF, 0xF8, 0xC9, 0x18, 0x00, 0xC2][..], Some(4096)),
+            (&[0xFF, 0xF8, 0x59, 0x18, 0x00], Some(4608)),
+            (&[0xFF, 0xF8, 0x79, 0x18, 0xC2, 0x80, 0x0C, 0x2F], Some(0xC30)),
+            (&[0xFF, 0xF8, 0x69, 0x18, 0x05, 0x0F], Some(16)),
+            (&[0xFF, 0xF8, 0x69, 0x18, 0x05], None),
+            (&[0xFF, 0xFB, 0xC9, 0x18, 0x00], None),
+        ] {
+            assert_eq!(frame_samples(frame), samples, "{frame:02x?}");
+        }
     }
 }

@@ -1,23 +1,27 @@
-//! Decoder configuration records: enough of each to say on one line what a stream is.
+//! Decoder configuration records: enough of each to say on one line what a stream is, and to describe it to browsers.
 //!
 //! One file per format, each with a `parse` that takes the record out of a sequence header
-//! ([`crate::wire::flv::sequence_header_body`]) and gives `None` when it makes no sense. Nothing is decided by what is read
-//! here: it is for people.
+//! ([`crate::wire::flv::sequence_header_body`]) and gives `None` when it makes no sense. Of what is sent over RTMP nothing is decided
+//! by what is read here.
 
 pub mod aac;
+pub mod ac3;
 pub mod av1;
 pub mod avc;
 pub mod bits;
 pub mod flac;
 pub mod hevc;
 mod info;
+mod name;
 pub mod opus;
 pub mod synthetic;
 pub mod vpx;
 
 use crate::wire::flv::Codec;
+use crate::wire::mp3_file::FrameHeader;
 
 pub use info::{AudioInfo, FrameRate, Level, Size, VideoInfo};
+pub use name::{CodecName, codec_name};
 
 impl VideoInfo {
     /// Reads the configuration record of a video codec. `None` when it is malformed, or the codec has no record we read.
@@ -41,6 +45,20 @@ impl AudioInfo {
             Codec::Flac => flac::parse(record),
             _ => None,
         }
+    }
+}
+
+/// Samples that a frame of an audio codec lasts, in the rate of its (core) decoder. `record` is the codec's configuration, where it has
+/// one. `None` of a frame that makes no sense, and of a codec whose frames are not known.
+pub fn frame_samples(codec: Codec, record: &[u8], frame: &[u8]) -> Option<u32> {
+    match codec {
+        Codec::Aac => Some(aac::core(record)?.frame_samples),
+        Codec::Mp3 => Some(FrameHeader::parse(*frame.first_chunk()?)?.samples),
+        Codec::Opus => opus::packet_samples(frame),
+        Codec::Flac => flac::frame_samples(frame),
+        Codec::Ac3 => Some(ac3::parse(frame)?.samples),
+        Codec::Eac3 => Some(ac3::parse_enhanced(frame)?.samples),
+        _ => None,
     }
 }
 

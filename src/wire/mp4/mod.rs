@@ -6,10 +6,14 @@
 //! boxes against a limit.
 
 pub mod atom;
+mod boxes;
 pub mod cursor;
+pub mod description;
 pub mod entry;
+pub mod fragment_head;
 pub mod fragments;
 pub mod index;
+pub mod init;
 #[cfg(test)]
 mod tests;
 pub mod track;
