@@ -113,7 +113,7 @@ build() {
 	# A panic aborts, so nobody reads how a stack is unwound: 30 kB and more.
 	flags="$flags -Cforce-unwind-tables=no"
 	# Whatever is marked for inlining, as much of std is, opt-level "s" inlines up to six times as large as anything else. About
-	# the same for all is 67 kB less, and 17 instructions more in what a message to a player takes, beside its system call.
+	# the same for all is 67 kB less, and 5 instructions more in what a message to a player takes, beside its system call.
 	flags="$flags -Cllvm-args=-inlinehint-threshold=60"
 	# SHA-256 is for handshakes alone.
 	flags="$flags --cfg=sha2_backend_soft=\"compact\""

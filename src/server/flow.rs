@@ -4,7 +4,7 @@
 use std::io::IoSlice;
 
 use crate::handles::{SlotIndex, StreamId};
-use crate::live::names::Media;
+use crate::live::names::{Media, Stream};
 use crate::live::reader::lags;
 use crate::live::settings::Settings;
 use crate::media::{Cursor, TagSeq};
@@ -15,6 +15,7 @@ use super::close::CloseReason;
 use super::fanout::Flush;
 use super::pace::WRITE_BYTES;
 use super::transport::{Io, Net};
+use super::wakes::Wakes;
 
 /// What players are due who all stand at the same tag, which nearly all of a stream do.
 struct Run<'r> {
@@ -48,6 +49,20 @@ impl<'r> Run<'r> {
     }
 }
 
+/// The next of the stream's players at `from` or behind whom the network may take bytes of. It is asked once a write, and what boards are
+/// built for, which is size, would make two calls of it.
+#[inline(always)]
+fn next_writable(stream: &Stream, wakes: &Wakes, from: &mut usize) -> Option<SlotIndex> {
+    while let Some(at) = stream.players.next_from(*from) {
+        *from = at + 1;
+        let index = SlotIndex(at as u32);
+        if wakes.is_writable(index) {
+            return Some(index);
+        }
+    }
+    None
+}
+
 impl Server {
     /// Sends the stream's players at `from` and behind what they are due, as far as they are express. The first that is not,
     /// or that has to be looked at as a whole, is what comes back, with what became of it so far.
@@ -60,20 +75,10 @@ impl Server {
     ) -> Option<(SlotIndex, Option<Flush>)> {
         let Server { slots, live, settings, counters, wakes, .. } = self;
         let stream = live.names.stream(id);
-        let mut next = || {
-            while let Some(at) = stream.players.next_from(*from) {
-                *from = at + 1;
-                let index = SlotIndex(at as u32);
-                if wakes.is_writable(index) {
-                    return Some(index);
-                }
-            }
-            None
-        };
-        let Some(ring) = stream.ring else { return next().map(|index| (index, None)) };
+        let Some(ring) = stream.ring else { return next_writable(stream, wakes, from).map(|index| (index, None)) };
         let media = live.names.media(ring);
         let mut run: Option<Run<'_>> = None;
-        while let Some(index) = next() {
+        while let Some(index) = next_writable(stream, wakes, from) {
             let Some(express) = slots.express_of(index, id) else { return Some((index, None)) };
             if run.as_ref().is_none_or(|run| run.from != express.next) {
                 run = Run::new(media, express.next, settings, now);
