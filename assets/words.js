@@ -1,0 +1,67 @@
+// What the page says, in the languages that have a table here: English, and the browser's own.
+(function () {
+  'use strict';
+
+  var tables = {
+    en: {
+      title: 'Live', watch: 'Watch', back: 'All streams',
+      connecting: 'Connecting…', waiting: 'Waiting for {0}: it is not live yet.',
+      lost: 'The connection was lost. Trying again…', away: 'The camera is away. The picture comes back by itself.',
+      refused: 'You may not watch this stream.', missing: 'There is no such stream.', full: 'All places are taken. Trying again…',
+      again: 'Try again', noPlayer: 'This browser cannot play live video. Open {0} in VLC.',
+      noVideo: 'This browser cannot play {0} video: sound only.', noAudio: 'This browser cannot play {0} sound: picture only.',
+      noCodec: 'This browser cannot play {0}.', leftOut: '{0} sound cannot be sent to a browser: picture only.',
+      play: 'Play', pause: 'Pause', mute: 'Mute', unmute: 'Sound on', tapForSound: 'Tap for sound', tapToPlay: 'Tap to play',
+      fullScreen: 'Full screen', leaveFullScreen: 'Leave full screen', pip: 'Picture in picture', back10: 'Back 10 seconds',
+      live: 'Live', goLive: 'Go to live', info: 'Figures', player: 'Live player for {0}',
+      latency: 'latency', buffer: 'buffer', size: 'picture', codecs: 'codecs', stalls: 'stalls', dropped: 'frames dropped',
+      rate: 'speed', viewers: 'viewers', joined: 'first picture', way: 'by', connections: 'connections',
+      nothing: 'Nothing is live yet', nothingText: 'Point a camera, OBS or a drone here. The picture appears on this page by itself.',
+      addOne: 'Add a stream', server: 'Server', key: 'Stream key', url: 'URL', command: 'Command', copy: 'Copy', copied: 'Copied',
+      obs: 'Settings → Stream → Service: Custom…', larix: 'Settings → Connections → New → URL', drone: 'RTMP or “Custom live” in its app',
+      droneTitle: 'A drone’s remote', ffmpegText: 'A file, as if it were live', scan: 'Scan to watch on a phone',
+      keyHint: 'Any name will do; it is what viewers see.',
+      recordings: 'Recordings', films: 'Films', download: 'Download', recording: 'recording',
+      since: 'since {0}', viewersOf: '{0} viewers', oneViewer: '1 viewer', lag: 'slowest {0} behind', keyFrame: 'key frame every {0}',
+      offline: 'The server does not answer. Trying again…', stateAway: 'away', preview: 'Picture of {0}',
+      soundOnly: 'sound only', minutes: '{0} min', hours: '{0} h {1} min', seconds: '{0} s', skips: '{0} skips',
+      closeFilm: 'Close', filmFailed: 'This browser cannot play this file. Download it instead.'
+    },
+    de: {
+      title: 'Live', watch: 'Ansehen', back: 'Alle Streams',
+      connecting: 'Verbinden…', waiting: 'Warten auf {0}: noch nicht auf Sendung.',
+      lost: 'Die Verbindung ist abgerissen. Neuer Versuch…', away: 'Die Kamera ist weg. Das Bild kommt von selbst wieder.',
+      refused: 'Diesen Stream dürfen Sie nicht ansehen.', missing: 'Diesen Stream gibt es nicht.',
+      full: 'Alle Plätze sind belegt. Neuer Versuch…',
+      again: 'Noch einmal', noPlayer: 'Dieser Browser spielt kein Live-Video ab. Öffnen Sie {0} in VLC.',
+      noVideo: 'Dieser Browser kann {0}-Video nicht abspielen: nur Ton.', noAudio: 'Dieser Browser kann {0}-Ton nicht abspielen: nur Bild.',
+      noCodec: 'Dieser Browser kann {0} nicht abspielen.', leftOut: '{0}-Ton erreicht keinen Browser: nur Bild.',
+      play: 'Abspielen', pause: 'Pause', mute: 'Ton aus', unmute: 'Ton an', tapForSound: 'Antippen für Ton', tapToPlay: 'Antippen zum Abspielen',
+      fullScreen: 'Vollbild', leaveFullScreen: 'Vollbild verlassen', pip: 'Bild im Bild', back10: '10 Sekunden zurück',
+      live: 'Live', goLive: 'Zum Live-Bild', info: 'Messwerte', player: 'Live-Player für {0}',
+      latency: 'Verzögerung', buffer: 'Puffer', size: 'Bild', codecs: 'Codecs', stalls: 'Hänger', dropped: 'verlorene Bilder',
+      rate: 'Tempo', viewers: 'Zuschauer', joined: 'erstes Bild', way: 'über', connections: 'Verbindungen',
+      nothing: 'Noch ist nichts live', nothingText: 'Richten Sie Kamera, OBS oder Drohne hierher. Das Bild erscheint hier von selbst.',
+      addOne: 'Stream hinzufügen', server: 'Server', key: 'Streamschlüssel', url: 'URL', command: 'Befehl', copy: 'Kopieren', copied: 'Kopiert',
+      obs: 'Einstellungen → Stream → Plattform: Benutzerdefiniert…', larix: 'Settings → Connections → New → URL',
+      drone: 'RTMP oder „Custom live“ in ihrer App',
+      droneTitle: 'Fernsteuerung einer Drohne', ffmpegText: 'Eine Datei, als wäre sie live', scan: 'Scannen, um am Handy zuzusehen',
+      keyHint: 'Jeder Name geht; Zuschauer sehen ihn.',
+      recordings: 'Aufnahmen', films: 'Filme', download: 'Herunterladen', recording: 'Aufnahme läuft',
+      since: 'seit {0}', viewersOf: '{0} Zuschauer', oneViewer: '1 Zuschauer', lag: 'langsamster {0} zurück', keyFrame: 'Schlüsselbild alle {0}',
+      offline: 'Der Server antwortet nicht. Neuer Versuch…', stateAway: 'weg', preview: 'Bild von {0}',
+      soundOnly: 'nur Ton', minutes: '{0} min', hours: '{0} h {1} min', seconds: '{0} s', skips: '{0} Sprünge',
+      closeFilm: 'Schließen', filmFailed: 'Dieser Browser kann diese Datei nicht abspielen. Laden Sie sie herunter.'
+    }
+  };
+
+  var language = String(navigator.language || navigator.userLanguage || 'en').slice(0, 2).toLowerCase();
+  if (!tables.hasOwnProperty(language)) language = 'en';
+  document.documentElement.lang = language;
+
+  // The text of this key, with {0} and {1} filled in.
+  window.rillWords = function (key) {
+    var values = arguments;
+    return tables[language][key].replace(/\{(\d)\}/g, function (_, at) { return values[Number(at) + 1]; });
+  };
+})();
