@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long browser-test browser-deps bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash \
 	release test-release clean
 
@@ -51,6 +51,16 @@ fuzz-corpus: ## put what make fuzz found into the corpus, as far as it reaches c
 
 scripts-long: ## code that means harm against the script process, at a thousand sizes of memory (half an hour)
 	RILL_LONG=1 $(CARGO) test --test host --test script_storm -- --nocapture
+
+# BROWSERS= names some of them, CASES= parts of the names of tests.
+BROWSERS ?= chromium,firefox,webkit
+browser-test: browser-deps ## the page and the player in Chromium, Firefox and WebKitGTK (BROWSERS=, CASES=)
+	$(CARGO) build --bin rill
+	tests/browser/run.py --browsers $(BROWSERS) $(CASES)
+
+browser-deps:
+	@tests/deps.sh browser $(if $(findstring webkit,$(BROWSERS)),webkit)
+	@tests/browser/tools.sh
 
 bench: bench-deps ## measure capacity, connects, scripts and films beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that tests, measurement, cross builds, packages or images run, or says which are missing.
 #
-#   tests/deps.sh test|bench|figure|cross|deb|image|boot|hardware|lan ...
+#   tests/deps.sh test|browser|webkit|bench|figure|cross|deb|image|boot|hardware|lan ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -27,6 +27,18 @@ test  gst:flvmux                    gstreamer1.0-plugins-good
 test  gst:rtmp2sink                 gstreamer1.0-plugins-bad
 test  gst:x264enc                   gstreamer1.0-plugins-ugly
 test  gst:avenc_aac                 gstreamer1.0-libav
+browser chromium|google-chrome      chromium
+browser firefox-esr|firefox         firefox-esr
+browser python3                     python3
+browser ffmpeg                      ffmpeg
+browser node                        nodejs
+browser npm                         npm
+browser file:DejaVuSans.ttf         fonts-dejavu-core
+webkit xvfb-run                     xvfb
+webkit file:MiniBrowser             webkit2gtk-driver
+webkit gst:qtdemux                  gstreamer1.0-plugins-good
+webkit gst:h264parse                gstreamer1.0-plugins-bad
+webkit gst:avdec_h264               gstreamer1.0-libav
 bench nginx                         nginx
 bench file:ngx_rtmp_module.so       libnginx-mod-rtmp
 figure valgrind                     valgrind
@@ -85,6 +97,8 @@ present() {
 	python:*) python3 -c "import ${1#python:}" >/dev/null 2>&1 ;;
 	file:ngx_rtmp_module.so) ls /usr/lib/nginx/modules/ngx_rtmp_module.so /usr/share/nginx/modules/ngx_rtmp_module.so >/dev/null 2>&1 ;;
 	file:Python.h) [ -f "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] ;;
+	file:DejaVuSans.ttf) [ -f /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] ;;
+	file:MiniBrowser) ls /usr/lib/*/webkit2gtk-4.*/MiniBrowser >/dev/null 2>&1 ;;
 	file:librtmp/rtmp.h) echo '#include <librtmp/rtmp.h>' | cc -E - >/dev/null 2>&1 ;;
 	file:rustlib-src) [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] ;;
 	*'|'*) present "${1%%|*}" || present "${1#*|}" ;;

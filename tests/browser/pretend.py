@@ -1,0 +1,284 @@
+"""The player against a server that says what a test wants: refusals, codecs that no browser has, silence."""
+
+import asyncio
+import json
+import subprocess
+import time
+
+from stage import Stage, check
+
+HTML_NAME = 'live/"><script>document.title="owned"</script>'
+
+
+class Clip:
+    """Fragments of a short clip, one a frame, and the initialisation before them."""
+
+    made = {}
+
+    def __init__(self, codecs, video=("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "30", "-pix_fmt", "yuv420p"), size="320x180"):
+        """Without a codec of sound it has none."""
+        self.codecs = codecs
+        key = (codecs, size)
+        if key not in Clip.made:
+            command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-f", "lavfi", "-i", f"testsrc=size={size}:rate=30", "-f", "lavfi", "-i", "sine=sample_rate=48000",
+                       "-t", "20", *video, *(["-c:a", "aac"] if "," in codecs else ["-an"]), "-f", "mp4", "-movflags", "frag_every_frame+empty_moov+default_base_moof", "-"]
+            Clip.made[key] = split(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        self.init, self.fragments = Clip.made[key]
+
+    async def play(self, socket, seconds=20, at_once=0):
+        """Sends it in its own time but for the first seconds of it, which come at once, and the time each second."""
+        begin, told = time.monotonic() - at_once, 0
+        for when, fragment in self.fragments:
+            wait = begin + when - time.monotonic()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            if when > seconds:
+                return
+            if when >= told:
+                told = when + 1
+                await socket.say(type="now", server_ms=0, stream_ms=int((time.monotonic() - begin) * 1000), viewers=3)
+            await socket.send(fragment)
+
+
+def split(data):
+    """The initialisation segment, and the fragments in the order of their times in seconds."""
+    at, init, fragments, scales = 0, b"", [], []
+    while at + 8 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        box = data[at : at + size]
+        at += size
+        if kind in (b"ftyp", b"moov"):
+            init += box
+            place = -1
+            while (place := box.find(b"mdhd", place + 1)) >= 0:
+                scales.append(int.from_bytes(box[place + 16 : place + 20], "big"))
+        elif kind == b"moof":
+            track = int.from_bytes(box[box.find(b"tfhd") + 8 :][:4], "big")
+            place = box.find(b"tfdt")
+            time_ = int.from_bytes(box[place + 8 :][: 8 if box[place + 4] else 4], "big")
+            fragments.append([time_ / scales[track - 1], box])
+        elif kind == b"mdat":
+            fragments[-1][1] += box
+    return init, sorted((when, bytes_) for when, bytes_ in fragments)
+
+
+H264 = "avc1.42c00d,mp4a.40.2"
+
+
+async def refused_viewers_are_told_and_may_try_again(browser):
+    tries = []
+
+    async def pretend(socket):
+        tries.append(socket.path)
+        await socket.say(type="error", code=4403, reason="no")
+        socket.close(4403)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
+        report = await stage.report(lambda r: r["state"] == "ended")
+        check("may not watch" in report["text"] and "Try again" in report["text"], report["text"])
+        await asyncio.sleep(2)
+        check(len(tries) == 1, f"it tried by itself: {tries}")
+
+
+async def a_track_that_the_browser_cannot_play_is_left_out_and_said(browser):
+    tries = []
+
+    async def pretend(socket):
+        tries.append(socket.path)
+        codecs = "avc1.42c00d" if "audio=0" in socket.path else "avc1.42c00d,mp4a.6b"
+        await socket.say(type="init", codecs=codecs)
+        clip = Clip("avc1.42c00d")
+        await socket.send(clip.init)
+        await clip.play(socket)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1?key=a%26b"):
+        report = await stage.report(lambda r: "picture only" in r["text"])
+        check("AAC sound" in report["text"], report["text"])
+        check(tries == ["/live/cam1.mp4?key=a%26b", "/live/cam1.mp4?key=a%26b&audio=0"], tries)
+        await stage.report(lambda r: r["time"] and r["time"] > 1)
+
+
+async def media_that_the_browser_gives_up_is_tried_again_ever_later(browser):
+    tries = []
+
+    async def pretend(socket):
+        tries.append(time.monotonic())
+        clip = Clip(H264)
+        await socket.say(type="init", codecs=clip.codecs)
+        await socket.send(clip.init + b"\0\0\0\x02moof" * 1000)
+        await clip.play(socket)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
+        # Firefox says nothing, and the player notices that nothing moves.
+        await stage.report(lambda r: r["stats"]["connections"] == (5 if browser.name == "chromium" else 2))
+        check(browser.name != "chromium" or tries[4] - tries[3] > 2 * (tries[2] - tries[1]), tries)
+
+
+async def a_codec_that_no_browser_plays_is_a_sentence(browser):
+    async def pretend(socket):
+        await socket.say(type="init", codecs="dvh1.05.06")
+        await socket.reader.read()
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
+        report = await stage.report(lambda r: r["state"] == "ended" or r["stats"]["way"] == "HLS")
+        check("cannot play" in report["text"] or report["stats"]["way"] == "HLS", report["text"])
+
+
+async def other_codecs_in_mid_stream_go_on_in_another_source(browser):
+    async def pretend(socket):
+        first = Clip(H264)
+        await socket.say(type="init", codecs=first.codecs)
+        await socket.send(first.init)
+        await first.play(socket, 3)
+        second = Clip("vp09.00.10.08,mp4a.40.2", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "30"), "426x240")
+        await socket.say(type="init", codecs=second.codecs)
+        await socket.send(second.init)
+        await second.play(socket)
+
+    Clip("vp09.00.10.08,mp4a.40.2", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "30"), "426x240")
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
+        report = await stage.report(lambda r: r["size"] == "426x240" and r["time"] > 1 and not r["paused"])
+        check(report["stats"]["mediaSources"] == 2 and report["stats"]["connections"] == 1, report)
+
+
+async def another_size_in_mid_stream_goes_on_in_the_same_source(browser):
+    async def pretend(socket):
+        first, second = Clip(H264), Clip("avc1.42c015,mp4a.40.2", size="640x360")
+        await socket.say(type="init", codecs=first.codecs)
+        await socket.send(first.init)
+        await first.play(socket, 3)
+        await socket.say(type="init", codecs=second.codecs)
+        await socket.send(second.init)
+        begin = time.monotonic() - 4
+        # From its key frame at 4 s: a hole of a second, which the player jumps.
+        for when, fragment in second.fragments:
+            if when >= 4:
+                await asyncio.sleep(max(0, begin + when - time.monotonic()))
+                await socket.send(fragment)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
+        report = await stage.report(lambda r: r["size"] == "640x360" and r["time"] > 5)
+        check(report["stats"]["mediaSources"] == 1 and report["stats"]["connections"] == 1, report)
+
+
+async def a_silent_connection_is_given_up_and_made_again(browser):
+    tries = []
+
+    async def pretend(socket):
+        tries.append(time.monotonic())
+        clip = Clip(H264)
+        await socket.say(type="init", codecs=clip.codecs)
+        await socket.send(clip.init)
+        await clip.play(socket, 2 if len(tries) == 1 else 20)
+        await asyncio.sleep(60)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
+        report = await stage.report(lambda r: r["stats"]["connections"] == 2 and r["state"] == "live" and r["time"] > 2 and r["behind"] < 1.5)
+        check(8 < tries[1] - tries[0] < 12, tries)
+
+
+async def ten_seconds_back_are_asked_of_the_server_where_the_page_has_not_seen_them(browser):
+    if browser.name != "chromium":
+        return
+    tries = []
+
+    async def pretend(socket):
+        tries.append(socket.path)
+        clip = Clip(H264)
+        await socket.say(type="init", codecs=clip.codecs)
+        await socket.send(clip.init)
+        await clip.play(socket, at_once=13 if len(tries) > 1 else 0)
+        await asyncio.sleep(60)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1") as page:
+        await stage.report(lambda r: r["time"] and r["time"] > 2)
+        await page.key("j")
+        report = await stage.report(lambda r: r["stats"]["connections"] == 2 and r["time"] and r["behind"] > 5)
+        check(tries[1].startswith("/live/cam1.mp4?back_ms=10"), tries)
+        await page.key("l")
+        await stage.report(lambda r: r["behind"] < 1)
+        # Now the page has it itself.
+        await page.key("j")
+        report = await stage.report(lambda r: r["behind"] > 5)
+        check(report["stats"]["connections"] == 2, report)
+
+
+async def sound_comes_after_a_tap_and_keys_reach_everything(browser):
+    if browser.name != "chromium":
+        return
+
+    async def pretend(socket):
+        clip = Clip(H264)
+        await socket.say(type="init", codecs=clip.codecs)
+        await socket.send(clip.init)
+        await clip.play(socket)
+        await asyncio.sleep(60)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1") as page:
+        report = await stage.report(lambda r: r["time"] and r["time"] > 0.5)
+        check(report["muted"] and "Tap for sound" in report["text"], report)
+        await page.tap(".sound")
+        report = await stage.report(lambda r: not r["muted"])
+        check("Tap for sound" not in report["text"], report["text"])
+        await page.key("i")
+        report = await stage.report(lambda r: "latency" in r["text"])
+        check("viewers: 3" in report["text"], report["text"])
+        # A remote has arrows and OK alone.
+        names = []
+        await page.key("ArrowDown")
+        for _ in range(7):
+            names.append(await page.run("document.activeElement.getAttribute('aria-label')"))
+            await page.key("ArrowRight")
+        check(names[:5] == ["Pause", "Back 10 seconds", "Go to live", "Mute", "Figures"], names)
+        check(names[-1] == "Full screen", names)
+        await page.run("document.activeElement.blur()")
+        await page.key("ArrowDown")
+        await page.key("Enter")
+        await stage.report(lambda r: r["paused"])
+        await page.key(" ")
+        await stage.report(lambda r: not r["paused"])
+
+
+def row(**more):
+    return {"path": "live/cam1", "state": "live", "seconds": 754, "bitrate_bps": 4210000, "video": "1920x1080 H.264 High 4.2", "audio": "AAC 48 kHz stereo", "fps": 30,
+            "key_frame_ms": 2000, "viewers": {"rtmp": 1, "ws": 4, "hls": 0, "flv": 1}, "worst_lag_ms": 140, "skips": 0, "recording": False, **more}
+
+
+def state(*streams):
+    return {"version": "0.1.0", "address": "192.168.1.20", "rtmp_port": 1935, "streams": list(streams)}
+
+
+async def the_page_says_what_to_type_and_then_shows_the_stream_by_itself(browser):
+    said = [state()]
+    answers = {
+        "/api/events": ("text/event-stream", lambda: b"retry: 300\ndata: " + json.dumps(said[0]).encode() + b"\n\n"),
+        "/api/recordings": ("application/json", b'{"files":[]}'),
+    }
+    async with Stage(answers=answers) as stage, browser(stage.url + "/") as page:
+        report = await stage.report(lambda r: "rtmp" in r["text"] or "Nothing is live" in r["text"])
+        for part in ("OBS Studio", "Larix", "ffmpeg", "Stream key"):
+            check(part in report["text"], report["text"])
+        if browser.name == "chromium":
+            check(await page.run("document.querySelector('input').value") == "rtmp://192.168.1.20/live", "the server's address")
+            await page.tap(".copy button")
+            report = await stage.report(lambda r: "Copied" in r["text"])
+        said[0] = state(row(path=HTML_NAME), row(path="live/drone", state="away"))
+        report = await stage.report(lambda r: "4.2 Mbit/s" in r["text"])
+        check(HTML_NAME in report["text"] and "6 viewers" in report["text"], report["text"])
+        check(not report["seen"]["errors"], report["seen"]["errors"])
+        if browser.name == "chromium":
+            check(await page.run("document.title") == "● 2 – Rill", await page.run("document.title"))
+
+
+CASES = [
+    refused_viewers_are_told_and_may_try_again,
+    a_track_that_the_browser_cannot_play_is_left_out_and_said,
+    media_that_the_browser_gives_up_is_tried_again_ever_later,
+    a_codec_that_no_browser_plays_is_a_sentence,
+    other_codecs_in_mid_stream_go_on_in_another_source,
+    another_size_in_mid_stream_goes_on_in_the_same_source,
+    a_silent_connection_is_given_up_and_made_again,
+    ten_seconds_back_are_asked_of_the_server_where_the_page_has_not_seen_them,
+    sound_comes_after_a_tap_and_keys_reach_everything,
+    the_page_says_what_to_type_and_then_shows_the_stream_by_itself,
+]

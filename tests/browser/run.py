@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""The page and the player in real browsers, one after the other.
+
+    tests/browser/run.py [--browsers chromium,firefox,webkit] [CASE ...]
+
+make browser-test installs what it needs, and runs all of it.
+
+A CASE is a part of a test's name. Figures are printed; times fail at three times their bar alone, since machines are slow.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+import traceback
+
+import files
+import pretend
+from stage import BROWSERS, temporary
+
+
+class Opener:
+    """Makes browsers of one kind, each with a profile of its own."""
+
+    def __init__(self, kind, directory):
+        self.kind, self.directory, self.name, self.count = kind, directory, kind.name, 0
+
+    def __call__(self, url, *more):
+        self.count += 1
+        return self.kind(url, os.path.join(self.directory, f"{self.name}-{self.count}"), more)
+
+
+def wanted(options, case):
+    """Whether this case was asked for, and what it is called."""
+    title = case.__name__.replace("_", " ")
+    return not options.cases or any(part in title or part in case.__name__ for part in options.cases), title
+
+
+async def run(options):
+    failed = 0
+    for case in files.CASES:
+        is_wanted, title = wanted(options, case)
+        if is_wanted:
+            try:
+                print(f"files: {title}: {case() or 'ok'}", flush=True)
+            except Exception:
+                failed += 1
+                print(f"files: {title}: FAILED\n{traceback.format_exc()}", flush=True)
+    for name in options.browsers.split(","):
+        for case in pretend.CASES:
+            is_wanted, title = wanted(options, case)
+            if not is_wanted:
+                continue
+            begin = time.monotonic()
+            with temporary() as directory:
+                try:
+                    said = await asyncio.wait_for(case(Opener(BROWSERS[name], directory)), 90)
+                except Exception:
+                    failed += 1
+                    said = "FAILED\n" + traceback.format_exc()
+            print(f"{name}: {title}: {said or 'ok'} ({time.monotonic() - begin:.1f} s)", flush=True)
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--browsers", default="chromium,firefox")
+    parser.add_argument("cases", nargs="*")
+    options = parser.parse_args()
+    failed = asyncio.run(run(options))
+    print(f"browser tests: {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
