@@ -13,6 +13,7 @@ pub mod message;
 pub mod mp3_file;
 pub mod mp4;
 pub mod plain;
+pub mod qr;
 pub mod recorded;
 pub mod sample;
 pub mod script_link;

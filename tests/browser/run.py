@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The page and the player in real browsers, one after the other.
 
-    tests/browser/run.py [--browsers chromium,firefox,webkit] [CASE ...]
+    tests/browser/run.py [--browsers chromium,firefox,webkit] [--server target/debug/rill] [CASE ...]
 
 make browser-test installs what it needs, and runs all of it.
 
@@ -16,6 +16,7 @@ import time
 import traceback
 
 import files
+import live
 import pretend
 from stage import BROWSERS, temporary
 
@@ -48,7 +49,7 @@ async def run(options):
                 failed += 1
                 print(f"files: {title}: FAILED\n{traceback.format_exc()}", flush=True)
     for name in options.browsers.split(","):
-        for case in pretend.CASES:
+        for case in pretend.CASES + live.CASES:
             is_wanted, title = wanted(options, case)
             if not is_wanted:
                 continue
@@ -66,8 +67,10 @@ async def run(options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--browsers", default="chromium,firefox")
+    parser.add_argument("--server", default=live.Server.binary)
     parser.add_argument("cases", nargs="*")
     options = parser.parse_args()
+    live.Server.binary = options.server
     failed = asyncio.run(run(options))
     print(f"browser tests: {failed} failed")
     sys.exit(1 if failed else 0)

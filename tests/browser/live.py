@@ -1,0 +1,225 @@
+"""The page and the player against the server, with ffmpeg as encoder: each case is a camera that a building may have."""
+
+import asyncio
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+from stage import Camera, Stage, check
+
+# Printed with each figure; a slow machine fails at three times of it alone.
+LATENCY_MS = 700
+FIRST_PICTURE_MS = 700
+
+
+class Server:
+    """The server, on ports of its own."""
+
+    binary = "target/debug/rill"
+
+    def __init__(self, directory, *settings):
+        self.directory, self.settings, self.ports = directory, settings, ("0", "0")
+
+    async def __aenter__(self):
+        os.makedirs(self.directory, exist_ok=True)
+        config = os.path.join(self.directory, "rill.toml")
+        pathlib.Path(config).touch()
+        self.log = os.path.join(self.directory, "log")
+        words = [self.binary, "serve", "--listen", f"127.0.0.1:{self.ports[0]}", "--board", "host", "--log", "info", "--config", config]
+        for setting in (f'server.http="127.0.0.1:{self.ports[1]}"', *self.settings):
+            words += ["--set", setting]
+        environment = {key: value for key, value in os.environ.items() if key != "RUST_LOG"}
+        self.process = subprocess.Popen(words, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT, env=environment)
+        end, found = time.monotonic() + 20, []
+        while len(found) < 2 and time.monotonic() < end and self.process.poll() is None:
+            await asyncio.sleep(0.05)
+            log = pathlib.Path(self.log).read_text()
+            # The last start of this log.
+            log = log[log.rfind("Rill ") :]
+            found = re.findall(r"rill (?:listening|http) addr=127\.0\.0\.1:(\d+)", log)
+        check(len(found) == 2, pathlib.Path(self.log).read_text())
+        self.ports = tuple(found)
+        self.rtmp, self.http = int(found[0]), int(found[1])
+        return self
+
+    async def __aexit__(self, *_):
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
+        self.process.kill()
+        self.process.wait()
+
+    def camera(self, name="cam1", **facts):
+        return Camera(["-f", "flv", f"rtmp://127.0.0.1:{self.rtmp}/live/{name}"], **facts)
+
+
+@contextlib.asynccontextmanager
+async def watching(browser, path="/watch/live/cam1", *settings):
+    """A server, and a browser at one of its pages: server, stage, page."""
+    async with Server(os.path.join(browser.directory, f"server-{browser.count}"), *settings) as server:
+        async with Stage(upstream=server.http) as stage, browser(stage.url + path) as page:
+            yield server, stage, page
+
+
+def percentile(values, part):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * part))] if values else None
+
+
+def figures(report, since=3000):
+    """What a report says in one line, and whether its times are bearable."""
+    late = [ms for when, ms in report["seen"]["latencies"] if when > since]
+    first, p95 = report["stats"]["firstPictureMs"], percentile(late, 0.95)
+    check(first is not None and first < 3 * FIRST_PICTURE_MS, f"first picture after {first} ms")
+    check(p95 is None or p95 < 3 * LATENCY_MS, f"p95 {p95} ms: {report}")
+    line = f"first picture {first} ms (bar {FIRST_PICTURE_MS})"
+    if late:
+        line += f", latency p50 {percentile(late, 0.5)} p95 {p95} ms (bar {LATENCY_MS}), {len(late)} pictures"
+    return line + f", {report['stats']['stalls']} stalls, {report['dropped']} dropped"
+
+
+def smooth(report, stalls=0):
+    """No stall, one range, nothing thrown by the page."""
+    check(report["stats"]["stalls"] <= stalls, f"{report['stats']['stalls']} stalls: {report}")
+    check(report["seen"]["ranges"] == 1, f"{report['seen']['ranges']} ranges: {report}")
+    check(not report["seen"]["errors"], report["seen"]["errors"])
+    check(report["stats"]["connections"] == 1, report["stats"])
+
+
+def plays(report):
+    return report["state"] == "live" and report["time"] and not report["paused"]
+
+
+async def a_plain_camera_is_half_a_second_behind(browser):
+    async with watching(browser, "/") as (server, stage, page):
+        async with server.camera():
+            await asyncio.sleep(2)
+            async with browser(stage.url + "/watch/live/cam1"):
+                await stage.report(plays)
+                report = await stage.after(12)
+    smooth(report)
+    return figures(report)
+
+
+async def b_frames_and_48_khz_play(browser):
+    async with watching(browser) as (server, stage, page):
+        async with server.camera(bframes=2, audio=48000):
+            await stage.report(plays)
+            report = await stage.after(10)
+    smooth(report)
+    return figures(report)
+
+
+async def a_camera_that_pauses_400_ms_each_3_s_plays(browser):
+    async with watching(browser) as (server, stage, page):
+        async with server.camera(pauses=True, gop=120, audio=None):
+            await stage.report(plays)
+            report = await stage.after(14)
+    # The first pause teaches the player how far behind it has to stay.
+    smooth(report, stalls=1)
+    return figures(report)
+
+
+async def sound_alone_plays(browser):
+    async with watching(browser) as (server, stage, page):
+        async with server.camera(video=False):
+            report = await stage.report(lambda r: plays(r) and r["time"] > 4, 30)
+    smooth(report)
+    check(report["behind"] < 1.5, report)
+    return f"{report['stats']['stalls']} stalls"
+
+
+async def pictures_alone_play(browser):
+    async with watching(browser) as (server, stage, page):
+        async with server.camera(audio=None):
+            await stage.report(plays)
+            report = await stage.after(8)
+    smooth(report)
+    return figures(report)
+
+
+async def a_key_frame_each_10_s_is_enough(browser):
+    async with watching(browser, "/") as (server, stage, page):
+        async with server.camera(gop=300):
+            await asyncio.sleep(7)
+            async with browser(stage.url + "/watch/live/cam1"):
+                await stage.report(plays)
+                report = await stage.after(8)
+    smooth(report)
+    return figures(report)
+
+
+async def another_size_by_a_publisher_who_comes_back_plays_on(browser):
+    async with watching(browser) as (server, stage, page):
+        async with server.camera():
+            await stage.report(lambda r: plays(r) and r["size"] == "640x360")
+            await asyncio.sleep(2)
+        await stage.report(lambda r: r["state"] in ("away", "waiting"), 30)
+        async with server.camera(width=960, height=540, audio=48000):
+            report = await stage.report(lambda r: plays(r) and r["size"] == "960x540" and r["behind"] < 2, 30)
+            at = report["time"]
+            await stage.report(lambda r: r["time"] > at + 2)
+    check(not report["seen"]["errors"], report["seen"]["errors"])
+    return f"{report['stats']['connections']} connections, {report['stats']['mediaSources']} sources"
+
+
+async def a_viewer_who_slept_20_s_is_live_again(browser):
+    async with watching(browser) as (server, stage, page):
+        async with server.camera():
+            await stage.report(plays)
+            await asyncio.sleep(2)
+            page.pause(True)
+            await asyncio.sleep(20)
+            page.pause(False)
+            begin = time.monotonic()
+            await stage.report(lambda r: plays(r) and r["latency"] is not None and r["latency"] < 2 and r["behind"] < 2)
+            took = time.monotonic() - begin
+            report = await stage.after(2)
+    check(plays(report), report)
+    return f"live after {took:.1f} s, {report['stats']['connections']} connections"
+
+
+async def a_server_that_starts_anew_has_its_viewers_back(browser):
+    async with watching(browser) as (server, stage, page):
+        async with server.camera():
+            await stage.report(plays)
+        await server.__aexit__()
+        report = await stage.report(lambda r: r["state"] == "lost", 10)
+        check("connection was lost" in report["text"], report["text"])
+        await server.__aenter__()
+        async with server.camera():
+            report = await stage.report(lambda r: plays(r) and r["behind"] < 2, 30)
+    return f"{report['stats']['connections']} connections"
+
+
+async def the_page_turns_into_a_card_with_a_picture(browser):
+    async with watching(browser, "/") as (server, stage, page):
+        report = await stage.report(lambda r: "Nothing is live" in r["text"] or "ffmpeg" in r["text"])
+        check(not report["seen"]["errors"], report["seen"]["errors"])
+        async with server.camera():
+            report = await stage.report(lambda r: "640x360" in r["text"] and "bit/s" in r["text"], 30)
+            if browser.name == "chromium":
+                end = time.monotonic() + 15
+                while await page.run("document.querySelector('.picture canvas').width") == 0:
+                    check(time.monotonic() < end, "the card has no picture")
+                    await asyncio.sleep(0.2)
+        await stage.report(lambda r: "Nothing is live" in r["text"], 30)
+    check(not report["seen"]["errors"], report["seen"]["errors"])
+
+
+CASES = [
+    a_plain_camera_is_half_a_second_behind,
+    b_frames_and_48_khz_play,
+    a_camera_that_pauses_400_ms_each_3_s_plays,
+    sound_alone_plays,
+    pictures_alone_play,
+    a_key_frame_each_10_s_is_enough,
+    another_size_by_a_publisher_who_comes_back_plays_on,
+    a_viewer_who_slept_20_s_is_live_again,
+    a_server_that_starts_anew_has_its_viewers_back,
+    the_page_turns_into_a_card_with_a_picture,
+]
