@@ -67,6 +67,10 @@ impl fmt::Display for StreamId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppId(pub u16);
 
+/// A script process, by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostIndex(pub u16);
+
 /// A part of the server that publishes or plays without a connection. Logged as `f2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeatureId(pub u16);

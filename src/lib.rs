@@ -76,6 +76,8 @@
 //!   back within its processor time is killed ([`features::script::hosts`]); whose fault it was stands in memory that the server sees,
 //!   and only that instance is not loaded again for a while. Time is limited by processor time first: on a busy machine an
 //!   innocent script must not be stopped.
+//! - **The text of a script stands in its files** and passes through the server piece by piece ([`live::script_text`]). What was looked
+//!   at is known by a stamp, and what is read is run when its stamp is that one.
 //! - **Scripts are asked and answer later.** A request or a call stays in its session until then, and the gate's other links are asked
 //!   once more: what rules and limits say may have changed meanwhile. Answers name their question, so that none is taken for
 //!   that to another. A publisher's media, and what is no command, pass the request. Whoever causes more than its script's

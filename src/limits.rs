@@ -70,6 +70,8 @@ shapes! {
     APP_FILE_BYTES = 32 * 1024, "longest app.toml; a longer one is refused";
     /// Text of an application's script in bytes, all of its files together. An application with more is refused.
     SCRIPT_TEXT_BYTES = 256 * 1024, "text of an application's script; more is refused";
+    /// Text of a script in bytes that is on its way from the disk to a script process at once. More comes in the next piece.
+    SCRIPT_PIECE_BYTES = 8 * 1024, "text of a script on its way to its process at once; more comes later";
     /// Files of an application's script. An application with more is refused.
     SCRIPT_FILES = 32, "its files; more are refused";
 

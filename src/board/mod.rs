@@ -115,14 +115,14 @@ mod tests {
         };
         // What Linux shows on boards with 512 MiB, 1, 2 and 8 GiB.
         for (found, expected) in
-            [(427, (12, 152)), (906, (24, 304)), (1849, (48, 576)), (7811, (48, 576)), (u64::MAX >> 20, (48, 576))]
+            [(427, (12, 144)), (906, (24, 288)), (1849, (48, 576)), (7811, (48, 576)), (u64::MAX >> 20, (48, 576))]
         {
             assert_eq!(streams("rpi-64", Some(found)), expected, "{found}");
         }
-        assert_eq!(streams("rpi-64", None), (12, 152));
-        assert_eq!(streams("rpi-64", Some(90)), (12, 152), "the smallest such board is never taken to be smaller");
-        assert_eq!(streams("generic", Some(191)), (4, 34), "one short of three quarters of 256");
-        assert_eq!(streams("generic", Some(192)), (8, 68));
+        assert_eq!(streams("rpi-64", None), (12, 144));
+        assert_eq!(streams("rpi-64", Some(90)), (12, 144), "the smallest such board is never taken to be smaller");
+        assert_eq!(streams("generic", Some(191)), (4, 32), "one short of three quarters of 256");
+        assert_eq!(streams("generic", Some(192)), (8, 64));
         assert_eq!(streams("host", Some(64 << 10)), (32, 512), "without limits.most nothing grows");
     }
 

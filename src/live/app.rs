@@ -155,11 +155,13 @@ impl Source {
     }
 }
 
-/// An application's script.
+/// An application's script. Its text is read when it is wanted ([`script_text`](super::script_text)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptDefinition {
-    /// Its text.
-    pub source: Source,
+    /// The file that runs, relative to the application's directory.
+    pub main: String,
+    /// Changes when any of its files does.
+    pub stamp: u64,
     /// What it may use.
     pub limits: ScriptLimits,
 }
@@ -797,9 +799,8 @@ mod tests {
     #[test]
     fn instances_have_streams_in_common_unless_a_script_or_the_file_keeps_them_apart() {
         let stock = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);
-        let main = SourceFile { name: "main.asc".to_owned(), text: String::new() };
-        let source = Source { secure: None, main, others: Vec::new() };
-        let script = Some(ScriptDefinition { source, limits: ScriptLimits::default() });
+        let script = ScriptDefinition { main: "main.asc".to_owned(), stamp: 0, limits: ScriptLimits::default() };
+        let script = Some(script);
         let scripted = AppDefinition { script, ..stock.clone() };
         assert_eq!(stock.instance_streams(), InstanceStreams::Joined);
         assert_eq!(scripted.instance_streams(), InstanceStreams::Apart);

@@ -1,11 +1,13 @@
 //! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches the jobs of each [`DiskLane`]
 //! (`Server::next_job`) and brings what came of them when it is there (`Server::done`).
 
-use crate::handles::ConnId;
+use crate::handles::{ConnId, HostIndex};
 use crate::limits::APP_NAME_BYTES;
+use crate::wire::script_link::InstanceId;
 
 use super::app::AppDefinition;
 use super::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
+use super::script_text::{TextBlock, TextFollows};
 use super::settings::Settings;
 
 /// Which thread does a job: what clients wait for stands behind nothing that may take long.
@@ -33,6 +35,19 @@ pub enum Job {
         name: heapless::String<APP_NAME_BYTES>,
         /// [`AppDefinition::stamp`] of what is known of it.
         stamp: Option<u64>,
+    },
+    /// The next piece of a script's text. The first one that a process is told of an instance begins it.
+    Text {
+        /// For which process.
+        host: HostIndex,
+        /// For which of its instances.
+        script: InstanceId,
+        /// Of which application: as in [`Job::App`].
+        name: heapless::String<APP_NAME_BYTES>,
+        /// [`ScriptDefinition::stamp`](super::app::ScriptDefinition::stamp) of the script that is meant.
+        stamp: u64,
+        /// Where it is put.
+        block: TextBlock,
     },
     /// What the configuration says now.
     Reload,
@@ -84,7 +99,7 @@ impl Job {
     /// Where it is done.
     pub fn lane(&self) -> DiskLane {
         match self {
-            Job::App { .. } => DiskLane::LookUps,
+            Job::App { .. } | Job::Text { .. } => DiskLane::LookUps,
             Job::Open { .. } | Job::Fill { .. } | Job::Close { .. } | Job::Facts { .. } => DiskLane::Recorded,
             Job::Reload | Job::Survey => DiskLane::Bulk,
         }
@@ -100,6 +115,17 @@ pub enum Done {
         name: heapless::String<APP_NAME_BYTES>,
         /// What became of it.
         lookup: Lookup,
+    },
+    /// To [`Job::Text`].
+    Text {
+        /// For which process.
+        host: HostIndex,
+        /// For which of its instances.
+        script: InstanceId,
+        /// The piece; `None` when it was lost, which is once in the life of a server: the thread has panicked.
+        block: Option<TextBlock>,
+        /// What follows.
+        next: TextFollows,
     },
     /// To [`Job::Reload`]: the settings, in which only what can change without a restart is other than before.
     Settings(Box<Settings>),

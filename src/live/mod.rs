@@ -17,6 +17,7 @@ pub mod publish;
 pub mod reader;
 pub mod recorded;
 pub mod refusal;
+pub mod script_text;
 pub mod settings;
 #[cfg(test)]
 mod tests;

@@ -168,7 +168,7 @@ impl Default for Settings {
             connections: 600,
             streams: 8,
             ring_bytes: 4 << 20,
-            ram_budget_bytes: 68 << 20,
+            ram_budget_bytes: 64 << 20,
             connections_per_address: PerAddress::Auto,
             publish_timeout_ms: 2000,
             publish_idle_ms: 10_000,

@@ -18,6 +18,7 @@ use mio::Waker;
 use crate::account;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::live::recorded::{Follows, NotPlayed};
+use crate::live::script_text::TextFollows;
 use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES};
 
 /// Jobs that may be under way at once in each lane. One more stays where it is, which is an ordinary thing: the loop
@@ -208,7 +209,7 @@ fn survive_panics() {
         usual(panic);
         let Some((ends, lane, answer)) = ASKED.try_with(|asked| asked.take()).ok().flatten() else { return };
         let consequence = match lane {
-            DiskLane::LookUps => "applications stay as they are until a restart",
+            DiskLane::LookUps => "applications stay as they are until a restart, and no script is loaded",
             DiskLane::Recorded => "no recorded stream is played until a restart",
             DiskLane::Bulk => {
                 "the configuration stays as it is until a restart, and errors show when a client needs the file"
@@ -221,6 +222,9 @@ fn survive_panics() {
                 // This one was not lost with the worker.
                 (Done::Filled { id, from_ms, next, .. }, Job::Fill { block, .. }) => {
                     Done::Filled { id, block: Some(block), from_ms, next }
+                }
+                (Done::Text { host, script, next, .. }, Job::Text { block, .. }) => {
+                    Done::Text { host, script, block: Some(block), next }
                 }
                 (answer, _) => answer,
             };
@@ -239,6 +243,9 @@ fn without_worker(job: &Job) -> Done {
     match job {
         Job::App { name, stamp: Some(_) } => Done::App { name: name.clone(), lookup: Lookup::Unchanged },
         Job::App { name, stamp: None } => Done::App { name: name.clone(), lookup: Lookup::Broken(fault()) },
+        Job::Text { host, script, .. } => {
+            Done::Text { host: *host, script: *script, block: None, next: TextFollows::Fault }
+        }
         Job::Reload => Done::NotReloaded(fault()),
         Job::Survey => Done::Surveyed,
         Job::Open { id, name } => Done::Opened { id: *id, name: name.clone(), found: Err(NotPlayed::Unreadable) },

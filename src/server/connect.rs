@@ -48,7 +48,7 @@ impl Server {
     /// pass them on; each is answered by [`Server::done`].
     pub fn next_job(&mut self, lane: DiskLane) -> Option<Job> {
         match lane {
-            DiskLane::LookUps => self.live.apps.next_look_up(),
+            DiskLane::LookUps => self.live.apps.next_look_up().or_else(|| self.next_text()),
             DiskLane::Recorded => self.features.recorded.next_job().or_else(|| self.features.catalogue.next_job()),
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
             DiskLane::Bulk => self.live.apps.next_survey(),
@@ -71,6 +71,7 @@ impl Server {
         }
         match done {
             Done::App { name, lookup } => self.looked_up(&name, lookup, now),
+            Done::Text { host, script, block, next } => self.text_came(host, script, block, next),
             Done::Settings(settings) => self.reconfigure(*settings),
             // The log has told why.
             Done::NotReloaded(_) => {}

@@ -5,8 +5,7 @@ use std::boxed::Box;
 
 use heapless::String;
 
-use crate::features::script::hosts::HostIndex;
-use crate::handles::AppId;
+use crate::handles::{AppId, HostIndex};
 use crate::limits::PATH_BYTES;
 use crate::time::Millis;
 use crate::wire::script_link::InstanceId;
@@ -44,10 +43,14 @@ pub enum InstanceState {
 /// What of an instance its process is told next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadStep {
+    /// Who it is, but not before: its files are being written.
+    Later(Millis),
     /// Who it is.
     Head,
-    /// A file, by its place among the application's, from a byte on.
-    File(u16, u32),
+    /// What the script sees as `application.config`, from a byte on.
+    Config(u32),
+    /// What it consists of, as the disk reads it.
+    Text,
     /// That this is all.
     Start,
 }

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use crate::features::Features;
 use crate::features::script::hosts::ScriptHost;
-use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, RECORDED_BLOCK_BYTES, Row, SCRIPT_TEXT_BYTES};
+use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, RECORDED_BLOCK_BYTES, Row};
 use crate::live::applications::Applications;
 use crate::live::names::Names;
 use crate::live::recorded::RECORDED_BLOCKS;
@@ -23,8 +23,8 @@ use super::wakes::Wakes;
 pub const SCRIPT_OVERHEAD_BYTES: usize = 128 * 1024;
 /// What a script process takes of its own before its first script, in bytes. The program it shares with the server.
 pub const SCRIPT_PROCESS_BYTES: u64 = 1 << 20;
-/// The most that the description of an application takes: the text of its script, its keys, addresses and configuration.
-pub const APPLICATION_BYTES: usize = SCRIPT_TEXT_BYTES + 2 * APP_FILE_BYTES;
+/// The most that the description of an application takes: its keys, addresses and configuration.
+pub const APPLICATION_BYTES: usize = 2 * APP_FILE_BYTES;
 
 /// The table that belongs to `settings`, largest types first as a rule.
 pub fn table(settings: &Settings) -> Vec<Row> {

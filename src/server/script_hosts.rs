@@ -5,10 +5,13 @@ use std::io::IoSlice;
 
 use log::warn;
 
-use crate::features::script::hosts::{HostFault, HostIndex, HostState, Patience};
-use crate::handles::{ConnId, SlotIndex};
-use crate::live::app::{AppDefinition, Source};
+use crate::features::script::hosts::{HostFault, HostState, Patience, Text};
+use crate::handles::{ConnId, HostIndex, SlotIndex};
+use crate::limits::SCRIPT_PIECE_BYTES;
+use crate::live::applications::AppSource;
+use crate::live::jobs::{CHANGING_MS, Job};
 use crate::live::refusal::Unscripted;
+use crate::live::script_text::{TextBlock, TextFollows};
 use crate::live::settings::Settings;
 use crate::rtmp::status::{Code, Status};
 use crate::text::Quoted;
@@ -28,8 +31,6 @@ use super::wakes::Held;
 
 /// How often a process that is busy is looked at, in milliseconds: how late it may be found out.
 const LOOK_MS: u64 = 40;
-/// Most text of a file in one message, in bytes.
-const PIECE_BYTES: usize = 8 * 1024;
 
 /// What scripts know the server's only virtual host by: Adobe's name for the one that needs none.
 const HOST_NAME: &str = "_defaultVHost_";
@@ -226,57 +227,173 @@ impl Server {
         }
     }
 
-    /// Tells a process what the next of its instances consists of, as far as there is room.
+    /// Tells a process what the next of its instances consists of, as far as there is room, and as the disk has read it.
     fn tell_texts(&mut self, host: HostIndex, now: Millis) {
-        while let Some((index, piece)) = self.next_step(host) {
-            let Server { live, scripting, .. } = self;
-            let Some(instance) = scripting.instances.instance(index) else { return };
-            let Some(app) = live.apps.definition(instance.app) else { return self.end_instance(index, now) };
-            let Some(script) = &app.script else { return self.end_instance(index, now) };
-            let (name, script_id) = (instance.name.clone(), instance.script);
-            let (message, next) = match piece {
-                LoadStep::Head => {
-                    let head = ToHost::Load {
-                        instance: script_id,
-                        app: &app.name,
-                        name: &name,
-                        hostname: HOST_NAME,
-                        server: SERVER_NAME,
-                        budget: script.limits.budget,
-                    };
-                    (head, InstanceState::Loading(LoadStep::File(0, 0)))
+        while let Some((index, step)) = self.next_step(host) {
+            let is_told = match step {
+                LoadStep::Later(at) if now < at => {
+                    self.look_at_hosts(at);
+                    false
                 }
-                LoadStep::File(at, from) => match file_of(app, &script.source, at) {
-                    Some((role, name, text)) => {
-                        let rest = &text.as_bytes()[from as usize..];
-                        let piece = &rest[..rest.len().min(PIECE_BYTES)];
-                        let last = piece.len() == rest.len();
-                        let next = if last {
-                            LoadStep::File(at + 1, 0)
-                        } else {
-                            LoadStep::File(at, from + piece.len() as u32)
-                        };
-                        (ToHost::File { instance: script_id, role, name, piece, last }, InstanceState::Loading(next))
-                    }
-                    None => {
-                        self.loading(index, InstanceState::Loading(LoadStep::Start));
-                        continue;
-                    }
-                },
-                LoadStep::Start => (ToHost::Start { instance: script_id }, InstanceState::Starting { outdated: false }),
+                LoadStep::Text => self.tell_text(host, index, now),
+                _ => self.tell_step(index, step, now),
             };
-            if scripting.tell(index, &message, now).is_err() {
+            if !is_told {
                 return;
             }
-            self.loading(index, next);
         }
     }
 
+    /// False when there is no room.
+    fn tell_step(&mut self, index: InstanceIndex, step: LoadStep, now: Millis) -> bool {
+        let Server { live, scripting, .. } = self;
+        let Some(instance) = scripting.instances.instance(index) else { return true };
+        let (script_id, name) = (instance.script, instance.name.clone());
+        let script = live.apps.definition(instance.app).and_then(|app| Some((app, app.script.as_ref()?)));
+        let Some((app, script)) = script else {
+            self.give_back_clients_of(index, now);
+            self.end_instance(index, now);
+            return true;
+        };
+        let (message, next) = match step {
+            LoadStep::Later(_) | LoadStep::Head => {
+                let head = ToHost::Load {
+                    instance: script_id,
+                    app: &app.name,
+                    name: &name,
+                    hostname: HOST_NAME,
+                    server: SERVER_NAME,
+                    budget: script.limits.budget,
+                };
+                (head, InstanceState::Loading(LoadStep::Config(0)))
+            }
+            LoadStep::Config(from) => {
+                let rest = &app.config_json.as_bytes()[from as usize..];
+                let piece = &rest[..rest.len().min(SCRIPT_PIECE_BYTES)];
+                let last = piece.len() == rest.len();
+                let next = if last { LoadStep::Text } else { LoadStep::Config(from + piece.len() as u32) };
+                let config = ToHost::File { instance: script_id, role: FileRole::Config, name: "", piece, last };
+                (config, InstanceState::Loading(next))
+            }
+            LoadStep::Text | LoadStep::Start => {
+                (ToHost::Start { instance: script_id }, InstanceState::Starting { outdated: false })
+            }
+        };
+        let is_told = scripting.tell(index, &message, now).is_ok();
+        if is_told {
+            self.loading(index, next);
+        }
+        is_told
+    }
+
+    /// The same, of the piece of text that the disk has read, if it has.
+    fn tell_text(&mut self, host: HostIndex, index: InstanceIndex, now: Millis) -> bool {
+        let scripting = &mut self.scripting;
+        let Some(script) = scripting.instances.instance(index).map(|instance| instance.script) else { return true };
+        let text = &mut scripting.host_mut(host).text;
+        let (block, follows) = match text.take(script) {
+            Some(come) => come,
+            None if matches!(text, Text::Lost) => {
+                self.not_read(index, now);
+                return true;
+            }
+            None => return false,
+        };
+        let next = match follows {
+            TextFollows::More => LoadStep::Text,
+            TextFollows::Nothing => LoadStep::Start,
+            TextFollows::Changed | TextFollows::Fault => {
+                *text = Text::Idle(block);
+                match follows {
+                    TextFollows::Fault => self.not_read(index, now),
+                    _ => self.load_later(index, now),
+                }
+                return true;
+            }
+        };
+        let (role, name, piece, last) = (block.role(), block.name(), block.piece(), block.is_last());
+        let is_told = scripting.tell(index, &ToHost::File { instance: script, role, name, piece, last }, now).is_ok();
+        scripting.host_mut(host).text = match is_told {
+            true => Text::Idle(block),
+            false => Text::Come(block, script, follows),
+        };
+        if is_told {
+            self.loading(index, InstanceState::Loading(next));
+        }
+        is_told
+    }
+
     fn next_step(&self, host: HostIndex) -> Option<(InstanceIndex, LoadStep)> {
-        self.scripting.instances.iter().find_map(|(index, instance)| match instance.state {
-            InstanceState::Loading(piece) if instance.host == host => Some((index, piece)),
+        let steps = self.scripting.instances.iter().filter_map(|(index, instance)| match instance.state {
+            InstanceState::Loading(step) if instance.host == host => Some((index, step)),
             _ => None,
-        })
+        });
+        // Those whose files are being written hold up no others.
+        steps.min_by_key(|(_, step)| if let LoadStep::Later(at) = step { at.0 } else { 0 })
+    }
+
+    /// The next piece of a script's text that the disk is to read.
+    pub(super) fn next_text(&mut self) -> Option<Job> {
+        for host in self.scripting.hosts() {
+            let Text::Wanted(_) = self.scripting.host(host).text else { continue };
+            let wanted = match self.next_step(host) {
+                Some((index, LoadStep::Text)) => self.scripting.instances.instance(index),
+                _ => None,
+            };
+            let wanted = wanted.and_then(|instance| {
+                let app = self.live.apps.definition(instance.app)?;
+                Some((instance.script, app.name.clone(), app.script.as_ref()?.stamp))
+            });
+            let text = &mut self.scripting.host_mut(host).text;
+            if let Text::Wanted(block) = core::mem::replace(text, Text::Away) {
+                match wanted {
+                    Some((script, name, stamp)) => return Some(Job::Text { host, script, name, stamp, block }),
+                    // Whoever wanted it is no more.
+                    None => *text = Text::Idle(block),
+                }
+            }
+        }
+        None
+    }
+
+    /// The disk has read it.
+    pub(super) fn text_came(
+        &mut self,
+        host: HostIndex,
+        script: InstanceId,
+        block: Option<TextBlock>,
+        next: TextFollows,
+    ) {
+        let came = block.map_or(Text::Lost, |block| Text::Come(block, script, next));
+        self.scripting.host_mut(host).text = came;
+        self.scripting.tend();
+    }
+
+    /// The files of an instance are not what they were when they were looked at: it begins anew when they have been looked at again.
+    fn load_later(&mut self, index: InstanceIndex, now: Millis) {
+        if let Some(instance) = self.scripting.instances.instance(index)
+            && self.live.apps.source() == AppSource::Directories
+        {
+            self.live.apps.ask(instance.app);
+        }
+        self.begin_loading_again(index, LoadStep::Later(now + CHANGING_MS), now);
+    }
+
+    /// The files of an instance cannot be read. The log has said why.
+    fn not_read(&mut self, index: InstanceIndex, now: Millis) {
+        let Some(instance) = self.scripting.instances.instance(index) else { return };
+        let (app, script) = (instance.app, instance.script);
+        let retry_ms = self.script_limits(app).map_or(0, |limits| limits.retry_ms);
+        self.scripting.must_tell(index, &ToHost::Unload { instance: script }, now);
+        self.refuse_clients_of(index, Unscripted::NotLoaded, retry_ms, now);
+    }
+
+    /// The application has no script any more: whoever waits for it joins without.
+    fn give_back_clients_of(&mut self, index: InstanceIndex, now: Millis) {
+        self.each_client(index, |server, conn| {
+            server.leave_instance(conn, now);
+            server.wait_for_script(conn);
+        });
     }
 
     fn loading(&mut self, index: InstanceIndex, state: InstanceState) {
@@ -362,11 +479,4 @@ impl Server {
         );
         self.refuse_clients_of(index, Unscripted::Stopped, retry_ms, now);
     }
-}
-
-/// A file of an application's script by its number, in the order in which a process is told them.
-fn file_of<'a>(app: &'a AppDefinition, source: &'a Source, at: u16) -> Option<(FileRole, &'a str, &'a str)> {
-    let config = (!app.config_json.is_empty()).then_some((FileRole::Config, "", app.config_json.as_str()));
-    let texts = source.files().map(|(role, file)| (role, file.name.as_str(), file.text.as_str()));
-    config.into_iter().chain(texts).nth(usize::from(at))
 }

@@ -8,8 +8,8 @@ use core::fmt::Write;
 use log::{Level, error, info, log};
 
 use crate::features::contract::Happened;
-use crate::features::script::hosts::{HostFault, HostIndex, HostState};
-use crate::handles::ConnId;
+use crate::features::script::hosts::{HostFault, HostState};
+use crate::handles::{ConnId, HostIndex};
 use crate::limits::{APP_NAME_BYTES, PATH_BYTES, SCRIPT_NAME_BYTES, SCRIPT_STATUS_BYTES};
 use crate::live::refusal::Unscripted;
 use crate::rtmp::session::REPLY_BYTES;
@@ -213,7 +213,7 @@ impl Server {
         let app = instance.app;
         let name = instance.name.as_str();
         let script = self.live.apps.definition(app).and_then(|definition| definition.script.as_ref());
-        let file = script.map_or("", |script| script.source.main.name.as_str());
+        let file = script.map_or("", |script| script.main.as_str());
         info!("rill script loaded app={:?} instance={name:?} file={file:?}", self.live.apps.name(app));
         self.scripting.retry = true;
     }

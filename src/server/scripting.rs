@@ -6,8 +6,8 @@ use core::fmt::Write;
 
 use log::info;
 
-use crate::features::script::hosts::{HostIndex, HostState};
-use crate::handles::{AppId, ConnId, StreamId};
+use crate::features::script::hosts::HostState;
+use crate::handles::{AppId, ConnId, HostIndex, StreamId};
 use crate::live::app::ScriptLimits;
 use crate::live::refusal::{Refusal, Unscripted};
 use crate::rtmp::event::Request;
@@ -432,18 +432,18 @@ impl Server {
                 InstanceState::Running { outdated, .. } | InstanceState::Starting { outdated } => *outdated = true,
                 // Perhaps it is right now.
                 InstanceState::Stopped { until } => *until = now,
-                InstanceState::Loading(LoadStep::Head) | InstanceState::Ending => {}
-                InstanceState::Loading(_) => self.begin_loading_again(index, now),
+                InstanceState::Loading(LoadStep::Later(_) | LoadStep::Head) | InstanceState::Ending => {}
+                InstanceState::Loading(_) => self.begin_loading_again(index, LoadStep::Head, now),
             }
         }
     }
 
     /// What was told of the instance does not hold any more.
-    fn begin_loading_again(&mut self, index: InstanceIndex, now: Millis) {
+    pub(super) fn begin_loading_again(&mut self, index: InstanceIndex, step: LoadStep, now: Millis) {
         let script = self.scripting.instances.next_script(index);
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         let unload = ToHost::Unload { instance: core::mem::replace(&mut instance.script, script) };
-        instance.state = InstanceState::Loading(LoadStep::Head);
+        instance.state = InstanceState::Loading(step);
         self.scripting.must_tell(index, &unload, now);
     }
 
@@ -491,11 +491,13 @@ impl Server {
                 }
                 self.scripting.must_tell(index, &ToHost::Unload { instance: script }, now);
             }
-            InstanceState::Starting { .. } | InstanceState::Loading(LoadStep::File(..) | LoadStep::Start) => {
+            InstanceState::Loading(LoadStep::Later(_) | LoadStep::Head) | InstanceState::Stopped { .. } => {
+                self.remove_instance(index);
+            }
+            InstanceState::Starting { .. } | InstanceState::Loading(_) => {
                 self.scripting.must_tell(index, &ToHost::Unload { instance: script }, now);
                 self.remove_instance(index);
             }
-            InstanceState::Loading(LoadStep::Head) | InstanceState::Stopped { .. } => self.remove_instance(index),
         }
     }
 

@@ -3,8 +3,8 @@
 
 use std::boxed::Box;
 
-use crate::features::script::hosts::{HostIndex, ScriptHost};
-use crate::handles::{AppId, ConnId, SlotIndex};
+use crate::features::script::hosts::ScriptHost;
+use crate::handles::{AppId, ConnId, HostIndex, SlotIndex};
 use crate::live::settings::{ScriptProcess, Settings};
 use crate::time::Millis;
 use crate::wire::bytes::Full;

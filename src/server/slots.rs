@@ -4,8 +4,7 @@ use core::net::IpAddr;
 use std::boxed::Box;
 
 use crate::bitset::BitSet;
-use crate::features::script::hosts::HostIndex;
-use crate::handles::{ConnId, SlotIndex, StreamId};
+use crate::handles::{ConnId, HostIndex, SlotIndex, StreamId};
 use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 use crate::live::holder::Household;
 use crate::live::settings::Settings;

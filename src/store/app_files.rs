@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
 use crate::live::app::{Source, SourceFile};
+use crate::wire::script_link::FileRole;
 
+use super::script_texts::TextFile;
 use super::settle::{Clocks, FileStat, Moment, hash};
 use super::text_file::{at, is_absent, read_text};
 
@@ -187,6 +189,15 @@ impl Files {
 
     pub(super) fn scripts(&self) -> impl Iterator<Item = &FileInfo> {
         self.secure.iter().chain(&self.main).chain(&self.others)
+    }
+
+    /// The files of the script, in the order of [`Source::files`].
+    pub(super) fn texts(&self) -> Vec<TextFile> {
+        let main = self.main.iter().map(|file| (FileRole::Main, file));
+        let secure = self.secure.iter().map(|file| (FileRole::Secure, file));
+        let others = self.others.iter().map(|file| (FileRole::Library, file));
+        let files = main.chain(secure).chain(others);
+        files.map(|(role, file)| (role, file.name.clone(), file.path.clone())).collect()
     }
 
     fn read(&self) -> Texts {

@@ -23,6 +23,7 @@ use crate::live::app::{AppDefinition, AppKind, AppLimits, Budget, ScriptDefiniti
 use crate::live::jobs::Lookup;
 
 use super::app_files::{Found, Texts};
+use super::script_texts::{TextFile, script_stamp};
 use super::settle::{Clocks, Look, Moment, Settling, Watch, hash};
 use super::shared::Shared;
 
@@ -123,6 +124,16 @@ impl AppsDirectory {
             Err(Unread::Missing) => Lookup::Missing,
             Err(Unread::Unchanged) => Lookup::Unchanged,
             Err(Unread::Changing | Unread::Restless) => Lookup::Changing,
+        }
+    }
+
+    /// The files of an application's script, as they are at this moment, in the order in which a process is told them; none if there
+    /// is no script.
+    pub(super) fn script_files(&self, name: &str) -> Vec<TextFile> {
+        let Some(name) = named(name) else { return Vec::new() };
+        match find(self.directory.as_deref(), &self.shared.config(), &name) {
+            Found::Files(files) => files.texts(),
+            Found::Missing | Found::Unreadable(_) => Vec::new(),
         }
     }
 
@@ -294,7 +305,12 @@ fn definition(
         (_, settings) => errors.extend(settings.err()),
     }
     match texts.source {
-        Ok(source) => definition.script = source.map(|source| ScriptDefinition { source, limits: script_limits }),
+        Ok(source) => {
+            definition.script = source.map(|source| {
+                let stamp = script_stamp(&source);
+                ScriptDefinition { main: source.main.name, stamp, limits: script_limits }
+            });
+        }
         Err(error) => errors.push(error),
     }
     if errors.is_empty() { Ok((definition, recorded)) } else { Err(errors) }
@@ -358,12 +374,16 @@ mod tests {
     use serde_json::Value as Json;
 
     use super::*;
+    use crate::handles::HostIndex;
     use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
     use crate::live::app::{KeyError, Rules};
     use crate::live::refusal::Refusal;
+    use crate::live::script_text::{TextBlock, TextFollows};
+    use crate::store::script_texts::ScriptTexts;
     use crate::store::settle::{LESS_MS, SETTLE_MS};
     use crate::store::test_root::Root;
     use crate::store::text_file::read_text;
+    use crate::wire::script_link::{FileRole, InstanceId};
     use crate::{board, config};
 
     impl Root {
@@ -409,6 +429,26 @@ mod tests {
                     self.look(name, stamp)
                 }
                 lookup => lookup,
+            }
+        }
+    }
+
+    /// The files of the script of `live` as a process is told them.
+    fn told(apps: &mut Patient) -> Vec<(FileRole, String, String)> {
+        let stamp = found(apps.lookup("live", None)).script.unwrap().stamp;
+        let (mut texts, mut block) = (ScriptTexts::default(), TextBlock::new());
+        let (mut files, mut text) = (Vec::new(), Vec::new());
+        loop {
+            let find = || apps.apps.script_files("live");
+            let follows = texts.next(HostIndex(0), InstanceId(1), stamp, find, &mut block);
+            assert!(matches!(follows, TextFollows::More | TextFollows::Nothing), "{follows:?}");
+            text.extend_from_slice(block.piece());
+            if block.is_last() {
+                let text = String::from_utf8(std::mem::take(&mut text)).unwrap();
+                files.push((block.role(), block.name().to_owned(), text));
+            }
+            if follows == TextFollows::Nothing {
+                return files;
             }
         }
     }
@@ -601,8 +641,7 @@ mod tests {
     #[test]
     fn the_main_file_is_the_first_of_eight_and_all_others_can_be_loaded() {
         let root = Root::new("main");
-        let main =
-            |root: &Root| found(root.apps(&[]).lookup("live", None)).script.map(|script| script.source.main.name);
+        let main = |root: &Root| found(root.apps(&[]).lookup("live", None)).script.map(|script| script.main);
         for name in [
             "live.js",
             "scripts/live.js",
@@ -621,10 +660,11 @@ mod tests {
         root.write("applications/live/notes.txt", "");
         root.write("library/x.asc", "library");
         let library = format!("server.script_lib={}", root.0.join("library").display());
-        let source = found(root.apps(&[&library]).lookup("live", None)).script.unwrap().source;
-        assert_eq!(source.secure.unwrap().name, "scripts/secure.asc");
-        let others: Vec<&str> = source.others.iter().map(|file| file.name.as_str()).collect();
+        let files = told(&mut root.apps(&[&library]));
+        let names: Vec<&str> = files.iter().map(|(_, name, _)| name.as_str()).collect();
         let expected = [
+            "scripts/main.asc",
+            "scripts/secure.asc",
             "live.asc",
             "live.js",
             "main.asc",
@@ -635,8 +675,10 @@ mod tests {
             "scripts/main.js",
             "x.asc",
         ];
-        assert_eq!(others, expected);
-        assert_eq!(source.others.last().unwrap().text, "library");
+        assert_eq!(names, expected);
+        let roles: Vec<FileRole> = files[..3].iter().map(|(role, ..)| *role).collect();
+        assert_eq!(roles, [FileRole::Main, FileRole::Secure, FileRole::Library]);
+        assert_eq!(files.last().unwrap().2, "library");
     }
 
     #[test]
@@ -644,8 +686,8 @@ mod tests {
         let root = Root::new("order");
         root.write("applications/live/main.asc", "");
         root.write("applications/live/scripts/main.js", "");
-        let main = found(root.apps(&[]).lookup("live", None)).script.unwrap().source.main;
-        assert_eq!(main.name, "main.asc");
+        let main = found(root.apps(&[]).lookup("live", None)).script.unwrap().main;
+        assert_eq!(main, "main.asc");
     }
 
     #[test]
@@ -718,7 +760,7 @@ mod tests {
         assert_eq!(apps.look("live", stamp), Lookup::Changing);
         apps.wait(1);
         let live = found(apps.look("live", stamp));
-        assert_eq!(live.script.unwrap().source.main.text, "", "it was meant");
+        assert!(live.script.is_some(), "it was meant");
         // And so is a directory that is replaced by another.
         let stamp = Some(live.stamp);
         fs::rename(root.0.join("applications/live"), root.0.join("old")).unwrap();
@@ -779,8 +821,8 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(app.join("pipe.js")).status();
         assert!(made.unwrap().success());
         let start = Instant::now();
-        let source = found(root.apps(&[]).lookup("live", None)).script.unwrap().source;
-        assert_eq!((source.main.text.as_str(), source.others.len()), ("shared", 0));
+        let only = (FileRole::Main, "main.asc".to_owned(), "shared".to_owned());
+        assert_eq!(told(&mut root.apps(&[])), [only]);
         let error = read_text(&app.join("pipe.js"), 10, "").unwrap_err();
         assert!(error.ends_with("pipe.js: is no regular file"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(5));

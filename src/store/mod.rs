@@ -10,6 +10,7 @@ mod bulk;
 mod configuration;
 mod look_ups;
 pub mod recorded;
+mod script_texts;
 pub mod settle;
 mod shared;
 #[cfg(test)]
@@ -54,7 +55,7 @@ pub fn open(
 ) -> (LookUps, RecordedFiles<RecordedDirectories>, Bulk) {
     let (applications, places) = (apps_directory::directory(&config), config.settings.recorded_players as usize);
     let shared = Arc::new(Shared::new(config));
-    let look_ups = LookUps { apps: AppsDirectory::sharing(shared.clone()) };
+    let look_ups = LookUps::new(AppsDirectory::sharing(shared.clone()));
     let recorded = RecordedFiles::new(RecordedDirectories::new(applications, shared.clone()), places);
     (look_ups, recorded, Bulk::new(options, level_is_fixed, machine, shared))
 }

@@ -7,18 +7,27 @@ use std::path::Path;
 
 /// The text of a regular file of at most `most` bytes; `limit` is that limit's name.
 pub(super) fn read_text(path: &Path, most: usize, limit: &str) -> Result<String, String> {
-    // Opening must not wait, not even for a writer of a pipe.
-    let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file: File = open().map_err(|error| at(path, &error))?;
-    if !file.metadata().map_err(|error| at(path, &error))?.is_file() {
-        return Err(format!("{}: is no regular file", path.display()));
-    }
+    let file = open_regular(path).map_err(|error| match error.kind() {
+        ErrorKind::IsADirectory => format!("{}: is no regular file", path.display()),
+        _ => at(path, &error),
+    })?;
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| at(path, &error))?;
     if bytes.len() > most {
         return Err(format!("{}: is too long, {most} bytes are left for it ({limit})", path.display()));
     }
     text(path, bytes)
+}
+
+/// Opens a regular file.
+///
+/// # Errors
+///
+/// `IsADirectory`, when it is anything else; else the operating system's own.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    // Opening must not wait, not even for a writer of a pipe.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::IsADirectory.into()) }
 }
 
 /// Bytes of a file as text.

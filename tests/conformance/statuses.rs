@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rill::live::app::{AddressList, AppDefinition, AppKind, ScriptDefinition, ScriptLimits};
-use rill::live::app::{Source, SourceFile};
 use rill::live::settings::Settings;
 use rill::rtmp::status::{Code, Extra, NOT_SENT, Status, TABLE};
 use rill::time::Millis;
@@ -20,6 +19,7 @@ use crate::rtmp::{
 };
 use crate::sim::films::{FilmTag, flv};
 use crate::sim::ledger::Kind::Key;
+use crate::sim::texts::script;
 use crate::sim::world::{Directory, World, settings};
 
 /// A message that a client was sent: type, message stream, body.
@@ -707,10 +707,8 @@ fn cases() -> Vec<Case> {
 
 /// What a client of an application with this `main.asc` is told that says `bytes`.
 fn scripted(text: &str, bytes: &[Bytes]) -> (World, usize) {
-    let main = SourceFile { name: "main.asc".to_owned(), text: text.to_owned() };
-    let source = Source { secure: None, main, others: Vec::new() };
     let limits = ScriptLimits { pending_ms: 3000, ..ScriptLimits::default() };
-    let app = live_with(|app| app.script = Some(ScriptDefinition { source, limits }));
+    let app = live_with(|app| app.script = Some(ScriptDefinition { limits, ..script(text) }));
     let mut world = World::on_disk(settings(), vec![app]);
     let c = live(&mut world);
     say(&mut world, c, bytes);

@@ -10,6 +10,7 @@ pub mod films;
 pub mod host;
 pub mod ledger;
 pub mod net;
+pub mod texts;
 pub mod world;
 
 use std::cell::Cell;

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rill::handles::ConnId;
-use rill::live::app::{AppDefinition, AppKind, AppLimits, ScriptDefinition, ScriptLimits};
-use rill::live::app::{Source, SourceFile};
+use rill::live::app::{AppDefinition, AppKind, AppLimits};
 use rill::live::applications::AppSource;
 use rill::live::jobs::{DiskLane, Done, Job, Lookup};
 use rill::live::settings::{Merge, PerAddress, Settings};
@@ -26,6 +25,7 @@ use super::films::Films;
 use super::inside;
 use super::ledger::{Kind, Ledger};
 use super::net::{FakeNet, Mood, Ready};
+use super::texts::{TextReadings, script};
 
 /// Turns without sleep and without a byte that moves after which the server counts as spinning.
 const MOST_TURNS: usize = 200_000;
@@ -48,6 +48,8 @@ pub struct World {
     pub disk_late_ms: u64,
     /// Answers of the disk that have not come, with the time when they do.
     late: VecDeque<(u64, Done)>,
+    /// Texts of scripts that were read in part.
+    readings: TextReadings,
     /// The disk of recorded streams.
     pub films: Films,
     /// What the disk was asked.
@@ -93,10 +95,10 @@ pub fn apps() -> Vec<AppDefinition> {
 
 /// An application with a script.
 pub fn scripted(name: &str, text: &str) -> AppDefinition {
-    let main = SourceFile { name: "main.asc".to_owned(), text: text.to_owned() };
-    let source = Source { secure: None, main, others: Vec::new() };
-    let script = Some(ScriptDefinition { source, limits: ScriptLimits::default() });
-    AppDefinition { script, ..AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live) }
+    AppDefinition {
+        script: Some(script(text)),
+        ..AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live)
+    }
 }
 
 impl World {
@@ -177,6 +179,7 @@ impl World {
             bulk_stalls: false,
             disk_late_ms: 0,
             late: VecDeque::new(),
+            readings: TextReadings::default(),
             films,
             asked: Vec::new(),
             next_address: 1,
@@ -436,8 +439,18 @@ impl World {
             }
         }
         while !self.disk_stalls
-            && let Some(Job::App { name, stamp }) = inside(|| self.server.next_job(DiskLane::LookUps))
+            && let Some(job) = inside(|| self.server.next_job(DiskLane::LookUps))
         {
+            let Job::App { name, stamp } = job else {
+                let is_there = |name: &str, stamp| match self.disk.get(name) {
+                    Some(Directory::Good(app)) => app.script.as_ref().is_some_and(|script| script.stamp == stamp),
+                    Some(Directory::Changing | Directory::Broken) => false,
+                    None => self.disk.is_empty(),
+                };
+                let done = self.readings.read(job, is_there);
+                self.late.push_back((self.now + self.disk_late_ms, done));
+                continue;
+            };
             self.asked.push(name.to_string());
             let lookup = match self.disk.get(name.as_str()) {
                 None => Lookup::Missing,

@@ -7,7 +7,7 @@ use rill::wire::script_link::Handler;
 
 use super::sim::ledger::Kind;
 use super::sim::net::Mood;
-use super::sim::world::{World, scripted, settings};
+use super::sim::world::{Directory, World, scripted, settings};
 
 const OPEN: &str = "
     application.onConnect = function (client) { return true; };
@@ -209,6 +209,71 @@ fn wherever_the_words_of_a_process_end_everybody_is_told_and_may_come_back() {
         world.check_counts();
         world.end();
     }
+}
+
+/// What the disk says of `good` from now on.
+fn change(world: &mut World, app: AppDefinition) {
+    world.disk.insert("good".to_owned(), Directory::Good(Box::new(AppDefinition { stamp: 2, ..app })));
+}
+
+#[test]
+fn files_that_change_as_they_are_read_are_run_when_they_have_been_looked_at_again() {
+    let mut world = world(ScriptProcess::Server);
+    let first = connect(&mut world, "good");
+    assert_eq!(heard(&mut world, first), JOINED);
+    world.unload("good");
+    world.settle();
+    // An editor writes: what was known of the application holds, but its text is not there any more.
+    world.disk.insert("good".to_owned(), Directory::Changing);
+    let waiting = connect(&mut world, "good");
+    world.advance(700);
+    assert_eq!(heard(&mut world, waiting), [""; 0]);
+    let text = "Client.prototype.ask = function () { throw 'new'; };";
+    change(&mut world, scripted("good", text));
+    world.advance(600);
+    assert_eq!(heard(&mut world, waiting), JOINED);
+    call(&mut world, waiting);
+    assert_eq!(heard(&mut world, waiting), ["_error Call.Failed"]);
+    world.check_counts();
+    world.end();
+}
+
+#[test]
+fn an_application_that_loses_its_script_as_that_is_read_lets_its_clients_in_without() {
+    let mut world = world(ScriptProcess::Server);
+    let first = connect(&mut world, "good");
+    assert_eq!(heard(&mut world, first), JOINED);
+    world.unload("good");
+    world.settle();
+    change(&mut world, AppDefinition::stock(heapless::String::try_from("good").unwrap(), AppKind::Live));
+    let waiting = connect(&mut world, "good");
+    world.advance(600);
+    assert_eq!(heard(&mut world, waiting), JOINED);
+    world.clients[waiting].create_stream();
+    world.clients[waiting].play(1, "cam");
+    world.settle();
+    assert!(heard(&mut world, waiting).contains(&"1: Play.Start".to_owned()));
+    // Its place is another's.
+    let other = connect(&mut world, "bad");
+    assert_eq!(heard(&mut world, other), JOINED);
+    world.check_counts();
+    world.end();
+}
+
+#[test]
+fn a_long_script_is_told_piece_by_piece_and_a_slow_disk_holds_up_nobody_who_needs_it_not() {
+    let settings = Settings { script_process: ScriptProcess::Server, connect_timeout_ms: 20_000, ..settings() };
+    let text = format!("{OPEN} var text = '{}';", "x".repeat(200_000));
+    let mut world = World::on_disk(settings, vec![scripted("good", &text), scripted("bad", OPEN)]);
+    world.disk_late_ms = 100;
+    let waiting = connect(&mut world, "good");
+    world.advance(2000);
+    assert_eq!(heard(&mut world, waiting), [""; 0]);
+    world.advance(1500);
+    assert_eq!(heard(&mut world, waiting), JOINED);
+    call(&mut world, waiting);
+    assert_eq!(heard(&mut world, waiting), ["_result"]);
+    world.end();
 }
 
 #[test]

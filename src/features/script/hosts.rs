@@ -19,9 +19,10 @@ use core::fmt;
 
 use crate::handles::AppId;
 use crate::limits::{SCRIPT_MESSAGE_BYTES, SCRIPT_QUEUE_BYTES};
+use crate::live::script_text::{TextBlock, TextFollows};
 use crate::time::Millis;
 use crate::wire::bytes::{Full, Writer};
-use crate::wire::script_link::{Broken, ToHost};
+use crate::wire::script_link::{Broken, InstanceId, ToHost};
 
 /// What each slot of the connection table adds to the room for what cannot wait, in bytes: its end.
 const RESERVE_PER_SLOT_BYTES: usize = 64;
@@ -31,10 +32,6 @@ const RESERVE_BYTES: usize = 32 * 1024;
 const MESSAGE_BYTES: usize = 4 + SCRIPT_MESSAGE_BYTES;
 /// A host that has ended is started again so long after its last start at the earliest, in milliseconds.
 const RESTART_MS: u64 = 1000;
-
-/// A script process, by its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostIndex(pub u16);
 
 /// How far a script process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +115,34 @@ pub struct ScriptHost {
     since: Millis,
     /// Its processor time then, in microseconds, if that is known.
     time_us: Option<u64>,
+    /// Where the block is in which it is brought the text of scripts.
+    pub text: Text,
+}
+
+/// The block in which a process is brought the text of scripts, piece by piece: one is read when the one before it was told.
+pub enum Text {
+    /// It is here, and nothing is in it that counts.
+    Idle(TextBlock),
+    /// The disk is to be asked for the next piece.
+    Wanted(TextBlock),
+    /// The disk has it.
+    Away,
+    /// It has come, with a piece of that instance.
+    Come(TextBlock, InstanceId, TextFollows),
+    /// It was lost with the disk's thread.
+    Lost,
+}
+
+impl Text {
+    /// Takes what has come, if it is for that instance. When it is not, or nothing was asked, the disk is to be asked.
+    pub fn take(&mut self, script: InstanceId) -> Option<(TextBlock, TextFollows)> {
+        match core::mem::replace(self, Text::Away) {
+            Text::Come(block, of, follows) if of == script => return Some((block, follows)),
+            Text::Idle(block) | Text::Wanted(block) | Text::Come(block, ..) => *self = Text::Wanted(block),
+            state @ (Text::Away | Text::Lost) => *self = state,
+        }
+        None
+    }
 }
 
 impl ScriptHost {
@@ -136,12 +161,13 @@ impl ScriptHost {
             started: Millis(0),
             since: Millis(0),
             time_us: None,
+            text: Text::Idle(TextBlock::new()),
         }
     }
 
     /// Bytes of such a place.
     pub fn place_bytes(slots: usize) -> usize {
-        size_of::<ScriptHost>() + queue_bytes(slots) + MESSAGE_BYTES
+        size_of::<ScriptHost>() + queue_bytes(slots) + MESSAGE_BYTES + TextBlock::BYTES
     }
 
     /// A process was started in this place.
