@@ -70,6 +70,11 @@ impl FragmentCursor {
         self.moof.map(|moof| moof.start)
     }
 
+    /// When the last sample ends, in ticks.
+    pub fn time(&self) -> i64 {
+        self.time
+    }
+
     /// The next sample; `None` behind the last that is whole. More may come when the file grows.
     ///
     /// # Errors

@@ -134,6 +134,9 @@ pub(super) fn movie_header(duration: u64, out: &mut BoxPart<'_>) {
     out.u32(NEXT_TRACK);
 }
 
+/// Bytes of [`movie_header`].
+pub(super) const MOVIE_HEADER: u32 = MVHD;
+
 /// A duration of 32 bits; all ones where it is not known (8.2.2.3).
 fn short(duration: u64) -> u32 {
     u32::try_from(duration).unwrap_or(u32::MAX)

@@ -10,6 +10,7 @@ mod boxes;
 pub mod cursor;
 pub mod description;
 pub mod entry;
+pub mod finish;
 pub mod fragment_head;
 pub mod fragments;
 pub mod index;
