@@ -129,6 +129,20 @@ shapes! {
     /// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.
     CONTROL_REQUEST_BYTES = 512, "longest request of them; a longer one is refused";
 
+    /// Longest head of an HTTP request in bytes, and what of its body is kept in the same place. A longer one is answered 431.
+    HTTP_HEAD_BYTES = 4096, "longest head of an HTTP request; a longer one is answered 431";
+    /// Fields of such a head. More are answered 431.
+    HTTP_HEADERS = 32, "its fields; more are answered 431";
+    /// Longest body of an HTTP request in bytes. A longer one is answered 413.
+    HTTP_BODY_BYTES = 1024, "longest body of an HTTP request; a longer one is answered 413";
+    /// Longest path of a URL in bytes, when it is decoded: what is before and behind an application's and a stream's name included. A
+    /// longer one is answered 414.
+    HTTP_PATH_BYTES = 320, "longest path of a URL; a longer one is answered 414";
+    /// Longest query of a URL in bytes. A longer one is answered 414.
+    HTTP_QUERY_BYTES = 384, "longest query of a URL; a longer one is answered 414";
+    /// Bytes kept of a field of a request: host, origin, referrer. A longer host is refused, the others are cut or count as absent.
+    HTTP_FIELD_BYTES = 128, "bytes kept of a field of an HTTP request";
+
     /// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
     /// seeing its connection closed. When every slot is taken, the server decides who makes room, so that no number of connections
     /// that do nothing keeps clients out.
@@ -195,5 +209,7 @@ const _: () = assert!(
     "a call with its name and arguments is one message"
 );
 const _: () = assert!(2 * ASSEMBLY_BYTES + PATH_BYTES < SCRIPT_MESSAGE_BYTES, "so is what a client says of itself");
+const _: () = assert!(HTTP_BODY_BYTES <= HTTP_HEAD_BYTES, "a body is kept where its head was");
+const _: () = assert!(APP_NAME_BYTES + PATH_BYTES + 64 <= HTTP_PATH_BYTES, "every stream has a URL");
 const _: () = assert!(STREAM_KEY_BYTES <= PATH_BYTES, "a key may be sent as a stream name");
 const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");

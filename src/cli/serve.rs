@@ -13,8 +13,8 @@ use crate::live::app::{AppDefinition, AppKind};
 use crate::live::applications::AppSource;
 use crate::net::disk::Workers;
 use crate::net::{
-    self, ControlSocket, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket, logging,
-    open_files, script_check,
+    self, ControlSocket, ListenError, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket,
+    logging, open_files, script_check,
 };
 use crate::server::speaks::Door;
 use crate::server::{Server, Start};
@@ -99,8 +99,8 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     // A port that is busy should be known before memory is obtained, and memory be there before the first client.
     let listeners: Result<Vec<Listener>, _> =
         listen.into_iter().map(|address| net::bind(address, Door::Rtmp)).collect();
-    let listeners = listeners.map_err(|error| one(&error))?;
-    let listening: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
+    let mut listeners = listeners.map_err(|error| one(&error))?;
+    listeners.extend(http(&config).map_err(|error| one(&error))?);
     let machine = Machine { fits: limits::check_budget, log: follow, script: script_check::problem };
     let (mut look_ups, mut recorded, mut bulk) = store::open(options.clone(), config.clone(), level_is_fixed, machine);
     let apps = look_ups.definitions(&apps);
@@ -116,15 +116,34 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let outside = Outside { listeners, control, signals, notify: Notify::from_environment() };
     let mut reactor = Reactor::new(&server, outside, workers, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;
+    let at = |wanted| reactor.doors().filter(move |(door, _)| *door == wanted).map(|(_, address)| address);
+    let listening: Vec<SocketAddr> = at(Door::Rtmp).collect();
     say(&banner(&config, &apps, &listening));
     for address in &listening {
         info!("rill listening addr={address}");
+    }
+    for address in at(Door::Http) {
+        info!("rill http addr={address}");
     }
     if let Some(path) = control_path {
         info!("rill control socket={path:?}");
     }
     alloc::seal();
     reactor.run(&mut server).map_err(|error| one(&error))
+}
+
+/// Where HTTP is spoken. An address that was set must be had; without the usual port the server does its work, too.
+fn http(config: &Config) -> Result<Vec<Listener>, ListenError> {
+    let mut listeners = Vec::new();
+    for address in config.http_places() {
+        match net::bind(address, Door::Http) {
+            Ok(listener) if config.http.is_some() => listeners.push(listener),
+            Ok(listener) => listeners.push(listener.optional()),
+            Err(error) if config.http.is_some() => return Err(error),
+            Err(error) => warn!("rill {error}: going on without"),
+        }
+    }
+    Ok(listeners)
 }
 
 /// The socket of `rill ctl`. One that was asked for must be had; without the usual one the server does its work, too.

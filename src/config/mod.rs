@@ -26,6 +26,9 @@ pub use recorded_places::{NamedDirectory, RecordedPlaces};
 /// The name of the control socket in its directory.
 pub const CONTROL_SOCKET: &str = "rill.sock";
 
+/// The port for HTTP where none is set.
+pub const HTTP_PORT: u16 = 8080;
+
 /// The configuration in force, and where each value comes from.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -35,6 +38,8 @@ pub struct Config {
     pub ram_bytes: Option<u64>,
     /// Addresses and ports to listen on; each is a socket address.
     pub listen: Vec<String>,
+    /// Addresses and ports for HTTP that were set (`server.http`); empty for none. See [`Config::http_places`].
+    pub http: Option<Vec<String>>,
     /// The directory that holds `applications/`, if one was named.
     pub root: Option<PathBuf>,
     /// The control socket that was named (`server.control`); empty for none. See [`Config::control_place`].
@@ -77,6 +82,20 @@ impl Config {
             (Some(path), _) => ControlPlace::At(path.clone()),
             (None, Some(root)) => ControlPlace::At(root.join(CONTROL_SOCKET)),
             (None, None) => ControlPlace::Usual,
+        }
+    }
+
+    /// Where HTTP is spoken: what `server.http` says; else at its usual port of the addresses for RTMP.
+    pub fn http_places(&self) -> Vec<SocketAddr> {
+        let parsed = |list: &[String]| list.iter().filter_map(|address| address.parse().ok()).collect();
+        match &self.http {
+            Some(list) => parsed(list),
+            None => {
+                let listen: Vec<SocketAddr> = parsed(&self.listen);
+                let mut places: Vec<_> = listen.iter().map(|at| SocketAddr::new(at.ip(), HTTP_PORT)).collect();
+                places.dedup();
+                places
+            }
         }
     }
 
@@ -148,6 +167,7 @@ fn defaults(board: &Board) -> Config {
         board: board.name,
         ram_bytes: None,
         listen: vec!["0.0.0.0:1935".to_owned()],
+        http: None,
         root: None,
         control: None,
         script_lib: None,
@@ -175,8 +195,9 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 48] = [
+const KEYS: [Key<Config>; 49] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
+    key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
     key("server.root", AtStart, "directory that holds applications/", ROOT),
     key("server.control", AtStart, "socket of `rill ctl`; \"\" is none", CONTROL),
@@ -274,18 +295,34 @@ const fn value(
     KeyType::Value(CustomValue { put, carry, show, allowed, is_text, is_secret: false })
 }
 
+/// A list of addresses with ports, or one of them.
+fn addresses(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
+    let list = match value {
+        DeValue::Array(list) => list.iter().map(|address| address.get_ref().as_str()).collect(),
+        value => value.as_str().map(|address| vec![address]),
+    };
+    let list: Vec<&str> = list.ok_or(Wrong::NotAllowed)?;
+    let valid = list.iter().all(|address| address.parse::<SocketAddr>().is_ok());
+    if !valid || list.len() > ADDRESSES {
+        return Err(Wrong::NotAllowed);
+    }
+    Ok(list.into_iter().map(str::to_owned).collect())
+}
+
+const HTTP: ConfigType = value(
+    |config, value| {
+        config.http = if value.as_str() == Some("auto") { None } else { Some(addresses(value)?) };
+        Ok(())
+    },
+    None,
+    |config| config.http.as_ref().map_or("auto".to_owned(), |list| format!("{list:?}")),
+    || format!("\"auto\", or up to {ADDRESSES} of \"ADDRESS:PORT\""),
+    false,
+);
+
 const LISTEN: ConfigType = value(
     |config, value| {
-        let list = match value {
-            DeValue::Array(list) => list.iter().map(|address| address.get_ref().as_str()).collect(),
-            value => value.as_str().map(|address| vec![address]),
-        };
-        let list: Vec<&str> = list.ok_or(Wrong::NotAllowed)?;
-        let valid = list.iter().all(|address| address.parse::<SocketAddr>().is_ok());
-        if !valid || !(1..=ADDRESSES).contains(&list.len()) {
-            return Err(Wrong::NotAllowed);
-        }
-        config.listen = list.into_iter().map(str::to_owned).collect();
+        config.listen = addresses(value).ok().filter(|list| !list.is_empty()).ok_or(Wrong::NotAllowed)?;
         Ok(())
     },
     None,
@@ -474,6 +511,24 @@ mod tests {
     }
 
     #[test]
+    fn http_is_where_rtmp_is_unless_it_is_said_where() {
+        let places = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            load(generic(), None, &sets).unwrap().http_places()
+        };
+        let at = |places: &[&str]| places.iter().map(|place| place.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        assert_eq!(places(&[]), at(&["0.0.0.0:8080"]));
+        assert_eq!(places(&["server.listen=[\"127.0.0.1:0\", \"127.0.0.1:7\"]"]), at(&["127.0.0.1:8080"]));
+        assert_eq!(places(&["server.http=127.0.0.1:80", "server.http=auto"]), at(&["0.0.0.0:8080"]));
+        assert_eq!(places(&["server.http=[\"[::]:80\"]"]), at(&["[::]:80"]));
+        assert_eq!(places(&["server.http=[]"]), at(&[]));
+        assert_eq!(
+            errors("[server]\nhttp = 8080\n", &[])[0],
+            "rill.toml:2: server.http = 8080: must be \"auto\", or up to 8 of \"ADDRESS:PORT\""
+        );
+    }
+
+    #[test]
     fn the_command_line_outweighs_the_file_and_the_file_the_board() {
         let text = "[server]\nlisten = [\"127.0.0.1:1936\", \"[::1]:1936\"]\nboard = \"host\"\n\n[limits]\n\
                     ring_bytes = \"16MiB\"\nstreams = 0x10\n[live]\nmerge_ms = 50\ngop_cache = false\n";
@@ -586,6 +641,7 @@ mod tests {
             let other = match row.value.as_str() {
                 "true" => "false".to_owned(),
                 "auto" if row.key == "server.log_time" => "uptime".to_owned(),
+                "auto" if row.key == "server.http" => "[]".to_owned(),
                 "auto" => "7".to_owned(),
                 "info" => "debug".to_owned(),
                 "generic" => "host".to_owned(),
@@ -599,9 +655,9 @@ mod tests {
             let after = before.changed_to(wanted.clone());
             let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
             let state = |config: &Config| {
-                let Config { board, listen, root, control, script_lib, .. } = config.clone();
+                let Config { board, listen, http, root, control, script_lib, .. } = config.clone();
                 let Config { log, log_time, recorded, settings, .. } = config.clone();
-                (board, listen, root, control, script_lib, log, log_time, recorded, settings)
+                (board, listen, http, root, control, script_lib, log, log_time, recorded, settings)
             };
             let expected = if row.takes_effect == AtOnce { &wanted } else { &before };
             assert_eq!((values(&after), state(&after)), (values(expected), state(expected)), "{set}");

@@ -20,6 +20,8 @@ use super::{addresses, sockopt};
 pub struct Listener {
     /// What is spoken there.
     pub(super) door: Door,
+    /// The server does its work without it.
+    pub(super) is_optional: bool,
     address: SocketAddr,
     socket: TcpListener,
 }
@@ -27,6 +29,7 @@ pub struct Listener {
 /// Why we cannot listen. It is displayed as one line that says what to do.
 #[derive(Debug)]
 pub struct ListenError {
+    door: Door,
     address: SocketAddr,
     error: io::Error,
 }
@@ -38,11 +41,16 @@ pub struct ListenError {
 /// When the address is in use, is not one of this machine's, or may not be used by this user.
 pub fn bind(address: SocketAddr, door: Door) -> Result<Listener, ListenError> {
     let bound = bound(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
-    let (address, socket) = bound.map_err(|error| ListenError { address, error })?;
-    Ok(Listener { door, address, socket: TcpListener::from_std(socket) })
+    let (address, socket) = bound.map_err(|error| ListenError { door, address, error })?;
+    Ok(Listener { door, is_optional: false, address, socket: TcpListener::from_std(socket) })
 }
 
 impl Listener {
+    /// The server does its work without it: should another process listen there first, a line of the log says so.
+    pub fn optional(self) -> Listener {
+        Listener { is_optional: true, ..self }
+    }
+
     /// Where clients find it.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -56,7 +64,7 @@ impl Listener {
     pub(super) fn listen(&mut self, registry: &Registry, token: Token) -> Result<(), ListenError> {
         let done = sockopt::listen(&self.socket);
         let done = done.and_then(|()| registry.register(&mut self.socket, token, Interest::READABLE));
-        done.map_err(|error| ListenError { address: self.address, error })
+        done.map_err(|error| ListenError { door: self.door, address: self.address, error })
     }
 
     /// The next client; `WouldBlock` when there is none.
@@ -107,26 +115,34 @@ fn bound(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket)
 }
 
+impl ListenError {
+    /// Where the address is said.
+    fn key(&self) -> &'static str {
+        if self.door == Door::Http { "server.http" } else { "--listen" }
+    }
+}
+
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ListenError { address, error } = self;
+        let ListenError { address, error, .. } = self;
         write!(f, "cannot listen on {address}: ")?;
         match error.kind() {
             io::ErrorKind::AddrInUse => {
-                write!(f, "the address is in use; another program (or another rill) has it; see --listen")
+                write!(f, "the address is in use; another program (or another rill) has it; see {}", self.key())
             }
             io::ErrorKind::PermissionDenied => {
                 write!(
                     f,
-                    "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose one of 1024 to 65535; see --listen"
+                    "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose one of 1024 to 65535; see {}",
+                    self.key()
                 )
             }
             io::ErrorKind::AddrNotAvailable => {
                 write!(f, "this machine does not have the address; it has 0.0.0.0 (all)")?;
                 addresses::all().iter().try_for_each(|own| write!(f, ", {own}"))?;
-                write!(f, "; see --listen")
+                write!(f, "; see {}", self.key())
             }
-            _ => write!(f, "{error}; see --listen"),
+            _ => write!(f, "{error}; see {}", self.key()),
         }
     }
 }
@@ -195,6 +211,7 @@ mod tests {
     #[test]
     fn a_port_that_needs_root_is_answered_with_the_ports_that_do_not() {
         let error = ListenError {
+            door: Door::Rtmp,
             address: "0.0.0.0:80".parse().unwrap(),
             error: io::Error::from(io::ErrorKind::PermissionDenied),
         };

@@ -20,6 +20,7 @@ mod status;
 mod tcp;
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
@@ -29,6 +30,7 @@ use crate::live::jobs::{DiskLane, Done, Job};
 use crate::live::settings::Settings;
 use crate::server::Server;
 use crate::server::memory;
+use crate::server::speaks::Door;
 use crate::store::{BULK_BYTES, LOOK_UPS_BYTES, RECORDED_STACK_BYTES, recorded};
 use crate::time::Millis;
 
@@ -130,6 +132,11 @@ impl Reactor {
     /// When another process listens at an address already; and the operating system's own.
     pub fn listen(&mut self) -> Result<(), ListenError> {
         self.net.listen()
+    }
+
+    /// Where clients are let in, and what is spoken there.
+    pub fn doors(&self) -> impl Iterator<Item = (Door, SocketAddr)> {
+        self.net.doors()
     }
 
     /// Serves until a signal says stop, then tells the clients and gives them time to hear it.

@@ -224,11 +224,25 @@ impl TcpNet {
     /// Those of [`Listener::listen`].
     pub fn listen(&mut self) -> Result<(), ListenError> {
         for (at, entrance) in self.entrances.iter_mut().enumerate() {
-            if let Entrance::Tcp(listener) = entrance {
-                listener.listen(&self.registry, Token(FIRST_LISTENER + at))?;
+            let Entrance::Tcp(listener) = entrance else { continue };
+            match listener.listen(&self.registry, Token(FIRST_LISTENER + at)) {
+                Ok(()) => {}
+                Err(error) if listener.is_optional => {
+                    warn!("rill {error}: going on without");
+                    *entrance = Entrance::Closed;
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Where clients are let in, and what is spoken there.
+    pub fn doors(&self) -> impl Iterator<Item = (Door, SocketAddr)> {
+        self.entrances.iter().filter_map(|entrance| match entrance {
+            Entrance::Tcp(listener) => Some((listener.door, listener.address())),
+            Entrance::Local(_) | Entrance::Closed => None,
+        })
     }
 
     /// What the event with this token is about.

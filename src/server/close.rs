@@ -7,6 +7,7 @@ use crate::live::refusal::Refusal;
 use crate::rtmp::event::{Limit, Misbehaviour, SessionError};
 use crate::rtmp::status::Code;
 use crate::wire::handshake::FirstByte;
+use crate::wire::http::RequestFault;
 
 use super::refusals;
 
@@ -37,6 +38,14 @@ pub enum CloseReason {
     PeerMisbehaved(Misbehaviour),
     /// The client exceeded a limit.
     LimitExceeded(Limit),
+    /// What was sent is no request of HTTP, or exceeds a limit of one.
+    BadRequest(RequestFault),
+    /// A request of HTTP was not whole in time.
+    RequestTimeout,
+    /// A connection without a request, for as long as there may be none.
+    NoRequest,
+    /// An answer of HTTP was not taken in the time that its length allows.
+    SlowReader,
     /// `handshake_timeout_ms` passed.
     HandshakeTimeout,
     /// `connect_timeout_ms` passed.
@@ -181,6 +190,8 @@ counters! {
     GaveWay = "gave_way",
     NetworkBroke = "network_broke",
     Unreadable = "unreadable",
+    BadRequest = "bad_request",
+    RequestTimeout = "request_timeout",
 }
 
 /// What is said of one [`CloseReason`].
@@ -226,6 +237,10 @@ impl CloseReason {
                 Limit::CommandBytes => "a command longer than a connection may send",
                 Limit::ReplyBytes => "the client does not read its answers",
             }),
+            BadRequest(fault) => row(Counter::BadRequest, fault.status().code(), fault.words()),
+            RequestTimeout => row(Counter::RequestTimeout, 408, "its request was not whole in time"),
+            NoRequest => row(Counter::PeerClosed, 200, "it asked nothing more"),
+            SlowReader => row(Counter::Stalled, 408, "it took an answer too slowly"),
             HandshakeTimeout => row(Counter::HandshakeTimeout, 408, "no handshake in time (timeouts.handshake_ms)"),
             ConnectTimeout => row(Counter::ConnectTimeout, 408, "no connect in time (timeouts.connect_ms)"),
             IdleTimeout => row(Counter::IdleTimeout, 432, "neither published nor played (timeouts.idle_ms)"),

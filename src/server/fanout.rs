@@ -116,6 +116,7 @@ impl Server {
         let Some((slot, rtmp)) = slots.client_at(index) else {
             return match self.slots.host_at(index) {
                 Some(host) => self.flush_host(net, index, host),
+                None if self.slots.is_client(index) => self.flush_http(net, index, now),
                 None => self.flush_words(net, index, now),
             };
         };

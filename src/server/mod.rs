@@ -32,6 +32,7 @@ mod features;
 mod flow;
 mod gate;
 mod gather;
+mod http;
 mod ingest;
 pub mod inspect;
 pub mod instances;
@@ -131,6 +132,8 @@ pub struct Counters {
     pub headers_not_kept: u64,
     /// Publishes and plays refused because every name or ring was in use.
     pub streams_exhausted: u64,
+    /// Requests of HTTP that were answered.
+    pub http_requests: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes sent.
@@ -139,7 +142,7 @@ pub struct Counters {
 
 impl Counters {
     /// What happened to streams and bytes, by the names that the log and the control socket give it.
-    pub fn named(&self) -> [(&'static str, u64); 9] {
+    pub fn named(&self) -> [(&'static str, u64); 10] {
         [
             ("published", self.published),
             ("played", self.played),
@@ -148,6 +151,7 @@ impl Counters {
             ("data_dropped", self.data_dropped),
             ("headers_not_kept", self.headers_not_kept),
             ("streams_exhausted", self.streams_exhausted),
+            ("http_requests", self.http_requests),
             ("bytes_in", self.bytes_in),
             ("bytes_out", self.bytes_out),
         ]
@@ -388,13 +392,13 @@ impl Server {
     fn take<N: Net>(&mut self, net: &mut N, peer: Peer, door: Door, now: Millis) -> Option<ConnId> {
         self.counters.accepted += 1;
         if self.stopping {
-            return self.refuse(net, peer, CloseReason::Shutdown);
+            return self.refuse(net, peer, door, CloseReason::Shutdown);
         }
         let limit = self.settings.connections_per_address(peer.ip());
         if limit.is_some_and(|limit| self.slots.from_address(peer.ip()) >= limit) {
             // Joined clients stay; but a household's silent connections do not keep out its own clients.
             let Some(silent) = self.slots.first_of_household(peer.ip()) else {
-                return self.refuse(net, peer, CloseReason::AddressLimit);
+                return self.refuse(net, peer, door, CloseReason::AddressLimit);
             };
             self.release(net, silent, CloseReason::AddressLimit);
         }
@@ -405,7 +409,7 @@ impl Server {
         }
         let speaks = Speaks::begin(door, self.next_seed(), now);
         let conn = self.slots.take(peer, speaks, now);
-        conn.or_else(|| self.refuse(net, peer, CloseReason::TableFull))
+        conn.or_else(|| self.refuse(net, peer, door, CloseReason::TableFull))
     }
 
     /// A slot for one of the operator's connections, which no number of clients can take.
@@ -437,10 +441,10 @@ impl Server {
         self.close_after_flush(conn, CloseReason::GaveWay, now);
     }
 
-    fn refuse<N: Net>(&mut self, net: &mut N, peer: Peer, reason: CloseReason) -> Option<ConnId> {
+    fn refuse<N: Net>(&mut self, net: &mut N, peer: Peer, door: Door, reason: CloseReason) -> Option<ConnId> {
         warn!("connection refused peer={peer} x_status={} reason=\"{reason}\"", reason.x_status());
         self.counters.closed[reason.index()] += 1;
-        net.refuse(&[]);
+        net.refuse(if door == Door::Http { http::refusal(reason) } else { &[] });
         None
     }
 

@@ -5,14 +5,13 @@ use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
-use super::slot::SlotState;
 
 impl Server {
     /// Tells a client to go, and ends its connection when it has read that. False when it is gone already.
     pub fn disconnect(&mut self, conn: ConnId, now: Millis) -> bool {
         // The id is the operator's input: there may be no such slot.
         let known = conn.slot.at() < self.slots.count();
-        if !known || self.slots.client(conn).is_none_or(|(slot, _)| slot.state != SlotState::Open) {
+        if !known || !self.slots.is_client(conn.slot) || self.slots.open(conn).is_none() {
             return false;
         }
         self.now = now;

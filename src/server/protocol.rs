@@ -76,6 +76,8 @@ pub(super) enum Turn<'i> {
 pub(super) enum Ask<'i> {
     /// What an RTMP client does.
     Rtmp(Event<'i>),
+    /// A request of HTTP is whole.
+    Http,
     /// The operator has asked something, or a list goes on.
     Control,
     /// A script process has said something.

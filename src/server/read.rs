@@ -93,8 +93,13 @@ impl Server {
                 self.release(net, conn, loss.into());
                 0
             }
+            // Who has no more to say may have something to hear.
             Io::Done(0) => {
-                self.release(net, conn, CloseReason::PeerClosed);
+                if self.still_listens(conn) {
+                    self.wakes.rest(index);
+                } else {
+                    self.release(net, conn, CloseReason::PeerClosed);
+                }
                 0
             }
             io @ (Io::Done(n) | Io::Last(n)) => {
@@ -180,6 +185,7 @@ impl Server {
     pub(super) fn carry_out<N: Net>(&mut self, net: &mut N, conn: ConnId, ask: Ask<'_>, now: Millis) {
         match ask {
             Ask::Rtmp(event) => self.event(conn, event, now),
+            Ask::Http => self.answer_http(conn, now),
             Ask::Control => self.answer_operator(net, conn, now),
             Ask::Script(said) => self.host_said(conn, said, now),
         }

@@ -7,6 +7,7 @@ use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
 use super::control::Operator;
+use super::http::Http;
 use super::protocol::{Context, Protocol, Stage, Turn};
 use super::rtmp::Rtmp;
 use super::script_process::ScriptLine;
@@ -109,6 +110,8 @@ macro_rules! protocols {
 protocols! {
     /// RTMP.
     Rtmp(Rtmp);
+    /// HTTP.
+    Http(Http);
     /// What `rill ctl` speaks.
     Control(Operator);
     /// What a script process speaks.

@@ -6,6 +6,8 @@ use crate::time::Millis;
 
 use super::alarms::Alarm;
 use super::close::CloseReason;
+use super::http::Http;
+use super::protocol::Protocol;
 use super::rtmp::Rtmp;
 use super::slot::{LastWords, Slot, SlotState};
 use super::speaks::Speaks;
@@ -42,7 +44,7 @@ impl Server {
                 self.slots.at(index).note_last_words(net.has_delivered(index), now);
             }
             match self.expired(index, now) {
-                Expired::No => {}
+                Expired::No => self.sweep_http(index, now),
                 Expired::Release(CloseReason::PingTimeout) if net.has_unread(index) => {
                     // It has spoken; that we have not read it is not its fault.
                     self.slots.at(index).pinged = None;
@@ -53,6 +55,7 @@ impl Server {
                     self.tell(conn, None, Status::new(Code::ConnectIdleTimeout, ""));
                     self.close_after_flush(conn, CloseReason::IdleTimeout, now);
                 }
+                Expired::Late => self.too_late(conn, now),
                 Expired::Undecided => self.undecided(conn, now),
                 Expired::Unanswered => self.unanswered(conn, now),
                 Expired::Ping => {
@@ -79,9 +82,17 @@ impl Server {
         }
         match speaks {
             Speaks::Rtmp(rtmp) => self.expired_client(slot, rtmp, now),
+            Speaks::Http(http) => self.expired_http(slot, http, now),
             other if other.deadline().is_some_and(|deadline| now > deadline) => Expired::Release(CloseReason::Stalled),
             _ => Expired::No,
         }
+    }
+
+    fn expired_http(&self, slot: &Slot, http: &Http, now: Millis) -> Expired {
+        if slot.blocked_since.is_some_and(|since| now.since(since) > self.settings.player_stall_ms) {
+            return Expired::Release(CloseReason::Stalled);
+        }
+        if http.deadline().is_some_and(|deadline| now > deadline) { Expired::Late } else { Expired::No }
     }
 
     #[inline]
@@ -139,6 +150,7 @@ enum Expired {
     No,
     Release(CloseReason),
     Idle,
+    Late,
     Undecided,
     Unanswered,
     Ping,

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod flv;
 pub mod flv_file;
 pub mod handshake;
+pub mod http;
 pub mod legacy;
 pub mod message;
 pub mod mp3_file;

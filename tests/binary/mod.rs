@@ -56,6 +56,8 @@ impl Server {
         let (log, config) = (directory.join("log"), directory.join("rill.toml"));
         fs::write(&config, "").unwrap();
         let mut command = rill(&["serve", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
+        // Tests of it are elsewhere; its usual port would be the same for all.
+        command.args(["--set", "server.http=[]"]);
         command.args(arguments).envs(environment.iter().copied());
         command.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
         let mut server =

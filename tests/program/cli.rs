@@ -234,8 +234,11 @@ fn each_key_takes_effect_at_a_hangup_or_is_said_to_need_a_restart_as_its_row_say
     };
     let rows = rill::config::load(rill::board::by_name("rpi-2").unwrap(), None, &[]).unwrap();
     // The others are said on the command line, which outweighs the file.
-    let rows: Vec<_> =
-        rows.rows().iter().filter(|row| !["server.listen", "server.board", "server.root"].contains(&row.key)).collect();
+    let rows: Vec<_> = rows
+        .rows()
+        .iter()
+        .filter(|row| !["server.listen", "server.http", "server.board", "server.root"].contains(&row.key))
+        .collect();
     let mut text = String::new();
     for row in &rows {
         let old = value(row.key);
@@ -442,6 +445,7 @@ fn a_log_that_nobody_reads_neither_stops_the_server_nor_its_end() {
         let config = scratch(&format!("cli-unread-{read_again}")).join("rill.toml");
         fs::write(&config, "").unwrap();
         let mut command = rill(&["--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
+        command.args(["--set", "server.http=[]"]);
         let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(server.stderr.take().unwrap());
         let mut line = String::new();

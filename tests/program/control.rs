@@ -279,7 +279,8 @@ fn others_are_told_which_group_may_ask() {
 fn a_killed_servers_file_is_replaced_and_a_second_server_is_refused() {
     let (mut first, socket) = serve("control-first");
     let setting = format!("server.control={}", socket.display());
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--board", "rpi-zero", "--set", &setting];
+    let http = "server.http=[]";
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--board", "rpi-zero", "--set", &setting, "--set", http];
     let (status, _, errors) = run(&arguments);
     let expected = format!(
         "rill: no control socket at {}: a server that runs answers there; stop it, or name another path \

@@ -12,6 +12,8 @@ pub struct Server {
     pub process: Process,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it speaks HTTP.
+    pub http: SocketAddr,
 }
 
 impl Server {
@@ -27,17 +29,23 @@ impl Server {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0", "--board", "host", "--log", "info"]);
         command.arg("--config").arg(&config).env_remove("RUST_LOG");
-        for setting in ["live.unpublish_grace_ms=0"].iter().chain(settings) {
+        for setting in ["live.unpublish_grace_ms=0", "server.http=127.0.0.1:0"].iter().chain(settings) {
             command.args(["--set", setting]);
         }
         let mut process = Process::spawn(scratch, "rill", &mut command);
         let mut address = None;
         wait_until(patience(10.0), || {
-            address = listening_address(&process.log());
+            address = address_in(&process.log(), "listening");
             address.is_some() || !process.is_running()
         });
-        let address = address.unwrap_or_else(|| panic!("{command:?} does not listen:\n{}", process.log()));
-        Server { process, address }
+        let address: SocketAddr = address.unwrap_or_else(|| panic!("{command:?} does not listen:\n{}", process.log()));
+        let mut http = None;
+        wait_until(patience(10.0), || {
+            http = address_in(&process.log(), "rill http addr=");
+            http.is_some()
+        });
+        let http = http.unwrap_or_else(|| panic!("{command:?} speaks no HTTP:\n{}", process.log()));
+        Server { process, address, http }
     }
 
     /// The URL of a stream of the application `live`.
@@ -73,7 +81,8 @@ impl Server {
     }
 }
 
-fn listening_address(log: &str) -> Option<SocketAddr> {
-    let line = log.lines().find(|line| line.contains("listening"))?;
+/// The address in the line of the log that has these words.
+fn address_in(log: &str, words: &str) -> Option<SocketAddr> {
+    let line = log.lines().find(|line| line.contains(words))?;
     line.split([' ', '=', '"']).find_map(|word| word.parse().ok())
 }

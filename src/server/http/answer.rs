@@ -1,0 +1,105 @@
+//! What a route answers: a status, what its head says, and a body.
+
+use crate::wire::http::HttpStatus;
+
+use super::body::Content;
+
+/// What comes of a request.
+#[allow(dead_code, reason = "what is live is waited for")]
+#[expect(clippy::large_enum_variant, reason = "it lives for a call")]
+pub(super) enum HttpAnswer {
+    /// This.
+    Now(Response),
+    /// Nothing yet: the route is asked again when somebody knows more (`Server::wake_parked`), and at each sweep of the
+    /// deadlines besides. It is the route that gives up, by how long the request has waited.
+    Park,
+    /// The connection has ended, or was told to go.
+    Gone,
+}
+
+/// How long an answer may be kept by who is between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "segments are kept")]
+pub(super) enum Cache {
+    /// Not at all.
+    No,
+    /// So many seconds: its address will never mean anything else.
+    For(u32),
+    /// Until its tag is another.
+    Tag(&'static str),
+}
+
+/// An answer.
+pub(super) struct Response {
+    pub(super) status: HttpStatus,
+    pub(super) content_type: &'static str,
+    pub(super) cache: Cache,
+    pub(super) is_gzip: bool,
+    /// Any page may read it: media, and what says nothing that is not public.
+    pub(super) is_public: bool,
+    /// It is a page, which may load nothing from elsewhere.
+    pub(super) is_page: bool,
+    /// First byte and length of the whole, of a part.
+    pub(super) range: Option<(u64, u64)>,
+    /// Where else.
+    pub(super) location: Option<&'static str>,
+    /// What may be asked instead; empty where that is not said.
+    pub(super) allow: &'static str,
+    /// The connection ends behind it.
+    pub(super) closes: bool,
+    pub(super) body: Content,
+}
+
+impl Response {
+    /// With a body of this type, which is to be set.
+    pub(super) fn new(status: HttpStatus, content_type: &'static str) -> Response {
+        Response {
+            status,
+            content_type,
+            cache: Cache::No,
+            is_gzip: false,
+            is_public: false,
+            is_page: false,
+            range: None,
+            location: None,
+            allow: "",
+            closes: false,
+            body: Content::Empty,
+        }
+    }
+
+    /// A refusal, with a line for a person who reads it. What is longer than a short text is cut.
+    pub(super) fn error(status: HttpStatus, words: &str) -> Response {
+        Response::new(status, "text/plain; charset=utf-8").public().with(Content::text(format_args!("{words}\n")))
+    }
+
+    /// It is at another address of this server.
+    #[allow(dead_code, reason = "for pages")]
+    pub(super) fn redirect(location: &'static str) -> Response {
+        Response { location: Some(location), ..Response::error(HttpStatus::Found, location) }
+    }
+
+    pub(super) fn with(self, body: Content) -> Response {
+        Response { body, ..self }
+    }
+
+    pub(super) fn cache(self, cache: Cache) -> Response {
+        Response { cache, ..self }
+    }
+
+    pub(super) fn public(self) -> Response {
+        Response { is_public: true, ..self }
+    }
+
+    pub(super) fn gzip(self) -> Response {
+        Response { is_gzip: true, ..self }
+    }
+
+    pub(super) fn page(self) -> Response {
+        Response { is_page: true, ..self }
+    }
+
+    pub(super) fn closing(self) -> Response {
+        Response { closes: true, ..self }
+    }
+}

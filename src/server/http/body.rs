@@ -1,0 +1,124 @@
+//! Bodies: each with how far it was sent, so that none has to fit into a connection's buffer.
+//!
+//! A new kind of body is a variant here and an arm in `flush`; a text that is made in pieces is a variant of [`TextKind`] and an arm
+//! in `pieces`.
+
+use core::fmt::{self, Write};
+
+use crate::time::Millis;
+
+/// Longest short text in bytes. What is longer is cut.
+const TEXT_BYTES: usize = 256;
+/// Longest piece of a text in bytes: with its head it fits a connection's empty buffer.
+pub(super) const PIECE_BYTES: usize = 2048;
+
+/// A piece of a text.
+pub(super) type TextPiece = heapless::String<PIECE_BYTES>;
+
+/// What stands behind a head.
+#[expect(clippy::large_enum_variant, reason = "it lies in the place of a table")]
+pub(super) enum Content {
+    /// Nothing.
+    Empty,
+    /// What the program has embedded.
+    Static(&'static [u8]),
+    /// A few words.
+    Text(heapless::String<TEXT_BYTES>),
+    /// A text that is made as it is sent.
+    Pieces(Pieces),
+}
+
+impl Content {
+    /// A short text.
+    pub(super) fn text(words: fmt::Arguments<'_>) -> Content {
+        let mut text = heapless::String::new();
+        // Cut where it does not fit.
+        let _ = text.write_fmt(words);
+        Content::Text(text)
+    }
+
+    /// Its bytes; `None` when that is known at its end only.
+    pub(super) fn length(&self) -> Option<u64> {
+        match self {
+            Content::Empty => Some(0),
+            Content::Static(bytes) => Some(bytes.len() as u64),
+            Content::Text(text) => Some(text.len() as u64),
+            Content::Pieces(pieces) => pieces.length,
+        }
+    }
+
+    /// It goes on for as long as both sides like.
+    pub(super) fn is_endless(&self) -> bool {
+        match self {
+            Content::Pieces(pieces) => pieces.what.is_endless(),
+            Content::Empty | Content::Static(_) | Content::Text(_) => false,
+        }
+    }
+}
+
+/// A text that is made in pieces.
+pub(super) struct Pieces {
+    /// What it says.
+    pub(super) what: TextKind,
+    /// Where it goes on.
+    pub(super) place: TextPlace,
+    /// Its bytes, where they are known.
+    pub(super) length: Option<u64>,
+    /// When it is asked for more.
+    pub(super) next: NextPiece,
+}
+
+impl Pieces {
+    /// From its beginning.
+    pub(super) fn new(what: TextKind) -> Pieces {
+        Pieces { what, place: TextPlace::default(), length: None, next: NextPiece::AtOnce }
+    }
+}
+
+/// When a text in pieces is asked for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NextPiece {
+    /// When what it said was sent.
+    AtOnce,
+    /// Not before this time.
+    At(Millis),
+    /// Not any more.
+    Never,
+}
+
+/// What is said in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextKind {
+    /// Which URLs there are: a line each.
+    Routes,
+}
+
+impl TextKind {
+    /// It goes on for as long as both sides like: events.
+    fn is_endless(self) -> bool {
+        match self {
+            TextKind::Routes => false,
+        }
+    }
+}
+
+/// Where a text in pieces goes on. What it means is the text's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TextPlace {
+    /// In a table.
+    pub(super) row: u32,
+    /// Within a row.
+    pub(super) part: u32,
+}
+
+/// What comes of asking for a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(dead_code, reason = "events are the page's")]
+pub(super) enum TextProgress {
+    /// There is more.
+    More,
+    /// That was all.
+    End,
+    /// There may be more at this time, or when somebody wakes it (`Server::wake_pieces`).
+    Until(Millis),
+}

@@ -1,0 +1,120 @@
+//! Writing answers: what stands in the control bytes, then the body from where it lies.
+
+use std::io::IoSlice;
+
+use crate::handles::SlotIndex;
+use crate::server::Server;
+use crate::server::close::CloseReason;
+use crate::server::fanout::Flush;
+use crate::server::pace::WRITE_BYTES;
+use crate::server::slot::SlotState;
+use crate::server::speaks::Speaks;
+use crate::server::transport::{Io, Net};
+use crate::time::Millis;
+
+use super::body::{Content, NextPiece, TextPiece, TextProgress};
+use super::{Http, HttpPhase, Sending, head};
+
+/// What comes of one step of a body.
+enum Step {
+    /// Something is in the control bytes, or was written.
+    Wrote,
+    /// It was sent to its end.
+    End,
+    /// There is nothing now.
+    Waits,
+}
+
+impl Server {
+    /// Writes until nothing is due or the network takes no more.
+    pub(in crate::server) fn flush_http<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
+        let conn = self.slots.id(index);
+        let before = self.slots.peek(index).bytes_out;
+        let flush = loop {
+            let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
+            if slot.bytes_out - before > WRITE_BYTES as u64 {
+                // The others first.
+                self.wakes.send(index);
+                break Flush::Idle;
+            }
+            // The body where it lies goes out behind what is said before it, in one write.
+            let body: &[u8] = match &http.phase {
+                HttpPhase::Sending(Sending { body: Content::Static(bytes), sent, .. }) => &bytes[*sent as usize..],
+                HttpPhase::Sending(Sending { body: Content::Text(text), sent, .. }) => {
+                    &text.as_bytes()[*sent as usize..]
+                }
+                _ => &[],
+            };
+            let body = if slot.state == SlotState::Open { body } else { &[] };
+            if !slot.tx.is_empty() || !body.is_empty() {
+                let said = slot.tx.pending().len();
+                let slices = [IoSlice::new(slot.tx.pending()), IoSlice::new(body)];
+                let slices = if body.is_empty() { &slices[..1] } else { &slices[usize::from(said == 0)..] };
+                match net.write(index, slices) {
+                    Io::Done(written) | Io::Last(written) => {
+                        slot.tx.consume(written.min(said));
+                        if let HttpPhase::Sending(sending) = &mut http.phase {
+                            sending.sent += written.saturating_sub(said) as u64;
+                        }
+                        slot.bytes_out += written as u64;
+                        (slot.last_taken, slot.blocked_since) = (now, None);
+                    }
+                    Io::WouldBlock => {
+                        slot.blocked_since = slot.blocked_since.or(Some(now));
+                        break Flush::Blocked;
+                    }
+                    Io::Broken(loss) => break Flush::Gone(loss.into()),
+                }
+                continue;
+            }
+            if slot.state != SlotState::Open {
+                break Flush::Idle;
+            }
+            match self.step_http(index, now) {
+                Step::Wrote => {}
+                Step::Waits => break Flush::Idle,
+                Step::End => {
+                    let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
+                    if !http.answered(!slot.inbox.is_empty(), now) {
+                        self.close_after_flush(conn, CloseReason::Answered, now);
+                    }
+                }
+            }
+        };
+        self.counters.bytes_out += self.slots.peek(index).bytes_out - before;
+        flush
+    }
+
+    /// All that was said was sent: what comes next.
+    fn step_http(&mut self, index: SlotIndex, now: Millis) -> Step {
+        let (_, Speaks::Http(http)) = self.slots.both(index) else { return Step::Waits };
+        let Http { phase: HttpPhase::Sending(sending), .. } = http else { return Step::Waits };
+        let Content::Pieces(pieces) = &mut sending.body else { return Step::End };
+        match pieces.next {
+            NextPiece::Never => return Step::End,
+            NextPiece::At(at) if at > now => return Step::Waits,
+            NextPiece::AtOnce | NextPiece::At(_) => {}
+        }
+        let (what, mut place, is_chunked) = (pieces.what, pieces.place, sending.is_chunked);
+        let mut piece = TextPiece::new();
+        let (_, Speaks::Http(http)) = self.slots.peek_both(index) else { return Step::Waits };
+        let progress = self.piece(what, &mut place, &http.request, &mut piece, now);
+        let (slot, Speaks::Http(Http { phase: HttpPhase::Sending(sending), .. })) = self.slots.both(index) else {
+            return Step::Waits;
+        };
+        let Content::Pieces(pieces) = &mut sending.body else { return Step::End };
+        pieces.place = place;
+        pieces.next = match progress {
+            TextProgress::More => NextPiece::AtOnce,
+            TextProgress::Until(at) => NextPiece::At(at),
+            TextProgress::End => NextPiece::Never,
+        };
+        if !piece.is_empty() {
+            head::put_piece(&mut slot.tx, piece.as_bytes(), is_chunked);
+        }
+        if progress == TextProgress::End && is_chunked {
+            head::put(&mut slot.tx, b"0\r\n\r\n");
+        }
+        Step::Wrote
+    }
+}

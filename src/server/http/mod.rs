@@ -1,0 +1,247 @@
+//! What a connection that speaks HTTP has beside its slot: the request that is read or answered, and how far the answer is.
+//!
+//! # Requests
+//!
+//! One at a time: what a client sends behind one waits until that is answered, in the slot's own place for it. A head is put
+//! together in the connection's own buffer, read ([`HttpRequest`]), and asked of the table of `routes`; the answer's head goes to
+//! the control bytes, and its body is written behind it as far as the client takes it, from where it lies or in pieces.
+//!
+//! # Bounds
+//!
+//! A head has [`HEAD_MS`] from its first byte, and a connection without one [`KEEP_ALIVE_MS`]. A body that ends has a time by its
+//! length; whoever takes none of it for `live.player_stall_ms` is closed before. A client that has no more to say (a half-closed
+//! connection) hears the answer to the end.
+
+mod answer;
+mod assets;
+mod body;
+mod flush;
+mod head;
+mod pieces;
+mod routes;
+mod serve;
+
+use crate::limits::HTTP_HEAD_BYTES;
+use crate::rtmp::tx::TxBuf;
+use crate::time::Millis;
+use crate::wire::http::{self, HttpRequest, HttpStatus, Method, RequestFault};
+
+use self::answer::Response;
+use self::body::Content;
+use super::close::CloseReason;
+use super::protocol::{Ask, Context, Protocol, Stage, Turn};
+
+/// How long a head may take from its first byte, and a body, in milliseconds. Then it is answered 408.
+const HEAD_MS: u64 = 5000;
+/// How long a connection may be without a request, in milliseconds.
+const KEEP_ALIVE_MS: u64 = 15_000;
+/// How long a body that ends may take, in milliseconds, ...
+const SEND_MS: u64 = 20_000;
+/// ... and a millisecond more for each of so many bytes: slower than any network that media is watched over.
+const SEND_BYTES_MS: u64 = 8;
+
+/// What goes on.
+#[expect(clippy::large_enum_variant, reason = "it lies in the place of a table")]
+enum HttpPhase {
+    /// A head is awaited, or is in part there.
+    Head,
+    /// So many bytes of a body are missing.
+    Body(usize),
+    /// A request is whole, and is to be answered.
+    Asked,
+    /// It waits, since then, for something that it will be answered with.
+    Parked(Millis),
+    /// An answer's body is being sent.
+    Sending(Sending),
+    /// The last answer is being sent.
+    Over,
+}
+
+/// A body on its way.
+struct Sending {
+    body: Content,
+    /// Bytes of it that were sent.
+    sent: u64,
+    /// Each piece has its length in front, and the last is empty (RFC 9112, section 7.1).
+    is_chunked: bool,
+}
+
+/// A client's state.
+pub struct Http {
+    phase: HttpPhase,
+    /// When the connection is closed, or the request answered 408, unless something else comes first; `None` while something is
+    /// sent that does not end.
+    deadline: Option<Millis>,
+    /// No more requests are taken behind the present one.
+    closes: bool,
+    /// The client has no more to say.
+    is_half_closed: bool,
+    /// Requests so far.
+    requests: u32,
+    request: HttpRequest,
+    /// A head as far as it is there; then its body.
+    buffer: heapless::Vec<u8, HTTP_HEAD_BYTES>,
+}
+
+/// What a client hears that is turned away before it has a slot.
+pub(super) fn refusal(reason: CloseReason) -> &'static [u8] {
+    if reason == CloseReason::AddressLimit { head::TOO_MANY } else { head::BUSY }
+}
+
+impl Protocol for Http {
+    fn begin(_: u64, now: Millis) -> Http {
+        Http {
+            phase: HttpPhase::Head,
+            deadline: Some(now + KEEP_ALIVE_MS),
+            closes: false,
+            is_half_closed: false,
+            requests: 0,
+            request: HttpRequest::default(),
+            buffer: heapless::Vec::new(),
+        }
+    }
+
+    fn read<'i>(&mut self, input: &mut &'i [u8], cx: &mut Context<'_>) -> Turn<'i> {
+        loop {
+            match self.phase {
+                HttpPhase::Head if input.is_empty() || !cx.tx.is_empty() => break,
+                HttpPhase::Head => match self.take_head(input, cx) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(fault) => return self.refuse(fault, cx.tx),
+                },
+                HttpPhase::Body(left) => {
+                    let (taken, rest) = input.split_at(left.min(input.len()));
+                    // As many as were announced, which fit.
+                    let _ = self.buffer.extend_from_slice(taken);
+                    *input = rest;
+                    if taken.len() < left {
+                        self.phase = HttpPhase::Body(left - taken.len());
+                        break;
+                    }
+                    self.phase = HttpPhase::Asked;
+                    self.requests = self.requests.saturating_add(1);
+                    return Turn::Asks(Ask::Http);
+                }
+                HttpPhase::Asked | HttpPhase::Parked(_) | HttpPhase::Sending(_) | HttpPhase::Over => break,
+            }
+        }
+        if self.is_half_closed && matches!(self.phase, HttpPhase::Head | HttpPhase::Body(_)) {
+            // The rest of it does not come.
+            return Turn::Ends(CloseReason::PeerClosed);
+        }
+        if matches!(&self.phase, HttpPhase::Sending(sending) if sending.body.is_endless()) {
+            // Nothing comes behind it.
+            *input = &[];
+        }
+        if input.is_empty() { Turn::Done } else { Turn::Waits }
+    }
+
+    fn goes_on(&self, tx: &TxBuf) -> bool {
+        matches!(self.phase, HttpPhase::Head | HttpPhase::Body(_)) && tx.is_empty()
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        self.deadline
+    }
+
+    fn stage(&self) -> Stage {
+        match self.phase {
+            HttpPhase::Head if self.requests == 0 => Stage::New,
+            HttpPhase::Head | HttpPhase::Body(_) | HttpPhase::Over => Stage::Greeted,
+            HttpPhase::Asked | HttpPhase::Parked(_) | HttpPhase::Sending(_) => Stage::Asking,
+        }
+    }
+}
+
+impl Http {
+    /// Takes bytes of a head. True when it is whole, and read.
+    fn take_head(&mut self, input: &mut &[u8], cx: &mut Context<'_>) -> Result<bool, RequestFault> {
+        while let [byte, rest @ ..] = *input {
+            if self.buffer.is_empty() {
+                // Some send a line end behind a body (RFC 9112, section 2.2).
+                if matches!(byte, b'\r' | b'\n') {
+                    *input = rest;
+                    continue;
+                }
+                if !http::may_begin(*byte) {
+                    return Err(RequestFault::Syntax);
+                }
+                self.deadline = Some(cx.now + HEAD_MS);
+            }
+            self.buffer.push(*byte).map_err(|_| RequestFault::HeadBytes)?;
+            *input = rest;
+            if self.buffer.ends_with(b"\r\n\r\n") {
+                break;
+            }
+            if self.buffer.ends_with(b"\n\n") {
+                return Err(RequestFault::Line);
+            }
+        }
+        if !self.buffer.ends_with(b"\r\n\r\n") {
+            return Ok(false);
+        }
+        self.request = HttpRequest::parse(&self.buffer)?;
+        self.buffer.clear();
+        self.closes = !self.request.keep_alive;
+        self.phase = HttpPhase::Body(self.request.body_bytes);
+        if self.request.expects_continue && self.request.body_bytes > input.len() {
+            head::go_on(cx.tx);
+        }
+        Ok(true)
+    }
+
+    /// Nothing that such a client sends can be trusted to be a request.
+    fn refuse(&mut self, fault: RequestFault, tx: &mut TxBuf) -> Turn<'static> {
+        self.end_with(fault.status(), fault.words(), tx);
+        Turn::Ends(CloseReason::BadRequest(fault))
+    }
+
+    /// Says that to the client, last.
+    fn end_with(&mut self, status: HttpStatus, words: &str, tx: &mut TxBuf) {
+        self.phase = HttpPhase::Over;
+        let answer = Response::error(status, words).closing();
+        // Of a head that was not read nothing is known.
+        head::write(tx, &answer, &HttpRequest::default(), true);
+        if let Content::Text(text) = &answer.body {
+            head::put(tx, text.as_bytes());
+        }
+    }
+
+    /// An answer begins, whose head was written.
+    fn send(&mut self, body: Content, is_chunked: bool, now: Millis) {
+        let length = body.length().unwrap_or(0);
+        self.deadline = (!body.is_endless()).then(|| now + (SEND_MS + length / SEND_BYTES_MS));
+        self.phase = HttpPhase::Sending(Sending { body, sent: 0, is_chunked });
+    }
+
+    /// The answer was sent. Whether another request may follow, of which there is `more` already.
+    fn answered(&mut self, more: bool, now: Millis) -> bool {
+        self.buffer.clear();
+        self.deadline = Some(now + KEEP_ALIVE_MS);
+        let goes_on = !self.closes && (more || !self.is_half_closed);
+        self.phase = if goes_on { HttpPhase::Head } else { HttpPhase::Over };
+        goes_on
+    }
+
+    /// The client has closed its side. True when there is an answer that it is yet to hear.
+    fn half_close(&mut self) -> bool {
+        self.is_half_closed = match &self.phase {
+            HttpPhase::Asked | HttpPhase::Over => true,
+            HttpPhase::Sending(sending) => !sending.body.is_endless(),
+            HttpPhase::Head | HttpPhase::Body(_) | HttpPhase::Parked(_) => false,
+        };
+        self.is_half_closed
+    }
+
+    /// The body that came with the request.
+    #[expect(dead_code, reason = "nothing is changed by a request yet")]
+    fn body(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// The answer has no body, whatever its head says.
+    fn is_head(&self) -> bool {
+        self.request.method == Method::Head
+    }
+}

@@ -1,0 +1,32 @@
+//! Texts that are made in pieces: one arm a text.
+
+use core::fmt::Write;
+
+use crate::server::Server;
+use crate::time::Millis;
+use crate::wire::http::HttpRequest;
+
+use super::body::{TextKind, TextPiece, TextPlace, TextProgress};
+use super::routes::ROUTES;
+
+impl Server {
+    /// Writes the next piece of a text to `out`, which is empty, and moves `place` behind it.
+    pub(super) fn piece(
+        &self,
+        what: TextKind,
+        place: &mut TextPlace,
+        _request: &HttpRequest,
+        out: &mut TextPiece,
+        _now: Millis,
+    ) -> TextProgress {
+        match what {
+            TextKind::Routes => {
+                let Some(route) = ROUTES.get(place.row as usize) else { return TextProgress::End };
+                // Each fits a piece: a test says so.
+                let _ = writeln!(out, "{:<12} {:<24} {}", route.pattern, route.allow(), route.help);
+                place.row += 1;
+                TextProgress::More
+            }
+        }
+    }
+}

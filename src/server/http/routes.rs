@@ -1,0 +1,147 @@
+//! The table of routes: which URL is answered by what. A page or an endpoint is a line here, and a function.
+
+use crate::handles::ConnId;
+use crate::server::Server;
+use crate::time::Millis;
+use crate::wire::http::{HttpRequest, HttpStatus, Method};
+
+use super::answer::{Cache, HttpAnswer, Response};
+use super::assets;
+use super::body::{Content, Pieces, TextKind};
+
+/// What answers a request.
+type Function = fn(&mut Server, ConnId, &HttpRequest, Millis) -> HttpAnswer;
+
+/// A row of the table.
+pub(super) struct Route {
+    /// A path as it is; `/a/*` for all below it; `*.a` for all that ends so.
+    pub(super) pattern: &'static str,
+    /// What it is, for people.
+    pub(super) help: &'static str,
+    get: Option<Function>,
+    post: Option<Function>,
+    delete: Option<Function>,
+    /// Any page may read it.
+    pub(super) is_public: bool,
+}
+
+/// All of them. The first that fits is it: names of ours come before those of streams.
+pub(super) const ROUTES: &[Route] = &[
+    get("/version", "what this server is", version).public(),
+    get("/healthz", "whether it serves", health).public(),
+    get("/routes", "this list", list).public(),
+    get("/*", "the page and what belongs to it", asset),
+];
+
+const fn get(pattern: &'static str, help: &'static str, function: Function) -> Route {
+    Route { pattern, help, get: Some(function), post: None, delete: None, is_public: false }
+}
+
+impl Route {
+    const fn public(self) -> Route {
+        Route { is_public: true, ..self }
+    }
+
+    /// Something is done by it.
+    #[expect(dead_code, reason = "nothing is changed by a request yet")]
+    const fn post(self, function: Function) -> Route {
+        Route { post: Some(function), ..self }
+    }
+
+    fn fits(&self, path: &str) -> bool {
+        match self.pattern.strip_suffix('*') {
+            Some(before) => path.starts_with(before),
+            None => match self.pattern.strip_prefix('*') {
+                // A name before the ending.
+                Some(ending) => path.strip_suffix(ending).is_some_and(|stem| stem.len() > 1 && !stem.ends_with('/')),
+                None => path == self.pattern,
+            },
+        }
+    }
+
+    /// What answers a request of this method.
+    pub(super) fn function(&self, method: Method) -> Option<Function> {
+        match method {
+            Method::Get | Method::Head => self.get,
+            Method::Post => self.post,
+            Method::Delete => self.delete,
+            Method::Options => None,
+        }
+    }
+
+    /// Which methods there are.
+    pub(super) fn allow(&self) -> &'static str {
+        match (self.get, self.post, self.delete) {
+            (Some(_), None, None) => "GET, HEAD, OPTIONS",
+            (Some(_), Some(_), None) => "GET, HEAD, POST, OPTIONS",
+            (Some(_), None, Some(_)) => "GET, HEAD, DELETE, OPTIONS",
+            (Some(_), Some(_), Some(_)) => "GET, HEAD, POST, DELETE, OPTIONS",
+            (None, Some(_), None) => "POST, OPTIONS",
+            (None, Some(_), Some(_)) => "POST, DELETE, OPTIONS",
+            (None, None, Some(_)) => "DELETE, OPTIONS",
+            (None, None, None) => "OPTIONS",
+        }
+    }
+}
+
+/// The route of a path.
+pub(super) fn of(path: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.fits(path))
+}
+
+fn version(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
+    let version = env!("CARGO_PKG_VERSION");
+    let body = Content::text(format_args!("{{\"name\":\"rill\",\"version\":\"{version}\"}}\n"));
+    HttpAnswer::Now(Response::new(HttpStatus::Ok, "application/json").public().with(body))
+}
+
+fn health(server: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
+    if server.is_stopping() {
+        return HttpAnswer::Now(Response::error(HttpStatus::ServiceUnavailable, "stopping"));
+    }
+    HttpAnswer::Now(
+        Response::new(HttpStatus::Ok, "text/plain; charset=utf-8").public().with(Content::text(format_args!("ok\n"))),
+    )
+}
+
+fn list(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
+    let body = Content::Pieces(Pieces::new(TextKind::Routes));
+    HttpAnswer::Now(Response::new(HttpStatus::Ok, "text/plain; charset=utf-8").public().with(body))
+}
+
+fn asset(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAnswer {
+    let Some(asset) = assets::find(&request.path) else {
+        return HttpAnswer::Now(Response::error(HttpStatus::NotFound, "there is nothing of that name"));
+    };
+    if !request.takes_gzip {
+        return HttpAnswer::Now(Response::error(
+            HttpStatus::NotAcceptable,
+            "this is sent with gzip alone (curl --compressed)",
+        ));
+    }
+    let answer = Response::new(HttpStatus::Ok, asset.content_type).cache(Cache::Tag(asset.tag)).gzip().page();
+    HttpAnswer::Now(answer.with(Content::Static(asset.gzip)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit_what_they_say() {
+        let fits = |pattern, path| get(pattern, "", version).fits(path);
+        assert!(fits("/version", "/version") && !fits("/version", "/version/") && !fits("/version", "/versions"));
+        assert!(fits("/watch/*", "/watch/a/b") && fits("/watch/*", "/watch/") && !fits("/watch/*", "/watch"));
+        assert!(fits("*.flv", "/live/a.flv") && fits("*.flv", "/a.flv.flv"));
+        assert!(!fits("*.flv", "/.flv") && !fits("*.flv", "/live/.flv") && !fits("*.flv", "/live/a.mp4"));
+    }
+
+    #[test]
+    fn every_path_that_is_routed_can_be_reached() {
+        for (at, route) in ROUTES.iter().enumerate() {
+            let path = route.pattern.replace('*', if route.pattern.starts_with('*') { "/a/b" } else { "b" });
+            let found = ROUTES.iter().position(|other| other.fits(&path));
+            assert_eq!(found, Some(at), "{path} is taken by another row");
+        }
+    }
+}

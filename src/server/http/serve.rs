@@ -1,0 +1,117 @@
+//! From a request to the head of its answer.
+
+use crate::handles::{ConnId, SlotIndex};
+use crate::server::Server;
+use crate::server::close::CloseReason;
+use crate::server::speaks::Speaks;
+use crate::time::Millis;
+use crate::wire::http::{HttpRequest, HttpStatus, Method};
+
+use super::answer::{Cache, HttpAnswer, Response};
+use super::body::{Content, NextPiece, Pieces};
+use super::{HttpPhase, head, routes};
+
+impl Server {
+    /// Answers the request of a connection, or puts it off.
+    pub(in crate::server) fn answer_http(&mut self, conn: ConnId, now: Millis) {
+        let Some((_, Speaks::Http(http))) = self.slots.open_both(conn) else { return };
+        let since = match http.phase {
+            HttpPhase::Asked => now,
+            HttpPhase::Parked(since) => since,
+            _ => return,
+        };
+        // Out of the slot, because a route may touch any connection.
+        let mut request = http.request.clone();
+        request.waited_ms = now.since(since);
+        let answer = match routes::of(&request.path) {
+            Some(route) => match route.function(request.method) {
+                Some(function) => function(self, conn, &request, now),
+                None => HttpAnswer::Now(other_method(route, &request)),
+            },
+            None if request.method == Method::Options => HttpAnswer::Now(Response::new(HttpStatus::NoContent, "")),
+            None => HttpAnswer::Now(Response::error(HttpStatus::NotFound, "there is nothing of that name")),
+        };
+        match answer {
+            HttpAnswer::Now(response) => self.respond(conn, response, now),
+            HttpAnswer::Park => {
+                if let Some((_, Speaks::Http(http))) = self.slots.open_both(conn) {
+                    // It is the route that gives up.
+                    (http.phase, http.deadline) = (HttpPhase::Parked(since), None);
+                }
+            }
+            HttpAnswer::Gone => {}
+        }
+    }
+
+    /// Begins an answer.
+    fn respond(&mut self, conn: ConnId, mut response: Response, now: Millis) {
+        let stopping = self.stopping;
+        let Some((slot, Speaks::Http(http))) = self.slots.open_both(conn) else { return };
+        if let Cache::Tag(tag) = response.cache
+            && response.status == HttpStatus::Ok
+            && http.request.has_copy_of(tag)
+        {
+            response.status = HttpStatus::NotModified;
+        }
+        let (is_chunked, closes) = head::write(&mut slot.tx, &response, &http.request, http.closes || stopping);
+        http.closes = closes;
+        let has_body = !http.is_head() && !matches!(response.status, HttpStatus::NotModified | HttpStatus::NoContent);
+        let body = if has_body { response.body } else { Content::Empty };
+        let is_chunked = is_chunked && has_body;
+        http.send(body, is_chunked, now);
+        self.counters.http_requests += 1;
+        self.wakes.send(conn.slot);
+    }
+
+    /// What a sweep of the deadlines has to do for a connection whose deadline has not passed.
+    pub(in crate::server) fn sweep_http(&mut self, index: SlotIndex, now: Millis) {
+        let conn = self.slots.id(index);
+        let Some((_, Speaks::Http(http))) = self.slots.open_both(conn) else { return };
+        match &http.phase {
+            HttpPhase::Parked(_) => self.answer_http(conn, now),
+            HttpPhase::Sending(sending) => {
+                if matches!(&sending.body, Content::Pieces(Pieces { next: NextPiece::At(at), .. }) if *at <= now) {
+                    self.wakes.send(index);
+                }
+            }
+            HttpPhase::Head | HttpPhase::Body(_) | HttpPhase::Asked | HttpPhase::Over => {}
+        }
+    }
+
+    /// A deadline of the connection has passed.
+    pub(in crate::server) fn too_late(&mut self, conn: ConnId, now: Millis) {
+        let Some((slot, Speaks::Http(http))) = self.slots.open_both(conn) else { return };
+        match &http.phase {
+            HttpPhase::Head if http.buffer.is_empty() => self.close_after_flush(conn, CloseReason::NoRequest, now),
+            HttpPhase::Head | HttpPhase::Body(_) => {
+                http.end_with(HttpStatus::RequestTimeout, "the request was not whole in time", &mut slot.tx);
+                self.close_after_flush(conn, CloseReason::RequestTimeout, now);
+            }
+            HttpPhase::Asked | HttpPhase::Parked(_) | HttpPhase::Sending(_) | HttpPhase::Over => {
+                self.close_after_flush(conn, CloseReason::SlowReader, now);
+            }
+        }
+    }
+
+    /// Its client has closed its side: whether it is yet to hear the end of an answer.
+    pub(in crate::server) fn still_listens(&mut self, conn: ConnId) -> bool {
+        match self.slots.open_both(conn) {
+            Some((_, Speaks::Http(http))) => http.half_close(),
+            _ => false,
+        }
+    }
+
+    /// The server is about to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+}
+
+/// What is answered to a method for which a route has no function.
+fn other_method(route: &routes::Route, request: &HttpRequest) -> Response {
+    let response = match request.method {
+        Method::Options => Response::new(HttpStatus::NoContent, ""),
+        _ => Response::error(HttpStatus::MethodNotAllowed, "that cannot be done with it"),
+    };
+    Response { allow: route.allow(), is_public: route.is_public, ..response }
+}

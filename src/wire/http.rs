@@ -1,0 +1,660 @@
+//! Heads of HTTP/1.1 requests (RFC 9112), and what of them the server acts on, in values of its own.
+//!
+//! `httparse` reads the fields; what is left to the reader of a head by the specification, and is where request smuggling
+//! lives, is decided here, strictly: one spelling of everything.
+
+use heapless::String;
+
+use crate::limits::{AGENT_BYTES, HTTP_BODY_BYTES, HTTP_FIELD_BYTES, HTTP_HEADERS, HTTP_PATH_BYTES, HTTP_QUERY_BYTES};
+
+/// What a request wants done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// To have what is there.
+    #[default]
+    Get,
+    /// To know what there would be, without it.
+    Head,
+    /// To have something done.
+    Post,
+    /// To have something removed.
+    Delete,
+    /// To know what may be asked.
+    Options,
+}
+
+/// Declares the statuses.
+macro_rules! statuses {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $reason:literal;)*) => {
+        /// How a request came out (RFC 9110, section 15).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum HttpStatus {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl HttpStatus {
+            /// Its number.
+            pub const fn code(self) -> u16 {
+                match self {
+                    $(HttpStatus::$name => $code,)*
+                }
+            }
+
+            /// Its words.
+            pub const fn reason(self) -> &'static str {
+                match self {
+                    $(HttpStatus::$name => $reason,)*
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    /// The connection speaks WebSocket from here on.
+    SwitchingProtocols = 101, "Switching Protocols";
+    /// Here it is.
+    Ok = 200, "OK";
+    /// Done, and there is nothing to say.
+    NoContent = 204, "No Content";
+    /// Here is the part that was asked for.
+    PartialContent = 206, "Partial Content";
+    /// It is at another address.
+    Found = 302, "Found";
+    /// The client has it already.
+    NotModified = 304, "Not Modified";
+    /// It is no request.
+    BadRequest = 400, "Bad Request";
+    /// A key is missing, or wrong.
+    Unauthorized = 401, "Unauthorized";
+    /// The client may not.
+    Forbidden = 403, "Forbidden";
+    /// There is no such thing.
+    NotFound = 404, "Not Found";
+    /// That cannot be done with it.
+    MethodNotAllowed = 405, "Method Not Allowed";
+    /// It is there in no form that the client takes.
+    NotAcceptable = 406, "Not Acceptable";
+    /// The request was not whole in time.
+    RequestTimeout = 408, "Request Timeout";
+    /// What it sends is longer than it may be.
+    ContentTooLarge = 413, "Content Too Large";
+    /// Its address is longer than any that there is.
+    UriTooLong = 414, "URI Too Long";
+    /// There is no such part.
+    RangeNotSatisfiable = 416, "Range Not Satisfiable";
+    /// The host that it asks is not this one.
+    MisdirectedRequest = 421, "Misdirected Request";
+    /// It can be had over WebSocket alone.
+    UpgradeRequired = 426, "Upgrade Required";
+    /// Too many connections from the address.
+    TooManyRequests = 429, "Too Many Requests";
+    /// Its head is longer than it may be.
+    HeadTooLarge = 431, "Request Header Fields Too Large";
+    /// The server cannot.
+    InternalServerError = 500, "Internal Server Error";
+    /// The server knows no such method, or no such way of sending.
+    NotImplemented = 501, "Not Implemented";
+    /// Not now.
+    ServiceUnavailable = 503, "Service Unavailable";
+    /// Another version of HTTP.
+    VersionNotSupported = 505, "HTTP Version Not Supported";
+}
+
+/// What is wrong with a request, so that nothing behind it can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestFault {
+    /// It does not have the form of one.
+    Syntax,
+    /// A line ends in one of CR and LF, or is folded, or there is a NUL.
+    Line,
+    /// Its address has an escape that is none, is no UTF-8, or leads out of where it begins.
+    Target,
+    /// It names no host, or two.
+    Host,
+    /// Its length is said twice, or is no number.
+    Length,
+    /// It comes in another coding than its length.
+    Coding,
+    /// A method that is not known.
+    Method,
+    /// Another version than 1.0 and 1.1.
+    Version,
+    /// More than [`HTTP_HEADERS`] fields.
+    Headers,
+    /// More than [`HTTP_HEAD_BYTES`](crate::limits::HTTP_HEAD_BYTES).
+    HeadBytes,
+    /// More than [`HTTP_BODY_BYTES`].
+    BodyBytes,
+    /// An address of more than [`HTTP_PATH_BYTES`], or a query of more than [`HTTP_QUERY_BYTES`].
+    TargetBytes,
+}
+
+impl RequestFault {
+    /// How it is answered.
+    pub const fn status(self) -> HttpStatus {
+        match self {
+            RequestFault::Syntax
+            | RequestFault::Line
+            | RequestFault::Target
+            | RequestFault::Host
+            | RequestFault::Length => HttpStatus::BadRequest,
+            RequestFault::Coding | RequestFault::Method => HttpStatus::NotImplemented,
+            RequestFault::Version => HttpStatus::VersionNotSupported,
+            RequestFault::Headers | RequestFault::HeadBytes => HttpStatus::HeadTooLarge,
+            RequestFault::BodyBytes => HttpStatus::ContentTooLarge,
+            RequestFault::TargetBytes => HttpStatus::UriTooLong,
+        }
+    }
+
+    /// What was wrong, with the limit's name where it is one.
+    pub const fn words(self) -> &'static str {
+        match self {
+            RequestFault::Syntax => "it is no HTTP request",
+            RequestFault::Line => "a line of the request's head does not end in CR LF, or is folded",
+            RequestFault::Target => "an address that cannot be one",
+            RequestFault::Host => "a request without a host, or with two",
+            RequestFault::Length => "a request whose length is said twice, or is no number",
+            RequestFault::Coding => "a request with a transfer coding",
+            RequestFault::Method => "a method that is not known",
+            RequestFault::Version => "a version of HTTP that is not known",
+            RequestFault::Headers => "a head with more fields than there may be (HTTP_HEADERS)",
+            RequestFault::HeadBytes => "a head longer than it may be (HTTP_HEAD_BYTES)",
+            RequestFault::BodyBytes => "a body longer than it may be (HTTP_BODY_BYTES)",
+            RequestFault::TargetBytes => "an address longer than it may be (HTTP_PATH_BYTES, HTTP_QUERY_BYTES)",
+        }
+    }
+}
+
+/// A part of something, as a request asks for it (RFC 9110, section 14.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// From this byte to that, or to the end.
+    From(u64, Option<u64>),
+    /// So many bytes at the end.
+    Last(u64),
+}
+
+impl Range {
+    /// First byte and count within `length` bytes; `None` when there is nothing of it, which is a 416.
+    pub fn within(self, length: u64) -> Option<(u64, u64)> {
+        let (first, end) = match self {
+            Range::From(first, last) => (first, last.map_or(length, |last| length.min(last.saturating_add(1)))),
+            Range::Last(count) => (length.saturating_sub(count), length),
+        };
+        (first < end).then(|| (first, end - first))
+    }
+
+    /// From a `Range` field. Several ranges, and other units, are as if it were not there.
+    fn parse(value: &str) -> Option<Range> {
+        let (first, last) = value.trim().strip_prefix("bytes=")?.trim().split_once('-')?;
+        match (first, last) {
+            ("", last) => digits(last).map(Range::Last),
+            (first, "") => Some(Range::From(digits(first)?, None)),
+            (first, last) => {
+                let (first, last) = (digits(first)?, digits(last)?);
+                (first <= last).then_some(Range::From(first, Some(last)))
+            }
+        }
+    }
+}
+
+/// What is wanted of the connection behind a request (RFC 9110, section 7.8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Upgrade {
+    /// Nothing.
+    #[default]
+    No,
+    /// To speak WebSocket; the key is answered.
+    WebSocket(String<24>),
+    /// The same in a version that is not 13, or without a key.
+    OtherWebSocket,
+}
+
+/// A request without its body.
+#[derive(Clone, Debug, Default)]
+pub struct HttpRequest {
+    /// What it wants done.
+    pub method: Method,
+    /// What with: percent-decoded, with a slash in front.
+    pub path: String<HTTP_PATH_BYTES>,
+    query: String<HTTP_QUERY_BYTES>,
+    /// HTTP/1.1, so that an answer may come in chunks.
+    pub is_http_1_1: bool,
+    /// More requests may follow on the connection.
+    pub keep_alive: bool,
+    /// The host that it asks, with its port if it named one; empty from a client of HTTP/1.0 that says none.
+    pub host: String<HTTP_FIELD_BYTES>,
+    /// Whose page asks; empty when no page of another host does.
+    pub origin: String<HTTP_FIELD_BYTES>,
+    /// What software it is, cut.
+    pub agent: String<AGENT_BYTES>,
+    /// The page that led here, cut.
+    pub referrer: String<HTTP_FIELD_BYTES>,
+    /// The tags that it has a copy of, as they were said.
+    pub if_none_match: String<HTTP_FIELD_BYTES>,
+    /// The key that it shows (`Authorization: Bearer`); empty when there is none.
+    pub bearer: String<HTTP_FIELD_BYTES>,
+    /// The address that a proxy says it stands for.
+    pub forwarded_for: String<48>,
+    /// The part that is asked for.
+    pub range: Option<Range>,
+    /// What is wanted of the connection.
+    pub upgrade: Upgrade,
+    /// It takes gzip.
+    pub takes_gzip: bool,
+    /// It wants to be told to go on before it sends its body.
+    pub expects_continue: bool,
+    /// Its body is JSON.
+    pub is_json: bool,
+    /// Bytes of its body.
+    pub body_bytes: usize,
+    /// How long it has waited to be answered, in milliseconds: 0 when it is asked for the first time.
+    pub waited_ms: u64,
+}
+
+impl HttpRequest {
+    /// Reads a head, whose last line is empty.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn parse(head: &[u8]) -> Result<HttpRequest, RequestFault> {
+        check_lines(head)?;
+        let mut headers = [httparse::EMPTY_HEADER; HTTP_HEADERS];
+        let mut parsed = httparse::Request::new(&mut headers);
+        match parsed.parse(head) {
+            Ok(httparse::Status::Complete(bytes)) if bytes == head.len() => {}
+            Err(httparse::Error::TooManyHeaders) => return Err(RequestFault::Headers),
+            Err(httparse::Error::Version) => return Err(RequestFault::Version),
+            Ok(_) | Err(_) => return Err(RequestFault::Syntax),
+        }
+        let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
+            return Err(RequestFault::Syntax);
+        };
+        let mut request = HttpRequest { is_http_1_1: version == 1, keep_alive: version == 1, ..HttpRequest::default() };
+        request.method = match method {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "POST" => Method::Post,
+            "DELETE" => Method::Delete,
+            "OPTIONS" => Method::Options,
+            _ => return Err(RequestFault::Method),
+        };
+        let authority = request.set_target(target)?;
+        request.read_fields(parsed.headers)?;
+        if let Some(authority) = authority {
+            // Instead of the field (RFC 9112, section 3.2.2).
+            request.host = String::try_from(authority).map_err(|_| RequestFault::Host)?;
+        }
+        Ok(request)
+    }
+
+    /// The value of a key of its query, decoded; `None` when it is not there, is longer than `N` bytes or is no text.
+    pub fn query<const N: usize>(&self, key: &str) -> Option<String<N>> {
+        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (_, value) = pairs.into_iter().find(|(name, _)| *name == key)?;
+        decode(value, true).ok()
+    }
+
+    /// The query as it was sent. It may hold a secret.
+    pub fn raw_query(&self) -> &str {
+        &self.query
+    }
+
+    /// The client has a copy that is as this one.
+    pub fn has_copy_of(&self, tag: &str) -> bool {
+        self.if_none_match
+            .split(',')
+            .map(str::trim)
+            .any(|have| have == "*" || have.trim_start_matches("W/").trim_matches('"') == tag)
+    }
+
+    /// Takes the address apart, and returns the host in it if there is one.
+    fn set_target<'t>(&mut self, target: &'t str) -> Result<Option<&'t str>, RequestFault> {
+        if target == "*" {
+            if self.method != Method::Options {
+                return Err(RequestFault::Target);
+            }
+            let _ = self.path.push('*');
+            return Ok(None);
+        }
+        let (authority, target) = match target.strip_prefix("http://").or_else(|| target.strip_prefix("https://")) {
+            Some(rest) => {
+                let at = rest.find(['/', '?']).unwrap_or(rest.len());
+                (Some(&rest[..at]), &rest[at..])
+            }
+            None => (None, target),
+        };
+        let target = if authority.is_some() && target.is_empty() { "/" } else { target };
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if !path.starts_with('/') || path.contains('#') || query.contains('#') {
+            return Err(RequestFault::Target);
+        }
+        self.path = decode(path, false)?;
+        let leads_out = self.path.split('/').any(|part| part == "." || part == "..");
+        if leads_out || self.path.contains(char::is_control) {
+            return Err(RequestFault::Target);
+        }
+        self.query = String::try_from(query).map_err(|_| RequestFault::TargetBytes)?;
+        Ok(authority)
+    }
+
+    fn read_fields(&mut self, headers: &[httparse::Header<'_>]) -> Result<(), RequestFault> {
+        let (mut hosts, mut length, mut coded) = (0, None, false);
+        let (mut upgrades, mut to_websocket, mut version_13) = (false, false, false);
+        let mut key = None;
+        for header in headers {
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            // Latin-1 is not text of ours, and no field that we act on has it.
+            let value = core::str::from_utf8(header.value).unwrap_or_default().trim();
+            if is("host") {
+                hosts += 1;
+                self.host = String::try_from(value).map_err(|_| RequestFault::Host)?;
+                if self.host.contains(['/', '@', '?', '#', ' ', '\t', ',']) {
+                    return Err(RequestFault::Host);
+                }
+            } else if is("content-length") {
+                if length.is_some() {
+                    return Err(RequestFault::Length);
+                }
+                length = Some(digits(value).ok_or(RequestFault::Length)?);
+            } else if is("transfer-encoding") {
+                coded = true;
+            } else if is("connection") {
+                for token in tokens(value) {
+                    if token.eq_ignore_ascii_case("close") {
+                        self.keep_alive = false;
+                    } else if token.eq_ignore_ascii_case("keep-alive") {
+                        self.keep_alive = true;
+                    } else if token.eq_ignore_ascii_case("upgrade") {
+                        upgrades = true;
+                    }
+                }
+            } else if is("upgrade") {
+                to_websocket |= tokens(value).any(|token| token.eq_ignore_ascii_case("websocket"));
+            } else if is("sec-websocket-version") {
+                version_13 = value == "13";
+            } else if is("sec-websocket-key") {
+                key = String::try_from(value).ok();
+            } else if is("origin") {
+                // One that is cut is another's.
+                self.origin = String::try_from(value).unwrap_or_else(|_| cut("null"));
+            } else if is("user-agent") {
+                self.agent = cut(value);
+            } else if is("referer") {
+                self.referrer = cut(value);
+            } else if is("if-none-match") {
+                self.if_none_match = String::try_from(value).unwrap_or_default();
+            } else if is("authorization") {
+                let bearer = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+                self.bearer = bearer.and_then(|(_, key)| String::try_from(key.trim()).ok()).unwrap_or_default();
+            } else if is("x-forwarded-for") {
+                // The last one is who the nearest proxy saw.
+                self.forwarded_for = tokens(value).last().map(cut).unwrap_or_default();
+            } else if is("range") {
+                self.range = Range::parse(value);
+            } else if is("accept-encoding") {
+                self.takes_gzip |= tokens(value).any(takes_gzip);
+            } else if is("expect") {
+                self.expects_continue = value.eq_ignore_ascii_case("100-continue");
+            } else if is("content-type") {
+                let kind = value.split(';').next().unwrap_or_default().trim();
+                self.is_json = kind.eq_ignore_ascii_case("application/json");
+            }
+        }
+        if coded {
+            return Err(if length.is_some() { RequestFault::Length } else { RequestFault::Coding });
+        }
+        if hosts > 1 || self.is_http_1_1 && hosts == 0 {
+            return Err(RequestFault::Host);
+        }
+        let length = length.unwrap_or(0);
+        self.body_bytes =
+            usize::try_from(length).ok().filter(|&bytes| bytes <= HTTP_BODY_BYTES).ok_or(RequestFault::BodyBytes)?;
+        if !headers.iter().any(|header| header.name.eq_ignore_ascii_case("accept-encoding")) {
+            // Who says nothing takes anything (RFC 9110, section 12.5.3).
+            self.takes_gzip = true;
+        }
+        if upgrades && to_websocket {
+            self.upgrade = match key {
+                Some(key) if version_13 && key.len() == 24 => Upgrade::WebSocket(key),
+                _ => Upgrade::OtherWebSocket,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Whether a byte may be the first of a request: of a method, or of the line end that some send behind a body.
+pub fn may_begin(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte == b'\r'
+}
+
+/// Every line ends in CR LF and is not folded, and no byte is NUL (RFC 9112, sections 2.2 and 5.2).
+fn check_lines(head: &[u8]) -> Result<(), RequestFault> {
+    let mut before = 0;
+    for (at, &byte) in head.iter().enumerate() {
+        let next = head.get(at + 1).copied();
+        let wrong = match byte {
+            0 => true,
+            b'\n' => before != b'\r' || matches!(next, Some(b' ' | b'\t')),
+            b'\r' => next != Some(b'\n'),
+            _ => false,
+        };
+        if wrong {
+            return Err(RequestFault::Line);
+        }
+        before = byte;
+    }
+    Ok(())
+}
+
+fn tokens(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// Whether one of the codings that a client takes is gzip, and not with a weight of nothing.
+fn takes_gzip(coding: &str) -> bool {
+    let mut parts = coding.split(';').map(str::trim);
+    let is_it = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
+    is_it && !parts.any(|weight| matches!(weight, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+}
+
+/// A number in digits alone: `parse` would take a sign.
+fn digits(text: &str) -> Option<u64> {
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// As much of a text as fits.
+fn cut<const N: usize>(text: &str) -> String<N> {
+    let mut kept = String::new();
+    for letter in text.chars() {
+        if kept.push(letter).is_err() {
+            break;
+        }
+    }
+    kept
+}
+
+/// Replaces each escape once (RFC 3986, section 2.1), and in a query a plus by a blank.
+fn decode<const N: usize>(text: &str, plus: bool) -> Result<String<N>, RequestFault> {
+    let mut bytes = heapless::Vec::<u8, N>::new();
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let byte = match (first, behind) {
+            (b'%', [high, low, ..]) => {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16);
+                let (high, low) = (digit(high).ok_or(RequestFault::Target)?, digit(low).ok_or(RequestFault::Target)?);
+                rest = &behind[2..];
+                (high * 16 + low) as u8
+            }
+            (b'%', _) => return Err(RequestFault::Target),
+            (b'+', _) if plus => {
+                rest = behind;
+                b' '
+            }
+            _ => {
+                rest = behind;
+                *first
+            }
+        };
+        bytes.push(byte).map_err(|_| RequestFault::TargetBytes)?;
+    }
+    String::from_utf8(bytes).map_err(|_| RequestFault::Target)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::format;
+    use std::string::String as StdString;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(head: &str) -> Result<HttpRequest, RequestFault> {
+        HttpRequest::parse(head.as_bytes())
+    }
+
+    fn get(target: &str) -> Result<HttpRequest, RequestFault> {
+        parse(&format!("GET {target} HTTP/1.1\r\nHost: rill.local\r\n\r\n"))
+    }
+
+    fn with(fields: &str) -> Result<HttpRequest, RequestFault> {
+        parse(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
+    }
+
+    #[test]
+    fn a_browsers_head_is_read() {
+        let request = parse(
+            "GET /live/cam%201.flv?key=a%26b&audio=0 HTTP/1.1\r\nHost: 10.0.0.5:8080\r\nConnection: keep-alive, Upgrade\r\n\
+             User-Agent: Mozilla/5.0\r\nUpgrade: websocket\r\nOrigin: http://10.0.0.5:8080\r\nSec-WebSocket-Version: 13\r\n\
+             Accept-Encoding: gzip, deflate\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!(request.path, "/live/cam 1.flv");
+        assert_eq!(request.query::<8>("key").unwrap(), "a&b");
+        assert_eq!(request.query::<8>("audio").unwrap(), "0");
+        assert_eq!(request.query::<8>("video"), None);
+        assert_eq!(request.host, "10.0.0.5:8080");
+        assert_eq!(request.upgrade, Upgrade::WebSocket(String::try_from("dGhlIHNhbXBsZSBub25jZQ==").unwrap()));
+        assert!(request.keep_alive && request.takes_gzip && request.is_http_1_1);
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        for (head, fault) in [
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", RequestFault::Line),
+            ("GET / HTTP/1.1\r\nHost: a\n\r\n", RequestFault::Line),
+            ("GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", RequestFault::Line),
+            ("GET / HTTP/1.1\r\nHost: a\r\n X: b\r\n\r\n", RequestFault::Line),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: b\0\r\n\r\n", RequestFault::Line),
+            ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", RequestFault::Syntax),
+            ("GET / HTTP/1.1\r\n\r\n", RequestFault::Host),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", RequestFault::Host),
+            ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", RequestFault::Host),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", RequestFault::Length),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n", RequestFault::Length),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", RequestFault::Length),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\n", RequestFault::Length),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n", RequestFault::BodyBytes),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", RequestFault::Length),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", RequestFault::Coding),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", RequestFault::Coding),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+                RequestFault::Length,
+            ),
+            ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", RequestFault::Method),
+            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", RequestFault::Version),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", RequestFault::Syntax),
+            ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", RequestFault::Target),
+            ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", RequestFault::Target),
+        ] {
+            assert_eq!(parse(head).err(), Some(fault), "{head:?}");
+        }
+        let many: StdString = (0..HTTP_HEADERS).map(|at| format!("X-{at}: 1\r\n")).collect();
+        assert_eq!(with(&many).err(), Some(RequestFault::Headers));
+    }
+
+    #[test]
+    fn a_path_is_decoded_once_and_leads_nowhere_else() {
+        for (target, path) in [("/", "/"), ("/a%2Fb", "/a/b"), ("/%2541", "/%41"), ("/%C3%A4", "/ä"), ("/a+b", "/a+b")]
+        {
+            assert_eq!(get(target).unwrap().path, path, "{target}");
+        }
+        for target in
+            ["/../a", "/a/..", "/%2e%2e/a", "/a/%2E/b", "/..%2fa", "/%", "/%4", "/%zz", "/%00", "/%ff", "/%0a", "/a#b"]
+        {
+            assert_eq!(get(target).err(), Some(RequestFault::Target), "{target}");
+        }
+        assert_eq!(get(&format!("/{}", "a".repeat(HTTP_PATH_BYTES))).err(), Some(RequestFault::TargetBytes));
+        assert_eq!(get(&format!("/?{}", "a".repeat(HTTP_QUERY_BYTES + 1))).err(), Some(RequestFault::TargetBytes));
+    }
+
+    #[test]
+    fn an_absolute_address_names_its_host() {
+        let request = get("http://other:80/a?b=c").unwrap();
+        assert_eq!((request.host.as_str(), request.path.as_str()), ("other:80", "/a"));
+        assert_eq!(get("http://other").unwrap().path, "/");
+    }
+
+    #[test]
+    fn a_part_is_within_what_there_is() {
+        for (field, of_ten) in [
+            ("bytes=0-0", Some((0, 1))),
+            ("bytes=3-", Some((3, 7))),
+            ("bytes=3-99", Some((3, 7))),
+            ("bytes=-4", Some((6, 4))),
+            ("bytes=-40", Some((0, 10))),
+            ("bytes=10-", None),
+            ("bytes=-0", None),
+        ] {
+            let request = with(&format!("Range: {field}\r\n")).unwrap();
+            assert_eq!(request.range.unwrap().within(10), of_ten, "{field}");
+        }
+        for field in ["bytes=0-1,3-4", "items=0-1", "bytes=2-1", "bytes=a-b", "bytes=-", "0-1"] {
+            assert_eq!(with(&format!("Range: {field}\r\n")).unwrap().range, None, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_known_by_its_tag() {
+        let request = with("If-None-Match: \"a\", W/\"b\"\r\n").unwrap();
+        assert!(request.has_copy_of("a") && request.has_copy_of("b") && !request.has_copy_of("c"));
+        assert!(with("If-None-Match: *\r\n").unwrap().has_copy_of("c"));
+    }
+
+    #[test]
+    fn gzip_is_taken_by_who_says_so_and_by_who_says_nothing() {
+        let takes = |fields| with(fields).unwrap().takes_gzip;
+        assert!(takes("") && takes("Accept-Encoding: br, gzip;q=0.5\r\n") && takes("Accept-Encoding: *\r\n"));
+        assert!(!takes("Accept-Encoding: identity\r\n") && !takes("Accept-Encoding: gzip;q=0\r\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_more_than_a_fault(head in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = HttpRequest::parse(&head);
+        }
+
+        #[test]
+        fn a_path_comes_back_as_it_was_escaped(path in "[a-zA-Z0-9 äöü/%+?#&\"<>-]{0,40}") {
+            let escaped: StdString = path.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            prop_assume!(!path.split('/').any(|part| part == "." || part == ".."));
+            let request = get(&format!("/{escaped}")).unwrap();
+            prop_assert_eq!(request.path.as_str(), format!("/{path}"));
+            let query = parse(&format!("GET /?a=1&k={escaped} HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
+            prop_assert_eq!(query.query::<300>("k"), String::try_from(path.as_str()).ok());
+        }
+
+        #[test]
+        fn a_line_end_more_is_a_fault_or_the_end(at in 1_usize..30, byte in prop::sample::select(&b"\r\n\0"[..])) {
+            let mut head = b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n\r\n".to_vec();
+            head.insert(at, byte);
+            prop_assert!(HttpRequest::parse(&head).is_err());
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The HTTP side of the real server, over real sockets: requests as browsers send them, and as nobody should.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot reach its server has failed")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod client;
+mod requests;
