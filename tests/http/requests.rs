@@ -43,7 +43,8 @@ fn the_page_comes_packed_and_once() {
     assert!(page.field("content-security-policy").starts_with("default-src 'none'; script-src 'self'"));
     let packed = &page.body[10..page.body.len() - 8];
     let text = miniz_oxide::inflate::decompress_to_vec(packed).unwrap();
-    assert!(text.starts_with(b"<!DOCTYPE html>"));
+    assert!(text.starts_with(b"<!doctype html>"));
+    assert_eq!(client.get("/watch/live/cam1").field("content-type"), "text/html; charset=utf-8");
     let again = client.ask("GET", "/", &format!("If-None-Match: {}\r\n", page.field("etag")));
     assert_eq!((again.status, again.body.len()), (304, 0));
     assert_eq!(client.ask("GET", "/", "Accept-Encoding: identity\r\n").status, 406);

@@ -30,6 +30,8 @@ pub(super) const ROUTES: &[Route] = &[
     get("/version", "what this server is", version).public(),
     get("/healthz", "whether it serves", health).public(),
     get("/routes", "this list", list).public(),
+    get("/watch/*", "the player of a stream", watch),
+    get("/embed/*", "the player alone", watch),
     get("/*", "the page and what belongs to it", asset),
 ];
 
@@ -109,8 +111,17 @@ fn list(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
     HttpAnswer::Now(Response::new(HttpStatus::Ok, "text/plain; charset=utf-8").public().with(body))
 }
 
+fn watch(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAnswer {
+    embedded("/assets/watch.html", request)
+}
+
 fn asset(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAnswer {
-    let Some(asset) = assets::find(&request.path) else {
+    embedded(&request.path, request)
+}
+
+/// An embedded file.
+fn embedded(path: &str, request: &HttpRequest) -> HttpAnswer {
+    let Some(asset) = assets::find(path) else {
         return HttpAnswer::Now(Response::error(HttpStatus::NotFound, "there is nothing of that name"));
     };
     if !request.takes_gzip {
