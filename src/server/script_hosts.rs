@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use log::warn;
 
-use crate::features::script::hosts::{HostFault, HostState, Patience, Text};
+use crate::features::script::hosts::{HostFault, HostState, Patience, TextAt};
 use crate::handles::{ConnId, HostIndex, SlotIndex};
 use crate::limits::SCRIPT_PIECE_BYTES;
 use crate::live::applications::AppSource;
@@ -293,7 +293,7 @@ impl Server {
         let text = &mut scripting.host_mut(host).text;
         let (block, follows) = match text.take(script) {
             Some(come) => come,
-            None if matches!(text, Text::Lost) => {
+            None if matches!(text, TextAt::Lost) => {
                 self.not_read(index, now);
                 return true;
             }
@@ -303,7 +303,7 @@ impl Server {
             TextFollows::More => LoadStep::Text,
             TextFollows::Nothing => LoadStep::Start,
             TextFollows::Changed | TextFollows::Fault => {
-                *text = Text::Idle(block);
+                *text = TextAt::Idle(block);
                 match follows {
                     TextFollows::Fault => self.not_read(index, now),
                     _ => self.load_later(index, now),
@@ -314,8 +314,8 @@ impl Server {
         let (role, name, piece, last) = (block.role(), block.name(), block.piece(), block.is_last());
         let is_told = scripting.tell(index, &ToHost::File { instance: script, role, name, piece, last }, now).is_ok();
         scripting.host_mut(host).text = match is_told {
-            true => Text::Idle(block),
-            false => Text::Come(block, script, follows),
+            true => TextAt::Idle(block),
+            false => TextAt::Come(block, script, follows),
         };
         if is_told {
             self.loading(index, InstanceState::Loading(next));
@@ -335,7 +335,7 @@ impl Server {
     /// The next piece of a script's text that the disk is to read.
     pub(super) fn next_text(&mut self) -> Option<Job> {
         for host in self.scripting.hosts() {
-            let Text::Wanted(_) = self.scripting.host(host).text else { continue };
+            let TextAt::Wanted(_) = self.scripting.host(host).text else { continue };
             let wanted = match self.next_step(host) {
                 Some((index, LoadStep::Text)) => self.scripting.instances.instance(index),
                 _ => None,
@@ -345,11 +345,11 @@ impl Server {
                 Some((instance.script, app.name.clone(), app.script.as_ref()?.stamp))
             });
             let text = &mut self.scripting.host_mut(host).text;
-            if let Text::Wanted(block) = core::mem::replace(text, Text::Away) {
+            if let TextAt::Wanted(block) = core::mem::replace(text, TextAt::Away) {
                 match wanted {
                     Some((script, name, stamp)) => return Some(Job::Text { host, script, name, stamp, block }),
                     // Whoever wanted it is no more.
-                    None => *text = Text::Idle(block),
+                    None => *text = TextAt::Idle(block),
                 }
             }
         }
@@ -364,7 +364,7 @@ impl Server {
         block: Option<TextBlock>,
         next: TextFollows,
     ) {
-        let came = block.map_or(Text::Lost, |block| Text::Come(block, script, next));
+        let came = block.map_or(TextAt::Lost, |block| TextAt::Come(block, script, next));
         self.scripting.host_mut(host).text = came;
         self.scripting.tend();
     }

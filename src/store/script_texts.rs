@@ -20,7 +20,7 @@ use super::text_file::open_regular;
 
 /// The stamp of a script's text.
 pub(super) fn script_stamp(source: &Source) -> u64 {
-    let mut stamp = Stamp::default();
+    let mut stamp = TextStamp::default();
     for (role, file) in source.files() {
         stamp.begin(role, &file.name);
         stamp.add(file.text.as_bytes());
@@ -30,9 +30,9 @@ pub(super) fn script_stamp(source: &Source) -> u64 {
 
 /// A stamp while the text comes. However it is cut, the stamp is the same.
 #[derive(Default)]
-struct Stamp(DefaultHasher);
+struct TextStamp(DefaultHasher);
 
-impl Stamp {
+impl TextStamp {
     fn begin(&mut self, role: FileRole, name: &str) {
         // Neither byte is in any text.
         self.add(&[0xFF, role as u8]);
@@ -87,14 +87,14 @@ struct TextReading {
     files: VecDeque<TextFile>,
     /// The one that is being read.
     open: Option<File>,
-    stamp: Stamp,
+    stamp: TextStamp,
     /// So much more there may be, in bytes.
     left: usize,
 }
 
 impl TextReading {
     fn new(script: InstanceId, files: Vec<TextFile>) -> TextReading {
-        TextReading { script, files: files.into(), open: None, stamp: Stamp::default(), left: SCRIPT_TEXT_BYTES }
+        TextReading { script, files: files.into(), open: None, stamp: TextStamp::default(), left: SCRIPT_TEXT_BYTES }
     }
 
     /// What is not all there, or is more than there may be, is an error as well.

@@ -116,11 +116,11 @@ pub struct ScriptHost {
     /// Its processor time then, in microseconds, if that is known.
     time_us: Option<u64>,
     /// Where the block is in which it is brought the text of scripts.
-    pub text: Text,
+    pub text: TextAt,
 }
 
 /// The block in which a process is brought the text of scripts, piece by piece: one is read when the one before it was told.
-pub enum Text {
+pub enum TextAt {
     /// It is here, and nothing is in it that counts.
     Idle(TextBlock),
     /// The disk is to be asked for the next piece.
@@ -133,13 +133,13 @@ pub enum Text {
     Lost,
 }
 
-impl Text {
+impl TextAt {
     /// Takes what has come, if it is for that instance. When it is not, or nothing was asked, the disk is to be asked.
     pub fn take(&mut self, script: InstanceId) -> Option<(TextBlock, TextFollows)> {
-        match core::mem::replace(self, Text::Away) {
-            Text::Come(block, of, follows) if of == script => return Some((block, follows)),
-            Text::Idle(block) | Text::Wanted(block) | Text::Come(block, ..) => *self = Text::Wanted(block),
-            state @ (Text::Away | Text::Lost) => *self = state,
+        match core::mem::replace(self, TextAt::Away) {
+            TextAt::Come(block, of, follows) if of == script => return Some((block, follows)),
+            TextAt::Idle(block) | TextAt::Wanted(block) | TextAt::Come(block, ..) => *self = TextAt::Wanted(block),
+            state @ (TextAt::Away | TextAt::Lost) => *self = state,
         }
         None
     }
@@ -161,7 +161,7 @@ impl ScriptHost {
             started: Millis(0),
             since: Millis(0),
             time_us: None,
-            text: Text::Idle(TextBlock::new()),
+            text: TextAt::Idle(TextBlock::new()),
         }
     }
 
