@@ -62,16 +62,19 @@
     shownHost = key;
     ways = element('div', { 'class': 'ways' }, [
       way('OBS Studio', words('obs'), [field(words('server'), server()), field(words('key'), NAME), element('p', { text: words('keyHint') })]),
-      way(words('droneTitle'), words('drone'), [field(words('url'), server() + '/' + NAME)]),
-      way('Larix Broadcaster', words('larix'), [field(words('url'), server() + '/' + NAME)]),
-      way('ffmpeg', words('ffmpegText'), [field(words('command'), 'ffmpeg -re -i video.mp4 -c copy -f flv ' + server() + '/' + NAME)]),
       element('div', { 'class': 'way scan' }, [
         element('h3', { text: words('scan') }),
         element('img', { src: '/api/qr.svg?for=' + encodeURIComponent(host() + port), alt: 'http://' + host() + port + '/' }),
         element('p', { text: 'http://' + host() + port + '/' })
-      ])
+      ]),
+      way(words('droneTitle'), words('drone'), [field(words('url'), server() + '/' + NAME)]),
+      way('Larix Broadcaster', words('larix'), [field(words('url'), server() + '/' + NAME)]),
+      way('ffmpeg', words('ffmpegText'), [field(words('command'), 'ffmpeg -re -i video.mp4 -c copy -f flv ' + server() + '/' + NAME)])
     ]);
+    ways.lastChild.className += ' long';
     place.textContent = '';
+    // What to type comes first where there is nothing to watch, and last where there is.
+    place.parentNode.insertBefore(place, nothing ? byId('recorded') : null);
     if (nothing) {
       place.appendChild(element('div', { 'class': 'hello' }, [element('h2', { text: words('nothing') }), element('p', { text: words('nothingText') })]));
       place.appendChild(ways);
@@ -87,11 +90,11 @@
     this.badge = element('span', { 'class': 'badge' });
     this.canvas = element('canvas', { width: 0, height: 0, role: 'img', 'aria-label': words('preview', stream.path) });
     this.only = element('span', { 'class': 'only' });
-    this.picture = element('a', { 'class': 'picture', href: href, tabindex: '-1', 'aria-hidden': 'true' }, [this.canvas, this.only, this.badge, element('span', { 'class': 'start' }, [dom.icon('play')])]);
-    this.lines = [0, 1, 2].map(function () { return element('p'); });
     this.recording = element('span', { 'class': 'badge recording', text: '● ' + words('recording'), hidden: '' });
+    this.picture = element('a', { 'class': 'picture', href: href, tabindex: '-1', 'aria-hidden': 'true' }, [this.canvas, this.only, this.badge, this.recording, element('span', { 'class': 'start' }, [dom.icon('play')])]);
+    this.lines = [0, 1, 2].map(function () { return element('p'); });
     this.root = element('article', { 'class': 'card' }, [this.picture, element('div', { 'class': 'facts' }, [
-      element('h2', { text: stream.path })].concat(this.lines, [this.recording,
+      element('h2', { text: stream.path })].concat(this.lines, [
       element('p', { 'class': 'go' }, [element('a', { 'class': 'button', href: href, text: words('watch'), 'aria-label': words('watch') + ': ' + stream.path })])]))]);
     this.drawn = 0;
   }
@@ -186,7 +189,7 @@
   function listen() {
     clearTimeout(retry);
     if (events) events.close();
-    events = new EventSource('/api/events');
+    events = new EventSource('/api/events' + location.search);
     events.onmessage = function (message) { hear(message.data); };
     events.onerror = function () {
       events.close();

@@ -118,7 +118,9 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     reactor.listen().map_err(|error| one(&error))?;
     let at = |wanted| reactor.doors().filter(move |(door, _)| *door == wanted).map(|(_, address)| address);
     let listening: Vec<SocketAddr> = at(Door::Rtmp).collect();
-    say(&banner(&config, &apps, &listening));
+    let reachable = reachable(&listening);
+    server.announce(reachable.first().copied());
+    say(&banner(&config, &apps, &reachable));
     for address in &listening {
         info!("rill listening addr={address}");
     }
@@ -182,18 +184,23 @@ fn follow(config: &Config, level_is_fixed: bool) {
     }
 }
 
-/// What a person needs to know to use the server.
-fn banner(config: &Config, apps: &[AppDefinition], listening: &[SocketAddr]) -> String {
-    let mut text = format!("Rill {} (board {})\n\n", env!("CARGO_PKG_VERSION"), config.board);
+/// The addresses at which others reach what listens.
+fn reachable(listening: &[SocketAddr]) -> Vec<SocketAddr> {
     let own = addresses::all();
     let mut reachable: Vec<SocketAddr> =
         listening.iter().flat_map(|&address| addresses::reachable_at(address, &own)).collect();
     reachable.dedup();
+    reachable
+}
+
+/// What a person needs to know to use the server.
+fn banner(config: &Config, apps: &[AppDefinition], reachable: &[SocketAddr]) -> String {
+    let mut text = format!("Rill {} (board {})\n\n", env!("CARGO_PKG_VERSION"), config.board);
     // One example is enough: `live` if it is there.
     let live = || apps.iter().filter(|app| app.kind == AppKind::Live);
     let example = live().find(|app| app.name == "live").or_else(|| live().find(|app| fits_a_url(&app.name)));
     if let Some(app) = example {
-        for &address in &reachable {
+        for &address in reachable {
             let server = format!("rtmp://{}/{}", host(address), app.name);
             text += &format!(
                 "  OBS   Settings > Stream > Service: Custom   Server: {server}   Stream Key: cam1\n  \

@@ -124,6 +124,8 @@ pub struct StreamRow<'a> {
     pub instance: &'a str,
     /// Its name, behind that instance.
     pub name: &'a str,
+    /// Its path in its application: both, as URLs have them.
+    pub path: &'a str,
     /// Whether it is published, and by whom.
     pub state: StreamState,
     /// Since the present publish began, or the last one ended, in seconds.
@@ -256,6 +258,7 @@ impl Server {
             app: self.live.apps.name(stream.app),
             instance: stream.path.instance(),
             name: stream.path.name(),
+            path: stream.path.as_str(),
             state: match (stream.publisher(), stream.is_away()) {
                 (Some(publisher), _) => StreamState::Live(publisher.by),
                 (None, true) => StreamState::Away,

@@ -67,6 +67,7 @@ mod wakes;
 mod window;
 mod words;
 
+use core::net::SocketAddr;
 use std::vec::Vec;
 
 use log::{info, warn};
@@ -183,6 +184,15 @@ impl ReadTurn {
     }
 }
 
+/// What others say of the server while it runs.
+#[derive(Default)]
+struct Life {
+    /// Where encoders reach it.
+    announced: Option<SocketAddr>,
+    /// It is to end.
+    stopping: bool,
+}
+
 /// The whole server below the sockets.
 pub struct Server {
     settings: Settings,
@@ -200,7 +210,7 @@ pub struct Server {
     seed: u64,
     /// The time of the present turn.
     now: Millis,
-    stopping: bool,
+    life: Life,
 }
 
 impl Server {
@@ -223,7 +233,7 @@ impl Server {
             counters: Counters::default(),
             seed,
             now,
-            stopping: false,
+            life: Life::default(),
             settings,
             slots,
             live,
@@ -295,7 +305,7 @@ impl Server {
     /// Tells every client that the server stops, and to go.
     pub fn stop(&mut self, now: Millis) {
         self.now = now;
-        self.stopping = true;
+        self.life.stopping = true;
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
@@ -391,7 +401,7 @@ impl Server {
     /// A slot for a client, if it may have one.
     fn take<N: Net>(&mut self, net: &mut N, peer: Peer, door: Door, now: Millis) -> Option<ConnId> {
         self.counters.accepted += 1;
-        if self.stopping {
+        if self.life.stopping {
             return self.refuse(net, peer, door, CloseReason::Shutdown);
         }
         let limit = self.settings.connections_per_address(peer.ip());

@@ -253,6 +253,7 @@ mod tests {
             app: &app,
             instance: "_definst_",
             name: &name,
+            path: &name,
             state: StreamState::Live(Holder::Conn(id, 0)),
             seconds: u64::MAX,
             players: u32::MAX,

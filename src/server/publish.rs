@@ -135,7 +135,7 @@ impl Server {
 
     /// `by` publishes the stream no more, or waits for its name no more. Players stay; they are told when nobody is there in time.
     pub(super) fn publish_ended(&mut self, by: Holder, id: StreamId, now: Millis) {
-        self.live.leave(by, id, &self.settings, self.stopping, now);
+        self.live.leave(by, id, &self.settings, self.life.stopping, now);
         self.hear(now);
     }
 

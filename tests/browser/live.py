@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from stage import Camera, Stage, check
+from stage import ROOT, Camera, Stage, check
 
 # Printed with each figure; a slow machine fails at three times of it alone.
 LATENCY_MS = 700
@@ -19,7 +19,7 @@ FIRST_PICTURE_MS = 700
 class Server:
     """The server, on ports of its own."""
 
-    binary = "target/debug/rill"
+    binary = ROOT / "target/debug/rill"
 
     def __init__(self, directory, *settings):
         self.directory, self.settings, self.ports = directory, settings, ("0", "0")

@@ -67,7 +67,7 @@ async def run(options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--browsers", default="chromium,firefox")
-    parser.add_argument("--server", default=live.Server.binary)
+    parser.add_argument("--server", type=os.path.abspath, default=live.Server.binary)
     parser.add_argument("cases", nargs="*")
     options = parser.parse_args()
     live.Server.binary = options.server

@@ -91,13 +91,20 @@ pub(super) enum NextPiece {
 pub(super) enum TextKind {
     /// Which URLs there are: a line each.
     Routes,
+    /// What is live.
+    Status,
+    /// The same again and again.
+    Events,
+    /// An address, drawn.
+    QrCode,
 }
 
 impl TextKind {
     /// It goes on for as long as both sides like: events.
     fn is_endless(self) -> bool {
         match self {
-            TextKind::Routes => false,
+            TextKind::Events => true,
+            TextKind::Routes | TextKind::Status | TextKind::QrCode => false,
         }
     }
 }
@@ -113,7 +120,6 @@ pub(super) struct TextPlace {
 
 /// What comes of asking for a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "events are the page's")]
 pub(super) enum TextProgress {
     /// There is more.
     More,

@@ -97,8 +97,8 @@ impl Server {
         }
         let (what, mut place, is_chunked) = (pieces.what, pieces.place, sending.is_chunked);
         let mut piece = TextPiece::new();
-        let (_, Speaks::Http(http)) = self.slots.peek_both(index) else { return Step::Waits };
-        let progress = self.piece(what, &mut place, &http.request, &mut piece, now);
+        let (slot, Speaks::Http(http)) = self.slots.peek_both(index) else { return Step::Waits };
+        let progress = self.piece(what, &mut place, slot.peer.ip(), &http.request, &mut piece, now);
         let (slot, Speaks::Http(Http { phase: HttpPhase::Sending(sending), .. })) = self.slots.both(index) else {
             return Step::Waits;
         };

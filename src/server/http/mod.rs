@@ -13,6 +13,7 @@
 //! connection) hears the answer to the end.
 
 mod answer;
+mod api;
 mod assets;
 mod body;
 mod flush;

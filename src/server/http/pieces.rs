@@ -1,11 +1,13 @@
 //! Texts that are made in pieces: one arm a text.
 
 use core::fmt::Write;
+use core::net::IpAddr;
 
 use crate::server::Server;
 use crate::time::Millis;
 use crate::wire::http::HttpRequest;
 
+use super::api;
 use super::body::{TextKind, TextPiece, TextPlace, TextProgress};
 use super::routes::ROUTES;
 
@@ -15,11 +17,15 @@ impl Server {
         &self,
         what: TextKind,
         place: &mut TextPlace,
-        _request: &HttpRequest,
+        peer: IpAddr,
+        request: &HttpRequest,
         out: &mut TextPiece,
-        _now: Millis,
+        now: Millis,
     ) -> TextProgress {
         match what {
+            TextKind::Status => self.status_piece(place, peer, request, out, now),
+            TextKind::Events => self.events_piece(place, peer, request, out, now),
+            TextKind::QrCode => api::qr_piece(place, request, out),
             TextKind::Routes => {
                 let Some(route) = ROUTES.get(place.row as usize) else { return TextProgress::End };
                 // Each fits a piece: a test says so.

@@ -6,8 +6,8 @@ use crate::time::Millis;
 use crate::wire::http::{HttpRequest, HttpStatus, Method};
 
 use super::answer::{Cache, HttpAnswer, Response};
-use super::assets;
 use super::body::{Content, Pieces, TextKind};
+use super::{api, assets};
 
 /// What answers a request.
 type Function = fn(&mut Server, ConnId, &HttpRequest, Millis) -> HttpAnswer;
@@ -32,6 +32,9 @@ pub(super) const ROUTES: &[Route] = &[
     get("/routes", "this list", list).public(),
     get("/watch/*", "the player of a stream", watch),
     get("/embed/*", "the player alone", watch),
+    get("/api/status", "what is live, as JSON", api::status),
+    get("/api/events", "the same each second, as server-sent events", api::events),
+    get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
     get("/*", "the page and what belongs to it", asset),
 ];
 

@@ -45,7 +45,7 @@ impl Server {
 
     /// Begins an answer.
     fn respond(&mut self, conn: ConnId, mut response: Response, now: Millis) {
-        let stopping = self.stopping;
+        let stopping = self.life.stopping;
         let Some((slot, Speaks::Http(http))) = self.slots.open_both(conn) else { return };
         if let Cache::Tag(tag) = response.cache
             && response.status == HttpStatus::Ok
@@ -103,7 +103,7 @@ impl Server {
 
     /// The server is about to stop.
     pub(super) fn is_stopping(&self) -> bool {
-        self.stopping
+        self.life.stopping
     }
 }
 

@@ -1,0 +1,202 @@
+//! What the page shows, as JSON: what is live, and where to publish. It says only what the application's rules let this caller
+//! play.
+//!
+//! `/api/status` is one object. `/api/events` is the same object again and again, as server-sent events, each the whole of it:
+//! who missed some has missed nothing. Both are made in pieces, a row of a table each, so that no list has to fit anywhere.
+
+use core::fmt::{self, Write};
+use core::net::{IpAddr, SocketAddr};
+
+use crate::handles::{ConnId, StreamId};
+use crate::limits::{APP_NAME_BYTES, PATH_BYTES};
+use crate::server::Server;
+use crate::server::inspect::StreamRow;
+use crate::server::json::{OrNull, Text};
+use crate::time::Millis;
+use crate::wire::http::{HttpRequest, HttpStatus};
+use crate::wire::qr::{self, Qr, Room, SVG_ROW_BYTES};
+
+use super::answer::{Cache, HttpAnswer, Response};
+use super::body::{Content, Pieces, TextKind, TextPiece, TextPlace, TextProgress};
+
+/// From one event to the next, in milliseconds.
+const EVENT_MS: u64 = 1000;
+
+/// Where a status stands: at its beginning, or behind a stream of the table.
+const BEGIN: u32 = 0;
+
+pub(super) fn status(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
+    HttpAnswer::Now(
+        Response::new(HttpStatus::Ok, "application/json").with(Content::Pieces(Pieces::new(TextKind::Status))),
+    )
+}
+
+pub(super) fn events(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
+    HttpAnswer::Now(
+        Response::new(HttpStatus::Ok, "text/event-stream").with(Content::Pieces(Pieces::new(TextKind::Events))),
+    )
+}
+
+/// The page's address as a QR code: `?for=192.168.1.20:8080`, as the page has worked it out.
+pub(super) fn qr_code(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAnswer {
+    if url_of(request).is_none() {
+        let words = "?for= has to be an address, with its port unless that is 80";
+        return HttpAnswer::Now(Response::error(HttpStatus::BadRequest, words));
+    }
+    let body = Content::Pieces(Pieces::new(TextKind::QrCode));
+    HttpAnswer::Now(Response::new(HttpStatus::Ok, "image/svg+xml").cache(Cache::For(3600)).with(body))
+}
+
+/// The longest that is drawn.
+type Url = heapless::String<{ qr::TEXT_BYTES }>;
+
+/// What a code is asked for. Nothing but addresses and names of hosts: a code that this server shows leads to this server or its
+/// like, and to no text of a stranger's.
+fn url_of(request: &HttpRequest) -> Option<Url> {
+    let host: heapless::String<{ qr::TEXT_BYTES }> = request.query("for")?;
+    let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte));
+    let mut url = Url::new();
+    write!(url, "http://{host}/").ok().filter(|()| is_host).map(|()| url)
+}
+
+impl Server {
+    /// Encoders reach the server here, as far as that was known at its start.
+    pub fn announce(&mut self, address: Option<SocketAddr>) {
+        self.life.announced = address;
+    }
+
+    /// The next piece of a status.
+    pub(super) fn status_piece(
+        &self,
+        place: &mut TextPlace,
+        peer: IpAddr,
+        request: &HttpRequest,
+        out: &mut TextPiece,
+        now: Millis,
+    ) -> TextProgress {
+        if place.row == BEGIN {
+            let (address, port) = (self.life.announced.map(|at| at.ip()), self.life.announced.map(|at| at.port()));
+            let _ = write!(
+                out,
+                "{{\"version\":\"{}\",\"address\":{},\"rtmp_port\":{},\"streams\":[",
+                env!("CARGO_PKG_VERSION"),
+                OrNull(address.map(Address)),
+                OrNull(port),
+            );
+        }
+        // Those that the caller may not play are passed over.
+        let mut rows = core::iter::successors(self.next_stream(place.row as usize, now), |row| {
+            self.next_stream(usize::from(row.id.0) + 1, now)
+        });
+        let Some(row) = rows.find(|row| self.may_see(row.id, peer, request)) else {
+            let _ = out.write_str("]}");
+            return TextProgress::End;
+        };
+        let comma = if place.part == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}{}", CardJson(&row));
+        *place = TextPlace { row: u32::from(row.id.0) + 1, part: 1 };
+        TextProgress::More
+    }
+
+    /// The next piece of endless events.
+    pub(super) fn events_piece(
+        &self,
+        place: &mut TextPlace,
+        peer: IpAddr,
+        request: &HttpRequest,
+        out: &mut TextPiece,
+        now: Millis,
+    ) -> TextProgress {
+        if place.row == BEGIN {
+            let _ = out.write_str("data: ");
+        }
+        match self.status_piece(place, peer, request, out, now) {
+            TextProgress::End => {
+                let _ = out.write_str("\n\n");
+                *place = TextPlace::default();
+                TextProgress::Until(now + EVENT_MS)
+            }
+            progress => progress,
+        }
+    }
+
+    /// Whether the rules of its application let this caller play a stream.
+    fn may_see(&self, stream: StreamId, peer: IpAddr, request: &HttpRequest) -> bool {
+        let stream = self.live.names.stream(stream);
+        let Some(definition) = self.live.apps.definition(stream.app) else { return false };
+        let rules = &definition.rules;
+        rules.connect(peer).is_ok() && rules.play(peer, stream.path.as_str(), request.raw_query()).is_ok()
+    }
+}
+
+/// The next piece of a QR code: rows of it, as many as fit.
+pub(super) fn qr_piece(place: &mut TextPlace, request: &HttpRequest, out: &mut TextPiece) -> TextProgress {
+    let mut room = Room::default();
+    // It was looked at before the answer began.
+    let Some(code) = url_of(request).and_then(|url| Qr::new(&url, &mut room)) else { return TextProgress::End };
+    let side = code.side();
+    if place.row == 0 {
+        let _ = write!(
+            out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\">\
+             <path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path d=\""
+        );
+    }
+    while place.row < side && out.capacity() - out.len() > SVG_ROW_BYTES + SVG_END.len() {
+        let _ = write!(out, "{}", code.svg_row(place.row));
+        place.row += 1;
+    }
+    if place.row < side {
+        return TextProgress::More;
+    }
+    let _ = out.write_str(SVG_END);
+    TextProgress::End
+}
+
+const SVG_END: &str = "\"/></svg>\n";
+
+/// An address as a URL has it.
+struct Address(IpAddr);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => write!(f, "\"{v4}\""),
+            IpAddr::V6(v6) => write!(f, "\"[{v6}]\""),
+        }
+    }
+}
+
+/// A stream, for its card.
+struct CardJson<'a>(&'a StreamRow<'a>);
+
+impl fmt::Display for CardJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CardJson(row) = self;
+        let description = &row.description;
+        let mut path = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
+        write!(path, "{}/{}", row.app, row.path)?;
+        write!(
+            f,
+            "{{\"path\":{},\"state\":\"{}\",\"seconds\":{},\"bitrate_bps\":{},\"video\":{},\"audio\":{},\"fps\":",
+            Text(&path),
+            row.state.name(),
+            row.seconds,
+            row.bitrate_bps,
+            OrNull(description.video.as_deref().map(Text)),
+            OrNull(description.audio.as_deref().map(Text)),
+        )?;
+        match description.frame_rate_milli {
+            Some(rate) => write!(f, "{}.{:03}", rate / 1000, rate % 1000)?,
+            None => f.write_str("null")?,
+        }
+        write!(
+            f,
+            ",\"key_frame_ms\":{},\"viewers\":{{\"rtmp\":{}}},\"worst_lag_ms\":{},\"skips\":{},\"recording\":false}}",
+            OrNull(description.key_frame_interval_ms),
+            row.players,
+            row.worst_lag_ms,
+            row.skips,
+        )
+    }
+}
