@@ -27,6 +27,12 @@ use super::names::{Media, Names};
 /// comes in frames and is taken in bursts, so who gains on the whole may lose as much as a frame takes at times.
 const LOSS_MS: u32 = 50;
 
+/// Who wants to see an earlier time again is sent so much beyond it at once, in milliseconds, and is that much less behind: without
+/// something to hold a player stumbles.
+const AHEAD_MS: u32 = 1000;
+/// A pause that is shorter puts nobody behind, in milliseconds.
+const SHORT_PAUSE_MS: u32 = 500;
+
 /// What a reader has to know of its stream.
 #[derive(Clone, Copy)]
 pub struct StreamView<'l> {
@@ -99,6 +105,27 @@ pub enum Due<'l> {
     TooSlow,
 }
 
+/// Where a reader wants to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeekTo {
+    /// At this time of the stream, in milliseconds.
+    Time(u32),
+    /// So many milliseconds before where it is.
+    Back(u32),
+    /// Where the stream is.
+    Live,
+}
+
+/// Where a reader went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the rest of a half-sent tag must be sent"]
+pub struct Sought {
+    /// What is left of the tag that it turned away from.
+    pub rest: Option<Rest>,
+    /// The time of the stream at which it goes on, in milliseconds; `None` when it waits for a frame to begin with.
+    pub time_ms: Option<u32>,
+}
+
 /// What is left of a tag that a reader has turned away from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rest {
@@ -125,8 +152,7 @@ pub struct Reader {
     switching: bool,
     /// How often it was too slow, as far as 16 bits count.
     skips: u16,
-    /// How far behind it was when it began or was about to be overtaken, at the least, in milliseconds.
-    least_lag_ms: u32,
+    behind: Behind,
     enhanced: Enhanced,
     left_out: LeftOut,
 }
@@ -146,6 +172,30 @@ enum Phase {
     },
     /// It is sent tags.
     Live { cursor: Cursor },
+}
+
+/// How far a reader is behind, in one word, as a connection has no more room: a bit says which of the two it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Behind(u32);
+
+impl Behind {
+    const ON_PURPOSE: u32 = 1 << 31;
+    const MOST_MS: u32 = Behind::ON_PURPOSE - 1;
+
+    /// Not on purpose: when it began or was about to be overtaken it was so many milliseconds, at the least.
+    fn least(ms: u32) -> Behind {
+        Behind(ms.min(Behind::MOST_MS))
+    }
+
+    /// On purpose, so many milliseconds: a tag is due when it has been there for so long. 0 is not behind.
+    fn on_purpose(ms: u32) -> Behind {
+        if ms == 0 { Behind::least(Behind::MOST_MS) } else { Behind(ms.min(Behind::MOST_MS) | Behind::ON_PURPOSE) }
+    }
+
+    /// How far on purpose, in milliseconds.
+    fn shift_ms(self) -> u32 {
+        if self.0 & Behind::ON_PURPOSE == 0 { 0 } else { self.0 & Behind::MOST_MS }
+    }
 }
 
 /// Whether video is sent.
@@ -195,7 +245,7 @@ impl Reader {
             ending: false,
             switching: false,
             skips: 0,
-            least_lag_ms: u32::MAX,
+            behind: Behind::least(Behind::MOST_MS),
             enhanced: Enhanced::AsTheyAre,
             left_out: LeftOut::No,
         }
@@ -255,9 +305,9 @@ impl Reader {
         Some(Rest { cursor, legacy: self.is_legacy() })
     }
 
-    /// Whether it wants every tag as the ring holds it.
+    /// Whether it wants every tag as the ring holds it, and at once.
     pub fn wants_everything(&self) -> bool {
-        self.audio && self.video == Want::Yes && self.enhanced != Enhanced::LegacyDue
+        self.audio && self.video == Want::Yes && self.enhanced != Enhanced::LegacyDue && self.shift_ms() == 0
     }
 
     /// The next tag of a reader whom nothing but the ring's bytes is due from there on, as far as can be said now. Who sends them may
@@ -279,17 +329,60 @@ impl Reader {
         at_head && !self.ending && !matches!(self.left_out, LeftOut::Due(_))
     }
 
-    /// How far it is behind, in milliseconds; `None` while it is not sent tags.
+    /// How far it is behind, in milliseconds, without what it is behind on purpose; `None` while it is not sent tags.
     pub fn lag_ms(&self, media: &Media, now: Millis) -> Option<u32> {
-        self.cursor().map(|cursor| media.ring().lag_ms(cursor, now))
+        self.cursor().map(|cursor| media.ring().lag_ms(cursor, now).saturating_sub(self.shift_ms()))
     }
 
-    /// Pauses, or goes on: what was missed is gone, so with headers again, and then at the newest key frame, or the newest sound where
-    /// there is no picture. Without either since, nothing was missed.
+    /// So far it is behind on purpose, in milliseconds: it has gone back, or has paused.
+    pub fn shift_ms(&self) -> u32 {
+        self.behind.shift_ms()
+    }
+
+    /// Goes back, or on, to the key frame at that time or before it, as far as the ring holds it; with the headers. From there it is
+    /// as far behind as it wanted to be, and is not slow as long as the ring holds where it is. Near the end it is live again.
+    pub fn seek(&mut self, to: SeekTo, source: StreamView<'_>, gop_cache: bool, now: Millis) -> Sought {
+        let point = source.media.filter(|_| source.published).and_then(|media| {
+            let wanted_ms = match to {
+                SeekTo::Time(ms) => ms,
+                SeekTo::Back(ms) => self.time_ms(media).saturating_sub(ms),
+                SeekTo::Live => return None,
+            };
+            let found = media.seek_point(wanted_ms)?;
+            let lag_ms = media.ring().lag_ms(found.target, now);
+            let shift_ms = lag_ms.checked_sub(AHEAD_MS).filter(|&ms| ms > 0)?;
+            Some((media, found.point, shift_ms))
+        });
+        let Some((media, point, shift_ms)) = point else {
+            let rest = self.restart(source, gop_cache);
+            // Without the GOP cache the next one is waited for.
+            let begins = source.media.and_then(|media| media.join(source.first(gop_cache)));
+            return Sought { rest, time_ms: begins.map(|point| point.timestamp) };
+        };
+        let rest = self.rest();
+        self.begin_at(point, media, now);
+        self.behind = Behind::on_purpose(shift_ms);
+        Sought { rest, time_ms: Some(point.timestamp) }
+    }
+
+    /// The time of the stream of what it is due next, in milliseconds.
+    fn time_ms(&self, media: &Media) -> u32 {
+        let next = self.cursor().and_then(|cursor| media.ring().tag(cursor.seq));
+        next.filter(|tag| tag.kind != TagKind::Data).map_or_else(|| media.time().present(), |tag| tag.timestamp)
+    }
+
+    /// Pauses, or goes on: where it was if the ring will hold that for a while, and is then as far behind as it paused. Else what was
+    /// missed is gone: then with headers again at the newest key frame, or the newest sound where there is no picture. Without either
+    /// since, nothing was missed.
     #[must_use = "the rest of a half-sent tag must be sent"]
     pub fn pause(&mut self, paused: bool, source: StreamView<'_>, now: Millis) -> Option<Rest> {
         let goes_on = core::mem::replace(&mut self.paused, paused) && !paused;
         let (true, Some(cursor), Some(media)) = (goes_on, self.cursor(), source.media) else { return None };
+        if !media.ring().is_nearly_overwritten(cursor) {
+            let lag_ms = media.ring().lag_ms(cursor, now);
+            self.behind = Behind::on_purpose(if lag_ms > SHORT_PAUSE_MS { lag_ms } else { 0 });
+            return None;
+        }
         let point = media.skip_target(cursor)?;
         let rest = self.rest();
         self.begin_at(point, media, now);
@@ -300,6 +393,7 @@ impl Reader {
     #[must_use = "the rest of a half-sent tag must be sent"]
     pub fn restart(&mut self, source: StreamView<'_>, gop_cache: bool) -> Option<Rest> {
         let rest = self.rest();
+        self.behind = Behind::on_purpose(0);
         if !self.is_waiting() {
             self.phase = Phase::Waiting { after: source.first(gop_cache) };
         }
@@ -338,6 +432,7 @@ impl Reader {
     #[must_use = "the rest of a half-sent tag must be sent"]
     pub fn begin_with(&mut self, first: Cursor) -> Option<Rest> {
         let rest = self.rest();
+        self.behind = Behind::on_purpose(0);
         if self.video != Want::No {
             self.video = Want::Yes;
         }
@@ -388,7 +483,7 @@ impl Reader {
                         self.enhanced = if due { Enhanced::LegacyDue } else { Enhanced::Legacy };
                     }
                     let due = match cursor.at_tag_boundary() {
-                        true => self.due_between_tags(cursor, media, terms),
+                        true => self.due_between_tags(cursor, source, media, terms),
                         false => Some(self.due_within_tag(cursor, media, terms)),
                     };
                     if let Some(due) = due {
@@ -431,7 +526,13 @@ impl Reader {
     }
 
     /// `None` when it has moved, and has to be looked at again.
-    fn due_between_tags<'l>(&mut self, mut cursor: Cursor, media: &'l Media, terms: &Terms) -> Option<Due<'l>> {
+    fn due_between_tags<'l>(
+        &mut self,
+        mut cursor: Cursor,
+        source: StreamView<'l>,
+        media: &'l Media,
+        terms: &Terms,
+    ) -> Option<Due<'l>> {
         let Ok(next) = media.ring().tag_at(&mut cursor) else {
             self.phase = Phase::Waiting { after: None };
             // Who pauses is not slow.
@@ -455,8 +556,11 @@ impl Reader {
                 return None;
             }
             // Where there are no pictures none is waited for.
-            let picture_later = media.has_video();
+            let (picture_later, behind) = (media.has_video(), self.behind);
             self.begin_at(JoinPoint { cursor, timestamp: tag.timestamp, picture_later }, media, terms.now);
+            if behind.shift_ms() > 0 {
+                self.behind = behind;
+            }
             return None;
         }
         if next.is_none() && self.ending {
@@ -476,7 +580,9 @@ impl Reader {
         if !self.wants_everything() && self.pass_unwanted(cursor, media) {
             return None;
         }
-        let Some(tag) = next.filter(|_| !self.paused) else { return Some(Due::Nothing) };
+        // What is left of a publish that is over waits for nothing.
+        let is_early = source.published && media.ring().lag_ms(cursor, terms.now) < self.shift_ms();
+        let Some(tag) = next.filter(|_| !self.paused && !is_early) else { return Some(Due::Nothing) };
         match terms.form {
             Form::Stored { most: 0 } => Some(Due::Nothing),
             Form::Stored { most } if self.wants_everything() => Some(self.bytes(media, most)),
@@ -520,11 +626,12 @@ impl Reader {
             Want::Yes | Want::Resuming if !point.picture_later => Want::Yes,
             Want::Yes | Want::Resuming | Want::AtKeyFrame => Want::AtKeyFrame,
         };
-        self.least_lag_ms = media.ring().lag_ms(point.cursor, now);
+        self.behind = Behind::least(media.ring().lag_ms(point.cursor, now));
         self.phase = Phase::Headers { next: 0, version: media.headers().version(), point };
     }
 
     fn skipped<'l>(&mut self) -> Due<'l> {
+        self.behind = Behind::on_purpose(0);
         self.skips = self.skips.saturating_add(1);
         Due::Skipped
     }
@@ -532,14 +639,17 @@ impl Reader {
     /// Where it goes on that is further behind than it may be. Sound is better than a picture only for who is being overtaken: who
     /// has begun at an old key frame has much to be sent, and gains on the publisher unless it is slow.
     fn skip_point(&mut self, cursor: Cursor, media: &Media, terms: &Terms) -> Option<JoinPoint> {
-        if self.paused || !terms.finds_lagging(cursor, media) {
+        // Who is behind on purpose is not slow, but may be overtaken.
+        let lags = if self.shift_ms() == 0 { terms.finds_lagging(cursor, media) } else { is_overtaken(cursor, media) };
+        if self.paused || !lags {
             return None;
         }
         let point = media.skip_target(cursor)?;
-        if point.picture_later {
+        if point.picture_later && self.shift_ms() == 0 {
             let lag_ms = media.ring().lag_ms(cursor, terms.now);
-            let gains = lag_ms <= self.least_lag_ms.saturating_add(LOSS_MS);
-            self.least_lag_ms = self.least_lag_ms.min(lag_ms);
+            let Behind(least_ms) = self.behind;
+            let gains = lag_ms <= least_ms.saturating_add(LOSS_MS);
+            self.behind = Behind::least(lag_ms.min(least_ms));
             return (!gains).then_some(point);
         }
         Some(point)
@@ -606,9 +716,15 @@ impl Terms {
     }
 }
 
-/// Whether a reader at `cursor` is further behind than it may be, and there is something ahead to go on at.
+/// Whether a reader at `cursor` is further behind than it may be or is about to be overtaken, and there is something ahead to go on at.
 pub fn lags(cursor: Cursor, media: &Media, most_lag_ms: u64, now: Millis) -> bool {
-    u64::from(media.ring().lag_ms(cursor, now)) > most_lag_ms && media.skip_target(cursor).is_some()
+    let is_late = u64::from(media.ring().lag_ms(cursor, now)) > most_lag_ms && media.skip_target(cursor).is_some();
+    is_late || is_overtaken(cursor, media)
+}
+
+/// Whether what a reader at `cursor` is due is about to be overwritten, and there is something ahead to go on at.
+fn is_overtaken(cursor: Cursor, media: &Media) -> bool {
+    media.ring().is_nearly_overwritten(cursor) && media.skip_target(cursor).is_some()
 }
 
 #[cfg(test)]

@@ -26,6 +26,6 @@ pub use frame::{Frame, Head, Piece};
 pub use headers::{CachedHeader, HeaderCache, Stored};
 pub use reframe::Reframe;
 pub use ring::{Cursor, Evicted, Ring, RingError, Tag, TagMeta};
-pub use stream::{JoinPoint, MediaStream, PublishFacts};
+pub use stream::{JoinPoint, MediaStream, PublishFacts, SeekPoint};
 pub use tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq};
 pub use timeline::Timeline;

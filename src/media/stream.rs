@@ -42,6 +42,15 @@ pub struct JoinPoint {
     pub picture_later: bool,
 }
 
+/// Where somebody goes on who wants to see an earlier time again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeekPoint {
+    /// Where it begins.
+    pub point: JoinPoint,
+    /// What was sent at the time itself, behind that.
+    pub target: Cursor,
+}
+
 /// What is known of a publish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishFacts {
@@ -69,6 +78,8 @@ pub struct MediaStream<B, I> {
     picture: Option<NewestPicture>,
     video: Video,
     headers_changed: Option<TagSeq>,
+    /// The first tag of the publish.
+    began: TagSeq,
     /// No tag from here on is an Enhanced RTMP message.
     enhanced_end: TagSeq,
     facts: PublishFacts,
@@ -106,6 +117,27 @@ enum Part {
     BehindKey,
 }
 
+impl NewestPicture {
+    /// The picture of a video message behind one of the picture `before`, and whether it begins with it.
+    fn of(before: Option<NewestPicture>, tag: Tag) -> (NewestPicture, bool) {
+        let key = tag.flags.key;
+        let goes_on = before.filter(|picture| {
+            // A key frame behind one that was followed by others is the next one of an encoder without a clock.
+            picture.timestamp == tag.timestamp
+                && picture.messages < PICTURE_MESSAGES
+                && !(picture.part == Part::BehindKey && key)
+        });
+        let begun = NewestPicture { first: tag.seq, timestamp: tag.timestamp, messages: 0, part: Part::Inter };
+        let picture = goes_on.unwrap_or(begun);
+        let part = match picture.part {
+            _ if key => Part::Key,
+            Part::Key | Part::BehindKey => Part::BehindKey,
+            Part::Inter => Part::Inter,
+        };
+        (NewestPicture { part, messages: picture.messages + 1, ..picture }, goes_on.is_none())
+    }
+}
+
 /// Measuring the first group of pictures of a publish.
 #[derive(Clone, Copy, Debug)]
 enum Measure {
@@ -135,6 +167,7 @@ where
             picture: None,
             video: Video::None,
             headers_changed: None,
+            began: TagSeq::default(),
             enhanced_end: TagSeq::default(),
             facts: PublishFacts::default(),
             measure: Measure::BeforeKey,
@@ -277,6 +310,7 @@ where
     pub fn republish(&mut self, now: Millis) {
         self.unpublish(now);
         self.headers.clear();
+        self.began = self.ring.readable_head();
         self.timeline.republish();
         self.facts = PublishFacts::default();
         self.measure = Measure::BeforeKey;
@@ -307,6 +341,39 @@ where
             // The first frame of a publish is a key frame.
             self.point(self.newest_audio, from, self.newest_frame.is_some())
         })
+    }
+
+    /// Where a player goes on who wants to see `wanted_ms` again, a time of the stream: at the key frame at that time or before it, or
+    /// the oldest that the ring will hold for a while; where there are no pictures, at the sound. `None` when there is neither. Frames
+    /// before the headers of now are not gone back to.
+    pub fn seek_point(&self, wanted_ms: u32) -> Option<SeekPoint> {
+        let is_later = |tag: &Tag| tag.timestamp.wrapping_sub(wanted_ms) as i32 > 0;
+        let from = self.ring.oldest().max(self.began).max(self.headers_changed.unwrap_or_default());
+        let tags = (from.0..self.ring.readable_head().0).filter_map(|seq| self.ring.tag(TagSeq(seq)));
+        let has_pictures = self.newest_frame.is_some();
+        let (mut picture, mut best, mut target) = (None, None::<Tag>, None);
+        for tag in tags.filter(|tag| tag.kind != TagKind::Data && !tag.flags.header) {
+            let begins = match tag.kind {
+                TagKind::Video => {
+                    let (newest, _) = NewestPicture::of(picture, tag);
+                    picture = Some(newest);
+                    tag.flags.key.then_some(newest.first)
+                }
+                _ => (!has_pictures).then_some(tag.seq),
+            };
+            let begins = begins.filter(|&seq| !self.ring.is_nearly_overwritten(Cursor::at(seq)));
+            if let Some(tag) = begins.and_then(|seq| self.ring.tag(seq))
+                && (best.is_none() || !is_later(&tag))
+            {
+                (best, target) = (Some(tag), None);
+            }
+            if best.is_some() && target.is_none() && tag.timestamp.wrapping_sub(wanted_ms) as i32 >= 0 {
+                target = Some(Cursor::at(tag.seq));
+            }
+        }
+        let Tag { seq, timestamp, .. } = best?;
+        let point = JoinPoint { cursor: Cursor::at(seq), timestamp, picture_later: false };
+        Some(SeekPoint { point, target: target.unwrap_or(Cursor::at(self.ring.readable_head())) })
     }
 
     /// Where a player who lags goes on: the newest key frame, when it lies ahead of its cursor; the newest sound, when there are no
@@ -486,25 +553,12 @@ where
 
     /// Says whether the message begins a picture.
     fn note_picture(&mut self, tag: Tag) -> bool {
-        let key = tag.flags.key;
-        let goes_on = self.picture.filter(|picture| {
-            // A key frame behind one that was followed by others is the next one of an encoder without a clock.
-            picture.timestamp == tag.timestamp
-                && picture.messages < PICTURE_MESSAGES
-                && !(picture.part == Part::BehindKey && key)
-        });
-        let begun = NewestPicture { first: tag.seq, timestamp: tag.timestamp, messages: 0, part: Part::Inter };
-        let picture = goes_on.unwrap_or(begun);
-        let part = match picture.part {
-            _ if key => Part::Key,
-            Part::Key | Part::BehindKey => Part::BehindKey,
-            Part::Inter => Part::Inter,
-        };
-        if key {
+        let (picture, begins) = NewestPicture::of(self.picture, tag);
+        if tag.flags.key {
             self.newest_key = self.newest_key.max(Some(picture.first));
         }
-        self.picture = Some(NewestPicture { part, messages: picture.messages + 1, ..picture });
-        goes_on.is_none()
+        self.picture = Some(picture);
+        begins
     }
 
     fn note_audio(&mut self, tag: Tag) {

@@ -310,7 +310,7 @@ impl Server {
         // Who is express has one player.
         let cursor = self.slots.ahead(index).cursor().unwrap_or(cursor);
         let ring = self.live.names.stream(reader.stream()).ring?;
-        Some(self.live.names.media(ring).ring().lag_ms(cursor, now))
+        Some(self.live.names.media(ring).ring().lag_ms(cursor, now).saturating_sub(reader.shift_ms()))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::handles::{AppId, ConnId, SlotIndex, StreamId};
 use crate::live::app::without_keys;
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::Holder;
-use crate::live::reader::{Reader, Rest, StreamView};
+use crate::live::reader::{Reader, Rest, SeekTo, StreamView};
 use crate::live::recorded::RecordedId;
 use crate::live::refusal::{NoStream, Refusal};
 use crate::name::{StreamName, StreamPath};
@@ -248,13 +248,18 @@ impl Server {
         if let Some(id) = self.recorded_of(conn, net_stream) {
             return self.seek_recorded(conn, net_stream, id, ms);
         }
-        let gop_cache = self.settings.gop_cache;
-        let id = self.direct(conn, net_stream, |reader, source| reader.restart(source, gop_cache));
+        let (now, gop_cache, mut went_to) = (self.now, self.settings.gop_cache, None);
+        let id = self.direct(conn, net_stream, |reader, source| {
+            let sought = reader.seek(SeekTo::Time(ms), source, gop_cache, now);
+            went_to = sought.time_ms;
+            sought.rest
+        });
         let Some(id) = id else { return };
         let stream = self.live.names.stream(id);
         let time = stream.ring.map_or(stream.time, |ring| self.live.names.media(ring).time());
         let mut text = heapless::String::<64>::new();
-        let _ = write!(text, "Seeking {} (stream ID: {}).", time.present(), net_stream.wire());
+        let went_to = went_to.unwrap_or(time.present());
+        let _ = write!(text, "Seeking {went_to} (stream ID: {}).", net_stream.wire());
         let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         let status = Status::new(Code::SeekNotify, rtmp.session.own_name(&stream.path)).described(&text);
         rtmp.tell(Some(net_stream), status, &mut slot.tx);

@@ -313,10 +313,7 @@ impl Storm {
             5 => client.play(stream, &name),
             6 => client.play2(stream, &name),
             7 => client.delete_stream(stream),
-            _ => client.command(stream, "seek", |amf| {
-                amf.null().unwrap();
-                amf.number(0.0).unwrap();
-            }),
+            _ => client.seek(stream, self.random.below(20_000) as f64),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Publishers and players who behave.
 
 use rill::live::settings::Settings;
+use rill::server::close::CloseReason;
 
 use super::sim::ledger::Kind::{Audio, AudioHeader, Cue, Inter, Key, Metadata, VideoHeader};
 use super::sim::world::{World, settings};
@@ -226,7 +227,7 @@ fn a_connection_can_publish_one_stream_and_play_another() {
 }
 
 #[test]
-fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
+fn pause_stops_the_bytes_and_who_goes_on_does_so_where_it_was() {
     let (mut world, publisher, player) = World::watched();
     world.clients[player].flag(1, "pause", true);
     world.settle();
@@ -236,9 +237,7 @@ fn pause_stops_the_bytes_and_resuming_gives_headers_and_the_newest_key_frame() {
     world.clients[player].flag(1, "pause", false);
     world.settle();
     let heard = world.heard(player);
-    let expected =
-        ["1: Unpause.Notify", "0.0 metadata", "0.1 video header", "0.2 audio header", "0.5 key", "0.6 inter"];
-    assert_eq!(heard, expected);
+    assert_eq!(heard, ["1: Unpause.Notify", "0.4 inter", "0.5 key", "0.6 inter"]);
     assert_eq!(world.server.counters().skips, 0, "a pause is not slowness");
     for flag in [true, false] {
         world.clients[player].flag(1, "pause", flag);
@@ -509,7 +508,7 @@ fn without_the_gop_cache_a_player_has_sound_at_once_and_a_picture_from_the_next_
 }
 
 #[test]
-fn seek_on_a_live_stream_is_answered_with_its_present_time_and_goes_on_from_headers_and_key_frame() {
+fn seek_to_the_end_of_a_live_stream_goes_on_from_headers_and_key_frame_and_says_where_that_is() {
     let (mut world, publisher) = World::live();
     world.send_all(publisher, 200, &[Key, Inter, Audio]);
     let player = world.player("cam");
@@ -524,7 +523,7 @@ fn seek_on_a_live_stream_is_answered_with_its_present_time_and_goes_on_from_head
         let heard = world.heard(player);
         assert_eq!(heard[0], "1: Seek.Notify");
         assert_eq!(heard[1..], joined);
-        assert_eq!(world.clients[player].description, "Seeking 220 (stream ID: 1).");
+        assert_eq!(world.clients[player].description, "Seeking 180 (stream ID: 1).");
     }
     world.send_all(publisher, 260, &[Inter]);
     assert_eq!(world.heard(player), ["0.7 inter"]);
@@ -546,6 +545,62 @@ fn seek_on_a_live_stream_is_answered_with_its_present_time_and_goes_on_from_head
     let publisher = world.publisher("cam");
     world.send_start(publisher);
     assert_eq!(world.heard(player).last().unwrap(), "1.3 key");
+    world.end();
+}
+
+/// A stream of four pictures a second and as much sound, with a key frame each second, for so long from then on.
+fn goes_on(world: &mut World, publisher: usize, from_ms: u32, ms: u32) {
+    for ms in (from_ms..from_ms + ms).step_by(250) {
+        world.send(publisher, 1, if ms.is_multiple_of(1000) { Key } else { Inter }, ms, 900);
+        world.send(publisher, 1, Audio, ms, 100);
+        world.advance(250);
+    }
+}
+
+/// The frames that a player has been sent since, by their number.
+fn frames(world: &mut World, player: usize) -> Vec<u32> {
+    let heard = world.heard(player);
+    let frames =
+        heard.iter().filter(|word| word.ends_with("key") || word.ends_with("inter") || word.ends_with("audio"));
+    frames.map(|word| word[2..].split(' ').next().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_live_stream_is_gone_back_in_played_as_fast_as_it_came_and_live_again_at_its_end() {
+    let (mut world, publisher, player) = World::watched();
+    goes_on(&mut world, publisher, 1000, 10_000);
+    let live = frames(&mut world, player);
+    world.clients[player].watch(1).may_skip = true;
+    world.clients[player].seek(1, 4600.0);
+    world.settle();
+    assert_eq!(world.clients[player].description, "Seeking 3980 (stream ID: 1).");
+    let heard = world.heard(player);
+    assert_eq!(heard[..4], ["1: Seek.Notify", "0.0 metadata", "0.1 video header", "0.2 audio header"]);
+    assert!(heard[4].ends_with("key"), "{heard:?}");
+    let sent_at_once = heard.len() - 4;
+    assert!((12..=16).contains(&sent_at_once), "from the key frame on, and a second beyond what was wanted: {heard:?}");
+    goes_on(&mut world, publisher, 11_000, 5000);
+    let since = frames(&mut world, player);
+    assert!((38..=40).contains(&since.len()), "as fast as it came: {since:?}");
+    assert!(since.is_sorted() && *since.last().unwrap() < *live.last().unwrap() + 10, "behind on purpose: {since:?}");
+    assert_eq!((world.server.counters().skips, world.closed(CloseReason::TooSlow)), (0, 0));
+    // On pause it falls behind further, and goes on with the next frame.
+    world.clients[player].flag(1, "pause", true);
+    goes_on(&mut world, publisher, 16_000, 2000);
+    world.clients[player].flag(1, "pause", false);
+    goes_on(&mut world, publisher, 18_000, 250);
+    assert_eq!(frames(&mut world, player).first(), Some(&(since.last().unwrap() + 1)));
+    world.clients[player].seek(1, 60_000.0);
+    world.settle();
+    let newest = frames(&mut world, player);
+    assert_eq!(newest.len(), 2, "the newest key frame and its sound");
+    // The rest of a publish that is over comes at once.
+    world.clients[player].seek(1, 10_000.0);
+    world.settle();
+    world.heard(player);
+    world.hang_up(publisher);
+    world.advance(300);
+    assert_eq!(frames(&mut world, player).last(), newest.last(), "all up to the end");
     world.end();
 }
 

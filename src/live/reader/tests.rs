@@ -247,7 +247,7 @@ fn who_is_overtaken_skips_and_inside_a_tag_cannot_go_on() {
 }
 
 #[test]
-fn who_pauses_goes_on_where_the_stream_is() {
+fn who_pauses_goes_on_where_it_was() {
     let mut stage = Stage::with("H0 K0 v40");
     let mut reader = stage.reader();
     assert_eq!(stage.drain(&mut reader), "0@0 K0 v40");
@@ -257,24 +257,148 @@ fn who_pauses_goes_on_where_the_stream_is() {
     assert_eq!(stage.drain(&mut reader), "");
     assert_eq!(reader.pause(false, stage.source(), stage.now), None);
     assert_eq!(stage.drain(&mut reader), "v80");
-    // In the midst of a tag: its rest is due while it pauses, and is its owner's when it goes on elsewhere.
+    // In the midst of a tag: its rest is due while it pauses.
     stage.put("v120");
     stage.begin_tag(&mut reader, 2);
     let at = reader.cursor().unwrap();
     assert_eq!(reader.pause(true, stage.source(), stage.now), None);
-    let mut sent_meanwhile = reader;
-    assert_eq!(stage.drain(&mut sent_meanwhile), "rest:v120");
-    stage.put("v160 K9000 v9040");
-    assert_eq!(stage.drain(&mut sent_meanwhile), "", "for however long");
-    assert_eq!(sent_meanwhile.pause(false, stage.source(), stage.now), None);
-    assert_eq!(stage.drain(&mut sent_meanwhile), "0@9000 K9000 v9040");
-    assert_eq!(reader.pause(false, stage.source(), stage.now), Some(Rest { cursor: at, legacy: false }));
-    assert_eq!(stage.drain(&mut reader), "0@9000 K9000 v9040");
-    assert_eq!(reader.skips(), 0);
-    // Going on twice is going on.
-    stage.put("v9080 K9120");
+    let mut overtaken = reader;
+    assert_eq!(stage.drain(&mut reader), "rest:v120");
+    stage.put("v160 v200 K9000 v9040");
+    assert_eq!(stage.drain(&mut reader), "", "for however long");
     assert_eq!(reader.pause(false, stage.source(), stage.now), None);
-    assert_eq!(stage.drain(&mut reader), "v9080 K9120");
+    // It is as far behind as it has paused, and is not slow.
+    let behind_ms = 9040 - 160;
+    assert_eq!((reader.shift_ms(), stage.drain(&mut reader)), (behind_ms, "v160".to_string()));
+    stage.now = Millis(u64::from(behind_ms) + 199);
+    assert_eq!(stage.drain(&mut reader), "");
+    stage.put("v9080");
+    assert_eq!(stage.drain(&mut reader), "v200");
+    assert_eq!(reader.lag_ms(&stage.media, stage.now), Some(0), "none but that");
+    // Going on twice is going on.
+    stage.now = Millis(u64::from(behind_ms) + 9000);
+    assert_eq!(reader.pause(false, stage.source(), stage.now), None);
+    assert_eq!(stage.drain(&mut reader), "K9000");
+    assert_eq!(reader.skips(), 0);
+    // What is about to be overwritten is no place to go on at; the rest of its tag is its owner's.
+    for i in 0..54 {
+        stage.put(&format!("v{}", 18_000 + i));
+    }
+    stage.put("K19000");
+    assert_eq!(overtaken.pause(false, stage.source(), stage.now), Some(Rest { cursor: at, legacy: false }));
+    assert_eq!(stage.drain(&mut overtaken), "0@19000 K19000");
+}
+
+/// A stream of 40 pictures and as much sound, a key frame each second from 0 to 5 s.
+fn six_seconds() -> Stage {
+    let mut stage = Stage::with("H0 h0");
+    for ms in (0..6000).step_by(250) {
+        stage.put(&format!("{}{ms} a{ms}", if ms % 1000 == 0 { "K" } else { "v" }));
+    }
+    stage
+}
+
+#[test]
+fn who_goes_back_begins_at_the_key_frame_before_and_stays_as_far_behind() {
+    for (to, time_ms, given, shift_ms) in [
+        (SeekTo::Time(3600), 3000, "K3000 a3000 v3250 a3250 v3500 a3500 v3750 a3750", 1000),
+        (SeekTo::Time(3000), 3000, "K3000 a3000", 1750),
+        (SeekTo::Back(2900), 2000, "K2000 a2000 v2250 a2250 v2500 a2500 v2750 a2750 K3000 a3000", 1750),
+        (SeekTo::Time(0), 0, "K0 a0", 4750),
+        (SeekTo::Back(60_000), 0, "K0 a0", 4750),
+    ] {
+        let mut stage = six_seconds();
+        let mut reader = stage.reader();
+        assert!(stage.drain(&mut reader).ends_with("v5750 a5750"));
+        let sought = reader.seek(to, stage.source(), true, stage.now);
+        assert_eq!(sought, Sought { rest: None, time_ms: Some(time_ms) }, "{to:?}");
+        assert_eq!(reader.shift_ms(), shift_ms, "{to:?}");
+        let headers = format!("0@{time_ms} 1@{time_ms} ");
+        let first = stage.drain(&mut reader);
+        // A second more than the time itself, so that there is something to hold.
+        assert!(first.starts_with(&format!("{headers}{given}")), "{to:?}: {first}");
+        let last_ms: u32 = first.rsplit('a').next().unwrap().parse().unwrap();
+        assert_eq!(last_ms, (5750 - shift_ms) / 250 * 250, "{to:?}: {first}");
+        for (n, ms) in (6000..6750).step_by(250).enumerate() {
+            stage.put(&format!("v{ms} a{ms}"));
+            let due = last_ms + 250 * (n as u32 + 1);
+            assert!(stage.drain(&mut reader).ends_with(&format!("{due} a{due}")), "{to:?}: as fast as it came");
+        }
+        assert_eq!(reader.skips(), 0);
+    }
+}
+
+#[test]
+fn who_goes_to_the_end_is_live_again_and_so_who_goes_where_it_never_was() {
+    for to in [SeekTo::Live, SeekTo::Time(5000), SeekTo::Time(60_000), SeekTo::Back(0)] {
+        let stage = six_seconds();
+        let mut reader = stage.reader();
+        let _ = reader.seek(SeekTo::Time(1000), stage.source(), true, stage.now);
+        stage.drain(&mut reader);
+        let from = if to == SeekTo::Back(0) {
+            reader = stage.reader();
+            SeekTo::Live
+        } else {
+            to
+        };
+        let sought = reader.seek(from, stage.source(), true, stage.now);
+        assert_eq!((sought.time_ms, reader.shift_ms()), (Some(5000), 0), "{to:?}");
+        assert_eq!(stage.drain(&mut reader), "0@5000 1@5000 K5000 a5000 v5250 a5250 v5500 a5500 v5750 a5750");
+        assert!(reader.wants_everything());
+    }
+}
+
+#[test]
+fn who_is_behind_on_purpose_goes_on_at_the_newest_key_frame_when_the_ring_does_not_hold_it() {
+    let mut stage = six_seconds();
+    let mut reader = stage.reader();
+    let _ = reader.seek(SeekTo::Time(0), stage.source(), true, stage.now);
+    assert_eq!(stage.drain(&mut reader), "0@0 1@0 K0 a0 v250 a250 v500 a500 v750 a750 K1000 a1000");
+    // Many small ones, in no time.
+    for i in 0..46 {
+        stage.put(&format!("a{}", 5760 + i));
+    }
+    assert_eq!(stage.drain(&mut reader).split(' ').next(), Some("skipped"));
+    assert_eq!((reader.skips(), reader.shift_ms()), (1, 0));
+    // What is nearly overwritten is not gone back to.
+    let sought = reader.seek(SeekTo::Time(0), stage.source(), true, stage.now);
+    let oldest = stage.media.ring().tag(stage.media.ring().oldest()).unwrap().timestamp;
+    assert!(sought.time_ms.unwrap() > oldest, "{sought:?} {oldest}");
+}
+
+#[test]
+fn nobody_goes_back_behind_other_headers_or_another_publish() {
+    let mut stage = six_seconds();
+    stage.put("H6000 K6000 v6100 v9000");
+    let mut reader = stage.reader();
+    assert_eq!(reader.seek(SeekTo::Time(2000), stage.source(), true, stage.now).time_ms, Some(6000));
+    assert_eq!(reader.shift_ms(), 2000);
+    stage.end(&mut [&mut reader]);
+    stage.drain(&mut reader);
+    stage.publish(&mut [&mut reader]);
+    assert_eq!(reader.seek(SeekTo::Time(2000), stage.source(), true, stage.now).time_ms, None);
+}
+
+#[test]
+fn what_is_left_of_a_publish_that_is_over_waits_for_nothing() {
+    let mut stage = six_seconds();
+    let mut reader = stage.reader();
+    let _ = reader.seek(SeekTo::Time(3000), stage.source(), true, stage.now);
+    stage.drain(&mut reader);
+    stage.end(&mut [&mut reader]);
+    let rest = stage.drain(&mut reader);
+    assert!(rest.ends_with("v5750 a5750 ended"), "{rest}");
+}
+
+#[test]
+fn sound_alone_is_gone_back_to_as_exactly_as_it_is_there() {
+    let mut stage = Stage::with("h0");
+    for ms in (0..6000).step_by(250) {
+        stage.put(&format!("a{ms}"));
+    }
+    let mut reader = stage.reader();
+    assert_eq!(reader.seek(SeekTo::Time(2400), stage.source(), true, stage.now).time_ms, Some(2250));
+    assert_eq!(stage.drain(&mut reader), "0@2250 a2250 a2500 a2750 a3000 a3250 a3500");
 }
 
 #[test]
