@@ -20,10 +20,14 @@ use crate::server::speaks::Door;
 use crate::server::{Server, Start};
 use crate::store::{self, AppsDirectory, Machine, Options};
 use crate::time::Millis;
+use crate::wire::qr::{self, Qr};
 
 use super::arguments::RTMP_PORT;
 use super::limits;
 use super::output::{complain, say};
+
+/// The port that a URL of HTTP means when it names none.
+const HTTP_DEFAULT_PORT: u16 = 80;
 
 /// Serves until it is told to stop.
 pub fn serve(options: &Options) -> ExitCode {
@@ -118,9 +122,9 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     reactor.listen().map_err(|error| one(&error))?;
     let at = |wanted| reactor.doors().filter(move |(door, _)| *door == wanted).map(|(_, address)| address);
     let listening: Vec<SocketAddr> = at(Door::Rtmp).collect();
-    let reachable = reachable(&listening);
-    server.announce(reachable.first().copied());
-    say(&banner(&config, &apps, &reachable));
+    let rtmp = reachable(listening.iter().copied());
+    server.announce(rtmp.first().copied());
+    say(&banner(&config, &apps, &rtmp, &page(&reachable(at(Door::Http)), draws_blocks())));
     for address in &listening {
         info!("rill listening addr={address}");
     }
@@ -185,23 +189,48 @@ fn follow(config: &Config, level_is_fixed: bool) {
 }
 
 /// The addresses at which others reach what listens.
-fn reachable(listening: &[SocketAddr]) -> Vec<SocketAddr> {
+fn reachable(listening: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let own = addresses::all();
-    let mut reachable: Vec<SocketAddr> =
-        listening.iter().flat_map(|&address| addresses::reachable_at(address, &own)).collect();
+    let mut reachable: Vec<SocketAddr> = listening.flat_map(|address| addresses::reachable_at(address, &own)).collect();
     reachable.dedup();
     reachable
 }
 
+/// Whether standard output is a terminal that shows half blocks. The console of a machine without a desktop does not.
+fn draws_blocks() -> bool {
+    use std::io::IsTerminal;
+    // In the order in which they count (POSIX, section 8.2).
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let is_utf_8 = locale.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"));
+    let has_blocks = std::env::var("TERM").is_ok_and(|term| term != "linux" && term != "dumb");
+    std::io::stdout().is_terminal() && is_utf_8 && has_blocks
+}
+
+/// Where the page is, by each of its addresses, and the first of them for phones if `draws`. Empty without HTTP.
+fn page(http: &[SocketAddr], draws: bool) -> String {
+    let url = |address: SocketAddr| format!("http://{}/", host(address, HTTP_DEFAULT_PORT));
+    let mut text = String::new();
+    for &address in http {
+        text += &format!("  Page  {}  (what is live, in any browser)\n", url(address));
+    }
+    let mut room = qr::Room::default();
+    if let Some(code) = http.first().filter(|_| draws).and_then(|&address| Qr::new(&url(address), &mut room)) {
+        text += &format!("\n{}", code.terminal());
+    }
+    if text.is_empty() { text } else { text + "\n" }
+}
+
 /// What a person needs to know to use the server.
-fn banner(config: &Config, apps: &[AppDefinition], reachable: &[SocketAddr]) -> String {
-    let mut text = format!("Rill {} (board {})\n\n", env!("CARGO_PKG_VERSION"), config.board);
+fn banner(config: &Config, apps: &[AppDefinition], reachable: &[SocketAddr], page: &str) -> String {
+    let mut text = format!("Rill {} (board {})\n\n{page}", env!("CARGO_PKG_VERSION"), config.board);
     // One example is enough: `live` if it is there.
     let live = || apps.iter().filter(|app| app.kind == AppKind::Live);
     let example = live().find(|app| app.name == "live").or_else(|| live().find(|app| fits_a_url(&app.name)));
     if let Some(app) = example {
         for &address in reachable {
-            let server = format!("rtmp://{}/{}", host(address), app.name);
+            let server = format!("rtmp://{}/{}", host(address, RTMP_PORT), app.name);
             text += &format!(
                 "  OBS   Settings > Stream > Service: Custom   Server: {server}   Stream Key: cam1\n  \
                    Play  {server}/cam1  (VLC: Media > Open Network Stream)\n\n"
@@ -231,12 +260,12 @@ fn fits_a_url(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
-/// How an address is written in a URL.
-fn host(address: SocketAddr) -> String {
-    match (address.port(), address) {
-        (RTMP_PORT, SocketAddr::V4(v4)) => v4.ip().to_string(),
-        (RTMP_PORT, SocketAddr::V6(v6)) => format!("[{}]", v6.ip()),
-        _ => address.to_string(),
+/// How an address is written in a URL, for whose scheme `usual` is the port.
+fn host(address: SocketAddr, usual: u16) -> String {
+    match address {
+        _ if address.port() != usual => address.to_string(),
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
     }
 }
 
@@ -249,7 +278,7 @@ mod tests {
     fn the_banner_is_what_has_to_be_typed_and_the_port_only_when_it_is_needed() {
         let config = config::load(board::by_name("generic").unwrap(), None, &[]).unwrap();
         let apps = [AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live)];
-        let text = banner(&config, &apps, &["10.0.0.5:1935".parse().unwrap(), "[::1]:1936".parse().unwrap()]);
+        let text = banner(&config, &apps, &["10.0.0.5:1935".parse().unwrap(), "[::1]:1936".parse().unwrap()], "");
         assert!(text.contains(
             "  OBS   Settings > Stream > Service: Custom   Server: rtmp://10.0.0.5/live   Stream Key: cam1\n  \
              Play  rtmp://10.0.0.5/live/cam1  (VLC: Media > Open Network Stream)\n"
@@ -259,12 +288,26 @@ mod tests {
     }
 
     #[test]
+    fn the_page_is_shown_by_its_addresses_and_drawn_where_that_can_be_seen() {
+        let at = |address: &str| address.parse::<SocketAddr>().unwrap();
+        let text = page(&[at("10.0.0.5:8080"), at("[fd00::5]:80")], false);
+        assert_eq!(
+            text,
+            "  Page  http://10.0.0.5:8080/  (what is live, in any browser)\n  \
+             Page  http://[fd00::5]/  (what is live, in any browser)\n\n"
+        );
+        let drawn = page(&[at("10.0.0.5:8080")], true);
+        assert!(drawn.starts_with("  Page  http://10.0.0.5:8080/") && drawn.contains('▀') && drawn.ends_with("\n\n"));
+        assert_eq!(page(&[], true), "");
+    }
+
+    #[test]
     fn the_example_is_a_url_that_can_be_typed_or_a_line_says_why_there_is_none() {
         let config = config::load(board::by_name("generic").unwrap(), None, &[]).unwrap();
         let shown = |names: &[&str]| {
             let kind = |name: &str| if name == "vod" { AppKind::Vod } else { AppKind::Live };
             let app = |name: &&str| AppDefinition::stock(heapless::String::try_from(*name).unwrap(), kind(name));
-            banner(&config, &names.iter().map(app).collect::<Vec<_>>(), &["10.0.0.5:1935".parse().unwrap()])
+            banner(&config, &names.iter().map(app).collect::<Vec<_>>(), &["10.0.0.5:1935".parse().unwrap()], "")
         };
         assert!(shown(&["a", "live"]).contains("Play  rtmp://10.0.0.5/live/cam1 "));
         assert!(shown(&["a b", "odd%", "x-1", "y"]).contains("Play  rtmp://10.0.0.5/x-1/cam1 "));
