@@ -10,8 +10,8 @@
 use super::ring::{Cursor, Ring, Tag, TagMeta};
 use super::tag::TagSeq;
 
-/// Longest head or tail, in bytes: a chunk header with an extended timestamp and the header of a legacy message.
-pub const HEAD_BYTES: usize = 24;
+/// Longest head or tail, in bytes: the head of a fragment of one sample, behind what a WebSocket or a chunk of HTTP has in front.
+pub const HEAD_BYTES: usize = 128;
 
 /// What stands around a tag's payload.
 pub trait Frame {
@@ -32,6 +32,12 @@ pub trait Frame {
     /// What is repeated within the payload that is sent.
     fn again(&self, _tag: &Tag) -> Option<Again> {
         None
+    }
+
+    /// Parts of later tags that are sent behind the payload, in order: the tag, bytes to leave out in front, bytes to send. Nothing is
+    /// repeated in a frame with such parts.
+    fn later(&self) -> &[(TagSeq, u32, u32)] {
+        &[]
     }
 
     /// What comes last.
@@ -132,7 +138,8 @@ where
 {
     let tag = ring.tag(seq)?;
     let around = frame.head(&tag).len() + frame.tail(&tag).len();
-    Some(middle_bytes(frame.take(&tag), frame.again(&tag)).saturating_add(around))
+    let middle = middle_bytes(frame.take(&tag), frame.again(&tag)).saturating_add(later_bytes(frame));
+    Some(middle.saturating_add(around))
 }
 
 /// What lies `offset` bytes into the framed tag, up to the end of what lies together. `None` at its end, and when it is not in the
@@ -154,10 +161,22 @@ where
     }
     let (take, again) = (frame.take(&tag), frame.again(&tag));
     let at = offset - head.len();
-    let middle = middle_bytes(take, again);
+    let own = middle_bytes(take, again);
+    let middle = own.saturating_add(later_bytes(frame));
     if at >= middle {
         let tail = frame.tail(&tag);
         return (at - middle < tail.len()).then(|| Piece::Own(tail.without_first(at - middle)));
+    }
+    if at >= own {
+        let mut at = at - own;
+        for &(seq, skip, take) in frame.later() {
+            if at < take {
+                let payload = ring.payload_at(seq, skip + at)?;
+                return Some(Piece::Payload(&payload[..payload.len().min((take - at) as usize)]));
+            }
+            at -= take;
+        }
+        return None;
     }
     let (from, to) = match again {
         Some(again) if at >= again.first => {
@@ -201,6 +220,11 @@ where
 fn middle_bytes(take: u32, again: Option<Again>) -> u32 {
     let repeated = again.map_or(0, |again| again.times(take).saturating_mul(again.head.len()));
     take.saturating_add(repeated)
+}
+
+/// Bytes of later tags.
+fn later_bytes(frame: &impl Frame) -> u32 {
+    frame.later().iter().fold(0, |bytes, (_, _, take)| bytes.saturating_add(*take))
 }
 
 #[cfg(test)]

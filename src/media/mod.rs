@@ -6,26 +6,31 @@
 //! ring       tags in wire form, written once; cursors that read them
 //! frame      how a tag looks to one reader: the same payload between other bytes
 //! reframe    RTMP's frame for the rare player whose headers must differ, or who knows no Enhanced RTMP
+//! fragment   fMP4's frame: a tag as a fragment of one sample
+//! sound_clock when each frame of sound begins, counted in samples
 //! headers    metadata and sequence headers for players who join
 //! timeline   the publisher's timestamps, mapped to stream time
 //! tag        what a tag is and how it lies on the wire
 //! ```
 //!
-//! Nothing here knows a codec: the server reads a tag's first bytes with `wire::flv` and says what they mean in a few flags
+//! Nothing here but the clock of sound knows a codec: the server reads a tag's first bytes with `wire::flv` and says what they mean in a few flags
 //! ([`TagFlags`]) and a [`HeaderSlot`]; what a tag is to who knows no Enhanced RTMP is read by `wire::legacy`.
 
+pub mod fragment;
 pub mod frame;
 pub mod headers;
 pub mod reframe;
 pub mod ring;
+pub mod sound_clock;
 pub mod stream;
 pub mod tag;
 pub mod timeline;
 
+pub use fragment::{Fragment, FragmentTracks, Pace, SoundTrack};
 pub use frame::{Frame, Head, Piece};
 pub use headers::{CachedHeader, HeaderCache, Stored};
 pub use reframe::Reframe;
 pub use ring::{Cursor, Evicted, Ring, RingError, Tag, TagMeta};
 pub use stream::{JoinPoint, MediaStream, PublishFacts, SeekPoint};
-pub use tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq};
+pub use tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq, TagTiming};
 pub use timeline::Timeline;

@@ -7,10 +7,11 @@
 //! Positions are absolute byte counts. The ring remembers where its current lap began and finds a storage offset by compare
 //! and subtract, so capacity need not be a power of two and nothing divides.
 
-use super::tag::{Framing, MESSAGE_STREAM_ID, TagFlags, TagKind, TagSeq};
+use super::tag::{Framing, MESSAGE_STREAM_ID, TagFlags, TagKind, TagSeq, TagTiming};
 use crate::limits::{MESSAGE_BYTES, OPEN_TAGS, OUT_CHUNK_BYTES};
 use crate::time::Millis;
 use crate::wire::legacy::Legacy;
+use crate::wire::sample::SamplePart;
 
 /// A tag may take at most this part of the ring, so that a key frame does not evict all that was before it.
 pub const LARGEST_TAG_SHARE: usize = 2;
@@ -31,6 +32,7 @@ pub struct TagMeta {
     kind: TagKind,
     state: TagState,
     flags: TagFlags,
+    timing: TagTiming,
 }
 
 const _: () = assert!(size_of::<TagMeta>() <= 32, "the index is a large part of a small stream's memory");
@@ -46,6 +48,7 @@ impl TagMeta {
         kind: TagKind::Data,
         state: TagState::Void,
         flags: TagFlags { key: false, header: false, droppable: false, enhanced: false },
+        timing: TagTiming::NONE,
     };
 }
 
@@ -69,6 +72,8 @@ pub struct Tag {
     pub timestamp: u32,
     /// Payload bytes.
     pub length: u32,
+    /// How it follows those before it.
+    pub timing: TagTiming,
 }
 
 impl Tag {
@@ -215,6 +220,7 @@ where
             kind,
             state: TagState::Open,
             flags: TagFlags::default(),
+            timing: TagTiming::NONE,
         };
         self.open_tags += 1;
         self.head = seq.next();
@@ -352,8 +358,13 @@ where
             return None;
         }
         let meta = self.meta(seq);
-        let TagMeta { kind, flags, timestamp, length, .. } = *meta;
-        (meta.state == TagState::Finished).then_some(Tag { seq, kind, flags, timestamp, length })
+        let TagMeta { kind, flags, timestamp, length, timing, .. } = *meta;
+        (meta.state == TagState::Finished).then_some(Tag { seq, kind, flags, timestamp, length, timing })
+    }
+
+    /// Says how a finished tag follows those before it, once, before anybody reads it.
+    pub(super) fn set_timing(&mut self, seq: TagSeq, timing: TagTiming) {
+        self.meta_mut(seq).timing = timing;
     }
 
     /// What kind of message an open tag holds.
@@ -513,10 +524,34 @@ where
         copied
     }
 
+    /// Copies what lies `offset` bytes into a tag's payload to `out`, as much as there is and fits.
+    pub fn payload_from<'o>(&self, seq: TagSeq, mut offset: u32, out: &'o mut [u8]) -> &'o [u8] {
+        let mut copied = 0;
+        while let Some(run) = self.payload_at(seq, offset).filter(|run| !run.is_empty() && copied < out.len()) {
+            let count = run.len().min(out.len() - copied);
+            out[copied..copied + count].copy_from_slice(&run[..count]);
+            (copied, offset) = (copied + count, offset + count as u32);
+        }
+        &out[..copied]
+    }
+
     /// What of a tag is sent to who knows no Enhanced RTMP. It is read from the payload, which says it in its first bytes; the tag of
     /// several tracks is walked through to the default one.
     pub fn legacy(&self, tag: &Tag) -> Legacy {
         tag.kind.legacy(tag.length, |at| self.payload_at(tag.seq, at)?.first().copied())
+    }
+
+    /// The sample in a tag, which is read from its first bytes; `None` when there is none in it.
+    pub fn sample(&self, tag: &Tag) -> Option<SamplePart> {
+        if tag.flags.header {
+            return None;
+        }
+        // Nearly always all that is read lies together.
+        let first = self.payload_at(tag.seq, 0)?;
+        tag.kind.sample(tag.length, |at| match first.get(at as usize) {
+            Some(byte) => Some(*byte),
+            None => self.payload_at(tag.seq, at)?.first().copied(),
+        })
     }
 
     fn largest_tag(&self) -> u64 {

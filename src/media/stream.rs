@@ -19,15 +19,21 @@
 
 use super::headers::{HeaderCache, Stored};
 use super::ring::{Cursor, Ring, RingError, Tag, TagMeta};
-use super::tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq};
+use super::sound_clock::{SoundClock, samples_of};
+use super::tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq, TagTiming};
 use super::timeline::Timeline;
 use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
 use crate::time::Millis;
+use crate::wire::flv::{self, MediaType};
 use crate::wire::legacy::{Legacy, edit_metadata, is_enhanced_metadata};
 
 /// Messages of one timestamp that are taken for one picture. Of more, which are those of an encoder without a clock, the later
 /// ones are taken for another.
 pub const PICTURE_MESSAGES: u8 = 16;
+/// How long a picture lasts that none was before, in milliseconds.
+pub const NOMINAL_FRAME_MS: u32 = 33;
+/// Bytes of a frame of sound that tell how long it lasts.
+const SOUND_BYTES: usize = 16;
 /// The time of data that is kept, in milliseconds: see the module's documentation.
 const KEPT_DATA_TIME: u32 = 0;
 
@@ -76,6 +82,11 @@ pub struct MediaStream<B, I> {
     /// The newest video message that is a frame.
     newest_frame: Option<TagSeq>,
     picture: Option<NewestPicture>,
+    /// When the newest picture is shown: how long it lasts follows from the next.
+    picture_time: Option<u32>,
+    /// Pictures come in several messages.
+    in_parts: bool,
+    sound: SoundClock,
     video: Video,
     headers_changed: Option<TagSeq>,
     /// The first tag of the publish.
@@ -165,6 +176,9 @@ where
             newest_audio: None,
             newest_frame: None,
             picture: None,
+            picture_time: None,
+            in_parts: false,
+            sound: SoundClock::default(),
             video: Video::None,
             headers_changed: None,
             began: TagSeq::default(),
@@ -314,6 +328,8 @@ where
         self.timeline.republish();
         self.facts = PublishFacts::default();
         self.measure = Measure::BeforeKey;
+        self.in_parts = false;
+        self.sound = SoundClock::default();
     }
 
     /// Empties the stream for another name. Cursors of the old one are told that they are evicted.
@@ -322,6 +338,7 @@ where
         self.ring.clear(now);
         self.timeline = Timeline::new();
         self.headers_changed = None;
+        self.picture_time = None;
     }
 
     /// Its time, to be kept for its players when its storage is given to another stream.
@@ -536,6 +553,12 @@ where
         self.video = Video::Flows;
         self.newest_frame = self.newest_frame.max(Some(tag.seq));
         let begins = self.note_picture(tag);
+        self.in_parts |= !begins;
+        if begins {
+            let gap_ms = self.picture_time.map_or(NOMINAL_FRAME_MS, |before| tag.timestamp.saturating_sub(before));
+            self.picture_time = Some(tag.timestamp);
+            self.ring.set_timing(tag.seq, TagTiming::after(gap_ms, self.in_parts));
+        }
         self.measure = match self.measure {
             _ if !begins => return,
             Measure::BeforeKey if tag.flags.key => Measure::Counting { since: tag.timestamp, frames: 1 },
@@ -562,9 +585,26 @@ where
     }
 
     fn note_audio(&mut self, tag: Tag) {
-        if !tag.flags.header {
-            self.newest_audio = self.newest_audio.max(Some(tag.seq));
+        if tag.flags.header {
+            let sound = self.headers.iter().filter(|header| header.kind == TagKind::Audio);
+            let config = sound.filter_map(|header| flv::sequence_header_body(MediaType::Audio, header.payload)).next();
+            if let Some((codec, record)) = config {
+                self.sound.configure(codec, record);
+            }
+            return;
         }
+        self.newest_audio = self.newest_audio.max(Some(tag.seq));
+        let Some(part) = self.ring.sample(&tag) else { return };
+        let samples = self.sound.frame_samples().unwrap_or_else(|| {
+            let mut frame = [0; SOUND_BYTES];
+            let frame = self.ring.payload_from(tag.seq, part.skip, &mut frame);
+            if self.headers.iter().all(|header| header.kind != TagKind::Audio) {
+                self.sound.configure(part.codec, &[]);
+            }
+            samples_of(part.codec, frame)
+        });
+        let timing = self.sound.timing(tag.timestamp, samples);
+        self.ring.set_timing(tag.seq, timing);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::wire::chunk::{EXTENDED_TIMESTAMP, MAX_TYPE0_BYTES, MessageHeader};
 use crate::wire::flv::MediaType;
 use crate::wire::legacy::{self, Legacy};
 use crate::wire::message::type_id;
+use crate::wire::sample::{self, SamplePart};
 
 /// Message stream id in the ring's own headers. It is what `createStream` answers to nearly every player.
 pub const MESSAGE_STREAM_ID: u32 = 1;
@@ -61,6 +62,15 @@ impl TagKind {
             TagKind::Data => Legacy::Itself,
         }
     }
+
+    /// The sample in a message of this kind; see [`sample::of`].
+    pub(super) fn sample(self, length: u32, read: impl Fn(u32) -> Option<u8>) -> Option<SamplePart> {
+        match self {
+            TagKind::Audio => sample::of(MediaType::Audio, length, read),
+            TagKind::Video => sample::of(MediaType::Video, length, read),
+            TagKind::Data => None,
+        }
+    }
 }
 
 /// The name of one tag of one ring. It only grows and is never given to a second tag, so a handle kept too long is answered
@@ -77,6 +87,52 @@ impl TagSeq {
 impl fmt::Display for TagSeq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// How a tag follows those before it, which may be gone when it is read: what that says is found once, when it is stored.
+///
+/// A word whose meaning is the kind's: of video how long after the picture before it is, of audio how far its place in the clock of samples
+/// is from its timestamp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TagTiming(u16);
+
+/// Of the timing of a picture: its stream sends pictures in several messages.
+const IN_PARTS: u16 = 0x8000;
+
+impl TagTiming {
+    /// Of a video tag that goes on with the picture before it, and of what is neither picture nor sound.
+    pub const NONE: TagTiming = TagTiming(0);
+
+    /// Of a picture: so many milliseconds after the one before. At least 1 is kept, and at most 32 767.
+    pub fn after(gap_ms: u32, in_parts: bool) -> TagTiming {
+        let gap = gap_ms.clamp(1, (IN_PARTS - 1).into()) as u16;
+        TagTiming(if in_parts { gap | IN_PARTS } else { gap })
+    }
+
+    /// Of a frame of sound: so many samples later than its timestamp says, or earlier. At most 32 767 are kept.
+    pub fn shifted(samples: i64) -> TagTiming {
+        TagTiming((samples.clamp(i16::MIN.into(), i16::MAX.into()) as i16).cast_unsigned())
+    }
+
+    /// Whether a video tag goes on with the picture before it.
+    pub fn continues(self) -> bool {
+        self == TagTiming::NONE
+    }
+
+    /// Whether more messages of a picture may follow its first.
+    pub fn is_in_parts(self) -> bool {
+        self.0 & IN_PARTS != 0
+    }
+
+    /// Milliseconds since the picture before.
+    pub fn gap_ms(self) -> u32 {
+        (self.0 & !IN_PARTS).into()
+    }
+
+    /// How many samples later than its timestamp a frame of sound begins.
+    pub fn shift(self) -> i64 {
+        self.0.cast_signed().into()
     }
 }
 

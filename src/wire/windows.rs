@@ -177,7 +177,7 @@ impl<'w, R: ReadAt> File<'w, R> {
 
 /// What tests read.
 #[cfg(test)]
-pub(super) mod memory {
+pub(crate) mod memory {
     use super::{File, ReadAt, Windows};
 
     /// A file in memory, of which a read gives a few hundred bytes at most.

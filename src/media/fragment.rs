@@ -1,0 +1,203 @@
+//! fMP4's frame: a tag as a fragment of one sample, which browsers play as it comes.
+//!
+//! What MSE insists on (measured): decode times that neither go back nor leave a hole of more than two samples. A live picture's
+//! duration is not known before the next one is there, and guessed wrong whenever a camera pauses. So a live picture is as long as the
+//! pause *before* it, and is decoded a nominal frame after the picture before it: without a hole by construction, without delay,
+//! and a function of the tag and its timing ([`TagTiming`]). Where the next picture is known, as in a segment of HLS, each lasts until that.
+//!
+//! Some encoders send a picture in several messages: it is one sample. In a stream that was seen to do so a picture is complete when
+//! the next one has begun.
+
+use super::frame::{Frame, Head};
+use super::ring::{Ring, Tag, TagMeta};
+use super::sound_clock::{samples_of, ticks};
+use super::tag::{TagKind, TagSeq};
+use crate::wire::flv::Codec;
+use crate::wire::mp4::fragment_head::{SampleRow, Single};
+use crate::wire::mp4::init::{AUDIO_TRACK, VIDEO_TRACK};
+
+use super::stream::PICTURE_MESSAGES;
+
+/// Bytes of a frame of sound that tell how long it lasts.
+const FRAME_BYTES: usize = 16;
+
+/// The tracks of an init segment, as far as fragments behind it depend on them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FragmentTracks {
+    /// Pictures, if there are any in it.
+    pub video: Option<Codec>,
+    /// Sound, if there is any in it.
+    pub audio: Option<SoundTrack>,
+    /// A nominal frame time in milliseconds. It does not change while somebody reads on.
+    pub nominal_ms: u32,
+}
+
+/// Sound of an init segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoundTrack {
+    /// Its codec.
+    pub codec: Codec,
+    /// Ticks a second of its track.
+    pub timescale: u32,
+    /// Samples of every frame; `None` where each says it.
+    pub frame_samples: Option<u32>,
+}
+
+/// How long a picture lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As long as the one before it: the next one is not awaited.
+    Live,
+    /// Until the next one, which is in the ring; the last one of a stream a nominal frame time.
+    Known,
+}
+
+/// A part of a picture that lies in a later tag: the tag, bytes to leave out in front, bytes to send.
+type LaterPart = (TagSeq, u32, u32);
+
+/// A tag as a fragment; of no bytes when it is no sample of the tracks.
+#[derive(Clone, Debug)]
+pub struct Fragment {
+    head: Head,
+    skip: u32,
+    take: u32,
+    later: heapless::Vec<LaterPart, { PICTURE_MESSAGES as usize }>,
+}
+
+impl Fragment {
+    /// A tag that is not sent.
+    const NOTHING: Fragment = Fragment { head: Head::EMPTY, skip: 0, take: 0, later: heapless::Vec::new() };
+
+    /// The fragment of a tag; `None` while more of its picture is to come. Once there is one it is always the same.
+    pub fn of<B, I, const CHUNK: usize>(
+        ring: &Ring<B, I, CHUNK>,
+        tag: &Tag,
+        tracks: &FragmentTracks,
+        pace: Pace,
+    ) -> Option<Fragment>
+    where
+        B: AsRef<[u8]> + AsMut<[u8]>,
+        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+    {
+        let Some(part) = ring.sample(tag) else { return Some(Fragment::NOTHING) };
+        let mut fragment = Fragment { skip: part.skip, take: part.take, ..Fragment::NOTHING };
+        let single = match tag.kind {
+            TagKind::Video if tracks.video == Some(part.codec) && !tag.timing.continues() => {
+                let mut is_key = tag.flags.key;
+                if tag.timing.is_in_parts() {
+                    is_key |= fragment.gather(ring, tag, pace)?;
+                }
+                let gap = tag.timing.gap_ms();
+                let (decode_time, duration) = match pace {
+                    Pace::Live => {
+                        ((u64::from(tag.timestamp) + u64::from(tracks.nominal_ms)).saturating_sub(gap.into()), gap)
+                    }
+                    Pace::Known => (tag.timestamp.into(), until_next(ring, tag).unwrap_or(tracks.nominal_ms)),
+                };
+                let sample =
+                    SampleRow { duration, bytes: fragment.media_bytes(), composition: part.composition_ms, is_key };
+                Single { sequence: tag.seq.0 as u32, track: VIDEO_TRACK, decode_time, sample }
+            }
+            TagKind::Audio => {
+                let Some(sound) = tracks.audio.filter(|sound| sound.codec == part.codec) else {
+                    return Some(Fragment::NOTHING);
+                };
+                let duration = sound.frame_samples.unwrap_or_else(|| {
+                    let mut frame = [0; FRAME_BYTES];
+                    samples_of(sound.codec, ring.payload_from(tag.seq, part.skip, &mut frame))
+                });
+                let decode_time = ticks(tag.timestamp, sound.timescale).saturating_add_signed(tag.timing.shift());
+                let sample = SampleRow { duration, bytes: part.take, composition: 0, is_key: true };
+                Single { sequence: tag.seq.0 as u32, track: AUDIO_TRACK, decode_time, sample }
+            }
+            TagKind::Video | TagKind::Data => return Some(Fragment::NOTHING),
+        };
+        fragment.head = Head::new(&single.head());
+        Some(fragment)
+    }
+
+    /// Whether nothing is sent of the tag.
+    pub fn is_empty(&self) -> bool {
+        self.head == Head::EMPTY
+    }
+
+    /// Bytes of the fragment.
+    pub fn bytes(&self) -> u32 {
+        self.head.as_slice().len() as u32 + self.media_bytes()
+    }
+
+    /// The same with these bytes in front of it, which its receiver's protocol wants there; nothing stays nothing.
+    pub fn behind(self, front: &[u8]) -> Fragment {
+        let head = if self.is_empty() { self.head } else { Head::new(front).then(self.head.as_slice()) };
+        Fragment { head, ..self }
+    }
+
+    fn media_bytes(&self) -> u32 {
+        self.take + self.later.iter().map(|(_, _, take)| take).sum::<u32>()
+    }
+
+    /// Finds the picture's other messages, and says whether one of them is marked as a key frame; `None` while it is not complete.
+    fn gather<B, I, const CHUNK: usize>(&mut self, ring: &Ring<B, I, CHUNK>, tag: &Tag, pace: Pace) -> Option<bool>
+    where
+        B: AsRef<[u8]> + AsMut<[u8]>,
+        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+    {
+        let mut is_key = false;
+        for later in pictures_behind(ring, tag) {
+            if !later.timing.continues() {
+                return Some(is_key);
+            }
+            if let Some(part) = ring.sample(&later) {
+                is_key |= later.flags.key;
+                // There are no more messages in a picture than that.
+                let _ = self.later.push((later.seq, part.skip, part.take));
+            }
+        }
+        (pace == Pace::Known).then_some(is_key)
+    }
+}
+
+impl Frame for Fragment {
+    fn head(&self, _tag: &Tag) -> Head {
+        self.head
+    }
+
+    fn skip(&self, _tag: &Tag) -> u32 {
+        self.skip
+    }
+
+    fn take(&self, _tag: &Tag) -> u32 {
+        if self.is_empty() { 0 } else { self.take }
+    }
+
+    fn later(&self) -> &[LaterPart] {
+        &self.later
+    }
+}
+
+/// Video tags behind a tag, as far as they can be read.
+fn pictures_behind<'r, B, I, const CHUNK: usize>(
+    ring: &'r Ring<B, I, CHUNK>,
+    tag: &Tag,
+) -> impl Iterator<Item = Tag> + use<'r, B, I, CHUNK>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+{
+    let first = tag.seq.next().0;
+    (first..ring.readable_head().0)
+        .filter_map(|seq| ring.tag(TagSeq(seq)))
+        .filter(|tag| tag.kind == TagKind::Video && !tag.flags.header && ring.sample(tag).is_some())
+}
+
+/// How many milliseconds behind a picture the next one comes, if it is there.
+fn until_next<B, I, const CHUNK: usize>(ring: &Ring<B, I, CHUNK>, tag: &Tag) -> Option<u32>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+{
+    pictures_behind(ring, tag).find(|tag| !tag.timing.continues()).map(|tag| tag.timing.gap_ms())
+}
+
+#[cfg(test)]
+mod tests;

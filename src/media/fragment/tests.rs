@@ -1,0 +1,184 @@
+//! Laws of live fragments: what an encoder sent comes out of them, without a hole, in writes of any length.
+
+extern crate std;
+
+use std::vec;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::media::frame;
+use crate::media::ring::Cursor;
+use crate::media::stream::MediaStream;
+use crate::media::tag::{HeaderSlot, TagFlags};
+use crate::time::Millis;
+use crate::wire::flv::{aac_packet_header, avc_packet_header};
+use crate::wire::mp4::cursor::Sample;
+use crate::wire::mp4::description::TrackDescription;
+use crate::wire::mp4::init::Init;
+use crate::wire::mp4::{Choice, Movie, TrackCursor};
+use crate::wire::windows::memory::with_file;
+
+type Stream = MediaStream<Vec<u8>, Vec<TagMeta>>;
+
+/// A picture as an encoder has it: the pause before it, how much later it is shown, the bytes of its messages.
+type Picture = (u32, i32, Vec<usize>);
+
+const TRACKS: FragmentTracks = FragmentTracks {
+    video: Some(Codec::Avc),
+    audio: Some(SoundTrack { codec: Codec::Aac, timescale: 48_000, frame_samples: Some(1024) }),
+    nominal_ms: 40,
+};
+
+fn put(stream: &mut Stream, kind: TagKind, time: u32, message: &[u8], key: bool, header: bool) -> TagSeq {
+    let now = Millis(time.into());
+    let seq = stream.begin_media(kind, time, message.len() as u32, now).unwrap();
+    stream.append(seq, message).unwrap();
+    let slot = header.then_some(HeaderSlot { kind, class: 0, track: 0 });
+    let flags = TagFlags { key, header, ..TagFlags::default() };
+    stream.finish(seq, flags, slot, now).unwrap();
+    seq
+}
+
+fn headers(stream: &mut Stream) {
+    let record = crate::wire::codec::synthetic::AVC_RECORD;
+    put(stream, TagKind::Video, 0, &[&avc_packet_header(true, true, 0)[..], &record].concat(), false, true);
+    put(stream, TagKind::Audio, 0, &[&aac_packet_header(true)[..], &[0x11, 0x90]].concat(), false, true);
+}
+
+/// What is sent of the tags from `from` on that can be sent, in writes of at most so many bytes.
+fn sent(stream: &Stream, from: TagSeq, pace: Pace, writes: &mut impl Iterator<Item = usize>) -> Vec<u8> {
+    let ring = stream.ring();
+    let (mut bytes, mut cursor) = (Vec::new(), Cursor::at(from));
+    while let Some(tag) = ring.tag_at(&mut cursor).unwrap() {
+        let Some(fragment) = Fragment::of(ring, &tag, &TRACKS, pace) else { break };
+        let begin = bytes.len();
+        while let Some(piece) = frame::piece(&fragment, ring, tag.seq, cursor.offset) {
+            let count = piece.bytes().len().min(writes.next().unwrap());
+            bytes.extend(&piece.bytes()[..count]);
+            if frame::advance(&fragment, ring, &mut cursor, count) {
+                break;
+            }
+        }
+        assert_eq!(bytes.len() - begin, fragment.bytes() as usize);
+        if fragment.is_empty() {
+            assert!(frame::advance(&fragment, ring, &mut cursor, 0));
+        }
+    }
+    bytes
+}
+
+/// The samples of both tracks in these fragments, and their bytes.
+fn samples(fragments: &[u8]) -> [Vec<(Sample, i64, Vec<u8>)>; 2] {
+    let record = crate::wire::codec::synthetic::AVC_RECORD;
+    let init = Init {
+        video: TrackDescription::new(Codec::Avc, &record),
+        audio: TrackDescription::new(Codec::Aac, &[0x11, 0x90]),
+        hybrid: false,
+    };
+    let mut file = vec![0; init.bytes() as usize];
+    init.read_at(0, &mut file);
+    file.extend(fragments);
+    with_file(&file, |open| {
+        let movie = Movie::open(open, Choice::default()).unwrap();
+        [movie.video, movie.audio].map(|track| {
+            let Some(track) = track else { return Vec::new() };
+            let mut cursor = TrackCursor::default();
+            core::iter::from_fn(|| {
+                let sample = cursor.next(open, &track).unwrap()?;
+                let TrackCursor::Fragments(at) = cursor else { panic!("{cursor:?}") };
+                Some((sample, at.time(), file[sample.at as usize..][..sample.bytes as usize].to_vec()))
+            })
+            .collect()
+        })
+    })
+}
+
+fn pictures() -> impl Strategy<Value = Vec<Picture>> {
+    let gap = prop_oneof![8 => 15_u32..60, 1 => 300_u32..900];
+    let parts = prop::collection::vec(1_usize..50, 1..4);
+    prop::collection::vec((gap, -50_i32..200, parts), 3..40)
+}
+
+proptest! {
+    #[test]
+    fn live_pictures_and_sound_come_without_a_hole_and_with_all_their_bytes(
+        pictures in pictures(), in_parts in any::<bool>(), gop in 2_usize..9, writes in prop::collection::vec(1_usize..200, 1..6),
+    ) {
+        let mut stream = Stream::new(vec![0; 1 << 20], vec![TagMeta::EMPTY; 1024]);
+        headers(&mut stream);
+        let (mut time, mut sound) = (0, 0_u64);
+        let mut expected = Vec::new();
+        let mut times = Vec::new();
+        for (number, (gap, composition, parts)) in pictures.iter().enumerate() {
+            time += gap;
+            while sound * 1024 / 48 < u64::from(time) {
+                let frame = [&aac_packet_header(false)[..], &[sound as u8; 7]].concat();
+                put(&mut stream, TagKind::Audio, (sound * 1024 / 48) as u32, &frame, false, false);
+                sound += 1;
+            }
+            let key = number % gop == 0;
+            let mut bytes = Vec::new();
+            for (part, &length) in parts.iter().enumerate() {
+                if part > 0 && !in_parts {
+                    break;
+                }
+                let data = vec![(number * 4 + part) as u8; length];
+                put(&mut stream, TagKind::Video, time, &[&avc_packet_header(key, false, *composition)[..], &data].concat(), key, false);
+                // Messages of a picture need not come one behind the other.
+                if part == 0 && number % 3 == 1 {
+                    stream.data(time, b"\x02\x00\x01x", None, Millis(time.into())).1.unwrap();
+                }
+                bytes.extend(data);
+            }
+            expected.push((bytes, *composition, key));
+            times.push(time);
+        }
+        for pace in [Pace::Live, Pace::Known] {
+            let fragments = sent(&stream, TagSeq(0), pace, &mut writes.iter().copied().cycle());
+            let [video, audio] = samples(&fragments);
+            // The first picture in parts shows that there are parts; and nobody knows yet that the last one is complete.
+            let first_in_parts = pictures.iter().position(|(.., parts)| parts.len() > 1).unwrap_or(usize::MAX);
+            let waits = in_parts && pace == Pace::Live && first_in_parts < pictures.len() - 1;
+            prop_assert_eq!(video.len(), expected.len() - usize::from(waits));
+            for (number, ((sample, end, bytes), (wanted, composition, key))) in video.iter().zip(&expected).enumerate() {
+                if !in_parts || number != first_in_parts {
+                    prop_assert_eq!(bytes, wanted);
+                } else {
+                    prop_assert!(wanted.starts_with(bytes));
+                }
+                prop_assert_eq!((sample.composition, sample.is_sync), (*composition, *key));
+                let next = video.get(number + 1).map(|(next, ..)| next.time);
+                prop_assert!(next.is_none_or(|next| next == *end), "no hole: {:?} {}", next, end);
+                if pace == Pace::Known {
+                    prop_assert_eq!(sample.time - video[0].0.time, i64::from(times[number] - times[0]));
+                }
+            }
+            prop_assert!(audio.windows(2).all(|pair| pair[0].1 == pair[1].0.time));
+            prop_assert!(audio.iter().enumerate().all(|(number, (.., bytes))| *bytes == [number as u8; 7]));
+            prop_assert!(waits || audio.len() == sound as usize);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_sample_of_the_tracks_is_not_sent() {
+    let mut stream = Stream::new(vec![0; 1 << 16], vec![TagMeta::EMPTY; 64]);
+    headers(&mut stream);
+    let key = put(&mut stream, TagKind::Video, 0, b"\x17\x01\0\0\0data", true, false);
+    let end = put(&mut stream, TagKind::Video, 40, b"\x17\x02\0\0\0", false, false);
+    let sound = put(&mut stream, TagKind::Audio, 40, b"\xAF\x01data", false, false);
+    let other = put(&mut stream, TagKind::Audio, 60, b"\x2Fdata", false, false);
+    let silence = put(&mut stream, TagKind::Audio, 60, b"\xAF\x01", false, false);
+    let fragment = |seq, tracks: &FragmentTracks| {
+        let ring = stream.ring();
+        Fragment::of(ring, &ring.tag(seq).unwrap(), tracks, Pace::Live).unwrap()
+    };
+    let bytes = |seq| fragment(seq, &TRACKS).bytes();
+    assert_eq!([key, end, sound, other, silence].map(bytes), [116, 0, 116, 0, 0]);
+    let without = FragmentTracks { video: None, audio: None, ..TRACKS };
+    assert!([key, sound].iter().all(|seq| fragment(*seq, &without).is_empty()));
+    assert_eq!(fragment(key, &TRACKS).behind(b"\x82\x74").bytes(), 118);
+    assert!(fragment(end, &TRACKS).behind(b"\x82\x00").is_empty());
+}
