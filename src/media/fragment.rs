@@ -45,7 +45,7 @@ pub struct SoundTrack {
 
 /// How long a picture lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum FragmentPace {
     /// As long as the one before it: the next one is not awaited.
     Live,
     /// Until the next one, which is in the ring; the last one of a stream a nominal frame time.
@@ -73,7 +73,7 @@ impl Fragment {
         ring: &Ring<B, I, CHUNK>,
         tag: &Tag,
         tracks: &FragmentTracks,
-        pace: Pace,
+        pace: FragmentPace,
     ) -> Option<Fragment>
     where
         B: AsRef<[u8]> + AsMut<[u8]>,
@@ -89,10 +89,10 @@ impl Fragment {
                 }
                 let gap = tag.timing.gap_ms();
                 let (decode_time, duration) = match pace {
-                    Pace::Live => {
+                    FragmentPace::Live => {
                         ((u64::from(tag.timestamp) + u64::from(tracks.nominal_ms)).saturating_sub(gap.into()), gap)
                     }
-                    Pace::Known => (tag.timestamp.into(), until_next(ring, tag).unwrap_or(tracks.nominal_ms)),
+                    FragmentPace::Known => (tag.timestamp.into(), until_next(ring, tag).unwrap_or(tracks.nominal_ms)),
                 };
                 let sample =
                     SampleRow { duration, bytes: fragment.media_bytes(), composition: part.composition_ms, is_key };
@@ -137,7 +137,12 @@ impl Fragment {
     }
 
     /// Finds the picture's other messages, and says whether one of them is marked as a key frame; `None` while it is not complete.
-    fn gather<B, I, const CHUNK: usize>(&mut self, ring: &Ring<B, I, CHUNK>, tag: &Tag, pace: Pace) -> Option<bool>
+    fn gather<B, I, const CHUNK: usize>(
+        &mut self,
+        ring: &Ring<B, I, CHUNK>,
+        tag: &Tag,
+        pace: FragmentPace,
+    ) -> Option<bool>
     where
         B: AsRef<[u8]> + AsMut<[u8]>,
         I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
@@ -153,7 +158,7 @@ impl Fragment {
                 let _ = self.later.push((later.seq, part.skip, part.take));
             }
         }
-        (pace == Pace::Known).then_some(is_key)
+        (pace == FragmentPace::Known).then_some(is_key)
     }
 }
 

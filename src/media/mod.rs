@@ -26,7 +26,7 @@ pub mod stream;
 pub mod tag;
 pub mod timeline;
 
-pub use fragment::{Fragment, FragmentTracks, Pace, SoundTrack};
+pub use fragment::{Fragment, FragmentPace, FragmentTracks, SoundTrack};
 pub use frame::{Frame, Head, Piece};
 pub use headers::{CachedHeader, HeaderCache, Stored};
 pub use reframe::Reframe;

@@ -48,7 +48,7 @@ fn headers(stream: &mut Stream) {
 }
 
 /// What is sent of the tags from `from` on that can be sent, in writes of at most so many bytes.
-fn sent(stream: &Stream, from: TagSeq, pace: Pace, writes: &mut impl Iterator<Item = usize>) -> Vec<u8> {
+fn sent(stream: &Stream, from: TagSeq, pace: FragmentPace, writes: &mut impl Iterator<Item = usize>) -> Vec<u8> {
     let ring = stream.ring();
     let (mut bytes, mut cursor) = (Vec::new(), Cursor::at(from));
     while let Some(tag) = ring.tag_at(&mut cursor).unwrap() {
@@ -135,12 +135,12 @@ proptest! {
             expected.push((bytes, *composition, key));
             times.push(time);
         }
-        for pace in [Pace::Live, Pace::Known] {
+        for pace in [FragmentPace::Live, FragmentPace::Known] {
             let fragments = sent(&stream, TagSeq(0), pace, &mut writes.iter().copied().cycle());
             let [video, audio] = samples(&fragments);
             // The first picture in parts shows that there are parts; and nobody knows yet that the last one is complete.
             let first_in_parts = pictures.iter().position(|(.., parts)| parts.len() > 1).unwrap_or(usize::MAX);
-            let waits = in_parts && pace == Pace::Live && first_in_parts < pictures.len() - 1;
+            let waits = in_parts && pace == FragmentPace::Live && first_in_parts < pictures.len() - 1;
             prop_assert_eq!(video.len(), expected.len() - usize::from(waits));
             for (number, ((sample, end, bytes), (wanted, composition, key))) in video.iter().zip(&expected).enumerate() {
                 if !in_parts || number != first_in_parts {
@@ -151,7 +151,7 @@ proptest! {
                 prop_assert_eq!((sample.composition, sample.is_sync), (*composition, *key));
                 let next = video.get(number + 1).map(|(next, ..)| next.time);
                 prop_assert!(next.is_none_or(|next| next == *end), "no hole: {:?} {}", next, end);
-                if pace == Pace::Known {
+                if pace == FragmentPace::Known {
                     prop_assert_eq!(sample.time - video[0].0.time, i64::from(times[number] - times[0]));
                 }
             }
@@ -173,7 +173,7 @@ fn what_is_no_sample_of_the_tracks_is_not_sent() {
     let silence = put(&mut stream, TagKind::Audio, 60, b"\xAF\x01", false, false);
     let fragment = |seq, tracks: &FragmentTracks| {
         let ring = stream.ring();
-        Fragment::of(ring, &ring.tag(seq).unwrap(), tracks, Pace::Live).unwrap()
+        Fragment::of(ring, &ring.tag(seq).unwrap(), tracks, FragmentPace::Live).unwrap()
     };
     let bytes = |seq| fragment(seq, &TRACKS).bytes();
     assert_eq!([key, end, sound, other, silence].map(bytes), [116, 0, 116, 0, 0]);
