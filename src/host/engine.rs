@@ -508,6 +508,7 @@ impl EngineInstance {
             let evaluate = |file: &SourceFile| -> Result<(), LoadError> {
                 let text = source::text(file)?;
                 shared.files.borrow_mut().push((file.name.clone(), text.to_owned()));
+                shared.inside(&file.name, 0);
                 evaluate::<Value<'_>>(&ctx, &file.name, text)
                     .map_err(|error| shared.load_error(&ctx, error, &file.name))?;
                 run_jobs(&ctx, shared);

@@ -179,6 +179,11 @@ impl Ours {
         self.link.line.doing().enter(self.instance, handler);
     }
 
+    /// A function of the script is entered, which begins in this line of a file.
+    pub(super) fn at(&self, file: &str, line: u32) {
+        self.link.line.doing().at(file, line);
+    }
+
     /// Logs a line, at once: should the host not come back, it is what its author knows.
     pub(super) fn log(&self, level: LogLevel, text: &str) {
         let said = self.link.say(&ToServer::Log { instance: self.instance, level, text });

@@ -184,6 +184,13 @@ impl SharedState {
         }
     }
 
+    /// Notes which function is entered, or that a file runs, where the server finds it.
+    pub(super) fn inside(&self, file: &str, line: u32) {
+        if let Some(ours) = &self.ours {
+            ours.at(file, line);
+        }
+    }
+
     /// Whether a call runs that must not go on.
     pub(super) fn must_stop(&self) -> bool {
         self.is_running.get() && self.is_over()
@@ -813,6 +820,12 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
         let report = shared.describe(&ctx, &error);
         shared.note(report.clone());
         if shared.exhausted.get().is_some() { Ok(None) } else { shared.info(&ctx, &report).map(Some) }
+    });
+    // Before a function of the script: where it stands. One that is built in stands nowhere.
+    function!("enter", shared, move |file: Value<'js>, line: Value<'js>| {
+        if let Some(file) = file.as_string().and_then(|file| file.to_string().ok()) {
+            shared.inside(&file, line.as_number().map_or(0, |line| line as u32));
+        }
     });
     // Before a built-in function that would not be interrupted: looks at the clock, and refuses what takes too long at once.
     function!("charge", shared, move |ctx: Ctx<'js>, steps: f64| -> Result<()> {

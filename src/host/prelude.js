@@ -11,6 +11,7 @@ const hide = (object, members, writable) => {
 const clients = [], byHandle = [], streams = new Map, live = new Map, timers = new Map;
 let handleOf, factsOf, callsOf, forget, make, queryOf, setQuery;
 const { getTime } = Date.prototype, { toWellFormed } = String.prototype;
+const fileOf = own(Function.prototype, "fileName").get, lineOf = own(Function.prototype, "lineNumber").get;
 native.date = Date;
 native.time = date => apply(getTime, date, []);
 native.wellFormed = text => apply(toWellFormed, text, []);
@@ -103,15 +104,20 @@ Object.setPrototypeOf(Stream.prototype, fallback);
 for (const name of ["destroy", "getOnMetaData"])
   hide(Stream, { [name]() { throw new Error("Stream." + name + " is not available in this server"); } }, true);
 
+// Calls a function of the script.
+const enter = (method, self, values) => {
+  native.enter(apply(fileOf, method, []), apply(lineOf, method, []));
+  return apply(method, self, values);
+};
 const tell = info => {
   const handler = info && application.onStatus;
   if (typeof handler == "function")
-    try { apply(handler, application, [info]); } catch (error) { native.report(error); }
+    try { enter(handler, application, [info]); } catch (error) { native.report(error); }
 };
 const fail = error => tell(native.report(error));
 const run = (handler, self, values) => {
   if (typeof handler == "function")
-    try { return apply(handler, self, values); } catch (error) { fail(error); }
+    try { return enter(handler, self, values); } catch (error) { fail(error); }
 };
 const accept = client => {
   const handle = checked(client);
@@ -314,7 +320,7 @@ return {
     const client = byHandle[handle] = new Client(native, handle, facts), handler = application.onConnect;
     if (typeof handler != "function") return accept(client);
     let answer;
-    try { answer = apply(handler, application, [client, ...values]); } catch (error) { fail(error); return refuse(client); }
+    try { answer = enter(handler, application, [client, ...values]); } catch (error) { fail(error); return refuse(client); }
     decide(client, answer);
   },
   disconnect(handle, isTold) {
@@ -328,13 +334,13 @@ return {
     const client = byHandle[handle];
     try {
       const called = name[0] == "_" ? undefined : method(client, name);
-      if (called) return apply(called, client, values);
+      if (called) return enter(called, client, values);
       const found = methodByPath(client, name);
-      if (found) return apply(found[1], found[0], values);
+      if (found) return enter(found[1], found[0], values);
       if (name == "checkBandwidth") return client.checkBandwidth();
       const resolve = name[0] == "_" || name in Client.prototype ? undefined : method(client, "__resolve");
-      const resolved = resolve && apply(resolve, client, [name]);
-      if (typeof resolved == "function" && !builtIn.has(resolved)) return apply(resolved, client, values);
+      const resolved = resolve && enter(resolve, client, [name]);
+      if (typeof resolved == "function" && !builtIn.has(resolved)) return enter(resolved, client, values);
       native.notFound();
     } catch (error) { fail(error); }
   },
@@ -343,7 +349,7 @@ return {
     if (!calls.delete(transaction)) return;
     try {
       const handler = isResult ? result.onResult : result.onStatus;
-      if (typeof handler == "function") apply(handler, result, values);
+      if (typeof handler == "function") enter(handler, result, values);
     } catch (error) { fail(error); }
   },
   publish(handle, name, query, kind) {
@@ -369,8 +375,8 @@ return {
     if (!timer) return;
     const [self, name, values] = timer;
     try {
-      if (name === undefined) apply(self, undefined, values);
-      else apply(self[name], self, values);
+      if (name === undefined) enter(self, undefined, values);
+      else enter(self[name], self, values);
     } catch (error) { fail(error); }
   },
 };

@@ -19,7 +19,7 @@ use std::ptr::{self, NonNull};
 use log::warn;
 use mio::net::UnixStream;
 
-use crate::wire::script_link::{Doing, Handler, InstanceId};
+use crate::wire::script_link::{Doing, Entered};
 
 /// The program that runs: this one, whatever has become of its file since.
 const PROGRAM: &CStr = c"/proc/self/exe";
@@ -112,7 +112,7 @@ impl Hosts {
     }
 
     /// What the process is about, or was about when it ended.
-    pub fn doing(&self, place: usize) -> Option<(InstanceId, Handler)> {
+    pub fn doing(&self, place: usize) -> Option<Entered> {
         self.processes[place].page.as_ref()?.doing().now()
     }
 

@@ -15,7 +15,7 @@ use crate::server::peer::Peer;
 use crate::server::speaks::Door;
 use crate::server::transport::{Arrival, Counted, Io, Net};
 use crate::time::Millis;
-use crate::wire::script_link::{Handler, InstanceId};
+use crate::wire::script_link::Entered;
 
 use super::control_socket::ControlSocket;
 use super::hosts::Hosts;
@@ -521,7 +521,7 @@ impl Net for TcpNet {
         self.hosts.time_us(self.host(slot))
     }
 
-    fn host_doing(&self, slot: SlotIndex) -> Option<(InstanceId, Handler)> {
+    fn host_doing(&self, slot: SlotIndex) -> Option<Entered> {
         self.hosts.doing(self.host(slot))
     }
 

@@ -16,7 +16,7 @@ use crate::live::settings::Settings;
 use crate::rtmp::status::{Code, Status};
 use crate::text::Quoted;
 use crate::time::Millis;
-use crate::wire::script_link::{Exhausted, FileRole, Handler, InstanceId, ToHost, ToServer};
+use crate::wire::script_link::{Entered, Exhausted, FileRole, InstanceId, ToHost, ToServer};
 
 use super::Server;
 use super::alarms::Alarm;
@@ -157,16 +157,20 @@ impl Server {
     }
 
     /// A process is no more. `doing` is what it was about.
-    fn host_ended(&mut self, host: HostIndex, fault: HostFault, doing: Option<(InstanceId, Handler)>, now: Millis) {
-        let culprit = doing.and_then(|(script, handler)| Some((self.scripting.speaker(host, script)?, handler)));
+    fn host_ended(&mut self, host: HostIndex, fault: HostFault, doing: Option<Entered>, now: Millis) {
+        let culprit = doing.and_then(|entered| Some((self.scripting.speaker(host, entered.instance)?, entered)));
         let was_there = self.scripting.host(host).state != HostState::Starting;
         if fault != HostFault::Unneeded {
-            let named = culprit.and_then(|(index, _)| self.scripting.instances.instance(index));
+            let named = culprit.as_ref().and_then(|(index, _)| self.scripting.instances.instance(*index));
+            let entered = culprit.as_ref().map(|(_, entered)| entered);
+            let place = entered.filter(|entered| !entered.file.is_empty());
             warn!(
-                "rill script process ended{}{}{} reason=\"{fault}\"",
+                "rill script process ended{}{}{}{}{} reason=\"{fault}\"",
                 Field(" app", named.map(|instance| Quoted(self.live.apps.name(instance.app)))),
                 Field(" instance", named.map(|instance| Quoted(instance.name.as_str()))),
-                Field(" handler", culprit.map(|(_, handler)| handler)),
+                Field(" handler", entered.map(|entered| entered.handler)),
+                Field(" file", place.map(|entered| Quoted(entered.file.as_str()))),
+                Field(" line", place.map(|entered| entered.line).filter(|line| *line > 0)),
             );
         }
         // Nothing of it is to be told anything any more.
@@ -180,7 +184,7 @@ impl Server {
                 InstanceState::Stopped { .. } => {}
                 InstanceState::Ending => self.remove_instance(index),
                 // A process that does not even start is no place for others.
-                _ if culprit.is_some_and(|(culprit, _)| culprit == index) || !was_there => {
+                _ if culprit.as_ref().is_some_and(|(culprit, _)| *culprit == index) || !was_there => {
                     self.stop_instance(index, None, now);
                 }
                 _ => self.load_again(index, now),

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use crate::handles::SlotIndex;
 use crate::limits::{HANDSHAKE_BYTES, INBOX_BYTES};
-use crate::wire::script_link::{Handler, InstanceId};
+use crate::wire::script_link::Entered;
 
 use super::close::Loss;
 use super::peer::Peer;
@@ -90,7 +90,7 @@ pub trait Net {
         None
     }
     /// What the script process of the slot is about, or was about when it ended.
-    fn host_doing(&self, slot: SlotIndex) -> Option<(InstanceId, Handler)> {
+    fn host_doing(&self, slot: SlotIndex) -> Option<Entered> {
         let _ = slot;
         None
     }

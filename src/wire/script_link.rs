@@ -24,7 +24,7 @@
 //! names may be another instance's, a text may be longer than a script could have made it.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use crate::limits::SCRIPT_MESSAGE_BYTES;
 
@@ -770,13 +770,40 @@ impl Default for Budget {
 }
 
 /// What a host is about, in memory that the server sees as well: of a host that was killed, or crashed, nothing else tells
-/// whose fault it was. Only its own process writes it, and it is read when that is no more.
-#[derive(Debug, Default)]
+/// whose fault it was, and where. Only its own process writes it, and it is read when that is no more.
+#[derive(Debug)]
 #[repr(C)]
 pub struct Doing {
     instance: AtomicU32,
     /// [`Handler`]; 0 is none.
     handler: AtomicU32,
+    /// Of the function that was entered last; 0 when it is not known.
+    line: AtomicU32,
+    /// Its file; zeros behind its name.
+    file: [AtomicU8; DOING_FILE_BYTES],
+}
+
+/// Bytes of the name of a file in [`Doing`]: of a longer name the first.
+pub const DOING_FILE_BYTES: usize = 52;
+
+/// What a host was about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// Whose code ran.
+    pub instance: InstanceId,
+    /// What it was called for.
+    pub handler: Handler,
+    /// The file of the function that was entered; empty when it is not known. It is the host's word.
+    pub file: heapless::String<DOING_FILE_BYTES>,
+    /// The line in which that function begins; 0 when it is not known.
+    pub line: u32,
+}
+
+impl Default for Doing {
+    fn default() -> Doing {
+        let [instance, handler, line] = [const { AtomicU32::new(0) }; 3];
+        Doing { instance, handler, line, file: [const { AtomicU8::new(0) }; DOING_FILE_BYTES] }
+    }
 }
 
 impl Doing {
@@ -786,7 +813,17 @@ impl Doing {
     /// A handler of the instance is entered.
     pub fn enter(&self, instance: InstanceId, handler: Handler) {
         self.instance.store(instance.0, Ordering::Release);
+        self.at("", 0);
         self.handler.store(handler.code().into(), Ordering::Release);
+    }
+
+    /// A function of the handler is entered.
+    pub fn at(&self, file: &str, line: u32) {
+        let name = &file.as_bytes()[..file.floor_char_boundary(DOING_FILE_BYTES)];
+        for (place, byte) in self.file.iter().zip(name.iter().copied().chain([0])) {
+            place.store(byte, Ordering::Relaxed);
+        }
+        self.line.store(line, Ordering::Release);
     }
 
     /// It is left.
@@ -795,10 +832,16 @@ impl Doing {
     }
 
     /// What runs, or ran when the host ended.
-    pub fn now(&self) -> Option<(InstanceId, Handler)> {
+    pub fn now(&self) -> Option<Entered> {
         let code = self.handler.load(Ordering::Acquire);
         let handler = Handler::ALL.iter().copied().find(|handler| u32::from(handler.code()) == code)?;
-        Some((InstanceId(self.instance.load(Ordering::Acquire)), handler))
+        let (instance, line) = (self.instance.load(Ordering::Acquire), self.line.load(Ordering::Acquire));
+        let name = self.file.each_ref().map(|byte| byte.load(Ordering::Relaxed));
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let file = core::str::from_utf8(name).unwrap_or_default();
+        // It fits: it is no longer than where it stood.
+        let file = heapless::String::try_from(file).unwrap_or_default();
+        Some(Entered { instance: InstanceId(instance), handler, file, line })
     }
 }
 

@@ -47,6 +47,34 @@ fn what_a_process_was_about_is_known_when_it_is_no_more() {
 }
 
 #[test]
+fn it_is_known_in_which_line_the_function_begins_that_does_not_come_back() {
+    let budget = Budget { call_ms: 10_000, load_ms: 10_000, ..Budget::default() };
+    let loops = "function () {\n trace('in');\n for (;;) ; }";
+    let accept = "application.onConnect = function () { return true; };\n";
+    // What is told for it to begin, where it is, and what it is.
+    let cases: [(String, &dyn Fn(&mut Process), u32, Handler); 5] = [
+        (format!("\n\napplication.onConnect =\n {loops};"), &|_| {}, 4, Handler::Connect),
+        (format!("{accept}\nClient.prototype.f = {loops};"), &|process| process.call(HALL, 1, "f"), 3, Handler::Call),
+        (format!("{accept}\n\nsetInterval({loops}, 10);"), &|_| {}, 4, Handler::Interval),
+        (format!("application.onAppStart = {loops};"), &|_| {}, 1, Handler::AppStart),
+        // A file runs from its first line on.
+        (format!("\n\n({loops})();"), &|_| {}, 0, Handler::Load),
+    ];
+    for (text, begin, line, handler) in cases {
+        let mut process = Process::start();
+        process.tell_script(HALL, budget, &text);
+        process.connect(HALL);
+        begin(&mut process);
+        let inside = |message: &ToServer<'_>| matches!(message, ToServer::Log { .. }).then_some(());
+        process.until(PATIENCE, inside).unwrap();
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+        let entered = process.entered().unwrap();
+        assert_eq!((entered.handler, entered.file.as_str(), entered.line), (handler, "main.asc", line));
+    }
+}
+
+#[test]
 fn bytes_that_are_no_message_end_the_process() {
     let mut process = Process::start();
     process.send(&[0; 8]);

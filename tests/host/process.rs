@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rill::wire::bytes::Writer;
 use rill::wire::script_link::{
-    Budget, ClientFacts, ClientId, Doing, FileRole, Handler, InstanceId, Question, ToHost, ToServer,
+    Budget, ClientFacts, ClientId, Doing, Entered, FileRole, Handler, InstanceId, Question, ToHost, ToServer,
 };
 
 /// Longer than anything takes that works, even on a busy machine.
@@ -109,6 +109,16 @@ impl Process {
 
     /// Loads a script. The error is why that is not possible.
     pub fn load(&mut self, instance: InstanceId, budget: Budget, text: &str) -> Result<Result<(), String>, Silence> {
+        self.tell_script(instance, budget, text);
+        self.until(PATIENCE, |message| match message {
+            ToServer::Loaded { .. } => Some(Ok(())),
+            ToServer::NotLoaded { reason, .. } => Some(Err((*reason).to_owned())),
+            _ => None,
+        })
+    }
+
+    /// Tells it a script and waits for nothing.
+    pub fn tell_script(&mut self, instance: InstanceId, budget: Budget, text: &str) {
         self.tell(&ToHost::Load {
             instance,
             app: "chat",
@@ -124,11 +134,6 @@ impl Process {
             self.tell(&ToHost::File { instance, role: FileRole::Main, name: "main.asc", piece, last });
         }
         self.tell(&ToHost::Start { instance });
-        self.until(PATIENCE, |message| match message {
-            ToServer::Loaded { .. } => Some(Ok(())),
-            ToServer::NotLoaded { reason, .. } => Some(Err((*reason).to_owned())),
-            _ => None,
-        })
     }
 
     pub fn connect(&mut self, instance: InstanceId) {
@@ -154,11 +159,18 @@ impl Process {
 
     /// What it is about, by what it shares with the server.
     pub fn doing(&self) -> Option<(InstanceId, Handler)> {
+        self.entered().map(|entered| (entered.instance, entered.handler))
+    }
+
+    /// The same, and where that is.
+    pub fn entered(&self) -> Option<Entered> {
         let bytes = fs::read(&self.page).unwrap();
-        let [instance, handler] = [0, 4].map(|at| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap()));
+        let [instance, handler, line] = [0, 4, 8].map(|at| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap()));
         let doing = Doing::default();
         let handler = Handler::ALL.iter().copied().find(|known| *known as u32 == handler)?;
         doing.enter(InstanceId(instance), handler);
+        let file = bytes[12..].split(|byte| *byte == 0).next().unwrap();
+        doing.at(std::str::from_utf8(file).unwrap(), line);
         doing.now()
     }
 }

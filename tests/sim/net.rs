@@ -9,7 +9,7 @@ use rill::server::close::Loss;
 use rill::server::peer::Peer;
 use rill::server::speaks::Door;
 use rill::server::transport::{Arrival, Io, Net};
-use rill::wire::script_link::{Handler, InstanceId};
+use rill::wire::script_link::{Entered, Handler, InstanceId};
 
 use super::digest::Digest;
 use super::host::FakeHost;
@@ -306,8 +306,10 @@ impl Net for FakeNet {
         self.processes.get(&slot.0).filter(|process| process.host.is_some()).map(|process| process.time_us)
     }
 
-    fn host_doing(&self, slot: SlotIndex) -> Option<(InstanceId, Handler)> {
-        self.processes.get(&slot.0).and(self.doing)
+    fn host_doing(&self, slot: SlotIndex) -> Option<Entered> {
+        let (instance, handler) = self.processes.get(&slot.0).and(self.doing)?;
+        let file = heapless::String::try_from("main.asc").unwrap();
+        Some(Entered { instance, handler, file, line: 3 })
     }
 }
 

@@ -129,8 +129,21 @@ fn what_a_host_does_is_known_until_it_leaves() {
     assert_eq!(doing.now(), None);
     for handler in Handler::ALL {
         doing.enter(InstanceId(7), *handler);
-        assert_eq!(doing.now(), Some((InstanceId(7), *handler)));
+        let entered = |file: &str, line| Entered {
+            instance: InstanceId(7),
+            handler: *handler,
+            file: file.try_into().unwrap(),
+            line,
+        };
+        assert_eq!(doing.now(), Some(entered("", 0)));
+        doing.at("main.asc", 12);
+        assert_eq!(doing.now(), Some(entered("main.asc", 12)));
+        doing.at("x.asc", 7);
+        assert_eq!(doing.now(), Some(entered("x.asc", 7)));
     }
+    let long = "ä".repeat(DOING_FILE_BYTES);
+    doing.at(&long, 1);
+    assert_eq!(doing.now().unwrap().file, long[..DOING_FILE_BYTES]);
     doing.leave();
     assert_eq!(doing.now(), None);
 }
