@@ -50,7 +50,7 @@ fuzz-corpus: ## put what make fuzz found into the corpus, as far as it reaches c
 	fuzz/fuzz.sh keep $(FUZZ)
 
 scripts-long: ## code that means harm against the script process, at a thousand sizes of memory (half an hour)
-	RILL_LONG=1 $(CARGO) test --test host --test script_storm -- --nocapture
+	RILL_LONG=1 $(CARGO) test --test host --test script_storm --test script_neighbours -- --nocapture
 
 # BROWSERS= names some of them, CASES= parts of the names of tests.
 BROWSERS ?= chromium,firefox,webkit

@@ -18,6 +18,7 @@ use rill::client::send;
 use rill::client::session::{ClientSession, Incoming};
 use rill::wire::amf0::Decoder;
 
+use binary::processes::{children, state};
 use binary::{Server, number, scratch};
 
 const CLIENTS: usize = 200;
@@ -172,21 +173,4 @@ fn client(address: &str, app: &str, seen: &Seen, ended: &AtomicBool) {
     }
     seen.slowest_ms.fetch_max(asked.elapsed().as_millis() as u64, Ordering::Relaxed);
     seen.sent_away.fetch_add(1, Ordering::Relaxed);
-}
-
-/// The processes that this one has started.
-fn children(of: u32) -> Vec<u32> {
-    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    all.filter(|pid| fields(*pid).is_some_and(|fields| fields.1 == of)).collect()
-}
-
-fn state(pid: u32) -> Option<char> {
-    fields(pid).map(|fields| fields.0)
-}
-
-/// State and parent.
-fn fields(pid: u32) -> Option<(char, u32)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }

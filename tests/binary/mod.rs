@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code, reason = "each test file uses its part; one that cannot start has failed")]
 
+pub mod processes;
+
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;

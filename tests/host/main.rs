@@ -3,6 +3,7 @@
 #![cfg(feature = "script")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot start its process has failed")]
 
+mod corpus;
 mod ends;
 mod hostile;
 mod process;
