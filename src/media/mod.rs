@@ -7,13 +7,14 @@
 //! frame      how a tag looks to one reader: the same payload between other bytes
 //! reframe    RTMP's frame for the rare player whose headers must differ, or who knows no Enhanced RTMP
 //! fragment   fMP4's frame: a tag as a fragment of one sample
+//! tracks     a stream's tracks as browsers are told of them
 //! sound_clock when each frame of sound begins, counted in samples
 //! headers    metadata and sequence headers for players who join
 //! timeline   the publisher's timestamps, mapped to stream time
 //! tag        what a tag is and how it lies on the wire
 //! ```
 //!
-//! Nothing here but the clock of sound knows a codec: the server reads a tag's first bytes with `wire::flv` and says what they mean in a few flags
+//! Nothing here knows a codec but what is told to browsers and the clock of sound: the server reads a tag's first bytes with `wire::flv` and says what they mean in a few flags
 //! ([`TagFlags`]) and a [`HeaderSlot`]; what a tag is to who knows no Enhanced RTMP is read by `wire::legacy`.
 
 pub mod fragment;
@@ -25,6 +26,7 @@ pub mod sound_clock;
 pub mod stream;
 pub mod tag;
 pub mod timeline;
+pub mod tracks;
 
 pub use fragment::{Fragment, FragmentPace, FragmentTracks, SoundTrack};
 pub use frame::{Frame, Head, Piece};

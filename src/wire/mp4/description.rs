@@ -91,10 +91,6 @@ impl<'a> TrackDescription<'a> {
                 let channels = info()?.channels.unwrap_or(2);
                 sound(b"mp4a", core.rate_hz, channels, Configuration::Elementary(OBJECT_AAC, record))
             }
-            Codec::Mp3 => {
-                let header = FrameHeader::parse(*record.first_chunk()?)?;
-                sound(b"mp4a", header.rate, header.channels, Configuration::Elementary(OBJECT_MP3, &[]))
-            }
             Codec::Opus => {
                 let head = opus::identification(record)?;
                 sound(b"Opus", opus::RATE_HZ, head[1], Configuration::Opus(head))
@@ -104,16 +100,28 @@ impl<'a> TrackDescription<'a> {
                 let block = record.strip_prefix(FLAC_MAGIC)?.get(..FLAC_BLOCK_BYTES)?;
                 sound(b"fLaC", info.sample_rate_hz?, info.channels?, Configuration::Flac(block))
             }
+            _ => TrackDescription::of_frame(codec, record),
+        }
+    }
+
+    /// Of a codec without a configuration record, from the first bytes of a frame, which are not kept.
+    pub fn of_frame(codec: Codec, frame: &[u8]) -> Option<TrackDescription<'a>> {
+        let (entry, rate, channels, configuration) = match codec {
+            Codec::Mp3 => {
+                let header = FrameHeader::parse(*frame.first_chunk()?)?;
+                (b"mp4a", header.rate, header.channels, Configuration::Elementary(OBJECT_MP3, &[]))
+            }
             Codec::Ac3 => {
-                let found = ac3::parse(record)?;
-                sound(b"ac-3", found.rate_hz, found.channels, Configuration::Ac3(found.description))
+                let found = ac3::parse(frame)?;
+                (b"ac-3", found.rate_hz, found.channels, Configuration::Ac3(found.description))
             }
             Codec::Eac3 => {
-                let found = ac3::parse_enhanced(record)?;
-                sound(b"ec-3", found.rate_hz, found.channels, Configuration::Eac3(found.description))
+                let found = ac3::parse_enhanced(frame)?;
+                (b"ec-3", found.rate_hz, found.channels, Configuration::Eac3(found.description))
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(TrackDescription { entry, form: TrackShape::Sound { rate, channels: channels.into() }, configuration })
     }
 
     /// The same with a size in pixels: VP9's record has none, and others need not have one. It changes nothing of sound.
