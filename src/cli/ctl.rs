@@ -280,7 +280,7 @@ const fn right(heading: &'static str, show: fn(&Map<String, Value>) -> String) -
 }
 
 #[rustfmt::skip]
-const CLIENTS: [Column; 12] = [
+const CLIENTS: [Column; 13] = [
     left("ID", |row| string(row, "id")),
     left("ADDRESS", |row| string(row, "address")),
     left("APP", application),
@@ -292,6 +292,7 @@ const CLIENTS: [Column; 12] = [
     right("LAG", |row| known(row, "lag_ms", |ms| format!("{ms} ms"))),
     right("SKIPS", |row| number(row, "skips").to_string()),
     right("RTT", |row| known(row, "round_trip_us", round_trip)),
+    left("SPEAKS", |row| string(row, "speaks")),
     left("AGENT", |row| string(row, "agent")),
 ];
 

@@ -40,6 +40,8 @@ pub enum CloseReason {
     LimitExceeded(Limit),
     /// What was sent is no request of HTTP, or exceeds a limit of one.
     BadRequest(RequestFault),
+    /// What came over a WebSocket is no frame, or none that is expected.
+    BadFrame,
     /// A request of HTTP was not whole in time.
     RequestTimeout,
     /// A connection without a request, for as long as there may be none.
@@ -238,6 +240,7 @@ impl CloseReason {
                 Limit::ReplyBytes => "the client does not read its answers",
             }),
             BadRequest(fault) => row(Counter::BadRequest, fault.status().code(), fault.words()),
+            BadFrame => row(Counter::BadRequest, 400, "a WebSocket frame that is none, or not expected"),
             RequestTimeout => row(Counter::RequestTimeout, 408, "its request was not whole in time"),
             NoRequest => row(Counter::PeerClosed, 200, "it asked nothing more"),
             SlowReader => row(Counter::Stalled, 408, "it took an answer too slowly"),

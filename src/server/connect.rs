@@ -70,7 +70,10 @@ impl Server {
             self.reload.under_way = false;
         }
         match done {
-            Done::App { name, lookup } => self.looked_up(&name, lookup, now),
+            Done::App { name, lookup } => {
+                self.looked_up(&name, lookup, now);
+                self.wake_parked(now);
+            }
             Done::Text { host, script, block, next } => self.text_came(host, script, block, next),
             Done::Settings(settings) => self.reconfigure(*settings),
             // The log has told why.

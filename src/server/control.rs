@@ -8,7 +8,7 @@
 //!
 //! | request | rows |
 //! |---|---|
-//! | `clients` | one for each connection: id, address, app, instance, agent, does (`connecting`, `pending`, `publishes`, `plays`, `idle`, `leaving`), stream, stream_id, seconds, bytes_in, bytes_out, lag_ms, skips, round_trip_us |
+//! | `clients` | one for each connection: id, address, app, instance, agent, speaks (`rtmp`, `http`, or of a viewer over HTTP its format: `flv`, `ws-flv`), does (`connecting`, `pending`, `publishes`, `plays`, `idle`, `leaving`), stream, stream_id, seconds, bytes_in, bytes_out, lag_ms, skips, round_trip_us |
 //! | `streams` | one for each stream name in use: id, app, instance, name, state (`live`, `away`: its publisher left and may come back, `waiting`: only players), publisher, seconds, players, skips, worst_lag_ms, bitrate_bps, video, audio, fps, key_frame_ms |
 //! | `apps` | one for each application: name, kind, state (`reading`, `ready`, `broken`, `leaving`), instances, clients, streams |
 //! | `stats` | one: totals and counters |

@@ -13,10 +13,12 @@ use crate::rtmp::event::Request;
 use crate::time::Millis;
 
 use super::describe::Description;
+use super::http::Http;
 use super::instances::InstanceState;
 use super::peer::Peer;
 use super::rtmp::{Role, Rtmp};
 use super::slot::{Slot, SlotState};
+use super::speaks::Speaks;
 use super::{Counters, Server};
 
 /// The time over which [`StreamRow::bitrate_bps`] is measured, in milliseconds: two or three groups of pictures.
@@ -35,6 +37,8 @@ pub struct ClientRow<'a> {
     pub instance: &'a str,
     /// What software it says it is (`flashVer`); empty when it did not say.
     pub agent: &'a str,
+    /// What it speaks: `rtmp`, `http`, or of a viewer over HTTP its format, with `ws-` in front over a WebSocket.
+    pub speaks: &'static str,
     /// What it does.
     pub activity: Activity,
     /// What it publishes or plays, with its path in the application; the first, when its net streams do several things. A recorded
@@ -185,8 +189,12 @@ pub struct Totals<'a> {
 impl Server {
     /// The first connection in slot `from` or behind it.
     pub fn next_client(&self, from: usize, now: Millis) -> Option<ClientRow<'_>> {
-        let (index, slot, rtmp) = self.slots.clients_from(from).next()?;
-        Some(self.client_row(index, slot, rtmp, now))
+        let index = self.slots.next_taken(from)?;
+        match self.slots.peek_both(index) {
+            (slot, Speaks::Rtmp(rtmp)) => Some(self.client_row(index, slot, rtmp, now)),
+            (slot, Speaks::Http(http)) => Some(self.http_row(index, slot, http, now)),
+            _ => None,
+        }
     }
 
     /// The first stream at place `from` or behind it.
@@ -222,6 +230,7 @@ impl Server {
             app: &info.path.app,
             instance: if info.path.app.is_empty() { "" } else { &info.path.instance },
             agent: &info.agent,
+            speaks: "rtmp",
             activity: activity(slot, rtmp),
             stream: None,
             seconds: now.since(slot.accepted) / 1000,
@@ -250,6 +259,30 @@ impl Server {
         row
     }
 
+    fn http_row<'a>(&'a self, index: SlotIndex, slot: &'a Slot, http: &'a Http, now: Millis) -> ClientRow<'a> {
+        let reader = http.reader().filter(|_| slot.playing > 0);
+        let stream = reader.map(|reader| (reader.stream(), self.live.names.stream(reader.stream())));
+        ClientRow {
+            id: self.slots.id(index),
+            peer: slot.peer,
+            app: slot.app.map_or("", |app| self.live.apps.name(app)),
+            instance: stream.map_or("", |(_, stream)| stream.path.instance()),
+            agent: http.agent(),
+            speaks: http.name(),
+            activity: match (slot.state, reader) {
+                (SlotState::Open, Some(_)) => Activity::Plays,
+                (SlotState::Open, None) => Activity::Connecting,
+                _ => Activity::Leaving,
+            },
+            stream: stream.map(|(id, stream)| (Some(id), stream.path.as_str())),
+            seconds: now.since(slot.accepted) / 1000,
+            bytes_in: slot.bytes_in,
+            bytes_out: slot.bytes_out,
+            lag_ms: reader.and_then(|reader| self.lag_ms(index, reader, now)),
+            skips: reader.map_or(0, Reader::skips),
+        }
+    }
+
     fn stream_row(&self, id: StreamId, now: Millis) -> StreamRow<'_> {
         let stream = self.live.names.stream(id);
         let live = stream.ring.filter(|_| stream.publisher().is_some()).map(|ring| self.live.names.media(ring));
@@ -275,6 +308,12 @@ impl Server {
         while let Some(index) = stream.players.next_from(from) {
             from = index + 1;
             let index = SlotIndex(index as u32);
+            let web = self.slots.peek_both(index).1.http().and_then(|http| http.reader());
+            if let Some(reader) = web {
+                row.players += 1;
+                row.skips += reader.skips();
+                row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(index, reader, now).unwrap_or(0));
+            }
             for role in self.slots.peek_client(index).iter().flat_map(|(_, rtmp)| &rtmp.roles) {
                 let Role::Playing(reader) = role else { continue };
                 if reader.stream() != id {

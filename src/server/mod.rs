@@ -548,6 +548,7 @@ impl Server {
         for index in 0..crate::limits::NET_STREAMS {
             self.end_role(conn, index);
         }
+        self.stop_watching(conn);
     }
 
     fn end_role(&mut self, conn: ConnId, index: usize) {

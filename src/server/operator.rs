@@ -236,6 +236,7 @@ mod tests {
             app: &app,
             instance: &instance,
             agent: &agent,
+            speaks: "ws-flv",
             activity: Activity::Connecting,
             stream: Some((Some(StreamId(u16::MAX)), &name)),
             seconds: u64::MAX,

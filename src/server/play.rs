@@ -89,7 +89,7 @@ impl Server {
         }
         let Some(slot) = self.slots.connection(conn) else { return false };
         let is_new = slot.playing == 0 && slot.publishing == 0;
-        if is_new && self.slots.is_full_for_players() && !self.make_room(conn, now, &|_| true) {
+        if is_new && self.slots.is_full_for_players(0) && !self.make_room(conn, now, &|_| true) {
             self.refuse_play(conn, name, Refusal::NoConnection);
             self.close_after_flush(conn, CloseReason::TableFull, now);
             return false;
@@ -192,6 +192,10 @@ impl Server {
         while let Some(index) = self.live.names.stream(id).players.next_from(from) {
             from = index + 1;
             let conn = self.slots.id(SlotIndex(index as u32));
+            if self.slots.peek_both(conn.slot).1.http().is_some() {
+                self.close_after_flush(conn, CloseReason::GaveWay, self.now);
+                continue;
+            }
             for role in 0..crate::limits::NET_STREAMS {
                 let Some((slot, rtmp)) = self.slots.client(conn) else { break };
                 let Role::Playing(reader) = rtmp.roles[role] else { continue };
@@ -317,6 +321,13 @@ impl Server {
         while let Some(index) = self.live.names.stream(id).players.next_from(from) {
             from = index + 1;
             let conn = self.slots.id(SlotIndex(index as u32));
+            if let Some(mut reader) = self.slots.peek_both(conn.slot).1.http().and_then(|http| http.reader()).copied() {
+                visit(self, conn, NetStreamId::from_index(0), &mut reader);
+                if let Some(own) = self.slots.both(conn.slot).1.http_mut().and_then(|http| http.reader_mut()) {
+                    *own = reader;
+                }
+                continue;
+            }
             for role in 0..crate::limits::NET_STREAMS {
                 let Some(Role::Playing(mut reader)) = self.slots.client(conn).map(|(_, rtmp)| rtmp.roles[role]) else {
                     continue;

@@ -150,8 +150,11 @@ impl Server {
         let head = Cursor::at(self.live.names.media(ring).ring().readable_head());
         self.each_player(id, |server, conn, net_stream, reader| {
             let rest = reader.begin_with(head);
-            if let Some((_, rtmp)) = server.slots.client(conn) {
-                rtmp.leave_tag(net_stream.index(), rest, None);
+            match server.slots.client(conn) {
+                Some((_, rtmp)) => rtmp.leave_tag(net_stream.index(), rest, None),
+                // The rest of its tag went with the ring.
+                None if rest.is_some() => server.close_after_flush(conn, CloseReason::TooSlow, server.now),
+                None => {}
             }
         });
         true

@@ -17,12 +17,13 @@ impl fmt::Display for ClientJson<'_> {
         let ClientJson(row, round_trip_us) = self;
         write!(
             f,
-            "{{\"id\":\"{}\",\"address\":\"{}\",\"app\":{},\"instance\":{},\"agent\":{},\"does\":\"{}\",\"stream\":{},",
+            "{{\"id\":\"{}\",\"address\":\"{}\",\"app\":{},\"instance\":{},\"agent\":{},\"speaks\":\"{}\",\"does\":\"{}\",\"stream\":{},",
             row.id,
             row.peer,
             Text(row.app),
             Text(row.instance),
             Text(row.agent),
+            row.speaks,
             row.activity.name(),
             OrNull(row.stream.map(|(_, name)| Text(name))),
         )?;

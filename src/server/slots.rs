@@ -148,10 +148,12 @@ impl Slots {
     }
 
     /// More have joined than may stay without publishing: one that plays now would have a place that is kept for publishers.
-    pub fn is_full_for_players(&self) -> bool {
+    /// `more` come besides.
+    pub fn is_full_for_players(&self, more: usize) -> bool {
         let publishes = |slot: &Slot| slot.state == SlotState::Open && slot.publishing > 0;
-        self.connected > self.capacity
-            && self.connected - self.taken_slots().filter(|(_, slot)| publishes(slot)).count() > self.capacity
+        let connected = self.connected + more;
+        connected > self.capacity
+            && connected - self.taken_slots().filter(|(_, slot)| publishes(slot)).count() > self.capacity
     }
 
     /// The connection has joined an application.

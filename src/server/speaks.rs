@@ -119,6 +119,22 @@ protocols! {
 }
 
 impl Speaks {
+    /// The state of a connection that speaks HTTP.
+    pub(super) fn http(&self) -> Option<&Http> {
+        match self {
+            Speaks::Http(http) => Some(http),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub(super) fn http_mut(&mut self) -> Option<&mut Http> {
+        match self {
+            Speaks::Http(http) => Some(http),
+            _ => None,
+        }
+    }
+
     /// The state of a connection that speaks RTMP.
     pub fn rtmp(&self) -> Option<&Rtmp> {
         match self {

@@ -18,4 +18,5 @@ pub mod qr;
 pub mod recorded;
 pub mod sample;
 pub mod script_link;
+pub mod websocket;
 pub mod windows;

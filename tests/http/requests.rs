@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::support::Scratch;
 use crate::support::server::Server;
 
-fn server(name: &str) -> (Scratch, Server) {
+pub fn server(name: &str) -> (Scratch, Server) {
     let scratch = Scratch::new(name);
     let server = Server::start(&scratch, &[]);
     (scratch, server)

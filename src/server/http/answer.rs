@@ -5,7 +5,6 @@ use crate::wire::http::HttpStatus;
 use super::body::Content;
 
 /// What comes of a request.
-#[allow(dead_code, reason = "what is live is waited for")]
 #[expect(clippy::large_enum_variant, reason = "it lives for a call")]
 pub(super) enum HttpAnswer {
     /// This.
@@ -13,8 +12,6 @@ pub(super) enum HttpAnswer {
     /// Nothing yet: the route is asked again when somebody knows more (`Server::wake_parked`), and at each sweep of the
     /// deadlines besides. It is the route that gives up, by how long the request has waited.
     Park,
-    /// The connection has ended, or was told to go.
-    Gone,
 }
 
 /// How long an answer may be kept by who is between.
@@ -41,6 +38,8 @@ pub(super) struct Response {
     pub(super) is_page: bool,
     /// First byte and length of the whole, of a part.
     pub(super) range: Option<(u64, u64)>,
+    /// The connection speaks WebSocket behind it: the answer to the client's key.
+    pub(super) accept: Option<heapless::String<28>>,
     /// Where else.
     pub(super) location: Option<&'static str>,
     /// What may be asked instead; empty where that is not said.
@@ -61,6 +60,7 @@ impl Response {
             is_public: false,
             is_page: false,
             range: None,
+            accept: None,
             location: None,
             allow: "",
             closes: false,

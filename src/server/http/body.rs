@@ -7,6 +7,8 @@ use core::fmt::{self, Write};
 
 use crate::time::Millis;
 
+use super::viewer::Viewer;
+
 /// Longest short text in bytes. What is longer is cut.
 const TEXT_BYTES: usize = 256;
 /// Longest piece of a text in bytes: with its head it fits a connection's empty buffer.
@@ -16,7 +18,6 @@ pub(super) const PIECE_BYTES: usize = 2048;
 pub(super) type TextPiece = heapless::String<PIECE_BYTES>;
 
 /// What stands behind a head.
-#[expect(clippy::large_enum_variant, reason = "it lies in the place of a table")]
 pub(super) enum Content {
     /// Nothing.
     Empty,
@@ -26,6 +27,10 @@ pub(super) enum Content {
     Text(heapless::String<TEXT_BYTES>),
     /// A text that is made as it is sent.
     Pieces(Pieces),
+    /// What is live, for as long as it is and is watched.
+    Live(Viewer),
+    /// What would be that, to who only asks for its head.
+    Endless,
 }
 
 impl Content {
@@ -44,6 +49,7 @@ impl Content {
             Content::Static(bytes) => Some(bytes.len() as u64),
             Content::Text(text) => Some(text.len() as u64),
             Content::Pieces(pieces) => pieces.length,
+            Content::Live(_) | Content::Endless => None,
         }
     }
 
@@ -51,6 +57,7 @@ impl Content {
     pub(super) fn is_endless(&self) -> bool {
         match self {
             Content::Pieces(pieces) => pieces.what.is_endless(),
+            Content::Live(_) | Content::Endless => true,
             Content::Empty | Content::Static(_) | Content::Text(_) => false,
         }
     }

@@ -13,6 +13,7 @@ use crate::server::transport::{Io, Net};
 use crate::time::Millis;
 
 use super::body::{Content, NextPiece, TextPiece, TextProgress};
+use super::live::LiveStep;
 use super::{Http, HttpPhase, Sending, head};
 
 /// What comes of one step of a body.
@@ -30,12 +31,31 @@ impl Server {
     pub(in crate::server) fn flush_http<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
         let conn = self.slots.id(index);
         let before = self.slots.peek(index).bytes_out;
+        let mut asked = false;
         let flush = loop {
             let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
             if slot.bytes_out - before > WRITE_BYTES as u64 {
                 // The others first.
                 self.wakes.send(index);
                 break Flush::Idle;
+            }
+            if slot.state == SlotState::Open && http.viewer().is_some() {
+                match self.step_live(net, index, &mut asked, now) {
+                    LiveStep::Wrote => continue,
+                    LiveStep::Skipped(id) => {
+                        self.live.names.stream_mut(id).trouble.skipped(1);
+                        continue;
+                    }
+                    LiveStep::Stops(flush) => break flush,
+                    LiveStep::Ends(code) => {
+                        let Some((_, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
+                        if let Some(viewer) = http.viewer_mut() {
+                            viewer.ends = Some(code);
+                        }
+                        self.close_after_flush(conn, CloseReason::Answered, now);
+                        continue;
+                    }
+                }
             }
             // The body where it lies goes out behind what is said before it, in one write.
             let body: &[u8] = match &http.phase {

@@ -24,6 +24,17 @@ pub(super) fn go_on(tx: &mut TxBuf) {
 /// Writes a head to an empty buffer. Returns whether the body behind it comes in chunks, and whether the connection ends behind that.
 pub(super) fn write(tx: &mut TxBuf, response: &Response, request: &HttpRequest, closes: bool) -> (bool, bool) {
     let mut head = heapless::String::<HEAD_BYTES>::new();
+    if let Some(accept) = &response.accept {
+        let status = HttpStatus::SwitchingProtocols;
+        let _ = write!(
+            head,
+            "HTTP/1.1 {} {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
+            status.code(),
+            status.reason()
+        );
+        put(tx, head.as_bytes());
+        return (false, true);
+    }
     let length = response.body.length();
     let is_chunked = length.is_none() && request.is_http_1_1;
     let closes = closes || response.closes || length.is_none() && !is_chunked;

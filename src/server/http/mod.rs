@@ -16,19 +16,28 @@ mod answer;
 mod api;
 mod assets;
 mod body;
+mod carrier;
 mod flush;
+mod flv;
 mod head;
+mod live;
 mod pieces;
 mod routes;
 mod serve;
+mod viewer;
+mod watch;
 
 use crate::limits::HTTP_HEAD_BYTES;
+use crate::live::reader::Reader;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 use crate::wire::http::{self, HttpRequest, HttpStatus, Method, RequestFault};
+use crate::wire::websocket::{ClientFrame, CloseCode, FrameKind};
 
 use self::answer::Response;
 use self::body::Content;
+use self::carrier::Carrier;
+use self::viewer::{Viewer, say_control};
 use super::close::CloseReason;
 use super::protocol::{Ask, Context, Protocol, Stage, Turn};
 
@@ -79,6 +88,8 @@ pub struct Http {
     is_half_closed: bool,
     /// Requests so far.
     requests: u32,
+    /// It has joined an application, as a viewer.
+    is_joined: bool,
     request: HttpRequest,
     /// A head as far as it is there; then its body.
     buffer: heapless::Vec<u8, HTTP_HEAD_BYTES>,
@@ -97,6 +108,7 @@ impl Protocol for Http {
             closes: false,
             is_half_closed: false,
             requests: 0,
+            is_joined: false,
             request: HttpRequest::default(),
             buffer: heapless::Vec::new(),
         }
@@ -131,6 +143,12 @@ impl Protocol for Http {
             // The rest of it does not come.
             return Turn::Ends(CloseReason::PeerClosed);
         }
+        if let Some(viewer) = self.viewer_mut()
+            && viewer.carrier == Carrier::WebSocket
+            && let Err(reason) = hear(viewer, input, cx.tx)
+        {
+            return Turn::Ends(reason);
+        }
         if matches!(&self.phase, HttpPhase::Sending(sending) if sending.body.is_endless()) {
             // Nothing comes behind it.
             *input = &[];
@@ -142,12 +160,21 @@ impl Protocol for Http {
         matches!(self.phase, HttpPhase::Head | HttpPhase::Body(_)) && tx.is_empty()
     }
 
+    /// What was begun is ended as its form has it, if that can be said here.
+    fn close(&mut self, tx: &mut TxBuf) {
+        if let Some(viewer) = self.viewer_mut().filter(|viewer| !viewer.is_within_tag()) {
+            // Without room it is cut off.
+            let _ = viewer.say_end(viewer.ends.unwrap_or(CloseCode::GoingAway), tx);
+        }
+    }
+
     fn deadline(&self) -> Option<Millis> {
         self.deadline
     }
 
     fn stage(&self) -> Stage {
         match self.phase {
+            _ if self.is_joined => Stage::Joined,
             HttpPhase::Head if self.requests == 0 => Stage::New,
             HttpPhase::Head | HttpPhase::Body(_) | HttpPhase::Over => Stage::Greeted,
             HttpPhase::Asked | HttpPhase::Parked(_) | HttpPhase::Sending(_) => Stage::Asking,
@@ -156,6 +183,41 @@ impl Protocol for Http {
 }
 
 impl Http {
+    /// What it watches.
+    fn viewer(&self) -> Option<&Viewer> {
+        match &self.phase {
+            HttpPhase::Sending(Sending { body: Content::Live(viewer), .. }) => Some(viewer),
+            _ => None,
+        }
+    }
+
+    fn viewer_mut(&mut self) -> Option<&mut Viewer> {
+        match &mut self.phase {
+            HttpPhase::Sending(Sending { body: Content::Live(viewer), .. }) => Some(viewer),
+            _ => None,
+        }
+    }
+
+    /// The reader of what it watches.
+    pub(super) fn reader(&self) -> Option<&Reader> {
+        self.viewer().map(|viewer| &viewer.reader)
+    }
+
+    /// The same, to change it.
+    pub(super) fn reader_mut(&mut self) -> Option<&mut Reader> {
+        self.viewer_mut().map(|viewer| &mut viewer.reader)
+    }
+
+    /// How what it does is called.
+    pub(super) fn name(&self) -> &'static str {
+        self.viewer().map_or("http", Viewer::name)
+    }
+
+    /// What software it is.
+    pub(super) fn agent(&self) -> &str {
+        &self.request.agent
+    }
+
     /// Takes bytes of a head. True when it is whole, and read.
     fn take_head(&mut self, input: &mut &[u8], cx: &mut Context<'_>) -> Result<bool, RequestFault> {
         while let [byte, rest @ ..] = *input {
@@ -245,4 +307,21 @@ impl Http {
     fn is_head(&self) -> bool {
         self.request.method == Method::Head
     }
+}
+
+/// Hears what the client of a WebSocket says.
+fn hear(viewer: &mut Viewer, input: &mut &[u8], tx: &mut TxBuf) -> Result<(), CloseReason> {
+    let (code, reason) = loop {
+        match viewer.frames.next(input) {
+            Ok(None) => return Ok(()),
+            // Who floods us with pings and reads nothing is owed no answer.
+            Ok(Some(ClientFrame::Ping(payload))) => drop(say_control(FrameKind::Pong, &payload, tx)),
+            Ok(Some(ClientFrame::Pong)) => {}
+            Ok(Some(ClientFrame::Close(_))) => break (CloseCode::Normal, CloseReason::PeerClosed),
+            Err(code) => break (code, CloseReason::BadFrame),
+        }
+    };
+    // What closes the connection says so, as far as it can.
+    viewer.ends = Some(code);
+    Err(reason)
 }

@@ -7,6 +7,8 @@ use crate::wire::http::{HttpRequest, HttpStatus, Method};
 
 use super::answer::{Cache, HttpAnswer, Response};
 use super::body::{Content, Pieces, TextKind};
+use super::flv::FlvViewer;
+use super::viewer::ViewerFormat;
 use super::{api, assets};
 
 /// What answers a request.
@@ -35,6 +37,7 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/status", "what is live, as JSON", api::status),
     get("/api/events", "the same each second, as server-sent events", api::events),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
+    get("*.flv", "a live stream as FLV, also over WebSocket", flv).public(),
     get("/*", "the page and what belongs to it", asset),
 ];
 
@@ -112,6 +115,11 @@ fn health(server: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAns
 fn list(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
     let body = Content::Pieces(Pieces::new(TextKind::Routes));
     HttpAnswer::Now(Response::new(HttpStatus::Ok, "text/plain; charset=utf-8").public().with(body))
+}
+
+fn flv(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
+    let path = request.path.strip_suffix(".flv").unwrap_or_default();
+    server.watch(conn, request, (path, "video/x-flv", ViewerFormat::Flv(FlvViewer::default())), now)
 }
 
 fn watch(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAnswer {

@@ -39,7 +39,6 @@ impl Server {
                     (http.phase, http.deadline) = (HttpPhase::Parked(since), None);
                 }
             }
-            HttpAnswer::Gone => {}
         }
     }
 
@@ -55,12 +54,25 @@ impl Server {
         }
         let (is_chunked, closes) = head::write(&mut slot.tx, &response, &http.request, http.closes || stopping);
         http.closes = closes;
+        let is_upgraded = response.accept.is_some();
         let has_body = !http.is_head() && !matches!(response.status, HttpStatus::NotModified | HttpStatus::NoContent);
         let body = if has_body { response.body } else { Content::Empty };
         let is_chunked = is_chunked && has_body;
-        http.send(body, is_chunked, now);
+        http.send(body, is_chunked && !is_upgraded, now);
         self.counters.http_requests += 1;
         self.wakes.send(conn.slot);
+        self.leave_application(conn);
+    }
+
+    /// Requests that wait are asked again: somebody knows more.
+    pub(in crate::server) fn wake_parked(&mut self, now: Millis) {
+        let mut from = 0;
+        while let Some(index) = self.slots.next_taken(from) {
+            from = index.at() + 1;
+            if self.slots.peek_both(index).1.http().is_some_and(|http| matches!(http.phase, HttpPhase::Parked(_))) {
+                self.answer_http(self.slots.id(index), now);
+            }
+        }
     }
 
     /// What a sweep of the deadlines has to do for a connection whose deadline has not passed.

@@ -1,0 +1,192 @@
+//! Writing what is live to a viewer: as many tags in one write as are due, each in its frame, behind what is said before them.
+
+use std::io::IoSlice;
+
+use crate::handles::{SlotIndex, StreamId};
+use crate::live::reader::{Due, Form, Reader, StreamView, Terms};
+use crate::media::{Piece, frame};
+use crate::server::Server;
+use crate::server::close::CloseReason;
+use crate::server::fanout::Flush;
+use crate::server::pace::WRITE_BYTES;
+use crate::server::transport::{Io, Net};
+use crate::time::Millis;
+use crate::wire::websocket::CloseCode;
+
+use super::carrier::NotSaid;
+use super::viewer::ViewerFrame;
+
+/// Most pieces of one write.
+const PIECES: usize = 64;
+/// Most tags of one write: each has a frame's own bytes.
+const TAGS: usize = 16;
+
+/// What comes of one step.
+pub(super) enum LiveStep {
+    /// Something was written, or changed.
+    Wrote,
+    /// It was too slow, and goes on elsewhere.
+    Skipped(StreamId),
+    /// It ends here.
+    Ends(CloseCode),
+    /// The flush ends, for this reason.
+    Stops(Flush),
+}
+
+/// A tag that a write sends.
+struct DueFrame {
+    frame: ViewerFrame,
+    /// The reader of whom it is due.
+    reader: Reader,
+    /// So many bytes of it.
+    bytes: usize,
+}
+
+/// What one write sends.
+struct Batch<'r> {
+    pieces: heapless::Vec<Piece<'r>, PIECES>,
+    tags: heapless::Vec<DueFrame, TAGS>,
+    bytes: usize,
+}
+
+impl Server {
+    /// One write to a viewer, or what else comes next. `asked` says whether its lag was asked in this flush.
+    pub(super) fn step_live<N: Net>(
+        &mut self,
+        net: &mut N,
+        index: SlotIndex,
+        asked: &mut bool,
+        now: Millis,
+    ) -> LiveStep {
+        let Server { slots, live, settings, counters, .. } = self;
+        let (slot, speaks) = slots.both(index);
+        let Some(viewer) = speaks.http_mut().and_then(|http| http.viewer_mut()) else {
+            return LiveStep::Stops(Flush::Idle);
+        };
+        if slot.playing == 0 {
+            return LiveStep::Stops(Flush::Idle);
+        }
+        let id = viewer.reader.stream();
+        let source = StreamView::of(&live.names, id);
+        let within = viewer.is_within_tag();
+        if slot.limited && !within && slot.is_dry(now) && slot.tx.is_empty() {
+            return LiveStep::Stops(Flush::Limited);
+        }
+        let mut batch = Batch { pieces: heapless::Vec::new(), tags: heapless::Vec::new(), bytes: 0 };
+        let most_tags = if within || slot.limited { 1 } else { TAGS };
+        // Where it is when all of that was sent.
+        let mut ahead = viewer.reader;
+        while batch.tags.len() < most_tags && !batch.pieces.is_full() && batch.bytes < WRITE_BYTES {
+            let terms = Terms {
+                now,
+                most_lag_ms: (!*asked && batch.tags.is_empty()).then_some(settings.player_lag_ms),
+                form: Form::Framed,
+            };
+            let due = ahead.due(source, &terms);
+            if !batch.tags.is_empty() && !matches!(due, Due::Tag(..)) {
+                break;
+            }
+            let (tag, offset, media) = match (due, source.media) {
+                (Due::Tag(tag, offset), Some(media)) => (tag, offset, media),
+                (Due::Header(header, time), Some(media)) => {
+                    match viewer.say_header(media, header, time, &mut slot.tx) {
+                        Ok(()) => ahead.taken(&due),
+                        // When what waits has been sent.
+                        Err(NotSaid::Later) => break,
+                        Err(NotSaid::Anew) => return LiveStep::Ends(CloseCode::Normal),
+                    }
+                    viewer.reader = ahead;
+                    continue;
+                }
+                (Due::Skipped, _) => {
+                    counters.skips += 1;
+                    viewer.reader = ahead;
+                    return LiveStep::Skipped(id);
+                }
+                (Due::Ended, _) => {
+                    if !slot.tx.is_empty() {
+                        break;
+                    }
+                    return LiveStep::Ends(CloseCode::Normal);
+                }
+                (Due::TooSlow, _) => return LiveStep::Stops(Flush::Gone(CloseReason::TooSlow)),
+                (Due::Switched | Due::LeftOut(_), _) => {
+                    ahead.taken(&due);
+                    viewer.reader = ahead;
+                    continue;
+                }
+                (Due::Nothing | Due::Bytes(_) | Due::Header(..) | Due::Tag(..), _) => {
+                    viewer.reader = ahead;
+                    break;
+                }
+            };
+            *asked |= !within;
+            let say = batch.tags.is_empty().then_some(&mut slot.tx);
+            let frame = match viewer.frame(media, &tag, say) {
+                Ok(frame) => frame,
+                Err(NotSaid::Later) => break,
+                Err(NotSaid::Anew) if batch.tags.is_empty() => return LiveStep::Ends(CloseCode::Normal),
+                Err(NotSaid::Anew) => break,
+            };
+            if batch.tags.is_empty() {
+                viewer.reader = ahead;
+            }
+            let (reader, mut at) = (ahead, offset);
+            while let Some(piece) = frame::piece(&frame, media.ring(), tag.seq, at) {
+                let bytes = piece.bytes().len();
+                if batch.pieces.push(piece).is_err() {
+                    break;
+                }
+                at += bytes as u32;
+                batch.bytes += bytes;
+            }
+            ahead.sent_framed(&frame, media, (at - offset) as usize);
+            let _ = batch.tags.push(DueFrame { frame, reader, bytes: (at - offset) as usize });
+        }
+        let said = if within { 0 } else { slot.tx.pending().len() };
+        if said == 0 && batch.pieces.is_empty() {
+            return LiveStep::Stops(Flush::Idle);
+        }
+        let io = {
+            let mut slices = heapless::Vec::<IoSlice<'_>, { PIECES + 1 }>::new();
+            if said > 0 {
+                let _ = slices.push(IoSlice::new(slot.tx.pending()));
+            }
+            for piece in &batch.pieces {
+                let _ = slices.push(IoSlice::new(piece.bytes()));
+            }
+            net.write(index, &slices)
+        };
+        let written = match io {
+            Io::Done(written) | Io::Last(written) => written,
+            Io::WouldBlock => {
+                slot.blocked_since = slot.blocked_since.or(Some(now));
+                return LiveStep::Stops(Flush::Blocked);
+            }
+            Io::Broken(loss) => return LiveStep::Stops(Flush::Gone(loss.into())),
+        };
+        let of_said = written.min(said);
+        slot.tx.consume(of_said);
+        let mut before = slot.bytes_out;
+        slot.bytes_out += written as u64;
+        if slot.limited {
+            slot.charge(&mut before);
+        }
+        (slot.last_taken, slot.blocked_since) = (now, None);
+        let mut rest = written - of_said;
+        if rest > 0 {
+            slot.last_use = Some(now);
+        }
+        if let Some(media) = source.media {
+            for DueFrame { frame, reader, bytes } in &batch.tags {
+                if rest == 0 {
+                    break;
+                }
+                viewer.reader = *reader;
+                viewer.reader.sent_framed(frame, media, rest.min(*bytes));
+                rest = rest.saturating_sub(*bytes);
+            }
+        }
+        LiveStep::Wrote
+    }
+}

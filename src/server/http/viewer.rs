@@ -1,0 +1,118 @@
+//! A live viewer over HTTP: a reader as every player has one ([`Reader`]), a format, and what carries its bytes.
+//!
+//! A new way of watching is a variant of [`ViewerFormat`] with the bytes that it puts before the first frame, for a header and around a
+//! tag. Where it joins, what it skips and when it ends is its reader's.
+
+use crate::limits::TX_BYTES;
+use crate::live::names::Media;
+use crate::live::reader::Reader;
+use crate::media::Tag;
+use crate::media::frame::{Frame, Head};
+use crate::rtmp::tx::TxBuf;
+use crate::wire::bytes::Full;
+use crate::wire::websocket::{self, ClientFrames, CloseCode, FrameKind};
+
+use super::carrier::{Carrier, NotSaid};
+use super::flv;
+
+const _: () = assert!(crate::limits::HEADER_BYTES + 64 < TX_BYTES, "a header of a stream fits an empty buffer");
+
+/// How a viewer's media looks.
+pub(super) enum ViewerFormat {
+    /// FLV.
+    Flv(flv::FlvViewer),
+}
+
+/// A viewer's state.
+pub(super) struct Viewer {
+    pub(super) reader: Reader,
+    pub(super) carrier: Carrier,
+    pub(super) format: ViewerFormat,
+    /// What the client says, of a WebSocket.
+    pub(super) frames: ClientFrames,
+    /// Why it ends, once it does, between two tags.
+    pub(super) ends: Option<CloseCode>,
+}
+
+/// A tag as it is sent to a viewer.
+pub(super) enum ViewerFrame {
+    /// As FLV.
+    Flv(flv::FlvFrame),
+}
+
+impl Frame for ViewerFrame {
+    fn head(&self, tag: &Tag) -> Head {
+        match self {
+            ViewerFrame::Flv(frame) => frame.head(tag),
+        }
+    }
+
+    fn tail(&self, tag: &Tag) -> Head {
+        match self {
+            ViewerFrame::Flv(frame) => frame.tail(tag),
+        }
+    }
+}
+
+impl Viewer {
+    /// One that was sent nothing.
+    pub(super) fn new(reader: Reader, format: ViewerFormat, carrier: Carrier) -> Viewer {
+        Viewer { reader, carrier, format, frames: ClientFrames::default(), ends: None }
+    }
+
+    /// Nothing else may be sent before the rest of a tag.
+    pub(super) fn is_within_tag(&self) -> bool {
+        self.reader.rest().is_some()
+    }
+
+    /// Says a header of the stream, which is of this time.
+    pub(super) fn say_header(&mut self, media: &Media, index: usize, time: u32, tx: &mut TxBuf) -> Result<(), NotSaid> {
+        let Some(header) = media.headers().at(index) else { return Ok(()) };
+        match &mut self.format {
+            ViewerFormat::Flv(flv) => flv.say_header(self.carrier, media, &header, time, tx),
+        }
+    }
+
+    /// How a tag is sent. Something may have to be said before it; without `tx`, behind other tags, it is then due later.
+    pub(super) fn frame(&mut self, media: &Media, tag: &Tag, tx: Option<&mut TxBuf>) -> Result<ViewerFrame, NotSaid> {
+        match &mut self.format {
+            ViewerFormat::Flv(flv) => flv.frame(self.carrier, media, tag, tx).map(ViewerFrame::Flv),
+        }
+    }
+
+    /// Says that this was all.
+    pub(super) fn say_end(&self, code: CloseCode, tx: &mut TxBuf) -> Result<(), Full> {
+        match self.carrier {
+            Carrier::Plain => Ok(()),
+            Carrier::Chunked => tx.write_with(|free| {
+                free.get_mut(..5)?.copy_from_slice(b"0\r\n\r\n");
+                Some(5)
+            }),
+            Carrier::WebSocket => say_close(code, tx),
+        }
+    }
+
+    /// How it is called in lists and the log.
+    pub(super) fn name(&self) -> &'static str {
+        match (&self.format, self.carrier) {
+            (ViewerFormat::Flv(_), Carrier::WebSocket) => "ws-flv",
+            (ViewerFormat::Flv(_), _) => "flv",
+        }
+    }
+}
+
+/// Says to a WebSocket's client why the connection ends.
+pub(super) fn say_close(code: CloseCode, tx: &mut TxBuf) -> Result<(), Full> {
+    say_control(FrameKind::Close, &code.number().to_be_bytes(), tx)
+}
+
+/// Says a control frame.
+pub(super) fn say_control(kind: FrameKind, payload: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
+    let (head, bytes) = websocket::head(kind, payload.len() as u64);
+    tx.write_with(|free| {
+        let whole = free.get_mut(..bytes + payload.len())?;
+        whole[..bytes].copy_from_slice(&head[..bytes]);
+        whole[bytes..].copy_from_slice(payload);
+        Some(bytes + payload.len())
+    })
+}

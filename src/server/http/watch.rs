@@ -1,0 +1,257 @@
+//! Watching what is live over HTTP, as far as it is the same for every format: which stream is meant, whether the client may see it,
+//! its place among the players, and the end of that.
+
+use log::{info, warn};
+
+use crate::features::contract::{Does, Happened};
+use crate::handles::{AppId, ConnId};
+use crate::limits::APP_NAME_BYTES;
+use crate::live::app::without_keys;
+use crate::live::applications::{AppSource, AppState};
+use crate::live::gate::Wish;
+use crate::live::holder::{Holder, Who};
+use crate::live::refusal::Refusal;
+use crate::name::{DEFAULT_INSTANCE, StreamName, StreamPath};
+use crate::server::Server;
+use crate::server::refusals;
+use crate::server::slot::SlotState;
+use crate::text::Word;
+use crate::time::Millis;
+use crate::wire::http::{HttpRequest, HttpStatus, Method, Upgrade};
+use crate::wire::websocket;
+
+use super::answer::{HttpAnswer, Response};
+use super::body::Content;
+use super::carrier::Carrier;
+use super::viewer::{Viewer, ViewerFormat};
+
+/// How long a client waits for a name that is not live, in milliseconds. It holds a connection for that time.
+const WAIT_MS: u64 = 10_000;
+/// How long one waits to hear whether an application is still what it was, in milliseconds. A disk that does not answer by then keeps
+/// nobody out.
+const STALE_WAIT_MS: u64 = 1000;
+
+/// A stream that a client may see.
+pub(super) struct Watched {
+    pub(super) app: AppId,
+    pub(super) path: StreamPath,
+}
+
+/// Why one may not, or not yet.
+pub(super) enum NotWatched {
+    /// It is to be asked again.
+    Later,
+    /// It may not.
+    No(HttpStatus, &'static str),
+}
+
+impl From<NotWatched> for HttpAnswer {
+    fn from(not: NotWatched) -> HttpAnswer {
+        match not {
+            NotWatched::Later => HttpAnswer::Park,
+            NotWatched::No(status, words) => HttpAnswer::Now(Response::error(status, words)),
+        }
+    }
+}
+
+const UNKNOWN: NotWatched = NotWatched::No(HttpStatus::NotFound, "there is no such stream");
+
+impl Server {
+    /// The stream that a path means (without what its URL ends in), if the client may see it.
+    ///
+    /// # Errors
+    ///
+    /// Why not, or that the disk is asked first.
+    pub(super) fn may_watch(
+        &mut self,
+        conn: ConnId,
+        request: &HttpRequest,
+        path: &str,
+        now: Millis,
+    ) -> Result<Watched, NotWatched> {
+        let (app, rest) = path.trim_start_matches('/').split_once('/').ok_or(UNKNOWN)?;
+        let app = self.application(conn, app, request.waited_ms, now)?;
+        let definition = self.live.apps.definition(app).ok_or(UNKNOWN)?;
+        if definition.script.is_some() {
+            // It may turn clients away, and knows none that speak HTTP.
+            return Err(NotWatched::No(HttpStatus::Forbidden, "this application has a script: play it over RTMP"));
+        }
+        let name = StreamName::parse(rest.as_bytes()).map_err(|_| UNKNOWN)?;
+        let peer = self.slots.look(conn).ok_or(UNKNOWN)?.peer;
+        let who = Who { peer: peer.ip(), instance: DEFAULT_INSTANCE, query: request.raw_query() };
+        let wish = Wish::Play { name: &name.name };
+        let allowed = self.live.by_rules(app, &who, Wish::Connect).and_then(|_| self.live.by_rules(app, &who, wish));
+        match allowed {
+            Ok(path) => Ok(Watched { app, path }),
+            Err(refusal) => {
+                let row = refusals::row(refusal);
+                let definition = self.live.apps.definition(app);
+                warn!(
+                    "{conn} play refused app={} name={} peer={peer} x_status={} reason={:?} see={:?}",
+                    Word(self.live.apps.name(app)),
+                    without_keys(definition, &name.name),
+                    row.x_status,
+                    row.words,
+                    row.remedy
+                );
+                Err(NotWatched::No(status_of(refusal), row.words))
+            }
+        }
+    }
+
+    /// Answers a request with what is live, from now on until it ends, in a format. A name that is not live is waited for.
+    pub(super) fn watch(
+        &mut self,
+        conn: ConnId,
+        request: &HttpRequest,
+        (path, content_type, format): (&str, &'static str, ViewerFormat),
+        now: Millis,
+    ) -> HttpAnswer {
+        let Watched { app, path } = match self.may_watch(conn, request, path, now) {
+            Ok(watched) => watched,
+            Err(not) => return not.into(),
+        };
+        if !self.live.is_published(app, &path) {
+            return if request.waited_ms < WAIT_MS { HttpAnswer::Park } else { UNKNOWN.into() };
+        }
+        let mut response = Response::new(HttpStatus::Ok, content_type).public();
+        let carrier = match &request.upgrade {
+            _ if request.method == Method::Head => return HttpAnswer::Now(response.with(Content::Endless)),
+            Upgrade::OtherWebSocket => {
+                return HttpAnswer::Now(Response::error(HttpStatus::UpgradeRequired, "WebSocket version 13").closing());
+            }
+            Upgrade::WebSocket(key) => {
+                response.accept = Some(websocket::accept(key));
+                Carrier::WebSocket
+            }
+            Upgrade::No if request.is_http_1_1 => Carrier::Chunked,
+            Upgrade::No => Carrier::Plain,
+        };
+        if let Err(refusal) = self.room_for_viewer(conn, app, path.as_str(), now) {
+            return NotWatched::No(status_of(refusal), refusals::row(refusal).words).into();
+        }
+        let by = Holder::Conn(conn, 0);
+        let reader = match self.live.play(by, app, &path, &self.settings, now) {
+            Ok(reader) => reader,
+            Err(refusal) => return NotWatched::No(status_of(refusal), refusals::row(refusal).words).into(),
+        };
+        let viewer = Viewer::new(reader, format, carrier);
+        let (id, as_what) = (reader.stream(), viewer.name());
+        let (slot, speaks) = self.slots.both(conn.slot);
+        (slot.app, slot.playing, slot.last_active) = (Some(app), 1, now);
+        let peer = slot.peer;
+        if let Some(http) = speaks.http_mut() {
+            http.is_joined = true;
+        }
+        if let Some(app) = self.live.apps.app_mut(app) {
+            app.connected += 1;
+        }
+        self.slots.connected();
+        self.slots.judge(conn.slot, now);
+        self.counters.played += 1;
+        info!(
+            "{conn} {id} play start app={} name={} peer={peer} live=true as={as_what} agent={:?}",
+            Word(self.live.apps.name(app)),
+            without_keys(self.live.apps.definition(app), path.as_str()),
+            request.agent.as_str()
+        );
+        self.limit_new(conn);
+        self.happened(Happened::Joined { conn, app }, now);
+        self.happened(Happened::Began { by, stream: id, does: Does::Play }, now);
+        HttpAnswer::Now(response.with(Content::Live(viewer)))
+    }
+
+    /// One more may join the application, and play in it.
+    fn room_for_viewer(&mut self, conn: ConnId, app: AppId, name: &str, now: Millis) -> Result<(), Refusal> {
+        let by = Holder::Conn(conn, 0);
+        if self.slots.is_full() && !self.make_room(conn, now, &|_| true) {
+            return Err(Refusal::NoConnection);
+        }
+        for wish in [Wish::Connect, Wish::Play { name }] {
+            if let Err(refusal) = self.live.by_limits(app, by, wish)
+                && !self.make_room(conn, now, &|slot| slot.plays_in(app))
+            {
+                return Err(refusal);
+            }
+        }
+        if self.slots.is_full_for_players(1) && !self.make_room(conn, now, &|_| true) {
+            return Err(Refusal::NoConnection);
+        }
+        Ok(())
+    }
+
+    /// The client watches no more, whatever of it is still to be sent.
+    pub(in crate::server) fn stop_watching(&mut self, conn: ConnId) {
+        let Some((slot, speaks)) = self.slots.both_of(conn) else { return };
+        let Some(reader) = speaks.http().and_then(|http| http.reader()).copied().filter(|_| slot.playing > 0) else {
+            return;
+        };
+        slot.playing = 0;
+        let (by, id) = (Holder::Conn(conn, 0), reader.stream());
+        self.live.stop(by, id);
+        info!("{conn} {id} play stop skips={}", reader.skips());
+        self.happened(Happened::Ended { by, stream: id, does: Does::Play }, self.now);
+    }
+
+    /// The application of that name, once the disk has said what it is.
+    fn application(&mut self, conn: ConnId, name: &str, waited_ms: u64, now: Millis) -> Result<AppId, NotWatched> {
+        let name = heapless::String::<APP_NAME_BYTES>::try_from(name).map_err(|_| UNKNOWN)?;
+        let id = match self.live.apps.find(&name) {
+            Some(id) => id,
+            None if self.live.apps.source() == AppSource::Fixed => return Err(UNKNOWN),
+            None => {
+                let (slots, instances) = (&self.slots, &self.scripting.instances);
+                let in_use = |id| {
+                    slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
+                        || instances.iter().any(|(_, instance)| instance.app == id)
+                };
+                let Some(id) = self.live.apps.reserve(&name, now, in_use) else {
+                    let words = "every application is in use (limits.applications)";
+                    return Err(NotWatched::No(HttpStatus::ServiceUnavailable, words));
+                };
+                self.live.names.forget_app(id);
+                id
+            }
+        };
+        let Some(state) = self.live.apps.app(id).map(|app| app.state) else { return Err(UNKNOWN) };
+        let Some(slot) = self.slots.open(conn) else { return Err(UNKNOWN) };
+        let was_asked = slot.app.replace(id) == Some(id);
+        match state {
+            AppState::Ready if self.live.apps.is_stale(id, now) && waited_ms < STALE_WAIT_MS => {}
+            AppState::Ready => return Ok(id),
+            AppState::Broken if was_asked => {
+                let words = "the application's configuration is wrong; the server's log says where";
+                return Err(NotWatched::No(HttpStatus::ServiceUnavailable, words));
+            }
+            AppState::Reading | AppState::Broken if waited_ms < self.settings.connect_timeout_ms => {}
+            AppState::Reading | AppState::Broken => {
+                return Err(NotWatched::No(HttpStatus::ServiceUnavailable, "the disk has not answered in time"));
+            }
+            AppState::Leaving => return Err(UNKNOWN),
+        }
+        self.live.apps.ask(id);
+        Err(NotWatched::Later)
+    }
+
+    /// The answer is not what keeps the connection in an application: one that is gone is forgotten.
+    pub(super) fn leave_application(&mut self, conn: ConnId) {
+        let Some((slot, speaks)) = self.slots.both_of(conn) else { return };
+        if speaks.http().is_some_and(|http| !http.is_joined)
+            && slot.state == SlotState::Open
+            && let Some(app) = slot.app.take()
+        {
+            self.forget_if_left(app);
+        }
+    }
+}
+
+/// How a refusal is answered.
+pub(super) fn status_of(refusal: Refusal) -> HttpStatus {
+    match refusals::row(refusal).x_status {
+        400 | 404 => HttpStatus::NotFound,
+        401 => HttpStatus::Unauthorized,
+        403 => HttpStatus::Forbidden,
+        500 => HttpStatus::InternalServerError,
+        _ => HttpStatus::ServiceUnavailable,
+    }
+}
