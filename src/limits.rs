@@ -115,6 +115,17 @@ shapes! {
     /// Bytes that are read at once of a recorded file, of which two such stretches are held while a block is filled.
     RECORDED_STRETCH_BYTES = 32 * 1024, "read at once of a recorded file";
 
+    /// Samples of a fragment of a recording. It is cut before one more.
+    FRAGMENT_SAMPLES = 512, "samples of a recording's fragment; it is cut before one more";
+    /// Bytes of a fragment of a recording. It is cut before more.
+    FRAGMENT_BYTES = 2 * 1024 * 1024, "bytes of a recording's fragment; it is cut before more";
+    /// Key frames that are kept of a recording, to seek in it. Of more, every other one is left out.
+    RECORDING_KEYS = 1024, "key frames kept of a recording; of more every other one is left out";
+    /// Longest folder of a recording below that of its kind, in bytes. What belongs deeper is not recorded.
+    RECORDING_PATH_BYTES = PATH_BYTES + 16, "longest folder of a recording; a longer one is not recorded";
+    /// Longest name of a recording with its folders, in bytes.
+    RECORDING_FILE_BYTES = APP_NAME_BYTES + PATH_BYTES + 64, "longest name of a recording with its folders";
+
     /// Recorded streams that wait in a player's playlist. One more is answered `Play.Failed`.
     PLAYLIST_ITEMS = 8, "recorded streams waiting in a player's playlist; one more is an error";
     /// Clients that wait to hear how long a recorded stream is. One more is told at once that it is not known.

@@ -154,6 +154,11 @@ impl StreamPath {
         }
     }
 
+    /// Instances have no stream in common.
+    pub fn is_apart(&self) -> bool {
+        self.apart.is_some()
+    }
+
     /// Its name within [`StreamPath::instance`].
     pub fn name(&self) -> &str {
         self.within(self.instance())

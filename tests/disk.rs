@@ -74,10 +74,15 @@ fn serve() -> (SocketAddr, Receiver<()>) {
     let listener = net::bind("127.0.0.1:0".parse().unwrap(), Door::Rtmp).unwrap();
     let address = listener.address();
     thread::spawn(move || {
-        let mut server = Server::new(Settings::default(), start);
+        let mut server = Server::new(Settings { recordings: 0, ..Settings::default() }, start);
         let (signals, notify) = (Signals::install().unwrap(), Notify::from_environment());
         let outside = Outside { listeners: vec![listener], control: None, signals, notify };
-        let workers = Workers { look_ups: Box::new(look_ups), recorded: Box::new(nothing), bulk: Box::new(bulk) };
+        let workers = Workers {
+            look_ups: Box::new(look_ups),
+            recorded: Box::new(nothing),
+            bulk: Box::new(bulk),
+            recordings: Box::new(nothing),
+        };
         let mut reactor = Reactor::new(&server, outside, workers, Instant::now()).unwrap();
         reactor.listen().unwrap();
         reactor.run(&mut server).unwrap();
@@ -129,7 +134,12 @@ fn main() {
         Job::Survey => Done::Surveyed,
         job => panic!("a job of another lane: {job:?}"),
     };
-    let workers = Workers { look_ups: Box::new(look_ups), recorded: Box::new(nothing), bulk: Box::new(bulk) };
+    let workers = Workers {
+        look_ups: Box::new(look_ups),
+        recorded: Box::new(nothing),
+        bulk: Box::new(bulk),
+        recordings: Box::new(nothing),
+    };
     let mut disk = Disk::start(workers, waker).unwrap();
     alloc::seal();
     for _ in 0..1000 {

@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use crate::board::{format_bytes, integer, parse_bytes};
 use crate::config::keys::{CustomValue, Key, KeyType, Reading, Table, TakesEffect, Wrong, within};
+use crate::config::record;
 use crate::config::{
     BANDWIDTH_BYTES_S, BANDWIDTH_DATA, BANDWIDTH_KBIT, BANDWIDTH_WAIT_MS, IDLE_MS, RECORDED_LEAD_MS, RecordedPlaces,
     SCRIPT_CALL_MS, SCRIPT_IDLE_MS, SCRIPT_LOAD_MS, SCRIPT_MEMORY, SCRIPT_PENDING_MS, SCRIPT_RETRY_MS, SCRIPT_STACK,
@@ -17,6 +18,7 @@ use crate::limits::ADDRESS_RULES;
 use crate::live::app::{
     AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules, ScriptLimits,
 };
+use crate::live::record_settings::RecordSettings;
 
 /// What an `app.toml` says, while it is read.
 struct AppFile {
@@ -25,6 +27,7 @@ struct AppFile {
     rules: Rules,
     limits: AppLimits,
     recorded: RecordedPlaces,
+    record: RecordSettings,
     scripts: ScriptLimits,
     /// What the server's memory table has for a script.
     most: ScriptLimits,
@@ -49,6 +52,7 @@ pub fn parse(
         rules: Rules::default(),
         limits: definition.limits,
         recorded: RecordedPlaces::default(),
+        record: definition.record.clone(),
         scripts,
         most: scripts,
         config: serde_json::Map::new(),
@@ -57,15 +61,15 @@ pub fn parse(
     reading.file(name, text);
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
-    let AppFile { kind, instances, rules, limits, recorded, scripts, config, .. } = file;
+    let AppFile { kind, instances, rules, limits, recorded, record, scripts, config, .. } = file;
     let config_json = Json::Object(config).to_string();
-    Ok((AppDefinition { kind, instances, rules, limits, config_json, ..definition }, scripts, recorded))
+    Ok((AppDefinition { kind, instances, rules, limits, record, config_json, ..definition }, scripts, recorded))
 }
 
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 29] = [
+const KEYS: [Key<AppFile>; 36] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -82,6 +86,13 @@ const KEYS: [Key<AppFile>; 29] = [
     key("vod.directory", "directory with its films, in place of media/", VOD_DIRECTORY),
     key("vod.virtual", "more directories with films, each with the name under which they are played", VOD_VIRTUAL),
     key("vod.lead_ms", "the most that a recorded stream is sent ahead of its time", RECORDED_LEAD),
+    key("record.on", "streams that are recorded without being asked for", value(|app, value| record::read_on(&mut app.record, value), record::allowed_on, false)),
+    key("record.segment_s", "length of a file in seconds; it ends at the next key frame", KeyType::Count(|app| &mut app.record.segment_s, record::SEGMENT_S)),
+    key("record.max_segment_bytes", "largest file", KeyType::Bytes(|app| &mut app.record.max_segment_bytes, record::SEGMENT_BYTES)),
+    key("record.join_ms", "a publisher who is back in this time goes on in the same file", KeyType::Millis(|app| &mut app.record.join_ms, record::JOIN_MS)),
+    key("record.sync_ms", "time after which what was recorded is on the medium", KeyType::Millis(|app| &mut app.record.sync_ms, record::SYNC_MS)),
+    key("record.dvr", "playing a recorded name from 0 begins at the recording's beginning", KeyType::Switch(|app| &mut app.record.dvr)),
+    key("record.on_complete", "program that is run for each complete file, which is its last argument", value(|app, value| record::read_command(&mut app.record, value), record::allowed_command, false)),
     key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
 
     key("bandwidth.detection", "clients and scripts may have their bandwidth measured", KeyType::Switch(|app| &mut app.limits.bandwidth.detection)),

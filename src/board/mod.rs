@@ -47,6 +47,7 @@ impl Board {
                 ram_budget_bytes: counts.ram_budget_bytes.saturating_mul(2).min(most.ram_budget_bytes),
                 script_instances: counts.script_instances.saturating_mul(2).min(most.script_instances),
                 recorded_players: counts.recorded_players.saturating_mul(2).min(most.recorded_players),
+                recordings: counts.recordings.saturating_mul(2).min(most.recordings),
             };
             doubled = doubled.saturating_mul(2);
         }
@@ -115,26 +116,26 @@ mod tests {
         };
         // What Linux shows on boards with 512 MiB, 1, 2 and 8 GiB.
         for (found, expected) in
-            [(427, (12, 144)), (906, (24, 288)), (1849, (48, 576)), (7811, (48, 576)), (u64::MAX >> 20, (48, 576))]
+            [(427, (12, 148)), (906, (24, 296)), (1849, (48, 592)), (7811, (48, 592)), (u64::MAX >> 20, (48, 592))]
         {
             assert_eq!(streams("rpi-64", Some(found)), expected, "{found}");
         }
-        assert_eq!(streams("rpi-64", None), (12, 144));
-        assert_eq!(streams("rpi-64", Some(90)), (12, 144), "the smallest such board is never taken to be smaller");
-        assert_eq!(streams("generic", Some(191)), (4, 32), "one short of three quarters of 256");
-        assert_eq!(streams("generic", Some(192)), (8, 64));
+        assert_eq!(streams("rpi-64", None), (12, 148));
+        assert_eq!(streams("rpi-64", Some(90)), (12, 148), "the smallest such board is never taken to be smaller");
+        assert_eq!(streams("generic", Some(191)), (4, 34), "one short of three quarters of 256");
+        assert_eq!(streams("generic", Some(192)), (8, 68));
         assert_eq!(streams("host", Some(64 << 10)), (32, 512), "without limits.most nothing grows");
     }
 
     #[test]
     fn no_count_may_grow_to_less_than_it_is() {
         for (board, most) in all().iter().filter_map(|board| Some((board, board.most?))) {
-            let Counts { connections, streams, ring_bytes, ram_budget_bytes, script_instances, recorded_players } =
-                board.limits;
+            let Counts { connections, streams, ring_bytes, ram_budget_bytes, script_instances, .. } = board.limits;
+            let Counts { recorded_players, recordings, .. } = board.limits;
             assert!(connections <= most.connections && streams <= most.streams, "{}", board.name);
             assert!(ring_bytes <= most.ring_bytes && ram_budget_bytes <= most.ram_budget_bytes, "{}", board.name);
             assert!(script_instances <= most.script_instances, "{}", board.name);
-            assert!(recorded_players <= most.recorded_players, "{}", board.name);
+            assert!(recorded_players <= most.recorded_players && recordings <= most.recordings, "{}", board.name);
         }
     }
 

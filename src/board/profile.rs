@@ -132,6 +132,8 @@ pub struct Counts {
     pub script_instances: u32,
     /// Players of recorded streams at once.
     pub recorded_players: u32,
+    /// Recordings that are made at once.
+    pub recordings: u32,
 }
 
 /// The line of `text` that byte `offset` is in, from 1.
@@ -203,6 +205,7 @@ fn counts(mut limits: Section) -> Result<Counts, String> {
         ram_budget_bytes: limits.bytes("ram_budget_bytes")?,
         script_instances: limits.count("script_instances")?,
         recorded_players: limits.count("recorded_players")?,
+        recordings: limits.count("recordings")?,
     };
     limits.finish()?;
     Ok(counts)

@@ -218,7 +218,7 @@ mod tests {
     fn a_total_above_the_budget_names_the_key_that_was_set_and_what_would_fit() {
         let error = check_budget(&config("rpi-zero", &["limits.ring_bytes=16MiB"])).unwrap_err();
         let (first, _) = error.split_once(", or ").unwrap();
-        assert!(first.contains("allows 32MiB: set limits.ring_bytes to at most "), "{error}");
+        assert!(first.contains("allows 33MiB: set limits.ring_bytes to at most "), "{error}");
         assert!(first.ends_with("(it is 16MiB, --set)"), "{error}");
         let fits = first.split_once("at most ").unwrap().1.split(' ').next().unwrap();
         assert_eq!(check_budget(&config("rpi-zero", &[&format!("limits.ring_bytes={fits}")])), Ok(()));

@@ -12,6 +12,7 @@ use crate::config::{Config, ControlPlace, Origin};
 use crate::live::app::{AppDefinition, AppKind};
 use crate::live::applications::AppSource;
 use crate::net::disk::Workers;
+use crate::net::record_disk::SystemDisk;
 use crate::net::{
     self, ControlSocket, ListenError, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket,
     logging, open_files, script_check,
@@ -95,6 +96,7 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     store::wait_for_file(options)?;
     let Prepared { config, apps, listen, skipped } = prepare(options)?;
     let (filter, level_is_fixed) = log_filter(&config);
+    logging::set_time_zone(&config.time_zone);
     logging::set_time(config.log_time);
     logging::start(&filter, start);
     skipped.iter().for_each(|line| warn!("rill {line}"));
@@ -106,12 +108,14 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let mut listeners = listeners.map_err(|error| one(&error))?;
     listeners.extend(http(&config).map_err(|error| one(&error))?);
     let machine = Machine { fits: limits::check_budget, log: follow, script: script_check::problem };
-    let (mut look_ups, mut recorded, mut bulk) = store::open(options.clone(), config.clone(), level_is_fixed, machine);
+    let (mut look_ups, mut recorded, mut bulk, mut recordings) =
+        store::open(options.clone(), config.clone(), level_is_fixed, machine, SystemDisk);
     let apps = look_ups.definitions(&apps);
     let workers = Workers {
         look_ups: Box::new(move |job| look_ups.work(job)),
         recorded: Box::new(move |job| recorded.work(job)),
         bulk: Box::new(move |job| bulk.work(job)),
+        recordings: Box::new(move |job| recordings.work(job)),
     };
     let begin = Start { apps: apps.clone(), source: AppSource::Directories, seed, now: Millis(0) };
     let control = control_socket(&config)?;

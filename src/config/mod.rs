@@ -6,6 +6,7 @@
 
 pub mod keys;
 mod log_time;
+pub(crate) mod record;
 mod recorded_places;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub(crate) use keys::edits;
 pub use keys::{ConfigError, KeyRow, Origin, TakesEffect};
 use keys::{CustomValue, Key, KeyType, Reading, Wrong, within};
 pub use log_time::LogTime;
+pub use record::{KeepFree, RecordPlaces, WhenFull};
 pub use recorded_places::{NamedDirectory, RecordedPlaces};
 
 /// The name of the control socket in its directory.
@@ -52,6 +54,10 @@ pub struct Config {
     pub log_time: LogTime,
     /// Where recorded streams lie beside the applications' own directories.
     pub recorded: RecordedPlaces,
+    /// Where recordings lie, and how much of the medium they may have.
+    pub record: RecordPlaces,
+    /// The time zone of dates in the log and in names of recordings, as POSIX writes it (`TZ`); empty for the system's.
+    pub time_zone: String,
     /// The numbers that the server itself needs.
     pub settings: Settings,
     rows: Vec<KeyRow>,
@@ -161,6 +167,7 @@ fn defaults(board: &Board) -> Config {
         // The profile has one of the names.
         script_process: ScriptProcess::named(&board.script_process).unwrap_or(ScriptProcess::Server),
         recorded_players: counts.recorded_players,
+        recordings: counts.recordings,
         ..Settings::default()
     };
     Config {
@@ -174,19 +181,22 @@ fn defaults(board: &Board) -> Config {
         log: "info".to_owned(),
         log_time: LogTime::Auto,
         recorded: RecordedPlaces::default(),
+        record: RecordPlaces::default(),
+        time_zone: String::new(),
         settings,
         rows: Vec::new(),
     }
 }
 
 /// Keys whose defaults are in the board's profile.
-const FROM_BOARD: [&str; 7] = [
+const FROM_BOARD: [&str; 8] = [
     "limits.connections",
     "limits.streams",
     "limits.ring_bytes",
     "limits.ram_budget_bytes",
     "limits.script_instances",
     "limits.recorded_players",
+    "limits.recordings",
     "scripts.process",
 ];
 
@@ -195,7 +205,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 49] = [
+const KEYS: [Key<Config>; 63] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -203,6 +213,7 @@ const KEYS: [Key<Config>; 49] = [
     key("server.control", AtStart, "socket of `rill ctl`; \"\" is none", CONTROL),
     key("server.log", AtOnce, "how much is logged", LOG),
     key("server.log_time", AtOnce, "what log lines begin with; \"auto\" is date and time when the clock is set, uptime till then, nothing for a journal", LOG_TIME),
+    key("server.time_zone", AtStart, "time zone of dates, like \"CET-1CEST,M3.5.0,M10.5.0/3\"; \"\" is the system's", TIME_ZONE),
     key("server.script_lib", AtOnce, "directory with files that every script may load()", SCRIPT_LIB),
 
     key("limits.connections", AtStart, "connections at once; as many publishers more as there are streams", KeyType::Count(|c| &mut c.settings.connections, 1..=60_000)),
@@ -213,6 +224,7 @@ const KEYS: [Key<Config>; 49] = [
     key("limits.applications", AtStart, "applications known at once", KeyType::Count(|c| &mut c.settings.applications, 1..=256)),
     key("limits.script_instances", AtStart, "instances with a script at once", KeyType::Count(|c| &mut c.settings.script_instances, 0..=256)),
     key("limits.recorded_players", AtStart, "players of recorded streams at once", KeyType::Count(|c| &mut c.settings.recorded_players, 0..=4096)),
+    key("limits.recordings", AtStart, "recordings that are made at once", KeyType::Count(|c| &mut c.settings.recordings, 0..=256)),
 
     key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", KeyType::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
     key("live.unpublish_grace_ms", AtOnce, "time until players are told that a publisher left, if it is not back by then; 0 is at once", KeyType::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
@@ -225,6 +237,19 @@ const KEYS: [Key<Config>; 49] = [
     key("vod.directory", AtOnce, "directory with films: of each application in a directory of its name, in place of its own media/", VOD_DIRECTORY),
     key("vod.virtual", AtOnce, "more directories with films, each with the name under which they are played", VOD_VIRTUAL),
     key("vod.lead_ms", AtOnce, "the most that a recorded stream is sent ahead of its time", KeyType::Millis(|c| &mut c.settings.recorded_lead_ms, RECORDED_LEAD_MS)),
+
+    key("record.on", AtOnce, "streams that are recorded without being asked for", RECORD_ON),
+    key("record.segment_s", AtOnce, "length of a file in seconds; it ends at the next key frame", KeyType::Count(|c| &mut c.settings.record.segment_s, record::SEGMENT_S)),
+    key("record.max_segment_bytes", AtOnce, "largest file", KeyType::Bytes(|c| &mut c.settings.record.max_segment_bytes, record::SEGMENT_BYTES)),
+    key("record.join_ms", AtOnce, "a publisher who is back in this time goes on in the same file", KeyType::Millis(|c| &mut c.settings.record.join_ms, record::JOIN_MS)),
+    key("record.sync_ms", AtOnce, "time after which what was recorded is on the medium", KeyType::Millis(|c| &mut c.settings.record.sync_ms, record::SYNC_MS)),
+    key("record.dvr", AtOnce, "playing a recorded name from 0 begins at the recording's beginning", KeyType::Switch(|c| &mut c.settings.record.dvr)),
+    key("record.on_complete", AtOnce, "program that is run for each complete file, which is its last argument", RECORD_COMMAND),
+    key("record.directory", AtStart, "directory with recordings: of each application in a directory of its name, in place of its own recordings/", RECORD_DIRECTORY),
+    key("record.keep_free", AtOnce, "space that recordings leave free", RECORD_FREE),
+    key("record.keep_total_bytes", AtOnce, "space that recordings may take; 0 is no limit", KeyType::Bytes(|c| &mut c.record.keep_total_bytes, 0..=1 << 50)),
+    key("record.keep_days", AtOnce, "days after which a recording is deleted, if the clock is set; 0 is never", KeyType::Count(|c| &mut c.record.keep_days, 0..=36_500)),
+    key("record.when_full", AtOnce, "delete the oldest recordings, or stop recording", RECORD_FULL),
 
     key("timeouts.handshake_ms", AtOnce, "time for the handshake", KeyType::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
     key("timeouts.connect_ms", AtOnce, "time from handshake to connect", KeyType::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
@@ -375,6 +400,69 @@ const VOD_VIRTUAL: ConfigType = value(
     |config| config.recorded.show(),
     RecordedPlaces::allowed,
     false,
+);
+
+const TIME_ZONE: ConfigType = value(
+    |config, value| {
+        let zone = value.as_str().filter(|zone| !zone.contains('\0')).ok_or(Wrong::NotAllowed)?;
+        config.time_zone = zone.to_owned();
+        Ok(())
+    },
+    None,
+    |config| config.time_zone.clone(),
+    || "a time zone as POSIX writes it, or \"\" for the system's".to_owned(),
+    true,
+);
+
+const RECORD_ON: ConfigType = value(
+    |config, value| record::read_on(&mut config.settings.record, value),
+    Some(|to, from| to.settings.record.on.clone_from(&from.settings.record.on)),
+    |config| record::show_on(&config.settings.record),
+    record::allowed_on,
+    false,
+);
+
+const RECORD_COMMAND: ConfigType = value(
+    |config, value| record::read_command(&mut config.settings.record, value),
+    Some(|to, from| to.settings.record.on_complete.clone_from(&from.settings.record.on_complete)),
+    |config| format!("{:?}", config.settings.record.on_complete),
+    record::allowed_command,
+    false,
+);
+
+const RECORD_DIRECTORY: ConfigType = value(
+    |config, value| {
+        let path = value.as_str().ok_or(Wrong::NotAllowed)?;
+        config.record.directory = Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(())
+    },
+    None,
+    |config| config.record.directory.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    || "a path, or \"\" for none".to_owned(),
+    true,
+);
+
+const RECORD_FREE: ConfigType = value(
+    |config, value| {
+        config.record.keep_free = KeepFree::read(value)?;
+        Ok(())
+    },
+    Some(|to, from| to.record.keep_free = from.record.keep_free),
+    |config| config.record.keep_free.show(),
+    KeepFree::allowed,
+    true,
+);
+
+const RECORD_FULL: ConfigType = value(
+    |config, value| {
+        let named = |name: &str| WhenFull::ALL.iter().find(|(known, _)| *known == name);
+        config.record.when_full = value.as_str().and_then(named).ok_or(Wrong::NotAllowed)?.1;
+        Ok(())
+    },
+    Some(|to, from| to.record.when_full = from.record.when_full),
+    |config| WhenFull::ALL[config.record.when_full as usize].0.to_owned(),
+    || format!("one of {}", WhenFull::ALL.map(|(name, _)| name).join(", ")),
+    true,
 );
 
 const LOG: ConfigType = value(
@@ -640,6 +728,10 @@ mod tests {
             let larger = || board::parse_bytes(&row.value).map(|bytes| (bytes + 4096).to_string());
             let other = match row.value.as_str() {
                 "true" => "false".to_owned(),
+                "false" => "true".to_owned(),
+                "5%" => "6%".to_owned(),
+                "[]" => "[\"/bin/true\"]".to_owned(),
+                "delete" => "stop".to_owned(),
                 "auto" if row.key == "server.log_time" => "uptime".to_owned(),
                 "auto" if row.key == "server.http" => "[]".to_owned(),
                 "auto" => "7".to_owned(),
@@ -656,8 +748,9 @@ mod tests {
             let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
             let state = |config: &Config| {
                 let Config { board, listen, http, root, control, script_lib, .. } = config.clone();
-                let Config { log, log_time, recorded, settings, .. } = config.clone();
-                (board, listen, http, root, control, script_lib, log, log_time, recorded, settings)
+                let Config { log, log_time, recorded, record, time_zone, settings, .. } = config.clone();
+                let log = (log, log_time, time_zone);
+                (board, listen, http, root, control, script_lib, log, recorded, record, settings)
             };
             let expected = if row.takes_effect == AtOnce { &wanted } else { &before };
             assert_eq!((values(&after), state(&after)), (values(expected), state(expected)), "{set}");

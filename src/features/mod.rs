@@ -69,4 +69,5 @@ features! {
     bandwidth: BandwidthDetection,
     catalogue: Catalogue,
     recorded: RecordedPlayers,
+    recordings: Recordings,
 }

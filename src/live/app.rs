@@ -11,6 +11,7 @@ use crate::text::Quoted;
 pub use crate::wire::script_link::Budget;
 use crate::wire::script_link::FileRole;
 
+use super::record_settings::RecordSettings;
 use super::refusal::Refusal;
 
 /// What an application is for.
@@ -54,6 +55,8 @@ pub struct AppDefinition {
     pub rules: Rules,
     /// How much.
     pub limits: AppLimits,
+    /// What of it is recorded, and how.
+    pub record: RecordSettings,
     /// Its server-side code, if it has any.
     pub script: Option<ScriptDefinition>,
     /// What the script sees as `application.config`: a JSON object.
@@ -71,6 +74,7 @@ impl AppDefinition {
             instances: None,
             rules: Rules::default(),
             limits: AppLimits::default(),
+            record: RecordSettings::default(),
             script: None,
             config_json: "{}".to_owned(),
             stamp: 0,

@@ -7,6 +7,7 @@ use crate::wire::script_link::InstanceId;
 
 use super::app::AppDefinition;
 use super::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
+use super::recording::{RecordDone, RecordJob};
 use super::script_text::{TextBlock, TextFollows};
 use super::settings::Settings;
 
@@ -19,11 +20,13 @@ pub enum DiskLane {
     Recorded,
     /// What may take long, and no client waits for.
     Bulk,
+    /// What is recorded: a medium that takes seconds to write holds up nobody who reads.
+    Recordings,
 }
 
 impl DiskLane {
     /// All of them, in the order of their numbers.
-    pub const ALL: [DiskLane; 3] = [DiskLane::LookUps, DiskLane::Recorded, DiskLane::Bulk];
+    pub const ALL: [DiskLane; 4] = [DiskLane::LookUps, DiskLane::Recorded, DiskLane::Bulk, DiskLane::Recordings];
 }
 
 /// What the server wants to know, or to have.
@@ -84,6 +87,8 @@ pub enum Job {
         /// Of which.
         name: RecordedName,
     },
+    /// For a recording that is made.
+    Recording(RecordJob),
 }
 
 /// A client's question: what it is given back with the answer.
@@ -102,6 +107,7 @@ impl Job {
             Job::App { .. } | Job::Text { .. } => DiskLane::LookUps,
             Job::Open { .. } | Job::Fill { .. } | Job::Close { .. } | Job::Facts { .. } => DiskLane::Recorded,
             Job::Reload | Job::Survey => DiskLane::Bulk,
+            Job::Recording(_) => DiskLane::Recordings,
         }
     }
 }
@@ -168,6 +174,8 @@ pub enum Done {
         /// What it is.
         found: Result<RecordedFacts, NotPlayed>,
     },
+    /// To [`Job::Recording`].
+    Recording(RecordDone),
 }
 
 /// After so long the disk is asked again about files that are being written, in milliseconds.

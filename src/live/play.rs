@@ -36,6 +36,11 @@ impl Live {
         Ok(Reader::new(id, StreamView::of(&self.names, id), settings.gop_cache))
     }
 
+    /// The name of a stream, which is in use, is kept for `by` until [`Live::stop`]: it reads the stream's ring without being a player.
+    pub fn hold(&mut self, id: StreamId, by: Holder) {
+        self.names.add_player(id, by);
+    }
+
     /// `by` plays the stream no more, with none of its streams.
     pub fn stop(&mut self, by: Holder, id: StreamId) {
         self.names.remove_player(id, by);

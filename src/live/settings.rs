@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 
 use super::app::{Bandwidth, ScriptLimits};
+use super::record_settings::RecordSettings;
 
 /// Everything that the server is told by its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,10 @@ pub struct Settings {
     /// The most that a recorded stream is sent ahead of its time, in milliseconds: 2000 to 3 600 000. What a client asks for
     /// beyond it is cut.
     pub recorded_lead_ms: u64,
+    /// Recordings that are made at once: 0 to 256. One more is not made, which is told who asked, and the log.
+    pub recordings: u32,
+    /// What is recorded and how, unless the application says otherwise.
+    pub record: RecordSettings,
     /// What scripts may use, unless their application says otherwise.
     pub scripts: ScriptLimits,
     /// Which scripts share a process.
@@ -168,7 +173,7 @@ impl Default for Settings {
             connections: 600,
             streams: 8,
             ring_bytes: 4 << 20,
-            ram_budget_bytes: 64 << 20,
+            ram_budget_bytes: 68 << 20,
             connections_per_address: PerAddress::Auto,
             publish_timeout_ms: 2000,
             publish_idle_ms: 10_000,
@@ -186,6 +191,8 @@ impl Default for Settings {
             script_instances: 4,
             recorded_players: 8,
             recorded_lead_ms: 30_000,
+            recordings: 4,
+            record: RecordSettings::default(),
             scripts: ScriptLimits::default(),
             script_process: ScriptProcess::Application,
             script_kill_ms: 500,

@@ -18,8 +18,9 @@ use mio::Waker;
 use crate::account;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::live::recorded::{Follows, NotPlayed};
+use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
 use crate::live::script_text::TextFollows;
-use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES};
+use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES, RECORDINGS_STACK_BYTES};
 
 /// Jobs that may be under way at once in each lane. One more stays where it is, which is an ordinary thing: the loop
 /// fetches it when another is done.
@@ -36,6 +37,8 @@ pub struct Workers {
     pub recorded: Worker,
     /// Those of [`DiskLane::Bulk`].
     pub bulk: Worker,
+    /// Those of [`DiskLane::Recordings`].
+    pub recordings: Worker,
 }
 
 /// The loop's ends of the threads. They end when this is dropped and what they are doing is done.
@@ -61,12 +64,13 @@ impl Disk {
         static HOOK: Once = Once::new();
         HOOK.call_once(survive_panics);
         let waker = Arc::new(waker);
-        let Workers { look_ups, recorded, bulk } = workers;
+        let Workers { look_ups, recorded, bulk, recordings } = workers;
         Ok(Disk {
             queues: [
                 Queue::start("disk-look-ups", LOOK_UPS_STACK_BYTES, look_ups, waker.clone())?,
                 Queue::start("disk-recorded", RECORDED_STACK_BYTES, recorded, waker.clone())?,
-                Queue::start("disk-bulk", BULK_STACK_BYTES, bulk, waker)?,
+                Queue::start("disk-bulk", BULK_STACK_BYTES, bulk, waker.clone())?,
+                Queue::start("disk-recordings", RECORDINGS_STACK_BYTES, recordings, waker)?,
             ],
         })
     }
@@ -211,6 +215,7 @@ fn survive_panics() {
         let consequence = match lane {
             DiskLane::LookUps => "applications stay as they are until a restart, and no script is loaded",
             DiskLane::Recorded => "no recorded stream is played until a restart",
+            DiskLane::Recordings => "nothing is recorded until a restart",
             DiskLane::Bulk => {
                 "the configuration stays as it is until a restart, and errors show when a client needs the file"
             }
@@ -226,6 +231,10 @@ fn survive_panics() {
                 (Done::Text { host, script, next, .. }, Job::Text { block, .. }) => {
                     Done::Text { host, script, block: Some(block), next }
                 }
+                (
+                    Done::Recording(RecordDone::Written { id, result, .. }),
+                    Job::Recording(RecordJob::Write { block, .. }),
+                ) => Done::Recording(RecordDone::Written { id, block: Some(block), result }),
                 (answer, _) => answer,
             };
             ends.deliver(answer);
@@ -254,6 +263,16 @@ fn without_worker(job: &Job) -> Done {
         Job::Facts { asked, name } => {
             Done::Facts { asked: *asked, name: name.clone(), found: Err(NotPlayed::Unreadable) }
         }
+        Job::Recording(job) => Done::Recording(match job {
+            RecordJob::Open { id, .. } => RecordDone::Opened { id: *id, result: Err(RecordFault::Medium) },
+            RecordJob::Write { id, .. } => {
+                RecordDone::Written { id: *id, block: None, result: Err(RecordFault::Medium) }
+            }
+            RecordJob::Close { id, .. } => RecordDone::Closed { id: *id, result: Err(RecordFault::Medium) },
+            RecordJob::List { conn, .. } => RecordDone::Listed { conn: *conn, rows: heapless::Vec::new(), last: true },
+            RecordJob::Delete { conn, .. } => RecordDone::Deleted { conn: *conn, problem: Some(NotDeleted::Refused) },
+            RecordJob::Tend => RecordDone::Tended { more: false },
+        }),
     }
 }
 
@@ -284,7 +303,12 @@ mod tests {
         let poll = Poll::new().unwrap();
         let waker = Waker::new(poll.registry(), Token(7)).unwrap();
         let recorded = |job: Job| unreachable!("{job:?}");
-        let workers = Workers { look_ups: Box::new(look_ups), recorded: Box::new(recorded), bulk: Box::new(bulk) };
+        let workers = Workers {
+            look_ups: Box::new(look_ups),
+            recorded: Box::new(recorded),
+            bulk: Box::new(bulk),
+            recordings: Box::new(recorded),
+        };
         (poll, Disk::start(workers, waker).unwrap())
     }
 

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{Level, LevelFilter, Record};
 
 use crate::config::LogTime;
+use crate::store::recordings::disk::LocalTime;
 use crate::text::{escaped, is_hidden};
 use crate::token_bucket::TokenBucket;
 
@@ -122,6 +123,39 @@ fn clock_is_set() -> bool {
     // SAFETY: the pointer is to a timex that lives through the call.
     let answered = unsafe { libc::adjtimex(&raw mut state) };
     answered == -1 || state.status & libc::STA_UNSYNC == 0 || Path::new(RTC).exists()
+}
+
+/// Date and time of day here, for the names of files; `None` while the clock is not set.
+pub fn local_time() -> Option<LocalTime> {
+    let time = Wall::now().filter(|_| clock_is_set())?.time;
+    let part = |number: libc::c_int| u32::try_from(number).unwrap_or(0);
+    Some(LocalTime {
+        year: part(time.tm_year + 1900),
+        month: part(time.tm_mon + 1),
+        day: part(time.tm_mday),
+        hour: part(time.tm_hour),
+        minute: part(time.tm_min),
+        second: part(time.tm_sec),
+    })
+}
+
+/// Dates are those of this time zone from now on, as POSIX writes it (`TZ`).
+///
+/// Call it before there is another thread.
+pub fn set_time_zone(zone: &str) {
+    if zone.is_empty() {
+        return;
+    }
+    // SAFETY: there is no other thread yet that could read the environment.
+    unsafe { std::env::set_var("TZ", zone) };
+    // The C library may have read another one.
+    // SAFETY: as above.
+    unsafe { tzset() };
+}
+
+unsafe extern "C" {
+    /// POSIX; the libc crate has it for few systems.
+    fn tzset();
 }
 
 /// Date and time of day here.

@@ -13,6 +13,7 @@ mod load;
 pub mod logging;
 mod notify;
 pub mod open_files;
+pub mod record_disk;
 pub mod script_check;
 mod signals;
 pub mod sockopt;
@@ -31,7 +32,7 @@ use crate::live::settings::Settings;
 use crate::server::Server;
 use crate::server::memory;
 use crate::server::speaks::Door;
-use crate::store::{BULK_BYTES, LOOK_UPS_BYTES, RECORDED_STACK_BYTES, recorded};
+use crate::store::{BULK_BYTES, LOOK_UPS_BYTES, RECORDED_STACK_BYTES, RECORDINGS_STACK_BYTES, recorded, recordings};
 use crate::time::Millis;
 
 pub use control_socket::{ControlSocket, ControlSocketError};
@@ -67,6 +68,8 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
     table.push(Row::new("disk: recorded streams", 1, RECORDED_STACK_BYTES));
     table.extend(recorded::memory(settings.recorded_players as usize));
     table.push(Row::new("disk: bulk", 1, BULK_BYTES));
+    table.push(Row::new("disk: recordings", 1, RECORDINGS_STACK_BYTES));
+    table.extend(recordings::memory(settings.recordings as usize));
     table
 }
 

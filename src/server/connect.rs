@@ -50,6 +50,7 @@ impl Server {
         match lane {
             DiskLane::LookUps => self.live.apps.next_look_up().or_else(|| self.next_text()),
             DiskLane::Recorded => self.features.recorded.next_job().or_else(|| self.features.catalogue.next_job()),
+            DiskLane::Recordings => self.features.recordings.next_job(),
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
             DiskLane::Bulk => self.live.apps.next_survey(),
         }
@@ -80,7 +81,7 @@ impl Server {
             Done::NotReloaded(_) => {}
             Done::Surveyed => self.live.apps.surveyed(now),
             // What features asked for they have taken.
-            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } => {}
+            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Recording(_) => {}
             Done::Facts { asked, found, .. } => {
                 if let Some(by) = asked {
                     self.tell_length(by, found.map_or(0, |facts| facts.duration_ms));

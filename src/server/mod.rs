@@ -50,6 +50,7 @@ mod protocol;
 mod publish;
 mod read;
 mod recorded;
+mod recordings;
 pub mod refusals;
 mod rows;
 pub mod rtmp;
@@ -74,6 +75,7 @@ use log::{info, warn};
 
 use crate::features::Features;
 use crate::features::contract::Happened;
+use crate::features::recordings::Recordings;
 use crate::handles::{ConnId, SlotIndex, StreamId};
 use crate::live::Live;
 use crate::live::app::AppDefinition;
@@ -351,6 +353,11 @@ impl Server {
     /// Bytes of scripts' messages that wait for clients.
     pub fn outboxes_bytes(&self) -> usize {
         self.scripting.outboxes.used_bytes()
+    }
+
+    /// Recordings that are made.
+    pub fn recordings(&self) -> &Recordings {
+        &self.features.recordings
     }
 
     /// The table of streams.

@@ -187,6 +187,7 @@ impl AppsDirectory {
         match definition(config, name.clone(), &found, texts, stamp) {
             Ok((definition, recorded)) => {
                 self.shared.set_recorded_places(&name, recorded);
+                self.shared.set_record_command(&name, definition.record.on_complete.clone());
                 for path in found.compiled().iter().filter(|_| is_news) {
                     warn!("rill application app={name:?} {}: compiled scripts are ignored", path.display());
                 }
@@ -273,14 +274,17 @@ fn script_problem(config: &Config, found: &Found, texts: &Texts, check: ScriptCh
 
 /// Changes when a file does, or a setting that the application follows.
 fn stamp_of(config: &Config, inside: u64) -> u64 {
-    hash((inside, format!("{:?} {:?}", config.settings.scripts, config.settings.bandwidth)))
+    hash((
+        inside,
+        format!("{:?} {:?} {:?}", config.settings.scripts, config.settings.bandwidth, config.settings.record),
+    ))
 }
 
 /// An application without files: `vod` is for recordings.
 fn stock(config: &Config, name: AppName) -> AppDefinition {
     let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
     let limits = AppLimits { bandwidth: config.settings.bandwidth, ..AppLimits::default() };
-    AppDefinition { limits, ..AppDefinition::stock(name, kind) }
+    AppDefinition { limits, record: config.settings.record.clone(), ..AppDefinition::stock(name, kind) }
 }
 
 /// What the files mean, or every error of them.

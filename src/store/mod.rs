@@ -10,6 +10,7 @@ mod bulk;
 mod configuration;
 mod look_ups;
 pub mod recorded;
+pub mod recordings;
 mod script_texts;
 pub mod settle;
 mod shared;
@@ -27,6 +28,8 @@ pub use bulk::{Bulk, Machine};
 pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};
 pub use look_ups::LookUps;
 pub use recorded::{Files, RecordedDirectories, RecordedFiles};
+pub use recordings::RecordingFiles;
+pub use recordings::disk::RecordDisk;
 
 use shared::Shared;
 
@@ -35,6 +38,8 @@ use shared::Shared;
 pub const LOOK_UPS_STACK_BYTES: usize = 160 * 1024;
 /// The stack in bytes of the thread of [`RecordedFiles`]: paths and a log line take most of it.
 pub const RECORDED_STACK_BYTES: usize = 64 * 1024;
+/// The stack in bytes of the thread of [`RecordingFiles`]: paths, log lines, and the beginning of a program.
+pub const RECORDINGS_STACK_BYTES: usize = 96 * 1024;
 /// The stack in bytes of the thread of [`Bulk`]: files of the same kind.
 pub const BULK_STACK_BYTES: usize = LOOK_UPS_STACK_BYTES;
 /// The files of one application while they are read, in bytes: the longest script with all the stream keys that there can
@@ -46,16 +51,19 @@ pub const LOOK_UPS_BYTES: usize = LOOK_UPS_STACK_BYTES + FILES_BYTES;
 /// is there for no longer.
 pub const BULK_BYTES: usize = BULK_STACK_BYTES + FILES_BYTES + SCRIPT_CHECK_BYTES;
 
-/// All lanes, beginning with the configuration that the server started with.
-pub fn open(
+/// All lanes, beginning with the configuration that the server started with; recordings go to `disk`.
+pub fn open<D: RecordDisk>(
     options: Options,
     config: Config,
     level_is_fixed: bool,
     machine: Machine,
-) -> (LookUps, RecordedFiles<RecordedDirectories>, Bulk) {
+    disk: D,
+) -> (LookUps, RecordedFiles<RecordedDirectories>, Bulk, RecordingFiles<D>) {
     let (applications, places) = (apps_directory::directory(&config), config.settings.recorded_players as usize);
+    let recordings = config.settings.recordings as usize;
     let shared = Arc::new(Shared::new(config));
     let look_ups = LookUps::new(AppsDirectory::sharing(shared.clone()));
-    let recorded = RecordedFiles::new(RecordedDirectories::new(applications, shared.clone()), places);
-    (look_ups, recorded, Bulk::new(options, level_is_fixed, machine, shared))
+    let recorded = RecordedFiles::new(RecordedDirectories::new(applications.clone(), shared.clone()), places);
+    let recordings = RecordingFiles::sharing(disk, applications, shared.clone(), recordings);
+    (look_ups, recorded, Bulk::new(options, level_is_fixed, machine, shared), recordings)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::apps::AppName;
+use crate::apps::{AppName, named};
 use crate::config::{Config, RecordedPlaces};
 
 pub(super) struct Shared {
@@ -14,11 +14,18 @@ pub(super) struct Shared {
     complained: Mutex<BTreeMap<AppName, u64>>,
     /// What applications' own files say of where their recorded streams lie.
     recorded: Mutex<BTreeMap<AppName, RecordedPlaces>>,
+    /// The programs that are run for each complete recording, of applications that were read.
+    commands: Mutex<BTreeMap<AppName, Vec<String>>>,
 }
 
 impl Shared {
     pub(super) fn new(config: Config) -> Shared {
-        Shared { config: Mutex::new(Arc::new(config)), complained: Mutex::default(), recorded: Mutex::default() }
+        Shared {
+            config: Mutex::new(Arc::new(config)),
+            complained: Mutex::default(),
+            recorded: Mutex::default(),
+            commands: Mutex::default(),
+        }
     }
 
     /// What is in force.
@@ -49,10 +56,22 @@ impl Shared {
         RecordedPlaces { directory: own.directory.or_else(all), named: own.named }
     }
 
+    /// The program that an application wants to be run for each complete recording.
+    pub(super) fn set_record_command(&self, name: &AppName, command: Vec<String>) {
+        lock(&self.commands).insert(name.clone(), command);
+    }
+
+    /// The program that is run for each complete recording of an application; empty for none.
+    pub(super) fn record_command(&self, app: &str) -> Vec<String> {
+        let known = named(app).and_then(|name| lock(&self.commands).get(&name).cloned());
+        known.unwrap_or_else(|| self.config().settings.record.on_complete.clone())
+    }
+
     /// The application is gone.
     pub(super) fn forget(&self, name: &AppName) {
         lock(&self.complained).remove(name);
         lock(&self.recorded).remove(name);
+        lock(&self.commands).remove(name);
     }
 }
 

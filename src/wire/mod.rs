@@ -7,6 +7,7 @@ pub mod chunk;
 pub mod codec;
 pub mod flv;
 pub mod flv_file;
+pub mod flv_front;
 pub mod handshake;
 pub mod http;
 pub mod legacy;

@@ -245,12 +245,19 @@ fn each_key_takes_effect_at_a_hangup_or_is_said_to_need_a_restart_as_its_row_say
         let number = rill::board::parse_bytes(&old).or(old.parse().ok());
         let new = match (row.key, old.as_str(), number) {
             ("server.log", ..) => "\"debug\"".to_owned(),
+            ("server.time_zone", ..) => "\"UTC0\"".to_owned(),
+            ("record.on", ..) => "true".to_owned(),
+            ("record.on_complete", ..) => "[\"/nonexistent\"]".to_owned(),
+            ("record.directory", ..) => "\"/nonexistent\"".to_owned(),
+            ("record.keep_free", ..) => "\"6%\"".to_owned(),
+            ("record.when_full", ..) => "\"stop\"".to_owned(),
             ("server.log_time", ..) => "\"uptime\"".to_owned(),
             ("vod.virtual", ..) => "{ films = \"/nonexistent\" }".to_owned(),
             ("server.control" | "server.script_lib" | "vod.directory", ..) => "\"/nonexistent\"".to_owned(),
             ("scripts.process", ..) => "\"server\"".to_owned(),
             (_, "auto", _) => "7".to_owned(),
             (_, "true", _) => "false".to_owned(),
+            (_, "false", _) => "true".to_owned(),
             (_, _, Some(0)) => "4096".to_owned(),
             // Less of everything fits the board.
             (_, _, Some(number)) if row.value.ends_with('B') => (number - 4096).to_string(),

@@ -19,6 +19,7 @@ use rill::server::transport::Arrival;
 use rill::server::{Server, Start};
 use rill::time::Millis;
 
+use super::card::Recorder;
 use super::client::{Client, Doing, Line};
 use super::digest::Digest;
 use super::films::Films;
@@ -52,6 +53,8 @@ pub struct World {
     readings: TextReadings,
     /// The disk of recorded streams.
     pub films: Films,
+    /// The medium of recordings.
+    pub recorder: Recorder,
     /// What the disk was asked.
     pub asked: Vec<String>,
     next_address: u8,
@@ -82,6 +85,7 @@ pub fn settings() -> Settings {
         connect_timeout_ms: 2000,
         ping_interval_ms: 10_000,
         ping_timeout_ms: 4000,
+        recordings: 0,
         // Where scripts take their time, that is what the test is about.
         script_answer_ms: 120_000,
         ..Settings::default()
@@ -145,7 +149,7 @@ impl World {
         // What an application does not say for itself is what the configuration says.
         let follow = |app| {
             let limits = AppLimits { bandwidth: settings.bandwidth, ..AppLimits::default() };
-            AppDefinition { limits, ..app }
+            AppDefinition { limits, record: settings.record.clone(), ..app }
         };
         let apps = apps.into_iter().map(follow).collect();
         World::start(settings, apps, AppSource::Fixed, seed)
@@ -166,6 +170,7 @@ impl World {
     fn start(settings: Settings, apps: Vec<AppDefinition>, source: AppSource, seed: u64) -> World {
         let slots = settings.slots();
         let films = Films::new(settings.recorded_players as usize);
+        let recorder = Recorder::new(&settings);
         let start = Start { apps, source, seed, now: Millis(0) };
         World {
             server: Server::new(settings, start),
@@ -181,6 +186,7 @@ impl World {
             late: VecDeque::new(),
             readings: TextReadings::default(),
             films,
+            recorder,
             asked: Vec::new(),
             next_address: 1,
         }
@@ -471,6 +477,16 @@ impl World {
             inside(|| self.server.done(done, Millis(self.now)));
             busy = true;
         }
+        while self.recorder.has_room()
+            && let Some(job) = inside(|| self.server.next_job(DiskLane::Recordings))
+        {
+            self.recorder.ask(job, self.now);
+            busy = true;
+        }
+        while let Some(done) = self.recorder.done(self.now) {
+            inside(|| self.server.done(done, Millis(self.now)));
+            busy = true;
+        }
         while let Some((_, done)) = self.late.pop_front_if(|(at, _)| *at <= self.now) {
             busy |= !matches!(&done, Done::App { lookup: Lookup::Unchanged | Lookup::Changing, .. });
             inside(|| self.server.done(done, Millis(self.now)));
@@ -539,6 +555,9 @@ impl World {
             }
             for at in [self.late.front().map(|(at, _)| *at), self.net.hosts_wake_at()].into_iter().flatten() {
                 step = step.min(at.saturating_sub(self.now).max(1));
+            }
+            if let Some(at) = self.recorder.next(self.now) {
+                step = step.min((at - self.now).max(1));
             }
             if let Some(at) = self.films.next(self.now) {
                 step = step.min((at - self.now).max(1));

@@ -26,6 +26,7 @@ mod names;
 mod paths;
 mod players;
 mod recorded;
+mod recordings;
 mod rings;
 mod script_processes;
 mod scripts;

@@ -1,0 +1,248 @@
+//! Recordings of live streams: which streams are recorded, and what of them goes to the disk.
+//!
+//! ```text
+//! place      one recording: from the stream that it is of to the blocks that are written
+//! fragment   where its fragments end
+//! flv        how they stand in an FLV file
+//! keys       where its key frames lie
+//! ```
+//!
+//! A recording reads the stream's ring, as its viewers do, and copies whole fragments into blocks that move to the disk's thread
+//! ([`crate::live::recording`]) and back. The ring is the buffer: a disk that stalls for longer than it holds costs whole fragments of
+//! the recording, which is said from when to when, and nothing of the live stream.
+
+mod flv;
+mod fragment;
+mod keys;
+mod place;
+
+use std::boxed::Box;
+
+use log::warn;
+
+use crate::handles::StreamId;
+use crate::limits::Row;
+use crate::live::Live;
+use crate::live::jobs::{Done, Job};
+use crate::live::recording::{
+    RecordCounts, RecordDone, RecordFault, RecordJob, RecordedFor, RecordingKind, RecordingName, WRITE_BLOCKS,
+    WholePart, write_block_bytes,
+};
+use crate::live::settings::Settings;
+use crate::text::Word;
+use crate::time::Millis;
+use crate::wire::flv_front::KeyPlace;
+
+use super::contract::{Action, Actions, Does, Feature, Happened};
+
+use place::{Order, RecordTerms, RecordingPlace};
+
+/// Files are tended so many milliseconds apart, and so many when there is nothing to do: recordings that are made come first.
+const TEND_STEP_MS: u64 = 50;
+const TEND_MS: u64 = 30_000;
+
+/// All recordings.
+pub struct Recordings {
+    places: Box<[RecordingPlace]>,
+    /// Whose job is next.
+    from: usize,
+    wake_at: Option<Millis>,
+    tending: TendState,
+    counts: RecordCounts,
+}
+
+/// What is done for files that nobody waits for: [`RecordJob::Tend`].
+#[derive(Clone, Copy, Debug)]
+enum TendState {
+    /// There are no recordings.
+    Never,
+    Next(Millis),
+    Wanted,
+    /// The disk is at it.
+    UnderWay,
+}
+
+/// A recording that is being made, as far as its file can be read.
+#[derive(Clone, Copy, Debug)]
+pub struct GrowingRecording<'r> {
+    /// `APP/PATH/FILE`, below the directory of recordings.
+    pub file: &'r str,
+    /// How far it is whole.
+    pub whole: WholePart,
+    /// Its key frames, in the order of their times. They may lie behind what is whole.
+    pub keys: &'r [KeyPlace],
+}
+
+impl Recordings {
+    /// Begins to record a stream.
+    ///
+    /// # Errors
+    ///
+    /// It is recorded already, or no more are at once.
+    pub fn start(&mut self, live: &Live, stream: StreamId, by: RecordedFor, now: Millis) -> Result<(), RecordFault> {
+        let app = live.names.stream(stream).app;
+        let settings = &live.apps.definition(app).ok_or(RecordFault::Name)?.record;
+        let path = &live.names.stream(stream).path;
+        let name = RecordingName::new(live.apps.name(app), path, RecordingKind::Automatic, settings)?;
+        self.begin(Order { stream, name, by, terms: RecordTerms::of(settings) }, now)
+    }
+
+    /// Ends a recording. False when there is none.
+    pub fn stop(&mut self, stream: StreamId, now: Millis) -> bool {
+        let Some(place) = self.of(stream) else { return false };
+        place.stop();
+        self.wake_at = Some(now);
+        true
+    }
+
+    /// The recording that is being made of a stream, if something of it can be read.
+    pub fn growing(&self, stream: StreamId) -> Option<GrowingRecording<'_>> {
+        let mut places = self.places.iter();
+        let place = places.find(|place| place.order.as_ref().is_some_and(|order| order.stream == stream))?;
+        let (file, whole, keys) = place.growing()?;
+        Some(GrowingRecording { file, whole, keys })
+    }
+
+    /// What happened since the start.
+    pub fn counts(&self) -> &RecordCounts {
+        &self.counts
+    }
+
+    /// Whether nothing is being recorded or written.
+    pub fn is_idle(&self) -> bool {
+        self.places.iter().all(RecordingPlace::is_free)
+    }
+
+    /// What the disk is to do next.
+    pub fn next_job(&mut self) -> Option<Job> {
+        for _ in 0..self.places.len() {
+            let at = self.from;
+            self.from = (at + 1) % self.places.len();
+            if let Some(job) = self.places[at].jobs.pop_front() {
+                return Some(Job::Recording(job));
+            }
+        }
+        if let TendState::Wanted = self.tending {
+            self.tending = TendState::UnderWay;
+            return Some(Job::Recording(RecordJob::Tend));
+        }
+        None
+    }
+
+    fn of(&mut self, stream: StreamId) -> Option<&mut RecordingPlace> {
+        let mut places = self.places.iter_mut();
+        places.find(|place| place.order.as_ref().is_some_and(|order| order.stream == stream))
+    }
+
+    fn begin(&mut self, order: Order, now: Millis) -> Result<(), RecordFault> {
+        if self.of(order.stream).is_some() {
+            return Err(RecordFault::AlreadyExists);
+        }
+        let place = self.places.iter_mut().find(|place| place.is_free()).ok_or(RecordFault::Places)?;
+        place.begin(order);
+        self.wake_at = Some(now);
+        Ok(())
+    }
+
+    fn published(&mut self, live: &Live, stream: StreamId, now: Millis) {
+        if let Some(place) = self.of(stream) {
+            place.published(now);
+            self.wake_at = Some(now);
+            return;
+        }
+        let app = live.names.stream(stream).app;
+        let path = live.names.stream(stream).path.as_str();
+        if !live.apps.definition(app).is_some_and(|app| app.record.on.includes(path)) {
+            return;
+        }
+        if let Err(fault) = self.start(live, stream, RecordedFor::Configuration, now) {
+            self.counts.faults += 1;
+            let app = Word(live.apps.name(app));
+            warn!("{stream} record refused app={app} name={path:?} reason=\"{fault}\"");
+        }
+    }
+}
+
+impl Feature for Recordings {
+    fn new(settings: &Settings) -> Recordings {
+        let block_bytes = write_block_bytes(settings);
+        Recordings {
+            places: (0..settings.recordings as u16).map(|at| RecordingPlace::new(at, block_bytes)).collect(),
+            from: 0,
+            wake_at: Some(Millis(0)).filter(|_| settings.recordings > 0),
+            tending: if settings.recordings > 0 { TendState::Next(Millis(0)) } else { TendState::Never },
+            counts: RecordCounts::default(),
+        }
+    }
+
+    fn memory(settings: &Settings) -> Row {
+        let each = RecordingPlace::own_bytes() + WRITE_BLOCKS * write_block_bytes(settings);
+        Row::new("recordings", settings.recordings as usize, each)
+    }
+
+    fn hear(&mut self, what: &Happened, live: &Live, now: Millis, _out: &mut Actions) {
+        match *what {
+            Happened::Began { stream, does: Does::Publish, .. } => self.published(live, stream, now),
+            Happened::Ended { stream, does: Does::Publish, .. } => {
+                let ring = live.names.stream(stream).ring;
+                let head = ring.map(|ring| live.names.media(ring).ring().readable_head());
+                if let Some(place) = self.of(stream) {
+                    place.unpublished(head, now);
+                    self.wake_at = Some(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn turn(&mut self, live: &mut Live, now: Millis, out: &mut Actions) {
+        if let TendState::Next(at) = self.tending
+            && at <= now
+        {
+            self.tending = TendState::Wanted;
+        }
+        let mut wake_at = match self.tending {
+            TendState::Next(at) => Some(at),
+            TendState::Never | TendState::Wanted | TendState::UnderWay => None,
+        };
+        for place in &mut self.places {
+            if place.is_free() {
+                continue;
+            }
+            while out.room() > 0
+                && let Some((by, said)) = place.say()
+            {
+                out.push(Action::Recording(by, said));
+            }
+            let at = place.turn(live, &mut self.counts, now);
+            wake_at = wake_at.into_iter().chain(at).min();
+        }
+        self.wake_at = wake_at;
+    }
+
+    fn done(&mut self, done: Done, now: Millis, _out: &mut Actions) -> Option<Done> {
+        let Done::Recording(done) = done else { return Some(done) };
+        let Recordings { places, counts, .. } = self;
+        match done {
+            RecordDone::Opened { id, result } => {
+                places.get_mut(usize::from(id.place))?.opened(id, result, counts, now);
+            }
+            RecordDone::Written { id, block, result } => {
+                places.get_mut(usize::from(id.place))?.wrote(id, block, result, counts);
+            }
+            RecordDone::Closed { id, result } => {
+                places.get_mut(usize::from(id.place))?.closed(id, result, counts, now);
+            }
+            RecordDone::Tended { more } => {
+                self.tending = TendState::Next(now + if more { TEND_STEP_MS } else { TEND_MS });
+            }
+            done => return Some(Done::Recording(done)),
+        }
+        self.wake_at = Some(now);
+        None
+    }
+
+    fn wake_at(&self) -> Option<Millis> {
+        self.wake_at
+    }
+}

@@ -1,0 +1,769 @@
+//! One recording: from the stream that it is of to the blocks that are written.
+
+use log::{info, warn};
+
+use crate::handles::{FeatureId, RingId, StreamId};
+use crate::limits::RECORDING_FILE_BYTES;
+use crate::live::Live;
+use crate::live::holder::Holder;
+use crate::live::names::Media;
+use crate::live::record_settings::RecordSettings;
+use crate::live::recording::{
+    OpenedRecording, RecordCounts, RecordFault, RecordJob, RecordSaid, RecordedFor, RecordingId, RecordingKind,
+    RecordingName, WRITE_BLOCKS, WholePart, WriteBlock,
+};
+use crate::media::timeline::STITCH_MS;
+use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
+use crate::text::Quoted;
+use crate::time::Millis;
+use crate::wire::flv_front::{FRONT_BYTES, Front, KeyPlace, SCALARS_BYTES, scalars};
+
+use super::flv;
+use super::fragment::{FileEnd, FileHeaders, FragmentLook, Growing, RecordedFragment};
+use super::keys::Keys;
+
+/// By which recordings hold the names of their streams.
+const FEATURE: FeatureId = FeatureId(1);
+/// A file waits so long for a second track, in milliseconds: all that is in it is said at its front.
+const SECOND_TRACK_MS: u64 = 1000;
+/// What failed is tried again after so long, in milliseconds.
+const AGAIN_MS: u64 = 60_000;
+/// Jobs that wait to be fetched: an opening or a closing, a front, and a block each.
+const JOBS: usize = 4;
+
+/// What is recorded, and how.
+pub(super) struct Order {
+    pub(super) stream: StreamId,
+    pub(super) name: RecordingName,
+    pub(super) by: RecordedFor,
+    pub(super) terms: RecordTerms,
+}
+
+/// The numbers of [`RecordSettings`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordTerms {
+    segment_ms: u32,
+    most_bytes: u64,
+    join_ms: u64,
+    sync_ms: u64,
+}
+
+impl RecordTerms {
+    pub(super) fn of(settings: &RecordSettings) -> RecordTerms {
+        let RecordSettings { segment_s, max_segment_bytes, join_ms, sync_ms, .. } = *settings;
+        RecordTerms { segment_ms: segment_s.saturating_mul(1000), most_bytes: max_segment_bytes, join_ms, sync_ms }
+    }
+}
+
+/// A place for a recording.
+pub(super) struct RecordingPlace {
+    at: u16,
+    generation: u32,
+    pub(super) order: Option<Order>,
+    /// The stream's name is kept for it.
+    holds: bool,
+    /// Its stream is published. If not, since when, and which tag would be the first of another publish.
+    publisher: PublisherIs,
+    /// Nothing more is to be recorded.
+    stopping: bool,
+    phase: Phase,
+    blocks: heapless::Vec<WriteBlock, WRITE_BLOCKS>,
+    pub(super) jobs: heapless::Deque<RecordJob, JOBS>,
+    /// Of each block at the disk, where the file is whole when it is written.
+    written: heapless::Deque<WholePart, WRITE_BLOCKS>,
+    file: RecordingFile,
+    keys: Box<Keys>,
+    scalars: Box<[u8; SCALARS_BYTES]>,
+    said: heapless::Deque<RecordSaid, 4>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum PublisherIs {
+    Here,
+    /// Since when, and the first tag that is none of its own.
+    Away(Millis, Option<TagSeq>),
+}
+
+/// How far a recording is.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Free,
+    /// For something to begin with: since when there is.
+    Waiting(Option<Millis>, FileStart),
+    /// For the file.
+    Opening(FileStart),
+    Writing,
+    /// The file gets its last bytes, and then another may begin.
+    Ending(Option<FileStart>),
+    /// For the disk to close the file.
+    Closing(Option<FileStart>),
+    /// Something failed.
+    Resting(Millis),
+}
+
+/// Where a file begins.
+#[derive(Clone, Copy, Debug)]
+enum FileStart {
+    /// With what is newest.
+    Newest,
+    /// With what follows the file before.
+    Behind(RingId, TagSeq),
+}
+
+/// The file that is being written.
+#[derive(Default)]
+struct RecordingFile {
+    name: heapless::String<RECORDING_FILE_BYTES>,
+    ring: Option<RingId>,
+    headers: FileHeaders,
+    /// Its front stands in it, or in a block.
+    has_front: bool,
+    /// The front is ours to change.
+    own_front: bool,
+    has_video: bool,
+    has_audio: bool,
+    scalars: usize,
+    growing: Option<Growing>,
+    copying: Option<Copying>,
+    block: Option<(u64, WriteBlock)>,
+    /// Where the next fragment goes.
+    at: u64,
+    /// The stream's time at the file's time 0, in milliseconds.
+    base_ms: u32,
+    /// The file's time of the last picture or sound, in milliseconds.
+    last_ms: u32,
+    /// What is at the disk.
+    whole: WholePart,
+    synced: Millis,
+    /// Another publish begins with this tag, so many milliseconds after the last one.
+    seam: Option<(TagSeq, u32)>,
+    /// What follows the file's last fragment.
+    is_last: Option<FileEnd>,
+    /// Something was lost from this time on.
+    lost_from: Option<u32>,
+    gaps: u32,
+    lost_ms: u64,
+}
+
+/// A fragment on its way into blocks.
+#[derive(Clone, Copy)]
+struct Copying {
+    fragment: RecordedFragment,
+    tag: TagSeq,
+    offset: u64,
+    /// Bytes of it that are in blocks.
+    bytes: u64,
+    last_ms: u32,
+}
+
+impl RecordingPlace {
+    pub(super) fn new(at: u16, block_bytes: usize) -> RecordingPlace {
+        RecordingPlace {
+            at,
+            generation: 0,
+            order: None,
+            holds: false,
+            publisher: PublisherIs::Here,
+            stopping: false,
+            phase: Phase::Free,
+            blocks: core::iter::repeat_with(|| WriteBlock::new(block_bytes)).take(WRITE_BLOCKS).collect(),
+            jobs: heapless::Deque::new(),
+            written: heapless::Deque::new(),
+            file: RecordingFile::default(),
+            keys: Box::new(Keys::new()),
+            scalars: Box::new([0; SCALARS_BYTES]),
+            said: heapless::Deque::new(),
+        }
+    }
+
+    /// Bytes of it without its blocks.
+    pub(super) const fn own_bytes() -> usize {
+        size_of::<RecordingPlace>() + size_of::<Keys>() + SCALARS_BYTES
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self.phase, Phase::Free)
+    }
+
+    /// Takes an order.
+    pub(super) fn begin(&mut self, order: Order) {
+        self.order = Some(order);
+        (self.stopping, self.publisher) = (false, PublisherIs::Here);
+        self.phase = Phase::Waiting(None, FileStart::Newest);
+    }
+
+    pub(super) fn id(&self) -> RecordingId {
+        RecordingId { place: self.at, generation: self.generation }
+    }
+
+    /// What is being written, as far as it is at the disk: its name, how far it is whole, and its key frames.
+    pub(super) fn growing(&self) -> Option<(&str, WholePart, &[KeyPlace])> {
+        let is_open = matches!(self.phase, Phase::Writing | Phase::Ending(_)) && self.file.whole.bytes > 0;
+        is_open.then(|| (self.file.name.as_str(), self.file.whole, self.keys.places()))
+    }
+
+    /// The stream's publisher is back.
+    pub(super) fn published(&mut self, now: Millis) {
+        let PublisherIs::Away(since, head) = core::mem::replace(&mut self.publisher, PublisherIs::Here) else { return };
+        if let Some(head) = head {
+            let gap_ms = u32::try_from(now.since(since)).unwrap_or(u32::MAX).saturating_sub(STITCH_MS);
+            self.file.seam = Some((head, gap_ms));
+        }
+    }
+
+    /// The stream's publisher has left; its tags end before `head`.
+    pub(super) fn unpublished(&mut self, head: Option<TagSeq>, now: Millis) {
+        self.publisher = PublisherIs::Away(now, head);
+    }
+
+    /// Nothing more is to be recorded.
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// What is to be said to whoever asked for it.
+    pub(super) fn say(&mut self) -> Option<(Holder, RecordSaid)> {
+        let said = self.said.pop_front()?;
+        match self.order.as_ref()?.by {
+            RecordedFor::Publisher(holder) => Some((holder, said)),
+            RecordedFor::Configuration | RecordedFor::Operator => None,
+        }
+    }
+
+    fn tell(&mut self, said: RecordSaid) {
+        if self.order.as_ref().is_some_and(|order| matches!(order.by, RecordedFor::Publisher(_))) {
+            // Who does not hear of all of it hears of the last.
+            if self.said.is_full() {
+                self.said.pop_front();
+            }
+            let _ = self.said.push_back(said);
+        }
+    }
+
+    /// Does what can be done now. Returns when there is more, if nothing happens before.
+    pub(super) fn turn(&mut self, live: &mut Live, counts: &mut RecordCounts, now: Millis) -> Option<Millis> {
+        let order = self.order.as_ref()?;
+        if !self.holds {
+            live.hold(order.stream, Holder::Feature(FEATURE, self.at));
+            self.holds = true;
+        }
+        match self.phase {
+            Phase::Free | Phase::Opening(_) | Phase::Closing(_) => None,
+            Phase::Waiting(since, start) => self.wait(live, since, start, now),
+            Phase::Writing => self.write(live, counts, now),
+            Phase::Ending(next) => {
+                self.end_file(next);
+                None
+            }
+            Phase::Resting(_) if self.is_over(now) => self.free(live),
+            Phase::Resting(until) if until <= now => {
+                self.phase = Phase::Waiting(None, FileStart::Newest);
+                Some(now)
+            }
+            Phase::Resting(until) => self.over_at().into_iter().chain([until]).min(),
+        }
+    }
+
+    /// Nothing more comes.
+    fn is_over(&self, now: Millis) -> bool {
+        let join_ms = self.order.as_ref().map_or(0, |order| order.terms.join_ms);
+        self.stopping || matches!(self.publisher, PublisherIs::Away(since, _) if since + join_ms <= now)
+    }
+
+    fn over_at(&self) -> Option<Millis> {
+        let join_ms = self.order.as_ref().map_or(0, |order| order.terms.join_ms);
+        match self.publisher {
+            PublisherIs::Away(since, _) => Some(since + join_ms),
+            PublisherIs::Here => None,
+        }
+    }
+
+    fn free(&mut self, live: &mut Live) -> Option<Millis> {
+        if let Some(order) = &self.order {
+            live.stop(Holder::Feature(FEATURE, self.at), order.stream);
+        }
+        (self.order, self.holds, self.phase) = (None, false, Phase::Free);
+        None
+    }
+
+    fn wait(&mut self, live: &mut Live, since: Option<Millis>, start: FileStart, now: Millis) -> Option<Millis> {
+        if self.is_over(now) {
+            return self.free(live);
+        }
+        let order = self.order.as_ref()?;
+        let media = live.names.stream(order.stream).ring.map(|ring| live.names.media(ring));
+        let begins = media.filter(|media| matches!(start, FileStart::Behind(..)) || begins_at(media).is_some());
+        let Some(media) = begins else { return self.over_at() };
+        let since = since.unwrap_or(now);
+        let is_whole = media.has_video() && media.has_audio() || matches!(start, FileStart::Behind(..));
+        if !is_whole && now.since(since) < SECOND_TRACK_MS {
+            self.phase = Phase::Waiting(Some(since), start);
+            return Some(since + SECOND_TRACK_MS);
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let job = RecordJob::Open { id: self.id(), name: order.name.clone() };
+        self.phase = Phase::Opening(start);
+        self.ask(job);
+        None
+    }
+
+    fn ask(&mut self, job: RecordJob) {
+        let asked = self.jobs.push_back(job);
+        debug_assert!(asked.is_ok(), "there is a place for each job of a recording");
+    }
+
+    /// The disk has opened the file, or has not.
+    pub(super) fn opened(
+        &mut self,
+        id: RecordingId,
+        result: Result<OpenedRecording, RecordFault>,
+        counts: &mut RecordCounts,
+        now: Millis,
+    ) {
+        let Phase::Opening(start) = self.phase else { return };
+        let Some(order) = self.order.as_ref().filter(|_| id == self.id()) else { return };
+        let opened = match result {
+            Ok(opened) => opened,
+            Err(fault) => {
+                counts.faults += 1;
+                let name = order.name.path.as_str();
+                warn!("{} {id} record refused name={name:?} reason=\"{fault}\"", order.stream);
+                self.tell(RecordSaid::Refused(fault));
+                // A name that cannot be one will not be one later.
+                self.stopping |= matches!(fault, RecordFault::Name | RecordFault::AlreadyExists);
+                self.phase = Phase::Resting(now + AGAIN_MS);
+                return;
+            }
+        };
+        self.keys.clear();
+        info!("{} {id} record start file={}", order.stream, Quoted(&opened.file));
+        counts.files += 1;
+        let mut file = RecordingFile { name: opened.file, synced: now, own_front: true, ..RecordingFile::default() };
+        if let Some(before) = opened.before {
+            (file.at, file.last_ms, file.own_front) = (before.bytes, before.ms, before.metadata);
+            file.whole = WholePart { bytes: before.bytes, ms: before.ms };
+        }
+        if let FileStart::Behind(ring, seq) = start {
+            (file.ring, file.growing) = (Some(ring), Some(Growing::from(seq)));
+            file.headers = core::mem::take(&mut self.file.headers);
+        }
+        file.seam = self.file.seam;
+        self.file = file;
+        self.phase = Phase::Writing;
+        self.tell(RecordSaid::Started);
+    }
+
+    fn write(&mut self, live: &mut Live, counts: &mut RecordCounts, now: Millis) -> Option<Millis> {
+        let order = self.order.as_ref()?;
+        let stream = order.stream;
+        let ring = live.names.stream(stream).ring;
+        if ring != self.file.ring {
+            // Another ring has other tags.
+            if self.file.copying.is_some() {
+                self.lose();
+            }
+            if let Some((_, gap_ms)) = self.file.seam.take() {
+                self.file.base_ms = self.file.base_ms.wrapping_sub(gap_ms);
+            }
+            (self.file.ring, self.file.growing) = (ring, None);
+        }
+        let Some(ring) = ring else { return self.idle(now) };
+        let media = live.names.media(ring);
+        loop {
+            if self.file.copying.is_some() {
+                if !self.copy(media, now) {
+                    // It goes on when a block comes back.
+                    return None;
+                }
+                if self.file.copying.is_some() {
+                    return Some(now);
+                }
+            }
+            if let Some(end) = self.file.is_last.take() {
+                // FileHeaders that come now are those of the next file: it begins where it can with them.
+                let start = match end {
+                    FileEnd::Headers => FileStart::Newest,
+                    FileEnd::Jump => self.start_behind(ring),
+                };
+                return self.end(Some(start));
+            }
+            if self.stopping {
+                return self.end(None);
+            }
+            if self.file.growing.is_none() && !self.find_start(media, counts) {
+                return self.idle(now);
+            }
+            if !self.file.has_front {
+                match self.begin_file(media) {
+                    FileBegun::Yes => {}
+                    FileBegun::Anew => continue,
+                    FileBegun::NoBlock => return None,
+                }
+            }
+            let stop = match (self.file.seam, self.publisher) {
+                (Some((seam, _)), _) => Some(seam),
+                (None, PublisherIs::Away(_, head)) => head,
+                (None, PublisherIs::Here) => None,
+            };
+            let Some(growing) = &mut self.file.growing else { return None };
+            match growing.look(media, &self.file.headers, stop) {
+                FragmentLook::Grows => return self.idle(now),
+                FragmentLook::AtStop => {
+                    let Some((seam, gap_ms)) = self.file.seam.take() else { return self.idle(now) };
+                    growing.goes_on_at(seam);
+                    // The file shows the gap as long as it was.
+                    self.file.base_ms = self.file.base_ms.wrapping_sub(gap_ms);
+                }
+                FragmentLook::Ends(end) => self.file.is_last = Some(end),
+                FragmentLook::Lost => {
+                    self.lose();
+                }
+                FragmentLook::Complete(fragment) => {
+                    if self.must_rotate(&fragment) {
+                        self.file.growing = Some(Growing::from(fragment.first));
+                        let start = self.start_behind(ring);
+                        return self.end(Some(start));
+                    }
+                    self.begin_fragment(fragment);
+                }
+            }
+        }
+    }
+
+    /// There is nothing to write now: whether more comes.
+    fn idle(&mut self, now: Millis) -> Option<Millis> {
+        if self.is_over(now) { self.end(None) } else { self.over_at() }
+    }
+
+    fn start_behind(&self, ring: RingId) -> FileStart {
+        self.file.growing.map_or(FileStart::Newest, |growing| FileStart::Behind(ring, growing.first))
+    }
+
+    /// Where the file begins, or goes on when something was lost: with the newest key frame.
+    fn find_start(&mut self, media: &Media, counts: &mut RecordCounts) -> bool {
+        let Some(point) = begins_at(media) else { return false };
+        self.file.growing = Some(Growing::from(point.cursor.seq));
+        if let Some(from_ms) = self.file.lost_from.take() {
+            let to_ms = self.file_ms(point.timestamp);
+            let lost_ms = to_ms.saturating_sub(from_ms);
+            self.file.gaps += 1;
+            counts.gaps += 1;
+            counts.lost_ms += u64::from(lost_ms);
+            self.file.lost_ms += u64::from(lost_ms);
+            if let Some(order) = &self.order {
+                warn!(
+                    "{} {} record gap file={} from_ms={from_ms} to_ms={to_ms} lost_ms={lost_ms}: the disk did not follow",
+                    order.stream,
+                    self.id(),
+                    Quoted(&self.file.name),
+                );
+            }
+            if !self.file.headers.hold_for(media) {
+                self.file.is_last = Some(FileEnd::Headers);
+            }
+        }
+        true
+    }
+
+    /// The file's front and headers go into a block.
+    fn begin_file(&mut self, media: &Media) -> FileBegun {
+        let Some(growing) = self.file.growing else { return FileBegun::Anew };
+        if !self.file.headers.is_empty() && !self.file.headers.hold_for(media) {
+            // They are newer than the frames that follow the file before.
+            (self.file.growing, self.file.headers) = (None, FileHeaders::default());
+            return FileBegun::Anew;
+        }
+        let mut cursor = Cursor::at(growing.first);
+        let Some(tag) = media.ring().tag_at(&mut cursor).ok().flatten() else {
+            self.file.growing = None;
+            return FileBegun::Anew;
+        };
+        let Some(mut block) = self.blocks.pop() else { return FileBegun::NoBlock };
+        let file = &mut self.file;
+        (file.headers, file.has_front) = (FileHeaders::of(media), true);
+        (file.has_video, file.has_audio) = (media.has_video(), media.has_audio());
+        let before_ms = if file.at > 0 { file.last_ms.saturating_add(STITCH_MS) } else { 0 };
+        file.base_ms = tag.timestamp.wrapping_sub(before_ms);
+        let metadata =
+            media.headers().iter().find(|header| header.kind == TagKind::Data && header.name == b"onMetaData");
+        file.scalars = metadata.map_or(0, |metadata| scalars(metadata.payload, &mut self.scalars));
+        let at = file.at;
+        if at == 0 {
+            self.put_front(&mut block, true);
+        }
+        flv::put_headers(media, before_ms, &mut block);
+        self.file.at += block.len() as u64;
+        self.file.block = Some((at, block));
+        FileBegun::Yes
+    }
+
+    fn put_front(&self, block: &mut WriteBlock, is_open: bool) {
+        let file = &self.file;
+        let front = Front {
+            duration_ms: if is_open { 0 } else { file.whole.ms },
+            bytes: if is_open { 0 } else { file.whole.bytes },
+            has_video: file.has_video,
+            has_audio: file.has_audio,
+            scalars: &self.scalars[..file.scalars],
+            keys: if is_open { &[] } else { self.keys.places() },
+        };
+        if let Some(room) = block.room().first_chunk_mut::<FRONT_BYTES>() {
+            front.emit(room);
+            block.put(FRONT_BYTES);
+        }
+    }
+
+    fn file_ms(&self, stream_ms: u32) -> u32 {
+        let ms = stream_ms.wrapping_sub(self.file.base_ms);
+        // What lies a little before the first frame has its time.
+        if ms as i32 >= 0 { ms } else { 0 }
+    }
+
+    fn must_rotate(&self, fragment: &RecordedFragment) -> bool {
+        let Some(terms) = self.order.as_ref().map(|order| order.terms) else { return false };
+        if self.order.as_ref().is_some_and(|order| order.name.kind != RecordingKind::Automatic) {
+            // What was asked for by its name is one file.
+            return false;
+        }
+        let ms = self.file_ms(fragment.first_ms);
+        let is_long = ms >= terms.segment_ms && (fragment.has_key || !self.file.has_video);
+        let is_large = self.file.at + fragment.bytes > terms.most_bytes;
+        self.file.whole_or_begun() && (is_long || ms >= terms.segment_ms.saturating_mul(2) || is_large)
+    }
+
+    fn begin_fragment(&mut self, fragment: RecordedFragment) {
+        let first_ms = self.file_ms(fragment.first_ms);
+        if fragment.has_key {
+            self.keys.push(KeyPlace { ms: first_ms, at: self.file.at });
+        }
+        let last_ms = self.file.last_ms;
+        self.file.copying = Some(Copying { fragment, tag: fragment.first, offset: 0, bytes: 0, last_ms });
+    }
+
+    /// Copies into one block. False when there is none; what is complete is on its way to the disk.
+    fn copy(&mut self, media: &Media, now: Millis) -> bool {
+        let Some(mut copying) = self.file.copying else { return true };
+        let (at, mut block) = match self.file.block.take() {
+            Some(begun) => begun,
+            None => match self.blocks.pop() {
+                Some(block) => (self.file.at + copying.bytes, block),
+                None => return false,
+            },
+        };
+        let fragment = copying.fragment;
+        while copying.tag < fragment.end {
+            let mut cursor = Cursor::at(copying.tag);
+            let tag = match media.ring().tag_at(&mut cursor) {
+                Ok(Some(tag)) if tag.seq < fragment.end => tag,
+                Ok(_) => {
+                    copying.tag = fragment.end;
+                    break;
+                }
+                Err(_) => {
+                    self.file.block = Some((at, block));
+                    self.lose();
+                    return true;
+                }
+            };
+            if tag.flags.header {
+                copying.tag = Cursor::behind(tag.seq).seq;
+                continue;
+            }
+            let time_ms = match tag.kind {
+                // Scripts' data need not have a time.
+                TagKind::Data => self.file_ms(tag.timestamp).max(copying.last_ms),
+                _ => self.file_ms(tag.timestamp),
+            };
+            let Some(count) = flv::put_tag(media, &tag, time_ms, copying.offset, &mut block) else {
+                self.file.block = Some((at, block));
+                self.lose();
+                return true;
+            };
+            (copying.offset, copying.bytes) = (copying.offset + count, copying.bytes + count);
+            if copying.offset < flv::tag_bytes(&tag) {
+                // The block is full.
+                self.file.copying = Some(copying);
+                self.send(at, block, None, now);
+                return true;
+            }
+            if tag.kind != TagKind::Data {
+                copying.last_ms = copying.last_ms.max(time_ms);
+            }
+            (copying.tag, copying.offset) = (Cursor::behind(tag.seq).seq, 0);
+        }
+        let file = &mut self.file;
+        file.at += copying.bytes;
+        (file.last_ms, file.copying, file.is_last) = (copying.last_ms, None, fragment.is_last);
+        let whole = WholePart { bytes: file.at, ms: file.last_ms };
+        self.send(at, block, Some(whole), now);
+        true
+    }
+
+    /// A block goes to the disk. `whole` says that a fragment ends with it.
+    fn send(&mut self, at: u64, block: WriteBlock, whole: Option<WholePart>, now: Millis) {
+        let sync_ms = self.order.as_ref().map_or(0, |order| order.terms.sync_ms);
+        let sync = whole.is_some() && (now.since(self.file.synced) >= sync_ms || !self.is_published());
+        if sync {
+            self.file.synced = now;
+        }
+        let before = self.written.back().copied().unwrap_or(self.file.whole);
+        let _ = self.written.push_back(whole.unwrap_or(before));
+        self.ask(RecordJob::Write { id: self.id(), at, block, sync });
+    }
+
+    fn is_published(&self) -> bool {
+        matches!(self.publisher, PublisherIs::Here)
+    }
+
+    /// What was to be written next is lost: a fragment that was begun is written over.
+    fn lose(&mut self) {
+        let file = &mut self.file;
+        file.copying = None;
+        file.growing = None;
+        file.lost_from.get_or_insert(file.last_ms);
+        self.keys.cut(file.at);
+        if let Some((at, mut block)) = file.block.take() {
+            // Its front stays.
+            block.truncate(file.at.saturating_sub(at) as usize);
+            match block.is_empty() {
+                true => self.give_back(block),
+                false => file.block = Some((at, block)),
+            }
+        }
+    }
+
+    fn give_back(&mut self, mut block: WriteBlock) {
+        block.truncate(0);
+        let kept = self.blocks.push(block);
+        debug_assert!(kept.is_ok(), "a place has as many blocks as it was given");
+    }
+
+    /// The file ends. Another one begins at `next`.
+    fn end(&mut self, next: Option<FileStart>) -> Option<Millis> {
+        self.phase = Phase::Ending(next);
+        self.end_file(next);
+        None
+    }
+
+    fn end_file(&mut self, next: Option<FileStart>) {
+        if let Some((_, block)) = self.file.block.take() {
+            // A front without a fragment.
+            self.give_back(block);
+        }
+        if !self.written.is_empty() {
+            // The front says where the file is whole.
+            return;
+        }
+        let end = self.file.whole.bytes;
+        if end > 0 && self.file.own_front {
+            let Some(mut block) = self.blocks.pop() else { return };
+            self.put_front(&mut block, false);
+            let _ = self.written.push_back(self.file.whole);
+            self.ask(RecordJob::Write { id: self.id(), at: 0, block, sync: false });
+        }
+        self.ask(RecordJob::Close { id: self.id(), end });
+        self.phase = Phase::Closing(next);
+    }
+
+    /// The disk has written a block, or has not.
+    pub(super) fn wrote(
+        &mut self,
+        id: RecordingId,
+        block: Option<WriteBlock>,
+        result: Result<(), RecordFault>,
+        counts: &mut RecordCounts,
+    ) {
+        if let Some(block) = block {
+            self.give_back(block);
+        }
+        if id != self.id() {
+            return;
+        }
+        let whole = self.written.pop_front();
+        match (result, whole, self.phase) {
+            (Ok(()), Some(whole), _) => self.file.whole = whole,
+            (Err(fault), _, Phase::Writing | Phase::Ending(_)) => self.fail(fault, counts),
+            _ => {}
+        }
+    }
+
+    /// The file cannot be gone on with. What is whole stays.
+    fn fail(&mut self, fault: RecordFault, counts: &mut RecordCounts) {
+        counts.faults += 1;
+        if let Some(order) = &self.order {
+            let (id, name) = (self.id(), Quoted(&self.file.name));
+            let whole = self.file.whole;
+            warn!(
+                "{} {id} record failed file={name} ms={} bytes={} reason=\"{fault}\"",
+                order.stream, whole.ms, whole.bytes
+            );
+        }
+        self.tell(RecordSaid::Failed(fault));
+        self.file.copying = None;
+        self.file.own_front = false;
+        if let Some((_, block)) = self.file.block.take() {
+            self.give_back(block);
+        }
+        // What waits to be fetched would be written behind a hole.
+        while let Some(job) = self.jobs.pop_front() {
+            if let RecordJob::Write { block, .. } = job {
+                self.give_back(block);
+                self.written.pop_back();
+            }
+        }
+        self.ask(RecordJob::Close { id: self.id(), end: self.file.whole.bytes });
+        self.phase = Phase::Closing(None);
+    }
+
+    /// The disk has closed the file.
+    pub(super) fn closed(
+        &mut self,
+        id: RecordingId,
+        result: Result<(), RecordFault>,
+        counts: &mut RecordCounts,
+        now: Millis,
+    ) {
+        let Phase::Closing(next) = self.phase else { return };
+        let Some(order) = self.order.as_ref().filter(|_| id == self.id()) else { return };
+        let RecordingFile { name, whole, gaps, lost_ms, .. } = &self.file;
+        let WholePart { bytes, ms } = *whole;
+        match result {
+            Ok(()) => info!(
+                "{} {id} record stop file={} ms={ms} bytes={bytes} gaps={gaps} lost_ms={lost_ms}",
+                order.stream,
+                Quoted(name),
+            ),
+            Err(fault) => {
+                counts.faults += 1;
+                warn!("{} {id} record stop file={} reason=\"{fault}\"", order.stream, Quoted(name));
+            }
+        }
+        counts.bytes += bytes;
+        self.tell(RecordSaid::Stopped);
+        self.written.clear();
+        self.phase = match next {
+            Some(start) => Phase::Waiting(None, start),
+            // Who failed tries again, who is over goes.
+            None => Phase::Resting(now + AGAIN_MS),
+        };
+    }
+}
+
+enum FileBegun {
+    Yes,
+    /// It has to begin elsewhere.
+    Anew,
+    /// Both blocks are at the disk.
+    NoBlock,
+}
+
+/// Where a file begins with what is newest: a key frame, or sound where there are no pictures.
+fn begins_at(media: &Media) -> Option<JoinPoint> {
+    media.join(None).filter(|point| !point.picture_later)
+}
+
+impl RecordingFile {
+    fn whole_or_begun(&self) -> bool {
+        self.whole.bytes > 0 || self.last_ms > 0
+    }
+}

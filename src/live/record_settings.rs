@@ -1,0 +1,94 @@
+//! What is recorded, and how: what the configuration says for all applications, and each application's own file for it.
+
+/// What is recorded of an application, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// Which of its streams are recorded without being asked for.
+    pub on: RecordOn,
+    /// In which container.
+    pub container: RecordContainer,
+    /// How long a file is, in seconds: 10 to 86 400. It ends at the first key frame from then on, without key frames at twice that.
+    pub segment_s: u32,
+    /// The largest file, in bytes: 16 MiB to 3993 MiB, as a FAT file system ends a file at 4 GiB.
+    pub max_segment_bytes: u64,
+    /// A publisher who is back within so many milliseconds with equal headers goes on in the same file: 0 (never) to 600 000.
+    pub join_ms: u64,
+    /// What is written is on the medium after so many milliseconds at most, and a fragment: 250 to 60 000.
+    pub sync_ms: u64,
+    /// Playing a name from time 0 while it is recorded begins at the recording's beginning.
+    pub dvr: bool,
+    /// A program with its arguments that is run when a file is complete; empty for none. Its file comes behind them.
+    pub on_complete: Vec<String>,
+}
+
+impl Default for RecordSettings {
+    fn default() -> RecordSettings {
+        RecordSettings {
+            on: RecordOn::None,
+            container: RecordContainer::Flv,
+            segment_s: 1800,
+            max_segment_bytes: 3990 << 20,
+            join_ms: 10_000,
+            sync_ms: 2000,
+            dvr: false,
+            on_complete: Vec::new(),
+        }
+    }
+}
+
+/// Which streams are recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RecordOn {
+    /// None, unless somebody asks.
+    #[default]
+    None,
+    /// All.
+    All,
+    /// Those with these names. A `*` at the end of one stands for anything.
+    Named(Vec<String>),
+}
+
+impl RecordOn {
+    /// Whether it holds for the stream of this path.
+    pub fn includes(&self, path: &str) -> bool {
+        match self {
+            RecordOn::None => false,
+            RecordOn::All => true,
+            RecordOn::Named(names) => names.iter().any(|name| match name.strip_suffix('*') {
+                Some(beginning) => path.starts_with(beginning),
+                None => path == name,
+            }),
+        }
+    }
+}
+
+/// How a recording is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordContainer {
+    /// Adobe's: every codec, every message as it came, script data as well.
+    Flv,
+}
+
+impl RecordContainer {
+    /// Each, by the name that it has in the configuration, which is also the ending of its files.
+    pub const ALL: [(&'static str, RecordContainer); 1] = [("flv", RecordContainer::Flv)];
+
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_list_and_a_star_stands_for_the_rest() {
+        let on = RecordOn::Named(vec!["cam1".to_owned(), "hall/*".to_owned()]);
+        for (path, is) in [("cam1", true), ("cam10", false), ("hall/left", true), ("hall/a/b", true), ("hall", false)] {
+            assert_eq!(on.includes(path), is, "{path}");
+        }
+        assert!(RecordOn::All.includes("x") && !RecordOn::None.includes("x"));
+    }
+}

@@ -1,0 +1,297 @@
+//! The lane of recordings: makes their files, and has them on the medium in time.
+//!
+//! ```text
+//! disk       what is needed of a file system
+//! places     which file a recording is, and what it is called
+//! room       how much room recordings have, and which go when it is used up
+//! left       what may not be complete
+//! tend       what an interrupted recording left is made whole, step by step
+//! command    the program that is run for each complete file
+//! ```
+//!
+//! A file that nobody has heard of is not there: the first block is on the medium, and its name in the folder, before the next one is
+//! written. From then on each block begins its way at once, and is there after `record.sync_ms`.
+
+mod command;
+pub mod disk;
+mod left;
+mod places;
+mod room;
+mod tend;
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use log::{debug, warn};
+
+use crate::config::Config;
+use crate::limits::Row;
+use crate::live::jobs::{Done, Job};
+use crate::live::recording::{
+    NotDeleted, OpenedRecording, RecordDone, RecordFault, RecordJob, RecordedBefore, RecordingId, RecordingKind,
+    RecordingName,
+};
+use crate::store::shared::Shared;
+use crate::wire::flv_file::FlvFile;
+use crate::wire::flv_front::{SIZE_AT, SIZE_BYTES, size_in};
+use crate::wire::windows::{File, ReadAt, Windows};
+
+use command::Commands;
+use disk::{RecordDisk, RecordFile};
+use left::Tending;
+use places::Places;
+
+/// Room is taken in steps of so many bytes.
+const STEP_BYTES: u64 = 16 << 20;
+/// So much behind the last byte stays in the page cache, for who follows the recording.
+const KEPT_BYTES: u64 = 8 << 20;
+
+/// Does the jobs of [`DiskLane::Recordings`](crate::live::jobs::DiskLane::Recordings).
+pub struct RecordingFiles<D: RecordDisk> {
+    disk: D,
+    shared: Arc<Shared>,
+    places: Places,
+    open: Box<[Option<OpenRecordingFile<D::File>>]>,
+    windows: Box<Windows>,
+    commands: Commands,
+    tending: Tending,
+}
+
+/// A file that is being written.
+struct OpenRecordingFile<F> {
+    id: RecordingId,
+    app: String,
+    /// Where it lies, and its name there.
+    folder: PathBuf,
+    path: PathBuf,
+    /// It has this name until its first block is on the medium.
+    hidden: Option<PathBuf>,
+    file: F,
+    is_durable: bool,
+    allocated: u64,
+    forgotten: u64,
+}
+
+impl<D: RecordDisk> RecordingFiles<D> {
+    /// As the configuration says, in this directory of applications.
+    pub fn new(disk: D, applications: Option<PathBuf>, config: Config) -> RecordingFiles<D> {
+        let places = config.settings.recordings as usize;
+        RecordingFiles::sharing(disk, applications, Arc::new(Shared::new(config)), places)
+    }
+
+    /// As the configuration in force says, of which other lanes have one, too.
+    pub(in crate::store) fn sharing(
+        disk: D,
+        applications: Option<PathBuf>,
+        shared: Arc<Shared>,
+        places: usize,
+    ) -> RecordingFiles<D> {
+        let directory = shared.config().record.directory.clone();
+        RecordingFiles {
+            disk,
+            shared,
+            places: Places::new(applications, directory),
+            open: (0..places).map(|_| None).collect(),
+            windows: Box::new(Windows::new()),
+            commands: Commands::default(),
+            tending: Tending::default(),
+        }
+    }
+
+    /// Does a job of this lane.
+    pub fn work(&mut self, job: Job) -> Done {
+        let Job::Recording(job) = job else { unreachable!("a job of another lane: {job:?}") };
+        self.commands.look();
+        Done::Recording(match job {
+            RecordJob::Open { id, name } => RecordDone::Opened { id, result: self.open(id, &name) },
+            RecordJob::Write { id, at, block, sync } => {
+                let result = self.write(id, at, block.bytes(), sync);
+                RecordDone::Written { id, block: Some(block), result }
+            }
+            RecordJob::Close { id, end } => RecordDone::Closed { id, result: self.close(id, end) },
+            RecordJob::List { conn, app, path, after } => self.list(conn, &app, &path, &after),
+            RecordJob::Delete { conn, file } => RecordDone::Deleted { conn, problem: self.delete(&file).err() },
+            RecordJob::Tend => RecordDone::Tended { more: self.tend() },
+        })
+    }
+
+    fn open(&mut self, id: RecordingId, name: &RecordingName) -> Result<OpenedRecording, RecordFault> {
+        *self.open.get_mut(usize::from(id.place)).ok_or(RecordFault::Places)? = None;
+        let folder = self.places.folder(name).ok_or(RecordFault::NoPlace)?;
+        self.disk.make_folder(&folder).map_err(|error| fault(&folder, &error))?;
+        self.make_room(&folder)?;
+        let (path, hidden, before) = match name.kind {
+            RecordingKind::Automatic => {
+                let entries = self.disk.list(&folder).map_err(|error| fault(&folder, &error))?;
+                let now = self.disk.now();
+                (folder.join(places::next_name(&entries, now, name.container)), None, None)
+            }
+            RecordingKind::InPlaceOf | RecordingKind::Behind => {
+                let path = self.places.file(name).ok_or(RecordFault::NoPlace)?;
+                if self.open.iter().flatten().any(|open| open.path == path) {
+                    return Err(RecordFault::AlreadyExists);
+                }
+                let before = match name.kind {
+                    RecordingKind::Behind => self.look_at_end(&path)?,
+                    _ => None,
+                };
+                let hidden = before.is_none().then(|| places::hidden(&path));
+                (path, hidden, before)
+            }
+        };
+        let file = match (&hidden, before) {
+            (_, Some(_)) => self.disk.open(&path),
+            (Some(hidden), None) => {
+                // What a server left that lost its power.
+                let _ = self.disk.remove(hidden);
+                self.disk.create(hidden)
+            }
+            (None, None) => self.disk.create(&path),
+        };
+        let mut file = file.map_err(|error| fault(&path, &error))?;
+        if let Some(RecordedBefore { metadata: true, .. }) = before {
+            // It is not complete any more: a server that loses its power finds that, and finishes it.
+            file.write_at(SIZE_AT as u64, &[0; 8]).map_err(|error| fault(&path, &error))?;
+        }
+        let shown = self.places.shown(&path).ok_or(RecordFault::Name)?;
+        self.open[usize::from(id.place)] = Some(OpenRecordingFile {
+            id,
+            app: name.app.to_string(),
+            folder,
+            path,
+            hidden,
+            file,
+            is_durable: false,
+            allocated: before.map_or(0, |before| before.bytes),
+            forgotten: 0,
+        });
+        Ok(OpenedRecording { file: shown, before })
+    }
+
+    /// What is in a file that is to be gone on with; `None` when there is none.
+    fn look_at_end(&mut self, path: &Path) -> Result<Option<RecordedBefore>, RecordFault> {
+        let mut file = match self.disk.open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fault(path, &error)),
+        };
+        let mut front = [0; SIZE_BYTES];
+        let read = file.read_at(0, &mut front).map_err(|error| fault(path, &error))?;
+        let metadata = size_in(&front[..read]).is_some();
+        let mut reading = File::new(&mut file, &mut self.windows);
+        match FlvFile::open(&mut reading) {
+            Ok(found) => Ok(Some(RecordedBefore { bytes: found.end, ms: found.end_ms, metadata })),
+            Err(_) => {
+                warn!("rill record {}: it is no FLV file", path.display());
+                Err(RecordFault::Structure)
+            }
+        }
+    }
+
+    fn write(&mut self, id: RecordingId, at: u64, bytes: &[u8], sync: bool) -> Result<(), RecordFault> {
+        let place = usize::from(id.place);
+        let end = at + bytes.len() as u64;
+        let Some(open) = self.open.get(place).and_then(Option::as_ref).filter(|open| open.id == id) else {
+            return Err(RecordFault::Medium);
+        };
+        if end > open.allocated {
+            let folder = open.folder.clone();
+            self.make_room(&folder)?;
+        }
+        let Some(open) = self.open[place].as_mut() else { return Err(RecordFault::Medium) };
+        let disk = &mut self.disk;
+        let path = open.path.clone();
+        let wrong = |error: io::Error| fault(&path, &error);
+        if end > open.allocated {
+            open.file.allocate(open.allocated, STEP_BYTES);
+            open.allocated = (open.allocated + STEP_BYTES).max(end);
+        }
+        open.file.write_at(at, bytes).map_err(wrong)?;
+        if !open.is_durable {
+            open.file.sync().map_err(wrong)?;
+            if let Some(hidden) = open.hidden.take() {
+                disk.rename(&hidden, &open.path).map_err(wrong)?;
+            }
+            disk.sync_folder(&open.folder).map_err(wrong)?;
+            open.is_durable = true;
+            return Ok(());
+        }
+        open.file.write_behind(at, bytes.len() as u64);
+        if sync {
+            open.file.sync().map_err(wrong)?;
+            let behind = end.saturating_sub(KEPT_BYTES);
+            if behind > open.forgotten {
+                open.file.forget(open.forgotten, behind - open.forgotten);
+                open.forgotten = behind;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, id: RecordingId, end: u64) -> Result<(), RecordFault> {
+        let place = self.open.get_mut(usize::from(id.place));
+        let Some(mut open) = place.and_then(|place| place.take_if(|open| open.id == id)) else {
+            return Err(RecordFault::Medium);
+        };
+        if end == 0 {
+            // Nothing came of it.
+            let path = open.hidden.as_ref().unwrap_or(&open.path);
+            return self.disk.remove(path).map_err(|error| fault(path, &error));
+        }
+        let closed = open.file.cut(end).and_then(|()| open.file.sync());
+        closed.map_err(|error| fault(&open.path, &error))?;
+        self.complete(&open.app, &open.path);
+        Ok(())
+    }
+
+    /// A file is complete: the program that waits for it may have it.
+    fn complete(&mut self, app: &str, path: &Path) {
+        let command = self.shared.record_command(app);
+        if !command.is_empty() {
+            self.commands.run(command, path);
+        }
+    }
+
+    fn delete(&mut self, shown: &str) -> Result<(), NotDeleted> {
+        let path = self.places.of_shown(shown, |path| self.disk.open(path).is_ok()).ok_or(NotDeleted::Missing)?;
+        if self.is_open(&path) {
+            return Err(NotDeleted::InUse);
+        }
+        match self.disk.remove(&path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(NotDeleted::Missing),
+            Err(error) => {
+                warn!("rill record {}: {error}", path.display());
+                Err(NotDeleted::Refused)
+            }
+        }
+    }
+
+    fn is_open(&self, path: &Path) -> bool {
+        self.open.iter().flatten().any(|open| open.path == path)
+    }
+}
+
+/// What is the matter, with a line in the log.
+fn fault(path: &Path, error: &io::Error) -> RecordFault {
+    let fault = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => RecordFault::Full,
+        ErrorKind::ReadOnlyFilesystem => RecordFault::ReadOnly,
+        ErrorKind::PermissionDenied => RecordFault::NoAccess,
+        ErrorKind::InvalidFilename | ErrorKind::NotADirectory | ErrorKind::IsADirectory => RecordFault::Name,
+        _ => RecordFault::Medium,
+    };
+    warn!("rill record {}: {error}", path.display());
+    debug!("rill record fault={fault:?}");
+    fault
+}
+
+/// What the thread takes beside its stack, for so many places.
+pub fn memory(places: usize) -> [Row; 2] {
+    [
+        // Their paths are longer than the table.
+        Row::new("files of recordings", places, size_of::<Option<OpenRecordingFile<std::fs::File>>>() + 3 * 4096),
+        Row::new("windows of recordings", 1, size_of::<Windows>()),
+    ]
+}

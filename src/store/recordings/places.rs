@@ -1,0 +1,149 @@
+//! Which file a recording is, and what it is called.
+
+use std::path::{Path, PathBuf};
+
+use crate::apps::named;
+use crate::limits::RECORDING_FILE_BYTES;
+use crate::live::record_settings::RecordContainer;
+use crate::live::recording::{RecordingKind, RecordingName};
+
+use super::disk::{FolderEntry, LocalTime};
+
+/// Where an application's automatic recordings lie within its directory, by stream.
+const RECORDINGS: &str = "recordings";
+/// Where those lie that were asked for by their names, by instance.
+const STREAMS: &str = "streams";
+/// Digits of the number that names begin with. More recordings have longer numbers.
+const DIGITS: usize = 6;
+
+/// Where recordings lie.
+pub(super) struct Places {
+    applications: Option<PathBuf>,
+    /// In place of the applications' own `recordings/`.
+    directory: Option<PathBuf>,
+}
+
+impl Places {
+    pub(super) fn new(applications: Option<PathBuf>, directory: Option<PathBuf>) -> Places {
+        Places { applications, directory }
+    }
+
+    /// The folder of automatic recordings of an application.
+    pub(super) fn automatic(&self, app: &str) -> Option<PathBuf> {
+        let app = named(app)?;
+        match (&self.directory, &self.applications) {
+            (Some(directory), _) => Some(directory.join(app.as_str())),
+            (None, Some(applications)) => Some(applications.join(app.as_str()).join(RECORDINGS)),
+            (None, None) => None,
+        }
+    }
+
+    fn streams(&self, app: &str) -> Option<PathBuf> {
+        Some(self.applications.as_ref()?.join(named(app)?.as_str()).join(STREAMS))
+    }
+
+    /// In which applications have folders of automatic recordings, and how they are called there.
+    pub(super) fn roots(&self) -> Option<(&Path, &'static str)> {
+        match (&self.directory, &self.applications) {
+            (Some(directory), _) => Some((directory, "")),
+            (None, Some(applications)) => Some((applications, RECORDINGS)),
+            (None, None) => None,
+        }
+    }
+
+    /// In which application's directory named recordings lie, and how that is called.
+    pub(super) fn named_roots(&self) -> Option<(&Path, &'static str)> {
+        self.applications.as_deref().map(|applications| (applications, STREAMS))
+    }
+
+    /// The folder in which a recording lies; `None` when there is no place for it.
+    pub(super) fn folder(&self, name: &RecordingName) -> Option<PathBuf> {
+        match name.kind {
+            RecordingKind::Automatic => Some(self.automatic(&name.app)?.join(name.path.as_str())),
+            RecordingKind::InPlaceOf | RecordingKind::Behind => self.file(name)?.parent().map(Path::to_owned),
+        }
+    }
+
+    /// The file of a recording that was asked for by its name.
+    pub(super) fn file(&self, name: &RecordingName) -> Option<PathBuf> {
+        Some(self.streams(&name.app)?.join(format!("{}.{}", name.path, name.container.name())))
+    }
+
+    /// What a file is called for people: `APP/PATH/FILE`.
+    pub(super) fn shown(&self, path: &Path) -> Option<heapless::String<RECORDING_FILE_BYTES>> {
+        let within = |root: &Path, kind: &str| {
+            let below = path.strip_prefix(root).ok()?;
+            let app = below.components().next()?.as_os_str();
+            let rest = below.strip_prefix(app).ok()?;
+            let rest = rest.strip_prefix(kind).ok()?;
+            Some(Path::new(app).join(rest))
+        };
+        let automatic = self.roots().and_then(|(root, kind)| within(root, kind));
+        let named = || within(self.applications.as_deref()?, "");
+        let shown = automatic.or_else(named)?;
+        heapless::String::try_from(shown.to_str()?).ok()
+    }
+
+    /// The file that is called so. `is_there` says whether a path is one.
+    pub(super) fn of_shown(&self, shown: &str, mut is_there: impl FnMut(&Path) -> bool) -> Option<PathBuf> {
+        let (app, rest) = shown.split_once('/')?;
+        if rest.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+            return None;
+        }
+        let automatic = self.automatic(app).map(|folder| folder.join(rest));
+        let named = rest.strip_prefix(STREAMS).and_then(|rest| Some(self.streams(app)?.join(rest.strip_prefix('/')?)));
+        automatic.into_iter().chain(named).find(|path| is_there(path))
+    }
+}
+
+/// The name of the next recording in a folder: a number, so that names sort as they were recorded without a clock, too.
+pub(super) fn next_name(entries: &[FolderEntry], now: Option<LocalTime>, container: RecordContainer) -> String {
+    let number = |entry: &FolderEntry| entry.name.split_once('-')?.0.parse::<u64>().ok();
+    let next = entries.iter().filter(|entry| !entry.is_folder).filter_map(number).max().map_or(1, |last| last + 1);
+    let ending = container.name();
+    match now {
+        Some(now) => format!("{next:0DIGITS$}-{now}.{ending}"),
+        None => format!("{next:0DIGITS$}-nodate.{ending}"),
+    }
+}
+
+/// The name of a file until its first block is on the medium.
+pub(super) fn hidden(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.new"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_on_where_the_folder_ends_whatever_the_clock_says() {
+        let entry = |name: &str| FolderEntry { name: name.to_owned(), is_folder: false, bytes: 0, modified_s: 0 };
+        let now = LocalTime { year: 2026, month: 11, day: 26, hour: 22, minute: 15, second: 3 };
+        assert_eq!(next_name(&[], None, RecordContainer::Flv), "000001-nodate.flv");
+        let entries = [entry("000041-2020-01-01-000000.flv"), entry("x.flv"), entry("000007-nodate.flv")];
+        assert_eq!(next_name(&entries, Some(now), RecordContainer::Flv), "000042-2026-11-26-221503.flv");
+        assert_eq!(next_name(&[entry("1999999-nodate.flv")], None, RecordContainer::Flv), "2000000-nodate.flv");
+    }
+
+    #[test]
+    fn what_is_shown_leads_back_to_the_file_and_nowhere_else() {
+        let (root, other) = (Some("/srv/applications".into()), Some("/mnt/rec".into()));
+        for (places, path, shown) in [
+            (
+                Places::new(root.clone(), None),
+                "/srv/applications/live/recordings/hall/cam/1-x.flv",
+                "live/hall/cam/1-x.flv",
+            ),
+            (Places::new(root.clone(), other), "/mnt/rec/live/cam/1-x.flv", "live/cam/1-x.flv"),
+            (Places::new(root, None), "/srv/applications/live/streams/_definst_/a.flv", "live/streams/_definst_/a.flv"),
+        ] {
+            assert_eq!(places.shown(Path::new(path)).as_deref(), Some(shown));
+            assert_eq!(places.of_shown(shown, |found| found == Path::new(path)), Some(PathBuf::from(path)));
+            for wrong in ["live/../x", "live", "live/.x", "../x/y", "live//x"] {
+                assert_eq!(places.of_shown(wrong, |_| true), None, "{wrong}");
+            }
+        }
+    }
+}

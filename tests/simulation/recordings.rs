@@ -1,0 +1,303 @@
+//! Recordings of live streams: what is in the files, whatever publishers, the card and the power do.
+
+use std::io::ErrorKind;
+
+use proptest::prelude::*;
+use rill::live::app::{AppDefinition, AppKind};
+use rill::live::record_settings::{RecordOn, RecordSettings};
+use rill::live::settings::Settings;
+use rill::wire::flv_file::FlvFile;
+use rill::wire::flv_front::{FRONT_BYTES, SIZE_BYTES, size_in};
+use rill::wire::windows::{File, ReadAt, Windows};
+
+use crate::sim::films::FilmTag;
+use crate::sim::world::{World, settings};
+
+fn record() -> RecordSettings {
+    RecordSettings { on: RecordOn::All, ..RecordSettings::default() }
+}
+
+fn recording(record: RecordSettings) -> Settings {
+    Settings { ring_bytes: 2 << 20, recordings: 2, record, ..settings() }
+}
+
+fn world(record: RecordSettings) -> World {
+    World::with(recording(record), 1)
+}
+
+/// A film that begins with its key frame, as what is recorded of it.
+fn film(seconds: u32) -> Vec<FilmTag> {
+    let mut film = FilmTag::film(seconds);
+    film.remove(2);
+    film
+}
+
+/// Sends a film as it is played: each message when it is due. `shift_ms` is added to the publisher's times.
+fn publish(world: &mut World, c: usize, film: &[FilmTag], shift_ms: u32) {
+    let mut sent_ms = film[0].time_ms;
+    for tag in film {
+        if tag.time_ms > sent_ms {
+            world.advance(u64::from(tag.time_ms - sent_ms));
+            sent_ms = tag.time_ms;
+        }
+        let chunk_stream = if tag.message_type == 8 { 4 } else { 6 };
+        world.clients[c].message(chunk_stream, tag.message_type, 1, tag.time_ms + shift_ms, &tag.payload);
+    }
+    world.settle();
+}
+
+/// What is read back of a file.
+struct Read {
+    duration_ms: u32,
+    /// Without metadata.
+    tags: Vec<FilmTag>,
+    complete: bool,
+    keys: usize,
+}
+
+fn read(bytes: &[u8]) -> Read {
+    struct Memory<'a>(&'a [u8]);
+    impl ReadAt for Memory<'_> {
+        type Error = ();
+        fn size(&self) -> u64 {
+            self.0.len() as u64
+        }
+        fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, ()> {
+            let rest = self.0.get(at as usize..).unwrap_or_default();
+            let count = rest.len().min(out.len());
+            out[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
+        }
+    }
+    let (mut source, mut windows) = (Memory(bytes), Windows::new());
+    let mut file = File::new(&mut source, &mut windows);
+    let flv = FlvFile::open(&mut file).expect("every file that is left opens");
+    let complete = size_in(&bytes[..SIZE_BYTES]) == Some(bytes.len() as u64) && flv.end == bytes.len() as u64;
+    let (mut tags, mut at) = (Vec::new(), flv.first);
+    while let Some(tag) = flv.tag(&mut file, at).unwrap() {
+        at = tag.end();
+        let payload = tag.payload();
+        let payload = bytes[payload.at as usize..][..payload.bytes as usize].to_vec();
+        let (message_type, time_ms) = (tag.header.message_type, tag.header.timestamp_ms);
+        if message_type != 18 {
+            tags.push(FilmTag { message_type, time_ms, payload });
+        }
+    }
+    let keys = bytes[..FRONT_BYTES].windows(9).filter(|name| name == b"keyframes").count();
+    Read { duration_ms: flv.duration_ms(), tags, complete, keys }
+}
+
+/// The only file there is.
+fn only(world: &World) -> (String, Read) {
+    let mut stored = world.recorder.stored();
+    assert_eq!(stored.len(), 1, "{:?}", stored.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    let (path, bytes) = stored.remove(0);
+    (path, read(&bytes))
+}
+
+#[test]
+fn a_recording_is_what_was_published_byte_for_byte_and_complete_when_the_publisher_does_not_come_back() {
+    let mut world = world(record());
+    let publisher = world.publisher("cam");
+    let film = film(9);
+    publish(&mut world, publisher, &film, 0);
+    world.hang_up(publisher);
+    world.advance(20_000);
+    let (path, read) = only(&world);
+    assert_eq!(path, "/apps/live/recordings/cam/000001-2026-11-26-221503.flv");
+    assert!(read.complete && read.keys > 0);
+    assert_eq!(read.tags, film);
+    assert_eq!(read.duration_ms, film.last().unwrap().time_ms);
+    let counts = world.server.recordings().counts();
+    assert_eq!((counts.files, counts.gaps, counts.faults), (1, 0, 0));
+    world.end();
+}
+
+#[test]
+fn nothing_is_recorded_that_nobody_asked_for_and_names_are_those_of_the_list() {
+    let only_hall = RecordSettings { on: RecordOn::Named(vec!["hall/*".to_owned()]), ..record() };
+    let mut world = world(only_hall);
+    for (name, files) in [("cam", 0), ("hall/left", 1)] {
+        let publisher = world.publisher(name);
+        publish(&mut world, publisher, &film(5), 0);
+        world.hang_up(publisher);
+        world.advance(20_000);
+        assert_eq!(world.recorder.stored().len(), files, "{name}");
+    }
+    world.end();
+}
+
+#[test]
+fn a_publisher_who_is_back_in_time_goes_on_in_the_file_with_the_true_gap_and_another_header_begins_a_new_one() {
+    let mut world = world(record());
+    let film = film(4);
+    let publisher = world.publisher("cam");
+    publish(&mut world, publisher, &film, 0);
+    world.hang_up(publisher);
+    world.advance(5000);
+    let publisher = world.publisher("cam");
+    publish(&mut world, publisher, &film, 77_000);
+    world.hang_up(publisher);
+    world.advance(1000);
+    let mut other = film.clone();
+    other[1].payload = vec![0xAF, 0, 0x11, 0x90];
+    let publisher = world.publisher("cam");
+    publish(&mut world, publisher, &other, 0);
+    world.hang_up(publisher);
+    world.advance(20_000);
+    let stored = world.recorder.stored();
+    assert_eq!(stored.len(), 2);
+    let (first, second) = (read(&stored[0].1), read(&stored[1].1));
+    let frames = film.len() - 2;
+    assert_eq!(first.tags.len(), 2 + 2 * frames, "the second time without headers");
+    let gap_ms = first.tags[2 + frames].time_ms - first.tags[1 + frames].time_ms;
+    assert!((5000..5100).contains(&gap_ms), "{gap_ms}");
+    assert_eq!(second.tags, other);
+    assert!(first.complete && second.complete);
+    world.end();
+}
+
+#[test]
+fn a_file_ends_at_the_first_key_frame_behind_its_length_and_the_next_one_misses_nothing() {
+    let mut world = world(RecordSettings { segment_s: 5, ..record() });
+    let publisher = world.publisher("cam");
+    let film = film(20);
+    publish(&mut world, publisher, &film, 0);
+    world.hang_up(publisher);
+    world.advance(20_000);
+    let stored = world.recorder.stored();
+    assert_eq!(stored.len(), 4);
+    let mut frames = Vec::new();
+    for (_, bytes) in &stored {
+        let read = read(bytes);
+        assert!(read.complete);
+        assert_eq!(read.tags[..2], film[..2], "headers first");
+        assert_eq!((read.tags[2].message_type, read.tags[2].time_ms), (9, 0));
+        frames.extend(read.tags.into_iter().skip(2).map(|tag| tag.payload));
+    }
+    assert_eq!(frames, film[2..].iter().map(|tag| tag.payload.clone()).collect::<Vec<_>>());
+    world.end();
+}
+
+#[test]
+fn a_card_that_stalls_costs_whole_fragments_of_the_recording_and_nothing_of_the_stream() {
+    let mut world = world(record());
+    let publisher = world.publisher("cam");
+    let film = film(60);
+    let (before, rest) = film.split_at(2 + 50 * 4);
+    publish(&mut world, publisher, before, 0);
+    world.recorder.stalled_until = world.now + 40_000;
+    publish(&mut world, publisher, rest, 0);
+    world.hang_up(publisher);
+    world.advance(20_000);
+    let (_, read) = only(&world);
+    assert!(read.complete);
+    let counts = *world.server.recordings().counts();
+    assert!(counts.gaps == 1 && (10_000..60_000).contains(&counts.lost_ms), "{counts:?}");
+    // Each is one of the film's, at its time, and behind the gap comes a key frame.
+    let mut sent = film.iter();
+    for tag in &read.tags {
+        assert!(sent.any(|sent| sent == tag), "at {}", tag.time_ms);
+    }
+    let gap = read.tags.windows(2).find(|pair| pair[1].time_ms - pair[0].time_ms > 2000).unwrap();
+    assert_eq!(gap[1].time_ms % 2000, 0);
+    assert_eq!(u64::from(gap[1].time_ms - gap[0].time_ms), counts.lost_ms);
+    world.end();
+}
+
+#[test]
+fn a_full_card_closes_what_is_whole_and_is_tried_again_and_the_stream_goes_on() {
+    let mut world = world(record());
+    world.recorder.card.borrow_mut().room = 1_000_000;
+    world.recorder.set(&["record.keep_free=0"]);
+    let publisher = world.publisher("cam");
+    let film = film(30);
+    publish(&mut world, publisher, &film, 0);
+    let counts = *world.server.recordings().counts();
+    assert_eq!(counts.faults, 1, "{counts:?}");
+    let (_, first) = only(&world);
+    assert!(first.tags.len() > 100 && film.starts_with(&first.tags));
+    // Somebody makes room.
+    world.recorder.card.borrow_mut().room = 100_000_000;
+    world.advance(5000);
+    publish(&mut world, publisher, &FilmTag::film(60), 31_000);
+    world.hang_up(publisher);
+    world.advance(20_000);
+    let stored = world.recorder.stored();
+    assert_eq!(stored.len(), 2);
+    assert!(read(&stored[1].1).complete);
+    world.end();
+}
+
+#[test]
+fn the_card_may_fail_at_any_call_and_live_goes_on_and_every_place_comes_free() {
+    let kinds = [ErrorKind::Other, ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied, ErrorKind::StorageFull];
+    let film = film(5);
+    for (fails, kind) in (1..36).zip(kinds.into_iter().cycle()) {
+        let mut world = world(record());
+        world.recorder.card.borrow_mut().fails = Some((fails, 1, kind));
+        let publisher = world.publisher("cam");
+        publish(&mut world, publisher, &film, 0);
+        world.hang_up(publisher);
+        world.advance(90_000);
+        assert!(world.server.recordings().is_idle(), "{kind:?} at call {fails}");
+        for (_, bytes) in world.recorder.stored() {
+            if bytes.len() > FRONT_BYTES {
+                read(&bytes);
+            }
+        }
+        world.end();
+    }
+}
+
+#[test]
+fn an_application_s_own_file_says_what_of_it_is_recorded() {
+    let app = |name: &str, on| {
+        let record = RecordSettings { on, ..RecordSettings::default() };
+        AppDefinition { record, ..AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live) }
+    };
+    let apps = vec![app("live", RecordOn::None), app("studio", RecordOn::All)];
+    let mut world = World::on_disk(recording(RecordSettings::default()), apps);
+    for app in ["live", "studio"] {
+        let publisher = world.publisher_at(app, "cam");
+        publish(&mut world, publisher, &film(5), 0);
+        world.hang_up(publisher);
+    }
+    world.advance(20_000);
+    assert!(only(&world).0.starts_with("/apps/studio/recordings/cam/"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// The law of a pulled plug: at most `sync_ms`, a fragment and what is under way are lost, and every file that is left opens.
+    #[test]
+    fn whenever_the_power_is_lost_every_file_is_whole_after_the_next_start(
+        lost_ms in 3000u32..14_000,
+        late_ms in 0u64..60,
+        parts in proptest::collection::vec(any::<u64>(), 24),
+    ) {
+        let mut world = world(RecordSettings { segment_s: 10, ..record() });
+        world.recorder.late_ms = late_ms;
+        let publisher = world.publisher("cam");
+        let film = film(14);
+        let sent = film.iter().take_while(|tag| tag.time_ms <= lost_ms).count();
+        publish(&mut world, publisher, &film[..sent], 0);
+        let mut parts = parts.into_iter().cycle();
+        world.recorder.lose_power(|below| parts.next().unwrap() % below);
+        let (mut end_ms, mut before_ms) = (0, 0);
+        for (path, bytes) in world.recorder.stored() {
+            let read = read(&bytes);
+            prop_assert!(read.complete, "{path}");
+            let frames: Vec<_> = read.tags.iter().skip(2).map(|tag| &tag.payload).collect();
+            let at = film.iter().position(|tag| Some(&&tag.payload) == frames.first());
+            prop_assert!(at.is_some(), "{path} begins with a frame of the film");
+            prop_assert!(film[at.unwrap()..].iter().map(|tag| &tag.payload).take(frames.len()).eq(frames.iter().copied()));
+            end_ms = before_ms + read.duration_ms;
+            before_ms = end_ms + 40;
+        }
+        // The fragment that grows, the one before it, and a fragment's time until the next sync.
+        let at_most_ms = 2000 + 2 * 2000 + 4 * late_ms as u32 * 8;
+        prop_assert!(end_ms + at_most_ms >= lost_ms, "{end_ms} of {lost_ms} ms are left");
+    }
+}
