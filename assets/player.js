@@ -24,6 +24,7 @@
   var RETRY_MS = 300;
   var RETRY_MOST_MS = 5000;
   var HIDE_MS = 3000;
+  var FAILURES_MOST = 3; // then it is tried without sound
 
   var MediaSource = window.ManagedMediaSource || window.MediaSource || window.WebKitMediaSource;
   var HLS = 'application/vnd.apple.mpegurl';
@@ -63,9 +64,10 @@
     this.wantsPause = false;
     this.target = TARGET;
     this.retryMs = RETRY_MS;
+    this.failures = 0; // of the browser, without a picture between them
     this.codecs = [];
     this.queue = [];
-    this.stats = { connections: 0, stalls: 0, firstPictureMs: null, mediaSources: 0, viewers: null, way: '' };
+    this.stats = { connections: 0, stalls: 0, firstPictureMs: null, mediaSources: 0, viewers: null, way: '', failure: '' };
     this.changed = function () {};
     root.appendChild(this.video);
     root.appendChild(this.still);
@@ -86,10 +88,16 @@
       self.still.className = 'still';
       // Not before: what comes may be what this browser gives up.
       self.retryMs = RETRY_MS;
+      self.failures = 0;
       if (self.stats.firstPictureMs === null) self.stats.firstPictureMs = Math.round(now() - self.begun);
       self.changed();
     });
-    video.addEventListener('error', function () { if (self.source) self.failed(); else if (self.stats.way === 'HLS') self.hlsFailed(); });
+    video.addEventListener('error', function () {
+      // What there was before may say so late.
+      if (!video.error) return;
+      if (self.source) self.failed(video.error.message || 'decoding');
+      else if (self.stats.way === 'HLS') self.hlsFailed();
+    });
     ['pause', 'play', 'volumechange', 'loadedmetadata'].forEach(function (name) {
       video.addEventListener(name, function () { self.changed(); });
     });
@@ -224,7 +232,7 @@
       try {
         self.buffer = source.addSourceBuffer(mime(codecs));
       } catch (error) {
-        self.failed();
+        self.failed(String(error));
         return;
       }
       self.buffer.addEventListener('updateend', function () { self.pump(); self.tick(); });
@@ -257,13 +265,17 @@
   };
 
   // The browser gave the stream up: from the beginning, by another connection.
-  Player.prototype.failed = function () {
+  Player.prototype.failed = function (why) {
     var socket = this.socket;
+    this.stats.failure = why;
     this.keepStill();
     this.dispose();
     if (!socket) return;
     this.disconnect();
-    this.closed(0);
+    this.failures++;
+    // Some say that they play a codec, and do not.
+    if (this.failures === FAILURES_MOST && this.codecs.length > 1) this.leaveOut(this.codecs.filter(isSound), this.codecs);
+    else this.closed(0);
   };
 
   // Gives the browser what came, one append at a time.
@@ -280,7 +292,7 @@
       this.queue = [bytes.buffer];
       // No room: less of the past, once; what does not help then is a new beginning.
       if (error.name === 'QuotaExceededError' && this.forget(5)) return;
-      this.failed();
+      this.failed(String(error));
     }
   };
 
@@ -376,19 +388,22 @@
 
   // Holds the live edge; ten times a second, and after each append.
   Player.prototype.tick = function () {
-    var video = this.video, ranges = video.buffered, at = video.currentTime, end, behind, n;
+    var video = this.video, ranges = video.buffered, at = video.currentTime, start, end, behind, n;
     if (this.socket && this.state !== 'connecting' && now() - this.heard > SILENCE_MS) { this.socket.close(); this.closed(0); }
     if (at !== this.lastAt || (video.paused && this.joined) || document.hidden || this.state !== 'live' || now() - this.fed > 1000) {
       this.lastAt = at;
       this.moved = now();
-    } else if (now() - this.moved > STUCK_MS) { this.failed(); return; }
+    } else if (now() - this.moved > STUCK_MS) { this.failed('stuck'); return; }
     if (!this.buffer || !ranges.length) return;
     end = ranges.end(ranges.length - 1);
     behind = end - at;
     if (!this.joined) {
+      // WebKit fails when it is to go somewhere before it knows what it has.
+      if (video.readyState < 1) return;
       this.joined = true;
       this.jumped = this.calm = now();
-      video.currentTime = this.fromFirst ? ranges.start(0) : Math.max(ranges.start(ranges.length - 1), end - this.target);
+      start = this.fromFirst ? ranges.start(0) : Math.max(ranges.start(ranges.length - 1), end - this.target);
+      if (at < ranges.start(0) || start > at + SLACK) video.currentTime = start;
       return;
     }
     if (this.wantsPause) {
@@ -537,7 +552,7 @@
       [words('rate'), video.playbackRate.toFixed(2) + ' ×'], [words('size'), video.videoWidth + '×' + video.videoHeight],
       [words('codecs'), player.codecs.join(' ')], [words('stalls'), player.stats.stalls], [words('dropped'), quality === undefined ? '–' : quality],
       [words('joined'), (player.stats.firstPictureMs || 0) + ' ms'], [words('connections'), player.stats.connections],
-      [words('viewers'), player.stats.viewers === null ? '–' : player.stats.viewers], [words('way'), player.stats.way]
+      [words('viewers'), player.stats.viewers === null ? '–' : player.stats.viewers], [words('way'), player.stats.way + (player.stats.failure && ' (' + player.stats.failure + ')')]
     ];
     this.figures.textContent = lines.map(function (line) { return line.join(': '); }).join('\n');
   };

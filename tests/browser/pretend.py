@@ -10,6 +10,10 @@ from stage import Stage, check
 HTML_NAME = 'live/"><script>document.title="owned"</script>'
 
 
+# How long the stream has run, in seconds: times do not begin at 0 for who comes late.
+AGE = 3600
+
+
 class Clip:
     """Fragments of a short clip, one a frame, and the initialisation before them."""
 
@@ -36,7 +40,7 @@ class Clip:
                 return
             if when >= told:
                 told = when + 1
-                await socket.say(type="now", server_ms=0, stream_ms=int((time.monotonic() - begin) * 1000), viewers=3)
+                await socket.say(type="now", server_ms=0, stream_ms=int((AGE + time.monotonic() - begin) * 1000), viewers=3)
             await socket.send(fragment)
 
 
@@ -55,8 +59,11 @@ def split(data):
         elif kind == b"moof":
             track = int.from_bytes(box[box.find(b"tfhd") + 8 :][:4], "big")
             place = box.find(b"tfdt")
-            time_ = int.from_bytes(box[place + 8 :][: 8 if box[place + 4] else 4], "big")
-            fragments.append([time_ / scales[track - 1], box])
+            # ffmpeg begins at 0, and writes 64 bits.
+            ticks = int.from_bytes(box[place + 8 :][:8], "big")
+            scale = scales[track - 1]
+            box = box[: place + 8] + (ticks + AGE * scale).to_bytes(8, "big") + box[place + 16 :]
+            fragments.append([ticks / scale, box])
         elif kind == b"mdat":
             fragments[-1][1] += box
     return init, sorted((when, bytes_) for when, bytes_ in fragments)
@@ -85,7 +92,7 @@ async def a_track_that_the_browser_cannot_play_is_left_out_and_said(browser):
 
     async def pretend(socket):
         tries.append(socket.path)
-        codecs = "avc1.42c00d" if "audio=0" in socket.path else "avc1.42c00d,mp4a.6b"
+        codecs = "avc1.42c00d" if "audio=0" in socket.path else "avc1.42c00d,mp4a.a9"
         await socket.say(type="init", codecs=codecs)
         clip = Clip("avc1.42c00d")
         await socket.send(clip.init)
@@ -94,8 +101,9 @@ async def a_track_that_the_browser_cannot_play_is_left_out_and_said(browser):
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1?key=a%26b"):
         report = await stage.report(lambda r: "picture only" in r["text"])
         check("AAC sound" in report["text"], report["text"])
-        check(tries == ["/live/cam1.mp4?key=a%26b", "/live/cam1.mp4?key=a%26b&audio=0"], tries)
-        await stage.report(lambda r: r["time"] and r["time"] > 1)
+        # WebKitGTK says that it plays it, and then does not.
+        check(len(tries) == (4 if browser.name == "webkit" else 2) and tries[-1] == "/live/cam1.mp4?key=a%26b&audio=0", tries)
+        await stage.report(lambda r: r["time"] and r["time"] > AGE + 1)
 
 
 async def media_that_the_browser_gives_up_is_tried_again_ever_later(browser):
@@ -111,7 +119,7 @@ async def media_that_the_browser_gives_up_is_tried_again_ever_later(browser):
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
         # Firefox says nothing, and the player notices that nothing moves.
         await stage.report(lambda r: r["stats"]["connections"] == (5 if browser.name == "chromium" else 2))
-        check(browser.name != "chromium" or tries[4] - tries[3] > 2 * (tries[2] - tries[1]), tries)
+        check(browser.name != "chromium" or tries[4] - tries[3] > 1.5 * (tries[2] - tries[1]), tries)
 
 
 async def a_codec_that_no_browser_plays_is_a_sentence(browser):
@@ -137,7 +145,7 @@ async def other_codecs_in_mid_stream_go_on_in_another_source(browser):
 
     Clip("vp09.00.10.08,mp4a.40.2", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "30"), "426x240")
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
-        report = await stage.report(lambda r: r["size"] == "426x240" and r["time"] > 1 and not r["paused"])
+        report = await stage.report(lambda r: r["size"] == "426x240" and r["time"] > AGE + 1 and not r["paused"])
         check(report["stats"]["mediaSources"] == 2 and report["stats"]["connections"] == 1, report)
 
 
@@ -157,7 +165,7 @@ async def another_size_in_mid_stream_goes_on_in_the_same_source(browser):
                 await socket.send(fragment)
 
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
-        report = await stage.report(lambda r: r["size"] == "640x360" and r["time"] > 5)
+        report = await stage.report(lambda r: r["size"] == "640x360" and r["time"] > AGE + 5)
         check(report["stats"]["mediaSources"] == 1 and report["stats"]["connections"] == 1, report)
 
 
@@ -173,7 +181,7 @@ async def a_silent_connection_is_given_up_and_made_again(browser):
         await asyncio.sleep(60)
 
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
-        report = await stage.report(lambda r: r["stats"]["connections"] == 2 and r["state"] == "live" and r["time"] > 2 and r["behind"] < 1.5)
+        report = await stage.report(lambda r: r["stats"]["connections"] == 2 and r["state"] == "live" and r["time"] > AGE + 2 and r["behind"] < 1.5)
         check(8 < tries[1] - tries[0] < 12, tries)
 
 
@@ -191,7 +199,7 @@ async def ten_seconds_back_are_asked_of_the_server_where_the_page_has_not_seen_t
         await asyncio.sleep(60)
 
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1") as page:
-        await stage.report(lambda r: r["time"] and r["time"] > 2)
+        await stage.report(lambda r: r["time"] and r["time"] > AGE + 2)
         await page.key("j")
         report = await stage.report(lambda r: r["stats"]["connections"] == 2 and r["time"] and r["behind"] > 5)
         check(tries[1].startswith("/live/cam1.mp4?back_ms=10"), tries)
@@ -215,7 +223,7 @@ async def sound_comes_after_a_tap_and_keys_reach_everything(browser):
         await asyncio.sleep(60)
 
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1") as page:
-        report = await stage.report(lambda r: r["time"] and r["time"] > 0.5)
+        report = await stage.report(lambda r: r["time"] and r["time"] > AGE + 0.5)
         check(report["muted"] and "Tap for sound" in report["text"], report)
         await page.tap(".sound")
         report = await stage.report(lambda r: not r["muted"])

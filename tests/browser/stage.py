@@ -64,7 +64,7 @@ class Stage:
 
     def __init__(self, upstream=None, pretend=None, answers=None):
         self.upstream, self.pretend, self.answers = upstream, pretend, answers or {}
-        self.reports, self.connections = [], set()
+        self.reports, self.connections, self.files = [], set(), {}
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
@@ -98,6 +98,13 @@ class Stage:
             self.answer(writer, b"", "text/plain")
         elif name == "/__test/probe.js":
             self.answer(writer, (HERE / "probe.js").read_bytes(), TYPES[".js"])
+        elif name == "/__test/other.js":
+            self.answer(writer, (HERE / "other.js").read_bytes(), TYPES[".js"])
+        elif name in self.files:
+            body = self.files[name]
+            if name.endswith(".html"):
+                body = body.replace(b"<script", PROBE + b"<script", 1)
+            self.answer(writer, body, TYPES[pathlib.Path(name).suffix])
         elif self.upstream:
             await self.forward(reader, writer, raw, name)
         elif "upgrade" in fields and self.pretend:
@@ -219,8 +226,14 @@ class Browser:
         os.killpg(self.process.pid, signal.SIGSTOP if stopped else signal.SIGCONT)
 
     async def __aexit__(self, *_):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        # It may clean up after itself first, as xvfb-run does.
+        for how in (signal.SIGCONT, signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, how)
+            if how == signal.SIGTERM:
+                end = time.monotonic() + 2
+                while self.process.poll() is None and time.monotonic() < end:
+                    await asyncio.sleep(0.05)
         self.process.wait()
         self.log.close()
 
@@ -351,7 +364,7 @@ BROWSERS = {browser.name: browser for browser in (Chromium, Firefox, WebKit)}
 class Camera:
     """An encoder whose pictures show the time: 640x360, 30 a second, or as told. Frames are left out where `pauses` says."""
 
-    def __init__(self, output, width=640, height=360, gop=30, video=True, audio=44100, bframes=0, pauses=False, codec=(), rate=30):
+    def __init__(self, output, width=640, height=360, gop=30, video=True, audio=44100, bframes=0, pauses=False, codec=(), rate=30, command=None):
         self.size, self.rate, self.pauses, self.video = (width, height), rate, pauses, video
         sound = ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={audio}"] if audio else []
         pictures = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-r", str(rate), "-use_wallclock_as_timestamps", "1", "-i", "-"] if video else []
@@ -359,6 +372,9 @@ class Camera:
                                  "-b:v", "1500k", "-pix_fmt", "yuv420p"] + (["-tune", "zerolatency"] if not bframes else ["-rc-lookahead", "0", "-sync-lookahead", "0", "-threads", "1"]))
         video_out = [*codec, "-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if video else []
         audio_out = ["-c:a", "aac", "-b:a", "96k", "-ar", str(audio)] if audio else []
+        if command:
+            self.command = [*command, *output]
+            return
         # Sound keeps its own time without pictures.
         real = ["-re"] if audio else []
         self.command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0",
