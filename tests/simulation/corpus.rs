@@ -53,6 +53,11 @@ fn the_corpus_of_formats_holds() {
 }
 
 #[test]
+fn the_corpus_of_http_holds() {
+    replay("http");
+}
+
+#[test]
 fn the_corpus_of_movies_holds() {
     replay("movies");
 }

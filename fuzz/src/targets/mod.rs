@@ -7,6 +7,7 @@ pub mod amf;
 pub mod chunks;
 pub mod config;
 pub mod formats;
+pub mod http;
 pub mod movies;
 pub mod names;
 pub mod script_link;
@@ -18,11 +19,12 @@ pub mod strangers;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All there are.
-pub const ALL: [Target; 10] = [
+pub const ALL: [Target; 11] = [
     ("session", session::run),
     ("chunks", chunks::run),
     ("amf", amf::run),
     ("formats", formats::run),
+    ("http", http::run),
     ("movies", movies::run),
     ("names", names::run),
     ("config", config::run),
