@@ -222,7 +222,7 @@ impl CloseReason {
             PeerReset => row(Counter::PeerReset, 200, "the client ended it with something unread"),
             NetworkBroke => row(Counter::NetworkBroke, 408, "the network broke it"),
             NotRtmp(FirstByte::Tls) => row(Counter::NotRtmp, 400, "the client speaks TLS: use rtmp://, not rtmps://, on this port"),
-            NotRtmp(FirstByte::Http) => row(Counter::NotRtmp, 400, "the client speaks HTTP: this port is for RTMP"),
+            NotRtmp(FirstByte::Http) => row(Counter::NotRtmp, 400, "the client speaks HTTP: this port is for RTMP (server.http)"),
             NotRtmp(FirstByte::Ssh) => row(Counter::NotRtmp, 400, "the client speaks SSH: this port is for RTMP"),
             NotRtmp(FirstByte::Encrypted) => row(Counter::NotRtmp, 400, "the client speaks RTMPE: use rtmp://, not rtmpe://"),
             NotRtmp(FirstByte::Rtmp | FirstByte::Other) => row(Counter::NotRtmp, 400, "the client does not speak RTMP"),
