@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rill::live::settings::Settings;
 use sim::Random;
+use sim::browser::Browser;
 use sim::films::{FilmTag, flv};
 use sim::ledger::Kind::{Audio, Inter, Key};
 use sim::world::{World, settings};
@@ -126,6 +127,40 @@ fn the_heap_is_not_used_by_ten_minutes_of_streaming_and_the_end_of_the_server() 
     world.stop();
     world.advance(2000);
     world.check_empty();
+    assert_eq!(ALLOCATIONS.get(), 0);
+}
+
+#[test]
+fn the_heap_is_not_used_by_requests_and_viewers_over_http() {
+    log_everything();
+    let (mut world, publisher) = World::live();
+    let browsers: Vec<Browser> = (0..10).map(|_| Browser::new(&mut world, 8000)).collect();
+    let upgrade = "GET /live/cam.flv HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    for (browser, says) in browsers.iter().zip([
+        "GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /live/cam.flv HTTP/1.0\r\n\r\n",
+        upgrade,
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /routes HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /api/status HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /live/never.flv HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\n\n",
+        "GET /%2e%2e HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\u{16}\u{3}",
+    ]) {
+        browser.send(&mut world, says.as_bytes());
+    }
+    for i in 0..600u32 {
+        world.send(publisher, 1, [Key, Inter, Audio][(i % 3) as usize], 100 + i * 100, 2000);
+        world.advance(100);
+        for browser in &browsers[1..] {
+            browser.read(&mut world, 3000);
+        }
+    }
+    world.stop();
+    world.advance(2000);
+    assert!(world.server.counters().http_requests >= 6);
     assert_eq!(ALLOCATIONS.get(), 0);
 }
 

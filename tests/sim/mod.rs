@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
 
+pub mod browser;
 pub mod card;
 pub mod client;
 pub mod digest;

@@ -32,7 +32,7 @@ const WAIT_MS: u64 = 10_000;
 const STALE_WAIT_MS: u64 = 1000;
 
 /// A stream that a client may see.
-pub(super) struct Watched {
+pub(super) struct SeenStream {
     pub(super) app: AppId,
     pub(super) path: StreamPath,
 }
@@ -68,7 +68,7 @@ impl Server {
         request: &HttpRequest,
         path: &str,
         now: Millis,
-    ) -> Result<Watched, NotWatched> {
+    ) -> Result<SeenStream, NotWatched> {
         let (app, rest) = path.trim_start_matches('/').split_once('/').ok_or(UNKNOWN)?;
         let app = self.application(conn, app, request.waited_ms, now)?;
         let definition = self.live.apps.definition(app).ok_or(UNKNOWN)?;
@@ -82,7 +82,7 @@ impl Server {
         let wish = Wish::Play { name: &name.name };
         let allowed = self.live.by_rules(app, &who, Wish::Connect).and_then(|_| self.live.by_rules(app, &who, wish));
         match allowed {
-            Ok(path) => Ok(Watched { app, path }),
+            Ok(path) => Ok(SeenStream { app, path }),
             Err(refusal) => {
                 let row = refusals::row(refusal);
                 let definition = self.live.apps.definition(app);
@@ -107,7 +107,7 @@ impl Server {
         (path, content_type, format): (&str, &'static str, ViewerFormat),
         now: Millis,
     ) -> HttpAnswer {
-        let Watched { app, path } = match self.may_watch(conn, request, path, now) {
+        let SeenStream { app, path } = match self.may_watch(conn, request, path, now) {
             Ok(watched) => watched,
             Err(not) => return not.into(),
         };

@@ -1,0 +1,244 @@
+//! HTTP on the fake network: requests cut at every byte, viewers that are slow or stay, and deadlines.
+
+use proptest::prelude::*;
+use rill::live::settings::Settings;
+use rill::server::close::CloseReason;
+use rill::wire::flv::{SUB_TAG_HEADER_BYTES, SUB_TAG_TRAILER_BYTES, SubTagHeader};
+
+use crate::sim::browser::Browser;
+use crate::sim::ledger::Kind::{Audio, Inter, Key};
+use crate::sim::world::{World, settings};
+
+/// Splits what came into head and body.
+fn parts(answer: &[u8]) -> (&str, &[u8]) {
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+    (std::str::from_utf8(&answer[..end]).unwrap(), &answer[end..])
+}
+
+fn status(answer: &[u8]) -> u16 {
+    parts(answer).0.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap()
+}
+
+/// The tags of an FLV file, whole ones and nothing else: type, time, first payload byte.
+fn tags(file: &[u8]) -> Vec<(u8, u32, u8)> {
+    assert_eq!(file[..4], *b"FLV\x01");
+    assert_eq!(file[4] & !5, 0);
+    let (mut rest, mut tags) = (&file[9 + SUB_TAG_TRAILER_BYTES..], Vec::new());
+    while let Some(header) = rest.first_chunk::<SUB_TAG_HEADER_BYTES>() {
+        let header = SubTagHeader::parse(header);
+        let length = header.length as usize;
+        tags.push((header.message_type, header.timestamp_ms, rest[SUB_TAG_HEADER_BYTES]));
+        let trailer = &rest[SUB_TAG_HEADER_BYTES + length..][..SUB_TAG_TRAILER_BYTES];
+        assert_eq!(trailer, (header.length + SUB_TAG_HEADER_BYTES as u32).to_be_bytes());
+        rest = &rest[SUB_TAG_HEADER_BYTES + length + SUB_TAG_TRAILER_BYTES..];
+    }
+    assert!(rest.is_empty(), "half a tag");
+    tags
+}
+
+/// Nothing is left of anybody.
+fn is_empty(world: &mut World) {
+    world.advance(30_000);
+    assert_eq!((world.server.slots().taken(), world.server.slots().joined()), (0, 0));
+    assert!(world.server.apps().iter().all(|(_, app)| app.connected == 0));
+    let counters = world.server.counters();
+    assert_eq!(counters.accepted, counters.closed.iter().sum::<u64>());
+    assert_eq!((counters.bytes_in, counters.bytes_out), (world.net.bytes_read, world.net.bytes_written));
+    assert_eq!(world.server.waiting(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn answers_are_the_same_in_reads_and_writes_of_any_lengths(short in 1_usize..80, cut in 1_usize..60, window in 1_usize..3000) {
+        let requests = "GET /version HTTP/1.1\r\nHost: a\r\n\r\nPOST /version HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\
+                        GET /routes HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n\
+                        GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let mut whole = World::new();
+        let browser = Browser::new(&mut whole, 1 << 20);
+        browser.send(&mut whole, requests.as_bytes());
+        let expected = browser.read_all(&mut whole);
+        prop_assert!(browser.has_ended(&whole));
+
+        let mut world = World::new();
+        let browser = Browser::new(&mut world, window);
+        world.net.links[browser.0].short = short;
+        let mut answers = Vec::new();
+        for piece in requests.as_bytes().chunks(cut) {
+            browser.send(&mut world, piece);
+            answers.extend(browser.read_all(&mut world));
+        }
+        prop_assert_eq!(String::from_utf8_lossy(&answers), String::from_utf8_lossy(&expected));
+        prop_assert!(browser.has_ended(&world));
+        is_empty(&mut world);
+    }
+
+    #[test]
+    fn a_viewer_is_sent_whole_tags_however_it_reads(short in 0_usize..200, reads in 1_usize..3000, window in 200_usize..5000) {
+        let (mut world, publisher) = World::live();
+        let browser = Browser::new(&mut world, window);
+        world.net.links[browser.0].short = short;
+        browser.get(&mut world, "/live/cam.flv");
+        let mut file = Vec::new();
+        for i in 0..60_u32 {
+            world.send(publisher, 1, [Key, Audio, Inter][(i % 3) as usize], 100 + i * 40, 700);
+            world.advance(40);
+            file.extend(browser.read(&mut world, reads));
+        }
+        world.hang_up(publisher);
+        world.settle();
+        file.extend(browser.read_all(&mut world));
+        world.advance(100);
+        file.extend(browser.read_all(&mut world));
+        prop_assert!(browser.has_ended(&world));
+        let (_, body) = parts(&file);
+        let found = tags(body);
+        prop_assert!(found.len() > 3);
+        // Time does not go back, but for what is kept of data.
+        let times: Vec<u32> = found.iter().filter(|tag| tag.0 != 18).map(|tag| tag.1).collect();
+        prop_assert!(times.is_sorted(), "{times:?}");
+        is_empty(&mut world);
+    }
+}
+
+#[test]
+fn a_slow_viewer_goes_on_at_a_key_frame_and_one_that_takes_nothing_is_closed() {
+    let (mut world, publisher) = World::live();
+    let (slow, dead) = (Browser::new(&mut world, 4000), Browser::new(&mut world, 4000));
+    slow.get(&mut world, "/live/cam.flv");
+    dead.get(&mut world, "/live/cam.flv");
+    let mut file = Vec::new();
+    for i in 0..100_u32 {
+        world.send(publisher, 1, if i % 10 == 0 { Key } else { Inter }, 100 + i * 100, 1000);
+        world.advance(100);
+        file.extend(slow.read(&mut world, 400));
+    }
+    assert!(world.server.counters().skips > 0);
+    assert_eq!(world.closed(CloseReason::Stalled), 1);
+    assert!(dead.has_ended(&world) && !slow.has_ended(&world));
+    for _ in 0..20 {
+        world.advance(10);
+        file.extend(slow.read_all(&mut world));
+    }
+    let found = tags(parts(&file).1);
+    assert!(found.last().unwrap().1 > 9500, "it is at the live edge: {:?}", found.last());
+    slow.hang_up(&mut world);
+    world.hang_up(publisher);
+    is_empty(&mut world);
+}
+
+#[test]
+fn a_viewer_stays_over_a_republish_and_hears_the_end_when_nobody_is_back_in_time() {
+    let mut world = World::with(Settings { unpublish_grace_ms: 5000, ..settings() }, 1);
+    let first = world.publisher("cam");
+    world.send_start(first);
+    let browser = Browser::new(&mut world, 1 << 20);
+    browser.get(&mut world, "/live/cam.flv");
+    world.hang_up(first);
+    world.advance(2000);
+    assert!(!browser.has_ended(&world));
+    let second = world.publisher("cam");
+    world.send_start(second);
+    world.send_all(second, 100, &[Inter, Audio]);
+    let before = browser.read_all(&mut world);
+    assert_eq!(
+        tags(parts(&before).1).iter().filter(|tag| tag.0 == 9).count(),
+        5,
+        "two headers, two key frames, one more"
+    );
+    world.hang_up(second);
+    world.advance(4000);
+    assert!(!browser.has_ended(&world));
+    world.advance(2000);
+    assert!(browser.has_ended(&world));
+    is_empty(&mut world);
+}
+
+#[test]
+fn a_head_that_is_slow_is_answered_408_and_a_connection_without_one_ends() {
+    let mut world = World::new();
+    let (slow, silent) = (Browser::new(&mut world, 1 << 20), Browser::new(&mut world, 1 << 20));
+    slow.send(&mut world, b"GET / HT");
+    let mut answer = Vec::new();
+    for byte in b"TP/1.1\r\nX: aaaaaaaaaaaaaaaaaaaaaaa" {
+        world.advance(400);
+        answer.extend(slow.read_all(&mut world));
+        if slow.has_ended(&world) {
+            break;
+        }
+        world.net.send(slow.0, &[*byte]);
+    }
+    assert_eq!(status(&answer), 408);
+    assert!((5000..6000).contains(&world.now), "{} ms", world.now);
+    assert_eq!(world.closed(CloseReason::RequestTimeout), 1);
+    assert!(!silent.has_ended(&world));
+    world.advance(11_000);
+    assert!(silent.has_ended(&world));
+    assert_eq!(silent.read_all(&mut world), b"");
+    is_empty(&mut world);
+}
+
+#[test]
+fn an_answer_that_is_taken_too_slowly_ends() {
+    let mut world = World::new();
+    let slow = Browser::new(&mut world, 8);
+    slow.send(&mut world, b"GET /routes HTTP/1.1\r\nHost: a\r\n\r\n");
+    for _ in 0..60 {
+        world.advance(1000);
+        slow.read(&mut world, 4);
+    }
+    assert!(slow.has_ended(&world));
+    assert_eq!(world.closed(CloseReason::SlowReader), 1);
+    is_empty(&mut world);
+}
+
+#[test]
+fn connections_that_ask_nothing_keep_no_encoder_and_no_viewer_out() {
+    let mut world = World::new();
+    let count = world.server.slots().client_count();
+    let idle: Vec<Browser> = (0..count).map(|_| Browser::new(&mut world, 1 << 20)).collect();
+    world.settle();
+    assert_eq!(world.server.slots().taken(), count);
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let viewer = Browser::new(&mut world, 1 << 20);
+    viewer.get(&mut world, "/live/cam.flv");
+    assert_eq!(status(&viewer.read_all(&mut world)), 200);
+    assert!(idle.iter().filter(|browser| browser.has_ended(&world)).count() >= 2);
+    viewer.hang_up(&mut world);
+    world.hang_up(publisher);
+    is_empty(&mut world);
+}
+
+#[test]
+fn a_viewer_counts_against_the_limit_of_connections_and_the_operator_can_send_it_away() {
+    let (mut world, publisher) = World::live();
+    let viewers: Vec<Browser> = (0..16)
+        .map(|_| {
+            let browser = Browser::new(&mut world, 1 << 20);
+            browser.get(&mut world, "/live/cam.flv");
+            browser
+        })
+        .collect();
+    let answers: Vec<u16> = viewers.iter().map(|viewer| status(&viewer.read_all(&mut world))).collect();
+    assert!(answers.iter().all(|&status| status == 200), "{answers:?}");
+    world.send_all(publisher, 200, &[Inter]);
+    let late = Browser::new(&mut world, 1 << 20);
+    late.get(&mut world, "/live/cam.flv");
+    assert_eq!(status(&late.read_all(&mut world)), 503);
+    let row = (0..).find_map(|from| {
+        let row = world.server.next_client(from, rill::time::Millis(world.now))?;
+        Some((row.id, row.speaks, row.activity.name()))
+    });
+    assert!(row.is_some());
+    let id = rill::handles::SlotIndex(row.unwrap().0.slot.0 + 1);
+    let conn = world.server.slots().id(id);
+    assert!(world.server.disconnect(conn, rill::time::Millis(world.now)));
+    world.settle();
+    assert_eq!(world.closed(CloseReason::Operator), 1);
+    assert_eq!(viewers.iter().filter(|viewer| viewer.has_ended(&world)).count(), 1);
+    viewers.iter().for_each(|viewer| viewer.hang_up(&mut world));
+    world.hang_up(publisher);
+    is_empty(&mut world);
+}
