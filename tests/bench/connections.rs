@@ -16,7 +16,11 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -324,15 +328,20 @@ impl Bench {
         rounds
     }
 
-    /// Instances whose clients have left again.
+    /// A script process that nothing was told, and instances whose clients have left again.
     fn memory(&self) -> Rounds {
-        let mut rounds =
-            Rounds::of(&[("resident KiB", 0), ("own KiB", 0), ("own KiB each", 1), ("engine's own KiB each", 1)]);
+        let mut rounds = Rounds::of(&[
+            ("resident KiB", 0),
+            ("private KiB", 0),
+            ("own KiB", 0),
+            ("own KiB each", 1),
+            ("engine's own KiB each", 1),
+        ]);
+        rounds.add("a script process alone", &host_memory());
         for (app, script) in [(TRIVIAL, TRIVIAL_SCRIPT), (HELLO, HELLO_SCRIPT)] {
             let engine_kib = engine_bytes(script) as f64 / 1024.0;
             let server = self.rill();
-            let mut loaded = 0;
-            let mut without = 0.0;
+            let (mut loaded, mut with_one) = (0, f64::NAN);
             for instances in INSTANCES {
                 for instance in loaded..instances {
                     drop(Caller::connect(&server.address(), &format!("{app}/i{instance}")));
@@ -344,15 +353,16 @@ impl Bench {
                 loaded = instances;
                 thread::sleep(SETTLE);
                 let anonymous_kib = server.anonymous_kib() as f64;
-                if instances == 0 {
-                    without = anonymous_kib;
+                if instances == 1 {
+                    with_one = anonymous_kib;
                 }
+                // The first brings its process along.
+                let others = instances.saturating_sub(1) as f64;
                 rounds.add(
                     &format!("{app}, {instances} idle"),
                     &[
-                        ("resident KiB", server.resident_kib() as f64),
                         ("own KiB", anonymous_kib),
-                        ("own KiB each", (anonymous_kib - without) / instances as f64),
+                        ("own KiB each", (anonymous_kib - with_one) / others),
                         ("engine's own KiB each", if instances == 0 { f64::NAN } else { engine_kib }),
                     ],
                 );
@@ -360,6 +370,27 @@ impl Bench {
         }
         rounds
     }
+}
+
+/// What a script process takes before its first instance.
+fn host_memory() -> Vec<(&'static str, f64)> {
+    let (mut link, theirs) = UnixStream::pair().unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_rill"))
+        .args(["script-host", "16777216"])
+        .env_clear()
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It says hello.
+    link.read_exact(&mut [0; 5]).unwrap();
+    thread::sleep(SETTLE);
+    let kib = |lines: &[&str]| lines.iter().map(|line| contender::memory_kib(process.id(), line) as f64).sum();
+    let private = kib(&["Private_Clean:", "Private_Dirty:"]);
+    let memory = vec![("resident KiB", kib(&["Rss:"])), ("private KiB", private), ("own KiB", kib(&["Anonymous:"]))];
+    process.kill().unwrap();
+    process.wait().unwrap();
+    memory
 }
 
 /// What the engine says that one loaded instance of a script takes of its heap.

@@ -170,35 +170,60 @@ impl Server {
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
-    /// Resident memory that is not read from a file, in KiB: without the program's own text.
+    /// Resident memory that is not read from a file, in KiB: without the program's own text. Script processes count.
     pub fn anonymous_kib(&self) -> u64 {
-        let rollup = fs::read_to_string(self.proc_file("smaps_rollup")).unwrap_or_default();
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        self.processes().into_iter().map(|pid| memory_kib(pid, "Anonymous:")).sum()
     }
 
     /// From `schedstat`: the same account as utime and stime together, in nanoseconds instead of ticks.
     fn scheduled_seconds(&self) -> Option<f64> {
         let mut nanoseconds = 0;
-        for task in fs::read_dir(self.proc_file("task")).ok()? {
-            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            nanoseconds += text.split_whitespace().next()?.parse::<u64>().ok()?;
+        for pid in self.processes() {
+            for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+                let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+                nanoseconds += text.split_whitespace().next()?.parse::<u64>().ok()?;
+            }
         }
         Some(nanoseconds as f64 / 1e9)
     }
 
     fn tick_seconds(&self) -> Option<f64> {
-        let stat = fs::read_to_string(self.proc_file("stat")).ok()?;
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let user: f64 = fields.next()?.parse().ok()?;
-        let system: f64 = fields.next()?.parse().ok()?;
-        Some((user + system) / 100.0)
+        let seconds = |pid| {
+            let mut fields = fields(pid)?.into_iter().skip(11);
+            let user: f64 = fields.next()?.parse().ok()?;
+            let system: f64 = fields.next()?.parse().ok()?;
+            Some((user + system) / 100.0)
+        };
+        self.processes().into_iter().map(seconds).sum()
+    }
+
+    /// The server's own process and those that it has started.
+    fn processes(&self) -> Vec<u32> {
+        // taskset becomes the server: the child's id is the server's.
+        let server = self.child.id();
+        let all = fs::read_dir("/proc").into_iter().flatten();
+        let all = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let is_ours = |pid: &u32| *pid == server || fields(*pid).is_some_and(|fields| fields[1].parse() == Ok(server));
+        all.filter(is_ours).collect()
     }
 
     fn proc_file(&self, name: &str) -> PathBuf {
-        // taskset becomes the server: the child's id is the server's.
         Path::new("/proc").join(self.child.id().to_string()).join(name)
     }
+}
+
+/// A line of what the kernel says of a process's memory (proc(5), `smaps_rollup`), in KiB.
+pub fn memory_kib(pid: u32, line: &str) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|text| text.strip_prefix(line));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// What stands of a process behind its name in `stat` (proc(5)): state, parent, and so on.
+fn fields(pid: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some(fields.map(str::to_owned).collect())
 }
 
 impl Drop for Server {

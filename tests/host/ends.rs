@@ -52,7 +52,8 @@ fn it_is_known_in_which_line_the_function_begins_that_does_not_come_back() {
     let loops = "function () {\n trace('in');\n for (;;) ; }";
     let accept = "application.onConnect = function () { return true; };\n";
     // What is told for it to begin, where it is, and what it is.
-    let cases: [(String, &dyn Fn(&mut Process), u32, Handler); 5] = [
+    type Begin<'a> = &'a dyn Fn(&mut Process);
+    let cases: [(String, Begin<'_>, u32, Handler); 5] = [
         (format!("\n\napplication.onConnect =\n {loops};"), &|_| {}, 4, Handler::Connect),
         (format!("{accept}\nClient.prototype.f = {loops};"), &|process| process.call(HALL, 1, "f"), 3, Handler::Call),
         (format!("{accept}\n\nsetInterval({loops}, 10);"), &|_| {}, 4, Handler::Interval),
