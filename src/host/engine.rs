@@ -454,6 +454,8 @@ impl EngineInstance {
         now: Millis,
     ) -> Result<Self, LoadError> {
         let scan = Scan::of(source)?;
+        // The engine itself may be at fault from here on.
+        shared.begin(Handler::Load, now, budget.load_ms);
         let (runtime, context) = engine(&shared, budget.memory_bytes, budget.stack_bytes)?;
         let watch = Rc::clone(&shared);
         runtime.set_interrupt_handler(Some(Box::new(move || watch.is_over())));
@@ -462,7 +464,6 @@ impl EngineInstance {
             rejections.rejected(&ctx, &promise, &reason, is_handled);
         })));
 
-        shared.begin(Handler::Load, now, budget.load_ms);
         let started = context.with(|ctx| -> Result<_, LoadError> {
             let prelude = || -> rquickjs::Result<_> {
                 let native = native::functions(&ctx, &shared)?;

@@ -16,6 +16,11 @@ const LOOK_BYTES: usize = 128 * 1024;
 /// Beyond what may be had, for the error that says so and where: without it the engine throws null. In bytes.
 const RESERVE_BYTES: usize = 16 * 1024;
 
+/// For tests of debug builds, which allocation of an instance is refused that there is memory for: of the first that the process
+/// loads this one, of each later one the next so many further. Zero: none.
+#[cfg(debug_assertions)]
+pub(super) static REFUSED: [std::sync::atomic::AtomicU64; 2] = [const { std::sync::atomic::AtomicU64::new(0) }; 2];
+
 /// The heap of one instance.
 pub(super) struct Heap {
     shared: Rc<SharedState>,
@@ -27,18 +32,46 @@ pub(super) struct Heap {
     used: usize,
     /// The most that it may have.
     limit: usize,
+    /// Allocations until one is refused for a test; 0 when none is.
+    #[cfg(debug_assertions)]
+    until_refused: u64,
 }
 
 impl Heap {
     /// A heap of `limit` bytes. The limit is kept here and not by the engine, whose errors a script can make up.
     pub(super) fn new(shared: Rc<SharedState>, limit: usize) -> Heap {
-        Heap { shared, since_look: 0, reserve: RESERVE_BYTES, used: 0, limit }
+        Heap {
+            shared,
+            since_look: 0,
+            reserve: RESERVE_BYTES,
+            used: 0,
+            limit,
+            #[cfg(debug_assertions)]
+            until_refused: {
+                use std::sync::atomic::Ordering::Relaxed;
+                let [next, step] = &REFUSED;
+                next.fetch_add(step.load(Relaxed), Relaxed)
+            },
+        }
+    }
+
+    /// Whether a test wants this allocation refused.
+    #[cfg(debug_assertions)]
+    fn is_refused(&mut self) -> bool {
+        let was = self.until_refused;
+        self.until_refused = was.saturating_sub(1);
+        was == 1
+    }
+
+    #[cfg(not(debug_assertions))]
+    fn is_refused(&self) -> bool {
+        false
     }
 
     /// `bytes` more may be had.
     fn grants(&mut self, bytes: usize) -> bool {
         let reserve = if self.shared.is_out_of_memory() { RESERVE_BYTES } else { 0 };
-        if self.used.saturating_add(bytes) > self.limit.saturating_add(reserve) {
+        if self.used.saturating_add(bytes) > self.limit.saturating_add(reserve) || self.is_refused() {
             self.shared.out_of_memory();
             return false;
         }

@@ -33,7 +33,14 @@ struct Socket {
 pub fn main(arguments: &[OsString]) -> ExitCode {
     close_others();
     system::end_with_parent();
+    system::crash_at_once();
     let memory_bytes = arguments.first().and_then(|argument| argument.to_str()?.parse().ok()).unwrap_or(0);
+    // Tests want to know what the engine does when it is refused memory, wherever that is.
+    #[cfg(debug_assertions)]
+    for (place, argument) in super::heap::REFUSED.iter().zip(arguments.iter().skip(1)) {
+        let number = argument.to_str().and_then(|number| number.parse().ok()).unwrap_or(0);
+        place.store(number, std::sync::atomic::Ordering::Relaxed);
+    }
     let Ok(link) = io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
     let doing = system::shared_page(io::stdout().as_fd());
     let socket = Socket {

@@ -46,6 +46,15 @@ pub(super) fn wait_readable(socket: BorrowedFd<'_>, wait_ms: u64) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, wait_ms) > 0 }
 }
 
+/// A crash of the engine ends the process. Rust's own handlers would look for a full stack first and then ask the kernel to have the
+/// signal end the process, which the sandbox refuses: they would be called for ever.
+pub(super) fn crash_at_once() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: no handler of ours is there to be lost.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// The kernel ends this process when the server's does, whatever runs then.
 pub(super) fn end_with_parent() {
     // SAFETY: it takes numbers alone. Where it is refused the end of the link ends the process.

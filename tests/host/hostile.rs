@@ -13,7 +13,7 @@ use rill::wire::script_link::{Access, AccessSet, Budget, Handler, InstanceId, Qu
 use crate::corpus::{BODIES, bodies};
 use crate::process::{ME, Process, Silence};
 
-const BAD: InstanceId = InstanceId(9);
+pub const BAD: InstanceId = InstanceId(9);
 /// Processor time after which a host that has not come back is ended, as the server's setting `scripts.kill_ms` is.
 const KILL_MS: u64 = 500;
 /// Nothing that a test machine is busy with takes longer.
@@ -21,7 +21,7 @@ const LATE: Duration = Duration::from_secs(60);
 
 /// What became of one script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// It has run, or thrown.
     Answered,
     /// A limit was exceeded.
@@ -42,16 +42,12 @@ fn processor_ms(pid: u32) -> u64 {
 }
 
 /// Runs a script in a method and then in a timer, and ends the process as a server does if it does not come back.
-fn run(process: &mut Process, body: &str, budget: Budget) -> End {
+pub fn run(process: &mut Process, body: &str, budget: Budget) -> End {
     let begin_ms = processor_ms(process.child.id());
     let text = format!(
         "application.onConnect = function () {{ return true; }}; Client.prototype.f = function () {{ {body}\n}};"
     );
-    match process.load(BAD, budget, &text) {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => return End::NotLoaded,
-        Err(_) => return End::Died,
-    }
+    process.tell_script(BAD, budget, &text);
     process.connect(BAD);
     process.call(BAD, 1, "f");
     process.tell(&ToHost::Access {
@@ -63,6 +59,7 @@ fn run(process: &mut Process, body: &str, budget: Budget) -> End {
     let end = Instant::now() + LATE;
     loop {
         let said = process.until(Duration::from_millis(20), |message| match message {
+            ToServer::NotLoaded { .. } => Some(End::NotLoaded),
             ToServer::Exhausted { .. } => Some(End::Stopped),
             ToServer::Allowed { .. } => Some(End::Answered),
             _ => None,
@@ -79,7 +76,7 @@ fn run(process: &mut Process, body: &str, budget: Budget) -> End {
             Err(Silence::Late) => {}
         }
         if processor_ms(process.child.id()) - begin_ms > KILL_MS + budget.load_ms as u64 {
-            assert_eq!(process.doing(), Some((BAD, Handler::Call)), "{body}");
+            assert!(matches!(process.doing(), Some((BAD, Handler::Load | Handler::Connect | Handler::Call))), "{body}");
             return End::Killed;
         }
         assert!(Instant::now() < end, "it takes no processor time and does not answer: {body}");

@@ -7,3 +7,4 @@ mod corpus;
 mod ends;
 mod hostile;
 mod process;
+mod refused;

@@ -40,6 +40,16 @@ pub enum Silence {
 impl Process {
     /// One that has said hello.
     pub fn start() -> Process {
+        Process::start_with(&[])
+    }
+
+    /// One in which the allocation of this number is refused to the first instance, and to each later one that of a number so much
+    /// higher.
+    pub fn start_refusing(first: u64, step: u64) -> Process {
+        Process::start_with(&[first, step])
+    }
+
+    fn start_with(refused: &[u64]) -> Process {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let page = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("doing-{}-{number}", std::process::id()));
@@ -47,6 +57,7 @@ impl Process {
         let (link, theirs) = UnixStream::pair().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_rill"))
             .args(["script-host", &MEMORY_BYTES.to_string()])
+            .args(refused.iter().map(u64::to_string))
             .env_clear()
             .stdin(OwnedFd::from(theirs))
             .stdout(File::options().read(true).write(true).open(&page).unwrap())
