@@ -99,8 +99,8 @@ where
     // Codecs without a configuration tell what they are in every frame.
     let ring = stream.ring();
     let head = ring.readable_head().0;
-    let newest = (head.saturating_sub(LOOK_BACK)..head).rev().filter_map(|seq| ring.tag(TagSeq(seq)));
-    let Some(tag) = newest.filter(|tag| tag.kind == TagKind::Audio && !tag.flags.header).next() else { return };
+    let mut newest = (head.saturating_sub(LOOK_BACK)..head).rev().filter_map(|seq| ring.tag(TagSeq(seq)));
+    let Some(tag) = newest.find(|tag| tag.kind == TagKind::Audio && !tag.flags.header) else { return };
     let Some(part) = ring.sample(&tag) else {
         let read = ring.payload_prefix(tag.seq, &mut frame);
         found.left_out = found.left_out.or(flv::audio(&frame[..read], tag.length).codec);

@@ -1,13 +1,15 @@
 //! What is live, watched over HTTP: as FLV, over GET and over WebSocket.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 
 use crate::client::Client;
 use crate::requests::server;
 use crate::support::clients::ffmpeg_publish;
 use crate::support::media::Media;
-use crate::support::process::Process;
+use crate::support::process::{Process, output_of};
 use crate::support::{clip, patience};
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -145,4 +147,100 @@ fn a_name_that_is_not_live_is_waited_for_and_then_not_found_and_who_goes_is_noti
         let status = Client::new(server.http).get(path).status;
         assert!(matches!(status, 400 | 404), "{path}: {status}");
     }
+}
+
+/// The packets of an MP4 file, with times in milliseconds.
+fn packets_of_mp4(file: &Path) -> Media {
+    Media::packets(&packets_file(file))
+}
+
+/// The same packets as FLV.
+fn packets_file(file: &Path) -> PathBuf {
+    let flv = file.with_extension("flv");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-loglevel", "error", "-copyts", "-i"]).arg(file).args(["-c", "copy", "-f", "flv"]);
+    output_of(command.arg(&flv));
+    flv
+}
+
+/// Watches a stream as fMP4 over a WebSocket until its publisher is away: the text frames, and the binary ones together.
+fn watch_mp4(address: std::net::SocketAddr, path: &str) -> (Vec<serde_json::Value>, Vec<u8>) {
+    let mut client = Client::new(address);
+    assert_eq!(client.ask("GET", path, UPGRADE).status, 101);
+    let (mut texts, mut file) = (Vec::<serde_json::Value>::new(), Vec::new());
+    loop {
+        match frame(&mut client) {
+            (0x81, text) => texts.push(serde_json::from_slice(&text).unwrap()),
+            (0x82, payload) => file.extend(payload),
+            other => panic!("{other:?}"),
+        }
+        if texts.last().is_some_and(|text| text["type"] == "waiting") {
+            return (texts, file);
+        }
+    }
+}
+
+#[test]
+fn fragmented_mp4_over_a_websocket_has_every_packet_and_says_what_it_is() {
+    let (scratch, server) = server("http-mp4");
+    let source = clip::h264_aac();
+    let (whole, picture) = (scratch.path("whole.mp4"), scratch.path("picture.mp4"));
+    thread::scope(|scope| {
+        let whole = scope.spawn(|| {
+            let (texts, file) = watch_mp4(server.http, "/live/cam1.mp4");
+            assert_eq!((&texts[0]["type"], &texts[0]["codecs"]), (&"init".into(), &"avc1.64000b,mp4a.40.2".into()));
+            let clocks: Vec<_> = texts.iter().filter(|text| text["type"] == "now").collect();
+            assert!((2..=5).contains(&clocks.len()), "{texts:?}");
+            assert!(clocks.iter().all(|clock| clock["viewers"] == 2), "{texts:?}");
+            fs::write(&whole, file).unwrap();
+        });
+        let picture = scope.spawn(|| {
+            let (texts, file) = watch_mp4(server.http, "/live/cam1.mp4?audio=0");
+            assert_eq!(texts[0]["codecs"], "avc1.64000b");
+            fs::write(&picture, file).unwrap();
+        });
+        thread::sleep(std::time::Duration::from_millis(300));
+        let mut command = ffmpeg_publish(&source, &server.url("cam1"), &[]);
+        Process::spawn(&scratch, "publish", &mut command).wait_success(patience(20.0));
+        (whole.join().unwrap(), picture.join().unwrap())
+    });
+    let (published, whole, picture) = (Media::packets(&source), packets_of_mp4(&whole), packets_of_mp4(&picture));
+    assert!(picture.audio.is_none());
+    for (sent, played) in
+        [(&published.video, &whole.video), (&published.audio, &whole.audio), (&published.video, &picture.video)]
+    {
+        let (sent, played) = (sent.as_ref().unwrap(), played.as_ref().unwrap());
+        assert_eq!((&sent.codec, &sent.configuration), (&played.codec, &played.configuration));
+        let data = |track: &crate::support::media::Track| -> Vec<_> {
+            track
+                .packets
+                .iter()
+                .map(|packet| (packet.md5.clone(), packet.bytes, packet.pts_ms - packet.dts_ms))
+                .collect()
+        };
+        assert_eq!(data(sent), data(played));
+        // Each as long behind the one before as it was sent, but that a picture is decoded when the one before it was over.
+        let sent: Vec<_> = sent.packets.windows(2).map(|pair| pair[1].dts_ms - pair[0].dts_ms).collect();
+        let played: Vec<_> = played.packets.windows(2).map(|pair| pair[1].dts_ms - pair[0].dts_ms).collect();
+        assert!(sent.iter().zip(&played[1..]).all(|(sent, played)| (sent - played).abs() <= 1), "{sent:?} {played:?}");
+    }
+    server.wait_for_log(&["play start", "as=ws"]);
+}
+
+#[test]
+fn the_newest_key_frame_is_a_file_of_one_picture() {
+    let (scratch, server) = server("http-key-frame");
+    assert_eq!(Client::new(server.http).get("/live/cam1.key.mp4").status, 404);
+    let source = clip::h264_aac();
+    let mut command = ffmpeg_publish(&source, &server.url("cam1"), &[]);
+    let mut publisher = Process::spawn(&scratch, "publish", &mut command);
+    server.wait_for_log(&["video=\"192x144"]);
+    let answer = Client::new(server.http).get("/live/cam1.key.mp4");
+    assert_eq!((answer.status, answer.field("content-type")), (200, "video/mp4"));
+    assert_eq!(answer.field("content-length"), answer.body.len().to_string());
+    let file = scratch.path("key.mp4");
+    fs::write(&file, answer.body).unwrap();
+    let pictures = Media::decoded_video(&packets_file(&file)).video.unwrap().packets.len();
+    assert_eq!(pictures, 1);
+    publisher.wait_success(patience(20.0));
 }

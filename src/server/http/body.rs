@@ -7,6 +7,7 @@ use core::fmt::{self, Write};
 
 use crate::time::Millis;
 
+use super::ring_part::RingPart;
 use super::viewer::Viewer;
 
 /// Longest short text in bytes. What is longer is cut.
@@ -27,6 +28,8 @@ pub(super) enum Content {
     Text(heapless::String<TEXT_BYTES>),
     /// A text that is made as it is sent.
     Pieces(Pieces),
+    /// A part of what is live.
+    Ring(RingPart),
     /// What is live, for as long as it is and is watched.
     Live(Viewer),
     /// What would be that, to who only asks for its head.
@@ -49,6 +52,7 @@ impl Content {
             Content::Static(bytes) => Some(bytes.len() as u64),
             Content::Text(text) => Some(text.len() as u64),
             Content::Pieces(pieces) => pieces.length,
+            Content::Ring(part) => Some(part.bytes()),
             Content::Live(_) | Content::Endless => None,
         }
     }
@@ -58,7 +62,7 @@ impl Content {
         match self {
             Content::Pieces(pieces) => pieces.what.is_endless(),
             Content::Live(_) | Content::Endless => true,
-            Content::Empty | Content::Static(_) | Content::Text(_) => false,
+            Content::Empty | Content::Static(_) | Content::Text(_) | Content::Ring(_) => false,
         }
     }
 }

@@ -77,3 +77,14 @@ impl From<Full> for NotSaid {
         NotSaid::Later
     }
 }
+
+/// Says a frame of a WebSocket, whole or not at all.
+pub(super) fn say_whole(kind: FrameKind, payload: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
+    let (head, bytes) = websocket::head(kind, payload.len() as u64);
+    tx.write_with(|free| {
+        let whole = free.get_mut(..bytes + payload.len())?;
+        whole[..bytes].copy_from_slice(&head[..bytes]);
+        whole[bytes..].copy_from_slice(payload);
+        Some(bytes + payload.len())
+    })
+}

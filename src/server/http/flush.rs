@@ -57,6 +57,16 @@ impl Server {
                     }
                 }
             }
+            if slot.state == SlotState::Open
+                && matches!(&http.phase, HttpPhase::Sending(Sending { body: Content::Ring(_), .. }))
+            {
+                match self.step_ring_part(net, index, now) {
+                    Some(Ok(())) => continue,
+                    Some(Err(flush)) => break flush,
+                    None => {}
+                }
+            }
+            let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
             // The body where it lies goes out behind what is said before it, in one write.
             let body: &[u8] = match &http.phase {
                 HttpPhase::Sending(Sending { body: Content::Static(bytes), sent, .. }) => &bytes[*sent as usize..],

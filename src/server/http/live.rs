@@ -72,6 +72,10 @@ impl Server {
         if slot.limited && !within && slot.is_dry(now) && slot.tx.is_empty() {
             return LiveStep::Stops(Flush::Limited);
         }
+        if !within && let Some(media) = source.media {
+            let viewers = || live.names.stream(id).players.len() as u32;
+            viewer.say_now(media.time().present(), viewers, now, &mut slot.tx);
+        }
         let mut batch = Batch { pieces: heapless::Vec::new(), tags: heapless::Vec::new(), bytes: 0 };
         let most_tags = if within || slot.limited { 1 } else { TAGS };
         // Where it is when all of that was sent.
@@ -104,8 +108,14 @@ impl Server {
                     return LiveStep::Skipped(id);
                 }
                 (Due::Ended, _) => {
-                    if !slot.tx.is_empty() {
-                        break;
+                    match viewer.stays(&mut slot.tx) {
+                        Ok(true) => {
+                            ahead.taken(&due);
+                            viewer.reader = ahead;
+                            continue;
+                        }
+                        Ok(false) if slot.tx.is_empty() => {}
+                        Ok(false) | Err(_) => break,
                     }
                     return LiveStep::Ends(CloseCode::Normal);
                 }
@@ -130,6 +140,13 @@ impl Server {
             };
             if batch.tags.is_empty() {
                 viewer.reader = ahead;
+            }
+            if frame::wire_bytes(&frame, media.ring(), tag.seq) == Some(0) {
+                ahead.sent_framed(&frame, media, 0);
+                if batch.tags.is_empty() {
+                    viewer.reader = ahead;
+                }
+                continue;
             }
             let (reader, mut at) = (ahead, offset);
             while let Some(piece) = frame::piece(&frame, media.ring(), tag.seq, at) {

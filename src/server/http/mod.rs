@@ -21,8 +21,11 @@ mod flush;
 mod flv;
 mod head;
 mod live;
+mod mp4;
 mod pieces;
+mod ring_part;
 mod routes;
+mod send_part;
 mod serve;
 mod viewer;
 mod watch;
@@ -37,7 +40,8 @@ use crate::wire::websocket::{ClientFrame, CloseCode, FrameKind};
 use self::answer::Response;
 use self::body::Content;
 use self::carrier::Carrier;
-use self::viewer::{Viewer, say_control};
+use self::carrier::say_whole;
+use self::viewer::Viewer;
 use super::close::CloseReason;
 use super::protocol::{Ask, Context, Protocol, Stage, Turn};
 
@@ -315,7 +319,7 @@ fn hear(viewer: &mut Viewer, input: &mut &[u8], tx: &mut TxBuf) -> Result<(), Cl
         match viewer.frames.next(input) {
             Ok(None) => return Ok(()),
             // Who floods us with pings and reads nothing is owed no answer.
-            Ok(Some(ClientFrame::Ping(payload))) => drop(say_control(FrameKind::Pong, &payload, tx)),
+            Ok(Some(ClientFrame::Ping(payload))) => drop(say_whole(FrameKind::Pong, &payload, tx)),
             Ok(Some(ClientFrame::Pong)) => {}
             Ok(Some(ClientFrame::Close(_))) => break (CloseCode::Normal, CloseReason::PeerClosed),
             Err(code) => break (code, CloseReason::BadFrame),

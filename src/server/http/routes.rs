@@ -1,6 +1,9 @@
 //! The table of routes: which URL is answered by what. A page or an endpoint is a line here, and a function.
 
 use crate::handles::ConnId;
+use crate::live::reader::StreamView;
+use crate::media::Cursor;
+use crate::media::tracks::WantedTracks;
 use crate::server::Server;
 use crate::time::Millis;
 use crate::wire::http::{HttpRequest, HttpStatus, Method};
@@ -8,7 +11,10 @@ use crate::wire::http::{HttpRequest, HttpStatus, Method};
 use super::answer::{Cache, HttpAnswer, Response};
 use super::body::{Content, Pieces, TextKind};
 use super::flv::FlvViewer;
+use super::mp4::Mp4Viewer;
+use super::ring_part::RingPart;
 use super::viewer::ViewerFormat;
+use super::watch::SeenStream;
 use super::{api, assets};
 
 /// What answers a request.
@@ -37,6 +43,8 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/status", "what is live, as JSON", api::status),
     get("/api/events", "the same each second, as server-sent events", api::events),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
+    get("*.key.mp4", "its newest key frame", key_frame).public(),
+    get("*.mp4", "a live stream as fragmented MP4, also over WebSocket (?audio=0 ?video=0)", mp4).public(),
     get("*.flv", "a live stream as FLV, also over WebSocket", flv).public(),
     get("/*", "the page and what belongs to it", asset),
 ];
@@ -120,6 +128,29 @@ fn list(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
 fn flv(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
     let path = request.path.strip_suffix(".flv").unwrap_or_default();
     server.watch(conn, request, (path, "video/x-flv", ViewerFormat::Flv(FlvViewer::default())), now)
+}
+
+fn mp4(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
+    let path = request.path.strip_suffix(".mp4").unwrap_or_default();
+    let wants = |track| request.query::<1>(track).is_none_or(|value| value != "0");
+    let wanted = WantedTracks { video: wants("video"), audio: wants("audio") };
+    let content_type = if wanted.video { "video/mp4" } else { "audio/mp4" };
+    server.watch(conn, request, (path, content_type, ViewerFormat::Mp4(Mp4Viewer::new(wanted))), now)
+}
+
+fn key_frame(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
+    let path = request.path.strip_suffix(".key.mp4").unwrap_or_default();
+    let none = || HttpAnswer::Now(Response::error(HttpStatus::NotFound, "there is no picture of that name"));
+    let SeenStream { app, path } = match server.may_watch(conn, request, path, now) {
+        Ok(watched) => watched,
+        Err(not) => return not.into(),
+    };
+    let Some(stream) = server.live.names.find(app, &path) else { return none() };
+    let Some(media) = StreamView::of(&server.live.names, stream).media else { return none() };
+    let Some(point) = media.join(None).filter(|_| media.has_key_frame()) else { return none() };
+    let range = (point.cursor.seq, Cursor::behind(point.cursor.seq).seq);
+    let part = RingPart::new(stream, media, WantedTracks { video: true, audio: false }, range, true);
+    HttpAnswer::Now(Response::new(HttpStatus::Ok, "video/mp4").public().with(Content::Ring(part)))
 }
 
 fn watch(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAnswer {

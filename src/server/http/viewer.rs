@@ -6,14 +6,15 @@
 use crate::limits::TX_BYTES;
 use crate::live::names::Media;
 use crate::live::reader::Reader;
-use crate::media::Tag;
 use crate::media::frame::{Frame, Head};
+use crate::media::{Tag, TagSeq};
 use crate::rtmp::tx::TxBuf;
+use crate::time::Millis;
 use crate::wire::bytes::Full;
-use crate::wire::websocket::{self, ClientFrames, CloseCode, FrameKind};
+use crate::wire::websocket::{ClientFrames, CloseCode, FrameKind};
 
-use super::carrier::{Carrier, NotSaid};
-use super::flv;
+use super::carrier::{Carrier, NotSaid, say_whole};
+use super::{flv, mp4};
 
 const _: () = assert!(crate::limits::HEADER_BYTES + 64 < TX_BYTES, "a header of a stream fits an empty buffer");
 
@@ -21,6 +22,8 @@ const _: () = assert!(crate::limits::HEADER_BYTES + 64 < TX_BYTES, "a header of 
 pub(super) enum ViewerFormat {
     /// FLV.
     Flv(flv::FlvViewer),
+    /// Fragmented MP4.
+    Mp4(mp4::Mp4Viewer),
 }
 
 /// A viewer's state.
@@ -35,21 +38,47 @@ pub(super) struct Viewer {
 }
 
 /// A tag as it is sent to a viewer.
+#[expect(clippy::large_enum_variant, reason = "it lives for a write")]
 pub(super) enum ViewerFrame {
     /// As FLV.
     Flv(flv::FlvFrame),
+    /// As a fragment.
+    Mp4(mp4::Mp4Frame),
 }
 
 impl Frame for ViewerFrame {
     fn head(&self, tag: &Tag) -> Head {
         match self {
             ViewerFrame::Flv(frame) => frame.head(tag),
+            ViewerFrame::Mp4(frame) => frame.head(tag),
+        }
+    }
+
+    fn skip(&self, tag: &Tag) -> u32 {
+        match self {
+            ViewerFrame::Flv(frame) => frame.skip(tag),
+            ViewerFrame::Mp4(frame) => frame.skip(tag),
+        }
+    }
+
+    fn take(&self, tag: &Tag) -> u32 {
+        match self {
+            ViewerFrame::Flv(frame) => frame.take(tag),
+            ViewerFrame::Mp4(frame) => frame.take(tag),
+        }
+    }
+
+    fn later(&self) -> &[(TagSeq, u32, u32)] {
+        match self {
+            ViewerFrame::Flv(frame) => frame.later(),
+            ViewerFrame::Mp4(frame) => frame.later(),
         }
     }
 
     fn tail(&self, tag: &Tag) -> Head {
         match self {
             ViewerFrame::Flv(frame) => frame.tail(tag),
+            ViewerFrame::Mp4(frame) => frame.tail(tag),
         }
     }
 }
@@ -70,6 +99,8 @@ impl Viewer {
         let Some(header) = media.headers().at(index) else { return Ok(()) };
         match &mut self.format {
             ViewerFormat::Flv(flv) => flv.say_header(self.carrier, media, &header, time, tx),
+            // They are in the init segment.
+            ViewerFormat::Mp4(_) => Ok(()),
         }
     }
 
@@ -77,6 +108,27 @@ impl Viewer {
     pub(super) fn frame(&mut self, media: &Media, tag: &Tag, tx: Option<&mut TxBuf>) -> Result<ViewerFrame, NotSaid> {
         match &mut self.format {
             ViewerFormat::Flv(flv) => flv.frame(self.carrier, media, tag, tx).map(ViewerFrame::Flv),
+            ViewerFormat::Mp4(mp4) => mp4.frame(self.carrier, media, tag, tx).map(ViewerFrame::Mp4),
+        }
+    }
+
+    /// The publisher has left: says so if its format can, and stays then.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for it now.
+    pub(super) fn stays(&self, tx: &mut TxBuf) -> Result<bool, Full> {
+        match &self.format {
+            ViewerFormat::Flv(_) => Ok(false),
+            ViewerFormat::Mp4(_) => mp4::say_waiting(self.carrier, tx).map(|()| true),
+        }
+    }
+
+    /// Says what time it is, if its format does and it is due.
+    pub(super) fn say_now(&mut self, stream_ms: u32, viewers: impl FnOnce() -> u32, now: Millis, tx: &mut TxBuf) {
+        match &mut self.format {
+            ViewerFormat::Flv(_) => {}
+            ViewerFormat::Mp4(mp4) => mp4.say_now(self.carrier, stream_ms, viewers, now, tx),
         }
     }
 
@@ -97,22 +149,13 @@ impl Viewer {
         match (&self.format, self.carrier) {
             (ViewerFormat::Flv(_), Carrier::WebSocket) => "ws-flv",
             (ViewerFormat::Flv(_), _) => "flv",
+            (ViewerFormat::Mp4(_), Carrier::WebSocket) => "ws",
+            (ViewerFormat::Mp4(_), _) => "mp4",
         }
     }
 }
 
 /// Says to a WebSocket's client why the connection ends.
 pub(super) fn say_close(code: CloseCode, tx: &mut TxBuf) -> Result<(), Full> {
-    say_control(FrameKind::Close, &code.number().to_be_bytes(), tx)
-}
-
-/// Says a control frame.
-pub(super) fn say_control(kind: FrameKind, payload: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
-    let (head, bytes) = websocket::head(kind, payload.len() as u64);
-    tx.write_with(|free| {
-        let whole = free.get_mut(..bytes + payload.len())?;
-        whole[..bytes].copy_from_slice(&head[..bytes]);
-        whole[bytes..].copy_from_slice(payload);
-        Some(bytes + payload.len())
-    })
+    say_whole(FrameKind::Close, &code.number().to_be_bytes(), tx)
 }
