@@ -27,7 +27,7 @@ const DEFAULT_INSTANCE: &str = "_definst_";
 
 /// What may be asked, with its argument and what it does.
 #[rustfmt::skip]
-pub(super) const COMMANDS: [(&str, &str, &str); 8] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 9] = [
     ("apps", "", "list the applications"),
     ("clients", "", "list the connections: address, application, activity, traffic"),
     ("streams", "", "list the streams: publisher, players, lag, bitrate, codecs"),
@@ -35,6 +35,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 8] = [
     ("disconnect", "ID", "end a connection, like c7.2"),
     ("unload", "APP[/INSTANCE]", "end an application's instances; clients may come back at once"),
     ("shutdown-app", "APP", "send every client of an application away"),
+    ("record", "start|stop APP/NAME", "record a stream that is published, or stop that"),
     ("reload", "", "read the configuration again"),
 ];
 
@@ -129,6 +130,10 @@ fn parse(arguments: Vec<OsString>) -> Result<Option<CtlArguments>, UsageError> {
             Word(word) if argument.is_none() => {
                 let word = word.into_string();
                 argument = Some(word.map_err(|word| UsageError(format!("{} is not UTF-8", word.display())))?);
+            }
+            Word(word) if request.command == "record" && matches!(argument.as_deref(), Some("start" | "stop")) => {
+                let verb = argument.take().unwrap_or_default();
+                argument = Some(format!("{verb} {}", word.to_string_lossy()));
             }
             Word(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
         }

@@ -22,8 +22,7 @@ pub fn print(as_json: bool) -> ExitCode {
 /// A heading, and which of [`NOT_SENT`] stand below it.
 type Section = (&'static str, fn(Why) -> bool);
 
-const SECTIONS: [Section; 3] = [
-    ("Not sent: no recordings in this version", |why| why == Why::NoRecordings),
+const SECTIONS: [Section; 2] = [
     ("Made by the client; this server never sends them", |why| why == Why::MadeByClient),
     ("Not sent for another reason", |why| matches!(why, Why::Other(_))),
 ];
@@ -82,7 +81,6 @@ fn listing() -> Value {
     });
     let not_sent = NOT_SENT.iter().map(|row| {
         let why = match row.why {
-            Why::NoRecordings => "no recordings in this version",
             Why::MadeByClient => "made by the client",
             Why::Other(reason) => reason,
         };

@@ -210,7 +210,7 @@ pub enum Action {
     /// It is due something of a recorded stream.
     Deliver(ConnId),
     /// Something is to be said of its recording to who publishes a stream.
-    Recording(Holder, RecordSaid),
+    Recording(Holder, StreamId, RecordSaid),
     /// It has taken nothing of a recorded stream for so long that it is told that it is over.
     GiveUp {
         /// Who.

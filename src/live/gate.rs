@@ -30,8 +30,6 @@ pub enum Wish<'a> {
     Publish {
         /// What it says that it publishes, which may be a key: normalised.
         name: &'a str,
-        /// It is to be recorded, too.
-        record: bool,
     },
     /// To play.
     Play {
@@ -87,11 +85,8 @@ impl Live {
                 definition.ok_or(Refusal::ConnectAddress)?.rules.connect(who.peer)?;
                 Ok(StreamPath::default())
             }
-            Wish::Publish { name, record } => {
+            Wish::Publish { name } => {
                 let definition = definition.filter(|app| app.kind == AppKind::Live).ok_or(Refusal::NotLive)?;
-                if record {
-                    return Err(Refusal::Record);
-                }
                 definition.publish(who.peer, who.instance, name, who.query)
             }
             Wish::Play { name } => {

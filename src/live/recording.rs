@@ -110,9 +110,10 @@ pub enum RecordFault {
     NoPlace,
 }
 
-impl fmt::Display for RecordFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl RecordFault {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
             RecordFault::NoAccess => "the folder or the file must not be written",
             RecordFault::AlreadyExists => "it is being recorded already",
             RecordFault::Structure => "what is there cannot be gone on with",
@@ -122,7 +123,13 @@ impl fmt::Display for RecordFault {
             RecordFault::Places => "no more are made at once (limits.recordings)",
             RecordFault::NoPlace => "there is no directory for it (server.root, record.directory)",
             RecordFault::Name => "its name cannot be that of a file",
-        })
+        }
+    }
+}
+
+impl fmt::Display for RecordFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 

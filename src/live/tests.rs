@@ -251,8 +251,7 @@ fn a_server_that_stops_waits_for_nobody() {
 #[test]
 fn rules_say_who_may_and_what_a_name_means() {
     type Case = (fn(&mut AppDefinition), Wish<'static>, &'static str, Result<&'static str, Refusal>);
-    const PUBLISH: Wish<'_> = Wish::Publish { name: "cam", record: false };
-    const RECORD: Wish<'_> = Wish::Publish { name: "cam", record: true };
+    const PUBLISH: Wish<'_> = Wish::Publish { name: "cam" };
     const PLAY: Wish<'_> = Wish::Play { name: "cam" };
     fn nobody() -> AddressList {
         AddressList::parse(["deny all"]).unwrap()
@@ -264,18 +263,16 @@ fn rules_say_who_may_and_what_a_name_means() {
     fn key(app: &mut AppDefinition) {
         app.rules.add_key("hall/cam", "s3cret").unwrap();
     }
-    let cases: [Case; 13] = [
+    let cases: [Case; 11] = [
         (|_| {}, Wish::Connect, "", Ok("")),
         (|_| {}, PUBLISH, "", Ok("hall/cam")),
         (|_| {}, PLAY, "", Ok("hall/cam")),
         (|app| app.rules.set_connect(nobody()), Wish::Connect, "", Err(Refusal::ConnectAddress)),
         (recordings, PUBLISH, "", Err(Refusal::NotLive)),
-        (recordings, RECORD, "", Err(Refusal::NotLive)),
         (recordings, PLAY, "", Ok("hall/cam")),
-        (|app| app.rules.set_publish(nobody()), RECORD, "", Err(Refusal::Record)),
         (|app| app.rules.set_publish(nobody()), PUBLISH, "", Err(Refusal::PublishAddress)),
         (key, PUBLISH, "key=wrong", Err(Refusal::PublishKey)),
-        (key, Wish::Publish { name: "s3cret", record: false }, "", Ok("hall/cam")),
+        (key, Wish::Publish { name: "s3cret" }, "", Ok("hall/cam")),
         (|app| app.rules.set_play(nobody()), PLAY, "", Err(Refusal::PlayAddress)),
         (|app| app.rules.set_play_key("v1ew").unwrap(), PLAY, "key=s3cret", Err(Refusal::PlayKey)),
     ];
@@ -292,7 +289,7 @@ fn limits_count_others_and_each_client_once() {
     let mut live = live(2, |app| {
         (app.limits.connections, app.limits.publishers, app.limits.players) = (2, 1, 1);
     });
-    let publish_new = Wish::Publish { name: "new", record: false };
+    let publish_new = Wish::Publish { name: "new" };
     let play = Wish::Play { name: "cam" };
     begun(&mut live, feature(0), "slate", 0);
     assert_eq!(live.by_limits(APP, conn(0), publish_new), Ok(()), "what the server publishes counts for nobody");

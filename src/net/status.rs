@@ -15,7 +15,7 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
     let totals = server.totals(now);
     let counters = totals.counters;
     info!(
-        "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={}{} \
+        "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={}{}{} \
          heap_allocations={}{}",
         totals.uptime_s,
         totals.connections,
@@ -25,6 +25,7 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
         shed,
         counters.closed.iter().sum::<u64>(),
         Fields(&counters.named()),
+        Fields(&server.recordings().counts().named()),
         allocations(),
         Closes(&counters.closed),
     );

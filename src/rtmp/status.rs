@@ -60,6 +60,10 @@ pub enum Code {
     UnpublishSuccess,
     PlayPublishNotify,
     PlayUnpublishNotify,
+    RecordStart,
+    RecordStop,
+    RecordFailed,
+    RecordAlreadyExists,
     RecordNoAccess,
     PlayReset,
     PlayStart,
@@ -129,7 +133,7 @@ const PLAYED_FIELDS: &[&str] = &["duration", "bytes"];
 /// Every code that this server sends: first those of the connection, then those of publishers and their players, then
 /// those of players alone.
 #[rustfmt::skip]
-pub const TABLE: [StatusRow; 32] = {
+pub const TABLE: [StatusRow; 36] = {
     use StatusLevel::{Error, Status, Warning};
     [
         row(Code::ConnectSuccess, "NetConnection.Connect.Success", Status, ("Connection succeeded.", ""))
@@ -170,8 +174,16 @@ pub const TABLE: [StatusRow; 32] = {
             .when("to players: the stream has a publisher now, or had one when play was granted"),
         row(Code::PlayUnpublishNotify, "NetStream.Play.UnpublishNotify", Status, ("", " is now unpublished.")).details()
             .when("to players: the publisher has left; behind its last frame"),
+        row(Code::RecordStart, "NetStream.Record.Start", Status, ("", " is now recorded.")).details()
+            .when("publish with type record or append: its file was begun; behind Publish.Start, with the first media"),
+        row(Code::RecordStop, "NetStream.Record.Stop", Status, ("", " is no longer recorded.")).details()
+            .when("its file is complete, and on the medium"),
+        row(Code::RecordFailed, "NetStream.Record.Failed", Error, ("Recording of ", " failed.")).details()
+            .when("no file can be begun, or it does not go on: the medium is full, gone or failing, or limits.recordings are made; the stream goes on"),
+        row(Code::RecordAlreadyExists, "NetStream.Record.AlreadyExists", Status, ("", " is being recorded already.")).details()
+            .when("what is published with type record or append is still being recorded"),
         row(Code::RecordNoAccess, "NetStream.Record.NoAccess", Error, ("", " cannot be recorded.")).details()
-            .when("publish with type record or append: there are no recordings in this version"),
+            .when("publish with type record or append: limits.recordings is 0; or the folder or the file must not be written"),
 
         row(Code::PlayReset, "NetStream.Play.Reset", Status, ("Playing and resetting ", ".")).details()
             .when("play with its reset flag was granted, of a recording: which is there; before Play.Start"),
@@ -254,8 +266,6 @@ impl StatusRow {
 /// Why a documented code is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It belongs to recording, which this version does not do.
-    NoRecordings,
     /// Clients make it up for themselves; it is never on the wire.
     MadeByClient,
     /// For the reason given.
@@ -275,18 +285,15 @@ pub struct NotSent {
 
 /// Codes of Adobe's tables that are not in [`TABLE`].
 #[rustfmt::skip]
-pub const NOT_SENT: [NotSent; 34] = {
+pub const NOT_SENT: [NotSent; 30] = {
     use StatusLevel::{Error, Status, Warning};
-    use Why::{MadeByClient, NoRecordings, Other};
+    use Why::{MadeByClient, Other};
+    const NO_CLEAR: Why = Other("scripts delete no recordings in this version");
     const NO_SHARED_OBJECTS: Why = Other("there are no shared objects in this version");
     const OF_SCRIPTS: Why = Other("given to server-side code, never on the wire");
     [
-        not_sent("NetStream.Record.Start", Some(Status), NoRecordings),
-        not_sent("NetStream.Record.Stop", Some(Status), NoRecordings),
-        not_sent("NetStream.Record.Failed", Some(Error), NoRecordings),
-        not_sent("NetStream.Record.AlreadyExists", Some(Status), NoRecordings),
-        not_sent("NetStream.Clear.Success", Some(Status), NoRecordings),
-        not_sent("NetStream.Clear.Failed", Some(Error), NoRecordings),
+        not_sent("NetStream.Clear.Success", Some(Status), NO_CLEAR),
+        not_sent("NetStream.Clear.Failed", Some(Error), NO_CLEAR),
         not_sent("NetStream.Seek.Failed", Some(Error), Other("ffmpeg waits for ever after it: a seek always succeeds")),
 
         not_sent("NetConnection.Connect.Closed", Some(Status), MadeByClient),

@@ -90,7 +90,7 @@ impl Server {
                     self.wakes.deliver(conn.slot);
                 }
             }
-            Action::Recording(by, said) => self.say_of_recording(by, said),
+            Action::Recording(by, stream, said) => self.say_of_recording(by, stream, said),
             Action::GiveUp { conn, id } => self.give_up_recorded(conn, id, now),
             Action::NotMeasured(conn) => {
                 let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };

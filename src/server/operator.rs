@@ -77,7 +77,7 @@ impl Reply {
         };
         let (command, argument) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         let argument = argument.trim();
-        let wants_argument = matches!(command, "disconnect" | "unload" | "shutdown-app");
+        let wants_argument = matches!(command, "disconnect" | "unload" | "shutdown-app" | "record");
         let known = wants_argument || matches!(command, "clients" | "streams" | "apps" | "stats" | "reload");
         if !known {
             self.error(format_args!("unknown command {command:?}"));
@@ -94,6 +94,7 @@ impl Reply {
             "apps" => return Answering::List(List::Apps, 0),
             "stats" => self.stats(server, net.counted(), now),
             "disconnect" => self.disconnect(server, argument, now),
+            "record" => self.record(server, argument, now),
             "reload" => {
                 info!("rill control request=\"reload\"");
                 server.reload();
@@ -112,6 +113,20 @@ impl Reply {
                 self.ok();
             }
             Ok(conn) => self.error(format_args!("there is no client {conn} (any more): see clients")),
+        }
+    }
+
+    fn record(&mut self, server: &mut Server, argument: &str, now: Millis) {
+        let (verb, stream) = argument.split_once(' ').unwrap_or((argument, ""));
+        let (Some((app, path)), "start" | "stop") = (stream.trim().split_once('/'), verb) else {
+            return self.error(format_args!("record takes start or stop, and a stream: APP/NAME"));
+        };
+        match server.record(app, path, verb == "start", now) {
+            Ok(()) => {
+                info!("rill control request=\"record {verb}\" app={app:?} name={path:?}");
+                self.ok();
+            }
+            Err(why) => self.error(format_args!("{app}/{path}: {why}")),
         }
     }
 
@@ -165,7 +180,7 @@ impl Reply {
         let counters = totals.counters;
         self.row(format_args!(
             "{{\"version\":\"{}\",\"uptime_s\":{},\"connections\":{},\"connection_limit\":{},\"streams\":{},\
-             \"published_now\":{},\"load_percent\":{},\"accepted\":{},\"turned_away\":{},{}\
+             \"published_now\":{},\"load_percent\":{},\"accepted\":{},\"turned_away\":{},{}{}\
              \"heap_allocations\":{},\"closed\":{}}}",
             env!("CARGO_PKG_VERSION"),
             totals.uptime_s,
@@ -177,6 +192,7 @@ impl Reply {
             counters.accepted,
             counted.turned_away,
             MembersJson(&counters.named()),
+            MembersJson(&server.recordings().counts().named()),
             OrNull(counted.heap_allocations),
             ClosedJson(&counters.closed),
         ));

@@ -35,13 +35,16 @@ impl Server {
             return;
         }
         let mut path = StreamPath::default();
-        let wish = Wish::Publish { name: &name.name, record: mode != PublishMode::Live };
+        if mode != PublishMode::Live && self.settings.recordings == 0 {
+            return self.refuse_publish(conn, &name.name, Refusal::Record, now);
+        }
+        let wish = Wish::Publish { name: &name.name };
         match self.ask(conn, wish, &mut path, now) {
             Verdict::Yes => self.may_publish(conn, net_stream, &path, now),
             Verdict::No(refusal) => {
                 let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
                 let name = match refusal {
-                    Refusal::NotLive | Refusal::Record => &name.name,
+                    Refusal::NotLive => &name.name,
                     Refusal::WriteAccess => rtmp.session.own_name(&path),
                     // What was typed may be a secret with a mistake in it: it is not repeated.
                     _ => "",
@@ -93,12 +96,15 @@ impl Server {
     /// The stream is published from now on: its publisher is answered, and players who were told that the last one left are told.
     pub(super) fn publish_begun(&mut self, id: StreamId, now: Millis) {
         let Some(publisher) = self.live.names.stream(id).publisher() else { return };
-        let mut peer = None;
+        let (mut peer, mut mode) = (None, PublishMode::Live);
         if let Holder::Conn(conn, lane) = publisher.by {
             let Some((slot, rtmp)) = self.slots.client(conn) else { return };
             rtmp.set_role(slot, lane.into(), Role::Publishing(id));
             slot.last_active = now;
             peer = Some(slot.peer);
+            if let Some(Request::Publish { mode: asked, .. }) = rtmp.session.request() {
+                mode = *asked;
+            }
             self.decide(conn, Decision::Accept);
         }
         self.counters.published += 1;
@@ -117,6 +123,7 @@ impl Server {
                 server.tell_of(conn, net_stream, id, Code::PlayPublishNotify);
             }
         });
+        self.record_for_publisher(publisher.by, id, mode, now);
         self.happened(Happened::Began { by: publisher.by, stream: id, does: Does::Publish }, now);
         if let Some(conn) = publisher.by.conn() {
             self.run_on_publish(conn, id, now);

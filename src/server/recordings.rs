@@ -1,11 +1,65 @@
-//! What publishers hear of their streams' recordings.
+//! Recordings that publishers and the operator ask for, and what publishers hear of them.
 
+use crate::handles::StreamId;
 use crate::live::holder::Holder;
-use crate::live::recording::RecordSaid;
+use crate::live::recording::{RecordFault, RecordSaid, RecordedFor, RecordingKind};
+use crate::name::DEFAULT_INSTANCE;
+use crate::rtmp::event::{NetStreamId, PublishMode};
+use crate::rtmp::status::{Code, Status};
+use crate::time::Millis;
 
 use super::Server;
 
 impl Server {
+    /// The stream is published from now on, with this type.
+    pub(super) fn record_for_publisher(&mut self, by: Holder, id: StreamId, mode: PublishMode, now: Millis) {
+        let kind = match mode {
+            PublishMode::Live => return,
+            PublishMode::Record => RecordingKind::InPlaceOf,
+            PublishMode::Append => RecordingKind::Behind,
+        };
+        if let Err(fault) = self.features.recordings.start(&self.live, id, kind, RecordedFor::Publisher(by), now) {
+            self.say_of_recording(by, id, RecordSaid::Refused(fault));
+        }
+    }
+
     /// Says something of its recording to who publishes a stream.
-    pub(super) fn say_of_recording(&mut self, _by: Holder, _said: RecordSaid) {}
+    pub(super) fn say_of_recording(&mut self, by: Holder, id: StreamId, said: RecordSaid) {
+        let Holder::Conn(conn, lane) = by else { return };
+        let (code, words) = match said {
+            RecordSaid::Started => (Code::RecordStart, None),
+            RecordSaid::Stopped => (Code::RecordStop, None),
+            RecordSaid::Refused(RecordFault::AlreadyExists) => (Code::RecordAlreadyExists, None),
+            RecordSaid::Refused(
+                fault @ (RecordFault::NoAccess | RecordFault::ReadOnly | RecordFault::NoPlace | RecordFault::Name),
+            ) => (Code::RecordNoAccess, Some(fault.words())),
+            RecordSaid::Refused(fault) | RecordSaid::Failed(fault) => (Code::RecordFailed, Some(fault.words())),
+        };
+        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+        let name = rtmp.session.own_name(&self.live.names.stream(id).path);
+        let status = Status::new(code, name);
+        let status = words.map_or(status, |words| status.described(words));
+        rtmp.tell(Some(NetStreamId::from_index(lane.into())), status, &mut slot.tx);
+        self.wakes.send(conn.slot);
+    }
+
+    /// The operator wants a stream, by its path, to be recorded from now on, or no more.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn record(&mut self, app: &str, path: &str, start: bool, now: Millis) -> Result<(), &'static str> {
+        const NOT_LIVE: &str = "no such stream is published: see streams";
+        self.now = now;
+        let app = self.live.apps.find(app).ok_or(NOT_LIVE)?;
+        let path = self.live.apps.definition(app).and_then(|app| app.path(DEFAULT_INSTANCE, path).ok());
+        let id = path.and_then(|path| self.live.names.find(app, &path)).ok_or(NOT_LIVE)?;
+        if !start {
+            return if self.features.recordings.stop(id, now) { Ok(()) } else { Err("it is not being recorded") };
+        }
+        self.live.names.stream(id).publisher().ok_or(NOT_LIVE)?;
+        let started =
+            self.features.recordings.start(&self.live, id, RecordingKind::Automatic, RecordedFor::Operator, now);
+        started.map_err(RecordFault::words)
+    }
 }

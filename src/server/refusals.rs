@@ -56,7 +56,7 @@ pub const fn row(why: Refusal) -> RefusalRow {
         PlayAddress => row(403, "This address may not play in this application.", "play.addresses in app.toml"),
         PlayKey => row(401, "This application needs a key to play: NAME?key=KEY.", "play.key in app.toml"),
         NotLive => row(400, "This application plays recordings; publish to another one, such as live.", "kind in app.toml"),
-        Record => row(400, "Recording is not available; publish with type live.", "").with(Code::RecordNoAccess),
+        Record => row(400, "Recording is not available; publish with type live.", "limits.recordings").with(Code::RecordNoAccess),
         Connections => row(409, "[ Resource.Limit.Exceeded ] : This application has no connection left.", "limits.connections in app.toml"),
         Publishers => row(409, "This application has as many publishers as it may have.", "limits.publishers in app.toml"),
         Players => row(409, "This application has as many players as it may have.", "limits.players in app.toml"),

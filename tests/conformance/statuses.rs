@@ -2,7 +2,7 @@
 //!
 //! A code without a case here fails [`every_code_is_driven`]; so does a field or a carrier that a row promises.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,6 +74,32 @@ fn said(bytes: &[Bytes]) -> Vec<Told> {
     let mut world = World::new();
     let c = live(&mut world);
     say(&mut world, c, bytes);
+    told(&mut world, c)
+}
+
+/// A client that publishes `cam` with type record, some seconds long, behind what is done to the world before.
+fn recording(before: impl Fn(&mut World)) -> (World, usize) {
+    let settings = Settings { recordings: 1, ring_bytes: 1 << 20, ..settings() };
+    let mut world = World::with(settings, 1);
+    before(&mut world);
+    let c = live(&mut world);
+    say(&mut world, c, &[call(1, "publish", 0.0, &[null(), string("cam"), string("record")])]);
+    for tag in FilmTag::film(5) {
+        world.clients[c].message(
+            if tag.message_type == 8 { 4 } else { 6 },
+            tag.message_type,
+            1,
+            tag.time_ms,
+            &tag.payload,
+        );
+    }
+    world.advance(1500);
+    (world, c)
+}
+
+/// What it is told.
+fn recorded(before: impl Fn(&mut World)) -> Vec<Told> {
+    let (mut world, c) = recording(before);
     told(&mut world, c)
 }
 
@@ -465,6 +491,27 @@ fn cases() -> Vec<Case> {
                 let c = live(&mut world);
                 say(&mut world, c, &[play(1, "cam")]);
                 world.hang_up(publisher);
+                told(&mut world, c)
+            },
+        ),
+        case(Code::RecordStart, "onStatus", on_cam(Code::RecordStart, "cam is now recorded."), || recorded(|_| {})),
+        case(Code::RecordStop, "onStatus", on_cam(Code::RecordStop, "cam is no longer recorded."), || {
+            let (mut world, c) = recording(|_| {});
+            say(&mut world, c, &[call(1, "closeStream", 0.0, &[null()])]);
+            world.advance(1000);
+            told(&mut world, c)
+        }),
+        case(Code::RecordFailed, "onStatus", on_cam(Code::RecordFailed, "the medium does not answer"), || {
+            recorded(|world| world.recorder.card.borrow_mut().fails = Some((1, 1000, ErrorKind::Other)))
+        }),
+        case(
+            Code::RecordAlreadyExists,
+            "onStatus",
+            on_cam(Code::RecordAlreadyExists, "cam is being recorded already."),
+            || {
+                let (mut world, c) = recording(|world| world.recorder.late_ms = 5000);
+                say(&mut world, c, &[call(1, "closeStream", 0.0, &[null()])]);
+                say(&mut world, c, &[call(1, "publish", 0.0, &[null(), string("cam"), string("append")])]);
                 told(&mut world, c)
             },
         ),
@@ -909,7 +956,8 @@ fn every_code_is_driven() {
             let text = String::from_utf8_lossy(&reply.body).into_owned();
             text.contains(before) && text.contains(after)
         });
-        let reason_given = matches!(row.code, Code::ConnectInvalidApp | Code::RecordNoAccess | Code::PlayFailed);
+        let reason_given =
+            matches!(row.code, Code::ConnectInvalidApp | Code::RecordNoAccess | Code::RecordFailed | Code::PlayFailed);
         assert!(own || reason_given, "{} never says what its row says", row.name);
     }
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use rill::live::app::{AppDefinition, AppKind};
 use rill::live::record_settings::{RecordOn, RecordSettings};
 use rill::live::settings::Settings;
+use rill::time::Millis;
 use rill::wire::flv_file::FlvFile;
 use rill::wire::flv_front::{FRONT_BYTES, SIZE_BYTES, size_in};
 use rill::wire::windows::{File, ReadAt, Windows};
@@ -265,6 +266,48 @@ fn an_application_s_own_file_says_what_of_it_is_recorded() {
     }
     world.advance(20_000);
     assert!(only(&world).0.starts_with("/apps/studio/recordings/cam/"));
+}
+
+#[test]
+fn a_publisher_may_ask_for_a_recording_by_its_name_and_go_on_behind_it() {
+    let mut world = world(RecordSettings::default());
+    let film = film(5);
+    for (mode, files) in [("record", 1), ("append", 1), ("record", 1)] {
+        let c = world.join();
+        world.clients[c].create_stream();
+        world.clients[c].publish_as(1, "cam", mode);
+        world.settle();
+        publish(&mut world, c, &film, 0);
+        world.hang_up(c);
+        world.advance(5000);
+        let (path, read) = only(&world);
+        assert_eq!(path, "/apps/live/streams/_definst_/cam.flv");
+        assert!(read.complete, "{mode}");
+        let times = if mode == "append" { 2 } else { 1 };
+        assert_eq!(read.tags.len(), times * film.len(), "{mode} {files}");
+        let last_ms = film.last().unwrap().time_ms;
+        assert_eq!(read.tags.last().unwrap().time_ms, if times == 2 { 2 * last_ms + 40 } else { last_ms });
+    }
+    world.end();
+}
+
+#[test]
+fn the_operator_begins_and_ends_a_recording_of_what_is_published() {
+    let mut world = world(RecordSettings::default());
+    assert!(world.server.record("live", "cam", true, Millis(world.now)).is_err());
+    let publisher = world.publisher("cam");
+    let film = film(12);
+    let (first, rest) = film.split_at(2 + 50 * 3);
+    publish(&mut world, publisher, first, 0);
+    assert_eq!(world.server.record("live", "cam", true, Millis(world.now)), Ok(()));
+    assert!(world.server.record("live", "cam", true, Millis(world.now)).is_err(), "once is enough");
+    publish(&mut world, publisher, rest, 0);
+    assert_eq!(world.server.record("live", "cam", false, Millis(world.now)), Ok(()));
+    world.advance(1000);
+    let (_, read) = only(&world);
+    assert!(read.complete && read.duration_ms > 4000, "{}", read.duration_ms);
+    assert!(world.server.recordings().is_idle());
+    world.end();
 }
 
 proptest! {

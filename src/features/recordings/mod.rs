@@ -79,12 +79,19 @@ impl Recordings {
     /// # Errors
     ///
     /// It is recorded already, or no more are at once.
-    pub fn start(&mut self, live: &Live, stream: StreamId, by: RecordedFor, now: Millis) -> Result<(), RecordFault> {
+    pub fn start(
+        &mut self,
+        live: &Live,
+        stream: StreamId,
+        kind: RecordingKind,
+        by: RecordedFor,
+        now: Millis,
+    ) -> Result<(), RecordFault> {
         let app = live.names.stream(stream).app;
         let settings = &live.apps.definition(app).ok_or(RecordFault::Name)?.record;
         let path = &live.names.stream(stream).path;
-        let name = RecordingName::new(live.apps.name(app), path, RecordingKind::Automatic, settings)?;
-        self.begin(Order { stream, name, by, terms: RecordTerms::of(settings) }, now)
+        let name = RecordingName::new(live.apps.name(app), path, kind, settings)?;
+        self.begin(Order { stream, name, by, terms: RecordTerms::of(settings, kind) }, now)
     }
 
     /// Ends a recording. False when there is none.
@@ -155,7 +162,7 @@ impl Recordings {
         if !live.apps.definition(app).is_some_and(|app| app.record.on.includes(path)) {
             return;
         }
-        if let Err(fault) = self.start(live, stream, RecordedFor::Configuration, now) {
+        if let Err(fault) = self.start(live, stream, RecordingKind::Automatic, RecordedFor::Configuration, now) {
             self.counts.faults += 1;
             let app = Word(live.apps.name(app));
             warn!("{stream} record refused app={app} name={path:?} reason=\"{fault}\"");
@@ -210,9 +217,9 @@ impl Feature for Recordings {
                 continue;
             }
             while out.room() > 0
-                && let Some((by, said)) = place.say()
+                && let Some((by, stream, said)) = place.say()
             {
-                out.push(Action::Recording(by, said));
+                out.push(Action::Recording(by, stream, said));
             }
             let at = place.turn(live, &mut self.counts, now);
             wake_at = wake_at.into_iter().chain(at).min();

@@ -49,8 +49,10 @@ pub(super) struct RecordTerms {
 }
 
 impl RecordTerms {
-    pub(super) fn of(settings: &RecordSettings) -> RecordTerms {
+    pub(super) fn of(settings: &RecordSettings, kind: RecordingKind) -> RecordTerms {
         let RecordSettings { segment_s, max_segment_bytes, join_ms, sync_ms, .. } = *settings;
+        // Who publishes again says again how it is recorded.
+        let join_ms = if kind == RecordingKind::Automatic { join_ms } else { 0 };
         RecordTerms { segment_ms: segment_s.saturating_mul(1000), most_bytes: max_segment_bytes, join_ms, sync_ms }
     }
 }
@@ -222,10 +224,11 @@ impl RecordingPlace {
     }
 
     /// What is to be said to whoever asked for it.
-    pub(super) fn say(&mut self) -> Option<(Holder, RecordSaid)> {
+    pub(super) fn say(&mut self) -> Option<(Holder, StreamId, RecordSaid)> {
         let said = self.said.pop_front()?;
-        match self.order.as_ref()?.by {
-            RecordedFor::Publisher(holder) => Some((holder, said)),
+        let order = self.order.as_ref()?;
+        match order.by {
+            RecordedFor::Publisher(holder) => Some((holder, order.stream, said)),
             RecordedFor::Configuration | RecordedFor::Operator => None,
         }
     }
