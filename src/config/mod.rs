@@ -205,7 +205,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 63] = [
+const KEYS: [Key<Config>; 64] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -250,6 +250,8 @@ const KEYS: [Key<Config>; 63] = [
     key("record.keep_total_bytes", AtOnce, "space that recordings may take; 0 is no limit", KeyType::Bytes(|c| &mut c.record.keep_total_bytes, 0..=1 << 50)),
     key("record.keep_days", AtOnce, "days after which a recording is deleted, if the clock is set; 0 is never", KeyType::Count(|c| &mut c.record.keep_days, 0..=36_500)),
     key("record.when_full", AtOnce, "delete the oldest recordings, or stop recording", RECORD_FULL),
+
+    key("web.hosts", AtOnce, "names of this server for the page, beside its addresses and names in .local", WEB_HOSTS),
 
     key("timeouts.handshake_ms", AtOnce, "time for the handshake", KeyType::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
     key("timeouts.connect_ms", AtOnce, "time from handshake to connect", KeyType::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
@@ -412,6 +414,31 @@ const TIME_ZONE: ConfigType = value(
     |config| config.time_zone.clone(),
     || "a time zone as POSIX writes it, or \"\" for the system's".to_owned(),
     true,
+);
+
+/// More names than a server has.
+const HOSTS: usize = 8;
+
+const WEB_HOSTS: ConfigType = value(
+    |config, value| {
+        let list = match value {
+            DeValue::Array(list) => list.iter().map(|name| name.get_ref().as_str()).collect(),
+            value => value.as_str().map(|name| vec![name]),
+        };
+        let list: Vec<&str> = list.ok_or(Wrong::NotAllowed)?;
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        };
+        if list.len() > HOSTS || !list.iter().all(|name| is_name(name)) {
+            return Err(Wrong::NotAllowed);
+        }
+        config.settings.web_hosts = list.into_iter().map(str::to_owned).collect();
+        Ok(())
+    },
+    Some(|to, from| to.settings.web_hosts.clone_from(&from.settings.web_hosts)),
+    |config| format!("{:?}", config.settings.web_hosts),
+    || format!("up to {HOSTS} names of hosts, without ports"),
+    false,
 );
 
 const RECORD_ON: ConfigType = value(
@@ -730,6 +757,7 @@ mod tests {
                 "true" => "false".to_owned(),
                 "false" => "true".to_owned(),
                 "5%" => "6%".to_owned(),
+                "[]" if row.key == "web.hosts" => "[\"rill.example\"]".to_owned(),
                 "[]" => "[\"/bin/true\"]".to_owned(),
                 "delete" => "stop".to_owned(),
                 "auto" if row.key == "server.log_time" => "uptime".to_owned(),

@@ -68,6 +68,9 @@ pub struct Settings {
     /// The most that a recorded stream is sent ahead of its time, in milliseconds: 2000 to 3 600 000. What a client asks for
     /// beyond it is cut.
     pub recorded_lead_ms: u64,
+    /// Names of this server, beside its addresses and its own in the local network, by which its page may ask what is not for every
+    /// page: a name of a stranger's may lead here, too.
+    pub web_hosts: Vec<String>,
     /// Recordings that are made at once: 0 to 256. One more is not made, which is told who asked, and the log.
     pub recordings: u32,
     /// What is recorded and how, unless the application says otherwise.
@@ -191,6 +194,7 @@ impl Default for Settings {
             script_instances: 4,
             recorded_players: 8,
             recorded_lead_ms: 30_000,
+            web_hosts: Vec::new(),
             recordings: 4,
             record: RecordSettings::default(),
             scripts: ScriptLimits::default(),

@@ -121,3 +121,16 @@ fn a_port_that_was_set_and_is_taken_is_an_error() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && text.contains("is in use") && text.contains("server.http"), "{text}");
 }
+
+#[test]
+fn what_is_live_is_told_to_the_servers_own_page_alone() {
+    let scratch = Scratch::new("http-hosts");
+    let server = Server::start(&scratch, &["web.hosts=[\"tv.example\"]"]);
+    for (host, status) in [("10.0.0.5:8080", 200), ("rill.local", 200), ("tv.example", 200), ("evil.example", 421)] {
+        let mut client = Client::new(server.http);
+        client.send(format!("GET /api/status HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        assert_eq!(client.answer(false).unwrap().status, status, "{host}");
+        client.send(format!("GET /version HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        assert_eq!(client.answer(false).unwrap().status, 200, "{host}");
+    }
+}

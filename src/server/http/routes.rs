@@ -31,6 +31,8 @@ pub(super) struct Route {
     delete: Option<Function>,
     /// Any page may read it.
     pub(super) is_public: bool,
+    /// It is asked by this server's own page alone: a name that leads here and is none of its own is another's.
+    pub(super) is_own: bool,
 }
 
 /// All of them. The first that fits is it: names of ours come before those of streams.
@@ -40,8 +42,8 @@ pub(super) const ROUTES: &[Route] = &[
     get("/routes", "this list", list).public(),
     get("/watch/*", "the player of a stream", watch),
     get("/embed/*", "the player alone", watch),
-    get("/api/status", "what is live, as JSON", api::status),
-    get("/api/events", "the same each second, as server-sent events", api::events),
+    get("/api/status", "what is live, as JSON", api::status).own(),
+    get("/api/events", "the same each second, as server-sent events", api::events).own(),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
     get("*.key.mp4", "its newest key frame", key_frame).public(),
     get("*.mp4", "a live stream as fragmented MP4, also over WebSocket (?audio=0 ?video=0)", mp4).public(),
@@ -50,12 +52,16 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 const fn get(pattern: &'static str, help: &'static str, function: Function) -> Route {
-    Route { pattern, help, get: Some(function), post: None, delete: None, is_public: false }
+    Route { pattern, help, get: Some(function), post: None, delete: None, is_public: false, is_own: false }
 }
 
 impl Route {
     const fn public(self) -> Route {
         Route { is_public: true, ..self }
+    }
+
+    const fn own(self) -> Route {
+        Route { is_own: true, ..self }
     }
 
     /// Something is done by it.

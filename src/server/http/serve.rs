@@ -1,5 +1,7 @@
 //! From a request to the head of its answer.
 
+use core::net::IpAddr;
+
 use crate::handles::{ConnId, SlotIndex};
 use crate::server::Server;
 use crate::server::close::CloseReason;
@@ -24,6 +26,12 @@ impl Server {
         let mut request = http.request.clone();
         request.waited_ms = now.since(since);
         let answer = match routes::of(&request.path) {
+            Some(route) if route.is_own && !is_own_host(&request.host, &self.settings.web_hosts) => {
+                HttpAnswer::Now(Response::error(
+                    HttpStatus::MisdirectedRequest,
+                    "this server does not know that it is called so (web.hosts)",
+                ))
+            }
             Some(route) => match route.function(request.method) {
                 Some(function) => function(self, conn, &request, now),
                 None => HttpAnswer::Now(other_method(route, &request)),
@@ -126,4 +134,41 @@ fn other_method(route: &routes::Route, request: &HttpRequest) -> Response {
         _ => Response::error(HttpStatus::MethodNotAllowed, "that cannot be done with it"),
     };
     Response { allow: route.allow(), is_public: route.is_public, ..response }
+}
+
+/// Whether a request asks this server, by its own name. What leads here by a name of the whole world's may be another's page, which is
+/// to have nothing (DNS rebinding); an address and a name of the local network lead nobody astray.
+fn is_own_host(host: &str, names: &[String]) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_local = !name.contains('.')
+        || name.len() >= 6
+            && name.is_char_boundary(name.len() - 6)
+            && name[name.len() - 6..].eq_ignore_ascii_case(".local");
+    is_local || name.parse::<IpAddr>().is_ok() || names.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_own_host;
+
+    #[test]
+    fn addresses_local_names_and_those_that_were_set_are_ones_own() {
+        let names = ["tv.example".to_owned()];
+        for host in
+            ["10.0.0.5", "10.0.0.5:8080", "[::1]:80", "[fe80::1]", "localhost:8080", "rill.local", "Rill-2.LOCAL.:80"]
+                .into_iter()
+                .chain(["TV.example:80", "tv.example", "rill", ""])
+        {
+            assert!(is_own_host(host, &names), "{host}");
+        }
+        for host in
+            ["evil.example", "tv.example.evil.example:80", "10.0.0.5.evil.example", "local.evil", "a.tv.example"]
+        {
+            assert!(!is_own_host(host, &names), "{host}");
+        }
+    }
 }
