@@ -11,7 +11,6 @@
   var TARGET_STEP = 0.2; // more of it for each stall
   var SLACK = 0.15; // later than this behind the target: play faster
   var FASTER = 1.08;
-  var SLOWER = 0.95;
   var JUMP = 2; // further behind: jump
   var JUMP_EVERY_MS = 1500; // a seek at each append starves WebKit
   var KEEP = 30; // of what was played, for "back 10 seconds"
@@ -24,6 +23,7 @@
   var RETRY_MS = 300;
   var RETRY_MOST_MS = 5000;
   var HIDE_MS = 3000;
+  var WAITS_MS = 700; // the server keeps who asks for what is not live yet
   var FAILURES_MOST = 3; // then it is tried without sound
 
   var MediaSource = window.ManagedMediaSource || window.MediaSource || window.WebKitMediaSource;
@@ -141,6 +141,9 @@
       this.url('.mp4', backMs ? ['back_ms=' + Math.round(backMs)] : []));
     socket.binaryType = 'arraybuffer';
     this.heard = now();
+    this.opened = false;
+    socket.onopen = function () { self.opened = true; };
+    setTimeout(function () { if (self.socket === socket && !self.opened) self.askWhy(); }, WAITS_MS);
     socket.onmessage = function (message) {
       if (self.socket !== socket) return;
       self.heard = now();
@@ -163,9 +166,19 @@
     if (this.state === 'ended') return;
     if (code === 4403 || code === 4404) { this.end(words(code === 4403 ? 'refused' : 'missing')); return; }
     if (code === 4429) this.retryMs = RETRY_MOST_MS;
-    this.say(code === 4429 ? 'full' : 'lost');
+    if (this.state !== 'waiting' || this.opened) this.say(code === 4429 ? 'full' : 'lost');
+    if (!this.opened) this.askWhy();
     this.retry = setTimeout(function () { self.connect(); }, this.retryMs);
     this.retryMs = Math.min(this.retryMs * 2, RETRY_MOST_MS);
+  };
+
+  // A socket that does not open says nothing of why: there is no server, or nobody publishes.
+  Player.prototype.askWhy = function () {
+    var self = this, request = new XMLHttpRequest();
+    request.open('GET', '/healthz');
+    request.onload = function () { if (!self.opened && self.state !== 'ended') self.say(request.status === 200 ? 'waiting' : 'lost'); };
+    request.onerror = function () { if (!self.opened && self.state !== 'ended') self.say('lost'); };
+    request.send();
   };
 
   // For good, with a sentence; a button begins again.
@@ -242,7 +255,7 @@
     video.disableRemotePlayback = true;
     this.objectUrl = URL.createObjectURL(source);
     video.src = this.objectUrl;
-    this.joined = false;
+    this.joined = this.filling = false;
     if (!this.wantsPause) this.play();
   };
 
@@ -322,6 +335,7 @@
   };
 
   Player.prototype.toggle = function () {
+    this.filling = false;
     if (!this.video.paused) { this.pause(); return; }
     // Who paused goes on where he was.
     if (this.wantsPause && this.behind() > JUMP) this.mode = 'shifted';
@@ -379,11 +393,14 @@
 
   Player.prototype.stalled = function () {
     if (!this.joined || this.video.seeking || this.state !== 'live' || this.wantsPause || this.mode !== 'live') return;
-    // The end of what was there before a jump is none.
-    if (now() - (this.jumped || 0) < 500) return;
+    // The end of what was there before a jump is none, and some say it twice.
+    if (this.filling || now() - this.jumped < 500) return;
     this.stats.stalls++;
     this.calm = now();
     this.target = Math.min(this.target + TARGET_STEP, TARGET_MOST);
+    // It stands already: until there is as much as the target, or the next pause of the camera would stop it again.
+    this.filling = true;
+    this.video.pause();
   };
 
   // Holds the live edge; ten times a second, and after each append.
@@ -416,6 +433,11 @@
       for (n = 0; n < ranges.length && ranges.start(n) <= at; n++);
       if (n < ranges.length) { this.jumpTo(ranges.start(n) + 0.01); return; }
     }
+    if (this.filling) {
+      if (behind < this.target) return;
+      this.filling = false;
+      this.play();
+    }
     if (this.mode === 'live') this.hold(behind, end);
     this.forget(KEEP + 5);
   };
@@ -424,8 +446,6 @@
     var rate = 1;
     if (behind > this.target + JUMP) this.jumpTo(end - this.target);
     else if (behind > this.target + SLACK) rate = FASTER;
-    // After a stall the buffer is filled a little at a time; the picture does not stop for it again.
-    else if (this.target > TARGET && behind < this.target - SLACK) rate = SLOWER;
     if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
     if (now() - this.calm > CALM_MS && this.target > TARGET) { this.target = Math.max(TARGET, this.target - TARGET_STEP); this.calm = now(); }
   };
@@ -520,7 +540,7 @@
   };
 
   Controls.prototype.show = function () {
-    var player = this.player, video = player.video, sentence = player.sentence();
+    var player = this.player, video = player.video, sentence = player.sentence(), stands = video.paused && !player.filling;
     if (this.message.textContent !== sentence) this.message.textContent = sentence;
     this.message.hidden = !sentence;
     this.message.className = player.state === 'live' ? 'message note' : 'message';
@@ -530,10 +550,10 @@
     this.soundText.textContent = words(player.needsTap ? 'tapToPlay' : 'tapForSound');
     if (!video.muted) this.heard = true;
     this.mute.hidden = !this.hasSound;
-    this.face(this.playing, video.paused ? 'play' : 'pause', video.paused ? 'play' : 'pause');
+    this.face(this.playing, stands ? 'play' : 'pause', stands ? 'play' : 'pause');
     this.face(this.mute, video.muted ? 'unmute' : 'mute', video.muted ? 'muted' : 'sound');
     this.face(this.full, document.fullscreenElement || document.webkitFullscreenElement ? 'leaveFullScreen' : 'fullScreen', 'full');
-    this.live.className = player.mode === 'live' && !video.paused && player.state === 'live' ? 'live now' : 'live';
+    this.live.className = player.mode === 'live' && !stands && player.state === 'live' ? 'live now' : 'live';
   };
 
   Controls.prototype.toggleFigures = function () {
