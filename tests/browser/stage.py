@@ -321,8 +321,8 @@ class Chromium(Browser):
     async def shape(self, width, height, scale=1, mobile=False, dark=False, agent=None):
         await self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile)
         await self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
-        if agent:
-            await self.call("Emulation.setUserAgentOverride", userAgent=agent)
+        self.agent = getattr(self, "agent", None) or await self.run("navigator.userAgent")
+        await self.call("Emulation.setUserAgentOverride", userAgent=agent or self.agent)
 
     async def shot(self, file, kind="png"):
         picture = await self.call("Page.captureScreenshot", format=kind, **({"quality": 70} if kind != "png" else {}))
@@ -369,7 +369,7 @@ class Camera:
         sound = ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={audio}"] if audio else []
         pictures = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-r", str(rate), "-use_wallclock_as_timestamps", "1", "-i", "-"] if video else []
         codec = list(codec) or (["-c:v", "libx264", "-preset", "ultrafast", "-bf", str(bframes), "-g", str(gop), "-keyint_min", str(gop), "-sc_threshold", "0",
-                                 "-b:v", "1500k", "-pix_fmt", "yuv420p"] + (["-tune", "zerolatency"] if not bframes else ["-rc-lookahead", "0", "-sync-lookahead", "0", "-threads", "1"]))
+                                 "-b:v", "1500k", "-pix_fmt", "yuv420p"] + (["-tune", "zerolatency"] if not bframes else ["-x264-params", "rc-lookahead=0:sync-lookahead=0:sliced-threads=0:threads=1"]))
         video_out = [*codec, "-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if video else []
         audio_out = ["-c:a", "aac", "-b:a", "96k", "-ar", str(audio)] if audio else []
         if command:
