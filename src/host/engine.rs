@@ -15,7 +15,7 @@ use super::facts::{
 };
 use super::heap::Heap;
 use super::language::{LANGUAGE, LANGUAGE_TEXT};
-use super::link::Ours;
+use super::link::{Ours, ServerLink};
 use super::native::{self, Admission, SharedState};
 use super::report::{self, PRELUDE, ScriptReport};
 use super::source::{self, Scan};
@@ -58,8 +58,8 @@ pub struct Scripts {
 }
 
 struct InstanceEntry {
-    generation: u32,
-    instance: Option<Box<EngineInstance>>,
+    id: InstanceId,
+    instance: Box<EngineInstance>,
 }
 
 /// The fields are dropped in this order: what lives in the engine before the engine.
@@ -91,38 +91,43 @@ impl Scripts {
     }
 
     /// Loads a script: `secure.asc`, the main script, what they `load()`, then `onAppStart`, all within
-    /// [`Budget::load_ms`]. An `onAppStart` that throws is logged, and the instance goes on, as after any handler.
+    /// [`Budget::load_ms`]. An `onAppStart` that throws is logged, and the instance goes on, as after any handler. `id` is what the
+    /// instance is called from then on: no other that is loaded is called so.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not loaded.
     pub fn load(
         &mut self,
+        id: InstanceId,
         source: &Source,
         identity: &Identity<'_>,
         budget: Budget,
         now: Millis,
-    ) -> Result<InstanceId, LoadError> {
-        self.load_for(source, identity, budget, None, now)
+    ) -> Result<(), LoadError> {
+        self.load_for(id, source, identity, budget, None, now)
     }
 
     /// [`Scripts::load`] for a server in another process.
     pub(super) fn load_for(
         &mut self,
+        id: InstanceId,
         source: &Source,
         identity: &Identity<'_>,
         budget: Budget,
-        ours: Option<Ours>,
+        link: Option<Rc<ServerLink>>,
         now: Millis,
-    ) -> Result<InstanceId, LoadError> {
-        let free = self.entries.iter().position(|entry| entry.instance.is_none());
-        let index = free.or((self.entries.len() < self.most).then_some(self.entries.len()));
-        let index = index.ok_or(LoadError::Full)?;
-        let shared = Rc::new(SharedState::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
-        let instance = EngineInstance::start(source, identity, budget, shared, now)?;
-        if index == self.entries.len() {
-            self.entries.push(InstanceEntry { generation: 0, instance: None });
+    ) -> Result<(), LoadError> {
+        if self.entries.len() >= self.most {
+            return Err(LoadError::Full);
         }
-        let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
+        debug_assert!(self.instance(id).is_none(), "two instances are called the same");
+        let ours = link.map(|link| Ours { link, instance: id });
+        let shared = Rc::new(SharedState::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
+        let instance = Box::new(EngineInstance::start(source, identity, budget, shared, now)?);
         self.actions.extend(instance.shared.actions.take().into_iter().map(|action| (id, action)));
-        self.entries[index].instance = Some(Box::new(instance));
-        Ok(id)
+        self.entries.push(InstanceEntry { id, instance });
+        Ok(())
     }
 
     /// `application.onConnect(client, ...)`. `arguments` are the AMF 0 values after the connect object, one behind the
@@ -334,12 +339,8 @@ impl Scripts {
     /// Frees the instance, if it is there, and forgets its clients without calling a handler. Actions that it asked for
     /// and that were not taken are dropped.
     pub fn unload(&mut self, id: InstanceId) {
-        if self.instance(id).is_some() {
-            let entry = &mut self.entries[usize::from(id.index)];
-            entry.generation = entry.generation.wrapping_add(1);
-            entry.instance = None;
-            self.actions.retain(|(of, _)| *of != id);
-        }
+        self.entries.retain(|entry| entry.id != id);
+        self.actions.retain(|(of, _)| *of != id);
     }
 
     /// Runs `setInterval` functions that are due, until none is or 10 ms are over. Gives an instance that exceeded a limit
@@ -348,7 +349,7 @@ impl Scripts {
         let end = (self.clock)().saturating_add(TICK_MS * 1000);
         for _ in 0..self.entries.len() {
             let index = self.next_entry % self.entries.len();
-            let id = InstanceId { index: index as u16, generation: self.entries[index].generation };
+            let id = self.entries[index].id;
             while let Some(timer) = self.instance(id).and_then(|instance| instance.shared.due(now)) {
                 let run = self.enter(id, |instance| {
                     instance.run(Handler::Interval, now, |call| call.function("tick")?.call::<_, ()>((timer,)))
@@ -367,8 +368,7 @@ impl Scripts {
 
     /// When the next `setInterval` function is due.
     pub fn next_timer(&self) -> Option<Millis> {
-        let instances = self.entries.iter().filter_map(|entry| entry.instance.as_ref());
-        instances.filter_map(|instance| instance.shared.next_due()).min()
+        self.entries.iter().filter_map(|entry| entry.instance.shared.next_due()).min()
     }
 
     /// What scripts asked for, in order. To be taken until `None` after every other call.
@@ -378,9 +378,8 @@ impl Scripts {
 
     /// Memory of the instance in the engine, in bytes. Walks all of it: for statistics, not for every turn.
     pub fn memory_bytes(&self, id: InstanceId) -> u64 {
-        let entry = self.entries.get(usize::from(id.index)).filter(|entry| entry.generation == id.generation);
-        let instance = entry.and_then(|entry| entry.instance.as_ref());
-        instance.map_or(0, |instance| u64::try_from(instance.runtime.memory_usage().malloc_size).unwrap_or(0))
+        let entry = self.entries.iter().find(|entry| entry.id == id);
+        entry.map_or(0, |entry| u64::try_from(entry.instance.runtime.memory_usage().malloc_size).unwrap_or(0))
     }
 
     /// What a client hears of the error that its call met.
@@ -389,8 +388,7 @@ impl Scripts {
     }
 
     fn instance(&mut self, id: InstanceId) -> Option<&mut EngineInstance> {
-        let entry = self.entries.get_mut(usize::from(id.index)).filter(|entry| entry.generation == id.generation)?;
-        entry.instance.as_deref_mut()
+        self.entries.iter_mut().find(|entry| entry.id == id).map(|entry| &mut *entry.instance)
     }
 
     /// `work` with an instance that has not exceeded a limit; then takes over what the script asked for.

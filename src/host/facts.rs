@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::text::{escaped, is_hidden};
 pub use crate::wire::script_link::{
-    Access, ApplicationStats, ClientFacts, ClientId, ClientStats, Exhausted, StopReason, StreamFacts,
+    Access, ApplicationStats, ClientFacts, ClientId, ClientStats, Exhausted, InstanceId, StopReason, StreamFacts,
 };
 
 /// Shortest period of a `setInterval` function, in milliseconds; a shorter one is lengthened.
@@ -13,13 +13,6 @@ pub const SCRIPT_INTERVAL_MS: u64 = 10;
 pub const SCRIPT_LINES_PER_SECOND: u32 = 20;
 /// Transaction number of a script's first call to a client; lower ones are free for the server's own calls.
 pub const SCRIPT_FIRST_TRANSACTION: u32 = 1000;
-
-/// A loaded application instance. One that has been unloaded answers [`CallFault::Gone`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct InstanceId {
-    pub(super) index: u16,
-    pub(super) generation: u32,
-}
 
 /// What a script learns about where it runs.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ pub(super) const LANGUAGE_TEXT: &str = include_str!("language.js");
 mod tests {
     use std::collections::HashMap;
 
-    use super::super::tests::{ME, NOW, clock, facts, identity, source};
+    use super::super::tests::{HALL, ME, NOW, clock, facts, identity, source};
     use super::super::{CallOutcome, engine::Scripts, source::GLOBALS};
     use super::LANGUAGE;
     use crate::wire::amf0;
@@ -65,9 +65,9 @@ mod tests {
         let text = format!("{REACHABLE} Client.prototype.list = function () {{ return reachable({named:?}); }};");
         let mut scripts = Scripts::new(1, clock);
         let budget = Budget { call_ms: 10_000, memory_bytes: 8 << 20, ..Budget::default() };
-        let id = scripts.load(&source(&text), &identity(), budget, NOW).unwrap();
-        scripts.connect(id, ME, &facts(), &[], NOW).unwrap();
-        let CallOutcome::Result(value) = scripts.call(id, ME, "list", &[], NOW) else {
+        scripts.load(HALL, &source(&text), &identity(), budget, NOW).unwrap();
+        scripts.connect(HALL, ME, &facts(), &[], NOW).unwrap();
+        let CallOutcome::Result(value) = scripts.call(HALL, ME, "list", &[], NOW) else {
             panic!("it lists what there is")
         };
         let listed = match amf0::Decoder::new(&value).value().unwrap() {

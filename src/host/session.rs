@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::check::check;
 use super::engine::Scripts;
-use super::facts::{self, CallFault, CallOutcome, Identity, ScriptAction};
+use super::facts::{CallFault, CallOutcome, Identity, ScriptAction};
 use super::files::ComingFiles;
-use super::link::{Ended, Line, Ours, ServerLink};
+use super::link::{Ended, Line, ServerLink};
 use crate::limits::SCRIPT_TRACE_BYTES;
 use crate::time::Millis;
 use crate::wire::script_link::{Access, AccessSet, Budget, Exhausted, InstanceId, Question, ToHost, ToServer, VERSION};
@@ -29,7 +29,7 @@ enum Lifecycle {
     /// Its files are coming.
     Coming(Box<Coming>),
     /// It is loaded.
-    Loaded(facts::InstanceId),
+    Loaded,
 }
 
 /// What is known of an instance that is to be loaded.
@@ -87,7 +87,7 @@ impl Host {
             let stopped = self.scripts.tick(now);
             self.link.leave();
             self.say_actions()?;
-            match stopped.and_then(|(script, which)| Some((self.instance_of(script)?, which))) {
+            match stopped {
                 Some((instance, which)) => self.exhausted(instance, which)?,
                 None => break,
             }
@@ -173,7 +173,6 @@ impl Host {
 
     fn load(&mut self, instance: InstanceId, coming: Coming) -> Result<(), Ended> {
         let Coming { app, name, hostname, server, budget, files } = coming;
-        let ours = Ours { link: Rc::clone(&self.link), instance };
         let loaded = files.finish().and_then(|(source, config_json)| {
             let identity = Identity {
                 app: &app,
@@ -182,11 +181,12 @@ impl Host {
                 server: &server,
                 config_json: &config_json,
             };
-            self.scripts.load_for(&source, &identity, budget, Some(ours), self.link.now())
+            let link = Rc::clone(&self.link);
+            self.scripts.load_for(instance, &source, &identity, budget, Some(link), self.link.now())
         });
         let problem = match loaded {
-            Ok(id) => {
-                self.instances.insert(instance, Lifecycle::Loaded(id));
+            Ok(()) => {
+                self.instances.insert(instance, Lifecycle::Loaded);
                 self.say_actions()?;
                 None
             }
@@ -214,8 +214,8 @@ impl Host {
         arguments: &[u8],
         now: Millis,
     ) -> Result<(), Ended> {
-        let Some(Lifecycle::Loaded(id)) = self.instances.get(&instance) else { return Ok(()) };
-        let outcome = self.scripts.call(*id, question.client, name, arguments, now);
+        let Some(Lifecycle::Loaded) = self.instances.get(&instance) else { return Ok(()) };
+        let outcome = self.scripts.call(instance, question.client, name, arguments, now);
         self.say_actions()?;
         match outcome {
             CallOutcome::Result(value) => self.link.say(&ToServer::Result { instance, question, value: &value }),
@@ -251,10 +251,10 @@ impl Host {
     fn tell(
         &mut self,
         instance: InstanceId,
-        call: impl FnOnce(&mut Scripts, facts::InstanceId) -> Result<(), CallFault>,
+        call: impl FnOnce(&mut Scripts, InstanceId) -> Result<(), CallFault>,
     ) -> Result<(), Ended> {
-        let Some(Lifecycle::Loaded(id)) = self.instances.get(&instance) else { return Ok(()) };
-        let told = call(&mut self.scripts, *id);
+        let Some(Lifecycle::Loaded) = self.instances.get(&instance) else { return Ok(()) };
+        let told = call(&mut self.scripts, instance);
         self.say_actions()?;
         match told {
             Err(CallFault::Exhausted(which)) => self.exhausted(instance, which),
@@ -270,21 +270,14 @@ impl Host {
     }
 
     fn forget(&mut self, instance: InstanceId) {
-        if let Some(Lifecycle::Loaded(id)) = self.instances.remove(&instance) {
-            self.scripts.unload(id);
+        if let Some(Lifecycle::Loaded) = self.instances.remove(&instance) {
+            self.scripts.unload(instance);
         }
-    }
-
-    fn instance_of(&self, script: facts::InstanceId) -> Option<InstanceId> {
-        let mut loaded = self.instances.iter();
-        loaded.find(|(_, state)| matches!(state, Lifecycle::Loaded(id) if *id == script)).map(|(instance, _)| *instance)
     }
 
     /// Says what scripts want done, in its order.
     fn say_actions(&mut self) -> Result<(), Ended> {
-        while let Some((script, action)) = self.scripts.next_action() {
-            // It has exceeded a limit since.
-            let Some(instance) = self.instance_of(script) else { continue };
+        while let Some((instance, action)) = self.scripts.next_action() {
             match action {
                 ScriptAction::Accept(client) => self.link.say(&ToServer::Accept { instance, client })?,
                 ScriptAction::Reject { client, description, application, redirect } => {

@@ -64,6 +64,9 @@ pub(super) fn facts() -> ClientFacts<'static> {
     }
 }
 
+/// What the only instance is called.
+pub(super) const HALL: InstanceId = InstanceId(7);
+
 /// A loaded script and what it has asked for.
 struct Stage {
     scripts: Scripts,
@@ -73,8 +76,8 @@ struct Stage {
 impl Stage {
     fn try_load(source: &Source) -> Result<Stage, LoadError> {
         let mut scripts = Scripts::new(2, clock);
-        let id = scripts.load(source, &identity(), Budget::default(), NOW)?;
-        Ok(Stage { scripts, id })
+        scripts.load(HALL, source, &identity(), Budget::default(), NOW)?;
+        Ok(Stage { scripts, id: HALL })
     }
 
     fn new(text: &str) -> Stage {
@@ -685,14 +688,15 @@ fn a_script_that_does_not_load_says_where() {
     let mut scripts = Scripts::new(1, clock);
     let broken = Identity { config_json: "[1]", ..identity() };
     assert_eq!(
-        scripts.load(&source(""), &broken, Budget::default(), NOW),
+        scripts.load(HALL, &source(""), &broken, Budget::default(), NOW),
         Err(LoadError::Config("not a JSON object".into()))
     );
-    let id = scripts.load(&source(""), &identity(), Budget::default(), NOW).unwrap();
-    assert_eq!(scripts.load(&source(""), &identity(), Budget::default(), NOW), Err(LoadError::Full));
-    scripts.unload(id);
-    assert!(scripts.load(&source(""), &identity(), Budget::default(), NOW).is_ok());
-    assert_eq!(scripts.stopping(id, StopReason::Idle, NOW), Err(CallFault::Gone));
+    let load = |scripts: &mut Scripts, id| scripts.load(id, &source(""), &identity(), Budget::default(), NOW);
+    assert_eq!(load(&mut scripts, HALL), Ok(()));
+    assert_eq!(load(&mut scripts, InstanceId(2)), Err(LoadError::Full));
+    scripts.unload(HALL);
+    assert_eq!(load(&mut scripts, InstanceId(2)), Ok(()));
+    assert_eq!(scripts.stopping(HALL, StopReason::Idle, NOW), Err(CallFault::Gone));
 }
 
 #[test]

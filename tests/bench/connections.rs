@@ -34,6 +34,7 @@ use rill::bench::{Milestone, Plan, run_observed};
 use rill::host::{Identity, Scripts};
 use rill::live::app::{Budget, Source, SourceFile};
 use rill::time::Millis;
+use rill::wire::script_link::InstanceId;
 use serde_json::{Value, json};
 use table::{decimals, median};
 
@@ -400,7 +401,8 @@ fn engine_bytes(script: &str) -> u64 {
     let identity =
         Identity { app: "bench", instance: "_definst_", hostname: "_defaultVHost_", server: "bench", config_json: "" };
     let mut scripts = Scripts::new(1, || 0);
-    let id = scripts.load(&source, &identity, Budget::default(), Millis(0)).unwrap();
+    let id = InstanceId(0);
+    scripts.load(id, &source, &identity, Budget::default(), Millis(0)).unwrap();
     scripts.memory_bytes(id)
 }
 
