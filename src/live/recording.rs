@@ -15,7 +15,6 @@
 
 use core::fmt::{self, Write as _};
 
-use crate::handles::ConnId;
 use crate::limits::{APP_NAME_BYTES, RECORDING_FILE_BYTES, RECORDING_PATH_BYTES};
 use crate::name::{DEFAULT_INSTANCE, StreamPath};
 
@@ -25,8 +24,6 @@ use super::settings::Settings;
 
 /// Blocks of each recording: one is filled while the other is written.
 pub const WRITE_BLOCKS: usize = 2;
-/// Rows of a list of recordings that come at once.
-pub const LISTED_ROWS: usize = 4;
 
 /// A file that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +197,7 @@ pub enum RecordSaid {
 
 /// What the disk is to do.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it moves between two queues, and takes nothing from the heap")]
 pub enum RecordJob {
     /// Make a file, or open one. What is open in the same place is closed.
     Open {
@@ -226,30 +224,13 @@ pub enum RecordJob {
         /// Where it ends. One that ends at 0 is removed.
         end: u64,
     },
-    /// Which recordings there are.
-    List {
-        /// Who wants to know.
-        conn: ConnId,
-        /// Of which application; empty for all.
-        app: heapless::String<APP_NAME_BYTES>,
-        /// Below which path; empty for all.
-        path: heapless::String<RECORDING_PATH_BYTES>,
-        /// Behind which file.
-        after: heapless::String<RECORDING_FILE_BYTES>,
-    },
-    /// Delete one that is complete.
-    Delete {
-        /// Who wants it.
-        conn: ConnId,
-        /// Which: `APP/PATH/FILE`.
-        file: heapless::String<RECORDING_FILE_BYTES>,
-    },
     /// One step of what is done for files that nobody waits for: unfinished ones are finished, old ones deleted.
     Tend,
 }
 
 /// What came of it.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it moves between two queues, and takes nothing from the heap")]
 pub enum RecordDone {
     /// To [`RecordJob::Open`].
     Opened {
@@ -274,49 +255,11 @@ pub enum RecordDone {
         /// Whether all of it is on the medium.
         result: Result<(), RecordFault>,
     },
-    /// To [`RecordJob::List`].
-    Listed {
-        /// Who wanted to know.
-        conn: ConnId,
-        /// The next, by name.
-        rows: heapless::Vec<ListedRecording, LISTED_ROWS>,
-        /// There are no more.
-        last: bool,
-    },
-    /// To [`RecordJob::Delete`].
-    Deleted {
-        /// Who wanted it.
-        conn: ConnId,
-        /// Whether it is gone: `Some` says why it is not.
-        problem: Option<NotDeleted>,
-    },
     /// To [`RecordJob::Tend`].
     Tended {
         /// There is more to do at once.
         more: bool,
     },
-}
-
-/// Why a recording was not deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotDeleted {
-    /// There is none.
-    Missing,
-    /// It is being written.
-    InUse,
-    /// The file system refuses.
-    Refused,
-}
-
-/// A recording in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedRecording {
-    /// `APP/PATH/FILE`.
-    pub file: heapless::String<RECORDING_FILE_BYTES>,
-    /// Its bytes.
-    pub bytes: u64,
-    /// It is being written, or was not finished yet.
-    pub open: bool,
 }
 
 /// Bytes on their way to a file. Blocks are obtained when the server starts, and only move.

@@ -18,7 +18,7 @@ use mio::Waker;
 use crate::account;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::live::recorded::{Follows, NotPlayed};
-use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
+use crate::live::recording::{RecordDone, RecordFault, RecordJob};
 use crate::live::script_text::TextFollows;
 use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES, RECORDINGS_STACK_BYTES};
 
@@ -269,8 +269,6 @@ fn without_worker(job: &Job) -> Done {
                 RecordDone::Written { id: *id, block: None, result: Err(RecordFault::Medium) }
             }
             RecordJob::Close { id, .. } => RecordDone::Closed { id: *id, result: Err(RecordFault::Medium) },
-            RecordJob::List { conn, .. } => RecordDone::Listed { conn: *conn, rows: heapless::Vec::new(), last: true },
-            RecordJob::Delete { conn, .. } => RecordDone::Deleted { conn: *conn, problem: Some(NotDeleted::Refused) },
             RecordJob::Tend => RecordDone::Tended { more: false },
         }),
     }

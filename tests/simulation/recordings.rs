@@ -291,6 +291,73 @@ fn a_publisher_may_ask_for_a_recording_by_its_name_and_go_on_behind_it() {
     world.end();
 }
 
+/// Records a film of so many seconds of `cam`, asked for as `mode` says.
+fn record_once(world: &mut World, name: &str, mode: &str, seconds: u32) {
+    let c = world.join();
+    world.clients[c].create_stream();
+    world.clients[c].publish_as(1, name, mode);
+    world.settle();
+    publish(world, c, &film(seconds), 0);
+    world.hang_up(c);
+    world.advance(15_000);
+}
+
+#[test]
+fn where_room_is_to_be_kept_free_the_oldest_goes_that_nobody_asked_for_by_its_name() {
+    let mut world = world(record());
+    world.recorder.card.borrow_mut().room = 2_600_000;
+    world.recorder.set(&["record.keep_free=1000000"]);
+    record_once(&mut world, "kept", "record", 4);
+    for _ in 0..4 {
+        record_once(&mut world, "cam", "live", 4);
+    }
+    let names: Vec<String> = world.recorder.stored().into_iter().map(|(path, _)| path).collect();
+    assert!(names.contains(&"/apps/live/streams/_definst_/kept.flv".to_owned()), "{names:?}");
+    assert!(names.iter().any(|name| name.contains("/000004-")), "{names:?}");
+    assert!(!names.iter().any(|name| name.contains("/000001-")), "{names:?}");
+    assert_eq!(world.server.recordings().counts().faults, 0);
+    world.end();
+}
+
+#[test]
+fn where_nothing_may_go_recordings_stop_and_what_is_there_stays() {
+    let mut world = world(record());
+    world.recorder.card.borrow_mut().room = 2_600_000;
+    world.recorder.set(&["record.keep_free=1000000", "record.when_full=stop"]);
+    for _ in 0..5 {
+        record_once(&mut world, "cam", "live", 4);
+    }
+    let stored = world.recorder.stored();
+    assert!((2..5).contains(&stored.len()), "{}", stored.len());
+    assert!(stored[0].0.contains("/000001-") && stored.iter().all(|(_, bytes)| read(bytes).complete));
+    assert!(world.server.recordings().counts().faults > 0);
+    world.end();
+}
+
+#[test]
+fn recordings_go_when_they_are_too_old_or_too_many_but_without_a_clock_none_is_old() {
+    for (set, clock, left) in [
+        ("record.keep_days=2", true, 0),
+        ("record.keep_days=2", false, 2),
+        ("record.keep_total_bytes=700000", true, 1),
+        ("record.keep_days=0", true, 2),
+    ] {
+        let mut world = world(record());
+        world.recorder.set(&[set]);
+        let count = if left == 0 { 1 } else { 2 };
+        for _ in 0..count {
+            record_once(&mut world, "cam", "live", 4);
+        }
+        {
+            let mut card = world.recorder.card.borrow_mut();
+            card.seconds = if clock { card.seconds + 3 * 86_400 } else { 0 };
+        }
+        world.advance(70_000);
+        assert_eq!(world.recorder.stored().len(), left, "{set} {clock}");
+        world.end();
+    }
+}
+
 #[test]
 fn the_operator_begins_and_ends_a_recording_of_what_is_published() {
     let mut world = world(RecordSettings::default());

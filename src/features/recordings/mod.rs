@@ -243,7 +243,6 @@ impl Feature for Recordings {
             RecordDone::Tended { more } => {
                 self.tending = TendState::Next(now + if more { TEND_STEP_MS } else { TEND_MS });
             }
-            done => return Some(Done::Recording(done)),
         }
         self.wake_at = Some(now);
         None

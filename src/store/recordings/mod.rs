@@ -29,8 +29,7 @@ use crate::config::Config;
 use crate::limits::Row;
 use crate::live::jobs::{Done, Job};
 use crate::live::recording::{
-    NotDeleted, OpenedRecording, RecordDone, RecordFault, RecordJob, RecordedBefore, RecordingId, RecordingKind,
-    RecordingName,
+    OpenedRecording, RecordDone, RecordFault, RecordJob, RecordedBefore, RecordingId, RecordingKind, RecordingName,
 };
 use crate::store::shared::Shared;
 use crate::wire::flv_file::FlvFile;
@@ -110,8 +109,6 @@ impl<D: RecordDisk> RecordingFiles<D> {
                 RecordDone::Written { id, block: Some(block), result }
             }
             RecordJob::Close { id, end } => RecordDone::Closed { id, result: self.close(id, end) },
-            RecordJob::List { conn, app, path, after } => self.list(conn, &app, &path, &after),
-            RecordJob::Delete { conn, file } => RecordDone::Deleted { conn, problem: self.delete(&file).err() },
             RecordJob::Tend => RecordDone::Tended { more: self.tend() },
         })
     }
@@ -250,21 +247,6 @@ impl<D: RecordDisk> RecordingFiles<D> {
         let command = self.shared.record_command(app);
         if !command.is_empty() {
             self.commands.run(command, path);
-        }
-    }
-
-    fn delete(&mut self, shown: &str) -> Result<(), NotDeleted> {
-        let path = self.places.of_shown(shown, |path| self.disk.open(path).is_ok()).ok_or(NotDeleted::Missing)?;
-        if self.is_open(&path) {
-            return Err(NotDeleted::InUse);
-        }
-        match self.disk.remove(&path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(NotDeleted::Missing),
-            Err(error) => {
-                warn!("rill record {}: {error}", path.display());
-                Err(NotDeleted::Refused)
-            }
         }
     }
 

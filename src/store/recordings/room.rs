@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use log::{info, warn};
 
 use crate::config::WhenFull;
-use crate::handles::ConnId;
-use crate::live::recording::{LISTED_ROWS, ListedRecording, RecordDone, RecordFault};
+use crate::live::recording::RecordFault;
 
 use super::disk::{FolderEntry, RecordDisk};
 use super::{RecordingFiles, fault};
@@ -81,7 +80,8 @@ impl<D: RecordDisk> RecordingFiles<D> {
     /// Automatic recordings that are complete, the oldest first.
     fn automatic(&mut self) -> Vec<FoundRecording> {
         let Some((root, kind)) = self.places.roots() else { return Vec::new() };
-        let mut found = self.below(&root.to_owned(), kind);
+        let root = root.to_owned();
+        let mut found = self.below(&root, kind);
         found.retain(|found| !self.is_open(&found.path) && !self.tending.is_at(&found.path));
         // Of one second the name says which was first.
         found.sort_by(|a, b| (a.modified_s, &a.path).cmp(&(b.modified_s, &b.path)));
@@ -113,31 +113,5 @@ impl<D: RecordDisk> RecordingFiles<D> {
         let mut entries = self.disk.list(folder).unwrap_or_default();
         entries.retain(|entry| !entry.name.starts_with('.'));
         entries
-    }
-
-    /// The next rows of the list of recordings.
-    pub(super) fn list(&mut self, conn: ConnId, app: &str, path: &str, after: &str) -> RecordDone {
-        let mut all = Vec::new();
-        let roots = [self.places.roots(), self.places.named_roots()];
-        let roots = roots.map(|root| root.map(|(root, kind)| (root.to_owned(), kind)));
-        for (root, kind) in roots.into_iter().flatten() {
-            all.extend(self.below(&root, kind));
-        }
-        let mut rows: Vec<ListedRecording> = all
-            .iter()
-            .filter(|found| app.is_empty() || found.app == app)
-            .filter_map(|found| {
-                let file = self.places.shown(&found.path)?;
-                Some(ListedRecording { file, bytes: found.bytes, open: self.is_open(&found.path) })
-            })
-            .filter(|row| {
-                let below = row.file.split_once('/').map_or("", |(_, below)| below);
-                path.is_empty() || below.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
-            })
-            .filter(|row| row.file.as_str() > after)
-            .collect();
-        rows.sort_by(|a, b| a.file.cmp(&b.file));
-        let last = rows.len() <= LISTED_ROWS;
-        RecordDone::Listed { conn, rows: rows.into_iter().take(LISTED_ROWS).collect(), last }
     }
 }
