@@ -41,6 +41,7 @@ deps: ## install the clients that the tests run, or say what is missing
 	@tests/deps.sh test
 	@tests/support/modern-ffmpeg.sh
 	@tests/support/python-librtmp.sh
+	@tests/support/python-web.sh
 
 # make fuzz FUZZ="server names" FUZZ_SECONDS=600
 fuzz: ## run the fuzz targets, a minute each, from their corpus (FUZZ=, FUZZ_SECONDS=)

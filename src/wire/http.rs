@@ -312,6 +312,10 @@ impl HttpRequest {
 
     /// Takes the address apart, and returns the host in it if there is one.
     fn set_target<'t>(&mut self, target: &'t str) -> Result<Option<&'t str>, RequestFault> {
+        if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            // What others than ASCII mean has to be escaped (RFC 3986, section 2).
+            return Err(RequestFault::Target);
+        }
         if target == "*" {
             if self.method != Method::Options {
                 return Err(RequestFault::Target);
@@ -585,9 +589,21 @@ mod tests {
         {
             assert_eq!(get(target).unwrap().path, path, "{target}");
         }
-        for target in
-            ["/../a", "/a/..", "/%2e%2e/a", "/a/%2E/b", "/..%2fa", "/%", "/%4", "/%zz", "/%00", "/%ff", "/%0a", "/a#b"]
-        {
+        for target in [
+            "/../a",
+            "/a/..",
+            "/%2e%2e/a",
+            "/a/%2E/b",
+            "/..%2fa",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/%00",
+            "/%ff",
+            "/%0a",
+            "/a#b",
+            "/é",
+        ] {
             assert_eq!(get(target).err(), Some(RequestFault::Target), "{target}");
         }
         assert_eq!(get(&format!("/{}", "a".repeat(HTTP_PATH_BYTES))).err(), Some(RequestFault::TargetBytes));

@@ -8,4 +8,5 @@ mod support;
 mod api;
 mod client;
 mod live;
+mod others;
 mod requests;
