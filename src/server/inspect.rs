@@ -136,6 +136,10 @@ pub struct StreamRow<'a> {
     pub seconds: u64,
     /// Net streams that play it.
     pub players: u32,
+    /// Those of them that have it over HTTP, as fragmented MP4 ...
+    pub mp4_players: u32,
+    /// ... and as FLV.
+    pub flv_players: u32,
     /// How often they, as they are now, went on at a later key frame.
     pub skips: u32,
     /// How far the slowest of them is behind, in milliseconds.
@@ -299,6 +303,8 @@ impl Server {
             },
             seconds: now.since(stream.since) / 1000,
             players: 0,
+            mp4_players: 0,
+            flv_players: 0,
             skips: 0,
             worst_lag_ms: 0,
             bitrate_bps: live.map_or(0, |media| bitrate_bps(media, now.since(stream.since), now)),
@@ -308,9 +314,13 @@ impl Server {
         while let Some(index) = stream.players.next_from(from) {
             from = index + 1;
             let index = SlotIndex(index as u32);
-            let web = self.slots.peek_both(index).1.http().and_then(|http| http.reader());
-            if let Some(reader) = web {
+            let http = self.slots.peek_both(index).1.http();
+            if let Some((http, reader)) = http.and_then(|http| Some((http, http.reader()?))) {
                 row.players += 1;
+                match http.watches_flv() {
+                    true => row.flv_players += 1,
+                    false => row.mp4_players += 1,
+                }
                 row.skips += reader.skips();
                 row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(index, reader, now).unwrap_or(0));
             }

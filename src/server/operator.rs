@@ -274,6 +274,8 @@ mod tests {
             state: StreamState::Live(Holder::Conn(id, 0)),
             seconds: u64::MAX,
             players: u32::MAX,
+            mp4_players: 0,
+            flv_players: 0,
             skips: u32::MAX,
             worst_lag_ms: u32::MAX,
             bitrate_bps: u64::MAX,

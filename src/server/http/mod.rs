@@ -202,6 +202,11 @@ impl Http {
         }
     }
 
+    /// Whether it watches as FLV.
+    pub(super) fn watches_flv(&self) -> bool {
+        self.viewer().is_some_and(|viewer| matches!(viewer.format, viewer::ViewerFormat::Flv(_)))
+    }
+
     /// The reader of what it watches.
     pub(super) fn reader(&self) -> Option<&Reader> {
         self.viewer().map(|viewer| &viewer.reader)
