@@ -57,7 +57,7 @@
 
   // What to type. Made anew only where the address changes, or whoever copies from it would lose his selection.
   function showAdd(nothing) {
-    var key = host() + nothing, place = byId('add'), ways, port = location.port ? ':' + location.port : '';
+    var key = server() + nothing, place = byId('add'), ways, port = location.port ? ':' + location.port : '';
     if (key === shownHost) return;
     shownHost = key;
     ways = element('div', { 'class': 'ways' }, [

@@ -45,7 +45,8 @@ fn the_readme_is_short_and_lists_every_page() {
 
 #[test]
 fn the_readme_shows_what_the_server_prints() {
-    let mut command = rill(&["--listen", "127.0.0.1:0", "--set", "server.control="]);
+    let mut command =
+        rill(&["--listen", "127.0.0.1:0", "--set", "server.http=127.0.0.1:0", "--set", "server.control="]);
     let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut printed = String::new();
     let mut screen = server.stdout.take().unwrap();
