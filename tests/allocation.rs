@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rill::live::record_settings::{RecordOn, RecordSettings};
 use rill::live::settings::Settings;
 use sim::Random;
 use sim::browser::Browser;
@@ -127,6 +128,28 @@ fn the_heap_is_not_used_by_ten_minutes_of_streaming_and_the_end_of_the_server() 
     world.stop();
     world.advance(2000);
     world.check_empty();
+    assert_eq!(ALLOCATIONS.get(), 0);
+}
+
+#[test]
+fn the_heap_is_not_used_by_recordings_that_begin_rotate_fail_and_end() {
+    log_everything();
+    let record = RecordSettings { on: RecordOn::All, segment_s: 10, join_ms: 1000, ..RecordSettings::default() };
+    let mut world = World::with(Settings { recordings: 1, ring_bytes: 1 << 20, record, ..settings() }, 1);
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    for i in 0..900u32 {
+        if i == 500 {
+            let mut card = world.recorder.card.borrow_mut();
+            card.fails = Some((card.calls + 1, 1, std::io::ErrorKind::StorageFull));
+        }
+        let kind = if i % 20 == 0 { Key } else { [Inter, Audio][(i % 2) as usize] };
+        world.send(publisher, 1, kind, 100 + i * 100, 2000);
+        world.advance(100);
+    }
+    world.hang_up(publisher);
+    world.advance(90_000);
+    assert!(world.server.recordings().counts().files > 2 && world.server.recordings().is_idle());
     assert_eq!(ALLOCATIONS.get(), 0);
 }
 
