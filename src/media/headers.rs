@@ -229,6 +229,15 @@ fn media_entry(slot: HeaderSlot) -> Entry {
     Entry { kind: slot.kind, class: slot.class, track: slot.track, ..Entry::EMPTY }
 }
 
+/// A number for the headers of a stream that its init segment is made of: another one is another init segment.
+pub fn headers_mark(headers: &HeaderCache) -> u32 {
+    const OFFSET: u32 = 0x811C_9DC5;
+    const PRIME: u32 = 0x0100_0193;
+    let media = headers.iter().filter(|header| header.kind != TagKind::Data);
+    let bytes = media.flat_map(|header| [header.kind.message_type()].into_iter().chain(header.payload.iter().copied()));
+    bytes.fold(OFFSET, |mark, byte| (mark ^ u32::from(byte)).wrapping_mul(PRIME))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 //! frame      how a tag looks to one reader: the same payload between other bytes
 //! reframe    RTMP's frame for the rare player whose headers must differ, or who knows no Enhanced RTMP
 //! fragment   fMP4's frame: a tag as a fragment of one sample
+//! segments   segments of HLS as ranges of tags
 //! tracks     a stream's tracks as browsers are told of them
 //! sound_clock when each frame of sound begins, counted in samples
 //! headers    metadata and sequence headers for players who join
@@ -22,6 +23,7 @@ pub mod frame;
 pub mod headers;
 pub mod reframe;
 pub mod ring;
+pub mod segments;
 pub mod sound_clock;
 pub mod stream;
 pub mod tag;

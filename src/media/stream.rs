@@ -17,8 +17,9 @@
 //! Data that is kept for players who join says what the stream is, not what happens in it, and has time 0 wherever it is sent: of
 //! metadata with another time ffmpeg makes a subtitle stream, and then waits for subtitles that never come.
 
-use super::headers::{HeaderCache, Stored};
+use super::headers::{HeaderCache, Stored, headers_mark};
 use super::ring::{Cursor, Ring, RingError, Tag, TagMeta};
+use super::segments::Segments;
 use super::sound_clock::{SoundClock, samples_of};
 use super::tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq, TagTiming};
 use super::timeline::Timeline;
@@ -87,6 +88,7 @@ pub struct MediaStream<B, I> {
     /// Pictures come in several messages.
     in_parts: bool,
     sound: SoundClock,
+    segments: Segments,
     video: Video,
     headers_changed: Option<TagSeq>,
     /// The first tag of the publish.
@@ -179,6 +181,7 @@ where
             picture_time: None,
             in_parts: false,
             sound: SoundClock::default(),
+            segments: Segments::default(),
             video: Video::None,
             headers_changed: None,
             began: TagSeq::default(),
@@ -314,6 +317,7 @@ where
     /// The publisher has left: its incomplete messages are dropped, and no player joins before there is another publisher.
     pub fn unpublish(&mut self, now: Millis) {
         self.ring.abort_open(now);
+        self.segments.cut(self.ring.readable_head(), self.timeline.present().wrapping_add(NOMINAL_FRAME_MS));
         (self.newest_key, self.newest_audio, self.newest_frame) = (None, None, None);
         self.picture = None;
         self.video = Video::None;
@@ -339,6 +343,7 @@ where
         self.timeline = Timeline::new();
         self.headers_changed = None;
         self.picture_time = None;
+        self.segments = Segments::default();
     }
 
     /// Its time, to be kept for its players when its storage is given to another stream.
@@ -512,6 +517,11 @@ where
         self.newest_audio.is_some()
     }
 
+    /// Its segments.
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
     /// What is known of the publish so far.
     pub fn facts(&self) -> PublishFacts {
         self.facts
@@ -558,6 +568,9 @@ where
             let gap_ms = self.picture_time.map_or(NOMINAL_FRAME_MS, |before| tag.timestamp.saturating_sub(before));
             self.picture_time = Some(tag.timestamp);
             self.ring.set_timing(tag.seq, TagTiming::after(gap_ms, self.in_parts));
+            if tag.flags.key {
+                self.segments.key_frame(tag.seq, tag.timestamp, headers_mark(&self.headers));
+            }
         }
         self.measure = match self.measure {
             _ if !begins => return,

@@ -113,15 +113,6 @@ where
     }
 }
 
-/// A number for the headers of a stream that its init segment is made of: another one is another init segment.
-pub fn headers_mark(headers: &HeaderCache) -> u32 {
-    const OFFSET: u32 = 0x811C_9DC5;
-    const PRIME: u32 = 0x0100_0193;
-    let media = headers.iter().filter(|header| header.kind != TagKind::Data);
-    let bytes = media.flat_map(|header| [header.kind.message_type()].into_iter().chain(header.payload.iter().copied()));
-    bytes.fold(OFFSET, |mark, byte| (mark ^ u32::from(byte)).wrapping_mul(PRIME))
-}
-
 /// The configuration record of a kind.
 fn record(headers: &HeaderCache, kind: TagKind) -> Option<(Codec, &[u8])> {
     let media_type = if kind == TagKind::Video { MediaType::Video } else { MediaType::Audio };

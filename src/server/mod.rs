@@ -193,6 +193,8 @@ struct Life {
     announced: Option<SocketAddr>,
     /// It is to end.
     stopping: bool,
+    /// What names that caches may keep begin with, beside what they are of: another one after each start.
+    nonce: u32,
 }
 
 /// The whole server below the sockets.
@@ -235,7 +237,7 @@ impl Server {
             counters: Counters::default(),
             seed,
             now,
-            life: Life::default(),
+            life: Life { nonce: (seed >> 16) as u32, ..Life::default() },
             settings,
             slots,
             live,

@@ -7,6 +7,7 @@ mod support;
 
 mod api;
 mod client;
+mod hls;
 mod live;
 mod others;
 mod requests;

@@ -5,6 +5,7 @@
 
 use core::fmt::{self, Write};
 
+use crate::handles::StreamId;
 use crate::time::Millis;
 
 use super::ring_part::RingPart;
@@ -108,6 +109,10 @@ pub(super) enum TextKind {
     Events,
     /// An address, drawn.
     QrCode,
+    /// The playlist of a stream.
+    HlsIndex(StreamId),
+    /// That of its segments.
+    HlsSegments(StreamId),
 }
 
 impl TextKind {
@@ -115,7 +120,11 @@ impl TextKind {
     fn is_endless(self) -> bool {
         match self {
             TextKind::Events => true,
-            TextKind::Routes | TextKind::Status | TextKind::QrCode => false,
+            TextKind::Routes
+            | TextKind::Status
+            | TextKind::QrCode
+            | TextKind::HlsIndex(_)
+            | TextKind::HlsSegments(_) => false,
         }
     }
 }

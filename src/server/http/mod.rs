@@ -20,6 +20,7 @@ mod carrier;
 mod flush;
 mod flv;
 mod head;
+mod hls;
 mod live;
 mod mp4;
 mod pieces;

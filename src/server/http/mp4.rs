@@ -5,7 +5,8 @@ use core::fmt::Write;
 
 use crate::live::names::Media;
 use crate::media::frame::{Frame, Head};
-use crate::media::tracks::{StreamTracks, WantedTracks, describe, headers_mark};
+use crate::media::headers::headers_mark;
+use crate::media::tracks::{StreamTracks, WantedTracks, describe};
 use crate::media::{Fragment, FragmentPace, FragmentTracks, Tag, TagKind, TagSeq};
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;

@@ -2,7 +2,8 @@
 
 use crate::handles::StreamId;
 use crate::live::names::Media;
-use crate::media::tracks::{WantedTracks, describe, headers_mark};
+use crate::media::headers::headers_mark;
+use crate::media::tracks::{WantedTracks, describe};
 use crate::media::{Cursor, Fragment, FragmentPace, FragmentTracks, Piece, Tag, TagSeq, frame};
 use crate::server::pace::WRITE_BYTES;
 

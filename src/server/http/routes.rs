@@ -15,7 +15,7 @@ use super::mp4::Mp4Viewer;
 use super::ring_part::RingPart;
 use super::viewer::ViewerFormat;
 use super::watch::SeenStream;
-use super::{api, assets};
+use super::{api, assets, hls};
 
 /// What answers a request.
 type Function = fn(&mut Server, ConnId, &HttpRequest, Millis) -> HttpAnswer;
@@ -46,6 +46,9 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/events", "the same each second, as server-sent events", api::events).own(),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
     get("*.key.mp4", "its newest key frame", key_frame).public(),
+    get("*.m3u8", "a live stream as HLS", hls::playlist).public(),
+    get("*.m4s", "a segment of it", hls::segment).public(),
+    get("*.init.mp4", "what its segments need first", hls::init).public(),
     get("*.mp4", "a live stream as fragmented MP4, also over WebSocket (?audio=0 ?video=0)", mp4).public(),
     get("*.flv", "a live stream as FLV, also over WebSocket", flv).public(),
     get("/*", "the page and what belongs to it", asset),
