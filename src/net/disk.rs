@@ -17,7 +17,7 @@ use mio::Waker;
 
 use crate::account;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
-use crate::live::recorded::{Follows, NotPlayed};
+use crate::live::recorded::{Follows, NotPlayed, RecordedId};
 use crate::live::recording::{RecordDone, RecordFault, RecordJob};
 use crate::live::script_text::TextFollows;
 use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES, RECORDINGS_STACK_BYTES};
@@ -93,6 +93,12 @@ impl Disk {
         self.queues[job.lane() as usize].ask(job);
     }
 
+    /// Asks for all that there is to do in a lane, and that there is room for: its thread is woken once, when all of it is there. On a
+    /// machine of one core it would else take the processor for the first of them alone.
+    pub fn ask_all(&mut self, lane: DiskLane, next: impl FnMut() -> Option<Job>) {
+        self.queues[lane as usize].ask_all(next);
+    }
+
     /// What came of a job, if one is done. Of each lane they come in the order in which they were asked.
     pub fn done(&mut self) -> Option<Done> {
         self.queues.iter_mut().find_map(Queue::done)
@@ -115,9 +121,20 @@ impl Queue {
     }
 
     fn ask(&mut self, job: Job) {
-        if self.has_room() && self.ends.work().jobs.push_back(job).is_ok() {
-            self.ends.asked.notify_one();
+        let mut job = Some(job);
+        self.ask_all(|| job.take());
+    }
+
+    fn ask_all(&mut self, mut next: impl FnMut() -> Option<Job>) {
+        let before = self.under_way;
+        while self.has_room()
+            && let Some(job) = next()
+            && self.ends.work().jobs.push_back(job).is_ok()
+        {
             self.under_way += 1;
+        }
+        if self.under_way > before {
+            self.ends.asked.notify_one();
         }
     }
 
@@ -181,11 +198,17 @@ impl Ends {
         self.wait_until(&self.asked, |work| work.is_over || !work.jobs.is_empty()).jobs.pop_front()
     }
 
-    fn deliver(&self, done: Done) {
+    /// `fills_for` is [`Job::fills_for`]: when the other block of the same player is next, the loop is woken for both together.
+    fn deliver(&self, done: Done, fills_for: Option<RecordedId>) {
+        let mut work = self.work();
         // No more are under way than there are places.
-        let _ = self.work().done.push_back(done);
+        let _ = work.done.push_back(done);
+        let other_is_next = fills_for.is_some() && work.jobs.front().and_then(Job::fills_for) == fills_for;
+        drop(work);
         self.told.notify_one();
-        let _ = self.waker.wake();
+        if !other_is_next {
+            let _ = self.waker.wake();
+        }
     }
 }
 
@@ -199,9 +222,10 @@ fn run(mut worker: Worker, ends: Arc<Ends>) {
     ends.told.notify_one();
     while let Some(job) = ends.next() {
         ASKED.with_borrow_mut(|asked| *asked = Some((ends.clone(), job.lane(), without_worker(&job))));
+        let fills_for = job.fills_for();
         let done = worker(job);
         ASKED.with_borrow_mut(|asked| *asked = None);
-        ends.deliver(done);
+        ends.deliver(done, fills_for);
     }
 }
 
@@ -221,7 +245,7 @@ fn survive_panics() {
             }
         };
         error!("rill disk panicked lane={lane:?} answer={answer:?}: {consequence}");
-        ends.deliver(answer);
+        ends.deliver(answer, None);
         while let Some(job) = ends.next() {
             let answer = match (without_worker(&job), job) {
                 // This one was not lost with the worker.
@@ -237,7 +261,7 @@ fn survive_panics() {
                 ) => Done::Recording(RecordDone::Written { id, block: Some(block), result }),
                 (answer, _) => answer,
             };
-            ends.deliver(answer);
+            ends.deliver(answer, None);
         }
         // No more jobs: the process is ending.
         loop {

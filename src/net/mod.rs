@@ -179,14 +179,13 @@ impl Reactor {
             }
             server.turn(&mut self.net, now);
             for lane in DiskLane::ALL {
-                while self.disk.has_room(lane)
-                    && let Some(job) = server.next_job(lane)
-                {
+                self.disk.ask_all(lane, || {
+                    let job = server.next_job(lane)?;
                     if job == Job::Reload {
                         self.notify.reloading();
                     }
-                    self.disk.ask(job);
-                }
+                    Some(job)
+                });
             }
             if self.net.take_starved() {
                 starved_until = Some(now + STARVED_MS);

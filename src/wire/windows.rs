@@ -88,6 +88,11 @@ impl<'w, R: ReadAt> File<'w, R> {
         File { source, windows, structures: 0 }
     }
 
+    /// Begins another request for the file of the last one, which is as it was: what windows hold of it is not read again.
+    pub fn again(source: &'w mut R, windows: &'w mut Windows) -> File<'w, R> {
+        File { source, windows, structures: 0 }
+    }
+
     /// How large the file is, in bytes.
     pub fn size(&self) -> u64 {
         self.source.size()

@@ -421,7 +421,15 @@ impl RecordedPlayers {
                 let block = player.empty.pop()?;
                 player.job = None;
                 player.at_disk += 1;
-                Some(Job::Fill { id, fill, terms: player.terms, block })
+                // Nothing is asked for behind what is wanted alone, before it is there.
+                player.next = match fill {
+                    Fill::From(_) | Fill::On => Follows::More,
+                    Fill::Picture(_) | Fill::Rest => Follows::End,
+                };
+                let terms = player.terms;
+                player.read_another();
+                self.ask(id);
+                Some(Job::Fill { id, fill, terms, block })
             }
         }
     }

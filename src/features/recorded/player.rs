@@ -282,10 +282,17 @@ impl RecordedPlayer {
         self.job = Some(DiskWish::Fill(fill));
     }
 
-    /// Has the disk fill a block, if there is more, room for it, and reason to.
+    /// Has the disk fill blocks, if there is more, room for it, and reason to. It is asked when it is at none, and then for all that
+    /// there is room for: both blocks of a fast client come and go together, and threads take turns half as often.
     pub(super) fn read_on(&mut self) {
-        let under_way = self.at_disk > self.stale || matches!(self.job, Some(DiskWish::Fill(_) | DiskWish::Open));
-        if under_way || self.next != Follows::More || self.empty.is_empty() {
+        if self.at_disk == self.stale {
+            self.read_another();
+        }
+    }
+
+    /// Has the disk fill one more: what it is at is taken to be followed by more.
+    pub(super) fn read_another(&mut self) {
+        if self.job.is_some() || self.next != Follows::More || self.empty.is_empty() {
             return;
         }
         // The rest of a message may be longer than a block.

@@ -55,6 +55,8 @@ pub struct RecordedFiles<F: Files> {
     files: F,
     windows: Box<Windows>,
     stretches: Box<Stretches>,
+    /// Of which file, of which size, the windows hold pieces.
+    held: Option<(RecordedId, u64)>,
     open: Box<[Option<OpenRecording<F::Open>>]>,
 }
 
@@ -86,6 +88,7 @@ impl<F: Files> RecordedFiles<F> {
             files,
             windows: Box::new(Windows::new()),
             stretches: Box::new(Stretches::new()),
+            held: None,
             open: (0..places).map(|_| None).collect(),
         }
     }
@@ -127,6 +130,7 @@ impl<F: Files> RecordedFiles<F> {
     /// Opens a file and reads what it is.
     fn find(&mut self, name: &RecordedName) -> Result<(F::Open, Recorded, RecordedFacts), NotPlayed> {
         let mut file = self.files.find(name)?;
+        self.held = None;
         let mut ahead = Ahead::new(&mut file, &mut self.stretches);
         let mut reading = File::new(&mut ahead, &mut self.windows);
         let read = Recorded::open(&mut reading, name.choice)
@@ -156,8 +160,14 @@ impl<F: Files> RecordedFiles<F> {
         self.files.look(&mut open.file);
         let OpenRecording { name, file, recorded, facts, place, next, begun, .. } = open;
         let mut ahead = Ahead::new(file, &mut self.stretches);
-        ahead.in_order = !matches!(recorded, Recorded::Movie(_));
-        let mut reading = File::new(&mut ahead, &mut self.windows);
+        let has_tables = matches!(recorded, Recorded::Movie(_));
+        ahead.in_order = !has_tables;
+        let holds = Some((id, ahead.size())).filter(|_| has_tables);
+        let mut reading = match holds.is_some() && self.held == holds {
+            true => File::again(&mut ahead, &mut self.windows),
+            false => File::new(&mut ahead, &mut self.windows),
+        };
+        self.held = holds;
         if let Err(fault) = recorded.grow(&mut reading) {
             complain_of(name, &fault);
             return Filled { from_ms: None, follows: Follows::Fault };
