@@ -18,6 +18,9 @@ test  file:librtmp/rtmp.h           librtmp-dev
 test  ffprobe                       ffmpeg
 test  rtmpdump                      rtmpdump
 test  mpv                           mpv
+test  ffplay                        ffmpeg
+test  vlc                           vlc-bin
+test  file:libavio_plugin.so        vlc-plugin-base
 test  ip                            iproute2
 test  tc                            iproute2
 test  unshare                       util-linux
@@ -98,6 +101,7 @@ present() {
 	file:ngx_rtmp_module.so) ls /usr/lib/nginx/modules/ngx_rtmp_module.so /usr/share/nginx/modules/ngx_rtmp_module.so >/dev/null 2>&1 ;;
 	file:Python.h) [ -f "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] ;;
 	file:DejaVuSans.ttf) [ -f /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] ;;
+	file:libavio_plugin.so) ls /usr/lib/*/vlc/plugins/access/libavio_plugin.so /usr/lib/vlc/plugins/access/libavio_plugin.so 2>/dev/null | grep -q . ;;
 	file:MiniBrowser) ls /usr/lib/*/webkit2gtk-4.*/MiniBrowser >/dev/null 2>&1 ;;
 	file:librtmp/rtmp.h) echo '#include <librtmp/rtmp.h>' | cc -E - >/dev/null 2>&1 ;;
 	file:rustlib-src) [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] ;;

@@ -2,12 +2,15 @@
 //! behind a seek, and downloads that are resumed.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::scripted::stage::python;
 use crate::support::clients::{PlayerKind, ffmpeg_play, rtmpdump};
 use crate::support::media::{Media, Packet};
 use crate::support::process::{Process, output_of};
@@ -271,4 +274,159 @@ fn mpv_seeks_and_goes_on_after_a_pause() {
     mpv.wait_for(at + 0.5, at + 3.0);
     mpv.tell("\"seek\",58.5,\"absolute+exact\"");
     mpv.process.wait_success(end());
+}
+
+#[test]
+fn ffplay_plays_to_the_end_also_from_where_it_is_told_to_begin() {
+    if emulated() {
+        return;
+    }
+    let cinema = Cinema::new("ffplay");
+    for (begin, least) in [(0, 7), (5, 2)] {
+        let mut command = Command::new("ffplay");
+        command.env("SDL_VIDEODRIVER", "dummy").env("SDL_AUDIODRIVER", "dummy");
+        command.args(["-autoexit", "-loglevel", "error", "-ss", &begin.to_string(), &cinema.url("film.mp4")]);
+        let start = Instant::now();
+        let mut process = cinema.spawn("ffplay", command);
+        process.wait_success(end());
+        // At its own pace, and no longer than to the end.
+        assert!(start.elapsed() >= Duration::from_secs(least), "from {begin} s: {:?}", start.elapsed());
+        assert_eq!(process.log(), "", "from {begin} s");
+    }
+}
+
+/// VLC, told what to do over its socket.
+struct Vlc {
+    process: Process,
+    socket: UnixStream,
+}
+
+impl Vlc {
+    fn play(cinema: &Cinema, url: &str) -> Vlc {
+        // Root's VLC does not start, so it is somebody else's, who has a directory.
+        let home = cinema.scratch.path("vlc");
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
+        let path = home.join("rc");
+        let mut command = Command::new("vlc");
+        command.env("HOME", &home).args([
+            "-I",
+            "oldrc",
+            "--rc-fake-tty",
+            "--no-color",
+            "--vout=dummy",
+            "--aout=adummy",
+        ]);
+        command.arg(format!("--rc-unix={}", path.display())).args(["--play-and-exit", url]);
+        // SAFETY: no preconditions.
+        if unsafe { libc::geteuid() } == 0 {
+            command.uid(65534).gid(65534);
+        }
+        let process = cinema.spawn("vlc", command);
+        let mut socket = None;
+        wait_until(patience(10.0), || {
+            socket = UnixStream::connect(&path).ok();
+            socket.is_some()
+        });
+        let socket = socket.expect("VLC opens its socket");
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        Vlc { process, socket }
+    }
+
+    /// The number that it answers with, if it does.
+    fn tell(&mut self, command: &str) -> Option<u32> {
+        self.socket.write_all(format!("{command}\n").as_bytes()).ok()?;
+        let (mut said, mut buffer) = (Vec::new(), [0; 1024]);
+        while let Ok(count @ 1..) = self.socket.read(&mut buffer) {
+            said.extend(&buffer[..count]);
+        }
+        String::from_utf8_lossy(&said).lines().filter_map(|line| line.trim().parse().ok()).next_back()
+    }
+
+    fn wait_for(&mut self, from: u32) {
+        let mut at = None;
+        let comes = wait_until(patience(15.0), || {
+            at = self.tell("get_time");
+            at.is_some_and(|at| at >= from)
+        });
+        assert!(comes, "{from}: {at:?}");
+    }
+}
+
+#[test]
+fn vlc_plays_to_the_end_and_goes_on_after_a_pause() {
+    if emulated() {
+        return;
+    }
+    let cinema = Cinema::new("vlc");
+    let mut vlc = Vlc::play(&cinema, &cinema.url("film.mp4"));
+    vlc.wait_for(1);
+    assert_eq!(vlc.tell("get_length"), Some(SECONDS));
+    vlc.tell("pause");
+    let at = vlc.tell("get_time").expect("it is somewhere");
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(vlc.tell("get_time").is_some_and(|now| now <= at + 1));
+    vlc.tell("pause");
+    vlc.wait_for(at + 2);
+    vlc.process.wait_success(end());
+}
+
+/// Pauses, goes on and seeks, and checks the times of what comes, in milliseconds.
+const PAUSES_AND_SEEKS: &str = r#"
+client = RTMP(sys.argv[1], timeout=20)
+client.connect()
+stream = client.create_stream()
+data = b""
+
+def read(count):
+    """More of the film; false at its end."""
+    global data
+    end = len(data) + count
+    while len(data) < end:
+        got = stream.read(4096)
+        if not got:
+            return False
+        data += got
+    return True
+
+def frames():
+    """Kind and time of what has come as a whole, without headers."""
+    found, at = [], 13
+    while at + 11 <= len(data):
+        size = int.from_bytes(data[at + 1:at + 4], "big")
+        if at + 11 + size > len(data):
+            break
+        time = int.from_bytes(data[at + 4:at + 7], "big") | data[at + 7] << 24
+        if data[at] != 18 and data[at + 12] != 0:
+            found.append((data[at], time))
+        at += size + 15
+    return found
+
+read(60000)
+stream.pause()
+time.sleep(1)
+stream.unpause()
+read(60000)
+whole = frames()
+pictures = [time for kind, time in whole if kind == 9]
+assert pictures == list(range(0, 40 * len(pictures), 40)), pictures
+stream.seek(6000)
+while read(4096):
+    pass
+behind = frames()[len(whole):]
+pictures = [time for kind, time in behind if kind == 9]
+first = pictures.index(6000)
+assert pictures[first:] == list(range(6000, 8000, 40)), pictures
+print("good")
+"#;
+
+#[test]
+fn python_librtmp_pauses_goes_on_without_a_gap_and_seeks() {
+    if emulated() {
+        return;
+    }
+    let cinema = Cinema::new("python");
+    let mut process = cinema.spawn("python", python(PAUSES_AND_SEEKS, &[&cinema.url("film.mp4")]));
+    process.wait(end());
+    assert_eq!(process.log(), "good\n");
 }

@@ -9,5 +9,5 @@ mod librtmp;
 mod limits;
 mod media;
 mod python;
-mod stage;
+pub mod stage;
 mod strangers;
