@@ -75,6 +75,11 @@ pub struct HostIndex(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeatureId(pub u16);
 
+impl FeatureId {
+    /// What scripts have the server publish, one stream after the other.
+    pub const BROADCASTS: FeatureId = FeatureId(0);
+}
+
 impl fmt::Display for FeatureId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "f{}", self.0)

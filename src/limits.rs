@@ -131,6 +131,10 @@ shapes! {
     /// Clients that wait to hear how long a recorded stream is. One more is told at once that it is not known.
     RECORDED_QUESTIONS = 8, "clients waiting to hear how long a recorded stream is; one more hears 0";
 
+    /// Streams that the server itself publishes for scripts (`Stream.play`). One more is answered `Play.Failed`.
+    BROADCASTS = 8, "streams that scripts have the server publish; one more is Play.Failed";
+    /// What a script has a stream play, with prefix and query, in bytes. `play` of what is longer returns false.
+    SCRIPT_ITEM_BYTES = 2 * PATH_BYTES, "what a script has a stream play, with prefix and query";
     /// Recorded streams of which a script is told at once how long and how large they are. The one that nobody has asked for longest
     /// gives way to another.
     CATALOGUE_ENTRIES = 64, "recorded streams whose length scripts are told at once";

@@ -201,20 +201,20 @@ pub enum Action {
     /// The disk has said what there is of a recorded stream that it wants to play, or that is next in its playlist.
     Opened {
         /// Who.
-        conn: ConnId,
+        by: Holder,
         /// Its place.
         id: RecordedId,
         /// What.
         found: Result<RecordedFacts, NotPlayed>,
     },
     /// It is due something of a recorded stream.
-    Deliver(ConnId),
+    Deliver(Holder),
     /// Something is to be said of its recording to who publishes a stream.
     Recording(Holder, StreamId, RecordSaid),
     /// It has taken nothing of a recorded stream for so long that it is told that it is over.
     GiveUp {
         /// Who.
-        conn: ConnId,
+        by: Holder,
         /// Its place.
         id: RecordedId,
     },

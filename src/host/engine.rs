@@ -280,6 +280,20 @@ impl Scripts {
         })
     }
 
+    /// What became of what the script plays on a stream: `stream.onStatus` with that code.
+    pub fn play_status(
+        &mut self,
+        id: InstanceId,
+        stream: &str,
+        code: &str,
+        item: &str,
+        now: Millis,
+    ) -> Result<(), CallFault> {
+        self.enter(id, |instance| {
+            instance.run(Handler::PlayStatus, now, |call| call.function("playStatus")?.call((stream, code, item)))
+        })
+    }
+
     /// Whether the client's list covers `stream`: a list of paths between `;`, each of which covers the stream of that name
     /// and all below it; `/` covers all, an empty list nothing. False when it cannot be read.
     pub fn allows(&mut self, id: InstanceId, client: ClientId, access: Access, stream: &str) -> bool {

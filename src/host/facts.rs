@@ -186,6 +186,19 @@ pub enum ScriptAction {
         /// Handler name and arguments as AMF 0 values.
         body: Vec<u8>,
     },
+    /// Publish something on a stream of this instance; nothing ends what plays.
+    Play {
+        /// Stream name without prefix and query.
+        stream: String,
+        /// What is played, with prefix and query.
+        item: String,
+        /// Where it begins, in seconds; -2 is what is live or else recorded, -1 what is live.
+        start_s: f64,
+        /// How much of it, in seconds; -1 is all.
+        length_s: f64,
+        /// In place of what plays; else behind it.
+        reset: bool,
+    },
     /// Disconnect every client and unload the instance.
     Shutdown,
 }

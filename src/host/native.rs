@@ -20,8 +20,8 @@ use super::report::{self, ScriptReport};
 use super::source;
 use crate::limits::{
     PATH_BYTES, SCRIPT_ACTION_BYTES, SCRIPT_ACTIONS, SCRIPT_CLIENT_CALLS, SCRIPT_ERROR_BYTES, SCRIPT_INTERVALS,
-    SCRIPT_NAME_BYTES, SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES, SCRIPT_TRACE_BYTES,
-    SCRIPT_VALUE_BYTES,
+    SCRIPT_ITEM_BYTES, SCRIPT_NAME_BYTES, SCRIPT_QUEUED_BYTES, SCRIPT_QUEUED_CALLS, SCRIPT_STATUS_BYTES,
+    SCRIPT_TRACE_BYTES, SCRIPT_VALUE_BYTES,
 };
 use crate::text::Word;
 use crate::time::Millis;
@@ -584,7 +584,10 @@ fn client_of(action: &ScriptAction) -> Option<ClientId> {
         | ScriptAction::Ping(client)
         | ScriptAction::LimitBandwidth { client, .. }
         | ScriptAction::CheckBandwidth(client) => Some(*client),
-        ScriptAction::Broadcast { .. } | ScriptAction::Send { .. } | ScriptAction::Shutdown => None,
+        ScriptAction::Broadcast { .. }
+        | ScriptAction::Send { .. }
+        | ScriptAction::Play { .. }
+        | ScriptAction::Shutdown => None,
     }
 }
 
@@ -723,6 +726,20 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
             let bytes = body.len();
             shared.push(&ctx, ScriptAction::Send { stream, body }, bytes)
         }
+    });
+    function!("play", shared, move |ctx: Ctx<'js>,
+                                    stream: String,
+                                    item: String,
+                                    start_s: f64,
+                                    length_s: f64,
+                                    reset: bool|
+          -> Result<bool> {
+        if item.len() > SCRIPT_ITEM_BYTES {
+            return Ok(false);
+        }
+        let bytes = stream.len() + item.len();
+        shared.push(&ctx, ScriptAction::Play { stream, item, start_s, length_s, reset }, bytes)?;
+        Ok(true)
     });
     function!("ping", shared, move |ctx: Ctx<'js>, handle: u32| shared.emit(&ctx, handle, ScriptAction::Ping, 0));
     function!("checkBandwidth", shared, move |ctx: Ctx<'js>, handle: u32| {

@@ -97,6 +97,11 @@ class Stream {
   get publishQueryString() { return this.#query; }
   get type() { return this.#kind; }
   send(handler, ...values) { native.send(this.#name, String(handler), values); return true; }
+  play(item, start = -2, length = -1, reset = true) {
+    if (item === false) return native.play(this.#name, "", -2, -1, true);
+    item = String(item);
+    return item != "" && native.play(this.#name, item, Number(start), Number(length), reset == 3 || reset != 2 && Boolean(reset));
+  }
   static length(name) { return native.streamLength(String(name)); }
   static size(name) { return native.streamSize(String(name)); }
 }
@@ -365,6 +370,10 @@ return {
     run(stream.onStatus, stream, [status("NetStream.Unpublish.Success", name, "unpublished")]);
     live.delete(name);
     setQuery(stream, "");
+  },
+  playStatus(name, code, item) {
+    const stream = streams.get(name), level = /Failed|NotFound|Invalid|NoSupported/.test(code) ? "error" : "status";
+    if (stream) run(stream.onStatus, stream, [{ level, code, description: item, details: item }]);
   },
   access(handle, which) {
     const value = byHandle[handle][access[which]];

@@ -147,6 +147,9 @@ impl Host {
             ToHost::Unpublish { instance, client, stream } => {
                 self.tell(instance, |scripts, id| scripts.unpublish(id, client, &stream, now))
             }
+            ToHost::PlayStatus { instance, stream, code, item } => {
+                self.tell(instance, |scripts, id| scripts.play_status(id, stream, code, item, now))
+            }
             ToHost::Gone { instance, client, stats } => self.tell(instance, |scripts, id| {
                 scripts.set_client_stats(id, client, &stats);
                 scripts.disconnect(id, client, now)
@@ -306,6 +309,10 @@ impl Host {
                 }
                 ScriptAction::Send { stream, body } => {
                     self.link.say(&ToServer::Send { instance, stream: &stream, body: &body })?;
+                }
+                ScriptAction::Play { stream, item, start_s, length_s, reset } => {
+                    let (stream, item) = (stream.as_str(), item.as_str());
+                    self.link.say(&ToServer::Play { instance, stream, item, start_s, length_s, reset })?;
                 }
                 ScriptAction::Shutdown => self.link.say(&ToServer::Shutdown { instance })?,
             }

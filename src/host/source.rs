@@ -47,8 +47,7 @@ const APPLICATION: &[&str] = &[
 /// Members of the class `Stream`.
 const STREAM_CLASS: &[&str] = &["destroy", "getOnMetaData"];
 /// Methods of a stream. Found at a call on whatever object, so none may be called as something that JavaScript has.
-const STREAM_CALLS: &[&str] =
-    &["play", "record", "publish", "setVirtualPath", "setBufferTime", "getOnMetaData", "syncWrite"];
+const STREAM_CALLS: &[&str] = &["record", "publish", "setVirtualPath", "setBufferTime", "getOnMetaData", "syncWrite"];
 /// Further members of a stream, known only when the script runs.
 const STREAM_MEMBERS: &[&str] = &["clear", "flush", "bufferTime", "maxQueueDelay", "maxQueueSize", "publishAccess"];
 /// Members of a client.

@@ -735,7 +735,7 @@ fn members_that_are_missing_refuse_a_script_that_uses_them_as_it_is_loaded_and_a
     assert_eq!(error("function go(s) { s.record('append') }"), "");
     assert_eq!(error("function go(s) { s.record('append') } go(Stream.get('x'))"), missing(1, "Stream.record"));
     assert_eq!(error("function go() { load('none.asc') }"), "");
-    assert_eq!(error("Stream.get('x').play('y')"), missing(1, "Stream.play"));
+    assert_eq!(error("Stream.get('x').publish('y')"), missing(1, "Stream.publish"));
     assert_eq!(error("Stream.get('x')['clear']()"), missing(1, "Stream.clear"));
     assert_eq!(error("var game = {play: function () { }}; game.play()"), "");
     assert_eq!(error("class Game { play(a, b) { } } new Game().play()"), "");

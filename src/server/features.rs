@@ -2,8 +2,10 @@
 
 use crate::features::contract::{Action, Dialect, Happened, Measurement};
 use crate::handles::ConnId;
+use crate::live::holder::Holder;
 use crate::rtmp::bandwidth_check::{self, PayloadCall};
 use crate::rtmp::session::REPLY_BYTES;
+use crate::rtmp::status::Code;
 use crate::time::Millis;
 
 use super::Server;
@@ -33,6 +35,9 @@ impl Server {
     pub(super) fn happened(&mut self, what: Happened, now: Millis) {
         self.features.hear(&what, &self.live, now);
         self.act(now);
+        if let Happened::Tag { stream, .. } = what {
+            self.feed_from(stream, now);
+        }
     }
 
     /// Features have their turn.
@@ -84,14 +89,17 @@ impl Server {
                 self.wakes.let_go(Held::Spare, conn.slot);
                 self.wakes.send(conn.slot);
             }
-            Action::Opened { conn, id, found } => self.recorded_opened(conn, id, found, now),
-            Action::Deliver(conn) => {
+            Action::Opened { by: Holder::Conn(conn, _), id, found } => self.recorded_opened(conn, id, found, now),
+            Action::Opened { by: Holder::Feature(_, n), id, found } => self.broadcast_opened(n, id, found, now),
+            Action::Deliver(Holder::Feature(_, n)) => self.feed_broadcast(n, now),
+            Action::Deliver(Holder::Conn(conn, _)) => {
                 if self.slots.look(conn).is_some() {
                     self.wakes.deliver(conn.slot);
                 }
             }
             Action::Recording(by, stream, said) => self.say_of_recording(by, stream, said),
-            Action::GiveUp { conn, id } => self.give_up_recorded(conn, id, now),
+            Action::GiveUp { by: Holder::Conn(conn, _), id } => self.give_up_recorded(conn, id, now),
+            Action::GiveUp { by: Holder::Feature(_, n), .. } => self.end_broadcast(n, Some(Code::PlayFailed), now),
             Action::NotMeasured(conn) => {
                 let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
                 if rtmp.session.is_connected() {

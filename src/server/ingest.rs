@@ -8,7 +8,7 @@ use crate::features::contract::Happened;
 use crate::handles::{ConnId, StreamId};
 use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
 use crate::live::holder::Holder;
-use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind};
+use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind, TagSeq};
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::data::{Body, DATA_BYTES, DataAction};
 use crate::rtmp::event::{MediaKind, NetStreamId};
@@ -84,6 +84,19 @@ impl Server {
     pub(super) fn media_end(&mut self, conn: ConnId, lane: Lane, now: Millis) {
         let Some(OpenTag { stream: id, seq, kind, length, .. }) = self.take_open(conn, lane) else { return };
         self.is_of_use(conn, now);
+        self.media_is_whole(Holder::Conn(conn, 0), id, seq, kind, length, now);
+    }
+
+    /// All of a frame is in the stream's ring: what it is says its payload, and players get it.
+    pub(super) fn media_is_whole(
+        &mut self,
+        by: Holder,
+        id: StreamId,
+        seq: TagSeq,
+        kind: TagKind,
+        length: u32,
+        now: Millis,
+    ) {
         let Some((_, media)) = self.live.names.with_media(id) else { return };
         let mut prefix = [0; CLASSIFY_BYTES];
         let read = media.ring().payload_prefix(seq, &mut prefix);
@@ -93,12 +106,12 @@ impl Server {
         };
         let flags = flags(class, is_enhanced(kind, &prefix[..read]));
         match media.finish(seq, flags, header_slot(class, kind), now) {
-            Ok(Some(Stored::DoesNotFit)) => self.header_not_kept(conn, id, "a sequence header", length as usize),
+            Ok(Some(Stored::DoesNotFit)) => self.header_not_kept(by, id, "a sequence header", length as usize),
             Ok(_) => {}
             Err(error) => {
                 // It was evicted half received: the ring had to go on without it.
                 media.lost(kind);
-                debug!("{conn} {id} a frame is dropped: {error:?}");
+                debug!("{by} {id} a frame is dropped: {error:?}");
                 return;
             }
         }
@@ -143,7 +156,7 @@ impl Server {
         let length = body.len();
         self.counters.data_dropped += u64::from(pushed.is_err());
         if let Some(Stored::DoesNotFit) = stored {
-            self.header_not_kept(conn, id, "metadata", length);
+            self.header_not_kept(Holder::Conn(conn, 0), id, "metadata", length);
         }
         if lost > 0 {
             self.properties_lost(conn, id, lost);
@@ -182,12 +195,12 @@ impl Server {
     }
 
     /// Players who are there get it, and players who join do not.
-    fn header_not_kept(&mut self, conn: ConnId, id: StreamId, what: &str, length: usize) {
+    fn header_not_kept(&mut self, by: Holder, id: StreamId, what: &str, length: usize) {
         self.counters.headers_not_kept += 1;
         if !mem::replace(&mut self.live.names.stream_mut(id).complained_of_headers, true) {
             let name = self.live.names.stream(id).path.as_str();
             warn!(
-                "{conn} {id} name={name:?} {what} of {length} bytes is not kept for players who join: each has {HEADER_BYTES} bytes \
+                "{by} {id} name={name:?} {what} of {length} bytes is not kept for players who join: each has {HEADER_BYTES} bytes \
                  at most, all together {HEADER_CACHE_BYTES} bytes and {HEADER_CACHE_ENTRIES} entries"
             );
         }

@@ -11,6 +11,7 @@ use crate::live::names::Names;
 use crate::live::recorded::RECORDED_BLOCKS;
 use crate::live::settings::Settings;
 
+use super::broadcasts::Broadcasts;
 use super::claims::Claims;
 use super::instances::Instances;
 use super::outbox::Outboxes;
@@ -56,6 +57,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
             settings.recorded_players as usize,
             RECORDED_BLOCKS * RECORDED_BLOCK_BYTES,
         ),
+        Row::new("streams of scripts", Broadcasts::count(settings.script_hosts()), Broadcasts::PLACE_BYTES),
         Row::new("read buffer", 1, READ_BYTES),
         Row::new("claims on connections", slots, Claims::place_bytes(slots)),
         // And whether a slot is free or taken.

@@ -21,6 +21,8 @@
 
 mod alarms;
 mod answer;
+mod broadcast;
+mod broadcasts;
 pub mod claims;
 pub mod close;
 pub mod connect;

@@ -11,6 +11,7 @@ use crate::handles::{AppId, ConnId, SlotIndex};
 use crate::limits::{NET_STREAMS, RECORDED_BLOCK_BYTES};
 use crate::live::app::{AppKind, InstanceStreams, without_keys};
 use crate::live::gate::Wish;
+use crate::live::holder::Holder;
 use crate::live::jobs::AskedBy;
 use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId, RecordedName};
 use crate::live::refusal::Refusal;
@@ -62,7 +63,7 @@ impl Server {
         }
         let lead_ms = self.live.apps.definition(app).and_then(|app| app.limits.recorded_lead_ms);
         let client = RecordedClient {
-            conn,
+            by: Holder::Conn(conn, wish.stream.index() as u8),
             message_stream_id: wish.stream.wire(),
             legacy: !rtmp.session.connect_info().announced_enhanced(),
             most_lead_ms: lead_ms.unwrap_or(self.settings.recorded_lead_ms) as u32,
@@ -438,7 +439,7 @@ impl Server {
 }
 
 /// What a client is told of a file that cannot be played.
-fn refusal(why: NotPlayed) -> Refusal {
+pub(super) fn refusal(why: NotPlayed) -> Refusal {
     match why {
         NotPlayed::Missing => Refusal::NotFound,
         NotPlayed::Unreadable => Refusal::Unreadable,

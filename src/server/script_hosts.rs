@@ -459,6 +459,7 @@ impl Server {
 
     /// Nothing of the instance is there any more.
     pub(super) fn remove_instance(&mut self, index: InstanceIndex) {
+        self.end_broadcasts_of(index, self.now);
         let app = self.scripting.instances.instance(index).map(|instance| instance.app);
         self.scripting.instances.remove(index);
         self.scripting.retry = true;

@@ -21,6 +21,7 @@ use crate::wire::bytes::Writer;
 use crate::wire::script_link::{self, ClientId, LogLevel, Question, ToHost, ToServer};
 
 use super::Server;
+use super::broadcasts::ScriptPlay;
 use super::close::{CloseReason, Rejection};
 use super::instances::{InstanceIndex, InstanceState};
 use super::outbox;
@@ -64,7 +65,8 @@ impl Server {
             | ToServer::AskClientStats { instance, .. }
             | ToServer::AskApplicationStats { instance }
             | ToServer::AskLength { instance, .. }
-            | ToServer::AskSize { instance, .. } => instance,
+            | ToServer::AskSize { instance, .. }
+            | ToServer::Play { instance, .. } => instance,
         };
         // Its questions are answered in any case, for it waits.
         let index = self.scripting.speaker(host, script);
@@ -195,6 +197,9 @@ impl Server {
             ToServer::CheckBandwidth { client, .. } => {
                 let Some(conn) = self.client_in(index, client) else { return };
                 self.happened(Happened::BandwidthWanted { conn, reply: true }, now);
+            }
+            ToServer::Play { stream, item, start_s, length_s, reset, .. } => {
+                self.play_for_script(index, stream, item, ScriptPlay { start_s, length_s, reset }, now);
             }
             ToServer::Send { stream, body, .. } => self.send_to_stream(index, stream, body, now),
             ToServer::Hello { .. }

@@ -478,6 +478,7 @@ impl Server {
 
     /// `onAppStop`, then the instance is gone. It has no clients any more.
     pub(super) fn end_instance(&mut self, index: InstanceIndex, now: Millis) {
+        self.end_broadcasts_of(index, now);
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         let script = instance.script;
         match instance.state {

@@ -10,6 +10,7 @@ use crate::time::Millis;
 use crate::wire::bytes::Full;
 use crate::wire::script_link::{ClientId, InstanceId, Question, ToHost};
 
+use super::broadcasts::Broadcasts;
 use super::instances::{InstanceIndex, InstanceState, Instances};
 use super::outbox::Outboxes;
 
@@ -28,6 +29,8 @@ pub(super) struct Scripting {
     is_without_told: bool,
     /// What clients wait for may be there: a place, a process, room to tell it something.
     pub(super) retry: bool,
+    /// What they have the server publish.
+    pub(super) broadcasts: Broadcasts,
 }
 
 impl Scripting {
@@ -40,6 +43,7 @@ impl Scripting {
             scope: settings.script_process,
             outboxes: Outboxes::new(settings.script_hosts() > 0),
             questions: 0,
+            broadcasts: Broadcasts::new(Broadcasts::count(settings.script_hosts())),
             untold: false,
             is_without_told: false,
             retry: false,

@@ -272,6 +272,17 @@ messages! {
         /// 0 when there is no such stream, or it has none.
         value: f64,
     }
+    /// What became of what a script plays on a stream: `stream.onStatus`.
+    0x12 PlayStatus {
+        /// Whose.
+        instance: InstanceId,
+        /// The stream, as the script named it.
+        stream: &'a str,
+        /// `NetStream.Play.Start` and its like.
+        code: &'a str,
+        /// What is played, as the script named it.
+        item: &'a str,
+    }
 }
 
 messages! {
@@ -474,6 +485,21 @@ messages! {
         /// As the script named it.
         stream: &'a str,
     }
+    /// `stream.play(...)`: the server itself is to publish something on a stream.
+    0x9A Play {
+        /// Whose.
+        instance: InstanceId,
+        /// The stream, without prefix and query.
+        stream: &'a str,
+        /// What is to be played, with prefix and query; nothing ends what plays.
+        item: &'a str,
+        /// As `play` of a client has it, in seconds: -2 is what is live or else recorded, -1 what is live.
+        start_s: f64,
+        /// How much of it, in seconds; -1 is all.
+        length_s: f64,
+        /// In place of what plays; else behind it.
+        reset: bool,
+    }
 }
 
 /// Declares a number that is one of few.
@@ -582,6 +608,8 @@ coded! {
         10 AppStop,
         /// A function of `setInterval`.
         11 Interval,
+        /// `onStatus` of what a stream plays.
+        12 PlayStatus,
     }
 }
 
@@ -611,6 +639,7 @@ impl fmt::Display for Handler {
             Handler::Access => "readAccess",
             Handler::AppStop => "onAppStop",
             Handler::Interval => "setInterval",
+            Handler::PlayStatus => "onStatus",
         })
     }
 }

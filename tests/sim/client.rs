@@ -193,6 +193,12 @@ impl Client {
         }
     }
 
+    /// What the server itself publishes, of which the ledger knows nothing.
+    pub fn play_broadcast(&mut self, stream: u32, name: &str) {
+        self.is_recorded[stream as usize] = true;
+        self.play(stream, name);
+    }
+
     pub fn play(&mut self, stream: u32, name: &str) {
         self.play_from(stream, name, -2000.0);
     }

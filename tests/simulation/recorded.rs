@@ -42,7 +42,11 @@ fn world_of(settings: Settings, film: &Film) -> (World, usize) {
 }
 
 fn viewer(world: &mut World) -> usize {
-    let c = world.join_at("vod");
+    viewer_of(world, "vod")
+}
+
+fn viewer_of(world: &mut World, app: &str) -> usize {
+    let c = world.join_at(app);
     world.clients[c].create_stream();
     world.settle();
     world.heard(c);
@@ -585,6 +589,139 @@ fn a_script_is_told_at_once_what_is_known_of_a_film_and_more_the_next_time() {
     world.clients[c].play(1, "other.flv");
     world.advance(200);
     assert_eq!(ask(&mut world, "other.flv"), known);
+    world.end();
+}
+
+/// An application whose clients call `play(stream, what, start, length, reset)`, and `heard()` for what its streams have heard.
+const BROADCASTS: &str = "
+    application.onConnect = function () { return true; };
+    var heard = [];
+    Client.prototype.broadcast = function (name, what, start, length, reset) {
+        var stream = Stream.get(name);
+        stream.onStatus = function (info) { heard.push(info.code.replace('NetStream.', '') + (info.code.indexOf('Play') > 0 ? ' ' + info.details : '')); };
+        return String(stream.play(what, start, length, reset));
+    };
+    Client.prototype.heard = function () { return heard.splice(0).join(); };";
+
+/// A world with that application, and a client of it that plays `channel`.
+fn broadcasting() -> (World, usize) {
+    let mut world = World::on_disk(settings(), vec![scripted("live", BROADCASTS)]);
+    world.films.put("live/one.flv", film(3).file());
+    world.films.put("live/two.flv", film(4).file());
+    let c = world.join_at("live");
+    world.clients[c].create_stream();
+    world.settle();
+    (world, c)
+}
+
+fn broadcast(world: &mut World, c: usize, what: &str, start: f64, length: f64, reset: bool) {
+    world.clients[c].command(0, "broadcast", |amf| {
+        amf.null().unwrap();
+        amf.string("channel").unwrap();
+        match what {
+            "" => amf.boolean(false).unwrap(),
+            what => amf.string(what).unwrap(),
+        }
+        amf.number(start).unwrap();
+        amf.number(length).unwrap();
+        amf.boolean(reset).unwrap();
+    });
+    world.settle();
+    assert_eq!(std::mem::take(&mut world.clients[c].result), "true");
+}
+
+fn heard_by_script(world: &mut World, c: usize) -> String {
+    world.clients[c].command(0, "heard", |amf| amf.null().unwrap());
+    world.settle();
+    std::mem::take(&mut world.clients[c].result)
+}
+
+#[test]
+fn a_script_has_the_server_publish_recordings_one_after_the_other() {
+    let (mut world, c) = broadcasting();
+    broadcast(&mut world, c, "one.flv", 0.0, -1.0, true);
+    broadcast(&mut world, c, "nothing", -2.0, -1.0, false);
+    broadcast(&mut world, c, "two.flv", 1.0, 2.0, false);
+    let viewer = viewer_of(&mut world, "live");
+    world.clients[viewer].play_broadcast(1, "channel");
+    world.advance(1000);
+    let first = media(&mut world, viewer);
+    let last_ms = first.last().unwrap().1;
+    assert!((900..=1100).contains(&last_ms), "as fast as it is played: {last_ms}");
+    assert_eq!(first, sent(&film(3).frames[..first.len()], 0, 0), "from the beginning");
+    world.advance(10_000);
+    let seen = [first, media(&mut world, viewer)].concat();
+    let times: Vec<u32> = seen.iter().map(|(_, ms, _)| *ms).collect();
+    assert!(times.is_sorted(), "time goes on from one to the next");
+    let without_time =
+        |frames: Vec<Seen>| -> Vec<(u8, u32)> { frames.iter().map(|frame| (frame.0, frame.2)).collect() };
+    let part = &film(4).frames[50..150];
+    assert!(without_time(seen) == without_time([sent(&film(3).frames, 0, 0), sent(part, 0, 0)].concat()));
+    let heard =
+        "Play.Start one.flv,Play.StreamNotFound nothing,Play.Switch two.flv,Play.Start two.flv,Play.Stop two.flv";
+    assert_eq!(heard_by_script(&mut world, c), heard);
+    assert_eq!(world.films.card().open, 0);
+    world.hang_up(viewer);
+    world.hang_up(c);
+    world.end();
+}
+
+#[test]
+fn what_a_script_plays_goes_before_what_a_client_publishes_until_it_ends_it() {
+    let (mut world, c) = broadcasting();
+    world.films.put("live/long.flv", film(60).file());
+    let publisher = world.publisher_at("live", "channel");
+    world.send_start(publisher);
+    broadcast(&mut world, c, "long.flv", 0.0, -1.0, true);
+    world.advance(100);
+    assert!(world.clients[publisher].ended, "it is sent away");
+    let other = world.join_at("live");
+    world.clients[other].create_stream();
+    world.settle();
+    world.clients[other].publish(1, "channel");
+    world.settle();
+    assert!(world.heard(other).contains(&"1: Publish.BadName".to_owned()));
+    // Something else in its place, and then nothing.
+    broadcast(&mut world, c, "one.flv", 0.0, -1.0, true);
+    world.advance(500);
+    broadcast(&mut world, c, "", 0.0, -1.0, true);
+    let heard = heard_by_script(&mut world, c);
+    assert!(heard.ends_with("Play.Start long.flv,Play.Start one.flv,Play.Stop one.flv"), "{heard}");
+    assert_eq!(world.films.card().open, 0);
+    let publisher = world.publisher_at("live", "channel");
+    world.send_start(publisher);
+    world.hang_up(publisher);
+    world.hang_up(c);
+    world.end();
+}
+
+#[test]
+fn a_script_has_the_server_publish_what_is_live_and_nothing_that_plays_itself() {
+    let (mut world, c) = broadcasting();
+    let publisher = world.publisher_at("live", "cam");
+    world.send_start(publisher);
+    broadcast(&mut world, c, "cam", -2.0, -1.0, true);
+    let viewer = viewer_of(&mut world, "live");
+    world.clients[viewer].play_broadcast(1, "channel");
+    world.settle();
+    world.heard(viewer);
+    for n in 0..50_u32 {
+        let kind = if n.is_multiple_of(25) { crate::sim::ledger::Kind::Key } else { crate::sim::ledger::Kind::Inter };
+        // Longer than what is copied at once.
+        world.send(publisher, 1, kind, 40 + n * 40, 9000);
+        world.advance(40);
+    }
+    let seen = world.clients[viewer].viewed(1);
+    let frames: Vec<u32> =
+        seen.iter().filter(|(kind, _, body)| *kind == 9 && body[1] != 0).map(|frame| frame.1).collect();
+    assert!(frames.len() >= 50 && frames.is_sorted(), "{frames:?}");
+    broadcast(&mut world, c, "channel", -1.0, -1.0, true);
+    let heard = heard_by_script(&mut world, c);
+    assert!(heard.ends_with("Play.Start cam,Play.Failed channel"), "{heard}");
+    broadcast(&mut world, c, "", 0.0, -1.0, true);
+    world.hang_up(publisher);
+    world.hang_up(viewer);
+    world.hang_up(c);
     world.end();
 }
 

@@ -216,6 +216,11 @@ impl RecordedPlayers {
         self.player(id).is_some_and(|player| player.is_due(now))
     }
 
+    /// It is to be looked at again at that time, whatever is due.
+    pub fn look_again(&mut self, at: Millis) {
+        self.look_by(at);
+    }
+
     /// It was told that.
     pub fn told(&mut self, id: RecordedId, what: ToTell) {
         let Some(player) = self.player_mut(id) else { return };
@@ -353,7 +358,7 @@ impl RecordedPlayers {
             .players
             .iter()
             .enumerate()
-            .filter_map(|(place, player)| Some((idle(player)?, player.client?.conn, player.id(place))));
+            .filter_map(|(place, player)| Some((idle(player)?, player.client?.by.conn()?, player.id(place))));
         weighed.max_by_key(|&(ms, ..)| ms).map(|(_, conn, id)| (conn, id))
     }
 
@@ -461,8 +466,8 @@ impl RecordedPlayers {
         if let Ok(facts) = found {
             player.duration_ms = facts.duration_ms;
         }
-        if let Some(RecordedClient { conn, .. }) = player.client {
-            out.push(Action::Opened { conn, id, found });
+        if let Some(RecordedClient { by, .. }) = player.client {
+            out.push(Action::Opened { by, id, found });
         }
     }
 
@@ -509,9 +514,9 @@ impl RecordedPlayers {
     /// A player is due something, or is looked at when it is.
     fn wake(&mut self, place: usize, now: Millis, out: &mut Actions) {
         let player = &self.players[place];
-        let Some(RecordedClient { conn, .. }) = player.client else { return };
+        let Some(RecordedClient { by, .. }) = player.client else { return };
         if player.is_due(now) {
-            out.push(Action::Deliver(conn));
+            out.push(Action::Deliver(by));
         }
         if let Some(at) = player.look_at(now) {
             self.look_by(at);
@@ -554,9 +559,9 @@ impl Feature for RecordedPlayers {
                 return self.look_by(now);
             }
             let player = &self.players[place];
-            let Some(RecordedClient { conn, .. }) = player.client else { continue };
+            let Some(RecordedClient { by, .. }) = player.client else { continue };
             if player.last_taken + OVER_MS <= now {
-                out.push(Action::GiveUp { conn, id: player.id(place) });
+                out.push(Action::GiveUp { by, id: player.id(place) });
                 continue;
             }
             self.wake(place, now, out);

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use crate::handles::ConnId;
 use crate::limits::PLAYLIST_ITEMS;
+use crate::live::holder::Holder;
 use crate::live::recorded::{Block, Fill, Follows, RECORDED_BLOCKS, RecordedId, RecordedName, RecordedTerms};
 use crate::time::Millis;
 
@@ -50,8 +50,8 @@ pub enum PlayedLength {
 /// Whom it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordedClient {
-    /// Who.
-    pub conn: ConnId,
+    /// Who: a connection, or what the server itself publishes.
+    pub by: Holder,
     /// The message stream id.
     pub message_stream_id: u32,
     /// It knows no Enhanced RTMP.
