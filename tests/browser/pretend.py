@@ -106,7 +106,7 @@ async def a_track_that_the_browser_cannot_play_is_left_out_and_said(browser):
         await stage.report(lambda r: r["time"] and r["time"] > AGE + 1)
 
 
-async def media_that_the_browser_gives_up_is_tried_again_ever_later(browser):
+async def media_that_the_browser_gives_up_is_tried_again_later(browser):
     tries = []
 
     async def pretend(socket):
@@ -119,7 +119,8 @@ async def media_that_the_browser_gives_up_is_tried_again_ever_later(browser):
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
         # Firefox says nothing, and the player notices that nothing moves.
         await stage.report(lambda r: r["stats"]["connections"] == (5 if browser.name == "chromium" else 2))
-        check(browser.name != "chromium" or tries[4] - tries[3] > 1.5 * (tries[2] - tries[1]), tries)
+        # A third of a second and two thirds, before it is tried without sound.
+        check(tries[-1] - tries[0] > 0.9, tries)
 
 
 async def a_codec_that_no_browser_plays_is_a_sentence(browser):
@@ -281,7 +282,7 @@ async def the_page_says_what_to_type_and_then_shows_the_stream_by_itself(browser
 CASES = [
     refused_viewers_are_told_and_may_try_again,
     a_track_that_the_browser_cannot_play_is_left_out_and_said,
-    media_that_the_browser_gives_up_is_tried_again_ever_later,
+    media_that_the_browser_gives_up_is_tried_again_later,
     a_codec_that_no_browser_plays_is_a_sentence,
     other_codecs_in_mid_stream_go_on_in_another_source,
     another_size_in_mid_stream_goes_on_in_the_same_source,
