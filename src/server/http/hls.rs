@@ -116,6 +116,7 @@ pub(super) fn init(server: &mut Server, conn: ConnId, request: &HttpRequest, now
 }
 
 /// The stream of a path, if the client may see it and it is there; else what it hears.
+#[expect(clippy::result_large_err, reason = "it is handed on as it is, once a request")]
 fn find(
     server: &mut Server,
     conn: ConnId,
