@@ -3,7 +3,7 @@
 //!
 //! A recorded stream is read as for any player ([`crate::features::recorded`]): with its playlist, and a place of
 //! `limits.recorded_players`. But what is due goes to a ring, frame by frame at its time, and from there on nobody can tell it from a
-//! client's publish. What is live is a [`Reader`] of its stream, whose tags go to the ring as they come. The time of the stream goes
+//! client's publish. What is live is a [`Reader`](crate::live::reader::Reader) of its stream, whose tags go to the ring as they come. The time of the stream goes
 //! on from one to the next, as it does when an encoder comes back.
 
 use log::info;
