@@ -24,6 +24,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
+use super::fanout::Flush;
 use super::instances::InstanceIndex;
 use super::play::PlayWish;
 use super::refusals;
@@ -424,6 +425,10 @@ impl Server {
         let flush = self.flush_some(net, index, RECORDED_BLOCK_BYTES, now);
         let sent = self.slots.peek(index).bytes_out - before;
         self.flushed(net, index, flush, now);
+        if flush == Flush::Held {
+            // The rest of the message that its turn ended in may be there already.
+            self.deliver_later(index, now);
+        }
         sent as usize
     }
 
