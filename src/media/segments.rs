@@ -90,6 +90,11 @@ impl Segments {
 
     fn close(&mut self, open: OpenSegment, end: TagSeq, time: u32) {
         let duration_ms = time.wrapping_sub(open.time);
+        if duration_ms.cast_signed() < 0 {
+            // Time went back: what lies between has no length that could be said, and is not listed.
+            self.is_cut = true;
+            return;
+        }
         if self.target_s.is_some_and(|target_s| rounded_s(duration_ms) > target_s) {
             *self = Segments::default();
         }
