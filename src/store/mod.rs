@@ -35,7 +35,7 @@ use shared::Shared;
 
 /// The stack in bytes of the thread of [`LookUps`]. Nothing takes more of it than an `app.toml` whose values are nested as
 /// deep as they may be.
-pub const LOOK_UPS_STACK_BYTES: usize = 160 * 1024;
+pub const LOOK_UPS_STACK_BYTES: usize = 192 * 1024;
 /// The stack in bytes of the thread of [`RecordedFiles`]: paths and a log line take most of it.
 pub const RECORDED_STACK_BYTES: usize = 64 * 1024;
 /// The stack in bytes of the thread of [`RecordingFiles`]: paths, log lines, and the beginning of a program.
