@@ -16,7 +16,6 @@ pub(super) enum HttpAnswer {
 
 /// How long an answer may be kept by who is between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "segments are kept")]
 pub(super) enum Cache {
     /// Not at all.
     No,
@@ -40,8 +39,6 @@ pub(super) struct Response {
     pub(super) range: Option<(u64, u64)>,
     /// The connection speaks WebSocket behind it: the answer to the client's key.
     pub(super) accept: Option<heapless::String<28>>,
-    /// Where else.
-    pub(super) location: Option<&'static str>,
     /// What may be asked instead; empty where that is not said.
     pub(super) allow: &'static str,
     /// The connection ends behind it.
@@ -61,7 +58,6 @@ impl Response {
             is_page: false,
             range: None,
             accept: None,
-            location: None,
             allow: "",
             closes: false,
             body: Content::Empty,
@@ -71,12 +67,6 @@ impl Response {
     /// A refusal, with a line for a person who reads it. What is longer than a short text is cut.
     pub(super) fn error(status: HttpStatus, words: &str) -> Response {
         Response::new(status, "text/plain; charset=utf-8").public().with(Content::text(format_args!("{words}\n")))
-    }
-
-    /// It is at another address of this server.
-    #[allow(dead_code, reason = "for pages")]
-    pub(super) fn redirect(location: &'static str) -> Response {
-        Response { location: Some(location), ..Response::error(HttpStatus::Found, location) }
     }
 
     pub(super) fn with(self, body: Content) -> Response {

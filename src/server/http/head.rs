@@ -52,7 +52,7 @@ fn fields(
     is_chunked: bool,
     closes: bool,
 ) -> fmt::Result {
-    let Response { status, content_type, cache, is_gzip, is_public, is_page, range, location, allow, .. } = response;
+    let Response { status, content_type, cache, is_gzip, is_public, is_page, range, allow, .. } = response;
     write!(head, "HTTP/1.1 {} {}\r\n", status.code(), status.reason())?;
     let has_body = !matches!(status, HttpStatus::NoContent | HttpStatus::NotModified);
     if has_body {
@@ -86,9 +86,6 @@ fn fields(
     }
     if *is_page {
         write!(head, "Content-Security-Policy: {PAGE_POLICY}\r\n")?;
-    }
-    if let Some(location) = location {
-        write!(head, "Location: {location}\r\n")?;
     }
     if !allow.is_empty() {
         write!(head, "Allow: {allow}\r\n")?;
