@@ -122,6 +122,23 @@ fn a_burst_fills_the_buffer_and_then_it_goes_as_fast_as_it_is_played() {
 }
 
 #[test]
+fn a_film_that_is_wanted_at_once_is_sent_to_its_end_though_turns_end_within_its_messages() {
+    // Blocks end within messages: each has no room for a picture.
+    let film = Film::new(6, 100_000);
+    let (mut world, c) = world_with(&film);
+    // The client takes whatever there is: nothing but the server's own turns holds it up.
+    let link = world.clients[c].link;
+    world.net.links[link].window = 1 << 20;
+    world.clients[c].buffer(1, 36_000_000);
+    world.clients[c].play(1, "film.flv");
+    world.advance(100);
+    let heard = world.heard(c);
+    assert_eq!(heard[heard.len() - 3..], ENDS);
+    assert_eq!(media(&mut world, c), sent(&film.frames, 0, 0));
+    world.end();
+}
+
+#[test]
 fn a_film_whose_frames_lie_across_blocks_goes_as_fast_as_it_is_played() {
     let mut world = World::with(settings(), 1);
     world.films.put("vod/film.flv", flv(&FilmTag::film(60)));
