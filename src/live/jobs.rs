@@ -110,14 +110,6 @@ impl Job {
             Job::Recording(_) => DiskLane::Recordings,
         }
     }
-
-    /// For which player a block is filled.
-    pub fn fills_for(&self) -> Option<RecordedId> {
-        match self {
-            Job::Fill { id, .. } => Some(*id),
-            _ => None,
-        }
-    }
 }
 
 /// What the disk says.

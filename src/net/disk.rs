@@ -17,7 +17,7 @@ use mio::Waker;
 
 use crate::account;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
-use crate::live::recorded::{Follows, NotPlayed, RecordedId};
+use crate::live::recorded::{Follows, NotPlayed};
 use crate::live::recording::{RecordDone, RecordFault, RecordJob};
 use crate::live::script_text::TextFollows;
 use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES, RECORDINGS_STACK_BYTES};
@@ -198,17 +198,11 @@ impl Ends {
         self.wait_until(&self.asked, |work| work.is_over || !work.jobs.is_empty()).jobs.pop_front()
     }
 
-    /// `fills_for` is [`Job::fills_for`]: when the other block of the same player is next, the loop is woken for both together.
-    fn deliver(&self, done: Done, fills_for: Option<RecordedId>) {
-        let mut work = self.work();
+    fn deliver(&self, done: Done) {
         // No more are under way than there are places.
-        let _ = work.done.push_back(done);
-        let other_is_next = fills_for.is_some() && work.jobs.front().and_then(Job::fills_for) == fills_for;
-        drop(work);
+        let _ = self.work().done.push_back(done);
         self.told.notify_one();
-        if !other_is_next {
-            let _ = self.waker.wake();
-        }
+        let _ = self.waker.wake();
     }
 }
 
@@ -222,10 +216,9 @@ fn run(mut worker: Worker, ends: Arc<Ends>) {
     ends.told.notify_one();
     while let Some(job) = ends.next() {
         ASKED.with_borrow_mut(|asked| *asked = Some((ends.clone(), job.lane(), without_worker(&job))));
-        let fills_for = job.fills_for();
         let done = worker(job);
         ASKED.with_borrow_mut(|asked| *asked = None);
-        ends.deliver(done, fills_for);
+        ends.deliver(done);
     }
 }
 
@@ -245,7 +238,7 @@ fn survive_panics() {
             }
         };
         error!("rill disk panicked lane={lane:?} answer={answer:?}: {consequence}");
-        ends.deliver(answer, None);
+        ends.deliver(answer);
         while let Some(job) = ends.next() {
             let answer = match (without_worker(&job), job) {
                 // This one was not lost with the worker.
@@ -261,7 +254,7 @@ fn survive_panics() {
                 ) => Done::Recording(RecordDone::Written { id, block: Some(block), result }),
                 (answer, _) => answer,
             };
-            ends.deliver(answer, None);
+            ends.deliver(answer);
         }
         // No more jobs: the process is ending.
         loop {
