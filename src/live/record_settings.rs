@@ -5,8 +5,6 @@
 pub struct RecordSettings {
     /// Which of its streams are recorded without being asked for.
     pub on: RecordOn,
-    /// In which container.
-    pub container: RecordContainer,
     /// How long a file is, in seconds: 10 to 86 400. It ends at the first key frame from then on, without key frames at twice that.
     pub segment_s: u32,
     /// The largest file, in bytes: 16 MiB to 3993 MiB, as a FAT file system ends a file at 4 GiB.
@@ -25,7 +23,6 @@ impl Default for RecordSettings {
     fn default() -> RecordSettings {
         RecordSettings {
             on: RecordOn::None,
-            container: RecordContainer::Flv,
             segment_s: 1800,
             max_segment_bytes: 3990 << 20,
             join_ms: 10_000,
@@ -59,23 +56,6 @@ impl RecordOn {
                 None => path == name,
             }),
         }
-    }
-}
-
-/// How a recording is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordContainer {
-    /// Adobe's: every codec, every message as it came, script data as well.
-    Flv,
-}
-
-impl RecordContainer {
-    /// Each, by the name that it has in the configuration, which is also the ending of its files.
-    pub const ALL: [(&'static str, RecordContainer); 1] = [("flv", RecordContainer::Flv)];
-
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        Self::ALL[self as usize].0
     }
 }
 

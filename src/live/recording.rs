@@ -19,7 +19,6 @@ use crate::limits::{APP_NAME_BYTES, RECORDING_FILE_BYTES, RECORDING_PATH_BYTES};
 use crate::name::{DEFAULT_INSTANCE, StreamPath};
 
 use super::holder::Holder;
-use super::record_settings::{RecordContainer, RecordSettings};
 use super::settings::Settings;
 
 /// Blocks of each recording: one is filled while the other is written.
@@ -49,8 +48,6 @@ pub struct RecordingName {
     pub path: heapless::String<RECORDING_PATH_BYTES>,
     /// What it is.
     pub kind: RecordingKind,
-    /// In which container.
-    pub container: RecordContainer,
 }
 
 /// What a recording is.
@@ -136,12 +133,7 @@ impl RecordingName {
     /// # Errors
     ///
     /// [`RecordFault::Name`].
-    pub fn new(
-        app: &str,
-        path: &StreamPath,
-        kind: RecordingKind,
-        settings: &RecordSettings,
-    ) -> Result<RecordingName, RecordFault> {
+    pub fn new(app: &str, path: &StreamPath, kind: RecordingKind) -> Result<RecordingName, RecordFault> {
         let mut below = heapless::String::<RECORDING_PATH_BYTES>::new();
         let written = match kind {
             RecordingKind::Automatic => write!(below, "{}", path.as_str()),
@@ -154,11 +146,7 @@ impl RecordingName {
         if written.is_err() || !below.split('/').all(is_name) {
             return Err(RecordFault::Name);
         }
-        let container = match kind {
-            RecordingKind::Automatic => settings.container,
-            RecordingKind::InPlaceOf | RecordingKind::Behind => RecordContainer::Flv,
-        };
-        Ok(RecordingName { app: app.try_into().map_err(|_| RecordFault::Name)?, path: below, kind, container })
+        Ok(RecordingName { app: app.try_into().map_err(|_| RecordFault::Name)?, path: below, kind })
     }
 }
 

@@ -90,7 +90,7 @@ impl Recordings {
         let app = live.names.stream(stream).app;
         let settings = &live.apps.definition(app).ok_or(RecordFault::Name)?.record;
         let path = &live.names.stream(stream).path;
-        let name = RecordingName::new(live.apps.name(app), path, kind, settings)?;
+        let name = RecordingName::new(live.apps.name(app), path, kind)?;
         self.begin(Order { stream, name, by, terms: RecordTerms::of(settings, kind) }, now)
     }
 

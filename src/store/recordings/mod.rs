@@ -122,7 +122,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             RecordingKind::Automatic => {
                 let entries = self.disk.list(&folder).map_err(|error| fault(&folder, &error))?;
                 let now = self.disk.now();
-                (folder.join(places::next_name(&entries, now, name.container)), None, None)
+                (folder.join(places::next_name(&entries, now)), None, None)
             }
             RecordingKind::InPlaceOf | RecordingKind::Behind => {
                 let path = self.places.file(name).ok_or(RecordFault::NoPlace)?;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::apps::named;
 use crate::limits::RECORDING_FILE_BYTES;
-use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{RecordingKind, RecordingName};
 
 use super::disk::{FolderEntry, LocalTime};
@@ -66,7 +65,7 @@ impl Places {
 
     /// The file of a recording that was asked for by its name.
     pub(super) fn file(&self, name: &RecordingName) -> Option<PathBuf> {
-        Some(self.streams(&name.app)?.join(format!("{}.{}", name.path, name.container.name())))
+        Some(self.streams(&name.app)?.join(format!("{}.flv", name.path)))
     }
 
     /// What a file is called for people: `APP/PATH/FILE`.
@@ -86,13 +85,12 @@ impl Places {
 }
 
 /// The name of the next recording in a folder: a number, so that names sort as they were recorded without a clock, too.
-pub(super) fn next_name(entries: &[FolderEntry], now: Option<LocalTime>, container: RecordContainer) -> String {
+pub(super) fn next_name(entries: &[FolderEntry], now: Option<LocalTime>) -> String {
     let number = |entry: &FolderEntry| entry.name.split_once('-')?.0.parse::<u64>().ok();
     let next = entries.iter().filter(|entry| !entry.is_folder).filter_map(number).max().map_or(1, |last| last + 1);
-    let ending = container.name();
     match now {
-        Some(now) => format!("{next:0DIGITS$}-{now}.{ending}"),
-        None => format!("{next:0DIGITS$}-nodate.{ending}"),
+        Some(now) => format!("{next:0DIGITS$}-{now}.flv"),
+        None => format!("{next:0DIGITS$}-nodate.flv"),
     }
 }
 
@@ -110,10 +108,10 @@ mod tests {
     fn names_go_on_where_the_folder_ends_whatever_the_clock_says() {
         let entry = |name: &str| FolderEntry { name: name.to_owned(), is_folder: false, bytes: 0, modified_s: 0 };
         let now = LocalTime { year: 2026, month: 11, day: 26, hour: 22, minute: 15, second: 3 };
-        assert_eq!(next_name(&[], None, RecordContainer::Flv), "000001-nodate.flv");
+        assert_eq!(next_name(&[], None), "000001-nodate.flv");
         let entries = [entry("000041-2020-01-01-000000.flv"), entry("x.flv"), entry("000007-nodate.flv")];
-        assert_eq!(next_name(&entries, Some(now), RecordContainer::Flv), "000042-2026-11-26-221503.flv");
-        assert_eq!(next_name(&[entry("1999999-nodate.flv")], None, RecordContainer::Flv), "2000000-nodate.flv");
+        assert_eq!(next_name(&entries, Some(now)), "000042-2026-11-26-221503.flv");
+        assert_eq!(next_name(&[entry("1999999-nodate.flv")], None), "2000000-nodate.flv");
     }
 
     #[test]
