@@ -69,7 +69,7 @@ pub fn parse(
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 36] = [
+const KEYS: [Key<AppFile>; 35] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -91,7 +91,6 @@ const KEYS: [Key<AppFile>; 36] = [
     key("record.max_segment_bytes", "largest file", KeyType::Bytes(|app| &mut app.record.max_segment_bytes, record::SEGMENT_BYTES)),
     key("record.join_ms", "a publisher who is back in this time goes on in the same file", KeyType::Millis(|app| &mut app.record.join_ms, record::JOIN_MS)),
     key("record.sync_ms", "time after which what was recorded is on the medium", KeyType::Millis(|app| &mut app.record.sync_ms, record::SYNC_MS)),
-    key("record.dvr", "playing a recorded name from 0 begins at the recording's beginning", KeyType::Switch(|app| &mut app.record.dvr)),
     key("record.on_complete", "program that is run for each complete file, which is its last argument", value(|app, value| record::read_command(&mut app.record, value), record::allowed_command, false)),
     key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
 

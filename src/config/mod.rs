@@ -205,7 +205,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 64] = [
+const KEYS: [Key<Config>; 63] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -243,7 +243,6 @@ const KEYS: [Key<Config>; 64] = [
     key("record.max_segment_bytes", AtOnce, "largest file", KeyType::Bytes(|c| &mut c.settings.record.max_segment_bytes, record::SEGMENT_BYTES)),
     key("record.join_ms", AtOnce, "a publisher who is back in this time goes on in the same file", KeyType::Millis(|c| &mut c.settings.record.join_ms, record::JOIN_MS)),
     key("record.sync_ms", AtOnce, "time after which what was recorded is on the medium", KeyType::Millis(|c| &mut c.settings.record.sync_ms, record::SYNC_MS)),
-    key("record.dvr", AtOnce, "playing a recorded name from 0 begins at the recording's beginning", KeyType::Switch(|c| &mut c.settings.record.dvr)),
     key("record.on_complete", AtOnce, "program that is run for each complete file, which is its last argument", RECORD_COMMAND),
     key("record.directory", AtStart, "directory with recordings: of each application in a directory of its name, in place of its own recordings/", RECORD_DIRECTORY),
     key("record.keep_free", AtOnce, "space that recordings leave free", RECORD_FREE),

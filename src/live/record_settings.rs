@@ -13,8 +13,6 @@ pub struct RecordSettings {
     pub join_ms: u64,
     /// What is written is on the medium after so many milliseconds at most, and a fragment: 250 to 60 000.
     pub sync_ms: u64,
-    /// Playing a name from time 0 while it is recorded begins at the recording's beginning.
-    pub dvr: bool,
     /// A program with its arguments that is run when a file is complete; empty for none. Its file comes behind them.
     pub on_complete: Vec<String>,
 }
@@ -27,7 +25,6 @@ impl Default for RecordSettings {
             max_segment_bytes: 3990 << 20,
             join_ms: 10_000,
             sync_ms: 2000,
-            dvr: false,
             on_complete: Vec::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! Key frames of a recording: where they lie, so that a player of the growing file need not look for them.
+//! Key frames of a recording: where they lie, so that who plays it need not look for them.
 
 use crate::limits::RECORDING_KEYS;
 use crate::wire::flv_front::KeyPlace;

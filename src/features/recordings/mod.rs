@@ -26,12 +26,11 @@ use crate::live::Live;
 use crate::live::jobs::{Done, Job};
 use crate::live::recording::{
     RecordCounts, RecordDone, RecordFault, RecordJob, RecordedFor, RecordingKind, RecordingName, WRITE_BLOCKS,
-    WholePart, write_block_bytes,
+    write_block_bytes,
 };
 use crate::live::settings::Settings;
 use crate::text::Word;
 use crate::time::Millis;
-use crate::wire::flv_front::KeyPlace;
 
 use super::contract::{Action, Actions, Does, Feature, Happened};
 
@@ -62,17 +61,6 @@ enum TendState {
     UnderWay,
 }
 
-/// A recording that is being made, as far as its file can be read.
-#[derive(Clone, Copy, Debug)]
-pub struct GrowingRecording<'r> {
-    /// `APP/PATH/FILE`, below the directory of recordings.
-    pub file: &'r str,
-    /// How far it is whole.
-    pub whole: WholePart,
-    /// Its key frames, in the order of their times. They may lie behind what is whole.
-    pub keys: &'r [KeyPlace],
-}
-
 impl Recordings {
     /// Begins to record a stream.
     ///
@@ -100,14 +88,6 @@ impl Recordings {
         place.stop();
         self.wake_at = Some(now);
         true
-    }
-
-    /// The recording that is being made of a stream, if something of it can be read.
-    pub fn growing(&self, stream: StreamId) -> Option<GrowingRecording<'_>> {
-        let mut places = self.places.iter();
-        let place = places.find(|place| place.order.as_ref().is_some_and(|order| order.stream == stream))?;
-        let (file, whole, keys) = place.growing()?;
-        Some(GrowingRecording { file, whole, keys })
     }
 
     /// What happened since the start.

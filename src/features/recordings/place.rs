@@ -198,12 +198,6 @@ impl RecordingPlace {
         RecordingId { place: self.at, generation: self.generation }
     }
 
-    /// What is being written, as far as it is at the disk: its name, how far it is whole, and its key frames.
-    pub(super) fn growing(&self) -> Option<(&str, WholePart, &[KeyPlace])> {
-        let is_open = matches!(self.phase, Phase::Writing | Phase::Ending(_)) && self.file.whole.bytes > 0;
-        is_open.then(|| (self.file.name.as_str(), self.file.whole, self.keys.places()))
-    }
-
     /// The stream's publisher is back.
     pub(super) fn published(&mut self, now: Millis) {
         let PublisherIs::Away(since, head) = core::mem::replace(&mut self.publisher, PublisherIs::Here) else { return };
