@@ -2,7 +2,7 @@
 
 use crate::live::names::Media;
 use crate::live::recording::WriteBlock;
-use crate::media::{Tag, TagKind, TagSeq};
+use crate::media::{Tag, TagKind};
 use crate::wire::flv::{SUB_TAG_HEADER_BYTES, SUB_TAG_TRAILER_BYTES, SubTagHeader};
 
 /// Puts the sequence headers behind what is in the block, which has room for them.
@@ -39,7 +39,7 @@ pub(super) fn put_tag(media: &Media, tag: &Tag, time_ms: u32, mut offset: u64, b
         let part = if offset < SUB_TAG_HEADER_BYTES as u64 {
             &header[offset as usize..]
         } else if offset < payload_end {
-            let run = payload_at(media, tag.seq, (offset - SUB_TAG_HEADER_BYTES as u64) as u32)?;
+            let run = media.ring().payload_at(tag.seq, (offset - SUB_TAG_HEADER_BYTES as u64) as u32)?;
             if run.is_empty() {
                 return None;
             }
@@ -55,8 +55,4 @@ pub(super) fn put_tag(media: &Media, tag: &Tag, time_ms: u32, mut offset: u64, b
         block.put(count);
         offset += count as u64;
     }
-}
-
-fn payload_at(media: &Media, seq: TagSeq, offset: u32) -> Option<&[u8]> {
-    media.ring().payload_at(seq, offset)
 }

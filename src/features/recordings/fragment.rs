@@ -9,7 +9,7 @@ use crate::media::{Cursor, Tag, TagKind, TagSeq};
 const FRAGMENT_MS: u32 = 2000;
 /// What is further from the tag before it has another clock, in milliseconds.
 const JUMP_MS: i32 = 10_000;
-/// FileHeaders that one file begins with.
+/// Headers that one file begins with.
 const HEADERS: usize = 16;
 
 /// The headers that a file began with, by what is in them.

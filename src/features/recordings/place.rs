@@ -263,10 +263,10 @@ impl RecordingPlace {
 
     /// Nothing more comes.
     fn is_over(&self, now: Millis) -> bool {
-        let join_ms = self.order.as_ref().map_or(0, |order| order.terms.join_ms);
-        self.stopping || matches!(self.publisher, PublisherIs::Away(since, _) if since + join_ms <= now)
+        self.stopping || self.over_at().is_some_and(|at| at <= now)
     }
 
+    /// When nothing more comes, if the publisher is not back by then.
     fn over_at(&self) -> Option<Millis> {
         let join_ms = self.order.as_ref().map_or(0, |order| order.terms.join_ms);
         match self.publisher {
@@ -377,7 +377,7 @@ impl RecordingPlace {
                 }
             }
             if let Some(end) = self.file.is_last.take() {
-                // FileHeaders that come now are those of the next file: it begins where it can with them.
+                // Headers that come now are those of the next file: it begins where it can with them.
                 let start = match end {
                     FileEnd::Headers => FileStart::Newest,
                     FileEnd::Jump => self.start_behind(ring),
@@ -517,11 +517,9 @@ impl RecordingPlace {
     }
 
     fn must_rotate(&self, fragment: &RecordedFragment) -> bool {
-        let Some(terms) = self.order.as_ref().map(|order| order.terms) else { return false };
-        if self.order.as_ref().is_some_and(|order| order.name.kind != RecordingKind::Automatic) {
-            // What was asked for by its name is one file.
-            return false;
-        }
+        // What was asked for by its name is one file.
+        let automatic = self.order.as_ref().filter(|order| order.name.kind == RecordingKind::Automatic);
+        let Some(terms) = automatic.map(|order| order.terms) else { return false };
         let ms = self.file_ms(fragment.first_ms);
         let is_long = ms >= terms.segment_ms && (fragment.has_key || !self.file.has_video);
         let is_large = self.file.at + fragment.bytes > terms.most_bytes;

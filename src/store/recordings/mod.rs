@@ -126,7 +126,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             }
             RecordingKind::InPlaceOf | RecordingKind::Behind => {
                 let path = self.places.file(name).ok_or(RecordFault::NoPlace)?;
-                if self.open.iter().flatten().any(|open| open.path == path) {
+                if self.is_open(&path) {
                     return Err(RecordFault::AlreadyExists);
                 }
                 let before = match name.kind {
@@ -197,33 +197,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             self.make_room(&folder)?;
         }
         let Some(open) = self.open[place].as_mut() else { return Err(RecordFault::Medium) };
-        let disk = &mut self.disk;
-        let path = open.path.clone();
-        let wrong = |error: io::Error| fault(&path, &error);
-        if end > open.allocated {
-            open.file.allocate(open.allocated, STEP_BYTES);
-            open.allocated = (open.allocated + STEP_BYTES).max(end);
-        }
-        open.file.write_at(at, bytes).map_err(wrong)?;
-        if !open.is_durable {
-            open.file.sync().map_err(wrong)?;
-            if let Some(hidden) = open.hidden.take() {
-                disk.rename(&hidden, &open.path).map_err(wrong)?;
-            }
-            disk.sync_folder(&open.folder).map_err(wrong)?;
-            open.is_durable = true;
-            return Ok(());
-        }
-        open.file.write_behind(at, bytes.len() as u64);
-        if sync {
-            open.file.sync().map_err(wrong)?;
-            let behind = end.saturating_sub(KEPT_BYTES);
-            if behind > open.forgotten {
-                open.file.forget(open.forgotten, behind - open.forgotten);
-                open.forgotten = behind;
-            }
-        }
-        Ok(())
+        open.write(&mut self.disk, at, bytes, sync).map_err(|error| fault(&open.path, &error))
     }
 
     fn close(&mut self, id: RecordingId, end: u64) -> Result<(), RecordFault> {
@@ -252,6 +226,36 @@ impl<D: RecordDisk> RecordingFiles<D> {
 
     fn is_open(&self, path: &Path) -> bool {
         self.open.iter().flatten().any(|open| open.path == path)
+    }
+}
+
+impl<F: RecordFile> OpenRecordingFile<F> {
+    fn write(&mut self, disk: &mut impl RecordDisk<File = F>, at: u64, bytes: &[u8], sync: bool) -> io::Result<()> {
+        let end = at + bytes.len() as u64;
+        if end > self.allocated {
+            self.file.allocate(self.allocated, STEP_BYTES);
+            self.allocated = (self.allocated + STEP_BYTES).max(end);
+        }
+        self.file.write_at(at, bytes)?;
+        if !self.is_durable {
+            self.file.sync()?;
+            if let Some(hidden) = self.hidden.take() {
+                disk.rename(&hidden, &self.path)?;
+            }
+            disk.sync_folder(&self.folder)?;
+            self.is_durable = true;
+            return Ok(());
+        }
+        self.file.write_behind(at, bytes.len() as u64);
+        if sync {
+            self.file.sync()?;
+            let behind = end.saturating_sub(KEPT_BYTES);
+            if behind > self.forgotten {
+                self.file.forget(self.forgotten, behind - self.forgotten);
+                self.forgotten = behind;
+            }
+        }
+        Ok(())
     }
 }
 
