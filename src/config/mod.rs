@@ -321,13 +321,18 @@ const fn value(
     KeyType::Value(CustomValue { put, carry, show, allowed, is_text, is_secret: false })
 }
 
+/// A list of texts, or one of them.
+fn one_or_more<'v>(value: &'v DeValue<'_>) -> Result<Vec<&'v str>, Wrong> {
+    let list = match value {
+        DeValue::Array(list) => list.iter().map(|text| text.get_ref().as_str()).collect(),
+        value => value.as_str().map(|text| vec![text]),
+    };
+    list.ok_or(Wrong::NotAllowed)
+}
+
 /// A list of addresses with ports, or one of them.
 fn addresses(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
-    let list = match value {
-        DeValue::Array(list) => list.iter().map(|address| address.get_ref().as_str()).collect(),
-        value => value.as_str().map(|address| vec![address]),
-    };
-    let list: Vec<&str> = list.ok_or(Wrong::NotAllowed)?;
+    let list = one_or_more(value)?;
     let valid = list.iter().all(|address| address.parse::<SocketAddr>().is_ok());
     if !valid || list.len() > ADDRESSES {
         return Err(Wrong::NotAllowed);
@@ -378,19 +383,18 @@ const ROOT: ConfigType = value(
         Ok(())
     },
     None,
-    |config| config.root.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    |config| show_path(&config.root),
     || "a path".to_owned(),
     true,
 );
 
 const VOD_DIRECTORY: ConfigType = value(
     |config, value| {
-        let path = value.as_str().ok_or(Wrong::NotAllowed)?;
-        config.recorded.directory = Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
+        config.recorded.directory = path_or_none(value)?;
         Ok(())
     },
     Some(|to, from| to.recorded.directory.clone_from(&from.recorded.directory)),
-    |config| config.recorded.directory.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    |config| show_path(&config.recorded.directory),
     || "a path, or \"\" for none".to_owned(),
     true,
 );
@@ -420,11 +424,7 @@ const HOSTS: usize = 8;
 
 const WEB_HOSTS: ConfigType = value(
     |config, value| {
-        let list = match value {
-            DeValue::Array(list) => list.iter().map(|name| name.get_ref().as_str()).collect(),
-            value => value.as_str().map(|name| vec![name]),
-        };
-        let list: Vec<&str> = list.ok_or(Wrong::NotAllowed)?;
+        let list = one_or_more(value)?;
         let is_name = |name: &str| {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         };
@@ -458,12 +458,11 @@ const RECORD_COMMAND: ConfigType = value(
 
 const RECORD_DIRECTORY: ConfigType = value(
     |config, value| {
-        let path = value.as_str().ok_or(Wrong::NotAllowed)?;
-        config.record.directory = Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
+        config.record.directory = path_or_none(value)?;
         Ok(())
     },
     None,
-    |config| config.record.directory.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    |config| show_path(&config.record.directory),
     || "a path, or \"\" for none".to_owned(),
     true,
 );
@@ -534,12 +533,11 @@ const CONTROL: ConfigType = value(
 
 const SCRIPT_LIB: ConfigType = value(
     |config, value| {
-        let named = value.as_str().ok_or(Wrong::NotAllowed)?;
-        config.script_lib = Some(named).filter(|path| !path.is_empty()).map(PathBuf::from);
+        config.script_lib = path_or_none(value)?;
         Ok(())
     },
     Some(|to, from| to.script_lib.clone_from(&from.script_lib)),
-    |config| config.script_lib.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    |config| show_path(&config.script_lib),
     || "a path, or \"\" for none".to_owned(),
     true,
 );
@@ -596,7 +594,16 @@ const CONNECTIONS_PER_ADDRESS: RangeInclusive<u32> = 0..=60_000;
 const MERGE_MS: RangeInclusive<u32> = 0..=1000;
 
 fn path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
-    value.as_str().filter(|path| !path.is_empty()).map(PathBuf::from).ok_or(Wrong::NotAllowed)
+    path_or_none(value)?.ok_or(Wrong::NotAllowed)
+}
+
+fn path_or_none(value: &DeValue<'_>) -> Result<Option<PathBuf>, Wrong> {
+    let path = value.as_str().ok_or(Wrong::NotAllowed)?;
+    Ok(Some(path).filter(|path| !path.is_empty()).map(PathBuf::from))
+}
+
+fn show_path(path: &Option<PathBuf>) -> String {
+    path.as_ref().map_or(String::new(), |path| path.display().to_string())
 }
 
 #[cfg(test)]
