@@ -214,7 +214,7 @@ fn the_heap_is_not_used_by_players_of_films() {
             4 => client.play(1, "film"),
             _ => client.seek(1, 500_000.0),
         }
-        world.films.late_ms = u64::from(round % 3) * 20;
+        world.films.thread.late_ms = u64::from(round % 3) * 20;
         world.advance(1500);
         world.clients[players[4]].play(1, "film");
     }

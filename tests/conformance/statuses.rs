@@ -509,7 +509,7 @@ fn cases() -> Vec<Case> {
             "onStatus",
             on_cam(Code::RecordAlreadyExists, "cam is being recorded already."),
             || {
-                let (mut world, c) = recording(|world| world.recorder.late_ms = 5000);
+                let (mut world, c) = recording(|world| world.recorder.thread.late_ms = 5000);
                 say(&mut world, c, &[call(1, "closeStream", 0.0, &[null()])]);
                 say(&mut world, c, &[call(1, "publish", 0.0, &[null(), string("cam"), string("append")])]);
                 told(&mut world, c)

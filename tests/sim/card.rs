@@ -2,7 +2,7 @@
 //! at any byte, with what was synced kept.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -10,24 +10,20 @@ use std::rc::Rc;
 use rill::board;
 use rill::config;
 use rill::live::jobs::{Done, Job};
+use rill::live::recording::{RecordDone, RecordJob};
 use rill::live::settings::Settings;
-use rill::net::disk::JOBS;
 use rill::store::RecordingFiles;
 use rill::store::recordings::disk::{FolderEntry, LocalTime, RecordDisk, RecordFile, Space};
 use rill::wire::windows::ReadAt;
 
-/// The card, and the thread that writes it, which does one job after the other.
+use super::disk_thread::{DiskThread, Work};
+
+/// The card, and the thread that writes it.
 pub struct Recorder {
     pub card: Rc<RefCell<Card>>,
-    files: RecordingFiles<SharedCard>,
+    pub thread: DiskThread<RecordingFiles<SharedCard>>,
     settings: Settings,
     sets: Vec<String>,
-    asked: VecDeque<(u64, Job)>,
-    late: VecDeque<(u64, Done)>,
-    /// How long a job takes, in milliseconds.
-    pub late_ms: u64,
-    /// No job comes to an end before this time.
-    pub stalled_until: u64,
 }
 
 /// What is on the card.
@@ -97,14 +93,10 @@ impl Recorder {
         };
         let card = Rc::new(RefCell::new(card));
         Recorder {
-            files: Self::files(&card, settings, &[]),
+            thread: DiskThread::new(Self::files(&card, settings, &[])),
             card,
             settings: settings.clone(),
             sets: Vec::new(),
-            asked: VecDeque::new(),
-            late: VecDeque::new(),
-            late_ms: 0,
-            stalled_until: 0,
         }
     }
 
@@ -117,7 +109,7 @@ impl Recorder {
     /// The configuration says so, for who writes the card.
     pub fn set(&mut self, sets: &[&str]) {
         self.sets = sets.iter().map(|set| (*set).to_owned()).collect();
-        self.files = Self::files(&self.card, &self.settings, &self.sets);
+        self.thread.worker = Self::files(&self.card, &self.settings, &self.sets);
     }
 
     /// The power is lost: of what was not synced a part is on the medium, which `random` decides. Then a server starts, and finishes
@@ -146,42 +138,22 @@ impl Recorder {
             card.files = files;
             card.fails = None;
         }
-        self.files = Self::files(&self.card, &self.settings, &self.sets);
-        (self.asked, self.late) = (VecDeque::new(), VecDeque::new());
-        while let Done::Recording(rill::live::recording::RecordDone::Tended { more: true }) =
-            self.files.work(Job::Recording(rill::live::recording::RecordJob::Tend))
-        {}
-    }
-
-    pub fn has_room(&self) -> bool {
-        self.asked.len() + self.late.len() < JOBS
-    }
-
-    pub fn ask(&mut self, job: Job, now: u64) {
-        self.asked.push_back((now, job));
-    }
-
-    pub fn done(&mut self, now: u64) -> Option<Done> {
-        if now < self.stalled_until {
-            return None;
-        }
-        while let Some((asked, job)) = self.asked.pop_front() {
-            let free = self.late.back().map_or(asked, |(at, _)| asked.max(*at)).max(self.stalled_until);
-            self.late.push_back((free + self.late_ms, self.files.work(job)));
-        }
-        self.late.pop_front_if(|(at, _)| *at <= now).map(|(_, done)| done)
-    }
-
-    pub fn next(&self, now: u64) -> Option<u64> {
-        let jobs = (!self.asked.is_empty()).then_some(self.stalled_until);
-        let answers = self.late.front().map(|(at, _)| (*at).max(self.stalled_until));
-        jobs.into_iter().chain(answers).min().map(|at| at.max(now))
+        self.thread.worker = Self::files(&self.card, &self.settings, &self.sets);
+        self.thread.forget();
+        let tend = || Job::Recording(RecordJob::Tend);
+        while let Done::Recording(RecordDone::Tended { more: true }) = self.thread.worker.work(tend()) {}
     }
 
     /// Paths and bytes of what is there.
     pub fn stored(&self) -> Vec<(String, Vec<u8>)> {
         let card = self.card.borrow();
         card.files.iter().map(|(path, stored)| (path.display().to_string(), stored.bytes.clone())).collect()
+    }
+}
+
+impl Work for RecordingFiles<SharedCard> {
+    fn work(&mut self, job: Job) -> Done {
+        RecordingFiles::work(self, job)
     }
 }
 

@@ -2,27 +2,21 @@
 //! still, or fail at any call.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rill::live::jobs::{Done, Job};
 use rill::live::recorded::{NotPlayed, RecordedName};
-use rill::net::disk::JOBS;
 use rill::store::{Files, RecordedFiles};
 use rill::wire::flv::SubTagHeader;
 use rill::wire::windows::ReadAt;
 
-/// A card with films, and the thread that reads it, which does one job after the other.
+use super::disk_thread::{DiskThread, Work};
+
+/// A card with films, and the thread that reads it.
 pub struct Films {
     card: Rc<RefCell<Card>>,
-    reader: RecordedFiles<Shared>,
-    /// Jobs that were asked, and answers with the time when they come.
-    asked: VecDeque<(u64, Job)>,
-    late: VecDeque<(u64, Done)>,
-    /// How long a job takes, in milliseconds.
-    pub late_ms: u64,
-    /// No job comes to an end before this time.
-    pub stalled_until: u64,
+    pub thread: DiskThread<RecordedFiles<Shared>>,
 }
 
 /// What is on the card.
@@ -38,9 +32,9 @@ pub struct Card {
     pub open: usize,
 }
 
-struct Shared(Rc<RefCell<Card>>);
+pub struct Shared(Rc<RefCell<Card>>);
 
-struct OpenFilm {
+pub struct OpenFilm {
     card: Rc<RefCell<Card>>,
     name: String,
 }
@@ -49,14 +43,7 @@ impl Films {
     /// A card without films, and room for so many that are open.
     pub fn new(places: usize) -> Films {
         let card = Rc::new(RefCell::new(Card::default()));
-        Films {
-            reader: RecordedFiles::new(Shared(card.clone()), places),
-            card,
-            asked: VecDeque::new(),
-            late: VecDeque::new(),
-            late_ms: 0,
-            stalled_until: 0,
-        }
+        Films { thread: DiskThread::new(RecordedFiles::new(Shared(card.clone()), places)), card }
     }
 
     /// Puts a film on the card, as `app/path`.
@@ -68,35 +55,11 @@ impl Films {
     pub fn card(&self) -> std::cell::RefMut<'_, Card> {
         self.card.borrow_mut()
     }
+}
 
-    /// Another job can be asked.
-    pub fn has_room(&self) -> bool {
-        self.asked.len() + self.late.len() < JOBS
-    }
-
-    /// The server asks.
-    pub fn ask(&mut self, job: Job, now: u64) {
-        self.asked.push_back((now, job));
-    }
-
-    /// An answer that has come by `now`.
-    pub fn done(&mut self, now: u64) -> Option<Done> {
-        if now < self.stalled_until {
-            return None;
-        }
-        while let Some((asked, job)) = self.asked.pop_front() {
-            // One after the other.
-            let free = self.late.back().map_or(asked, |(at, _)| asked.max(*at)).max(self.stalled_until);
-            self.late.push_back((free + self.late_ms, self.reader.work(job)));
-        }
-        self.late.pop_front_if(|(at, _)| *at <= now).map(|(_, done)| done)
-    }
-
-    /// When the next answer comes.
-    pub fn next(&self, now: u64) -> Option<u64> {
-        let jobs = (!self.asked.is_empty()).then_some(self.stalled_until);
-        let answers = self.late.front().map(|(at, _)| (*at).max(self.stalled_until));
-        jobs.into_iter().chain(answers).min().map(|at| at.max(now))
+impl Work for RecordedFiles<Shared> {
+    fn work(&mut self, job: Job) -> Done {
+        RecordedFiles::work(self, job)
     }
 }
 

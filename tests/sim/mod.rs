@@ -7,6 +7,7 @@ pub mod browser;
 pub mod card;
 pub mod client;
 pub mod digest;
+pub mod disk_thread;
 pub mod films;
 #[cfg_attr(not(feature = "script"), path = "no_host.rs")]
 pub mod host;

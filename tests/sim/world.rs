@@ -22,6 +22,7 @@ use rill::time::Millis;
 use super::card::Recorder;
 use super::client::{Client, Doing, Line};
 use super::digest::Digest;
+use super::disk_thread::{DiskThread, Work};
 use super::films::Films;
 use super::inside;
 use super::ledger::{Kind, Ledger};
@@ -467,29 +468,27 @@ impl World {
             };
             self.late.push_back((self.now + self.disk_late_ms, Done::App { name, lookup }));
         }
-        while self.films.has_room()
-            && let Some(job) = inside(|| self.server.next_job(DiskLane::Recorded))
-        {
-            self.films.ask(job, self.now);
-            busy = true;
-        }
-        while let Some(done) = self.films.done(self.now) {
-            inside(|| self.server.done(done, Millis(self.now)));
-            busy = true;
-        }
-        while self.recorder.has_room()
-            && let Some(job) = inside(|| self.server.next_job(DiskLane::Recordings))
-        {
-            self.recorder.ask(job, self.now);
-            busy = true;
-        }
-        while let Some(done) = self.recorder.done(self.now) {
-            inside(|| self.server.done(done, Millis(self.now)));
-            busy = true;
-        }
+        busy |= Self::turn_disk(&mut self.server, DiskLane::Recorded, &mut self.films.thread, self.now);
+        busy |= Self::turn_disk(&mut self.server, DiskLane::Recordings, &mut self.recorder.thread, self.now);
         while let Some((_, done)) = self.late.pop_front_if(|(at, _)| *at <= self.now) {
             busy |= !matches!(&done, Done::App { lookup: Lookup::Unchanged | Lookup::Changing, .. });
             inside(|| self.server.done(done, Millis(self.now)));
+        }
+        busy
+    }
+
+    /// What the server wants of a thread of the disk, and what has come of it.
+    fn turn_disk(server: &mut Server, lane: DiskLane, thread: &mut DiskThread<impl Work>, now: u64) -> bool {
+        let mut busy = false;
+        while thread.has_room()
+            && let Some(job) = inside(|| server.next_job(lane))
+        {
+            thread.ask(job, now);
+            busy = true;
+        }
+        while let Some(done) = thread.done(now) {
+            inside(|| server.done(done, Millis(now)));
+            busy = true;
         }
         busy
     }
@@ -556,10 +555,7 @@ impl World {
             for at in [self.late.front().map(|(at, _)| *at), self.net.hosts_wake_at()].into_iter().flatten() {
                 step = step.min(at.saturating_sub(self.now).max(1));
             }
-            if let Some(at) = self.recorder.next(self.now) {
-                step = step.min((at - self.now).max(1));
-            }
-            if let Some(at) = self.films.next(self.now) {
+            for at in [self.recorder.thread.next(self.now), self.films.thread.next(self.now)].into_iter().flatten() {
                 step = step.min((at - self.now).max(1));
             }
             let step = step.min(end - self.now);

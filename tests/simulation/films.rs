@@ -15,8 +15,8 @@ fn name(said: &str) -> RecordedName {
 }
 
 fn open(films: &mut Films, id: RecordedId, said: &str) -> Result<u64, NotPlayed> {
-    films.ask(Job::Open { id, name: name(said) }, 0);
-    match films.done(u64::MAX) {
+    films.thread.ask(Job::Open { id, name: name(said) }, 0);
+    match films.thread.done(u64::MAX) {
         Some(Done::Opened { id: same, found, .. }) if same == id => found.map(|facts| facts.duration_ms),
         done => panic!("{done:?}"),
     }
@@ -26,16 +26,16 @@ fn open(films: &mut Films, id: RecordedId, said: &str) -> Result<u64, NotPlayed>
 fn a_card_that_stands_still_answers_late_and_in_order() {
     let mut films = Films::new(2);
     films.put("vod/film", flv(&FilmTag::film(3)));
-    films.late_ms = 10;
-    films.stalled_until = 7000;
-    films.ask(Job::Open { id: id(0, 1), name: name("film") }, 100);
+    films.thread.late_ms = 10;
+    films.thread.stalled_until = 7000;
+    films.thread.ask(Job::Open { id: id(0, 1), name: name("film") }, 100);
     let terms = RecordedTerms::whole(1);
-    films.ask(Job::Fill { id: id(0, 1), fill: Fill::From(0), terms, block: Block::new() }, 120);
-    assert_eq!((films.done(6999), films.next(120)), (None, Some(7000)));
-    assert!(films.done(7000).is_none());
-    assert!(matches!(films.done(7010), Some(Done::Opened { found: Ok(_), .. })));
-    assert_eq!((films.done(7019), films.next(7010)), (None, Some(7020)));
-    assert!(matches!(films.done(7020), Some(Done::Filled { next: Follows::More, .. })));
+    films.thread.ask(Job::Fill { id: id(0, 1), fill: Fill::From(0), terms, block: Block::new() }, 120);
+    assert_eq!((films.thread.done(6999), films.thread.next(120)), (None, Some(7000)));
+    assert!(films.thread.done(7000).is_none());
+    assert!(matches!(films.thread.done(7010), Some(Done::Opened { found: Ok(_), .. })));
+    assert_eq!((films.thread.done(7019), films.thread.next(7010)), (None, Some(7020)));
+    assert!(matches!(films.thread.done(7020), Some(Done::Filled { next: Follows::More, .. })));
 }
 
 #[test]
@@ -51,8 +51,8 @@ fn a_card_may_fail_at_any_call_and_every_job_is_answered_and_every_block_comes_b
         let mut block = Block::new();
         let (mut fill, mut sent) = (Fill::From(0), 0);
         loop {
-            films.ask(Job::Fill { id: id(0, 1), fill, terms: RecordedTerms::whole(1), block }, 0);
-            let Some(Done::Filled { block: Some(filled), next, .. }) = films.done(u64::MAX) else {
+            films.thread.ask(Job::Fill { id: id(0, 1), fill, terms: RecordedTerms::whole(1), block }, 0);
+            let Some(Done::Filled { block: Some(filled), next, .. }) = films.thread.done(u64::MAX) else {
                 panic!("a block is lost");
             };
             sent += filled.bytes().len();
@@ -71,8 +71,8 @@ fn a_card_may_fail_at_any_call_and_every_job_is_answered_and_every_block_comes_b
         films.card().fails = Some((fails, 1));
         let (less, next) = play(&mut films);
         assert!(next == Follows::Fault && less <= sent, "call {fails}");
-        films.ask(Job::Close { id: id(0, 1) }, 0);
-        assert_eq!(films.done(u64::MAX), Some(Done::Closed { id: id(0, 1) }));
+        films.thread.ask(Job::Close { id: id(0, 1) }, 0);
+        assert_eq!(films.thread.done(u64::MAX), Some(Done::Closed { id: id(0, 1) }));
         assert_eq!(films.card().open, 0, "call {fails}");
     }
 }
@@ -90,7 +90,7 @@ fn no_more_files_are_open_than_there_are_places() {
     assert_eq!(open(&mut films, id(0, 10), "none"), Err(NotPlayed::Missing));
     assert_eq!(films.card().open, 1, "what was open in the place is closed");
     let asked = Some(AskedBy { conn: ConnId { slot: SlotIndex(0), generation: 0 }, transaction: 2.0 });
-    films.ask(Job::Facts { asked, name: name("film") }, 0);
-    assert!(matches!(films.done(0), Some(Done::Facts { found: Ok(facts), .. }) if facts.duration_ms == 960));
+    films.thread.ask(Job::Facts { asked, name: name("film") }, 0);
+    assert!(matches!(films.thread.done(0), Some(Done::Facts { found: Ok(facts), .. }) if facts.duration_ms == 960));
     assert_eq!(films.card().open, 1);
 }

@@ -130,7 +130,7 @@ fn who_is_about_to_be_overtaken_and_takes_enough_keeps_the_picture_while_the_dis
                 let publisher = world.publisher("cam");
                 world.send_start(publisher);
                 (1..=pictures).for_each(|number| send_picture(&mut world, publisher, number));
-                world.films.stalled_until = world.now + stall_ms;
+                world.films.thread.stalled_until = world.now + stall_ms;
                 let player = world.join();
                 for (stream, name) in [(1, "cam"), (2, "other")] {
                     world.clients[player].create_stream();

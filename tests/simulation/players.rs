@@ -436,7 +436,7 @@ fn what_is_said_behind_a_play_is_of_that_even_if_what_played_before_ends_meanwhi
     let (first, second) = (world.publisher("x"), world.publisher("y"));
     world.player("x");
     world.hang_up(first);
-    world.films.stalled_until = world.now + 100;
+    world.films.thread.stalled_until = world.now + 100;
     let player = waiting[0];
     world.heard(player);
     world.clients[player].play(1, "b");

@@ -365,7 +365,7 @@ fn a_live_name_wins_over_a_file_and_a_start_within_it_does_not() {
 #[test]
 fn who_would_wait_for_a_publisher_is_not_kept_from_one_by_a_disk_that_stalls() {
     let mut world = World::with(settings(), 1);
-    world.films.stalled_until = u64::MAX;
+    world.films.thread.stalled_until = u64::MAX;
     let c = world.player("cam");
     assert_eq!(world.heard(c), ["created 1"]);
     world.advance(1500);
@@ -374,7 +374,7 @@ fn who_would_wait_for_a_publisher_is_not_kept_from_one_by_a_disk_that_stalls() {
     world.send_start(publisher);
     world.advance(100);
     assert!(world.heard(c).contains(&"1: Play.PublishNotify".to_owned()));
-    world.films.stalled_until = 0;
+    world.films.thread.stalled_until = 0;
     world.advance(100);
     assert_eq!(world.films.card().open, 0);
 }
@@ -384,9 +384,9 @@ fn a_disk_that_stalls_for_seven_seconds_makes_a_player_late_and_loses_nothing() 
     let (mut world, c) = world_with(&film(30));
     world.clients[c].play(1, "film.flv");
     world.advance(5000);
-    world.films.stalled_until = u64::MAX;
+    world.films.thread.stalled_until = u64::MAX;
     world.advance(7000);
-    world.films.stalled_until = 0;
+    world.films.thread.stalled_until = 0;
     world.advance(30_000);
     assert_eq!(media(&mut world, c), sent(&film(30).frames, 0, 0));
     assert!(!world.heard(c).contains(&"1: Play.InsufficientBW".to_owned()), "the client is not slow");
@@ -459,7 +459,7 @@ fn a_buffer_counts_whenever_the_client_says_it() {
     // With the request, while the file is looked for, before its first block is there, and while it plays.
     for (said, late_ms) in [(0, 0), (0, 10), (5, 10), (15, 10), (25, 10), (1000, 0), (1007, 3)] {
         let (mut world, c) = world_with(&film(120));
-        world.films.late_ms = late_ms;
+        world.films.thread.late_ms = late_ms;
         world.clients[c].buffer(0, 300);
         world.clients[c].play_from(1, "film.flv", 0.0);
         if said > 0 {
@@ -584,7 +584,7 @@ fn a_script_is_told_at_once_what_is_known_of_a_film_and_more_the_next_time() {
         std::mem::take(&mut world.clients[c].result)
     };
     let known = format!("6.98,{},6.98", file.len());
-    world.films.stalled_until = world.now + 7000;
+    world.films.thread.stalled_until = world.now + 7000;
     for name in ["film.flv", "nothing", "../film.flv"] {
         assert_eq!(ask(&mut world, name), "0,0,0", "it waits for no disk");
     }
@@ -593,7 +593,7 @@ fn a_script_is_told_at_once_what_is_known_of_a_film_and_more_the_next_time() {
     assert_eq!(ask(&mut world, "nothing"), "0,0,0");
     // A file that is written over is looked up again, and meanwhile what was known is said.
     world.advance(5000);
-    world.films.late_ms = 50;
+    world.films.thread.late_ms = 50;
     let longer = film(9).file();
     world.films.put("live/film.flv", longer.clone());
     assert_eq!(ask(&mut world, "film.flv"), known);
@@ -759,7 +759,7 @@ fn live_players_notice_nothing_of_recorded_ones() {
             if let Some(&c) = viewers.get(n as usize % 4) {
                 world.clients[c].seek(1, f64::from(n * 131 % 29_000));
             }
-            world.films.late_ms = if n.is_multiple_of(50) { 700 } else { 0 };
+            world.films.thread.late_ms = if n.is_multiple_of(50) { 700 } else { 0 };
             world.advance(40);
         }
         let link = world.clients[player].link;
@@ -812,9 +812,9 @@ fn whatever_clients_disk_and_lines_do_players_get_exactly_the_frames_of_the_film
                 8 => client.close_stream(1),
                 9 => client.buffer(1, [0, 3000, 40_000][random.below(3)]),
                 10 => client.rate = [None, Some(0), Some(60), Some(900)][random.below(4)],
-                _ => world.films.stalled_until = world.now + random.below(7000) as u64,
+                _ => world.films.thread.stalled_until = world.now + random.below(7000) as u64,
             }
-            world.films.late_ms = [0, 3, 40, 700][random.below(4)];
+            world.films.thread.late_ms = [0, 3, 40, 700][random.below(4)];
             world.advance(random.below(900) as u64);
         }
         for &c in &clients {

@@ -187,7 +187,7 @@ fn a_card_that_stalls_costs_whole_fragments_of_the_recording_and_nothing_of_the_
     let film = film(60);
     let (before, rest) = film.split_at(2 + 50 * 4);
     publish(&mut world, publisher, before, 0);
-    world.recorder.stalled_until = world.now + 40_000;
+    world.recorder.thread.stalled_until = world.now + 40_000;
     publish(&mut world, publisher, rest, 0);
     world.hang_up(publisher);
     world.advance(20_000);
@@ -388,7 +388,7 @@ proptest! {
         parts in proptest::collection::vec(any::<u64>(), 24),
     ) {
         let mut world = world(RecordSettings { segment_s: 10, ..record() });
-        world.recorder.late_ms = late_ms;
+        world.recorder.thread.late_ms = late_ms;
         let publisher = world.publisher("cam");
         let film = film(14);
         let sent = film.iter().take_while(|tag| tag.time_ms <= lost_ms).count();
