@@ -73,9 +73,6 @@ impl Server {
         }
         let flush = self.flush_and_spare(net, index, now);
         self.flushed(net, index, flush, now);
-        if matches!(flush, Flush::More | Flush::Held) {
-            self.deliver_later(index, now);
-        }
         let (slot, speaks) = self.slots.both(index);
         if slot.blocked && speaks.goes_on(&slot.tx) {
             let conn = self.slots.id(index);
@@ -190,7 +187,8 @@ impl Server {
             // The others first.
             Flush::Spare => self.wakes.send(index),
             Flush::More => self.wakes.deliver(index),
-            Flush::Held => {}
+            // The rest of that message may be there already.
+            Flush::Held => self.deliver_later(index, now),
             Flush::Idle => {
                 let slot = self.slots.at(index);
                 if let SlotState::Closing { last_words: LastWords::Waiting, published, .. } = slot.state {

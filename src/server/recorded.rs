@@ -24,7 +24,6 @@ use crate::time::Millis;
 
 use super::Server;
 use super::close::CloseReason;
-use super::fanout::Flush;
 use super::instances::InstanceIndex;
 use super::play::PlayWish;
 use super::refusals;
@@ -64,7 +63,7 @@ impl Server {
         }
         let lead_ms = self.live.apps.definition(app).and_then(|app| app.limits.recorded_lead_ms);
         let client = RecordedClient {
-            by: Holder::Conn(conn, wish.stream.index() as u8),
+            by: Holder::Conn(conn, index as u8),
             message_stream_id: wish.stream.wire(),
             legacy: !rtmp.session.connect_info().announced_enhanced(),
             most_lead_ms: lead_ms.unwrap_or(self.settings.recorded_lead_ms) as u32,
@@ -425,10 +424,6 @@ impl Server {
         let flush = self.flush_some(net, index, RECORDED_BLOCK_BYTES, now);
         let sent = self.slots.peek(index).bytes_out - before;
         self.flushed(net, index, flush, now);
-        if flush == Flush::Held {
-            // The rest of the message that its turn ended in may be there already.
-            self.deliver_later(index, now);
-        }
         sent as usize
     }
 
