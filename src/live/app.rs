@@ -12,6 +12,7 @@ pub use crate::wire::script_link::Budget;
 use crate::wire::script_link::FileRole;
 
 use super::record_settings::RecordSettings;
+use super::recorded::RecordedName;
 use super::refusal::Refusal;
 
 /// What an application is for.
@@ -95,6 +96,15 @@ impl AppDefinition {
     /// As [`StreamPath::new`].
     pub fn path(&self, instance: &str, name: &str) -> Result<StreamPath, NameError> {
         StreamPath::new(instance, name, self.instance_streams() == InstanceStreams::Apart)
+    }
+
+    /// The recorded stream that a client of `instance` means by `said`, the name argument of `play` with prefix and query.
+    ///
+    /// # Errors
+    ///
+    /// As [`RecordedName::new`].
+    pub fn recorded_name(&self, instance: &str, said: &[u8]) -> Result<RecordedName, NameError> {
+        RecordedName::new(&self.name, instance, self.instance_streams() == InstanceStreams::Apart, said)
     }
 
     /// What may be shown of a name by which nothing could be published: it may be a stream key with a mistake in it, unless

@@ -11,11 +11,10 @@ use log::info;
 use crate::features::recorded::{PlayedLength, PlaylistItem, RecordedClient, RecordedDue, ToTell};
 use crate::handles::{AppId, StreamId};
 use crate::limits::{OUT_CHUNK_BYTES, SCRIPT_ITEM_BYTES};
-use crate::live::app::InstanceStreams;
 use crate::live::holder::Publisher;
 use crate::live::publish::Published;
 use crate::live::reader::{Due, Form, StreamView, Terms};
-use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId, RecordedName};
+use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId};
 use crate::media::{Cursor, Framing, Tag, TagKind, TagSeq};
 use crate::name::{StreamName, StreamPath};
 use crate::rtmp::status::Code;
@@ -52,13 +51,10 @@ impl Server {
         let Some(instance) = self.scripting.instances.instance(index) else { return };
         let (app, own) = (instance.app, instance.name.clone());
         let Some(definition) = self.live.apps.definition(app) else { return };
-        let apart = definition.instance_streams() == InstanceStreams::Apart;
-        let Some((name, path)) = StreamName::parse(stream.as_bytes())
-            .ok()
-            .and_then(|name| StreamPath::new(&own, &name.name, apart).ok().map(|path| (name, path)))
-        else {
-            return;
-        };
+        let Ok(name) = StreamName::parse(stream.as_bytes()) else { return };
+        let Ok(path) = definition.path(&own, &name.name) else { return };
+        let wanted = definition.recorded_name(&own, item.as_bytes()).ok();
+        let from = wanted.as_ref().and_then(|wanted| definition.path(&own, wanted.name()).ok());
         let before = self.scripting.broadcasts.that(|one| one.path == path && one.instance == index);
         if item.is_empty() {
             if let Some(n) = before {
@@ -66,13 +62,10 @@ impl Server {
             }
             return;
         }
-        let app_name = self.live.apps.name(app);
-        let wanted = RecordedName::new(app_name, &own, apart, item.as_bytes()).ok();
         let kept = item.try_into().ok();
         let (Some(wanted), Some(kept)) = (wanted, kept) else {
             return self.tell_script(index, &name, Code::PlayStreamNotFound, "", now);
         };
-        let from = StreamPath::new(&own, wanted.name(), apart).ok();
         let is_live = from.as_ref().is_some_and(|from| *from != path && self.live.is_published(app, from));
         let live = (how.start_s == -1.0 || how.start_s == -2.0 && is_live).then_some(from).flatten();
         let ms = |seconds: f64| (seconds * 1000.0) as u32;

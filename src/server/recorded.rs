@@ -9,7 +9,7 @@ use log::info;
 use crate::features::recorded::{ItemPosition, NoPlace, PlayedLength, PlaylistItem, RecordedClient};
 use crate::handles::{AppId, ConnId, SlotIndex};
 use crate::limits::{NET_STREAMS, RECORDED_BLOCK_BYTES};
-use crate::live::app::{AppKind, InstanceStreams, without_keys};
+use crate::live::app::{AppKind, without_keys};
 use crate::live::gate::Wish;
 use crate::live::holder::Holder;
 use crate::live::jobs::AskedBy;
@@ -134,8 +134,7 @@ impl Server {
     fn recorded_name(&self, conn: ConnId, app: AppId) -> Option<RecordedName> {
         let (_, rtmp) = self.slots.look_client(conn)?;
         let instance = &rtmp.session.connect_info().path.instance;
-        let apart = self.live.apps.definition(app)?.instance_streams() == InstanceStreams::Apart;
-        RecordedName::new(self.live.apps.name(app), instance, apart, rtmp.session.said_name()).ok()
+        self.live.apps.definition(app)?.recorded_name(instance, rtmp.session.said_name()).ok()
     }
 
     /// The disk has said what there is.
@@ -391,9 +390,7 @@ impl Server {
     /// What is known, without asking the disk, of the recorded stream that a script calls `said`.
     pub(super) fn known_facts(&mut self, index: InstanceIndex, said: &str, now: Millis) -> Option<RecordedFacts> {
         let instance = self.scripting.instances.instance(index)?;
-        let apart = self.live.apps.definition(instance.app)?.instance_streams() == InstanceStreams::Apart;
-        let app = self.live.apps.name(instance.app);
-        let name = RecordedName::new(app, &instance.name, apart, said.as_bytes()).ok()?;
+        let name = self.live.apps.definition(instance.app)?.recorded_name(&instance.name, said.as_bytes()).ok()?;
         self.features.catalogue.facts(name, now)
     }
 
