@@ -89,25 +89,18 @@ impl Server {
         let Some(n) = place else { return self.tell_script(index, &name, Code::PlayFailed, item, now) };
         let source = match live {
             Some(from) if from != path && !self.plays_itself(app, &path, &from) => {
-                match self.live.play(holder(n), app, &from, &self.settings, now) {
-                    Ok(reader) => {
-                        let length_ms = (how.length_s > 0.0).then(|| ms(how.length_s));
-                        Ok(BroadcastSource::Live { reader, length_ms })
-                    }
-                    Err(_) => Err(Code::PlayFailed),
-                }
+                let length_ms = (how.length_s > 0.0).then(|| ms(how.length_s));
+                let reader = self.live.play(holder(n), app, &from, &self.settings, now).ok();
+                reader.map(|reader| BroadcastSource::Live { reader, length_ms })
             }
-            Some(_) => Err(Code::PlayFailed),
+            Some(_) => None,
             None => {
                 let client = RecordedClient { by: holder(n), message_stream_id: 1, legacy: false, most_lead_ms: 0 };
-                let opened = self.features.recorded.open(client, playlist_item, None, now);
-                opened.map(|id| BroadcastSource::Recorded { id, begun: None }).map_err(|_| Code::PlayFailed)
+                let opened = self.features.recorded.open(client, playlist_item, None, now).ok();
+                opened.map(|id| BroadcastSource::Recorded { id, begun: None })
             }
         };
-        let source = match source {
-            Ok(source) => source,
-            Err(code) => return self.tell_script(index, &name, code, item, now),
-        };
+        let Some(source) = source else { return self.tell_script(index, &name, Code::PlayFailed, item, now) };
         let is_live = matches!(source, BroadcastSource::Live { .. });
         let published = self.scripting.broadcasts.get(n).and_then(|one| one.stream);
         self.drop_source(n, now);
@@ -261,7 +254,7 @@ impl Server {
         for _ in 0..FRAMES {
             let Some(one) = self.scripting.broadcasts.get(n) else { return };
             let (BroadcastSource::Recorded { id, .. }, Some(stream)) = (one.source, one.stream) else { return };
-            if self.live.names.stream(stream).ring.is_none() && !self.bind_ring(stream, now) {
+            if !self.needs_ring(stream, now) {
                 return self.end_broadcast(n, Some(Code::PlayFailed), now);
             }
             match self.features.recorded.due(id, now) {
@@ -292,7 +285,7 @@ impl Server {
         let Some(one) = scripting.broadcasts.get_mut(n) else { return false };
         let BroadcastSource::Recorded { begun, .. } = &mut one.source else { return false };
         let RecordedDue::Bytes(bytes) = features.recorded.due(id, now) else { return false };
-        let Some((_, media)) = live.names.with_media(stream) else { return false };
+        let Some((info, media)) = live.names.with_media(stream) else { return false };
         let mut frame = match *begun {
             Some(frame) => frame,
             None => {
@@ -314,13 +307,17 @@ impl Server {
                 }
                 let seq = match kind {
                     TagKind::Data => None,
-                    _ => media.begin_media(kind, header.timestamp, header.length, now).ok(),
+                    _ => {
+                        info.media_comes(now);
+                        media.begin_media(kind, header.timestamp, header.length, now).ok()
+                    }
                 };
                 FrameBegun { kind, framing, at: 0, seq }
             }
         };
         let rest = frame.framing.wire_bytes() - frame.at;
         let here = bytes.len().min(rest as usize);
+        let mut data = None;
         if let Some(seq) = frame.seq {
             for piece in payload(&bytes[..here], frame.at, frame.framing) {
                 // Gone: the ring had to go on without it.
@@ -330,7 +327,7 @@ impl Server {
             let mut whole = payload(&bytes[..here], 0, frame.framing);
             // Longer ones are not there.
             if let (Some(body), None) = (whole.next(), whole.next()) {
-                let _ = media.data(frame.framing.timestamp, body, kept_as(body), now);
+                data = Some(media.data(frame.framing.timestamp, body, kept_as(body), now));
             }
         }
         frame.at += here as u32;
@@ -338,22 +335,14 @@ impl Server {
         *begun = (!is_whole).then_some(frame);
         features.recorded.sent(id, here, now);
         if is_whole {
-            self.frame_fed(n, stream, frame.kind, frame.seq, frame.framing.length, now);
+            let length = frame.framing.length;
+            if let Some(put) = data {
+                self.data_is_put(holder(n), stream, put, length as usize, now);
+            } else if let Some(seq) = frame.seq {
+                self.media_is_whole(holder(n), stream, seq, frame.kind, length, now);
+            }
         }
         true
-    }
-
-    /// A frame is in the ring as a whole.
-    fn frame_fed(&mut self, n: u16, stream: StreamId, kind: TagKind, seq: Option<TagSeq>, length: u32, now: Millis) {
-        if let Some((name, _)) = self.live.names.with_media(stream)
-            && kind != TagKind::Data
-        {
-            name.media_comes(now);
-        }
-        match seq {
-            Some(seq) => self.media_is_whole(holder(n), stream, seq, kind, length, now),
-            None => self.wakes.due(stream),
-        }
     }
 
     /// A stream has one more tag: what plays it live gets it.
@@ -379,8 +368,7 @@ impl Server {
         let terms = Terms { now, most_lag_ms: None, form: Form::Framed };
         let due = reader.due(StreamView::of(&self.live.names, from), &terms);
         match due {
-            Due::Nothing => return false,
-            Due::Bytes(_) => return false,
+            Due::Nothing | Due::Bytes(_) => return false,
             Due::Header(index, time_ms) => {
                 reader.taken(&due);
                 self.copy_header(n, from, to, index, time_ms, now);
@@ -422,15 +410,10 @@ impl Server {
             let read = source.ring().payload_prefix(tag.seq, &mut body);
             return self.put_whole(n, to, tag.kind, tag.timestamp, &body[..read], now);
         }
-        if tag.kind == TagKind::Data || self.live.names.stream(to).ring.is_none() && !self.bind_ring(to, now) {
+        if tag.kind == TagKind::Data {
             return;
         }
-        let begun = self
-            .live
-            .names
-            .with_media(to)
-            .and_then(|(_, media)| media.begin_media(tag.kind, tag.timestamp, tag.length, now).ok());
-        let Some(seq) = begun else { return };
+        let Some(seq) = self.begin_frame(to, tag.kind, tag.timestamp, tag.length, now) else { return };
         let mut at = 0;
         while at < tag.length {
             let mut piece = [0; PIECE_BYTES];
@@ -442,28 +425,35 @@ impl Server {
             let _ = media.append(seq, &piece[..count]);
             at += count as u32;
         }
-        self.frame_fed(n, to, tag.kind, Some(seq), tag.length, now);
+        self.media_is_whole(holder(n), to, seq, tag.kind, tag.length, now);
+    }
+
+    /// A frame begins. `None` when there is no room for it.
+    fn begin_frame(&mut self, to: StreamId, kind: TagKind, time_ms: u32, length: u32, now: Millis) -> Option<TagSeq> {
+        if !self.needs_ring(to, now) {
+            return None;
+        }
+        let (stream, media) = self.live.names.with_media(to)?;
+        stream.media_comes(now);
+        media.begin_media(kind, time_ms, length, now).ok()
     }
 
     /// A whole message.
     fn put_whole(&mut self, n: u16, to: StreamId, kind: TagKind, time_ms: u32, body: &[u8], now: Millis) {
-        if self.live.names.stream(to).ring.is_none() && !self.bind_ring(to, now) {
-            return;
-        }
-        let Some((_, media)) = self.live.names.with_media(to) else { return };
         let length = body.len() as u32;
-        let seq = match kind {
-            TagKind::Data => {
-                let _ = media.data(time_ms, body, kept_as(body), now);
-                None
+        if kind == TagKind::Data {
+            if !self.needs_ring(to, now) {
+                return;
             }
-            _ => {
-                let Ok(seq) = media.begin_media(kind, time_ms, length, now) else { return };
-                let _ = media.append(seq, body);
-                Some(seq)
-            }
-        };
-        self.frame_fed(n, to, kind, seq, length, now);
+            let Some((_, media)) = self.live.names.with_media(to) else { return };
+            let put = media.data(time_ms, body, kept_as(body), now);
+            return self.data_is_put(holder(n), to, put, body.len(), now);
+        }
+        let Some(seq) = self.begin_frame(to, kind, time_ms, length, now) else { return };
+        if let Some((_, media)) = self.live.names.with_media(to) {
+            let _ = media.append(seq, body);
+        }
+        self.media_is_whole(holder(n), to, seq, kind, length, now);
     }
 }
 

@@ -35,7 +35,7 @@ impl Server {
         now: Millis,
     ) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
-        if self.live.names.stream(id).ring.is_none() && !self.bind_ring(id, now) {
+        if !self.needs_ring(id, now) {
             return;
         }
         let Some((stream, media)) = self.live.names.with_media(id) else { return };
@@ -129,7 +129,7 @@ impl Server {
 
     pub(super) fn data(&mut self, conn: ConnId, net_stream: NetStreamId, timestamp: u32, now: Millis) {
         let Some(id) = self.published_by(conn, net_stream) else { return };
-        if self.live.names.stream(id).ring.is_none() && !self.bind_ring(id, now) {
+        if !self.needs_ring(id, now) {
             return;
         }
         let Some((_, rtmp)) = self.slots.client(conn) else { return };
@@ -152,14 +152,25 @@ impl Server {
             self.data_dropped(conn, id, DATA_BYTES as u32);
             return;
         };
-        let (stored, pushed) = media.data(timestamp, body, keep_as, now);
-        let length = body.len();
-        self.counters.data_dropped += u64::from(pushed.is_err());
-        if let Some(Stored::DoesNotFit) = stored {
-            self.header_not_kept(Holder::Conn(conn, 0), id, "metadata", length);
-        }
+        let put = media.data(timestamp, body, keep_as, now);
+        self.data_is_put(Holder::Conn(conn, 0), id, put, body.len(), now);
         if lost > 0 {
             self.properties_lost(conn, id, lost);
+        }
+    }
+
+    /// A data message was given to the stream's ring, which said that: players get it.
+    pub(super) fn data_is_put(
+        &mut self,
+        by: Holder,
+        id: StreamId,
+        (stored, pushed): (Option<Stored>, Result<TagSeq, RingError>),
+        length: usize,
+        now: Millis,
+    ) {
+        self.counters.data_dropped += u64::from(pushed.is_err());
+        if let Some(Stored::DoesNotFit) = stored {
+            self.header_not_kept(by, id, "metadata", length);
         }
         self.wakes.due(id);
         if pushed.is_ok() {

@@ -146,9 +146,13 @@ impl Server {
         self.hear(now);
     }
 
-    /// The stream has media and no ring: it gets one. False when there is none, which ends its publish.
+    /// The stream has media: it gets a ring if it has none. False when there is none, which ends its publish.
+    pub(super) fn needs_ring(&mut self, id: StreamId, now: Millis) -> bool {
+        self.live.names.stream(id).ring.is_some() || self.bind_ring(id, now)
+    }
+
     #[cold]
-    pub(super) fn bind_ring(&mut self, id: StreamId, now: Millis) -> bool {
+    fn bind_ring(&mut self, id: StreamId, now: Millis) -> bool {
         let Ok(ring) = self.live.bind_ring(id, &self.settings, now) else {
             self.refuse_media(id, now);
             return false;
