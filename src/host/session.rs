@@ -134,30 +134,30 @@ impl Host {
                 _ => Ok(()),
             },
             ToHost::Connect { instance, client, facts, arguments } => {
-                self.tell(instance, |scripts, id| scripts.connect(id, client, &facts, arguments, now))
+                self.tell(instance, |scripts| scripts.connect(instance, client, &facts, arguments, now))
             }
             ToHost::Call { instance, question, name, arguments } => self.call(instance, question, name, arguments, now),
             ToHost::Access { instance, question, wanted, stream } => self.access(instance, question, wanted, stream),
             ToHost::Answer { instance, client, transaction, ok, arguments } => {
-                self.tell(instance, |scripts, id| scripts.answer(id, client, transaction, ok, arguments, now))
+                self.tell(instance, |scripts| scripts.answer(instance, client, transaction, ok, arguments, now))
             }
             ToHost::Publish { instance, client, stream } => {
-                self.tell(instance, |scripts, id| scripts.publish(id, client, &stream, now))
+                self.tell(instance, |scripts| scripts.publish(instance, client, &stream, now))
             }
             ToHost::Unpublish { instance, client, stream } => {
-                self.tell(instance, |scripts, id| scripts.unpublish(id, client, &stream, now))
+                self.tell(instance, |scripts| scripts.unpublish(instance, client, &stream, now))
             }
             ToHost::PlayStatus { instance, stream, code, item } => {
-                self.tell(instance, |scripts, id| scripts.play_status(id, stream, code, item, now))
+                self.tell(instance, |scripts| scripts.play_status(instance, stream, code, item, now))
             }
-            ToHost::Gone { instance, client, stats } => self.tell(instance, |scripts, id| {
-                scripts.set_client_stats(id, client, &stats);
-                scripts.disconnect(id, client, now)
+            ToHost::Gone { instance, client, stats } => self.tell(instance, |scripts| {
+                scripts.set_client_stats(instance, client, &stats);
+                scripts.disconnect(instance, client, now)
             }),
             ToHost::Stop { instance, reason } => {
                 let mut yes = true;
-                self.tell(instance, |scripts, id| {
-                    yes = scripts.stopping(id, reason, now)?;
+                self.tell(instance, |scripts| {
+                    yes = scripts.stopping(instance, reason, now)?;
                     Ok(())
                 })?;
                 self.link.say(&ToServer::MayGo { instance, yes })
@@ -239,10 +239,10 @@ impl Host {
         stream: &str,
     ) -> Result<(), Ended> {
         let mut allowed = Vec::new();
-        self.tell(instance, |scripts, id| {
+        self.tell(instance, |scripts| {
             let lists = Access::ALL.iter().copied().filter(|list| wanted.has(*list));
-            allowed.extend(lists.filter(|list| scripts.allows(id, question.client, *list, stream)));
-            scripts.exhausted(id).map_or(Ok(()), |which| Err(CallFault::Exhausted(which)))
+            allowed.extend(lists.filter(|list| scripts.allows(instance, question.client, *list, stream)));
+            scripts.exhausted(instance).map_or(Ok(()), |which| Err(CallFault::Exhausted(which)))
         })?;
         if !self.instances.contains_key(&instance) {
             return Ok(());
@@ -254,10 +254,10 @@ impl Host {
     fn tell(
         &mut self,
         instance: InstanceId,
-        call: impl FnOnce(&mut Scripts, InstanceId) -> Result<(), CallFault>,
+        call: impl FnOnce(&mut Scripts) -> Result<(), CallFault>,
     ) -> Result<(), Ended> {
         let Some(Lifecycle::Loaded) = self.instances.get(&instance) else { return Ok(()) };
-        let told = call(&mut self.scripts, instance);
+        let told = call(&mut self.scripts);
         self.say_actions()?;
         match told {
             Err(CallFault::Exhausted(which)) => self.exhausted(instance, which),
