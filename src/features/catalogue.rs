@@ -4,7 +4,6 @@
 //! Each time that somebody plays a recorded stream, or asks for its length, what the disk says of it is remembered here, too.
 
 use std::boxed::Box;
-use std::vec::Vec;
 
 use crate::limits::{CATALOGUE_ENTRIES, Row};
 use crate::live::Live;
@@ -99,8 +98,7 @@ impl Entry {
 
 impl Feature for Catalogue {
     fn new(settings: &Settings) -> Catalogue {
-        let entries: Vec<Entry> = core::iter::repeat_n(Entry::empty(), Catalogue::count(settings)).collect();
-        Catalogue { entries: entries.into_boxed_slice() }
+        Catalogue { entries: core::iter::repeat_n(Entry::empty(), Catalogue::count(settings)).collect() }
     }
 
     fn memory(settings: &Settings) -> Row {
