@@ -10,7 +10,6 @@
 #[path = "binary/mod.rs"]
 mod binary;
 #[path = "host/corpus.rs"]
-#[allow(dead_code, reason = "the tests of the process use more of it")]
 mod corpus;
 
 use std::collections::BTreeMap;

@@ -208,6 +208,16 @@ fn rtmpdump_has_a_film_as_fast_as_the_line_is_and_rtmpsrc_again_and_again() {
     storm.kill();
 }
 
+/// What a player is told what to do over, once it has opened that.
+fn socket_of(path: &Path) -> UnixStream {
+    let mut socket = None;
+    wait_until(patience(10.0), || {
+        socket = UnixStream::connect(path).ok();
+        socket.is_some()
+    });
+    socket.expect("the player opens its socket")
+}
+
 /// mpv, told what to do over its socket.
 struct Mpv {
     process: Process,
@@ -221,12 +231,7 @@ impl Mpv {
         command.args(["--no-config", "--vo=null", "--ao=null", "--really-quiet", url]);
         command.arg(format!("--input-ipc-server={}", path.display()));
         let process = cinema.spawn("mpv", command);
-        let mut socket = None;
-        wait_until(patience(10.0), || {
-            socket = UnixStream::connect(&path).ok();
-            socket.is_some()
-        });
-        Mpv { process, socket: BufReader::new(socket.expect("mpv opens its socket")) }
+        Mpv { process, socket: BufReader::new(socket_of(&path)) }
     }
 
     fn tell(&mut self, command: &str) -> serde_json::Value {
@@ -323,12 +328,7 @@ impl Vlc {
             command.uid(65534).gid(65534);
         }
         let process = cinema.spawn("vlc", command);
-        let mut socket = None;
-        wait_until(patience(10.0), || {
-            socket = UnixStream::connect(&path).ok();
-            socket.is_some()
-        });
-        let socket = socket.expect("VLC opens its socket");
+        let socket = socket_of(&path);
         socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         Vlc { process, socket }
     }

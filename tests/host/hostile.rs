@@ -5,13 +5,13 @@
 //! test counts how often that happens, and prints it.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use rill::wire::script_link::{Access, AccessSet, Budget, Handler, InstanceId, Question, ToHost, ToServer};
 
 use crate::corpus::{BODIES, bodies};
 use crate::process::{ME, Process, Silence};
+use crate::processes::processor_ms;
 
 pub const BAD: InstanceId = InstanceId(9);
 /// Processor time after which a host that has not come back is ended, as the server's setting `scripts.kill_ms` is.
@@ -32,13 +32,6 @@ pub enum End {
     Killed,
     /// The process ended.
     Died,
-}
-
-/// Processor time of a process in milliseconds, of which the kernel's own clock tells hundredths of a second (proc(5)).
-fn processor_ms(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let times = stat.rsplit(')').next().unwrap_or_default().split(' ').skip(12).take(2);
-    times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
 }
 
 /// Runs a script in a method and then in a timer, and ends the process as a server does if it does not come back.

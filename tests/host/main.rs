@@ -7,4 +7,7 @@ mod corpus;
 mod ends;
 mod hostile;
 mod process;
+#[path = "../binary/processes.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod processes;
 mod refused;

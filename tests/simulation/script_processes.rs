@@ -211,6 +211,16 @@ fn wherever_the_words_of_a_process_end_everybody_is_told_and_may_come_back() {
     }
 }
 
+/// `good` with its files known and nobody in it.
+fn left_alone() -> World {
+    let mut world = world(ScriptProcess::Server);
+    let first = connect(&mut world, "good");
+    assert_eq!(heard(&mut world, first), JOINED);
+    world.unload("good");
+    world.settle();
+    world
+}
+
 /// What the disk says of `good` from now on.
 fn change(world: &mut World, app: AppDefinition) {
     world.disk.insert("good".to_owned(), Directory::Good(Box::new(AppDefinition { stamp: 2, ..app })));
@@ -218,11 +228,7 @@ fn change(world: &mut World, app: AppDefinition) {
 
 #[test]
 fn files_that_change_as_they_are_read_are_run_when_they_have_been_looked_at_again() {
-    let mut world = world(ScriptProcess::Server);
-    let first = connect(&mut world, "good");
-    assert_eq!(heard(&mut world, first), JOINED);
-    world.unload("good");
-    world.settle();
+    let mut world = left_alone();
     // An editor writes: what was known of the application holds, but its text is not there any more.
     world.disk.insert("good".to_owned(), Directory::Changing);
     let waiting = connect(&mut world, "good");
@@ -240,11 +246,7 @@ fn files_that_change_as_they_are_read_are_run_when_they_have_been_looked_at_agai
 
 #[test]
 fn an_application_that_loses_its_script_as_that_is_read_lets_its_clients_in_without() {
-    let mut world = world(ScriptProcess::Server);
-    let first = connect(&mut world, "good");
-    assert_eq!(heard(&mut world, first), JOINED);
-    world.unload("good");
-    world.settle();
+    let mut world = left_alone();
     change(&mut world, AppDefinition::stock(heapless::String::try_from("good").unwrap(), AppKind::Live));
     let waiting = connect(&mut world, "good");
     world.advance(600);
