@@ -8,6 +8,7 @@ use crate::time::Millis;
 use super::Server;
 use super::fanout::Flush;
 use super::protocol::{Context, Turn};
+use super::slot::Slot;
 use super::transport::{Io, Net};
 
 impl Server {
@@ -20,19 +21,12 @@ impl Server {
             let Server { slots, counters, wakes, .. } = self;
             let Some((slot, speaks)) = slots.both_of(conn) else { return Flush::Idle };
             if !slot.tx.is_empty() {
-                match net.write(index, &[IoSlice::new(slot.tx.pending())]) {
-                    Io::Done(written) | Io::Last(written) => {
-                        slot.tx.consume(written);
-                        slot.bytes_out += written as u64;
-                        counters.bytes_out += if is_counted { written as u64 } else { 0 };
-                        (slot.last_taken, slot.blocked_since) = (now, None);
-                    }
-                    Io::WouldBlock => {
-                        slot.blocked_since = slot.blocked_since.or(Some(now));
-                        return Flush::Blocked;
-                    }
-                    Io::Broken(loss) => return Flush::Gone(loss.into()),
+                let (said, before) = (slot.tx.pending().len(), slot.bytes_out);
+                let io = net.write(index, &[IoSlice::new(slot.tx.pending())]);
+                if let Err(flush) = account(slot, io, said, now) {
+                    return flush;
                 }
+                counters.bytes_out += if is_counted { slot.bytes_out - before } else { 0 };
                 continue;
             }
             match speaks.write(&mut Context { tx: &mut slot.tx, now }) {
@@ -50,5 +44,28 @@ impl Server {
                 Turn::Done | Turn::Waits | Turn::Full => {}
             }
         }
+    }
+}
+
+/// Accounts for a write of `said` bytes of what the protocol says, and of what stands behind them: how many bytes of the latter were
+/// taken.
+///
+/// # Errors
+///
+/// How the flush ends when the network took nothing.
+pub(super) fn account(slot: &mut Slot, io: Io, said: usize, now: Millis) -> Result<usize, Flush> {
+    match io {
+        Io::Done(written) | Io::Last(written) => {
+            let of_said = written.min(said);
+            slot.tx.consume(of_said);
+            slot.bytes_out += written as u64;
+            (slot.last_taken, slot.blocked_since) = (now, None);
+            Ok(written - of_said)
+        }
+        Io::WouldBlock => {
+            slot.blocked_since = slot.blocked_since.or(Some(now));
+            Err(Flush::Blocked)
+        }
+        Io::Broken(loss) => Err(Flush::Gone(loss.into())),
     }
 }

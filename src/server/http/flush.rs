@@ -9,7 +9,8 @@ use crate::server::fanout::Flush;
 use crate::server::pace::WRITE_BYTES;
 use crate::server::slot::SlotState;
 use crate::server::speaks::Speaks;
-use crate::server::transport::{Io, Net};
+use crate::server::transport::Net;
+use crate::server::words::account;
 use crate::time::Millis;
 
 use super::body::{Content, NextPiece, TextPiece, TextProgress};
@@ -80,20 +81,14 @@ impl Server {
                 let said = slot.tx.pending().len();
                 let slices = [IoSlice::new(slot.tx.pending()), IoSlice::new(body)];
                 let slices = if body.is_empty() { &slices[..1] } else { &slices[usize::from(said == 0)..] };
-                match net.write(index, slices) {
-                    Io::Done(written) | Io::Last(written) => {
-                        slot.tx.consume(written.min(said));
+                let io = net.write(index, slices);
+                match account(slot, io, said, now) {
+                    Ok(of_body) => {
                         if let HttpPhase::Sending(sending) = &mut http.phase {
-                            sending.sent += written.saturating_sub(said) as u64;
+                            sending.sent += of_body as u64;
                         }
-                        slot.bytes_out += written as u64;
-                        (slot.last_taken, slot.blocked_since) = (now, None);
                     }
-                    Io::WouldBlock => {
-                        slot.blocked_since = slot.blocked_since.or(Some(now));
-                        break Flush::Blocked;
-                    }
-                    Io::Broken(loss) => break Flush::Gone(loss.into()),
+                    Err(flush) => break flush,
                 }
                 continue;
             }

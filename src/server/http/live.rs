@@ -9,7 +9,8 @@ use crate::server::Server;
 use crate::server::close::CloseReason;
 use crate::server::fanout::Flush;
 use crate::server::pace::WRITE_BYTES;
-use crate::server::transport::{Io, Net};
+use crate::server::transport::Net;
+use crate::server::words::account;
 use crate::time::Millis;
 use crate::wire::websocket::CloseCode;
 
@@ -174,23 +175,14 @@ impl Server {
             }
             net.write(index, &slices)
         };
-        let written = match io {
-            Io::Done(written) | Io::Last(written) => written,
-            Io::WouldBlock => {
-                slot.blocked_since = slot.blocked_since.or(Some(now));
-                return LiveStep::Stops(Flush::Blocked);
-            }
-            Io::Broken(loss) => return LiveStep::Stops(Flush::Gone(loss.into())),
-        };
-        let of_said = written.min(said);
-        slot.tx.consume(of_said);
         let mut before = slot.bytes_out;
-        slot.bytes_out += written as u64;
+        let mut rest = match account(slot, io, said, now) {
+            Ok(of_tags) => of_tags,
+            Err(flush) => return LiveStep::Stops(flush),
+        };
         if slot.limited {
             slot.charge(&mut before);
         }
-        (slot.last_taken, slot.blocked_since) = (now, None);
-        let mut rest = written - of_said;
         if rest > 0 {
             slot.last_use = Some(now);
         }

@@ -9,7 +9,8 @@ use crate::server::Server;
 use crate::server::close::CloseReason;
 use crate::server::fanout::Flush;
 use crate::server::speaks::Speaks;
-use crate::server::transport::{Io, Net};
+use crate::server::transport::Net;
+use crate::server::words::account;
 use crate::time::Millis;
 
 use super::body::Content;
@@ -57,20 +58,9 @@ impl Server {
             }
             net.write(index, &slices)
         };
-        let written = match io {
-            Io::Done(written) | Io::Last(written) => written,
-            Io::WouldBlock => {
-                slot.blocked_since = slot.blocked_since.or(Some(now));
-                return Some(Err(Flush::Blocked));
-            }
-            Io::Broken(loss) => return Some(Err(Flush::Gone(loss.into()))),
-        };
-        slot.tx.consume(written.min(said));
-        slot.bytes_out += written as u64;
-        (slot.last_taken, slot.blocked_since) = (now, None);
-        let of_body = written.saturating_sub(said);
-        *sent += of_body as u64;
-        part.sent(media, of_body);
-        Some(Ok(()))
+        Some(account(slot, io, said, now).map(|of_body| {
+            *sent += of_body as u64;
+            part.sent(media, of_body);
+        }))
     }
 }
