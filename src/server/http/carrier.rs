@@ -51,16 +51,26 @@ impl Carrier {
     /// Adds runs of bytes as one, whole or not at all.
     pub(super) fn put(self, tx: &mut TxBuf, runs: &[&[u8]]) -> Result<(), Full> {
         let length: usize = runs.iter().map(|run| run.len()).sum();
-        let head = self.head(length as u32);
-        tx.write_with(|free| {
-            let mut at = 0;
-            for run in [head.as_slice()].into_iter().chain(runs.iter().copied()).chain([self.tail()]) {
-                free.get_mut(at..at + run.len())?.copy_from_slice(run);
-                at += run.len();
-            }
-            Some(at)
-        })
+        put_whole(
+            tx,
+            [self.head(length as u32).as_slice()].into_iter().chain(runs.iter().copied()).chain([self.tail()]),
+        )
     }
+}
+
+/// What stands behind the last chunk.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Adds runs of bytes as they are, whole or not at all.
+pub(super) fn put_whole<'r>(tx: &mut TxBuf, runs: impl IntoIterator<Item = &'r [u8]>) -> Result<(), Full> {
+    tx.write_with(|free| {
+        let mut at = 0;
+        for run in runs {
+            free.get_mut(at..at + run.len())?.copy_from_slice(run);
+            at += run.len();
+        }
+        Some(at)
+    })
 }
 
 /// Why a viewer cannot be sent more as it is.
@@ -81,10 +91,5 @@ impl From<Full> for NotSaid {
 /// Says a frame of a WebSocket, whole or not at all.
 pub(super) fn say_whole(kind: FrameKind, payload: &[u8], tx: &mut TxBuf) -> Result<(), Full> {
     let (head, bytes) = websocket::head(kind, payload.len() as u64);
-    tx.write_with(|free| {
-        let whole = free.get_mut(..bytes + payload.len())?;
-        whole[..bytes].copy_from_slice(&head[..bytes]);
-        whole[bytes..].copy_from_slice(payload);
-        Some(bytes + payload.len())
-    })
+    put_whole(tx, [&head[..bytes], payload])
 }

@@ -14,6 +14,7 @@ use crate::server::words::account;
 use crate::time::Millis;
 
 use super::body::{Content, NextPiece, TextPiece, TextProgress};
+use super::carrier::LAST_CHUNK;
 use super::live::LiveStep;
 use super::{Http, HttpPhase, Sending, head};
 
@@ -138,7 +139,7 @@ impl Server {
             head::put_piece(&mut slot.tx, piece.as_bytes(), is_chunked);
         }
         if progress == TextProgress::End && is_chunked {
-            head::put(&mut slot.tx, b"0\r\n\r\n");
+            head::put(&mut slot.tx, LAST_CHUNK);
         }
         Step::Wrote
     }

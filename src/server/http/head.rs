@@ -4,9 +4,11 @@ use core::fmt::{self, Write};
 
 use crate::limits::TX_BYTES;
 use crate::rtmp::tx::TxBuf;
+use crate::wire::bytes::Full;
 use crate::wire::http::{HttpRequest, HttpStatus};
 
 use super::answer::{Cache, Response};
+use super::carrier::{Carrier, put_whole};
 
 /// Longest head of an answer, and a short text behind it.
 const HEAD_BYTES: usize = 1536;
@@ -106,23 +108,16 @@ fn fields(
 
 /// Adds a piece of a body, with its length in front if it comes in chunks.
 pub(super) fn put_piece(tx: &mut TxBuf, piece: &[u8], is_chunked: bool) {
-    if !is_chunked {
-        return put(tx, piece);
-    }
-    let mut length = heapless::String::<16>::new();
-    // A length of a piece has few digits.
-    let _ = write!(length, "{:x}\r\n", piece.len());
-    put(tx, length.as_bytes());
-    put(tx, piece);
-    put(tx, b"\r\n");
+    let carrier = if is_chunked { Carrier::Chunked } else { Carrier::Plain };
+    fits(carrier.put(tx, &[piece]));
 }
 
 /// Adds bytes, for which there is room.
 pub(super) fn put(tx: &mut TxBuf, bytes: &[u8]) {
-    let written = tx.write_with(|free| {
-        free.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(bytes.len())
-    });
+    fits(put_whole(tx, [bytes]));
+}
+
+fn fits(written: Result<(), Full>) {
     debug_assert!(written.is_ok(), "nothing is said before what was said was taken");
 }
 

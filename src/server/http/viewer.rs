@@ -13,7 +13,7 @@ use crate::time::Millis;
 use crate::wire::bytes::Full;
 use crate::wire::websocket::{ClientFrames, CloseCode, FrameKind};
 
-use super::carrier::{Carrier, NotSaid, say_whole};
+use super::carrier::{Carrier, LAST_CHUNK, NotSaid, put_whole, say_whole};
 use super::{flv, mp4};
 
 const _: () = assert!(crate::limits::HEADER_BYTES + 64 < TX_BYTES, "a header of a stream fits an empty buffer");
@@ -136,11 +136,8 @@ impl Viewer {
     pub(super) fn say_end(&self, code: CloseCode, tx: &mut TxBuf) -> Result<(), Full> {
         match self.carrier {
             Carrier::Plain => Ok(()),
-            Carrier::Chunked => tx.write_with(|free| {
-                free.get_mut(..5)?.copy_from_slice(b"0\r\n\r\n");
-                Some(5)
-            }),
-            Carrier::WebSocket => say_close(code, tx),
+            Carrier::Chunked => put_whole(tx, [LAST_CHUNK]),
+            Carrier::WebSocket => say_whole(FrameKind::Close, &code.number().to_be_bytes(), tx),
         }
     }
 
@@ -153,9 +150,4 @@ impl Viewer {
             (ViewerFormat::Mp4(_), _) => "mp4",
         }
     }
-}
-
-/// Says to a WebSocket's client why the connection ends.
-pub(super) fn say_close(code: CloseCode, tx: &mut TxBuf) -> Result<(), Full> {
-    say_whole(FrameKind::Close, &code.number().to_be_bytes(), tx)
 }
