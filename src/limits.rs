@@ -144,7 +144,7 @@ shapes! {
     /// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.
     CONTROL_REQUEST_BYTES = 512, "longest request of them; a longer one is refused";
 
-    /// Longest head of an HTTP request in bytes, and what of its body is kept in the same place. A longer one is answered 431.
+    /// Longest head of an HTTP request in bytes. A longer one is answered 431.
     HTTP_HEAD_BYTES = 4096, "longest head of an HTTP request; a longer one is answered 431";
     /// Fields of such a head. More are answered 431.
     HTTP_HEADERS = 32, "its fields; more are answered 431";
@@ -224,7 +224,6 @@ const _: () = assert!(
     "a call with its name and arguments is one message"
 );
 const _: () = assert!(2 * ASSEMBLY_BYTES + PATH_BYTES < SCRIPT_MESSAGE_BYTES, "so is what a client says of itself");
-const _: () = assert!(HTTP_BODY_BYTES <= HTTP_HEAD_BYTES, "a body is kept where its head was");
 const _: () = assert!(APP_NAME_BYTES + PATH_BYTES + 64 <= HTTP_PATH_BYTES, "every stream has a URL");
 const _: () = assert!(STREAM_KEY_BYTES <= PATH_BYTES, "a key may be sent as a stream name");
 const _: () = assert!(HEADER_BYTES < OUT_CHUNK_BYTES, "a cached header is one chunk");

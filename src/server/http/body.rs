@@ -52,9 +52,8 @@ impl Content {
             Content::Empty => Some(0),
             Content::Static(bytes) => Some(bytes.len() as u64),
             Content::Text(text) => Some(text.len() as u64),
-            Content::Pieces(pieces) => pieces.length,
             Content::Ring(part) => Some(part.bytes()),
-            Content::Live(_) | Content::Endless => None,
+            Content::Pieces(_) | Content::Live(_) | Content::Endless => None,
         }
     }
 
@@ -74,8 +73,6 @@ pub(super) struct Pieces {
     pub(super) what: TextKind,
     /// Where it goes on.
     pub(super) place: TextPlace,
-    /// Its bytes, where they are known.
-    pub(super) length: Option<u64>,
     /// When it is asked for more.
     pub(super) next: NextPiece,
 }
@@ -83,7 +80,7 @@ pub(super) struct Pieces {
 impl Pieces {
     /// From its beginning.
     pub(super) fn new(what: TextKind) -> Pieces {
-        Pieces { what, place: TextPlace::default(), length: None, next: NextPiece::AtOnce }
+        Pieces { what, place: TextPlace::default(), next: NextPiece::AtOnce }
     }
 }
 
@@ -145,6 +142,6 @@ pub(super) enum TextProgress {
     More,
     /// That was all.
     End,
-    /// There may be more at this time, or when somebody wakes it (`Server::wake_pieces`).
+    /// There may be more at this time.
     Until(Millis),
 }

@@ -91,12 +91,12 @@ pub struct Http {
     closes: bool,
     /// The client has no more to say.
     is_half_closed: bool,
-    /// Requests so far.
-    requests: u32,
+    /// A request of it was whole.
+    has_asked: bool,
     /// It has joined an application, as a viewer.
     is_joined: bool,
     request: HttpRequest,
-    /// A head as far as it is there; then its body.
+    /// A head as far as it is there.
     buffer: heapless::Vec<u8, HTTP_HEAD_BYTES>,
 }
 
@@ -112,7 +112,7 @@ impl Protocol for Http {
             deadline: Some(now + KEEP_ALIVE_MS),
             closes: false,
             is_half_closed: false,
-            requests: 0,
+            has_asked: false,
             is_joined: false,
             request: HttpRequest::default(),
             buffer: heapless::Vec::new(),
@@ -129,16 +129,15 @@ impl Protocol for Http {
                     Err(fault) => return self.refuse(fault, cx.tx),
                 },
                 HttpPhase::Body(left) => {
-                    let (taken, rest) = input.split_at(left.min(input.len()));
-                    // As many as were announced, which fit.
-                    let _ = self.buffer.extend_from_slice(taken);
-                    *input = rest;
-                    if taken.len() < left {
-                        self.phase = HttpPhase::Body(left - taken.len());
+                    // No route has a use for it.
+                    let taken = left.min(input.len());
+                    *input = &input[taken..];
+                    if taken < left {
+                        self.phase = HttpPhase::Body(left - taken);
                         break;
                     }
                     self.phase = HttpPhase::Asked;
-                    self.requests = self.requests.saturating_add(1);
+                    self.has_asked = true;
                     return Turn::Asks(Ask::Http);
                 }
                 HttpPhase::Asked | HttpPhase::Parked(_) | HttpPhase::Sending(_) | HttpPhase::Over => break,
@@ -180,7 +179,7 @@ impl Protocol for Http {
     fn stage(&self) -> Stage {
         match self.phase {
             _ if self.is_joined => Stage::Joined,
-            HttpPhase::Head if self.requests == 0 => Stage::New,
+            HttpPhase::Head if !self.has_asked => Stage::New,
             HttpPhase::Head | HttpPhase::Body(_) | HttpPhase::Over => Stage::Greeted,
             HttpPhase::Asked | HttpPhase::Parked(_) | HttpPhase::Sending(_) => Stage::Asking,
         }
@@ -290,7 +289,6 @@ impl Http {
 
     /// The answer was sent. Whether another request may follow, of which there is `more` already.
     fn answered(&mut self, more: bool, now: Millis) -> bool {
-        self.buffer.clear();
         self.deadline = Some(now + KEEP_ALIVE_MS);
         let goes_on = !self.closes && (more || !self.is_half_closed);
         self.phase = if goes_on { HttpPhase::Head } else { HttpPhase::Over };
@@ -305,12 +303,6 @@ impl Http {
             HttpPhase::Head | HttpPhase::Body(_) | HttpPhase::Parked(_) => false,
         };
         self.is_half_closed
-    }
-
-    /// The body that came with the request.
-    #[expect(dead_code, reason = "nothing is changed by a request yet")]
-    fn body(&self) -> &[u8] {
-        &self.buffer
     }
 
     /// The answer has no body, whatever its head says.

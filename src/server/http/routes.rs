@@ -17,6 +17,9 @@ use super::viewer::ViewerFormat;
 use super::watch::SeenStream;
 use super::{api, assets, hls};
 
+/// The methods that a route has: nothing is changed by a request.
+pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
+
 /// What answers a request.
 type Function = fn(&mut Server, ConnId, &HttpRequest, Millis) -> HttpAnswer;
 
@@ -26,9 +29,7 @@ pub(super) struct Route {
     pub(super) pattern: &'static str,
     /// What it is, for people.
     pub(super) help: &'static str,
-    get: Option<Function>,
-    post: Option<Function>,
-    delete: Option<Function>,
+    get: Function,
     /// Any page may read it.
     pub(super) is_public: bool,
     /// It is asked by this server's own page alone: a name that leads here and is none of its own is another's.
@@ -55,7 +56,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 const fn get(pattern: &'static str, help: &'static str, function: Function) -> Route {
-    Route { pattern, help, get: Some(function), post: None, delete: None, is_public: false, is_own: false }
+    Route { pattern, help, get: function, is_public: false, is_own: false }
 }
 
 impl Route {
@@ -65,12 +66,6 @@ impl Route {
 
     const fn own(self) -> Route {
         Route { is_own: true, ..self }
-    }
-
-    /// Something is done by it.
-    #[expect(dead_code, reason = "nothing is changed by a request yet")]
-    const fn post(self, function: Function) -> Route {
-        Route { post: Some(function), ..self }
     }
 
     fn fits(&self, path: &str) -> bool {
@@ -87,24 +82,8 @@ impl Route {
     /// What answers a request of this method.
     pub(super) fn function(&self, method: Method) -> Option<Function> {
         match method {
-            Method::Get | Method::Head => self.get,
-            Method::Post => self.post,
-            Method::Delete => self.delete,
-            Method::Options => None,
-        }
-    }
-
-    /// Which methods there are.
-    pub(super) fn allow(&self) -> &'static str {
-        match (self.get, self.post, self.delete) {
-            (Some(_), None, None) => "GET, HEAD, OPTIONS",
-            (Some(_), Some(_), None) => "GET, HEAD, POST, OPTIONS",
-            (Some(_), None, Some(_)) => "GET, HEAD, DELETE, OPTIONS",
-            (Some(_), Some(_), Some(_)) => "GET, HEAD, POST, DELETE, OPTIONS",
-            (None, Some(_), None) => "POST, OPTIONS",
-            (None, Some(_), Some(_)) => "POST, DELETE, OPTIONS",
-            (None, None, Some(_)) => "DELETE, OPTIONS",
-            (None, None, None) => "OPTIONS",
+            Method::Get | Method::Head => Some(self.get),
+            Method::Post | Method::Delete | Method::Options => None,
         }
     }
 }
@@ -121,7 +100,7 @@ fn version(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer 
 }
 
 fn health(server: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
-    if server.is_stopping() {
+    if server.life.stopping {
         return HttpAnswer::Now(Response::error(HttpStatus::ServiceUnavailable, "stopping"));
     }
     HttpAnswer::Now(

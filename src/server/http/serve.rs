@@ -124,11 +124,6 @@ impl Server {
             _ => false,
         }
     }
-
-    /// The server is about to stop.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.life.stopping
-    }
 }
 
 /// What is answered to a method for which a route has no function.
@@ -137,7 +132,7 @@ fn other_method(route: &routes::Route, request: &HttpRequest) -> Response {
         Method::Options => Response::new(HttpStatus::NoContent, ""),
         _ => Response::error(HttpStatus::MethodNotAllowed, "that cannot be done with it"),
     };
-    Response { allow: route.allow(), is_public: route.is_public, ..response }
+    Response { allow: routes::METHODS, is_public: route.is_public, ..response }
 }
 
 /// Whether a request asks this server, by its own name. What leads here by a name of the whole world's may be another's page, which is
