@@ -143,10 +143,7 @@ fn is_own_host(host: &str, names: &[String]) -> bool {
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_local = !name.contains('.')
-        || name.len() >= 6
-            && name.is_char_boundary(name.len() - 6)
-            && name[name.len() - 6..].eq_ignore_ascii_case(".local");
+    let is_local = name.rsplit_once('.').is_none_or(|(_, last)| last.eq_ignore_ascii_case("local"));
     is_local || name.parse::<IpAddr>().is_ok() || names.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
