@@ -155,7 +155,8 @@ shapes! {
     HTTP_PATH_BYTES = 320, "longest path of a URL; a longer one is answered 414";
     /// Longest query of a URL in bytes. A longer one is answered 414.
     HTTP_QUERY_BYTES = 384, "longest query of a URL; a longer one is answered 414";
-    /// Bytes kept of a field of a request: host, origin, referrer. A longer host is refused, the others are cut or count as absent.
+    /// Bytes kept of a field of a request: its host, and the tags that it has copies of. A longer host is refused; longer tags count
+    /// as absent.
     HTTP_FIELD_BYTES = 128, "bytes kept of a field of an HTTP request";
 
     /// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of

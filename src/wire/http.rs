@@ -59,8 +59,6 @@ statuses! {
     NoContent = 204, "No Content";
     /// Here is the part that was asked for.
     PartialContent = 206, "Partial Content";
-    /// It is at another address.
-    Found = 302, "Found";
     /// The client has it already.
     NotModified = 304, "Not Modified";
     /// It is no request.
@@ -225,18 +223,10 @@ pub struct HttpRequest {
     pub keep_alive: bool,
     /// The host that it asks, with its port if it named one; empty from a client of HTTP/1.0 that says none.
     pub host: String<HTTP_FIELD_BYTES>,
-    /// Whose page asks; empty when no page of another host does.
-    pub origin: String<HTTP_FIELD_BYTES>,
     /// What software it is, cut.
     pub agent: String<AGENT_BYTES>,
-    /// The page that led here, cut.
-    pub referrer: String<HTTP_FIELD_BYTES>,
     /// The tags that it has a copy of, as they were said.
     pub if_none_match: String<HTTP_FIELD_BYTES>,
-    /// The key that it shows (`Authorization: Bearer`); empty when there is none.
-    pub bearer: String<HTTP_FIELD_BYTES>,
-    /// The address that a proxy says it stands for.
-    pub forwarded_for: String<48>,
     /// The part that is asked for.
     pub range: Option<Range>,
     /// What is wanted of the connection.
@@ -245,8 +235,6 @@ pub struct HttpRequest {
     pub takes_gzip: bool,
     /// It wants to be told to go on before it sends its body.
     pub expects_continue: bool,
-    /// Its body is JSON.
-    pub is_json: bool,
     /// Bytes of its body.
     pub body_bytes: usize,
     /// How long it has waited to be answered, in milliseconds: 0 when it is asked for the first time.
@@ -347,7 +335,7 @@ impl HttpRequest {
     fn read_fields(&mut self, headers: &[httparse::Header<'_>]) -> Result<(), RequestFault> {
         let (mut hosts, mut length, mut coded) = (0, None, false);
         let (mut upgrades, mut to_websocket, mut version_13) = (false, false, false);
-        let mut key = None;
+        let (mut key, mut gzip) = (None, None);
         for header in headers {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
             // Latin-1 is not text of ours, and no field that we act on has it.
@@ -381,30 +369,16 @@ impl HttpRequest {
                 version_13 = value == "13";
             } else if is("sec-websocket-key") {
                 key = String::try_from(value).ok();
-            } else if is("origin") {
-                // One that is cut is another's.
-                self.origin = String::try_from(value).unwrap_or_else(|_| cut("null"));
             } else if is("user-agent") {
                 self.agent = cut(value);
-            } else if is("referer") {
-                self.referrer = cut(value);
             } else if is("if-none-match") {
                 self.if_none_match = String::try_from(value).unwrap_or_default();
-            } else if is("authorization") {
-                let bearer = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-                self.bearer = bearer.and_then(|(_, key)| String::try_from(key.trim()).ok()).unwrap_or_default();
-            } else if is("x-forwarded-for") {
-                // The last one is who the nearest proxy saw.
-                self.forwarded_for = tokens(value).last().map(cut).unwrap_or_default();
             } else if is("range") {
                 self.range = Range::parse(value);
             } else if is("accept-encoding") {
-                self.takes_gzip |= tokens(value).any(takes_gzip);
+                gzip = Some(gzip.unwrap_or(false) || tokens(value).any(takes_gzip));
             } else if is("expect") {
                 self.expects_continue = value.eq_ignore_ascii_case("100-continue");
-            } else if is("content-type") {
-                let kind = value.split(';').next().unwrap_or_default().trim();
-                self.is_json = kind.eq_ignore_ascii_case("application/json");
             }
         }
         if coded {
@@ -416,10 +390,8 @@ impl HttpRequest {
         let length = length.unwrap_or(0);
         self.body_bytes =
             usize::try_from(length).ok().filter(|&bytes| bytes <= HTTP_BODY_BYTES).ok_or(RequestFault::BodyBytes)?;
-        if !headers.iter().any(|header| header.name.eq_ignore_ascii_case("accept-encoding")) {
-            // Who says nothing takes anything (RFC 9110, section 12.5.3).
-            self.takes_gzip = true;
-        }
+        // Who says nothing takes anything (RFC 9110, section 12.5.3).
+        self.takes_gzip = gzip.unwrap_or(true);
         if upgrades && to_websocket {
             self.upgrade = match key {
                 Some(key) if version_13 && key.len() == 24 => Upgrade::WebSocket(key),

@@ -43,7 +43,7 @@ impl FrameKind {
     }
 }
 
-/// Why a connection is closed (section 7.4.1, and above 4000 our own).
+/// Why a connection is closed (section 7.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCode {
     /// It is over.
@@ -54,12 +54,6 @@ pub enum CloseCode {
     ProtocolError,
     /// A reason that is no UTF-8.
     NoText,
-    /// The client may not see that.
-    Forbidden,
-    /// There is no such stream.
-    NotFound,
-    /// There is no room for it.
-    TooMany,
 }
 
 impl CloseCode {
@@ -70,9 +64,6 @@ impl CloseCode {
             CloseCode::GoingAway => 1001,
             CloseCode::ProtocolError => 1002,
             CloseCode::NoText => 1007,
-            CloseCode::Forbidden => 4403,
-            CloseCode::NotFound => 4404,
-            CloseCode::TooMany => 4429,
         }
     }
 }
