@@ -6,6 +6,7 @@
 use core::fmt::{self, Write};
 
 use crate::handles::{ConnId, StreamId};
+use crate::live::names::Media;
 use crate::live::reader::StreamView;
 use crate::media::Cursor;
 use crate::media::headers::headers_mark;
@@ -82,17 +83,11 @@ pub(super) fn playlist(server: &mut Server, conn: ConnId, request: &HttpRequest,
 
 /// A segment.
 pub(super) fn segment(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
-    let path = request.path.strip_suffix(".m4s").unwrap_or_default();
-    let Some((path, (prefix, number))) = named(path) else { return not_found() };
-    let stream = match find(server, conn, request, path, now) {
-        Ok(stream) => stream,
+    let (stream, media, number) = match named(server, conn, request, ".m4s", now) {
+        Ok(named) => named,
         Err(answer) => return answer,
     };
-    let Some(media) = StreamView::of(&server.live.names, stream).media else { return not_found() };
     let segments = media.segments();
-    if prefix != server.hls_prefix(stream, segments.playlist()).as_str() {
-        return not_found();
-    }
     let found = number.parse().ok().and_then(|number| segments.segment(segments.playlist(), number));
     let Some(found) = found.filter(|segment| segment.from >= media.ring().oldest()) else { return not_found() };
     part(RingPart::new(stream, media, ALL, (found.from, found.end), false))
@@ -100,15 +95,11 @@ pub(super) fn segment(server: &mut Server, conn: ConnId, request: &HttpRequest, 
 
 /// An init segment.
 pub(super) fn init(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
-    let path = request.path.strip_suffix(".init.mp4").unwrap_or_default();
-    let Some((path, (prefix, mark))) = named(path) else { return not_found() };
-    let stream = match find(server, conn, request, path, now) {
-        Ok(stream) => stream,
+    let (stream, media, mark) = match named(server, conn, request, ".init.mp4", now) {
+        Ok(named) => named,
         Err(answer) => return answer,
     };
-    let Some(media) = StreamView::of(&server.live.names, stream).media else { return not_found() };
-    let is_present = u32::from_str_radix(mark, 16) == Ok(headers_mark(media.headers()));
-    if !is_present || prefix != server.hls_prefix(stream, media.segments().playlist()).as_str() {
+    if u32::from_str_radix(mark, 16) != Ok(headers_mark(media.headers())) {
         return not_found();
     }
     let key = media.join(None).map_or(Cursor::default(), |point| point.cursor).seq;
@@ -128,10 +119,25 @@ fn find(
     server.live.names.find(app, &path).ok_or_else(not_found)
 }
 
-/// The path of a stream, and the two parts of a name that belongs to it.
-fn named(path: &str) -> Option<(&str, (&str, &str))> {
-    let (path, name) = path.rsplit_once(FOLDER)?;
-    Some((path, name.split_once('-')?))
+/// The stream to whose present playlist a file of this ending belongs, and what its name says behind the playlist's; else what the
+/// client hears.
+#[expect(clippy::result_large_err, reason = "it is handed on as it is, once a request")]
+fn named<'a>(
+    server: &'a mut Server,
+    conn: ConnId,
+    request: &'a HttpRequest,
+    ending: &str,
+    now: Millis,
+) -> Result<(StreamId, &'a Media, &'a str), HttpAnswer> {
+    let path = request.path.strip_suffix(ending).unwrap_or_default();
+    let (path, name) = path.rsplit_once(FOLDER).ok_or_else(not_found)?;
+    let (prefix, name) = name.split_once('-').ok_or_else(not_found)?;
+    let stream = find(server, conn, request, path, now)?;
+    let media = StreamView::of(&server.live.names, stream).media.ok_or_else(not_found)?;
+    if prefix != server.hls_prefix(stream, media.segments().playlist()).as_str() {
+        return Err(not_found());
+    }
+    Ok((stream, media, name))
 }
 
 fn not_found() -> HttpAnswer {
