@@ -32,7 +32,15 @@ const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
 
 /// How long a client waits to hear whether an application is still what it was, in milliseconds. A disk that does not
 /// answer by then keeps no client out.
-const STALE_WAIT_MS: u64 = 1000;
+pub(super) const STALE_WAIT_MS: u64 = 1000;
+
+/// Why an application that is asked for has no place.
+pub(super) enum NoPlace {
+    /// There is none of that name.
+    Unknown,
+    /// Every place is in use (`limits.applications`).
+    InUse,
+}
 
 /// A field of a log line that is left out when there is no value.
 pub(super) struct Field<T>(pub(super) &'static str, pub(super) Option<T>);
@@ -104,22 +112,12 @@ impl Server {
         }
         let Some((_, rtmp)) = self.slots.open_client(conn) else { return };
         let name = rtmp.session.connect_info().path.app.clone();
-        let id = match self.live.apps.find(&name) {
-            Some(id) => id,
-            None if self.live.apps.source() == AppSource::Fixed => return self.refuse_unknown(conn, now),
-            None => {
-                let (slots, instances) = (&self.slots, &self.scripting.instances);
-                let in_use = |id| {
-                    slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
-                        || instances.iter().any(|(_, instance)| instance.app == id)
-                };
-                let Some(id) = self.live.apps.reserve(&name, now, in_use) else {
-                    let text = "[ Resource.Limit.Exceeded ] : Every application is in use (limits.applications).";
-                    return self.refuse_connect(conn, Rejection::NoRoom, text, now);
-                };
-                // The place may have been that of another one, whose publishers are not waited for any longer.
-                self.live.names.forget_app(id);
-                id
+        let id = match self.place_of(&name, now) {
+            Ok(id) => id,
+            Err(NoPlace::Unknown) => return self.refuse_unknown(conn, now),
+            Err(NoPlace::InUse) => {
+                let text = "[ Resource.Limit.Exceeded ] : Every application is in use (limits.applications).";
+                return self.refuse_connect(conn, Rejection::NoRoom, text, now);
             }
         };
         let Some(state) = self.live.apps.app(id).map(|app| app.state) else { return };
@@ -144,6 +142,29 @@ impl Server {
                 self.refuse_connect_with(conn, status, CloseReason::Rejected(Rejection::Leaving), now);
             }
         }
+    }
+
+    /// The place of the application of that name, which may still have to be asked of the disk.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(super) fn place_of(&mut self, name: &str, now: Millis) -> Result<AppId, NoPlace> {
+        if let Some(id) = self.live.apps.find(name) {
+            return Ok(id);
+        }
+        if self.live.apps.source() == AppSource::Fixed {
+            return Err(NoPlace::Unknown);
+        }
+        let (slots, instances) = (&self.slots, &self.scripting.instances);
+        let in_use = |id| {
+            slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
+                || instances.iter().any(|(_, instance)| instance.app == id)
+        };
+        let id = self.live.apps.reserve(name, now, in_use).ok_or(NoPlace::InUse)?;
+        // The place may have been that of another one, whose publishers are not waited for any longer.
+        self.live.names.forget_app(id);
+        Ok(id)
     }
 
     /// The application is known: the gate decides.

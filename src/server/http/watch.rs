@@ -7,12 +7,13 @@ use crate::features::contract::{Does, Happened};
 use crate::handles::{AppId, ConnId};
 use crate::limits::APP_NAME_BYTES;
 use crate::live::app::without_keys;
-use crate::live::applications::{AppSource, AppState};
+use crate::live::applications::AppState;
 use crate::live::gate::Wish;
 use crate::live::holder::{Holder, Who};
 use crate::live::refusal::Refusal;
 use crate::name::{DEFAULT_INSTANCE, StreamName, StreamPath};
 use crate::server::Server;
+use crate::server::connect::{NoPlace, STALE_WAIT_MS};
 use crate::server::refusals;
 use crate::server::slot::SlotState;
 use crate::text::Word;
@@ -27,9 +28,6 @@ use super::viewer::{Viewer, ViewerFormat};
 
 /// How long a client waits for a name that is not live, in milliseconds. It holds a connection for that time.
 const WAIT_MS: u64 = 10_000;
-/// How long one waits to hear whether an application is still what it was, in milliseconds. A disk that does not answer by then keeps
-/// nobody out.
-const STALE_WAIT_MS: u64 = 1000;
 
 /// A stream that a client may see.
 pub(super) struct SeenStream {
@@ -51,6 +49,20 @@ impl From<NotWatched> for HttpAnswer {
             NotWatched::Later => HttpAnswer::Park,
             NotWatched::No(status, words) => HttpAnswer::Now(Response::error(status, words)),
         }
+    }
+}
+
+impl From<Refusal> for NotWatched {
+    fn from(refusal: Refusal) -> NotWatched {
+        let row = refusals::row(refusal);
+        let status = match row.x_status {
+            400 | 404 => HttpStatus::NotFound,
+            401 => HttpStatus::Unauthorized,
+            403 => HttpStatus::Forbidden,
+            500 => HttpStatus::InternalServerError,
+            _ => HttpStatus::ServiceUnavailable,
+        };
+        NotWatched::No(status, row.words)
     }
 }
 
@@ -94,7 +106,7 @@ impl Server {
                     row.words,
                     row.remedy
                 );
-                Err(NotWatched::No(status_of(refusal), row.words))
+                Err(refusal.into())
             }
         }
     }
@@ -128,12 +140,12 @@ impl Server {
             Upgrade::No => Carrier::Plain,
         };
         if let Err(refusal) = self.room_for_viewer(conn, app, path.as_str(), now) {
-            return NotWatched::No(status_of(refusal), refusals::row(refusal).words).into();
+            return NotWatched::from(refusal).into();
         }
         let by = Holder::Conn(conn, 0);
         let reader = match self.live.play(by, app, &path, &self.settings, now) {
             Ok(reader) => reader,
-            Err(refusal) => return NotWatched::No(status_of(refusal), refusals::row(refusal).words).into(),
+            Err(refusal) => return NotWatched::from(refusal).into(),
         };
         let viewer = Viewer::new(reader, format, carrier);
         let (id, as_what) = (reader.stream(), viewer.name());
@@ -196,23 +208,12 @@ impl Server {
     /// The application of that name, once the disk has said what it is.
     fn application(&mut self, conn: ConnId, name: &str, waited_ms: u64, now: Millis) -> Result<AppId, NotWatched> {
         let name = heapless::String::<APP_NAME_BYTES>::try_from(name).map_err(|_| UNKNOWN)?;
-        let id = match self.live.apps.find(&name) {
-            Some(id) => id,
-            None if self.live.apps.source() == AppSource::Fixed => return Err(UNKNOWN),
-            None => {
-                let (slots, instances) = (&self.slots, &self.scripting.instances);
-                let in_use = |id| {
-                    slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
-                        || instances.iter().any(|(_, instance)| instance.app == id)
-                };
-                let Some(id) = self.live.apps.reserve(&name, now, in_use) else {
-                    let words = "every application is in use (limits.applications)";
-                    return Err(NotWatched::No(HttpStatus::ServiceUnavailable, words));
-                };
-                self.live.names.forget_app(id);
-                id
+        let id = self.place_of(&name, now).map_err(|no| match no {
+            NoPlace::Unknown => UNKNOWN,
+            NoPlace::InUse => {
+                NotWatched::No(HttpStatus::ServiceUnavailable, "every application is in use (limits.applications)")
             }
-        };
+        })?;
         let Some(state) = self.live.apps.app(id).map(|app| app.state) else { return Err(UNKNOWN) };
         let Some(slot) = self.slots.open(conn) else { return Err(UNKNOWN) };
         let was_asked = slot.app.replace(id) == Some(id);
@@ -242,16 +243,5 @@ impl Server {
         {
             self.forget_if_left(app);
         }
-    }
-}
-
-/// How a refusal is answered.
-pub(super) fn status_of(refusal: Refusal) -> HttpStatus {
-    match refusals::row(refusal).x_status {
-        400 | 404 => HttpStatus::NotFound,
-        401 => HttpStatus::Unauthorized,
-        403 => HttpStatus::Forbidden,
-        500 => HttpStatus::InternalServerError,
-        _ => HttpStatus::ServiceUnavailable,
     }
 }
