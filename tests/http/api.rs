@@ -1,40 +1,13 @@
 //! What the page is told: what is live, to those who may play it.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Read;
+use std::net::TcpStream;
 
 use crate::client::Client;
 use crate::support::Scratch;
-use crate::support::player::{Outgoing, shake_hands};
+use crate::support::publisher::begin;
 use crate::support::server::Server;
-
-/// A connection that publishes a name, and sends nothing.
-fn publish(address: SocketAddr, name: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(address).unwrap();
-    shake_hands(&mut socket);
-    let mut out = Outgoing::default();
-    out.command(0, |amf| {
-        amf.string("connect")?;
-        amf.number(1.0)?;
-        amf.object_begin()?;
-        amf.property_string("app", "live")?;
-        amf.object_end()
-    });
-    out.command(0, |amf| {
-        amf.string("createStream")?;
-        amf.number(2.0)?;
-        amf.null()
-    });
-    out.command(1, |amf| {
-        amf.string("publish")?;
-        amf.number(3.0)?;
-        amf.null()?;
-        amf.string(name)
-    });
-    socket.write_all(&out.bytes).unwrap();
-    socket
-}
 
 /// The paths of a status' streams, sorted.
 fn paths(text: &str) -> Vec<String> {
@@ -56,7 +29,7 @@ fn a_status_has_every_stream_whatever_it_is_called() {
 
     // Quotes and angle brackets are no part of names.
     let names = ["&amp;'), alert(1)", "a/b c", "ö😀", "cam1"];
-    let mut publishers: Vec<TcpStream> = names.iter().map(|name| publish(server.address, name)).collect();
+    let mut publishers: Vec<TcpStream> = names.iter().map(|name| begin(server.address, name)).collect();
     server.wait_for_logs(names.len(), &[" publish start "]);
     let status = client.get("/api/status");
     let mut wanted: Vec<String> = names.iter().map(|name| format!("live/{name}")).collect();
@@ -87,7 +60,7 @@ fn events_are_the_status_again_and_again() {
         assert!(read > 0, "the events have ended: {seen}");
         seen += std::str::from_utf8(&bytes[..read]).unwrap();
         if publisher.is_none() && seen.contains("\n\n") {
-            publisher = Some(publish(server.address, "late"));
+            publisher = Some(begin(server.address, "late"));
         }
     }
     let (head, events) = seen.split_once("\r\n\r\n").unwrap();
@@ -104,7 +77,7 @@ fn who_may_not_play_a_stream_does_not_hear_of_it() {
     fs::write(app.join("app.toml"), "[play]\nkey = \"v1ew\"\n").unwrap();
     let root = format!("server.root={:?}", scratch.path("root"));
     let server = Server::start(&scratch, &[&root]);
-    let _publisher = publish(server.address, "secret");
+    let _publisher = begin(server.address, "secret");
     server.wait_for_publisher("secret");
     let mut client = Client::new(server.http);
     assert!(paths(client.get("/api/status").text()).is_empty());

@@ -6,10 +6,9 @@ use std::process::Command;
 use std::thread;
 
 use crate::client::Client;
-use crate::requests::server;
-use crate::support::clients::ffmpeg_publish;
+use crate::requests::{camera, server};
 use crate::support::media::Media;
-use crate::support::process::{Process, output_of};
+use crate::support::process::output_of;
 use crate::support::{clip, patience};
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -67,8 +66,7 @@ fn a_viewer_who_waits_gets_what_is_published_over_get_and_over_a_websocket() {
             fs::write(&over_websocket, file).unwrap();
         });
         thread::sleep(std::time::Duration::from_millis(300));
-        let mut command = ffmpeg_publish(&source, &server.url("cam1"), &[]);
-        let mut publisher = Process::spawn(&scratch, "publish", &mut command);
+        let mut publisher = camera(&scratch, &server, &source, "cam1");
         server.wait_for_logs(2, &[" play start ", "cam1"]);
         publisher.wait_success(patience(20.0));
     });
@@ -89,8 +87,7 @@ fn the_flags_of_a_file_say_which_tracks_there_are() {
         [("picture", clip::H264, clip::NO_AUDIO, 1_u8), ("sound", clip::NO_VIDEO, clip::AAC, 4)]
     {
         let source = clip::clip("ffmpeg".as_ref(), video, audio);
-        let mut command = ffmpeg_publish(&source, &server.url(name), &[]);
-        let mut publisher = Process::spawn(&scratch, name, &mut command);
+        let mut publisher = camera(&scratch, &server, &source, name);
         let answer = Client::new(server.http).get(&format!("/live/{name}.flv"));
         assert_eq!(answer.body[..5], [b'F', b'L', b'V', 1, flags], "{name}");
         publisher.wait_success(patience(20.0));
@@ -101,8 +98,7 @@ fn the_flags_of_a_file_say_which_tracks_there_are() {
 fn a_websocket_that_says_what_is_not_expected_is_told_so_and_closed() {
     let (scratch, server) = server("http-websocket");
     let source = clip::h264_aac();
-    let mut command = ffmpeg_publish(&source, &server.url("cam1"), &[]);
-    let mut publisher = Process::spawn(&scratch, "publish", &mut command);
+    let mut publisher = camera(&scratch, &server, &source, "cam1");
     for (says, code) in [
         (masked(0x82, b"bytes"), 1002_u16),
         (vec![0x89, 0], 1002),
@@ -131,8 +127,7 @@ fn a_websocket_that_says_what_is_not_expected_is_told_so_and_closed() {
 #[test]
 fn a_name_that_is_not_live_is_waited_for_and_then_not_found_and_who_goes_is_noticed() {
     let (_scratch, server) = server("http-waits");
-    let gone = Client::new(server.http);
-    let mut gone = gone;
+    let mut gone = Client::new(server.http);
     gone.send(b"GET /live/never.flv HTTP/1.1\r\nHost: a\r\n\r\n");
     let begin = std::time::Instant::now();
     let waiting = thread::spawn({
@@ -200,8 +195,7 @@ fn fragmented_mp4_over_a_websocket_has_every_packet_and_says_what_it_is() {
             fs::write(&picture, file).unwrap();
         });
         thread::sleep(std::time::Duration::from_millis(300));
-        let mut command = ffmpeg_publish(&source, &server.url("cam1"), &[]);
-        Process::spawn(&scratch, "publish", &mut command).wait_success(patience(20.0));
+        camera(&scratch, &server, &source, "cam1").wait_success(patience(20.0));
         (whole.join().unwrap(), picture.join().unwrap())
     });
     let (published, whole, picture) = (Media::packets(&source), packets_of_mp4(&whole), packets_of_mp4(&picture));
@@ -232,8 +226,7 @@ fn the_newest_key_frame_is_a_file_of_one_picture() {
     let (scratch, server) = server("http-key-frame");
     assert_eq!(Client::new(server.http).get("/live/cam1.key.mp4").status, 404);
     let source = clip::h264_aac();
-    let mut command = ffmpeg_publish(&source, &server.url("cam1"), &[]);
-    let mut publisher = Process::spawn(&scratch, "publish", &mut command);
+    let mut publisher = camera(&scratch, &server, &source, "cam1");
     server.wait_for_log(&["video=\"192x144"]);
     let answer = Client::new(server.http).get("/live/cam1.key.mp4");
     assert_eq!((answer.status, answer.field("content-type")), (200, "video/mp4"));

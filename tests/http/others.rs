@@ -6,9 +6,8 @@ use std::process::{Command, Stdio};
 
 use rill::wire::http::HttpRequest;
 
-use crate::requests::server;
-use crate::support::clients::ffmpeg_publish;
-use crate::support::process::{Process, output_of};
+use crate::requests::{camera, server};
+use crate::support::process::output_of;
 use crate::support::{clip, patience};
 
 fn python() -> PathBuf {
@@ -117,8 +116,7 @@ print(client.close_code)
 fn pythons_websockets_watches_pings_and_closes() {
     let (scratch, server) = server("http-python");
     let source = clip::h264_aac();
-    let mut command = ffmpeg_publish(&source, &server.url("cam1"), &[]);
-    let mut publisher = Process::spawn(&scratch, "publish", &mut command);
+    let mut publisher = camera(&scratch, &server, &source, "cam1");
     let url = format!("ws://{}/live/cam1.flv", server.http);
     let closed = output_of(Command::new(python()).args(["-c", WATCH, &url]));
     assert_eq!(closed, b"1000\n");

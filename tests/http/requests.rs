@@ -1,13 +1,22 @@
 //! Requests and their answers, in order and out of order.
 
+use std::path::Path;
+
 use crate::client::Client;
 use crate::support::Scratch;
+use crate::support::clients::ffmpeg_publish;
+use crate::support::process::Process;
 use crate::support::server::Server;
 
 pub fn server(name: &str) -> (Scratch, Server) {
     let scratch = Scratch::new(name);
     let server = Server::start(&scratch, &[]);
     (scratch, server)
+}
+
+/// ffmpeg, which publishes a file.
+pub fn camera(scratch: &Scratch, server: &Server, file: &Path, name: &str) -> Process {
+    Process::spawn(scratch, name, &mut ffmpeg_publish(file, &server.url(name), &[]))
 }
 
 #[test]

@@ -145,8 +145,8 @@ const OUT_CHUNK_BYTES: u32 = 4096;
 
 /// Bytes to send.
 #[derive(Default)]
-pub struct Outgoing {
-    pub bytes: Vec<u8>,
+pub(super) struct Outgoing {
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Outgoing {
@@ -163,12 +163,12 @@ impl Outgoing {
         self.bytes.extend(body);
     }
 
-    pub fn control(&mut self, control: Control) {
+    pub(super) fn control(&mut self, control: Control) {
         let (type_id, body) = control.emit();
         self.message(type_id, 0, &body);
     }
 
-    pub fn command(
+    pub(super) fn command(
         &mut self,
         stream_id: u32,
         write: impl FnOnce(&mut Encoder<'_, '_>) -> Result<(), rill::wire::bytes::Full>,
@@ -180,7 +180,7 @@ impl Outgoing {
     }
 }
 
-pub fn shake_hands(socket: &mut TcpStream) {
+pub(super) fn shake_hands(socket: &mut TcpStream) {
     let mut request = [0; 1 + HANDSHAKE_BYTES];
     handshake::request_simple(0, &mut |bytes| bytes.fill(0x5A), &mut request);
     socket.write_all(&request).unwrap();

@@ -24,8 +24,8 @@ const CHUNK_BYTES: u32 = 1 << 20;
 /// A second track, which nobody can decode.
 const OTHER: &[u8] = &[0xEE; 5000];
 
-/// Publishes the file to its end, three times as fast as it plays, and returns when the server has all of it.
-pub fn publish(address: SocketAddr, name: &str, file: &Path, form: Form) {
+/// A connection that publishes a name, and has sent nothing yet.
+pub fn begin(address: SocketAddr, name: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).unwrap();
     shake_hands(&mut socket);
     let mut out = Outgoing::default();
@@ -49,7 +49,12 @@ pub fn publish(address: SocketAddr, name: &str, file: &Path, form: Form) {
         amf.string(name)
     });
     socket.write_all(&out.bytes).unwrap();
+    socket
+}
 
+/// Publishes the file to its end, three times as fast as it plays, and returns when the server has all of it.
+pub fn publish(address: SocketAddr, name: &str, file: &Path, form: Form) {
+    let mut socket = begin(address, name);
     let flv = std::fs::read(file).unwrap();
     // Signature, and the first back pointer.
     let (mut at, mut time) = (9 + SUB_TAG_TRAILER_BYTES, 0);

@@ -33,18 +33,13 @@ impl Server {
             command.args(["--set", setting]);
         }
         let mut process = Process::spawn(scratch, "rill", &mut command);
-        let mut address = None;
+        let mut addresses = None;
         wait_until(patience(10.0), || {
-            address = address_in(&process.log(), "listening");
-            address.is_some() || !process.is_running()
+            let log = process.log();
+            addresses = address_in(&log, "listening").zip(address_in(&log, "rill http addr="));
+            addresses.is_some() || !process.is_running()
         });
-        let address: SocketAddr = address.unwrap_or_else(|| panic!("{command:?} does not listen:\n{}", process.log()));
-        let mut http = None;
-        wait_until(patience(10.0), || {
-            http = address_in(&process.log(), "rill http addr=");
-            http.is_some()
-        });
-        let http = http.unwrap_or_else(|| panic!("{command:?} speaks no HTTP:\n{}", process.log()));
+        let (address, http) = addresses.unwrap_or_else(|| panic!("{command:?} does not listen:\n{}", process.log()));
         Server { process, address, http }
     }
 
