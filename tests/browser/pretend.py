@@ -8,8 +8,6 @@ import time
 from stage import Stage, check
 
 HTML_NAME = 'live/"><script>document.title="owned"</script>'
-
-
 # How long the stream has run, in seconds: times do not begin at 0 for who comes late.
 AGE = 3600
 
@@ -28,6 +26,10 @@ class Clip:
                        "-t", "20", *video, *(["-c:a", "aac"] if "," in codecs else ["-an"]), "-f", "mp4", "-movflags", "frag_every_frame+empty_moov+default_base_moof", "-"]
             Clip.made[key] = split(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         self.init, self.fragments = Clip.made[key]
+
+    async def begin(self, socket):
+        await socket.say(type="init", codecs=self.codecs)
+        await socket.send(self.init)
 
     async def play(self, socket, seconds=20, at_once=0):
         """Sends it in its own time but for the first seconds of it, which come at once, and the time each second."""
@@ -134,17 +136,15 @@ async def a_codec_that_no_browser_plays_is_a_sentence(browser):
 
 
 async def other_codecs_in_mid_stream_go_on_in_another_source(browser):
+    second = Clip("vp09.00.10.08,mp4a.40.2", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "30"), "426x240")
+
     async def pretend(socket):
         first = Clip(H264)
-        await socket.say(type="init", codecs=first.codecs)
-        await socket.send(first.init)
+        await first.begin(socket)
         await first.play(socket, 3)
-        second = Clip("vp09.00.10.08,mp4a.40.2", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "30"), "426x240")
-        await socket.say(type="init", codecs=second.codecs)
-        await socket.send(second.init)
+        await second.begin(socket)
         await second.play(socket)
 
-    Clip("vp09.00.10.08,mp4a.40.2", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "30"), "426x240")
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
         report = await stage.report(lambda r: r["size"] == "426x240" and r["time"] > AGE + 1 and not r["paused"])
         check(report["stats"]["mediaSources"] == 2 and report["stats"]["connections"] == 1, report)
@@ -153,11 +153,9 @@ async def other_codecs_in_mid_stream_go_on_in_another_source(browser):
 async def another_size_in_mid_stream_goes_on_in_the_same_source(browser):
     async def pretend(socket):
         first, second = Clip(H264), Clip("avc1.42c015,mp4a.40.2", size="640x360")
-        await socket.say(type="init", codecs=first.codecs)
-        await socket.send(first.init)
+        await first.begin(socket)
         await first.play(socket, 3)
-        await socket.say(type="init", codecs=second.codecs)
-        await socket.send(second.init)
+        await second.begin(socket)
         begin = time.monotonic() - 4
         # From its key frame at 4 s: a hole of a second, which the player jumps.
         for when, fragment in second.fragments:
@@ -176,8 +174,7 @@ async def a_silent_connection_is_given_up_and_made_again(browser):
     async def pretend(socket):
         tries.append(time.monotonic())
         clip = Clip(H264)
-        await socket.say(type="init", codecs=clip.codecs)
-        await socket.send(clip.init)
+        await clip.begin(socket)
         await clip.play(socket, 2 if len(tries) == 1 else 20)
         await asyncio.sleep(60)
 
@@ -194,8 +191,7 @@ async def ten_seconds_back_are_asked_of_the_server_where_the_page_has_not_seen_t
     async def pretend(socket):
         tries.append(socket.path)
         clip = Clip(H264)
-        await socket.say(type="init", codecs=clip.codecs)
-        await socket.send(clip.init)
+        await clip.begin(socket)
         await clip.play(socket, at_once=13 if len(tries) > 1 else 0)
         await asyncio.sleep(60)
 
@@ -218,8 +214,7 @@ async def sound_comes_after_a_tap_and_keys_reach_everything(browser):
 
     async def pretend(socket):
         clip = Clip(H264)
-        await socket.say(type="init", codecs=clip.codecs)
-        await socket.send(clip.init)
+        await clip.begin(socket)
         await clip.play(socket)
         await asyncio.sleep(60)
 

@@ -27,7 +27,11 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'"
 )
-PROBE = b'<script src="/__test/probe.js"></script>'
+
+
+def probed(page):
+    """A page with the probe before its own scripts."""
+    return page.replace(b"<script", b'<script src="/__test/probe.js"></script><script', 1)
 
 
 async def head_of(reader):
@@ -103,7 +107,7 @@ class Stage:
         elif name in self.files:
             body = self.files[name]
             if name.endswith(".html"):
-                body = body.replace(b"<script", PROBE + b"<script", 1)
+                body = probed(body)
             self.answer(writer, body, TYPES[pathlib.Path(name).suffix])
         elif self.upstream:
             await self.forward(reader, writer, raw, name)
@@ -125,7 +129,7 @@ class Stage:
                 return
             body = file.read_bytes()
             if file.suffix == ".html":
-                body = body.replace(b"<script", PROBE + b"<script", 1)
+                body = probed(body)
             self.answer(writer, body, TYPES[file.suffix])
 
     def answer(self, writer, body, kind, status="200 OK", more=""):
@@ -147,7 +151,7 @@ class Stage:
             body = await up_reader.read()
             if fields.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
-            body = body.replace(b"<script", PROBE + b"<script", 1)
+            body = probed(body)
             kept = [l for l in head.decode("latin-1").split("\r\n") if l and not l.lower().startswith(("content-length", "content-encoding", "etag"))]
             writer.write("\r\n".join(kept + [f"Content-Length: {len(body)}", "", ""]).encode("latin-1") + body)
             up_writer.close()
@@ -210,7 +214,6 @@ class Browser:
             self.command(), stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True,
             env={**os.environ, **self.environment()}, pass_fds=self.pipes(),
         )
-        self.started()
         return self
 
     def environment(self):
@@ -218,9 +221,6 @@ class Browser:
 
     def pipes(self):
         return ()
-
-    def started(self):
-        pass
 
     def pause(self, stopped):
         os.killpg(self.process.pid, signal.SIGSTOP if stopped else signal.SIGCONT)
@@ -242,8 +242,6 @@ class Chromium(Browser):
     name = "chromium"
 
     def pipes(self):
-        (self.to_browser_r, self.to_browser), (self.from_browser, self.from_browser_w) = os.pipe(), os.pipe()
-        self.waiting, self.last = {}, 0
         return (self.to_browser_r, self.from_browser_w)
 
     def command(self):
@@ -256,8 +254,8 @@ class Chromium(Browser):
         return ["bash", "-c", f"exec {words} 3<&{self.to_browser_r} 4>&{self.from_browser_w}"]
 
     async def __aenter__(self):
-        self.fds = self.pipes()
-        self.pipes = lambda: self.fds
+        (self.to_browser_r, self.to_browser), (self.from_browser, self.from_browser_w) = os.pipe(), os.pipe()
+        self.waiting, self.last = {}, 0
         await super().__aenter__()
         os.close(self.to_browser_r)
         os.close(self.from_browser_w)
