@@ -1,5 +1,7 @@
 //! What a route answers: a status, what its head says, and a body.
 
+use core::fmt;
+
 use crate::wire::http::HttpStatus;
 
 use super::body::Content;
@@ -65,7 +67,7 @@ impl Response {
     }
 
     /// A refusal, with a line for a person who reads it. What is longer than a short text is cut.
-    pub(super) fn error(status: HttpStatus, words: &str) -> Response {
+    pub(super) fn error(status: HttpStatus, words: impl fmt::Display) -> Response {
         Response::new(status, "text/plain; charset=utf-8").public().with(Content::text(format_args!("{words}\n")))
     }
 

@@ -145,8 +145,7 @@ fn not_found() -> HttpAnswer {
 }
 
 fn refuse(status: HttpStatus, words: fmt::Arguments<'_>) -> HttpAnswer {
-    let answer = Response::error(status, "");
-    HttpAnswer::Now(answer.with(Content::text(format_args!("{words}\n"))))
+    HttpAnswer::Now(Response::error(status, words))
 }
 
 fn text(what: TextKind) -> HttpAnswer {
