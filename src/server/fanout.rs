@@ -29,14 +29,13 @@ use crate::wire::legacy::Legacy;
 
 use super::close::CloseReason;
 use super::outbox::Outboxes;
+use super::pace::WRITE_BYTES;
 use super::rtmp::{Role, Rtmp, TagTail, Tail};
 use super::slot::{LastWords, Slot, SlotState};
 use super::transport::{Io, Net};
 use super::wakes::Held;
 use super::{LINGER_MS, Server};
 
-/// Most bytes of one write to one player: a burst at its join must not hold up the others.
-pub(super) const WRITE_BYTES: usize = 256 * 1024;
 /// What features send to one connection in one turn of the loop at most, so that other clients are not held up.
 const SPARE_BYTES: u64 = 256 * 1024;
 /// Most pieces of a reframed tag in one write.
