@@ -264,8 +264,11 @@ pub(super) const PACKET_END: u8 = 2;
 const SOUND_FORMAT_ENHANCED: u8 = 9;
 pub(super) const SOUND_FORMAT_AAC: u8 = 10;
 
+/// Bytes of the composition time, which legacy and Enhanced RTMP both have.
+pub(super) const COMPOSITION_BYTES: u32 = 3;
+
 /// The default track, which is sent to who knows of one alone.
-pub(super) const DEFAULT_TRACK: u8 = 0;
+const DEFAULT_TRACK: u8 = 0;
 /// Track ids are one byte.
 const TRACKS_MAX: usize = 256;
 /// Kinds of multitrack messages.
@@ -377,8 +380,23 @@ impl<R: Fn(u32) -> Option<u8>> HeaderReader<R> {
         TrackBody { at: self.at, length: self.length.saturating_sub(self.at) }
     }
 
-    /// The track `wanted` of a multitrack message of that kind: its FourCC, and where it lies.
-    pub(super) fn track(&mut self, kind: u8, wanted: u8) -> Option<([u8; 4], TrackBody)> {
+    /// What an enhanced message of this packet type, which was read, holds of the default track: the packet, its FourCC, and where it
+    /// lies.
+    pub(super) fn default_packet(
+        &mut self,
+        media_type: MediaType,
+        packet: PacketType,
+    ) -> Option<(PacketType, [u8; 4], TrackBody)> {
+        if packet != PacketType::Multitrack {
+            return Some((packet, self.fourcc()?, self.rest()));
+        }
+        let kind = self.byte()?;
+        let (fourcc, body) = self.default_track(kind >> 4)?;
+        Some((PacketType::from_bits(media_type, kind & 0x0F), fourcc, body))
+    }
+
+    /// The default track of a multitrack message of that kind: its FourCC, and where it lies.
+    fn default_track(&mut self, kind: u8) -> Option<([u8; 4], TrackBody)> {
         if !matches!(kind, ONE_TRACK | MANY_TRACKS | MANY_TRACKS_MANY_CODECS) {
             return None;
         }
@@ -397,7 +415,7 @@ impl<R: Fn(u32) -> Option<u8>> HeaderReader<R> {
             if body.length > self.rest().length {
                 return None;
             }
-            if id == wanted {
+            if id == DEFAULT_TRACK {
                 return Some((fourcc, body));
             }
             self.at += body.length;

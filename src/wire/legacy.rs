@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use super::amf0::{Decoder, Value};
 use super::flv::{
-    Codec, DEFAULT_TRACK, FRAME_COMMAND, FRAME_DISPOSABLE, FRAME_GENERATED_KEY, FRAME_INTER, FRAME_KEY, HeaderKind,
+    COMPOSITION_BYTES, Codec, FRAME_COMMAND, FRAME_DISPOSABLE, FRAME_GENERATED_KEY, FRAME_INTER, FRAME_KEY, HeaderKind,
     HeaderReader, MediaType, PACKET_CODED, PACKET_END, PacketType, TrackBody, aac_packet_header, avc_packet_header,
     is_enhanced,
 };
@@ -117,25 +117,17 @@ fn fourcc_property(message: &[u8]) -> Option<(Range<usize>, Option<u8>)> {
 const LEGACY_AVC: u8 = 7;
 /// First byte of legacy MP3. What it says of rate and channels MP3's own frames say better.
 const LEGACY_MP3: u8 = 0x2F;
-/// Bytes of the composition time, which legacy and Enhanced RTMP both have.
-const COMPOSITION_BYTES: u32 = 3;
 
 /// `None` when it makes no sense, or has nothing of the default track.
 fn unwrap(media_type: MediaType, mut reader: HeaderReader<impl Fn(u32) -> Option<u8>>) -> Option<Legacy> {
     let first = reader.byte()?;
-    let mut packet = reader.packet(media_type, first)?;
+    let packet = reader.packet(media_type, first)?;
     let frame_type = first >> 4 & 0x07;
     let is_command = media_type == MediaType::Video && frame_type == FRAME_COMMAND;
     if is_command && packet != PacketType::Header(HeaderKind::Metadata) {
         return None;
     }
-    let (fourcc, body) = if packet == PacketType::Multitrack {
-        let kind = reader.byte()?;
-        packet = PacketType::from_bits(media_type, kind & 0x0F);
-        reader.track(kind >> 4, DEFAULT_TRACK)?
-    } else {
-        (reader.fourcc()?, reader.rest())
-    };
+    let (packet, fourcc, body) = reader.default_packet(media_type, packet)?;
     match (media_type, Codec::from_fourcc(fourcc)) {
         (MediaType::Video, Some(Codec::Avc)) => avc(frame_type, packet, body),
         (MediaType::Audio, Some(Codec::Aac)) => aac(packet, body),

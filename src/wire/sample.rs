@@ -2,7 +2,7 @@
 //! annex E.4; Enhanced RTMP v2). Of several tracks it is that of the default one, 0.
 
 use super::flv::{
-    Codec, DEFAULT_TRACK, FRAME_COMMAND, HeaderReader, MediaType, PACKET_CODED, PacketType, SOUND_FORMAT_AAC,
+    COMPOSITION_BYTES, Codec, FRAME_COMMAND, HeaderReader, MediaType, PACKET_CODED, PacketType, SOUND_FORMAT_AAC,
     is_enhanced,
 };
 
@@ -18,9 +18,6 @@ pub struct SamplePart {
     /// How much later than it is decoded it is shown, in milliseconds; it may be negative.
     pub composition_ms: i32,
 }
-
-/// Bytes of the composition time.
-const COMPOSITION_BYTES: u32 = 3;
 
 /// The sample in a message of `length` bytes. `read` gives its byte at an offset, `None` behind its end. `None` when there is none in it: of
 /// headers, ends of sequences, commands, empty messages, other tracks, codecs that are in no MP4 file, and of what makes no sense.
@@ -59,17 +56,11 @@ fn legacy_audio(reader: &mut HeaderReader<impl Fn(u32) -> Option<u8>>) -> Option
 
 fn enhanced(media_type: MediaType, reader: &mut HeaderReader<impl Fn(u32) -> Option<u8>>) -> Option<SamplePart> {
     let first = reader.byte()?;
-    let mut packet = reader.packet(media_type, first)?;
+    let packet = reader.packet(media_type, first)?;
     if media_type == MediaType::Video && first >> 4 & 0x07 == FRAME_COMMAND {
         return None;
     }
-    let (fourcc, body) = if packet == PacketType::Multitrack {
-        let kind = reader.byte()?;
-        packet = PacketType::from_bits(media_type, kind & 0x0F);
-        reader.track(kind >> 4, DEFAULT_TRACK)?
-    } else {
-        (reader.fourcc()?, reader.rest())
-    };
+    let (packet, fourcc, body) = reader.default_packet(media_type, packet)?;
     let codec = Codec::from_fourcc(fourcc)?;
     let PacketType::Coded { composition_time } = packet else { return None };
     let (mut skip, mut take, mut composition_ms) = (body.at, body.length, 0);
