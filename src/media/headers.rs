@@ -6,6 +6,7 @@
 
 use super::tag::{HeaderSlot, TagKind};
 use crate::limits::{HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
+use crate::wire::flv::{self, Codec, MediaType};
 use crate::wire::legacy::Legacy;
 
 const _: () = assert!(HEADER_CACHE_BYTES <= u16::MAX as usize, "entries count in 16 bits");
@@ -151,6 +152,17 @@ impl HeaderCache {
     /// All entries in the order of sending.
     pub fn iter(&self) -> impl Iterator<Item = CachedHeader<'_>> {
         (0..self.count).filter_map(|index| self.at(index))
+    }
+
+    /// The first configuration record of sound or pictures, and whose it is.
+    pub fn record(&self, media_type: MediaType) -> Option<(Codec, &[u8])> {
+        let kind = match media_type {
+            MediaType::Audio => TagKind::Audio,
+            MediaType::Video => TagKind::Video,
+        };
+        self.iter()
+            .filter(|header| header.kind == kind)
+            .find_map(|header| flv::sequence_header_body(media_type, header.payload))
     }
 
     fn store_entry(&mut self, entry: Entry, name: &[u8], parts: [&[u8]; 2]) -> Stored {

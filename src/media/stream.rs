@@ -25,7 +25,7 @@ use super::tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq, TagTiming};
 use super::timeline::Timeline;
 use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
 use crate::time::Millis;
-use crate::wire::flv::{self, MediaType};
+use crate::wire::flv::MediaType;
 use crate::wire::legacy::{Legacy, edit_metadata, is_enhanced_metadata};
 
 /// Messages of one timestamp that are taken for one picture. Of more, which are those of an encoder without a clock, the later
@@ -599,9 +599,7 @@ where
 
     fn note_audio(&mut self, tag: Tag) {
         if tag.flags.header {
-            let sound = self.headers.iter().filter(|header| header.kind == TagKind::Audio);
-            let config = sound.filter_map(|header| flv::sequence_header_body(MediaType::Audio, header.payload)).next();
-            if let Some((codec, record)) = config {
+            if let Some((codec, record)) = self.headers.record(MediaType::Audio) {
                 self.sound.configure(codec, record);
             }
             return;

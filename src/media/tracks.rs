@@ -1,7 +1,6 @@
 //! What browsers are told of a stream: its tracks as an init segment describes them, made of what players who join are sent first.
 
 use super::fragment::{FragmentTracks, SoundTrack};
-use super::headers::HeaderCache;
 use super::ring::{Ring, Tag, TagMeta};
 use super::stream::{MediaStream, NOMINAL_FRAME_MS};
 use super::tag::{TagKind, TagSeq};
@@ -58,7 +57,7 @@ where
         left_out: None,
     };
     if wanted.video
-        && let Some((codec, record)) = record(stream.headers(), TagKind::Video)
+        && let Some((codec, record)) = stream.headers().record(MediaType::Video)
     {
         match TrackDescription::new(codec, record).zip(codec_name(codec, record)) {
             Some((description, name)) => {
@@ -86,7 +85,7 @@ where
         found.tracks.audio = Some(SoundTrack { codec, timescale: description.timescale(), frame_samples });
         found.names[1] = Some(name);
     };
-    if let Some((codec, record)) = record(stream.headers(), TagKind::Audio) {
+    if let Some((codec, record)) = stream.headers().record(MediaType::Audio) {
         match TrackDescription::new(codec, record).zip(codec_name(codec, record)) {
             Some((description, name)) => {
                 let samples = Some(record).filter(|_| codec == Codec::Aac).and_then(aac::core);
@@ -111,15 +110,6 @@ where
         Some((description, name)) => add(part.codec, description, name, None),
         None => found.left_out = Some(part.codec),
     }
-}
-
-/// The configuration record of a kind.
-fn record(headers: &HeaderCache, kind: TagKind) -> Option<(Codec, &[u8])> {
-    let media_type = if kind == TagKind::Video { MediaType::Video } else { MediaType::Audio };
-    headers
-        .iter()
-        .filter(|header| header.kind == kind)
-        .find_map(|header| flv::sequence_header_body(media_type, header.payload))
 }
 
 /// Width and height in a key frame of a codec that tells them there.

@@ -15,7 +15,7 @@ use crate::media::tracks::{WantedTracks, describe};
 use crate::server::Server;
 use crate::time::Millis;
 use crate::wire::codec::VideoInfo;
-use crate::wire::flv::{self, MediaType};
+use crate::wire::flv::MediaType;
 use crate::wire::http::{HttpRequest, HttpStatus};
 
 use super::answer::{Cache, HttpAnswer, Response};
@@ -190,11 +190,8 @@ impl Server {
             write!(out, "{}{name}", if index == 0 { "" } else { "," })?;
         }
         out.write_str("\"")?;
-        let video = media
-            .headers()
-            .iter()
-            .find_map(|header| flv::sequence_header_body(MediaType::Video, header.payload))
-            .and_then(|(codec, record)| VideoInfo::parse(codec, record));
+        let record = media.headers().record(MediaType::Video);
+        let video = record.and_then(|(codec, record)| VideoInfo::parse(codec, record));
         if let Some(size) = video.and_then(|video| video.size) {
             write!(out, ",RESOLUTION={size}")?;
         }
