@@ -18,9 +18,6 @@ use crate::wire::mp4::init::{AUDIO_TRACK, VIDEO_TRACK};
 
 use super::stream::PICTURE_MESSAGES;
 
-/// Bytes of a frame of sound that tell how long it lasts.
-const FRAME_BYTES: usize = 16;
-
 /// The tracks of an init segment, as far as fragments behind it depend on them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FragmentTracks {
@@ -102,10 +99,7 @@ impl Fragment {
                 let Some(sound) = tracks.audio.filter(|sound| sound.codec == part.codec) else {
                     return Some(Fragment::NOTHING);
                 };
-                let duration = sound.frame_samples.unwrap_or_else(|| {
-                    let mut frame = [0; FRAME_BYTES];
-                    samples_of(sound.codec, ring.payload_from(tag.seq, part.skip, &mut frame))
-                });
+                let duration = sound.frame_samples.unwrap_or_else(|| samples_of(ring, tag.seq, &part));
                 let decode_time = ticks(tag.timestamp, sound.timescale).saturating_add_signed(tag.timing.shift());
                 let sample = SampleRow { duration, bytes: part.take, composition: 0, is_key: true };
                 Single { sequence: tag.seq.0 as u32, track: AUDIO_TRACK, decode_time, sample }

@@ -4,12 +4,16 @@
 //! other without a hole or an overlap, as they were coded. So frames lie on a grid that begins at some timestamp, and the grid begins
 //! anew where timestamps are too far from it.
 
-use super::tag::TagTiming;
+use super::ring::{Ring, TagMeta};
+use super::tag::{TagSeq, TagTiming};
 use crate::wire::codec::{aac, frame_samples, opus};
 use crate::wire::flv::Codec;
+use crate::wire::sample::SamplePart;
 
 /// So far may a frame's place be from its timestamp, in milliseconds: less than is heard or seen.
 const ERROR_MS: u32 = 50;
+/// Bytes of a frame that tell how long it lasts.
+const FRAME_BYTES: usize = 16;
 /// The rate of codecs that tell it in their frames alone: nearly all sound with pictures.
 const USUAL_RATE_HZ: u32 = 48_000;
 
@@ -72,8 +76,13 @@ pub fn ticks(timestamp: u32, rate_hz: u32) -> u64 {
 }
 
 /// Samples of a frame of a codec whose frames say it.
-pub fn samples_of(codec: Codec, frame: &[u8]) -> u32 {
-    frame_samples(codec, &[], frame).unwrap_or(0)
+pub fn samples_of<B, I, const CHUNK: usize>(ring: &Ring<B, I, CHUNK>, seq: TagSeq, part: &SamplePart) -> u32
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+{
+    let mut frame = [0; FRAME_BYTES];
+    frame_samples(part.codec, &[], ring.payload_from(seq, part.skip, &mut frame)).unwrap_or(0)
 }
 
 #[cfg(test)]

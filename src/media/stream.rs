@@ -33,8 +33,6 @@ use crate::wire::legacy::{Legacy, edit_metadata, is_enhanced_metadata};
 pub const PICTURE_MESSAGES: u8 = 16;
 /// How long a picture lasts that none was before, in milliseconds.
 pub const NOMINAL_FRAME_MS: u32 = 33;
-/// Bytes of a frame of sound that tell how long it lasts.
-const SOUND_BYTES: usize = 16;
 /// The time of data that is kept, in milliseconds: see the module's documentation.
 const KEPT_DATA_TIME: u32 = 0;
 
@@ -607,12 +605,10 @@ where
         self.newest_audio = self.newest_audio.max(Some(tag.seq));
         let Some(part) = self.ring.sample(&tag) else { return };
         let samples = self.sound.frame_samples().unwrap_or_else(|| {
-            let mut frame = [0; SOUND_BYTES];
-            let frame = self.ring.payload_from(tag.seq, part.skip, &mut frame);
             if self.headers.iter().all(|header| header.kind != TagKind::Audio) {
                 self.sound.configure(part.codec, &[]);
             }
-            samples_of(part.codec, frame)
+            samples_of(&self.ring, tag.seq, &part)
         });
         let timing = self.sound.timing(tag.timestamp, samples);
         self.ring.set_timing(tag.seq, timing);
