@@ -512,16 +512,7 @@ where
 
     /// Copies the beginning of a tag's payload to `out` and returns how much that was: what a codec looks at.
     pub fn payload_prefix(&self, seq: TagSeq, out: &mut [u8]) -> usize {
-        let mut copied = 0;
-        for run in self.payload_chunks(seq) {
-            if copied == out.len() {
-                break;
-            }
-            let count = run.len().min(out.len() - copied);
-            out[copied..copied + count].copy_from_slice(&run[..count]);
-            copied += count;
-        }
-        copied
+        self.payload_from(seq, 0, out).len()
     }
 
     /// Copies what lies `offset` bytes into a tag's payload to `out`, as much as there is and fits.
