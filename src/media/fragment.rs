@@ -11,10 +11,11 @@
 use super::frame::{Frame, Head};
 use super::ring::{Ring, Tag, TagMeta};
 use super::sound_clock::{samples_of, ticks};
-use super::tag::{TagKind, TagSeq};
+use super::tag::{TagKind, TagSeq, TagTiming};
 use crate::wire::flv::Codec;
 use crate::wire::mp4::fragment_head::{SampleRow, Single};
 use crate::wire::mp4::init::{AUDIO_TRACK, VIDEO_TRACK};
+use crate::wire::sample::SamplePart;
 
 use super::stream::PICTURE_MESSAGES;
 
@@ -142,15 +143,13 @@ impl Fragment {
         I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
     {
         let mut is_key = false;
-        for later in pictures_behind(ring, tag) {
+        for (later, part) in pictures_behind(ring, tag) {
             if !later.timing.continues() {
                 return Some(is_key);
             }
-            if let Some(part) = ring.sample(&later) {
-                is_key |= later.flags.key;
-                // There are no more messages in a picture than that.
-                let _ = self.later.push((later.seq, part.skip, part.take));
-            }
+            is_key |= later.flags.key;
+            // There are no more messages in a picture than that.
+            let _ = self.later.push((later.seq, part.skip, part.take));
         }
         (pace == FragmentPace::Known).then_some(is_key)
     }
@@ -166,7 +165,7 @@ impl Frame for Fragment {
     }
 
     fn take(&self, _tag: &Tag) -> u32 {
-        if self.is_empty() { 0 } else { self.take }
+        self.take
     }
 
     fn later(&self) -> &[LaterPart] {
@@ -174,11 +173,11 @@ impl Frame for Fragment {
     }
 }
 
-/// Video tags behind a tag, as far as they can be read.
+/// Video tags behind a tag, as far as they can be read, and their samples.
 fn pictures_behind<'r, B, I, const CHUNK: usize>(
     ring: &'r Ring<B, I, CHUNK>,
     tag: &Tag,
-) -> impl Iterator<Item = Tag> + use<'r, B, I, CHUNK>
+) -> impl Iterator<Item = (Tag, SamplePart)> + use<'r, B, I, CHUNK>
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
@@ -186,7 +185,8 @@ where
     let first = tag.seq.next().0;
     (first..ring.readable_head().0)
         .filter_map(|seq| ring.tag(TagSeq(seq)))
-        .filter(|tag| tag.kind == TagKind::Video && !tag.flags.header && ring.sample(tag).is_some())
+        .filter(|tag| tag.kind == TagKind::Video)
+        .filter_map(|tag| Some((tag, ring.sample(&tag)?)))
 }
 
 /// How many milliseconds behind a picture the next one comes, if it is there.
@@ -195,7 +195,7 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
 {
-    pictures_behind(ring, tag).find(|tag| !tag.timing.continues()).map(|tag| tag.timing.gap_ms())
+    pictures_behind(ring, tag).map(|(tag, _)| tag.timing).find(|timing| !timing.continues()).map(TagTiming::gap_ms)
 }
 
 #[cfg(test)]
