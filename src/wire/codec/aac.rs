@@ -75,21 +75,11 @@ pub fn core(config: &[u8]) -> Option<Core> {
         1..=4 | LOW_DELAY | ENHANCED_LOW_DELAY => r.flag().unwrap_or(false),
         _ => false,
     };
-    let frame_samples = match coded {
-        LOW_DELAY | ENHANCED_LOW_DELAY => {
-            if short {
-                480
-            } else {
-                512
-            }
-        }
-        _ => {
-            if short {
-                960
-            } else {
-                1024
-            }
-        }
+    let frame_samples = match (coded, short) {
+        (LOW_DELAY | ENHANCED_LOW_DELAY, true) => 480,
+        (LOW_DELAY | ENHANCED_LOW_DELAY, false) => 512,
+        (_, true) => 960,
+        (_, false) => 1024,
     };
     Some(Core { object_type: first, rate_hz, frame_samples })
 }

@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use crate::wire::codec::aac;
+use crate::wire::codec::{aac, vpx};
 use crate::wire::flv::Codec;
 
 /// The longest is one of HEVC with all constraint bytes.
@@ -30,9 +30,7 @@ pub fn codec_name(codec: Codec, record: &[u8]) -> Option<CodecName> {
             write!(name, "av01.{}.{:02}{tier}.{bits:02}", profile_and_level >> 5, profile_and_level & 0x1F).ok()?;
         }
         Codec::Vp9 => {
-            let &[profile, level, depth, ..] = record.strip_prefix(&[1, 0, 0, 0]).unwrap_or(record) else {
-                return None;
-            };
+            let &[profile, level, depth, ..] = vpx::bare(record) else { return None };
             write!(name, "vp09.{profile:02}.{level:02}.{:02}", depth >> 4).ok()?;
         }
         Codec::Aac => write!(name, "mp4a.40.{}", aac::core(record)?.object_type).ok()?,

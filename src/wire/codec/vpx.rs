@@ -4,11 +4,15 @@ use crate::wire::codec::bits::BitReader;
 use crate::wire::codec::info::{Level, Size, VideoInfo};
 use crate::wire::flv::Codec;
 
+/// The record without the version and flags that encoders send in front of it or leave out.
+pub fn bare(record: &[u8]) -> &[u8] {
+    // The third byte of the bare record begins with the bit depth, which is never zero.
+    record.strip_prefix(&[1, 0, 0, 0]).unwrap_or(record)
+}
+
 /// Reads the record, with or without the version and flags that stand before it in an MP4 file: encoders do both.
 pub fn parse(codec: Codec, record: &[u8]) -> Option<VideoInfo> {
-    // The third byte of the bare record begins with the bit depth, which is never zero.
-    let record = record.strip_prefix(&[1, 0, 0, 0]).unwrap_or(record);
-    let &[profile, level, _, ..] = record else { return None };
+    let &[profile, level, _, ..] = bare(record) else { return None };
     let profile = match profile {
         0 => Some("Profile 0"),
         1 => Some("Profile 1"),
@@ -47,21 +51,10 @@ pub fn key_frame_size(frame: &[u8]) -> Option<Size> {
         r.flag()?; // ten or twelve bits
     }
     // Colours: range and subsampling stand there as far as they are not implied.
-    let more = match r.bits(3)? {
-        RGB => {
-            if profile & 1 == 1 {
-                1
-            } else {
-                0
-            }
-        }
-        _ => {
-            if profile & 1 == 1 {
-                4
-            } else {
-                1
-            }
-        }
+    let more = match (r.bits(3)?, profile & 1) {
+        (RGB, odd) => odd,
+        (_, 0) => 1,
+        (_, _) => 4,
     };
     r.skip(more)?;
     let (width, height) = (u64::from(r.bits(16)?) + 1, u64::from(r.bits(16)?) + 1);

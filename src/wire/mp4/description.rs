@@ -1,7 +1,7 @@
 //! What a track is, as its sample entry says it (ISO/IEC 14496-12, 8.5.2 and 12; 14496-15; each codec's own binding), made from what
 //! a publisher's sequence header says.
 
-use crate::wire::codec::{AudioInfo, VideoInfo, aac, ac3, opus};
+use crate::wire::codec::{AudioInfo, VideoInfo, aac, ac3, opus, vpx};
 use crate::wire::flv::Codec;
 use crate::wire::mp3_file::FrameHeader;
 
@@ -24,8 +24,6 @@ const FLAC_BLOCK_BYTES: usize = 38;
 const FLAC_MAGIC: &[u8] = b"fLaC";
 /// The metadata block is the last one.
 const FLAC_LAST: u8 = 0x80;
-/// Version and flags of a `vpcC`, which encoders send or leave out.
-const VPX_VERSION: &[u8] = &[1, 0, 0, 0];
 /// Longest AudioSpecificConfig: descriptors with it are no longer than their one byte of length says.
 const AUDIO_CONFIG_MOST: usize = 127 - 23;
 
@@ -85,7 +83,7 @@ impl<'a> TrackDescription<'a> {
             Codec::Avc => picture(b"avc1", Configuration::Record(b"avcC", record)),
             Codec::Hevc => picture(b"hvc1", Configuration::Record(b"hvcC", record)),
             Codec::Av1 => picture(b"av01", Configuration::Record(b"av1C", record)),
-            Codec::Vp9 => picture(b"vp09", Configuration::Vpx(record.strip_prefix(VPX_VERSION).unwrap_or(record))),
+            Codec::Vp9 => picture(b"vp09", Configuration::Vpx(vpx::bare(record))),
             Codec::Aac => {
                 let core = aac::core(record).filter(|_| record.len() <= AUDIO_CONFIG_MOST)?;
                 let channels = info()?.channels.unwrap_or(2);
