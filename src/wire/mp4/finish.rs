@@ -463,7 +463,6 @@ impl Finisher {
     /// Writes all but the entries of tables, and says where those go.
     fn write_fronts<R: ReadAt, W: WriteAt>(&mut self, file: &mut File<'_, R>, out: &mut W) -> Finishing<(), R, W> {
         // A track without a sample is none.
-        let fragments = self.media_end;
         for lane in &mut self.lanes {
             if lane.as_ref().is_some_and(|lane| lane.walk.samples == 0) {
                 *lane = None;
@@ -477,7 +476,7 @@ impl Finisher {
         let duration = u64::try_from(ends_ms - origin_ms).unwrap_or(0);
         let moov_bytes = BOX + MOVIE_HEADER + lanes().map(|lane| lane.front(origin_ms, duration).bytes()).sum::<u32>();
 
-        let mut place = fragments;
+        let mut place = self.media_end;
         put(out, &mut place, |part| {
             part.open(b"moov", moov_bytes);
             movie_header(duration, part);

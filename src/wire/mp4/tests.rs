@@ -7,6 +7,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::fragment_head::SampleRow;
 use super::*;
 use crate::wire::flv::Codec;
 use crate::wire::windows::memory::{Memory, with_file};
@@ -22,6 +23,19 @@ fn full(kind: &[u8; 4], version: u8, fields: &[u32]) -> Vec<u8> {
 
 fn counted(kind: &[u8; 4], version: u8, width: usize, fields: &[u32]) -> Vec<u8> {
     full(kind, version, &[&[(fields.len() / width) as u32], fields].concat())
+}
+
+/// What is read of a sample of a fragment that lies at `at` and is decoded at `time`.
+pub(super) fn read_back(row: &SampleRow, at: usize, time: u64) -> Sample {
+    Sample {
+        at: at as u64,
+        bytes: row.bytes,
+        time: time as i64,
+        composition: row.composition,
+        is_sync: row.is_key,
+        is_disposable: false,
+        entry: 0,
+    }
 }
 
 /// One sample as a test makes it.

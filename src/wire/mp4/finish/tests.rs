@@ -13,6 +13,7 @@ use crate::wire::mp4::TrackCursor;
 use crate::wire::mp4::description::TrackDescription;
 use crate::wire::mp4::fragment_head::{FragmentHead, SampleRow, SampleRun};
 use crate::wire::mp4::init::{AUDIO_TRACK, HYBRID_AT, Init, VIDEO_TRACK, hybrid_closed};
+use crate::wire::mp4::tests::read_back;
 use crate::wire::windows::memory::with_file;
 
 struct Patch(Vec<(u64, Vec<u8>)>);
@@ -54,15 +55,7 @@ fn make(fragments: &[(Vec<SampleRow>, Vec<SampleRow>)], begins: [u64; 2]) -> Mad
         file.extend(bytes);
         for (lane, rows) in [&rows.0, &rows.1].into_iter().enumerate() {
             for row in rows {
-                samples[lane].push(Sample {
-                    at: file.len() as u64,
-                    bytes: row.bytes,
-                    time: times[lane] as i64,
-                    composition: row.composition,
-                    is_sync: row.is_key,
-                    is_disposable: false,
-                    entry: 0,
-                });
+                samples[lane].push(read_back(row, file.len(), times[lane]));
                 file.extend(vec![number as u8; row.bytes as usize]);
                 times[lane] += u64::from(row.duration);
             }

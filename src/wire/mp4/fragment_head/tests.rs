@@ -8,10 +8,10 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use crate::wire::flv::Codec;
-use crate::wire::mp4::cursor::Sample;
 use crate::wire::mp4::description::TrackDescription;
 use crate::wire::mp4::fragment_head::{FragmentHead, SINGLE_BYTES, SampleRow, SampleRun, Single};
 use crate::wire::mp4::init::{AUDIO_TRACK, HYBRID_AT, HYBRID_OPEN, Init, VIDEO_TRACK, hybrid_closed};
+use crate::wire::mp4::tests::read_back;
 use crate::wire::mp4::*;
 use crate::wire::windows::memory::with_file;
 
@@ -109,15 +109,7 @@ proptest! {
             file.extend(bytes);
             for (lane, run) in runs.iter().enumerate() {
                 for row in run.map_or(&[][..], |run| run.samples) {
-                    expected[lane].push(Sample {
-                        at: file.len() as u64,
-                        bytes: row.bytes,
-                        time: times[lane] as i64,
-                        composition: row.composition,
-                        is_sync: row.is_key,
-                        is_disposable: false,
-                        entry: 0,
-                    });
+                    expected[lane].push(read_back(row, file.len(), times[lane]));
                     times[lane] += u64::from(row.duration);
                     file.extend(vec![0xAB; row.bytes as usize]);
                 }
