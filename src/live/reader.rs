@@ -640,7 +640,10 @@ impl Reader {
     /// has begun at an old key frame has much to be sent, and gains on the publisher unless it is slow.
     fn skip_point(&mut self, cursor: Cursor, media: &Media, terms: &Terms) -> Option<JoinPoint> {
         // Who is behind on purpose is not slow, but may be overtaken.
-        let lags = if self.shift_ms() == 0 { terms.finds_lagging(cursor, media) } else { is_overtaken(cursor, media) };
+        let lags = match self.shift_ms() {
+            0 => terms.finds_lagging(cursor, media),
+            _ => media.ring().is_nearly_overwritten(cursor),
+        };
         if self.paused || !lags {
             return None;
         }
@@ -718,13 +721,9 @@ impl Terms {
 
 /// Whether a reader at `cursor` is further behind than it may be or is about to be overtaken, and there is something ahead to go on at.
 pub fn lags(cursor: Cursor, media: &Media, most_lag_ms: u64, now: Millis) -> bool {
-    let is_late = u64::from(media.ring().lag_ms(cursor, now)) > most_lag_ms && media.skip_target(cursor).is_some();
-    is_late || is_overtaken(cursor, media)
-}
-
-/// Whether what a reader at `cursor` is due is about to be overwritten, and there is something ahead to go on at.
-fn is_overtaken(cursor: Cursor, media: &Media) -> bool {
-    media.ring().is_nearly_overwritten(cursor) && media.skip_target(cursor).is_some()
+    let ring = media.ring();
+    let is_behind = u64::from(ring.lag_ms(cursor, now)) > most_lag_ms || ring.is_nearly_overwritten(cursor);
+    is_behind && media.skip_target(cursor).is_some()
 }
 
 #[cfg(test)]
