@@ -44,7 +44,8 @@ impl Server {
                 self.slots.at(index).note_last_words(net.has_delivered(index), now);
             }
             match self.expired(index, now) {
-                Expired::No => self.sweep_http(index, now),
+                Expired::No => {}
+                Expired::Look => self.sweep_http(index, now),
                 Expired::Release(CloseReason::PingTimeout) if net.has_unread(index) => {
                     // It has spoken; that we have not read it is not its fault.
                     self.slots.at(index).pinged = None;
@@ -92,7 +93,7 @@ impl Server {
         if slot.blocked_since.is_some_and(|since| now.since(since) > self.settings.player_stall_ms) {
             return Expired::Release(CloseReason::Stalled);
         }
-        if http.deadline().is_some_and(|deadline| now > deadline) { Expired::Late } else { Expired::No }
+        if http.deadline().is_some_and(|deadline| now > deadline) { Expired::Late } else { Expired::Look }
     }
 
     #[inline]
@@ -148,6 +149,8 @@ impl Server {
 
 enum Expired {
     No,
+    /// Not it: what it waits for may be there.
+    Look,
     Release(CloseReason),
     Idle,
     Late,

@@ -5,7 +5,6 @@ use core::net::IpAddr;
 use crate::handles::{ConnId, SlotIndex};
 use crate::server::Server;
 use crate::server::close::CloseReason;
-use crate::server::slot::SlotState;
 use crate::server::speaks::Speaks;
 use crate::time::Millis;
 use crate::wire::http::{HttpRequest, HttpStatus, Method};
@@ -84,13 +83,9 @@ impl Server {
         }
     }
 
-    /// What a sweep of the deadlines has to do for a connection whose deadline has not passed. It is only looked at: every player is
-    /// swept, and whoever takes a slot to change it has it told first what was sent without it.
+    /// What a sweep of the deadlines has to do for an open connection whose deadline has not passed.
     pub(in crate::server) fn sweep_http(&mut self, index: SlotIndex, now: Millis) {
-        let (slot, Speaks::Http(http)) = self.slots.peek_both(index) else { return };
-        if slot.state != SlotState::Open {
-            return;
-        }
+        let (_, Speaks::Http(http)) = self.slots.peek_both(index) else { return };
         match &http.phase {
             HttpPhase::Parked(_) => self.answer_http(self.slots.id(index), now),
             HttpPhase::Sending(sending) => {
