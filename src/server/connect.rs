@@ -35,7 +35,7 @@ const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
 pub(super) const STALE_WAIT_MS: u64 = 1000;
 
 /// Why an application that is asked for has no place.
-pub(super) enum NoPlace {
+pub(super) enum NoApplication {
     /// There is none of that name.
     Unknown,
     /// Every place is in use (`limits.applications`).
@@ -114,8 +114,8 @@ impl Server {
         let name = rtmp.session.connect_info().path.app.clone();
         let id = match self.place_of(&name, now) {
             Ok(id) => id,
-            Err(NoPlace::Unknown) => return self.refuse_unknown(conn, now),
-            Err(NoPlace::InUse) => {
+            Err(NoApplication::Unknown) => return self.refuse_unknown(conn, now),
+            Err(NoApplication::InUse) => {
                 let text = "[ Resource.Limit.Exceeded ] : Every application is in use (limits.applications).";
                 return self.refuse_connect(conn, Rejection::NoRoom, text, now);
             }
@@ -149,19 +149,19 @@ impl Server {
     /// # Errors
     ///
     /// Why there is none.
-    pub(super) fn place_of(&mut self, name: &str, now: Millis) -> Result<AppId, NoPlace> {
+    pub(super) fn place_of(&mut self, name: &str, now: Millis) -> Result<AppId, NoApplication> {
         if let Some(id) = self.live.apps.find(name) {
             return Ok(id);
         }
         if self.live.apps.source() == AppSource::Fixed {
-            return Err(NoPlace::Unknown);
+            return Err(NoApplication::Unknown);
         }
         let (slots, instances) = (&self.slots, &self.scripting.instances);
         let in_use = |id| {
             slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                 || instances.iter().any(|(_, instance)| instance.app == id)
         };
-        let id = self.live.apps.reserve(name, now, in_use).ok_or(NoPlace::InUse)?;
+        let id = self.live.apps.reserve(name, now, in_use).ok_or(NoApplication::InUse)?;
         // The place may have been that of another one, whose publishers are not waited for any longer.
         self.live.names.forget_app(id);
         Ok(id)

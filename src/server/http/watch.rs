@@ -13,7 +13,7 @@ use crate::live::holder::{Holder, Who};
 use crate::live::refusal::Refusal;
 use crate::name::{DEFAULT_INSTANCE, StreamName, StreamPath};
 use crate::server::Server;
-use crate::server::connect::{NoPlace, STALE_WAIT_MS};
+use crate::server::connect::{NoApplication, STALE_WAIT_MS};
 use crate::server::refusals;
 use crate::server::slot::SlotState;
 use crate::text::Word;
@@ -209,8 +209,8 @@ impl Server {
     fn application(&mut self, conn: ConnId, name: &str, waited_ms: u64, now: Millis) -> Result<AppId, NotWatched> {
         let name = heapless::String::<APP_NAME_BYTES>::try_from(name).map_err(|_| UNKNOWN)?;
         let id = self.place_of(&name, now).map_err(|no| match no {
-            NoPlace::Unknown => UNKNOWN,
-            NoPlace::InUse => {
+            NoApplication::Unknown => UNKNOWN,
+            NoApplication::InUse => {
                 NotWatched::No(HttpStatus::ServiceUnavailable, "every application is in use (limits.applications)")
             }
         })?;
