@@ -303,6 +303,24 @@ fn record_once(world: &mut World, name: &str, mode: &str, seconds: u32) {
 }
 
 #[test]
+fn what_is_to_be_replaced_stays_until_its_successor_has_its_name_whatever_call_fails() {
+    // The last of these calls gives it its name.
+    for fails in 1..=6 {
+        let mut world = world(RecordSettings::default());
+        record_once(&mut world, "cam", "record", 4);
+        {
+            let mut card = world.recorder.card.borrow_mut();
+            card.fails = Some((card.calls + fails, 1, ErrorKind::Other));
+        }
+        record_once(&mut world, "cam", "record", 4);
+        let (path, read) = only(&world);
+        assert_eq!(path, "/apps/live/streams/_definst_/cam.flv", "call {fails}");
+        assert!(read.complete, "call {fails}");
+        world.end();
+    }
+}
+
+#[test]
 fn where_room_is_to_be_kept_free_the_oldest_goes_that_nobody_asked_for_by_its_name() {
     let mut world = world(record());
     world.recorder.card.borrow_mut().room = 2_600_000;

@@ -239,8 +239,10 @@ impl<F: RecordFile> OpenRecordingFile<F> {
         self.file.write_at(at, bytes)?;
         if !self.is_durable {
             self.file.sync()?;
-            if let Some(hidden) = self.hidden.take() {
-                disk.rename(&hidden, &self.path)?;
+            if let Some(hidden) = &self.hidden {
+                // Until this is done, what has the name is another recording.
+                disk.rename(hidden, &self.path)?;
+                self.hidden = None;
             }
             disk.sync_folder(&self.folder)?;
             self.is_durable = true;
