@@ -3,7 +3,7 @@
 //! What MSE insists on (measured): decode times that neither go back nor leave a hole of more than two samples. A live picture's
 //! duration is not known before the next one is there, and guessed wrong whenever a camera pauses. So a live picture is as long as the
 //! pause *before* it, and is decoded a nominal frame after the picture before it: without a hole by construction, without delay,
-//! and a function of the tag and its timing ([`TagTiming`](super::TagTiming)). Where the next picture is known, as in a segment of HLS, each lasts until that.
+//! and a function of the tag and its timing ([`TagTiming`]). Where the next picture is known, as in a segment of HLS, each lasts until that.
 //!
 //! Some encoders send a picture in several messages: it is one sample. In a stream that was seen to do so a picture is complete when
 //! the next one has begun.
