@@ -59,6 +59,8 @@ pub enum RecordingKind {
     InPlaceOf,
     /// Behind what was recorded by this name.
     Behind,
+    /// The same, with the pause in between as long as it was.
+    BehindWithGap,
 }
 
 /// A file that was opened.
@@ -77,6 +79,8 @@ pub struct RecordedBefore {
     pub bytes: u64,
     /// The time behind its last frame, in milliseconds.
     pub ms: u32,
+    /// What is to be shown as a pause before what comes now, in milliseconds.
+    pub gap_ms: u32,
     /// Whether its metadata is ours, and can be changed.
     pub metadata: bool,
 }
@@ -177,6 +181,8 @@ pub enum RecordSaid {
     Started,
     /// It is complete.
     Stopped,
+    /// What it was of is published no more, and nothing more is said of the recording.
+    Unpublished,
     /// It cannot be begun.
     Refused(RecordFault),
     /// It does not go on. It will be tried again.

@@ -181,6 +181,12 @@ impl RecordFile for OpenRecording {
         self.cannot_allocate = true;
     }
 
+    fn age_ms(&self) -> Option<u64> {
+        logging::local_time()?;
+        let written = self.file.metadata().ok()?.modified().ok()?;
+        Some(written.elapsed().ok()?.as_millis() as u64)
+    }
+
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     fn forget(&mut self, from: u64, bytes: u64) {
         let (Ok(from), Ok(bytes)) = (from.try_into(), bytes.try_into()) else { return };

@@ -140,8 +140,10 @@ pub enum PublishMode {
     Live,
     /// Recorded over what there is.
     Record,
-    /// Recorded behind what there is (`append`, `appendWithGap`).
+    /// Recorded behind what there is (`append`).
     Append,
+    /// The same, with the pause in between as long as it was (`appendWithGap`).
+    AppendWithGap,
 }
 
 /// Start argument of `play`, in Adobe's meaning.

@@ -398,7 +398,7 @@ impl State {
                 let mode = match kind {
                     kind if kind.eq_ignore_ascii_case(b"record") => PublishMode::Record,
                     kind if kind.eq_ignore_ascii_case(b"append") => PublishMode::Append,
-                    kind if kind.eq_ignore_ascii_case(b"appendWithGap") => PublishMode::Append,
+                    kind if kind.eq_ignore_ascii_case(b"appendWithGap") => PublishMode::AppendWithGap,
                     _ => PublishMode::Live,
                 };
                 self.request = Some(Request::Publish { stream, name, mode });

@@ -5,6 +5,8 @@ use core::mem;
 use crate::features::contract::{Dialect, Happened};
 use crate::handles::{ConnId, SlotIndex};
 use crate::limits::{FIRST_ASK_TRANSACTION, INBOX_BYTES};
+use crate::live::holder::Holder;
+use crate::live::recording::RecordSaid;
 use crate::rtmp::event::{Event, Limit, NetStreamId, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
@@ -250,6 +252,11 @@ impl Server {
             // The names leave the session because other connections are touched before it is answered.
             Some(Request::Publish { stream, name, mode }) => {
                 let (stream, name, mode) = (*stream, name.clone(), *mode);
+                let by = Holder::Conn(conn, stream.index() as u8);
+                if let Some(id) = self.features.recordings.end_is_said(by) {
+                    // What it published before has ended before what it publishes now begins.
+                    self.say_of_recording(by, id, RecordSaid::Unpublished);
+                }
                 self.publish(conn, stream, &name, mode, now);
             }
             request @ Some(Request::Play { .. }) => {
@@ -273,11 +280,16 @@ impl Server {
     pub(super) fn end_net_stream(&mut self, conn: ConnId, stream: NetStreamId) {
         let Some((_, rtmp)) = self.slots.client(conn) else { return };
         let published = match rtmp.roles[stream.index()] {
-            Role::Publishing(id) => Some(self.live.names.stream(id).path.clone()),
+            Role::Publishing(id) => Some((id, self.live.names.stream(id).path.clone())),
             _ => None,
         };
+        let by = Holder::Conn(conn, stream.index() as u8);
+        let is_said_later = published.as_ref().is_some_and(|(id, _)| self.features.recordings.says_end(*id, by));
         self.end_role(conn, stream.index());
-        let (Some(path), Some((slot, rtmp))) = (published, self.slots.client(conn)) else { return };
+        let (Some((_, path)), Some((slot, rtmp))) = (published, self.slots.client(conn)) else { return };
+        if is_said_later {
+            return;
+        }
         let name = rtmp.session.own_name(&path);
         rtmp.tell(Some(stream), Status::new(Code::UnpublishSuccess, name), &mut slot.tx);
         self.wakes.send(conn.slot);

@@ -17,6 +17,7 @@ impl Server {
             PublishMode::Live => return,
             PublishMode::Record => RecordingKind::InPlaceOf,
             PublishMode::Append => RecordingKind::Behind,
+            PublishMode::AppendWithGap => RecordingKind::BehindWithGap,
         };
         if let Err(fault) = self.features.recordings.start(&self.live, id, kind, RecordedFor::Publisher(by), now) {
             self.say_of_recording(by, id, RecordSaid::Refused(fault));
@@ -29,6 +30,7 @@ impl Server {
         let (code, words) = match said {
             RecordSaid::Started => (Code::RecordStart, None),
             RecordSaid::Stopped => (Code::RecordStop, None),
+            RecordSaid::Unpublished => (Code::UnpublishSuccess, None),
             RecordSaid::Refused(RecordFault::AlreadyExists) => (Code::RecordAlreadyExists, None),
             RecordSaid::Refused(
                 fault @ (RecordFault::NoAccess | RecordFault::ReadOnly | RecordFault::NoPlace | RecordFault::Name),

@@ -1188,7 +1188,7 @@ mod publish_7_2_2_6 {
             ("RECORD", PublishMode::Record),
             ("append", PublishMode::Append),
             ("Append", PublishMode::Append),
-            ("appendWithGap", PublishMode::Append),
+            ("appendWithGap", PublishMode::AppendWithGap),
         ] {
             assert_eq!(asked(&[string("cam"), string(kind)]), request("cam", mode));
         }

@@ -521,6 +521,28 @@ fn cases() -> Vec<Case> {
             on_cam(Code::RecordNoAccess, "Recording is not available; publish with type live."),
             || said(&[call(1, "publish", 0.0, &[null(), string("cam"), string("record")])]),
         ),
+        case(
+            Code::RecordNoAccess,
+            "onStatus",
+            on_cam(Code::RecordNoAccess, "the folder or the file must not be written"),
+            || recorded(|world| world.recorder.card.borrow_mut().fails = Some((1, 1000, ErrorKind::PermissionDenied))),
+        ),
+        case(
+            Code::RecordNoAccess,
+            "onStatus",
+            on_cam(Code::RecordNoAccess, "the file system is mounted read-only"),
+            || {
+                recorded(|world| {
+                    world.recorder.card.borrow_mut().fails = Some((1, 1000, ErrorKind::ReadOnlyFilesystem))
+                })
+            },
+        ),
+        case(
+            Code::RecordFailed,
+            "onStatus",
+            on_cam(Code::RecordFailed, "there is no room left (record.keep_free)"),
+            || recorded(|world| world.recorder.card.borrow_mut().fails = Some((1, 1000, ErrorKind::StorageFull))),
+        ),
         case(Code::PlayReset, "onStatus", on_cam(Code::PlayReset, "Playing and resetting cam."), || player_said(&[])),
         case(Code::PlayStart, "onStatus", on_cam(Code::PlayStart, "Started playing cam."), || said(&[play(1, "cam")])),
         case(Code::PlayStart, "onFCSubscribe", companion("onFCSubscribe", Code::PlayStart), || {
@@ -1194,6 +1216,40 @@ fn a_refused_client_reads_the_error_and_the_close_up_to_the_end_whatever_it_send
     assert!(line.contains(" x_status=404 "), "{line}");
     let closed = server.log().lines().filter(|line| line.contains(" closed ")).count();
     assert_eq!(closed, 7, "one line each:\n{}", server.log());
+}
+
+/// The codes of the statuses that a client was told on a net stream, in their order.
+fn statuses_of(told: &[Told]) -> Vec<&'static str> {
+    let codes = |(_, stream, body): &Told| {
+        let is_in =
+            |row: &&rill::rtmp::status::StatusRow| body.windows(row.name.len()).any(|part| part == row.name.as_bytes());
+        TABLE.iter().filter(|_| *stream > 0).find(is_in).map(|row| row.name)
+    };
+    told.iter().filter_map(codes).collect()
+}
+
+#[test]
+fn who_ends_a_publish_hears_that_when_its_recording_is_complete_or_when_it_publishes_again() {
+    let close = || call(1, "closeStream", 0.0, &[null()]);
+    let (start, stop) = ("NetStream.Record.Start", "NetStream.Record.Stop");
+    let (published, unpublished) = ("NetStream.Publish.Start", "NetStream.Unpublish.Success");
+    let (mut world, c) = recording(|world| world.recorder.thread.late_ms = 300);
+    say(&mut world, c, &[close()]);
+    let mut heard = world.clients[c].tape.clone().unwrap();
+    assert_eq!(statuses_of(&heard), [published, start], "the disk is at it");
+    world.advance(3000);
+    heard = told(&mut world, c);
+    assert_eq!(statuses_of(&heard), [published, start, stop, unpublished]);
+    // Nothing was recorded: there is nothing to wait for.
+    let mut world = World::with(Settings { recordings: 1, ring_bytes: 1 << 20, ..settings() }, 1);
+    let c = live(&mut world);
+    say(&mut world, c, &[call(1, "publish", 0.0, &[null(), string("cam"), string("record")]), close()]);
+    world.advance(100);
+    assert_eq!(statuses_of(&told(&mut world, c)), [published, unpublished]);
+    // It does not wait itself.
+    let (mut world, c) = recording(|world| world.recorder.thread.late_ms = 5000);
+    say(&mut world, c, &[close(), publish(1, "other")]);
+    assert_eq!(statuses_of(&told(&mut world, c)), [published, unpublished, published]);
 }
 
 #[test]

@@ -324,6 +324,12 @@ impl RecordFile for OpenStored {
         Ok(())
     }
 
+    fn age_ms(&self) -> Option<u64> {
+        let card = self.card.borrow();
+        card.clock?;
+        Some((card.seconds - card.files.get(&self.path)?.modified_s) * 1000)
+    }
+
     fn write_behind(&mut self, _: u64, _: u64) {}
 
     fn allocate(&mut self, _: u64, _: u64) {}

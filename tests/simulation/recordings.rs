@@ -291,6 +291,25 @@ fn a_publisher_may_ask_for_a_recording_by_its_name_and_go_on_behind_it() {
     world.end();
 }
 
+#[test]
+fn who_goes_on_with_a_gap_has_it_as_long_as_it_was_if_there_is_a_clock() {
+    for (clock, gap_ms) in [(true, 3_600_000), (false, 0)] {
+        let mut world = world(RecordSettings::default());
+        record_once(&mut world, "cam", "record", 4);
+        {
+            let mut card = world.recorder.card.borrow_mut();
+            card.seconds += 3600;
+            card.clock = card.clock.filter(|_| clock);
+        }
+        record_once(&mut world, "cam", "appendWithGap", 4);
+        let (_, read) = only(&world);
+        let last_ms = film(4).last().unwrap().time_ms;
+        assert!(read.complete);
+        assert_eq!(read.tags.last().unwrap().time_ms, 2 * last_ms + 40 + gap_ms);
+        world.end();
+    }
+}
+
 /// Records a film of so many seconds of `cam`, asked for as `mode` says.
 fn record_once(world: &mut World, name: &str, mode: &str, seconds: u32) {
     let c = world.join();

@@ -23,6 +23,7 @@ use log::warn;
 use crate::handles::StreamId;
 use crate::limits::Row;
 use crate::live::Live;
+use crate::live::holder::Holder;
 use crate::live::jobs::{Done, Job};
 use crate::live::recording::{
     RecordCounts, RecordDone, RecordFault, RecordJob, RecordedFor, RecordingKind, RecordingName, WRITE_BLOCKS,
@@ -88,6 +89,16 @@ impl Recordings {
         place.stop();
         self.wake_at = Some(now);
         true
+    }
+
+    /// Who publishes a stream has ended that. Whether it hears so when its recording is complete ([`RecordSaid::Unpublished`]).
+    pub fn says_end(&mut self, stream: StreamId, by: Holder) -> bool {
+        self.of(stream).is_some_and(|place| place.says_end(by))
+    }
+
+    /// What this net stream published, if it has not heard of the end of that, and is to hear of it now.
+    pub fn end_is_said(&mut self, by: Holder) -> Option<StreamId> {
+        self.places.iter_mut().find_map(|place| place.end_is_said(by))
     }
 
     /// What happened since the start.
@@ -200,6 +211,11 @@ impl Feature for Recordings {
                 && let Some((by, stream, said)) = place.say()
             {
                 out.push(Action::Recording(by, stream, said));
+            }
+            if out.room() == 0 {
+                // It keeps its name until all of it is said.
+                wake_at = Some(now);
+                break;
             }
             let at = place.turn(live, &mut self.counts, now);
             wake_at = wake_at.into_iter().chain(at).min();

@@ -77,6 +77,8 @@ pub(super) struct RecordingPlace {
     keys: Box<Keys>,
     scalars: Box<[u8; SCALARS_BYTES]>,
     said: heapless::Deque<RecordSaid, 4>,
+    /// Its publisher has ended its publish, and hears so when the recording has come to its end.
+    owes_end: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -175,6 +177,7 @@ impl RecordingPlace {
             keys: Box::new(Keys::new()),
             scalars: Box::new([0; SCALARS_BYTES]),
             said: heapless::Deque::new(),
+            owes_end: false,
         }
     }
 
@@ -190,7 +193,7 @@ impl RecordingPlace {
     /// Takes an order.
     pub(super) fn begin(&mut self, order: Order) {
         self.order = Some(order);
-        (self.stopping, self.publisher) = (false, PublisherIs::Here);
+        (self.stopping, self.publisher, self.owes_end) = (false, PublisherIs::Here, false);
         self.phase = Phase::Waiting(None, FileStart::Newest);
     }
 
@@ -219,12 +222,30 @@ impl RecordingPlace {
 
     /// What is to be said to whoever asked for it.
     pub(super) fn say(&mut self) -> Option<(Holder, StreamId, RecordSaid)> {
-        let said = self.said.pop_front()?;
         let order = self.order.as_ref()?;
+        let is_at_rest = matches!(self.phase, Phase::Free | Phase::Waiting(..) | Phase::Resting(_));
+        let said = match self.said.pop_front() {
+            Some(said) => said,
+            None if is_at_rest && core::mem::take(&mut self.owes_end) => RecordSaid::Unpublished,
+            None => return None,
+        };
         match order.by {
             RecordedFor::Publisher(holder) => Some((holder, order.stream, said)),
             RecordedFor::Configuration | RecordedFor::Operator => None,
         }
+    }
+
+    /// Its publisher has ended its publish. Whether it hears so from the recording, behind what is to be said of that.
+    pub(super) fn says_end(&mut self, by: Holder) -> bool {
+        let is_for_it = |order: &Order| matches!(order.by, RecordedFor::Publisher(holder) if holder == by);
+        self.owes_end |= self.order.as_ref().is_some_and(is_for_it);
+        self.owes_end
+    }
+
+    /// Whether its publisher has not heard yet of the end of its publish, which is said now.
+    pub(super) fn end_is_said(&mut self, by: Holder) -> Option<StreamId> {
+        let order = self.order.as_ref().filter(|order| order.by == RecordedFor::Publisher(by))?;
+        core::mem::take(&mut self.owes_end).then_some(order.stream)
     }
 
     fn tell(&mut self, said: RecordSaid) {
@@ -337,7 +358,8 @@ impl RecordingPlace {
         counts.files += 1;
         let mut file = RecordingFile { name: opened.file, synced: now, own_front: true, ..RecordingFile::default() };
         if let Some(before) = opened.before {
-            (file.at, file.last_ms, file.own_front) = (before.bytes, before.ms, before.metadata);
+            (file.at, file.last_ms) = (before.bytes, before.ms.saturating_add(before.gap_ms));
+            file.own_front = before.metadata;
             file.whole = WholePart { bytes: before.bytes, ms: before.ms };
         }
         if let FileStart::Behind(ring, seq) = start {

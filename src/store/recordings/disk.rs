@@ -63,6 +63,9 @@ pub trait RecordFile: ReadAt<Error = io::Error> {
     /// Has room for these bytes, without making the file longer. Where the file system cannot, nothing is done.
     fn allocate(&mut self, from: u64, bytes: u64);
 
+    /// How long ago it was written last, in milliseconds; `None` while the clock is not set.
+    fn age_ms(&self) -> Option<u64>;
+
     /// Nobody will read these bytes soon.
     fn forget(&mut self, from: u64, bytes: u64);
 }

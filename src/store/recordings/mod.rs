@@ -43,6 +43,8 @@ use places::Places;
 
 /// Room is taken in steps of so many bytes.
 const STEP_BYTES: u64 = 16 << 20;
+/// The longest pause that a file shows, in milliseconds: a day. Times in FLV end after 24 of them.
+const LONGEST_GAP_MS: u64 = 86_400_000;
 /// So much behind the last byte stays in the page cache, for who follows the recording.
 const KEPT_BYTES: u64 = 8 << 20;
 
@@ -124,13 +126,14 @@ impl<D: RecordDisk> RecordingFiles<D> {
                 let now = self.disk.now();
                 (folder.join(places::next_name(&entries, now)), None, None)
             }
-            RecordingKind::InPlaceOf | RecordingKind::Behind => {
+            RecordingKind::InPlaceOf | RecordingKind::Behind | RecordingKind::BehindWithGap => {
                 let path = self.places.file(name).ok_or(RecordFault::NoPlace)?;
                 if self.is_open(&path) {
                     return Err(RecordFault::AlreadyExists);
                 }
                 let before = match name.kind {
-                    RecordingKind::Behind => self.look_at_end(&path)?,
+                    RecordingKind::Behind => self.look_at_end(&path, false)?,
+                    RecordingKind::BehindWithGap => self.look_at_end(&path, true)?,
                     _ => None,
                 };
                 let hidden = before.is_none().then(|| places::hidden(&path));
@@ -167,7 +170,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
     }
 
     /// What is in a file that is to be gone on with; `None` when there is none.
-    fn look_at_end(&mut self, path: &Path) -> Result<Option<RecordedBefore>, RecordFault> {
+    fn look_at_end(&mut self, path: &Path, with_gap: bool) -> Result<Option<RecordedBefore>, RecordFault> {
         let mut file = match self.disk.open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -178,7 +181,10 @@ impl<D: RecordDisk> RecordingFiles<D> {
         let metadata = size_in(&front[..read]).is_some();
         let mut reading = File::new(&mut file, &mut self.windows);
         match FlvFile::open(&mut reading) {
-            Ok(found) => Ok(Some(RecordedBefore { bytes: found.end, ms: found.end_ms, metadata })),
+            Ok(found) => {
+                let age_ms = if with_gap { file.age_ms().unwrap_or(0).min(LONGEST_GAP_MS) } else { 0 };
+                Ok(Some(RecordedBefore { bytes: found.end, ms: found.end_ms, gap_ms: age_ms as u32, metadata }))
+            }
             Err(_) => {
                 warn!("rill record {}: it is no FLV file", path.display());
                 Err(RecordFault::Structure)

@@ -59,7 +59,9 @@ impl Places {
     pub(super) fn folder(&self, name: &RecordingName) -> Option<PathBuf> {
         match name.kind {
             RecordingKind::Automatic => Some(self.automatic(&name.app)?.join(name.path.as_str())),
-            RecordingKind::InPlaceOf | RecordingKind::Behind => self.file(name)?.parent().map(Path::to_owned),
+            RecordingKind::InPlaceOf | RecordingKind::Behind | RecordingKind::BehindWithGap => {
+                self.file(name)?.parent().map(Path::to_owned)
+            }
         }
     }
 
