@@ -139,6 +139,9 @@ shapes! {
     /// gives way to another.
     CATALOGUE_ENTRIES = 64, "recorded streams whose length scripts are told at once";
 
+    /// Wishes of scripts to delete recordings (`Stream.clear`) that wait for the disk. One more is answered `Clear.Failed`.
+    CLEARS = 8, "wishes of scripts to delete recordings that wait; one more is Clear.Failed";
+
     /// Clients of the control socket (`rill ctl`) at once: as many connections are kept for them. One more is told so and closed.
     CONTROL_CLIENTS = 4, "clients of the control socket at once; one more is told so";
     /// Longest request of such a client in bytes, its line end included. A longer one is answered with an error and closed.

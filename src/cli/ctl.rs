@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lexopt::Arg::{Long, Short, Value as Word};
 use serde_json::{Map, Value};
@@ -27,7 +27,7 @@ const DEFAULT_INSTANCE: &str = "_definst_";
 
 /// What may be asked, with its argument and what it does.
 #[rustfmt::skip]
-pub(super) const COMMANDS: [(&str, &str, &str); 9] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 11] = [
     ("apps", "", "list the applications"),
     ("clients", "", "list the connections: address, application, activity, traffic"),
     ("streams", "", "list the streams: publisher, players, lag, bitrate, codecs"),
@@ -36,6 +36,8 @@ pub(super) const COMMANDS: [(&str, &str, &str); 9] = [
     ("unload", "APP[/INSTANCE]", "end an application's instances; clients may come back at once"),
     ("shutdown-app", "APP", "send every client of an application away"),
     ("record", "start|stop APP/NAME", "record a stream that is published, or stop that"),
+    ("recordings", "[APP[/NAME]]", "list the files of recordings"),
+    ("delete-recording", "FILE", "delete one, as recordings names it: APP/PATH/FILE"),
     ("reload", "", "read the configuration again"),
 ];
 
@@ -147,7 +149,9 @@ fn parse(arguments: Vec<OsString>) -> Result<Option<CtlArguments>, UsageError> {
         Some(word) if word.is_empty() || word.contains(char::is_control) => {
             Err(UsageError(format!("{word:?} is no {wanted}")))
         }
-        None if !wanted.is_empty() => Err(UsageError(format!("{} needs an argument: {wanted}", request.command))),
+        None if !wanted.is_empty() && !wanted.starts_with('[') => {
+            Err(UsageError(format!("{} needs an argument: {wanted}", request.command)))
+        }
         argument => {
             request.argument = argument.unwrap_or_default();
             Ok(Some(request))
@@ -193,6 +197,10 @@ fn run(request: &CtlArguments) -> Result<String, Vec<String>> {
         "apps" => table(&APPS, &rows, "no applications"),
         "stats" => rows.first().map_or(String::new(), stats),
         "disconnect" => format!("{} is being disconnected", request.argument),
+        "record" if request.argument.starts_with("start") => "the stream is being recorded".to_owned(),
+        "record" => "the recording is being completed".to_owned(),
+        "recordings" => table(&RECORDINGS, &rows, "no recordings"),
+        "delete-recording" => format!("{} is deleted", request.argument),
         "reload" => "the server reads its configuration; its log says what changed".to_owned(),
         _ => match rows.first().map_or(0, |row| number(row, "disconnected")) {
             1 => "1 client is being disconnected".to_owned(),
@@ -317,6 +325,14 @@ const STREAMS: [Column; 11] = [
 ];
 
 #[rustfmt::skip]
+const RECORDINGS: [Column; 4] = [
+    left("FILE", |row| string(row, "file")),
+    right("SIZE", |row| size(number(row, "bytes"))),
+    right("WRITTEN", written),
+    left("STATE", |row| string(row, "state")),
+];
+
+#[rustfmt::skip]
 const APPS: [Column; 6] = [
     left("NAME", |row| string(row, "name")),
     left("KIND", |row| string(row, "kind")),
@@ -405,6 +421,13 @@ fn video(row: &Map<String, Value>) -> String {
         text += &format!(", key frame every {} s", (interval_ms as f64 / 10.0).round() / 100.0);
     }
     text
+}
+
+/// How long ago that was, as far as this machine's clock can say.
+fn written(row: &Map<String, Value>) -> String {
+    let now_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    let ago = now_s.checked_sub(number(row, "written")).map(duration);
+    ago.map_or("-".to_owned(), |ago| format!("{ago} ago"))
 }
 
 /// `42 s`, `3 min 12 s`, `5 h 07 min`, `12 d 03 h`.

@@ -16,7 +16,7 @@ use crate::live::Live;
 use crate::live::holder::Holder;
 use crate::live::jobs::Done;
 use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId};
-use crate::live::recording::RecordSaid;
+use crate::live::recording::{RecordSaid, RecordedFor};
 use crate::live::settings::Settings;
 use crate::media::TagKind;
 use crate::time::Millis;
@@ -209,8 +209,8 @@ pub enum Action {
     },
     /// It is due something of a recorded stream.
     Deliver(Holder),
-    /// Something is to be said of its recording to who publishes a stream.
-    Recording(Holder, StreamId, RecordSaid),
+    /// Something is to be said of the recording of a stream to who wanted it.
+    Recording(RecordedFor, StreamId, RecordSaid),
     /// It has taken nothing of a recorded stream for so long that it is told that it is over.
     GiveUp {
         /// Who.

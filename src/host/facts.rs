@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::text::{escaped, is_hidden};
 pub use crate::wire::script_link::{
-    Access, ApplicationStats, ClientFacts, ClientId, ClientStats, Exhausted, InstanceId, StopReason, StreamFacts,
+    Access, ApplicationStats, ClientFacts, ClientId, ClientStats, Exhausted, FlushWhen, InstanceId, StopReason,
+    StreamFacts,
 };
 
 /// Shortest period of a `setInterval` function, in milliseconds; a shorter one is lengthened.
@@ -198,6 +199,18 @@ pub enum ScriptAction {
         length_s: f64,
         /// In place of what plays; else behind it.
         reset: bool,
+    },
+    /// What is recorded of a stream is to be on the medium.
+    Flush {
+        /// Stream name without prefix and query.
+        stream: String,
+        /// When.
+        when: FlushWhen,
+    },
+    /// Delete recordings of this instance.
+    Clear {
+        /// Stream name without prefix and query, or the beginning of several and `*`.
+        stream: String,
     },
     /// Disconnect every client and unload the instance.
     Shutdown,

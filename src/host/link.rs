@@ -8,7 +8,7 @@ use crate::limits::SCRIPT_MESSAGE_BYTES;
 use crate::time::Millis;
 use crate::wire::bytes::{Full, Writer};
 use crate::wire::script_link::{
-    ApplicationStats, Broken, ClientId, ClientStats, Doing, Handler, InstanceId, LogLevel, ToHost, ToServer,
+    ApplicationStats, Broken, ClientId, ClientStats, Doing, Handler, InstanceId, LogLevel, RecordHow, ToHost, ToServer,
     message_bytes,
 };
 
@@ -219,6 +219,21 @@ impl Ours {
     /// How large a recorded stream is, in bytes; 0 when that is not known.
     pub(super) fn stream_size(&self, stream: &str) -> f64 {
         self.ask_number(&ToServer::AskSize { instance: self.instance, stream })
+    }
+
+    /// Has a stream recorded, or no more; whether that is done.
+    pub(super) fn record(&self, stream: &str, how: RecordHow, most_s: f64, most_kb: f64) -> bool {
+        self.ask_number(&ToServer::AskRecord { instance: self.instance, stream, how, most_s, most_kb }) > 0.0
+    }
+
+    /// The metadata of a stream: one AMF 0 value, or nothing.
+    pub(super) fn metadata(&self, stream: &str) -> Vec<u8> {
+        let question = ToServer::AskMetadata { instance: self.instance, stream };
+        let answer = self.link.ask(&question, |message| match message {
+            ToHost::TellValue { value } => Some(value.to_vec()),
+            _ => None,
+        });
+        answer.unwrap_or_default()
     }
 
     fn ask_number(&self, question: &ToServer<'_>) -> f64 {

@@ -25,7 +25,7 @@ use crate::limits::{
 };
 use crate::text::Word;
 use crate::time::Millis;
-use crate::wire::script_link::{Handler, LogLevel};
+use crate::wire::script_link::{FlushWhen, Handler, LogLevel, RecordHow};
 
 /// Steps that one call of a built-in function may take which the engine does not interrupt: elements, or characters times
 /// characters to be found. A tenth of a second on the slowest board.
@@ -587,6 +587,8 @@ fn client_of(action: &ScriptAction) -> Option<ClientId> {
         ScriptAction::Broadcast { .. }
         | ScriptAction::Send { .. }
         | ScriptAction::Play { .. }
+        | ScriptAction::Flush { .. }
+        | ScriptAction::Clear { .. }
         | ScriptAction::Shutdown => None,
     }
 }
@@ -740,6 +742,34 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, shared: &Rc<SharedState>) -> Result
         let bytes = stream.len() + item.len();
         shared.push(&ctx, ScriptAction::Play { stream, item, start_s, length_s, reset }, bytes)?;
         Ok(true)
+    });
+    function!("record", shared, move |stream: String, how: u32, most_s: f64, most_kb: f64| {
+        let how = RecordHow::ALL.get(how as usize);
+        let asked = shared.ours.as_ref().zip(how).filter(|_| stream.len() <= PATH_BYTES);
+        asked.is_some_and(|(ours, how)| ours.record(&stream, *how, most_s, most_kb))
+    });
+    function!("flush", shared, move |ctx: Ctx<'js>, stream: String, when: u32| -> Result<bool> {
+        let Some(when) = FlushWhen::ALL.get(when as usize).copied() else { return Ok(false) };
+        let bytes = stream.len();
+        shared.push(&ctx, ScriptAction::Flush { stream, when }, bytes)?;
+        Ok(true)
+    });
+    function!("clear", shared, move |ctx: Ctx<'js>, stream: String| -> Result<bool> {
+        if stream.is_empty() || stream.len() > PATH_BYTES {
+            return Ok(false);
+        }
+        let bytes = stream.len();
+        shared.push(&ctx, ScriptAction::Clear { stream }, bytes)?;
+        Ok(true)
+    });
+    function!("metadata", shared, move |ctx: Ctx<'js>,
+                                        This(native): This<Object<'js>>,
+                                        name: String|
+          -> Result<Value<'js>> {
+        let asked = shared.ours.as_ref().filter(|_| name.len() <= 2 * PATH_BYTES);
+        let value = asked.map(|ours| ours.metadata(&name)).unwrap_or_default();
+        let values = amf::decode(&ctx, &Kit::of(&native)?, &value)?.unwrap_or_default();
+        Ok(values.into_iter().next().unwrap_or_else(|| Value::new_null(ctx)))
     });
     function!("ping", shared, move |ctx: Ctx<'js>, handle: u32| shared.emit(&ctx, handle, ScriptAction::Ping, 0));
     function!("checkBandwidth", shared, move |ctx: Ctx<'js>, handle: u32| {

@@ -76,7 +76,7 @@ hide(Client.prototype, {
 Object.setPrototypeOf(Client.prototype, fallback);
 
 class Stream {
-  #name; #query = ""; #kind;
+  #name; #query = ""; #kind; #sync = false;
   constructor(key, name) {
     if (key !== native) throw new TypeError("use Stream.get(name)");
     this.#name = name;
@@ -102,11 +102,20 @@ class Stream {
     item = String(item);
     return item != "" && native.play(this.#name, item, Number(start), Number(length), reset == 3 || reset != 2 && Boolean(reset));
   }
+  record(how = "record", maxDuration = -1, maxSize = -1) {
+    const flag = how === false ? 0 : how === true ? 1 : ["false", "record", "append", "appendwithgap"].indexOf(String(how).toLowerCase());
+    return flag >= 0 && native.record(this.#name, flag, Number(maxDuration), Number(maxSize));
+  }
+  clear() { return native.clear(this.#name); }
+  flush() { return native.flush(this.#name, 0); }
+  get syncWrite() { return this.#sync; }
+  set syncWrite(on) { this.#sync = Boolean(on); native.flush(this.#name, this.#sync ? 1 : 2); }
+  static getOnMetaData(name) { return native.metadata(String(name)); }
   static length(name) { return native.streamLength(String(name)); }
   static size(name) { return native.streamSize(String(name)); }
 }
 Object.setPrototypeOf(Stream.prototype, fallback);
-for (const name of ["destroy", "getOnMetaData"])
+for (const name of ["destroy"])
   hide(Stream, { [name]() { throw new Error("Stream." + name + " is not available in this server"); } }, true);
 
 // Calls a function of the script.
@@ -155,6 +164,10 @@ hide(application, {
   shutdown: native.shutdown,
   broadcastMsg(name, ...values) { native.broadcast(String(name), values); },
   getStats: native.applicationStats,
+  clearStreams(path) {
+    path = String(path);
+    return path[0] == "/" && native.clear(native.streamName(path.slice(1)) || "*");
+  },
 }, true);
 const no = () => false;
 hide(application, {
@@ -372,7 +385,7 @@ return {
     setQuery(stream, "");
   },
   playStatus(name, code, item) {
-    const stream = streams.get(name), level = /Failed|NotFound|Invalid|NoSupported/.test(code) ? "error" : "status";
+    const stream = streams.get(name) || live.get(name), level = /Failed|NotFound|Invalid|NoSupported|NoAccess/.test(code) ? "error" : "status";
     if (stream) run(stream.onStatus, stream, [{ level, code, description: item, details: item }]);
   },
   access(handle, which) {

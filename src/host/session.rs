@@ -170,7 +170,8 @@ impl Host {
             ToHost::Knock {}
             | ToHost::TellClientStats { .. }
             | ToHost::TellApplicationStats { .. }
-            | ToHost::TellNumber { .. } => Ok(()),
+            | ToHost::TellNumber { .. }
+            | ToHost::TellValue { .. } => Ok(()),
         }
     }
 
@@ -314,6 +315,10 @@ impl Host {
                     let (stream, item) = (stream.as_str(), item.as_str());
                     self.link.say(&ToServer::Play { instance, stream, item, start_s, length_s, reset })?;
                 }
+                ScriptAction::Flush { stream, when } => {
+                    self.link.say(&ToServer::Flush { instance, stream: &stream, when })?;
+                }
+                ScriptAction::Clear { stream } => self.link.say(&ToServer::Clear { instance, stream: &stream })?,
                 ScriptAction::Shutdown => self.link.say(&ToServer::Shutdown { instance })?,
             }
         }

@@ -37,7 +37,6 @@ pub(super) const GLOBALS: &[&str] = &[
 const APPLICATION: &[&str] = &[
     "registerClass",
     "registerProxy",
-    "clearStreams",
     "clearSharedObjects",
     "gc",
     "denyPeerLookup",
@@ -45,11 +44,11 @@ const APPLICATION: &[&str] = &[
     "onPeerLookup",
 ];
 /// Members of the class `Stream`.
-const STREAM_CLASS: &[&str] = &["destroy", "getOnMetaData"];
+const STREAM_CLASS: &[&str] = &["destroy"];
 /// Methods of a stream. Found at a call on whatever object, so none may be called as something that JavaScript has.
-const STREAM_CALLS: &[&str] = &["record", "publish", "setVirtualPath", "setBufferTime", "getOnMetaData", "syncWrite"];
+const STREAM_CALLS: &[&str] = &["publish", "setVirtualPath", "setBufferTime"];
 /// Further members of a stream, known only when the script runs.
-const STREAM_MEMBERS: &[&str] = &["clear", "flush", "bufferTime", "maxQueueDelay", "maxQueueSize", "publishAccess"];
+const STREAM_MEMBERS: &[&str] = &["bufferTime", "maxQueueDelay", "maxQueueSize", "publishAccess"];
 /// Members of a client.
 const CLIENT: &[&str] = &[
     "farID",

@@ -17,6 +17,7 @@ use core::fmt::{self, Write as _};
 
 use crate::limits::{APP_NAME_BYTES, RECORDING_FILE_BYTES, RECORDING_PATH_BYTES};
 use crate::name::{DEFAULT_INSTANCE, StreamPath};
+use crate::wire::script_link::InstanceId;
 
 use super::holder::Holder;
 use super::settings::Settings;
@@ -172,9 +173,11 @@ pub enum RecordedFor {
     Operator,
     /// The stream's publisher, who hears what becomes of it.
     Publisher(Holder),
+    /// A script, which hears it, too.
+    Script(InstanceId),
 }
 
-/// What a publisher who asked for a recording hears of it.
+/// What a publisher or a script that asked for a recording hears of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordSaid {
     /// A file was begun.
@@ -191,7 +194,6 @@ pub enum RecordSaid {
 
 /// What the disk is to do.
 #[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "it moves between two queues, and takes nothing from the heap")]
 pub enum RecordJob {
     /// Make a file, or open one. What is open in the same place is closed.
     Open {
@@ -220,6 +222,25 @@ pub enum RecordJob {
     },
     /// One step of what is done for files that nobody waits for: unfinished ones are finished, old ones deleted.
     Tend,
+    /// The first page of the list of recordings, for the operator.
+    List {
+        /// Which: empty for all, or `APP`, or `APP/NAME`.
+        of: RecordingFileName,
+    },
+    /// The page behind the last one.
+    ListOn,
+    /// Delete those that were asked for by a name, for a script.
+    Clear {
+        /// By which.
+        name: RecordingName,
+        /// All that lie in the same folder or below.
+        all: bool,
+    },
+    /// Delete one, for the operator.
+    Delete {
+        /// Which, as the list shows it.
+        file: RecordingFileName,
+    },
 }
 
 /// What came of it.
@@ -254,6 +275,99 @@ pub enum RecordDone {
         /// There is more to do at once.
         more: bool,
     },
+    /// To [`RecordJob::List`] and [`RecordJob::ListOn`].
+    Listed {
+        /// What there is.
+        page: Box<RecordingsPage>,
+    },
+    /// To [`RecordJob::Clear`].
+    Cleared {
+        /// Whether they are gone.
+        result: Result<(), NotDeleted>,
+    },
+    /// To [`RecordJob::Delete`].
+    Deleted {
+        /// Whether it is gone.
+        result: Result<(), NotDeleted>,
+    },
+}
+
+/// What a recording is called for people: `APP/PATH/FILE`.
+pub type RecordingFileName = heapless::String<RECORDING_FILE_BYTES>;
+
+/// Recordings of a page of the list.
+pub const PAGE_RECORDINGS: usize = 16;
+
+/// A page of the list of recordings.
+#[derive(Debug, Default, PartialEq)]
+pub struct RecordingsPage {
+    /// What is on it: automatic ones first, each kind in the order of names.
+    pub rows: heapless::Vec<ListedRecording, PAGE_RECORDINGS>,
+    /// Another follows.
+    pub more: bool,
+}
+
+/// A recording of the list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedRecording {
+    /// Which.
+    pub file: RecordingFileName,
+    /// How large it is.
+    pub bytes: u64,
+    /// When it was last written, in seconds since 1970, as the clock was then.
+    pub written_s: u64,
+    /// How far it is.
+    pub state: ListedState,
+}
+
+/// How far a recording is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListedState {
+    /// It is being made.
+    Recording,
+    /// A server that lost its power left it, and it was not looked at yet.
+    Unfinished,
+    /// It is complete.
+    Complete,
+}
+
+impl ListedState {
+    /// In a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ListedState::Recording => "recording",
+            ListedState::Unfinished => "unfinished",
+            ListedState::Complete => "complete",
+        }
+    }
+}
+
+/// Why a recording was not deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotDeleted {
+    /// No recording is called so.
+    Name,
+    /// There is none of that name.
+    Missing,
+    /// It, or a folder on the way to it, is a link, which may lead anywhere.
+    Link,
+    /// It is being made.
+    Recorded,
+    /// The medium does not let it go.
+    Fault(RecordFault),
+}
+
+impl NotDeleted {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            NotDeleted::Name => "that is not how recordings are called: APP/PATH/FILE, see recordings",
+            NotDeleted::Missing => "there is no such recording: see recordings",
+            NotDeleted::Link => "it is a link, or behind one, and no recording of this server",
+            NotDeleted::Recorded => "it is being recorded: record stop first",
+            NotDeleted::Fault(fault) => fault.words(),
+        }
+    }
 }
 
 /// Bytes on their way to a file. Blocks are obtained when the server starts, and only move.

@@ -18,7 +18,7 @@ use mio::Waker;
 use crate::account;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::live::recorded::{Follows, NotPlayed};
-use crate::live::recording::{RecordDone, RecordFault, RecordJob};
+use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
 use crate::live::script_text::TextFollows;
 use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES, RECORDINGS_STACK_BYTES};
 
@@ -287,6 +287,9 @@ fn without_worker(job: &Job) -> Done {
             }
             RecordJob::Close { id, .. } => RecordDone::Closed { id: *id, result: Err(RecordFault::Medium) },
             RecordJob::Tend => RecordDone::Tended { more: false },
+            RecordJob::List { .. } | RecordJob::ListOn => RecordDone::Listed { page: Box::default() },
+            RecordJob::Clear { .. } => RecordDone::Cleared { result: Err(NotDeleted::Fault(RecordFault::Medium)) },
+            RecordJob::Delete { .. } => RecordDone::Deleted { result: Err(NotDeleted::Fault(RecordFault::Medium)) },
         }),
     }
 }

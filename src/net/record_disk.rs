@@ -57,6 +57,26 @@ impl RecordDisk for SystemDisk {
         Ok(entries.filter_map(entry).collect())
     }
 
+    fn visit(&mut self, folder: &Path, take: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            // It need not look at the file: most file systems say in the folder what it is.
+            let kind = entry.file_type()?;
+            if let (Some(name), true) = (entry.file_name().to_str(), kind.is_dir() || kind.is_file()) {
+                take(name, kind.is_dir());
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, path: &Path) -> io::Result<Option<FolderEntry>> {
+        let metadata = fs::symlink_metadata(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let modified_s = u64::try_from(metadata.mtime()).unwrap_or(0);
+        let entry = FolderEntry { name, is_folder: metadata.is_dir(), bytes: metadata.len(), modified_s };
+        Ok(Some(entry).filter(|_| metadata.is_dir() || metadata.is_file()))
+    }
+
     fn make_folder(&mut self, folder: &Path) -> io::Result<()> {
         if folder.is_dir() {
             return Ok(());

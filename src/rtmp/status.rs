@@ -288,12 +288,11 @@ pub struct NotSent {
 pub const NOT_SENT: [NotSent; 30] = {
     use StatusLevel::{Error, Status, Warning};
     use Why::{MadeByClient, Other};
-    const NO_CLEAR: Why = Other("scripts delete no recordings in this version");
     const NO_SHARED_OBJECTS: Why = Other("there are no shared objects in this version");
     const OF_SCRIPTS: Why = Other("given to server-side code, never on the wire");
     [
-        not_sent("NetStream.Clear.Success", Some(Status), NO_CLEAR),
-        not_sent("NetStream.Clear.Failed", Some(Error), NO_CLEAR),
+        not_sent("NetStream.Clear.Success", Some(Status), OF_SCRIPTS),
+        not_sent("NetStream.Clear.Failed", Some(Error), OF_SCRIPTS),
         not_sent("NetStream.Seek.Failed", Some(Error), Other("ffmpeg waits for ever after it: a seek always succeeds")),
 
         not_sent("NetConnection.Connect.Closed", Some(Status), MadeByClient),

@@ -13,6 +13,7 @@ use crate::live::applications::{AppSource, AppState};
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::Holder;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
+use crate::live::recording::RecordDone;
 use crate::live::refusal::Refusal;
 use crate::name::StreamPath;
 use crate::rtmp::event::Decision;
@@ -89,7 +90,9 @@ impl Server {
             Done::NotReloaded(_) => {}
             Done::Surveyed => self.live.apps.surveyed(now),
             // What features asked for they have taken.
-            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Recording(_) => {}
+            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } => {}
+            Done::Recording(RecordDone::Cleared { result }) => self.cleared(result, now),
+            Done::Recording(done) => self.told_of_recordings(done, now),
             Done::Facts { asked, found, .. } => {
                 if let Some(by) = asked {
                     self.tell_length(by, found.map_or(0, |facts| facts.duration_ms));

@@ -9,12 +9,15 @@
 //! | request | rows |
 //! |---|---|
 //! | `clients` | one for each connection: id, address, app, instance, agent, speaks (`rtmp`, `http`, or of a viewer over HTTP its format: `flv`, `ws-flv`), does (`connecting`, `pending`, `publishes`, `plays`, `idle`, `leaving`), stream, stream_id, seconds, bytes_in, bytes_out, lag_ms, skips, round_trip_us |
-//! | `streams` | one for each stream name in use: id, app, instance, name, state (`live`, `away`: its publisher left and may come back, `waiting`: only players), publisher, seconds, players, skips, worst_lag_ms, bitrate_bps, video, audio, fps, key_frame_ms |
+//! | `streams` | one for each stream name in use: id, app, instance, name, state (`live`, `away`: its publisher left and may come back, `waiting`: only players), publisher, seconds, players, skips, worst_lag_ms, bitrate_bps, recorded, video, audio, fps, key_frame_ms |
 //! | `apps` | one for each application: name, kind, state (`reading`, `ready`, `broken`, `leaving`), instances, clients, streams |
 //! | `stats` | one: totals and counters |
 //! | `disconnect ID` | none; the client is told `close`, and its connection ends |
 //! | `unload APP[/INSTANCE]` | one: how many clients were sent away (`disconnected`) |
 //! | `shutdown-app APP` | the same |
+//! | `record start APP/NAME`, `record stop APP/NAME` | none |
+//! | `recordings [APP[/NAME]]` | one for each file of a recording: file (`APP/PATH/FILE`), bytes, written (seconds since 1970), state (`recording`, `unfinished`: a server that lost its power left it, `complete`) |
+//! | `delete-recording FILE` | none, when it is gone |
 //! | `reload` | none |
 //!
 //! What is not known is `null`. Write permission on the socket file is permission for every request
@@ -28,6 +31,7 @@
 //! meanwhile. A client that does not finish a request, or does not take its answer, is closed after [`PATIENCE_MS`].
 
 use crate::limits::CONTROL_REQUEST_BYTES;
+use crate::live::recording::NotDeleted;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
@@ -36,6 +40,8 @@ use super::protocol::{Ask, Context, Protocol, Stage, Turn};
 
 /// How long a client may take to send a request, or to take the answer that waits for it, in milliseconds.
 pub const PATIENCE_MS: u64 = 5000;
+/// How long a client waits for the disk, in milliseconds: a card that stalls is heard of, not taken for a client that does nothing.
+const DISK_PATIENCE_MS: u64 = 30_000;
 /// What a client hears that finds every slot taken.
 pub(super) const BUSY: &[u8] =
     b"{\"error\":\"busy: as many clients as the control socket serves at once (CONTROL_CLIENTS)\"}\n";
@@ -49,6 +55,10 @@ pub(super) enum Answering {
     Request,
     /// The list goes on at this place of its table.
     List(List, usize),
+    /// The disk is asked.
+    Disk,
+    /// It has deleted a recording, or has not.
+    Deleted(Result<(), NotDeleted>),
     /// All was said, and the client is closed when it has taken that.
     Last,
 }
@@ -59,6 +69,8 @@ pub(super) enum List {
     Clients,
     Streams,
     Apps,
+    /// Of what the disk has said, a page at a time.
+    Recordings,
 }
 
 /// A connection of the operator's.
@@ -103,8 +115,8 @@ impl Protocol for Operator {
             self.deadline = cx.now + PATIENCE_MS;
         }
         match self.answering {
-            Answering::None => Turn::Done,
-            Answering::Request | Answering::List(..) => Turn::Asks(Ask::Control),
+            Answering::None | Answering::Disk => Turn::Done,
+            Answering::Request | Answering::List(..) | Answering::Deleted(_) => Turn::Asks(Ask::Control),
             Answering::Last => Turn::Ends(CloseReason::Answered),
         }
     }
@@ -114,7 +126,7 @@ impl Protocol for Operator {
     }
 
     fn deadline(&self) -> Option<Millis> {
-        Some(self.deadline)
+        Some(if self.answering == Answering::Disk { self.deadline + DISK_PATIENCE_MS } else { self.deadline })
     }
 
     fn stage(&self) -> Stage {

@@ -146,6 +146,8 @@ pub struct StreamRow<'a> {
     pub worst_lag_ms: u32,
     /// What arrived of it lately, in bits per second; 0 without a publisher.
     pub bitrate_bps: u64,
+    /// It is being recorded.
+    pub recorded: bool,
     /// What it is; nothing is known without a publisher.
     pub description: Description,
 }
@@ -307,6 +309,7 @@ impl Server {
             flv_players: 0,
             skips: 0,
             worst_lag_ms: 0,
+            recorded: self.features.recordings.is_recorded(id),
             bitrate_bps: live.map_or(0, |media| bitrate_bps(media, now.since(stream.since), now)),
             description: live.map_or_else(Description::default, Description::of),
         };

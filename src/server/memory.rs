@@ -4,8 +4,9 @@
 use std::vec::Vec;
 
 use crate::features::Features;
+use crate::features::recordings::desk::RecordingDesk;
 use crate::features::script::hosts::ScriptHost;
-use crate::limits::{APP_FILE_BYTES, NAMES_PER_RING, RECORDED_BLOCK_BYTES, Row};
+use crate::limits::{APP_FILE_BYTES, CLEARS, NAMES_PER_RING, RECORDED_BLOCK_BYTES, Row};
 use crate::live::applications::Applications;
 use crate::live::names::Names;
 use crate::live::recorded::RECORDED_BLOCKS;
@@ -57,6 +58,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
             settings.recorded_players as usize,
             RECORDED_BLOCKS * RECORDED_BLOCK_BYTES,
         ),
+        Row::new("recordings to delete for scripts", CLEARS, RecordingDesk::WISH_BYTES),
         Row::new("streams of scripts", Broadcasts::count(settings.script_hosts()), Broadcasts::PLACE_BYTES),
         Row::new("read buffer", 1, READ_BYTES),
         Row::new("claims on connections", slots, Claims::place_bytes(slots)),

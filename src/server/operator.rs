@@ -5,14 +5,16 @@ use core::fmt::{self, Write as _};
 use log::info;
 
 use crate::handles::ConnId;
-use crate::limits::{AGENT_BYTES, APP_NAME_BYTES, CONTROL_REQUEST_BYTES, PATH_BYTES, TX_BYTES};
+use crate::limits::{AGENT_BYTES, APP_NAME_BYTES, CONTROL_REQUEST_BYTES, PATH_BYTES, RECORDING_FILE_BYTES, TX_BYTES};
+use crate::live::recording::{NotDeleted, RecordJob, RecordingFileName};
+use crate::text::Quoted;
 use crate::time::Millis;
 
 use super::Server;
 use super::control::{Answering, List};
 use super::describe::{AUDIO_BYTES, VIDEO_BYTES};
 use super::json::{EXPANSION, OrNull, Text};
-use super::rows::{AppJson, ClientJson, ClosedJson, MembersJson, StreamJson};
+use super::rows::{AppJson, ClientJson, ClosedJson, MembersJson, RecordingJson, StreamJson};
 use super::speaks::Speaks;
 use super::transport::{Counted, Net};
 
@@ -33,6 +35,8 @@ const _: () = assert!(
     "a stream's row fits an empty answer"
 );
 const _: () = assert!(ROW_FRAME_BYTES + EXPANSION * ERROR_BYTES <= TX_BYTES, "an error fits an empty answer");
+const _: () =
+    assert!(ROW_FRAME_BYTES + EXPANSION * RECORDING_FILE_BYTES <= TX_BYTES, "a recording's row fits an empty answer");
 
 impl Server {
     /// Answers the operator's request, or goes on with a list.
@@ -42,10 +46,18 @@ impl Server {
         let answering = match control.answering {
             Answering::Request => {
                 let request = core::mem::take(&mut control.request);
-                reply.answer(self, net, &request, now)
+                reply.answer(self, net, conn, &request, now)
             }
+            Answering::List(List::Recordings, from) => reply.recordings(self, conn, from),
             Answering::List(list, from) => reply.list(self, net, list, from, now),
-            Answering::None | Answering::Last => return,
+            Answering::Deleted(result) => {
+                match result {
+                    Ok(()) => reply.ok(),
+                    Err(why) => reply.error(format_args!("{}", why.words())),
+                }
+                Answering::None
+            }
+            Answering::None | Answering::Last | Answering::Disk => return,
         };
         let Some((slot, Speaks::Control(control))) = self.slots.open_both(conn) else { return };
         let written = slot.tx.write_with(|free| {
@@ -66,7 +78,7 @@ struct Reply {
 
 impl Reply {
     /// Answers a request, or begins to.
-    fn answer<N: Net>(&mut self, server: &mut Server, net: &N, request: &[u8], now: Millis) -> Answering {
+    fn answer<N: Net>(&mut self, server: &mut Server, net: &N, conn: ConnId, request: &[u8], now: Millis) -> Answering {
         let Some(line) = request.strip_suffix(b"\n") else {
             self.error(format_args!("the request is longer than {CONTROL_REQUEST_BYTES} bytes"));
             return Answering::Last;
@@ -77,13 +89,15 @@ impl Reply {
         };
         let (command, argument) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         let argument = argument.trim();
-        let wants_argument = matches!(command, "disconnect" | "unload" | "shutdown-app" | "record");
-        let known = wants_argument || matches!(command, "clients" | "streams" | "apps" | "stats" | "reload");
+        let wants_argument =
+            matches!(command, "disconnect" | "unload" | "shutdown-app" | "record" | "delete-recording");
+        let takes_none = matches!(command, "clients" | "streams" | "apps" | "stats" | "reload");
+        let known = wants_argument || takes_none || command == "recordings";
         if !known {
             self.error(format_args!("unknown command {command:?}"));
             return Answering::None;
         }
-        if wants_argument == argument.is_empty() {
+        if wants_argument && argument.is_empty() || takes_none && !argument.is_empty() {
             let wants = if wants_argument { "needs an argument" } else { "takes no argument" };
             self.error(format_args!("{command} {wants}"));
             return Answering::None;
@@ -95,6 +109,11 @@ impl Reply {
             "stats" => self.stats(server, net.counted(), now),
             "disconnect" => self.disconnect(server, argument, now),
             "record" => self.record(server, argument, now),
+            "recordings" => return self.ask_disk(server, conn, argument, |of| RecordJob::List { of }),
+            "delete-recording" => {
+                info!("rill control request=\"delete-recording\" file={}", Quoted(argument));
+                return self.ask_disk(server, conn, argument, |file| RecordJob::Delete { file });
+            }
             "reload" => {
                 info!("rill control request=\"reload\"");
                 server.reload();
@@ -130,6 +149,43 @@ impl Reply {
         }
     }
 
+    /// Has the disk asked something of recordings, which are named by the argument.
+    fn ask_disk(
+        &mut self,
+        server: &mut Server,
+        conn: ConnId,
+        argument: &str,
+        job: impl Fn(RecordingFileName) -> RecordJob,
+    ) -> Answering {
+        let Ok(file) = RecordingFileName::try_from(argument) else {
+            self.error(format_args!("{}", NotDeleted::Name.words()));
+            return Answering::None;
+        };
+        if server.ask_of_recordings(conn, job(file)) {
+            return Answering::Disk;
+        }
+        self.error(format_args!("the disk is being asked for another client: try again"));
+        Answering::None
+    }
+
+    /// The rest of a page of the list of recordings.
+    fn recordings(&mut self, server: &mut Server, conn: ConnId, mut from: usize) -> Answering {
+        while let Some(row) = server.features.recordings.desk.row(conn, from) {
+            if !self.row(format_args!("{}", RecordingJson(row))) {
+                return Answering::List(List::Recordings, from);
+            }
+            from += 1;
+        }
+        if server.features.recordings.desk.page_is_taken(conn) {
+            return Answering::Disk;
+        }
+        // The page is gone, so that nothing comes before this the next time.
+        match self.row(format_args!("{OK}")) {
+            true => Answering::None,
+            false => Answering::List(List::Recordings, 0),
+        }
+    }
+
     fn send_away(&mut self, server: &mut Server, unload: bool, argument: &str, now: Millis) {
         let (app, instance) = match argument.split_once('/') {
             Some((app, instance)) if unload => (app, Some(instance)),
@@ -153,6 +209,7 @@ impl Reply {
     fn list<N: Net>(&mut self, server: &Server, net: &N, list: List, mut from: usize, now: Millis) -> Answering {
         for _ in 0..ROWS_PER_TURN {
             let written = match list {
+                List::Recordings => None,
                 List::Clients => server.next_client(from, now).map(|row| {
                     let at = row.id.slot;
                     (self.row(format_args!("{}", ClientJson(&row, net.round_trip_us(at)))), at.at())
@@ -279,6 +336,7 @@ mod tests {
             skips: u32::MAX,
             worst_lag_ms: u32::MAX,
             bitrate_bps: u64::MAX,
+            recorded: false,
             description: Description {
                 video: Some(heapless::String::try_from(worst(VIDEO_BYTES).as_str()).unwrap()),
                 audio: Some(heapless::String::try_from(worst(AUDIO_BYTES).as_str()).unwrap()),

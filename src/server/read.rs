@@ -6,7 +6,7 @@ use crate::features::contract::{Dialect, Happened};
 use crate::handles::{ConnId, SlotIndex};
 use crate::limits::{FIRST_ASK_TRANSACTION, INBOX_BYTES};
 use crate::live::holder::Holder;
-use crate::live::recording::RecordSaid;
+use crate::live::recording::{RecordSaid, RecordedFor};
 use crate::rtmp::event::{Event, Limit, NetStreamId, Request};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
@@ -255,7 +255,7 @@ impl Server {
                 let by = Holder::Conn(conn, stream.index() as u8);
                 if let Some(id) = self.features.recordings.end_is_said(by) {
                     // What it published before has ended before what it publishes now begins.
-                    self.say_of_recording(by, id, RecordSaid::Unpublished);
+                    self.say_of_recording(RecordedFor::Publisher(by), id, RecordSaid::Unpublished, now);
                 }
                 self.publish(conn, stream, &name, mode, now);
             }

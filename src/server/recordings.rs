@@ -20,13 +20,12 @@ impl Server {
             PublishMode::AppendWithGap => RecordingKind::BehindWithGap,
         };
         if let Err(fault) = self.features.recordings.start(&self.live, id, kind, RecordedFor::Publisher(by), now) {
-            self.say_of_recording(by, id, RecordSaid::Refused(fault));
+            self.say_of_recording(RecordedFor::Publisher(by), id, RecordSaid::Refused(fault), now);
         }
     }
 
-    /// Says something of its recording to who publishes a stream.
-    pub(super) fn say_of_recording(&mut self, by: Holder, id: StreamId, said: RecordSaid) {
-        let Holder::Conn(conn, lane) = by else { return };
+    /// Says something of the recording of a stream to who wanted it.
+    pub(super) fn say_of_recording(&mut self, by: RecordedFor, id: StreamId, said: RecordSaid, now: Millis) {
         let (code, words) = match said {
             RecordSaid::Started => (Code::RecordStart, None),
             RecordSaid::Stopped => (Code::RecordStop, None),
@@ -36,6 +35,11 @@ impl Server {
                 fault @ (RecordFault::NoAccess | RecordFault::ReadOnly | RecordFault::NoPlace | RecordFault::Name),
             ) => (Code::RecordNoAccess, Some(fault.words())),
             RecordSaid::Refused(fault) | RecordSaid::Failed(fault) => (Code::RecordFailed, Some(fault.words())),
+        };
+        let (conn, lane) = match by {
+            RecordedFor::Publisher(Holder::Conn(conn, lane)) => (conn, lane),
+            RecordedFor::Script(script) => return self.tell_script_of_recording(script, id, code, now),
+            RecordedFor::Publisher(Holder::Feature(..)) | RecordedFor::Configuration | RecordedFor::Operator => return,
         };
         let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         let name = rtmp.session.own_name(&self.live.names.stream(id).path);

@@ -4,6 +4,7 @@ use core::fmt::{self, Write as _};
 
 use crate::live::app::AppKind;
 use crate::live::applications::AppState;
+use crate::live::recording::ListedRecording;
 
 use super::close::Counter;
 use super::inspect::{AppRow, ClientRow, StreamRow};
@@ -60,13 +61,14 @@ impl fmt::Display for StreamJson<'_> {
         }
         write!(
             f,
-            "\"seconds\":{},\"players\":{},\"skips\":{},\"worst_lag_ms\":{},\"bitrate_bps\":{},\"video\":{},\
+            "\"seconds\":{},\"players\":{},\"skips\":{},\"worst_lag_ms\":{},\"bitrate_bps\":{},\"recorded\":{},\"video\":{},\
              \"audio\":{},",
             row.seconds,
             row.players,
             row.skips,
             row.worst_lag_ms,
             row.bitrate_bps,
+            row.recorded,
             OrNull(description.video.as_deref().map(Text)),
             OrNull(description.audio.as_deref().map(Text)),
         )?;
@@ -103,6 +105,17 @@ impl fmt::Display for AppJson<'_> {
              \"clients\":{clients},\"streams\":{streams}}}",
             Text(row.name),
         )
+    }
+}
+
+/// A recording of the list.
+pub(super) struct RecordingJson<'a>(pub &'a ListedRecording);
+
+impl fmt::Display for RecordingJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ListedRecording { file, bytes, written_s, state } = self.0;
+        let (file, state) = (Text(file), state.name());
+        write!(f, "{{\"file\":{file},\"bytes\":{bytes},\"written\":{written_s},\"state\":\"{state}\"}}")
     }
 }
 

@@ -10,7 +10,7 @@ use log::{Level, error, info, log};
 use crate::features::contract::Happened;
 use crate::features::script::hosts::{HostFault, HostState};
 use crate::handles::{ConnId, HostIndex};
-use crate::limits::{APP_NAME_BYTES, PATH_BYTES, SCRIPT_NAME_BYTES, SCRIPT_STATUS_BYTES};
+use crate::limits::{APP_NAME_BYTES, HEADER_BYTES, PATH_BYTES, SCRIPT_NAME_BYTES, SCRIPT_STATUS_BYTES};
 use crate::live::refusal::Unscripted;
 use crate::rtmp::session::REPLY_BYTES;
 use crate::rtmp::status::{Code, Extra, Status};
@@ -66,8 +66,13 @@ impl Server {
             | ToServer::AskApplicationStats { instance }
             | ToServer::AskLength { instance, .. }
             | ToServer::AskSize { instance, .. }
-            | ToServer::Play { instance, .. } => instance,
+            | ToServer::Play { instance, .. }
+            | ToServer::AskRecord { instance, .. }
+            | ToServer::AskMetadata { instance, .. }
+            | ToServer::Flush { instance, .. }
+            | ToServer::Clear { instance, .. } => instance,
         };
+        let mut metadata = [0; HEADER_BYTES];
         // Its questions are answered in any case, for it waits.
         let index = self.scripting.speaker(host, script);
         let answer = match *message {
@@ -87,6 +92,14 @@ impl Server {
             ToServer::AskSize { stream, .. } => {
                 let facts = index.and_then(|index| self.known_facts(index, stream, now));
                 Some(ToHost::TellNumber { value: facts.map_or(0.0, |facts| facts.bytes as f64) })
+            }
+            ToServer::AskRecord { stream, how, most_s, most_kb, .. } => {
+                let begun = index.is_some_and(|index| self.record_for_script(index, stream, how, most_s, most_kb, now));
+                Some(ToHost::TellNumber { value: begun.into() })
+            }
+            ToServer::AskMetadata { stream, .. } => {
+                let known = index.and_then(|index| self.metadata_for_script(index, stream, now, &mut metadata));
+                Some(ToHost::TellValue { value: known.map_or(&[], |bytes| &metadata[..bytes]) })
             }
             _ => None,
         };
@@ -201,13 +214,17 @@ impl Server {
             ToServer::Play { stream, item, start_s, length_s, reset, .. } => {
                 self.play_for_script(index, stream, item, ScriptPlay { start_s, length_s, reset }, now);
             }
+            ToServer::Flush { stream, when, .. } => self.flush_for_script(index, stream, when),
+            ToServer::Clear { stream, .. } => self.clear_for_script(index, stream, now),
             ToServer::Send { stream, body, .. } => self.send_to_stream(index, stream, body, now),
             ToServer::Hello { .. }
             | ToServer::Done { .. }
             | ToServer::AskClientStats { .. }
             | ToServer::AskApplicationStats { .. }
             | ToServer::AskLength { .. }
-            | ToServer::AskSize { .. } => {}
+            | ToServer::AskSize { .. }
+            | ToServer::AskRecord { .. }
+            | ToServer::AskMetadata { .. } => {}
         }
     }
 

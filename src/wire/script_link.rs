@@ -272,7 +272,7 @@ messages! {
         /// 0 when there is no such stream, or it has none.
         value: f64,
     }
-    /// What became of what a script plays on a stream: `stream.onStatus`.
+    /// What became of what a script plays on a stream, or has recorded of it: `stream.onStatus`.
     0x12 PlayStatus {
         /// Whose.
         instance: InstanceId,
@@ -282,6 +282,11 @@ messages! {
         code: &'a str,
         /// What is played, as the script named it.
         item: &'a str,
+    }
+    /// The answer to [`ToServer::AskMetadata`].
+    0x13 TellValue {
+        /// An AMF 0 value; nothing when there is none.
+        value: &'a [u8],
     }
 }
 
@@ -500,6 +505,42 @@ messages! {
         /// In place of what plays; else behind it.
         reset: bool,
     }
+    /// `stream.record(...)`. The host waits for [`ToHost::TellNumber`]: 1 when that begins, or ends, as wanted, else 0.
+    0x9B AskRecord {
+        /// Whose.
+        instance: InstanceId,
+        /// The stream, without prefix and query.
+        stream: &'a str,
+        /// How.
+        how: RecordHow,
+        /// It ends after so many seconds; not more than 0 is never.
+        most_s: f64,
+        /// It ends with so many KB; not more than 0 is never.
+        most_kb: f64,
+    }
+    /// The metadata of a stream. The host waits for [`ToHost::TellValue`].
+    0x9C AskMetadata {
+        /// Whose.
+        instance: InstanceId,
+        /// As the script named it.
+        stream: &'a str,
+    }
+    /// `stream.flush()`, `stream.syncWrite`: when what is recorded of a stream is to be on the medium.
+    0x9D Flush {
+        /// Whose.
+        instance: InstanceId,
+        /// The stream, without prefix and query.
+        stream: &'a str,
+        /// When.
+        when: FlushWhen,
+    }
+    /// `stream.clear()`, `application.clearStreams(path)`: recordings are to be deleted.
+    0x9E Clear {
+        /// Whose.
+        instance: InstanceId,
+        /// The stream, without prefix and query; one that ends with `*` is all that begin so, up to the last `/`.
+        stream: &'a str,
+    }
 }
 
 /// Declares a number that is one of few.
@@ -576,6 +617,26 @@ coded! {
         2 AudioSample,
         /// `client.videoSampleAccess`.
         3 VideoSample,
+    }
+    /// How a script has a stream recorded.
+    RecordHow {
+        /// No more.
+        0 Stop,
+        /// In place of what was recorded by this name.
+        1 Record,
+        /// Behind what was recorded by this name.
+        2 Append,
+        /// The same, with the pause in between as long as it was.
+        3 AppendWithGap,
+    }
+    /// When a script wants what is recorded of a stream on the medium.
+    FlushWhen {
+        /// Once, now: with the fragment that grows.
+        0 Once,
+        /// Each fragment.
+        1 Each,
+        /// As the configuration says (`record.sync_ms`).
+        2 AsConfigured,
     }
     /// How loud a line of the log is.
     LogLevel {

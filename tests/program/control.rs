@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::binary::{Server, number, rill, run, scratch};
 use crate::rtmp;
+use rill::bench::source::{Rates, SyntheticStream};
 use rill::limits::{CONTROL_CLIENTS, CONTROL_REQUEST_BYTES};
 use rill::server::control::PATIENCE_MS;
 use serde_json::Value;
@@ -408,6 +409,110 @@ fn who_does_not_read_a_long_list_is_closed_and_holds_nobody_up() {
     let whole = text.rsplit(|&byte| byte == b'\n').skip(1);
     assert!(whole.take(100).all(|row| serde_json::from_slice::<Value>(row).is_ok()));
     assert_eq!(allocations(&server), 0);
+}
+
+#[test]
+fn recordings_are_listed_in_the_order_of_names_and_deleted_and_nothing_else_is() {
+    let root = scratch("control-recordings-root");
+    let recordings = root.join("applications/live/recordings");
+    let (cam, hall) = (recordings.join("cam"), recordings.join("hall/left"));
+    let named = root.join("applications/live/streams/_definst_");
+    for folder in [&cam, &hall, &named, &root.join("elsewhere")] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    for n in 1..=100 {
+        fs::write(cam.join(format!("{n:06}-nodate.flv")), "x").unwrap();
+    }
+    for path in [hall.join("000007-nodate.mp4"), named.join("cam.flv"), root.join("elsewhere/secret.flv")] {
+        fs::write(path, "longer").unwrap();
+    }
+    fs::write(cam.join("notes.txt"), "").unwrap();
+    std::os::unix::fs::symlink(root.join("elsewhere/secret.flv"), cam.join("link.flv")).unwrap();
+    std::os::unix::fs::symlink(root.join("elsewhere"), recordings.join("link")).unwrap();
+    let server = Server::start("control-recordings", &["--root", root.to_str().unwrap()]);
+    let socket = root.join("rill.sock");
+    let files = |of: &[&str]| -> Vec<String> {
+        let (status, output, errors) = ctl(&socket, &[&["--json", "recordings"], of].concat());
+        assert_eq!((status, errors.as_str()), (0, ""));
+        let rows = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.map(|row| row["file"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = server.resident_kib();
+    let all = files(&[]);
+    assert_eq!(all.len(), 102, "{all:?}");
+    assert_eq!(all[0], "live/cam/000001-nodate.flv");
+    assert_eq!(
+        all[99..],
+        ["live/cam/000100-nodate.flv", "live/hall/left/000007-nodate.mp4", "live/streams/_definst_/cam.flv"]
+    );
+    assert_eq!(files(&["live"]), all);
+    assert_eq!(files(&["live/hall"]), ["live/hall/left/000007-nodate.mp4"]);
+    assert_eq!(files(&["live/cam"]).len(), 101, "its folder, and the file of its name");
+    assert!(files(&["vod"]).is_empty() && files(&["live/ca"]).is_empty() && files(&["../live"]).is_empty());
+    let table = ctl(&socket, &["recordings", "live/hall"]).1;
+    assert!(table.starts_with("FILE ") && table.contains("  6 B  ") && table.contains("complete"), "{table}");
+    for (file, why) in [
+        ("live/cam/000200-nodate.flv", "there is no such recording: see recordings"),
+        ("vod/cam/000001-nodate.flv", "there is no such recording: see recordings"),
+        ("live/cam/notes.txt", "that is not how recordings are called: APP/PATH/FILE, see recordings"),
+        ("live/cam", "that is not how recordings are called: APP/PATH/FILE, see recordings"),
+        ("live/../../elsewhere/secret.flv", "that is not how recordings are called: APP/PATH/FILE, see recordings"),
+        ("/live/cam/000001-nodate.flv", "that is not how recordings are called: APP/PATH/FILE, see recordings"),
+        ("live/cam/link.flv", "it is a link, or behind one, and no recording of this server"),
+        ("live/link/secret.flv", "it is a link, or behind one, and no recording of this server"),
+    ] {
+        assert_eq!(ctl(&socket, &["delete-recording", file]), (1, String::new(), format!("rill: {why}\n")), "{file}");
+    }
+    assert!(root.join("elsewhere/secret.flv").exists());
+    for file in ["live/cam/000050-nodate.flv", "live/hall/left/000007-nodate.mp4", "live/streams/_definst_/cam.flv"] {
+        assert_eq!(ctl(&socket, &["delete-recording", file]), (0, format!("{file} is deleted\n"), String::new()));
+    }
+    assert_eq!(files(&[]).len(), 99);
+    assert!(!cam.join("000050-nodate.flv").exists() && !named.join("cam.flv").exists());
+    // Two at once: one of them is told so, or comes behind the other.
+    let answers: Vec<String> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..3).map(|_| scope.spawn(|| converse(&socket, b"recordings\n"))).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    let whole =
+        answers.iter().filter(|answer| answer.lines().count() == 100 && answer.ends_with("{\"ok\":true}\n")).count();
+    let busy = answers.iter().filter(|answer| answer.starts_with("{\"error\":\"the disk is being asked")).count();
+    assert!(whole >= 1 && whole + busy == 3, "{answers:?}");
+    assert_eq!(allocations(&server), 0);
+    let after = server.resident_kib();
+    assert!(after < before + 400, "{before} KiB became {after} KiB");
+}
+
+#[test]
+fn what_is_being_recorded_is_listed_so_and_not_deleted() {
+    let root = scratch("control-recorded-root");
+    fs::create_dir_all(root.join("applications/live")).unwrap();
+    let server = Server::start("control-recorded", &["--root", root.to_str().unwrap(), "--set", "record.on=true"]);
+    let socket = root.join("rill.sock");
+    let mut publisher = Client::publisher(server.address, "live", "cam");
+    let mut source = SyntheticStream::new(Rates { bitrate_bps: 500_000, frame_rate: 25 }, 0);
+    let mut bytes = Vec::new();
+    source.headers(1, 128, &mut bytes);
+    for _ in 0..400 {
+        source.next(0, 1, 128, &mut bytes);
+    }
+    publisher.0.write_all(&bytes).unwrap();
+    let row = wait_for_row(&socket, "recordings", |row| row["state"] == "recording");
+    let file = row["file"].as_str().unwrap();
+    assert!(file.starts_with("live/cam/000001-"), "{file}");
+    let refused = ctl(&socket, &["delete-recording", file]);
+    assert_eq!(refused, (1, String::new(), "rill: it is being recorded: record stop first\n".to_owned()));
+    bytes.clear();
+    for _ in 0..400 {
+        source.next(0, 1, 128, &mut bytes);
+    }
+    publisher.0.write_all(&bytes).unwrap();
+    wait_for_row(&socket, "recordings", |row| row["bytes"].as_u64().unwrap() > 100_000);
+    assert_eq!(ctl(&socket, &["record", "stop", "live/cam"]).1, "the recording is being completed\n");
+    wait_for_row(&socket, "recordings", |row| row["state"] == "complete");
+    assert_eq!(ctl(&socket, &["delete-recording", file]).0, 0);
+    assert_eq!(ctl(&socket, &["recordings"]).1, "no recordings\n");
+    assert_eq!(ctl(&socket, &["record", "start", "live/cam"]).1, "the stream is being recorded\n");
 }
 
 #[test]

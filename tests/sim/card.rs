@@ -53,6 +53,13 @@ pub struct Stored {
     modified_s: u64,
 }
 
+impl Stored {
+    /// One that lies there since long ago.
+    pub fn of(bytes: Vec<u8>) -> Stored {
+        Stored { synced: bytes.clone(), bytes, is_named: true, ..Stored::default() }
+    }
+}
+
 #[derive(Clone)]
 enum Change {
     Write(u64, Vec<u8>),
@@ -133,7 +140,7 @@ impl Recorder {
                     let part = random(written.len() as u64 + 1) as usize;
                     Change::Write(*at, written[..part].to_vec()).apply(&mut bytes);
                 }
-                files.insert(path, Stored { synced: bytes.clone(), bytes, is_named: true, ..Stored::default() });
+                files.insert(path, Stored::of(bytes));
             }
             card.files = files;
             card.fails = None;
@@ -198,6 +205,19 @@ impl RecordDisk for SharedCard {
             entries.insert(name.clone(), FolderEntry { name, is_folder, bytes, modified_s });
         }
         Ok(entries.into_values().collect())
+    }
+
+    fn visit(&mut self, folder: &Path, take: &mut dyn FnMut(&str, bool)) -> io::Result<()> {
+        for entry in self.list(folder)? {
+            take(&entry.name, entry.is_folder);
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, path: &Path) -> io::Result<Option<FolderEntry>> {
+        let parent = path.parent().ok_or(io::Error::from(ErrorKind::NotFound))?;
+        let is_it = |entry: &FolderEntry| path.ends_with(&entry.name);
+        self.list(parent)?.into_iter().find(is_it).map(Some).ok_or(io::Error::from(ErrorKind::NotFound))
     }
 
     fn make_folder(&mut self, _: &Path) -> io::Result<()> {

@@ -12,7 +12,7 @@ use rill::wire::flv_front::{FRONT_BYTES, SIZE_BYTES, size_in};
 use rill::wire::windows::{File, ReadAt, Windows};
 
 use crate::sim::films::FilmTag;
-use crate::sim::world::{World, settings};
+use crate::sim::world::{World, scripted, settings};
 
 fn record() -> RecordSettings {
     RecordSettings { on: RecordOn::All, ..RecordSettings::default() }
@@ -447,4 +447,136 @@ proptest! {
         let at_most_ms = 2000 + 2 * 2000 + 4 * late_ms as u32 * 8;
         prop_assert!(end_ms + at_most_ms >= lost_ms, "{end_ms} of {lost_ms} ms are left");
     }
+}
+
+/// As a third party writes it for Adobe's server: what is published is recorded, at most so long, and what became of it is noted.
+const RECORDER: &str = "
+    application.onAppStart = function () { this.heard = []; };
+    application.onConnect = function (client) { this.acceptConnection(client); };
+    application.onPublish = function (client, stream) {
+        var app = this;
+        stream.onStatus = function (info) { app.heard.push(info.level + ' ' + info.code.replace('NetStream.', '')); };
+        if (stream.name.indexOf('rec_') == 0)
+            app.heard.push(String(stream.record('record', 5)));
+    };
+    Client.prototype.run = function (what, name) {
+        var stream = Stream.get(name);
+        stream.onStatus = function (info) { application.heard.push(info.level + ' ' + info.code.replace('NetStream.', '')); };
+        switch (what) {
+        case 'append': return String(stream.record('append'));
+        case 'stop': return String(stream.record(false));
+        case 'small': return String(stream.record('record', -1, 600));
+        case 'flush': return String(stream.flush());
+        case 'sync': stream.syncWrite = true; return String(stream.syncWrite);
+        case 'clear': return String(stream.clear());
+        case 'clearAll': return String(application.clearStreams(name));
+        case 'meta': var meta = Stream.getOnMetaData(name); return meta ? String(meta.width || meta.duration) : 'none';
+        }
+    };
+    Client.prototype.heard = function () { return application.heard.splice(0).join(); };";
+
+fn script_recording() -> (World, usize) {
+    let settings = Settings { recordings: 2, ring_bytes: 2 << 20, ..settings() };
+    let mut world = World::on_disk(settings, vec![scripted("live", RECORDER)]);
+    let c = world.join_at("live");
+    (world, c)
+}
+
+/// What a method of the script returns.
+fn run(world: &mut World, c: usize, what: &str, name: &str) -> String {
+    world.clients[c].command(0, "run", |amf| {
+        amf.null().unwrap();
+        amf.string(what).unwrap();
+        amf.string(name).unwrap();
+    });
+    world.settle();
+    std::mem::take(&mut world.clients[c].result)
+}
+
+#[test]
+fn a_script_records_what_is_published_as_long_as_it_wants_and_hears_what_became_of_it() {
+    let (mut world, c) = script_recording();
+    let publisher = world.publisher_at("live", "rec_cam");
+    let film = film(14);
+    publish(&mut world, publisher, &film, 0);
+    assert_eq!(heard_by_script(&mut world, c), "true,status Publish.Start,status Record.Start,status Record.Stop");
+    let (path, read) = only(&world);
+    assert_eq!(path, "/apps/live/streams/_definst_/rec_cam.flv");
+    assert!(read.complete && (5000..8000).contains(&read.duration_ms), "{}", read.duration_ms);
+    assert!(film.starts_with(&read.tags));
+    // Behind what is there, until it says so.
+    assert_eq!(run(&mut world, c, "append", "rec_cam"), "true");
+    publish(&mut world, publisher, &film, 14_000);
+    assert_eq!(run(&mut world, c, "flush", "rec_cam"), "true");
+    assert_eq!(run(&mut world, c, "sync", "rec_cam"), "true");
+    assert_eq!(run(&mut world, c, "clear", "rec_cam"), "true");
+    assert_eq!(run(&mut world, c, "stop", "rec_cam"), "true");
+    world.advance(3000);
+    assert_eq!(run(&mut world, c, "stop", "rec_cam"), "false");
+    let heard = heard_by_script(&mut world, c);
+    assert_eq!(
+        heard, "status Record.Start,error Clear.Failed,status Record.Stop",
+        "nothing is deleted that is being made"
+    );
+    let longer = only(&world).1;
+    assert!(longer.complete && longer.duration_ms > read.duration_ms + 10_000, "{}", longer.duration_ms);
+    // No larger than that, in place of it.
+    assert_eq!(run(&mut world, c, "small", "rec_cam"), "true");
+    publish(&mut world, publisher, &film, 30_000);
+    world.advance(1000);
+    let small = world.recorder.stored()[0].1.len();
+    assert!((100 * 1024..600 * 1024).contains(&small), "{small}");
+    world.end();
+}
+
+#[test]
+fn a_script_deletes_recordings_by_name_and_all_of_a_folder_and_none_of_another_instance() {
+    let (mut world, c) = script_recording();
+    for name in ["rec_a", "rec_b", "dir/c"] {
+        let publisher = world.publisher_at("live", name);
+        if name == "dir/c" {
+            assert_eq!(run(&mut world, c, "append", name), "true");
+        }
+        publish(&mut world, publisher, &film(4), 0);
+        world.hang_up(publisher);
+        world.advance(15_000);
+    }
+    assert_eq!(world.recorder.stored().len(), 3);
+    heard_by_script(&mut world, c);
+    let left = |world: &World| -> Vec<String> {
+        let strip = |path: String| path.trim_start_matches("/apps/live/streams/").to_owned();
+        world.recorder.stored().into_iter().map(|(path, _)| strip(path)).collect()
+    };
+    for (what, name, said, files, heard) in [
+        ("clear", "rec_a", "true", &["_definst_/dir/c.flv", "_definst_/rec_b.flv"][..], "status Clear.Success"),
+        ("clear", "rec_a", "true", &["_definst_/dir/c.flv", "_definst_/rec_b.flv"], "error Clear.Failed"),
+        ("clearAll", "rec_b", "false", &["_definst_/dir/c.flv", "_definst_/rec_b.flv"], ""),
+        ("clearAll", "/../x", "true", &["_definst_/dir/c.flv", "_definst_/rec_b.flv"], ""),
+        ("clearAll", "/dir/*", "true", &["_definst_/rec_b.flv"], ""),
+        ("clearAll", "/", "true", &[], ""),
+    ] {
+        assert_eq!(run(&mut world, c, what, name), said, "{what} {name}");
+        world.advance(100);
+        assert_eq!(left(&world), files, "{what} {name}");
+        assert_eq!(heard_by_script(&mut world, c), heard, "{what} {name}");
+    }
+    world.end();
+}
+
+#[test]
+fn a_script_has_the_metadata_of_what_is_live_and_of_nothing_else() {
+    let (mut world, c) = script_recording();
+    let publisher = world.publisher_at("live", "cam");
+    world.send_start(publisher);
+    assert_ne!(run(&mut world, c, "meta", "cam"), "none");
+    assert_eq!(run(&mut world, c, "meta", "nothing"), "none");
+    // Nobody publishes it: it cannot be recorded.
+    assert_eq!(run(&mut world, c, "append", "nothing"), "false");
+    world.end();
+}
+
+fn heard_by_script(world: &mut World, c: usize) -> String {
+    world.clients[c].command(0, "heard", |amf| amf.null().unwrap());
+    world.settle();
+    std::mem::take(&mut world.clients[c].result)
 }

@@ -5,12 +5,14 @@
 //! fragment   where its fragments end
 //! flv        how they stand in an FLV file
 //! keys       where its key frames lie
+//! desk       what the operator and scripts ask of files
 //! ```
 //!
 //! A recording reads the stream's ring, as its viewers do, and copies whole fragments into blocks that move to the disk's thread
 //! ([`crate::live::recording`]) and back. The ring is the buffer: a disk that stalls for longer than it holds costs whole fragments of
 //! the recording, which is said from when to when, and nothing of the live stream.
 
+pub mod desk;
 mod flv;
 mod fragment;
 mod keys;
@@ -32,10 +34,14 @@ use crate::live::recording::{
 use crate::live::settings::Settings;
 use crate::text::Word;
 use crate::time::Millis;
+use crate::wire::script_link::{FlushWhen, InstanceId};
 
 use super::contract::{Action, Actions, Does, Feature, Happened};
 
+use desk::RecordingDesk;
 use place::{Order, RecordTerms, RecordingPlace};
+
+pub use place::RecordMost;
 
 /// Files are tended so many milliseconds apart, and so many when there is nothing to do: recordings that are made come first.
 const TEND_STEP_MS: u64 = 50;
@@ -49,6 +55,8 @@ pub struct Recordings {
     wake_at: Option<Millis>,
     tending: TendState,
     counts: RecordCounts,
+    /// What is asked of files.
+    pub desk: RecordingDesk,
 }
 
 /// What is done for files that nobody waits for: [`RecordJob::Tend`].
@@ -83,6 +91,35 @@ impl Recordings {
         self.begin(Order { stream, name, by, terms: RecordTerms::of(settings, kind) }, now)
     }
 
+    /// Begins to record a stream for a script, until it is as long or as large as it says, in milliseconds and bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recordings::start`].
+    pub fn start_within(
+        &mut self,
+        live: &Live,
+        stream: StreamId,
+        kind: RecordingKind,
+        script: InstanceId,
+        most: RecordMost,
+        now: Millis,
+    ) -> Result<(), RecordFault> {
+        self.start(live, stream, kind, RecordedFor::Script(script), now)?;
+        if let Some(order) = self.of(stream).and_then(|place| place.order.as_mut()) {
+            order.terms.most = most;
+        }
+        Ok(())
+    }
+
+    /// What is recorded of a stream is to be on the medium: once, with the fragment that grows, or, with `sync_ms`, so soon from now on.
+    pub fn flush(&mut self, live: &Live, stream: StreamId, when: FlushWhen) {
+        let app = live.names.stream(stream).app;
+        let configured_ms = live.apps.definition(app).map_or(0, |app| app.record.sync_ms);
+        let Some(place) = self.of(stream) else { return };
+        place.flush(when, configured_ms);
+    }
+
     /// Ends a recording. False when there is none.
     pub fn stop(&mut self, stream: StreamId, now: Millis) -> bool {
         let Some(place) = self.of(stream) else { return false };
@@ -91,7 +128,7 @@ impl Recordings {
         true
     }
 
-    /// Who publishes a stream has ended that. Whether it hears so when its recording is complete ([`RecordSaid::Unpublished`]).
+    /// Who publishes a stream has ended that. Whether it hears so when its recording is complete ([`RecordSaid::Unpublished`](crate::live::recording::RecordSaid::Unpublished)).
     pub fn says_end(&mut self, stream: StreamId, by: Holder) -> bool {
         self.of(stream).is_some_and(|place| place.says_end(by))
     }
@@ -99,6 +136,11 @@ impl Recordings {
     /// What this net stream published, if it has not heard of the end of that, and is to hear of it now.
     pub fn end_is_said(&mut self, by: Holder) -> Option<StreamId> {
         self.places.iter_mut().find_map(|place| place.end_is_said(by))
+    }
+
+    /// Whether a stream is being recorded.
+    pub fn is_recorded(&self, stream: StreamId) -> bool {
+        self.places.iter().any(|place| place.is_of(stream))
     }
 
     /// What happened since the start.
@@ -124,7 +166,7 @@ impl Recordings {
             self.tending = TendState::UnderWay;
             return Some(Job::Recording(RecordJob::Tend));
         }
-        None
+        self.desk.next_job().map(Job::Recording)
     }
 
     fn of(&mut self, stream: StreamId) -> Option<&mut RecordingPlace> {
@@ -170,6 +212,7 @@ impl Feature for Recordings {
             wake_at: Some(Millis(0)).filter(|_| settings.recordings > 0),
             tending: if settings.recordings > 0 { TendState::Next(Millis(0)) } else { TendState::Never },
             counts: RecordCounts::default(),
+            desk: RecordingDesk::default(),
         }
     }
 
@@ -239,6 +282,8 @@ impl Feature for Recordings {
             RecordDone::Tended { more } => {
                 self.tending = TendState::Next(now + if more { TEND_STEP_MS } else { TEND_MS });
             }
+            // The operator or a script asked for it.
+            done @ (RecordDone::Listed { .. } | RecordDone::Deleted { .. } | RecordDone::Cleared { .. }) => return Some(Done::Recording(done)),
         }
         self.wake_at = Some(now);
         None

@@ -16,6 +16,7 @@ use crate::media::timeline::STITCH_MS;
 use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
 use crate::text::Quoted;
 use crate::time::Millis;
+use crate::wire::script_link::FlushWhen;
 use crate::wire::flv_front::{FRONT_BYTES, Front, KeyPlace, SCALARS_BYTES, scalars};
 
 use super::flv;
@@ -39,6 +40,16 @@ pub(super) struct Order {
     pub(super) terms: RecordTerms,
 }
 
+/// How long and how large a recording for a script gets. It ends before the fragment that begins later, or would make it larger, but has
+/// one in any case.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordMost {
+    /// Milliseconds.
+    pub ms: u32,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 /// The numbers of [`RecordSettings`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordTerms {
@@ -46,6 +57,7 @@ pub(super) struct RecordTerms {
     most_bytes: u64,
     join_ms: u64,
     sync_ms: u64,
+    pub(super) most: RecordMost,
 }
 
 impl RecordTerms {
@@ -53,7 +65,8 @@ impl RecordTerms {
         let RecordSettings { segment_s, max_segment_bytes, join_ms, sync_ms, .. } = *settings;
         // Who publishes again says again how it is recorded.
         let join_ms = if kind == RecordingKind::Automatic { join_ms } else { 0 };
-        RecordTerms { segment_ms: segment_s.saturating_mul(1000), most_bytes: max_segment_bytes, join_ms, sync_ms }
+        let most = RecordMost { ms: u32::MAX, bytes: u64::MAX };
+        RecordTerms { segment_ms: segment_s.saturating_mul(1000), most_bytes: max_segment_bytes, join_ms, sync_ms, most }
     }
 }
 
@@ -139,6 +152,10 @@ struct RecordingFile {
     /// What is at the disk.
     whole: WholePart,
     synced: Millis,
+    /// The next whole fragment is to be on the medium at once.
+    is_flushed: bool,
+    /// What was in the file before this recording, in milliseconds and bytes.
+    before: WholePart,
     /// Another publish begins with this tag, so many milliseconds after the last one.
     seam: Option<(TagSeq, u32)>,
     /// What follows the file's last fragment.
@@ -190,6 +207,11 @@ impl RecordingPlace {
         matches!(self.phase, Phase::Free)
     }
 
+    /// It is the recording of this stream.
+    pub(super) fn is_of(&self, stream: StreamId) -> bool {
+        self.order.as_ref().is_some_and(|order| order.stream == stream)
+    }
+
     /// Takes an order.
     pub(super) fn begin(&mut self, order: Order) {
         self.order = Some(order);
@@ -221,7 +243,7 @@ impl RecordingPlace {
     }
 
     /// What is to be said to whoever asked for it.
-    pub(super) fn say(&mut self) -> Option<(Holder, StreamId, RecordSaid)> {
+    pub(super) fn say(&mut self) -> Option<(RecordedFor, StreamId, RecordSaid)> {
         let order = self.order.as_ref()?;
         let is_at_rest = matches!(self.phase, Phase::Free | Phase::Waiting(..) | Phase::Resting(_));
         let said = match self.said.pop_front() {
@@ -229,9 +251,16 @@ impl RecordingPlace {
             None if is_at_rest && core::mem::take(&mut self.owes_end) => RecordSaid::Unpublished,
             None => return None,
         };
-        match order.by {
-            RecordedFor::Publisher(holder) => Some((holder, order.stream, said)),
-            RecordedFor::Configuration | RecordedFor::Operator => None,
+        Some((order.by, order.stream, said))
+    }
+
+    /// When what is recorded is to be on the medium.
+    pub(super) fn flush(&mut self, when: FlushWhen, configured_ms: u64) {
+        let Some(order) = &mut self.order else { return };
+        match when {
+            FlushWhen::Once => self.file.is_flushed = true,
+            FlushWhen::Each => order.terms.sync_ms = 0,
+            FlushWhen::AsConfigured => order.terms.sync_ms = configured_ms,
         }
     }
 
@@ -249,7 +278,7 @@ impl RecordingPlace {
     }
 
     fn tell(&mut self, said: RecordSaid) {
-        if self.order.as_ref().is_some_and(|order| matches!(order.by, RecordedFor::Publisher(_))) {
+        if self.order.as_ref().is_some_and(|order| matches!(order.by, RecordedFor::Publisher(_) | RecordedFor::Script(_))) {
             // Who does not hear of all of it hears of the last.
             if self.said.is_full() {
                 self.said.pop_front();
@@ -361,6 +390,7 @@ impl RecordingPlace {
             (file.at, file.last_ms) = (before.bytes, before.ms.saturating_add(before.gap_ms));
             file.own_front = before.metadata;
             file.whole = WholePart { bytes: before.bytes, ms: before.ms };
+            file.before = WholePart { bytes: before.bytes, ms: file.last_ms };
         }
         if let FileStart::Behind(ring, seq) = start {
             (file.ring, file.growing) = (Some(ring), Some(Growing::from(seq)));
@@ -438,6 +468,10 @@ impl RecordingPlace {
                     self.lose();
                 }
                 FragmentLook::Complete(fragment) => {
+                    if self.is_enough(&fragment) {
+                        self.stopping = true;
+                        return self.end(None);
+                    }
                     if self.must_rotate(&fragment) {
                         self.file.growing = Some(Growing::from(fragment.first));
                         let start = self.start_behind(ring);
@@ -538,6 +572,18 @@ impl RecordingPlace {
         if ms as i32 >= 0 { ms } else { 0 }
     }
 
+    /// Whether it is as long or as large as is wanted of it.
+    fn is_enough(&self, fragment: &RecordedFragment) -> bool {
+        let Some(RecordMost { ms, bytes }) = self.order.as_ref().map(|order| order.terms.most) else { return false };
+        let WholePart { bytes: bytes_before, ms: ms_before } = self.file.before;
+        if self.file.last_ms <= ms_before {
+            // One fragment it has in any case.
+            return false;
+        }
+        let is_long = self.file_ms(fragment.first_ms).saturating_sub(ms_before) >= ms;
+        is_long || (self.file.at + fragment.bytes).saturating_sub(bytes_before) > bytes
+    }
+
     fn must_rotate(&self, fragment: &RecordedFragment) -> bool {
         // What was asked for by its name is one file.
         let automatic = self.order.as_ref().filter(|order| order.name.kind == RecordingKind::Automatic);
@@ -619,9 +665,10 @@ impl RecordingPlace {
     /// A block goes to the disk. `whole` says that a fragment ends with it.
     fn send(&mut self, at: u64, block: WriteBlock, whole: Option<WholePart>, now: Millis) {
         let sync_ms = self.order.as_ref().map_or(0, |order| order.terms.sync_ms);
-        let sync = whole.is_some() && (now.since(self.file.synced) >= sync_ms || !self.is_published());
+        let is_due = now.since(self.file.synced) >= sync_ms || !self.is_published() || self.file.is_flushed;
+        let sync = whole.is_some() && is_due;
         if sync {
-            self.file.synced = now;
+            (self.file.synced, self.file.is_flushed) = (now, false);
         }
         let before = self.written.back().copied().unwrap_or(self.file.whole);
         let _ = self.written.push_back(whole.unwrap_or(before));

@@ -239,7 +239,10 @@ impl ScriptHost {
         put?;
         let is_answer = matches!(
             message,
-            ToHost::TellClientStats { .. } | ToHost::TellApplicationStats { .. } | ToHost::TellNumber { .. }
+            ToHost::TellClientStats { .. }
+                | ToHost::TellApplicationStats { .. }
+                | ToHost::TellNumber { .. }
+                | ToHost::TellValue { .. }
         );
         if !is_answer {
             if !self.is_busy() {

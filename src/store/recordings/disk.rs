@@ -24,6 +24,12 @@ pub trait RecordDisk {
     /// The operating system's own, as everywhere below.
     fn list(&mut self, folder: &Path) -> io::Result<Vec<FolderEntry>>;
 
+    /// Tells of each file and folder in a folder its name, and whether it is a folder, in any order. Others, and links, are passed over.
+    fn visit(&mut self, folder: &Path, take: &mut dyn FnMut(&str, bool)) -> io::Result<()>;
+
+    /// What has this path; `None` when it is neither a file nor a folder: a link, which is not followed.
+    fn look(&mut self, path: &Path) -> io::Result<Option<FolderEntry>>;
+
     /// Makes a folder with those that it is in. Modes that the file system refuses are done without.
     fn make_folder(&mut self, folder: &Path) -> io::Result<()>;
 

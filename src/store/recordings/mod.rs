@@ -4,8 +4,10 @@
 //! disk       what is needed of a file system
 //! places     which file a recording is, and what it is called
 //! room       how much room recordings have, and which go when it is used up
+//! listing    how far a list of them is
 //! left       what may not be complete
 //! tend       what an interrupted recording left is made whole, step by step
+//! files      which recordings there are, and how the operator deletes them
 //! command    the program that is run for each complete file
 //! ```
 //!
@@ -14,7 +16,9 @@
 
 mod command;
 pub mod disk;
+mod files;
 mod left;
+mod listing;
 mod places;
 mod room;
 mod tend;
@@ -30,6 +34,7 @@ use crate::limits::Row;
 use crate::live::jobs::{Done, Job};
 use crate::live::recording::{
     OpenedRecording, RecordDone, RecordFault, RecordJob, RecordedBefore, RecordingId, RecordingKind, RecordingName,
+    RecordingsPage,
 };
 use crate::store::shared::Shared;
 use crate::wire::flv_file::FlvFile;
@@ -39,6 +44,7 @@ use crate::wire::windows::{File, ReadAt, Windows};
 use command::Commands;
 use disk::{RecordDisk, RecordFile};
 use left::Tending;
+use listing::Listing;
 use places::Places;
 
 /// Room is taken in steps of so many bytes.
@@ -47,6 +53,9 @@ const STEP_BYTES: u64 = 16 << 20;
 const LONGEST_GAP_MS: u64 = 86_400_000;
 /// So much behind the last byte stays in the page cache, for who follows the recording.
 const KEPT_BYTES: u64 = 8 << 20;
+/// Page cache that the writing of one recording takes, in bytes: what is kept, and what is on its way to the medium, as much as 16 Mbit/s are
+/// in the four seconds that a sync and its fragment take.
+pub const CACHE_BYTES: u64 = KEPT_BYTES + (8 << 20);
 
 /// Does the jobs of [`DiskLane::Recordings`](crate::live::jobs::DiskLane::Recordings).
 pub struct RecordingFiles<D: RecordDisk> {
@@ -57,6 +66,7 @@ pub struct RecordingFiles<D: RecordDisk> {
     windows: Box<Windows>,
     commands: Commands,
     tending: Tending,
+    listing: Option<Listing>,
 }
 
 /// A file that is being written.
@@ -97,6 +107,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             windows: Box::new(Windows::new()),
             commands: Commands::default(),
             tending: Tending::default(),
+            listing: None,
         }
     }
 
@@ -112,6 +123,13 @@ impl<D: RecordDisk> RecordingFiles<D> {
             }
             RecordJob::Close { id, end } => RecordDone::Closed { id, result: self.close(id, end) },
             RecordJob::Tend => RecordDone::Tended { more: self.tend() },
+            RecordJob::List { of } => {
+                self.listing = Some(Listing::new(&of));
+                RecordDone::Listed { page: self.list() }
+            }
+            RecordJob::ListOn => RecordDone::Listed { page: self.list() },
+            RecordJob::Clear { name, all } => RecordDone::Cleared { result: self.clear(&name, all) },
+            RecordJob::Delete { file } => RecordDone::Deleted { result: self.delete(&file) },
         })
     }
 
@@ -282,10 +300,12 @@ fn fault(path: &Path, error: &io::Error) -> RecordFault {
 }
 
 /// What the thread takes beside its stack, for so many places.
-pub fn memory(places: usize) -> [Row; 2] {
+pub fn memory(places: usize) -> [Row; 3] {
     [
         // Their paths are longer than the table.
         Row::new("files of recordings", places, size_of::<Option<OpenRecordingFile<std::fs::File>>>() + 3 * 4096),
         Row::new("windows of recordings", 1, size_of::<Windows>()),
+        // One on its way to the operator, and one that is made.
+        Row::new("pages of the list of recordings", 2, size_of::<RecordingsPage>()),
     ]
 }

@@ -11,7 +11,9 @@ use super::disk::{FolderEntry, LocalTime};
 /// Where an application's automatic recordings lie within its directory, by stream.
 const RECORDINGS: &str = "recordings";
 /// Where those lie that were asked for by their names, by instance.
-const STREAMS: &str = "streams";
+pub(super) const STREAMS: &str = "streams";
+/// Folders below that of an application are looked into so deep.
+pub(super) const DEPTH: usize = 16;
 /// Digits of the number that names begin with. More recordings have longer numbers.
 const DIGITS: usize = 6;
 
@@ -37,7 +39,8 @@ impl Places {
         }
     }
 
-    fn streams(&self, app: &str) -> Option<PathBuf> {
+    /// The folder of an application's recordings that were asked for by their names.
+    pub(super) fn streams(&self, app: &str) -> Option<PathBuf> {
         Some(self.applications.as_ref()?.join(named(app)?.as_str()).join(STREAMS))
     }
 

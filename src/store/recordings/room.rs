@@ -8,10 +8,9 @@ use crate::config::WhenFull;
 use crate::live::recording::RecordFault;
 
 use super::disk::{FolderEntry, RecordDisk};
+use super::places::DEPTH;
 use super::{RecordingFiles, fault};
 
-/// Folders below that of an application are looked into so deep.
-const DEPTH: usize = 16;
 /// Recordings that go for one that is made.
 const GO_AT_ONCE: usize = 32;
 const DAY_S: u64 = 86_400;

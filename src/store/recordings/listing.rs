@@ -1,0 +1,72 @@
+//! How far a list of recordings is.
+
+use std::path::PathBuf;
+
+use crate::name::DEFAULT_INSTANCE;
+
+/// Where a list stands.
+pub(super) struct Listing {
+    /// Of which application, and of which of its streams; empty for all.
+    pub(super) app: String,
+    stream: String,
+    pub(super) kind: ListedKind,
+    /// The last file that was listed of this kind, below the folder of applications.
+    pub(super) after: PathBuf,
+}
+
+/// What is listed first, and what last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListedKind {
+    Automatic,
+    Named,
+}
+
+impl Listing {
+    pub(super) fn new(of: &str) -> Listing {
+        let (app, stream) = of.split_once('/').unwrap_or((of, ""));
+        Listing { app: app.to_owned(), stream: stream.to_owned(), kind: ListedKind::Automatic, after: PathBuf::new() }
+    }
+
+    /// Whether a file is one of the stream's, by its path below the folder of its kind.
+    pub(super) fn includes(&self, below: &str) -> bool {
+        if self.stream.is_empty() {
+            return true;
+        }
+        let of_stream = match self.kind {
+            ListedKind::Automatic => below,
+            ListedKind::Named => {
+                let name =
+                    below.strip_prefix(DEFAULT_INSTANCE).and_then(|rest| rest.strip_prefix('/')).unwrap_or(below);
+                name.rsplit_once('.').map_or(name, |(name, _)| name)
+            }
+        };
+        match of_stream.strip_prefix(self.stream.as_str()) {
+            Some("") => self.kind == ListedKind::Named,
+            Some(rest) => rest.starts_with('/'),
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_its_folder_and_the_file_of_its_name() {
+        let mut listing = Listing::new("live/hall/cam");
+        for (kind, below, is) in [
+            (ListedKind::Automatic, "hall/cam/000001-nodate.flv", true),
+            (ListedKind::Automatic, "hall/cam/left/000001-nodate.flv", true),
+            (ListedKind::Automatic, "hall/cam2/000001-nodate.flv", false),
+            (ListedKind::Automatic, "hall/cam", false),
+            (ListedKind::Named, "_definst_/hall/cam.flv", true),
+            (ListedKind::Named, "hall/cam.flv", true),
+            (ListedKind::Named, "hall/cam2.flv", false),
+        ] {
+            listing.kind = kind;
+            assert_eq!(listing.includes(below), is, "{below}");
+        }
+        assert!(Listing::new("live").includes("anything") && Listing::new("").includes("anything"));
+    }
+}
