@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long browser-test browser-deps bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long plug-test browser-test browser-deps bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash \
 	release test-release clean
 
@@ -52,6 +52,10 @@ fuzz-corpus: ## put what make fuzz found into the corpus, as far as it reaches c
 
 scripts-long: ## code that means harm against the script process, at a thousand sizes of memory (half an hour)
 	RILL_LONG=1 $(CARGO) test --test host --test script_storm --test script_neighbours -- --nocapture
+
+# As root, with loop devices: a file system in a file, copied while it is written, is mounted again. `make test` pulls it four times.
+plug-test: ## pull the plug while recordings are written, a hundred times at moments of all kinds (ROUNDS=), and look at what is left
+	RILL_PLUG_ROUNDS=$(or $(ROUNDS),100) $(CARGO) test --test plug -- --nocapture
 
 # BROWSERS= names some of them, CASES= parts of the names of tests.
 BROWSERS ?= chromium,firefox,webkit
