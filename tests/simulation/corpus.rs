@@ -63,6 +63,16 @@ fn the_corpus_of_movies_holds() {
 }
 
 #[test]
+fn the_corpus_of_finishes_holds() {
+    replay("finishes");
+}
+
+#[test]
+fn the_corpus_of_repairs_holds() {
+    replay("repairs");
+}
+
+#[test]
 fn the_corpus_of_names_holds() {
     replay("names");
 }

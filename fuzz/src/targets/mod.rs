@@ -6,10 +6,12 @@
 pub mod amf;
 pub mod chunks;
 pub mod config;
+pub mod finishes;
 pub mod formats;
 pub mod http;
 pub mod movies;
 pub mod names;
+pub mod repairs;
 pub mod script_link;
 pub mod server;
 pub mod session;
@@ -19,13 +21,15 @@ pub mod strangers;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All there are.
-pub const ALL: [Target; 11] = [
+pub const ALL: [Target; 13] = [
     ("session", session::run),
     ("chunks", chunks::run),
     ("amf", amf::run),
     ("formats", formats::run),
     ("http", http::run),
     ("movies", movies::run),
+    ("finishes", finishes::run),
+    ("repairs", repairs::run),
     ("names", names::run),
     ("config", config::run),
     ("script_link", script_link::run),

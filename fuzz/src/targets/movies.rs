@@ -11,7 +11,8 @@ use rill::wire::windows::{File, ReadAt, Windows};
 /// Samples that are read of a track at most: a file of a few kilobytes can say that it has four billion.
 const SAMPLES: usize = 10_000;
 
-struct Memory<'a>(&'a [u8]);
+/// A file in memory.
+pub struct Memory<'a>(pub &'a [u8]);
 
 impl ReadAt for Memory<'_> {
     type Error = Infallible;
