@@ -51,7 +51,7 @@ const EVENT_BYTES: usize = 16;
 /// What the kernel may hold for a connection: what `TCP_NOTSENT_LOWAT` lets wait, as much again under way, and what came
 /// in and was not read.
 const SOCKET_BUFFER_BYTES: u64 = 256 << 10;
-/// The program's own pages, the C library's heap, stacks, and the page cache of what it reads and writes.
+/// The program's own pages, the C library's heap, stacks, and the page cache of what it reads.
 const PROGRAM_BYTES: u64 = 16 << 20;
 /// How long clients may take to read that the server stops, in milliseconds. With the time to leave the loop it stays
 /// below the two seconds that a user is promised.
@@ -79,10 +79,13 @@ pub fn memory_total(settings: &Settings) -> u64 {
 }
 
 /// What the service may take of the machine at most, the kernel's share of it included: the memory table; send and
-/// receive buffers of every connection, which Linux counts as the process's own; and the program with what it maps.
+/// receive buffers of every connection, and the page cache that recordings are written through, which Linux counts as the
+/// process's own; and the program with what it maps.
 /// The service manager is to hold the server to it.
 pub fn memory_max(settings: &Settings) -> u64 {
-    memory_total(settings) + settings.slots() as u64 * SOCKET_BUFFER_BYTES + PROGRAM_BYTES
+    let sockets = settings.slots() as u64 * SOCKET_BUFFER_BYTES;
+    let written = u64::from(settings.recordings) * recordings::CACHE_BYTES;
+    memory_total(settings) + sockets + written + PROGRAM_BYTES
 }
 
 /// The machine's half of a server that is about to run.
