@@ -15,18 +15,21 @@ use crate::live::holder::Holder;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::live::recording::RecordDone;
 use crate::live::refusal::Refusal;
-use crate::name::StreamPath;
+use crate::name::{DEFAULT_INSTANCE, StreamPath};
 use crate::rtmp::event::Decision;
 use crate::rtmp::status::{Code, Extra, Status};
 use crate::text::Quoted;
 use crate::time::Millis;
 use crate::wire::amf0;
+use crate::wire::http::HttpStatus;
 
 use super::Server;
 use super::close::{CloseReason, Rejection};
+use super::protocol::Stage;
 use super::refusals;
 use super::rtmp::{Joining, Rtmp};
 use super::slot::Slot;
+use super::speaks::Speaks;
 
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
 const DESCRIPTION_BYTES: usize = APP_NAME_BYTES + 128;
@@ -343,8 +346,8 @@ impl Server {
                 if moves {
                     // Their streams have other paths now: new players would not find them.
                     warn!("rill application app={name:?} instances are {streams} from now on: its clients come again");
-                    let joined = |slot: &Slot, rtmp: &Rtmp| slot.app == Some(id) && rtmp.session.is_connected();
-                    self.each_connection(joined, |server, conn| {
+                    let joined = |slot: &Slot, speaks: &Speaks| slot.app == Some(id) && speaks.stage() == Stage::Joined;
+                    self.each_slot(joined, |server, conn| {
                         server.shut_down_client(conn, now);
                     });
                 }
@@ -378,10 +381,15 @@ impl Server {
     /// there were.
     pub(super) fn shut_down_clients(&mut self, id: AppId, instance: Option<&str>, now: Millis) -> usize {
         let mut clients = 0;
-        let in_it = |slot: &Slot, rtmp: &Rtmp| {
-            slot.app == Some(id) && instance.is_none_or(|name| rtmp.session.connect_info().path.instance == name)
+        let in_it = |slot: &Slot, speaks: &Speaks| {
+            let is_of = |name: &str| match speaks {
+                Speaks::Rtmp(rtmp) => rtmp.session.connect_info().path.instance == name,
+                // Of those whose instance has a script more is said when that ends.
+                _ => slot.instance.is_none() && name == DEFAULT_INSTANCE,
+            };
+            slot.app == Some(id) && instance.is_none_or(is_of)
         };
-        self.each_connection(in_it, |server, conn| clients += usize::from(server.shut_down_client(conn, now)));
+        self.each_slot(in_it, |server, conn| clients += usize::from(server.shut_down_client(conn, now)));
         clients
     }
 
@@ -389,6 +397,10 @@ impl Server {
     pub(super) fn shut_down_client(&mut self, conn: ConnId, now: Millis) -> bool {
         if self.slots.open(conn).is_none() {
             return false;
+        }
+        let words = (HttpStatus::ServiceUnavailable, Rejection::Leaving.row().words);
+        if self.dismiss_guest(conn, words, CloseReason::AppShutdown, now) {
+            return true;
         }
         self.say_goodbye(conn);
         self.close_after_flush(conn, CloseReason::AppShutdown, now);

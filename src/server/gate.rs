@@ -100,7 +100,11 @@ impl Server {
         let deadline = now + script.limits.pending_ms;
         let entered = match entered {
             Some(index) => Ok(Some(index)),
-            None => self.enter_instance(conn, app, now),
+            None => {
+                let Some((_, rtmp)) = self.slots.look_client(conn) else { return Verdict::Later };
+                let name = rtmp.session.connect_info().path.instance.clone();
+                self.enter_instance(conn, app, &name, now)
+            }
         };
         let index = match entered {
             Ok(index) => index,

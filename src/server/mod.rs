@@ -378,10 +378,16 @@ impl Server {
 
     /// Visits every connection that speaks RTMP and is as wanted when its turn comes.
     fn each_connection(&mut self, wanted: impl Fn(&Slot, &Rtmp) -> bool, mut visit: impl FnMut(&mut Server, ConnId)) {
+        self.each_slot(|slot, speaks| speaks.rtmp().is_some_and(|rtmp| wanted(slot, rtmp)), &mut visit);
+    }
+
+    /// Visits every connection of a client that is as wanted when its turn comes.
+    fn each_slot(&mut self, wanted: impl Fn(&Slot, &Speaks) -> bool, mut visit: impl FnMut(&mut Server, ConnId)) {
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
-            if self.slots.peek_client(index).is_some_and(|(slot, rtmp)| wanted(slot, rtmp)) {
+            let (slot, speaks) = self.slots.peek_both(index);
+            if wanted(slot, speaks) {
                 visit(self, self.slots.id(index));
             }
         }

@@ -207,6 +207,9 @@ impl Server {
         (instance.state, instance.script) = (InstanceState::Loading(LoadStep::Head), script);
         self.each_client(index, |server, conn| {
             let deadline = now + server.settings.connect_timeout_ms;
+            if server.guest_waits_again(conn, deadline, now) {
+                return;
+            }
             let Some((_, rtmp)) = server.slots.open_client(conn) else { return };
             rtmp.is_told = false;
             if !rtmp.session.is_connected() {

@@ -18,16 +18,19 @@ use crate::text::{Plain, Quoted, Word};
 use crate::time::Millis;
 use crate::wire::amf0::Encoder;
 use crate::wire::bytes::Writer;
-use crate::wire::script_link::{self, ClientId, LogLevel, Question, ToHost, ToServer};
+use crate::wire::http::HttpStatus;
+use crate::wire::script_link::{self, Access, ClientId, LogLevel, Question, ToHost, ToServer};
 
 use super::Server;
 use super::broadcasts::ScriptPlay;
 use super::close::{CloseReason, Rejection};
+use super::http::Guest;
 use super::instances::{InstanceIndex, InstanceState};
 use super::outbox;
 use super::refusals;
 use super::rtmp::{Asked, Joining, Tail};
 use super::scripts::conn_id;
+use super::speaks::Speaks;
 
 impl Server {
     /// Carries out one message of a process.
@@ -154,6 +157,7 @@ impl Server {
             }
             ToServer::Allowed { question, allowed, .. } => {
                 let Some(conn) = self.client_in(index, question.client) else { return };
+                self.guest_may_read(conn, question, allowed.has(Access::Read), now);
                 if self.is_waiting_for(conn, question)
                     && let Some((_, rtmp)) = self.slots.open_client(conn)
                 {
@@ -166,7 +170,9 @@ impl Server {
                 if let Some(instance) = self.scripting.instances.instance_mut(index) {
                     instance.total_connects += 1;
                 }
-                self.joined(conn, now);
+                if !self.guest_is_in(conn, now) {
+                    self.joined(conn, now);
+                }
             }
             ToServer::Reject { client, description, application, redirect, .. } => {
                 let Some(conn) = self.undecided_in(index, client) else { return };
@@ -175,6 +181,9 @@ impl Server {
                 let redirect = redirect.filter(|url| short(url.len()));
                 let extra = Extra::Rejected { application, redirect };
                 let description = description.filter(|text| short(text.len()));
+                if self.refuse_guest(conn, description, redirect, now) {
+                    return;
+                }
                 let status = Status { description, ..Status::new(Code::ConnectRejected, "") };
                 let rejection = if redirect.is_some() { Rejection::Redirected } else { Rejection::Script };
                 self.refuse_connect_with(conn, status.with(extra), CloseReason::Rejected(rejection), now);
@@ -209,6 +218,10 @@ impl Server {
             }
             ToServer::CheckBandwidth { client, .. } => {
                 let Some(conn) = self.client_in(index, client) else { return };
+                if self.slots.look_client(conn).is_none() {
+                    // It is found out by calls, for which HTTP has no words.
+                    return;
+                }
                 self.happened(Happened::BandwidthWanted { conn, reply: true }, now);
             }
             ToServer::Play { stream, item, start_s, length_s, reset, .. } => {
@@ -268,6 +281,10 @@ impl Server {
             Some(InstanceState::Starting { .. }) => {
                 let words = refusals::row(Unscripted::Stopped.into()).words;
                 self.each_client(index, |server, conn| {
+                    let status = (HttpStatus::InternalServerError, words);
+                    if server.dismiss_guest(conn, status, CloseReason::ScriptStopped, now) {
+                        return;
+                    }
                     server.refuse_connect(conn, Rejection::ScriptFailed, words, now);
                 });
                 self.shut_down_instance(index, now);
@@ -295,15 +312,24 @@ impl Server {
         if conn.slot.at() >= self.slots.count() {
             return None;
         }
-        let (slot, rtmp) = self.slots.open_client(conn)?;
-        (slot.instance == Some(index) && rtmp.is_told).then_some(conn)
+        let (slot, speaks) = self.slots.open_both(conn)?;
+        let is_told = match speaks {
+            Speaks::Rtmp(rtmp) => rtmp.is_told,
+            Speaks::Http(http) => http.guest.is_told(),
+            _ => false,
+        };
+        (slot.instance == Some(index) && is_told).then_some(conn)
     }
 
     /// The same, if it is about to be let in.
     fn undecided_in(&mut self, index: InstanceIndex, client: ClientId) -> Option<ConnId> {
         let conn = self.client_in(index, client)?;
-        let (_, rtmp) = self.slots.look_client(conn)?;
-        matches!(rtmp.joining, Joining::Script { .. }).then_some(conn)
+        let is_undecided = match self.slots.peek_both(conn.slot).1 {
+            Speaks::Rtmp(rtmp) => matches!(rtmp.joining, Joining::Script { .. }),
+            Speaks::Http(http) => matches!(http.guest, Guest::Undecided(_)),
+            _ => false,
+        };
+        is_undecided.then_some(conn)
     }
 
     /// Whether that is the answer to what the client waits for, and not to something else that it has asked before.

@@ -13,6 +13,7 @@ use crate::live::refusal::{Refusal, Unscripted};
 use crate::rtmp::event::Request;
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
+use crate::wire::http::HttpStatus;
 use crate::wire::script_link::{
     Access, AccessSet, ApplicationStats, ClientFacts, ClientStats, InstanceId, StopReason, StreamFacts, ToHost,
 };
@@ -24,13 +25,14 @@ use super::refusals;
 use super::rtmp::{Asked, Joining, Rtmp, Unsaid};
 use super::scripts::client_id;
 use super::slot::Slot;
+use super::speaks::Speaks;
 use super::wakes::Held;
 
 /// Over how long the traffic of an instance is measured, in milliseconds.
 const TRAFFIC_MS: u64 = 1000;
 
 impl Server {
-    /// Puts the client into the instance that it names, which is loaded if it is not there. `None`: there is no place before
+    /// Puts the client into an instance, which is loaded if it is not there. `None`: there is no place before
     /// another instance has ended.
     ///
     /// # Errors
@@ -40,11 +42,10 @@ impl Server {
         &mut self,
         conn: ConnId,
         app: AppId,
+        name: &str,
         now: Millis,
     ) -> Result<Option<InstanceIndex>, Refusal> {
-        let Some((_, rtmp)) = self.slots.open_client(conn) else { return Ok(None) };
-        let name = rtmp.session.connect_info().path.instance.clone();
-        let mut found = self.scripting.instances.find(app, &name);
+        let mut found = self.scripting.instances.find(app, name);
         if let Some(index) = found
             && let Some(instance) = self.scripting.instances.instance(index)
         {
@@ -64,16 +65,18 @@ impl Server {
         }
         let index = match found {
             Some(index) => index,
-            None => match self.load_instance(app, &name, now)? {
+            None => match self.load_instance(app, name, now)? {
                 Some(index) => index,
                 None => return Ok(None),
             },
         };
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return Ok(None) };
-        let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Ok(None) };
+        let Some((slot, speaks)) = self.slots.open_both(conn) else { return Ok(None) };
         instance.clients += 1;
         slot.instance = Some(index);
-        rtmp.session.set_scripted();
+        if let Some(rtmp) = speaks.rtmp_mut() {
+            rtmp.session.set_scripted();
+        }
         Ok(Some(index))
     }
 
@@ -296,10 +299,17 @@ impl Server {
 
     /// The client leaves: `application.onDisconnect`, unless it was refused.
     pub(super) fn leave_instance(&mut self, conn: ConnId, now: Millis) {
-        let Some((slot, rtmp)) = self.slots.client(conn) else { return };
+        let Some((slot, speaks)) = self.slots.both_of(conn) else { return };
         let Some(index) = slot.instance.take() else { return };
-        let is_told = core::mem::take(&mut rtmp.is_told);
-        let (accepted, stats) = (rtmp.session.is_connected(), stats_of(slot, rtmp));
+        let stats = stats_of(slot, speaks);
+        let (is_told, accepted) = match speaks {
+            Speaks::Rtmp(rtmp) => (core::mem::take(&mut rtmp.is_told), rtmp.session.is_connected()),
+            Speaks::Http(http) => {
+                let guest = core::mem::take(&mut http.guest);
+                (guest.is_told(), guest.is_in())
+            }
+            _ => (false, false),
+        };
         let Some(instance) = self.scripting.instances.instance_mut(index) else { return };
         instance.clients -= 1;
         instance.traffic.left_in += stats.bytes_in;
@@ -377,7 +387,7 @@ impl Server {
 
     /// What a script hears of a client that asks.
     pub(super) fn client_stats(&mut self, conn: ConnId) -> ClientStats {
-        self.slots.client(conn).map_or_else(ClientStats::default, |(slot, rtmp)| stats_of(slot, rtmp))
+        self.slots.both_of(conn).map_or_else(ClientStats::default, |(slot, speaks)| stats_of(slot, speaks))
     }
 
     /// What a script hears of all clients of its instance.
@@ -394,10 +404,9 @@ impl Server {
             ..ApplicationStats::default()
         };
         self.slots.write_back_all();
-        for (_, slot, rtmp) in self.slots.clients().filter(|(_, slot, _)| slot.instance == Some(index)) {
-            let stats = stats_of(slot, rtmp);
-            all.bytes_in += stats.bytes_in;
-            all.bytes_out += stats.bytes_out;
+        for (_, slot) in self.slots.taken_slots().filter(|(_, slot)| slot.instance == Some(index)) {
+            all.bytes_in += slot.bytes_in;
+            all.bytes_out += slot.bytes_out;
         }
         all
     }
@@ -516,6 +525,9 @@ impl Server {
         }
         let words = refusals::row(why.into()).words;
         self.each_client(index, |server, conn| {
+            if server.dismiss_guest(conn, (HttpStatus::InternalServerError, words), CloseReason::ScriptStopped, now) {
+                return;
+            }
             let Some((slot, rtmp)) = server.slots.open_client(conn) else { return };
             if rtmp.session.is_connected() {
                 let status = Status::new(Code::ConnectAppShutdown, "").described(words);
@@ -528,16 +540,16 @@ impl Server {
     }
 
     pub(super) fn each_client(&mut self, index: InstanceIndex, visit: impl FnMut(&mut Server, ConnId)) {
-        self.each_connection(|slot, _| slot.instance == Some(index), visit);
+        self.each_slot(|slot, _| slot.instance == Some(index), visit);
     }
 }
 
 /// What `client.getStats()` tells of a connection.
-fn stats_of(slot: &Slot, rtmp: &Rtmp) -> ClientStats {
+fn stats_of(slot: &Slot, speaks: &Speaks) -> ClientStats {
     ClientStats {
         bytes_in: slot.bytes_in,
         bytes_out: slot.bytes_out,
-        ping_rtt_ms: rtmp.session.round_trip_ms().unwrap_or(0),
+        ping_rtt_ms: speaks.rtmp().and_then(|rtmp| rtmp.session.round_trip_ms()).unwrap_or(0),
         ..ClientStats::default()
     }
 }
@@ -558,6 +570,10 @@ impl Server {
             from = slot.at() + 1;
             self.wakes.let_go(Held::Script, slot);
             let conn = self.slots.id(slot);
+            if self.slots.peek_both(slot).1.http().is_some() {
+                self.answer_http(conn, now);
+                continue;
+            }
             let Some((_, rtmp)) = self.slots.open_client(conn) else { continue };
             if let Joining::Queued { .. } = rtmp.joining {
                 self.join(conn, now);

@@ -59,6 +59,8 @@ statuses! {
     NoContent = 204, "No Content";
     /// Here is the part that was asked for.
     PartialContent = 206, "Partial Content";
+    /// It is elsewhere.
+    Found = 302, "Found";
     /// The client has it already.
     NotModified = 304, "Not Modified";
     /// It is no request.
@@ -225,6 +227,8 @@ pub struct HttpRequest {
     pub host: String<HTTP_FIELD_BYTES>,
     /// What software it is, cut.
     pub agent: String<AGENT_BYTES>,
+    /// The page that led to it, cut.
+    pub referrer: String<HTTP_FIELD_BYTES>,
     /// The tags that it has a copy of, as they were said.
     pub if_none_match: String<HTTP_FIELD_BYTES>,
     /// The part that is asked for.
@@ -371,6 +375,8 @@ impl HttpRequest {
                 key = String::try_from(value).ok();
             } else if is("user-agent") {
                 self.agent = cut(value);
+            } else if is("referer") {
+                self.referrer = cut(value);
             } else if is("if-none-match") {
                 self.if_none_match = String::try_from(value).unwrap_or_default();
             } else if is("range") {

@@ -794,7 +794,7 @@ records! {
         uri: &'a str,
         /// Unique while the server runs.
         id: &'a str,
-        /// `rtmp` or `rtmps`.
+        /// `rtmp`, `rtmps`, `http` or `https`.
         protocol: &'a str,
         /// Whether the connection is encrypted.
         secure: bool,

@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 /// Longest head of a frame that a server sends.
 pub const HEAD_BYTES: usize = 10;
 /// Longest payload of a control frame (section 5.5).
-const CONTROL_BYTES: usize = 125;
+pub const CONTROL_BYTES: usize = 125;
 /// Head and mask of a control frame that a client sends.
 const CLIENT_HEAD_BYTES: usize = 6;
 /// Appended to a client's key (section 1.3).

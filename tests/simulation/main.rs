@@ -20,6 +20,7 @@ mod ends;
 mod enhanced;
 mod films;
 mod grace;
+mod guests;
 mod http;
 mod limits;
 mod media;

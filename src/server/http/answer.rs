@@ -27,6 +27,25 @@ pub(super) enum Cache {
     Tag(&'static str),
 }
 
+/// Longest address that a client is sent to. A longer one is none.
+const LOCATION_BYTES: usize = 512;
+
+/// Where a client is sent to: an address of HTTP, or a path of this server.
+pub(super) struct Location(heapless::String<LOCATION_BYTES>);
+
+impl Location {
+    /// It stands in a head, so it has no byte that an address cannot have.
+    pub(super) fn parse(text: &str) -> Option<Location> {
+        let is_address = ["http://", "https://", "/"].iter().any(|begin| text.starts_with(begin));
+        let is_clean = text.bytes().all(|byte| byte.is_ascii_graphic());
+        heapless::String::try_from(text).ok().filter(|_| is_address && is_clean).map(Location)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// An answer.
 pub(super) struct Response {
     pub(super) status: HttpStatus,
@@ -41,6 +60,8 @@ pub(super) struct Response {
     pub(super) range: Option<(u64, u64)>,
     /// The connection speaks WebSocket behind it: the answer to the client's key.
     pub(super) accept: Option<heapless::String<28>>,
+    /// Where to ask instead.
+    pub(super) location: Option<Location>,
     /// What may be asked instead; empty where that is not said.
     pub(super) allow: &'static str,
     /// The connection ends behind it.
@@ -60,6 +81,7 @@ impl Response {
             is_page: false,
             range: None,
             accept: None,
+            location: None,
             allow: "",
             closes: false,
             body: Content::Empty,

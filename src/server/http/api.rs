@@ -88,7 +88,7 @@ impl Server {
         let mut rows = core::iter::successors(self.next_stream(place.row as usize, now), |row| {
             self.next_stream(usize::from(row.id.0) + 1, now)
         });
-        let Some(row) = rows.find(|row| self.may_see(row.id, peer, request)) else {
+        let Some(row) = rows.find(|row| self.is_shown(row.id, peer, request)) else {
             let _ = out.write_str("]}");
             return TextProgress::End;
         };
@@ -121,7 +121,7 @@ impl Server {
     }
 
     /// Whether the rules of its application let this caller play a stream.
-    fn may_see(&self, stream: StreamId, peer: IpAddr, request: &HttpRequest) -> bool {
+    fn is_shown(&self, stream: StreamId, peer: IpAddr, request: &HttpRequest) -> bool {
         let stream = self.live.names.stream(stream);
         let Some(definition) = self.live.apps.definition(stream.app) else { return false };
         let rules = &definition.rules;

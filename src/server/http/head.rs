@@ -11,7 +11,7 @@ use super::answer::{Cache, Response};
 use super::carrier::{Carrier, put_whole};
 
 /// Longest head of an answer, and a short text behind it.
-const HEAD_BYTES: usize = 1536;
+const HEAD_BYTES: usize = 2048;
 const _: () = assert!(HEAD_BYTES < TX_BYTES, "it is written to an empty buffer");
 
 /// A page loads what this server has, and nothing else.
@@ -54,7 +54,7 @@ fn fields(
     is_chunked: bool,
     closes: bool,
 ) -> fmt::Result {
-    let Response { status, content_type, cache, is_gzip, is_public, is_page, range, allow, .. } = response;
+    let Response { status, content_type, cache, is_gzip, is_public, is_page, range, location, allow, .. } = response;
     write!(head, "HTTP/1.1 {} {}\r\n", status.code(), status.reason())?;
     let has_body = !matches!(status, HttpStatus::NoContent | HttpStatus::NotModified);
     if has_body {
@@ -88,6 +88,9 @@ fn fields(
     }
     if *is_page {
         write!(head, "Content-Security-Policy: {PAGE_POLICY}\r\n")?;
+    }
+    if let Some(location) = location {
+        write!(head, "Location: {}\r\n", location.as_str())?;
     }
     if !allow.is_empty() {
         write!(head, "Allow: {allow}\r\n")?;

@@ -19,6 +19,7 @@ mod body;
 mod carrier;
 mod flush;
 mod flv;
+mod guest;
 mod head;
 mod hls;
 mod live;
@@ -26,6 +27,7 @@ mod mp4;
 mod pieces;
 mod ring_part;
 mod routes;
+mod script_asks;
 mod send_part;
 mod serve;
 mod viewer;
@@ -42,6 +44,7 @@ use self::answer::Response;
 use self::body::Content;
 use self::carrier::Carrier;
 use self::carrier::say_whole;
+pub(super) use self::guest::Guest;
 use self::viewer::Viewer;
 use super::close::CloseReason;
 use super::protocol::{Ask, Context, Protocol, Stage, Turn};
@@ -95,6 +98,8 @@ pub struct Http {
     has_asked: bool,
     /// It has joined an application, as a viewer.
     is_joined: bool,
+    /// How it stands with the script of its application.
+    pub(super) guest: Guest,
     request: HttpRequest,
     /// A head as far as it is there.
     buffer: heapless::Vec<u8, HTTP_HEAD_BYTES>,
@@ -114,6 +119,7 @@ impl Protocol for Http {
             is_half_closed: false,
             has_asked: false,
             is_joined: false,
+            guest: Guest::default(),
             request: HttpRequest::default(),
             buffer: heapless::Vec::new(),
         }
@@ -255,6 +261,7 @@ impl Http {
         }
         self.request = HttpRequest::parse(&self.buffer)?;
         self.buffer.clear();
+        self.guest.asks_anew();
         self.closes = !self.request.keep_alive;
         self.phase = HttpPhase::Body(self.request.body_bytes);
         if self.request.expects_continue && self.request.body_bytes > input.len() {

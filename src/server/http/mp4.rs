@@ -9,6 +9,7 @@ use crate::media::headers::headers_mark;
 use crate::media::tracks::{StreamTracks, WantedTracks, describe};
 use crate::media::{Fragment, FragmentPace, FragmentTracks, Tag, TagKind, TagSeq};
 use crate::rtmp::tx::TxBuf;
+use crate::server::json::Text;
 use crate::time::Millis;
 use crate::wire::bytes::Full;
 use crate::wire::websocket::FrameKind;
@@ -19,6 +20,8 @@ use super::carrier::{Carrier, NotSaid, say_whole};
 const PIECE_BYTES: usize = 1024;
 /// Longest text frame.
 const TEXT_BYTES: usize = 256;
+/// Longest one that says an error: its words are a short text.
+const ERROR_BYTES: usize = 1024;
 /// How often a page hears of the time, in milliseconds.
 const NOW_MS: u64 = 1000;
 /// Time stamps of a stream wrap after 49 days. A viewer ends so many milliseconds before, and comes again: browsers take none that wraps.
@@ -150,6 +153,13 @@ pub(super) fn say_waiting(carrier: Carrier, tx: &mut TxBuf) -> Result<(), Full> 
         Carrier::WebSocket => say_text(format_args!(r#"{{"type":"waiting"}}"#), tx),
         Carrier::Plain | Carrier::Chunked => Ok(()),
     }
+}
+
+/// Says why there is nothing to watch.
+pub(super) fn say_error(status: u16, words: &str, tx: &mut TxBuf) -> Result<(), Full> {
+    let mut text = heapless::String::<ERROR_BYTES>::new();
+    write!(text, r#"{{"type":"error","status":{status},"reason":{}}}"#, Text(words)).map_err(|_| Full)?;
+    say_whole(FrameKind::Text, text.as_bytes(), tx)
 }
 
 fn say_init(found: &StreamTracks<'_>, tx: &mut TxBuf) -> Result<(), Full> {

@@ -34,6 +34,8 @@ pub(super) struct Route {
     pub(super) is_public: bool,
     /// It is asked by this server's own page alone: a name that leads here and is none of its own is another's.
     pub(super) is_own: bool,
+    /// It is watched, also over WebSocket.
+    pub(super) is_watched: bool,
 }
 
 /// All of them. The first that fits is it: names of ours come before those of streams.
@@ -50,18 +52,22 @@ pub(super) const ROUTES: &[Route] = &[
     get("*.m3u8", "a live stream as HLS", hls::playlist).public(),
     get("*.m4s", "a segment of it", hls::segment).public(),
     get("*.init.mp4", "what its segments need first", hls::init).public(),
-    get("*.mp4", "a live stream as fragmented MP4, also over WebSocket (?audio=0 ?video=0)", mp4).public(),
-    get("*.flv", "a live stream as FLV, also over WebSocket", flv).public(),
+    get("*.mp4", "a live stream as fragmented MP4, also over WebSocket (?audio=0 ?video=0)", mp4).public().watched(),
+    get("*.flv", "a live stream as FLV, also over WebSocket", flv).public().watched(),
     get("/*", "the page and what belongs to it", asset),
 ];
 
 const fn get(pattern: &'static str, help: &'static str, function: Function) -> Route {
-    Route { pattern, help, get: function, is_public: false, is_own: false }
+    Route { pattern, help, get: function, is_public: false, is_own: false, is_watched: false }
 }
 
 impl Route {
     const fn public(self) -> Route {
         Route { is_public: true, ..self }
+    }
+
+    const fn watched(self) -> Route {
+        Route { is_watched: true, ..self }
     }
 
     const fn own(self) -> Route {
@@ -129,7 +135,7 @@ fn mp4(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) ->
 fn key_frame(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
     let path = request.path.strip_suffix(".key.mp4").unwrap_or_default();
     let none = || HttpAnswer::Now(Response::error(HttpStatus::NotFound, "there is no picture of that name"));
-    let SeenStream { app, path } = match server.may_watch(conn, request, path, now) {
+    let SeenStream { app, path } = match server.may_see(conn, request, path, false, now) {
         Ok(watched) => watched,
         Err(not) => return not.into(),
     };

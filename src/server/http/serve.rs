@@ -3,15 +3,18 @@
 use core::net::IpAddr;
 
 use crate::handles::{ConnId, SlotIndex};
+use crate::rtmp::tx::TxBuf;
 use crate::server::Server;
 use crate::server::close::CloseReason;
 use crate::server::speaks::Speaks;
 use crate::time::Millis;
-use crate::wire::http::{HttpRequest, HttpStatus, Method};
+use crate::wire::http::{HttpRequest, HttpStatus, Method, Upgrade};
+use crate::wire::websocket::{self, FrameKind};
 
 use super::answer::{Cache, HttpAnswer, Response};
 use super::body::{Content, NextPiece, Pieces};
-use super::{HttpPhase, head, routes};
+use super::carrier::say_whole;
+use super::{HttpPhase, head, mp4, routes};
 
 impl Server {
     /// Answers the request of a connection, or puts it off.
@@ -51,7 +54,7 @@ impl Server {
     }
 
     /// Begins an answer.
-    fn respond(&mut self, conn: ConnId, mut response: Response, now: Millis) {
+    pub(super) fn respond(&mut self, conn: ConnId, mut response: Response, now: Millis) {
         let stopping = self.life.stopping;
         let Some((slot, Speaks::Http(http))) = self.slots.open_both(conn) else { return };
         if let Cache::Tag(tag) = response.cache
@@ -59,6 +62,15 @@ impl Server {
             && http.request.has_copy_of(tag)
         {
             response.status = HttpStatus::NotModified;
+        }
+        if let Upgrade::WebSocket(key) = &http.request.upgrade
+            && response.accept.is_none()
+            && routes::of(&http.request.path).is_some_and(|route| route.is_watched)
+        {
+            refuse_websocket(&http.request.path, key, &response, &mut slot.tx);
+            http.phase = HttpPhase::Over;
+            self.counters.http_requests += 1;
+            return self.close_after_flush(conn, CloseReason::Answered, now);
         }
         let (is_chunked, closes) = head::write(&mut slot.tx, &response, &http.request, http.closes || stopping);
         http.closes = closes;
@@ -119,6 +131,26 @@ impl Server {
             _ => false,
         }
     }
+}
+
+/// Refuses what is asked over a WebSocket. A script in a browser is not told the status of an upgrade that failed: so it does not fail,
+/// and the status stands in the code by which it is closed, 4000 above. As fMP4 a text frame says it before.
+fn refuse_websocket(path: &str, key: &str, response: &Response, tx: &mut TxBuf) {
+    let upgraded = Response { accept: Some(websocket::accept(key)), ..Response::new(response.status, "") };
+    head::write(tx, &upgraded, &HttpRequest::default(), true);
+    let words = match &response.body {
+        Content::Text(text) => text.trim_end(),
+        _ => response.status.reason(),
+    };
+    // An empty buffer has room for all of it.
+    if path.ends_with(".mp4") {
+        let _ = mp4::say_error(response.status.code(), words, tx);
+    }
+    let mut reason = heapless::Vec::<u8, { websocket::CONTROL_BYTES }>::new();
+    let _ = reason.extend_from_slice(&(4000 + response.status.code()).to_be_bytes());
+    let room = reason.capacity() - reason.len();
+    let _ = reason.extend_from_slice(&words.as_bytes()[..words.floor_char_boundary(room)]);
+    let _ = say_whole(FrameKind::Close, &reason, tx);
 }
 
 /// What is answered to a method for which a route has no function.

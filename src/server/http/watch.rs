@@ -8,8 +8,9 @@ use crate::handles::{AppId, ConnId};
 use crate::limits::APP_NAME_BYTES;
 use crate::live::app::without_keys;
 use crate::live::applications::AppState;
-use crate::live::gate::Wish;
+use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::{Holder, Who};
+use crate::live::names::Stream;
 use crate::live::refusal::Refusal;
 use crate::name::{DEFAULT_INSTANCE, StreamName, StreamPath};
 use crate::server::Server;
@@ -57,8 +58,8 @@ impl From<Refusal> for NotWatched {
         let row = refusals::row(refusal);
         let status = match row.x_status {
             400 | 404 => HttpStatus::NotFound,
-            401 => HttpStatus::Unauthorized,
-            403 => HttpStatus::Forbidden,
+            // No browser is to ask for a password.
+            401 | 403 => HttpStatus::Forbidden,
             500 => HttpStatus::InternalServerError,
             _ => HttpStatus::ServiceUnavailable,
         };
@@ -81,33 +82,72 @@ impl Server {
         path: &str,
         now: Millis,
     ) -> Result<SeenStream, NotWatched> {
+        self.may_see(conn, request, path, true, now)
+    }
+
+    /// The same; who does not watch only looks: the script of its application does not hear of it, and it sees what it may watch
+    /// already.
+    pub(super) fn may_see(
+        &mut self,
+        conn: ConnId,
+        request: &HttpRequest,
+        path: &str,
+        watches: bool,
+        now: Millis,
+    ) -> Result<SeenStream, NotWatched> {
         let (app, rest) = path.trim_start_matches('/').split_once('/').ok_or(UNKNOWN)?;
         let app = self.application(conn, app, request.waited_ms, now)?;
-        let definition = self.live.apps.definition(app).ok_or(UNKNOWN)?;
-        if definition.script.is_some() {
-            // It may turn clients away, and knows none that speak HTTP.
-            return Err(NotWatched::No(HttpStatus::Forbidden, "this application has a script: play it over RTMP"));
-        }
-        let name = StreamName::parse(rest.as_bytes()).map_err(|_| UNKNOWN)?;
+        let name = StreamName::parse(rest.as_bytes()).map_err(|_| UNKNOWN)?.name;
+        let meant = self.meant(app, &name).ok_or(UNKNOWN)?;
         let peer = self.slots.look(conn).ok_or(UNKNOWN)?.peer;
-        let who = Who { peer: peer.ip(), instance: DEFAULT_INSTANCE, query: request.raw_query() };
-        let wish = Wish::Play { name: &name.name };
+        let who = Who { peer: peer.ip(), instance: meant.instance(), query: request.raw_query() };
+        let wish = Wish::Play { name: meant.name() };
         let allowed = self.live.by_rules(app, &who, Wish::Connect).and_then(|_| self.live.by_rules(app, &who, wish));
-        match allowed {
-            Ok(path) => Ok(SeenStream { app, path }),
-            Err(refusal) => {
+        let has_script = self.live.apps.definition(app).is_some_and(|definition| definition.script.is_some());
+        if allowed.is_ok() && has_script && !self.guest(conn).is_in() {
+            if !watches {
+                return Err(NotWatched::No(HttpStatus::Forbidden, "the application's script says who sees it"));
+            }
+            if !self.live.is_published(app, &meant) {
+                // It is asked about what there is.
+                return Err(if request.waited_ms < WAIT_MS { NotWatched::Later } else { UNKNOWN });
+            }
+        }
+        let seen = SeenStream { app, path: meant };
+        let verdict = match allowed {
+            Ok(_) => self.ask_guest(conn, request, &seen, now),
+            Err(refusal) => Verdict::No(refusal),
+        };
+        match verdict {
+            Verdict::Yes => Ok(seen),
+            Verdict::Later => Err(NotWatched::Later),
+            Verdict::No(refusal) => {
                 let row = refusals::row(refusal);
                 let definition = self.live.apps.definition(app);
                 warn!(
                     "{conn} play refused app={} name={} peer={peer} x_status={} reason={:?} see={:?}",
                     Word(self.live.apps.name(app)),
-                    without_keys(definition, &name.name),
+                    without_keys(definition, &name),
                     row.x_status,
                     row.words,
                     row.remedy
                 );
                 Err(refusal.into())
             }
+        }
+    }
+
+    /// The stream that a name in a URL means. Where instances are apart a URL does not say where its instance ends: of those that it
+    /// may mean it is the one that is there, and that of the default instance before others.
+    fn meant(&self, app: AppId, name: &str) -> Option<StreamPath> {
+        let of_it = |stream: &&Stream| stream.app == app && stream.path.is_apart() && stream.path.as_str() == name;
+        let rank = |stream: &&Stream| {
+            (stream.publisher().is_some() || stream.is_away(), stream.path.instance() == DEFAULT_INSTANCE)
+        };
+        let found = self.live.names.streams().map(|(_, stream)| stream).filter(of_it).max_by_key(rank);
+        match found {
+            Some(stream) => Some(stream.path.clone()),
+            None => self.live.apps.definition(app)?.path(DEFAULT_INSTANCE, name).ok(),
         }
     }
 
@@ -239,6 +279,7 @@ impl Server {
         let Some((slot, speaks)) = self.slots.both_of(conn) else { return };
         if speaks.http().is_some_and(|http| !http.is_joined)
             && slot.state == SlotState::Open
+            && slot.instance.is_none()
             && let Some(app) = slot.app.take()
         {
             self.forget_if_left(app);
