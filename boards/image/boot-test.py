@@ -50,6 +50,8 @@ def start(profile, card, media, what, words="", pull=True):
                 facts["idle_mib"] = round(idle / (1 << 20), 1)
             frames = machine.publish_and_play(media)
             machine.says("Server: rtmp://")
+            machine.says("Watch  http://")
+            machine.has_page()
             report(machine, what, **facts, frames=frames)
             # What else this machine has to do is not the board's time.
             within = profile.get("answers_within_s")

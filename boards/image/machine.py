@@ -3,6 +3,8 @@
 The image, grown to the size of a card, is the machine's card; kernel, initramfs and device tree are taken out of it,
 because QEMU's Raspberry Pis have no boot ROM."""
 
+import gzip
+import json
 import os
 import re
 import shutil
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 from profiles import TOP, Failure, qemu
 
@@ -113,12 +116,12 @@ class Machine:
     """A machine that runs. Leaving the `with` pulls its plug.
 
     `profile` is a [[qemu]] table of the board, `words` are put behind the kernel's arguments and `devices` behind
-    QEMU's. Its network is QEMU's own, with the server's port forwarded to this machine, or the tap `cable` with its end
+    QEMU's. Its network is QEMU's own, with the ports of the server and of its page forwarded to this machine, or the tap `cable` with its end
     of the wire's address `mac`; then `host` and `port` have to be set to where the server is."""
 
     def __init__(self, profile, card, words="", devices=(), cable=None, mac="52:54:00:12:34:56"):
         self.profile, self.card, self.output = profile, card, b""
-        self.host, self.port = "127.0.0.1", free_port()
+        self.host, self.port, self.page = "127.0.0.1", free_port(), free_port()
         self.monitor = os.path.join(card.directory, f"monitor-{self.port}")
         arguments = [word for word in card.arguments if not word.startswith("console=")]
         # QEMU's first serial port is the PL011, and none of its machines has HDMI.
@@ -138,7 +141,7 @@ class Machine:
             command += ["-drive", f"if=sd,format=raw,file={card.path}"]
         else:
             command += ["-drive", f"if=none,id=card,format=raw,file={card.path}", "-device", "virtio-blk-device,drive=card"]
-        forwarded = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:1935"
+        forwarded = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:1935,hostfwd=tcp:127.0.0.1:{self.page}-:80"
         command += ["-netdev", f"tap,id=net,ifname={cable},script=no,downscript=no" if cable else forwarded]
         command += ["-device", f"{profile['network']},netdev=net,id=nic,mac={mac}"]
         command += devices
@@ -171,6 +174,17 @@ class Machine:
                 return client.recv(1) == b"\x03"
         except OSError:
             return False
+
+    def has_page(self):
+        """Asks for the page, where a browser looks for it, and for what is live."""
+        def get(path):
+            with urllib.request.urlopen(f"http://{self.host}:{self.page}{path}", timeout=10) as answer:
+                return answer.headers["Content-Type"], answer.read()
+
+        kind, page = get("/")
+        need(kind.startswith("text/html") and gzip.decompress(page).startswith(b"<!doctype html>"), f"the page is {page[:200]!r}")
+        kind, status = get("/api/status")
+        need(kind == "application/json" and "streams" in json.loads(status), f"what is live is {status!r}")
 
     def started(self):
         """Waits until the server answers; how long it took since the power came, and how long QEMU waited for a processor of

@@ -1,5 +1,5 @@
-//! A responder of multicast DNS (RFC 6762) that holds one name on all links, and advertises the RTMP server under it
-//! (RFC 6763). It has neither sockets nor a clock: packets and times go in, packets come out.
+//! A responder of multicast DNS (RFC 6762) that holds one name on all links, and advertises the RTMP server under it,
+//! and its page (RFC 6763). It has neither sockets nor a clock: packets and times go in, packets come out.
 //!
 //! A name is one number: 1 is `rill.local` and the instance `Rill`, 2 is `rill-2.local` and `Rill (2)`. Whichever of both
 //! is taken, the number grows. So a board has the same number everywhere a user sees it.
@@ -52,21 +52,45 @@ const TXT: Slots = 1 << 4;
 const INSTANCE_NSEC: Slots = 1 << 5;
 const PTR: Slots = 1 << 6;
 const TYPES: Slots = 1 << 7;
-const SLOTS: usize = 8;
+/// The same of its page.
+const PAGE_SRV: Slots = 1 << 8;
+const PAGE_TXT: Slots = 1 << 9;
+const PAGE_NSEC: Slots = 1 << 10;
+const PAGE_PTR: Slots = 1 << 11;
+const PAGE_TYPES: Slots = 1 << 12;
+const SLOTS: usize = 13;
 /// Those that others may have the same name for.
-const SHARED: Slots = PTR | TYPES;
+const SHARED: Slots = PTR | TYPES | PAGE_PTR | PAGE_TYPES;
+/// What no other may have.
+const UNIQUE: Slots = A | AAAA | SRV | TXT | PAGE_SRV | PAGE_TXT;
 /// What is announced; the rest goes without saying.
-const ANNOUNCED: Slots = A | AAAA | SRV | TXT | PTR;
+const ANNOUNCED: Slots = UNIQUE | PTR | PAGE_PTR;
+
+/// A kind of service, and what there is to say of the one that is advertised.
+struct Kind {
+    label: &'static str,
+    srv: Slots,
+    txt: Slots,
+    nsec: Slots,
+    ptr: Slots,
+    types: Slots,
+}
+
+const RTMP: Kind = Kind { label: "_rtmp", srv: SRV, txt: TXT, nsec: INSTANCE_NSEC, ptr: PTR, types: TYPES };
+const PAGE: Kind =
+    Kind { label: "_http", srv: PAGE_SRV, txt: PAGE_TXT, nsec: PAGE_NSEC, ptr: PAGE_PTR, types: PAGE_TYPES };
 
 /// What the name is for.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// The name to begin with, without `.local`.
     pub host: String,
-    /// The instance of `_rtmp._tcp` to begin with.
+    /// The instance of `_rtmp._tcp`, and of `_http._tcp`, to begin with.
     pub instance: String,
     /// Where the server listens.
     pub port: u16,
+    /// Where its page is, if it has one.
+    pub page: Option<u16>,
     /// Whether it can be reached by IPv6, so that such addresses are of use.
     pub ipv6: bool,
 }
@@ -247,8 +271,9 @@ impl Responder {
             return self.turn(now);
         }
         let ask = |name| Question { name, kind: kind::ANY, class: CLASS_IN };
-        let questions = vec![ask(self.host()), ask(self.instance())];
-        let mut authorities = self.select(at, A | AAAA | SRV | TXT);
+        let instances = self.services().map(|(kind, _)| ask(self.instance(kind)));
+        let questions = std::iter::once(ask(self.host())).chain(instances).collect();
+        let mut authorities = self.select(at, UNIQUE);
         authorities.iter_mut().for_each(|record| record.class = CLASS_IN);
         self.send(at, None, Message { questions, authorities, ..Message::default() });
         self.links[at].phase = Phase::Probing { sent: sent + 1, next: now + PROBE_PAUSE };
@@ -259,14 +284,16 @@ impl Responder {
             return self.break_tie(now, at, query);
         }
         let records = self.records(at);
-        let (host, instance) = (self.host(), self.instance());
+        let host = self.host();
+        let instances: Vec<_> = self.services().map(|(kind, _)| (self.instance(kind), kind.nsec)).collect();
         let mut slots: Slots = 0;
         for question in &query.questions {
             let asked = records.iter().filter(|(_, record)| question.matches(&record.name, record.kind));
             let found = asked.fold(0, |found, (slot, _)| found | slot);
             // Section 6.1: what there is not is said, too, or the question would be asked again.
             let nothing = |name, nsec| if found == 0 && question.asks_for(name) { nsec } else { 0 };
-            slots |= found | nothing(&host, HOST_NSEC) | nothing(&instance, INSTANCE_NSEC);
+            slots |= found | nothing(&host, HOST_NSEC);
+            slots |= instances.iter().fold(0, |slots, (name, nsec)| slots | nothing(name, *nsec));
         }
         // Section 7.1: the querier may know the answers.
         for (slot, _) in &records {
@@ -312,7 +339,9 @@ impl Responder {
         if matches!(self.links[at].phase, Phase::Probing { sent: 0, .. }) {
             return;
         }
-        for (name, slots) in [(self.host(), A | AAAA), (self.instance(), SRV | TXT)] {
+        let instances = self.services().map(|(kind, _)| (self.instance(kind), kind.srv | kind.txt));
+        let names: Vec<_> = std::iter::once((self.host(), A | AAAA)).chain(instances).collect();
+        for (name, slots) in names {
             let theirs: Vec<&Record> = query.authorities.iter().filter(|record| record.name == name).collect();
             if theirs.is_empty() {
                 continue;
@@ -331,13 +360,14 @@ impl Responder {
     }
 
     fn receive_response(&mut self, now: Instant, at: usize, response: &Message) {
-        let (host, instance) = (self.host(), self.instance());
+        let host = self.host();
+        let instances: Vec<_> = self.services().map(|(kind, _)| self.instance(kind)).collect();
         // Every link's, for there may be a gateway that repeats what it heard on one of them on another.
-        let ours: Vec<Record> = (0..self.links.len()).flat_map(|at| self.select(at, A | AAAA | SRV | TXT)).collect();
+        let ours: Vec<Record> = (0..self.links.len()).flat_map(|at| self.select(at, UNIQUE)).collect();
         let conflict = response.answers.iter().chain(&response.additionals).any(|record| {
             let unique = match record.kind {
                 kind::A | kind::AAAA => record.name == host,
-                kind::SRV | kind::TXT => record.name == instance,
+                kind::SRV | kind::TXT => instances.contains(&record.name),
                 _ => false,
             };
             // A goodbye claims nothing.
@@ -404,10 +434,10 @@ impl Responder {
     /// A response with `slots`, and the records that the querier will ask for next (RFC 6763, section 12).
     fn response(&self, at: usize, slots: Slots) -> Message {
         let mut more = 0;
-        if slots & PTR != 0 {
-            more |= SRV | TXT | INSTANCE_NSEC;
+        for (kind, _) in self.services().filter(|(kind, _)| slots & kind.ptr != 0) {
+            more |= kind.srv | kind.txt | kind.nsec;
         }
-        if (slots | more) & (SRV | A | AAAA) != 0 {
+        if (slots | more) & (SRV | PAGE_SRV | A | AAAA) != 0 {
             more |= A | AAAA | HOST_NSEC;
         }
         let (answers, additionals) = (self.select(at, slots), self.select(at, more & !slots));
@@ -425,8 +455,7 @@ impl Responder {
 
     /// Everything there is to say on a link.
     fn records(&self, at: usize) -> Vec<(Slots, Record)> {
-        let (host, instance) = (self.host(), self.instance());
-        let service = Name::new(&["_rtmp", "_tcp", "local"]);
+        let host = self.host();
         let record = |name: &Name, kind, ttl_s, data: &[u8]| Record {
             name: name.clone(),
             kind,
@@ -448,18 +477,21 @@ impl Responder {
             host_kinds.push(kind);
             records.push((slot, record(&host, kind, HOST_TTL_S, &data)));
         }
-        // Priority and weight, which have no use for one server.
-        let mut server = vec![0; 4];
-        server.extend_from_slice(&self.service.port.to_be_bytes());
-        server.extend_from_slice(host.bytes());
-        records.push((SRV, record(&instance, kind::SRV, HOST_TTL_S, &server)));
-        // RFC 6763, section 6.1: one empty string, for there is nothing to say.
-        records.push((TXT, record(&instance, kind::TXT, OTHER_TTL_S, &[0])));
         records.push((HOST_NSEC, record(&host, kind::NSEC, HOST_TTL_S, &nsec(&host, &host_kinds))));
-        let instance_kinds = [kind::TXT, kind::SRV];
-        records.push((INSTANCE_NSEC, record(&instance, kind::NSEC, OTHER_TTL_S, &nsec(&instance, &instance_kinds))));
-        records.push((PTR, shared(&service, &instance)));
-        records.push((TYPES, shared(&Name::new(&["_services", "_dns-sd", "_udp", "local"]), &service)));
+        for (service, port) in self.services() {
+            let (name, instance) = (Name::new(&[service.label, "_tcp", "local"]), self.instance(service));
+            // Priority and weight, which have no use for one server.
+            let mut server = vec![0; 4];
+            server.extend_from_slice(&port.to_be_bytes());
+            server.extend_from_slice(host.bytes());
+            records.push((service.srv, record(&instance, kind::SRV, HOST_TTL_S, &server)));
+            // RFC 6763, section 6.1: one empty string, for there is nothing to say.
+            records.push((service.txt, record(&instance, kind::TXT, OTHER_TTL_S, &[0])));
+            let kinds = nsec(&instance, &[kind::TXT, kind::SRV]);
+            records.push((service.nsec, record(&instance, kind::NSEC, OTHER_TTL_S, &kinds)));
+            records.push((service.ptr, shared(&name, &instance)));
+            records.push((service.types, shared(&Name::new(&["_services", "_dns-sd", "_udp", "local"]), &name)));
+        }
         records
     }
 
@@ -474,12 +506,19 @@ impl Responder {
         Name::new(&[&self.host_label(), "local"])
     }
 
-    fn instance(&self) -> Name {
+    /// What is advertised, with its port.
+    fn services(&self) -> impl Iterator<Item = (&'static Kind, u16)> + use<> {
+        [(&RTMP, Some(self.service.port)), (&PAGE, self.service.page)]
+            .into_iter()
+            .filter_map(|(kind, port)| Some((kind, port?)))
+    }
+
+    fn instance(&self, kind: &Kind) -> Name {
         let label = match self.number {
             1 => self.service.instance.clone(),
             number => format!("{} ({number})", self.service.instance),
         };
-        Name::new(&[&label, "_rtmp", "_tcp", "local"])
+        Name::new(&[&label, kind.label, "_tcp", "local"])
     }
 
     fn first_probe(&mut self, now: Instant) -> Phase {
@@ -541,7 +580,8 @@ mod tests {
 
     impl World {
         fn new(seeds: &[u32]) -> World {
-            let service = Service { host: "rill".into(), instance: "Rill".into(), port: 1935, ipv6: false };
+            let service =
+                Service { host: "rill".into(), instance: "Rill".into(), port: 1935, page: Some(80), ipv6: false };
             let boards = seeds.iter().map(|&seed| Responder::new(service.clone(), seed)).collect();
             let cables = (1..=seeds.len() as u8).map(|board| (0, IpAddr::from([192, 168, 1, board]))).collect();
             World { now: Instant::now(), boards, cables, heard: Vec::new() }
@@ -673,6 +713,28 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_advertised_beside_the_server_and_is_of_the_same_number() {
+        let mut world = World::new(&[5, 6]);
+        world.plug_all();
+        world.run(20_000);
+        for (board, answer) in world.ask(0, PORT, &question(&["_http", "_tcp", "local"], kind::PTR)).iter().enumerate()
+        {
+            let server = answer.additionals.iter().find(|record| record.kind == kind::SRV).unwrap();
+            assert_eq!((server.name.bytes(), &server.data[4..6]), (answer.answers[0].data.as_slice(), &[0, 80][..]));
+            assert!(answer.additionals.iter().any(|record| record.kind == kind::A), "{board}");
+        }
+        let types = world.ask(0, PORT, &question(&["_services", "_dns-sd", "_udp", "local"], kind::PTR));
+        assert!(types.iter().all(|answer| answer.answers.len() == 2), "{types:?}");
+        let mut pages: Vec<_> = world.boards.iter().map(|board| board.instance(&PAGE).bytes().to_vec()).collect();
+        pages.sort();
+        let names = ["Rill", "Rill (2)"].map(|label| Name::new(&[label, "_http", "_tcp", "local"]).bytes().to_vec());
+        assert_eq!(pages, names);
+        // Without a page nothing is said of one.
+        world.boards.iter_mut().for_each(|board| board.service.page = None);
+        assert!(world.ask(0, PORT, &question(&["_http", "_tcp", "local"], kind::PTR)).is_empty());
+    }
+
+    #[test]
     fn an_address_that_there_is_not_is_denied() {
         let mut world = World::new(&[5]);
         world.plug_all();
@@ -710,7 +772,7 @@ mod tests {
         world.heard.clear();
         world.boards[0].goodbye();
         world.deliver();
-        assert!(world.heard[0].answers.len() == 4 && world.heard[0].answers.iter().all(|record| record.ttl_s == 0));
+        assert!(world.heard[0].answers.len() == 7 && world.heard[0].answers.iter().all(|record| record.ttl_s == 0));
     }
 
     #[test]
