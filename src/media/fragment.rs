@@ -5,8 +5,8 @@
 //! pause *before* it, and is decoded a nominal frame after the picture before it: without a hole by construction, without delay,
 //! and a function of the tag and its timing ([`TagTiming`]). Where the next picture is known, as in a segment of HLS, each lasts until that.
 //!
-//! Some encoders send a picture in several messages: it is one sample. In a stream that was seen to do so a picture is complete when
-//! the next one has begun.
+//! Some encoders send a picture in several messages: it is one sample. In a stream that was seen to do so, and of the first picture of
+//! every publish, one is complete when the next one has begun, or when sound has come that is `COMPLETE_MS` later.
 
 use super::frame::{Frame, Head};
 use super::ring::{Ring, Tag, TagMeta};
@@ -18,6 +18,9 @@ use crate::wire::mp4::init::{AUDIO_TRACK, VIDEO_TRACK};
 use crate::wire::sample::SamplePart;
 
 use super::stream::PICTURE_MESSAGES;
+
+/// Sound of so many milliseconds behind a picture says that no more of it comes: it may be the only one for long.
+const COMPLETE_MS: u32 = 200;
 
 /// The tracks of an init segment, as far as fragments behind it depend on them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,8 +146,11 @@ impl Fragment {
         I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
     {
         let mut is_key = false;
-        for (later, part) in pictures_behind(ring, tag) {
-            if !later.timing.continues() {
+        for later in tags_behind(ring, tag) {
+            // What comes behind either is not of it, whenever one looks.
+            let is_later = later.kind == TagKind::Audio && later.timestamp >= tag.timestamp.saturating_add(COMPLETE_MS);
+            let Some(part) = ring.sample(&later).filter(|_| later.kind == TagKind::Video || is_later) else { continue };
+            if is_later || !later.timing.continues() {
                 return Some(is_key);
             }
             is_key |= later.flags.key;
@@ -182,11 +188,20 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
 {
-    let first = tag.seq.next().0;
-    (first..ring.readable_head().0)
-        .filter_map(|seq| ring.tag(TagSeq(seq)))
-        .filter(|tag| tag.kind == TagKind::Video)
-        .filter_map(|tag| Some((tag, ring.sample(&tag)?)))
+    let pictures = tags_behind(ring, tag).filter(|tag| tag.kind == TagKind::Video);
+    pictures.filter_map(|tag| Some((tag, ring.sample(&tag)?)))
+}
+
+/// Tags behind a tag, as far as they can be read.
+fn tags_behind<'r, B, I, const CHUNK: usize>(
+    ring: &'r Ring<B, I, CHUNK>,
+    tag: &Tag,
+) -> impl Iterator<Item = Tag> + use<'r, B, I, CHUNK>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+{
+    (tag.seq.next().0..ring.readable_head().0).filter_map(|seq| ring.tag(TagSeq(seq)))
 }
 
 /// How many milliseconds behind a picture the next one comes, if it is there.

@@ -83,8 +83,10 @@ pub struct MediaStream<B, I> {
     picture: Option<NewestPicture>,
     /// When the newest picture is shown: how long it lasts follows from the next.
     picture_time: Option<u32>,
-    /// Pictures come in several messages.
+    /// Pictures come in several messages, or may: of the first of a publish that is not known.
     in_parts: bool,
+    /// The publish has had a picture.
+    has_picture: bool,
     sound: SoundClock,
     segments: Segments,
     video: Video,
@@ -177,7 +179,8 @@ where
             newest_frame: None,
             picture: None,
             picture_time: None,
-            in_parts: false,
+            in_parts: true,
+            has_picture: false,
             sound: SoundClock::default(),
             segments: Segments::default(),
             video: Video::None,
@@ -330,7 +333,7 @@ where
         self.timeline.republish();
         self.facts = PublishFacts::default();
         self.measure = Measure::BeforeKey;
-        self.in_parts = false;
+        (self.in_parts, self.has_picture) = (true, false);
         self.sound = SoundClock::default();
     }
 
@@ -566,6 +569,7 @@ where
             let gap_ms = self.picture_time.map_or(NOMINAL_FRAME_MS, |before| tag.timestamp.saturating_sub(before));
             self.picture_time = Some(tag.timestamp);
             self.ring.set_timing(tag.seq, TagTiming::after(gap_ms, self.in_parts));
+            self.in_parts &= core::mem::replace(&mut self.has_picture, true);
             if tag.flags.key {
                 self.segments.key_frame(tag.seq, tag.timestamp, headers_mark(&self.headers));
             }
