@@ -209,6 +209,8 @@ pub enum Action {
     },
     /// It is due something of a recorded stream.
     Deliver(Holder),
+    /// The disk has found the file that it fetches, or read of it.
+    FileReady(ConnId),
     /// Something is to be said of the recording of a stream to who wanted it.
     Recording(RecordedFor, StreamId, RecordSaid),
     /// It has taken nothing of a recorded stream for so long that it is told that it is over.

@@ -68,6 +68,7 @@ macro_rules! features {
 features! {
     bandwidth: BandwidthDetection,
     catalogue: Catalogue,
+    downloads: Downloads,
     recorded: RecordedPlayers,
     recordings: Recordings,
 }

@@ -6,6 +6,7 @@ use crate::limits::APP_NAME_BYTES;
 use crate::wire::script_link::InstanceId;
 
 use super::app::AppDefinition;
+use super::download::{DownloadDone, DownloadJob};
 use super::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
 use super::recording::{RecordDone, RecordJob};
 use super::script_text::{TextBlock, TextFollows};
@@ -89,6 +90,8 @@ pub enum Job {
     },
     /// For a recording that is made.
     Recording(RecordJob),
+    /// For a file that is fetched.
+    Download(DownloadJob),
 }
 
 /// A client's question: what it is given back with the answer.
@@ -105,7 +108,9 @@ impl Job {
     pub fn lane(&self) -> DiskLane {
         match self {
             Job::App { .. } | Job::Text { .. } => DiskLane::LookUps,
-            Job::Open { .. } | Job::Fill { .. } | Job::Close { .. } | Job::Facts { .. } => DiskLane::Recorded,
+            Job::Open { .. } | Job::Fill { .. } | Job::Close { .. } | Job::Facts { .. } | Job::Download(_) => {
+                DiskLane::Recorded
+            }
             Job::Reload | Job::Survey => DiskLane::Bulk,
             Job::Recording(_) => DiskLane::Recordings,
         }
@@ -176,6 +181,8 @@ pub enum Done {
     },
     /// To [`Job::Recording`].
     Recording(RecordDone),
+    /// To [`Job::Download`].
+    Download(DownloadDone),
 }
 
 /// After so long the disk is asked again about files that are being written, in milliseconds.

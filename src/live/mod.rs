@@ -7,6 +7,7 @@
 pub mod app;
 pub mod applications;
 mod challenge;
+pub mod download;
 pub mod gate;
 pub mod holder;
 pub mod jobs;

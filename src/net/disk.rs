@@ -16,6 +16,7 @@ use log::error;
 use mio::Waker;
 
 use crate::account;
+use crate::live::download::{DownloadDone, DownloadJob};
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::live::recorded::{Follows, NotPlayed};
 use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
@@ -252,6 +253,9 @@ fn survive_panics() {
                     Done::Recording(RecordDone::Written { id, result, .. }),
                     Job::Recording(RecordJob::Write { block, .. }),
                 ) => Done::Recording(RecordDone::Written { id, block: Some(block), result }),
+                (Done::Download(DownloadDone::Read { id, .. }), Job::Download(DownloadJob::Read { block, .. })) => {
+                    Done::Download(DownloadDone::Read { id, block: Some(block) })
+                }
                 (answer, _) => answer,
             };
             ends.deliver(answer);
@@ -280,6 +284,11 @@ fn without_worker(job: &Job) -> Done {
         Job::Facts { asked, name } => {
             Done::Facts { asked: *asked, name: name.clone(), found: Err(NotPlayed::Unreadable) }
         }
+        Job::Download(job) => Done::Download(match job {
+            DownloadJob::Open { id, .. } => DownloadDone::Opened { id: *id, found: Err(NotPlayed::Unreadable) },
+            DownloadJob::Read { id, .. } => DownloadDone::Read { id: *id, block: None },
+            DownloadJob::Close { id } => DownloadDone::Closed { id: *id },
+        }),
         Job::Recording(job) => Done::Recording(match job {
             RecordJob::Open { id, .. } => RecordDone::Opened { id: *id, result: Err(RecordFault::Medium) },
             RecordJob::Write { id, .. } => {

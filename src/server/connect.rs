@@ -61,7 +61,10 @@ impl Server {
     pub fn next_job(&mut self, lane: DiskLane) -> Option<Job> {
         match lane {
             DiskLane::LookUps => self.live.apps.next_look_up().or_else(|| self.next_text()),
-            DiskLane::Recorded => self.features.recorded.next_job().or_else(|| self.features.catalogue.next_job()),
+            DiskLane::Recorded => {
+                let films = self.features.recorded.next_job().or_else(|| self.features.downloads.next_job());
+                films.or_else(|| self.features.catalogue.next_job())
+            }
             DiskLane::Recordings => self.features.recordings.next_job(),
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
             DiskLane::Bulk => self.live.apps.next_survey(),
@@ -78,6 +81,7 @@ impl Server {
         self.now = now;
         let done = self.features.done(done, now);
         self.act(now);
+        self.give_back_blocks();
         let Some(done) = done else { return };
         if matches!(done, Done::Settings(_) | Done::NotReloaded(_)) {
             self.reload.under_way = false;
@@ -93,7 +97,7 @@ impl Server {
             Done::NotReloaded(_) => {}
             Done::Surveyed => self.live.apps.surveyed(now),
             // What features asked for they have taken.
-            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } => {}
+            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Download(_) => {}
             Done::Recording(RecordDone::Cleared { result }) => self.cleared(result, now),
             Done::Recording(done) => self.told_of_recordings(done, now),
             Done::Facts { asked, found, .. } => {

@@ -528,6 +528,7 @@ impl Server {
     /// What was put off for a connection ends with it: neither the disk's answer, nor its script's time, nor tokens, nor the
     /// end of a detection are anything to it any more.
     fn forget_waits(&mut self, index: SlotIndex) {
+        self.close_file(index);
         let (slot, speaks) = self.slots.both(index);
         if let Some(rtmp) = speaks.rtmp_mut() {
             if let Some(id) = rtmp.asked.file() {

@@ -233,6 +233,8 @@ pub struct HttpRequest {
     pub if_none_match: String<HTTP_FIELD_BYTES>,
     /// The part that is asked for.
     pub range: Option<Range>,
+    /// Only if what it has a part of is still that: a tag, or a time; empty for in any case.
+    pub if_range: String<HTTP_FIELD_BYTES>,
     /// What is wanted of the connection.
     pub upgrade: Upgrade,
     /// It takes gzip.
@@ -381,6 +383,9 @@ impl HttpRequest {
                 self.if_none_match = String::try_from(value).unwrap_or_default();
             } else if is("range") {
                 self.range = Range::parse(value);
+            } else if is("if-range") {
+                // One that is too long is none of ours.
+                self.if_range = String::try_from(value).unwrap_or_else(|_| cut(value));
             } else if is("accept-encoding") {
                 gzip = Some(gzip.unwrap_or(false) || tokens(value).any(takes_gzip));
             } else if is("expect") {

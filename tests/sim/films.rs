@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use rill::live::download::FileName;
 use rill::live::jobs::{Done, Job};
 use rill::live::recorded::{NotPlayed, RecordedName};
 use rill::store::{Files, RecordedFiles};
@@ -85,6 +86,17 @@ impl Files for Shared {
         }
         card.open += 1;
         Ok(OpenFilm { card: self.0.clone(), name })
+    }
+
+    fn find_file(&mut self, name: &FileName) -> Result<(OpenFilm, u64), NotPlayed> {
+        let mut card = self.0.borrow_mut();
+        card.call().map_err(|_| NotPlayed::Unreadable)?;
+        let name = format!("{}/{}", name.app, name.path);
+        if !card.files.contains_key(&name) {
+            return Err(NotPlayed::Missing);
+        }
+        card.open += 1;
+        Ok((OpenFilm { card: self.0.clone(), name }, 1))
     }
 
     fn look(&mut self, _: &mut OpenFilm) {}

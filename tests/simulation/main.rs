@@ -18,6 +18,7 @@ mod data;
 mod dial;
 mod ends;
 mod enhanced;
+mod files;
 mod films;
 mod grace;
 mod guests;

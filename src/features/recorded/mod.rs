@@ -20,6 +20,7 @@ use crate::bitset::BitSet;
 use crate::handles::ConnId;
 use crate::limits::{RECORDED_QUESTIONS, Row};
 use crate::live::Live;
+use crate::live::download::LentBlock;
 use crate::live::jobs::{AskedBy, Done, Job};
 use crate::live::recorded::{
     Block, Fill, Follows, NotPlayed, RECORDED_BLOCKS, RecordedFacts, RecordedId, RecordedName, RecordedTerms,
@@ -121,6 +122,23 @@ impl RecordedPlayers {
         if let Some(player) = self.player_mut(id) {
             (player.phase, player.next) = (PlaceState::Playing, Follows::End);
         }
+    }
+
+    /// A block for a file that is fetched, for which a place is taken.
+    pub fn lend(&mut self) -> Option<LentBlock> {
+        let can = |player: &RecordedPlayer| player.phase == PlaceState::Free && !player.empty.is_empty();
+        let place = self.players.iter().position(can)?;
+        let player = &mut self.players[place];
+        player.phase = PlaceState::Lent;
+        Some(LentBlock { place: place as u16, block: player.empty.pop()? })
+    }
+
+    /// It is back, and the place is free.
+    pub fn take_back(&mut self, lent: LentBlock) {
+        let Some(player) = self.players.get_mut(usize::from(lent.place)) else { return };
+        debug_assert!(player.phase == PlaceState::Lent, "what is lent is given back once");
+        player.phase = PlaceState::Free;
+        player.put_away(lent.block);
     }
 
     /// Every place is taken.

@@ -169,6 +169,8 @@ pub(super) struct RecordedPlayer {
 pub(super) enum PlaceState {
     /// Nothing.
     Free,
+    /// A file that is fetched has one of its blocks.
+    Lent,
     /// The disk looks for the file of what somebody wants to play.
     Opening,
     /// It looks for the file of what is next in the playlist.
@@ -394,7 +396,7 @@ impl RecordedPlayer {
     pub(super) fn look_at(&self, now: Millis) -> Option<Millis> {
         let over = self.last_taken + OVER_MS;
         match self.phase {
-            PlaceState::Free => None,
+            PlaceState::Free | PlaceState::Lent => None,
             PlaceState::Opening | PlaceState::OpeningNext | PlaceState::Ended | PlaceState::Leaving => Some(over),
             PlaceState::Playing if self.paused && !self.picture => Some(over),
             PlaceState::Playing => self.due_at(now).filter(|&at| at > now).map(|at| at.min(over)).or(Some(over)),
@@ -416,7 +418,7 @@ impl RecordedPlayer {
     /// Since when it has taken nothing; `None` while it is not what holds it up.
     pub(super) fn idle_since(&self) -> Option<Millis> {
         match self.phase {
-            PlaceState::Free | PlaceState::Opening | PlaceState::OpeningNext => None,
+            PlaceState::Free | PlaceState::Lent | PlaceState::Opening | PlaceState::OpeningNext => None,
             PlaceState::Playing | PlaceState::Ended | PlaceState::Leaving => Some(self.last_taken),
         }
     }

@@ -1,6 +1,6 @@
 //! What a route answers: a status, what its head says, and a body.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use crate::wire::http::HttpStatus;
 
@@ -25,6 +25,23 @@ pub(super) enum Cache {
     For(u32),
     /// Until its tag is another.
     Tag(&'static str),
+}
+
+/// What tells a file from another of its name, and from itself when it has grown.
+#[derive(Clone, Debug)]
+pub(super) struct Etag(heapless::String<{ 2 * 16 + 1 }>);
+
+impl Etag {
+    pub(super) fn of(written_ns: u64, bytes: u64) -> Etag {
+        let mut text = heapless::String::new();
+        let written = write!(text, "{written_ns:x}-{bytes:x}");
+        debug_assert!(written.is_ok(), "two numbers of sixteen digits fit");
+        Etag(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Longest address that a client is sent to. A longer one is none.
@@ -54,6 +71,8 @@ pub(super) struct Response {
     pub(super) is_gzip: bool,
     /// Any page may read it: media, and what says nothing that is not public.
     pub(super) is_public: bool,
+    /// Of a file that may be had in part: what tells it from another.
+    pub(super) etag: Option<Etag>,
     /// It is a page, which may load nothing from elsewhere.
     pub(super) is_page: bool,
     /// First byte and length of the whole, of a part.
@@ -78,6 +97,7 @@ impl Response {
             cache: Cache::No,
             is_gzip: false,
             is_public: false,
+            etag: None,
             is_page: false,
             range: None,
             accept: None,

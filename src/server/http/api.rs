@@ -192,13 +192,14 @@ impl fmt::Display for CardJson<'_> {
         }
         write!(
             f,
-            ",\"key_frame_ms\":{},\"viewers\":{{\"rtmp\":{},\"ws\":{},\"flv\":{}}},\"worst_lag_ms\":{},\"skips\":{},\"recording\":false}}",
+            ",\"key_frame_ms\":{},\"viewers\":{{\"rtmp\":{},\"ws\":{},\"flv\":{}}},\"worst_lag_ms\":{},\"skips\":{},\"recording\":{}}}",
             OrNull(description.key_frame_interval_ms),
             row.players - row.mp4_players - row.flv_players,
             row.mp4_players,
             row.flv_players,
             row.worst_lag_ms,
             row.skips,
+            row.recorded,
         )
     }
 }

@@ -8,6 +8,7 @@ use core::fmt::{self, Write};
 use crate::handles::StreamId;
 use crate::time::Millis;
 
+use super::file_part::FilePart;
 use super::ring_part::RingPart;
 use super::viewer::Viewer;
 
@@ -31,6 +32,8 @@ pub(super) enum Content {
     Pieces(Pieces),
     /// A part of what is live.
     Ring(RingPart),
+    /// A part of a recorded file.
+    File(FilePart),
     /// What is live, for as long as it is and is watched.
     Live(Viewer),
     /// What would be that, to who only asks for its head.
@@ -53,6 +56,7 @@ impl Content {
             Content::Static(bytes) => Some(bytes.len() as u64),
             Content::Text(text) => Some(text.len() as u64),
             Content::Ring(part) => Some(part.bytes()),
+            Content::File(part) => Some(part.bytes),
             Content::Pieces(_) | Content::Live(_) | Content::Endless => None,
         }
     }
@@ -62,7 +66,7 @@ impl Content {
         match self {
             Content::Pieces(pieces) => pieces.what.is_endless(),
             Content::Live(_) | Content::Endless => true,
-            Content::Empty | Content::Static(_) | Content::Text(_) | Content::Ring(_) => false,
+            Content::Empty | Content::Static(_) | Content::Text(_) | Content::Ring(_) | Content::File(_) => false,
         }
     }
 }

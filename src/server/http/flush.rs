@@ -7,7 +7,7 @@ use crate::server::Server;
 use crate::server::close::CloseReason;
 use crate::server::fanout::Flush;
 use crate::server::pace::WRITE_BYTES;
-use crate::server::slot::SlotState;
+use crate::server::slot::{Slot, SlotState};
 use crate::server::speaks::Speaks;
 use crate::server::transport::Net;
 use crate::server::words::account;
@@ -68,6 +68,13 @@ impl Server {
                     None => {}
                 }
             }
+            if slot_fetches(self.slots.peek_both(index)) {
+                match self.step_file(net, index, now) {
+                    Some(Ok(())) => continue,
+                    Some(Err(flush)) => break flush,
+                    None => {}
+                }
+            }
             let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
             // The body where it lies goes out behind what is said before it, in one write.
             let body: &[u8] = match &http.phase {
@@ -100,6 +107,7 @@ impl Server {
                 Step::Wrote => {}
                 Step::Waits => break Flush::Idle,
                 Step::End => {
+                    self.close_file(index);
                     let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
                     if !http.answered(!slot.inbox.is_empty(), now) {
                         self.close_after_flush(conn, CloseReason::Answered, now);
@@ -143,4 +151,10 @@ impl Server {
         }
         Step::Wrote
     }
+}
+
+/// A part of a file is on its way.
+fn slot_fetches((slot, speaks): (&Slot, &Speaks)) -> bool {
+    let fetches = |http: &Http| matches!(&http.phase, HttpPhase::Sending(Sending { body: Content::File(_), .. }));
+    slot.state == SlotState::Open && speaks.http().is_some_and(fetches)
 }

@@ -54,7 +54,8 @@ fn fields(
     is_chunked: bool,
     closes: bool,
 ) -> fmt::Result {
-    let Response { status, content_type, cache, is_gzip, is_public, is_page, range, location, allow, .. } = response;
+    let Response { status, content_type, cache, is_gzip, is_public, is_page, etag, range, location, allow, .. } =
+        response;
     write!(head, "HTTP/1.1 {} {}\r\n", status.code(), status.reason())?;
     let has_body = !matches!(status, HttpStatus::NoContent | HttpStatus::NotModified);
     if has_body {
@@ -80,6 +81,9 @@ fn fields(
         Cache::No => head.write_str("Cache-Control: no-cache\r\n")?,
         Cache::For(seconds) => write!(head, "Cache-Control: max-age={seconds}\r\n")?,
         Cache::Tag(tag) => write!(head, "Cache-Control: no-cache\r\nETag: \"{tag}\"\r\n")?,
+    }
+    if let Some(etag) = etag {
+        write!(head, "ETag: \"{}\"\r\nAccept-Ranges: bytes\r\n", etag.as_str())?;
     }
     if *is_public {
         head.write_str(

@@ -17,6 +17,8 @@ mod api;
 mod assets;
 mod body;
 mod carrier;
+mod file_part;
+mod files;
 mod flush;
 mod flv;
 mod guest;
@@ -34,6 +36,7 @@ mod viewer;
 mod watch;
 
 use crate::limits::HTTP_HEAD_BYTES;
+use crate::live::download::DownloadId;
 use crate::live::reader::Reader;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
@@ -100,6 +103,8 @@ pub struct Http {
     is_joined: bool,
     /// How it stands with the script of its application.
     pub(super) guest: Guest,
+    /// The file that it fetches.
+    file: Option<DownloadId>,
     request: HttpRequest,
     /// A head as far as it is there.
     buffer: heapless::Vec<u8, HTTP_HEAD_BYTES>,
@@ -120,6 +125,7 @@ impl Protocol for Http {
             has_asked: false,
             is_joined: false,
             guest: Guest::default(),
+            file: None,
             request: HttpRequest::default(),
             buffer: heapless::Vec::new(),
         }

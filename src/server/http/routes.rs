@@ -14,8 +14,8 @@ use super::flv::FlvViewer;
 use super::mp4::Mp4Viewer;
 use super::ring_part::RingPart;
 use super::viewer::ViewerFormat;
-use super::watch::SeenStream;
-use super::{api, assets, hls};
+use super::watch::{Purpose, SeenStream};
+use super::{api, assets, files, hls};
 
 /// The methods that a route has: nothing is changed by a request.
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -48,6 +48,8 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/status", "what is live, as JSON", api::status).own(),
     get("/api/events", "the same each second, as server-sent events", api::events).own(),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
+    get("/recordings/*", "a recording, also in part", files::recording).public(),
+    get("/vod-files/*", "a film, also in part", files::film).public(),
     get("*.key.mp4", "its newest key frame", key_frame).public(),
     get("*.m3u8", "a live stream as HLS", hls::playlist).public(),
     get("*.m4s", "a segment of it", hls::segment).public(),
@@ -135,7 +137,7 @@ fn mp4(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) ->
 fn key_frame(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
     let path = request.path.strip_suffix(".key.mp4").unwrap_or_default();
     let none = || HttpAnswer::Now(Response::error(HttpStatus::NotFound, "there is no picture of that name"));
-    let SeenStream { app, path } = match server.may_see(conn, request, path, false, now) {
+    let SeenStream { app, path } = match server.may_see(conn, request, path, Purpose::Look, now) {
         Ok(watched) => watched,
         Err(not) => return not.into(),
     };

@@ -36,6 +36,17 @@ pub(super) struct SeenStream {
     pub(super) path: StreamPath,
 }
 
+/// What a client wants of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To watch it. To the application's script it is a client.
+    Watch,
+    /// To have a picture of it. The script does not hear of it: it has what it may watch already.
+    Look,
+    /// To have what was recorded of it, whether it is live or not. To the script it is a client.
+    Fetch,
+}
+
 /// Why one may not, or not yet.
 pub(super) enum NotWatched {
     /// It is to be asked again.
@@ -67,7 +78,7 @@ impl From<Refusal> for NotWatched {
     }
 }
 
-const UNKNOWN: NotWatched = NotWatched::No(HttpStatus::NotFound, "there is no such stream");
+pub(super) const UNKNOWN: NotWatched = NotWatched::No(HttpStatus::NotFound, "there is no such stream");
 
 impl Server {
     /// The stream that a path means (without what its URL ends in), if the client may see it.
@@ -82,17 +93,16 @@ impl Server {
         path: &str,
         now: Millis,
     ) -> Result<SeenStream, NotWatched> {
-        self.may_see(conn, request, path, true, now)
+        self.may_see(conn, request, path, Purpose::Watch, now)
     }
 
-    /// The same; who does not watch only looks: the script of its application does not hear of it, and it sees what it may watch
-    /// already.
+    /// The same, for another purpose.
     pub(super) fn may_see(
         &mut self,
         conn: ConnId,
         request: &HttpRequest,
         path: &str,
-        watches: bool,
+        purpose: Purpose,
         now: Millis,
     ) -> Result<SeenStream, NotWatched> {
         let (app, rest) = path.trim_start_matches('/').split_once('/').ok_or(UNKNOWN)?;
@@ -105,10 +115,12 @@ impl Server {
         let allowed = self.live.by_rules(app, &who, Wish::Connect).and_then(|_| self.live.by_rules(app, &who, wish));
         let has_script = self.live.apps.definition(app).is_some_and(|definition| definition.script.is_some());
         if allowed.is_ok() && has_script && !self.guest(conn).is_in() {
-            if !watches {
+            // Of a recording it is not known which instance, and which script, it is of.
+            let is_of_any = purpose == Purpose::Fetch && meant.instance() == DEFAULT_INSTANCE && name.contains('/');
+            if purpose == Purpose::Look || is_of_any {
                 return Err(NotWatched::No(HttpStatus::Forbidden, "the application's script says who sees it"));
             }
-            if !self.live.is_published(app, &meant) {
+            if purpose == Purpose::Watch && !self.live.is_published(app, &meant) {
                 // It is asked about what there is.
                 return Err(if request.waited_ms < WAIT_MS { NotWatched::Later } else { UNKNOWN });
             }

@@ -8,12 +8,15 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use log::warn;
 
 use crate::apps::named;
 use crate::config::RecordedPlaces;
+use crate::live::download::{FileName, Shelf};
 use crate::live::recorded::{NotPlayed, Prefix, RecordedName};
+use crate::store::recordings::RECORDINGS;
 use crate::store::shared::Shared;
 use crate::store::text_file::{at, is_absent};
 use crate::wire::windows::ReadAt;
@@ -76,6 +79,23 @@ impl RecordedDirectories {
         }
         places
     }
+
+    /// The directories in which a file is looked for, each with what it is called there.
+    fn file_places(&self, name: &FileName) -> Vec<(PathBuf, String)> {
+        match name.shelf {
+            Shelf::Films => {
+                let Ok(path) = heapless::String::try_from(name.path.as_str()) else { return Vec::new() };
+                let apart = name.apart;
+                self.places(&RecordedName { app: name.app.clone(), path, apart, ..RecordedName::default() })
+            }
+            Shelf::Recordings => {
+                let (Some(app), Some(applications)) = (named(&name.app), &self.applications) else { return Vec::new() };
+                let elsewhere = self.shared.config().record.directory.as_ref().map(|all| all.join(app.as_str()));
+                let directory = elsewhere.unwrap_or_else(|| applications.join(app.as_str()).join(RECORDINGS));
+                vec![(directory, name.path.to_string())]
+            }
+        }
+    }
 }
 
 impl Files for RecordedDirectories {
@@ -96,6 +116,29 @@ impl Files for RecordedDirectories {
                         warn!("rill recorded {problem}");
                         unreadable = true;
                     }
+                }
+            }
+        }
+        Err(if unreadable { NotPlayed::Unreadable } else { NotPlayed::Missing })
+    }
+
+    fn find_file(&mut self, name: &FileName) -> Result<(OpenFile, u64), NotPlayed> {
+        let mut unreadable = false;
+        for (directory, called) in self.file_places(name) {
+            // Hidden files are none, and nothing leads upwards.
+            if called.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+                continue;
+            }
+            match open(&directory, &called) {
+                Ok(Some(file)) => {
+                    let written = file.file.metadata().ok().and_then(|metadata| metadata.modified().ok());
+                    let since = written.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+                    return Ok((file, since.map_or(0, |since| since.as_nanos() as u64)));
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    warn!("rill recorded {problem}");
+                    unreadable = true;
                 }
             }
         }
@@ -273,6 +316,53 @@ mod tests {
         fs::rename(&media, root.0.join("films")).unwrap();
         symlink(root.0.join("films"), &media).unwrap();
         assert!(found(&mut root.directories(&[]), "_definst_", false, "a").is_ok());
+    }
+
+    #[test]
+    fn a_file_is_fetched_by_its_own_name_and_no_other_is() {
+        let own = [
+            "recordings/cam/1.mp4",
+            "recordings/.cam/1.mp4",
+            "streams/_definst_/a.flv",
+            "streams/hall/b.flv",
+            "media/c.mp4",
+        ];
+        let own = own.map(|file| format!("applications/vod/{file}"));
+        let mut files: Vec<&str> = own.iter().map(String::as_str).collect();
+        files.extend(["applications/vod/main.mp4", "secret.mp4", "films/d.mp4"]);
+        let root = Root::with("fetched", &files);
+        symlink(root.0.join("secret.mp4"), root.0.join("applications/vod/media/link.mp4")).unwrap();
+        let mut disk = root.directories(&[format!("vod.virtual={{films = {:?}}}", root.0.join("films"))]);
+        let mut fetch = |shelf: Shelf, apart: bool, path: &str| {
+            let app = heapless::String::try_from("vod").unwrap();
+            let name = FileName { shelf, app, apart, path: heapless::String::try_from(path).unwrap() };
+            let (mut file, written_ns) = disk.find_file(&name)?;
+            let mut bytes = vec![0; file.size() as usize];
+            file.read_at(0, &mut bytes).unwrap();
+            assert!(written_ns > 0);
+            Ok(String::from_utf8(bytes).unwrap())
+        };
+        let vod = |file: &str| Ok(format!("applications/vod/{file}"));
+        assert_eq!(fetch(Shelf::Recordings, false, "cam/1.mp4"), vod("recordings/cam/1.mp4"));
+        assert_eq!(fetch(Shelf::Films, false, "a.flv"), vod("streams/_definst_/a.flv"));
+        assert_eq!(fetch(Shelf::Films, false, "hall/b.flv"), vod("streams/hall/b.flv"));
+        assert_eq!(fetch(Shelf::Films, true, "hall/b.flv"), Err(NotPlayed::Missing), "another instance's");
+        assert_eq!(fetch(Shelf::Films, true, "c.mp4"), vod("media/c.mp4"));
+        assert_eq!(fetch(Shelf::Films, false, "films/d.mp4"), Ok("films/d.mp4".to_owned()));
+        for (shelf, path) in [
+            (Shelf::Films, "c"),
+            (Shelf::Films, "../main.mp4"),
+            (Shelf::Films, "/etc/passwd"),
+            (Shelf::Films, "a.flv/"),
+            (Shelf::Films, ""),
+            (Shelf::Recordings, ".cam/1.mp4"),
+            (Shelf::Recordings, "../main.mp4"),
+            (Shelf::Recordings, "cam/../../main.mp4"),
+            (Shelf::Recordings, "cam"),
+        ] {
+            assert_eq!(fetch(shelf, false, path), Err(NotPlayed::Missing), "{path}");
+        }
+        assert_eq!(fetch(Shelf::Films, false, "link.mp4"), Err(NotPlayed::Unreadable));
     }
 
     #[test]

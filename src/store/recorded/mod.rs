@@ -4,6 +4,7 @@
 //! find       which file a name means, and that it lies where it may
 //! ahead      reads a file in stretches, as its messages lie one behind the other
 //! fill       messages as they are sent, one behind the other in a block
+//! download   files as they lie there, for who fetches them
 //! metadata   what is said of a file before its first message
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! that all files share.
 
 mod ahead;
+mod download;
 mod fill;
 mod find;
 mod metadata;
@@ -23,6 +25,7 @@ use std::mem::size_of;
 use log::warn;
 
 use crate::limits::Row;
+use crate::live::download::{DownloadId, FileName};
 use crate::live::jobs::{Done, Job};
 use crate::live::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
 use crate::text::Quoted;
@@ -32,6 +35,7 @@ use crate::wire::windows::{Fault, File, ReadAt, Windows};
 pub use find::{OpenFile, RecordedDirectories};
 
 use ahead::{Ahead, Stretches};
+use download::OpenDownloads;
 use fill::Begun;
 
 /// Where files are found.
@@ -46,6 +50,13 @@ pub trait Files {
     /// There is none, or it must not be read.
     fn find(&mut self, name: &RecordedName) -> Result<Self::Open, NotPlayed>;
 
+    /// Opens a file by its name and place, and says when it was last written, in nanoseconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Files::find`].
+    fn find_file(&mut self, name: &FileName) -> Result<(Self::Open, u64), NotPlayed>;
+
     /// Looks how large a file is now.
     fn look(&mut self, file: &mut Self::Open);
 }
@@ -58,6 +69,7 @@ pub struct RecordedFiles<F: Files> {
     /// Of which file, of which size, the windows hold pieces.
     held: Option<(RecordedId, u64)>,
     open: Box<[Option<OpenRecording<F::Open>>]>,
+    downloads: OpenDownloads<F::Open>,
 }
 
 /// A file that is played.
@@ -90,6 +102,7 @@ impl<F: Files> RecordedFiles<F> {
             stretches: Box::new(Stretches::new()),
             held: None,
             open: (0..places).map(|_| None).collect(),
+            downloads: OpenDownloads::new(places),
         }
     }
 
@@ -114,6 +127,7 @@ impl<F: Files> RecordedFiles<F> {
                 let found = self.find(&name).map(|(_, _, facts)| facts);
                 Done::Facts { asked, name, found }
             }
+            Job::Download(job) => Done::Download(self.downloads.work(&mut self.files, job)),
             job => unreachable!("a job of another lane: {job:?}"),
         }
     }
@@ -191,7 +205,11 @@ fn facts_of<R: ReadAt>(file: &mut File<'_, R>, recorded: &Recorded) -> Result<Re
 /// What the thread takes beside its stack, for so many places, as rows of the memory table.
 pub fn memory(places: usize) -> [Row; 2] {
     [
-        Row::new("recorded files", places, size_of::<Option<OpenRecording<OpenFile>>>()),
+        Row::new(
+            "recorded files",
+            places,
+            size_of::<Option<OpenRecording<OpenFile>>>() + size_of::<Option<(DownloadId, OpenFile)>>(),
+        ),
         Row::new("windows of recorded files", 1, size_of::<Windows>() + size_of::<Stretches>()),
     ]
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::handles::{ConnId, SlotIndex};
 use crate::limits::{OUT_CHUNK_BYTES, RECORDED_BLOCK_BYTES};
+use crate::live::download::FileName;
 use crate::live::jobs::AskedBy;
 use crate::media::{Framing, TagKind};
 use crate::wire::amf0::{Decoder, Value};
@@ -47,6 +48,10 @@ impl Files for Memory {
         let bytes = self.0.get(name.path.as_str()).ok_or(NotPlayed::Missing)?.clone();
         let fails_at = name.path.strip_prefix("fails/").and_then(|at| at.parse().ok());
         Ok(InMemory { bytes, fails_at })
+    }
+
+    fn find_file(&mut self, _: &FileName) -> Result<(Self::Open, u64), NotPlayed> {
+        Err(NotPlayed::Missing)
     }
 
     fn look(&mut self, _: &mut InMemory) {}

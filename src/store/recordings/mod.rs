@@ -47,6 +47,8 @@ use left::Tending;
 use listing::Listing;
 use places::Places;
 
+pub(in crate::store) use places::RECORDINGS;
+
 /// Room is taken in steps of so many bytes.
 const STEP_BYTES: u64 = 16 << 20;
 /// The longest pause that a file shows, in milliseconds: a day. Times in FLV end after 24 of them.

@@ -9,7 +9,7 @@ use crate::live::recording::{RecordingKind, RecordingName};
 use super::disk::{FolderEntry, LocalTime};
 
 /// Where an application's automatic recordings lie within its directory, by stream.
-const RECORDINGS: &str = "recordings";
+pub(in crate::store) const RECORDINGS: &str = "recordings";
 /// Where those lie that were asked for by their names, by instance.
 pub(super) const STREAMS: &str = "streams";
 /// Folders below that of an application are looked into so deep.
