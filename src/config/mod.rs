@@ -17,6 +17,7 @@ use keys::TakesEffect::{AtOnce, AtStart};
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
+use crate::live::app::Networks;
 use crate::live::settings::{Merge, PerAddress, ScriptProcess, Settings};
 pub(crate) use keys::edits;
 pub use keys::{ConfigError, KeyRow, Origin, TakesEffect};
@@ -205,7 +206,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 63] = [
+const KEYS: [Key<Config>; 64] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -251,6 +252,7 @@ const KEYS: [Key<Config>; 63] = [
     key("record.when_full", AtOnce, "delete the oldest recordings, or stop recording", RECORD_FULL),
 
     key("web.hosts", AtOnce, "names of this server for the page, beside its addresses and names in .local", WEB_HOSTS),
+    key("web.trusted_proxies", AtOnce, "addresses of proxies that are believed whom they ask for (X-Forwarded-For, X-Forwarded-Proto)", WEB_PROXIES),
 
     key("timeouts.handshake_ms", AtOnce, "time for the handshake", KeyType::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
     key("timeouts.connect_ms", AtOnce, "time from handshake to connect", KeyType::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
@@ -437,6 +439,17 @@ const WEB_HOSTS: ConfigType = value(
     Some(|to, from| to.settings.web_hosts.clone_from(&from.settings.web_hosts)),
     |config| format!("{:?}", config.settings.web_hosts),
     || format!("up to {HOSTS} names of hosts, without ports"),
+    false,
+);
+
+const WEB_PROXIES: ConfigType = value(
+    |config, value| {
+        config.settings.web_proxies = Networks::parse(&one_or_more(value)?).ok_or(Wrong::NotAllowed)?;
+        Ok(())
+    },
+    Some(|to, from| to.settings.web_proxies.clone_from(&from.settings.web_proxies)),
+    |config| format!("{:?}", config.settings.web_proxies.said()),
+    || format!("up to {} addresses or networks", Networks::MOST),
     false,
 );
 
@@ -764,6 +777,7 @@ mod tests {
                 "false" => "true".to_owned(),
                 "5%" => "6%".to_owned(),
                 "[]" if row.key == "web.hosts" => "[\"rill.example\"]".to_owned(),
+                "[]" if row.key == "web.trusted_proxies" => "[\"10.0.0.0/8\"]".to_owned(),
                 "[]" => "[\"/bin/true\"]".to_owned(),
                 "delete" => "stop".to_owned(),
                 "auto" if row.key == "server.log_time" => "uptime".to_owned(),

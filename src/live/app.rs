@@ -580,6 +580,37 @@ impl AddressList {
     }
 }
 
+/// Addresses and networks, as they were said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks {
+    said: Vec<String>,
+    rules: AddressList,
+}
+
+impl Networks {
+    /// More are refused.
+    pub const MOST: usize = ADDRESS_RULES;
+
+    /// From texts like `10.0.0.7` and `fd00::/8`; `None` when one is neither, or there are more than [`ADDRESS_RULES`].
+    pub fn parse(said: &[&str]) -> Option<Networks> {
+        let rules: Vec<String> = said.iter().map(|network| format!("allow {network}")).collect();
+        let rules = AddressList::parse(rules.iter().map(String::as_str)).ok()?;
+        rules.0.iter().all(|rule| rule.network.is_some()).then_some(())?;
+        Some(Networks { said: said.iter().map(|&network| network.to_owned()).collect(), rules })
+    }
+
+    /// Whether an address is one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.rules.0.iter().any(|rule| rule.matches(address))
+    }
+
+    /// As they were said.
+    pub fn said(&self) -> &[String] {
+        &self.said
+    }
+}
+
 impl AddressRule {
     fn parse(text: &str) -> Option<AddressRule> {
         let (verb, whom) = text.trim().split_once(char::is_whitespace)?;

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 
-use super::app::{Bandwidth, ScriptLimits};
+use super::app::{Bandwidth, Networks, ScriptLimits};
 use super::record_settings::RecordSettings;
 
 /// Everything that the server is told by its configuration.
@@ -71,6 +71,8 @@ pub struct Settings {
     /// Names of this server, beside its addresses and its own in the local network, by which its page may ask what is not for every
     /// page: a name of a stranger's may lead here, too.
     pub web_hosts: Vec<String>,
+    /// Proxies that are believed whom they ask for (`X-Forwarded-For`).
+    pub web_proxies: Networks,
     /// Recordings that are made at once: 0 to 256. One more is not made, which is told who asked, and the log.
     pub recordings: u32,
     /// What is recorded and how, unless the application says otherwise.
@@ -195,6 +197,7 @@ impl Default for Settings {
             recorded_players: 8,
             recorded_lead_ms: 30_000,
             web_hosts: Vec::new(),
+            web_proxies: Networks::default(),
             recordings: 4,
             record: RecordSettings::default(),
             scripts: ScriptLimits::default(),

@@ -423,7 +423,9 @@ impl Server {
         if self.life.stopping {
             return self.refuse(net, peer, door, CloseReason::Shutdown);
         }
-        let limit = self.settings.connections_per_address(peer.ip());
+        // Of a proxy's connections it is not known yet whose they are.
+        let is_proxy = door == Door::Http && self.settings.web_proxies.contains(peer.ip());
+        let limit = self.settings.connections_per_address(peer.ip()).filter(|_| !is_proxy);
         if limit.is_some_and(|limit| self.slots.from_address(peer.ip()) >= limit) {
             // Joined clients stay; but a household's silent connections do not keep out its own clients.
             let Some(silent) = self.slots.first_of_household(peer.ip()) else {

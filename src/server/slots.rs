@@ -180,6 +180,14 @@ impl Slots {
         self.claims.set(index.at(), Some(Claim { standing, since, ..before }));
     }
 
+    /// The connection in a slot turns out to be another household's.
+    pub(super) fn move_house(&mut self, index: SlotIndex) {
+        if let Some(claim) = self.claims.claim(index.at()) {
+            let household = Household::of(self.peek(index).peer.ip());
+            self.claims.set(index.at(), Some(Claim { household, ..claim }));
+        }
+    }
+
     /// Notes how far the connection in a slot has come, if it is one that has not joined an application.
     pub fn judge_arriving(&mut self, index: SlotIndex, now: Millis) {
         if self.claims.claim(index.at()).is_some_and(|claim| claim.standing.kind() == StandingKind::Arriving) {

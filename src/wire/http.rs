@@ -3,9 +3,14 @@
 //! `httparse` reads the fields; what is left to the reader of a head by the specification, and is where request smuggling
 //! lives, is decided here, strictly: one spelling of everything.
 
+use core::net::{IpAddr, SocketAddr};
+
 use heapless::String;
 
 use crate::limits::{AGENT_BYTES, HTTP_BODY_BYTES, HTTP_FIELD_BYTES, HTTP_HEADERS, HTTP_PATH_BYTES, HTTP_QUERY_BYTES};
+
+/// Most proxies one behind the other. What more of them say is not looked at.
+const FORWARDED: usize = 4;
 
 /// What a request wants done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -235,6 +240,10 @@ pub struct HttpRequest {
     pub range: Option<Range>,
     /// Only if what it has a part of is still that: a tag, or a time; empty for in any case.
     pub if_range: String<HTTP_FIELD_BYTES>,
+    /// Whom proxies on the way here have asked for, the last one last.
+    pub forwarded: heapless::Vec<IpAddr, FORWARDED>,
+    /// The last one was asked over TLS.
+    pub forwarded_https: bool,
     /// What is wanted of the connection.
     pub upgrade: Upgrade,
     /// It takes gzip.
@@ -338,6 +347,28 @@ impl HttpRequest {
         Ok(authority)
     }
 
+    fn forwarded_for(&mut self, value: &str) {
+        for token in value.split(',').map(str::trim) {
+            let address = token.parse().or_else(|_| token.parse().map(|address: SocketAddr| address.ip()));
+            let bare = || token.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+            match address.ok().or_else(bare) {
+                Some(address) => {
+                    if self.forwarded.is_full() {
+                        self.forwarded.remove(0);
+                    }
+                    let _ = self.forwarded.push(address);
+                }
+                // What somebody said before cannot be followed.
+                None => self.forwarded.clear(),
+            }
+        }
+    }
+
+    /// Whom the request is of, that comes from a proxy: the last address that is no proxy's of those `is_trusted`.
+    pub fn client(&self, is_trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+        self.forwarded.iter().rev().copied().find(|&address| !is_trusted(address)).or(self.forwarded.first().copied())
+    }
+
     fn read_fields(&mut self, headers: &[httparse::Header<'_>]) -> Result<(), RequestFault> {
         let (mut hosts, mut length, mut coded) = (0, None, false);
         let (mut upgrades, mut to_websocket, mut version_13) = (false, false, false);
@@ -383,6 +414,10 @@ impl HttpRequest {
                 self.if_none_match = String::try_from(value).unwrap_or_default();
             } else if is("range") {
                 self.range = Range::parse(value);
+            } else if is("x-forwarded-for") {
+                self.forwarded_for(value);
+            } else if is("x-forwarded-proto") {
+                self.forwarded_https = value.eq_ignore_ascii_case("https");
             } else if is("if-range") {
                 // One that is too long is none of ours.
                 self.if_range = String::try_from(value).unwrap_or_else(|_| cut(value));
@@ -617,6 +652,30 @@ mod tests {
         for field in ["bytes=0-1,3-4", "items=0-1", "bytes=2-1", "bytes=a-b", "bytes=-", "0-1"] {
             assert_eq!(with(&format!("Range: {field}\r\n")).unwrap().range, None, "{field}");
         }
+    }
+
+    #[test]
+    fn a_proxy_says_whom_a_request_is_of_and_others_say_nothing_behind_it() {
+        let proxies: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
+        let client = |fields: &str| with(fields).unwrap().client(|address| proxies.contains(&address));
+        let is = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        for (fields, expected) in [
+            ("", None),
+            ("X-Forwarded-For: 192.0.2.7\r\n", is("192.0.2.7")),
+            ("X-Forwarded-For: 198.51.100.1, 192.0.2.7\r\n", is("192.0.2.7")),
+            ("X-Forwarded-For: 192.0.2.7, fd00::1, 10.0.0.1\r\n", is("192.0.2.7")),
+            ("X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-For: 192.0.2.8\r\n", is("192.0.2.8")),
+            ("X-Forwarded-For: 192.0.2.7:4000\r\n", is("192.0.2.7")),
+            ("X-Forwarded-For: [2001:db8::7]:4000\r\n", is("2001:db8::7")),
+            ("X-Forwarded-For: [2001:db8::7]\r\n", is("2001:db8::7")),
+            ("X-Forwarded-For: unknown, 192.0.2.7\r\n", is("192.0.2.7")),
+            ("X-Forwarded-For: 192.0.2.7, unknown\r\n", None),
+            ("X-Forwarded-For: 10.0.0.1\r\n", is("10.0.0.1")),
+            ("X-Forwarded-For: 1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4, 1.1.1.5\r\n", is("1.1.1.5")),
+        ] {
+            assert_eq!(client(fields), expected, "{fields}");
+        }
+        assert!(with("X-Forwarded-Proto: https\r\n").unwrap().forwarded_https);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! HTTP on the fake network: requests cut at every byte, viewers that are slow or stay, and deadlines.
 
 use proptest::prelude::*;
-use rill::live::settings::Settings;
+use rill::live::app::{AddressList, AppDefinition, AppKind, Networks};
+use rill::live::settings::{PerAddress, Settings};
 use rill::server::close::CloseReason;
 use rill::wire::flv::{SUB_TAG_HEADER_BYTES, SUB_TAG_TRAILER_BYTES, SubTagHeader};
 
@@ -241,4 +242,51 @@ fn a_viewer_counts_against_the_limit_of_connections_and_the_operator_can_send_it
     viewers.iter().for_each(|viewer| viewer.hang_up(&mut world));
     world.hang_up(publisher);
     is_empty(&mut world);
+}
+
+#[test]
+fn whom_a_trusted_proxy_asks_for_is_who_rules_and_limits_see_and_nobody_else_is_believed() {
+    let settings = Settings {
+        web_proxies: Networks::parse(&["10.0.1.0/24"]).unwrap(),
+        connections_per_address: PerAddress::Fixed(2),
+        ..settings()
+    };
+    let mut live = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);
+    live.rules.set_play(AddressList::parse(["deny 203.0.113.9"]).unwrap());
+    for (trusted, answers) in [(true, [200, 403, 200, 403, 200]), (false, [200; 5])] {
+        let settings = match trusted {
+            true => settings.clone(),
+            false => Settings {
+                web_proxies: Networks::default(),
+                connections_per_address: PerAddress::Auto,
+                ..settings.clone()
+            },
+        };
+        let mut world = World::fixed(settings, vec![live.clone()], 1);
+        let publisher = world.publisher("cam");
+        world.send_start(publisher);
+        let proxy = Browser::new(&mut world, 1 << 20);
+        let forwarded =
+            ["203.0.113.8", "203.0.113.9", "203.0.113.9, 203.0.113.8", "1.1.1.1, 203.0.113.9, 10.0.1.7", "x"];
+        for (whom, status_of) in forwarded.into_iter().zip(answers) {
+            let head = format!("HEAD /live/cam.flv HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {whom}\r\n\r\n");
+            proxy.send(&mut world, head.as_bytes());
+            assert_eq!(status(&proxy.read_all(&mut world)), status_of, "{trusted} {whom}");
+        }
+        if trusted {
+            // A client has as many as it may have, and the proxy as many as it needs.
+            let viewers: Vec<Browser> = (0..4).map(|_| Browser::new(&mut world, 1 << 20)).collect();
+            let heads = viewers.iter().enumerate().map(|(at, viewer)| {
+                let whom = if at < 3 { "203.0.113.7" } else { "203.0.113.6" };
+                let head = format!("HEAD /live/cam.flv HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {whom}\r\n\r\n");
+                viewer.send(&mut world, head.as_bytes());
+                status(&viewer.read_all(&mut world))
+            });
+            assert_eq!(heads.collect::<Vec<u16>>(), [200, 200, 429, 200]);
+            viewers.iter().for_each(|viewer| viewer.hang_up(&mut world));
+        }
+        proxy.hang_up(&mut world);
+        world.hang_up(publisher);
+        is_empty(&mut world);
+    }
 }

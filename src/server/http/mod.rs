@@ -50,6 +50,7 @@ use self::carrier::say_whole;
 pub(super) use self::guest::Guest;
 use self::viewer::Viewer;
 use super::close::CloseReason;
+use super::peer::Peer;
 use super::protocol::{Ask, Context, Protocol, Stage, Turn};
 
 /// How long a head may take from its first byte, and a body, in milliseconds. Then it is answered 408.
@@ -103,6 +104,8 @@ pub struct Http {
     is_joined: bool,
     /// How it stands with the script of its application.
     pub(super) guest: Guest,
+    /// It is a proxy, of this address, that says whom it asks for.
+    proxy: Option<Peer>,
     /// The file that it fetches.
     file: Option<DownloadId>,
     request: HttpRequest,
@@ -125,6 +128,7 @@ impl Protocol for Http {
             has_asked: false,
             is_joined: false,
             guest: Guest::default(),
+            proxy: None,
             file: None,
             request: HttpRequest::default(),
             buffer: heapless::Vec::new(),

@@ -112,11 +112,14 @@ impl Server {
         let Some(instance) = self.scripting.running(index) else { return false };
         let Some(peer) = self.slots.look(conn).map(|slot| slot.peer) else { return false };
         let (mut ip, mut id) = (heapless::String::<48>::new(), heapless::String::<24>::new());
-        let mut uri = heapless::String::<{ HTTP_FIELD_BYTES + HTTP_PATH_BYTES + 8 }>::new();
+        let mut uri = heapless::String::<{ HTTP_FIELD_BYTES + HTTP_PATH_BYTES + 16 }>::new();
         // All fit: the longest address has 45 characters.
         let _ = write!(ip, "{}", peer.ip().to_canonical());
         let _ = write!(id, "{conn}");
-        let _ = write!(uri, "http://{}{}", request.host, request.path);
+        let is_proxied = self.slots.peek_both(conn.slot).1.http().is_some_and(|http| http.proxy.is_some());
+        let secure = is_proxied && request.forwarded_https;
+        let protocol = if secure { "https" } else { "http" };
+        let _ = write!(uri, "{protocol}://{}{}", request.host, request.path);
         let facts = ClientFacts {
             ip: &ip,
             agent: &request.agent,
@@ -124,8 +127,8 @@ impl Server {
             page_url: &request.referrer,
             uri: &uri,
             id: &id,
-            protocol: "http",
-            secure: false,
+            protocol,
+            secure,
             to_client_bytes_s,
             to_server_bytes_s,
         };

@@ -1,11 +1,12 @@
 //! From a request to the head of its answer.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use crate::handles::{ConnId, SlotIndex};
 use crate::rtmp::tx::TxBuf;
 use crate::server::Server;
 use crate::server::close::CloseReason;
+use crate::server::peer::Peer;
 use crate::server::speaks::Speaks;
 use crate::time::Millis;
 use crate::wire::http::{HttpRequest, HttpStatus, Method, Upgrade};
@@ -19,6 +20,13 @@ use super::{HttpPhase, head, mp4, routes};
 impl Server {
     /// Answers the request of a connection, or puts it off.
     pub(in crate::server) fn answer_http(&mut self, conn: ConnId, now: Millis) {
+        let Some((_, Speaks::Http(http))) = self.slots.open_both(conn) else { return };
+        if let HttpPhase::Asked = http.phase
+            && !self.ask_for_another(conn, now)
+        {
+            let words = "too many connections from this address (limits.connections_per_address)";
+            return self.respond(conn, Response::error(HttpStatus::TooManyRequests, words).closing(), now);
+        }
         let Some((_, Speaks::Http(http))) = self.slots.open_both(conn) else { return };
         let since = match http.phase {
             HttpPhase::Asked => now,
@@ -51,6 +59,28 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// A proxy that is trusted says whom it asks for: by that address rules and limits go. False when that one has too many connections.
+    fn ask_for_another(&mut self, conn: ConnId, now: Millis) -> bool {
+        let proxies = &self.settings.web_proxies;
+        let Some((slot, Speaks::Http(http))) = self.slots.open_both(conn) else { return true };
+        let proxy = http.proxy.unwrap_or(slot.peer);
+        if !proxies.contains(proxy.ip()) {
+            return true;
+        }
+        let client = http.request.client(|address| proxies.contains(address));
+        let peer = client.map_or(proxy, |address| Peer::Ip(SocketAddr::new(address, 0)));
+        http.proxy = Some(proxy);
+        if slot.peer == peer {
+            return true;
+        }
+        slot.peer = peer;
+        self.slots.move_house(conn.slot);
+        // Whoever was asked for before is not who asks now.
+        self.leave_instance(conn, now);
+        let limit = self.settings.connections_per_address(peer.ip()).filter(|_| peer != proxy);
+        limit.is_none_or(|limit| self.slots.from_address(peer.ip()) <= limit)
     }
 
     /// Begins an answer.
