@@ -126,6 +126,10 @@ impl RecordDisk for SystemDisk {
         }
     }
 
+    fn medium(&mut self, folder: &Path) -> Option<u64> {
+        Some(fs::metadata(folder).ok()?.dev())
+    }
+
     fn space(&mut self, folder: &Path) -> io::Result<Space> {
         let mut path = folder.as_os_str().as_bytes().to_vec();
         path.push(0);

@@ -36,6 +36,8 @@ pub struct Card {
     pub fails: Option<(u64, u64, ErrorKind)>,
     /// The file system can neither allocate nor set modes, as exFAT.
     pub plain: bool,
+    /// Another one has another number.
+    pub medium: u64,
     pub clock: Option<LocalTime>,
     pub seconds: u64,
 }
@@ -95,6 +97,7 @@ impl Recorder {
             calls: 0,
             fails: None,
             plain: false,
+            medium: 0,
             clock: Some(LocalTime { year: 2026, month: 11, day: 26, hour: 22, minute: 15, second: 3 }),
             seconds: 1_795_000_000,
         };
@@ -270,6 +273,10 @@ impl RecordDisk for SharedCard {
             }
         }
         Ok(())
+    }
+
+    fn medium(&mut self, _: &Path) -> Option<u64> {
+        Some(self.0.borrow().medium)
     }
 
     fn space(&mut self, _: &Path) -> io::Result<Space> {

@@ -11,6 +11,7 @@ use rill::wire::flv_file::FlvFile;
 use rill::wire::flv_front::{FRONT_BYTES, SIZE_BYTES, size_in};
 use rill::wire::windows::{File, ReadAt, Windows};
 
+use crate::sim::card::Stored;
 use crate::sim::films::FilmTag;
 use crate::sim::world::{World, scripted, settings};
 
@@ -308,6 +309,28 @@ fn who_goes_on_with_a_gap_has_it_as_long_as_it_was_if_there_is_a_clock() {
         assert_eq!(read.tags.last().unwrap().time_ms, 2 * last_ms + 40 + gap_ms);
         world.end();
     }
+}
+
+#[test]
+fn what_lies_unfinished_on_a_medium_that_is_plugged_in_later_is_finished_too() {
+    let mut world = world(record());
+    let publisher = world.publisher("cam");
+    publish(&mut world, publisher, &film(9), 0);
+    world.advance(40_000);
+    // As it was before it was complete, on another one.
+    let torn = world.recorder.stored().remove(0).1;
+    assert!(!read(&torn).complete);
+    let path = "/apps/live/recordings/other/000001-nodate.flv";
+    {
+        let mut card = world.recorder.card.borrow_mut();
+        card.files.insert(path.into(), Stored::of(torn));
+        card.medium = 1;
+    }
+    world.advance(40_000);
+    let stored = world.recorder.stored();
+    let (_, bytes) = stored.iter().find(|(stored, _)| stored == path).unwrap();
+    assert!(read(bytes).complete);
+    world.end();
 }
 
 /// Records a film of so many seconds of `cam`, asked for as `mode` says.

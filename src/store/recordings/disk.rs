@@ -48,6 +48,9 @@ pub trait RecordDisk {
     /// Has a folder's entries on the medium.
     fn sync_folder(&mut self, folder: &Path) -> io::Result<()>;
 
+    /// Which file system a folder is on; `None` where that is not known, or there is no such folder.
+    fn medium(&mut self, folder: &Path) -> Option<u64>;
+
     /// How much room there is.
     fn space(&mut self, folder: &Path) -> io::Result<Space>;
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Tending {
     /// What lay there when the server started, and was not looked at.
     pub(super) left: Option<VecDeque<Left>>,
+    /// On which medium that was: another one, which somebody has plugged in, is looked at, too.
+    pub(super) medium: Option<u64>,
 }
 
 /// A file that may not be complete.

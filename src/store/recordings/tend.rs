@@ -18,7 +18,10 @@ use super::{RecordingFiles, fault};
 impl<D: RecordDisk> RecordingFiles<D> {
     /// One step. Whether there is more to do at once.
     pub(super) fn tend(&mut self) -> bool {
-        let Some(left) = &mut self.tending.left else {
+        let root = self.places.roots().map(|(root, _)| root.to_owned());
+        let medium = root.and_then(|root| self.disk.medium(&root));
+        let is_other = core::mem::replace(&mut self.tending.medium, medium) != medium;
+        let Some(left) = self.tending.left.as_mut().filter(|_| !is_other) else {
             self.find_left();
             return true;
         };
