@@ -67,10 +67,12 @@ browser-deps:
 	@tests/deps.sh browser $(if $(findstring webkit,$(BROWSERS)),webkit)
 	@tests/browser/tools.sh
 
-bench: bench-deps ## measure capacity, connects, scripts and films beside the machine's floor and nginx-rtmp
+bench: bench-deps ## measure capacity, connects, scripts, films and recordings beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity
 	$(CARGO) bench --bench connections
 	$(CARGO) bench --bench films
+	$(CARGO) build --release --bin rill
+	tests/bench/recordings.py target/release/rill
 
 # nginx is only compared with. Without it the measurement says so and goes on.
 bench-deps:
