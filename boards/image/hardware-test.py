@@ -322,7 +322,7 @@ def screen(test):
                 until(lambda: any("2 watching" in line for line in text(machine)), 30, "the screen does not say who watches")
                 lines = text(machine)
                 for wanted in (r"Rill \d+\.\d+\.\d+ on linux,dummy-virt", r"OBS    Server: rtmp://10\.0\.2\.15/live   Stream Key: cam1",
-                    r"Watch  http://10\.0\.2\.15/", r"Live now:", r'  live "cam1": 2 watching, \d+ kbit/s'):
+                    r"Watch  http://10\.0\.2\.15/   \(any browser\)", r"VLC    rtmp://10\.0\.2\.15/live/cam1", r"Live now:", r'  live "cam1": 2 watching, \d+ kbit/s'):
                     need(any(re.fullmatch(wanted, line) for line in lines), f"the screen has no line {wanted}: {lines}")
                 # Two looks between the changes, which are 5 s apart: a cursor would blink.
                 until(lambda: picture(machine) == picture(machine), 20, "the screen is never still", 0)

@@ -116,8 +116,8 @@ class Machine:
     """A machine that runs. Leaving the `with` pulls its plug.
 
     `profile` is a [[qemu]] table of the board, `words` are put behind the kernel's arguments and `devices` behind
-    QEMU's. Its network is QEMU's own, with the ports of the server and of its page forwarded to this machine, or the tap `cable` with its end
-    of the wire's address `mac`; then `host` and `port` have to be set to where the server is."""
+    QEMU's. Its network is QEMU's own, with the ports of the server and of its page forwarded to this machine, or the tap
+    `cable` with its end of the wire's address `mac`; then `host` and `port` have to be set to where the server is."""
 
     def __init__(self, profile, card, words="", devices=(), cable=None, mac="52:54:00:12:34:56"):
         self.profile, self.card, self.output = profile, card, b""

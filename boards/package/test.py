@@ -285,10 +285,17 @@ def test_with_systemd(arch, package, root):
         expect(re.fullmatch(r"\d+", machine.show("MemoryMax")), f"MemoryMax is {machine.show('MemoryMax')}")
         expect("live" in machine.must("rill", "ctl", "apps"), "rill ctl finds the server")
         status = machine.must("cat", f"/proc/{machine.show('MainPID')}/status")
-        for fact in ("Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"):
+        # Linux's include/uapi/linux/capability.h: CAP_NET_BIND_SERVICE is bit 10.
+        for fact in ("Seccomp:\t2", "NoNewPrivs:\t1", f"CapEff:\t{1 << 10:016x}"):
             expect(fact in status, f"the sandbox holds: {fact} in\n{status}")
         machine.must("systemctl", "reload", "rill")
         machine.wait_until(lambda: machine.show("ActiveState") == "active", "a reload ends")
+
+        say(f"{arch}: with systemd: the page at port 80")
+        machine.must("sed", "-i", 's/^#http = .*/http = ["127.0.0.1:80"]/', "/etc/rill/rill.toml")
+        machine.must("systemctl", "restart", "rill")
+        ask = 'exec 3<>/dev/tcp/127.0.0.1/80; printf "GET / HTTP/1.1\\r\\nHost: pi\\r\\nConnection: close\\r\\n\\r\\n" >&3; head -n 1 <&3'
+        expect("200" in machine.must("bash", "-c", ask), "the page is at port 80")
 
         say(f"{arch}: with systemd: a stuck server is started again")
         stuck = machine.show("MainPID")

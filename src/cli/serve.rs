@@ -8,7 +8,7 @@ use log::{info, warn};
 
 use crate::apps::AppName;
 use crate::board::format_bytes;
-use crate::config::{Config, ControlPlace, Origin};
+use crate::config::{Config, ControlPlace, HTTP_URL_PORT, Origin};
 use crate::live::app::{AppDefinition, AppKind};
 use crate::live::applications::AppSource;
 use crate::net::disk::Workers;
@@ -26,9 +26,6 @@ use crate::wire::qr::{self, Qr};
 use super::arguments::RTMP_PORT;
 use super::limits;
 use super::output::{complain, say};
-
-/// The port that a URL of HTTP means when it names none.
-const HTTP_DEFAULT_PORT: u16 = 80;
 
 /// Serves until it is told to stop.
 pub fn serve(options: &Options) -> ExitCode {
@@ -142,10 +139,10 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     reactor.run(&mut server).map_err(|error| one(&error))
 }
 
-/// Where HTTP is spoken. An address that was set must be had; without the usual port the server does its work, too.
+/// Where HTTP is spoken. An address that was set must be had; without a usual port the server does its work, too.
 fn http(config: &Config) -> Result<Vec<Listener>, ListenError> {
     let mut listeners = Vec::new();
-    for address in config.http_places() {
+    for address in config.http_places(net::first_unprivileged_port()) {
         match net::bind(address, Door::Http) {
             Ok(listener) if config.http.is_some() => listeners.push(listener),
             Ok(listener) => listeners.push(listener.optional()),
@@ -214,9 +211,13 @@ fn draws_blocks() -> bool {
 
 /// Where the page is, by each of its addresses, and the first of them for phones if `draws`. Empty without HTTP.
 fn page(http: &[SocketAddr], draws: bool) -> String {
-    let url = |address: SocketAddr| format!("http://{}/", host(address, HTTP_DEFAULT_PORT));
+    let url = |address: SocketAddr| format!("http://{}/", host(address, HTTP_URL_PORT));
     let mut text = String::new();
-    for &address in http {
+    for (at, &address) in http.iter().enumerate() {
+        // Another port of the same address has nothing else to show.
+        if http[..at].iter().any(|before| before.ip() == address.ip()) {
+            continue;
+        }
         text += &format!("  Page  {}  (what is live, in any browser)\n", url(address));
     }
     let mut room = qr::Room::default();
@@ -294,7 +295,7 @@ mod tests {
     #[test]
     fn the_page_is_shown_by_its_addresses_and_drawn_where_that_can_be_seen() {
         let at = |address: &str| address.parse::<SocketAddr>().unwrap();
-        let text = page(&[at("10.0.0.5:8080"), at("[fd00::5]:80")], false);
+        let text = page(&[at("10.0.0.5:8080"), at("[fd00::5]:80"), at("[fd00::5]:8080")], false);
         assert_eq!(
             text,
             "  Page  http://10.0.0.5:8080/  (what is live, in any browser)\n  \

@@ -31,6 +31,8 @@ pub const CONTROL_SOCKET: &str = "rill.sock";
 
 /// The port for HTTP where none is set.
 pub const HTTP_PORT: u16 = 8080;
+/// The one that a URL need not say (RFC 9110, section 4.2.1), beside it where that needs no privilege.
+pub const HTTP_URL_PORT: u16 = 80;
 
 /// The configuration in force, and where each value comes from.
 #[derive(Clone, Debug)]
@@ -92,16 +94,20 @@ impl Config {
         }
     }
 
-    /// Where HTTP is spoken: what `server.http` says; else at its usual port of the addresses for RTMP.
-    pub fn http_places(&self) -> Vec<SocketAddr> {
+    /// Where HTTP is spoken: what `server.http` says; else at its usual ports of the addresses for RTMP. `lowest_port` is the
+    /// first that needs no privilege (`net.ipv4.ip_unprivileged_port_start`).
+    pub fn http_places(&self, lowest_port: u16) -> Vec<SocketAddr> {
         let parsed = |list: &[String]| list.iter().filter_map(|address| address.parse().ok()).collect();
         match &self.http {
             Some(list) => parsed(list),
             None => {
                 let listen: Vec<SocketAddr> = parsed(&self.listen);
-                let mut places: Vec<_> = listen.iter().map(|at| SocketAddr::new(at.ip(), HTTP_PORT)).collect();
-                places.dedup();
-                places
+                let mut addresses: Vec<_> = listen.iter().map(SocketAddr::ip).collect();
+                addresses.dedup();
+                // The URL without a port is the one to show, and what is shown first is what is here first.
+                let short = (lowest_port <= HTTP_URL_PORT).then_some(HTTP_URL_PORT);
+                let ports = short.into_iter().chain([HTTP_PORT]);
+                ports.flat_map(|port| addresses.iter().map(move |&ip| SocketAddr::new(ip, port))).collect()
             }
         }
     }
@@ -208,7 +214,7 @@ type ConfigType = KeyType<Config>;
 #[rustfmt::skip]
 const KEYS: [Key<Config>; 64] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
-    key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, [] is none", HTTP),
+    key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
     key("server.root", AtStart, "directory that holds applications/", ROOT),
     key("server.control", AtStart, "socket of `rill ctl`; \"\" is none", CONTROL),
@@ -646,13 +652,19 @@ mod tests {
 
     #[test]
     fn http_is_where_rtmp_is_unless_it_is_said_where() {
-        let places = |sets: &[&str]| {
+        let places_above = |lowest_port, sets: &[&str]| {
             let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
-            load(generic(), None, &sets).unwrap().http_places()
+            load(generic(), None, &sets).unwrap().http_places(lowest_port)
         };
+        let places = |sets: &[&str]| places_above(1024, sets);
         let at = |places: &[&str]| places.iter().map(|place| place.parse().unwrap()).collect::<Vec<SocketAddr>>();
         assert_eq!(places(&[]), at(&["0.0.0.0:8080"]));
         assert_eq!(places(&["server.listen=[\"127.0.0.1:0\", \"127.0.0.1:7\"]"]), at(&["127.0.0.1:8080"]));
+        // Short URLs where the system lets every program have the port.
+        for lowest_port in [0, 80] {
+            assert_eq!(places_above(lowest_port, &[]), at(&["0.0.0.0:80", "0.0.0.0:8080"]));
+            assert_eq!(places_above(lowest_port, &["server.http=127.0.0.1:81"]), at(&["127.0.0.1:81"]));
+        }
         assert_eq!(places(&["server.http=127.0.0.1:80", "server.http=auto"]), at(&["0.0.0.0:8080"]));
         assert_eq!(places(&["server.http=[\"[::]:80\"]"]), at(&["[::]:80"]));
         assert_eq!(places(&["server.http=[]"]), at(&[]));

@@ -45,6 +45,12 @@ pub fn bind(address: SocketAddr, door: Door) -> Result<Listener, ListenError> {
     Ok(Listener { door, is_optional: false, address, socket: TcpListener::from_std(socket) })
 }
 
+/// The first port that needs no privilege: `net.ipv4.ip_unprivileged_port_start`, which is 1024 where nobody changed it.
+pub fn first_unprivileged_port() -> u16 {
+    let said = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    said.ok().and_then(|said| said.trim().parse().ok()).unwrap_or(1024)
+}
+
 impl Listener {
     /// The server does its work without it: should another process listen there first, a line of the log says so.
     pub fn optional(self) -> Listener {

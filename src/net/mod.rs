@@ -36,7 +36,7 @@ use crate::store::{BULK_BYTES, LOOK_UPS_BYTES, RECORDED_STACK_BYTES, RECORDINGS_
 use crate::time::Millis;
 
 pub use control_socket::{ControlSocket, ControlSocketError};
-pub use listen::{ListenError, Listener, bind};
+pub use listen::{ListenError, Listener, bind, first_unprivileged_port};
 pub use notify::Notify;
 pub use signals::Signals;
 

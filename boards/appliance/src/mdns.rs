@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
-use crate::responder::{PORT, Packet, Responder, Service};
+use crate::responder::{Advertised, PORT, Packet, Responder};
 
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
@@ -28,13 +28,13 @@ const IFA_F_TENTATIVE: u32 = 0x40;
 /// # Errors
 ///
 /// The operating system's own, but for what concerns a single link: such a link is left out.
-pub fn hold(service: Service, held: &str) -> Result<()> {
+pub fn hold(advertised: Advertised, held: &str) -> Result<()> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (signals, changes) = (signals()?, changes()?);
     let mut links: Vec<Link> = Vec::new();
     // Boards that start at the same moment have the same clock, but not the same address.
     let seed = hash(&format!("{since:?} {} {:?}", std::process::id(), if_addrs::get_if_addrs()));
-    let mut responder = Responder::new(service, seed);
+    let mut responder = Responder::new(advertised, seed);
     let mut said = None;
     let mut look = true;
     let _ = std::fs::remove_file(held);

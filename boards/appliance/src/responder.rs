@@ -1,5 +1,5 @@
-//! A responder of multicast DNS (RFC 6762) that holds one name on all links, and advertises the RTMP server under it,
-//! and its page (RFC 6763). It has neither sockets nor a clock: packets and times go in, packets come out.
+//! A responder of multicast DNS (RFC 6762) that holds one name on all links, and advertises the server's services under it
+//! (RFC 6763). It has neither sockets nor a clock: packets and times go in, packets come out.
 //!
 //! A name is one number: 1 is `rill.local` and the instance `Rill`, 2 is `rill-2.local` and `Rill (2)`. Whichever of both
 //! is taken, the number grows. So a board has the same number everywhere a user sees it.
@@ -47,52 +47,56 @@ type Slots = u16;
 const A: Slots = 1;
 const AAAA: Slots = 1 << 1;
 const HOST_NSEC: Slots = 1 << 2;
-const SRV: Slots = 1 << 3;
-const TXT: Slots = 1 << 4;
-const INSTANCE_NSEC: Slots = 1 << 5;
-const PTR: Slots = 1 << 6;
-const TYPES: Slots = 1 << 7;
-/// The same of its page.
-const PAGE_SRV: Slots = 1 << 8;
-const PAGE_TXT: Slots = 1 << 9;
-const PAGE_NSEC: Slots = 1 << 10;
-const PAGE_PTR: Slots = 1 << 11;
-const PAGE_TYPES: Slots = 1 << 12;
-const SLOTS: usize = 13;
+const TYPES: Slots = 1 << 3;
+/// Those of every service; [`of`] has one service's.
+const SRV: Slots = each(0);
+const TXT: Slots = each(1);
+const INSTANCE_NSEC: Slots = each(2);
+const PTR: Slots = each(3);
+const SLOTS: usize = 4 + 4 * MAX_SERVICES;
 /// Those that others may have the same name for.
-const SHARED: Slots = PTR | TYPES | PAGE_PTR | PAGE_TYPES;
-/// What no other may have.
-const UNIQUE: Slots = A | AAAA | SRV | TXT | PAGE_SRV | PAGE_TXT;
+const SHARED: Slots = PTR | TYPES;
 /// What is announced; the rest goes without saying.
-const ANNOUNCED: Slots = UNIQUE | PTR | PAGE_PTR;
+const ANNOUNCED: Slots = A | AAAA | SRV | TXT | PTR;
 
-/// A kind of service, and what there is to say of the one that is advertised.
-struct Kind {
-    label: &'static str,
-    srv: Slots,
-    txt: Slots,
-    nsec: Slots,
-    ptr: Slots,
-    types: Slots,
+/// The services that can be advertised.
+pub const MAX_SERVICES: usize = 2;
+
+/// The bit of the number `which` of each service.
+const fn each(which: usize) -> Slots {
+    let (mut slots, mut service) = (0, 0);
+    while service < MAX_SERVICES {
+        slots |= 1 << (4 + 4 * service + which);
+        service += 1;
+    }
+    slots
 }
 
-const RTMP: Kind = Kind { label: "_rtmp", srv: SRV, txt: TXT, nsec: INSTANCE_NSEC, ptr: PTR, types: TYPES };
-const PAGE: Kind =
-    Kind { label: "_http", srv: PAGE_SRV, txt: PAGE_TXT, nsec: PAGE_NSEC, ptr: PAGE_PTR, types: PAGE_TYPES };
+/// Of `slots` those of one service.
+const fn of(service: usize, slots: Slots) -> Slots {
+    slots & (0b1111 << (4 + 4 * service))
+}
 
 /// What the name is for.
 #[derive(Clone, Debug)]
-pub struct Service {
+pub struct Advertised {
     /// The name to begin with, without `.local`.
     pub host: String,
-    /// The instance of `_rtmp._tcp`, and of `_http._tcp`, to begin with.
+    /// The instance of each service to begin with.
     pub instance: String,
-    /// Where the server listens.
-    pub port: u16,
-    /// Where its page is, if it has one.
-    pub page: Option<u16>,
+    /// What can be had there; at most [`MAX_SERVICES`].
+    pub services: Vec<Service>,
     /// Whether it can be reached by IPv6, so that such addresses are of use.
     pub ipv6: bool,
+}
+
+/// A service over TCP.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name in the registry of service names, without the underscore: `rtmp` is `_rtmp._tcp`.
+    pub name: String,
+    /// Where it listens.
+    pub port: u16,
 }
 
 /// A packet to send on a link.
@@ -137,7 +141,7 @@ struct Link {
 /// See the module.
 #[derive(Debug)]
 pub struct Responder {
-    service: Service,
+    advertised: Advertised,
     number: u32,
     links: Vec<Link>,
     /// The newest conflicts, and whether there were too many since a name was held.
@@ -147,11 +151,18 @@ pub struct Responder {
     packets: VecDeque<Packet>,
 }
 
+impl Service {
+    /// Its label in a name (RFC 6763, section 7).
+    fn label(&self) -> String {
+        format!("_{}", self.name)
+    }
+}
+
 impl Responder {
     /// A responder without links. `seed` is any number that differs between boards.
-    pub fn new(service: Service, seed: u32) -> Responder {
+    pub fn new(advertised: Advertised, seed: u32) -> Responder {
         let (links, conflicts, packets) = (Vec::new(), VecDeque::new(), VecDeque::new());
-        Responder { service, number: 1, links, conflicts, contested: false, random: seed | 1, packets }
+        Responder { advertised, number: 1, links, conflicts, contested: false, random: seed | 1, packets }
     }
 
     /// The name, once it is ours on a link.
@@ -168,7 +179,7 @@ impl Responder {
     /// Says which links there are, by index, and all addresses of this machine on each. A link that is new or has a new
     /// address may be another network, where the name has to be asked for again.
     pub fn set_links(&mut self, now: Instant, found: &[(u32, Vec<IpAddr>)]) {
-        let ipv6 = self.service.ipv6;
+        let ipv6 = self.advertised.ipv6;
         let usable = |addresses: &[IpAddr]| addresses.iter().any(|address| published(ipv6, *address));
         self.links.retain(|link| found.iter().any(|(index, addresses)| *index == link.index && usable(addresses)));
         for (index, addresses) in found.iter().filter(|(_, addresses)| usable(addresses)) {
@@ -271,9 +282,8 @@ impl Responder {
             return self.turn(now);
         }
         let ask = |name| Question { name, kind: kind::ANY, class: CLASS_IN };
-        let instances = self.services().map(|(kind, _)| ask(self.instance(kind)));
-        let questions = std::iter::once(ask(self.host())).chain(instances).collect();
-        let mut authorities = self.select(at, UNIQUE);
+        let questions = [self.host()].into_iter().chain(self.instances()).map(ask).collect();
+        let mut authorities = self.select(at, A | AAAA | SRV | TXT);
         authorities.iter_mut().for_each(|record| record.class = CLASS_IN);
         self.send(at, None, Message { questions, authorities, ..Message::default() });
         self.links[at].phase = Phase::Probing { sent: sent + 1, next: now + PROBE_PAUSE };
@@ -284,8 +294,7 @@ impl Responder {
             return self.break_tie(now, at, query);
         }
         let records = self.records(at);
-        let host = self.host();
-        let instances: Vec<_> = self.services().map(|(kind, _)| (self.instance(kind), kind.nsec)).collect();
+        let (host, instances) = (self.host(), self.instances());
         let mut slots: Slots = 0;
         for question in &query.questions {
             let asked = records.iter().filter(|(_, record)| question.matches(&record.name, record.kind));
@@ -293,7 +302,9 @@ impl Responder {
             // Section 6.1: what there is not is said, too, or the question would be asked again.
             let nothing = |name, nsec| if found == 0 && question.asks_for(name) { nsec } else { 0 };
             slots |= found | nothing(&host, HOST_NSEC);
-            slots |= instances.iter().fold(0, |slots, (name, nsec)| slots | nothing(name, *nsec));
+            for (service, instance) in instances.iter().enumerate() {
+                slots |= nothing(instance, of(service, INSTANCE_NSEC));
+            }
         }
         // Section 7.1: the querier may know the answers.
         for (slot, _) in &records {
@@ -334,14 +345,14 @@ impl Responder {
     }
 
     /// Section 8.2: of two who probe for a name at the same time, the one whose records are lexicographically later goes on.
-    /// Who is another board of ours compares hosts, which differ by their addresses, so that one of both wins both names.
+    /// Who is another board of ours compares hosts, which differ by their addresses, so that one of both wins all names.
     fn break_tie(&mut self, now: Instant, at: usize, query: &Message) {
         if matches!(self.links[at].phase, Phase::Probing { sent: 0, .. }) {
             return;
         }
-        let instances = self.services().map(|(kind, _)| (self.instance(kind), kind.srv | kind.txt));
-        let names: Vec<_> = std::iter::once((self.host(), A | AAAA)).chain(instances).collect();
-        for (name, slots) in names {
+        let instances = self.instances().into_iter().enumerate();
+        let instances = instances.map(|(service, instance)| (instance, of(service, SRV | TXT)));
+        for (name, slots) in [(self.host(), A | AAAA)].into_iter().chain(instances) {
             let theirs: Vec<&Record> = query.authorities.iter().filter(|record| record.name == name).collect();
             if theirs.is_empty() {
                 continue;
@@ -360,10 +371,9 @@ impl Responder {
     }
 
     fn receive_response(&mut self, now: Instant, at: usize, response: &Message) {
-        let host = self.host();
-        let instances: Vec<_> = self.services().map(|(kind, _)| self.instance(kind)).collect();
+        let (host, instances) = (self.host(), self.instances());
         // Every link's, for there may be a gateway that repeats what it heard on one of them on another.
-        let ours: Vec<Record> = (0..self.links.len()).flat_map(|at| self.select(at, UNIQUE)).collect();
+        let ours: Vec<Record> = (0..self.links.len()).flat_map(|at| self.select(at, A | AAAA | SRV | TXT)).collect();
         let conflict = response.answers.iter().chain(&response.additionals).any(|record| {
             let unique = match record.kind {
                 kind::A | kind::AAAA => record.name == host,
@@ -434,10 +444,12 @@ impl Responder {
     /// A response with `slots`, and the records that the querier will ask for next (RFC 6763, section 12).
     fn response(&self, at: usize, slots: Slots) -> Message {
         let mut more = 0;
-        for (kind, _) in self.services().filter(|(kind, _)| slots & kind.ptr != 0) {
-            more |= kind.srv | kind.txt | kind.nsec;
+        for service in 0..self.advertised.services.len() {
+            if slots & of(service, PTR) != 0 {
+                more |= of(service, SRV | TXT | INSTANCE_NSEC);
+            }
         }
-        if (slots | more) & (SRV | PAGE_SRV | A | AAAA) != 0 {
+        if (slots | more) & (SRV | A | AAAA) != 0 {
             more |= A | AAAA | HOST_NSEC;
         }
         let (answers, additionals) = (self.select(at, slots), self.select(at, more & !slots));
@@ -469,7 +481,7 @@ impl Responder {
         };
         let mut records = Vec::new();
         let mut host_kinds = Vec::new();
-        for address in self.links[at].addresses.iter().filter(|address| published(self.service.ipv6, **address)) {
+        for address in self.links[at].addresses.iter().filter(|address| published(self.advertised.ipv6, **address)) {
             let (slot, kind, data) = match address {
                 IpAddr::V4(address) => (A, kind::A, address.octets().to_vec()),
                 IpAddr::V6(address) => (AAAA, kind::AAAA, address.octets().to_vec()),
@@ -478,27 +490,30 @@ impl Responder {
             records.push((slot, record(&host, kind, HOST_TTL_S, &data)));
         }
         records.push((HOST_NSEC, record(&host, kind::NSEC, HOST_TTL_S, &nsec(&host, &host_kinds))));
-        for (service, port) in self.services() {
-            let (name, instance) = (Name::new(&[service.label, "_tcp", "local"]), self.instance(service));
+        let types = Name::new(&["_services", "_dns-sd", "_udp", "local"]);
+        for (at, (service, instance)) in self.advertised.services.iter().zip(self.instances()).enumerate() {
             // Priority and weight, which have no use for one server.
             let mut server = vec![0; 4];
-            server.extend_from_slice(&port.to_be_bytes());
+            server.extend_from_slice(&service.port.to_be_bytes());
             server.extend_from_slice(host.bytes());
-            records.push((service.srv, record(&instance, kind::SRV, HOST_TTL_S, &server)));
-            // RFC 6763, section 6.1: one empty string, for there is nothing to say.
-            records.push((service.txt, record(&instance, kind::TXT, OTHER_TTL_S, &[0])));
             let kinds = nsec(&instance, &[kind::TXT, kind::SRV]);
-            records.push((service.nsec, record(&instance, kind::NSEC, OTHER_TTL_S, &kinds)));
-            records.push((service.ptr, shared(&name, &instance)));
-            records.push((service.types, shared(&Name::new(&["_services", "_dns-sd", "_udp", "local"]), &name)));
+            let kind_of_service = Name::new(&[&service.label(), "_tcp", "local"]);
+            records.extend([
+                (of(at, SRV), record(&instance, kind::SRV, HOST_TTL_S, &server)),
+                // RFC 6763, section 6.1: one empty string, for there is nothing to say.
+                (of(at, TXT), record(&instance, kind::TXT, OTHER_TTL_S, &[0])),
+                (of(at, INSTANCE_NSEC), record(&instance, kind::NSEC, OTHER_TTL_S, &kinds)),
+                (of(at, PTR), shared(&kind_of_service, &instance)),
+                (TYPES, shared(&types, &kind_of_service)),
+            ]);
         }
         records
     }
 
     fn host_label(&self) -> String {
         match self.number {
-            1 => self.service.host.clone(),
-            number => format!("{}-{number}", self.service.host),
+            1 => self.advertised.host.clone(),
+            number => format!("{}-{number}", self.advertised.host),
         }
     }
 
@@ -506,19 +521,14 @@ impl Responder {
         Name::new(&[&self.host_label(), "local"])
     }
 
-    /// What is advertised, with its port.
-    fn services(&self) -> impl Iterator<Item = (&'static Kind, u16)> + use<> {
-        [(&RTMP, Some(self.service.port)), (&PAGE, self.service.page)]
-            .into_iter()
-            .filter_map(|(kind, port)| Some((kind, port?)))
-    }
-
-    fn instance(&self, kind: &Kind) -> Name {
+    /// Each service's.
+    fn instances(&self) -> Vec<Name> {
         let label = match self.number {
-            1 => self.service.instance.clone(),
-            number => format!("{} ({number})", self.service.instance),
+            1 => self.advertised.instance.clone(),
+            number => format!("{} ({number})", self.advertised.instance),
         };
-        Name::new(&[&label, kind.label, "_tcp", "local"])
+        let services = self.advertised.services.iter();
+        services.map(|service| Name::new(&[&label, &service.label(), "_tcp", "local"])).collect()
     }
 
     fn first_probe(&mut self, now: Instant) -> Phase {
@@ -580,9 +590,10 @@ mod tests {
 
     impl World {
         fn new(seeds: &[u32]) -> World {
-            let service =
-                Service { host: "rill".into(), instance: "Rill".into(), port: 1935, page: Some(80), ipv6: false };
-            let boards = seeds.iter().map(|&seed| Responder::new(service.clone(), seed)).collect();
+            let services = [("rtmp", 1935), ("http", 80)];
+            let services = services.map(|(name, port)| Service { name: name.into(), port }).into();
+            let advertised = Advertised { host: "rill".into(), instance: "Rill".into(), services, ipv6: false };
+            let boards = seeds.iter().map(|&seed| Responder::new(advertised.clone(), seed)).collect();
             let cables = (1..=seeds.len() as u8).map(|board| (0, IpAddr::from([192, 168, 1, board]))).collect();
             World { now: Instant::now(), boards, cables, heard: Vec::new() }
         }
@@ -650,8 +661,6 @@ mod tests {
         Message { questions, ..Message::default() }
     }
 
-    const BROWSE: &[&str] = &["_rtmp", "_tcp", "local"];
-
     #[test]
     fn of_boards_that_start_together_one_keeps_the_name_and_the_others_count() {
         for seed in 1..300 {
@@ -693,45 +702,30 @@ mod tests {
     }
 
     #[test]
-    fn browsers_get_instance_port_and_address_at_once() {
+    fn browsers_get_instance_port_and_address_of_a_service_at_once() {
         let mut world = World::new(&[5]);
         world.plug_all();
         world.run(10_000);
-        let answers = world.ask(0, PORT, &question(BROWSE, kind::PTR));
-        let [answer] = &answers[..] else { panic!("{} answers", answers.len()) };
-        let instance = Name::new(&["Rill", "_rtmp", "_tcp", "local"]);
-        assert_eq!(answer.answers[0].data, instance.bytes());
-        let server = answer.additionals.iter().find(|record| record.kind == kind::SRV).unwrap();
-        assert_eq!((server.name == instance, &server.data[4..6]), (true, &[0x07, 0x8f][..]));
-        let host = answer.additionals.iter().find(|record| record.kind == kind::A).unwrap();
-        assert_eq!((host.data.as_slice(), host.class), (&[192, 168, 1, 1][..], CLASS_IN | TOP_BIT));
-        // Who knows the answer gets none.
-        let mut known = question(BROWSE, kind::PTR);
-        known.answers = answer.answers.clone();
-        world.run(5_000);
-        assert!(world.ask(0, PORT, &known).is_empty());
-    }
-
-    #[test]
-    fn a_page_is_advertised_beside_the_server_and_is_of_the_same_number() {
-        let mut world = World::new(&[5, 6]);
-        world.plug_all();
-        world.run(20_000);
-        for (board, answer) in world.ask(0, PORT, &question(&["_http", "_tcp", "local"], kind::PTR)).iter().enumerate()
-        {
-            let server = answer.additionals.iter().find(|record| record.kind == kind::SRV).unwrap();
-            assert_eq!((server.name.bytes(), &server.data[4..6]), (answer.answers[0].data.as_slice(), &[0, 80][..]));
-            assert!(answer.additionals.iter().any(|record| record.kind == kind::A), "{board}");
+        for (service, port) in [("_rtmp", 1935_u16), ("_http", 80)] {
+            let browse = question(&[service, "_tcp", "local"], kind::PTR);
+            let answers = world.ask(0, PORT, &browse);
+            let [answer] = &answers[..] else { panic!("{} answers", answers.len()) };
+            let instance = Name::new(&["Rill", service, "_tcp", "local"]);
+            let [pointer] = &answer.answers[..] else { panic!("{} instances of {service}", answer.answers.len()) };
+            assert_eq!(pointer.data, instance.bytes());
+            let servers: Vec<_> = answer.additionals.iter().filter(|record| record.kind == kind::SRV).collect();
+            let [server] = servers[..] else { panic!("{} servers of {service}", servers.len()) };
+            assert_eq!((server.name == instance, &server.data[4..6]), (true, &port.to_be_bytes()[..]));
+            let host = answer.additionals.iter().find(|record| record.kind == kind::A).unwrap();
+            assert_eq!((host.data.as_slice(), host.class), (&[192, 168, 1, 1][..], CLASS_IN | TOP_BIT));
+            // Who knows the answer gets none.
+            let known = Message { answers: answer.answers.clone(), ..browse };
+            world.run(5_000);
+            assert!(world.ask(0, PORT, &known).is_empty());
         }
         let types = world.ask(0, PORT, &question(&["_services", "_dns-sd", "_udp", "local"], kind::PTR));
-        assert!(types.iter().all(|answer| answer.answers.len() == 2), "{types:?}");
-        let mut pages: Vec<_> = world.boards.iter().map(|board| board.instance(&PAGE).bytes().to_vec()).collect();
-        pages.sort();
-        let names = ["Rill", "Rill (2)"].map(|label| Name::new(&[label, "_http", "_tcp", "local"]).bytes().to_vec());
-        assert_eq!(pages, names);
-        // Without a page nothing is said of one.
-        world.boards.iter_mut().for_each(|board| board.service.page = None);
-        assert!(world.ask(0, PORT, &question(&["_http", "_tcp", "local"], kind::PTR)).is_empty());
+        let types: Vec<_> = types[0].answers.iter().map(|record| record.data.clone()).collect();
+        assert_eq!(types, ["_rtmp", "_http"].map(|service| Name::new(&[service, "_tcp", "local"]).bytes().to_vec()));
     }
 
     #[test]
@@ -772,6 +766,7 @@ mod tests {
         world.heard.clear();
         world.boards[0].goodbye();
         world.deliver();
+        // The address, and of each service instance, server and text.
         assert!(world.heard[0].answers.len() == 7 && world.heard[0].answers.iter().all(|record| record.ttl_s == 0));
     }
 
