@@ -78,6 +78,8 @@ pub struct FeatureId(pub u16);
 impl FeatureId {
     /// What scripts have the server publish, one stream after the other.
     pub const BROADCASTS: FeatureId = FeatureId(0);
+    /// Who watches by HLS, who holds the stream's name.
+    pub const HLS: FeatureId = FeatureId(2);
 }
 
 impl fmt::Display for FeatureId {

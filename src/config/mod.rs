@@ -212,7 +212,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 64] = [
+const KEYS: [Key<Config>; 65] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -240,6 +240,8 @@ const KEYS: [Key<Config>; 64] = [
     key("live.player_stall_ms", AtOnce, "time without a byte taken after which a player is closed", KeyType::Millis(|c| &mut c.settings.player_stall_ms, 1000..=120_000)),
     key("live.merge_ms", AtOnce, "time that bytes are gathered before a write; 0 is at once", MERGE),
     key("live.gop_cache", AtOnce, "players start at the newest key frame instead of the next one", KeyType::Switch(|c| &mut c.settings.gop_cache)),
+
+    key("hls.segment_ms", AtOnce, "a segment of HLS lasts as long at least; it ends at the next key frame", KeyType::Count(|c| &mut c.settings.hls_segment_ms, 500..=10_000)),
 
     key("vod.directory", AtOnce, "directory with films: of each application in a directory of its name, in place of its own media/", VOD_DIRECTORY),
     key("vod.virtual", AtOnce, "more directories with films, each with the name under which they are played", VOD_VIRTUAL),

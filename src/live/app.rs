@@ -478,11 +478,14 @@ impl Secret {
     fn is_in(&self, query: &str) -> bool {
         let mut found = false;
         for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
-            found |= matches!(name, "key" | "token" | "secret") && self.is(value);
+            found |= KEY_NAMES.contains(&name) && self.is(value);
         }
         found
     }
 }
+
+/// What keys are called in a query.
+pub const KEY_NAMES: [&str; 3] = ["key", "token", "secret"];
 
 /// What a log line shows where something that was typed may be a key with a mistake in it.
 const HIDDEN_NAME: &str = "…";

@@ -193,6 +193,11 @@ impl Names {
         }
     }
 
+    /// Segments of HLS last so many milliseconds at least, from now on.
+    pub fn set_segment_ms(&mut self, least_ms: u32) {
+        self.rings.iter_mut().for_each(|media| media.segments_mut().set_least_ms(least_ms));
+    }
+
     /// Bytes of one name's entry with its set of players.
     pub fn name_bytes(connections: usize) -> usize {
         size_of::<Stream>() + connections.div_ceil(64) * 8

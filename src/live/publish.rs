@@ -133,7 +133,7 @@ impl Live {
             let own_grace_ms = app.and_then(|app| app.limits.unpublish_grace_ms);
             let grace_ms = own_grace_ms.unwrap_or(settings.unpublish_grace_ms);
             match grace_ms == 0 || stopping {
-                true => self.happens(id, News::Left),
+                true => self.is_left(id),
                 false => self.names.stream_mut(id).grace_until = Some(now + grace_ms),
             }
         }
@@ -144,8 +144,16 @@ impl Live {
         let over = |until: Millis| until <= now;
         let id = self.names.next_stream_that(from, |stream| stream.grace_until.is_some_and(over))?;
         self.names.stream_mut(id).grace_until = None;
-        self.happens(id, News::Left);
+        self.is_left(id);
         Some(id)
+    }
+
+    /// The last publisher is not waited for.
+    fn is_left(&mut self, id: StreamId) {
+        if let Some((_, media)) = self.names.with_media(id) {
+            media.end_for_good();
+        }
+        self.happens(id, News::Left);
     }
 
     /// The first stream, at `from` or behind it, whose publisher has sent neither audio nor video for `publish_idle_ms`. That is

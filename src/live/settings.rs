@@ -43,6 +43,8 @@ pub struct Settings {
     pub player_stall_ms: u64,
     /// How long bytes for players are gathered before they are written.
     pub merge: Merge,
+    /// A segment of HLS lasts as long at least, in milliseconds: 500 to 10 000.
+    pub hls_segment_ms: u32,
     /// Whether a player starts at the newest key frame that the ring holds. Otherwise, and when the ring holds none, it has
     /// sound at once and a picture from the next one on.
     pub gop_cache: bool,
@@ -186,6 +188,7 @@ impl Default for Settings {
             player_lag_ms: 3000,
             player_stall_ms: 10_000,
             merge: Merge::Auto,
+            hls_segment_ms: 1000,
             gop_cache: true,
             handshake_timeout_ms: 10_000,
             connect_timeout_ms: 10_000,

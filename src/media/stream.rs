@@ -249,8 +249,8 @@ where
         self.note_enhanced(seq, flags);
         let stored = header.map(|slot| self.keep_header(tag, slot));
         match tag.kind {
-            TagKind::Video => self.note_video(tag),
-            TagKind::Audio => self.note_audio(tag),
+            TagKind::Video => self.note_video(tag, now),
+            TagKind::Audio => self.note_audio(tag, now),
             TagKind::Data => {}
         }
         Ok(stored)
@@ -344,7 +344,12 @@ where
         self.timeline = Timeline::new();
         self.headers_changed = None;
         self.picture_time = None;
-        self.segments = Segments::default();
+        self.segments.clear();
+    }
+
+    /// The publisher is not expected back: what comes next is another publish to who is told of both.
+    pub fn end_for_good(&mut self) {
+        self.segments.end();
     }
 
     /// Its time, to be kept for its players when its storage is given to another stream.
@@ -523,6 +528,11 @@ where
         &self.segments
     }
 
+    /// The same, to say how they are to be.
+    pub fn segments_mut(&mut self) -> &mut Segments {
+        &mut self.segments
+    }
+
     /// What is known of the publish so far.
     pub fn facts(&self) -> PublishFacts {
         self.facts
@@ -554,7 +564,7 @@ where
         }
     }
 
-    fn note_video(&mut self, tag: Tag) {
+    fn note_video(&mut self, tag: Tag, now: Millis) {
         if tag.flags.header {
             if self.video == Video::None {
                 self.video = Video::AwaitsKey;
@@ -571,7 +581,7 @@ where
             self.ring.set_timing(tag.seq, TagTiming::after(gap_ms, self.in_parts));
             self.in_parts &= core::mem::replace(&mut self.has_picture, true);
             if tag.flags.key {
-                self.segments.key_frame(tag.seq, tag.timestamp, headers_mark(&self.headers));
+                self.segments.key_frame(tag.seq, tag.timestamp, headers_mark(&self.headers), now.0);
             }
         }
         self.measure = match self.measure {
@@ -599,7 +609,7 @@ where
         begins
     }
 
-    fn note_audio(&mut self, tag: Tag) {
+    fn note_audio(&mut self, tag: Tag, now: Millis) {
         if tag.flags.header {
             if let Some((codec, record)) = self.headers.record(MediaType::Audio) {
                 self.sound.configure(codec, record);
@@ -608,6 +618,10 @@ where
         }
         self.newest_audio = self.newest_audio.max(Some(tag.seq));
         let Some(part) = self.ring.sample(&tag) else { return };
+        if self.video == Video::None {
+            // Without pictures a segment may begin anywhere.
+            self.segments.key_frame(tag.seq, tag.timestamp, headers_mark(&self.headers), now.0);
+        }
         let samples = self.sound.frame_samples().unwrap_or_else(|| {
             if self.headers.iter().all(|header| header.kind != TagKind::Audio) {
                 self.sound.configure(part.codec, &[]);

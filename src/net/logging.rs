@@ -125,6 +125,12 @@ fn clock_is_set() -> bool {
     answered == -1 || state.status & libc::STA_UNSYNC == 0 || Path::new(RTC).exists()
 }
 
+/// What the clock shows, in milliseconds since 1970; `None` while it is not set.
+pub fn clock_ms() -> Option<u64> {
+    let since = SystemTime::UNIX_EPOCH.elapsed().ok().filter(|_| clock_is_set())?;
+    u64::try_from(since.as_millis()).ok()
+}
+
 /// Date and time of day here, for the names of files; `None` while the clock is not set.
 pub fn local_time() -> Option<LocalTime> {
     let time = Wall::now().filter(|_| clock_is_set())?.time;

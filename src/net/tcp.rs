@@ -20,7 +20,7 @@ use crate::wire::script_link::Entered;
 use super::control_socket::ControlSocket;
 use super::hosts::Hosts;
 use super::listen::{ListenError, Listener};
-use super::{alloc, sockopt};
+use super::{alloc, logging, sockopt};
 
 /// What an event of the poll is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -527,6 +527,10 @@ impl Net for TcpNet {
 
     fn round_trip_us(&self, slot: SlotIndex) -> Option<u32> {
         sockopt::round_trip_us(self.tcp(slot)?)
+    }
+
+    fn clock_ms(&self) -> Option<u64> {
+        logging::clock_ms()
     }
 
     fn counted(&self) -> Counted {

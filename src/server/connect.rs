@@ -419,6 +419,7 @@ impl Server {
                 || self.scripting.instances.iter().any(|(_, instance)| instance.app == id)
         };
         if leaving && !is_used() {
+            self.end_hls_in(id, self.now);
             self.live.names.forget_app(id);
             self.live.apps.remove(id);
         }

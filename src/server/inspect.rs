@@ -134,12 +134,14 @@ pub struct StreamRow<'a> {
     pub state: StreamState,
     /// Since the present publish began, or the last one ended, in seconds.
     pub seconds: u64,
-    /// Net streams that play it.
+    /// Net streams that play it, and viewers over HTTP.
     pub players: u32,
     /// Those of them that have it over HTTP, as fragmented MP4 ...
     pub mp4_players: u32,
-    /// ... and as FLV.
+    /// ... as FLV ...
     pub flv_players: u32,
+    /// ... and as HLS.
+    pub hls_players: u32,
     /// How often they, as they are now, went on at a later key frame.
     pub skips: u32,
     /// How far the slowest of them is behind, in milliseconds.
@@ -195,7 +197,7 @@ pub struct Totals<'a> {
 impl Server {
     /// The first connection in slot `from` or behind it.
     pub fn next_client(&self, from: usize, now: Millis) -> Option<ClientRow<'_>> {
-        let index = self.slots.next_taken(from)?;
+        let Some(index) = self.slots.next_taken(from) else { return self.next_hls_viewer(from, now) };
         match self.slots.peek_both(index) {
             (slot, Speaks::Rtmp(rtmp)) => Some(self.client_row(index, slot, rtmp, now)),
             (slot, Speaks::Http(http)) => Some(self.http_row(index, slot, http, now)),
@@ -304,9 +306,10 @@ impl Server {
                 (None, false) => StreamState::Waiting,
             },
             seconds: now.since(stream.since) / 1000,
-            players: 0,
+            players: self.slots.hls.count(id),
             mp4_players: 0,
             flv_players: 0,
+            hls_players: self.slots.hls.count(id),
             skips: 0,
             worst_lag_ms: 0,
             recorded: self.features.recordings.is_recorded(id),

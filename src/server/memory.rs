@@ -14,6 +14,7 @@ use crate::live::settings::Settings;
 
 use super::broadcasts::Broadcasts;
 use super::claims::Claims;
+use super::hls_viewers::HlsViewers;
 use super::instances::Instances;
 use super::outbox::Outboxes;
 use super::slots::PLACE_BYTES;
@@ -60,6 +61,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         ),
         Row::new("recordings to delete for scripts", CLEARS, RecordingDesk::WISH_BYTES),
         Row::new("streams of scripts", Broadcasts::count(settings.script_hosts()), Broadcasts::PLACE_BYTES),
+        Row::new("viewers by HLS", HlsViewers::places(settings.connections), HlsViewers::PLACE_BYTES),
         Row::new("read buffer", 1, READ_BYTES),
         Row::new("claims on connections", slots, Claims::place_bytes(slots)),
         // And whether a slot is free or taken.
@@ -83,6 +85,9 @@ mod tests {
         assert!(total(&more_rings) - total(&base) > base.ring_bytes);
         let more_connections = Settings { connections: base.connections + 64, ..base.clone() };
         let each = (total(&more_connections) - total(&base)) / 64;
-        assert!(each >= PLACE_BYTES as u64 && each < CONNECTION_BYTES as u64 + 320, "{each}");
+        assert!(
+            each >= PLACE_BYTES as u64 && each < (CONNECTION_BYTES + HlsViewers::PLACE_BYTES) as u64 + 320,
+            "{each}"
+        );
     }
 }

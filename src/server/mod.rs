@@ -34,6 +34,7 @@ mod features;
 mod flow;
 mod gate;
 mod gather;
+mod hls_viewers;
 mod http;
 mod ingest;
 pub mod inspect;
@@ -107,6 +108,8 @@ use window::Gathering;
 
 /// Bytes read in one turn before players are served.
 const READ_BUDGET_BYTES: usize = 1024 * 1024;
+/// How often it is looked whether the clock is set, in milliseconds.
+const CLOCK_MS: u64 = 10_000;
 /// How often deadlines of connections are looked at, in milliseconds: their precision.
 const SWEEP_MS: u64 = 250;
 /// How long a client that was told to go may take to read it, in milliseconds.
@@ -197,6 +200,9 @@ struct Life {
     announced: Option<SocketAddr>,
     /// It is to end.
     stopping: bool,
+    /// Milliseconds from the server's time to that of the clock, if it was set when that was looked at, and when it is looked at again.
+    clock_ms: Option<i64>,
+    clock_at: Millis,
     /// What names that caches may keep begin with, beside what they are of: another one after each start.
     nonce: u32,
 }
@@ -226,7 +232,8 @@ impl Server {
     pub fn new(settings: Settings, start: Start) -> Server {
         let Start { apps, source, seed, now } = start;
         let slots = Slots::new(&settings, seed);
-        let names = Names::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        let mut names = Names::new(settings.streams as usize, settings.ring_bytes as usize, slots.count());
+        names.set_segment_ms(settings.hls_segment_ms);
         let live = Live::new(Applications::new(apps, source, settings.applications as usize, now), names);
         let mut alarms = Alarms::new();
         alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
@@ -272,7 +279,7 @@ impl Server {
             return Some(0);
         }
         let waits_for_publisher = || self.live.names.streams().any(|(_, stream)| stream.is_away());
-        let is_empty = self.slots.taken() == 0 && !self.slots.has_operator();
+        let is_empty = self.slots.taken() == 0 && !self.slots.has_operator() && self.slots.hls.is_empty();
         if is_empty && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
             // The operator may be writing files of applications, and errors in them are to be logged.
             let sweep = self.alarms.at(Alarm::Sweep).unwrap_or_default();
@@ -307,6 +314,7 @@ impl Server {
             "memory is obtained once"
         );
         self.settings = settings;
+        self.live.names.set_segment_ms(self.settings.hls_segment_ms);
         self.reconfigure_window();
     }
 

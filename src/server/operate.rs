@@ -9,6 +9,9 @@ use super::close::CloseReason;
 impl Server {
     /// Tells a client to go, and ends its connection when it has read that. False when it is gone already.
     pub fn disconnect(&mut self, conn: ConnId, now: Millis) -> bool {
+        if self.send_hls_away(conn) {
+            return true;
+        }
         // The id is the operator's input: there may be no such slot.
         let known = conn.slot.at() < self.slots.count();
         if !known || !self.slots.is_client(conn.slot) || self.slots.open(conn).is_none() {

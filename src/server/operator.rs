@@ -333,6 +333,7 @@ mod tests {
             players: u32::MAX,
             mp4_players: 0,
             flv_players: 0,
+            hls_players: 0,
             skips: u32::MAX,
             worst_lag_ms: u32::MAX,
             bitrate_bps: u64::MAX,

@@ -187,6 +187,7 @@ impl Server {
 
     /// A stream's players play no more: its name's place is needed for another name.
     pub(super) fn turn_out_players(&mut self, id: StreamId) {
+        self.end_hls_of(id, self.now);
         let why = Refusal::NoStream(NoStream::Names);
         let mut from = 0;
         while let Some(index) = self.live.names.stream(id).players.next_from(from) {

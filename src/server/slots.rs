@@ -13,6 +13,7 @@ use crate::time::Millis;
 
 use super::claims::{Claim, Claims, PATIENCE_MS, Standing, StandingKind};
 use super::express::Express;
+use super::hls_viewers::HlsViewers;
 use super::peer::Peer;
 use super::protocol::Stage;
 use super::rtmp::{Role, Rtmp};
@@ -36,6 +37,8 @@ pub struct Slots {
     free: BitSet<Box<[u64]>>,
     taken: BitSet<Box<[u64]>>,
     claims: Claims,
+    /// Clients that are no connections: their places are behind those.
+    pub(super) hls: HlsViewers,
     /// How many have joined an application and not been told to go.
     connected: usize,
     /// How many may, those that publish aside.
@@ -72,6 +75,7 @@ impl Slots {
             free,
             taken: bits(),
             claims,
+            hls: HlsViewers::new(HlsViewers::places(settings.connections)),
             connected: 0,
             capacity,
             kept,

@@ -12,7 +12,7 @@ use super::rtmp::Rtmp;
 use super::slot::{LastWords, Slot, SlotState};
 use super::speaks::Speaks;
 use super::transport::Net;
-use super::{SWEEP_MS, Server};
+use super::{CLOCK_MS, SWEEP_MS, Server};
 
 impl Server {
     /// The last step of a turn.
@@ -23,8 +23,13 @@ impl Server {
             return;
         }
         self.alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
+        if self.life.clock_at <= now {
+            self.life.clock_ms = net.clock_ms().map(|shown| shown.cast_signed() - now.0.cast_signed());
+            self.life.clock_at = now + CLOCK_MS;
+        }
         self.expire_media(now);
         self.expire_graces(now);
+        self.expire_hls(now);
         self.live.names.log_trouble(now);
         self.live.apps.check(now);
         self.sweep_instances(now);

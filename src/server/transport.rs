@@ -99,6 +99,10 @@ pub trait Net {
         let _ = slot;
         None
     }
+    /// What the clock shows, in milliseconds since 1970; `None` while it is not set.
+    fn clock_ms(&self) -> Option<u64> {
+        None
+    }
     /// What is counted on this side.
     fn counted(&self) -> Counted {
         Counted::default()

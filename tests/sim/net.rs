@@ -273,6 +273,11 @@ impl Net for FakeNet {
         !link.client_reset && !link.to_server.is_empty()
     }
 
+    fn clock_ms(&self) -> Option<u64> {
+        // Noon of the first day of 2026 when it starts.
+        Some(1_767_268_800_000 + self.now)
+    }
+
     fn has_delivered(&mut self, slot: SlotIndex) -> bool {
         let link = self.of(slot);
         link.server_fin && !link.unplugged && link.acknowledges

@@ -22,6 +22,7 @@ mod files;
 mod films;
 mod grace;
 mod guests;
+mod hls;
 mod http;
 mod limits;
 mod media;

@@ -192,10 +192,11 @@ impl fmt::Display for CardJson<'_> {
         }
         write!(
             f,
-            ",\"key_frame_ms\":{},\"viewers\":{{\"rtmp\":{},\"ws\":{},\"flv\":{}}},\"worst_lag_ms\":{},\"skips\":{},\"recording\":{}}}",
+            ",\"key_frame_ms\":{},\"viewers\":{{\"rtmp\":{},\"ws\":{},\"hls\":{},\"flv\":{}}},\"worst_lag_ms\":{},\"skips\":{},\"recording\":{}}}",
             OrNull(description.key_frame_interval_ms),
-            row.players - row.mp4_players - row.flv_players,
+            row.players - row.mp4_players - row.flv_players - row.hls_players,
             row.mp4_players,
+            row.hls_players,
             row.flv_players,
             row.worst_lag_ms,
             row.skips,

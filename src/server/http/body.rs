@@ -112,8 +112,8 @@ pub(super) enum TextKind {
     QrCode,
     /// The playlist of a stream.
     HlsIndex(StreamId),
-    /// That of its segments.
-    HlsSegments(StreamId),
+    /// That of its segments which has this number.
+    HlsSegments(StreamId, u32),
 }
 
 impl TextKind {
@@ -125,7 +125,7 @@ impl TextKind {
             | TextKind::Status
             | TextKind::QrCode
             | TextKind::HlsIndex(_)
-            | TextKind::HlsSegments(_) => false,
+            | TextKind::HlsSegments(..) => false,
         }
     }
 }
@@ -148,4 +148,6 @@ pub(super) enum TextProgress {
     End,
     /// There may be more at this time.
     Until(Millis),
+    /// The rest of it is gone.
+    Gone,
 }

@@ -26,6 +26,8 @@ enum Step {
     End,
     /// There is nothing now.
     Waits,
+    /// The rest of it is gone.
+    Gone,
 }
 
 impl Server {
@@ -106,6 +108,7 @@ impl Server {
             match self.step_http(index, now) {
                 Step::Wrote => {}
                 Step::Waits => break Flush::Idle,
+                Step::Gone => break Flush::Gone(CloseReason::TooSlow),
                 Step::End => {
                     self.close_file(index);
                     let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
@@ -142,6 +145,7 @@ impl Server {
             TextProgress::More => NextPiece::AtOnce,
             TextProgress::Until(at) => NextPiece::At(at),
             TextProgress::End => NextPiece::Never,
+            TextProgress::Gone => return Step::Gone,
         };
         if !piece.is_empty() {
             head::put_piece(&mut slot.tx, piece.as_bytes(), is_chunked);

@@ -6,31 +6,39 @@
 use core::fmt::{self, Write};
 
 use crate::handles::{ConnId, StreamId};
+use crate::limits::HTTP_QUERY_BYTES;
+use crate::live::app::KEY_NAMES;
 use crate::live::names::Media;
 use crate::live::reader::StreamView;
+use crate::live::settings::Settings;
 use crate::media::Cursor;
 use crate::media::headers::headers_mark;
-use crate::media::segments::{LISTED_LEAST, SegmentList};
+use crate::media::segments::{LISTED_LEAST, MediaSegment, NoPlaylist, SegmentList};
 use crate::media::tracks::{WantedTracks, describe};
 use crate::server::Server;
-use crate::time::Millis;
+use crate::time::{ClockTime, Millis};
 use crate::wire::codec::VideoInfo;
 use crate::wire::flv::MediaType;
 use crate::wire::http::{HttpRequest, HttpStatus};
 
 use super::answer::{Cache, HttpAnswer, Response};
-use super::body::{Content, Pieces, TextKind, TextPiece};
+use super::body::{Content, PIECE_BYTES, Pieces, TextKind, TextPiece, TextPlace, TextProgress};
 use super::ring_part::RingPart;
 use super::watch::SeenStream;
 
 const ALL: WantedTracks = WantedTracks { video: true, audio: true };
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
-/// How long a request waits for the first segments, in milliseconds: players give up at the first 404.
+/// How long a request waits for a name that is not live, and for its first segments, in milliseconds: players give up at the first 404.
 const FIRST_MS: u64 = 12_000;
+/// How long a request waits for headers that are not there, in milliseconds.
+const INIT_MS: u64 = 2000;
 /// How long segments may be kept, in seconds.
 const KEPT_S: u32 = 60;
 /// Over how long the bit rate is measured, in milliseconds.
 const RATE_MS: u32 = 10_000;
+/// The most that is said of a segment in a playlist, in bytes: its own URL and that of its init segment, each with keys, and tags.
+const LINES_BYTES: usize = 2 * HTTP_QUERY_BYTES + 320;
+const _: () = assert!(LINES_BYTES + 320 < PIECE_BYTES, "a piece has room for a head and a segment");
 /// Between the path of a stream and the names of what belongs to it.
 const FOLDER: &str = "/hls/";
 
@@ -38,72 +46,118 @@ const FOLDER: &str = "/hls/";
 pub(super) fn playlist(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
     let path = request.path.strip_suffix(".m3u8").unwrap_or_default();
     let (path, name) = path.rsplit_once(FOLDER).unwrap_or((path, "index"));
-    let stream = match find(server, conn, request, path, now) {
-        Ok(stream) => stream,
-        Err(answer) => return answer,
+    let SeenStream { app, path } = match server.may_watch(conn, request, path, now) {
+        Ok(seen) => seen,
+        Err(not) => return not.into(),
     };
-    let source = StreamView::of(&server.live.names, stream);
-    let Some(media) = source.media else { return not_found() };
-    let Some(list) = media.segments().list(media.ring()) else {
-        if request.waited_ms < FIRST_MS {
-            return HttpAnswer::Park;
+    // A name that is not live is waited for.
+    let waits = name == "index" && request.waited_ms < FIRST_MS;
+    let none = || if waits { HttpAnswer::Park } else { not_found() };
+    let Some(stream) = server.live.names.find(app, &path) else { return none() };
+    if let Some((_, media)) = server.live.names.with_media(stream) {
+        media.segments_mut().set_clock(server.life.clock_ms);
+    }
+    let Some(media) = StreamView::of(&server.live.names, stream).media else { return none() };
+    let (segments, ring) = (media.segments(), media.ring());
+    let named = segments.playlists().find(|&playlist| name == server.hls_prefix(stream, playlist).as_str());
+    let present = segments.list(ring);
+    let list = match (name, named) {
+        ("index", _) => present,
+        (_, None) => return not_found(),
+        (_, Some(playlist)) => match segments.before(ring).filter(|before| before.playlist == playlist) {
+            Some(before) => Ok(before.clone()),
+            None => present,
+        },
+    };
+    let list = match list {
+        Ok(list) => list,
+        Err(NoPlaylist::Yet) if waits => return HttpAnswer::Park,
+        Err(why) => {
+            return refuse(HttpStatus::ServiceUnavailable, format_args!("{}", WhyNoPlaylist(why, &server.settings)));
         }
-        return refuse(
-            HttpStatus::ServiceUnavailable,
-            format_args!(
-                "HLS needs {LISTED_LEAST} groups of pictures in memory: a key frame every second or two, or more limits.ring_bytes"
-            ),
-        );
     };
     if name == "index" {
         return text(TextKind::HlsIndex(stream));
     }
-    if name != server.hls_prefix(stream, list.playlist).as_str() {
-        return not_found();
-    }
-    let next = list.first + list.segments.len() as u32;
+    let next = list.next();
     let wanted = request.query::<10>("_HLS_msn").map(|number| number.parse::<u32>());
     match wanted {
-        Some(Err(_)) => refuse(HttpStatus::BadRequest, format_args!("_HLS_msn is a number")),
+        Some(Err(_)) => return refuse(HttpStatus::BadRequest, format_args!("_HLS_msn is a number")),
         Some(Ok(number)) if number > next + 1 => {
-            refuse(HttpStatus::BadRequest, format_args!("segment {number} is far ahead"))
+            return refuse(HttpStatus::BadRequest, format_args!("segment {number} is far ahead"));
         }
-        Some(Ok(number)) if number >= next && source.published => {
+        None if request.query::<10>("_HLS_part").is_some() => {
+            return refuse(HttpStatus::BadRequest, format_args!("_HLS_part without _HLS_msn"));
+        }
+        Some(Ok(_)) | None => {}
+    }
+    if !server.watches_hls(conn, request, (app, stream), list.target_s, now) {
+        return refuse(HttpStatus::Forbidden, format_args!("the operator has ended this"));
+    }
+    match wanted {
+        Some(Ok(number)) if number >= next && !list.is_over => {
             match request.waited_ms < u64::from(list.target_s) * 3000 {
                 true => HttpAnswer::Park,
                 false => refuse(HttpStatus::ServiceUnavailable, format_args!("segment {number} does not come")),
             }
         }
-        None if request.query::<10>("_HLS_part").is_some() => {
-            refuse(HttpStatus::BadRequest, format_args!("_HLS_part without _HLS_msn"))
+        _ => text(TextKind::HlsSegments(stream, list.playlist)),
+    }
+}
+
+/// Why there is no playlist, for whoever can change it.
+struct WhyNoPlaylist<'s>(NoPlaylist, &'s Settings);
+
+impl fmt::Display for WhyNoPlaylist<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WhyNoPlaylist(why, settings) = self;
+        match *why {
+            NoPlaylist::Yet => write!(
+                f,
+                "HLS begins with {LISTED_LEAST} segments, which are not there yet: a key frame every second or two makes it begin sooner"
+            ),
+            NoPlaylist::Ring { held_ms, needed_ms } => {
+                // As much again for what comes in bursts: bit rates are seldom constant.
+                let bytes = settings.ring_bytes * u64::from(needed_ms) / u64::from(held_ms.max(1000)) * 5 / 4;
+                write!(
+                    f,
+                    "HLS needs {} s of this stream in memory, which holds {}: limits.ring_bytes = \"{} MiB\" would do, or more key frames",
+                    needed_ms.div_ceil(1000),
+                    held_ms / 1000,
+                    bytes.div_ceil(1 << 20)
+                )
+            }
         }
-        Some(Ok(_)) | None => text(TextKind::HlsSegments(stream)),
     }
 }
 
 /// A segment.
 pub(super) fn segment(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
-    let (stream, media, number) = match named(server, conn, request, ".m4s", now) {
+    let (stream, media, playlist, number) = match named(server, conn, request, ".m4s", now) {
         Ok(named) => named,
         Err(answer) => return answer,
     };
-    let segments = media.segments();
-    let found = number.parse().ok().and_then(|number| segments.segment(segments.playlist(), number));
+    let found = number.parse().ok().and_then(|number| media.segments().segment(playlist, number));
     let Some(found) = found.filter(|segment| segment.from >= media.ring().oldest()) else { return not_found() };
-    part(RingPart::new(stream, media, ALL, (found.from, found.end), false))
+    let part = RingPart::new(stream, media, ALL, (found.from, found.end), false);
+    if !server.takes_hls(conn, request, stream, part.bytes()) {
+        return refuse(HttpStatus::Forbidden, format_args!("the operator has ended this"));
+    }
+    answer(part)
 }
 
 /// An init segment.
 pub(super) fn init(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
-    let (stream, media, mark) = match named(server, conn, request, ".init.mp4", now) {
+    let (stream, media, _, mark) = match named(server, conn, request, ".init.mp4", now) {
         Ok(named) => named,
         Err(answer) => return answer,
     };
     if u32::from_str_radix(mark, 16) != Ok(headers_mark(media.headers())) {
-        return not_found();
+        // A publisher who is back sends the same again, as a rule.
+        return if request.waited_ms < INIT_MS { HttpAnswer::Park } else { not_found() };
     }
     let key = media.join(None).map_or(Cursor::default(), |point| point.cursor).seq;
-    part(RingPart::new(stream, media, ALL, (key, key), true))
+    answer(RingPart::new(stream, media, ALL, (key, key), true))
 }
 
 /// The stream of a path, if the client may see it and it is there; else what it hears.
@@ -119,8 +173,8 @@ fn find(
     server.live.names.find(app, &path).ok_or_else(not_found)
 }
 
-/// The stream to whose present playlist a file of this ending belongs, and what its name says behind the playlist's; else what the
-/// client hears.
+/// The stream to one of whose playlists a file of this ending belongs, which playlist that is, and what its name says behind the
+/// playlist's; else what the client hears.
 #[expect(clippy::result_large_err, reason = "it is handed on as it is, once a request")]
 fn named<'a>(
     server: &'a mut Server,
@@ -128,16 +182,15 @@ fn named<'a>(
     request: &'a HttpRequest,
     ending: &str,
     now: Millis,
-) -> Result<(StreamId, &'a Media, &'a str), HttpAnswer> {
+) -> Result<(StreamId, &'a Media, u32, &'a str), HttpAnswer> {
     let path = request.path.strip_suffix(ending).unwrap_or_default();
     let (path, name) = path.rsplit_once(FOLDER).ok_or_else(not_found)?;
     let (prefix, name) = name.split_once('-').ok_or_else(not_found)?;
     let stream = find(server, conn, request, path, now)?;
     let media = StreamView::of(&server.live.names, stream).media.ok_or_else(not_found)?;
-    if prefix != server.hls_prefix(stream, media.segments().playlist()).as_str() {
-        return Err(not_found());
-    }
-    Ok((stream, media, name))
+    let mut playlists = media.segments().playlists();
+    let playlist = playlists.find(|&playlist| prefix == server.hls_prefix(stream, playlist).as_str());
+    Ok((stream, media, playlist.ok_or_else(not_found)?, name))
 }
 
 fn not_found() -> HttpAnswer {
@@ -152,9 +205,27 @@ fn text(what: TextKind) -> HttpAnswer {
     HttpAnswer::Now(Response::new(HttpStatus::Ok, PLAYLIST).public().with(Content::Pieces(Pieces::new(what))))
 }
 
-fn part(part: RingPart) -> HttpAnswer {
-    let answer = Response::new(HttpStatus::Ok, "video/mp4").cache(Cache::For(KEPT_S)).public();
-    HttpAnswer::Now(answer.with(Content::Ring(part)))
+fn answer(part: RingPart) -> HttpAnswer {
+    let content_type = if part.has_video() { "video/mp4" } else { "audio/mp4" };
+    let response = Response::new(HttpStatus::Ok, content_type).cache(Cache::For(KEPT_S)).public();
+    HttpAnswer::Now(response.with(Content::Ring(part)))
+}
+
+/// What of a request's query the application's rules look at: it is repeated in every URL of a playlist.
+struct QueryKeys<'r>(&'r HttpRequest);
+
+impl fmt::Display for QueryKeys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_key = |pair: &&str| {
+            let name = pair.split_once('=').map_or("", |(name, _)| name);
+            // None that is set has a quotation mark in it, which would end what it stands in.
+            KEY_NAMES.contains(&name) && !pair.contains('"')
+        };
+        for (at, pair) in self.0.raw_query().split('&').filter(is_key).enumerate() {
+            write!(f, "{}{pair}", if at == 0 { '?' } else { '&' })?;
+        }
+        Ok(())
+    }
 }
 
 impl Server {
@@ -215,34 +286,92 @@ impl Server {
             }
             out.write_str(FOLDER)?;
         }
-        writeln!(out, "{}.m3u8", self.hls_prefix(stream, media.segments().playlist()))
+        writeln!(out, "{}.m3u8{}", self.hls_prefix(stream, media.segments().playlist()), QueryKeys(request))
     }
 
-    /// Writes the playlist of its segments.
-    pub(super) fn hls_segments(&self, stream: StreamId, out: &mut TextPiece) -> fmt::Result {
-        let source = StreamView::of(&self.live.names, stream);
-        let Some(media) = source.media else { return Ok(()) };
-        let Some(list) = media.segments().list(media.ring()) else { return Ok(()) };
-        let SegmentList { playlist, target_s, first, cuts, segments } = list;
+    /// Writes the next piece of a playlist of its segments. The place is the number of the next one, and the number behind the last.
+    pub(super) fn hls_segments(
+        &self,
+        (stream, playlist): (StreamId, u32),
+        place: &mut TextPlace,
+        request: &HttpRequest,
+        out: &mut TextPiece,
+    ) -> TextProgress {
+        let Some(media) = StreamView::of(&self.live.names, stream).media else { return TextProgress::Gone };
+        let (segments, ring) = (media.segments(), media.ring());
+        let list = match segments.before(ring).filter(|before| before.playlist == playlist) {
+            Some(before) => before.clone(),
+            None => match segments.list(ring) {
+                Ok(list) if list.playlist == playlist => list,
+                Ok(_) | Err(_) => return TextProgress::Gone,
+            },
+        };
         let prefix = self.hls_prefix(stream, playlist);
-        write!(
-            out,
-            "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
-             #EXT-X-DISCONTINUITY-SEQUENCE:{cuts}\n\
-             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={}.0\n#EXT-X-INDEPENDENT-SEGMENTS\n",
-            3 * target_s
-        )?;
-        let mut mark = None;
-        for (number, segment) in (first..).zip(&segments) {
-            if segment.is_cut {
-                out.write_str("#EXT-X-DISCONTINUITY\n")?;
-            }
-            if mark.replace(segment.mark) != Some(segment.mark) {
-                writeln!(out, "#EXT-X-MAP:URI=\"{prefix}-{:08x}.init.mp4\"", segment.mark)?;
-            }
-            let (seconds, ms) = (segment.duration_ms / 1000, segment.duration_ms % 1000);
-            write!(out, "#EXTINF:{seconds}.{ms:03},\n{prefix}-{number}.m4s\n")?;
+        let begins = place.part == 0;
+        if begins {
+            *place = TextPlace { row: list.first, part: list.next() };
+            let (target_s, SegmentList { first, cuts, .. }) = (list.target_s, &list);
+            let _ = write!(
+                out,
+                "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-MEDIA-SEQUENCE:{first}\n\
+                 #EXT-X-DISCONTINUITY-SEQUENCE:{cuts}\n\
+                 #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={}.0\n#EXT-X-INDEPENDENT-SEGMENTS\n",
+                LISTED_LEAST as u32 * target_s
+            );
         }
-        if source.published { Ok(()) } else { out.write_str("#EXT-X-ENDLIST\n") }
+        let mut before = match begins {
+            true => None,
+            false => segments.segment(playlist, place.row.wrapping_sub(1)),
+        };
+        while place.row < place.part {
+            if out.capacity() - out.len() < LINES_BYTES {
+                return TextProgress::More;
+            }
+            let Some(segment) = segments.segment(playlist, place.row) else { return TextProgress::Gone };
+            let line = SegmentLines {
+                prefix: &prefix,
+                number: place.row,
+                segment,
+                before,
+                clock_ms: list.clock_ms,
+                keys: QueryKeys(request),
+            };
+            let _ = write!(out, "{line}");
+            before = Some(segment);
+            place.row += 1;
+        }
+        if list.is_over && list.next() == place.part {
+            let _ = out.write_str("#EXT-X-ENDLIST\n");
+        }
+        TextProgress::End
+    }
+}
+
+/// A segment in a playlist.
+struct SegmentLines<'p> {
+    prefix: &'p str,
+    number: u32,
+    segment: MediaSegment,
+    /// That before it in the list.
+    before: Option<MediaSegment>,
+    clock_ms: Option<i64>,
+    keys: QueryKeys<'p>,
+}
+
+impl fmt::Display for SegmentLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SegmentLines { prefix, number, segment, before, clock_ms, keys } = self;
+        if segment.is_cut {
+            f.write_str("#EXT-X-DISCONTINUITY\n")?;
+        }
+        if before.is_none_or(|before| before.mark != segment.mark) {
+            writeln!(f, "#EXT-X-MAP:URI=\"{prefix}-{:08x}.init.mp4{keys}\"", segment.mark)?;
+        }
+        if let Some(clock_ms) = clock_ms.filter(|_| before.is_none() || segment.is_cut) {
+            let shown = segment.began_ms.saturating_add_signed(clock_ms);
+            writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", ClockTime(shown))?;
+        }
+        let (seconds, ms) = (segment.duration_ms / 1000, segment.duration_ms % 1000);
+        write!(f, "#EXTINF:{seconds}.{ms:03},\n{prefix}-{number}.m4s{keys}\n")
     }
 }

@@ -24,6 +24,7 @@ mod flv;
 mod guest;
 mod head;
 mod hls;
+mod hls_watch;
 mod live;
 mod mp4;
 mod pieces;

@@ -26,15 +26,12 @@ impl Server {
             TextKind::Status => self.status_piece(place, peer, request, out, now),
             TextKind::Events => self.events_piece(place, peer, request, out, now),
             TextKind::QrCode => api::qr_piece(place, request, out),
-            // Each fits a piece: names and segments have their limits.
+            // It fits a piece: names have their limits.
             TextKind::HlsIndex(stream) => {
                 let _ = self.hls_index(stream, request, now, out);
                 TextProgress::End
             }
-            TextKind::HlsSegments(stream) => {
-                let _ = self.hls_segments(stream, out);
-                TextProgress::End
-            }
+            TextKind::HlsSegments(stream, playlist) => self.hls_segments((stream, playlist), place, request, out),
             TextKind::Routes => {
                 let Some(route) = ROUTES.get(place.row as usize) else { return TextProgress::End };
                 // Each fits a piece: a test says so.

@@ -64,6 +64,11 @@ impl RingPart {
         self.bytes
     }
 
+    /// There are pictures in it.
+    pub(super) fn has_video(&self) -> bool {
+        self.tracks.video.is_some()
+    }
+
     /// Bytes of the init segment are next.
     pub(super) fn has_init(&self) -> bool {
         self.init.0 < self.init.1
