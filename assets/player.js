@@ -9,15 +9,18 @@
   var TARGET = 0.3; // behind the live edge, at first
   var TARGET_MOST = 1.5;
   var TARGET_STEP = 0.2; // more of it for each stall
-  var SLACK = 0.15; // later than this behind the target: play faster
+  var SLACK = 0.15; // later than this behind the target: play faster; as much before it: slower
   var FASTER = 1.08;
+  var SLOWER = 0.95;
+  var LOW = 0.2; // less than this at hand: slower yet, so that a camera's pause of twice the time is no stall
+  var SLOWEST = 0.4;
   var JUMP = 2; // further behind: jump
   var JUMP_EVERY_MS = 1500; // a seek at each append starves WebKit
   var KEEP = 30; // of what was played, for "back 10 seconds"
   var BACK = 10;
   var PAUSED_MOST = 30; // of what comes while the viewer paused: then the connection is given up until he goes on
   var CALM_MS = 60000; // without a stall: the target shrinks by a step
-  var TICK_MS = 100;
+  var TICK_MS = 50;
   var STUCK_MS = 8000; // media comes and nothing moves: the browser does not say so of everything it cannot use
   var SILENCE_MS = 6000; // the server says the time each second: a connection that does not is dead
   var RETRY_MS = 300;
@@ -108,6 +111,13 @@
       if (!self.wantsPause) self.play();
       self.tick();
     });
+    // Browsers keep a page that was left, for who goes back to it: it watches nothing meanwhile.
+    window.addEventListener('pagehide', function () { self.disconnect(); });
+    window.addEventListener('pageshow', function (event) {
+      if (!event.persisted || self.state === 'ended') return;
+      self.refresh = true;
+      self.again();
+    });
   };
 
   // The URL of the stream's form, with what the page was asked for, keys included.
@@ -127,18 +137,18 @@
     this.changed();
   };
 
-  // backMs: begin so long ago, as far as the server has it.
-  Player.prototype.connect = function (backMs) {
-    var self = this, socket;
+  // from: begin at that time of the stream, as far as the server has it, and stay as far behind.
+  Player.prototype.connect = function (from) {
+    var self = this, socket, back = from === undefined ? [] : ['back_ms=' + Math.max(0, Math.round((this.present() - from) * 1000))];
     clearTimeout(this.retry);
     this.disconnect();
     if (!MediaSource || !window.WebSocket) { this.playHls(); return; }
     this.stats.way = window.ManagedMediaSource ? 'WebSocket, ManagedMediaSource' : 'WebSocket, MediaSource';
     this.stats.connections++;
-    this.fromFirst = !!backMs;
-    this.mode = backMs ? 'shifted' : 'live';
+    this.from = from;
+    this.mode = back.length ? 'shifted' : 'live';
     socket = this.socket = new WebSocket((location.protocol === 'https:' ? 'wss://' : 'ws://') + location.host +
-      this.url('.mp4', backMs ? ['back_ms=' + Math.round(backMs)] : []));
+      this.url('.mp4', back));
     socket.binaryType = 'arraybuffer';
     this.heard = now();
     this.opened = false;
@@ -164,9 +174,10 @@
     this.socket = null;
     this.refresh = true;
     if (this.state === 'ended') return;
-    if (code === 4403 || code === 4404) { this.end(words(code === 4403 ? 'refused' : 'missing')); return; }
-    if (code === 4429) this.retryMs = RETRY_MOST_MS;
-    if (this.state !== 'waiting' || this.opened) this.say(code === 4429 ? 'full' : 'lost');
+    if (code === 4401 || code === 4403 || code === 4404) { this.end(words(code === 4404 ? 'missing' : 'refused')); return; }
+    // 4000 and a status of HTTP: it was refused, and may not be later.
+    if (code > 4400) this.retryMs = RETRY_MOST_MS;
+    if (this.state !== 'waiting' || this.opened) this.say(code === 4429 || code === 4503 ? 'full' : 'lost');
     if (!this.opened) this.askWhy();
     this.retry = setTimeout(function () { self.connect(); }, this.retryMs);
     this.retryMs = Math.min(this.retryMs * 2, RETRY_MOST_MS);
@@ -203,7 +214,7 @@
     else if (frame.type === 'now') {
       this.clock = { streamMs: frame.stream_ms, at: now() };
       this.stats.viewers = frame.viewers;
-    } else if (frame.type === 'error') this.closed(frame.code);
+    } else if (frame.type === 'error') this.closed(frame.code || 4000 + frame.status);
   };
 
   // What comes has these codecs: goes on in the source that there is, or makes one, or tries without the track that this
@@ -340,7 +351,8 @@
     // Who paused goes on where he was.
     if (this.wantsPause && this.behind() > JUMP) this.mode = 'shifted';
     this.play();
-    if (!this.socket && this.stats.way !== 'HLS') this.again();
+    if (this.socket || this.stats.way === 'HLS') return;
+    if (this.state === 'live') this.goTo(this.video.currentTime); else this.again();
   };
 
   Player.prototype.unmute = function () {
@@ -360,32 +372,42 @@
     return ranges.length ? ranges.end(ranges.length - 1) - this.video.currentTime : 0;
   };
 
+  // The newest time of the stream that the server has, in seconds, as far as is known.
+  Player.prototype.present = function () {
+    return this.clock ? (this.clock.streamMs + now() - this.clock.at) / 1000 : this.video.currentTime + this.behind();
+  };
+
   // Seconds from the newest that the server has to what is shown; null while it is not known.
   Player.prototype.latency = function () {
-    return this.clock && this.joined ? (this.clock.streamMs + now() - this.clock.at) / 1000 - this.video.currentTime : null;
+    return this.clock && this.joined ? this.present() - this.video.currentTime : null;
+  };
+
+  // More of the past than this page has: the server may have it.
+  Player.prototype.goTo = function (from) {
+    this.refresh = true;
+    this.connect(from);
   };
 
   Player.prototype.back = function () {
-    var video = this.video, to = video.currentTime - BACK, hls = this.stats.way === 'HLS', ranges = hls ? video.seekable : video.buffered;
+    var video = this.video, hls = this.stats.way === 'HLS', ranges = hls ? video.seekable : video.buffered, first, to;
+    if (!hls && this.from !== undefined && (this.refresh || !this.joined)) { this.goTo(this.from - BACK); return; }
     if (!ranges.length) return;
+    first = ranges.start(0);
+    to = video.currentTime - BACK;
     this.mode = 'shifted';
     video.playbackRate = 1;
-    if (to >= ranges.start(0) || hls || this.asked) {
-      video.currentTime = Math.max(to, ranges.start(0));
-    } else {
-      // More than this page has seen: the server may have it.
-      this.asked = true;
-      this.refresh = true;
-      this.connect((this.behind() + BACK) * 1000);
-    }
+    // It was asked for before, and this was the oldest there was.
+    if (to >= first || hls || this.from < first - JUMP) video.currentTime = Math.max(to, first);
+    else this.goTo(to);
     this.play();
     this.changed();
   };
 
   Player.prototype.goLive = function () {
     this.mode = 'live';
-    this.asked = false;
-    if (this.behind() > this.target) this.video.currentTime += this.behind() - this.target;
+    // What comes by this connection comes late on purpose.
+    if (this.from !== undefined) this.goTo();
+    else if (this.behind() > this.target) this.video.currentTime += this.behind() - this.target;
     this.jumped = now();
     this.play();
     this.changed();
@@ -396,14 +418,18 @@
     // The end of what was there before a jump is none, and some say it twice.
     if (this.filling || now() - this.jumped < 500) return;
     this.stats.stalls++;
-    this.calm = now();
-    this.target = Math.min(this.target + TARGET_STEP, TARGET_MOST);
+    this.stayBack();
     // It stands already: until there is as much as the target, or the next pause of the camera would stop it again.
     this.filling = true;
     this.video.pause();
   };
 
-  // Holds the live edge; ten times a second, and after each append.
+  Player.prototype.stayBack = function () {
+    this.calm = now();
+    this.target = Math.min(this.target + TARGET_STEP, TARGET_MOST);
+  };
+
+  // Holds the live edge; twenty times a second, and after each append.
   Player.prototype.tick = function () {
     var video = this.video, ranges = video.buffered, at = video.currentTime, start, end, behind, n;
     if (this.socket && this.state !== 'connecting' && now() - this.heard > SILENCE_MS) { this.socket.close(); this.closed(0); }
@@ -419,7 +445,7 @@
       if (video.readyState < 1) return;
       this.joined = true;
       this.jumped = this.calm = now();
-      start = this.fromFirst ? ranges.start(0) : Math.max(ranges.start(ranges.length - 1), end - this.target);
+      start = this.from !== undefined ? Math.max(ranges.start(0), this.from) : Math.max(ranges.start(ranges.length - 1), end - this.target);
       if (at < ranges.start(0) || start > at + SLACK) video.currentTime = start;
       return;
     }
@@ -446,6 +472,10 @@
     var rate = 1;
     if (behind > this.target + JUMP) this.jumpTo(end - this.target);
     else if (behind > this.target + SLACK) rate = FASTER;
+    else if (behind < LOW) {
+      rate = Math.max(SLOWEST, Math.ceil(behind / LOW * 10) / 10);
+      if (behind < LOW / 2 && now() - this.calm > 1000) this.stayBack();
+    } else if (behind < this.target - SLACK) rate = SLOWER;
     if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
     if (now() - this.calm > CALM_MS && this.target > TARGET) { this.target = Math.max(TARGET, this.target - TARGET_STEP); this.calm = now(); }
   };

@@ -157,6 +157,41 @@ fn a_viewer_stays_over_a_republish_and_hears_the_end_when_nobody_is_back_in_time
 }
 
 #[test]
+fn a_viewer_may_begin_in_the_past_and_stays_as_far_behind() {
+    let (mut world, publisher) = World::live();
+    let send = |world: &mut World, i: u32| {
+        world.send(publisher, 1, if i.is_multiple_of(10) { Key } else { Inter }, 100 + i * 100, 300);
+        world.advance(100);
+    };
+    for i in 0..100 {
+        send(&mut world, i);
+    }
+    let times =
+        |bytes: &[u8]| tags(parts(bytes).1).iter().filter(|tag| tag.0 == 9).map(|tag| tag.1).collect::<Vec<_>>();
+    let (shifted, oldest, live) =
+        (Browser::new(&mut world, 1 << 20), Browser::new(&mut world, 1 << 20), Browser::new(&mut world, 1 << 20));
+    shifted.get(&mut world, "/live/cam.flv?back_ms=4500");
+    oldest.get(&mut world, "/live/cam.flv?back_ms=4000000000");
+    live.get(&mut world, "/live/cam.flv?back_ms=0");
+    let mut file = shifted.read_all(&mut world);
+    // At the key frame before it, with a second to hold.
+    let begin = times(&file);
+    assert!((4500..=5600).contains(&begin[0]) && (5500..=6700).contains(begin.last().unwrap()), "{begin:?}");
+    assert!(times(&oldest.read_all(&mut world))[0] < 200);
+    assert!(times(&live.read_all(&mut world))[0] > 8000);
+    for i in 100..130 {
+        send(&mut world, i);
+        file.extend(shifted.read_all(&mut world));
+    }
+    let later = times(&file);
+    assert!(later.is_sorted() && (8400..=9700).contains(later.last().unwrap()), "{later:?}");
+    assert_eq!(world.server.counters().skips, 0);
+    [shifted, oldest, live].iter().for_each(|viewer| viewer.hang_up(&mut world));
+    world.hang_up(publisher);
+    is_empty(&mut world);
+}
+
+#[test]
 fn a_head_that_is_slow_is_answered_408_and_a_connection_without_one_ends() {
     let mut world = World::new();
     let (slow, silent) = (Browser::new(&mut world, 1 << 20), Browser::new(&mut world, 1 << 20));

@@ -11,6 +11,7 @@ use crate::live::applications::AppState;
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::{Holder, Who};
 use crate::live::names::Stream;
+use crate::live::reader::{SeekTo, StreamView};
 use crate::live::refusal::Refusal;
 use crate::name::{DEFAULT_INSTANCE, StreamName, StreamPath};
 use crate::server::Server;
@@ -195,10 +196,15 @@ impl Server {
             return NotWatched::from(refusal).into();
         }
         let by = Holder::Conn(conn, 0);
-        let reader = match self.live.play(by, app, &path, &self.settings, now) {
+        let mut reader = match self.live.play(by, app, &path, &self.settings, now) {
             Ok(reader) => reader,
             Err(refusal) => return NotWatched::from(refusal).into(),
         };
+        if let Some(back_ms) = request.query::<10>("back_ms").and_then(|ms| ms.parse().ok()) {
+            let source = StreamView::of(&self.live.names, reader.stream());
+            let sought = reader.seek(SeekTo::Back(back_ms), source, self.settings.gop_cache, now);
+            debug_assert!(sought.rest.is_none(), "it was sent nothing");
+        }
         let viewer = Viewer::new(reader, format, carrier);
         let (id, as_what) = (reader.stream(), viewer.name());
         let (slot, speaks) = self.slots.both(conn.slot);
