@@ -108,7 +108,8 @@
     return (total === 1 ? words('oneViewer') : words('viewersOf', total)) + (kinds.length ? ' (' + kinds.join(', ') + ')' : '');
   }
 
-  function joined(parts) { return parts.filter(Boolean).join(' · '); }
+  // A number and its unit stay in one line.
+  function joined(parts) { return parts.filter(Boolean).join(' · ').replace(/(\d) (?=(s|ms|min|h|fps|[kM]bit|kHz)\b)/g, '$1\u00a0'); }
 
   Card.prototype.show = function (stream) {
     var live = stream.state === 'live';
@@ -201,31 +202,32 @@
   }
 
   // What was recorded, asked for once and whenever the page is looked at again.
-  function showRecorded(list) {
+  function showRecorded(lists) {
     var place = byId('recorded');
     place.textContent = '';
-    place.hidden = !list.length;
-    ['recording', 'film'].forEach(function (kind) {
-      var rows = list.filter(function (file) { return file.kind === kind; });
+    ['recordings', 'films'].forEach(function (kind) {
+      var rows = lists[kind] || [], folder = kind === 'films' ? '/vod-files/' : '/recordings/';
       if (!rows.length) return;
-      place.appendChild(element('h2', { text: words(kind === 'film' ? 'films' : 'recordings') }));
+      place.appendChild(element('h2', { text: words(kind) }));
       place.appendChild(element('ul', { 'class': 'list' }, rows.map(function (file) {
+        var name = file.file, url = folder + dom.urlPath(name) + location.search;
         return element('li', {}, [
-          element('span', { 'class': 'what', text: file.name }, [element('small', { text: joined([file.seconds ? duration(file.seconds) : '', bytes(file.bytes)]) })]),
-          element('button', { type: 'button', text: words('play'), 'aria-label': words('play') + ': ' + file.name, click: function () { playFile(file); } }),
-          element('a', { 'class': 'button quiet-button', href: file.url, download: '', text: words('download'), 'aria-label': words('download') + ': ' + file.name })
+          element('span', { 'class': 'what', text: name }, [element('small', { text: joined([file.state === 'recording' ? '● ' + words('recording') : '', file.seconds ? duration(file.seconds) : '', bytes(file.bytes)]) })]),
+          element('button', { type: 'button', text: words('play'), 'aria-label': words('play') + ': ' + name, click: function () { playFile(name, url); } }),
+          element('a', { 'class': 'button quiet-button', href: url, download: '', text: words('download'), 'aria-label': words('download') + ': ' + name })
         ]);
       })));
     });
+    place.hidden = !place.firstChild;
   }
 
-  function playFile(file) {
-    var place = byId('film'), video = element('video', { controls: '', autoplay: '', playsinline: '', src: file.url, 'aria-label': file.name });
+  function playFile(name, url) {
+    var place = byId('film'), video = element('video', { controls: '', autoplay: '', playsinline: '', src: url, 'aria-label': name });
     var problem = element('p', { role: 'status' });
     video.addEventListener('error', function () { problem.textContent = words('filmFailed'); });
     place.textContent = '';
     place.hidden = false;
-    [element('h2', { text: file.name }), video, problem, element('button', { type: 'button', 'class': 'quiet-button', text: words('closeFilm'), click: function () {
+    [element('h2', { text: name }), video, problem, element('button', { type: 'button', 'class': 'quiet-button', text: words('closeFilm'), click: function () {
       video.removeAttribute('src');
       video.load();
       place.textContent = '';
@@ -238,7 +240,7 @@
   function askRecorded() {
     var request = new XMLHttpRequest();
     request.open('GET', '/api/recordings' + location.search);
-    request.onload = function () { if (request.status === 200) showRecorded(JSON.parse(request.responseText).files); };
+    request.onload = function () { if (request.status === 200) showRecorded(JSON.parse(request.responseText)); };
     request.send();
   }
 
