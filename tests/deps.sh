@@ -17,6 +17,9 @@ test  file:Python.h                 python3-dev
 test  file:librtmp/rtmp.h           librtmp-dev
 test  ffprobe                       ffmpeg
 test  rtmpdump                      rtmpdump
+test  nginx                         nginx
+test  curl                          curl
+test  gst:souphttpsrc               gstreamer1.0-plugins-good
 test  mpv                           mpv
 test  ffplay                        ffmpeg
 test  vlc                           vlc-bin

@@ -2,7 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import os
+import pathlib
+import subprocess
+import urllib.request
 
 from files import TOOLS
 from live import Server
@@ -64,7 +68,45 @@ async def hls_js_stays_when_the_publisher_starts_anew_five_times(browser):
     return f"{report['seen']['frames']} pictures, errors {report['other']}"
 
 
+BOXES = """
+var file = require("fs").readFileSync(process.argv[1]), parsed = require(process.argv[2]).parseBuffer(new Uint8Array(file).buffer), seen = {};
+(function walk(boxes) {
+  boxes.forEach(function (box) {
+    seen[box.type] = (seen[box.type] || 0) + 1;
+    // What does not end where it says.
+    if (box._incomplete && !box._parsing) seen.incomplete = (seen.incomplete || 0) + 1;
+    walk(box.boxes || []);
+  });
+})(parsed.boxes);
+console.log(JSON.stringify({ seen: seen, first: parsed.boxes.slice(0, 4).map(function (box) { return box.type; }),
+  runs: parsed.fetchAll("trun").map(function (run) { return [run.sample_count, run.data_offset, run.samples[0].sample_duration > 0]; }) }));
+"""
+
+
+async def codem_isoboxer_reads_every_box(browser):
+    if browser.name != "chromium":
+        return
+    async with Server(os.path.join(browser.directory, "server")) as server, server.camera():
+        def some_seconds():
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/live/cam1.mp4", timeout=20) as answer:
+                return answer.read(500_000)
+
+        file = pathlib.Path(browser.directory) / "live.mp4"
+        await asyncio.sleep(1)
+        file.write_bytes(await asyncio.get_running_loop().run_in_executor(None, some_seconds))
+    said = subprocess.run(["node", "-e", BOXES, file, TOOLS / "node_modules/codem-isoboxer"], check=True, stdout=subprocess.PIPE).stdout
+    found = json.loads(said)
+    check(found["first"] == ["ftyp", "moov", "moof", "mdat"], found["first"])
+    seen = found["seen"]
+    check(seen["trak"] == 2 and seen["moof"] > 50 and seen.get("incomplete", 0) <= 1, seen)
+    check({"avcC", "esds"} & set(seen) or seen["stsd"] == 2, seen)
+    # One sample a fragment, whose bytes begin behind the head of its box.
+    check(all(run == [1, 112, True] for run in found["runs"][:-1]), found["runs"][:5])
+    return f"{seen['moof']} fragments"
+
+
 CASES = [
+    codem_isoboxer_reads_every_box,
     hls_js_plays,
     hls_js_stays_when_the_publisher_starts_anew_five_times,
     mpegts_js_plays_flv_by_get,

@@ -19,8 +19,8 @@ use rill::wire::mp4::{Choice, Movie, TrackCursor};
 use rill::wire::windows::{Extent, File, ReadAt, Windows};
 
 use crate::recorded_disk::Disk as Reader;
-use crate::relay::modern_ffmpeg;
 use crate::support::Scratch;
+use crate::support::clients::modern_ffmpeg;
 use crate::support::media::Media;
 use crate::support::process::output_of;
 

@@ -404,18 +404,6 @@ fn a_publisher_that_went_silent_loses_its_name_to_a_newcomer_and_players_stay() 
     Media::packets(&stage.played("cam")).assert_republished(&Media::packets(&source));
 }
 
-/// The ffmpeg that speaks Enhanced RTMP.
-pub fn modern_ffmpeg() -> OsString {
-    let path = std::env::var_os("RILL_MODERN_FFMPEG")
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/ffmpeg").into());
-    assert!(
-        Path::new(&path).exists(),
-        "no {}: tests/support/modern-ffmpeg.sh fetches it, or run make deps",
-        path.display()
-    );
-    path
-}
-
 /// HEVC whose every key frame is a place to start: x265 takes the interval only among its own parameters.
 const HEVC: &[&str] = &[
     "-c:v",

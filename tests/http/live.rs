@@ -159,7 +159,7 @@ fn packets_file(file: &Path) -> PathBuf {
 }
 
 /// Watches a stream as fMP4 over a WebSocket until its publisher is away: the text frames, and the binary ones together.
-fn watch_mp4(address: std::net::SocketAddr, path: &str) -> (Vec<serde_json::Value>, Vec<u8>) {
+pub fn watch_mp4(address: std::net::SocketAddr, path: &str) -> (Vec<serde_json::Value>, Vec<u8>) {
     let mut client = Client::new(address);
     assert_eq!(client.ask("GET", path, UPGRADE).status, 101);
     let (mut texts, mut file) = (Vec::<serde_json::Value>::new(), Vec::new());

@@ -6,8 +6,11 @@
 mod support;
 
 mod api;
+mod boxes;
 mod client;
 mod hls;
 mod live;
+mod nginx;
 mod others;
+mod players;
 mod requests;

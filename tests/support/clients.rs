@@ -1,6 +1,6 @@
 //! Command lines of the client programs: each publishes a file, or plays a stream into an FLV file.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -18,6 +18,18 @@ pub fn ffmpeg_publish_by(ffmpeg: &OsStr, file: &Path, url: &str, options: &[&str
     command.args(["-nostdin", "-hide_banner", "-nostats", "-re", "-i"]).arg(file);
     command.args(["-c", "copy"]).args(options).args(["-f", "flv", url]);
     command
+}
+
+/// The ffmpeg that speaks Enhanced RTMP.
+pub fn modern_ffmpeg() -> OsString {
+    let path = std::env::var_os("RILL_MODERN_FFMPEG")
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/ffmpeg").into());
+    assert!(
+        Path::new(&path).exists(),
+        "no {}: tests/support/modern-ffmpeg.sh fetches it, or run make deps",
+        path.display()
+    );
+    path
 }
 
 /// ffmpeg playing into `file`.

@@ -1,0 +1,86 @@
+//! What browsers are sent of each codec, read by others: ffprobe counts the packets, and a crate reads every box.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::live::watch_mp4;
+use crate::requests::server;
+use crate::support::clients::{ffmpeg_publish_by, modern_ffmpeg};
+use crate::support::media::Media;
+use crate::support::process::{Process, output_of};
+use crate::support::{clip, patience};
+
+/// HEVC whose every key frame is a place to start: x265 takes the interval only among its own parameters.
+const HEVC: &[&str] = &[
+    "-c:v",
+    "libx265",
+    "-preset",
+    "ultrafast",
+    "-x265-params",
+    "log-level=error:open-gop=0:keyint=20:min-keyint=20:bframes=2",
+];
+const AV1: &[&str] = &["-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "pred-struct=1"];
+const VP9: &[&str] = &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"];
+const OPUS: &[&str] = &["-c:a", "libopus", "-b:a", "64k"];
+const FLAC: &[&str] = &["-c:a", "flac"];
+const AC3: &[&str] = &["-c:a", "ac3", "-b:a", "128k"];
+
+#[test]
+fn init_and_fragments_of_each_codec_are_what_others_read() {
+    let (scratch, server) = server("http-boxes");
+    let ffmpeg = modern_ffmpeg();
+    for (name, video, audio, codecs) in [
+        ("avc", clip::H264, clip::AAC, "avc1.,mp4a.40.2"),
+        ("hevc", HEVC, OPUS, "hvc1.,opus"),
+        ("av1", AV1, clip::AAC, "av01.,mp4a"),
+        ("vp9", VP9, AC3, "vp09.,ac-3"),
+        ("sound", clip::NO_VIDEO, FLAC, "flac"),
+        ("picture", clip::H264, clip::NO_AUDIO, "avc1."),
+    ] {
+        let source = clip::clip(&ffmpeg, video, audio);
+        let path = scratch.path(&format!("{name}.mp4"));
+        let texts = thread::scope(|scope| {
+            let watches = scope.spawn(|| watch_mp4(server.http, &format!("/live/{name}.mp4")));
+            thread::sleep(Duration::from_millis(300));
+            let mut publish = ffmpeg_publish_by(&ffmpeg, &source, &server.url(name), &[]);
+            Process::spawn(&scratch, name, &mut publish).wait_success(patience(30.0));
+            let (texts, file) = watches.join().unwrap();
+            fs::write(&path, file).unwrap();
+            texts
+        });
+        let said = texts[0]["codecs"].as_str().unwrap();
+        for (part, begins) in said.split(',').zip(codecs.split(',')) {
+            assert!(part.starts_with(begins), "{name}: {said}");
+        }
+        assert_eq!(said.split(',').count(), codecs.split(',').count(), "{name}: {said}");
+
+        // By ffprobe, which reads the headers of codecs, too.
+        let mut probe = Command::new("ffprobe");
+        probe.args([
+            "-v",
+            "error",
+            "-count_packets",
+            "-of",
+            "json",
+            "-show_entries",
+            "stream=codec_type,nb_read_packets,width",
+        ]);
+        let found: serde_json::Value = serde_json::from_slice(&output_of(probe.arg(&path))).unwrap();
+        let published = Media::packets_by(&ffmpeg, &source);
+        for (kind, track) in [("video", &published.video), ("audio", &published.audio)] {
+            let stream = found["streams"].as_array().unwrap().iter().find(|stream| stream["codec_type"] == kind);
+            let packets = stream.map(|stream| stream["nb_read_packets"].as_str().unwrap().parse::<usize>().unwrap());
+            assert_eq!(packets, track.as_ref().map(|track| track.packets.len()), "{name}: {kind} of {found}");
+            assert!(kind == "audio" || stream.is_none_or(|stream| stream["width"] == 192), "{name}: {found}");
+        }
+
+        // By a crate, box for box.
+        let bytes = fs::read(&path).unwrap();
+        let read = re_mp4::Mp4::read_bytes(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let samples: usize = read.tracks().values().map(|track| track.samples.len()).sum();
+        assert_eq!(read.moofs.len(), published.packet_count(), "{name}: a fragment a frame");
+        assert!(samples == 0 || samples == published.packet_count(), "{name}: {samples} samples");
+    }
+}
