@@ -19,8 +19,14 @@ import time
 
 # Nothing but target/ and dist/ is written to in the checkout.
 sys.dont_write_bytecode = True
-from machine import Card, Machine, clip, machines, need, until  # noqa: E402
+from machine import Card, Machine, clip, machines, need, run, until  # noqa: E402
 from profiles import TOP, Failure, boards, machine  # noqa: E402
+from profiles import profile as board_profile  # noqa: E402
+
+# For so long a recording is made before the plug is pulled, and so much of it may be lost: record.sync_ms, a fragment, and
+# what an emulated machine takes longer, in seconds.
+RECORDED_S = 12
+LOST_S = 7
 
 
 def report(machine, what, **facts):
@@ -74,8 +80,8 @@ def faults(profile, card, media):
     shipped = open(card.take("rill.toml"), newline="").read()
     shell = "debug-shell"
 
-    def fault(what, words, body):
-        with Machine(profile, card, words) as machine:
+    def fault(what, words, body, devices=()):
+        with Machine(profile, card, words, devices) as machine:
             try:
                 begin = time.monotonic()
                 body(machine)
@@ -205,22 +211,57 @@ def faults(profile, card, media):
 
     fault("no DHCP at first", shell, no_dhcp)
 
-    def pulled_while_writing(machine):
-        machine.started()
-        machine.shell("dd if=/dev/urandom of=/state/finished bs=64k count=32; busybox md5sum /state/finished >/state/sum; sync")
-        machine.shell("while :; do dd if=/dev/zero of=/state/growing bs=64k count=400 conv=fsync; done >/dev/null 2>&1 & true")
-        time.sleep(2)
+    def pulled_while_recording(medium):
+        def body(machine):
+            machine.started()
+            if medium != "STATE":
+                machine.says("recordings go to the USB stick")
+            with machine.publish(media) as publisher:
+                try:
+                    machine.says(f"minutes on {medium}" if medium == "STATE" else f" on {medium}")
+                    time.sleep(RECORDED_S)
+                finally:
+                    machine.process.kill()
+                    publisher.kill()
 
-    fault("plug pulled while a file grows", shell, pulled_while_writing)
-    card.check_state()
+        return body
 
-    def whole(machine):
+    def finished(machine):
         machine.started()
-        said = machine.shell("busybox md5sum -c /state/sum; rm /state/finished /state/sum /state/growing")
-        need("/state/finished: OK" in said, f"what was finished before the plug was pulled is not whole: {said}")
+        until(lambda: "record finished" in machine.shell("grep 'record finished' /run/rill.log"), 60, "nothing was finished")
         machine.publish_and_play(media)
+        machine.shell("sync", 120)
 
-    fault("start after that", shell, whole)
+    def whole(folder):
+        """What was recorded before the plug was pulled is read to its end, and is as long as it has to be."""
+        files = [os.path.join(path, name) for path, _, names in os.walk(folder) for name in names]
+        need(len(files) >= 2, f"{folder} has {files}, of two starts")
+        longest = 0
+        for path in files:
+            errors = run("ffmpeg", "-v", "error", "-i", path, "-f", "null", "-")
+            need(not errors, f"{path}: {errors}")
+            shown = run("ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", path)
+            longest = max(longest, float(shown))
+        need(longest >= RECORDED_S - LOST_S, f"{longest} s are left of {RECORDED_S}")
+
+    card.write("rill.toml", shipped.replace("#on = true", "on = true"))
+    fault("plug pulled while it records on STATE", shell, pulled_while_recording("STATE"))
+    card.check_state()
+    fault("start after that", shell, finished)
+    whole(card.take_state("recordings"))
+    if "xhci-pci" in board_profile(profile["board"])["image"]["modules"]:
+        stick = os.path.join(card.directory, "stick.img")
+        with open(stick, "wb") as file:
+            file.truncate(64 << 20)
+        run("mkfs.vfat", "-n", "STICK", stick)
+        run("mmd", "-i", stick, "::/rill")
+        devices = ["-device", "qemu-xhci", "-drive", f"if=none,id=stick,format=raw,file={stick}"]
+        devices += ["-device", "usb-storage,drive=stick"]
+        fault("plug pulled while it records on a stick", shell, pulled_while_recording("the USB stick"), devices)
+        fault("start after that", shell, finished, devices)
+        run("mcopy", "-s", "-n", "-i", stick, "::/rill", card.directory)
+        whole(os.path.join(card.directory, "rill"))
+    card.write("rill.toml", shipped)
 
     def errors_of_state(machine):
         machine.started()

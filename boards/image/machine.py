@@ -94,8 +94,17 @@ class Card:
             file.write(text)
         run("mcopy", "-o", "-i", self.path + BOOT_AT, path, "::" + name)
 
-    def check_state(self):
-        """The file system of STATE is whole, once its journal was replayed, and fills the card."""
+    def take_state(self, name):
+        """Copies a folder of STATE out of the card."""
+        part, out = self.state_part(), os.path.join(self.directory, "state")
+        os.makedirs(out)
+        self.replay(part)
+        run("/sbin/debugfs", "-R", f"rdump /{name} {out}", part)
+        os.unlink(part)
+        return os.path.join(out, name)
+
+    def state_part(self):
+        """Copies the partition STATE out of the card, which it fills."""
         with open(self.path, "rb") as file:
             record = file.read(512)
             start, sectors = (int.from_bytes(record[at : at + 4], "little") for at in (470, 474))
@@ -104,11 +113,21 @@ class Card:
             part = os.path.join(self.directory, "state.part")
             with open(part, "wb") as copy:
                 shutil.copyfileobj(file, copy, 1 << 20)
+        return part
+
+    @staticmethod
+    def replay(part):
         # 1: there was something to do, which is the journal's replay.
         fsck = subprocess.run(["/sbin/e2fsck", "-fp", part], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         need(fsck.returncode <= 1, f"e2fsck of STATE: {fsck.stdout}")
+
+    def check_state(self):
+        """The file system of STATE is whole, once its journal was replayed, and fills the card."""
+        part = self.state_part()
+        self.replay(part)
         blocks = int(re.search(r"Block count: +(\d+)", run("/sbin/dumpe2fs", "-h", part)).group(1))
-        need(blocks * 4096 > (sectors * 512) * 0.95, f"the file system of STATE has {blocks} blocks of {sectors // 8}")
+        most = os.path.getsize(part) // 4096
+        need(blocks > most * 0.95, f"the file system of STATE has {blocks} blocks of {most}")
         os.unlink(part)
 
 
