@@ -16,6 +16,12 @@ pub enum Layout {
         /// With an index of them at the end (`mfra`), or in front (`sidx`), or without.
         index: Index,
     },
+    /// FLV, with the places of its key frames in its metadata, or without. Each of its tags is written: they lie too near to each
+    /// other for holes.
+    Flv {
+        /// With them.
+        indexed: bool,
+    },
 }
 
 /// Where the index of fragments is.
@@ -90,11 +96,15 @@ impl Film {
     /// Writes it.
     pub fn write(&self, path: &Path) {
         let mut file = BufWriter::new(File::create(path).unwrap());
+        if let Layout::Flv { indexed } = self.layout {
+            return self.write_flv(&mut file, indexed);
+        }
         let ftyp = boxed(b"ftyp", b"isom\0\0\0\0");
         file.write_all(&ftyp).unwrap();
         let mut at = ftyp.len() as u64;
         match self.layout {
             Layout::Fragments { index } => self.write_fragments(&mut file, at, index),
+            Layout::Flv { .. } => unreachable!("it was written"),
             Layout::TableFirst | Layout::TableLast => {
                 let media = self.media_bytes(0, self.pictures());
                 let header = [&1u32.to_be_bytes()[..], b"mdat", &(media + 16).to_be_bytes()].concat();
@@ -223,6 +233,56 @@ impl Film {
             let mfro = full(b"mfro", 0, &[tfra.len() as u32 + 8 + 16]);
             file.write_all(&boxed(b"mfra", &[tfra, mfro].concat())).unwrap();
         }
+    }
+
+    fn write_flv(&self, file: &mut (impl Write + Seek), indexed: bool) {
+        let tag = |kind: u8, time_ms: u32, head: &[u8], bytes: u32| {
+            let length = bytes.max(head.len() as u32);
+            let [high, time @ ..] = time_ms.to_be_bytes();
+            let mut tag = [&[kind][..], &length.to_be_bytes()[1..], &time, &[high, 0, 0, 0], head].concat();
+            tag.resize(11 + length as usize, 0);
+            tag.extend((length + 11).to_be_bytes());
+            tag
+        };
+        let number = |value: f64| [&[0][..], &value.to_be_bytes()].concat();
+        let named = |name: &str, value: Vec<u8>| [&(name.len() as u16).to_be_bytes(), name.as_bytes(), &value].concat();
+        let metadata = |places: &[(f64, f64)]| {
+            let array = |values: Vec<f64>| {
+                [vec![10], (values.len() as u32).to_be_bytes().to_vec(), values.into_iter().flat_map(number).collect()]
+                    .concat()
+            };
+            let times = named("times", array(places.iter().map(|place| place.0).collect()));
+            let at = named("filepositions", array(places.iter().map(|place| place.1).collect()));
+            let end = [0, 0, 9];
+            let index = if indexed { named("keyframes", [&[3][..], &times, &at, &end].concat()) } else { Vec::new() };
+            let duration = named("duration", number(f64::from(self.seconds)));
+            let message = [&b"\x02\0\x0AonMetaData\x08\0\0\0\x02"[..], &duration, &index, &end].concat();
+            tag(18, 0, &message, 0)
+        };
+        let keys = self.pictures().div_ceil(GOP) as usize;
+        let mut places = vec![(0.0, 0.0); keys];
+        file.write_all(b"FLV\x01\x05\0\0\0\x09\0\0\0\0").unwrap();
+        let front = file.stream_position().unwrap();
+        file.write_all(&metadata(&places)).unwrap();
+        file.write_all(&tag(9, 0, b"\x17\0\0\0\0\x01\x42\xC0\x1E\xFF\xE0\x00", 0)).unwrap();
+        file.write_all(&tag(8, 0, &[0xAF, 0, 0x11, 0x90], 0)).unwrap();
+        let ms = |ticks: u32, second: u32| (u64::from(ticks) * 1000 / u64::from(second)) as u32;
+        for picture in 0..self.pictures() {
+            let (time_ms, key) = (ms(picture * PICTURE, SECOND), picture.is_multiple_of(GOP));
+            if key {
+                places[(picture / GOP) as usize] =
+                    (f64::from(time_ms) / 1000.0, file.stream_position().unwrap() as f64);
+            }
+            let head = [if key { 0x17 } else { 0x27 }, 1, 0, 0, 0];
+            file.write_all(&tag(9, time_ms, &head, self.picture_size(picture))).unwrap();
+            for sound in self.sounds_before(picture)..self.sounds_before(picture + 1) {
+                let time_ms = (u64::from(sound) * u64::from(SOUND) * 1000 / u64::from(SOUND_SECOND)) as u32;
+                file.write_all(&tag(8, time_ms, &[0xAF, 1], self.sound_bytes)).unwrap();
+            }
+        }
+        file.seek(SeekFrom::Start(front)).unwrap();
+        file.write_all(&metadata(&places)).unwrap();
+        file.flush().unwrap();
     }
 
     /// The head of a fragment of pictures from one on, with their sound behind them.

@@ -31,7 +31,11 @@ impl Drop for Scratch {
 const HOURS_3: u32 = 3 * 3600;
 
 fn film(layout: Layout) -> Film {
-    Film { seconds: HOURS_3, picture_bytes: 6000, sound_bytes: 340, layout }
+    match layout {
+        // It is written as it is, and few bytes make many tags for a search to step over.
+        Layout::Flv { .. } => Film { seconds: HOURS_3, picture_bytes: 60, sound_bytes: 20, layout },
+        _ => Film { seconds: HOURS_3, picture_bytes: 6000, sound_bytes: 340, layout },
+    }
 }
 
 /// Opens a film of three hours, plays its beginning and seeks in it; each may take so many reads.
@@ -68,7 +72,7 @@ fn open_and_seek(name: &str, layout: Layout, opens: u64, seeks: u64) {
         (bytes, blocks) = (bytes + disk.block().bytes().len(), blocks + 1);
         assert!(blocks < 20);
     }
-    assert!(bytes > 2 * 30 * 6000, "{bytes}");
+    assert!(bytes > 2 * 30 * film(layout).picture_bytes as usize, "{bytes}");
 }
 
 #[test]
@@ -82,12 +86,18 @@ fn a_film_of_three_hours_with_its_table_at_the_end_takes_few_reads() {
 }
 
 #[test]
-fn a_film_of_three_hours_in_fragments_without_an_index_is_hopped_through() {
-    open_and_seek("hops", Layout::Fragments { index: Index::None }, 200_000, 200_000);
+fn a_film_of_three_hours_in_fragments_without_an_index_is_hopped_through_once() {
+    open_and_seek("hops", Layout::Fragments { index: Index::None }, 7000, 1200);
 }
 
 #[test]
 fn a_film_of_three_hours_in_fragments_with_an_index_takes_few_reads() {
     open_and_seek("at the end", Layout::Fragments { index: Index::AtEnd }, 60, 60);
     open_and_seek("in front", Layout::Fragments { index: Index::InFront }, 100, 100);
+}
+
+#[test]
+fn an_flv_film_of_three_hours_takes_few_reads_with_an_index_or_without() {
+    open_and_seek("indexed", Layout::Flv { indexed: true }, 200, 100);
+    open_and_seek("searched", Layout::Flv { indexed: false }, 200, 1500);
 }

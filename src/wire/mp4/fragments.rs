@@ -22,6 +22,11 @@ const TRUN_COMPOSITION: u32 = 0x800;
 /// A sample's flags (8.8.3.1): it is no key frame; it depends on others, which some writers say instead.
 const NO_KEY_FRAME: u32 = 0x1_0000 | 0x0100_0000;
 
+/// A time that no fragment has.
+const UNKNOWN: i64 = i64::MIN;
+/// From how many known places a key frame is looked for before it is from the first fragment on: some begin with none.
+const PLACES_TRIED: usize = 2;
+
 /// The next sample of a track in a file of fragments.
 #[derive(Clone, Copy, Debug)]
 pub struct FragmentCursor {
@@ -251,8 +256,8 @@ impl FragmentCursor {
     /// The last key frame of the track that is decoded at `time` (in ticks) or before, in the file whose first fragment lies at
     /// `from` or behind it; `None` where no fragment that begins with a key frame lies before.
     ///
-    /// Headers of fragments are read one after the other, from where an index says or from the first on, and the samples of one of
-    /// them.
+    /// Headers of fragments are read one after the other, from where an index says or from a place that is known, and the samples of
+    /// one of them.
     ///
     /// # Errors
     ///
@@ -274,7 +279,29 @@ impl FragmentCursor {
                 }
             }
         }
+        let places = FragmentCursor::places_before(file, track, time)?;
+        for &place in places.iter().rev().take(PLACES_TRIED) {
+            let found = FragmentCursor::walk(file, track, FragmentCursor::new(place, UNKNOWN), time)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
         FragmentCursor::walk(file, track, FragmentCursor::new(from, 0), time)
+    }
+
+    /// Those of the places known where the track has a sample at `time` or before; none where fragments do not say their time.
+    fn places_before<'t, R: ReadAt>(file: &mut File<'_, R>, track: &'t Track, time: i64) -> Answer<&'t [u64], R> {
+        let places = track.places.as_slice();
+        let (mut low, mut high) = (0, places.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match FragmentCursor::new(places[middle], UNKNOWN).next(file, track)? {
+                Some(sample) if sample.time == UNKNOWN => return Ok(&[]),
+                Some(sample) if sample.time <= time => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(&places[..low])
     }
 
     /// [`FragmentCursor::seek`] from a place on.

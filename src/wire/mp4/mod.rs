@@ -15,6 +15,7 @@ pub mod fragment_head;
 pub mod fragments;
 pub mod index;
 pub mod init;
+pub mod places;
 #[cfg(test)]
 mod tests;
 pub mod track;
@@ -26,6 +27,7 @@ use cursor::{Sample, TableCursor, lowest_composition};
 use entry::{SampleEntry, entry};
 use fragments::FragmentCursor;
 use index::FragmentIndex;
+use places::FragmentPlaces;
 use track::{Defaults, EntryTable, Sizes, Track};
 
 /// Pictures or sound.
@@ -96,8 +98,8 @@ impl Movie {
                 track.lowest = lowest_of_first_fragment(file, track, from)?;
             }
         }
-        if fragment.is_some() {
-            movie.read_index(file, sidx)?;
+        if let Some(from) = fragment {
+            movie.read_index(file, sidx, from)?;
         }
         // The first samples, of whatever track, decide where time begins.
         let mut begin_ms = None;
@@ -111,8 +113,8 @@ impl Movie {
         Ok(movie)
     }
 
-    /// Reads where the index of fragments is. It may be of one track: the others go by it, too.
-    fn read_index<R: ReadAt>(&mut self, file: &mut File<'_, R>, sidx: Option<Atom>) -> Answer<(), R> {
+    /// Reads where the index of fragments is. It may be of one track: the others go by it, too. Without one, where the fragments are.
+    fn read_index<R: ReadAt>(&mut self, file: &mut File<'_, R>, sidx: Option<Atom>, from: u64) -> Answer<(), R> {
         let of_one = match sidx {
             Some(sidx) => FragmentIndex::in_front(file, &sidx)?,
             None => None,
@@ -124,8 +126,10 @@ impl Movie {
             track.index = own.map(|index| (index, track.timescale));
             any = any.or(track.index);
         }
+        let places = if any.is_none() { FragmentPlaces::hop(file, from)? } else { FragmentPlaces::default() };
         for track in self.video.iter_mut().chain(&mut self.audio) {
             track.index = track.index.or(any);
+            track.places = places;
         }
         Ok(())
     }
@@ -317,6 +321,7 @@ fn read_track<R: ReadAt>(
         dependencies: EntryTable::default(),
         fragments: None,
         index: None,
+        places: FragmentPlaces::default(),
         defaults: Defaults::default(),
     };
     track.read_tables(file, &stbl)?;

@@ -5,6 +5,7 @@ use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 use super::atom::{Atom, atom, child, version};
 use super::entry::SampleEntry;
 use super::index::FragmentIndex;
+use super::places::FragmentPlaces;
 
 /// The time that is furthest from the beginning, in milliseconds: later ones are this. It is 35 000 years, so that two of them can
 /// be added and subtracted.
@@ -103,6 +104,8 @@ pub struct Track {
     pub fragments: Option<u64>,
     /// An index of these, with the ticks a second of the track that it is of.
     pub index: Option<(FragmentIndex, u32)>,
+    /// Without one, where some of them lie.
+    pub places: FragmentPlaces,
     /// What holds for them.
     pub defaults: Defaults,
 }
