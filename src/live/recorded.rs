@@ -57,6 +57,17 @@ pub enum Prefix {
     Mp3,
 }
 
+impl Prefix {
+    /// What may follow the name, in the order in which it is tried. Clients take `.flv` off a name and put `mp4:` before others.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Prefix::None | Prefix::Flv => &[".flv", "", ".mp4", ".f4v", ".m4v", ".mov", ".mp3"],
+            Prefix::Mp4 => &["", ".mp4", ".f4v", ".m4v", ".mov"],
+            Prefix::Mp3 => &[".mp3", ""],
+        }
+    }
+}
+
 /// Which recorded stream a client means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordedName {
@@ -275,6 +286,11 @@ impl Block {
     pub fn put(&mut self, count: usize) {
         debug_assert!(count <= self.bytes.len() - self.length as usize, "what was put in had room");
         self.length += count as u32;
+    }
+
+    /// What was put in, to be written over.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.length as usize]
     }
 
     /// The first message begins behind what was put in so far.

@@ -18,8 +18,8 @@ use mio::Waker;
 use crate::account;
 use crate::live::download::{DownloadDone, DownloadJob};
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
-use crate::live::recorded::{Follows, NotPlayed};
 use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
+use crate::live::recorded::{Fill, Follows, NotPlayed, RecordedId};
 use crate::live::script_text::TextFollows;
 use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES, RECORDINGS_STACK_BYTES};
 
@@ -113,7 +113,7 @@ impl Queue {
         let own = ends.clone();
         thread.spawn(move || account::spend(|| run(worker, own)))?;
         // What a thread takes from the heap to begin with is taken now, and not while the server runs.
-        drop(ends.wait_until(&ends.told, |work| work.started));
+        ends.wait_until(|work| work.started);
         Ok(Queue { ends, under_way: 0 })
     }
 
@@ -134,7 +134,7 @@ impl Queue {
         {
             self.under_way += 1;
         }
-        if self.under_way > before {
+        if self.under_way > before && self.ends.work().is_idle {
             self.ends.asked.notify_one();
         }
     }
@@ -143,7 +143,10 @@ impl Queue {
         if self.under_way == 0 {
             return None;
         }
-        let done = self.ends.work().done.pop_front()?;
+        let mut work = self.ends.work();
+        let done = work.done.pop_front()?;
+        work.is_woken &= !work.done.is_empty();
+        drop(work);
         self.under_way -= 1;
         Some(done)
     }
@@ -151,7 +154,7 @@ impl Queue {
     /// Waits until everything is done that was asked.
     fn wait(&mut self) {
         while self.under_way > 0 {
-            drop(self.ends.wait_until(&self.ends.told, |work| !work.done.is_empty()));
+            self.ends.wait_until(|work| !work.done.is_empty());
             while self.done().is_some() {}
         }
     }
@@ -179,8 +182,14 @@ struct Ends {
 #[derive(Default)]
 struct Work {
     started: bool,
+    /// The thread waits to be asked.
+    is_idle: bool,
+    /// Somebody waits to be told.
+    is_awaited: bool,
     jobs: Deque<Job, JOBS>,
     done: Deque<Done, JOBS>,
+    /// The loop was woken for what is done, and has not seen all of it.
+    is_woken: bool,
     /// The server has ended: nothing more is asked.
     is_over: bool,
 }
@@ -190,20 +199,50 @@ impl Ends {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_until(&self, what: &Condvar, mut is_so: impl FnMut(&Work) -> bool) -> MutexGuard<'_, Work> {
-        what.wait_while(self.work(), |work| !is_so(work)).unwrap_or_else(PoisonError::into_inner)
+    /// Waits to be told that it is so.
+    fn wait_until(&self, mut is_so: impl FnMut(&Work) -> bool) {
+        let mut work = self.work();
+        work.is_awaited = true;
+        let waited = self.told.wait_while(work, |work| !is_so(work));
+        waited.unwrap_or_else(PoisonError::into_inner).is_awaited = false;
+    }
+
+    /// Tells who waits. Nobody does while the server runs, and it is spared the system call.
+    fn tell(&self, work: MutexGuard<'_, Work>) {
+        let is_awaited = work.is_awaited;
+        drop(work);
+        if is_awaited {
+            self.told.notify_one();
+        }
     }
 
     /// The next job; `None` when the server has ended.
     fn next(&self) -> Option<Job> {
-        self.wait_until(&self.asked, |work| work.is_over || !work.jobs.is_empty()).jobs.pop_front()
+        let mut work = self.work();
+        while !work.is_over && work.jobs.is_empty() {
+            work.is_idle = true;
+            work = self.asked.wait(work).unwrap_or_else(PoisonError::into_inner);
+            work.is_idle = false;
+        }
+        work.jobs.pop_front()
     }
 
-    fn deliver(&self, done: Done) {
+    /// The loop gets what came of a job. It is woken for it, unless it was and has not come yet, or the player for whom `goes_on`
+    /// gets more at once: on a machine of one core it would else take the processor for each block.
+    fn deliver(&self, done: Done, goes_on: Option<RecordedId>) {
+        let mut work = self.work();
+        let follows = match work.jobs.front() {
+            Some(Job::Fill { id, fill: Fill::On, .. }) => goes_on == Some(*id),
+            _ => false,
+        };
         // No more are under way than there are places.
-        let _ = self.work().done.push_back(done);
-        self.told.notify_one();
-        let _ = self.waker.wake();
+        let _ = work.done.push_back(done);
+        let wakes = !follows && !work.is_woken;
+        work.is_woken |= wakes;
+        self.tell(work);
+        if wakes {
+            let _ = self.waker.wake();
+        }
     }
 }
 
@@ -213,13 +252,18 @@ thread_local! {
 }
 
 fn run(mut worker: Worker, ends: Arc<Ends>) {
-    ends.work().started = true;
-    ends.told.notify_one();
+    let mut work = ends.work();
+    work.started = true;
+    ends.tell(work);
     while let Some(job) = ends.next() {
         ASKED.with_borrow_mut(|asked| *asked = Some((ends.clone(), job.lane(), without_worker(&job))));
+        let goes_on = match &job {
+            Job::Fill { id, fill: Fill::On, .. } => Some(*id),
+            _ => None,
+        };
         let done = worker(job);
         ASKED.with_borrow_mut(|asked| *asked = None);
-        ends.deliver(done);
+        ends.deliver(done, goes_on);
     }
 }
 
@@ -239,7 +283,7 @@ fn survive_panics() {
             }
         };
         error!("rill disk panicked lane={lane:?} answer={answer:?}: {consequence}");
-        ends.deliver(answer);
+        ends.deliver(answer, None);
         while let Some(job) = ends.next() {
             let answer = match (without_worker(&job), job) {
                 // This one was not lost with the worker.
@@ -258,7 +302,7 @@ fn survive_panics() {
                 }
                 (answer, _) => answer,
             };
-            ends.deliver(answer);
+            ends.deliver(answer, None);
         }
         // No more jobs: the process is ending.
         loop {

@@ -36,7 +36,7 @@ const FILE_WAIT_MS: u64 = 1000;
 /// How long somebody waits for a file that is all it wants, in milliseconds: cards that stall for 7 s are ordinary.
 const FILE_PATIENCE_MS: u64 = 15_000;
 /// Bytes of recorded streams that are written in one turn: what is live comes first, and again soon.
-const TURN_BYTES: usize = 8 * RECORDED_BLOCK_BYTES;
+const TURN_BYTES: usize = 4 * RECORDED_BLOCK_BYTES;
 
 impl Server {
     /// A client that may play something plays a recorded stream, if there is one.
@@ -394,21 +394,31 @@ impl Server {
         self.features.catalogue.facts(name, now)
     }
 
-    /// Sends what players of recorded streams are due: one block each in turn, as much as the turn has time for.
+    /// Sends what players of recorded streams are due: one block each in turn, and again, as much as the turn has time for. The disk
+    /// is then asked for both blocks of a fast client at once.
     pub(super) fn deliver_recorded<N: Net>(&mut self, net: &mut N, now: Millis) {
-        if !self.wakes.delivers_any() {
-            return;
-        }
         let mut budget = TURN_BYTES;
+        while budget > 0 && self.wakes.delivers_any() {
+            let left = self.deliver_round(net, budget, now);
+            if left == budget {
+                return;
+            }
+            budget = left;
+        }
+    }
+
+    /// One round of it, and returns what is left of the budget.
+    fn deliver_round<N: Net>(&mut self, net: &mut N, mut budget: usize, now: Millis) -> usize {
         let mut round = RoundRobin::new(self.wakes.delivering_from, self.slots.count());
         while let Some(index) = round.next(|from| self.wakes.next_to_deliver(from)) {
             if budget == 0 {
                 self.wakes.delivering_from = index.at();
-                return;
+                return 0;
             }
             budget = budget.saturating_sub(self.deliver_block(net, index, now));
         }
         self.wakes.delivering_from = 0;
+        budget
     }
 
     /// Sends one block, and returns how many bytes that was.

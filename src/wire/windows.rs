@@ -27,6 +27,24 @@ pub trait ReadAt {
     ///
     /// Whatever the disk says.
     fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, Self::Error>;
+
+    /// Reads bytes from place `at` on, as many as there are and fit, into one after the other of several pieces of memory, and says how
+    /// many; fewer than there are only when a single read is.
+    ///
+    /// # Errors
+    ///
+    /// As [`ReadAt::read_at`].
+    fn read_pieces(&mut self, at: u64, out: &mut [&mut [u8]]) -> Result<usize, Self::Error> {
+        let mut count = 0;
+        for piece in out {
+            let read = self.read_at(at.saturating_add(count as u64), piece)?;
+            count += read;
+            if read < piece.len() {
+                break;
+            }
+        }
+        Ok(count)
+    }
 }
 
 /// Why a file cannot be read on.

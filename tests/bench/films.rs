@@ -26,21 +26,40 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rill::bench::report::{MeasuredWindow, Quantiles};
+use rill::bench::{self, Plan};
 use rill::client::send;
 use rill::limits::HANDSHAKE_BYTES;
 use rill::live::recorded::{Fill, Follows};
 use rill::wire::message::UserControl;
 
 use contender::{Contender, Cores, Server};
-use film::{Film, Layout};
+use film::{Film, Index, Layout};
 
 /// Ten minutes at 2.2 Mbit/s.
 const FILM: Film = Film { seconds: 600, picture_bytes: 7000, sound_bytes: 340, layout: Layout::TableFirst };
+/// Films of three hours, as they may be laid out.
+const LONG: [(&str, Film); 7] = [
+    ("table in front", long(Layout::TableFirst)),
+    ("table behind", long(Layout::TableLast)),
+    ("fragments", long(Layout::Fragments { index: Index::None })),
+    ("with mfra", long(Layout::Fragments { index: Index::AtEnd })),
+    ("with sidx", long(Layout::Fragments { index: Index::InFront })),
+    ("FLV", long(Layout::Flv { indexed: false })),
+    ("FLV with index", long(Layout::Flv { indexed: true })),
+];
+/// An FLV file is written as it is, and has fewer bytes.
+const fn long(layout: Layout) -> Film {
+    let picture_bytes = if matches!(layout, Layout::Flv { .. }) { 500 } else { 7000 };
+    Film { seconds: 3 * 3600, picture_bytes, sound_bytes: 340, layout }
+}
 const BLOCK_BYTES: usize = 64 * 1024;
 /// Players of the second case, how long they are let begin, and how long they are measured.
 const PLAYERS: usize = 40;
 const BEGIN: Duration = Duration::from_secs(6);
 const MEASURED: Duration = Duration::from_secs(20);
+/// Players of films beside a live stream.
+const BESIDE: usize = 20;
 /// Films sent one after the other at full speed.
 const WHOLE: usize = 8;
 /// A buffer that no player fills, and that of an ordinary one, in milliseconds.
@@ -65,6 +84,7 @@ fn main() {
     let root = contender::scratch().join("films");
     let media = root.join("applications/vod/media");
     fs::create_dir_all(&media).unwrap();
+    fs::create_dir_all(root.join("applications").join(contender::APP)).unwrap();
     let film = media.join("film.mp4");
     FILM.write(&film);
     let bytes = fs::read(&film).unwrap().len() as u64;
@@ -75,6 +95,18 @@ fn main() {
     );
     let reading = reading_alone(&media, "film.mp4");
     println!("{:14} {:>6} {reading:6.3} s/GB", "reading alone", "Rill");
+    let own = contender::scratch().join("long-films");
+    fs::create_dir_all(&own).unwrap();
+    LONG.iter().for_each(|(what, film)| open_and_seek(&own, what, film));
+    fs::remove_dir_all(&own).unwrap();
+    for players in [0, BESIDE] {
+        let window = live_beside(&start(Who::Rill, &root, &film, 0, cores), players);
+        let Quantiles { p50_us, p99_us, max_us } = window.latency;
+        let [p50, p99, max] = [p50_us, p99_us, max_us].map(|us| us as f64 / 1000.0);
+        println!(
+            "a live stream beside {players:2} films: latency p50 {p50:.2} ms, p99 {p99:.2} ms, at most {max:.2} ms"
+        );
+    }
     for (case, paced) in [("at full speed", false), ("40 players", true)] {
         let mut floor = 0.0;
         for who in [Who::Bare, Who::Rill, Who::Nginx] {
@@ -138,6 +170,26 @@ fn reading_alone(directory: &Path, name: &str) -> f64 {
     (scheduled() - begin) as f64 / bytes as f64
 }
 
+/// How long it takes from nothing to the first block of a long film, and at most to one that is sought, when the page cache has it.
+fn open_and_seek(directory: &Path, what: &str, film: &Film) {
+    film.write(&directory.join("long"));
+    let mut disk = disk::Disk::new(directory.to_owned());
+    let mut took = |seek: Option<u32>| {
+        let begin = Instant::now();
+        if seek.is_none() {
+            disk.open("long").unwrap();
+        }
+        let (_, follows) = disk.fill(Fill::From(seek.unwrap_or(0)));
+        assert_eq!(follows, Follows::More, "{what}");
+        begin.elapsed().as_secs_f64() * 1000.0
+    };
+    // What others do on the machine meanwhile is not what it takes.
+    let opened = (0..5).map(|_| took(None)).fold(f64::MAX, f64::min);
+    let places = (1..=20).map(|part| film.seconds / 20 * 1000 * part - 1001);
+    let worst = places.map(|ms| (0..5).map(|_| took(Some(ms))).fold(f64::MAX, f64::min)).fold(0.0, f64::max);
+    println!("three hours: {what:15} open and first block {opened:6.2} ms, a seek at most {worst:6.2} ms");
+}
+
 /// Films one after the other, as fast as they come: processor seconds, and bytes received.
 fn at_full_speed(server: &Server, who: Who, bytes: u64) -> (f64, u64) {
     let begin = server.cpu_seconds();
@@ -162,8 +214,32 @@ fn at_full_speed(server: &Server, who: Who, bytes: u64) -> (f64, u64) {
 
 /// Many players at once: processor seconds, and bytes received.
 fn at_its_pace(server: &Server, who: Who) -> (f64, u64) {
+    let received = watch(server, who, PLAYERS);
+    thread::sleep(BEGIN);
+    let (cpu, bytes) = (server.cpu_seconds(), received.load(Ordering::Relaxed));
+    thread::sleep(MEASURED);
+    let (cpu, bytes) = (server.cpu_seconds() - cpu, received.load(Ordering::Relaxed) - bytes);
+    let expected = FILM_RATE * PLAYERS as u64 * MEASURED.as_secs();
+    assert!(bytes > expected * 8 / 10, "{who:?} sent {bytes} bytes of {expected}");
+    (cpu, bytes)
+}
+
+/// What a player of a live stream sees of it while others watch a film.
+fn live_beside(server: &Server, films: usize) -> MeasuredWindow {
+    let received = watch(server, Who::Rill, films);
+    thread::sleep(BEGIN);
+    let before = received.load(Ordering::Relaxed);
+    let plan = Plan { players: 1, duration: MEASURED, ..Plan::new(server.url()) };
+    let window = bench::run(&plan).unwrap().window;
+    let expected = FILM_RATE * films as u64 * MEASURED.as_secs();
+    assert!(received.load(Ordering::Relaxed) - before >= expected * 8 / 10, "films went on beside it");
+    window
+}
+
+/// Players of the film at their own pace, and how many bytes they have received so far.
+fn watch(server: &Server, who: Who, players: usize) -> Arc<AtomicU64> {
     let received = Arc::new(AtomicU64::new(0));
-    for _ in 0..PLAYERS {
+    for _ in 0..players {
         let mut socket = play(server, who, ORDINARY_MS);
         let received = received.clone();
         thread::spawn(move || {
@@ -173,13 +249,7 @@ fn at_its_pace(server: &Server, who: Who) -> (f64, u64) {
             }
         });
     }
-    thread::sleep(BEGIN);
-    let (cpu, bytes) = (server.cpu_seconds(), received.load(Ordering::Relaxed));
-    thread::sleep(MEASURED);
-    let (cpu, bytes) = (server.cpu_seconds() - cpu, received.load(Ordering::Relaxed) - bytes);
-    let expected = FILM_RATE * PLAYERS as u64 * MEASURED.as_secs();
-    assert!(bytes > expected * 8 / 10, "{who:?} sent {bytes} bytes of {expected}");
-    (cpu, bytes)
+    received
 }
 
 /// Bytes a second of the film, at least.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io;
+use std::io::{self, IoSliceMut, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -58,6 +58,16 @@ impl ReadAt for CountedFile {
 
     fn read_at(&mut self, at: u64, out: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(out, at)?;
+        let mut reads = self.reads.borrow_mut();
+        reads.calls += 1;
+        reads.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn read_pieces(&mut self, at: u64, out: &mut [&mut [u8]]) -> io::Result<usize> {
+        let mut pieces: Vec<IoSliceMut<'_>> = out.iter_mut().map(|piece| IoSliceMut::new(piece)).collect();
+        self.file.seek(SeekFrom::Start(at))?;
+        let count = self.file.read_vectored(&mut pieces)?;
         let mut reads = self.reads.borrow_mut();
         reads.calls += 1;
         reads.bytes += count as u64;

@@ -40,8 +40,11 @@ use player::{AfterMessage, DiskWish, FilledBlock, Lateness, OVER_MS, PlaceState,
 const STOPPED_MS: u64 = 3000;
 /// Who takes nothing for so long gives way to another, in milliseconds.
 const YIELDS_MS: u64 = 60_000;
-/// Players are looked at so many milliseconds apart, so that their number does not wake the loop more often.
-const LOOK_MS: u64 = 10;
+/// Players are looked at so many milliseconds apart, so that their number does not wake the loop and the disk more often. They are
+/// ahead by many times that.
+const LOOK_MS: u64 = 50;
+/// The same of what is published frame by frame, which is ahead by nothing.
+const FRAME_LOOK_MS: u64 = 10;
 
 /// All players of recorded streams.
 pub struct RecordedPlayers {
@@ -236,7 +239,7 @@ impl RecordedPlayers {
 
     /// It is to be looked at again at that time, whatever is due.
     pub fn look_again(&mut self, at: Millis) {
-        self.look_by(at);
+        self.look_within(at, FRAME_LOOK_MS);
     }
 
     /// It was told that.
@@ -542,7 +545,11 @@ impl RecordedPlayers {
     }
 
     fn look_by(&mut self, at: Millis) {
-        let at = Millis(at.0.div_ceil(LOOK_MS) * LOOK_MS);
+        self.look_within(at, LOOK_MS);
+    }
+
+    fn look_within(&mut self, at: Millis, step_ms: u64) {
+        let at = Millis(at.0.div_ceil(step_ms) * step_ms);
         self.wake_at = Some(self.wake_at.map_or(at, |before| before.min(at)));
     }
 }

@@ -284,10 +284,10 @@ impl RecordedPlayer {
         self.job = Some(DiskWish::Fill(fill));
     }
 
-    /// Has the disk fill blocks, if there is more, room for it, and reason to. It is asked when it is at none, and then for all that
-    /// there is room for: both blocks of a fast client come and go together, and threads take turns half as often.
+    /// Has the disk fill blocks, if there is more, and reason to. It is asked when nothing is left to be sent, and then for both blocks,
+    /// which come and go together: threads take turns half as often. Meanwhile the client has what it was sent ahead.
     pub(super) fn read_on(&mut self) {
-        if self.at_disk == self.stale {
+        if self.at_disk == self.stale && self.filled.is_empty() {
             self.read_another();
         }
     }

@@ -93,4 +93,8 @@ impl<R: ReadAt> ReadAt for Ahead<'_, R> {
             false => self.file.read_at(at, out),
         }
     }
+
+    fn read_pieces(&mut self, at: u64, out: &mut [&mut [u8]]) -> Result<usize, R::Error> {
+        self.file.read_pieces(at, out)
+    }
 }

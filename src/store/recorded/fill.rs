@@ -15,9 +15,11 @@ use crate::wire::recorded::{FRONT_BYTES, Message, MessageKind, Place, Recorded};
 use crate::wire::windows::{Answer, Extent, Fault, File, ReadAt, STRUCTURE};
 
 use super::ahead::Ahead;
+use super::gather::Gather;
 use super::{complain_of, metadata};
 
 /// A message of which a part is in a block.
+#[derive(Clone)]
 pub(super) struct Begun {
     kind: TagKind,
     framing: Framing<OUT_CHUNK_BYTES>,
@@ -50,6 +52,8 @@ pub(super) struct Filling<'a, 'f, R: ReadAt<Error: Debug>> {
     pub(super) begun: &'a mut Option<Begun>,
     pub(super) terms: &'a RecordedTerms,
     pub(super) block: &'a mut Block,
+    /// How messages get into the block: in reads of all that lies together, or without it piece by piece.
+    pub(super) gather: Option<Gather>,
     /// See [`Done::Filled`](crate::live::jobs::Done::Filled).
     pub(super) from_ms: Option<u32>,
 }
@@ -61,6 +65,23 @@ impl<'f, R: ReadAt<Error: Debug>> Filling<'_, 'f, R> {
     ///
     /// What the disk says, or a structure that cannot be. What was put into the block before can be sent.
     pub(super) fn fill(&mut self, fill: Fill) -> Answer<Follows, Ahead<'f, R>> {
+        let Some(_) = &self.gather else { return self.put_all(fill) };
+        let before = (self.place.clone(), self.next.clone(), self.begun.clone());
+        let filled = self.put_all(fill);
+        if let Some(mut gather) = self.gather.take() {
+            gather.read(self.reading.source(), self.block);
+            if gather.failed {
+                // What can be read of it is found piece by piece.
+                (*self.place, *self.next, *self.begun) = before;
+                self.from_ms = None;
+                self.block.clear();
+                return self.put_all(fill);
+            }
+        }
+        filled
+    }
+
+    fn put_all(&mut self, fill: Fill) -> Answer<Follows, Ahead<'f, R>> {
         match fill {
             Fill::From(ms) | Fill::Picture(ms) => {
                 (*self.begun, *self.next, *self.place) = (None, None, None);
@@ -161,7 +182,7 @@ impl<'f, R: ReadAt<Error: Debug>> Filling<'_, 'f, R> {
     /// Goes on with the message that was begun, if there is one.
     fn put_begun(&mut self) -> Put {
         let Some(begun) = self.begun.as_mut() else { return Put::Whole };
-        if let Err(fault) = begun.put(self.reading.source(), self.block) {
+        if let Err(fault) = begun.put(self.reading.source(), self.gather.as_mut(), self.block) {
             complain_of(self.name, &fault);
         }
         if begun.put < begun.framing.length {
@@ -192,7 +213,12 @@ impl Begun {
     /// # Errors
     ///
     /// Why zeros stand for what was put from here on. It is said once.
-    fn put<R: ReadAt>(&mut self, file: &mut Ahead<'_, R>, block: &mut Block) -> Answer<(), R> {
+    fn put<R: ReadAt>(
+        &mut self,
+        file: &mut Ahead<'_, R>,
+        mut gather: Option<&mut Gather>,
+        block: &mut Block,
+    ) -> Answer<(), R> {
         let mut result = Ok(());
         while self.put < self.framing.length {
             let within = self.framing.within_chunk(self.put);
@@ -215,7 +241,15 @@ impl Begun {
             let front = self.front.get(self.put as usize..).unwrap_or_default();
             let count = if front.is_empty() {
                 let at = self.body.at + u64::from(self.put) - self.front.len() as u64;
-                let read = if self.lost { Ok(0) } else { file.copy(usize::from(self.kind == TagKind::Video), at, out) };
+                let apart = usize::from(self.kind == TagKind::Video);
+                if let Some(gather) = &mut gather {
+                    let from = block.bytes().len() as u32;
+                    self.put += most as u32;
+                    block.put(most);
+                    gather.put(file, apart, at, from..from + most as u32, block);
+                    continue;
+                }
+                let read = if self.lost { Ok(0) } else { file.copy(apart, at, out) };
                 match read {
                     Ok(count @ 1..) => count,
                     none => {

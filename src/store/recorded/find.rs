@@ -4,7 +4,7 @@
 //! with where it really lies: a link may lead elsewhere within a directory, and nowhere out of it.
 
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use log::warn;
 use crate::apps::named;
 use crate::config::RecordedPlaces;
 use crate::live::download::{FileName, Shelf};
-use crate::live::recorded::{NotPlayed, Prefix, RecordedName};
+use crate::live::recorded::{NotPlayed, RecordedName};
 use crate::store::recordings::RECORDINGS;
 use crate::store::shared::Shared;
 use crate::store::text_file::{at, is_absent};
 use crate::wire::windows::ReadAt;
 
 use super::Files;
+use super::gather::PIECES;
 
 /// Where an application's recordings lie within its directory, by instance.
 const STREAMS: &str = "streams";
@@ -108,7 +109,7 @@ impl Files for RecordedDirectories {
             if called.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
                 continue;
             }
-            for ending in endings(name.prefix) {
+            for ending in name.prefix.endings() {
                 match open(&directory, &format!("{called}{ending}")) {
                     Ok(Some(file)) => return Ok(file),
                     Ok(None) => {}
@@ -168,12 +169,19 @@ impl ReadAt for OpenFile {
     }
 }
 
-/// What may follow the name, in the order in which it is tried. Clients take `.flv` off a name and put `mp4:` before others.
-fn endings(prefix: Prefix) -> &'static [&'static str] {
-    match prefix {
-        Prefix::None | Prefix::Flv => &[".flv", "", ".mp4", ".f4v", ".m4v", ".mov", ".mp3"],
-        Prefix::Mp4 => &["", ".mp4", ".f4v", ".m4v", ".mov"],
-        Prefix::Mp3 => &[".mp3", ""],
+    fn read_pieces(&mut self, at: u64, out: &mut [&mut [u8]]) -> io::Result<usize> {
+        let mut pieces = heapless::Vec::<IoSliceMut<'_>, PIECES>::new();
+        for piece in out.iter_mut().take(PIECES) {
+            let _ = pieces.push(IoSliceMut::new(piece));
+        }
+        // Nobody else has this descriptor, so its place is ours to move.
+        self.file.seek(SeekFrom::Start(at))?;
+        loop {
+            match self.file.read_vectored(&mut pieces) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! find       which file a name means, and that it lies where it may
 //! ahead      reads a file in stretches, as its messages lie one behind the other
+//! gather     reads what lies together straight into a block
 //! fill       messages as they are sent, one behind the other in a block
 //! download   files as they lie there, for who fetches them
 //! metadata   what is said of a file before its first message
@@ -15,6 +16,7 @@ mod ahead;
 mod download;
 mod fill;
 mod find;
+mod gather;
 mod metadata;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ pub use find::{OpenFile, RecordedDirectories};
 use ahead::{Ahead, Stretches};
 use download::OpenDownloads;
 use fill::Begun;
+use gather::Gather;
 
 /// Where files are found.
 pub trait Files {
@@ -186,8 +189,10 @@ impl<F: Files> RecordedFiles<F> {
             complain_of(name, &fault);
             return Filled { from_ms: None, follows: Follows::Fault };
         }
+        // Between the messages of other formats lies what has to be read first.
+        let gather = has_tables.then(Gather::default);
         let mut filling =
-            fill::Filling { name, reading, recorded, facts, place, next, begun, terms, block, from_ms: None };
+            fill::Filling { name, reading, recorded, facts, place, next, begun, terms, block, gather, from_ms: None };
         let follows = filling.fill(fill).unwrap_or_else(|fault| {
             complain_of(name, &fault);
             Follows::Fault

@@ -368,6 +368,50 @@ fn what_cannot_be_played_says_why() {
     );
 }
 
+/// A file whose bytes say where they lie.
+struct Places;
+
+impl ReadAt for Places {
+    type Error = ();
+
+    fn size(&self) -> u64 {
+        5000
+    }
+
+    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, ()> {
+        let count = out.len().min(5000_usize.saturating_sub(at as usize));
+        out[..count].iter_mut().zip(at..).for_each(|(byte, at)| *byte = (at * 7 % 253) as u8);
+        Ok(count)
+    }
+}
+
+proptest! {
+    /// However pieces lie in the file, each is where it was wanted, and what is not there is said.
+    #[test]
+    fn what_is_gathered_is_what_lies_there(
+        pieces in prop::collection::vec((0_usize..2, prop_oneof![Just(None), (0_u64..5200).prop_map(Some)], 1_u32..90), 1..200),
+    ) {
+        let (mut block, mut gather, mut ends) = (Block::new(), gather::Gather::default(), [0, 2000]);
+        let mut wanted = Vec::new();
+        for (run, from, count) in pieces {
+            let at = from.unwrap_or(ends[run]);
+            ends[run] = at + u64::from(count);
+            block.put(1);
+            let begin = block.bytes().len() as u32;
+            block.put(count as usize);
+            gather.put(&mut Places, run, at, begin..begin + count, &mut block);
+            wanted.push((at, begin as usize, count as usize));
+        }
+        gather.read(&mut Places, &mut block);
+        prop_assert_eq!(gather.failed, wanted.iter().any(|(at, _, count)| at + *count as u64 > 5000));
+        for (at, begin, count) in wanted.into_iter().filter(|_| !gather.failed) {
+            let mut bytes = vec![0; count];
+            Places.read_at(at, &mut bytes).unwrap();
+            prop_assert_eq!(&block.bytes()[begin..begin + count], &bytes[..]);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
