@@ -107,6 +107,15 @@ impl AppDefinition {
         RecordedName::new(&self.name, instance, self.instance_streams() == InstanceStreams::Apart, said)
     }
 
+    /// All recorded streams that a client of `instance` can play ([`RecordedName::before_all`]).
+    ///
+    /// # Errors
+    ///
+    /// As [`RecordedName::new`].
+    pub fn all_recorded(&self, instance: &str) -> Result<RecordedName, NameError> {
+        RecordedName::before_all(&self.name, instance, self.instance_streams() == InstanceStreams::Apart)
+    }
+
     /// What may be shown of a name by which nothing could be published: it may be a stream key with a mistake in it, unless
     /// it is the name that a key belongs to, or there are no keys.
     pub fn shown<'a>(&self, path: &'a StreamPath) -> &'a str {

@@ -88,6 +88,11 @@ pub enum Job {
         /// Of which.
         name: RecordedName,
     },
+    /// Which of the files that an instance can play is the next by name.
+    List {
+        /// Behind which: at first [`RecordedName::before_all`].
+        after: RecordedName,
+    },
     /// For a recording that is made.
     Recording(RecordJob),
     /// For a file that is fetched.
@@ -108,9 +113,12 @@ impl Job {
     pub fn lane(&self) -> DiskLane {
         match self {
             Job::App { .. } | Job::Text { .. } => DiskLane::LookUps,
-            Job::Open { .. } | Job::Fill { .. } | Job::Close { .. } | Job::Facts { .. } | Job::Download(_) => {
-                DiskLane::Recorded
-            }
+            Job::Open { .. }
+            | Job::Fill { .. }
+            | Job::Close { .. }
+            | Job::Facts { .. }
+            | Job::List { .. }
+            | Job::Download(_) => DiskLane::Recorded,
             Job::Reload | Job::Survey => DiskLane::Bulk,
             Job::Recording(_) => DiskLane::Recordings,
         }
@@ -178,6 +186,15 @@ pub enum Done {
         name: RecordedName,
         /// What it is.
         found: Result<RecordedFacts, NotPlayed>,
+    },
+    /// To [`Job::List`].
+    Listed {
+        /// The next one, called by its own ending; behind the last what was asked.
+        name: RecordedName,
+        /// It is one.
+        is_next: bool,
+        /// Changes when files come, go, or are renamed.
+        stamp: u64,
     },
     /// To [`Job::Recording`].
     Recording(RecordDone),

@@ -7,6 +7,11 @@
 //! Job::Fill { id, fill, terms, block } ───────> goes on in the file, and fills the block with messages as they are sent
 //!      Done::Filled { id, block, .. } <────────
 //! Job::Close { id }                 ──────────> closes it
+//!
+//! Job::Facts { name }               ──────────> finds the file, reads what it is, and closes it
+//!      Done::Facts { name, facts }  <──────────
+//! Job::List { after }               ──────────> which file is the next behind that, by name
+//!      Done::Listed { after, .. }   <──────────
 //! ```
 //!
 //! The open file and the place in it are the disk's, which has room for each of `limits.recorded_players`; the loop has a
@@ -114,6 +119,30 @@ impl RecordedName {
             prefix,
             choice: Choice { video: index("vindex"), audio: index("aindex") },
         })
+    }
+
+    /// What stands before the first of all that an instance can play: a name for [`Job::List`](super::jobs::Job::List), not one to be
+    /// played.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamPath::new`].
+    pub fn before_all(app: &str, instance: &str, apart: bool) -> Result<RecordedName, NameError> {
+        let mut name = RecordedName::new(app, instance, apart, b"x")?;
+        name.path.pop();
+        Ok(name)
+    }
+
+    /// The same instance of the same application can play both.
+    pub fn is_beside(&self, other: &RecordedName) -> bool {
+        (&self.app, self.apart, self.instance()) == (&other.app, other.apart, other.instance())
+    }
+
+    /// Whether the client may mean that file, which is called by its own ending: the lowest number is what it means first.
+    pub fn means(&self, file: &RecordedName) -> Option<usize> {
+        let ending = file.path.strip_prefix(self.path.as_str())?;
+        let place = self.prefix.endings().iter().position(|known| *known == ending)?;
+        (self.is_beside(file) && self.choice == file.choice).then_some(place)
     }
 
     /// The instance that the client has joined.

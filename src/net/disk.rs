@@ -18,8 +18,8 @@ use mio::Waker;
 use crate::account;
 use crate::live::download::{DownloadDone, DownloadJob};
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
-use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
 use crate::live::recorded::{Fill, Follows, NotPlayed, RecordedId};
+use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
 use crate::live::script_text::TextFollows;
 use crate::store::{BULK_STACK_BYTES, LOOK_UPS_STACK_BYTES, RECORDED_STACK_BYTES, RECORDINGS_STACK_BYTES};
 
@@ -333,6 +333,7 @@ fn without_worker(job: &Job) -> Done {
             DownloadJob::Read { id, .. } => DownloadDone::Read { id: *id, block: None },
             DownloadJob::Close { id } => DownloadDone::Closed { id: *id },
         }),
+        Job::List { after } => Done::Listed { name: after.clone(), is_next: false, stamp: 0 },
         Job::Recording(job) => Done::Recording(match job {
             RecordJob::Open { id, .. } => RecordDone::Opened { id: *id, result: Err(RecordFault::Medium) },
             RecordJob::Write { id, .. } => {

@@ -100,11 +100,11 @@ impl Server {
             Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Download(_) => {}
             Done::Recording(RecordDone::Cleared { result }) => self.cleared(result, now),
             Done::Recording(done) => self.told_of_recordings(done, now),
-            Done::Facts { asked, found, .. } => {
-                if let Some(by) = asked {
-                    self.tell_length(by, found.map_or(0, |facts| facts.duration_ms));
-                }
+            Done::Facts { asked: Some(by), found, .. } => {
+                self.tell_length(by, found.map_or(0, |facts| facts.duration_ms));
             }
+            // A script may have waited for that.
+            Done::Listed { .. } | Done::Facts { asked: None, .. } => self.scripting.tend(),
         }
     }
 

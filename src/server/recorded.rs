@@ -394,6 +394,15 @@ impl Server {
         self.features.catalogue.facts(name, now)
     }
 
+    /// Scripts of an instance ask no more what it can play.
+    pub(super) fn forget_recordings_of(&mut self, index: InstanceIndex) {
+        let Some(instance) = self.scripting.instances.instance(index) else { return };
+        let Some(app) = self.live.apps.definition(instance.app) else { return };
+        if let Ok(all) = app.all_recorded(&instance.name) {
+            self.features.catalogue.forget(&all);
+        }
+    }
+
     /// Sends what players of recorded streams are due: one block each in turn, and again, as much as the turn has time for. The disk
     /// is then asked for both blocks of a fast client at once.
     pub(super) fn deliver_recorded<N: Net>(&mut self, net: &mut N, now: Millis) {

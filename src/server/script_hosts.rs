@@ -253,7 +253,7 @@ impl Server {
 
     /// False when there is no room.
     fn tell_step(&mut self, index: InstanceIndex, step: LoadStep, now: Millis) -> bool {
-        let Server { live, scripting, .. } = self;
+        let Server { live, scripting, features, .. } = self;
         let Some(instance) = scripting.instances.instance(index) else { return true };
         let (script_id, name) = (instance.script, instance.name.clone());
         let script = live.apps.definition(instance.app).and_then(|app| Some((app, app.script.as_ref()?)));
@@ -262,6 +262,12 @@ impl Server {
             self.end_instance(index, now);
             return true;
         };
+        // What it can play is known before it may ask for it.
+        let surveyed = app.all_recorded(&name).map_or(Ok(()), |all| features.catalogue.survey(&all, now));
+        if let (LoadStep::Start, Err(deadline)) = (step, surveyed) {
+            self.look_at_hosts(deadline);
+            return false;
+        }
         let (message, next) = match step {
             LoadStep::Later(_) | LoadStep::Head => {
                 let head = ToHost::Load {
@@ -464,6 +470,7 @@ impl Server {
     pub(super) fn remove_instance(&mut self, index: InstanceIndex) {
         self.end_broadcasts_of(index, self.now);
         let app = self.scripting.instances.instance(index).map(|instance| instance.app);
+        self.forget_recordings_of(index);
         self.scripting.instances.remove(index);
         self.scripting.retry = true;
         self.scripting.tend();

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use rill::live::download::FileName;
 use rill::live::jobs::{Done, Job};
 use rill::live::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
-use rill::store::{Files, RecordedFiles};
+use rill::store::{FileStep, Files, RecordedFiles};
 use rill::wire::windows::ReadAt;
 
 /// What was read.
@@ -46,6 +46,10 @@ impl Files for Counted {
 
     fn look(&mut self, file: &mut CountedFile) {
         file.size = file.file.metadata().unwrap().len();
+    }
+
+    fn next(&mut self, _: &RecordedName) -> FileStep {
+        FileStep::default()
     }
 }
 

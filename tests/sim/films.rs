@@ -8,7 +8,7 @@ use std::rc::Rc;
 use rill::live::download::FileName;
 use rill::live::jobs::{Done, Job};
 use rill::live::recorded::{NotPlayed, RecordedName};
-use rill::store::{Files, RecordedFiles};
+use rill::store::{FileStep, Files, RecordedFiles};
 use rill::wire::flv::SubTagHeader;
 use rill::wire::windows::ReadAt;
 
@@ -100,6 +100,17 @@ impl Files for Shared {
     }
 
     fn look(&mut self, _: &mut OpenFilm) {}
+
+    fn next(&mut self, after: &RecordedName) -> FileStep {
+        let mut card = self.0.borrow_mut();
+        if card.call().is_err() {
+            return FileStep::default();
+        }
+        let name = |path: &str| RecordedName::new(&after.app, after.instance(), after.apart, path.as_bytes()).ok();
+        let own = card.files.keys().filter_map(|key| key.strip_prefix(after.app.as_str())?.strip_prefix('/'));
+        let next = own.clone().filter_map(name).find(|next| next.name() > after.name());
+        FileStep { next, stamp: own.map(|path| path.bytes().map(u64::from).sum::<u64>()).sum() }
+    }
 }
 
 impl Drop for OpenFilm {

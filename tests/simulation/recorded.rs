@@ -567,7 +567,7 @@ fn the_length_of_a_film_is_told_and_that_of_what_is_live_is_not_known() {
 }
 
 #[test]
-fn a_script_is_told_at_once_what_is_known_of_a_film_and_more_the_next_time() {
+fn a_script_is_told_at_once_what_there_is_and_what_has_changed_the_next_time() {
     let text = "Client.prototype.ask = function (name) { return [Stream.length(name), Stream.size(name), this.getStreamLength(name)].join(); };
         application.onConnect = function () { return true; };";
     let mut world = World::on_disk(settings(), vec![scripted("live", text)]);
@@ -585,11 +585,17 @@ fn a_script_is_told_at_once_what_is_known_of_a_film_and_more_the_next_time() {
     };
     let known = format!("6.98,{},6.98", file.len());
     world.films.thread.stalled_until = world.now + 7000;
-    for name in ["film.flv", "nothing", "../film.flv"] {
+    for name in ["film.flv", "film", "flv:film"] {
+        assert_eq!(ask(&mut world, name), known, "what there was when it began is known");
+    }
+    for name in ["nothing", "../film.flv"] {
         assert_eq!(ask(&mut world, name), "0,0,0", "it waits for no disk");
     }
     world.advance(7100);
-    assert_eq!(ask(&mut world, "film.flv"), known);
+    // What has come since is known before anybody asks.
+    world.films.put("live/later.flv", file.clone());
+    world.advance(6000);
+    assert_eq!(ask(&mut world, "later"), known);
     assert_eq!(ask(&mut world, "nothing"), "0,0,0");
     // A file that is written over is looked up again, and meanwhile what was known is said.
     world.advance(5000);

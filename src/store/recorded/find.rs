@@ -21,8 +21,9 @@ use crate::store::shared::Shared;
 use crate::store::text_file::{at, is_absent};
 use crate::wire::windows::ReadAt;
 
-use super::Files;
 use super::gather::PIECES;
+use super::list::FileWalk;
+use super::{FileStep, Files};
 
 /// Where an application's recordings lie within its directory, by instance.
 const STREAMS: &str = "streams";
@@ -97,6 +98,17 @@ impl RecordedDirectories {
             }
         }
     }
+
+    /// The directories of all that an instance can play, each with what stands before a file's path in its name.
+    fn trees(&self, of: &RecordedName) -> Vec<(PathBuf, String)> {
+        let (Some(app), Some(applications)) = (named(&of.app), &self.applications) else { return Vec::new() };
+        let own = applications.join(app.as_str());
+        let RecordedPlaces { directory, named } = self.shared.recorded_places(&app, &own);
+        let mut trees = vec![(own.join(STREAMS).join(of.instance()), String::new())];
+        trees.push((directory.unwrap_or_else(|| own.join(MEDIA)), String::new()));
+        trees.extend(named.into_iter().map(|other| (other.directory, other.name)));
+        trees
+    }
 }
 
 impl Files for RecordedDirectories {
@@ -150,6 +162,14 @@ impl Files for RecordedDirectories {
         // Where that fails reading will, too.
         file.size = file.file.metadata().map_or(file.size, |metadata| metadata.len());
     }
+
+    fn next(&mut self, after: &RecordedName) -> FileStep {
+        let mut walk = FileWalk::behind(after);
+        for (directory, called) in self.trees(after) {
+            walk.tree(&directory, &called);
+        }
+        walk.end()
+    }
 }
 
 impl ReadAt for OpenFile {
@@ -167,7 +187,6 @@ impl ReadAt for OpenFile {
             }
         }
     }
-}
 
     fn read_pieces(&mut self, at: u64, out: &mut [&mut [u8]]) -> io::Result<usize> {
         let mut pieces = heapless::Vec::<IoSliceMut<'_>, PIECES>::new();
@@ -284,6 +303,45 @@ mod tests {
         }
         let long = "x".repeat(190);
         assert_eq!(look("_definst_", &long), Err(NotPlayed::Missing));
+    }
+
+    #[test]
+    fn all_that_an_instance_can_play_is_named_in_order_and_each_name_is_found() {
+        let root = Root::with(
+            "list",
+            &[
+                "applications/vod/media/b.mp4",
+                "applications/vod/media/sub/dir/c.mp3",
+                "applications/vod/media/notes.txt",
+                "applications/vod/media/.hidden.mp4",
+                "applications/vod/media/odd?name.mp4",
+                "applications/vod/streams/_definst_/a.flv",
+                "applications/vod/streams/_definst_/b.mp4",
+                "applications/vod/streams/hall/d.flv",
+                "usb/e.mov",
+            ],
+        );
+        let mut disk = root.directories(&[format!("vod.virtual={{usb = {:?}}}", root.0.join("usb"))]);
+        let mut all = |instance: &str| {
+            let (mut names, mut stamps) = (Vec::new(), Vec::new());
+            let mut after = RecordedName::before_all("vod", instance, true).unwrap();
+            loop {
+                let FileStep { next, stamp } = disk.next(&after);
+                stamps.push(stamp);
+                let Some(next) = next else { break };
+                assert!(disk.find(&next).is_ok(), "{next:?}");
+                names.push(next.name().to_owned());
+                after = next;
+            }
+            assert!(stamps.iter().all(|stamp| *stamp == stamps[0]));
+            (names, stamps[0])
+        };
+        let (names, stamp) = all("_definst_");
+        assert_eq!(names, ["a.flv", "b.mp4", "sub/dir/c.mp3", "usb/e.mov"]);
+        assert_eq!(all("hall").0, ["b.mp4", "d.flv", "sub/dir/c.mp3", "usb/e.mov"]);
+        root.write("applications/vod/media/sub/f.mp4", "");
+        let (names, later) = all("_definst_");
+        assert_eq!((names[3].as_str(), later == stamp), ("sub/f.mp4", false));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! find       which file a name means, and that it lies where it may
+//! list       which files there are
 //! ahead      reads a file in stretches, as its messages lie one behind the other
 //! gather     reads what lies together straight into a block
 //! fill       messages as they are sent, one behind the other in a block
@@ -17,6 +18,7 @@ mod download;
 mod fill;
 mod find;
 mod gather;
+mod list;
 mod metadata;
 #[cfg(test)]
 mod tests;
@@ -62,6 +64,18 @@ pub trait Files {
 
     /// Looks how large a file is now.
     fn look(&mut self, file: &mut Self::Open);
+
+    /// See [`Done::Listed`].
+    fn next(&mut self, after: &RecordedName) -> FileStep;
+}
+
+/// A step through all that there is.
+#[derive(Debug, Default)]
+pub struct FileStep {
+    /// The next file.
+    pub next: Option<RecordedName>,
+    /// Changes when files come, go, or are renamed.
+    pub stamp: u64,
 }
 
 /// Does the jobs of [`DiskLane::Recorded`](crate::live::jobs::DiskLane::Recorded).
@@ -131,6 +145,10 @@ impl<F: Files> RecordedFiles<F> {
                 Done::Facts { asked, name, found }
             }
             Job::Download(job) => Done::Download(self.downloads.work(&mut self.files, job)),
+            Job::List { after } => {
+                let FileStep { next, stamp } = self.files.next(&after);
+                Done::Listed { is_next: next.is_some(), name: next.unwrap_or(after), stamp }
+            }
             job => unreachable!("a job of another lane: {job:?}"),
         }
     }

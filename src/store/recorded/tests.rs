@@ -55,6 +55,10 @@ impl Files for Memory {
     }
 
     fn look(&mut self, _: &mut InMemory) {}
+
+    fn next(&mut self, _: &RecordedName) -> FileStep {
+        FileStep::default()
+    }
 }
 
 const ID: RecordedId = RecordedId { place: 1, generation: 7 };
