@@ -11,7 +11,7 @@
 //! Job::Facts { name }               ──────────> finds the file, reads what it is, and closes it
 //!      Done::Facts { name, facts }  <──────────
 //! Job::List { after }               ──────────> which file is the next behind that, by name
-//!      Done::Listed { after, .. }   <──────────
+//!      Done::Listed { name, .. }    <──────────
 //! ```
 //!
 //! The open file and the place in it are the disk's, which has room for each of `limits.recorded_players`; the loop has a
@@ -193,6 +193,8 @@ pub enum NotPlayed {
 pub enum Fill {
     /// Metadata, headers and media from the last key frame at this time of the file, in milliseconds, or before it.
     From(u32),
+    /// The same from the next key frame at this time or behind it; without one metadata and headers, and then [`Follows::End`].
+    Next(u32),
     /// Metadata, headers and the one picture there; without pictures metadata and headers. Then [`Follows::End`].
     Picture(u32),
     /// What follows what the block before ended with.

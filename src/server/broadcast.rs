@@ -266,7 +266,8 @@ impl Server {
                         ToTell::Over if self.features.recorded.open_next(id) => return,
                         ToTell::Over => return self.end_broadcast(n, Some(Code::PlayStop), now),
                         ToTell::Fault => return self.end_broadcast(n, Some(Code::PlayFailed), now),
-                        ToTell::Switched | ToTell::Full | ToTell::GoesOn | ToTell::Late => {}
+                        // It switches to nothing: it has a playlist.
+                        ToTell::Succeeded(_) | ToTell::Switched | ToTell::Full | ToTell::GoesOn | ToTell::Late => {}
                     }
                 }
                 RecordedDue::Bytes(_) => {

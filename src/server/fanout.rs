@@ -445,6 +445,13 @@ impl<'s, N: Net> Output<'s, N> {
                 if what == ToTell::Over && self.recorded.open_next(id) {
                     return WROTE;
                 }
+                if let ToTell::Succeeded(_) = what {
+                    if let Some(successor) = self.recorded.succeeded(id) {
+                        rtmp.roles[index] = Role::Recorded(successor);
+                        self.recorded.free(id);
+                    }
+                    return WROTE;
+                }
                 let name = self.recorded.name(id);
                 let (ms, bytes) = self.recorded.played(id);
                 let (session, tx) = (&rtmp.session, &mut slot.tx);
@@ -463,6 +470,7 @@ impl<'s, N: Net> Output<'s, N> {
                     ToTell::Fault => Status::new(Code::PlayFailed, name)
                         .described("The recording cannot be read on.")
                         .send(stream.wire(), tx),
+                    ToTell::Succeeded(_) => Ok(()),
                 };
                 if told.is_err() {
                     // When what waits has been sent.

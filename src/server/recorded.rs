@@ -213,14 +213,18 @@ impl Server {
         let index = wish.stream.index();
         let Some((slot, rtmp)) = self.slots.client(conn) else { return self.features.recorded.free(id) };
         let before = rtmp.roles[index];
-        rtmp.set_role(slot, index, Role::Recorded(id));
         slot.last_active = now;
         let peer = slot.peer;
-        self.leave_before(conn, index, before);
-        self.counters.played += 1;
-        if let Some(app) = self.live.apps.app_mut(app) {
-            app.recorded_players += 1;
+        let goes_on = before.recorded().filter(|_| wish.how == PlayHow::Switch);
+        let succeeds = goes_on.is_some_and(|before| self.features.recorded.succeed(before, id));
+        if !succeeds {
+            rtmp.set_role(slot, index, Role::Recorded(id));
+            self.leave_before(conn, index, before);
+            if let Some(app) = self.live.apps.app_mut(app) {
+                app.recorded_players += 1;
+            }
         }
+        self.counters.played += 1;
         info!(
             "{conn} {id} play start app={} name={} peer={peer} recorded=true seconds={} bytes={}",
             Word(self.live.apps.name(app)),
@@ -231,7 +235,21 @@ impl Server {
         self.decide(conn, Decision::AcceptRecorded);
         // The buffer may have been said while the file was looked for: it does not wait for the answer, as commands do.
         self.buffer_changed(conn, now);
-        self.features.recorded.begin(id, now);
+        if !succeeds {
+            self.features.recorded.begin(id, now);
+        }
+    }
+
+    /// What is to go on in place of what the net stream plays does so at once, and is what it plays.
+    fn succeed_at_once(&mut self, conn: ConnId, stream: NetStreamId, id: RecordedId) -> RecordedId {
+        let Some(successor) = self.features.recorded.succeeded(id) else { return id };
+        let rest = self.features.recorded.leave(id);
+        let Some((_, rtmp)) = self.slots.client(conn) else { return id };
+        rtmp.roles[stream.index()] = Role::Recorded(successor);
+        if rest {
+            rtmp.tail = Some(Tail::Recorded(id));
+        }
+        successor
     }
 
     /// The file of the next in the playlist was found, or not.
@@ -320,8 +338,9 @@ impl Server {
         pauses: Option<bool>,
         ms: u32,
     ) {
+        let pauses = pauses.unwrap_or(!self.features.recorded.is_paused(id));
+        let id = self.succeed_at_once(conn, stream, id);
         let recorded = &mut self.features.recorded;
-        let pauses = pauses.unwrap_or(!recorded.is_paused(id));
         match pauses {
             true => recorded.pause(id),
             false => recorded.go_on(id, ms),
@@ -333,6 +352,7 @@ impl Server {
     }
 
     pub(super) fn seek_recorded(&mut self, conn: ConnId, stream: NetStreamId, id: RecordedId, ms: u32) {
+        let id = self.succeed_at_once(conn, stream, id);
         self.features.recorded.seek(id, ms);
         self.tell_recorded(conn, stream, id, |name| Told::Seeks { name, ms });
     }

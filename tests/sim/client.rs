@@ -261,6 +261,12 @@ impl Client {
         });
     }
 
+    /// [`Client::play2`] of a recorded stream, when another is played.
+    pub fn play2_recorded(&mut self, stream: u32, name: &str) {
+        self.is_recorded[stream as usize] = true;
+        self.play2(stream, name);
+    }
+
     pub fn flag(&mut self, stream: u32, name: &str, flag: bool) {
         self.command(stream, name, |amf| {
             amf.null().unwrap();
@@ -522,6 +528,11 @@ impl Client {
                 self.asked[at].pop_front();
                 self.is_recorded[at] = false;
                 self.doing[at] = Doing::Viewing(Vec::new());
+            }
+            // As what is played, what goes on in its place is recorded.
+            "Play.Transition" if self.is_recorded[at] => {
+                self.asked[at].pop_front();
+                self.is_recorded[at] = false;
             }
             "Play.Start" | "Play.Transition" => {
                 let asked = self.asked[at].pop_front().expect("a play was asked for");

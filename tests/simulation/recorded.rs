@@ -301,6 +301,61 @@ fn a_playlist_goes_on_in_time_and_ends_once() {
 }
 
 #[test]
+fn play2_goes_on_in_another_film_at_its_next_key_frame_and_nothing_is_missing_or_twice() {
+    for stall_ms in [0, 1500] {
+        let (mut world, c) = world_with(&film(20));
+        let other = Film::new(20, 5000);
+        world.films.put("vod/other.flv", other.file());
+        world.clients[c].play(1, "film.flv");
+        world.advance(3300);
+        assert_eq!(world.heard(c)[..5], BEGINS);
+        world.films.thread.stalled_until = world.now + stall_ms;
+        world.clients[c].play2_recorded(1, "other.flv");
+        world.advance(stall_ms + 100);
+        assert!(world.heard(c).contains(&"1: Play.Transition".to_owned()), "at once");
+        world.advance(30_000);
+        let viewed = media(&mut world, c);
+        let (first, second) = (sent(&film(20).frames, 0, 0), sent(&other.frames, 0, 0));
+        let from = viewed.iter().zip(&first).position(|(viewed, first)| viewed != first).unwrap();
+        assert!(viewed[from].1.is_multiple_of(1000) && viewed[from].1 < 12_000, "{:?}", viewed[from]);
+        assert_eq!((&viewed[..from], &viewed[from..]), (&first[..from], &second[from..]));
+        let heard = world.heard(c);
+        let told = |what: &str| heard.iter().filter(|heard| heard.contains(what)).count();
+        assert_eq!((told("Play.TransitionComplete"), told("Play.Complete")), (1, 1), "{heard:?}");
+        assert_eq!(heard[heard.len() - 3..], ENDS);
+        world.hang_up(c);
+        world.end();
+    }
+}
+
+#[test]
+fn play2_to_a_film_without_a_key_frame_ahead_begins_with_the_last_and_a_seek_does_not_wait_for_one() {
+    let (mut world, c) = world_with(&film(20));
+    world.films.put("vod/other.flv", Film::new(4, 5000).file());
+    world.clients[c].play(1, "film.flv");
+    world.advance(3300);
+    world.clients[c].play2_recorded(1, "other.flv");
+    world.advance(5000);
+    let viewed = media(&mut world, c);
+    assert_eq!(viewed.last(), sent(&Film::new(4, 5000).frames, 0, 0).last());
+    assert_eq!(world.heard(c).last().unwrap(), ENDS[2]);
+    // While the disk looks for the key frame.
+    world.clients[c].play(1, "film.flv");
+    world.advance(3300);
+    media(&mut world, c);
+    world.clients[c].play2_recorded(1, "other.flv");
+    world.settle();
+    world.films.thread.stalled_until = world.now + 500;
+    world.clients[c].seek(1, 1000.0);
+    world.advance(1000);
+    let viewed = media(&mut world, c);
+    assert_eq!(viewed.last(), sent(&Film::new(4, 5000).frames, 0, 0).last());
+    world.hang_up(c);
+    world.end();
+    assert_eq!(world.films.card().open, 0);
+}
+
+#[test]
 fn what_cannot_be_played_is_answered_with_the_reason() {
     let nothing = flv(&[FilmTag { message_type: 9, time_ms: 0, payload: vec![0x1F, 1, 2, 3] }]);
     let cases: [(Option<Vec<u8>>, bool, &str); 4] = [

@@ -23,7 +23,7 @@ use crate::live::Live;
 use crate::live::download::LentBlock;
 use crate::live::jobs::{AskedBy, Done, Job};
 use crate::live::recorded::{
-    Block, Fill, Follows, NotPlayed, RECORDED_BLOCKS, RecordedFacts, RecordedId, RecordedName, RecordedTerms,
+    BLOCK_MS, Block, Fill, Follows, NotPlayed, RECORDED_BLOCKS, RecordedFacts, RecordedId, RecordedName, RecordedTerms,
 };
 use crate::live::settings::Settings;
 use crate::media::TagKind;
@@ -33,11 +33,15 @@ use super::contract::{Action, Actions, Feature, Happened};
 
 pub use player::{ItemPosition, PlayedLength, PlaylistItem, RecordedClient, RecordedDue, ToTell};
 
-use player::{AfterMessage, DiskWish, FilledBlock, Lateness, OVER_MS, PlaceState, Readiness, RecordedPlayer};
+use player::{
+    AfterMessage, DiskWish, FilledBlock, Lateness, OVER_MS, PlaceState, Readiness, RecordedPlayer, Search, Successor,
+};
 
 /// Who takes nothing of what it is due for so long has stopped, as a player on pause does, in milliseconds: when it goes on, it does
 /// so where it was.
 const STOPPED_MS: u64 = 3000;
+/// Media for so long may be sent by the time that the disk answers, in milliseconds: all blocks of a player, twice.
+const PASSED_MS: u32 = 2 * RECORDED_BLOCKS as u32 * BLOCK_MS.cast_unsigned();
 /// Who takes nothing for so long gives way to another, in milliseconds.
 const YIELDS_MS: u64 = 60_000;
 /// Players are looked at so many milliseconds apart, so that their number does not wake the loop and the disk more often. They are
@@ -118,6 +122,80 @@ impl RecordedPlayers {
             player.go_to(if player.picture { Fill::Picture(from_ms) } else { Fill::From(from_ms) });
         }
         self.ask(id);
+    }
+
+    /// What was found goes on in place of what has another place, from its next key frame on. False when that plays nothing, or this is
+    /// not what goes on there: it begins at once.
+    pub fn succeed(&mut self, before: RecordedId, id: RecordedId) -> bool {
+        let Some(plays) = self.player(before).filter(|player| player.phase == PlaceState::Playing) else { return false };
+        let from_ms = plays.sent_ms;
+        let Some(player) = self.player(id) else { return false };
+        if !player.switching || player.item.length == PlayedLength::Picture {
+            return false;
+        }
+        self.end_succession(before);
+        self.search(id, Search::Next, from_ms);
+        self.players[usize::from(before.place)].successor =
+            Some(Successor { id, from_ms: None, search: Search::Next });
+        true
+    }
+
+    /// The disk looks for the key frame with which a successor begins.
+    fn search(&mut self, id: RecordedId, search: Search, from_ms: u32) {
+        let Some(player) = self.player_mut(id) else { return };
+        let file_ms = player.file_ms(from_ms);
+        player.go_to(match search {
+            Search::Next => Fill::Next(file_ms),
+            Search::Later => Fill::Next(file_ms.saturating_add(PASSED_MS)),
+            Search::Before => Fill::From(file_ms),
+        });
+        player.phase = PlaceState::Succeeding;
+        self.ask(id);
+    }
+
+    /// The disk has found it, or that there is none.
+    fn found(&mut self, id: RecordedId, from_ms: Option<u32>, now: Millis, out: &mut Actions) {
+        let is_of = |player: &RecordedPlayer| player.successor.is_some_and(|successor| successor.id == id);
+        let Some(place) = self.players.iter().position(is_of) else { return };
+        let player = &mut self.players[place];
+        let (sent_ms, Some(successor)) = (player.sent_ms, &mut player.successor) else { return };
+        let is_passed = from_ms.is_some_and(|from_ms| (from_ms.wrapping_sub(sent_ms) as i32) <= 0);
+        let search = match (successor.search, from_ms) {
+            (Search::Next, Some(_)) if is_passed => Some(Search::Later),
+            (Search::Next | Search::Later, None) => Some(Search::Before),
+            _ => None,
+        };
+        match search {
+            Some(search) => {
+                successor.search = search;
+                self.search(id, search, sent_ms);
+            }
+            None => {
+                successor.from_ms = Some(from_ms.unwrap_or(sent_ms));
+                self.wake(place, now, out);
+            }
+        }
+    }
+
+    /// Who was to go on in its place does not.
+    fn end_succession(&mut self, id: RecordedId) {
+        if let Some(successor) = self.player_mut(id).and_then(|player| player.successor.take()) {
+            self.free(successor.id);
+        }
+    }
+
+    /// Its successor goes on now, if it has one: what has the place plays no more.
+    pub fn succeeded(&mut self, before: RecordedId) -> Option<RecordedId> {
+        let player = self.player_mut(before)?;
+        let Successor { id, .. } = player.successor.take()?;
+        let (clock, buffer_ms, last_taken) = (player.clock, player.buffer_ms, player.last_taken);
+        let queue = core::mem::take(&mut player.queue);
+        let player = self.player_mut(id)?;
+        (player.clock, player.buffer_ms, player.last_taken, player.queue) = (clock, buffer_ms, last_taken, queue);
+        player.phase = PlaceState::Playing;
+        // Nobody has looked when it is due.
+        self.look_by(last_taken);
+        Some(id)
     }
 
     /// What was found of the next in the playlist cannot be played: it is over, or another one is next.
@@ -251,6 +329,7 @@ impl RecordedPlayers {
             ToTell::GoesOn => player.told_full = false,
             ToTell::Late => player.late = Lateness::Told,
             ToTell::Over | ToTell::Fault => player.phase = PlaceState::Ended,
+            ToTell::Succeeded(_) => {}
         }
     }
 
@@ -340,6 +419,7 @@ impl RecordedPlayers {
 
     /// The net stream does something else from now on. True when the rest of a message is still to be sent, before anything else.
     pub fn leave(&mut self, id: RecordedId) -> bool {
+        self.end_succession(id);
         let Some(player) = self.player_mut(id) else { return false };
         if player.left == 0 {
             self.free(id);
@@ -355,6 +435,7 @@ impl RecordedPlayers {
 
     /// Nothing more can be sent: the place is free.
     pub fn free(&mut self, id: RecordedId) {
+        self.end_succession(id);
         let Some(player) = self.player_mut(id) else { return };
         player.drop_filled();
         player.phase = PlaceState::Free;
@@ -449,7 +530,7 @@ impl RecordedPlayers {
                 player.at_disk += 1;
                 // Nothing is asked for behind what is wanted alone, before it is there.
                 player.next = match fill {
-                    Fill::From(_) | Fill::On => Follows::More,
+                    Fill::From(_) | Fill::Next(_) | Fill::On => Follows::More,
                     Fill::Picture(_) | Fill::Rest => Follows::End,
                 };
                 let terms = player.terms;
@@ -518,6 +599,7 @@ impl RecordedPlayers {
             return self.ask(id);
         }
         player.next = next;
+        let begins = player.phase == PlaceState::Succeeding && player.filled.is_empty();
         match block {
             Some(block) if !block.bytes().is_empty() => {
                 let from_ms = from_ms.map(|ms| player.terms.sent_ms(ms));
@@ -528,7 +610,11 @@ impl RecordedPlayers {
             None => player.next = Follows::Fault,
         }
         player.read_on();
+        let from_ms = from_ms.map(|ms| player.terms.sent_ms(ms));
         self.ask(id);
+        if begins {
+            self.found(id, from_ms, now, out);
+        }
         self.wake(usize::from(id.place), now, out);
     }
 
@@ -585,7 +671,7 @@ impl Feature for RecordedPlayers {
             }
             let player = &self.players[place];
             let Some(RecordedClient { by, .. }) = player.client else { continue };
-            if player.last_taken + OVER_MS <= now {
+            if player.last_taken + OVER_MS <= now && player.phase != PlaceState::Succeeding {
                 out.push(Action::GiveUp { by, id: player.id(place) });
                 continue;
             }

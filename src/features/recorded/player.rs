@@ -101,6 +101,8 @@ pub enum ToTell {
     Over,
     /// The file cannot be read on.
     Fault,
+    /// Nothing, but another goes on in its place from here.
+    Succeeded(RecordedId),
 }
 
 /// The same as [`RecordedDue`], without what is borrowed.
@@ -162,6 +164,28 @@ pub(super) struct RecordedPlayer {
     pub(super) told_full: bool,
     pub(super) late: Lateness,
     pub(super) switching: bool,
+    /// Who goes on in its place.
+    pub(super) successor: Option<Successor>,
+}
+
+/// Who goes on in place of a player.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Successor {
+    pub(super) id: RecordedId,
+    /// From which time on, of those that are sent; `None` while the disk looks for a key frame.
+    pub(super) from_ms: Option<u32>,
+    pub(super) search: Search,
+}
+
+/// Which key frame a successor begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Search {
+    /// The next.
+    Next,
+    /// The next that cannot have been passed before it is found.
+    Later,
+    /// The last before: there is none behind.
+    Before,
 }
 
 /// What a place is used for.
@@ -179,6 +203,8 @@ pub(super) enum PlaceState {
     Playing,
     /// All of it was sent. The client may still go back.
     Ended,
+    /// It goes on in place of another when that comes to where this begins.
+    Succeeding,
     /// Its player has gone on the way through a message, whose rest is still to be sent.
     Leaving,
 }
@@ -247,6 +273,7 @@ impl RecordedPlayer {
             told_full: false,
             late: Lateness::No,
             switching: false,
+            successor: None,
         }
     }
 
@@ -350,20 +377,31 @@ impl RecordedPlayer {
                 0 if is_all => Readiness::Broken,
                 0 => Readiness::Waits,
                 // No further than to the end of that message.
-                _ if self.turn.is_some() || stops || is_early => {
+                _ if self.turn.is_some() || stops || is_early || self.successor.is_some() => {
                     Readiness::Bytes(self.sent..here.min(self.sent + self.left))
                 }
                 _ => Readiness::Bytes(self.sent..here),
             };
         }
-        if self.phase != PlaceState::Playing || stops {
+        if stops {
+            return Readiness::Nothing;
+        }
+        let mut here = here;
+        if let Some(Successor { id, from_ms: Some(from_ms), .. }) = self.successor {
+            let ends = self.phase == PlaceState::Ended || is_all && here == 0 && self.next != Follows::More;
+            here = self.until(from_ms).min(here);
+            if ends || here == self.sent && !self.filled.is_empty() {
+                return Readiness::Tell(ToTell::Succeeded(id));
+            }
+        }
+        if self.phase != PlaceState::Playing {
             return Readiness::Nothing;
         }
         let Some(at) = self.due_at(now) else {
             return match self.next {
                 Follows::Fault if is_all => Readiness::Tell(ToTell::Fault),
                 // On pause one picture is no end.
-                Follows::End if is_all && !self.paused => Readiness::Tell(ToTell::Over),
+                Follows::End if is_all && !self.paused && self.successor.is_none() => Readiness::Tell(ToTell::Over),
                 _ => Readiness::Nothing,
             };
         };
@@ -382,6 +420,18 @@ impl RecordedPlayer {
         }
     }
 
+    /// Where in the first block a message stands that has this time or a later one, behind those that were sent.
+    fn until(&self, ms: u32) -> usize {
+        let Some(first) = self.filled.front() else { return 0 };
+        let mut at = self.sent;
+        while let Some(message) = first.block.message(at)
+            && (message.time_ms.wrapping_sub(ms) as i32) < 0
+        {
+            at = message.end;
+        }
+        at
+    }
+
     pub(super) fn is_due(&self, now: Millis) -> bool {
         !matches!(self.ready(now), Readiness::Nothing | Readiness::Waits)
     }
@@ -396,7 +446,7 @@ impl RecordedPlayer {
     pub(super) fn look_at(&self, now: Millis) -> Option<Millis> {
         let over = self.last_taken + OVER_MS;
         match self.phase {
-            PlaceState::Free | PlaceState::Lent => None,
+            PlaceState::Free | PlaceState::Lent | PlaceState::Succeeding => None,
             PlaceState::Opening | PlaceState::OpeningNext | PlaceState::Ended | PlaceState::Leaving => Some(over),
             PlaceState::Playing if self.paused && !self.picture => Some(over),
             PlaceState::Playing => self.due_at(now).filter(|&at| at > now).map(|at| at.min(over)).or(Some(over)),
@@ -418,7 +468,7 @@ impl RecordedPlayer {
     /// Since when it has taken nothing; `None` while it is not what holds it up.
     pub(super) fn idle_since(&self) -> Option<Millis> {
         match self.phase {
-            PlaceState::Free | PlaceState::Lent | PlaceState::Opening | PlaceState::OpeningNext => None,
+            PlaceState::Free | PlaceState::Lent | PlaceState::Opening | PlaceState::OpeningNext | PlaceState::Succeeding => None,
             PlaceState::Playing | PlaceState::Ended | PlaceState::Leaving => Some(self.last_taken),
         }
     }

@@ -83,7 +83,7 @@ impl<'f, R: ReadAt<Error: Debug>> Filling<'_, 'f, R> {
 
     fn put_all(&mut self, fill: Fill) -> Answer<Follows, Ahead<'f, R>> {
         match fill {
-            Fill::From(ms) | Fill::Picture(ms) => {
+            Fill::From(ms) | Fill::Picture(ms) | Fill::Next(ms) => {
                 (*self.begun, *self.next, *self.place) = (None, None, None);
                 self.block.begin_messages();
                 *self.place = Some(match ms {
@@ -105,7 +105,32 @@ impl<'f, R: ReadAt<Error: Debug>> Filling<'_, 'f, R> {
                 }
             }
         }
+        if let Fill::Next(ms) = fill {
+            self.skip_to(ms)?;
+        }
         self.put_messages(matches!(fill, Fill::Picture(_)))
+    }
+
+    /// Goes to the first key frame at that time or behind it. Headers on the way hold there.
+    fn skip_to(&mut self, ms: u32) -> Answer<(), Ahead<'f, R>> {
+        while let Some(message) = self.next_message()? {
+            if message.is_header {
+                // They come with what they are for. There is room, as nothing but metadata stands before them.
+                self.put(&Message { time_ms: message.time_ms.max(ms), ..message });
+                continue;
+            }
+            let begins = match message.kind {
+                MessageKind::Video => is_key_frame(&mut self.reading, &message)?,
+                MessageKind::Audio => self.facts.video.is_none(),
+                MessageKind::Data => false,
+            };
+            if begins && message.time_ms >= ms {
+                *self.next = Some(message);
+                break;
+            }
+            self.reading.look()?;
+        }
+        Ok(())
     }
 
     /// Puts messages into the block until it is full, or long enough, or as far as a picture.
@@ -270,6 +295,16 @@ impl Begun {
         }
         result
     }
+}
+
+/// The picture can be decoded by itself (FLV 10.1, annex E.4.3.1; Enhanced RTMP v2).
+fn is_key_frame<R: ReadAt>(file: &mut File<'_, R>, message: &Message) -> Answer<bool, R> {
+    let first = match message.front.first() {
+        Some(first) => *first,
+        None if message.body.bytes == 0 => return Ok(false),
+        None => file.array::<1>(STRUCTURE, message.body.at)?[0],
+    };
+    Ok(first >> 4 & 7 == 1)
 }
 
 /// Puts bytes for which there is room.
