@@ -72,8 +72,16 @@ impl EitherStream {
         let both = Interest::READABLE | Interest::WRITABLE;
         match self {
             EitherStream::Tcp(stream) => registry.register(stream, Token(slot.at()), both),
-            EitherStream::Local(stream) => registry.register(stream, Token(slot.at()), both),
+            EitherStream::Local(stream) => registry.register(stream, Token(slot.at()), Interest::READABLE),
         }
+    }
+
+    /// Whether the poll is to tell when more can be written. TCP tells it to who waits for it; a local connection whenever the
+    /// other end has read something, which would wake the server for nothing.
+    fn wait_to_write(&mut self, registry: &Registry, slot: SlotIndex, waits: bool) -> io::Result<()> {
+        let EitherStream::Local(stream) = self else { return Ok(()) };
+        let interest = if waits { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        registry.reregister(stream, Token(slot.at()), interest)
     }
 
     fn shutdown(&self) -> io::Result<()> {
@@ -147,6 +155,8 @@ struct Socket {
     quick_acks: u8,
     /// The poll has told of its end.
     ended: bool,
+    /// The last write said that there is no room for more.
+    waits_to_write: bool,
 }
 
 /// Bytes of a slot's socket.
@@ -355,7 +365,7 @@ impl TcpNet {
         if stream.register(&self.registry, slot).is_err() {
             return false;
         }
-        self.sockets[slot.at()] = Some(Socket { stream, quick_acks, ended: false });
+        self.sockets[slot.at()] = Some(Socket { stream, quick_acks, ended: false, waits_to_write: false });
         true
     }
 
@@ -479,11 +489,19 @@ impl Net for TcpNet {
 
     fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
         let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken(Loss::Client) };
-        match slices {
+        let result = match slices {
             // One slice spares the kernel the walk through a vector.
             [slice] => outcome(|| socket.stream.write(slice)),
             slices => outcome(|| socket.stream.write_vectored(slices)),
+        };
+        let waits = result == Io::WouldBlock;
+        if waits != socket.waits_to_write {
+            socket.waits_to_write = waits;
+            if socket.stream.wait_to_write(&self.registry, slot, waits).is_err() {
+                return Io::Broken(Loss::Network);
+            }
         }
+        result
     }
 
     fn finish(&mut self, slot: SlotIndex) {
