@@ -95,6 +95,11 @@ impl ServerLink {
         Ok(())
     }
 
+    /// Something is to be sent.
+    pub(super) fn has_said(&self) -> bool {
+        self.out.borrow().length > 0
+    }
+
     /// Sends what is to be sent.
     pub(super) fn flush(&self) -> Result<(), Ended> {
         self.send(&mut self.out.borrow_mut())
@@ -125,13 +130,8 @@ impl ServerLink {
 
     /// Asks the server, now, and waits for what `answer` takes for the answer. What comes before it is kept.
     fn ask<R>(&self, question: &ToServer<'_>, answer: impl Fn(&ToHost<'_>) -> Option<R>) -> Result<R, Ended> {
-        let mut buffer = [0; 1024];
-        let mut out = Writer::new(&mut buffer);
-        // The names of streams, which are all that a question has, are far shorter than this.
-        if question.put(&mut out).is_err() {
-            return Err(Ended::Closed);
-        }
-        self.line.send(out.written())?;
+        self.say(question)?;
+        self.flush()?;
         let mut looked_at = 0;
         loop {
             if let Some(found) = pick(&mut self.inbox.borrow_mut(), &mut looked_at, &answer)? {

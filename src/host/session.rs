@@ -74,7 +74,6 @@ impl Host {
         while let Some((message, length)) = ToHost::read(rest)? {
             rest = &rest[length..];
             self.hear(&message)?;
-            self.link.flush()?;
             self.tick()?;
         }
         Ok(())
@@ -87,6 +86,7 @@ impl Host {
             let stopped = self.scripts.tick(now);
             self.link.leave();
             self.say_actions()?;
+            self.link.flush()?;
             match stopped {
                 Some((instance, which)) => self.exhausted(instance, which)?,
                 None => break,
@@ -98,8 +98,11 @@ impl Host {
     fn hear(&mut self, message: &ToHost<'_>) -> Result<(), Ended> {
         self.act(message)?;
         self.link.leave();
+        // That the end of a client is through goes with what comes of the next message: nobody waits for it.
+        let is_waited_for = !matches!(message, ToHost::Gone { .. }) || self.link.has_said();
         self.count = self.count.wrapping_add(1);
-        self.link.say(&ToServer::Done { count: self.count })
+        self.link.say(&ToServer::Done { count: self.count })?;
+        if is_waited_for { self.link.flush() } else { Ok(()) }
     }
 
     /// What concerns an instance that is not there any more is passed over: it has gone while this was on its way.

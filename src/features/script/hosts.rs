@@ -8,6 +8,9 @@
 //! cannot wait, the ends of clients and streams, and answers to what scripts ask ([`ScriptHost::must_tell`]): each client has few of
 //! them, so that only a host that reads nothing leaves too little, and that one is ended.
 //!
+//! To wake a process costs as much as what it does for a client. So it is not woken for the end of a client alone, for whose answer
+//! nobody waits: that goes with what is told next, or ten milliseconds later.
+//!
 //! # Who comes back
 //!
 //! A host counts what is through ([`ToServer::Done`](crate::wire::script_link::ToServer::Done)). While something is not, its
@@ -30,6 +33,8 @@ const RESERVE_PER_SLOT_BYTES: usize = 64;
 const RESERVE_BYTES: usize = 32 * 1024;
 /// Bytes of a message with its length.
 const MESSAGE_BYTES: usize = 4 + SCRIPT_MESSAGE_BYTES;
+/// For so long what nobody waits for may lie before it is sent, in milliseconds.
+const GATHER_MS: u64 = 10;
 /// A host that has ended is started again so long after its last start at the earliest, in milliseconds.
 const RESTART_MS: u64 = 1000;
 
@@ -103,6 +108,8 @@ pub struct ScriptHost {
     queue: Box<[u8]>,
     begin: usize,
     end: usize,
+    /// When what is there is to be sent.
+    due: Millis,
     /// What it has said, as far as that is no whole message.
     heard: Box<[u8]>,
     heard_bytes: usize,
@@ -154,6 +161,7 @@ impl ScriptHost {
             queue: vec![0xA5; queue_bytes(slots)].into_boxed_slice(),
             begin: 0,
             end: 0,
+            due: Millis(0),
             heard: vec![0xA5; MESSAGE_BYTES].into_boxed_slice(),
             heard_bytes: 0,
             told: 0,
@@ -230,6 +238,7 @@ impl ScriptHost {
         if !self.is_running() {
             return Err(Full);
         }
+        let was_empty = self.pending().is_empty();
         let mut put = self.append(message, most);
         if put.is_err() && self.begin > 0 {
             self.queue.copy_within(self.begin..self.end, 0);
@@ -237,6 +246,8 @@ impl ScriptHost {
             put = self.append(message, most);
         }
         put?;
+        let due = if let ToHost::Gone { .. } = message { now + GATHER_MS } else { now };
+        self.due = if was_empty { due } else { self.due.min(due) };
         let is_answer = matches!(
             message,
             ToHost::TellClientStats { .. }
@@ -259,6 +270,11 @@ impl ScriptHost {
         message.put(&mut out)?;
         self.end += out.len();
         Ok(())
+    }
+
+    /// When what is to be sent to it is, if something is.
+    pub fn due(&self) -> Option<Millis> {
+        (!self.pending().is_empty()).then_some(self.due)
     }
 
     /// What is to be sent to it.
@@ -310,8 +326,8 @@ impl ScriptHost {
         self.told != self.done || self.state == HostState::Starting
     }
 
-    /// Whether it should have come back. `time_us` is its processor time. To be asked often while it is busy, and when it has said
-    /// something: its time is measured from the first look behind that.
+    /// Whether it should have come back. `time_us` is its processor time. To be asked often while it is busy: its time is measured
+    /// from the first look since it came back.
     pub fn overdue(&mut self, patience: Patience, time_us: Option<u64>, now: Millis) -> Option<HostFault> {
         if !self.is_busy() {
             return None;
