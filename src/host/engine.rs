@@ -9,6 +9,7 @@ use rquickjs::context::intrinsic;
 use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
 use super::amf::{self, Kit, Malformed};
+use super::compile::Compiled;
 use super::facts::{
     Access, ApplicationStats, CallFault, CallOutcome, ClientFacts, ClientId, ClientStats, Exhausted, Identity,
     InstanceId, LoadError, ScriptAction, SourcePlace, StopReason, StreamFacts,
@@ -55,6 +56,14 @@ pub struct Scripts {
     scratch: Rc<Cell<Vec<u8>>>,
     /// The entry whose intervals the next tick begins with.
     next_entry: usize,
+    /// What each instance begins with. It is made for the first.
+    own: Option<OwnCode>,
+}
+
+/// What is the server's own in an instance.
+struct OwnCode {
+    prelude: Compiled,
+    language: Compiled,
 }
 
 struct InstanceEntry {
@@ -87,6 +96,7 @@ impl Scripts {
             actions: VecDeque::new(),
             scratch: Rc::default(),
             next_entry: 0,
+            own: None,
         }
     }
 
@@ -122,9 +132,15 @@ impl Scripts {
             return Err(LoadError::Full);
         }
         debug_assert!(self.instance(id).is_none(), "two instances are called the same");
+        let no_memory = |_| LoadError::Exhausted(SourcePlace::default(), Exhausted::Memory);
+        let own = match self.own.take() {
+            Some(own) => own,
+            None => OwnCode::new().map_err(no_memory)?,
+        };
+        let own = self.own.insert(own);
         let ours = link.map(|link| Ours { link, instance: id });
         let shared = Rc::new(SharedState::new(identity, ours, self.clock, Rc::clone(&self.scratch)));
-        let instance = Box::new(EngineInstance::start(source, identity, budget, shared, now)?);
+        let instance = Box::new(EngineInstance::start(own, source, identity, budget, shared, now)?);
         self.actions.extend(instance.shared.actions.take().into_iter().map(|action| (id, action)));
         self.entries.push(InstanceEntry { id, instance });
         Ok(())
@@ -456,9 +472,16 @@ pub(super) fn engine(
     Ok((runtime, context))
 }
 
+impl OwnCode {
+    fn new() -> rquickjs::Result<OwnCode> {
+        Ok(OwnCode { prelude: Compiled::of(PRELUDE, PRELUDE_TEXT)?, language: Compiled::of(PRELUDE, LANGUAGE_TEXT)? })
+    }
+}
+
 impl EngineInstance {
     /// An engine with the script loaded and started.
     fn start(
+        own: &OwnCode,
         source: &Source,
         identity: &Identity<'_>,
         budget: Budget,
@@ -470,7 +493,7 @@ impl EngineInstance {
         shared.begin(Handler::Load, now, budget.load_ms);
         let (runtime, context) = engine(&shared, budget.memory_bytes, budget.stack_bytes)?;
         let watch = Rc::clone(&shared);
-        runtime.set_interrupt_handler(Some(Box::new(move || watch.is_over())));
+        runtime.set_interrupt_handler(Some(Box::new(move || watch.interrupts())));
         let rejections = Rc::clone(&shared);
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, is_handled| {
             rejections.rejected(&ctx, &promise, &reason, is_handled);
@@ -480,10 +503,10 @@ impl EngineInstance {
             let prelude = || -> rquickjs::Result<_> {
                 let native = native::functions(&ctx, &shared)?;
                 let application = native::application(&ctx, identity)?;
-                let root: Object<'_> = evaluate::<Function<'_>>(&ctx, PRELUDE, PRELUDE_TEXT)?
-                    .call((native.clone(), application.clone()))?;
+                let root: Object<'_> =
+                    own.prelude.run::<Function<'_>>(&ctx)?.call((native.clone(), application.clone()))?;
                 let lines: Vec<&str> = LANGUAGE.lines().collect();
-                evaluate::<Function<'_>>(&ctx, PRELUDE, LANGUAGE_TEXT)?.call::<_, ()>((lines,))?;
+                own.language.run::<Function<'_>>(&ctx)?.call::<_, ()>((lines,))?;
                 Ok((native, application, root))
             };
             let (native, application, root) = prelude().map_err(|error| shared.load_error(&ctx, error, PRELUDE))?;
@@ -662,7 +685,10 @@ impl<'js> EngineCall<'_, 'js> {
 }
 
 fn run_jobs(ctx: &Ctx<'_>, shared: &SharedState) {
-    while !shared.is_over() && ctx.execute_pending_job() {}
+    // To ask the clock is a call of the system's, and most calls leave no job.
+    while shared.exhausted.get().is_none() && ctx.execute_pending_job() {
+        shared.is_over();
+    }
 }
 
 /// Runs a file as Adobe's server does: at global scope, not strict.

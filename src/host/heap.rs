@@ -70,8 +70,12 @@ impl Heap {
 
     /// `bytes` more may be had.
     fn grants(&mut self, bytes: usize) -> bool {
+        let is_refused = self.is_refused();
+        if !is_refused && self.shared.takes_for_interrupt(bytes) {
+            return true;
+        }
         let reserve = if self.shared.is_out_of_memory() { RESERVE_BYTES } else { 0 };
-        if self.used.saturating_add(bytes) > self.limit.saturating_add(reserve) || self.is_refused() {
+        if self.used.saturating_add(bytes) > self.limit.saturating_add(reserve) || is_refused {
             self.shared.out_of_memory();
             return false;
         }

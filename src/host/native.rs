@@ -31,6 +31,9 @@ use crate::wire::script_link::{FlushWhen, Handler, LogLevel, RecordHow};
 /// characters to be found. A tenth of a second on the slowest board.
 const STEPS: f64 = 4_194_304.0;
 
+/// The error with which the engine is interrupted takes less, in bytes, with the text of where that was.
+const INTERRUPT_BYTES: usize = 8 * 1024;
+
 /// How far the decision about a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -70,6 +73,8 @@ pub(super) struct SharedState {
     /// The script runs: between its calls no time is counted.
     is_running: Cell<bool>,
     is_out_of_memory: Cell<bool>,
+    /// Memory that may be had for the error with which the engine is interrupted, in bytes.
+    for_interrupt: Cell<usize>,
     pub(super) now: Cell<Millis>,
     pub(super) exhausted: Cell<Option<Exhausted>>,
     /// Where the limit was exceeded, if that is known.
@@ -126,6 +131,7 @@ impl SharedState {
             deadline_us: Cell::new(0),
             is_running: Cell::default(),
             is_out_of_memory: Cell::default(),
+            for_interrupt: Cell::default(),
             now: Cell::default(),
             exhausted: Cell::default(),
             place: Cell::default(),
@@ -170,6 +176,21 @@ impl SharedState {
             self.exhausted.set(Some(Exhausted::Time));
         }
         self.exhausted.get().is_some()
+    }
+
+    /// What the engine asks now and then: whether it is to interrupt the script. The error that cannot be caught needs memory, and
+    /// without it there is another in its place, which can.
+    pub(super) fn interrupts(&self) -> bool {
+        let is_over = self.is_over();
+        self.for_interrupt.set(if is_over { INTERRUPT_BYTES } else { 0 });
+        is_over
+    }
+
+    /// Whether so much memory is for that error. Asking takes it.
+    pub(super) fn takes_for_interrupt(&self, bytes: usize) -> bool {
+        let left = self.for_interrupt.get().checked_sub(bytes);
+        self.for_interrupt.set(left.unwrap_or_else(|| self.for_interrupt.get()));
+        left.is_some()
     }
 
     /// The present call is over; what the engine does now is not the script's doing.

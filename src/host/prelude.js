@@ -11,6 +11,7 @@ const hide = (object, members, writable) => {
 const clients = [], byHandle = [], streams = new Map, live = new Map, timers = new Map;
 let handleOf, factsOf, callsOf, forget, make, queryOf, setQuery;
 const { getTime } = Date.prototype, { toWellFormed } = String.prototype;
+const { indexOf, splice } = Array.prototype;
 const fileOf = own(Function.prototype, "fileName").get, lineOf = own(Function.prototype, "lineNumber").get;
 native.date = Date;
 native.time = date => apply(getTime, date, []);
@@ -118,9 +119,15 @@ Object.setPrototypeOf(Stream.prototype, fallback);
 for (const name of ["destroy"])
   hide(Stream, { [name]() { throw new Error("Stream." + name + " is not available in this server"); } }, true);
 
-// Calls a function of the script.
+// Calls a function of the script. The one that was called last is often the next.
+let entered, file, line;
 const enter = (method, self, values) => {
-  native.enter(apply(fileOf, method, []), apply(lineOf, method, []));
+  if (method !== entered) {
+    file = apply(fileOf, method, []);
+    line = apply(lineOf, method, []);
+    entered = method;
+  }
+  native.enter(file, line);
   return apply(method, self, values);
 };
 const tell = info => {
@@ -140,8 +147,8 @@ const accept = client => {
   native.accept(handle);
 };
 const leave = client => {
-  const index = clients.indexOf(client);
-  if (index >= 0) clients.splice(index, 1);
+  const index = apply(indexOf, clients, [client]);
+  if (index >= 0) apply(splice, clients, [index, 1]);
 };
 const refuse = client => { if (native.refuse(handleOf(client))) leave(client); };
 const decide = (client, answer) => {
@@ -223,7 +230,7 @@ const lengthOf = value => {
   const member = own(value, "length");
   return member && !member.get && !member.set && typeof member.value == "number" ? member.value : Infinity;
 };
-charge(Array.prototype, "copyWithin join reverse shift slice sort splice unshift", lengthOf);
+charge(Array.prototype, "join reverse shift slice sort splice unshift", lengthOf);
 // These ask again after code of the script has run, so they are steps of the engine's own.
 const put = (list, at, value) => define(list, at, { value, writable: true, enumerable: true, configurable: true });
 const flatten = (list, at, value, depth) => {
@@ -302,6 +309,8 @@ const method = (client, name) => {
 // Objects that are the language's or the server's: what they have is not the script's.
 const owners = new Set([fallback, Client.prototype, Stream.prototype, getPrototypeOf(function* () {}).prototype]);
 for (const name of Reflect.ownKeys(globalThis)) {
+  // The engine makes a function when it is looked at, and no other has a prototype.
+  if (!(name[0] >= "A" && name[0] <= "Z")) continue;
   const member = own(globalThis, name).value, prototype = typeof member == "function" && own(member, "prototype");
   if (prototype) owners.add(prototype.value);
 }

@@ -51,6 +51,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         doing: doing.unwrap_or_else(|| Box::leak(Box::default())),
     };
     let without = confine(memory_bytes).join(" ");
+    system::forget_start();
     match Host::new(Rc::new(socket), system::processor_time_us).run(&without) {
         Ended::Closed => ExitCode::SUCCESS,
         Ended::Broken(broken) => {

@@ -5,8 +5,10 @@ use rquickjs::{Coerced, Ctx, Value};
 use super::facts::{Exhausted, SourcePlace, tidy};
 use crate::limits::SCRIPT_ERROR_BYTES;
 
-/// The name under which the prelude's frames stand in a stack trace.
+/// The name of the prelude, should it fail itself.
 pub(super) const PRELUDE: &str = "(server)";
+/// What stands in a stack trace for the file of its functions, which know no places.
+pub(super) const SOMEWHERE: &str = "<null>";
 
 /// What went wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +61,7 @@ fn place(stack: &str) -> SourcePlace {
             let (_column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
             Some(SourcePlace { file: file.to_owned(), line: line.parse().ok()? })
         })
-        .find(|place| place.file != PRELUDE && place.file != "native")
+        .find(|place| place.file != SOMEWHERE && place.file != "native")
         .unwrap_or_default()
 }
 
@@ -74,7 +76,9 @@ mod tests {
             (place.file, place.line)
         };
         assert_eq!(
-            at("    at call (native)\n    at call ((server):40:9)\n    at <anonymous> (main.asc:3:12)\n"),
+            at(
+                "    at call (native)\n    at call (<null>)\n    at enter (<null>:0:1)\n    at <anonymous> (main.asc:3:12)\n"
+            ),
             ("main.asc".into(), 3)
         );
         assert_eq!(at("    at scripts/a b (1).asc:12:1\n"), ("scripts/a b (1).asc".into(), 12));

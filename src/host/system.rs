@@ -38,6 +38,24 @@ pub(super) fn shared_page(file: BorrowedFd<'_>) -> Option<&'static Doing> {
     Some(unsafe { &*page.cast::<Doing>() })
 }
 
+/// Gives back the pages of the program that its start alone has needed: most of those that there are, for the kernel brings sixteen
+/// when one is missed. Those that are needed come back, from the server's memory.
+pub(super) fn forget_start() {
+    unsafe extern "C" {
+        /// Where the program begins in memory.
+        static __executable_start: u8;
+        /// Where its code ends.
+        static etext: u8;
+    }
+    // SAFETY: it takes a number alone.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let (begin, end) = ((&raw const __executable_start).addr(), (&raw const etext).addr());
+    let begin = begin.next_multiple_of(page);
+    let length = (end / page * page).saturating_sub(begin);
+    // SAFETY: nobody can write there, so that what is read again from the file is what was there.
+    unsafe { libc::madvise(ptr::without_provenance_mut(begin), length, libc::MADV_DONTNEED) };
+}
+
 /// Waits until `socket` can be read, or is closed, for at most `wait_ms` milliseconds. Whether it can.
 pub(super) fn wait_readable(socket: BorrowedFd<'_>, wait_ms: u64) -> bool {
     let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
