@@ -119,7 +119,8 @@ build() {
 	flags="$flags -Cllvm-args=-inlinehint-threshold=60"
 	# SHA-256 is for handshakes alone.
 	flags="$flags --cfg=sha2_backend_soft=\"compact\""
-	export CFLAGS="-fno-unwind-tables -fno-asynchronous-unwind-tables"
+	# The last is why `.cargo/config.toml` has flags, too, which these take the place of.
+	export CFLAGS="-fno-unwind-tables -fno-asynchronous-unwind-tables -D__SANITIZE_ADDRESS__"
 	# Zig names its headers by a relative path when they lie below the working directory. bindgen needs them from another,
 	# so zig is started where nothing lies below.
 	case $way in

@@ -6,6 +6,7 @@
 mod corpus;
 mod ends;
 mod hostile;
+mod memory;
 mod process;
 #[path = "../binary/processes.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
