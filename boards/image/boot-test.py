@@ -44,6 +44,50 @@ def idle_bytes(machine):
     return (int(resident.group(1)) << 10) - round(float(rings.group(1)) * (1 << 20))
 
 
+# What the kernel says of a script process: of its state, and of its limits (proc(5)).
+WALLS = ("NoNewPrivs:\t1", "Seccomp:\t2")
+LIMITS = {"Max open files": "1", "Max processes": "0", "Max core file size": "0"}
+# Takes more memory than there is, or time without end.
+GREEDY = (
+    "application.onConnect = function (client, what) { var all = [];"
+    ' if (what == "memory") for (;;) all.push(new Array(10000).join("x")); if (what == "time") for (;;) ; return true; };'
+)
+
+
+def script_walls(machine):
+    """A script process has given up what it is to, by what this kernel says of it, and a script that wants more is stopped."""
+    machine.shell(f"mkdir -p /state/applications/walls; echo '{GREEDY}' >/state/applications/walls/main.asc")
+    find = "host=$(ps | grep '[s]cript-host' | sed 's/^ *\\([0-9]*\\) .*/\\1/')"
+
+    def let_in():
+        machine.shell("rill connect rtmp://127.0.0.1/walls/quiet --stay >/run/quiet 2>&1 & sleep 4", 60)
+        machine.shell("grep script /run/rill.log")
+        return "Success" in machine.shell("cat /run/quiet")
+
+    # On a machine that is busy with other tests the first process may be late, and is ended.
+    until(let_in, 120, "no client was let in by a script", pause=4)
+    said = machine.shell(f"{find}; cat /proc/$host/status /proc/$host/limits /proc/$host/oom_score_adj")
+    for wall in WALLS:
+        need(wall in said, f"a script process is without {wall}: {said}")
+    for limit, most in LIMITS.items():
+        found = re.search(rf"^{limit} +(\S+) +(\S+)", said, re.MULTILINE)
+        need(found and found.groups() == (most, most), f"{limit} of a script process is not {most}: {said}")
+    need(re.search(r"^Max address space +\d+ +\d+", said, re.MULTILINE), f"a script process has no limit of memory: {said}")
+    need(said.rstrip().endswith("500"), f"a script process does not go first when memory ends: {said}")
+    without = machine.shell("grep 'this kernel has no' /run/rill.log")
+    need("done without" not in without, f"a wall is missing: {without}")
+    machine.shell("kill $(ps | grep '[w]alls/quiet' | sed 's/^ *\\([0-9]*\\) .*/\\1/')")
+
+    def stopped(what):
+        machine.shell(f"rill connect rtmp://127.0.0.1/walls/{what} --arg {what}", 60)
+        return "its clients are refused" in machine.shell(f"grep 'script stopped.*instance=.{what}' /run/rill.log")
+
+    # There may be one instance at a time, and one that was stopped keeps its place for ten seconds.
+    for what in ("memory", "time"):
+        until(lambda what=what: stopped(what), 90, f"a script that takes {what} was not stopped", pause=3)
+    machine.shell("rm -r /state/applications/walls")
+
+
 def start(profile, card, media, what, words="", pull=True):
     """One start: the server answers, a stream is played, and the plug is pulled during a publish."""
     with Machine(profile, card, f"debug-shell {words}") as machine:
@@ -55,6 +99,10 @@ def start(profile, card, media, what, words="", pull=True):
                 need(idle <= most, f"the server has {idle} bytes resident beyond its rings, of {most}")
                 facts["idle_mib"] = round(idle / (1 << 20), 1)
             frames = machine.publish_and_play(media)
+            # The kernels of the boards are their makers'.
+            if profile["board"].startswith("virt-") and not words:
+                script_walls(machine)
+                facts["script_walls"] = True
             machine.says("Server: rtmp://")
             machine.says("Watch  http://")
             machine.has_page()
