@@ -71,7 +71,7 @@ impl WhoWatches<'_> {
 impl HlsViewers {
     /// How many are counted where there may be so many connections: few hold none while they watch, and most watch otherwise.
     pub const fn places(connections: u32) -> usize {
-        connections.div_ceil(2) as usize
+        connections.div_ceil(4) as usize
     }
 
     /// Bytes of a place.
