@@ -212,7 +212,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 65] = [
+const KEYS: [Key<Config>; 66] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -248,6 +248,7 @@ const KEYS: [Key<Config>; 65] = [
     key("vod.lead_ms", AtOnce, "the most that a recorded stream is sent ahead of its time", KeyType::Millis(|c| &mut c.settings.recorded_lead_ms, RECORDED_LEAD_MS)),
 
     key("record.on", AtOnce, "streams that are recorded without being asked for", RECORD_ON),
+    key("record.container", AtOnce, "files that are recorded; what MP4 cannot carry is recorded as FLV", RECORD_CONTAINER),
     key("record.segment_s", AtOnce, "length of a file in seconds; it ends at the next key frame", KeyType::Count(|c| &mut c.settings.record.segment_s, record::SEGMENT_S)),
     key("record.max_segment_bytes", AtOnce, "largest file", KeyType::Bytes(|c| &mut c.settings.record.max_segment_bytes, record::SEGMENT_BYTES)),
     key("record.join_ms", AtOnce, "a publisher who is back in this time goes on in the same file", KeyType::Millis(|c| &mut c.settings.record.join_ms, record::JOIN_MS)),
@@ -466,6 +467,14 @@ const RECORD_ON: ConfigType = value(
     Some(|to, from| to.settings.record.on.clone_from(&from.settings.record.on)),
     |config| record::show_on(&config.settings.record),
     record::allowed_on,
+    false,
+);
+
+const RECORD_CONTAINER: ConfigType = value(
+    |config, value| record::read_container(&mut config.settings.record, value),
+    Some(|to, from| to.settings.record.container = from.settings.record.container),
+    |config| record::show_container(&config.settings.record),
+    record::allowed_container,
     false,
 );
 
@@ -794,6 +803,7 @@ mod tests {
                 "[]" if row.key == "web.trusted_proxies" => "[\"10.0.0.0/8\"]".to_owned(),
                 "[]" => "[\"/bin/true\"]".to_owned(),
                 "delete" => "stop".to_owned(),
+                "mp4" => "flv".to_owned(),
                 "auto" if row.key == "server.log_time" => "uptime".to_owned(),
                 "auto" if row.key == "server.http" => "[]".to_owned(),
                 "auto" => "7".to_owned(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use crate::board::{format_bytes, integer, parse_bytes};
-use crate::live::record_settings::{RecordOn, RecordSettings};
+use crate::live::record_settings::{RecordContainer, RecordOn, RecordSettings};
 
 use super::keys::Wrong;
 
@@ -129,6 +129,23 @@ pub(crate) fn show_on(settings: &RecordSettings) -> String {
 /// What [`read_on`] reads.
 pub(crate) fn allowed_on() -> String {
     "true, false, or a list of names like [\"cam1\", \"hall/*\"]".to_owned()
+}
+
+/// Reads what files are made.
+pub(crate) fn read_container(settings: &mut RecordSettings, value: &DeValue<'_>) -> Result<(), Wrong> {
+    let named = |name: &str| RecordContainer::ALL.iter().find(|(known, _)| *known == name);
+    settings.container = value.as_str().and_then(named).ok_or(Wrong::NotAllowed)?.1;
+    Ok(())
+}
+
+/// As [`read_container`] reads it.
+pub(crate) fn show_container(settings: &RecordSettings) -> String {
+    RecordContainer::ALL[settings.container as usize].0.to_owned()
+}
+
+/// What [`read_container`] reads.
+pub(crate) fn allowed_container() -> String {
+    format!("one of {}", RecordContainer::ALL.map(|(name, _)| name).join(", "))
 }
 
 /// Reads the command that is run for a complete file.

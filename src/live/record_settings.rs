@@ -5,6 +5,8 @@
 pub struct RecordSettings {
     /// Which of its streams are recorded without being asked for.
     pub on: RecordOn,
+    /// What files are made, unless a publisher asks for another. What MP4 cannot carry is recorded as FLV.
+    pub container: RecordContainer,
     /// How long a file is, in seconds: 10 to 86 400. It ends at the first key frame from then on, without key frames at twice that.
     pub segment_s: u32,
     /// The largest file, in bytes: 16 MiB to 3993 MiB, as a FAT file system ends a file at 4 GiB.
@@ -21,11 +23,36 @@ impl Default for RecordSettings {
     fn default() -> RecordSettings {
         RecordSettings {
             on: RecordOn::None,
+            container: RecordContainer::Mp4,
             segment_s: 1800,
             max_segment_bytes: 3990 << 20,
             join_ms: 10_000,
             sync_ms: 2000,
             on_complete: Vec::new(),
+        }
+    }
+}
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordContainer {
+    /// MP4: of fragments while it is written, so that it can be played at every moment, and an ordinary file when it is complete.
+    #[default]
+    Mp4,
+    /// FLV, which carries everything that RTMP does.
+    Flv,
+}
+
+impl RecordContainer {
+    /// Each, by its name in the configuration.
+    pub const ALL: [(&'static str, RecordContainer); 2] =
+        [("mp4", RecordContainer::Mp4), ("flv", RecordContainer::Flv)];
+
+    /// What a file of it is called at its end.
+    pub const fn ending(self) -> &'static str {
+        match self {
+            RecordContainer::Mp4 => ".mp4",
+            RecordContainer::Flv => ".flv",
         }
     }
 }

@@ -71,6 +71,16 @@ impl Prefix {
             Prefix::Mp3 => &[".mp3", ""],
         }
     }
+
+    /// That of a name as a client says it.
+    pub fn of(said: &[u8]) -> Prefix {
+        match said.trim_ascii_start().split(|&byte| byte == b':').next() {
+            Some(b"mp4" | b"f4v") if said.contains(&b':') => Prefix::Mp4,
+            Some(b"flv") if said.contains(&b':') => Prefix::Flv,
+            Some(b"mp3") if said.contains(&b':') => Prefix::Mp3,
+            _ => Prefix::None,
+        }
+    }
 }
 
 /// Which recorded stream a client means.
@@ -100,12 +110,7 @@ impl RecordedName {
         let name = StreamName::parse(said)?.name;
         let path = StreamPath::new(instance, &name, apart)?;
         let text = core::str::from_utf8(said).map_err(|_| NameError::Illegal)?.trim_start();
-        let prefix = match text.split_once(':') {
-            Some(("mp4" | "f4v", _)) => Prefix::Mp4,
-            Some(("flv", _)) => Prefix::Flv,
-            Some(("mp3", _)) => Prefix::Mp3,
-            _ => Prefix::None,
-        };
+        let prefix = Prefix::of(said);
         let query = text.split_once('?').map_or("", |(_, query)| query);
         let index = |wanted: &str| {
             let value = query.split('&').filter_map(|part| part.split_once('=')).find(|(key, _)| *key == wanted);

@@ -20,6 +20,7 @@ use crate::name::{DEFAULT_INSTANCE, StreamPath};
 use crate::wire::script_link::InstanceId;
 
 use super::holder::Holder;
+use super::record_settings::RecordContainer;
 use super::settings::Settings;
 
 /// Blocks of each recording: one is filled while the other is written.
@@ -49,6 +50,8 @@ pub struct RecordingName {
     pub path: heapless::String<RECORDING_PATH_BYTES>,
     /// What it is.
     pub kind: RecordingKind,
+    /// What kind of file it is.
+    pub container: RecordContainer,
 }
 
 /// What a recording is.
@@ -82,8 +85,8 @@ pub struct RecordedBefore {
     pub ms: u32,
     /// What is to be shown as a pause before what comes now, in milliseconds.
     pub gap_ms: u32,
-    /// Whether its metadata is ours, and can be changed.
-    pub metadata: bool,
+    /// Whether its front is ours, and can be changed.
+    pub own_front: bool,
 }
 
 /// Why a recording is not made, or does not go on.
@@ -138,7 +141,12 @@ impl RecordingName {
     /// # Errors
     ///
     /// [`RecordFault::Name`].
-    pub fn new(app: &str, path: &StreamPath, kind: RecordingKind) -> Result<RecordingName, RecordFault> {
+    pub fn new(
+        app: &str,
+        path: &StreamPath,
+        kind: RecordingKind,
+        container: RecordContainer,
+    ) -> Result<RecordingName, RecordFault> {
         let mut below = heapless::String::<RECORDING_PATH_BYTES>::new();
         let written = match kind {
             RecordingKind::Automatic => write!(below, "{}", path.as_str()),
@@ -151,7 +159,7 @@ impl RecordingName {
         if written.is_err() || !below.split('/').all(is_name) {
             return Err(RecordFault::Name);
         }
-        Ok(RecordingName { app: app.try_into().map_err(|_| RecordFault::Name)?, path: below, kind })
+        Ok(RecordingName { app: app.try_into().map_err(|_| RecordFault::Name)?, path: below, kind, container })
     }
 }
 
@@ -201,6 +209,9 @@ pub enum RecordJob {
         id: RecordingId,
         /// Which.
         name: RecordingName,
+        /// Of MP4, the mark of the tracks that it is to have ([`Init::mark`](crate::wire::mp4::init::Init::mark)): a file with others is
+        /// not gone on with.
+        mark: u64,
     },
     /// Write.
     Write {
@@ -410,6 +421,15 @@ impl WriteBlock {
         self.length += count as u32;
     }
 
+    /// Puts in as many of these bytes as there is room for, and says how many.
+    pub fn fill(&mut self, bytes: &[u8]) -> usize {
+        let room = self.room();
+        let count = bytes.len().min(room.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.put(count);
+        count
+    }
+
     /// Takes everything out that lies behind so many bytes.
     pub fn truncate(&mut self, bytes: usize) {
         self.length = self.length.min(bytes as u32);
@@ -453,7 +473,7 @@ impl RecordCounts {
 
 /// The share of a stream's ring that a block is, and its bounds in bytes: a card takes large blocks best.
 const BLOCK_SHARE: u64 = 32;
-const LEAST_BLOCK_BYTES: u64 = 128 << 10;
+pub(crate) const LEAST_BLOCK_BYTES: u64 = 128 << 10;
 const MOST_BLOCK_BYTES: u64 = 512 << 10;
 
 /// Bytes of each block.

@@ -48,6 +48,31 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
 {
+    describe_with(stream, wanted, key, codec_name)
+}
+
+/// Describes the tracks of a stream that an MP4 file can have, whether a browser plays them or not. They have no names.
+pub fn describe_file<'m, B, I>(stream: &'m MediaStream<B, I>, key: Option<&Tag>) -> StreamTracks<'m>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+{
+    describe_with(stream, WantedTracks { video: true, audio: true }, key, |_, _| Some(CodecName::new()))
+}
+
+/// What a codec with a record is called, if it is wanted.
+type NameOf = fn(Codec, &[u8]) -> Option<CodecName>;
+
+fn describe_with<'m, B, I>(
+    stream: &'m MediaStream<B, I>,
+    wanted: WantedTracks,
+    key: Option<&Tag>,
+    name: NameOf,
+) -> StreamTracks<'m>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+{
     let rate = stream.facts().frame_rate_milli.filter(|&rate| rate > 0);
     let nominal_ms = rate.map_or(NOMINAL_FRAME_MS, |rate| (1_000_000 / rate).clamp(1, 1000));
     let mut found = StreamTracks {
@@ -59,7 +84,7 @@ where
     if wanted.video
         && let Some((codec, record)) = stream.headers().record(MediaType::Video)
     {
-        match TrackDescription::new(codec, record).zip(codec_name(codec, record)) {
+        match TrackDescription::new(codec, record).zip(name(codec, record)) {
             Some((description, name)) => {
                 let size = key.filter(|_| description.size() == Some((0, 0))).and_then(|key| size(stream.ring(), key));
                 let sized = size.map_or(description, |(width, height)| description.with_size(width, height));
@@ -69,12 +94,12 @@ where
         }
     }
     if wanted.audio {
-        describe_sound(stream, &mut found);
+        describe_sound(stream, name, &mut found);
     }
     found
 }
 
-fn describe_sound<'m, B, I>(stream: &'m MediaStream<B, I>, found: &mut StreamTracks<'m>)
+fn describe_sound<'m, B, I>(stream: &'m MediaStream<B, I>, name: NameOf, found: &mut StreamTracks<'m>)
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
@@ -86,7 +111,7 @@ where
         found.names[1] = Some(name);
     };
     if let Some((codec, record)) = stream.headers().record(MediaType::Audio) {
-        match TrackDescription::new(codec, record).zip(codec_name(codec, record)) {
+        match TrackDescription::new(codec, record).zip(name(codec, record)) {
             Some((description, name)) => {
                 let samples = Some(record).filter(|_| codec == Codec::Aac).and_then(aac::core);
                 add(codec, description, name, samples.map(|core| core.frame_samples));
@@ -106,7 +131,7 @@ where
         return;
     };
     let frame = ring.payload_from(tag.seq, part.skip, &mut frame);
-    match TrackDescription::of_frame(part.codec, frame).zip(codec_name(part.codec, frame)) {
+    match TrackDescription::of_frame(part.codec, frame).zip(name(part.codec, frame)) {
         Some((description, name)) => add(part.codec, description, name, None),
         None => found.left_out = Some(part.codec),
     }

@@ -2,6 +2,8 @@
 
 use crate::handles::StreamId;
 use crate::live::holder::Holder;
+use crate::live::record_settings::RecordContainer;
+use crate::live::recorded::Prefix;
 use crate::live::recording::{RecordFault, RecordSaid, RecordedFor, RecordingKind};
 use crate::name::DEFAULT_INSTANCE;
 use crate::rtmp::event::{NetStreamId, PublishMode};
@@ -19,8 +21,18 @@ impl Server {
             PublishMode::Append => RecordingKind::Behind,
             PublishMode::AppendWithGap => RecordingKind::BehindWithGap,
         };
-        if let Err(fault) = self.features.recordings.start(&self.live, id, kind, RecordedFor::Publisher(by), now) {
-            self.say_of_recording(RecordedFor::Publisher(by), id, RecordSaid::Refused(fault), now);
+        let (container, wanted) = (self.container_of(by), RecordedFor::Publisher(by));
+        if let Err(fault) = self.features.recordings.start(&self.live, id, kind, Some(container), wanted, now) {
+            self.say_of_recording(wanted, id, RecordSaid::Refused(fault), now);
+        }
+    }
+
+    /// What kind of file a publisher asks for with the name that it says: `mp4:` is MP4, and a name alone FLV.
+    fn container_of(&self, by: Holder) -> RecordContainer {
+        let client = by.conn().and_then(|conn| self.slots.look_client(conn));
+        match client.map(|(_, rtmp)| Prefix::of(rtmp.session.said_name())) {
+            Some(Prefix::Mp4) => RecordContainer::Mp4,
+            _ => RecordContainer::Flv,
         }
     }
 
@@ -65,7 +77,7 @@ impl Server {
         }
         self.live.names.stream(id).publisher().ok_or(NOT_LIVE)?;
         let started =
-            self.features.recordings.start(&self.live, id, RecordingKind::Automatic, RecordedFor::Operator, now);
+            self.features.recordings.start(&self.live, id, RecordingKind::Automatic, None, RecordedFor::Operator, now);
         started.map_err(RecordFault::words)
     }
 }

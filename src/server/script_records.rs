@@ -7,6 +7,7 @@ use crate::features::recordings::RecordMost;
 use crate::features::recordings::desk::ClearWish;
 use crate::handles::StreamId;
 use crate::limits::PATH_BYTES;
+use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{NotDeleted, RecordFault, RecordSaid, RecordedFor, RecordingKind, RecordingName};
 use crate::media::TagKind;
 use crate::name::StreamName;
@@ -84,7 +85,8 @@ impl Server {
                 None => name.push_str(&said.name).ok()?,
             }
             let path = definition.path(&own, &name).ok()?;
-            RecordingName::new(self.live.apps.name(app), &path, RecordingKind::InPlaceOf).ok()
+            let app = self.live.apps.name(app);
+            RecordingName::new(app, &path, RecordingKind::InPlaceOf, RecordContainer::Flv).ok()
         };
         let wish = named().map(|name| ClearWish { script, stream: said.name.clone(), name, all });
         info!("rill script request=\"clear\" app={:?} instance={own:?} name={stream:?}", self.live.apps.name(app));

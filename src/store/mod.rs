@@ -38,8 +38,8 @@ use shared::Shared;
 pub const LOOK_UPS_STACK_BYTES: usize = 192 * 1024;
 /// The stack in bytes of the thread of [`RecordedFiles`]: paths and a log line take most of it.
 pub const RECORDED_STACK_BYTES: usize = 64 * 1024;
-/// The stack in bytes of the thread of [`RecordingFiles`]: paths, log lines, and the beginning of a program.
-pub const RECORDINGS_STACK_BYTES: usize = 96 * 1024;
+/// The stack in bytes of the thread of [`RecordingFiles`]: a finisher of MP4 files, before it has its place, takes most of it.
+pub const RECORDINGS_STACK_BYTES: usize = 160 * 1024;
 /// The stack in bytes of the thread of [`Bulk`]: files of the same kind.
 pub const BULK_STACK_BYTES: usize = LOOK_UPS_STACK_BYTES;
 /// The files of one application while they are read, in bytes: the longest script with all the stream keys that there can

@@ -10,6 +10,7 @@ mod recorded;
 #[path = "../recorded/disk.rs"]
 #[allow(dead_code, reason = "other tests count reads")]
 mod recorded_disk;
+mod recordings;
 mod relay;
 mod samples;
 mod scripted;

@@ -114,6 +114,14 @@ fn gst_play(source: &str, location: &str, file: &Path) -> Command {
     command
 }
 
+/// GStreamer taking an MP4 file apart: the samples of one track (`video_0`, `audio_0`) go to `out`, one behind the other.
+pub fn gst_demux_mp4(file: &Path, pad: &str, out: &Path) -> Command {
+    let mut command = gst_launch();
+    command.args(["filesrc", &format!("location={}", file.display()), "!", "qtdemux", "name=demux"]);
+    command.args([&format!("demux.{pad}"), "!", "filesink", &format!("location={}", out.display())]);
+    command
+}
+
 fn gst_launch() -> Command {
     // gst-launch says which element is missing but not where it is to be had.
     static COMPLETE: OnceLock<()> = OnceLock::new();

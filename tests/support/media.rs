@@ -80,6 +80,7 @@ impl Media {
     fn parse(text: &str) -> Media {
         let mut kinds: BTreeMap<String, String> = BTreeMap::new();
         let mut tracks: BTreeMap<String, Track> = BTreeMap::new();
+        let mut bases: BTreeMap<String, (i64, i64)> = BTreeMap::new();
         for line in text.lines() {
             let fields: Vec<&str> = line.split(',').map(str::trim).collect();
             if let Some(comment) = line.strip_prefix('#') {
@@ -92,13 +93,19 @@ impl Media {
                 match key {
                     "media_type" => drop(kinds.insert(index.to_owned(), value.to_owned())),
                     "codec_id" => tracks.entry(index.to_owned()).or_default().codec = value.to_owned(),
-                    "tb" => assert_eq!(value, "1/1000", "times are compared in milliseconds"),
+                    "tb" => {
+                        let (ticks, second) = value.split_once('/').unwrap();
+                        bases.insert(index.to_owned(), (ticks.parse().unwrap(), second.parse().unwrap()));
+                    }
                     _ => {}
                 }
             } else if let [index, dts, pts, _, bytes, md5, ..] = fields[..] {
+                // MP4 counts in samples, where FLV has milliseconds.
+                let (ticks, second) = bases[index];
+                let ms = |time: &str| (time.parse::<i64>().unwrap() * ticks * 1000 + second / 2).div_euclid(second);
                 tracks.entry(index.to_owned()).or_default().packets.push(Packet {
-                    dts_ms: dts.parse().unwrap(),
-                    pts_ms: pts.parse().unwrap(),
+                    dts_ms: ms(dts),
+                    pts_ms: ms(pts),
                     bytes: bytes.parse().unwrap(),
                     md5: md5.to_owned(),
                 });

@@ -3,7 +3,9 @@
 
 use crate::limits::{FRAGMENT_BYTES, FRAGMENT_SAMPLES};
 use crate::live::names::Media;
-use crate::media::{Cursor, Tag, TagKind, TagSeq};
+use crate::media::{Cursor, FragmentTracks, Tag, TagKind, TagSeq};
+
+use super::tracks::carries;
 
 /// A fragment without another key frame is cut after so long, in milliseconds.
 const FRAGMENT_MS: u32 = 2000;
@@ -14,7 +16,11 @@ const HEADERS: usize = 16;
 
 /// The headers that a file began with, by what is in them.
 #[derive(Debug, Default)]
-pub(super) struct FileHeaders(heapless::Vec<u64, HEADERS>);
+pub(super) struct FileHeaders {
+    hashes: heapless::Vec<u64, HEADERS>,
+    /// The tracks that it has, if it can have no others.
+    pub(super) tracks: Option<FragmentTracks>,
+}
 
 impl FileHeaders {
     /// Those that a publisher has sent so far. Data messages are none.
@@ -22,22 +28,27 @@ impl FileHeaders {
         let mut headers = FileHeaders::default();
         for header in media.headers().iter().filter(|header| header.kind != TagKind::Data) {
             // One more than there is room for is another one when it comes again: the file ends there.
-            let _ = headers.0.push(hash([header.payload]));
+            let _ = headers.hashes.push(hash([header.payload]));
         }
         headers
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.hashes.is_empty()
     }
 
     /// Whether nothing that a publisher has sent so far is other than these.
     pub(super) fn hold_for(&self, media: &Media) -> bool {
-        FileHeaders::of(media).0.iter().all(|hash| self.0.contains(hash))
+        FileHeaders::of(media).hashes.iter().all(|hash| self.hashes.contains(hash))
     }
 
     fn include(&self, media: &Media, tag: &Tag) -> bool {
-        self.0.contains(&hash(media.ring().payload_chunks(tag.seq)))
+        self.hashes.contains(&hash(media.ring().payload_chunks(tag.seq)))
+    }
+
+    /// Whether the file has a track for what is in the tag.
+    fn carry(&self, media: &Media, tag: &Tag) -> bool {
+        self.tracks.is_none_or(|tracks| carries(&tracks, media, tag))
     }
 }
 
@@ -88,6 +99,8 @@ pub(super) enum FileEnd {
     Headers,
     /// The time jumps.
     Jump,
+    /// It has no track for what comes.
+    Track,
 }
 
 /// What a look at the ring has found.
@@ -173,6 +186,9 @@ impl Growing {
         }
         if tag.flags.header {
             return (!headers.include(media, tag)).then_some(FileEnd::Headers);
+        }
+        if !headers.carry(media, tag) {
+            return Some(FileEnd::Track);
         }
         let jumps = |last: u32| (tag.timestamp.wrapping_sub(last) as i32).unsigned_abs() > JUMP_MS as u32;
         self.last_ms.is_some_and(jumps).then_some(FileEnd::Jump)

@@ -4,6 +4,9 @@
 //! place      one recording: from the stream that it is of to the blocks that are written
 //! fragment   where its fragments end
 //! flv        how they stand in an FLV file
+//! mp4        how they stand in an MP4 file
+//! tracks     what of a stream such a file can have
+//! part       the time of a file, and its parts on their way
 //! keys       where its key frames lie
 //! desk       what the operator and scripts ask of files
 //! ```
@@ -16,7 +19,10 @@ pub mod desk;
 mod flv;
 mod fragment;
 mod keys;
+mod mp4;
+mod part;
 mod place;
+mod tracks;
 
 use std::boxed::Box;
 
@@ -27,6 +33,7 @@ use crate::limits::Row;
 use crate::live::Live;
 use crate::live::holder::Holder;
 use crate::live::jobs::{Done, Job};
+use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{
     RecordCounts, RecordDone, RecordFault, RecordJob, RecordedFor, RecordingKind, RecordingName, WRITE_BLOCKS,
     write_block_bytes,
@@ -39,6 +46,7 @@ use crate::wire::script_link::{FlushWhen, InstanceId};
 use super::contract::{Action, Actions, Does, Feature, Happened};
 
 use desk::RecordingDesk;
+use mp4::FragmentRows;
 use place::{Order, RecordTerms, RecordingPlace};
 
 pub use place::RecordMost;
@@ -50,6 +58,7 @@ const TEND_MS: u64 = 30_000;
 /// All recordings.
 pub struct Recordings {
     places: Box<[RecordingPlace]>,
+    rows: Box<FragmentRows>,
     /// Whose job is next.
     from: usize,
     wake_at: Option<Millis>,
@@ -71,7 +80,7 @@ enum TendState {
 }
 
 impl Recordings {
-    /// Begins to record a stream.
+    /// Begins to record a stream, in a file of this kind or of the one that the application wants.
     ///
     /// # Errors
     ///
@@ -81,13 +90,14 @@ impl Recordings {
         live: &Live,
         stream: StreamId,
         kind: RecordingKind,
+        container: Option<RecordContainer>,
         by: RecordedFor,
         now: Millis,
     ) -> Result<(), RecordFault> {
         let app = live.names.stream(stream).app;
         let settings = &live.apps.definition(app).ok_or(RecordFault::Name)?.record;
         let path = &live.names.stream(stream).path;
-        let name = RecordingName::new(live.apps.name(app), path, kind)?;
+        let name = RecordingName::new(live.apps.name(app), path, kind, container.unwrap_or(settings.container))?;
         self.begin(Order { stream, name, by, terms: RecordTerms::of(settings, kind) }, now)
     }
 
@@ -105,7 +115,7 @@ impl Recordings {
         most: RecordMost,
         now: Millis,
     ) -> Result<(), RecordFault> {
-        self.start(live, stream, kind, RecordedFor::Script(script), now)?;
+        self.start(live, stream, kind, Some(RecordContainer::Flv), RecordedFor::Script(script), now)?;
         if let Some(order) = self.of(stream).and_then(|place| place.order.as_mut()) {
             order.terms.most = most;
         }
@@ -195,7 +205,7 @@ impl Recordings {
         if !live.apps.definition(app).is_some_and(|app| app.record.on.includes(path)) {
             return;
         }
-        if let Err(fault) = self.start(live, stream, RecordingKind::Automatic, RecordedFor::Configuration, now) {
+        if let Err(fault) = self.start(live, stream, RecordingKind::Automatic, None, RecordedFor::Configuration, now) {
             self.counts.faults += 1;
             let app = Word(live.apps.name(app));
             warn!("{stream} record refused app={app} name={path:?} reason=\"{fault}\"");
@@ -208,6 +218,7 @@ impl Feature for Recordings {
         let block_bytes = write_block_bytes(settings);
         Recordings {
             places: (0..settings.recordings as u16).map(|at| RecordingPlace::new(at, block_bytes)).collect(),
+            rows: Box::default(),
             from: 0,
             wake_at: Some(Millis(0)).filter(|_| settings.recordings > 0),
             tending: if settings.recordings > 0 { TendState::Next(Millis(0)) } else { TendState::Never },
@@ -217,8 +228,11 @@ impl Feature for Recordings {
     }
 
     fn memory(settings: &Settings) -> Row {
-        let each = RecordingPlace::own_bytes() + WRITE_BLOCKS * write_block_bytes(settings);
-        Row::new("recordings", settings.recordings as usize, each)
+        // What all share is said in parts.
+        let count = settings.recordings as usize;
+        let shared = size_of::<FragmentRows>().div_ceil(count.max(1));
+        let each = RecordingPlace::own_bytes() + shared + WRITE_BLOCKS * write_block_bytes(settings);
+        Row::new("recordings", count, each)
     }
 
     fn hear(&mut self, what: &Happened, live: &Live, now: Millis, _out: &mut Actions) {
@@ -260,7 +274,7 @@ impl Feature for Recordings {
                 wake_at = Some(now);
                 break;
             }
-            let at = place.turn(live, &mut self.counts, now);
+            let at = place.turn(live, &mut self.rows, &mut self.counts, now);
             wake_at = wake_at.into_iter().chain(at).min();
         }
         self.wake_at = wake_at;
@@ -278,12 +292,18 @@ impl Feature for Recordings {
             }
             RecordDone::Closed { id, result } => {
                 places.get_mut(usize::from(id.place))?.closed(id, result, counts, now);
+                // There is a file to finish.
+                if let TendState::Next(_) = self.tending {
+                    self.tending = TendState::Next(now);
+                }
             }
             RecordDone::Tended { more } => {
                 self.tending = TendState::Next(now + if more { TEND_STEP_MS } else { TEND_MS });
             }
             // The operator or a script asked for it.
-            done @ (RecordDone::Listed { .. } | RecordDone::Deleted { .. } | RecordDone::Cleared { .. }) => return Some(Done::Recording(done)),
+            done @ (RecordDone::Listed { .. } | RecordDone::Deleted { .. } | RecordDone::Cleared { .. }) => {
+                return Some(Done::Recording(done));
+            }
         }
         self.wake_at = Some(now);
         None

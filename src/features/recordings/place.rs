@@ -7,7 +7,7 @@ use crate::limits::RECORDING_FILE_BYTES;
 use crate::live::Live;
 use crate::live::holder::Holder;
 use crate::live::names::Media;
-use crate::live::record_settings::RecordSettings;
+use crate::live::record_settings::{RecordContainer, RecordSettings};
 use crate::live::recording::{
     OpenedRecording, RecordCounts, RecordFault, RecordJob, RecordSaid, RecordedFor, RecordingId, RecordingKind,
     RecordingName, WRITE_BLOCKS, WholePart, WriteBlock,
@@ -16,12 +16,15 @@ use crate::media::timeline::STITCH_MS;
 use crate::media::{Cursor, JoinPoint, TagKind, TagSeq};
 use crate::text::Quoted;
 use crate::time::Millis;
-use crate::wire::script_link::FlushWhen;
+use crate::wire::flv::Codec;
 use crate::wire::flv_front::{FRONT_BYTES, Front, KeyPlace, SCALARS_BYTES, scalars};
+use crate::wire::script_link::FlushWhen;
 
-use super::flv;
+use super::flv::{self, FlvCopy};
 use super::fragment::{FileEnd, FileHeaders, FragmentLook, Growing, RecordedFragment};
 use super::keys::Keys;
+use super::mp4::{self, FragmentRows, Mp4Copy, Mp4File, TrackTimes};
+use super::part::{Copied, FileClock};
 
 /// By which recordings hold the names of their streams.
 const FEATURE: FeatureId = FeatureId(1);
@@ -66,7 +69,13 @@ impl RecordTerms {
         // Who publishes again says again how it is recorded.
         let join_ms = if kind == RecordingKind::Automatic { join_ms } else { 0 };
         let most = RecordMost { ms: u32::MAX, bytes: u64::MAX };
-        RecordTerms { segment_ms: segment_s.saturating_mul(1000), most_bytes: max_segment_bytes, join_ms, sync_ms, most }
+        RecordTerms {
+            segment_ms: segment_s.saturating_mul(1000),
+            most_bytes: max_segment_bytes,
+            join_ms,
+            sync_ms,
+            most,
+        }
     }
 }
 
@@ -88,6 +97,11 @@ pub(super) struct RecordingPlace {
     written: heapless::Deque<WholePart, WRITE_BLOCKS>,
     file: RecordingFile,
     keys: Box<Keys>,
+    /// What kind of file is opened or written, and of MP4 the mark of its tracks.
+    container: RecordContainer,
+    mark: u64,
+    /// What comes was in no MP4 file.
+    only_flv: bool,
     scalars: Box<[u8; SCALARS_BYTES]>,
     said: heapless::Deque<RecordSaid, 4>,
     /// Its publisher has ended its publish, and hears so when the recording has come to its end.
@@ -145,8 +159,8 @@ struct RecordingFile {
     block: Option<(u64, WriteBlock)>,
     /// Where the next fragment goes.
     at: u64,
-    /// The stream's time at the file's time 0, in milliseconds.
-    base_ms: u32,
+    clock: FileClock,
+    times: TrackTimes,
     /// The file's time of the last picture or sound, in milliseconds.
     last_ms: u32,
     /// What is at the disk.
@@ -170,11 +184,15 @@ struct RecordingFile {
 #[derive(Clone, Copy)]
 struct Copying {
     fragment: RecordedFragment,
-    tag: TagSeq,
-    offset: u64,
     /// Bytes of it that are in blocks.
     bytes: u64,
-    last_ms: u32,
+    how: CopyHow,
+}
+
+#[derive(Clone, Copy)]
+enum CopyHow {
+    Flv(FlvCopy),
+    Mp4(Mp4Copy),
 }
 
 impl RecordingPlace {
@@ -192,6 +210,9 @@ impl RecordingPlace {
             written: heapless::Deque::new(),
             file: RecordingFile::default(),
             keys: Box::new(Keys::new()),
+            container: RecordContainer::Flv,
+            mark: 0,
+            only_flv: false,
             scalars: Box::new([0; SCALARS_BYTES]),
             said: heapless::Deque::new(),
             owes_end: false,
@@ -215,7 +236,8 @@ impl RecordingPlace {
     /// Takes an order.
     pub(super) fn begin(&mut self, order: Order) {
         self.order = Some(order);
-        (self.stopping, self.publisher, self.owes_end) = (false, PublisherIs::Here, false);
+        (self.stopping, self.publisher) = (false, PublisherIs::Here);
+        (self.only_flv, self.owes_end) = (false, false);
         self.phase = Phase::Waiting(None, FileStart::Newest);
     }
 
@@ -278,7 +300,11 @@ impl RecordingPlace {
     }
 
     fn tell(&mut self, said: RecordSaid) {
-        if self.order.as_ref().is_some_and(|order| matches!(order.by, RecordedFor::Publisher(_) | RecordedFor::Script(_))) {
+        if self
+            .order
+            .as_ref()
+            .is_some_and(|order| matches!(order.by, RecordedFor::Publisher(_) | RecordedFor::Script(_)))
+        {
             // Who does not hear of all of it hears of the last.
             if self.said.is_full() {
                 self.said.pop_front();
@@ -288,7 +314,13 @@ impl RecordingPlace {
     }
 
     /// Does what can be done now. Returns when there is more, if nothing happens before.
-    pub(super) fn turn(&mut self, live: &mut Live, counts: &mut RecordCounts, now: Millis) -> Option<Millis> {
+    pub(super) fn turn(
+        &mut self,
+        live: &mut Live,
+        rows: &mut FragmentRows,
+        counts: &mut RecordCounts,
+        now: Millis,
+    ) -> Option<Millis> {
         let order = self.order.as_ref()?;
         if !self.holds {
             live.hold(order.stream, Holder::Feature(FEATURE, self.at));
@@ -297,7 +329,7 @@ impl RecordingPlace {
         match self.phase {
             Phase::Free | Phase::Opening(_) | Phase::Closing(_) => None,
             Phase::Waiting(since, start) => self.wait(live, since, start, now),
-            Phase::Writing => self.write(live, counts, now),
+            Phase::Writing => self.write(live, rows, counts, now),
             Phase::Ending(next) => {
                 self.end_file(next);
                 None
@@ -347,8 +379,26 @@ impl RecordingPlace {
             self.phase = Phase::Waiting(Some(since), start);
             return Some(since + SECOND_TRACK_MS);
         }
+        let mut name = order.name.clone();
+        self.mark = 0;
+        if name.container == RecordContainer::Mp4 {
+            let tag = begins_at(media).and_then(|point| media.ring().tag(point.cursor.seq));
+            match mp4::front(media, tag.as_ref()) {
+                Ok((init, _)) if !self.only_flv => self.mark = init.mark(),
+                Ok(_) => name.container = RecordContainer::Flv,
+                Err(codec) => {
+                    name.container = RecordContainer::Flv;
+                    if !self.only_flv {
+                        let codec = codec.map_or("unknown", Codec::name);
+                        warn!("{} record as FLV codec={codec}: it is in no MP4 file (record.container)", order.stream);
+                    }
+                    self.only_flv = true;
+                }
+            }
+        }
+        self.container = name.container;
         self.generation = self.generation.wrapping_add(1);
-        let job = RecordJob::Open { id: self.id(), name: order.name.clone() };
+        let job = RecordJob::Open { id: self.id(), name, mark: self.mark };
         self.phase = Phase::Opening(start);
         self.ask(job);
         None
@@ -388,7 +438,7 @@ impl RecordingPlace {
         let mut file = RecordingFile { name: opened.file, synced: now, own_front: true, ..RecordingFile::default() };
         if let Some(before) = opened.before {
             (file.at, file.last_ms) = (before.bytes, before.ms.saturating_add(before.gap_ms));
-            file.own_front = before.metadata;
+            file.own_front = before.own_front;
             file.whole = WholePart { bytes: before.bytes, ms: before.ms };
             file.before = WholePart { bytes: before.bytes, ms: file.last_ms };
         }
@@ -402,7 +452,13 @@ impl RecordingPlace {
         self.tell(RecordSaid::Started);
     }
 
-    fn write(&mut self, live: &mut Live, counts: &mut RecordCounts, now: Millis) -> Option<Millis> {
+    fn write(
+        &mut self,
+        live: &mut Live,
+        rows: &mut FragmentRows,
+        counts: &mut RecordCounts,
+        now: Millis,
+    ) -> Option<Millis> {
         let order = self.order.as_ref()?;
         let stream = order.stream;
         let ring = live.names.stream(stream).ring;
@@ -412,7 +468,7 @@ impl RecordingPlace {
                 self.lose();
             }
             if let Some((_, gap_ms)) = self.file.seam.take() {
-                self.file.base_ms = self.file.base_ms.wrapping_sub(gap_ms);
+                self.file.clock.pause(gap_ms);
             }
             (self.file.ring, self.file.growing) = (ring, None);
         }
@@ -420,7 +476,7 @@ impl RecordingPlace {
         let media = live.names.media(ring);
         loop {
             if self.file.copying.is_some() {
-                if !self.copy(media, now) {
+                if !self.copy(media, rows, now) {
                     // It goes on when a block comes back.
                     return None;
                 }
@@ -432,6 +488,10 @@ impl RecordingPlace {
                 // Headers that come now are those of the next file: it begins where it can with them.
                 let start = match end {
                     FileEnd::Headers => FileStart::Newest,
+                    FileEnd::Track => {
+                        self.only_flv |= !self.file.whole_or_begun();
+                        FileStart::Newest
+                    }
                     FileEnd::Jump => self.start_behind(ring),
                 };
                 return self.end(Some(start));
@@ -461,7 +521,7 @@ impl RecordingPlace {
                     let Some((seam, gap_ms)) = self.file.seam.take() else { return self.idle(now) };
                     growing.goes_on_at(seam);
                     // The file shows the gap as long as it was.
-                    self.file.base_ms = self.file.base_ms.wrapping_sub(gap_ms);
+                    self.file.clock.pause(gap_ms);
                 }
                 FragmentLook::Ends(end) => self.file.is_last = Some(end),
                 FragmentLook::Lost => {
@@ -497,7 +557,7 @@ impl RecordingPlace {
         let Some(point) = begins_at(media) else { return false };
         self.file.growing = Some(Growing::from(point.cursor.seq));
         if let Some(from_ms) = self.file.lost_from.take() {
-            let to_ms = self.file_ms(point.timestamp);
+            let to_ms = self.file.clock.file_ms(point.timestamp);
             let lost_ms = to_ms.saturating_sub(from_ms);
             self.file.gaps += 1;
             counts.gaps += 1;
@@ -531,12 +591,33 @@ impl RecordingPlace {
             self.file.growing = None;
             return FileBegun::Anew;
         };
+        let mp4 = match self.container {
+            RecordContainer::Flv => None,
+            RecordContainer::Mp4 => match mp4::front(media, Some(&tag)) {
+                Ok((init, tracks)) if self.file.at == 0 || init.mark() == self.mark => Some((init, tracks)),
+                _ => {
+                    // They are others than when the file was asked for.
+                    self.file.is_last = Some(FileEnd::Headers);
+                    return FileBegun::Anew;
+                }
+            },
+        };
         let Some(mut block) = self.blocks.pop() else { return FileBegun::NoBlock };
         let file = &mut self.file;
         (file.headers, file.has_front) = (FileHeaders::of(media), true);
         (file.has_video, file.has_audio) = (media.has_video(), media.has_audio());
         let before_ms = if file.at > 0 { file.last_ms.saturating_add(STITCH_MS) } else { 0 };
-        file.base_ms = tag.timestamp.wrapping_sub(before_ms);
+        file.clock = FileClock::new(tag.timestamp, before_ms);
+        if let Some((init, tracks)) = mp4 {
+            file.headers.tracks = Some(tracks);
+            let at = file.at;
+            if at == 0 {
+                mp4::put_front(&init, &mut block);
+            }
+            self.file.at += block.len() as u64;
+            self.file.block = Some((at, block));
+            return FileBegun::Yes;
+        }
         let metadata =
             media.headers().iter().find(|header| header.kind == TagKind::Data && header.name == b"onMetaData");
         file.scalars = metadata.map_or(0, |metadata| scalars(metadata.payload, &mut self.scalars));
@@ -566,12 +647,6 @@ impl RecordingPlace {
         }
     }
 
-    fn file_ms(&self, stream_ms: u32) -> u32 {
-        let ms = stream_ms.wrapping_sub(self.file.base_ms);
-        // What lies a little before the first frame has its time.
-        if ms as i32 >= 0 { ms } else { 0 }
-    }
-
     /// Whether it is as long or as large as is wanted of it.
     fn is_enough(&self, fragment: &RecordedFragment) -> bool {
         let Some(RecordMost { ms, bytes }) = self.order.as_ref().map(|order| order.terms.most) else { return false };
@@ -580,7 +655,7 @@ impl RecordingPlace {
             // One fragment it has in any case.
             return false;
         }
-        let is_long = self.file_ms(fragment.first_ms).saturating_sub(ms_before) >= ms;
+        let is_long = self.file.clock.file_ms(fragment.first_ms).saturating_sub(ms_before) >= ms;
         is_long || (self.file.at + fragment.bytes).saturating_sub(bytes_before) > bytes
     }
 
@@ -588,23 +663,26 @@ impl RecordingPlace {
         // What was asked for by its name is one file.
         let automatic = self.order.as_ref().filter(|order| order.name.kind == RecordingKind::Automatic);
         let Some(terms) = automatic.map(|order| order.terms) else { return false };
-        let ms = self.file_ms(fragment.first_ms);
+        let ms = self.file.clock.file_ms(fragment.first_ms);
         let is_long = ms >= terms.segment_ms && (fragment.has_key || !self.file.has_video);
         let is_large = self.file.at + fragment.bytes > terms.most_bytes;
         self.file.whole_or_begun() && (is_long || ms >= terms.segment_ms.saturating_mul(2) || is_large)
     }
 
     fn begin_fragment(&mut self, fragment: RecordedFragment) {
-        let first_ms = self.file_ms(fragment.first_ms);
+        let file = &self.file;
+        let how = match file.headers.tracks {
+            None => CopyHow::Flv(FlvCopy::new(&fragment, file.last_ms)),
+            Some(_) => CopyHow::Mp4(Mp4Copy::new()),
+        };
         if fragment.has_key {
-            self.keys.push(KeyPlace { ms: first_ms, at: self.file.at });
+            self.keys.push(KeyPlace { ms: file.clock.file_ms(fragment.first_ms), at: file.at });
         }
-        let last_ms = self.file.last_ms;
-        self.file.copying = Some(Copying { fragment, tag: fragment.first, offset: 0, bytes: 0, last_ms });
+        self.file.copying = Some(Copying { fragment, bytes: 0, how });
     }
 
     /// Copies into one block. False when there is none; what is complete is on its way to the disk.
-    fn copy(&mut self, media: &Media, now: Millis) -> bool {
+    fn copy(&mut self, media: &Media, rows: &mut FragmentRows, now: Millis) -> bool {
         let Some(mut copying) = self.file.copying else { return true };
         let (at, mut block) = match self.file.block.take() {
             Some(begun) => begun,
@@ -613,52 +691,41 @@ impl RecordingPlace {
                 None => return false,
             },
         };
-        let fragment = copying.fragment;
-        while copying.tag < fragment.end {
-            let mut cursor = Cursor::at(copying.tag);
-            let tag = match media.ring().tag_at(&mut cursor) {
-                Ok(Some(tag)) if tag.seq < fragment.end => tag,
-                Ok(_) => {
-                    copying.tag = fragment.end;
-                    break;
-                }
-                Err(_) => {
-                    self.file.block = Some((at, block));
-                    self.lose();
-                    return true;
-                }
-            };
-            if tag.flags.header {
-                copying.tag = Cursor::behind(tag.seq).seq;
-                continue;
+        let (before, fragment, file) = (block.len(), &copying.fragment, &mut self.file);
+        let copied = match (&mut copying.how, &file.headers.tracks) {
+            (CopyHow::Flv(copy), _) => copy.put(media, fragment, file.clock, &mut block),
+            (CopyHow::Mp4(copy), Some(tracks)) => {
+                let file = Mp4File { tracks, clock: file.clock, times: &mut file.times, rows, at: file.at };
+                copy.put(media, fragment, file, &mut block)
             }
-            let time_ms = match tag.kind {
-                // Scripts' data need not have a time.
-                TagKind::Data => self.file_ms(tag.timestamp).max(copying.last_ms),
-                _ => self.file_ms(tag.timestamp),
-            };
-            let Some(count) = flv::put_tag(media, &tag, time_ms, copying.offset, &mut block) else {
+            (CopyHow::Mp4(_), None) => Copied::Lost,
+        };
+        copying.bytes += (block.len() - before) as u64;
+        match copied {
+            Copied::Lost => {
                 self.file.block = Some((at, block));
                 self.lose();
-                return true;
-            };
-            (copying.offset, copying.bytes) = (copying.offset + count, copying.bytes + count);
-            if copying.offset < flv::tag_bytes(&tag) {
-                // The block is full.
+            }
+            Copied::Part => {
                 self.file.copying = Some(copying);
                 self.send(at, block, None, now);
-                return true;
             }
-            if tag.kind != TagKind::Data {
-                copying.last_ms = copying.last_ms.max(time_ms);
+            Copied::Whole => {
+                let last_ms = match copying.how {
+                    CopyHow::Flv(copy) => copy.last_ms,
+                    CopyHow::Mp4(copy) => copy.last_ms.max(self.file.last_ms),
+                };
+                let file = &mut self.file;
+                file.at += copying.bytes;
+                (file.last_ms, file.copying, file.is_last) = (last_ms, None, copying.fragment.is_last);
+                if copying.bytes == 0 {
+                    file.block = Some((at, block));
+                    return true;
+                }
+                let whole = WholePart { bytes: file.at, ms: file.last_ms };
+                self.send(at, block, Some(whole), now);
             }
-            (copying.tag, copying.offset) = (Cursor::behind(tag.seq).seq, 0);
         }
-        let file = &mut self.file;
-        file.at += copying.bytes;
-        (file.last_ms, file.copying, file.is_last) = (copying.last_ms, None, fragment.is_last);
-        let whole = WholePart { bytes: file.at, ms: file.last_ms };
-        self.send(at, block, Some(whole), now);
         true
     }
 
@@ -719,7 +786,7 @@ impl RecordingPlace {
             return;
         }
         let end = self.file.whole.bytes;
-        if end > 0 && self.file.own_front {
+        if end > 0 && self.file.own_front && self.container == RecordContainer::Flv {
             let Some(mut block) = self.blocks.pop() else { return };
             self.put_front(&mut block, false);
             let _ = self.written.push_back(self.file.whole);

@@ -181,6 +181,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
         if self.is_open(path) {
             return Err(NotDeleted::Recorded);
         }
+        self.tending.leave(path);
         self.disk.remove(path).map_err(|error| NotDeleted::Fault(fault(path, &error)))?;
         info!("rill record deleted file={:?} reason={why}", path.display());
         Ok(())

@@ -6,7 +6,8 @@
 //! room       how much room recordings have, and which go when it is used up
 //! listing    how far a list of them is
 //! left       what may not be complete
-//! tend       what an interrupted recording left is made whole, step by step
+//! tend       what is not complete is finished, step by step
+//! mp4        MP4 files, which are finished and may be gone on with
 //! files      which recordings there are, and how the operator deletes them
 //! command    the program that is run for each complete file
 //! ```
@@ -19,6 +20,7 @@ pub mod disk;
 mod files;
 mod left;
 mod listing;
+mod mp4;
 mod places;
 mod room;
 mod tend;
@@ -32,6 +34,7 @@ use log::{debug, warn};
 use crate::config::Config;
 use crate::limits::Row;
 use crate::live::jobs::{Done, Job};
+use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{
     OpenedRecording, RecordDone, RecordFault, RecordJob, RecordedBefore, RecordingId, RecordingKind, RecordingName,
     RecordingsPage,
@@ -39,11 +42,12 @@ use crate::live::recording::{
 use crate::store::shared::Shared;
 use crate::wire::flv_file::FlvFile;
 use crate::wire::flv_front::{SIZE_AT, SIZE_BYTES, size_in};
+use crate::wire::mp4::finish::Finisher;
 use crate::wire::windows::{File, ReadAt, Windows};
 
 use command::Commands;
 use disk::{RecordDisk, RecordFile};
-use left::Tending;
+use left::{Left, Tending};
 use listing::Listing;
 use places::Places;
 
@@ -67,7 +71,7 @@ pub struct RecordingFiles<D: RecordDisk> {
     open: Box<[Option<OpenRecordingFile<D::File>>]>,
     windows: Box<Windows>,
     commands: Commands,
-    tending: Tending,
+    tending: Tending<D::File>,
     listing: Option<Listing>,
 }
 
@@ -81,6 +85,7 @@ struct OpenRecordingFile<F> {
     /// It has this name until its first block is on the medium.
     hidden: Option<PathBuf>,
     file: F,
+    container: RecordContainer,
     is_durable: bool,
     allocated: u64,
     forgotten: u64,
@@ -118,7 +123,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
         let Job::Recording(job) = job else { unreachable!("a job of another lane: {job:?}") };
         self.commands.look();
         Done::Recording(match job {
-            RecordJob::Open { id, name } => RecordDone::Opened { id, result: self.open(id, &name) },
+            RecordJob::Open { id, name, mark } => RecordDone::Opened { id, result: self.open(id, &name, mark) },
             RecordJob::Write { id, at, block, sync } => {
                 let result = self.write(id, at, block.bytes(), sync);
                 RecordDone::Written { id, block: Some(block), result }
@@ -135,7 +140,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
         })
     }
 
-    fn open(&mut self, id: RecordingId, name: &RecordingName) -> Result<OpenedRecording, RecordFault> {
+    fn open(&mut self, id: RecordingId, name: &RecordingName, mark: u64) -> Result<OpenedRecording, RecordFault> {
         *self.open.get_mut(usize::from(id.place)).ok_or(RecordFault::Places)? = None;
         let folder = self.places.folder(name).ok_or(RecordFault::NoPlace)?;
         self.disk.make_folder(&folder).map_err(|error| fault(&folder, &error))?;
@@ -144,16 +149,23 @@ impl<D: RecordDisk> RecordingFiles<D> {
             RecordingKind::Automatic => {
                 let entries = self.disk.list(&folder).map_err(|error| fault(&folder, &error))?;
                 let now = self.disk.now();
-                (folder.join(places::next_name(&entries, now)), None, None)
+                (folder.join(places::next_name(&entries, now, name.container)), None, None)
             }
             RecordingKind::InPlaceOf | RecordingKind::Behind | RecordingKind::BehindWithGap => {
                 let path = self.places.file(name).ok_or(RecordFault::NoPlace)?;
                 if self.is_open(&path) {
                     return Err(RecordFault::AlreadyExists);
                 }
-                let before = match name.kind {
-                    RecordingKind::Behind => self.look_at_end(&path, false)?,
-                    RecordingKind::BehindWithGap => self.look_at_end(&path, true)?,
+                // Whoever is at it leaves it.
+                self.tending.leave(&path);
+                let with_gap = name.kind == RecordingKind::BehindWithGap;
+                let before = match (name.kind, name.container) {
+                    (RecordingKind::Behind | RecordingKind::BehindWithGap, RecordContainer::Flv) => {
+                        self.look_at_end(&path, with_gap)?
+                    }
+                    (RecordingKind::Behind | RecordingKind::BehindWithGap, RecordContainer::Mp4) => {
+                        self.unfinish(&path, mark, with_gap)?
+                    }
                     _ => None,
                 };
                 let hidden = before.is_none().then(|| places::hidden(&path));
@@ -170,7 +182,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             (None, None) => self.disk.create(&path),
         };
         let mut file = file.map_err(|error| fault(&path, &error))?;
-        if let Some(RecordedBefore { metadata: true, .. }) = before {
+        if let (RecordContainer::Flv, Some(RecordedBefore { own_front: true, .. })) = (name.container, before) {
             // It is not complete any more: a server that loses its power finds that, and finishes it.
             file.write_at(SIZE_AT as u64, &[0; 8]).map_err(|error| fault(&path, &error))?;
         }
@@ -182,6 +194,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             path,
             hidden,
             file,
+            container: name.container,
             is_durable: false,
             allocated: before.map_or(0, |before| before.bytes),
             forgotten: 0,
@@ -198,12 +211,12 @@ impl<D: RecordDisk> RecordingFiles<D> {
         };
         let mut front = [0; SIZE_BYTES];
         let read = file.read_at(0, &mut front).map_err(|error| fault(path, &error))?;
-        let metadata = size_in(&front[..read]).is_some();
+        let own_front = size_in(&front[..read]).is_some();
         let mut reading = File::new(&mut file, &mut self.windows);
         match FlvFile::open(&mut reading) {
             Ok(found) => {
-                let age_ms = if with_gap { file.age_ms().unwrap_or(0).min(LONGEST_GAP_MS) } else { 0 };
-                Ok(Some(RecordedBefore { bytes: found.end, ms: found.end_ms, gap_ms: age_ms as u32, metadata }))
+                let gap_ms = if with_gap { gap_ms(&mut file) } else { 0 };
+                Ok(Some(RecordedBefore { bytes: found.end, ms: found.end_ms, gap_ms, own_front }))
             }
             Err(_) => {
                 warn!("rill record {}: it is no FLV file", path.display());
@@ -238,7 +251,12 @@ impl<D: RecordDisk> RecordingFiles<D> {
         }
         let closed = open.file.cut(end).and_then(|()| open.file.sync());
         closed.map_err(|error| fault(&open.path, &error))?;
-        self.complete(&open.app, &open.path);
+        let OpenRecordingFile { app, path, container, .. } = open;
+        match container {
+            RecordContainer::Flv => self.complete(&app, &path),
+            // Its tables are written behind what is more urgent.
+            RecordContainer::Mp4 => self.tending.soon(Left { path, app }),
+        }
         Ok(())
     }
 
@@ -287,6 +305,11 @@ impl<F: RecordFile> OpenRecordingFile<F> {
     }
 }
 
+/// How long ago a file was written, as far as a pause is shown, in milliseconds.
+fn gap_ms(file: &mut impl RecordFile) -> u32 {
+    file.age_ms().unwrap_or(0).min(LONGEST_GAP_MS) as u32
+}
+
 /// What is the matter, with a line in the log.
 fn fault(path: &Path, error: &io::Error) -> RecordFault {
     let fault = match error.kind() {
@@ -302,12 +325,13 @@ fn fault(path: &Path, error: &io::Error) -> RecordFault {
 }
 
 /// What the thread takes beside its stack, for so many places.
-pub fn memory(places: usize) -> [Row; 3] {
+pub fn memory(places: usize) -> [Row; 4] {
     [
         // Their paths are longer than the table.
         Row::new("files of recordings", places, size_of::<Option<OpenRecordingFile<std::fs::File>>>() + 3 * 4096),
         Row::new("windows of recordings", 1, size_of::<Windows>()),
         // One on its way to the operator, and one that is made.
         Row::new("pages of the list of recordings", 2, size_of::<RecordingsPage>()),
+        Row::new("finisher of recordings", 1, size_of::<Finisher>()),
     ]
 }

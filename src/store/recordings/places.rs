@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apps::named;
 use crate::limits::RECORDING_FILE_BYTES;
+use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{RecordingKind, RecordingName};
 
 use super::disk::{FolderEntry, LocalTime};
@@ -16,6 +17,9 @@ pub(super) const STREAMS: &str = "streams";
 pub(super) const DEPTH: usize = 16;
 /// Digits of the number that names begin with. More recordings have longer numbers.
 const DIGITS: usize = 6;
+
+/// Endings of files that are MP4.
+const MP4_ENDINGS: [&str; 4] = [".mp4", ".f4v", ".m4v", ".mov"];
 
 /// Where recordings lie.
 pub(super) struct Places {
@@ -70,7 +74,12 @@ impl Places {
 
     /// The file of a recording that was asked for by its name.
     pub(super) fn file(&self, name: &RecordingName) -> Option<PathBuf> {
-        Some(self.streams(&name.app)?.join(format!("{}.flv", name.path)))
+        let ending = match name.container {
+            // Who asks for MP4 may have said how the file ends.
+            RecordContainer::Mp4 if MP4_ENDINGS.iter().any(|ending| name.path.ends_with(ending)) => "",
+            container => container.ending(),
+        };
+        Some(self.streams(&name.app)?.join(format!("{}{ending}", name.path)))
     }
 
     /// What a file is called for people: `APP/PATH/FILE`.
@@ -90,13 +99,19 @@ impl Places {
 }
 
 /// The name of the next recording in a folder: a number, so that names sort as they were recorded without a clock, too.
-pub(super) fn next_name(entries: &[FolderEntry], now: Option<LocalTime>) -> String {
+pub(super) fn next_name(entries: &[FolderEntry], now: Option<LocalTime>, container: RecordContainer) -> String {
+    let ending = container.ending();
     let number = |entry: &FolderEntry| entry.name.split_once('-')?.0.parse::<u64>().ok();
     let next = entries.iter().filter(|entry| !entry.is_folder).filter_map(number).max().map_or(1, |last| last + 1);
     match now {
-        Some(now) => format!("{next:0DIGITS$}-{now}.flv"),
-        None => format!("{next:0DIGITS$}-nodate.flv"),
+        Some(now) => format!("{next:0DIGITS$}-{now}{ending}"),
+        None => format!("{next:0DIGITS$}-nodate{ending}"),
     }
+}
+
+/// Whether a file is called as recordings are.
+pub(super) fn is_recording(name: &str) -> bool {
+    name.ends_with(RecordContainer::Flv.ending()) || MP4_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// The name of a file until its first block is on the medium.
@@ -113,10 +128,11 @@ mod tests {
     fn names_go_on_where_the_folder_ends_whatever_the_clock_says() {
         let entry = |name: &str| FolderEntry { name: name.to_owned(), is_folder: false, bytes: 0, modified_s: 0 };
         let now = LocalTime { year: 2026, month: 11, day: 26, hour: 22, minute: 15, second: 3 };
-        assert_eq!(next_name(&[], None), "000001-nodate.flv");
+        let next_name = |entries: &[FolderEntry], now| next_name(entries, now, RecordContainer::Mp4);
+        assert_eq!(next_name(&[], None), "000001-nodate.mp4");
         let entries = [entry("000041-2020-01-01-000000.flv"), entry("x.flv"), entry("000007-nodate.flv")];
-        assert_eq!(next_name(&entries, Some(now)), "000042-2026-11-26-221503.flv");
-        assert_eq!(next_name(&[entry("1999999-nodate.flv")], None), "2000000-nodate.flv");
+        assert_eq!(next_name(&entries, Some(now)), "000042-2026-11-26-221503.mp4");
+        assert_eq!(next_name(&[entry("1999999-nodate.flv")], None), "2000000-nodate.mp4");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::config::WhenFull;
 use crate::live::recording::RecordFault;
 
 use super::disk::{FolderEntry, RecordDisk};
-use super::places::DEPTH;
+use super::places::{DEPTH, is_recording};
 use super::{RecordingFiles, fault};
 
 /// Recordings that go for one that is made.
@@ -81,7 +81,11 @@ impl<D: RecordDisk> RecordingFiles<D> {
         let Some((root, kind)) = self.places.roots() else { return Vec::new() };
         let root = root.to_owned();
         let mut found = self.below(&root, kind);
-        found.retain(|found| !self.is_open(&found.path) && !self.tending.is_at(&found.path));
+        // Others are not ours to delete.
+        let is_automatic = |path: &Path| path.extension().is_some_and(|ending| ending == "mp4" || ending == "flv");
+        found.retain(|FoundRecording { path, .. }| {
+            is_automatic(path) && !self.is_open(path) && !self.tending.is_at(path)
+        });
         // Of one second the name says which was first.
         found.sort_by(|a, b| (a.modified_s, &a.path).cmp(&(b.modified_s, &b.path)));
         found
@@ -102,7 +106,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             let path = folder.join(&name);
             if is_folder && depth > 0 {
                 self.collect(app, &path, depth - 1, found);
-            } else if !is_folder && (name.ends_with(".flv") || name.ends_with(".mp4")) {
+            } else if !is_folder && is_recording(&name) {
                 found.push(FoundRecording { path, app: app.to_owned(), bytes, modified_s });
             }
         }

@@ -1,5 +1,5 @@
-//! What is done for files that nobody waits for: what an interrupted recording left is made whole, and what is too old goes. One
-//! step at a time, so that recordings that are made wait for none.
+//! What is done for files that nobody waits for: what is not complete is finished, and what is too old goes. One step at a time, so that
+//! recordings that are made wait for none.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,12 +25,19 @@ impl<D: RecordDisk> RecordingFiles<D> {
             self.find_left();
             return true;
         };
-        let Some(Left { path, app }) = left.pop_front() else {
+        if self.tending.under_way.is_some() {
+            return self.finish_on();
+        }
+        let Some(next) = left.pop_front() else {
             self.let_old_go();
             return self.commands.is_busy();
         };
-        if !self.is_open(&path) {
-            self.finish(&app, &path);
+        if self.is_open(&next.path) {
+            return true;
+        }
+        match next.path.extension().is_some_and(|ending| ending == "flv") {
+            true => self.finish(&next.app, &next.path),
+            false => self.begin_finishing(next),
         }
         true
     }
@@ -65,9 +72,6 @@ impl<D: RecordDisk> RecordingFiles<D> {
 
     /// Returns how long it is, in milliseconds, and how many bytes it has now; `None` when it was complete.
     fn finish_flv(&mut self, path: &Path) -> io::Result<Option<(u32, u64)>> {
-        if path.extension().is_none_or(|ending| ending != "flv") {
-            return Ok(None);
-        }
         let mut file = self.disk.open(path)?;
         let mut front = vec![0; FRONT_BYTES];
         let read = read_all(&mut file, &mut front)?;

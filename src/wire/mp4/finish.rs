@@ -10,9 +10,10 @@ use crate::wire::windows::{Answer, Fault, File, ReadAt, STRUCTURE};
 use super::boxes::{BOX, BoxPart, FULL_BOX};
 use super::cursor::Sample;
 use super::fragments::FragmentCursor;
-use super::init::{MOVIE_HEADER, MOVIE_TIMESCALE, TrackFront, movie_header};
+use super::hybrid::fragment_end;
+use super::init::{MOVIE_HEADER, MOVIE_TIMESCALE, TrackEdit, TrackFront, movie_header};
 use super::track::Track;
-use super::{Choice, Movie, TrackKind, atom};
+use super::{Choice, Movie, TrackKind};
 
 /// Pictures and sound.
 const LANES: usize = 2;
@@ -117,9 +118,13 @@ struct FinishTrack {
     /// When its first sample is decoded, and for how long all of them last, in ticks.
     begins: i64,
     lasts: u64,
+    /// When the first of them is shown, in ticks.
+    shown: i64,
     /// Some sample is shown later than it is decoded; some sample is no key frame.
     is_reordered: bool,
     has_inter: bool,
+    /// Some sample is shown earlier than it is decoded.
+    is_early: bool,
     buffers: [TableBuffer; TABLES.len()],
 }
 
@@ -231,8 +236,10 @@ impl FinishTrack {
             counts: [0; TABLES.len()],
             begins: 0,
             lasts: 0,
+            shown: i64::MAX,
             is_reordered: false,
             has_inter: false,
+            is_early: false,
             buffers: Default::default(),
         }
     }
@@ -280,7 +287,9 @@ impl FinishTrack {
                     self.begins = held.sample.time;
                 }
                 self.lasts += u64::from(duration);
+                self.shown = self.shown.min(held.sample.time.saturating_add(held.sample.composition.into()));
                 self.is_reordered |= held.sample.composition != 0;
+                self.is_early |= held.sample.composition < 0;
                 self.has_inter |= !held.sample.is_sync;
                 walk.note(held, duration, &mut |table, _| {
                     counts[table as usize] += 1;
@@ -321,26 +330,37 @@ impl FinishTrack {
         TABLES.into_iter().filter(|(table, ..)| self.has(*table))
     }
 
-    /// `origin_ms` is when the movie begins, in the file's time; `movie_duration` is in milliseconds from then.
-    fn front(&self, origin_ms: i64, movie_duration: u64) -> TrackFront {
+    /// `origin_ms` is when the movie begins, in the file's time.
+    fn front(&self, origin_ms: i64) -> TrackFront {
         let picture = self.track.entry.picture.map(|picture| (picture.width, picture.height));
-        let delay = u32::try_from(self.track.ms(self.begins) - origin_ms).unwrap_or(0);
+        let delay = u32::try_from(self.shown_ms() - origin_ms).unwrap_or(0);
+        let first_shown = u32::try_from(self.first_shown().saturating_sub(self.begins)).unwrap_or(u32::MAX);
         TrackFront {
             kind: self.kind,
             id: self.track.id,
             timescale: self.track.timescale,
             size: picture.unwrap_or_default(),
-            movie_duration,
+            movie_duration: u64::try_from(self.ends_ms() - origin_ms).unwrap_or(0),
             duration: self.lasts,
-            delay: Some(delay).filter(|&delay| delay > 0),
+            edit: Some(TrackEdit { delay, first_shown }).filter(|_| delay > 0 || first_shown > 0),
             stsd_bytes: (self.track.entries.end - self.track.entries.start) as u32,
             tables_bytes: self.tables().map(|table| self.table_bytes(table)).sum(),
         }
     }
 
-    /// When it ends, in milliseconds of the file's time.
+    /// When it is shown first, in ticks. What would be shown before anything is decoded has no such time in a file.
+    fn first_shown(&self) -> i64 {
+        self.shown.max(self.begins)
+    }
+
+    /// The same in milliseconds of the file's time.
+    fn shown_ms(&self) -> i64 {
+        self.track.ms(self.first_shown())
+    }
+
+    /// When it has been shown, in milliseconds of the file's time.
     fn ends_ms(&self) -> i64 {
-        self.track.ms(self.begins.saturating_add_unsigned(self.lasts))
+        self.track.ms(self.first_shown().saturating_add_unsigned(self.lasts))
     }
 }
 
@@ -443,19 +463,12 @@ impl Finisher {
 
     /// Looks for the end of the last fragment whose media is all there.
     fn find_end<R: ReadAt>(&mut self, file: &mut File<'_, R>, mut at: u64, fragments: u32) -> Answer<Pass, R> {
-        let whole = |found: &atom::Atom, kind: &[u8; 4], size: u64| found.kind == *kind && found.end <= size;
         for _ in 0..fragments {
-            let size = file.size();
-            let moof = atom::top_atom(file, at)?.filter(|found| whole(found, b"moof", size));
-            let mdat = match moof {
-                Some(moof) => atom::top_atom(file, moof.end)?.filter(|found| whole(found, b"mdat", size)),
-                None => None,
-            };
-            let Some(mdat) = mdat else {
+            let Some(end) = fragment_end(file, at)? else {
                 self.media_end = at;
                 return Ok(Pass::Counting(0));
             };
-            at = mdat.end;
+            at = end;
         }
         Ok(Pass::Ends(at))
     }
@@ -469,12 +482,12 @@ impl Finisher {
             }
         }
         let lanes = || self.lanes.iter().flatten();
-        let Some(origin_ms) = lanes().map(|lane| lane.track.ms(lane.begins)).min() else {
+        let Some(origin_ms) = lanes().map(FinishTrack::shown_ms).min() else {
             return Err(Fault::Structure("it has no sample").into());
         };
         let ends_ms = lanes().map(FinishTrack::ends_ms).max().unwrap_or(origin_ms);
         let duration = u64::try_from(ends_ms - origin_ms).unwrap_or(0);
-        let moov_bytes = BOX + MOVIE_HEADER + lanes().map(|lane| lane.front(origin_ms, duration).bytes()).sum::<u32>();
+        let moov_bytes = BOX + MOVIE_HEADER + lanes().map(|lane| lane.front(origin_ms).bytes()).sum::<u32>();
 
         let mut place = self.media_end;
         put(out, &mut place, |part| {
@@ -482,7 +495,7 @@ impl Finisher {
             movie_header(duration, part);
         })?;
         for lane in self.lanes.iter_mut().flatten() {
-            put(out, &mut place, |part| lane.front(origin_ms, duration).emit(part))?;
+            put(out, &mut place, |part| lane.front(origin_ms).emit(part))?;
             let mut at = lane.track.entries.start;
             while at < lane.track.entries.end {
                 let count = (lane.track.entries.end - at).min(BUFFER_BYTES as u64 / 2) as usize;
@@ -495,8 +508,10 @@ impl Finisher {
                 let bytes = lane.table_bytes((table, kind, entry));
                 let count = lane.counts[table as usize];
                 let begin = place;
+                // Only that version has numbers with a sign (8.6.1.3).
+                let version = u8::from(table == SampleTable::Compositions && lane.is_early);
                 put(out, &mut place, |part| {
-                    part.open_full(kind, bytes, 0, 0);
+                    part.open_full(kind, bytes, version, 0);
                     if table == SampleTable::Sizes {
                         part.u32(0);
                     }

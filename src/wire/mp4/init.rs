@@ -13,6 +13,8 @@ const NEXT_TRACK: u32 = 3;
 
 /// Where the space of a hybrid file lies that becomes the header of all its media.
 pub const HYBRID_AT: u64 = FTYP as u64;
+/// What such a file begins with.
+pub(super) const FTYP_BOX: [u8; 28] = *b"\0\0\0\x1Cftypiso5\0\0\x02\0iso5iso6mp41";
 /// That space while the file is written: a box with nothing in it.
 pub const HYBRID_OPEN: [u8; 16] = *b"\0\0\0\x10free\0\0\0\0\0\0\0\0";
 
@@ -24,8 +26,11 @@ pub fn hybrid_closed(moov_at: u64) -> [u8; 16] {
     header
 }
 
+/// Where the `moov` box of a hybrid file lies that says what its tracks are.
+pub const HYBRID_TRACKS_AT: u64 = HYBRID_AT + HYBRID_OPEN.len() as u64;
+
 /// Sizes of boxes.
-const FTYP: u32 = 28;
+const FTYP: u32 = FTYP_BOX.len() as u32;
 const MVHD: u32 = FULL_BOX + 96;
 const TKHD: u32 = FULL_BOX + 80;
 const MDHD: u32 = FULL_BOX + 20;
@@ -72,6 +77,20 @@ impl Init<'_> {
         part.filled()
     }
 
+    /// Of a hybrid file: a mark of all that it says of its tracks, which is another one where anything of that is
+    /// ([`Hybrid::mark`](super::hybrid::Hybrid::mark)).
+    pub fn mark(&self) -> u64 {
+        let (mut mark, mut at, mut piece) = (Mark::new(), HYBRID_TRACKS_AT as u32, [0; 128]);
+        loop {
+            let count = self.read_at(at, &mut piece);
+            if count == 0 {
+                return mark.0;
+            }
+            mark.add(&piece[..count]);
+            at += count as u32;
+        }
+    }
+
     fn tracks(&self) -> impl Iterator<Item = TrackFront> {
         let video = self.video.map(|description| (VIDEO_TRACK, description));
         let audio = self.audio.map(|description| (AUDIO_TRACK, description));
@@ -82,7 +101,7 @@ impl Init<'_> {
             size: description.size().unwrap_or_default(),
             movie_duration: 0,
             duration: 0,
-            delay: None,
+            edit: None,
             stsd_bytes: STSD_FIELDS + description.bytes(),
             tables_bytes: EMPTY_TABLES,
         })
@@ -94,8 +113,7 @@ impl Init<'_> {
     }
 
     fn emit(&self, out: &mut BoxPart<'_>) {
-        out.open(b"ftyp", FTYP);
-        out.put(b"iso5\0\0\x02\0iso5iso6mp41");
+        out.put(&FTYP_BOX);
         if self.hybrid {
             out.put(&HYBRID_OPEN);
         }
@@ -120,6 +138,19 @@ impl Init<'_> {
             out.open_full(b"trex", TREX, 0, 0);
             out.words(&[track.id, 1, 0, 0, 0]);
         }
+    }
+}
+
+/// FNV-1a. An encoder that makes two fronts of one mark on purpose spoils its own recording.
+pub(super) struct Mark(pub(super) u64);
+
+impl Mark {
+    pub(super) const fn new() -> Mark {
+        Mark(0xCBF2_9CE4_8422_2325)
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |mark, &byte| (mark ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
     }
 }
 
@@ -151,20 +182,36 @@ pub(super) struct TrackFront {
     pub(super) timescale: u32,
     /// Width and height in pixels.
     pub(super) size: (u16, u16),
-    /// In milliseconds.
+    /// In the movie, in milliseconds.
     pub(super) movie_duration: u64,
     /// In ticks.
     pub(super) duration: u64,
-    /// How many milliseconds after the movie it begins, where an edit list is to say that.
-    pub(super) delay: Option<u32>,
+    /// What an edit list is to say of it, where there is one.
+    pub(super) edit: Option<TrackEdit>,
     /// Bytes of the sample descriptions, with their box.
     pub(super) stsd_bytes: u32,
     /// Bytes of the tables, with theirs.
     pub(super) tables_bytes: u32,
 }
 
-/// An edit list of a pause and all of the media.
-const EDTS: u32 = BOX + FULL_BOX + 4 + 24;
+/// When a track is shown: readers leave out what is beyond its duration, counted from its first picture (8.6.6).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TrackEdit {
+    /// How many milliseconds after the movie it begins.
+    pub(super) delay: u32,
+    /// When its first sample is shown, in ticks behind the time at which that of them is decoded which is first.
+    pub(super) first_shown: u32,
+}
+
+impl TrackEdit {
+    fn entries(self) -> u32 {
+        1 + u32::from(self.delay > 0)
+    }
+
+    fn bytes(self) -> u32 {
+        BOX + FULL_BOX + 4 + 12 * self.entries()
+    }
+}
 
 impl TrackFront {
     /// Bytes of the whole `trak` box.
@@ -173,7 +220,7 @@ impl TrackFront {
     }
 
     fn edits_bytes(&self) -> u32 {
-        if self.delay.is_some() { EDTS } else { 0 }
+        self.edit.map_or(0, TrackEdit::bytes)
     }
 
     fn mdia_bytes(&self) -> u32 {
@@ -205,11 +252,15 @@ impl TrackFront {
         out.words(&MATRIX);
         let (width, height) = self.size;
         out.words(&[u32::from(width) << 16, u32::from(height) << 16]);
-        if let Some(delay) = self.delay {
-            out.open(b"edts", EDTS);
-            out.open_full(b"elst", EDTS - BOX, 0, 0);
-            let lasts = short(self.movie_duration.saturating_sub(delay.into()));
-            out.words(&[2, delay, u32::MAX, 0x0001_0000, lasts, 0, 0x0001_0000]);
+        if let Some(edit) = self.edit {
+            out.open(b"edts", edit.bytes());
+            out.open_full(b"elst", edit.bytes() - BOX, 0, 0);
+            out.u32(edit.entries());
+            if edit.delay > 0 {
+                out.words(&[edit.delay, u32::MAX, 0x0001_0000]);
+            }
+            let lasts = short(self.movie_duration.saturating_sub(edit.delay.into()));
+            out.words(&[lasts, edit.first_shown, 0x0001_0000]);
         }
         out.open(b"mdia", self.mdia_bytes());
         out.open_full(b"mdhd", MDHD, 0, 0);

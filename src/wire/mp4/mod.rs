@@ -13,6 +13,7 @@ pub mod entry;
 pub mod finish;
 pub mod fragment_head;
 pub mod fragments;
+pub mod hybrid;
 pub mod index;
 pub mod init;
 pub mod places;

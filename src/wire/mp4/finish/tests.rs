@@ -139,7 +139,11 @@ proptest! {
         let whole = samples.each_ref().map(|samples| {
             samples.iter().take_while(|sample| sample.at < media_end as u64).copied().collect::<Vec<_>>()
         });
-        let base_ms = |lane: usize| whole[lane].first().map(|sample| [sample.time, (sample.time + 24) / 48][lane]);
+        let shown = |lane: usize| {
+            let first = whole[lane].first()?.time;
+            whole[lane].iter().map(|sample| sample.time + i64::from(sample.composition)).min().map(|shown| shown.max(first))
+        };
+        let base_ms = |lane: usize| shown(lane).map(|shown| [shown, (shown + 24) / 48][lane]);
         let origin = base_ms(0).into_iter().chain(base_ms(1)).min().unwrap();
         let mut ends_ms = 0;
         for (lane, whole) in whole.iter().enumerate() {
@@ -153,7 +157,8 @@ proptest! {
             prop_assert_eq!(found, &moved);
             prop_assert_eq!(track.fragments, None);
             let delay = base_ms(lane).unwrap() - origin;
-            prop_assert_eq!(track.shift, delay * i64::from(track.timescale) / 1000);
+            let late = shown(lane).unwrap() - begin;
+            prop_assert_eq!(track.shift, delay * i64::from(track.timescale) / 1000 - late);
             ends_ms = ends_ms.max((track.ms(track.duration as i64) + delay).cast_unsigned());
         }
         prop_assert!(movie.said_ms.abs_diff(ends_ms) <= 1, "{} {}", movie.said_ms, ends_ms);

@@ -1,0 +1,167 @@
+//! Recordings of what ffmpeg publishes, and the programs that read them: while they are written and when they are complete, each sample is
+//! the live stream's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::clients::{ffmpeg_play, ffmpeg_publish, gst_demux_mp4};
+use crate::support::media::Media;
+use crate::support::process::{Process, output_of};
+use crate::support::server::Server;
+use crate::support::{Scratch, emulated, patience, wait_until};
+
+/// How long the clip is, in seconds.
+const SECONDS: &str = "6";
+
+/// A server that records, and a clip with pictures that are shown in another order than they are sent.
+struct Studio {
+    server: Server,
+    scratch: Scratch,
+    clip: PathBuf,
+}
+
+impl Studio {
+    fn new(name: &str, settings: &[&str]) -> Studio {
+        let scratch = Scratch::new(name);
+        fs::create_dir_all(scratch.path("root/applications/live")).unwrap();
+        let clip = scratch.path("clip.flv");
+        let mut command = Command::new("ffmpeg");
+        command.args(["-nostdin", "-loglevel", "error", "-y"]);
+        command.args(["-f", "lavfi", "-i", "testsrc2=size=192x144:rate=25"]);
+        command.args(["-f", "lavfi", "-i", "sine=frequency=440:beep_factor=3:sample_rate=48000"]);
+        command.args(["-t", SECONDS, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast"]);
+        output_of(command.args(["-bf", "2", "-g", "50", "-c:a", "aac", "-b:a", "48k"]).arg(&clip));
+        let root = format!("server.root={}", scratch.path("root").display());
+        let settings: Vec<&str> =
+            [&root[..], "record.on=true", "record.join_ms=0"].iter().chain(settings).copied().collect();
+        let server = Server::start(&scratch, &settings);
+        Studio { server, scratch, clip }
+    }
+
+    fn spawn(&self, name: &str, mut command: Command) -> Process {
+        Process::spawn(&self.scratch, name, &mut command)
+    }
+
+    /// The only recording there is of `cam`.
+    fn recording(&self) -> PathBuf {
+        let folder = self.scratch.path("root/applications/live/recordings/cam");
+        let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.remove(0)
+    }
+
+    /// What VLC makes of a file: its packets in another container.
+    fn by_vlc(&self, name: &str, file: &Path) -> Media {
+        // Root's VLC does not start, so it is somebody else's, who has a directory and a copy.
+        let home = self.scratch.path(name);
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
+        let (own, out) = (home.join("recording.mp4"), home.join("out.ts"));
+        fs::copy(file, &own).unwrap();
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut command = Command::new("vlc");
+        command.env("HOME", &home).args(["-I", "dummy", "--no-color"]);
+        command.arg(format!("--sout=#std{{access=file,mux=ts,dst={}}}", out.display())).arg(&own).arg("vlc://quit");
+        // SAFETY: no preconditions.
+        if unsafe { libc::geteuid() } == 0 {
+            command.uid(65534).gid(65534);
+        }
+        self.spawn(&format!("{name}.log"), command).wait_success(patience(30.0));
+        Media::packets(&out)
+    }
+}
+
+/// Asserts that a file has the samples of the clip, each at its time, or the first of them.
+fn assert_clip(found: &Media, clip: &Media, all: bool) {
+    let (video, sound) = (found.video.as_ref().unwrap(), found.audio.as_ref().unwrap());
+    let (clip_video, clip_sound) = (clip.video.as_ref().unwrap(), clip.audio.as_ref().unwrap());
+    for (kind, track, wanted, allowed_ms) in [("video", video, clip_video, 0), ("audio", sound, clip_sound, 1)] {
+        assert_eq!((&track.codec, &track.configuration), (&wanted.codec, &wanted.configuration), "{kind}");
+        assert!(track.packets.len() <= wanted.packets.len() && (!all || track.packets.len() == wanted.packets.len()));
+        let begin_ms = (video.packets[0].dts_ms, clip_video.packets[0].dts_ms);
+        for (got, sent) in track.packets.iter().zip(&wanted.packets) {
+            assert_eq!((&got.md5, got.bytes), (&sent.md5, sent.bytes), "{kind} at {}", sent.dts_ms);
+            let shown_ms = (got.pts_ms - begin_ms.0, sent.pts_ms - begin_ms.1);
+            assert!(shown_ms.0.abs_diff(shown_ms.1) <= allowed_ms, "{kind} at {}: {shown_ms:?}", sent.dts_ms);
+        }
+    }
+}
+
+#[test]
+fn what_ffmpeg_publishes_is_in_the_mp4_file_sample_by_sample_for_every_reader_and_while_it_is_written() {
+    if emulated() {
+        return;
+    }
+    let studio = Studio::new("recording-mp4", &[]);
+    let clip = Media::packets(&studio.clip);
+    let live = studio.scratch.path("live.flv");
+    let mut player = studio.spawn("player", ffmpeg_play(&studio.server.url("cam"), &live));
+    studio.server.wait_for_players("cam", 1);
+    let mut publisher = studio.spawn("publisher", ffmpeg_publish(&studio.clip, &studio.server.url("cam"), &[]));
+    // A fragment is on the medium: what is there now is what a pulled plug leaves.
+    studio.server.wait_for_log(&[" record start "]);
+    let growing = studio.recording();
+    assert!(growing.extension().is_some_and(|ending| ending == "mp4"));
+    let is_long = || fs::metadata(&growing).is_ok_and(|file| file.len() > 60_000);
+    assert!(wait_until(patience(10.0), is_long));
+    let torn = studio.scratch.path("torn.mp4");
+    fs::copy(&growing, &torn).unwrap();
+    let of_torn = Media::packets(&torn);
+    assert!(of_torn.packet_count() > 100 && of_torn.packet_count() < clip.packet_count(), "{}", of_torn.packet_count());
+    assert_clip(&of_torn, &clip, false);
+    publisher.wait_success(patience(15.0));
+    player.wait_success(patience(15.0));
+    studio.server.wait_for_log(&["record finished"]);
+
+    let file = studio.recording();
+    let found = Media::packets(&file);
+    assert_clip(&found, &clip, true);
+    assert_clip(&found, &Media::packets(&live), true);
+    let mut probe = Command::new("ffprobe");
+    probe.args(["-loglevel", "warning", "-show_entries", "format=format_name,duration", "-of", "csv=p=0"]).arg(&file);
+    let said = String::from_utf8(output_of(&mut probe)).unwrap();
+    let duration: f64 = said.trim().rsplit(',').next().unwrap().parse().unwrap();
+    assert!((5.95..6.15).contains(&duration), "{said}");
+
+    // Another reader of MP4 than ffmpeg's has the same samples, byte for byte.
+    for (pad, kind) in [("video_0", 9), ("audio_0", 8)] {
+        let raw = studio.scratch.path(pad);
+        studio.spawn(pad, gst_demux_mp4(&file, pad, &raw)).wait_success(patience(20.0));
+        assert!(fs::read(&raw).unwrap() == samples_of(&studio.clip, kind), "{pad}");
+    }
+    // VLC leaves out some frames at the end of any file, ffmpeg's, too.
+    let theirs = studio.scratch.path("ffmpeg.mp4");
+    let mut copy = Command::new("ffmpeg");
+    copy.args(["-nostdin", "-loglevel", "error", "-i"]).arg(&studio.clip).args(["-c", "copy"]);
+    output_of(copy.arg(&theirs));
+    let counts = [("vlc", &file), ("vlc-theirs", &theirs)].map(|(name, file)| {
+        let media = studio.by_vlc(name, file);
+        (media.video.unwrap().packets.len(), media.audio.unwrap().packets.len())
+    });
+    assert_eq!(counts[0], counts[1], "VLC");
+    let mut mpv = Command::new("mpv");
+    mpv.args(["--no-config", "--no-terminal", "--vo=null", "--ao=null", "--untimed", "--msg-level=all=error"])
+        .arg(&file);
+    let mut mpv = studio.spawn("mpv", mpv);
+    mpv.wait_success(patience(30.0));
+    assert_eq!(mpv.log().trim(), "", "mpv complains");
+}
+
+/// The samples of an FLV file of H.264 and AAC, one behind the other.
+fn samples_of(file: &Path, kind: u8) -> Vec<u8> {
+    let flv = fs::read(file).unwrap();
+    let (mut at, mut samples) = (13, Vec::new());
+    while let Some(header) = flv.get(at..at + 11) {
+        let length = u32::from_be_bytes([0, header[1], header[2], header[3]]) as usize;
+        let payload = &flv[at + 11..][..length];
+        let front = if kind == 9 { 5 } else { 2 };
+        if header[0] == kind && payload[1] == 1 {
+            samples.extend(&payload[front..]);
+        }
+        at += 15 + length;
+    }
+    samples
+}
