@@ -146,6 +146,11 @@ impl Slots {
         self.connected
     }
 
+    /// The connection in a slot has joined an application.
+    pub fn has_joined(&self, index: SlotIndex) -> bool {
+        self.speaks[index.at()].stage() == Stage::Joined
+    }
+
     /// As many have joined an application as may.
     pub fn is_full(&self) -> bool {
         self.connected >= self.capacity + self.kept

@@ -65,10 +65,14 @@ impl Server {
                 Expired::Undecided => self.undecided(conn, now),
                 Expired::Unanswered => self.unanswered(conn, now),
                 Expired::Ping => {
-                    let Some((slot, rtmp)) = self.slots.client_at(index) else { continue };
+                    let (slot, speaks) = self.slots.both(index);
                     slot.pinged = Some(now);
                     // Without room there is something else it does not answer to.
-                    let _ = rtmp.session.ping(now, &mut slot.tx);
+                    match speaks {
+                        Speaks::Rtmp(rtmp) => drop(rtmp.session.ping(now, &mut slot.tx)),
+                        Speaks::Http(http) => http.ping(&mut slot.tx),
+                        _ => {}
+                    }
                     self.wakes.send(index);
                 }
             }
@@ -98,7 +102,22 @@ impl Server {
         if slot.blocked_since.is_some_and(|since| now.since(since) > self.settings.player_stall_ms) {
             return Expired::Release(CloseReason::Stalled);
         }
-        if http.deadline().is_some_and(|deadline| now > deadline) { Expired::Late } else { Expired::Look }
+        if http.deadline().is_some_and(|deadline| now > deadline) {
+            return Expired::Late;
+        }
+        if http.answers_pings() {
+            let settings = &self.settings;
+            let pinged = slot.pinged.filter(|&pinged| slot.last_taken <= pinged + SWEEP_MS);
+            if pinged.is_some_and(|pinged| now.since(pinged) > settings.ping_timeout_ms) {
+                return Expired::Release(CloseReason::PingTimeout);
+            }
+            // Nothing may be due to it for long: its publisher is away.
+            let is_silent = now.since(slot.last_read.max(slot.last_taken)) > settings.ping_interval_ms;
+            if pinged.is_none() && is_silent {
+                return Expired::Ping;
+            }
+        }
+        Expired::Look
     }
 
     #[inline]

@@ -219,6 +219,17 @@ impl Http {
         }
     }
 
+    /// It can be asked whether it is still there: it speaks WebSocket, and is not in the middle of something.
+    pub(super) fn answers_pings(&self) -> bool {
+        self.viewer().is_some_and(|viewer| viewer.carrier == Carrier::WebSocket && !viewer.is_within_tag())
+    }
+
+    /// Asks that.
+    pub(super) fn ping(&mut self, tx: &mut TxBuf) {
+        // Without room it takes nothing, which is found out.
+        let _ = say_whole(FrameKind::Ping, b"", tx);
+    }
+
     /// Whether it watches as FLV.
     pub(super) fn watches_flv(&self) -> bool {
         self.viewer().is_some_and(|viewer| matches!(viewer.format, viewer::ViewerFormat::Flv(_)))

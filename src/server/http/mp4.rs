@@ -147,12 +147,9 @@ impl Mp4Viewer {
     }
 }
 
-/// Says that the publisher is away, to who can hear it.
-pub(super) fn say_waiting(carrier: Carrier, tx: &mut TxBuf) -> Result<(), Full> {
-    match carrier {
-        Carrier::WebSocket => say_text(format_args!(r#"{{"type":"waiting"}}"#), tx),
-        Carrier::Plain | Carrier::Chunked => Ok(()),
-    }
+/// Says that the publisher is away.
+pub(super) fn say_waiting(tx: &mut TxBuf) -> Result<(), Full> {
+    say_text(format_args!(r#"{{"type":"waiting"}}"#), tx)
 }
 
 /// Says why there is nothing to watch.

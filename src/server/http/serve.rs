@@ -108,9 +108,14 @@ impl Server {
         let has_body = !http.is_head() && !matches!(response.status, HttpStatus::NotModified | HttpStatus::NoContent);
         let body = if has_body { response.body } else { Content::Empty };
         let is_chunked = is_chunked && has_body;
+        let is_endless = body.is_endless();
         http.send(body, is_chunked && !is_upgraded, now);
         self.counters.http_requests += 1;
         self.wakes.send(conn.slot);
+        if is_endless {
+            // What it said meanwhile is heard, and so is its end.
+            self.unblock(conn);
+        }
         self.leave_application(conn);
     }
 

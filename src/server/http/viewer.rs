@@ -119,8 +119,9 @@ impl Viewer {
     /// There is no room for it now.
     pub(super) fn stays(&self, tx: &mut TxBuf) -> Result<bool, Full> {
         match &self.format {
-            ViewerFormat::Flv(_) => Ok(false),
-            ViewerFormat::Mp4(_) => mp4::say_waiting(self.carrier, tx).map(|()| true),
+            ViewerFormat::Mp4(_) if self.carrier == Carrier::WebSocket => mp4::say_waiting(tx).map(|()| true),
+            // Who cannot be asked whether it is still there is not kept.
+            ViewerFormat::Flv(_) | ViewerFormat::Mp4(_) => Ok(false),
         }
     }
 
