@@ -104,7 +104,7 @@ fn the_heap_is_not_used_while_clients_connect_publish_play_misbehave_and_leave()
         ends.iter_mut().zip(counters.closed).for_each(|(sum, closed)| *sum += closed);
         (published, played, skips) = (published + counters.published, played + counters.played, skips + counters.skips);
     }
-    assert!(published > 100 && played > 100 && skips > 5, "{published} {played} {skips}");
+    assert!(published > 100 && played > 100 && skips > 2, "{published} {played} {skips}");
     let kinds = ends.iter().filter(|&&count| count > 0).count();
     assert!(kinds >= 10, "connections ended in {kinds} ways only: {ends:?}");
     assert!(LINES.0.load(Ordering::Relaxed) > 1000, "log lines are written, and cost no heap either");

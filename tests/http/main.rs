@@ -8,6 +8,7 @@ mod support;
 mod api;
 mod boxes;
 mod client;
+mod files;
 mod hls;
 mod live;
 mod nginx;

@@ -100,6 +100,7 @@ fn who_closes_its_side_or_speaks_http_1_0_hears_the_answer_and_the_end() {
 fn what_is_no_request_is_refused_and_ends_the_connection() {
     let (_scratch, server) = server("http-refused");
     let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(5000));
+    let far = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(400));
     for (bytes, status) in [
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("GET / HTTP/1.1\nHost: a\n\n", 400),
@@ -110,6 +111,7 @@ fn what_is_no_request_is_refused_and_ends_the_connection() {
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n", 413),
         ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         (&long, 431),
+        (&far, 414),
     ] {
         let mut client = Client::new(server.http);
         client.send(bytes.as_bytes());

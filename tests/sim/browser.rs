@@ -18,6 +18,7 @@ impl Browser {
         let port = 2000 + world.net.links.len() as u16;
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, (port % 250) as u8)), port);
         let arrival = Arrival { peer: Peer::Ip(address), door: Door::Http };
+        world.browsers += 1;
         Browser(world.net.connect(arrival, window, 256 << 10))
     }
 

@@ -5,6 +5,7 @@ use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::wire::script_link::Handler;
 
 use super::sim::Random;
+use super::sim::browser::Browser;
 use super::sim::client::Doing;
 use super::sim::ledger::Kind;
 use super::sim::net::Mood;
@@ -33,6 +34,8 @@ struct Storm {
     clocks: Vec<(u32, u64)>,
     /// Which of [`HOMES`] each client is from.
     homes: Vec<usize>,
+    /// Clients of HTTP.
+    browsers: Vec<Browser>,
     /// Of the last change to a directory.
     stamp: u64,
 }
@@ -70,11 +73,12 @@ pub fn run(mut random: Random) -> World {
             World::on_disk_with(settings, directories, seed)
         }
     };
+    world.films.put("live/film.mp4", vec![7; 150_000]);
     world.ledger.rings_scarce = (world.server.settings().streams as usize) < NAMES.len();
     let widest = [1000, 5000, 20_000][random.below(3)];
     world.window = 300 + random.below(widest);
     world.net.spurious = [0, 0, 20][random.below(3)];
-    let mut storm = Storm { world, random, clocks: Vec::new(), homes: Vec::new(), stamp: 1 };
+    let mut storm = Storm { world, random, clocks: Vec::new(), homes: Vec::new(), browsers: Vec::new(), stamp: 1 };
     let steps = 40 + storm.random.below(120);
     for _ in 0..steps {
         if storm.random.has_ended() {
@@ -99,6 +103,9 @@ impl Storm {
         log::debug!("-- {} ms", self.world.now);
         if self.world.net.hosts_started > 0 && self.random.chance(8) {
             self.script_processes();
+        }
+        if self.random.chance(10) {
+            self.browser();
         }
         match self.random.below(100) {
             0..8 => self.newcomer(true),
@@ -399,6 +406,59 @@ impl Storm {
         }
     }
 
+    /// Somebody who speaks HTTP: comes and asks, asks more, reads some of it, or goes.
+    fn browser(&mut self) {
+        if self.browsers.is_empty() || self.random.chance(30) {
+            let widest = [500, 5000, 100_000][self.random.below(3)];
+            let browser = Browser::new(&mut self.world, 200 + self.random.below(widest));
+            if self.random.chance(40) {
+                self.world.net.links[browser.0].short = 1 + self.random.below(400);
+            }
+            self.browsers.push(browser);
+        }
+        let browser = self.browsers[self.random.below(self.browsers.len())];
+        match self.random.below(10) {
+            0..5 => {
+                let mut request = self.request();
+                if self.random.chance(10) {
+                    request.truncate(self.random.below(request.len()));
+                }
+                browser.send(&mut self.world, &request);
+            }
+            5 => browser.send(&mut self.world, &[0x89, 0x80, 1, 2, 3, 4]),
+            6 => browser.hang_up(&mut self.world),
+            7 if self.random.chance(30) => match self.random.below(2) {
+                0 => self.world.net.reset(browser.0),
+                _ => self.world.net.links[browser.0].unplugged = true,
+            },
+            _ => {
+                let most = 1 + self.random.below(5000);
+                browser.read(&mut self.world, most);
+            }
+        }
+    }
+
+    fn request(&mut self) -> Vec<u8> {
+        let (home, prefix) = HOMES[if self.random.chance(20) { self.random.below(HOMES.len()) } else { 0 }];
+        let stream = format!("/{home}/{prefix}{}", NAMES[self.random.below(NAMES.len())]);
+        let (path, upgrades) = match self.random.below(12) {
+            0 | 1 => (format!("{stream}.flv"), self.random.chance(50)),
+            2..5 => (format!("{stream}.mp4?say=it"), self.random.chance(70)),
+            5 => (format!("{stream}.key.mp4"), false),
+            6 => (format!("{stream}.m3u8"), false),
+            7 => ("/api/status".to_owned(), false),
+            8 => ("/api/events".to_owned(), false),
+            9 => (format!("/vod-files/{home}/film.mp4"), false),
+            _ => ("/routes".to_owned(), false),
+        };
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let method = if self.random.chance(10) { "HEAD" } else { "GET" };
+        let version = if self.random.chance(10) { "1.0" } else { "1.1" };
+        let fields = if upgrades { upgrade } else { "" };
+        format!("{method} {path} HTTP/{version}\r\nHost: rill.local\r\n{fields}\r\n").into_bytes()
+    }
+
     fn nonsense(&mut self) {
         let c = self.dial();
         let mut bytes: Vec<u8> = (0..self.random.below(400)).map(|_| self.random.next() as u8).collect();
@@ -443,6 +503,9 @@ impl Storm {
             if self.random.chance(30) && !self.world.clients[c].ended {
                 self.world.unplug(c);
             }
+        }
+        for browser in &self.browsers {
+            self.world.net.fin(browser.0);
         }
         self.world.advance(100);
         for c in 0..self.world.clients.len() {

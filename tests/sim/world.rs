@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rill::handles::ConnId;
+use rill::handles::{ConnId, SlotIndex};
 use rill::live::app::{AppDefinition, AppKind, AppLimits};
 use rill::live::applications::AppSource;
 use rill::live::jobs::{DiskLane, Done, Job, Lookup};
@@ -12,7 +12,6 @@ use rill::server::close::CloseReason;
 use rill::server::instances::InstanceState;
 use rill::server::peer::Peer;
 use rill::server::rtmp::Joining;
-use rill::server::rtmp::Rtmp;
 use rill::server::slot::{Slot, SlotState};
 use rill::server::speaks::Door;
 use rill::server::transport::Arrival;
@@ -36,6 +35,8 @@ pub struct World {
     pub server: Server,
     pub net: FakeNet,
     pub clients: Vec<Client>,
+    /// How many clients of HTTP there were.
+    pub browsers: u64,
     pub ledger: Ledger,
     pub now: u64,
     /// Bytes a client's kernel holds.
@@ -177,6 +178,7 @@ impl World {
             server: Server::new(settings, start),
             net: FakeNet::new(slots, seed),
             clients: Vec::new(),
+            browsers: 0,
             ledger: Ledger::default(),
             now: 0,
             window: 32 << 10,
@@ -614,19 +616,20 @@ impl World {
     /// What is counted is what is there, and only whoever has not been told to go waits for anything.
     pub fn check_counts(&self) {
         let server = &self.server;
-        let clients = |counts: &dyn Fn(&Slot, &Rtmp) -> bool| {
-            let open = server.slots().clients().filter(|(_, slot, _)| slot.state == SlotState::Open);
-            open.filter(|(_, slot, rtmp)| counts(slot, rtmp)).count() as u32
+        let clients = |counts: &dyn Fn(SlotIndex, &Slot) -> bool| {
+            let open = server.slots().taken_slots().filter(|(_, slot)| slot.state == SlotState::Open);
+            open.filter(|(index, slot)| counts(*index, slot)).count() as u32
         };
+        let has_joined = |index| server.slots().has_joined(index);
         for (index, instance) in server.instances().iter() {
-            let there = clients(&|slot, _| slot.instance == Some(index));
+            let there = clients(&|_, slot| slot.instance == Some(index));
             assert_eq!(instance.clients, there, "clients of instance {}", instance.name);
             assert!(server.apps().app(instance.app).is_some(), "an instance of no application");
             let stopped = matches!(instance.state, InstanceState::Stopped { .. });
             assert!(!stopped || there == 0, "clients of {} were not told that it does not run", instance.name);
         }
         for (id, app) in server.apps().iter() {
-            let there = clients(&|slot, rtmp| slot.app == Some(id) && rtmp.session.is_connected());
+            let there = clients(&|at, slot| slot.app == Some(id) && has_joined(at));
             assert_eq!(app.connected, there, "clients of {}", app.name);
         }
         for (index, slot, rtmp) in server.slots().clients().filter(|(_, slot, _)| slot.state != SlotState::Open) {
@@ -640,7 +643,7 @@ impl World {
             from = row.id.slot.at() + 1;
             assert_eq!(row.bytes_out, self.net.written_to(row.id.slot), "bytes that {} was sent", row.id);
         }
-        let joined = clients(&|_, rtmp| rtmp.session.is_connected());
+        let joined = clients(&|at, _| has_joined(at));
         assert_eq!(server.slots().joined() as u32, joined, "connections that have joined an application");
     }
 
@@ -657,7 +660,7 @@ impl World {
         assert_eq!(counters.accepted, counters.closed.iter().sum::<u64>(), "{counters:?}");
         assert_eq!(counters.bytes_in, self.net.bytes_read);
         assert_eq!(counters.bytes_out, self.net.bytes_written);
-        assert_eq!(counters.accepted, self.clients.len() as u64);
+        assert_eq!(counters.accepted, self.clients.len() as u64 + self.browsers);
     }
 }
 
