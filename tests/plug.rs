@@ -21,8 +21,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rill::bench::source::{Rates, SyntheticStream};
-use rill::wire::flv_file::FlvFile;
 use rill::wire::flv_front::{SIZE_BYTES, size_in};
+use rill::wire::mp4::hybrid::{Hybrid, HybridState};
+use rill::wire::recorded::{MessageKind, Recorded};
 use rill::wire::windows::{File, ReadAt, Windows};
 
 use rtmp::{call, connect, null, string};
@@ -81,18 +82,14 @@ fn can_mount(directory: &Path) -> bool {
         && done("umount", &[mounted])
 }
 
-/// A message that was sent, or that stands in a file.
-#[derive(PartialEq)]
-struct Message {
+/// What pictures and sound are sent as.
+const KINDS: [(MessageKind, u8); 2] = [(MessageKind::Video, 9), (MessageKind::Audio, 8)];
+
+/// A frame that was sent.
+struct Sent {
     message_type: u8,
     time_ms: u32,
     payload: Vec<u8>,
-}
-
-impl Message {
-    fn is_header(&self) -> bool {
-        self.payload.get(1) == Some(&0)
-    }
 }
 
 /// A file in memory.
@@ -113,26 +110,36 @@ impl ReadAt for Memory<'_> {
     }
 }
 
-/// Sound and pictures of a file.
-fn read(bytes: &[u8]) -> Vec<Message> {
+/// The frames of a file.
+fn read(bytes: &[u8]) -> Vec<(MessageKind, Vec<u8>)> {
     let (mut source, mut windows) = (Memory(bytes), Windows::new());
     let mut file = File::new(&mut source, &mut windows);
-    let flv = FlvFile::open(&mut file).expect("every file that is left opens");
-    let (mut messages, mut at) = (Vec::new(), flv.first);
-    while let Some(tag) = flv.tag(&mut file, at).unwrap() {
-        at = tag.end();
-        let payload = tag.payload();
-        let payload = bytes[payload.at as usize..][..payload.bytes as usize].to_vec();
-        let (message_type, time_ms) = (tag.header.message_type, tag.header.timestamp_ms);
-        messages.push(Message { message_type, time_ms, payload });
+    let recorded = Recorded::open(&mut file, Default::default()).expect("every file that is left opens");
+    let mut place = recorded.begin(&mut file).unwrap();
+    let mut frames = Vec::new();
+    while let Some(message) = recorded.next(&mut file, &mut place).unwrap() {
+        let mut payload = message.front.to_vec();
+        payload.extend(&bytes[message.body.at as usize..][..message.body.bytes as usize]);
+        if !message.is_header {
+            frames.push((message.kind, payload));
+        }
     }
-    assert_eq!(at, bytes.len() as u64, "nothing is behind its last message");
-    messages.retain(|message| message.message_type != 18);
-    messages
+    frames
 }
 
+/// Whether a server has finished the file: its own front says how long it is, or its own table ends it.
 fn is_complete(bytes: &[u8]) -> bool {
-    bytes.get(..SIZE_BYTES).and_then(size_in) == Some(bytes.len() as u64)
+    if bytes.starts_with(b"FLV") {
+        return bytes.get(..SIZE_BYTES).and_then(size_in) == Some(bytes.len() as u64);
+    }
+    let (mut source, mut windows) = (Memory(bytes), Windows::new());
+    match Hybrid::look(&mut File::new(&mut source, &mut windows)) {
+        Ok(Some(Hybrid { state: HybridState::Closed { moov_at }, .. })) => {
+            let table = bytes.get(moov_at as usize..).and_then(|table| table.first_chunk());
+            table.is_some_and(|size| moov_at + u64::from(u32::from_be_bytes(*size)) == bytes.len() as u64)
+        }
+        _ => false,
+    }
 }
 
 /// What was pulled, and what was left.
@@ -150,8 +157,10 @@ fn pull(directory: &Path, round: u64, segment_s: u32) -> Pulled {
     fs::File::create(&image).unwrap().set_len(IMAGE_BYTES).unwrap();
     run("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()]);
     let card = Card::mount(image);
+    let container = ["mp4", "flv"][round as usize / 2 % 2];
     let settings = [
         "record.on=true".to_owned(),
+        format!("record.container={container}"),
         format!("record.segment_s={segment_s}"),
         format!("record.directory={}", card.mounted.display()),
         "record.keep_free=0".to_owned(),
@@ -190,7 +199,7 @@ fn pull(directory: &Path, round: u64, segment_s: u32) -> Pulled {
         let payload = source.next(now.as_micros() as u64, 1, CHUNK_BYTES as usize, &mut bytes);
         let payload = bytes[bytes.len() - payload..].to_vec();
         let time_ms = u32::from_be_bytes([0, bytes[1], bytes[2], bytes[3]]);
-        sent.push(Message { message_type: bytes[7], time_ms, payload });
+        sent.push(Sent { message_type: bytes[7], time_ms, payload });
         socket.write_all(&bytes).unwrap();
     }
     let copy = directory.join(format!("{round}-pulled.img"));
@@ -202,19 +211,29 @@ fn pull(directory: &Path, round: u64, segment_s: u32) -> Pulled {
     let directory = format!("record.directory={}", card.mounted.display());
     let server = binary::Server::start(&format!("plug-{round}-after"), &["--set", &directory]);
     let files = recordings(&card.mounted.join("live/cam"), &server);
-    let mut left = sent.iter();
-    let mut last_ms = None;
-    for file in &files {
-        for frame in read(file).iter().filter(|message| !message.is_header()) {
-            let next = left.next().unwrap();
-            let is_it = frame.message_type == next.message_type && frame.payload == next.payload;
-            assert!(is_it, "the file has another frame than the one of {} ms", next.time_ms);
-            last_ms = Some(next.time_ms);
+    let left: Vec<_> = files.iter().flat_map(|file| read(file)).collect();
+    // What is left of both goes as far as what is left of the one that ends first.
+    let mut end_ms = u32::MAX;
+    for (kind, message_type) in KINDS {
+        let left = left.iter().filter(|(found, _)| *found == kind);
+        let mut sent = sent.iter().filter(|frame| frame.message_type == message_type);
+        let mut last_ms = None;
+        for (_, payload) in left {
+            let frame = sent.next().expect("no frame is left that was not sent");
+            assert!(
+                *payload == frame.payload,
+                "the {container} file has another frame than the one of {} ms",
+                frame.time_ms
+            );
+            last_ms = Some(frame.time_ms);
         }
+        end_ms = end_ms.min(last_ms.map_or(0, |ms| ms + 40));
     }
-    let end_ms = last_ms.map_or(0, |ms| ms + 40);
     let pulled = Pulled { after_ms, lost_ms: after_ms.saturating_sub(end_ms), files: files.len() };
-    println!("round {round}: pulled after {after_ms} ms, lost {} ms, {} files", pulled.lost_ms, pulled.files);
+    println!(
+        "round {round}: {container} pulled after {after_ms} ms, lost {} ms, {} files",
+        pulled.lost_ms, pulled.files
+    );
     drop(server);
     pulled
 }
