@@ -24,6 +24,7 @@ const HEVC: &[&str] = &[
 const AV1: &[&str] = &["-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "pred-struct=1"];
 const VP9: &[&str] = &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"];
 const OPUS: &[&str] = &["-c:a", "libopus", "-b:a", "64k"];
+const FLAC: &[&str] = &["-c:a", "flac"];
 const AC3: &[&str] = &["-c:a", "ac3", "-b:a", "128k"];
 
 #[test]
@@ -35,6 +36,7 @@ fn init_and_fragments_of_each_codec_are_what_others_read() {
         ("hevc", HEVC, OPUS, "hvc1.,opus"),
         ("av1", AV1, clip::AAC, "av01.,mp4a"),
         ("vp9", VP9, AC3, "vp09.,ac-3"),
+        ("flac", clip::H264, FLAC, "avc1.,flac"),
         ("sound", clip::NO_VIDEO, OPUS, "opus"),
         ("picture", clip::H264, clip::NO_AUDIO, "avc1."),
     ] {

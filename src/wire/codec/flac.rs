@@ -1,16 +1,25 @@
-//! FLAC stream information (RFC 9639, section 8.2), which Enhanced RTMP sends as sequence header behind `fLaC`.
+//! FLAC stream information (RFC 9639, section 8.2), which is the sequence header of Enhanced RTMP.
 
 use crate::wire::codec::bits::BitReader;
 use crate::wire::codec::info::AudioInfo;
 use crate::wire::flv::Codec;
 
-/// Reads the marker, the metadata block header and the stream information.
-pub fn parse(header: &[u8]) -> Option<AudioInfo> {
-    let &[block, _, _, _, ref information @ ..] = header.strip_prefix(b"fLaC")? else { return None };
-    if block & 0x7F != 0 {
-        return None;
+/// The length of the stream information.
+pub const STREAM_INFORMATION_BYTES: usize = 34;
+
+/// The stream information in a sequence header: behind the marker and the header of a metadata block, as Enhanced RTMP says, or
+/// alone, as ffmpeg sends it.
+pub fn stream_information(header: &[u8]) -> Option<&[u8]> {
+    match header.strip_prefix(b"fLaC") {
+        Some([block, _, _, _, information @ ..]) if block & 0x7F == 0 => Some(information),
+        None if header.len() == STREAM_INFORMATION_BYTES => Some(header),
+        _ => None,
     }
-    let mut r = BitReader::new(information.get(10..)?);
+}
+
+/// Reads a sequence header.
+pub fn parse(header: &[u8]) -> Option<AudioInfo> {
+    let mut r = BitReader::new(stream_information(header)?.get(10..)?);
     let rate = r.bits(20).filter(|&rate| rate != 0)?;
     let channels = r.byte(3)? + 1;
     Some(AudioInfo { sample_rate_hz: Some(rate), channels: Some(channels), ..AudioInfo::unknown(Codec::Flac) })
@@ -44,6 +53,12 @@ mod tests {
         let header = b"fLaC\x80\0\0\x22\x12\0\x12\0\0\0\x10\0\0\x10\x0A\xC4\x42\xF0\0\0\x11\x3A\x88\x2C\x70";
         assert_displays(parse(header).unwrap(), "FLAC 44.1 kHz stereo");
         assert_eq!(parse(&header[..19]), None);
+        // ffmpeg 8.
+        let mut alone = *b"\x04\0\x04\0\0\0\0\0\x08\x15\x0A\xC4\x40\xF0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        assert_displays(parse(&alone).unwrap(), "FLAC 44.1 kHz mono");
+        assert_eq!(parse(&alone[1..]), None);
+        alone[10..13].fill(0);
+        assert_eq!(parse(&alone), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a track is, as its sample entry says it (ISO/IEC 14496-12, 8.5.2 and 12; 14496-15; each codec's own binding), made from what
 //! a publisher's sequence header says.
 
-use crate::wire::codec::{AudioInfo, VideoInfo, aac, ac3, opus, vpx};
+use crate::wire::codec::{AudioInfo, VideoInfo, aac, ac3, flac, opus, vpx};
 use crate::wire::flv::Codec;
 use crate::wire::mp3_file::FrameHeader;
 
@@ -19,11 +19,8 @@ const AUDIO_ENTRY: u32 = 36;
 const OBJECT_AAC: u8 = 0x40;
 const OBJECT_MP3: u8 = 0x6B;
 
-/// Bytes of FLAC's stream information, with the header of its metadata block (RFC 9639, 8.1 and 8.2).
-const FLAC_BLOCK_BYTES: usize = 38;
-const FLAC_MAGIC: &[u8] = b"fLaC";
-/// The metadata block is the last one.
-const FLAC_LAST: u8 = 0x80;
+/// The header of FLAC's metadata block: the last one, of stream information (RFC 9639, section 8.1).
+const FLAC_BLOCK: [u8; 4] = [0x80, 0, 0, flac::STREAM_INFORMATION_BYTES as u8];
 /// Longest AudioSpecificConfig: descriptors with it are no longer than their one byte of length says.
 const AUDIO_CONFIG_MOST: usize = 127 - 23;
 
@@ -52,8 +49,8 @@ enum Configuration<'a> {
     Elementary(u8, &'a [u8]),
     /// `dOps` of an identification header without its magic.
     Opus(&'a [u8]),
-    /// `dfLa` of the first metadata block.
-    Flac(&'a [u8]),
+    /// `dfLa` of the stream information.
+    Flac(&'a [u8; flac::STREAM_INFORMATION_BYTES]),
     /// `dac3`.
     Ac3([u8; 3]),
     /// `dec3`.
@@ -95,8 +92,8 @@ impl<'a> TrackDescription<'a> {
             }
             Codec::Flac => {
                 let info = info()?;
-                let block = record.strip_prefix(FLAC_MAGIC)?.get(..FLAC_BLOCK_BYTES)?;
-                sound(b"fLaC", info.sample_rate_hz?, info.channels?, Configuration::Flac(block))
+                let information = flac::stream_information(record)?.first_chunk()?;
+                sound(b"fLaC", info.sample_rate_hz?, info.channels?, Configuration::Flac(information))
             }
             _ => TrackDescription::of_frame(codec, record),
         }
@@ -199,7 +196,7 @@ impl Configuration<'_> {
             Configuration::Vpx(record) => FULL_BOX + record.len() as u32,
             Configuration::Elementary(_, specific) => FULL_BOX + 2 + es_bytes(specific),
             Configuration::Opus(head) => BOX + head.len() as u32,
-            Configuration::Flac(block) => FULL_BOX + block.len() as u32,
+            Configuration::Flac(information) => FULL_BOX + (FLAC_BLOCK.len() + information.len()) as u32,
             Configuration::Ac3(description) => BOX + description.len() as u32,
             Configuration::Eac3(description) => BOX + description.len() as u32,
         }
@@ -239,10 +236,10 @@ impl Configuration<'_> {
                 }
                 out.put(mapping);
             }
-            Configuration::Flac(block) => {
+            Configuration::Flac(information) => {
                 out.open_full(b"dfLa", self.bytes(), 0, 0);
-                out.put(&[block[0] | FLAC_LAST]);
-                out.put(&block[1..]);
+                out.put(&FLAC_BLOCK);
+                out.put(*information);
             }
             Configuration::Ac3(description) => {
                 out.open(b"dac3", self.bytes());
