@@ -17,6 +17,7 @@ use rill::live::record_settings::{RecordOn, RecordSettings};
 use rill::live::settings::Settings;
 use sim::Random;
 use sim::browser::Browser;
+use sim::card::Stored;
 use sim::films::{FilmTag, flv};
 use sim::ledger::Kind::{Audio, Inter, Key};
 use sim::world::{World, settings};
@@ -157,7 +158,11 @@ fn the_heap_is_not_used_by_recordings_that_begin_rotate_fail_and_end() {
 fn the_heap_is_not_used_by_requests_and_viewers_over_http() {
     log_everything();
     let (mut world, publisher) = World::live();
-    let browsers: Vec<Browser> = (0..10).map(|_| Browser::new(&mut world, 8000)).collect();
+    for n in 1..=40 {
+        let path = format!("/apps/live/recordings/cam/{n:06}-nodate.flv");
+        world.recorder.card.borrow_mut().files.insert(path.into(), Stored::of(b"film".to_vec()));
+    }
+    let browsers: Vec<Browser> = (0..11).map(|_| Browser::new(&mut world, 8000)).collect();
     let upgrade = "GET /live/cam.flv HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     for (browser, says) in browsers.iter().zip([
@@ -167,6 +172,7 @@ fn the_heap_is_not_used_by_requests_and_viewers_over_http() {
         "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /routes HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /api/status HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /api/recordings HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /live/never.flv HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\n\n",
         "GET /%2e%2e HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -329,6 +329,8 @@ pub struct ListedRecording {
     pub written_s: u64,
     /// How far it is.
     pub state: ListedState,
+    /// It was asked for by its name, and is played by it.
+    pub is_named: bool,
 }
 
 /// How far a recording is.

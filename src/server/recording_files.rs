@@ -1,4 +1,4 @@
-//! What the operator asks of the files of recordings, and what it hears.
+//! What the operator and the page ask of the files of recordings, and what they hear.
 
 use crate::features::recordings::desk::DeskQuestion;
 use crate::handles::ConnId;
@@ -10,12 +10,14 @@ use super::control::{Answering, List};
 use super::speaks::Speaks;
 
 impl Server {
-    /// Has the disk asked for the operator. False while it is asked for another one.
+    /// Has the disk asked for the operator, or for a viewer. False while it is asked for another one.
     pub(super) fn ask_of_recordings(&mut self, by: ConnId, job: RecordJob) -> bool {
         let is_taken = match self.features.recordings.desk.question {
             DeskQuestion::None => false,
-            // Who has gone takes nothing more.
-            DeskQuestion::Wanted(other, _) | DeskQuestion::Page(other, _) => self.waits_for_disk(other),
+            // Who has gone takes nothing more, and a viewer who takes its time gives way to the operator.
+            DeskQuestion::Wanted(other, _) | DeskQuestion::Page(other, _) => {
+                self.waits_for_disk(other) && (self.is_viewer(by) || !self.is_viewer(other))
+            }
             DeskQuestion::UnderWay(_) => true,
         };
         if is_taken {
@@ -26,8 +28,18 @@ impl Server {
     }
 
     fn waits_for_disk(&mut self, conn: ConnId) -> bool {
-        let Some((_, Speaks::Control(control))) = self.slots.open_both(conn) else { return false };
-        matches!(control.answering, Answering::Disk | Answering::List(List::Recordings, _))
+        match self.slots.open_both(conn) {
+            Some((_, Speaks::Control(control))) => {
+                matches!(control.answering, Answering::Disk | Answering::List(List::Recordings, _))
+            }
+            Some((_, Speaks::Http(http))) => http.lists_recordings(),
+            _ => false,
+        }
+    }
+
+    /// It asks over HTTP.
+    fn is_viewer(&mut self, conn: ConnId) -> bool {
+        matches!(self.slots.open_both(conn), Some((_, Speaks::Http(_))))
     }
 
     /// The disk has answered.
@@ -36,8 +48,7 @@ impl Server {
         if !self.waits_for_disk(by) {
             return;
         }
-        let Some((_, Speaks::Control(control))) = self.slots.open_both(by) else { return };
-        control.answering = match done {
+        let answering = match done {
             RecordDone::Listed { page } => {
                 self.features.recordings.desk.question = DeskQuestion::Page(by, page);
                 Answering::List(List::Recordings, 0)
@@ -45,6 +56,11 @@ impl Server {
             RecordDone::Deleted { result } => Answering::Deleted(result),
             _ => return,
         };
+        match self.slots.open_both(by) {
+            Some((_, Speaks::Control(control))) => control.answering = answering,
+            Some((_, Speaks::Http(http))) => http.list_goes_on(),
+            _ => return,
+        }
         self.now = now;
         self.wakes.send(by.slot);
     }

@@ -113,7 +113,7 @@ pub(super) struct RecordingJson<'a>(pub &'a ListedRecording);
 
 impl fmt::Display for RecordingJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ListedRecording { file, bytes, written_s, state } = self.0;
+        let ListedRecording { file, bytes, written_s, state, is_named: _ } = self.0;
         let (file, state) = (Text(file), state.name());
         write!(f, "{{\"file\":{file},\"bytes\":{bytes},\"written\":{written_s},\"state\":\"{state}\"}}")
     }

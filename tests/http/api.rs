@@ -85,6 +85,91 @@ fn who_may_not_play_a_stream_does_not_hear_of_it() {
     assert_eq!(paths(client.get("/api/status?key=v1ew").text()), ["live/secret"]);
 }
 
+/// The files of a list, and the folder that they are fetched from.
+fn files(text: &str) -> Vec<String> {
+    let lists: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let of = |list: &str, folder: &str| -> Vec<String> {
+        let rows = lists[list].as_array().unwrap().iter();
+        rows.map(|row| format!("/{folder}/{}", row["file"].as_str().unwrap())).collect()
+    };
+    [of("recordings", "recordings"), of("films", "vod-files")].concat()
+}
+
+#[test]
+fn what_was_recorded_is_listed_for_who_may_play_it_and_all_that_is_listed_can_be_fetched() {
+    let scratch = Scratch::new("api-recordings");
+    let applications = scratch.path("root").join("applications");
+    let put = |file: &str, bytes: &str| {
+        let path = applications.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let many = 40;
+    for n in 1..=many {
+        put(&format!("live/recordings/cam/{n:06}-nodate.mp4"), "film");
+    }
+    put("live/recordings/hall/ö left/000007-nodate.flv", "film of the hall");
+    put("live/recordings/cam/notes.txt", "");
+    put("live/streams/_definst_/show.flv", "named");
+    put("live/streams/hall/show.mp4", "named");
+    put("closed/app.toml", "[play]\nkey = \"v1ew\"\n");
+    put("closed/recordings/secret/000001-nodate.mp4", "film");
+    put("closed/streams/_definst_/secret.mp4", "named");
+    put("broken/app.toml", "[play]\nno = \"such key\"\n");
+    put("broken/recordings/cam/000001-nodate.mp4", "film");
+    put("scripted/main.asc", "");
+    put("scripted/recordings/cam/000001-nodate.mp4", "who sees it says the script");
+    let root = format!("server.root={:?}", scratch.path("root"));
+    let server = Server::start(&scratch, &[&root]);
+    let mut client = Client::new(server.http);
+    let answer = client.get("/api/recordings");
+    assert_eq!((answer.status, answer.field("content-type")), (200, "application/json"));
+    assert_eq!(answer.field("access-control-allow-origin"), "", "it is for this server's own page");
+    let open = files(answer.text());
+    assert_eq!(open.len(), many + 3, "{open:?}");
+    assert_eq!(open[0], "/recordings/live/cam/000001-nodate.mp4");
+    assert_eq!(
+        open[many..],
+        ["/recordings/live/hall/ö left/000007-nodate.flv", "/vod-files/live/show.flv", "/vod-files/live/hall/show.mp4"]
+    );
+    let lists: serde_json::Value = serde_json::from_str(answer.text()).unwrap();
+    let row = &lists["recordings"][many];
+    assert_eq!(row["bytes"].as_u64(), Some(16));
+    assert!(row["state"].is_string() && row["written"].as_u64() > Some(1_000_000_000), "{row}");
+    let all = files(client.get("/api/recordings?key=v1ew").text());
+    let closed: Vec<&String> = all.iter().filter(|file| !open.contains(file)).collect();
+    assert_eq!(closed, ["/recordings/closed/secret/000001-nodate.mp4", "/vod-files/closed/secret.mp4"]);
+    for file in &all {
+        let url = file.replace('ö', "%C3%B6").replace(' ', "%20");
+        assert_eq!(client.get(&format!("{url}?key=v1ew")).status, 200, "{file}");
+        let wanted = if open.contains(file) { 200 } else { 403 };
+        assert_eq!(client.get(&url).status, wanted, "{file}");
+    }
+    assert_eq!(client.ask("HEAD", "/api/recordings", "").status, 200);
+}
+
+#[test]
+fn lists_of_recordings_are_made_one_after_the_other_and_each_is_whole() {
+    let scratch = Scratch::new("api-recordings-many");
+    let folder = scratch.path("root").join("applications/live/recordings/cam");
+    fs::create_dir_all(&folder).unwrap();
+    for n in 1..=60 {
+        fs::write(folder.join(format!("{n:06}-nodate.mp4")), "film").unwrap();
+    }
+    let root = format!("server.root={:?}", scratch.path("root"));
+    let server = Server::start(&scratch, &[&root]);
+    let mut clients: Vec<Client> = (0..8).map(|_| Client::new(server.http)).collect();
+    for client in &mut clients {
+        client.send(b"GET /api/recordings HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    // One has gone before it was answered.
+    drop(clients.remove(0));
+    for client in &mut clients {
+        let answer = client.answer(false).expect("an answer");
+        assert_eq!((answer.status, files(answer.text()).len()), (200, 60));
+    }
+}
+
 #[test]
 fn a_qr_code_leads_to_a_host_and_nowhere_else() {
     let scratch = Scratch::new("api-qr");

@@ -10,6 +10,9 @@ use rill::server::speaks::Door;
 use rill::server::transport::Arrival;
 use serde_json::Value;
 
+use crate::http::is_empty;
+use crate::sim::browser::Browser;
+use crate::sim::card::Stored;
 use crate::sim::ledger::Kind::{Audio, Key};
 use crate::sim::world::{World, settings};
 
@@ -61,6 +64,16 @@ fn crowd() -> World {
     world.send_all(publisher, 100, &[Key, Audio, Audio]);
     for _ in 0..8 {
         world.player("cam");
+    }
+    world
+}
+
+/// More recordings than a page of their list has.
+fn recordings_of_a_day() -> World {
+    let world = World::with(Settings { recordings: 2, ..settings() }, 1);
+    for n in 1..=40 {
+        let path = format!("/apps/live/recordings/cam/{n:06}-nodate.flv");
+        world.recorder.card.borrow_mut().files.insert(path.into(), Stored::of(b"film".to_vec()));
     }
     world
 }
@@ -194,4 +207,31 @@ fn who_does_not_take_its_answers_is_closed_in_time_and_costs_nobody_anything() {
     assert!(stuck.is_closed(&world) && half.is_closed(&world));
     assert_eq!(world.net.links[stuck.link].bytes_written, turned + 1);
     world.end();
+}
+
+#[test]
+fn a_viewer_who_does_not_take_its_list_of_recordings_gives_way_to_the_operator_and_in_time_to_the_next() {
+    let mut world = recordings_of_a_day();
+    let list = b"GET /api/recordings HTTP/1.1\r\nHost: a\r\n\r\n";
+    let slow = Browser::new(&mut world, 300);
+    slow.send(&mut world, list);
+    world.advance(100);
+    let next = Browser::new(&mut world, 1 << 20);
+    next.send(&mut world, list);
+    world.advance(1000);
+    assert!(next.read_all(&mut world).is_empty(), "the disk is asked for one after the other");
+    let mut operator = Operator::new(&mut world, 10_000);
+    let rows = operator.ask(&mut world, b"recordings\n", 100);
+    assert!(rows.ends_with("{\"ok\":true}\n") && rows.lines().count() > 16, "{rows}");
+    world.advance(1000);
+    let answer = String::from_utf8(next.read_all(&mut world)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
+    assert_eq!(answer.matches("\"file\"").count(), rows.lines().count() - 1);
+    slow.read_all(&mut world);
+    world.advance(2000);
+    assert!(slow.has_ended(&world), "its list is not the whole");
+    next.hang_up(&mut world);
+    slow.hang_up(&mut world);
+    world.net.fin(operator.link);
+    is_empty(&mut world);
 }

@@ -108,6 +108,8 @@ pub(super) enum TextKind {
     Status,
     /// The same again and again.
     Events,
+    /// Which recordings there are, from then on.
+    Recordings(Millis),
     /// An address, drawn.
     QrCode,
     /// The playlist of a stream.
@@ -123,6 +125,7 @@ impl TextKind {
             TextKind::Events => true,
             TextKind::Routes
             | TextKind::Status
+            | TextKind::Recordings(_)
             | TextKind::QrCode
             | TextKind::HlsIndex(_)
             | TextKind::HlsSegments(..) => false,

@@ -13,7 +13,7 @@ use crate::server::transport::Net;
 use crate::server::words::account;
 use crate::time::Millis;
 
-use super::body::{Content, NextPiece, TextPiece, TextProgress};
+use super::body::{Content, NextPiece, TextKind, TextPiece, TextProgress};
 use super::carrier::LAST_CHUNK;
 use super::live::LiveStep;
 use super::{Http, HttpPhase, Sending, head};
@@ -134,8 +134,12 @@ impl Server {
         }
         let (what, mut place, is_chunked) = (pieces.what, pieces.place, sending.is_chunked);
         let mut piece = TextPiece::new();
-        let (slot, Speaks::Http(http)) = self.slots.peek_both(index) else { return Step::Waits };
-        let progress = self.piece(what, &mut place, slot.peer.ip(), &http.request, &mut piece, now);
+        let progress = if let TextKind::Recordings(since) = what {
+            self.recordings_piece(self.slots.id(index), since, &mut place, &mut piece, now)
+        } else {
+            let (slot, Speaks::Http(http)) = self.slots.peek_both(index) else { return Step::Waits };
+            self.piece(what, &mut place, slot.peer.ip(), &http.request, &mut piece, now)
+        };
         let (slot, Speaks::Http(Http { phase: HttpPhase::Sending(sending), .. })) = self.slots.both(index) else {
             return Step::Waits;
         };

@@ -28,6 +28,7 @@ mod hls_watch;
 mod live;
 mod mp4;
 mod pieces;
+mod recordings;
 mod ring_part;
 mod routes;
 mod script_asks;

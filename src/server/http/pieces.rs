@@ -25,6 +25,8 @@ impl Server {
         match what {
             TextKind::Status => self.status_piece(place, peer, request, out, now),
             TextKind::Events => self.events_piece(place, peer, request, out, now),
+            // It is made where the disk can be asked.
+            TextKind::Recordings(_) => TextProgress::Gone,
             TextKind::QrCode => api::qr_piece(place, request, out),
             // It fits a piece: names have their limits.
             TextKind::HlsIndex(stream) => {

@@ -15,7 +15,7 @@ use super::mp4::Mp4Viewer;
 use super::ring_part::RingPart;
 use super::viewer::ViewerFormat;
 use super::watch::{Purpose, SeenStream};
-use super::{api, assets, files, hls};
+use super::{api, assets, files, hls, recordings};
 
 /// The methods that a route has: nothing is changed by a request.
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -47,6 +47,7 @@ pub(super) const ROUTES: &[Route] = &[
     get("/embed/*", "the player alone", watch),
     get("/api/status", "what is live, as JSON", api::status).own(),
     get("/api/events", "the same each second, as server-sent events", api::events).own(),
+    get("/api/recordings", "what was recorded, as JSON", recordings::list).own(),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
     get("/recordings/*", "a recording, also in part", files::recording).public(),
     get("/vod-files/*", "a film, also in part", files::film).public(),

@@ -124,8 +124,12 @@ impl Server {
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
-            if self.slots.peek_both(index).1.http().is_some_and(|http| matches!(http.phase, HttpPhase::Parked(_))) {
+            let Some(http) = self.slots.both(index).1.http_mut() else { continue };
+            if matches!(http.phase, HttpPhase::Parked(_)) {
                 self.answer_http(self.slots.id(index), now);
+            } else if http.lists_recordings() {
+                http.list_goes_on();
+                self.wakes.send(index);
             }
         }
     }

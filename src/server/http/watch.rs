@@ -152,7 +152,7 @@ impl Server {
 
     /// The stream that a name in a URL means. Where instances are apart a URL does not say where its instance ends: of those that it
     /// may mean it is the one that is there, and that of the default instance before others.
-    fn meant(&self, app: AppId, name: &str) -> Option<StreamPath> {
+    pub(super) fn meant(&self, app: AppId, name: &str) -> Option<StreamPath> {
         let of_it = |stream: &&Stream| stream.app == app && stream.path.is_apart() && stream.path.as_str() == name;
         let rank = |stream: &&Stream| {
             (stream.publisher().is_some() || stream.is_away(), stream.path.instance() == DEFAULT_INSTANCE)
@@ -264,7 +264,13 @@ impl Server {
     }
 
     /// The application of that name, once the disk has said what it is.
-    fn application(&mut self, conn: ConnId, name: &str, waited_ms: u64, now: Millis) -> Result<AppId, NotWatched> {
+    pub(super) fn application(
+        &mut self,
+        conn: ConnId,
+        name: &str,
+        waited_ms: u64,
+        now: Millis,
+    ) -> Result<AppId, NotWatched> {
         let name = heapless::String::<APP_NAME_BYTES>::try_from(name).map_err(|_| UNKNOWN)?;
         let id = self.place_of(&name, now).map_err(|no| match no {
             NoApplication::Unknown => UNKNOWN,

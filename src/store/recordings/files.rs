@@ -90,7 +90,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
                         return true;
                     }
                 } else if !(is_reached && after.len() == 1) && listing.includes(&below) {
-                    let Some(row) = self.listed(&path) else { continue };
+                    let Some(row) = self.listed(&path, listing.kind) else { continue };
                     let is_full = page.rows.push(row).is_err() || page.rows.is_full();
                     listing.after = Path::new(app).join(&below);
                     if is_full {
@@ -123,7 +123,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
         next
     }
 
-    fn listed(&mut self, path: &Path) -> Option<ListedRecording> {
+    fn listed(&mut self, path: &Path, kind: ListedKind) -> Option<ListedRecording> {
         let entry = self.disk.look(path).ok()??;
         let state = if self.is_open(path) {
             ListedState::Recording
@@ -133,7 +133,8 @@ impl<D: RecordDisk> RecordingFiles<D> {
             ListedState::Complete
         };
         let (bytes, written_s) = (entry.bytes, entry.modified_s);
-        Some(ListedRecording { file: self.places.shown(path)?, bytes, written_s, state })
+        let is_named = kind == ListedKind::Named;
+        Some(ListedRecording { file: self.places.shown(path)?, bytes, written_s, state, is_named })
     }
 
     /// Deletes the recording that is shown as `file`.
