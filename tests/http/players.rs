@@ -29,9 +29,14 @@ fn pictures(file: &Path) -> usize {
     Media::decoded_video(file).video.map_or(0, |video| video.packets.len())
 }
 
-/// How much ffplay has shown: of a stream without end it does not end by itself. Its lines begin with the time that it shows.
+/// How much ffplay has shown: of a stream without end it does not end by itself. Its lines begin with the time that it shows, which is
+/// `nan` until it shows something.
 fn ffplay_seconds(log: &str) -> f64 {
-    let times = || log.split('\r').filter_map(|line| line.split_once(" A-V:")?.0.trim().parse::<f64>().ok());
+    let times = || {
+        log.split('\r')
+            .filter_map(|line| line.split_once(" A-V:")?.0.trim().parse::<f64>().ok())
+            .filter(|time| time.is_finite())
+    };
     times().next_back().unwrap_or(0.0) - times().next().unwrap_or(0.0)
 }
 
