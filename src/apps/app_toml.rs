@@ -69,7 +69,7 @@ pub fn parse(
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 36] = [
+const KEYS: [Key<AppFile>; 37] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -88,6 +88,7 @@ const KEYS: [Key<AppFile>; 36] = [
     key("vod.lead_ms", "the most that a recorded stream is sent ahead of its time", RECORDED_LEAD),
     key("record.on", "streams that are recorded without being asked for", value(|app, value| record::read_on(&mut app.record, value), record::allowed_on, false)),
     key("record.container", "files that are recorded; what MP4 cannot carry is recorded as FLV", value(|app, value| record::read_container(&mut app.record, value), record::allowed_container, false)),
+    key("record.dvr", "who plays a live stream from a start of 0 is sent its recording from the beginning, and follows it", KeyType::Switch(|app| &mut app.record.dvr)),
     key("record.segment_s", "length of a file in seconds; it ends at the next key frame", KeyType::Count(|app| &mut app.record.segment_s, record::SEGMENT_S)),
     key("record.max_segment_bytes", "largest file", KeyType::Bytes(|app| &mut app.record.max_segment_bytes, record::SEGMENT_BYTES)),
     key("record.join_ms", "a publisher who is back in this time goes on in the same file", KeyType::Millis(|app| &mut app.record.join_ms, record::JOIN_MS)),

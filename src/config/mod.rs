@@ -212,7 +212,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 66] = [
+const KEYS: [Key<Config>; 67] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -249,6 +249,7 @@ const KEYS: [Key<Config>; 66] = [
 
     key("record.on", AtOnce, "streams that are recorded without being asked for", RECORD_ON),
     key("record.container", AtOnce, "files that are recorded; what MP4 cannot carry is recorded as FLV", RECORD_CONTAINER),
+    key("record.dvr", AtOnce, "who plays a live stream from a start of 0 is sent its recording from the beginning, and follows it", KeyType::Switch(|c| &mut c.settings.record.dvr)),
     key("record.segment_s", AtOnce, "length of a file in seconds; it ends at the next key frame", KeyType::Count(|c| &mut c.settings.record.segment_s, record::SEGMENT_S)),
     key("record.max_segment_bytes", AtOnce, "largest file", KeyType::Bytes(|c| &mut c.settings.record.max_segment_bytes, record::SEGMENT_BYTES)),
     key("record.join_ms", AtOnce, "a publisher who is back in this time goes on in the same file", KeyType::Millis(|c| &mut c.settings.record.join_ms, record::JOIN_MS)),

@@ -16,7 +16,7 @@ use crate::live::Live;
 use crate::live::holder::Holder;
 use crate::live::jobs::Done;
 use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId};
-use crate::live::recording::{RecordSaid, RecordedFor};
+use crate::live::recording::{RecordSaid, RecordedFor, RecordingId, WholePart};
 use crate::live::settings::Settings;
 use crate::media::TagKind;
 use crate::time::Millis;
@@ -213,6 +213,15 @@ pub enum Action {
     FileReady(ConnId),
     /// Something is to be said of the recording of a stream to who wanted it.
     Recording(RecordedFor, StreamId, RecordSaid),
+    /// So much of a file that is being recorded is whole now.
+    Grown {
+        /// By which its recording is called.
+        recording: RecordingId,
+        /// How much.
+        whole: WholePart,
+        /// There will not be more.
+        is_all: bool,
+    },
     /// It has taken nothing of a recorded stream for so long that it is told that it is over.
     GiveUp {
         /// Who.

@@ -7,6 +7,7 @@ pub mod script;
 use crate::limits::Row;
 use crate::live::Live;
 use crate::live::jobs::Done;
+use crate::live::recording::{RecordingId, WholePart};
 use crate::live::settings::Settings;
 use crate::time::Millis;
 
@@ -55,6 +56,11 @@ macro_rules! features {
             pub fn done(&mut self, done: Done, now: Millis) -> Option<Done> {
                 $(let done = self.$name.done(done, now, &mut self.out)?;)*
                 Some(done)
+            }
+
+            /// So much of a file that is being recorded is whole now, which may be played.
+            pub fn grown(&mut self, recording: RecordingId, whole: WholePart, is_all: bool, now: Millis) {
+                self.recorded.grown(recording, whole, is_all, now, &mut self.out);
             }
 
             /// When the first of them wants its turn.

@@ -8,7 +8,7 @@ use crate::wire::script_link::InstanceId;
 use super::app::AppDefinition;
 use super::download::{DownloadDone, DownloadJob};
 use super::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
-use super::recording::{RecordDone, RecordJob};
+use super::recording::{GrowingFile, RecordDone, RecordJob};
 use super::script_text::{TextBlock, TextFollows};
 use super::settings::Settings;
 
@@ -32,6 +32,7 @@ impl DiskLane {
 
 /// What the server wants to know, or to have.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it moves between two queues, and takes nothing from the heap")]
 pub enum Job {
     /// What the directory of an application says.
     App {
@@ -64,6 +65,8 @@ pub enum Job {
         id: RecordedId,
         /// Which.
         name: RecordedName,
+        /// The file, if it is one that is being recorded.
+        growing: Option<GrowingFile>,
     },
     /// Messages of an open file. Everything in the block is replaced.
     Fill {

@@ -7,6 +7,9 @@ pub struct RecordSettings {
     pub on: RecordOn,
     /// What files are made, unless a publisher asks for another. What MP4 cannot carry is recorded as FLV.
     pub container: RecordContainer,
+    /// Who plays a live stream from its beginning (a start of 0) is sent what was recorded of it, and follows. Clients that mean what is
+    /// live send 0, too.
+    pub dvr: bool,
     /// How long a file is, in seconds: 10 to 86 400. It ends at the first key frame from then on, without key frames at twice that.
     pub segment_s: u32,
     /// The largest file, in bytes: 16 MiB to 3993 MiB, as a FAT file system ends a file at 4 GiB.
@@ -24,6 +27,7 @@ impl Default for RecordSettings {
         RecordSettings {
             on: RecordOn::None,
             container: RecordContainer::Mp4,
+            dvr: false,
             segment_s: 1800,
             max_segment_bytes: 3990 << 20,
             join_ms: 10_000,

@@ -225,6 +225,8 @@ pub struct RecordedTerms {
     pub base_ms: u32,
     /// The time of the file at which the item ends, in milliseconds: what has this time or a later one is not sent.
     pub end_ms: Option<u32>,
+    /// Bytes of the file that may be read: of one that is being recorded those that are whole.
+    pub whole_bytes: Option<u64>,
 }
 
 impl RecordedTerms {
@@ -238,6 +240,7 @@ impl RecordedTerms {
             start_ms: 0,
             base_ms: 0,
             end_ms: None,
+            whole_bytes: None,
         }
     }
 

@@ -172,6 +172,17 @@ pub struct WholePart {
     pub ms: u32,
 }
 
+/// A file that is being recorded: no more of it is read than is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrowingFile {
+    /// By which its recording is called.
+    pub recording: RecordingId,
+    /// `APP/PATH/FILE`.
+    pub file: heapless::String<RECORDING_FILE_BYTES>,
+    /// How much of it is whole.
+    pub whole: WholePart,
+}
+
 /// Who wants a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordedFor {

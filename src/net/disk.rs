@@ -322,7 +322,7 @@ fn without_worker(job: &Job) -> Done {
         }
         Job::Reload => Done::NotReloaded(fault()),
         Job::Survey => Done::Surveyed,
-        Job::Open { id, name } => Done::Opened { id: *id, name: name.clone(), found: Err(NotPlayed::Unreadable) },
+        Job::Open { id, name, .. } => Done::Opened { id: *id, name: name.clone(), found: Err(NotPlayed::Unreadable) },
         Job::Fill { id, .. } => Done::Filled { id: *id, block: None, from_ms: None, next: Follows::Fault },
         Job::Close { id } => Done::Closed { id: *id },
         Job::Facts { asked, name } => {

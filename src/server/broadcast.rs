@@ -96,7 +96,7 @@ impl Server {
             Some(_) => None,
             None => {
                 let client = RecordedClient { by: holder(n), message_stream_id: 1, legacy: false, most_lead_ms: 0 };
-                let opened = self.features.recorded.open(client, playlist_item, None, now).ok();
+                let opened = self.features.recorded.open(client, playlist_item, None, None, now).ok();
                 opened.map(|id| BroadcastSource::Recorded { id, begun: None })
             }
         };

@@ -99,6 +99,7 @@ impl Server {
             }
             Action::FileReady(conn) => self.file_ready(conn, now),
             Action::Recording(by, stream, said) => self.say_of_recording(by, stream, said, now),
+            Action::Grown { recording, whole, is_all } => self.features.grown(recording, whole, is_all, now),
             Action::GiveUp { by: Holder::Conn(conn, _), id } => self.give_up_recorded(conn, id, now),
             Action::GiveUp { by: Holder::Feature(_, n), .. } => self.end_broadcast(n, Some(Code::PlayFailed), now),
             Action::NotMeasured(conn) => {

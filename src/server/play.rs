@@ -68,11 +68,12 @@ impl Server {
     }
 
     /// Whether what is played is live: somebody publishes it or may be back, or nothing else is wanted than to wait for one. Who
-    /// sends a start of 0, as rtmpdump does for live streams, too, wants the live one if there is one.
+    /// sends a start of 0, as rtmpdump does for live streams, too, wants the live one if there is one, unless the application says otherwise.
     pub(super) fn wants_live(&self, app: AppId, path: &StreamPath, start: PlayStart) -> bool {
         match start {
             PlayStart::Live => self.may_wait(app, start) || self.live.is_published(app, path),
-            PlayStart::LiveOrRecorded | PlayStart::Recorded(0) => self.live.is_published(app, path),
+            PlayStart::LiveOrRecorded => self.live.is_published(app, path),
+            PlayStart::Recorded(0) => self.live.is_published(app, path) && !self.plays_from_recording(app, path),
             PlayStart::Recorded(_) => false,
         }
     }

@@ -14,6 +14,7 @@ use crate::live::gate::Wish;
 use crate::live::holder::Holder;
 use crate::live::jobs::AskedBy;
 use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId, RecordedName};
+use crate::live::recording::GrowingFile;
 use crate::live::refusal::Refusal;
 use crate::name::StreamPath;
 use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayLength, PlayStart};
@@ -54,6 +55,7 @@ impl Server {
             PlayLength::Picture => PlayedLength::Picture,
             PlayLength::Ms(ms) => PlayedLength::Ms(ms),
         };
+        let growing = self.growing(app, path, &name);
         let item = PlaylistItem { name, start_ms, length };
         let index = wish.stream.index();
         let Some((_, rtmp)) = self.slots.look_client(conn) else { return };
@@ -71,7 +73,7 @@ impl Server {
         // play2 goes on at the same time of another file, unless it says where.
         let goes_on = wish.how == PlayHow::Switch && wish.start == PlayStart::LiveOrRecorded;
         let from = before.filter(|_| goes_on).and_then(|id| self.features.recorded.position(id));
-        let opened = self.open_recorded(conn, client, item, from, before, now);
+        let opened = self.open_recorded(conn, client, item, growing, from, before, now);
         match opened {
             Ok(id) => {
                 let wait_ms = if waits { FILE_WAIT_MS } else { FILE_PATIENCE_MS };
@@ -90,11 +92,13 @@ impl Server {
     }
 
     /// A place, if need be that of one who has had its time, or what the net stream itself has.
+    #[expect(clippy::too_many_arguments, reason = "all of it is known where it is called, and only there")]
     fn open_recorded(
         &mut self,
         conn: ConnId,
         client: RecordedClient,
         item: PlaylistItem,
+        growing: Option<GrowingFile>,
         from: Option<ItemPosition>,
         before: Option<RecordedId>,
         now: Millis,
@@ -110,7 +114,7 @@ impl Server {
                 self.end_role(conn, index);
             }
         }
-        self.features.recorded.open(client, item, from, now)
+        self.features.recorded.open(client, item, growing, from, now)
     }
 
     /// One more in the playlist of what plays.
@@ -122,6 +126,20 @@ impl Server {
         if self.features.recorded.has_ended(id) {
             self.features.recorded.open_next(id);
         }
+    }
+
+    /// The file in which a stream is being recorded, or that is being recorded and has this name itself.
+    fn growing(&self, app: AppId, path: &StreamPath, name: &RecordedName) -> Option<GrowingFile> {
+        let stream = self.live.names.find(app, path);
+        let of_stream = stream.and_then(|stream| self.features.recordings.growing(stream));
+        of_stream.or_else(|| self.features.recordings.growing_file(&name.app, &name.path))
+    }
+
+    /// Who plays a live stream from its beginning is sent what was recorded of it.
+    pub(super) fn plays_from_recording(&self, app: AppId, path: &StreamPath) -> bool {
+        let stream = self.live.names.find(app, path);
+        self.live.apps.definition(app).is_some_and(|app| app.record.dvr)
+            && stream.is_some_and(|stream| self.features.recordings.growing(stream).is_some())
     }
 
     /// Who finds nothing waits for a publisher.

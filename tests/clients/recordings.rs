@@ -7,8 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::clients::{ffmpeg_play, ffmpeg_publish, gst_demux_mp4};
-use crate::support::media::Media;
+use crate::support::clients::{ffmpeg_play, ffmpeg_publish, gst_demux_mp4, rtmpdump};
+use crate::support::media::{Media, Packet};
 use crate::support::process::{Process, output_of};
 use crate::support::server::Server;
 use crate::support::{Scratch, emulated, patience, wait_until};
@@ -148,6 +148,36 @@ fn what_ffmpeg_publishes_is_in_the_mp4_file_sample_by_sample_for_every_reader_an
     let mut mpv = studio.spawn("mpv", mpv);
     mpv.wait_success(patience(30.0));
     assert_eq!(mpv.log().trim(), "", "mpv complains");
+}
+
+#[test]
+fn rtmpdump_plays_what_is_recorded_from_a_time_on_while_it_is_recorded_and_ends_with_it() {
+    if emulated() {
+        return;
+    }
+    let studio = Studio::new("recording-dvr", &["record.sync_ms=250"]);
+    let clip = Media::packets(&studio.clip);
+    let mut publisher = studio.spawn("publisher", ffmpeg_publish(&studio.clip, &studio.server.url("cam"), &[]));
+    studio.server.wait_for_log(&[" record start "]);
+    let growing = studio.recording();
+    assert!(wait_until(patience(10.0), || fs::metadata(&growing).is_ok_and(|file| file.len() > 150_000)));
+    // Behind the key frame at 2 s.
+    let own = format!("cam/{}", growing.file_name().unwrap().to_str().unwrap());
+    let players = [("dvr", "cam", &["--start", "3", "--quiet"][..]), ("own", &own, &["--quiet"])];
+    let players = players.map(|(name, stream, options)| {
+        let out = studio.scratch.path(&format!("{name}.flv"));
+        (name, studio.spawn(name, rtmpdump(&studio.server.url(stream), &out, options)), out)
+    });
+    publisher.wait_success(patience(15.0));
+    for (name, mut player, out) in players {
+        // Its share of the last frame is less than what it calls complete.
+        player.wait(patience(20.0));
+        let (played, wanted) = (Media::packets(&out), clip.video.as_ref().unwrap());
+        let skipped = if name == "dvr" { 50 } else { 0 };
+        let md5s = |packets: &[Packet]| packets.iter().map(|packet| packet.md5.clone()).collect::<Vec<_>>();
+        let pictures = md5s(&played.video.as_ref().unwrap().packets);
+        assert!(pictures == md5s(&wanted.packets[skipped..]), "{name}: {}\n{}", pictures.len(), player.log());
+    }
 }
 
 /// The samples of an FLV file of H.264 and AAC, one behind the other.

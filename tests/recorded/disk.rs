@@ -44,8 +44,8 @@ impl Files for Counted {
         Err(NotPlayed::Missing)
     }
 
-    fn look(&mut self, file: &mut CountedFile) {
-        file.size = file.file.metadata().unwrap().len();
+    fn look(&mut self, file: &mut CountedFile, most: Option<u64>) {
+        file.size = file.file.metadata().unwrap().len().min(most.unwrap_or(u64::MAX));
     }
 
     fn next(&mut self, _: &RecordedName) -> FileStep {
@@ -102,7 +102,7 @@ impl Disk {
 
     pub fn open(&mut self, name: &str) -> Result<RecordedFacts, NotPlayed> {
         let name = RecordedName::new("vod", "_definst_", false, name.as_bytes()).unwrap();
-        match self.files.work(Job::Open { id: ID, name }) {
+        match self.files.work(Job::Open { id: ID, name, growing: None }) {
             Done::Opened { found, .. } => found,
             done => panic!("{done:?}"),
         }

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use rill::live::download::FileName;
@@ -12,6 +13,7 @@ use rill::store::{FileStep, Files, RecordedFiles};
 use rill::wire::flv::SubTagHeader;
 use rill::wire::windows::ReadAt;
 
+use super::card;
 use super::disk_thread::{DiskThread, Work};
 
 /// A card with films, and the thread that reads it.
@@ -33,18 +35,34 @@ pub struct Card {
     pub open: usize,
 }
 
-pub struct Shared(Rc<RefCell<Card>>);
+pub struct Shared {
+    card: Rc<RefCell<Card>>,
+    /// Another card, on which recordings are made.
+    recordings: Option<Rc<RefCell<card::Card>>>,
+}
 
 pub struct OpenFilm {
     card: Rc<RefCell<Card>>,
-    name: String,
+    bytes: Source,
+    most: Option<u64>,
+}
+
+enum Source {
+    Film(String),
+    Recording(Rc<RefCell<card::Card>>, PathBuf),
 }
 
 impl Films {
     /// A card without films, and room for so many that are open.
     pub fn new(places: usize) -> Films {
+        Films::beside(places, None)
+    }
+
+    /// The same beside a card on which recordings are made.
+    pub fn beside(places: usize, recordings: Option<Rc<RefCell<card::Card>>>) -> Films {
         let card = Rc::new(RefCell::new(Card::default()));
-        Films { thread: DiskThread::new(RecordedFiles::new(Shared(card.clone()), places)), card }
+        let shared = Shared { card: card.clone(), recordings };
+        Films { thread: DiskThread::new(RecordedFiles::new(shared, places)), card }
     }
 
     /// Puts a film on the card, as `app/path`.
@@ -78,31 +96,43 @@ impl Files for Shared {
     type Open = OpenFilm;
 
     fn find(&mut self, name: &RecordedName) -> Result<OpenFilm, NotPlayed> {
-        let mut card = self.0.borrow_mut();
+        let mut card = self.card.borrow_mut();
         card.call().map_err(|_| NotPlayed::Unreadable)?;
         let name = format!("{}/{}", name.app, name.path);
         if !card.files.contains_key(&name) {
             return Err(NotPlayed::Missing);
         }
         card.open += 1;
-        Ok(OpenFilm { card: self.0.clone(), name })
+        Ok(OpenFilm { card: self.card.clone(), bytes: Source::Film(name), most: None })
     }
 
     fn find_file(&mut self, name: &FileName) -> Result<(OpenFilm, u64), NotPlayed> {
-        let mut card = self.0.borrow_mut();
+        let mut card = self.card.borrow_mut();
         card.call().map_err(|_| NotPlayed::Unreadable)?;
         let name = format!("{}/{}", name.app, name.path);
         if !card.files.contains_key(&name) {
             return Err(NotPlayed::Missing);
         }
         card.open += 1;
-        Ok((OpenFilm { card: self.0.clone(), name }, 1))
+        Ok((OpenFilm { card: self.card.clone(), bytes: Source::Film(name), most: None }, 1))
     }
 
-    fn look(&mut self, _: &mut OpenFilm) {}
+    fn find_growing(&mut self, file: &str) -> Result<OpenFilm, NotPlayed> {
+        let recordings = self.recordings.clone().ok_or(NotPlayed::Missing)?;
+        let (app, below) = file.split_once('/').unwrap();
+        let paths = [format!("/apps/{app}/recordings/{below}"), format!("/apps/{app}/{below}")].map(PathBuf::from);
+        let there = |path: &PathBuf| recordings.borrow().files.contains_key(path);
+        let path = paths.into_iter().find(there).ok_or(NotPlayed::Missing)?;
+        self.card.borrow_mut().open += 1;
+        Ok(OpenFilm { card: self.card.clone(), bytes: Source::Recording(recordings, path), most: None })
+    }
+
+    fn look(&mut self, file: &mut OpenFilm, most: Option<u64>) {
+        file.most = most;
+    }
 
     fn next(&mut self, after: &RecordedName) -> FileStep {
-        let mut card = self.0.borrow_mut();
+        let mut card = self.card.borrow_mut();
         if card.call().is_err() {
             return FileStep::default();
         }
@@ -110,6 +140,18 @@ impl Files for Shared {
         let own = card.files.keys().filter_map(|key| key.strip_prefix(after.app.as_str())?.strip_prefix('/'));
         let next = own.clone().filter_map(name).find(|next| next.name() > after.name());
         FileStep { next, stamp: own.map(|path| path.bytes().map(u64::from).sum::<u64>()).sum() }
+    }
+}
+
+impl OpenFilm {
+    fn with<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let cut = |bytes: &[u8]| bytes.len().min(self.most.map_or(usize::MAX, |most| most as usize));
+        match &self.bytes {
+            Source::Film(name) => self.card.borrow().files.get(name).map(|bytes| read(&bytes[..cut(bytes)])),
+            Source::Recording(card, path) => {
+                card.borrow().files.get(path).map(|stored| read(&stored.bytes[..cut(&stored.bytes)]))
+            }
+        }
     }
 }
 
@@ -123,17 +165,18 @@ impl ReadAt for OpenFilm {
     type Error = &'static str;
 
     fn size(&self) -> u64 {
-        self.card.borrow().files.get(&self.name).map_or(0, |bytes| bytes.len() as u64)
+        self.with(|bytes| bytes.len() as u64).unwrap_or(0)
     }
 
     fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, &'static str> {
-        let mut card = self.card.borrow_mut();
-        card.call()?;
-        let bytes = card.files.get(&self.name).ok_or("the file is gone")?;
-        let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-        let count = rest.len().min(out.len());
-        out[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
+        self.card.borrow_mut().call()?;
+        let count = self.with(|bytes| {
+            let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+            let count = rest.len().min(out.len());
+            out[..count].copy_from_slice(&rest[..count]);
+            count
+        });
+        count.ok_or("the file is gone")
     }
 }
 

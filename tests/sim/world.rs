@@ -171,8 +171,8 @@ impl World {
 
     fn start(settings: Settings, apps: Vec<AppDefinition>, source: AppSource, seed: u64) -> World {
         let slots = settings.slots();
-        let films = Films::new(settings.recorded_players as usize);
         let recorder = Recorder::new(&settings);
+        let films = Films::beside(settings.recorded_players as usize, Some(recorder.card.clone()));
         let start = Start { apps, source, seed, now: Millis(0) };
         World {
             server: Server::new(settings, start),

@@ -15,7 +15,7 @@ fn name(said: &str) -> RecordedName {
 }
 
 fn open(films: &mut Films, id: RecordedId, said: &str) -> Result<u64, NotPlayed> {
-    films.thread.ask(Job::Open { id, name: name(said) }, 0);
+    films.thread.ask(Job::Open { id, name: name(said), growing: None }, 0);
     match films.thread.done(u64::MAX) {
         Some(Done::Opened { id: same, found, .. }) if same == id => found.map(|facts| facts.duration_ms),
         done => panic!("{done:?}"),
@@ -28,7 +28,7 @@ fn a_card_that_stands_still_answers_late_and_in_order() {
     films.put("vod/film", flv(&FilmTag::film(3)));
     films.thread.late_ms = 10;
     films.thread.stalled_until = 7000;
-    films.thread.ask(Job::Open { id: id(0, 1), name: name("film") }, 100);
+    films.thread.ask(Job::Open { id: id(0, 1), name: name("film"), growing: None }, 100);
     let terms = RecordedTerms::whole(1);
     films.thread.ask(Job::Fill { id: id(0, 1), fill: Fill::From(0), terms, block: Block::new() }, 120);
     assert_eq!((films.thread.done(6999), films.thread.next(120)), (None, Some(7000)));

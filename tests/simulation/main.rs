@@ -16,6 +16,7 @@ mod control;
 mod corpus;
 mod data;
 mod dial;
+mod dvr;
 mod ends;
 mod enhanced;
 mod files;

@@ -17,13 +17,13 @@ use crate::sim::card::Stored;
 use crate::sim::films::FilmTag;
 use crate::sim::world::{World, scripted, settings};
 
-const CONTAINERS: [RecordContainer; 2] = [RecordContainer::Mp4, RecordContainer::Flv];
+pub const CONTAINERS: [RecordContainer; 2] = [RecordContainer::Mp4, RecordContainer::Flv];
 
 fn record() -> RecordSettings {
     RecordSettings { on: RecordOn::All, ..RecordSettings::default() }
 }
 
-fn record_as(container: RecordContainer) -> RecordSettings {
+pub fn record_as(container: RecordContainer) -> RecordSettings {
     RecordSettings { container, ..record() }
 }
 
@@ -31,19 +31,19 @@ fn recording(record: RecordSettings) -> Settings {
     Settings { ring_bytes: 2 << 20, recordings: 2, record, ..settings() }
 }
 
-fn world(record: RecordSettings) -> World {
+pub fn world(record: RecordSettings) -> World {
     World::with(recording(record), 1)
 }
 
 /// A film that begins with its key frame, as what is recorded of it.
-fn film(seconds: u32) -> Vec<FilmTag> {
+pub fn film(seconds: u32) -> Vec<FilmTag> {
     let mut film = FilmTag::film(seconds);
     film.remove(2);
     film
 }
 
 /// Sends a film as it is played: each message when it is due. `shift_ms` is added to the publisher's times.
-fn publish(world: &mut World, c: usize, film: &[FilmTag], shift_ms: u32) {
+pub fn publish(world: &mut World, c: usize, film: &[FilmTag], shift_ms: u32) {
     let mut sent_ms = film[0].time_ms;
     for tag in film {
         if tag.time_ms > sent_ms {
@@ -57,11 +57,11 @@ fn publish(world: &mut World, c: usize, film: &[FilmTag], shift_ms: u32) {
 }
 
 /// What is read back of a file.
-struct Read {
-    duration_ms: u32,
+pub struct Read {
+    pub duration_ms: u32,
     /// Without metadata. Of MP4 those of sound have the times of the file's grid.
-    tags: Vec<FilmTag>,
-    complete: bool,
+    pub tags: Vec<FilmTag>,
+    pub complete: bool,
     keys: usize,
 }
 
@@ -80,7 +80,7 @@ impl ReadAt for Memory<'_> {
     }
 }
 
-fn read(bytes: &[u8]) -> Read {
+pub fn read(bytes: &[u8]) -> Read {
     let (mut source, mut windows) = (Memory(bytes), Windows::new());
     let mut file = File::new(&mut source, &mut windows);
     if !bytes.starts_with(b"FLV") {

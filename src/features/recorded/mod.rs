@@ -23,8 +23,10 @@ use crate::live::Live;
 use crate::live::download::LentBlock;
 use crate::live::jobs::{AskedBy, Done, Job};
 use crate::live::recorded::{
-    BLOCK_MS, Block, Fill, Follows, NotPlayed, RECORDED_BLOCKS, RecordedFacts, RecordedId, RecordedName, RecordedTerms,
+    BLOCK_MS, Block, Fill, Follows, NotPlayed, RECORDED_BLOCKS, RecordedFacts, RecordedId, RecordedName,
+    RecordedTerms,
 };
+use crate::live::recording::{GrowingFile, RecordingId, WholePart};
 use crate::live::settings::Settings;
 use crate::media::TagKind;
 use crate::time::Millis;
@@ -34,7 +36,8 @@ use super::contract::{Action, Actions, Feature, Happened};
 pub use player::{ItemPosition, PlayedLength, PlaylistItem, RecordedClient, RecordedDue, ToTell};
 
 use player::{
-    AfterMessage, DiskWish, FilledBlock, Lateness, OVER_MS, PlaceState, Readiness, RecordedPlayer, Search, Successor,
+    AfterMessage, DiskWish, FilledBlock, FollowedFile, Lateness, OVER_MS, PlaceState, Readiness, RecordedPlayer, Search,
+    Successor,
 };
 
 /// Who takes nothing of what it is due for so long has stopped, as a player on pause does, in milliseconds: when it goes on, it does
@@ -67,7 +70,8 @@ pub struct NoPlace;
 
 impl RecordedPlayers {
     /// A place for somebody who wants to play that, if there is one: the disk looks for its file, and what it finds comes as
-    /// [`Action::Opened`]. What is played there goes on from the time of `from`, which it takes the place of.
+    /// [`Action::Opened`]. What is played there goes on from the time of `from`, which it takes the place of. A file that is being recorded
+    /// is followed to its end.
     ///
     /// # Errors
     ///
@@ -76,6 +80,7 @@ impl RecordedPlayers {
         &mut self,
         client: RecordedClient,
         item: PlaylistItem,
+        growing: Option<GrowingFile>,
         from: Option<ItemPosition>,
         now: Millis,
     ) -> Result<RecordedId, NoPlace> {
@@ -90,7 +95,9 @@ impl RecordedPlayers {
             start_ms: position.start_ms,
             base_ms: position.base_ms,
             end_ms: item.end_ms(),
+            whole_bytes: growing.as_ref().map(|file| file.whole.bytes),
         };
+        player.growing = growing.map(|file| FollowedFile { file, has_grown: false, is_all: false });
         // What the disk is asked for first.
         player.clock_ms = player.terms.sent_ms(position.at_ms);
         player.sent_ms = player.clock_ms;
@@ -118,7 +125,8 @@ impl RecordedPlayers {
         player.phase = PlaceState::Playing;
         player.picture = player.item.length == PlayedLength::Picture;
         // Nothing lies behind the end.
-        if player.duration_ms == 0 || u64::from(player.item.start_ms) < player.duration_ms {
+        let is_within = player.duration_ms == 0 || u64::from(player.item.start_ms) < player.duration_ms;
+        if is_within || player.awaits_more() {
             player.go_to(if player.picture { Fill::Picture(from_ms) } else { Fill::From(from_ms) });
         }
         self.ask(id);
@@ -233,13 +241,32 @@ impl RecordedPlayers {
         let Some(item) = player.queue.pop_front() else { return false };
         player.before = player.played();
         let (start_ms, base_ms) = (item.start_ms, player.sent_ms);
-        player.terms = RecordedTerms { start_ms, base_ms, end_ms: item.end_ms(), ..player.terms };
+        player.terms = RecordedTerms { start_ms, base_ms, end_ms: item.end_ms(), whole_bytes: None, ..player.terms };
+        player.growing = None;
         (player.clock_ms, player.bytes) = (base_ms, 0);
         player.phase = PlaceState::OpeningNext;
         player.item = item;
         player.job = Some(DiskWish::Open);
         self.ask(id);
         true
+    }
+
+    /// So much of a file that is being recorded is whole now: whoever has come to its end goes on.
+    pub fn grown(&mut self, recording: RecordingId, whole: WholePart, is_all: bool, now: Millis, out: &mut Actions) {
+        for place in 0..self.players.len() {
+            let player = &mut self.players[place];
+            let Some(followed) = player.growing.as_mut().filter(|followed| followed.file.recording == recording) else {
+                continue;
+            };
+            followed.has_grown |= followed.file.whole != whole;
+            followed.file.whole = whole;
+            followed.is_all |= is_all;
+            player.terms.whole_bytes = Some(whole.bytes);
+            player.follow();
+            let id = player.id(place);
+            self.ask(id);
+            self.wake(place, now, out);
+        }
     }
 
     /// One more in the playlist: it is played at once when nothing is. False when there are as many as there may be.
@@ -439,7 +466,7 @@ impl RecordedPlayers {
         let Some(player) = self.player_mut(id) else { return };
         player.drop_filled();
         player.phase = PlaceState::Free;
-        (player.client, player.turn) = (None, None);
+        (player.client, player.growing, player.turn) = (None, None, None);
         player.queue.clear();
         // The disk has its own answer to one that comes back too late.
         player.stale = 0;
@@ -518,7 +545,8 @@ impl RecordedPlayers {
         match player.job? {
             DiskWish::Open => {
                 player.job = None;
-                Some(Job::Open { id, name: player.item.name.clone() })
+                let growing = player.growing.as_ref().map(|followed| followed.file.clone());
+                Some(Job::Open { id, name: player.item.name.clone(), growing })
             }
             DiskWish::Close(id) => {
                 player.job = None;
@@ -528,6 +556,9 @@ impl RecordedPlayers {
                 let block = player.empty.pop()?;
                 player.job = None;
                 player.at_disk += 1;
+                if let Some(followed) = &mut player.growing {
+                    followed.has_grown = false;
+                }
                 // Nothing is asked for behind what is wanted alone, before it is there.
                 player.next = match fill {
                     Fill::From(_) | Fill::Next(_) | Fill::On => Follows::More,
@@ -609,6 +640,7 @@ impl RecordedPlayers {
             Some(block) => player.put_away(block),
             None => player.next = Follows::Fault,
         }
+        player.follow();
         player.read_on();
         let from_ms = from_ms.map(|ms| player.terms.sent_ms(ms));
         self.ask(id);

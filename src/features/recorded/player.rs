@@ -4,7 +4,10 @@ use core::ops::Range;
 
 use crate::limits::PLAYLIST_ITEMS;
 use crate::live::holder::Holder;
-use crate::live::recorded::{Block, Fill, Follows, RECORDED_BLOCKS, RecordedId, RecordedName, RecordedTerms};
+use crate::live::recorded::{
+    Block, Fill, Follows, RECORDED_BLOCKS, RecordedId, RecordedName, RecordedTerms,
+};
+use crate::live::recording::GrowingFile;
 use crate::time::Millis;
 
 /// A client is sent this much ahead at least, in milliseconds: common players ask for little and then stumble.
@@ -122,6 +125,8 @@ pub(super) struct RecordedPlayer {
     /// How much the client wants to hold, in milliseconds; 0 when it has not said.
     pub(super) buffer_ms: u32,
     pub(super) item: PlaylistItem,
+    /// Its file is being recorded.
+    pub(super) growing: Option<FollowedFile>,
     /// What is played behind it.
     pub(super) queue: heapless::Deque<PlaylistItem, PLAYLIST_ITEMS>,
     /// How messages are sent.
@@ -188,6 +193,16 @@ pub(super) enum Search {
     Before,
 }
 
+/// A file that is being recorded, and how far.
+#[derive(Clone, Debug)]
+pub(super) struct FollowedFile {
+    pub(super) file: GrowingFile,
+    /// There is more of it than when the disk was asked last.
+    pub(super) has_grown: bool,
+    /// It does not grow any more.
+    pub(super) is_all: bool,
+}
+
 /// What a place is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlaceState {
@@ -249,6 +264,7 @@ impl RecordedPlayer {
             client: None,
             buffer_ms: 0,
             item: PlaylistItem::default(),
+            growing: None,
             queue: heapless::Deque::new(),
             terms: RecordedTerms::whole(1),
             duration_ms: 0,
@@ -388,7 +404,8 @@ impl RecordedPlayer {
         }
         let mut here = here;
         if let Some(Successor { id, from_ms: Some(from_ms), .. }) = self.successor {
-            let ends = self.phase == PlaceState::Ended || is_all && here == 0 && self.next != Follows::More;
+            let has_all = is_all && here == 0 && self.next != Follows::More && !self.awaits_more();
+            let ends = self.phase == PlaceState::Ended || has_all;
             here = self.until(from_ms).min(here);
             if ends || here == self.sent && !self.filled.is_empty() {
                 return Readiness::Tell(ToTell::Succeeded(id));
@@ -401,7 +418,9 @@ impl RecordedPlayer {
             return match self.next {
                 Follows::Fault if is_all => Readiness::Tell(ToTell::Fault),
                 // On pause one picture is no end.
-                Follows::End if is_all && !self.paused && self.successor.is_none() => Readiness::Tell(ToTell::Over),
+                Follows::End if is_all && !self.paused && self.successor.is_none() && !self.awaits_more() => {
+                    Readiness::Tell(ToTell::Over)
+                }
                 _ => Readiness::Nothing,
             };
         };
@@ -430,6 +449,22 @@ impl RecordedPlayer {
             at = message.end;
         }
         at
+    }
+
+    /// It has come to the end of what is recorded, and more will be.
+    pub(super) fn awaits_more(&self) -> bool {
+        let Some(FollowedFile { file, is_all: false, .. }) = &self.growing else { return false };
+        !self.picture && self.terms.end_ms.is_none_or(|end_ms| file.whole.ms < end_ms)
+    }
+
+    /// Goes on from the end of what was recorded when the disk was asked, if there is more by now.
+    pub(super) fn follow(&mut self) {
+        let plays = matches!(self.phase, PlaceState::Playing | PlaceState::Succeeding) && !self.picture;
+        let has_grown = self.growing.as_ref().is_some_and(|followed| followed.has_grown);
+        if plays && has_grown && self.next == Follows::End {
+            self.next = Follows::More;
+            self.read_on();
+        }
     }
 
     pub(super) fn is_due(&self, now: Millis) -> bool {

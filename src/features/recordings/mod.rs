@@ -35,7 +35,7 @@ use crate::live::holder::Holder;
 use crate::live::jobs::{Done, Job};
 use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{
-    RecordCounts, RecordDone, RecordFault, RecordJob, RecordedFor, RecordingKind, RecordingName, WRITE_BLOCKS,
+    GrowingFile, RecordCounts, RecordDone, RecordFault, RecordJob, RecordedFor, RecordingKind, RecordingName, WRITE_BLOCKS,
     write_block_bytes,
 };
 use crate::live::settings::Settings;
@@ -156,6 +156,24 @@ impl Recordings {
     /// What happened since the start.
     pub fn counts(&self) -> &RecordCounts {
         &self.counts
+    }
+
+    /// The file in which a stream is being recorded, as soon as something of it is whole.
+    pub fn growing(&self, stream: StreamId) -> Option<GrowingFile> {
+        let mut places = self.places.iter();
+        places.find(|place| place.order.as_ref().is_some_and(|order| order.stream == stream))?.growing()
+    }
+
+    /// The file that is being recorded of an application, and is called so: `PATH/FILE`, with its ending or without.
+    pub fn growing_file(&self, app: &str, called: &str) -> Option<GrowingFile> {
+        let is_called = |file: &str| {
+            let below = file.strip_prefix(app).and_then(|rest| rest.strip_prefix('/'));
+            let ending = below.and_then(|below| below.strip_prefix(called));
+            ending.is_some_and(|ending| {
+                ending.is_empty() || RecordContainer::ALL.iter().any(|(_, kind)| kind.ending() == ending)
+            })
+        };
+        self.places.iter().filter_map(RecordingPlace::growing).find(|growing| is_called(&growing.file))
     }
 
     /// Whether nothing is being recorded or written.
@@ -280,7 +298,7 @@ impl Feature for Recordings {
         self.wake_at = wake_at;
     }
 
-    fn done(&mut self, done: Done, now: Millis, _out: &mut Actions) -> Option<Done> {
+    fn done(&mut self, done: Done, now: Millis, out: &mut Actions) -> Option<Done> {
         let Done::Recording(done) = done else { return Some(done) };
         let Recordings { places, counts, .. } = self;
         match done {
@@ -288,10 +306,17 @@ impl Feature for Recordings {
                 places.get_mut(usize::from(id.place))?.opened(id, result, counts, now);
             }
             RecordDone::Written { id, block, result } => {
-                places.get_mut(usize::from(id.place))?.wrote(id, block, result, counts);
+                let place = places.get_mut(usize::from(id.place))?;
+                let before = place.whole();
+                place.wrote(id, block, result, counts);
+                if place.whole() != before {
+                    out.push(Action::Grown { recording: id, whole: place.whole(), is_all: false });
+                }
             }
             RecordDone::Closed { id, result } => {
-                places.get_mut(usize::from(id.place))?.closed(id, result, counts, now);
+                let place = places.get_mut(usize::from(id.place))?;
+                out.push(Action::Grown { recording: id, whole: place.whole(), is_all: true });
+                place.closed(id, result, counts, now);
                 // There is a file to finish.
                 if let TendState::Next(_) = self.tending {
                     self.tending = TendState::Next(now);

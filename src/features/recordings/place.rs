@@ -9,7 +9,7 @@ use crate::live::holder::Holder;
 use crate::live::names::Media;
 use crate::live::record_settings::{RecordContainer, RecordSettings};
 use crate::live::recording::{
-    OpenedRecording, RecordCounts, RecordFault, RecordJob, RecordSaid, RecordedFor, RecordingId, RecordingKind,
+    GrowingFile, OpenedRecording, RecordCounts, RecordFault, RecordJob, RecordSaid, RecordedFor, RecordingId, RecordingKind,
     RecordingName, WRITE_BLOCKS, WholePart, WriteBlock,
 };
 use crate::media::timeline::STITCH_MS;
@@ -243,6 +243,18 @@ impl RecordingPlace {
 
     pub(super) fn id(&self) -> RecordingId {
         RecordingId { place: self.at, generation: self.generation }
+    }
+
+    /// Where the file that is being written is whole.
+    pub(super) fn whole(&self) -> WholePart {
+        self.file.whole
+    }
+
+    /// The file that is being written, as soon as something of it is whole.
+    pub(super) fn growing(&self) -> Option<GrowingFile> {
+        let is_open = matches!(self.phase, Phase::Writing | Phase::Ending(_) | Phase::Closing(_));
+        let RecordingFile { name, whole, .. } = &self.file;
+        (is_open && whole.bytes > 0).then(|| GrowingFile { recording: self.id(), file: name.clone(), whole: *whole })
     }
 
     /// The stream's publisher is back.

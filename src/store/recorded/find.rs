@@ -12,7 +12,7 @@ use std::time::UNIX_EPOCH;
 
 use log::warn;
 
-use crate::apps::named;
+use crate::apps::{AppName, named};
 use crate::config::RecordedPlaces;
 use crate::live::download::{FileName, Shelf};
 use crate::live::recorded::{NotPlayed, RecordedName};
@@ -68,6 +68,10 @@ impl RecordedDirectories {
         if name.name() != name.path {
             called.push(name.name());
         }
+        let recordings = self.automatic(&app);
+        if is_of_instance(name) {
+            places.push((recordings, name.path.to_string()));
+        }
         let media = directory.unwrap_or_else(|| own.join(MEDIA));
         places.extend(called.iter().map(|name| (media.clone(), (*name).to_owned())));
         for other in &named {
@@ -91,10 +95,8 @@ impl RecordedDirectories {
                 self.places(&RecordedName { app: name.app.clone(), path, apart, ..RecordedName::default() })
             }
             Shelf::Recordings => {
-                let (Some(app), Some(applications)) = (named(&name.app), &self.applications) else { return Vec::new() };
-                let elsewhere = self.shared.config().record.directory.as_ref().map(|all| all.join(app.as_str()));
-                let directory = elsewhere.unwrap_or_else(|| applications.join(app.as_str()).join(RECORDINGS));
-                vec![(directory, name.path.to_string())]
+                let Some(app) = named(&name.app).filter(|_| self.applications.is_some()) else { return Vec::new() };
+                vec![(self.automatic(&app), name.path.to_string())]
             }
         }
     }
@@ -108,6 +110,34 @@ impl RecordedDirectories {
         trees.push((directory.unwrap_or_else(|| own.join(MEDIA)), String::new()));
         trees.extend(named.into_iter().map(|other| (other.directory, other.name)));
         trees
+    }
+}
+
+/// Whether what a client calls so cannot be a recording of another instance than its own, where those are apart: a folder could be an
+/// instance as well as a part of a stream's name.
+fn is_of_instance(name: &RecordedName) -> bool {
+    let folders = name.name().matches('/').count();
+    !name.apart || if name.instance() == crate::name::DEFAULT_INSTANCE { folders == 1 } else { folders > 0 }
+}
+
+impl RecordedDirectories {
+    /// Where the automatic recordings of an application lie.
+    fn automatic(&self, app: &AppName) -> PathBuf {
+        match (&self.shared.config().record.directory, &self.applications) {
+            (Some(directory), _) => directory.join(app.as_str()),
+            (None, applications) => {
+                applications.as_deref().unwrap_or(Path::new("")).join(app.as_str()).join(RECORDINGS)
+            }
+        }
+    }
+
+    /// Where a file of this name may lie that is being recorded.
+    fn recordings(&self, file: &str) -> Vec<(PathBuf, String)> {
+        let Some((app, below)) = file.split_once('/') else { return Vec::new() };
+        let Some(app) = named(app) else { return Vec::new() };
+        let own = self.applications.as_ref().map(|applications| applications.join(app.as_str()));
+        let automatic = (self.automatic(&app), below.to_owned());
+        [automatic].into_iter().chain(own.map(|own| (own, below.to_owned()))).collect()
     }
 }
 
@@ -158,9 +188,24 @@ impl Files for RecordedDirectories {
         Err(if unreadable { NotPlayed::Unreadable } else { NotPlayed::Missing })
     }
 
-    fn look(&mut self, file: &mut OpenFile) {
+    fn find_growing(&mut self, file: &str) -> Result<OpenFile, NotPlayed> {
+        for path in self.recordings(file) {
+            match open(&path.0, &path.1) {
+                Ok(Some(file)) => return Ok(file),
+                Ok(None) => {}
+                Err(problem) => {
+                    warn!("rill recorded {problem}");
+                    return Err(NotPlayed::Unreadable);
+                }
+            }
+        }
+        Err(NotPlayed::Missing)
+    }
+
+    fn look(&mut self, file: &mut OpenFile, most: Option<u64>) {
         // Where that fails reading will, too.
-        file.size = file.file.metadata().map_or(file.size, |metadata| metadata.len());
+        let size = file.file.metadata().map_or(file.size, |metadata| metadata.len());
+        file.size = most.map_or(size, |most| size.min(most));
     }
 
     fn next(&mut self, after: &RecordedName) -> FileStep {
@@ -342,6 +387,43 @@ mod tests {
         root.write("applications/vod/media/sub/f.mp4", "");
         let (names, later) = all("_definst_");
         assert_eq!((names[3].as_str(), later == stamp), ("sub/f.mp4", false));
+    }
+
+    #[test]
+    fn automatic_recordings_are_found_by_their_own_names_and_those_that_grow_by_their_files() {
+        let files = [
+            "applications/vod/recordings/hall/cam/000042-nodate.mp4",
+            "applications/vod/recordings/cam/000001-nodate.flv",
+            "applications/vod/streams/_definst_/cam.flv",
+            "other/vod/cam/000007-nodate.mp4",
+        ];
+        let root = Root::with("own-names", &files);
+        let mut disk = root.directories(&[]);
+        let mut look = |instance: &str, apart: bool, said: &str| found(&mut disk, instance, apart, said);
+        for (instance, said, file) in [
+            ("_definst_", "hall/cam/000042-nodate", Some(0)),
+            ("_definst_", "mp4:hall/cam/000042-nodate.mp4", Some(0)),
+            ("hall", "cam/000042-nodate.mp4", Some(0)),
+            ("_definst_", "cam/000001-nodate.flv", Some(1)),
+            ("_definst_", "cam", Some(2)),
+            ("_definst_", "000001-nodate", None),
+        ] {
+            let wanted = file.map_or(Err(NotPlayed::Missing), |file: usize| Ok(files[file].to_owned()));
+            assert_eq!(look(instance, false, said), wanted, "{instance} {said}");
+        }
+        // Where instances are apart none reaches another's.
+        assert_eq!(look("_definst_", true, "hall/cam/000042-nodate"), Err(NotPlayed::Missing));
+        assert_eq!(look("cam", true, "000001-nodate"), Err(NotPlayed::Missing));
+        assert!(
+            look("_definst_", true, "cam/000001-nodate").is_ok() && look("hall", true, "cam/000042-nodate").is_ok()
+        );
+        for (file, at) in [("vod/cam/000001-nodate.flv", 1), ("vod/streams/_definst_/cam.flv", 2)] {
+            assert_eq!(disk.find_growing(file).map(|found| found.size()), Ok(files[at].len() as u64), "{file}");
+        }
+        assert_eq!(disk.find_growing("vod/cam/000002-nodate.flv").err(), Some(NotPlayed::Missing));
+        let mut elsewhere = root.directories(&[format!("record.directory={:?}", root.0.join("other"))]);
+        assert_eq!(found(&mut elsewhere, "_definst_", false, "cam/000007-nodate"), Ok(files[3].to_owned()));
+        assert!(elsewhere.find_growing("vod/cam/000007-nodate.mp4").is_ok());
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::limits::Row;
 use crate::live::download::{DownloadId, FileName};
 use crate::live::jobs::{Done, Job};
 use crate::live::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
+use crate::live::recording::{GrowingFile, WholePart};
 use crate::text::Quoted;
 use crate::wire::recorded::{Message, Place, Recorded};
 use crate::wire::windows::{Fault, File, ReadAt, Windows};
@@ -62,8 +63,17 @@ pub trait Files {
     /// As of [`Files::find`].
     fn find_file(&mut self, name: &FileName) -> Result<(Self::Open, u64), NotPlayed>;
 
-    /// Looks how large a file is now.
-    fn look(&mut self, file: &mut Self::Open);
+    /// Opens a file that is being recorded, `APP/PATH/FILE`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::find`].
+    fn find_growing(&mut self, _file: &str) -> Result<Self::Open, NotPlayed> {
+        Err(NotPlayed::Missing)
+    }
+
+    /// Looks how large a file is now; it is taken to have no more than `most` bytes.
+    fn look(&mut self, file: &mut Self::Open, most: Option<u64>);
 
     /// See [`Done::Listed`].
     fn next(&mut self, after: &RecordedName) -> FileStep;
@@ -126,8 +136,8 @@ impl<F: Files> RecordedFiles<F> {
     /// Does a job of this lane.
     pub fn work(&mut self, job: Job) -> Done {
         match job {
-            Job::Open { id, name } => {
-                let found = self.open(id, name.clone());
+            Job::Open { id, name, growing } => {
+                let found = self.open(id, name.clone(), growing);
                 Done::Opened { id, name, found }
             }
             Job::Fill { id, fill, terms, mut block } => {
@@ -141,7 +151,7 @@ impl<F: Files> RecordedFiles<F> {
                 Done::Closed { id }
             }
             Job::Facts { asked, name } => {
-                let found = self.find(&name).map(|(_, _, facts)| facts);
+                let found = self.find(&name, None).map(|(_, _, facts)| facts);
                 Done::Facts { asked, name, found }
             }
             Job::Download(job) => Done::Download(self.downloads.work(&mut self.files, job)),
@@ -153,23 +163,39 @@ impl<F: Files> RecordedFiles<F> {
         }
     }
 
-    fn open(&mut self, id: RecordedId, name: RecordedName) -> Result<RecordedFacts, NotPlayed> {
+    fn open(
+        &mut self,
+        id: RecordedId,
+        name: RecordedName,
+        growing: Option<GrowingFile>,
+    ) -> Result<RecordedFacts, NotPlayed> {
         let at = usize::from(id.place);
         // What was open there is closed first, so that no more files are open than there are places.
         *self.open.get_mut(at).ok_or(NotPlayed::Unreadable)? = None;
-        let (file, recorded, facts) = self.find(&name)?;
+        let (file, recorded, facts) = self.find(&name, growing)?;
         self.open[at] = Some(OpenRecording { id, name, file, recorded, facts, place: None, next: None, begun: None });
         Ok(facts)
     }
 
     /// Opens a file and reads what it is.
-    fn find(&mut self, name: &RecordedName) -> Result<(F::Open, Recorded, RecordedFacts), NotPlayed> {
-        let mut file = self.files.find(name)?;
+    fn find(
+        &mut self,
+        name: &RecordedName,
+        growing: Option<GrowingFile>,
+    ) -> Result<(F::Open, Recorded, RecordedFacts), NotPlayed> {
+        let mut file = match &growing {
+            Some(growing) => self.files.find_growing(&growing.file)?,
+            None => self.files.find(name)?,
+        };
+        let whole = growing.map(|growing| growing.whole);
+        if let Some(whole) = whole {
+            self.files.look(&mut file, Some(whole.bytes));
+        }
         self.held = None;
         let mut ahead = Ahead::new(&mut file, &mut self.stretches);
         let mut reading = File::new(&mut ahead, &mut self.windows);
         let read = Recorded::open(&mut reading, name.choice)
-            .and_then(|recorded| Ok((recorded, facts_of(&mut reading, &recorded)?)));
+            .and_then(|recorded| Ok((recorded, facts_of(&mut reading, &recorded, whole)?)));
         match read {
             Ok((_, RecordedFacts { video: None, audio: None, .. })) => {
                 complain(name, "it has no track that can be sent");
@@ -192,7 +218,7 @@ impl<F: Files> RecordedFiles<F> {
         let Some(open) = place.filter(|open| open.id == id) else {
             return Filled { from_ms: None, follows: Follows::Fault };
         };
-        self.files.look(&mut open.file);
+        self.files.look(&mut open.file, terms.whole_bytes);
         let OpenRecording { name, file, recorded, facts, place, next, begun, .. } = open;
         let mut ahead = Ahead::new(file, &mut self.stretches);
         let has_tables = matches!(recorded, Recorded::Movie(_));
@@ -219,10 +245,18 @@ impl<F: Files> RecordedFiles<F> {
     }
 }
 
-/// What is known of a file.
-fn facts_of<R: ReadAt>(file: &mut File<'_, R>, recorded: &Recorded) -> Result<RecordedFacts, Fault<R::Error>> {
+/// What is known of a file, and, of one that is being recorded, how long it is.
+fn facts_of<R: ReadAt>(
+    file: &mut File<'_, R>,
+    recorded: &Recorded,
+    whole: Option<WholePart>,
+) -> Result<RecordedFacts, Fault<R::Error>> {
     let (video, audio) = recorded.codecs();
-    Ok(RecordedFacts { duration_ms: recorded.duration_ms(file)?, bytes: file.size(), video, audio })
+    let duration_ms = match whole {
+        Some(whole) => whole.ms.into(),
+        None => recorded.duration_ms(file)?,
+    };
+    Ok(RecordedFacts { duration_ms, bytes: file.size(), video, audio })
 }
 
 /// What the thread takes beside its stack, for so many places, as rows of the memory table.

@@ -54,7 +54,7 @@ impl Files for Memory {
         Err(NotPlayed::Missing)
     }
 
-    fn look(&mut self, _: &mut InMemory) {}
+    fn look(&mut self, _: &mut InMemory, _: Option<u64>) {}
 
     fn next(&mut self, _: &RecordedName) -> FileStep {
         FileStep::default()
@@ -70,7 +70,7 @@ fn disk(files: &[(&str, &[u8])]) -> RecordedFiles<Memory> {
 
 fn open(disk: &mut RecordedFiles<Memory>, id: RecordedId, name: &str) -> Result<RecordedFacts, NotPlayed> {
     let name = RecordedName::new("vod", "_definst_", false, name.as_bytes()).unwrap();
-    match disk.work(Job::Open { id, name }) {
+    match disk.work(Job::Open { id, name, growing: None }) {
         Done::Opened { id: same, found, .. } if same == id => found,
         done => panic!("{done:?}"),
     }
