@@ -40,7 +40,8 @@ pub(super) fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> ScriptReport 
     };
     let [name, message, stack] = ["name", "message", "stack"].map(|name| read(error.get(name)).unwrap_or_default());
     let exhausted = match (name.as_str(), message.as_str()) {
-        ("InternalError", "out of memory") => Some(Exhausted::Memory),
+        // There may have been no memory for the message either.
+        ("InternalError", "out of memory" | "") => Some(Exhausted::Memory),
         ("RangeError", "Maximum call stack size exceeded") => Some(Exhausted::Stack),
         ("InternalError", "interrupted") => Some(Exhausted::Time),
         _ => None,
