@@ -247,6 +247,7 @@ fn each_key_takes_effect_at_a_hangup_or_is_said_to_need_a_restart_as_its_row_say
             ("server.log", ..) => "\"debug\"".to_owned(),
             ("server.time_zone", ..) => "\"UTC0\"".to_owned(),
             ("record.on", ..) => "true".to_owned(),
+            ("record.container", ..) => "\"flv\"".to_owned(),
             ("record.on_complete", ..) => "[\"/nonexistent\"]".to_owned(),
             ("web.hosts", ..) => "[\"rill.example\"]".to_owned(),
             ("web.trusted_proxies", ..) => "[\"127.0.0.1\"]".to_owned(),
