@@ -197,7 +197,8 @@ class Machine:
     def has_page(self):
         """Asks for the page, where a browser looks for it, and for what is live."""
         def get(path):
-            with urllib.request.urlopen(f"http://{self.host}:{self.page}{path}", timeout=10) as answer:
+            asked = urllib.request.Request(f"http://{self.host}:{self.page}{path}", headers={"Accept-Encoding": "gzip"})
+            with urllib.request.urlopen(asked, timeout=60) as answer:
                 return answer.headers["Content-Type"], answer.read()
 
         kind, page = get("/")
