@@ -53,6 +53,18 @@ pub struct Stored {
     /// A name it had before, which it has on the medium until the folder is synced.
     was: Option<PathBuf>,
     modified_s: u64,
+    /// There is room for it behind its end, which was taken before it lost its power, too.
+    room: RoomBehind,
+}
+
+/// Room behind the end of a file.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum RoomBehind {
+    #[default]
+    None,
+    Taken,
+    /// A FAT file system finds it when it is mounted again and takes it for damage, as soon as the file grows (Linux's fs/fat/misc.c).
+    Lost,
 }
 
 impl Stored {
@@ -143,7 +155,8 @@ impl Recorder {
                     let part = random(written.len() as u64 + 1) as usize;
                     Change::Write(*at, written[..part].to_vec()).apply(&mut bytes);
                 }
-                files.insert(path, Stored::of(bytes));
+                let room = if stored.room == RoomBehind::None { RoomBehind::None } else { RoomBehind::Lost };
+                files.insert(path, Stored { room, ..Stored::of(bytes) });
             }
             card.files = files;
             card.fails = None;
@@ -298,7 +311,16 @@ impl OpenStored {
             }
         }
         let stored = self.stored(&mut card)?;
+        let before = stored.bytes.len();
         change.apply(&mut stored.bytes);
+        if stored.bytes.len() > before && stored.room == RoomBehind::Lost {
+            stored.bytes.truncate(before);
+            card.fails = Some((card.calls, u64::MAX, ErrorKind::ReadOnlyFilesystem));
+            return card.call();
+        }
+        if let Change::Cut(_) = change {
+            stored.room = RoomBehind::None;
+        }
         stored.since.push(change);
         Ok(())
     }
@@ -359,7 +381,17 @@ impl RecordFile for OpenStored {
 
     fn write_behind(&mut self, _: u64, _: u64) {}
 
-    fn allocate(&mut self, _: u64, _: u64) {}
+    fn allocate(&mut self, _: u64, _: u64) {
+        let card = self.card.clone();
+        let mut card = card.borrow_mut();
+        let plain = card.plain;
+        if let Ok(stored) = self.stored(&mut card)
+            && !plain
+            && stored.room == RoomBehind::None
+        {
+            stored.room = RoomBehind::Taken;
+        }
+    }
 
     fn forget(&mut self, _: u64, _: u64) {}
 }

@@ -173,7 +173,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             }
         };
         let file = match (&hidden, before) {
-            (_, Some(_)) => self.disk.open(&path),
+            (_, Some(before)) => self.open_to_grow(&path, before.bytes),
             (Some(hidden), None) => {
                 // What a server left that lost its power.
                 let _ = self.disk.remove(hidden);
@@ -223,6 +223,14 @@ impl<D: RecordDisk> RecordingFiles<D> {
                 Err(RecordFault::Structure)
             }
         }
+    }
+
+    /// Opens a file that was written before, and is to be gone on with at `end`. Behind that may lie what was begun, and room that was
+    /// taken for more when the power went: a FAT file system takes that for damage when the file grows, and can be read only from then on.
+    fn open_to_grow(&mut self, path: &Path, end: u64) -> io::Result<D::File> {
+        let mut file = self.disk.open(path)?;
+        file.cut(end)?;
+        Ok(file)
     }
 
     fn write(&mut self, id: RecordingId, at: u64, bytes: &[u8], sync: bool) -> Result<(), RecordFault> {

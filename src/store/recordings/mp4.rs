@@ -13,7 +13,7 @@ use crate::wire::mp4::finish::{Finish, FinishError, Finisher, WriteAt};
 use crate::wire::mp4::hybrid::{Hybrid, HybridState};
 use crate::wire::mp4::init::{HYBRID_AT, HYBRID_OPEN, hybrid_closed};
 use crate::wire::mp4::{Choice, Movie};
-use crate::wire::windows::{Fault, File};
+use crate::wire::windows::{Fault, File, ReadAt};
 
 use super::disk::{RecordDisk, RecordFile};
 use super::left::{Left, UnfinishedMovie};
@@ -84,7 +84,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
     /// Begins to finish a file, if it is one of ours and is not complete.
     pub(super) fn begin_finishing(&mut self, left: Left) {
         match self.finishing(&left) {
-            Ok(Some((reads, finisher))) => match self.disk.open(&left.path) {
+            Ok(Some((reads, finisher))) => match self.open_to_grow(&left.path, reads.size()) {
                 Ok(writes) => self.tending.under_way = Some(UnfinishedMovie { left, reads, writes, finisher }),
                 Err(error) => {
                     fault(&left.path, &error);
