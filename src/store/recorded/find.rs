@@ -16,7 +16,8 @@ use crate::apps::{AppName, named};
 use crate::config::RecordedPlaces;
 use crate::live::download::{FileName, Shelf};
 use crate::live::recorded::{NotPlayed, RecordedName};
-use crate::store::recordings::RECORDINGS;
+use crate::name::DEFAULT_INSTANCE;
+use crate::store::recordings::{self, STREAMS};
 use crate::store::shared::Shared;
 use crate::store::text_file::{at, is_absent};
 use crate::wire::windows::ReadAt;
@@ -25,8 +26,6 @@ use super::gather::PIECES;
 use super::list::FileWalk;
 use super::{FileStep, Files};
 
-/// Where an application's recordings lie within its directory, by instance.
-const STREAMS: &str = "streams";
 /// Where its other files lie that can be played, whatever the instance.
 const MEDIA: &str = "media";
 
@@ -62,15 +61,14 @@ impl RecordedDirectories {
             if name.path.contains('/') {
                 places.push((streams.clone(), name.path.to_string()));
             }
-            places.push((streams, format!("{}/{}", crate::name::DEFAULT_INSTANCE, name.path)));
+            places.push((streams, format!("{}/{}", DEFAULT_INSTANCE, name.path)));
         }
         let mut called = vec![name.path.as_str()];
         if name.name() != name.path {
             called.push(name.name());
         }
-        let recordings = self.automatic(&app);
         if is_of_instance(name) {
-            places.push((recordings, name.path.to_string()));
+            places.extend(self.automatic(&app).map(|recordings| (recordings, name.path.to_string())));
         }
         let media = directory.unwrap_or_else(|| own.join(MEDIA));
         places.extend(called.iter().map(|name| (media.clone(), (*name).to_owned())));
@@ -95,8 +93,8 @@ impl RecordedDirectories {
                 self.places(&RecordedName { app: name.app.clone(), path, apart, ..RecordedName::default() })
             }
             Shelf::Recordings => {
-                let Some(app) = named(&name.app).filter(|_| self.applications.is_some()) else { return Vec::new() };
-                vec![(self.automatic(&app), name.path.to_string())]
+                let automatic = named(&name.app).and_then(|app| self.automatic(&app));
+                automatic.into_iter().map(|recordings| (recordings, name.path.to_string())).collect()
             }
         }
     }
@@ -111,24 +109,10 @@ impl RecordedDirectories {
         trees.extend(named.into_iter().map(|other| (other.directory, other.name)));
         trees
     }
-}
 
-/// Whether what a client calls so cannot be a recording of another instance than its own, where those are apart: a folder could be an
-/// instance as well as a part of a stream's name.
-fn is_of_instance(name: &RecordedName) -> bool {
-    let folders = name.name().matches('/').count();
-    !name.apart || if name.instance() == crate::name::DEFAULT_INSTANCE { folders == 1 } else { folders > 0 }
-}
-
-impl RecordedDirectories {
     /// Where the automatic recordings of an application lie.
-    fn automatic(&self, app: &AppName) -> PathBuf {
-        match (&self.shared.config().record.directory, &self.applications) {
-            (Some(directory), _) => directory.join(app.as_str()),
-            (None, applications) => {
-                applications.as_deref().unwrap_or(Path::new("")).join(app.as_str()).join(RECORDINGS)
-            }
-        }
+    fn automatic(&self, app: &AppName) -> Option<PathBuf> {
+        recordings::automatic(self.shared.config().record.directory.as_deref(), self.applications.as_deref(), app)
     }
 
     /// Where a file of this name may lie that is being recorded.
@@ -136,70 +120,33 @@ impl RecordedDirectories {
         let Some((app, below)) = file.split_once('/') else { return Vec::new() };
         let Some(app) = named(app) else { return Vec::new() };
         let own = self.applications.as_ref().map(|applications| applications.join(app.as_str()));
-        let automatic = (self.automatic(&app), below.to_owned());
-        [automatic].into_iter().chain(own.map(|own| (own, below.to_owned()))).collect()
+        self.automatic(&app).into_iter().chain(own).map(|directory| (directory, below.to_owned())).collect()
     }
+}
+
+/// Whether what a client calls so cannot be a recording of another instance than its own, where those are apart: a folder could be an
+/// instance as well as a part of a stream's name.
+fn is_of_instance(name: &RecordedName) -> bool {
+    let folders = name.name().matches('/').count();
+    !name.apart || if name.instance() == DEFAULT_INSTANCE { folders == 1 } else { folders > 0 }
 }
 
 impl Files for RecordedDirectories {
     type Open = OpenFile;
 
     fn find(&mut self, name: &RecordedName) -> Result<OpenFile, NotPlayed> {
-        let mut unreadable = false;
-        for (directory, called) in self.places(name) {
-            // Hidden files are none, and nothing leads upwards.
-            if called.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
-                continue;
-            }
-            for ending in name.prefix.endings() {
-                match open(&directory, &format!("{called}{ending}")) {
-                    Ok(Some(file)) => return Ok(file),
-                    Ok(None) => {}
-                    Err(problem) => {
-                        warn!("rill recorded {problem}");
-                        unreadable = true;
-                    }
-                }
-            }
-        }
-        Err(if unreadable { NotPlayed::Unreadable } else { NotPlayed::Missing })
+        first(self.places(name), name.prefix.endings())
     }
 
     fn find_file(&mut self, name: &FileName) -> Result<(OpenFile, u64), NotPlayed> {
-        let mut unreadable = false;
-        for (directory, called) in self.file_places(name) {
-            // Hidden files are none, and nothing leads upwards.
-            if called.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
-                continue;
-            }
-            match open(&directory, &called) {
-                Ok(Some(file)) => {
-                    let written = file.file.metadata().ok().and_then(|metadata| metadata.modified().ok());
-                    let since = written.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-                    return Ok((file, since.map_or(0, |since| since.as_nanos() as u64)));
-                }
-                Ok(None) => {}
-                Err(problem) => {
-                    warn!("rill recorded {problem}");
-                    unreadable = true;
-                }
-            }
-        }
-        Err(if unreadable { NotPlayed::Unreadable } else { NotPlayed::Missing })
+        let file = first(self.file_places(name), &[""])?;
+        let written = file.file.metadata().ok().and_then(|metadata| metadata.modified().ok());
+        let since = written.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Ok((file, since.map_or(0, |since| since.as_nanos() as u64)))
     }
 
     fn find_growing(&mut self, file: &str) -> Result<OpenFile, NotPlayed> {
-        for path in self.recordings(file) {
-            match open(&path.0, &path.1) {
-                Ok(Some(file)) => return Ok(file),
-                Ok(None) => {}
-                Err(problem) => {
-                    warn!("rill recorded {problem}");
-                    return Err(NotPlayed::Unreadable);
-                }
-            }
-        }
-        Err(NotPlayed::Missing)
+        first(self.recordings(file), &[""])
     }
 
     fn look(&mut self, file: &mut OpenFile, most: Option<u64>) {
@@ -247,6 +194,28 @@ impl ReadAt for OpenFile {
             }
         }
     }
+}
+
+/// The first of these files that is there. What is there and cannot be opened is said, and the next one tried.
+fn first(places: Vec<(PathBuf, String)>, endings: &[&str]) -> Result<OpenFile, NotPlayed> {
+    let mut unreadable = false;
+    for (directory, called) in places {
+        // Hidden files are none, and nothing leads upwards.
+        if called.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+            continue;
+        }
+        for ending in endings {
+            match open(&directory, &format!("{called}{ending}")) {
+                Ok(Some(file)) => return Ok(file),
+                Ok(None) => {}
+                Err(problem) => {
+                    warn!("rill recorded {problem}");
+                    unreadable = true;
+                }
+            }
+        }
+    }
+    Err(if unreadable { NotPlayed::Unreadable } else { NotPlayed::Missing })
 }
 
 /// Opens a regular file of a directory; `None` where there is none.

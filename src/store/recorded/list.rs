@@ -5,15 +5,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::live::recorded::RecordedName;
+use crate::live::recorded::{Prefix, RecordedName};
 
 use super::FileStep;
 
 /// How deep directories are looked through, and how many names in them.
 const DEPTH: u32 = 8;
 const NAMES: u32 = 20_000;
-/// What can be played, by its ending.
-const ENDINGS: [&str; 6] = ["flv", "mp4", "f4v", "m4v", "mov", "mp3"];
 
 /// A step through directories.
 pub(super) struct FileWalk<'a> {
@@ -56,7 +54,8 @@ impl<'a> FileWalk<'a> {
     }
 
     fn meet(&mut self, path: String) {
-        let is_media = path.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending));
+        let mut endings = Prefix::None.endings().iter().filter(|ending| !ending.is_empty());
+        let is_media = endings.any(|ending| path.ends_with(ending));
         let is_first = self.next.as_ref().is_none_or(|next| path.as_str() < next.name());
         if is_media && is_first && path.as_str() > self.after.name() {
             let RecordedName { app, apart, .. } = self.after;

@@ -51,7 +51,7 @@ use left::{Left, Tending};
 use listing::Listing;
 use places::Places;
 
-pub(in crate::store) use places::RECORDINGS;
+pub(in crate::store) use places::{STREAMS, automatic};
 
 /// Room is taken in steps of so many bytes.
 const STEP_BYTES: u64 = 16 << 20;

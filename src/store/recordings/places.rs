@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::apps::named;
+use crate::apps::{AppName, named};
 use crate::limits::RECORDING_FILE_BYTES;
 use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{RecordingKind, RecordingName};
@@ -10,9 +10,9 @@ use crate::live::recording::{RecordingKind, RecordingName};
 use super::disk::{FolderEntry, LocalTime};
 
 /// Where an application's automatic recordings lie within its directory, by stream.
-pub(in crate::store) const RECORDINGS: &str = "recordings";
+const RECORDINGS: &str = "recordings";
 /// Where those lie that were asked for by their names, by instance.
-pub(super) const STREAMS: &str = "streams";
+pub(in crate::store) const STREAMS: &str = "streams";
 /// Folders below that of an application are looked into so deep.
 pub(super) const DEPTH: usize = 16;
 /// Digits of the number that names begin with. More recordings have longer numbers.
@@ -35,12 +35,7 @@ impl Places {
 
     /// The folder of automatic recordings of an application.
     pub(super) fn automatic(&self, app: &str) -> Option<PathBuf> {
-        let app = named(app)?;
-        match (&self.directory, &self.applications) {
-            (Some(directory), _) => Some(directory.join(app.as_str())),
-            (None, Some(applications)) => Some(applications.join(app.as_str()).join(RECORDINGS)),
-            (None, None) => None,
-        }
+        automatic(self.directory.as_deref(), self.applications.as_deref(), &named(app)?)
     }
 
     /// The folder of an application's recordings that were asked for by their names.
@@ -95,6 +90,19 @@ impl Places {
         let named = || within(self.applications.as_deref()?, "");
         let shown = automatic.or_else(named)?;
         heapless::String::try_from(shown.to_str()?).ok()
+    }
+}
+
+/// The folder of automatic recordings of an application, in a directory of them or in the applications' own.
+pub(in crate::store) fn automatic(
+    directory: Option<&Path>,
+    applications: Option<&Path>,
+    app: &AppName,
+) -> Option<PathBuf> {
+    match (directory, applications) {
+        (Some(directory), _) => Some(directory.join(app.as_str())),
+        (None, Some(applications)) => Some(applications.join(app.as_str()).join(RECORDINGS)),
+        (None, None) => None,
     }
 }
 
