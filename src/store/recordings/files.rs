@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use log::info;
 
 use crate::apps::named;
+use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{ListedRecording, ListedState, NotDeleted, RecordingName, RecordingsPage};
 
 use super::disk::RecordDisk;
 use super::listing::{ListedKind, Listing};
-use super::places::{DEPTH, STREAMS};
+use super::places::{DEPTH, STREAMS, is_recording};
 use super::{RecordingFiles, fault};
 
-/// How names of recordings end.
-const ENDINGS: [&str; 2] = [".flv", ".mp4"];
 /// Names of a folder that are held at once. The folder is read once for so many.
 const NAMES: usize = 64;
 
@@ -166,8 +165,8 @@ impl<D: RecordDisk> RecordingFiles<D> {
             return self.clear_below(&folder, DEPTH);
         }
         let mut result = Err(NotDeleted::Missing);
-        for ending in ENDINGS {
-            let file = format!("{}{ending}", name.path);
+        for container in [RecordContainer::Flv, RecordContainer::Mp4] {
+            let file = format!("{}{}", name.path, container.ending());
             let below: Vec<&str> = file.split('/').collect();
             match self.find(&streams, &below) {
                 Ok(path) => result = Ok(self.let_one_go(&path, "script")?),
@@ -226,9 +225,4 @@ impl<D: RecordDisk> RecordingFiles<D> {
         }
         Ok(path)
     }
-}
-
-/// Whether it ends like the name of a recording.
-fn is_recording(name: &str) -> bool {
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
