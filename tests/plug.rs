@@ -24,7 +24,7 @@ use rill::bench::source::{Rates, SyntheticStream};
 use rill::wire::flv_front::{SIZE_BYTES, size_in};
 use rill::wire::mp4::hybrid::{Hybrid, HybridState};
 use rill::wire::recorded::{MessageKind, Recorded};
-use rill::wire::windows::{File, ReadAt, Windows};
+use rill::wire::windows::{File, Windows};
 
 use rtmp::{call, connect, null, string};
 
@@ -92,27 +92,9 @@ struct Sent {
     payload: Vec<u8>,
 }
 
-/// A file in memory.
-struct Memory<'a>(&'a [u8]);
-
-impl ReadAt for Memory<'_> {
-    type Error = ();
-
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, ()> {
-        let rest = self.0.get(at as usize..).unwrap_or_default();
-        let count = rest.len().min(out.len());
-        out[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-}
-
 /// The frames of a file.
 fn read(bytes: &[u8]) -> Vec<(MessageKind, Vec<u8>)> {
-    let (mut source, mut windows) = (Memory(bytes), Windows::new());
+    let (mut source, mut windows) = (bytes, Windows::new());
     let mut file = File::new(&mut source, &mut windows);
     let recorded = Recorded::open(&mut file, Default::default()).expect("every file that is left opens");
     let mut place = recorded.begin(&mut file).unwrap();
@@ -132,7 +114,7 @@ fn is_complete(bytes: &[u8]) -> bool {
     if bytes.starts_with(b"FLV") {
         return bytes.get(..SIZE_BYTES).and_then(size_in) == Some(bytes.len() as u64);
     }
-    let (mut source, mut windows) = (Memory(bytes), Windows::new());
+    let (mut source, mut windows) = (bytes, Windows::new());
     match Hybrid::look(&mut File::new(&mut source, &mut windows)) {
         Ok(Some(Hybrid { state: HybridState::Closed { moov_at }, .. })) => {
             let table = bytes.get(moov_at as usize..).and_then(|table| table.first_chunk());

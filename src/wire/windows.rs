@@ -3,6 +3,8 @@
 //! Whoever walks several tables side by side has a window for each, by its number. Nothing is read ahead of what is asked but
 //! the rest of a window.
 
+use core::convert::Infallible;
+
 /// Most bytes that can be asked for at once.
 pub const WINDOW_BYTES: usize = 4096;
 /// Windows of a set: seven tables of each of two tracks, and one for structures.
@@ -43,6 +45,22 @@ pub trait ReadAt {
                 break;
             }
         }
+        Ok(count)
+    }
+}
+
+/// A file that lies in memory.
+impl ReadAt for &[u8] {
+    type Error = Infallible;
+
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, Infallible> {
+        let rest = usize::try_from(at).ok().and_then(|at| self.get(at..)).unwrap_or_default();
+        let count = rest.len().min(out.len());
+        out[..count].copy_from_slice(&rest[..count]);
         Ok(count)
     }
 }

@@ -11,7 +11,7 @@ use rill::wire::flv_file::FlvFile;
 use rill::wire::flv_front::{FRONT_BYTES, SIZE_BYTES, size_in};
 use rill::wire::mp4::hybrid::{Hybrid, HybridState};
 use rill::wire::recorded::{MessageKind, Recorded};
-use rill::wire::windows::{File, ReadAt, Windows};
+use rill::wire::windows::{File, Windows};
 
 use crate::sim::card::Stored;
 use crate::sim::films::FilmTag;
@@ -65,23 +65,8 @@ pub struct Read {
     keys: usize,
 }
 
-struct Memory<'a>(&'a [u8]);
-
-impl ReadAt for Memory<'_> {
-    type Error = ();
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, ()> {
-        let rest = self.0.get(at as usize..).unwrap_or_default();
-        let count = rest.len().min(out.len());
-        out[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-}
-
 pub fn read(bytes: &[u8]) -> Read {
-    let (mut source, mut windows) = (Memory(bytes), Windows::new());
+    let (mut source, mut windows) = (bytes, Windows::new());
     let mut file = File::new(&mut source, &mut windows);
     if !bytes.starts_with(b"FLV") {
         return read_mp4(bytes, &mut file);
@@ -102,7 +87,7 @@ pub fn read(bytes: &[u8]) -> Read {
     Read { duration_ms: flv.duration_ms(), tags, complete, keys }
 }
 
-fn read_mp4(bytes: &[u8], file: &mut File<'_, Memory<'_>>) -> Read {
+fn read_mp4(bytes: &[u8], file: &mut File<'_, &[u8]>) -> Read {
     let found = Hybrid::look(file).unwrap().expect("it is one of ours");
     let complete = matches!(found.state, HybridState::Closed { moov_at } if {
         let moov = &bytes[moov_at as usize..];

@@ -9,8 +9,6 @@ use rill::wire::mp4::init::{HYBRID_AT, Init, hybrid_closed};
 use rill::wire::mp4::{Choice, Movie};
 use rill::wire::windows::{File, Windows};
 
-use super::movies::Memory;
-
 /// Steps that are made at most, a fragment each.
 const STEPS: usize = 10_000;
 
@@ -45,7 +43,7 @@ pub fn run(bytes: &[u8]) {
     let mut bytes = if kind % 2 == 0 { rest.to_vec() } else { hybrid(rest) };
     let (mut patches, mut windows) = (Patches(Vec::new()), Windows::new());
     let done = {
-        let mut source = Memory(&bytes);
+        let mut source = &bytes[..];
         let mut file = File::new(&mut source, &mut windows);
         let Ok(mut finisher) = Finisher::new(&mut file) else { return };
         let mut done = None;
@@ -75,7 +73,7 @@ pub fn run(bytes: &[u8]) {
             bytes[*at as usize..][..patch.len()].copy_from_slice(patch);
         }
         bytes[HYBRID_AT as usize..][..16].copy_from_slice(&hybrid_closed(moov_at));
-        let mut source = Memory(&bytes);
+        let mut source = &bytes[..];
         assert!(Movie::open(&mut File::new(&mut source, &mut windows), Choice::default()).is_ok(), "it opens");
     }
 }

@@ -1,37 +1,17 @@
 //! Films and FLV files: whatever a file holds, it is opened, played and sought in within bounded time, and no sample lies
 //! outside of it.
 
-use core::convert::Infallible;
-
 use rill::wire::flv_file::FlvFile;
 use rill::wire::mp4::{Choice, Movie, TrackCursor};
 use rill::wire::recorded::Recorded;
-use rill::wire::windows::{File, ReadAt, Windows};
+use rill::wire::windows::{File, Windows};
 
 /// Samples that are read of a track at most: a file of a few kilobytes can say that it has four billion.
 const SAMPLES: usize = 10_000;
 
-/// A file in memory.
-pub struct Memory<'a>(pub &'a [u8]);
-
-impl ReadAt for Memory<'_> {
-    type Error = Infallible;
-
-    fn size(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, Infallible> {
-        let rest = usize::try_from(at).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-        let count = rest.len().min(out.len());
-        out[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-}
-
 /// The file, as what it says to be.
 pub fn run(bytes: &[u8]) {
-    let mut source = Memory(bytes);
+    let mut source = bytes;
     let mut windows = Windows::new();
     run_messages(bytes, &mut File::new(&mut source, &mut windows));
     if bytes.starts_with(b"FLV") {
@@ -55,7 +35,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-fn run_messages(bytes: &[u8], file: &mut File<'_, Memory<'_>>) {
+fn run_messages(bytes: &[u8], file: &mut File<'_, &[u8]>) {
     let Ok(recorded) = Recorded::open(file, Choice::default()) else { return };
     for place in
         [recorded.begin(file), recorded.seek(file, 0), recorded.seek(file, 1000), recorded.seek(file, u32::MAX)]
@@ -68,7 +48,7 @@ fn run_messages(bytes: &[u8], file: &mut File<'_, Memory<'_>>) {
     }
 }
 
-fn run_flv(bytes: &[u8], file: &mut File<'_, Memory<'_>>) {
+fn run_flv(bytes: &[u8], file: &mut File<'_, &[u8]>) {
     let Ok(found) = FlvFile::open(file) else { return };
     let mut at = found.first;
     while let Ok(Some(tag)) = found.tag(file, at) {

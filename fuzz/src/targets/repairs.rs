@@ -11,7 +11,6 @@ use rill::wire::windows::{File, Windows};
 use crate::sim::card::{Recorder, Stored};
 
 use super::finishes::hybrid;
-use super::movies::Memory;
 
 /// Steps that are done at most.
 const STEPS: usize = 10_000;
@@ -38,7 +37,7 @@ pub fn run(bytes: &[u8]) {
     assert!(left.len() <= file.len() + MORE_BYTES, "{} bytes became {}", file.len(), left.len());
     if ending == "flv" && file.get(..SIZE_BYTES).and_then(size_in) == Some(0) {
         assert_eq!(left.get(..SIZE_BYTES).and_then(size_in), Some(left.len() as u64), "it is complete");
-        let (mut source, mut windows) = (Memory(&left), Windows::new());
+        let (mut source, mut windows) = (&left[..], Windows::new());
         assert!(FlvFile::open(&mut File::new(&mut source, &mut windows)).is_ok(), "it opens");
     }
     recorder.set(&[]);
