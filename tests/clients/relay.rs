@@ -404,16 +404,6 @@ fn a_publisher_that_went_silent_loses_its_name_to_a_newcomer_and_players_stay() 
     Media::packets(&stage.played("cam")).assert_republished(&Media::packets(&source));
 }
 
-/// HEVC whose every key frame is a place to start: x265 takes the interval only among its own parameters.
-const HEVC: &[&str] = &[
-    "-c:v",
-    "libx265",
-    "-preset",
-    "ultrafast",
-    "-x265-params",
-    "log-level=error:open-gop=0:keyint=20:min-keyint=20:scenecut=0:bframes=2",
-];
-
 #[test]
 fn enhanced_rtmp_plays_hevc_av1_vp9_and_opus() {
     if emulated() {
@@ -423,7 +413,7 @@ fn enhanced_rtmp_plays_hevc_av1_vp9_and_opus() {
     let stage = Stage::new("enhanced");
     let opus: &[&str] = &["-c:a", "libopus"];
     let cases = [
-        ("hevc", clip::clip(&ffmpeg, HEVC, clip::AAC)),
+        ("hevc", clip::clip(&ffmpeg, clip::HEVC, clip::AAC)),
         ("av1", clip::clip(&ffmpeg, &["-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "lp=1"], opus)),
         ("vp9", clip::clip(&ffmpeg, &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"], opus)),
     ];
@@ -445,7 +435,7 @@ fn a_late_joiner_finds_the_key_frames_of_enhanced_rtmp() {
         return;
     }
     let ffmpeg = modern_ffmpeg();
-    join_late(&ffmpeg, &clip::clip(&ffmpeg, HEVC, clip::AAC), ffmpeg_play_enhanced);
+    join_late(&ffmpeg, &clip::clip(&ffmpeg, clip::HEVC, clip::AAC), ffmpeg_play_enhanced);
 }
 
 #[test]
@@ -518,7 +508,7 @@ fn an_old_ffmpeg_hears_what_it_cannot_see() {
         return;
     }
     let recent = modern_ffmpeg();
-    let source = clip::clip(&recent, HEVC, clip::AAC);
+    let source = clip::clip(&recent, clip::HEVC, clip::AAC);
     let stage = Stage::new("sound");
     stage.relay("cam", stage.ffmpeg_play("cam"), ffmpeg_publish_by(&recent, &source, &stage.url(), &[]));
     let (played, published) = (Media::packets(&stage.played("cam")), Media::packets_by(&recent, &source));

@@ -12,15 +12,6 @@ use crate::support::media::Media;
 use crate::support::process::{Process, output_of};
 use crate::support::{clip, patience};
 
-/// HEVC whose every key frame is a place to start: x265 takes the interval only among its own parameters.
-const HEVC: &[&str] = &[
-    "-c:v",
-    "libx265",
-    "-preset",
-    "ultrafast",
-    "-x265-params",
-    "log-level=error:open-gop=0:keyint=20:min-keyint=20:bframes=2",
-];
 const AV1: &[&str] = &["-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "pred-struct=1"];
 const VP9: &[&str] = &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"];
 const OPUS: &[&str] = &["-c:a", "libopus", "-b:a", "64k"];
@@ -33,7 +24,7 @@ fn init_and_fragments_of_each_codec_are_what_others_read() {
     let ffmpeg = modern_ffmpeg();
     for (name, video, audio, codecs) in [
         ("avc", clip::H264, clip::AAC, "avc1.,mp4a.40.2"),
-        ("hevc", HEVC, OPUS, "hvc1.,opus"),
+        ("hevc", clip::HEVC, OPUS, "hvc1.,opus"),
         ("av1", AV1, clip::AAC, "av01.,mp4a"),
         ("vp9", VP9, AC3, "vp09.,ac-3"),
         ("flac", clip::H264, FLAC, "avc1.,flac"),

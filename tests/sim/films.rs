@@ -92,29 +92,28 @@ impl Card {
     }
 }
 
-impl Files for Shared {
-    type Open = OpenFilm;
-
-    fn find(&mut self, name: &RecordedName) -> Result<OpenFilm, NotPlayed> {
+impl Shared {
+    fn film(&self, app: &str, path: &str) -> Result<OpenFilm, NotPlayed> {
         let mut card = self.card.borrow_mut();
         card.call().map_err(|_| NotPlayed::Unreadable)?;
-        let name = format!("{}/{}", name.app, name.path);
+        let name = format!("{app}/{path}");
         if !card.files.contains_key(&name) {
             return Err(NotPlayed::Missing);
         }
         card.open += 1;
         Ok(OpenFilm { card: self.card.clone(), bytes: Source::Film(name), most: None })
     }
+}
+
+impl Files for Shared {
+    type Open = OpenFilm;
+
+    fn find(&mut self, name: &RecordedName) -> Result<OpenFilm, NotPlayed> {
+        self.film(&name.app, &name.path)
+    }
 
     fn find_file(&mut self, name: &FileName) -> Result<(OpenFilm, u64), NotPlayed> {
-        let mut card = self.card.borrow_mut();
-        card.call().map_err(|_| NotPlayed::Unreadable)?;
-        let name = format!("{}/{}", name.app, name.path);
-        if !card.files.contains_key(&name) {
-            return Err(NotPlayed::Missing);
-        }
-        card.open += 1;
-        Ok((OpenFilm { card: self.card.clone(), bytes: Source::Film(name), most: None }, 1))
+        Ok((self.film(&name.app, &name.path)?, 1))
     }
 
     fn find_growing(&mut self, file: &str) -> Result<OpenFilm, NotPlayed> {

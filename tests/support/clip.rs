@@ -14,6 +14,15 @@ pub const LENGTH_MS: u32 = 3000;
 
 /// H.264 with B-frames, so that presentation times differ from decoding times.
 pub const H264: &[&str] = &["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-sc_threshold", "0"];
+/// HEVC whose every key frame is a place to start: x265 takes the interval only among its own parameters.
+pub const HEVC: &[&str] = &[
+    "-c:v",
+    "libx265",
+    "-preset",
+    "ultrafast",
+    "-x265-params",
+    "log-level=error:open-gop=0:keyint=20:min-keyint=20:scenecut=0:bframes=2",
+];
 /// No video at all.
 pub const NO_VIDEO: &[&str] = &["-vn"];
 /// AAC.
