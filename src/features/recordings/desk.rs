@@ -1,5 +1,5 @@
-//! What the operator and scripts ask of the files of recordings. The disk answers it: the operator's questions one at a time, of
-//! which another one that comes meanwhile is told, and wishes of scripts one after the other.
+//! What the operator, viewers and scripts ask of the files of recordings. The disk answers it: questions one at a time, of which whoever
+//! comes meanwhile is told, and wishes of scripts one after the other.
 
 use std::boxed::Box;
 
@@ -11,13 +11,13 @@ use crate::wire::script_link::InstanceId;
 /// What is asked.
 #[derive(Default)]
 pub struct RecordingDesk {
-    /// By the operator.
+    /// By the operator, or for a list by a viewer.
     pub question: DeskQuestion,
     clears: heapless::Deque<ClearWish, CLEARS>,
     clear_is_under_way: bool,
 }
 
-/// What the operator asks.
+/// What is asked by a client, and by which.
 #[derive(Debug, Default)]
 #[expect(clippy::large_enum_variant, reason = "there is one, and it takes nothing from the heap")]
 pub enum DeskQuestion {
@@ -28,7 +28,7 @@ pub enum DeskQuestion {
     Wanted(ConnId, RecordJob),
     /// It is at it.
     UnderWay(ConnId),
-    /// A page of the list, of which the operator has not taken all.
+    /// A page of the list, of which not all was taken.
     Page(ConnId, Box<RecordingsPage>),
 }
 
