@@ -22,22 +22,22 @@ impl Add<u64> for Millis {
     }
 }
 
-/// A time of the clock, in milliseconds since 1970. It is displayed as RFC 3339 has it, in UTC.
+/// A time of the clock, in milliseconds since 1970, or before. It is displayed as RFC 3339 has it, in UTC, from the year 0 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockTime(pub u64);
+pub struct ClockTime(pub i64);
 
 impl fmt::Display for ClockTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DAYS_OF_400_YEARS: u64 = 146_097;
-        let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        const DAYS_OF_400_YEARS: i64 = 146_097;
+        let (days, ms) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
         // From a 1st of March on, so that the day which some years have more is their last (Howard Hinnant's `civil_from_days`).
         let days = days + 719_468;
-        let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+        let (era, day) = (days.div_euclid(DAYS_OF_400_YEARS), days.rem_euclid(DAYS_OF_400_YEARS));
         let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
         let day = day - (365 * year + year / 4 - year / 100);
         let month = (5 * day + 2) / 153;
         let day = day - (153 * month + 2) / 5 + 1;
-        let (year, month) = (era * 400 + year + u64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
+        let (year, month) = (era * 400 + year + i64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
         let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1000)
     }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use serde_json::{Map, Value as Json, json};
 
 use crate::limits::AMF_DEPTH;
+use crate::time::ClockTime;
 use crate::wire::amf0::{self, Decoder, Encoder};
 use crate::wire::amf3;
 use crate::wire::bytes::Full;
@@ -118,19 +119,7 @@ fn date(ms: f64) -> Json {
     if !(-62_167_219_200_000.0..253_402_300_800_000.0).contains(&ms) {
         return Json::Null;
     }
-    let ms = ms.floor() as i64;
-    let (days, in_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    // Days since the first of March of year 0, in eras of 400 years, so that leap days come last.
-    let (era, day) = ((days + 719_468).div_euclid(146_097), (days + 719_468).rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let march_based = (5 * day + 2) / 153;
-    let day = day - (153 * march_based + 2) / 5 + 1;
-    let month = if march_based < 10 { march_based + 3 } else { march_based - 9 };
-    let year = 400 * era + year + i64::from(month <= 2);
-    let (hours, minutes) = (in_day / 3_600_000, in_day / 60_000 % 60);
-    let (seconds, ms) = (in_day / 1000 % 60, in_day % 1000);
-    Json::String(format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z"))
+    Json::String(ClockTime(ms.floor() as i64).to_string())
 }
 
 /// Writes a JSON value as AMF 0: arrays as strict arrays, everything else as what it is called.
