@@ -278,6 +278,22 @@ impl Segments {
         Ok(self.last(listed.min(held), target_s))
     }
 
+    /// The playlist of this number if it is the one before, and the present one otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segments::list`].
+    pub fn list_of<B, I>(&self, playlist: u32, ring: &Ring<B, I>) -> Result<SegmentList, NoPlaylist>
+    where
+        B: AsRef<[u8]> + AsMut<[u8]>,
+        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+    {
+        match self.before(ring).filter(|before| before.playlist == playlist) {
+            Some(before) => Ok(before.clone()),
+            None => self.list(ring),
+        }
+    }
+
     /// The playlist before this one, with its end, if the ring holds it all.
     pub fn before<B, I>(&self, ring: &Ring<B, I>) -> Option<&SegmentList>
     where

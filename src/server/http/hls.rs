@@ -60,14 +60,10 @@ pub(super) fn playlist(server: &mut Server, conn: ConnId, request: &HttpRequest,
     let Some(media) = StreamView::of(&server.live.names, stream).media else { return none() };
     let (segments, ring) = (media.segments(), media.ring());
     let named = segments.playlists().find(|&playlist| name == server.hls_prefix(stream, playlist).as_str());
-    let present = segments.list(ring);
     let list = match (name, named) {
-        ("index", _) => present,
+        ("index", _) => segments.list(ring),
+        (_, Some(playlist)) => segments.list_of(playlist, ring),
         (_, None) => return not_found(),
-        (_, Some(playlist)) => match segments.before(ring).filter(|before| before.playlist == playlist) {
-            Some(before) => Ok(before.clone()),
-            None => present,
-        },
     };
     let list = match list {
         Ok(list) => list,
@@ -299,12 +295,9 @@ impl Server {
     ) -> TextProgress {
         let Some(media) = StreamView::of(&self.live.names, stream).media else { return TextProgress::Gone };
         let (segments, ring) = (media.segments(), media.ring());
-        let list = match segments.before(ring).filter(|before| before.playlist == playlist) {
-            Some(before) => before.clone(),
-            None => match segments.list(ring) {
-                Ok(list) if list.playlist == playlist => list,
-                Ok(_) | Err(_) => return TextProgress::Gone,
-            },
+        let list = match segments.list_of(playlist, ring) {
+            Ok(list) if list.playlist == playlist => list,
+            Ok(_) | Err(_) => return TextProgress::Gone,
         };
         let prefix = self.hls_prefix(stream, playlist);
         let begins = place.part == 0;
@@ -369,7 +362,7 @@ impl fmt::Display for SegmentLines<'_> {
         }
         if let Some(clock_ms) = clock_ms.filter(|_| before.is_none() || segment.is_cut) {
             let shown = segment.began_ms.saturating_add_signed(clock_ms);
-            writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", ClockTime(shown))?;
+            writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", ClockTime(shown.cast_signed()))?;
         }
         let (seconds, ms) = (segment.duration_ms / 1000, segment.duration_ms % 1000);
         write!(f, "#EXTINF:{seconds}.{ms:03},\n{prefix}-{number}.m4s{keys}\n")
