@@ -188,7 +188,7 @@ async def a_viewer_who_slept_20_s_is_live_again(browser):
 
 
 async def ten_seconds_back_and_live_again(browser):
-    if browser.name != "chromium":
+    if not browser.is_driven:
         return
     async with watching(browser, None) as (server, stage, page):
         async with server.camera():
@@ -227,7 +227,7 @@ async def the_page_turns_into_a_card_with_a_picture(browser):
         check(not report["seen"]["errors"], report["seen"]["errors"])
         async with server.camera():
             report = await stage.report(lambda r: "640x360" in r["text"] and "bit/s" in r["text"], 30)
-            if browser.name == "chromium":
+            if browser.is_driven:
                 end = time.monotonic() + 15
                 while await page.run("document.querySelector('.picture canvas').width") == 0:
                     check(time.monotonic() < end, "the card has no picture")
@@ -237,7 +237,7 @@ async def the_page_turns_into_a_card_with_a_picture(browser):
 
 
 async def who_goes_to_another_page_watches_no_more(browser):
-    if browser.name != "chromium":
+    if not browser.is_driven:
         return
     async with watching(browser) as (server, stage, page):
         async with server.camera():

@@ -31,7 +31,7 @@ class Opener:
     """Makes browsers of one kind, each with a profile of its own."""
 
     def __init__(self, kind, directory):
-        self.kind, self.directory, self.name, self.count = kind, directory, kind.name, 0
+        self.kind, self.directory, self.name, self.is_driven, self.count = kind, directory, kind.name, kind.is_driven, 0
 
     def __call__(self, url, *more):
         self.count += 1
@@ -71,6 +71,7 @@ async def run(options):
                         said = "FAILED\n" + traceback.format_exc()
             failed += said.startswith("FAILED")
             print(f"{name}: {title}: {said} ({time.monotonic() - begin:.1f} s)", flush=True)
+        await BROWSERS[name].end()
     return failed
 
 

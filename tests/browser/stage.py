@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -197,8 +198,15 @@ class Stage:
         return await self.report()
 
 
+# Where an element is.
+MIDDLE = "(function (b) { return [b.left + b.width / 2, b.top + b.height / 2]; })(document.querySelector(%s).getBoundingClientRect())"
+
+
 class Browser:
     """A browser of a profile of its own, headless."""
+
+    # Whether keys, taps and scripts reach it.
+    is_driven = True
 
     def __init__(self, url, directory, more=()):
         self.url, self.directory, self.more = url, directory, list(more)
@@ -215,6 +223,10 @@ class Browser:
             env={**os.environ, **self.environment()}, pass_fds=self.pipes(),
         )
         return self
+
+    @classmethod
+    async def end(cls):
+        """After the last case."""
 
     def environment(self):
         return {}
@@ -312,9 +324,9 @@ class Chromium(Browser):
         await self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=number)
 
     async def tap(self, selector):
-        box = await self.run(f"(function(b){{return [b.left+b.width/2,b.top+b.height/2]}})(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
+        x, y = await self.run(MIDDLE % json.dumps(selector))
         for kind in ("mousePressed", "mouseReleased"):
-            await self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+            await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     async def shape(self, width, height, scale=1, mobile=False, dark=False, agent=None):
         await self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile)
@@ -328,24 +340,139 @@ class Chromium(Browser):
 
 
 class Firefox(Browser):
+    """One process for all cases, since it takes seconds to start; each case has a tab of its own. Driven by WebDriver BiDi."""
+
     name = "firefox"
+    one = None
 
-    def command(self):
-        preferences = {
-            "media.autoplay.default": 0, "datareporting.policy.dataSubmissionEnabled": False, "browser.shell.checkDefaultBrowser": False,
-            "toolkit.telemetry.reportingpolicy.firstRun": False, "browser.aboutwelcome.enabled": False, "app.update.enabled": False,
-        }
-        with open(os.path.join(self.directory, "user.js"), "w") as file:
-            for key, value in preferences.items():
-                file.write(f"user_pref({json.dumps(key)}, {json.dumps(value)});\n")
-        return [shutil.which("firefox-esr") or "firefox", "--headless", "--no-remote", "--profile", self.directory, *self.more, self.url]
+    class Process(Browser):
+        """Firefox itself, and the socket by which it is driven."""
 
-    def environment(self):
-        return {"HOME": self.directory}
+        def command(self):
+            preferences = {
+                "media.autoplay.default": 0, "datareporting.policy.dataSubmissionEnabled": False, "browser.shell.checkDefaultBrowser": False,
+                "toolkit.telemetry.reportingpolicy.firstRun": False, "browser.aboutwelcome.enabled": False, "app.update.enabled": False,
+                "media.volume_scale": "0.0",
+            }
+            with open(os.path.join(self.directory, "user.js"), "w") as file:
+                for key, value in preferences.items():
+                    file.write(f"user_pref({json.dumps(key)}, {json.dumps(value)});\n")
+            program = shutil.which("firefox-esr") or "firefox"
+            return [program, "--headless", "--no-remote", "--remote-debugging-port", "0", "--profile", self.directory, *self.more, "about:blank"]
+
+        def environment(self):
+            return {"HOME": self.directory}
+
+        async def __aenter__(self):
+            await super().__aenter__()
+            self.listening = self.writer = None
+            try:
+                await self.connect(time.monotonic() + 60)
+            except BaseException:
+                await self.__aexit__()
+                raise
+            return self
+
+        async def connect(self, end):
+            found = None
+            while not found and time.monotonic() < end and self.process.poll() is None:
+                await asyncio.sleep(0.05)
+                found = re.search(rb"WebDriver BiDi listening on ws://127\.0\.0\.1:(\d+)", pathlib.Path(self.log.name).read_bytes())
+            check(found, "firefox does not say where it listens")
+            self.waiting, self.last = {}, 0
+            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", int(found[1]), limit=1 << 26)
+            self.writer.write(f"GET /session HTTP/1.1\r\nHost: 127.0.0.1:{int(found[1])}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cmlsbC1icm93c2VyLXRlc3Q=\r\n\r\n".encode())
+            await head_of(self.reader)
+            self.listening = asyncio.ensure_future(self.listen())
+            await self.call("session.new", capabilities={})
+
+        async def __aexit__(self, *_):
+            if self.listening:
+                self.listening.cancel()
+                self.writer.close()
+            await super().__aexit__()
+
+        async def listen(self):
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                await self.hear()
+
+        async def hear(self):
+            while True:
+                _, n = await self.reader.readexactly(2)
+                n = n if n < 126 else int.from_bytes(await self.reader.readexactly(2 if n == 126 else 8), "big")
+                message = json.loads(await self.reader.readexactly(n))
+                future = self.waiting.pop(message.get("id"), None)
+                if future and not future.done():
+                    future.set_result(message)
+
+        async def call(self, method, **parameters):
+            self.last += 1
+            # Long enough for a length of two bytes.
+            body = json.dumps({"id": self.last, "method": method, "params": parameters}).encode().ljust(126)
+            future = self.waiting[self.last] = asyncio.get_running_loop().create_future()
+            # Firefox refuses a mask of zeros.
+            self.writer.write(struct.pack(">BBHI", 0x81, 0xFE, len(body), 0x01010101) + bytes(byte ^ 1 for byte in body))
+            answer = await asyncio.wait_for(future, 30)
+            check(answer["type"] == "success", answer)
+            return answer["result"]
+
+    @classmethod
+    async def end(cls):
+        if cls.one:
+            (process, directory), cls.one = cls.one, None
+            await process.__aexit__()
+            directory.cleanup()
+
+    async def __aenter__(self):
+        if not Firefox.one:
+            directory = temporary()
+            Firefox.one = (await Firefox.Process(None, directory.name).__aenter__(), directory)
+        self.process = Firefox.one[0]
+        self.tab = (await self.call("browsingContext.create", type="tab"))["context"]
+        if self.url:
+            await self.go(self.url)
+        return self
+
+    async def __aexit__(self, *_):
+        self.pause(False)
+        try:
+            await self.call("browsingContext.close", context=self.tab)
+        except Exception:
+            # The next case begins with another.
+            await Firefox.end()
+
+    def pause(self, stopped):
+        self.process.pause(stopped)
+
+    async def call(self, method, **parameters):
+        return await self.process.call(method, **parameters)
+
+    async def go(self, url):
+        await self.call("browsingContext.navigate", context=self.tab, url=url, wait="none")
+
+    async def run(self, script):
+        """The value of an expression in the page, which is of what JSON can say."""
+        script = f"(async function () {{ return JSON.stringify(await ({script})); }})()"
+        answer = await self.call("script.evaluate", expression=script, target={"context": self.tab}, awaitPromise=True, userActivation=True)
+        check(answer["type"] == "success", answer)
+        return json.loads(answer["result"].get("value", "null"))
+
+    async def act(self, kind, *actions, **more):
+        await self.call("input.performActions", context=self.tab, actions=[{"type": kind, "id": kind, "actions": list(actions), **more}])
+
+    async def key(self, key):
+        value = {"ArrowLeft": "\ue012", "ArrowUp": "\ue013", "ArrowRight": "\ue014", "ArrowDown": "\ue015", "Enter": "\ue007", "Tab": "\ue004"}.get(key, key)
+        await self.act("key", {"type": "keyDown", "value": value}, {"type": "keyUp", "value": value})
+
+    async def tap(self, selector):
+        x, y = await self.run(MIDDLE % json.dumps(selector))
+        await self.act("pointer", {"type": "pointerMove", "x": int(x), "y": int(y)}, {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0})
 
 
 class WebKit(Browser):
     name = "webkit"
+    is_driven = False
 
     def command(self):
         browser = next(iter(sorted(pathlib.Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"))), "MiniBrowser")
