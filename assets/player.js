@@ -9,13 +9,19 @@
   var TARGET = 0.3; // behind the live edge, at first
   var TARGET_MOST = 1.5;
   var TARGET_STEP = 0.2; // more of it for each stall
-  var SLACK = 0.15; // later than this behind the target: play faster; as much before it: slower
+  var SLACK = 0.15; // later than this behind the target: play faster until it is NEAR; as much before it: slower
+  var NEAR = 0.05;
   var FASTER = 1.08;
+  var FASTEST = 1.2; // LATE behind the target, and not yet so late that it jumps
+  var LATE = 0.4;
   var SLOWER = 0.95;
-  var LOW = 0.2; // less than this at hand: slower yet, so that a camera's pause of twice the time is no stall
-  var SLOWEST = 0.4;
+  var LOW = 0.25; // less than this at hand: slower yet, so that a camera's pause of twice the time is no stall
+  var SLOWEST = 0.25;
+  var PAUSE_PART = 0.7; // of the longest pause of the camera that the target covers; to play slower does the rest
+  var RESERVE = 0.15; // and what the browser wants decoded before it shows it
   var JUMP = 2; // further behind: jump
   var JUMP_EVERY_MS = 1500; // a seek at each append starves WebKit
+  var BURST_MS = 400; // what there was before is waited for so long: a long group of pictures is decoded once
   var KEEP = 30; // of what was played, for "back 10 seconds"
   var BACK = 10;
   var PAUSED_MOST = 30; // of what comes while the viewer paused: then the connection is given up until he goes on
@@ -267,6 +273,8 @@
     this.objectUrl = URL.createObjectURL(source);
     video.src = this.objectUrl;
     this.joined = this.filling = false;
+    this.prepared = now();
+    this.end = undefined;
     if (!this.wantsPause) this.play();
   };
 
@@ -443,6 +451,7 @@
     if (!this.joined) {
       // WebKit fails when it is to go somewhere before it knows what it has.
       if (video.readyState < 1) return;
+      if (this.from === undefined && this.clock && now() - this.prepared < BURST_MS && this.present() - end > this.target) return;
       this.joined = true;
       this.jumped = this.calm = now();
       start = this.from !== undefined ? Math.max(ranges.start(0), this.from) : Math.max(ranges.start(ranges.length - 1), end - this.target);
@@ -464,16 +473,29 @@
       this.filling = false;
       this.play();
     }
-    if (this.mode === 'live') this.hold(behind, end);
+    if (this.mode === 'live') { this.watchPauses(end); this.hold(behind, end); }
     this.forget(KEEP + 5);
   };
 
+  // The camera, or what is between, sent nothing for a while: the target is what the next such pause needs.
+  Player.prototype.watchPauses = function (end) {
+    var pause = (now() - this.grown) / 1000, needed = PAUSE_PART * pause + RESERVE;
+    if (end === this.end) return;
+    // Longer ones are no pauses, and a page that nobody sees is called late.
+    if (this.end !== undefined && pause < TARGET_MOST && !document.hidden && needed > this.target - TARGET_STEP && needed > TARGET) {
+      this.calm = now();
+      this.target = Math.min(Math.max(this.target, needed), TARGET_MOST);
+    }
+    this.end = end;
+    this.grown = now();
+  };
+
   Player.prototype.hold = function (behind, end) {
-    var rate = 1;
+    var rate = 1, isLate = behind > this.target + (this.video.playbackRate > 1 ? NEAR : SLACK);
     if (behind > this.target + JUMP) this.jumpTo(end - this.target);
-    else if (behind > this.target + SLACK) rate = FASTER;
+    else if (isLate) rate = behind > this.target + LATE ? FASTEST : FASTER;
     else if (behind < LOW) {
-      rate = Math.max(SLOWEST, Math.ceil(behind / LOW * 10) / 10);
+      rate = Math.max(SLOWEST, Math.round(behind / LOW * 10) / 10);
       if (behind < LOW / 2 && now() - this.calm > 1000) this.stayBack();
     } else if (behind < this.target - SLACK) rate = SLOWER;
     if (this.video.playbackRate !== rate) this.video.playbackRate = rate;

@@ -86,9 +86,9 @@ def figures(report, since=3000):
     return line + f", {report['stats']['stalls']} stalls, {report['dropped']} dropped"
 
 
-def smooth(report, stalls=0):
+def smooth(report):
     """No stall, one range, nothing thrown by the page."""
-    check(report["stats"]["stalls"] <= stalls, f"{report['stats']['stalls']} stalls: {report}")
+    check(report["stats"]["stalls"] == 0, f"{report['stats']['stalls']} stalls: {report}")
     check(report["seen"]["ranges"] == 1, f"{report['seen']['ranges']} ranges: {report}")
     check(not report["seen"]["errors"], report["seen"]["errors"])
     check(report["stats"]["connections"] == 1, report["stats"])
@@ -123,8 +123,7 @@ async def a_camera_that_pauses_400_ms_each_3_s_plays(browser):
         async with server.camera(pauses=True, gop=120, audio=None):
             await stage.report(plays)
             report = await stage.after(14)
-    # It plays slower while nothing comes; Firefox may have to stop once before it knows how far behind it has to stay.
-    smooth(report, stalls=0 if browser.name == "chromium" else 1)
+    smooth(report)
     return figures(report)
 
 

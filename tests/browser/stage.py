@@ -492,10 +492,11 @@ class Camera:
     def __init__(self, output, width=640, height=360, gop=30, video=True, audio=44100, bframes=0, pauses=False, codec=(), rate=30, command=None):
         self.size, self.rate, self.pauses, self.video = (width, height), rate, pauses, video
         sound = ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={audio}"] if audio else []
-        pictures = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-r", str(rate), "-use_wallclock_as_timestamps", "1", "-i", "-"] if video else []
+        pictures = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-framerate", str(rate), "-i", "-"] if video else []
         codec = list(codec) or (["-c:v", "libx264", "-preset", "ultrafast", "-bf", str(bframes), "-g", str(gop), "-keyint_min", str(gop), "-sc_threshold", "0",
                                  "-b:v", "1500k", "-pix_fmt", "yuv420p"] + (["-tune", "zerolatency"] if not bframes else ["-x264-params", "rc-lookahead=0:sync-lookahead=0:sliced-threads=0:threads=1"]))
-        video_out = [*codec, "-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if video else []
+        # A picture's time is when it came, in milliseconds: those that are left out leave a gap.
+        video_out = ["-vf", "settb=1/1000,setpts=(RTCTIME-RTCSTART)/1000", *codec, "-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if video else []
         audio_out = ["-c:a", "aac", "-b:a", "96k", "-ar", str(audio)] if audio else []
         if command:
             self.command = [*command, *output]
@@ -525,9 +526,8 @@ class Camera:
         field = [bytes([level]) * (width * (height - 2 * rows)) for level in range(60, 200, 5)]
         while True:
             count += 1
-            wait = begin + count / self.rate - time.monotonic()
-            if wait > 0:
-                await asyncio.sleep(wait)
+            # As a sensor, it has no two pictures of one time, however late it is.
+            await asyncio.sleep(max(begin + count / self.rate - time.monotonic(), 0.005))
             # 400 ms of each 3 s.
             if self.pauses and count % (3 * self.rate) < 0.4 * self.rate:
                 continue
