@@ -49,6 +49,8 @@
     var found = [], all = document.querySelectorAll('a[href], button, input, video[controls], summary'), at, box;
     for (at = 0; at < all.length; at++) {
       box = all[at].getBoundingClientRect();
+      // What is folded away has a size for newer browsers, which say so.
+      if (all[at].checkVisibility && !all[at].checkVisibility()) continue;
       if (!all[at].disabled && box.width > 0 && box.height > 0) found.push({ element: all[at], box: box });
     }
     return found;

@@ -28,6 +28,7 @@
   var CALM_MS = 60000; // without a stall: the target shrinks by a step
   var TICK_MS = 50;
   var STUCK_MS = 8000; // media comes and nothing moves: the browser does not say so of everything it cannot use
+  var HLS_STUCK_MS = 30000; // it may wait for three segments
   var SILENCE_MS = 6000; // the server says the time each second: a connection that does not is dead
   var RETRY_MS = 300;
   var RETRY_MOST_MS = 5000;
@@ -107,6 +108,8 @@
       if (self.source) self.failed(video.error.message || 'decoding');
       else if (self.stats.way === 'HLS') self.hlsFailed();
     });
+    // The playlist ended: the publisher came back with another, or will.
+    video.addEventListener('ended', function () { if (self.stats.way === 'HLS') self.hlsFailed(); });
     ['pause', 'play', 'volumechange', 'loadedmetadata'].forEach(function (name) {
       video.addEventListener(name, function () { self.changed(); });
     });
@@ -422,7 +425,8 @@
   };
 
   Player.prototype.stalled = function () {
-    if (!this.joined || this.video.seeking || this.state !== 'live' || this.wantsPause || this.mode !== 'live') return;
+    // HLS fills itself.
+    if (!this.buffer || !this.joined || this.video.seeking || this.state !== 'live' || this.wantsPause || this.mode !== 'live') return;
     // The end of what was there before a jump is none, and some say it twice.
     if (this.filling || now() - this.jumped < 500) return;
     this.stats.stalls++;
@@ -444,7 +448,11 @@
     if (at !== this.lastAt || (video.paused && this.joined) || document.hidden || this.state !== 'live' || now() - this.fed > 1000) {
       this.lastAt = at;
       this.moved = now();
-    } else if (now() - this.moved > STUCK_MS) { this.failed('stuck'); return; }
+    } else if (now() - this.moved > (this.source ? STUCK_MS : HLS_STUCK_MS)) {
+      this.moved = now();
+      if (this.source) this.failed('stuck'); else if (this.stats.way === 'HLS') this.hlsFailed();
+      return;
+    }
     if (!this.buffer || !ranges.length) return;
     end = ranges.end(ranges.length - 1);
     behind = end - at;
@@ -522,6 +530,7 @@
 
   Player.prototype.hlsFailed = function () {
     var self = this;
+    clearTimeout(this.retry);
     this.say('lost');
     this.retry = setTimeout(function () { self.connect(); }, this.retryMs);
     this.retryMs = Math.min(this.retryMs * 2, RETRY_MOST_MS);

@@ -7,8 +7,9 @@ import pathlib
 import re
 import subprocess
 import time
+import urllib.request
 
-from stage import ROOT, Camera, Stage, check
+from stage import NO_MEDIA_SOURCE, ROOT, Camera, Stage, check, until
 
 # Printed with each figure; a slow machine fails at three times of it alone.
 LATENCY_MS = 700
@@ -58,10 +59,10 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def watching(browser, path="/watch/live/cam1", *settings):
+async def watching(browser, path="/watch/live/cam1", *settings, before=""):
     """A server, and a browser at one of its pages, unless the case opens one: server, stage, page."""
     async with Server(os.path.join(browser.directory, f"server-{browser.count}"), *settings) as server:
-        async with Stage(upstream=server.http) as stage:
+        async with Stage(upstream=server.http, before=before) as stage:
             if path is None:
                 yield server, stage, None
                 return
@@ -235,6 +236,53 @@ async def the_page_turns_into_a_card_with_a_picture(browser):
     check(not report["seen"]["errors"], report["seen"]["errors"])
 
 
+async def without_media_source_it_is_hls_or_a_sentence(browser):
+    async with watching(browser, None, before=NO_MEDIA_SOURCE) as (server, stage, page):
+        async with server.camera():
+            await asyncio.sleep(4)
+            async with browser(stage.url + "/watch/live/cam1"):
+                report = await stage.report(lambda r: r["state"] == "ended" or (r["time"] and r["time"] > 2 and not r["paused"]), 40)
+    if report["state"] == "ended":
+        check(browser.name == "firefox" and "Open rtmp://127.0.0.1/live/cam1 in VLC" in report["text"], report["text"])
+        return "a sentence"
+    check(report["stats"]["way"] == "HLS", report["stats"])
+    return "HLS of the browser"
+
+
+async def the_page_waits_for_a_server_that_starts_anew(browser):
+    async with watching(browser, "/") as (server, stage, page):
+        await stage.report(lambda r: "Nothing is live" in r["text"])
+        await server.__aexit__()
+        await stage.report(lambda r: "server does not answer" in r["text"])
+        await server.__aenter__()
+        async with server.camera():
+            report = await stage.report(lambda r: "640x360" in r["text"] and "does not answer" not in r["text"], 30)
+    check(not report["seen"]["errors"], report["seen"]["errors"])
+
+
+async def what_was_recorded_plays_from_anywhere_and_can_be_had(browser):
+    root = os.path.join(browser.directory, "root")
+    os.makedirs(os.path.join(root, "applications/live"))
+    async with watching(browser, None, f'server.root="{root}"', "record.on=true", "record.join_ms=0", "live.unpublish_grace_ms=0") as (server, stage, _):
+        async with server.camera():
+            await asyncio.sleep(10)
+        async with browser(stage.url + "/") as page:
+            report = await stage.report(lambda r: "Recordings" in r["text"] and "live/cam1/" in r["text"] and "● recording" not in r["text"], 30)
+            if not browser.is_driven:
+                return
+            film = "document.querySelector('#film video')"
+            await page.run("document.querySelector('#recorded button').click()")
+            await until(page, f"({film} || {{}}).currentTime > 0.5", "it does not play")
+            seconds = await page.run(f"{film}.duration")
+            check(6 < seconds < 14, seconds)
+            await page.run(f"{film}.currentTime = {seconds} - 3")
+            await until(page, f"{film}.currentTime > {seconds} - 2.5 && !{film}.seeking", "it does not play from there")
+            where = await page.run("document.querySelector('#recorded a[download]').href")
+            whole = await asyncio.get_running_loop().run_in_executor(None, lambda: urllib.request.urlopen(where, timeout=10).read())
+    check(whole[4:8] == b"ftyp" and len(whole) > 100_000, whole[:16])
+    return f"{seconds:.1f} s, {len(whole)} bytes"
+
+
 async def who_goes_to_another_page_watches_no_more(browser):
     if not browser.is_driven:
         return
@@ -260,5 +308,8 @@ CASES = [
     ten_seconds_back_and_live_again,
     a_server_that_starts_anew_has_its_viewers_back,
     the_page_turns_into_a_card_with_a_picture,
+    the_page_waits_for_a_server_that_starts_anew,
+    without_media_source_it_is_hls_or_a_sentence,
+    what_was_recorded_plays_from_anywhere_and_can_be_had,
     who_goes_to_another_page_watches_no_more,
 ]

@@ -5,7 +5,7 @@ import json
 import subprocess
 import time
 
-from stage import Stage, check
+from stage import Stage, check, until
 
 HTML_NAME = 'live/"><script>document.title="owned"</script>'
 # How long the stream has run, in seconds: times do not begin at 0 for who comes late.
@@ -245,6 +245,121 @@ async def sound_comes_after_a_tap_and_keys_reach_everything(browser):
         await stage.report(lambda r: not r["paused"])
 
 
+async def it_is_managed_media_source_where_there_is_one(browser):
+    async def pretend(socket):
+        clip = Clip(H264)
+        await clip.begin(socket)
+        await clip.play(socket)
+
+    # As an iPhone has it, and as it has nothing else.
+    before = "window.ManagedMediaSource = window.ManagedMediaSource || window.MediaSource; window.MediaSource = undefined;"
+    async with Stage(pretend=pretend, before=before) as stage, browser(stage.url + "/watch/live/cam1"):
+        report = await stage.report(lambda r: r["time"] and r["time"] > AGE + 1 and not r["paused"])
+        check(report["stats"]["way"] == "WebSocket, ManagedMediaSource" and report["local"] is not False, report)
+
+
+async def picture_in_picture_is_a_key_where_there_is_one(browser):
+    if not browser.is_driven:
+        return
+
+    async def pretend(socket):
+        clip = Clip(H264)
+        await clip.begin(socket)
+        await clip.play(socket)
+        await asyncio.sleep(60)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1") as page:
+        await stage.report(lambda r: r["time"] and r["time"] > AGE + 0.5)
+        shown = await page.run("!document.querySelector('[aria-label=\"Picture in picture\"]').hidden")
+        if not await page.run("!!document.pictureInPictureEnabled"):
+            check(not shown, "a button for what is not there")
+            return "there is none"
+        check(shown, "no button")
+        await page.key("p")
+        await until(page, "document.pictureInPictureElement === document.querySelector('video')", "it is not in a picture of its own")
+        await page.key("p")
+        await until(page, "!document.pictureInPictureElement", "it does not come back")
+
+
+# What has no name for who hears the page.
+NAMELESS = """Array.prototype.filter.call(document.querySelectorAll('button, a, input, video, canvas, img'), function (part) {
+  return !(part.getAttribute('aria-label') || part.textContent.trim() || part.alt || part.alt === '' || part.getAttribute('aria-hidden') === 'true');
+}).map(function (part) { return part.outerHTML; })"""
+# What the arrows do not reach, from the first.
+UNREACHED = """(function () {
+  var all = Array.prototype.filter.call(document.querySelectorAll('a[href], button, input, summary'), function (part) {
+    return part.tabIndex >= 0 && part.getBoundingClientRect().width > 0 && part.checkVisibility();
+  }), reached = [all[0]], at, keys = ['ArrowDown', 'ArrowRight', 'ArrowUp', 'ArrowLeft'];
+  for (at = 0; at < reached.length; at++) keys.forEach(function (key) {
+    reached[at].focus();
+    if (rillDom.moveFocus(key) && reached.indexOf(document.activeElement) < 0) reached.push(document.activeElement);
+  });
+  return all.filter(function (part) { return reached.indexOf(part) < 0; }).map(function (part) { return part.outerHTML; });
+})()"""
+
+
+async def a_remote_and_who_hears_the_page_reach_everything(browser):
+    if not browser.is_driven:
+        return
+    films = {"recordings": [{"file": f"live/cam1/{at}.mp4", "bytes": 2_500_000, "state": "complete", "seconds": 65} for at in range(3)], "films": []}
+    said = [state()]
+    answers = {
+        "/api/events": ("text/event-stream", lambda: b"retry: 300\ndata: " + json.dumps(said[0]).encode() + b"\n\n"),
+        "/api/recordings": ("application/json", json.dumps(films).encode()),
+        "/api/qr.svg": ("image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'),
+    }
+    async with Stage(answers=answers) as stage, browser(stage.url + "/") as page:
+        for streams in ([], [row(), row(path="live/drone"), row(path="live/hall")]):
+            said[0] = state(*streams)
+            await stage.report(lambda r: "Recordings" in r["text"] and ("live/hall" in r["text"]) == bool(streams))
+            for script in (NAMELESS, UNREACHED, "Array.prototype.forEach.call(document.querySelectorAll('summary'), function (part) { part.click(); })", UNREACHED):
+                left = await page.run(script)
+                check(not left, left)
+        # OK goes to the stream.
+        await page.run("document.activeElement.blur()")
+        await page.key("ArrowDown")
+        await page.key("Enter")
+        await until(page, "location.pathname === '/watch/live/cam1'", "OK does not open the stream")
+        await until(page, "!!window.rillPlayer", "no player")
+        left = await page.run(NAMELESS)
+        check(not left, left)
+
+
+async def the_page_speaks_the_browser_s_language(browser):
+    answers = {
+        "/api/events": ("text/event-stream", lambda: b"retry: 300\ndata: " + json.dumps(state(row())).encode() + b"\n\n"),
+        "/api/recordings": ("application/json", b'{"recordings":[],"films":[]}'),
+    }
+    for language, words, code in (("de-AT", "Ansehen", "de"), ("fr-CA", "Watch", "en")):
+        before = f"Object.defineProperty(navigator, 'language', {{ get: function () {{ return '{language}'; }} }});"
+        async with Stage(answers=answers, before=before) as stage, browser(stage.url + "/"):
+            report = await stage.report(lambda r: words in r["text"])
+            check(report["language"] == code, report["language"])
+
+
+async def a_page_that_was_asleep_catches_up(browser):
+    if not browser.is_driven:
+        return
+    said, asked = [state(row())], []
+
+    def events():
+        asked.append(time.monotonic())
+        return b"retry: 300\ndata: " + json.dumps(said[0]).encode() + b"\n\n"
+
+    answers = {"/api/events": ("text/event-stream", events), "/api/recordings": ("application/json", b'{"recordings":[],"films":[]}')}
+    hide = "Object.defineProperty(document, 'hidden', {{ configurable: true, value: {} }}), document.dispatchEvent(new Event('visibilitychange'))"
+    async with Stage(answers=answers) as stage, browser(stage.url + "/") as page:
+        await stage.report(lambda r: "live/cam1" in r["text"])
+        await page.run(hide.format("true"))
+        await asyncio.sleep(0.5)
+        before = len(asked)
+        said[0] = state(row(path="live/drone"))
+        await asyncio.sleep(2)
+        check(len(asked) == before, "it asks while nobody sees it")
+        await page.run(hide.format("false"))
+        await stage.report(lambda r: "live/drone" in r["text"] and "live/cam1" not in r["text"], 5)
+
+
 def row(**more):
     return {"path": "live/cam1", "state": "live", "seconds": 754, "bitrate_bps": 4210000, "video": "1920x1080 H.264 High 4.2", "audio": "AAC 48 kHz stereo", "fps": 30,
             "key_frame_ms": 2000, "viewers": {"rtmp": 1, "ws": 4, "hls": 0, "flv": 1}, "worst_lag_ms": 140, "skips": 0, "recording": False, **more}
@@ -268,9 +383,11 @@ async def the_page_says_what_to_type_and_then_shows_the_stream_by_itself(browser
             check(await page.run("document.querySelector('input').value") == "rtmp://192.168.1.20/live", "the server's address")
             await page.tap(".copy button")
             report = await stage.report(lambda r: "Copied" in r["text"])
-        said[0] = state(row(path=HTML_NAME), row(path="live/drone", state="away"))
+        said[0] = state(row(path=HTML_NAME, worst_lag_ms=1800, skips=3, recording=True), row(path="live/drone", state="away"))
         report = await stage.report(lambda r: "4.2 Mbit/s" in r["text"])
-        check(HTML_NAME in report["text"] and "6 viewers" in report["text"], report["text"])
+        for part in (HTML_NAME, "6 viewers (RTMP 1, browser 4, FLV 1)", "1920x1080 H.264 High 4.2", "AAC 48 kHz stereo", "30 fps", "key frame every 2.0 s", "since 12 min",
+                     "slowest 1.8 s behind", "3 skips", "● RECORDING"):
+            check(part.lower() in report["text"].lower(), (part, report["text"]))
         check(not report["seen"]["errors"], report["seen"]["errors"])
         if browser.is_driven:
             check(await page.run("document.title") == "● 2 – Rill", await page.run("document.title"))
@@ -313,6 +430,11 @@ CASES = [
     a_silent_connection_is_given_up_and_made_again,
     ten_seconds_back_are_asked_of_the_server_where_the_page_has_not_seen_them,
     sound_comes_after_a_tap_and_keys_reach_everything,
+    it_is_managed_media_source_where_there_is_one,
+    picture_in_picture_is_a_key_where_there_is_one,
     the_page_says_what_to_type_and_then_shows_the_stream_by_itself,
+    a_remote_and_who_hears_the_page_reach_everything,
+    the_page_speaks_the_browser_s_language,
+    a_page_that_was_asleep_catches_up,
     recordings_and_films_are_played_on_the_page_and_can_be_had,
 ]

@@ -43,7 +43,7 @@
     return { agent: navigator.userAgent, took: Date.now() - begun, seen: seen, stats: stats, state: player && player.state, sentence: player && player.sentence(),
       time: video && video.currentTime, paused: video && video.paused, behind: player && player.behind(), latency: player && player.latency(), target: player && player.target,
       total: quality && quality.totalVideoFrames, dropped: quality && quality.droppedVideoFrames, ranges: video && video.buffered.length, rate: video && video.playbackRate,
-      muted: video && video.muted, size: video && video.videoWidth + 'x' + video.videoHeight, codecs: player && player.codecs, other: window.otherErrors, text: document.body.innerText.replace(/\u00a0/g, ' ') };
+      muted: video && video.muted, size: video && video.videoWidth + 'x' + video.videoHeight, codecs: player && player.codecs, other: window.otherErrors, language: document.documentElement.lang, local: video && video.disableRemotePlayback, text: document.body.innerText.replace(/\u00a0/g, ' ') };
   };
 
   window.addEventListener('load', function () {

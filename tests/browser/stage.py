@@ -65,10 +65,11 @@ class Socket:
 
 
 class Stage:
-    """Where the browser goes. `upstream` is the server's port; without one, `pretend` answers WebSockets and `answers` paths."""
+    """Where the browser goes. `upstream` is the server's port; without one, `pretend` answers WebSockets and `answers` paths.
+    `before` is a script that makes the browser another, before the page's own."""
 
-    def __init__(self, upstream=None, pretend=None, answers=None):
-        self.upstream, self.pretend, self.answers = upstream, pretend, answers or {}
+    def __init__(self, upstream=None, pretend=None, answers=None, before=""):
+        self.upstream, self.pretend, self.answers, self.before = upstream, pretend, answers or {}, before
         self.reports, self.connections, self.files = [], set(), {}
 
     async def __aenter__(self):
@@ -102,7 +103,7 @@ class Stage:
             self.reports.append(json.loads(await reader.readexactly(int(fields["content-length"]))))
             self.answer(writer, b"", "text/plain")
         elif name == "/__test/probe.js":
-            self.answer(writer, (HERE / "probe.js").read_bytes(), TYPES[".js"])
+            self.answer(writer, self.before.encode() + b"\n" + (HERE / "probe.js").read_bytes(), TYPES[".js"])
         elif name == "/__test/other.js":
             self.answer(writer, (HERE / "other.js").read_bytes(), TYPES[".js"])
         elif name in self.files:
@@ -198,6 +199,8 @@ class Stage:
         return await self.report()
 
 
+# A browser that has HLS of its own, or nothing.
+NO_MEDIA_SOURCE = "window.MediaSource = window.ManagedMediaSource = window.WebKitMediaSource = undefined;"
 # Where an element is.
 MIDDLE = "(function (b) { return [b.left + b.width / 2, b.top + b.height / 2]; })(document.querySelector(%s).getBoundingClientRect())"
 
@@ -540,6 +543,14 @@ class Camera:
 
 def temporary():
     return tempfile.TemporaryDirectory(prefix="rill-browser-", ignore_cleanup_errors=True)
+
+
+async def until(page, script, otherwise, within=15):
+    """Waits for an expression in the page."""
+    end = time.monotonic() + within
+    while not await page.run(script):
+        check(time.monotonic() < end, otherwise)
+        await asyncio.sleep(0.2)
 
 
 def check(holds, otherwise):
