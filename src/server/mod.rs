@@ -322,6 +322,7 @@ impl Server {
     pub fn stop(&mut self, now: Millis) {
         self.now = now;
         self.life.stopping = true;
+        self.features.recordings.stop_all(now);
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
@@ -332,10 +333,12 @@ impl Server {
         self.end_all_instances(now);
     }
 
-    /// There is no client, and no script that has yet to hear that it ends.
+    /// There is no client, no script that has yet to hear that it ends, and no recording of which something is not written.
     pub fn is_empty(&self) -> bool {
         let ends = |instance: &Instance| instance.state == InstanceState::Ending;
-        self.slots.taken() == 0 && !self.scripting.instances.iter().any(|(_, instance)| ends(instance))
+        self.slots.taken() == 0
+            && !self.scripting.instances.iter().any(|(_, instance)| ends(instance))
+            && self.features.recordings.is_idle()
     }
 
     /// How many slots something was put off for, each counted as often as it waits: for its script's time, for tokens, for

@@ -542,21 +542,47 @@ fn recordings_go_when_they_are_too_old_or_too_many_but_without_a_clock_none_is_o
 
 #[test]
 fn the_operator_begins_and_ends_a_recording_of_what_is_published() {
-    let mut world = world(RecordSettings::default());
-    assert!(world.server.record("live", "cam", true, Millis(world.now)).is_err());
-    let publisher = world.publisher("cam");
-    let film = film(12);
-    let (first, rest) = film.split_at(2 + 50 * 3);
-    publish(&mut world, publisher, first, 0);
-    assert_eq!(world.server.record("live", "cam", true, Millis(world.now)), Ok(()));
-    assert!(world.server.record("live", "cam", true, Millis(world.now)).is_err(), "once is enough");
-    publish(&mut world, publisher, rest, 0);
-    assert_eq!(world.server.record("live", "cam", false, Millis(world.now)), Ok(()));
-    world.advance(1000);
-    let (_, read) = only(&world);
-    assert!(read.complete && read.duration_ms > 4000, "{}", read.duration_ms);
-    assert!(world.server.recordings().is_idle());
-    world.end();
+    for container in CONTAINERS {
+        let mut world = world(RecordSettings { container, ..RecordSettings::default() });
+        assert!(world.server.record("live", "cam", true, Millis(world.now)).is_err());
+        let publisher = world.publisher("cam");
+        let film = film(13);
+        let at = |ms: u32| film.iter().position(|tag| tag.time_ms > ms).unwrap();
+        let (begin, end) = (at(3000), at(11_000));
+        publish(&mut world, publisher, &film[..begin], 0);
+        assert_eq!(world.server.record("live", "cam", true, Millis(world.now)), Ok(()));
+        assert!(world.server.record("live", "cam", true, Millis(world.now)).is_err(), "once is enough");
+        publish(&mut world, publisher, &film[begin..end], 0);
+        assert_eq!(world.server.record("live", "cam", false, Millis(world.now)), Ok(()));
+        publish(&mut world, publisher, &film[end..], 0);
+        let (_, read) = only(&world);
+        assert!(read.complete);
+        // From the key frame before its start to what came last before its end, in the middle of a group of pictures.
+        let key = film.iter().rposition(|tag| tag.time_ms < 3000 && tag.message_type == 9 && tag.payload[0] == 0x17);
+        let key = key.unwrap();
+        let recorded = [&film[..2], &film[key..end]].concat();
+        assert_tags(container, &read.tags, &recorded, film[key].time_ms);
+        assert!(world.server.recordings().is_idle());
+        world.end();
+    }
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_writes_what_was_published_until_then() {
+    for container in CONTAINERS {
+        let mut world = world(record_as(container));
+        let publisher = world.publisher("cam");
+        let film = film(9);
+        let sent = &film[..film.iter().position(|tag| tag.time_ms > 7100).unwrap()];
+        publish(&mut world, publisher, sent, 0);
+        world.server.stop(Millis(world.now));
+        // It is given 1.8 s, whoever does not go.
+        world.advance(1000);
+        assert!(world.server.is_empty(), "{container:?}");
+        let (_, read) = only(&world);
+        assert_tags(container, &read.tags, sent, 0);
+        world.check_empty();
+    }
 }
 
 proptest! {

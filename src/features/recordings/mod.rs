@@ -138,6 +138,14 @@ impl Recordings {
         true
     }
 
+    /// Ends all of them: the server stops.
+    pub fn stop_all(&mut self, now: Millis) {
+        for place in self.places.iter_mut().filter(|place| !place.is_free()) {
+            place.stop();
+            self.wake_at = Some(now);
+        }
+    }
+
     /// Who publishes a stream has ended that. Whether it hears so when its recording is complete ([`RecordSaid::Unpublished`](crate::live::recording::RecordSaid::Unpublished)).
     pub fn says_end(&mut self, stream: StreamId, by: Holder) -> bool {
         self.of(stream).is_some_and(|place| place.says_end(by))

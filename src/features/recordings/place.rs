@@ -172,6 +172,8 @@ struct RecordingFile {
     before: WholePart,
     /// Another publish begins with this tag, so many milliseconds after the last one.
     seam: Option<(TagSeq, u32)>,
+    /// Nothing more is to be recorded from this tag on.
+    stop: Option<TagSeq>,
     /// What follows the file's last fragment.
     is_last: Option<FileEnd>,
     /// Something was lost from this time on.
@@ -475,6 +477,9 @@ impl RecordingPlace {
         let stream = order.stream;
         let ring = live.names.stream(stream).ring;
         if ring != self.file.ring {
+            if self.file.stop.is_some() {
+                return self.end(None);
+            }
             // Another ring has other tags.
             if self.file.copying.is_some() {
                 self.lose();
@@ -509,7 +514,8 @@ impl RecordingPlace {
                 return self.end(Some(start));
             }
             if self.stopping {
-                return self.end(None);
+                // What was published until now is recorded.
+                self.file.stop.get_or_insert_with(|| media.ring().readable_head());
             }
             if self.file.growing.is_none() && !self.find_start(media, counts) {
                 return self.idle(now);
@@ -521,11 +527,12 @@ impl RecordingPlace {
                     FileBegun::NoBlock => return None,
                 }
             }
-            let stop = match (self.file.seam, self.publisher) {
+            let before = match (self.file.seam, self.publisher) {
                 (Some((seam, _)), _) => Some(seam),
                 (None, PublisherIs::Away(_, head)) => head,
                 (None, PublisherIs::Here) => None,
             };
+            let stop = before.into_iter().chain(self.file.stop).min();
             let Some(growing) = &mut self.file.growing else { return None };
             match growing.look(media, &self.file.headers, stop) {
                 FragmentLook::Grows => return self.idle(now),
@@ -676,9 +683,11 @@ impl RecordingPlace {
         let automatic = self.order.as_ref().filter(|order| order.name.kind == RecordingKind::Automatic);
         let Some(terms) = automatic.map(|order| order.terms) else { return false };
         let ms = self.file.clock.file_ms(fragment.first_ms);
-        let is_long = ms >= terms.segment_ms && (fragment.has_key || !self.file.has_video);
+        let is_long = ms >= terms.segment_ms && (fragment.has_key || !self.file.has_video)
+            || ms >= terms.segment_ms.saturating_mul(2);
         let is_large = self.file.at + fragment.bytes > terms.most_bytes;
-        self.file.whole_or_begun() && (is_long || ms >= terms.segment_ms.saturating_mul(2) || is_large)
+        // No other file begins for the rest of what is to be recorded.
+        self.file.whole_or_begun() && (is_long && !self.stopping || is_large)
     }
 
     fn begin_fragment(&mut self, fragment: RecordedFragment) {
