@@ -109,6 +109,17 @@ pub struct AskedBy {
     pub conn: ConnId,
     /// Its transaction id.
     pub transaction: f64,
+    /// What it wants to know.
+    pub what: AskedFor,
+}
+
+/// What a client wants to know of a recorded stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedFor {
+    /// How long it is.
+    Length,
+    /// What there is of its recording.
+    DvrInfo,
 }
 
 impl Job {

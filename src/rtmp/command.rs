@@ -34,6 +34,14 @@ pub enum Command<'a> {
     FcUnsubscribe,
     /// `getStreamLength(name)`.
     GetStreamLength(&'a [u8]),
+    /// `DVRGetStreamInfo(name)`: see [`super::dvr`].
+    DvrGetStreamInfo(&'a [u8]),
+    /// `DVRSetStreamInfo(object)`: how an encoder wants to be recorded.
+    DvrSetStreamInfo,
+    /// `DVRSubscribe(name)`.
+    DvrSubscribe(&'a [u8]),
+    /// `DVRUnsubscribe(name)`.
+    DvrUnsubscribe(&'a [u8]),
     /// `publish(name, type)`; no name, or `false`, means unpublish.
     Publish {
         /// Stream name and query.
@@ -108,6 +116,10 @@ impl<'a> CommandMessage<'a> {
             b"FCSubscribe" => Command::FcSubscribe(name_argument().unwrap_or_default()),
             b"FCUnsubscribe" => Command::FcUnsubscribe,
             b"getStreamLength" => Command::GetStreamLength(name_argument().unwrap_or_default()),
+            b"DVRGetStreamInfo" => Command::DvrGetStreamInfo(name_argument().unwrap_or_default()),
+            b"DVRSetStreamInfo" => Command::DvrSetStreamInfo,
+            b"DVRSubscribe" => Command::DvrSubscribe(name_argument().unwrap_or_default()),
+            b"DVRUnsubscribe" => Command::DvrUnsubscribe(name_argument().unwrap_or_default()),
             b"publish" => Command::Publish {
                 name: name_argument(),
                 kind: next().as_ref().and_then(|value| value.as_bytes()).unwrap_or(b"live"),

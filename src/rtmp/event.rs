@@ -73,6 +73,9 @@ pub enum Event<'i> {
     /// The client wants to know how long a recording is, by a [`Call`] that is answered, now or later, by
     /// [`Session::tell_length`](super::session::Session::tell_length).
     StreamLength,
+    /// The client wants to know what there is of a recording, by a [`Call`] that is answered, now or later, by
+    /// [`Session::tell_dvr_info`](super::session::Session::tell_dvr_info).
+    DvrInfo,
     /// A playing client switches its audio on or off.
     ReceiveAudio(NetStreamId, bool),
     /// A playing client switches its video on or off.

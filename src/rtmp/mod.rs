@@ -25,6 +25,7 @@ pub mod chunk_reader;
 pub mod command;
 pub mod connect_info;
 pub mod data;
+pub mod dvr;
 pub mod event;
 pub mod metadata;
 pub mod recorded;

@@ -18,10 +18,11 @@ use super::chunk_reader::{ChunkEvent, ChunkReader, Lane, Payload};
 use super::command::{Command, CommandMessage};
 use super::connect_info::{ConnectInfo, tc_url};
 use super::data::DataMessage;
+use super::dvr::DvrInfo;
 use super::event::{Call, Decision, Event, Limit, Misbehaviour, NetStreamId, Request, SessionError};
 use super::metadata::{Metadata, MetadataForm};
 use super::recorded::{self, Told};
-use super::state::{State, WINDOW_BYTES, on_bw_done, tell_length};
+use super::state::{State, WINDOW_BYTES, on_bw_done, tell_dvr_info, tell_length};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
 use crate::name::StreamPath;
@@ -247,7 +248,7 @@ impl Session {
         }
     }
 
-    /// The stream name that the present request names, or the call of [`Event::StreamLength`], as the client said it: with
+    /// The stream name that the present request names, or the call of [`Event::StreamLength`] or [`Event::DvrInfo`], as the client said it: with
     /// prefix and query, which may hold a secret. Empty when there is none.
     pub fn said_name(&self) -> &[u8] {
         match self.assembly.message(KEPT) {
@@ -256,7 +257,7 @@ impl Session {
         }
     }
 
-    /// The method that the client calls, after [`Event::Call`] or [`Event::StreamLength`].
+    /// The method that the client calls, after [`Event::Call`], [`Event::StreamLength`] or [`Event::DvrInfo`].
     pub fn call(&self) -> Option<Call<'_>> {
         let CommandMessage { name, transaction, .. } = CommandMessage::parse(self.lent_command()).ok()?;
         Some(Call { name: core::str::from_utf8(name).ok()?, transaction, arguments: self.arguments() })
@@ -321,6 +322,11 @@ impl Session {
     /// Answers the call of an [`Event::StreamLength`]: 0 is not known.
     pub fn tell_length(&self, transaction: f64, seconds: f64, tx: &mut TxBuf) -> Result<(), Full> {
         tell_length(transaction, seconds, tx)
+    }
+
+    /// Answers the call of an [`Event::DvrInfo`], of what the client calls `name`.
+    pub fn tell_dvr_info(&self, transaction: f64, name: &str, info: DvrInfo, tx: &mut TxBuf) -> Result<(), Full> {
+        tell_dvr_info(transaction, name, info, tx)
     }
 
     /// Answers the present request. Does nothing when there is none.
@@ -637,7 +643,8 @@ impl Session {
                     Some(event) => Some(event),
                     None => self.state.command(message, header.stream_id, tx)?,
                 };
-                let is_read = matches!(event, Some(Event::Call | Event::Answer(..) | Event::StreamLength));
+                let is_read =
+                    matches!(event, Some(Event::Call | Event::Answer(..) | Event::StreamLength | Event::DvrInfo));
                 match self.state.request {
                     Some(Request::Publish { .. } | Request::Play { .. }) => {
                         self.keep_name(lane);
@@ -813,7 +820,7 @@ fn name_in(command: &[u8]) -> &[u8] {
     let name = match CommandMessage::parse(command).map(|message| message.command) {
         Ok(Command::Publish { name, .. } | Command::Play { name, .. }) => name,
         Ok(Command::Play2(Some(options))) => options.get("streamName").and_then(|value| value.as_bytes()),
-        Ok(Command::GetStreamLength(name)) => Some(name),
+        Ok(Command::GetStreamLength(name) | Command::DvrGetStreamInfo(name)) => Some(name),
         _ => None,
     };
     name.unwrap_or_default()

@@ -11,6 +11,7 @@ use crate::wire::message::{BandwidthLimit, Control, UserControl, type_id};
 use super::chunk_reader::Lane;
 use super::command::{Command, CommandMessage};
 use super::connect_info::ConnectInfo;
+use super::dvr::DvrInfo;
 use super::event::{
     Decision, Event, MediaKind, Misbehaviour, NetStreamId, PlayHow, PlayLength, PlayStart, PublishMode, Request,
     SessionError,
@@ -210,6 +211,10 @@ impl State {
             | Command::FcSubscribe(_)
             | Command::FcUnsubscribe
             | Command::GetStreamLength(_)
+            | Command::DvrGetStreamInfo(_)
+            | Command::DvrSetStreamInfo
+            | Command::DvrSubscribe(_)
+            | Command::DvrUnsubscribe(_)
             | Command::CheckBandwidth
             | Command::Ping => (self.scripted && core::str::from_utf8(message.name).is_ok()).then_some(Event::Call),
             // Said to the connection and not to a net stream, these may be names like any other.
@@ -276,8 +281,19 @@ impl State {
                 notify("onFCSubscribe", Code::PlayStart, name, tx)?;
             }
             // Nobody hears the answer to a call without a transaction.
-            Command::GetStreamLength(_) if transaction == 0.0 => {}
+            Command::GetStreamLength(_) | Command::DvrGetStreamInfo(_) if transaction == 0.0 => {}
             Command::GetStreamLength(_) => return Ok(Some(Event::StreamLength)),
+            Command::DvrGetStreamInfo(_) => return Ok(Some(Event::DvrInfo)),
+            // Who publishes says by its type that it is to be recorded.
+            Command::DvrSetStreamInfo => tell_dvr_info(transaction, "", DvrInfo::Failed, tx)?,
+            Command::DvrSubscribe(name) => {
+                result(transaction, tx)?;
+                notify("onDVRSubscribe", Code::PlayStart, name, tx)?;
+            }
+            Command::DvrUnsubscribe(name) => {
+                result(transaction, tx)?;
+                notify("onDVRUnsubscribe", Code::PlayStop, name, tx)?;
+            }
             Command::CheckBandwidth => {
                 result(transaction, tx)?;
                 return Ok(Some(Event::CheckBandwidth));
@@ -491,6 +507,11 @@ fn result(transaction: f64, tx: &mut TxBuf) -> Result<(), Full> {
 /// See [`super::session::Session::tell_length`].
 pub(super) fn tell_length(transaction: f64, seconds: f64, tx: &mut TxBuf) -> Result<(), Full> {
     answer(transaction, tx, |amf| amf.number(seconds))
+}
+
+/// See [`super::session::Session::tell_dvr_info`].
+pub(super) fn tell_dvr_info(transaction: f64, name: &str, info: DvrInfo, tx: &mut TxBuf) -> Result<(), Full> {
+    answer(transaction, tx, |amf| info.emit(name, amf))
 }
 
 fn answer(

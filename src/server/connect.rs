@@ -100,9 +100,7 @@ impl Server {
             Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Download(_) => {}
             Done::Recording(RecordDone::Cleared { result }) => self.cleared(result, now),
             Done::Recording(done) => self.told_of_recordings(done, now),
-            Done::Facts { asked: Some(by), found, .. } => {
-                self.tell_length(by, found.map_or(0, |facts| facts.duration_ms));
-            }
+            Done::Facts { asked: Some(by), name, found } => self.tell_facts(by, &name, found),
             // A script may have waited for that.
             Done::Listed { .. } | Done::Facts { asked: None, .. } => self.scripting.tend(),
         }

@@ -219,6 +219,7 @@ impl Server {
             Event::CheckBw => self.happened(Happened::DialectKnown { conn, dialect: Dialect::Other }, now),
             Event::Closed(stream) => self.closed_by_client(conn, stream, now),
             Event::StreamLength => self.ask_length(conn),
+            Event::DvrInfo => self.ask_dvr_info(conn),
             Event::BufferLength => self.buffer_changed(conn, now),
             Event::Pause(stream, paused, ms) => self.pause(conn, stream, paused, ms),
             Event::Seek(stream, ms) => self.seek(conn, stream, ms),

@@ -12,11 +12,12 @@ use crate::limits::{NET_STREAMS, RECORDED_BLOCK_BYTES};
 use crate::live::app::{AppKind, without_keys};
 use crate::live::gate::Wish;
 use crate::live::holder::Holder;
-use crate::live::jobs::AskedBy;
+use crate::live::jobs::{AskedBy, AskedFor};
 use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId, RecordedName};
 use crate::live::recording::GrowingFile;
 use crate::live::refusal::Refusal;
 use crate::name::StreamPath;
+use crate::rtmp::dvr::DvrInfo;
 use crate::rtmp::event::{Decision, NetStreamId, PlayHow, PlayLength, PlayStart};
 use crate::rtmp::recorded::{Played, Told};
 use crate::rtmp::status::{Code, Status};
@@ -407,7 +408,7 @@ impl Server {
     pub(super) fn ask_length(&mut self, conn: ConnId) {
         let Some((slot, rtmp)) = self.slots.look_client(conn) else { return };
         let (Some(app), Some(call)) = (slot.app, rtmp.session.call()) else { return };
-        let by = AskedBy { conn, transaction: call.transaction };
+        let by = AskedBy { conn, transaction: call.transaction, what: AskedFor::Length };
         let name = self.recorded_name(conn, app).filter(|name| {
             let path = self.ask_rules(conn, Wish::Play { name: name.name() });
             path.is_ok_and(|path| !self.wants_live(app, &path, PlayStart::LiveOrRecorded))
@@ -418,7 +419,50 @@ impl Server {
         }
     }
 
-    pub(super) fn tell_length(&mut self, by: AskedBy, ms: u64) {
+    /// A client wants to know what there is of a stream's recording: of the file that grows, or of one that is complete.
+    pub(super) fn ask_dvr_info(&mut self, conn: ConnId) {
+        let Some((slot, rtmp)) = self.slots.look_client(conn) else { return };
+        let (Some(app), Some(call)) = (slot.app, rtmp.session.call()) else { return };
+        let by = AskedBy { conn, transaction: call.transaction, what: AskedFor::DvrInfo };
+        let Some(name) = self.recorded_name(conn, app) else { return self.tell_dvr_info(by, "", DvrInfo::Failed) };
+        let Ok(path) = self.ask_rules(conn, Wish::Play { name: name.name() }) else {
+            return self.tell_dvr_info(by, name.name(), DvrInfo::Failed);
+        };
+        if let Some(GrowingFile { whole, .. }) = self.growing(app, &path, &name) {
+            let info = DvrInfo::Success { ms: u64::from(whole.ms), is_recording: true };
+            return self.tell_dvr_info(by, name.name(), info);
+        }
+        let stream = self.live.names.find(app, &path);
+        let info = match stream {
+            Some(stream) if self.features.recordings.is_recorded(stream) => DvrInfo::Retry,
+            _ if self.live.is_published(app, &path) => DvrInfo::Failed,
+            _ if self.features.recorded.ask_facts(by, name.clone()) => return,
+            // Too many ask.
+            _ => DvrInfo::Retry,
+        };
+        self.tell_dvr_info(by, name.name(), info);
+    }
+
+    /// The disk has said what there is.
+    pub(super) fn tell_facts(&mut self, by: AskedBy, name: &RecordedName, found: Result<RecordedFacts, NotPlayed>) {
+        let ms = found.map(|facts| facts.duration_ms);
+        match by.what {
+            AskedFor::Length => self.tell_length(by, ms.unwrap_or(0)),
+            AskedFor::DvrInfo => {
+                let info = ms.map_or(DvrInfo::Failed, |ms| DvrInfo::Success { ms, is_recording: false });
+                self.tell_dvr_info(by, name.name(), info);
+            }
+        }
+    }
+
+    fn tell_dvr_info(&mut self, by: AskedBy, name: &str, info: DvrInfo) {
+        let Some((slot, rtmp)) = self.slots.open_client(by.conn) else { return };
+        // A client without room for it does not read, and will be found out by the stall deadline.
+        let _ = rtmp.session.tell_dvr_info(by.transaction, name, info, &mut slot.tx);
+        self.wakes.send(by.conn.slot);
+    }
+
+    fn tell_length(&mut self, by: AskedBy, ms: u64) {
         let Some((slot, rtmp)) = self.slots.open_client(by.conn) else { return };
         // A client without room for it does not read, and will be found out by the stall deadline.
         let _ = rtmp.session.tell_length(by.transaction, ms as f64 / 1000.0, &mut slot.tx);

@@ -256,6 +256,7 @@ fn command() -> impl Strategy<Value = Bytes> {
         "FCSubscribe",
         "releaseStream",
         "getStreamLength",
+        "DVRGetStreamInfo",
         "_checkbw",
         "checkBandwidth",
         "ping",

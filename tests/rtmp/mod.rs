@@ -4,6 +4,7 @@
 
 use rill::limits::TX_BYTES;
 use rill::rtmp::data::{DATA_BYTES, DataAction};
+use rill::rtmp::dvr::DvrInfo;
 use rill::rtmp::event::{
     Decision, Event, MediaKind, NetStreamId, PlayHow, PlayLength, PlayStart, PublishMode, Request, SessionError,
 };
@@ -428,13 +429,11 @@ impl Peer {
             let nothing = matches!(event, Ok(None));
             match event {
                 Ok(Some(event)) => {
-                    let (called, asked) = (event == Event::Call, event == Event::StreamLength);
+                    let called = event == Event::Call;
+                    self.answer_at_once(&event);
                     note(event, &self.session, &mut self.seen, &mut self.open);
                     if called {
                         self.answer_call();
-                    }
-                    if asked {
-                        self.answer_length();
                     }
                 }
                 Ok(None) => {}
@@ -470,19 +469,28 @@ impl Peer {
                 None => self.session.refuse_call("No.", &mut self.tx).unwrap(),
             }
         } else if let Some(event) = self.session.answer_built_in(&mut self.tx).unwrap() {
-            if event == Event::StreamLength {
-                self.answer_length();
-            }
+            self.answer_at_once(&event);
             note(event, &self.session, &mut self.seen, &mut self.open);
         }
     }
 
     /// Recordings whose name ends in a digit last so many seconds and a half.
-    fn answer_length(&mut self) {
+    fn answer_at_once(&mut self, event: &Event<'_>) {
         let digit = self.session.said_name().last().filter(|last| last.is_ascii_digit());
-        let seconds = digit.map_or(0.0, |digit| f64::from(digit - b'0') + 0.5);
-        let transaction = self.session.call().unwrap().transaction;
-        self.session.tell_length(transaction, seconds, &mut self.tx).unwrap();
+        let ms = digit.map(|digit| u64::from(digit - b'0') * 1000 + 500);
+        let transaction = self.session.call().map_or(0.0, |call| call.transaction);
+        match event {
+            Event::StreamLength => {
+                let seconds = ms.map_or(0.0, |ms| ms as f64 / 1000.0);
+                self.session.tell_length(transaction, seconds, &mut self.tx).unwrap();
+            }
+            Event::DvrInfo => {
+                let name = String::from_utf8(self.session.said_name().to_vec()).unwrap();
+                let info = ms.map_or(DvrInfo::Failed, |ms| DvrInfo::Success { ms, is_recording: true });
+                self.session.tell_dvr_info(transaction, &name, info, &mut self.tx).unwrap();
+            }
+            _ => {}
+        }
     }
 
     fn decide(&mut self) {
@@ -529,7 +537,7 @@ fn note(event: Event<'_>, session: &Session, seen: &mut Vec<Seen>, open: &mut Ve
         Event::Seek(stream, ms) => seen.push(Seen::Seek(stream.wire(), ms)),
         Event::BufferLength => seen.push(Seen::BufferLength),
         // It is answered at once.
-        Event::StreamLength => {}
+        Event::StreamLength | Event::DvrInfo => {}
         Event::ReceiveAudio(stream, on) => seen.push(Seen::ReceiveAudio(stream.wire(), on)),
         Event::ReceiveVideo(stream, on) => seen.push(Seen::ReceiveVideo(stream.wire(), on)),
         Event::Data(stream, time) => {

@@ -1,9 +1,11 @@
 //! Recordings that are played while they are made: from their beginning or from anywhere, and on to their end.
 
 use rill::live::record_settings::{RecordContainer, RecordSettings};
+use rill::time::Millis;
+use rill::wire::amf0::Decoder;
 
 use crate::recordings::{CONTAINERS, film, publish, read, record_as, world};
-use crate::sim::films::FilmTag;
+use crate::sim::films::{FilmTag, flv};
 use crate::sim::world::World;
 
 const ENDS: [&str; 3] = ["Play.Complete", "eof 1", "1: Play.Stop"];
@@ -169,6 +171,60 @@ fn what_is_written_over_because_the_card_stalled_was_sent_to_nobody() {
         let recorded = file.tags.iter().filter(|tag| tag.message_type == 9 && tag.payload[1] == 1);
         let recorded: Vec<_> = recorded.map(|tag| (tag.time_ms.saturating_sub(1), tag.payload.clone())).collect();
         assert!(pictures(&mut world, c) == recorded, "{container:?}");
+        world.end();
+    }
+}
+
+/// What a client is told of a recording: the code's last word, and of what there is the length in milliseconds and whether it is being made.
+fn told(world: &mut World, c: usize, name: &str) -> (String, Option<(u32, bool)>) {
+    world.clients[c].tape = Some(Vec::new());
+    world.clients[c].command(0, "DVRGetStreamInfo", |amf| {
+        amf.null().unwrap();
+        amf.string(name).unwrap();
+    });
+    world.settle();
+    let tape = world.clients[c].tape.take().unwrap();
+    let mut values = Decoder::new(&tape[0].2);
+    let mut next = || values.value().unwrap();
+    assert_eq!(next().as_str(), Some("_result"));
+    next();
+    next();
+    let info = next();
+    let code =
+        info.get("code").and_then(|code| code.as_str()).and_then(|code| code.strip_prefix("NetStream.DVRStreamInfo."));
+    let data = info.get("data").unwrap();
+    let seconds = data.get("currLen").and_then(|length| length.as_number());
+    let made = data.get("isRec").and_then(|made| made.as_bool());
+    assert!(data.get("streamName").is_none_or(|said| said.as_str() == Some(name)));
+    (code.unwrap().to_owned(), seconds.zip(made).map(|(seconds, made)| ((seconds * 1000.0).round() as u32, made)))
+}
+
+#[test]
+fn who_asks_is_told_how_long_a_recording_is_while_it_is_made_and_later_and_that_there_is_none() {
+    for container in CONTAINERS {
+        let mut world = world(RecordSettings { container, ..RecordSettings::default() });
+        let c = world.join();
+        let none = ("Failed".to_owned(), None);
+        assert_eq!(told(&mut world, c, "cam"), none, "there is no such stream");
+        let publisher = world.publisher("cam");
+        let film = film(13);
+        let (first, rest) = parts(&film, 3000);
+        publish(&mut world, publisher, first, 0);
+        assert_eq!(told(&mut world, c, "cam"), none, "it is not recorded");
+        assert_eq!(told(&mut world, c, "../cam"), none, "it can be none");
+        world.recorder.thread.stalled_until = world.now + 1000;
+        assert_eq!(world.server.record("live", "cam", true, Millis(world.now)), Ok(()));
+        assert_eq!(told(&mut world, c, "cam").0, "Retry", "nothing is written yet");
+        publish(&mut world, publisher, rest, 0);
+        let (code, grown) = told(&mut world, c, "cam");
+        assert!(code == "Success" && matches!(grown, Some((8000..=11_000, true))), "{grown:?}");
+        let file = format!("cam/000001-2026-11-26-221503{}", container.ending());
+        assert_eq!(told(&mut world, c, &file), ("Success".to_owned(), grown), "by the file's name it is the same");
+        world.hang_up(publisher);
+        world.advance(40_000);
+        assert_eq!(told(&mut world, c, "cam"), none, "it is called otherwise now");
+        world.films.put("live/old.flv", flv(&film));
+        assert_eq!(told(&mut world, c, "old.flv"), ("Success".to_owned(), Some((12_960, false))));
         world.end();
     }
 }

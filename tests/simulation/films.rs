@@ -1,7 +1,7 @@
 //! The disk of recorded streams by itself: what a player is sent is the file, whatever the card does.
 
 use rill::handles::{ConnId, SlotIndex};
-use rill::live::jobs::{AskedBy, Done, Job};
+use rill::live::jobs::{AskedBy, AskedFor, Done, Job};
 use rill::live::recorded::{Block, Fill, Follows, NotPlayed, RecordedId, RecordedName, RecordedTerms};
 
 use crate::sim::films::{FilmTag, Films, flv};
@@ -89,7 +89,8 @@ fn no_more_files_are_open_than_there_are_places() {
     }
     assert_eq!(open(&mut films, id(0, 10), "none"), Err(NotPlayed::Missing));
     assert_eq!(films.card().open, 1, "what was open in the place is closed");
-    let asked = Some(AskedBy { conn: ConnId { slot: SlotIndex(0), generation: 0 }, transaction: 2.0 });
+    let asked =
+        Some(AskedBy { conn: ConnId { slot: SlotIndex(0), generation: 0 }, transaction: 2.0, what: AskedFor::Length });
     films.thread.ask(Job::Facts { asked, name: name("film") }, 0);
     assert!(matches!(films.thread.done(0), Some(Done::Facts { found: Ok(facts), .. }) if facts.duration_ms == 960));
     assert_eq!(films.card().open, 1);

@@ -8,7 +8,7 @@ use super::*;
 use crate::handles::{ConnId, SlotIndex};
 use crate::limits::{OUT_CHUNK_BYTES, RECORDED_BLOCK_BYTES};
 use crate::live::download::FileName;
-use crate::live::jobs::AskedBy;
+use crate::live::jobs::{AskedBy, AskedFor};
 use crate::media::{Framing, TagKind};
 use crate::wire::amf0::{Decoder, Value};
 use crate::wire::flv::{Codec, SubTagHeader};
@@ -364,7 +364,8 @@ fn what_cannot_be_played_says_why() {
     assert_eq!(open(&mut disk, ID, "text"), Err(NotPlayed::Structure));
     assert_eq!(open(&mut disk, ID, "empty"), Err(NotPlayed::Structure));
     assert_eq!(open(&mut disk, ID, "nothing"), Err(NotPlayed::NoTrack));
-    let asked = Some(AskedBy { conn: ConnId { slot: SlotIndex(3), generation: 1 }, transaction: 4.0 });
+    let asked =
+        Some(AskedBy { conn: ConnId { slot: SlotIndex(3), generation: 1 }, transaction: 4.0, what: AskedFor::Length });
     let name = RecordedName::new("vod", "_definst_", false, b"none").unwrap();
     assert_eq!(
         disk.work(Job::Facts { asked, name: name.clone() }),
