@@ -23,6 +23,7 @@ import files
 import live
 import others
 import pretend
+import recordings
 import shots
 from stage import BROWSERS, temporary
 
@@ -55,7 +56,7 @@ async def run(options):
                 failed += 1
                 print(f"files: {title}: FAILED\n{traceback.format_exc()}", flush=True)
     for name in options.browsers.split(","):
-        for case in pretend.CASES + live.CASES + others.CASES + shots.CASES:
+        for case in pretend.CASES + live.CASES + recordings.CASES + others.CASES + shots.CASES:
             is_wanted, title = wanted(options, case)
             if not is_wanted:
                 continue
