@@ -219,22 +219,22 @@ fn socket_of(path: &Path) -> UnixStream {
 }
 
 /// mpv, told what to do over its socket.
-struct Mpv {
-    process: Process,
+pub struct Mpv {
+    pub process: Process,
     socket: BufReader<UnixStream>,
 }
 
 impl Mpv {
-    fn play(cinema: &Cinema, url: &str) -> Mpv {
-        let path = cinema.scratch.path("mpv.sock");
+    pub fn play(scratch: &Scratch, url: &str) -> Mpv {
+        let path = scratch.path("mpv.sock");
         let mut command = Command::new("mpv");
         command.args(["--no-config", "--vo=null", "--ao=null", "--really-quiet", url]);
         command.arg(format!("--input-ipc-server={}", path.display()));
-        let process = cinema.spawn("mpv", command);
+        let process = Process::spawn(scratch, "mpv", &mut command);
         Mpv { process, socket: BufReader::new(socket_of(&path)) }
     }
 
-    fn tell(&mut self, command: &str) -> serde_json::Value {
+    pub fn tell(&mut self, command: &str) -> serde_json::Value {
         let request = format!("{{\"command\":[{command}],\"request_id\":7}}\n");
         self.socket.get_mut().write_all(request.as_bytes()).unwrap();
         loop {
@@ -247,7 +247,7 @@ impl Mpv {
         }
     }
 
-    fn wait_for(&mut self, from: f64, to: f64) {
+    pub fn wait_for(&mut self, from: f64, to: f64) {
         let mut at = None;
         let comes = wait_until(patience(10.0), || {
             at = self.tell("\"get_property\",\"time-pos\"").as_f64();
@@ -264,7 +264,7 @@ fn mpv_seeks_and_goes_on_after_a_pause() {
     }
     let cinema = Cinema::new("mpv");
     encode(&cinema.media.join("long.mp4"), 60, &["-g", "50"]);
-    let mut mpv = Mpv::play(&cinema, &cinema.url("long.mp4"));
+    let mut mpv = Mpv::play(&cinema.scratch, &cinema.url("long.mp4"));
     mpv.wait_for(0.3, 5.0);
     assert_eq!(mpv.tell("\"get_property\",\"seekable\""), true);
     for at in [41.0, 7.0] {

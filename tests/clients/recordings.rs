@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use crate::recorded::Mpv;
 use crate::support::clients::{ffmpeg_play, ffmpeg_publish, gst_demux_mp4, rtmpdump};
 use crate::support::media::{Media, Packet};
 use crate::support::process::{Process, output_of};
@@ -178,6 +180,47 @@ fn rtmpdump_plays_what_is_recorded_from_a_time_on_while_it_is_recorded_and_ends_
         let pictures = md5s(&played.video.as_ref().unwrap().packets);
         assert!(pictures == md5s(&wanted.packets[skipped..]), "{name}: {}\n{}", pictures.len(), player.log());
     }
+}
+
+/// `RILL_LONG=1 cargo test --test clients ten_minutes`
+#[test]
+fn rtmpdump_follows_what_is_recorded_for_ten_minutes_to_its_end_and_mpv_seeks_in_it() {
+    if emulated() || std::env::var_os("RILL_LONG").is_none() {
+        return;
+    }
+    let studio = Studio::new("recording-long", &["record.dvr=true"]);
+    let film = studio.scratch.path("film.flv");
+    let mut copy = Command::new("ffmpeg");
+    copy.args(["-nostdin", "-loglevel", "error", "-stream_loop", "104", "-i"]).arg(&studio.clip).args(["-c", "copy"]);
+    output_of(copy.arg(&film));
+    let url = studio.server.url("cam");
+    let mut publisher = studio.spawn("publisher", ffmpeg_publish(&film, &url, &[]));
+    let begin = Instant::now();
+    studio.server.wait_for_log(&[" record start "]);
+    let growing = studio.recording();
+    assert!(wait_until(patience(20.0), || fs::metadata(&growing).is_ok_and(|file| file.len() > 150_000)));
+    let out = studio.scratch.path("whole.flv");
+    let mut player = studio.spawn("player", rtmpdump(&url, &out, &["--quiet"]));
+    let mut mpv = Mpv::play(&studio.scratch, &url);
+    mpv.wait_for(0.3, 10.0);
+    // From the beginning again and again, and behind the edge for the rest of the time.
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_secs(60));
+        let passed = begin.elapsed().as_secs_f64();
+        for at in [5.0, passed / 2.0, passed - 20.0] {
+            mpv.tell(&format!("\"seek\",{at},\"absolute\""));
+            mpv.wait_for(at - 2.5, at + 3.0);
+            mpv.wait_for(at + 0.5, at + 6.0);
+        }
+    }
+    publisher.wait_success(Duration::from_secs(700));
+    player.wait(patience(30.0));
+    mpv.process.wait_success(patience(60.0));
+    let md5s = |file: &Path| {
+        let packets = Media::packets(file).video.unwrap().packets;
+        packets.into_iter().map(|packet| packet.md5).collect::<Vec<_>>()
+    };
+    assert!(md5s(&out) == md5s(&film), "{}", player.log());
 }
 
 /// The samples of an FLV file of H.264 and AAC, one behind the other.
