@@ -59,9 +59,9 @@ plug-test: ## pull the plug while recordings are written, a hundred times at mom
 
 # BROWSERS= names some of them, CASES= parts of the names of tests.
 BROWSERS ?= chromium,firefox,webkit
-browser-test: browser-deps ## the page and the player in Chromium, Firefox and WebKitGTK (BROWSERS=, CASES=)
+browser-test: browser-deps ## the page and the player in Chromium, Firefox and WebKitGTK (BROWSERS=, CASES=, TRIES=)
 	$(CARGO) build --bin rill
-	tests/browser/run.py --browsers $(BROWSERS) $(CASES)
+	tests/browser/run.py --browsers $(BROWSERS) --tries $(or $(TRIES),1) $(CASES)
 
 browser-deps:
 	@tests/deps.sh browser $(if $(findstring webkit,$(BROWSERS)),webkit)

@@ -430,6 +430,8 @@
     // The end of what was there before a jump is none, and some say it twice.
     if (this.filling || now() - this.jumped < 500) return;
     this.stats.stalls++;
+    // It has enough, and cannot keep up: to stop it would only take longer.
+    if (this.behind() >= this.target) return;
     this.stayBack();
     // It stands already: until there is as much as the target, or the next pause of the camera would stop it again.
     this.filling = true;
@@ -503,7 +505,7 @@
     if (behind > this.target + JUMP) this.jumpTo(end - this.target);
     else if (isLate) rate = behind > this.target + LATE ? FASTEST : FASTER;
     else if (behind < LOW) {
-      rate = Math.max(SLOWEST, Math.round(behind / LOW * 10) / 10);
+      rate = Math.max(SLOWEST, Math.round(behind * behind / (LOW * LOW) * 10) / 10);
       if (behind < LOW / 2 && now() - this.calm > 1000) this.stayBack();
     } else if (behind < this.target - SLACK) rate = SLOWER;
     if (this.video.playbackRate !== rate) this.video.playbackRate = rate;

@@ -3,7 +3,7 @@
 (function () {
   'use strict';
 
-  var video, canvas = document.createElement('canvas'), begun = Date.now(), seen = { latencies: [], frames: 0, waiting: 0, ranges: 0, sizes: [], states: [], errors: [] };
+  var video = null, canvas = document.createElement('canvas'), begun = Date.now(), last = 0, seen = { late: 0, latencies: [], frames: 0, waiting: 0, ranges: 0, sizes: [], states: [], errors: [] };
 
   window.addEventListener('error', function (event) { seen.errors.push(String(event.message)); });
   document.addEventListener('securitypolicyviolation', function (event) { seen.errors.push('policy: ' + event.violatedDirective + ' ' + event.blockedURI); });
@@ -31,7 +31,10 @@
   }
 
   function look() {
-    var size = video.videoWidth + 'x' + video.videoHeight, state = window.rillPlayer && window.rillPlayer.state;
+    var size = video.videoWidth + 'x' + video.videoHeight, state = window.rillPlayer && window.rillPlayer.state, when = Date.now();
+    // How long this browser stood still, once it plays.
+    if (last && seen.frames) seen.late = Math.max(seen.late, when - last - 50);
+    last = when;
     seen.ranges = Math.max(seen.ranges, video.buffered.length);
     if (seen.sizes[seen.sizes.length - 1] !== size) seen.sizes.push(size);
     if (seen.states[seen.states.length - 1] !== state) seen.states.push(state);

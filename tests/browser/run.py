@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The page and the player in real browsers, one after the other.
 
-    tests/browser/run.py [--browsers chromium,firefox,webkit] [--server target/debug/rill] [CASE ...]
+    tests/browser/run.py [--browsers chromium,firefox,webkit] [--server target/debug/rill] [--tries N] [CASE ...]
 
 make browser-test installs what it needs, and runs all of it.
 
@@ -62,7 +62,7 @@ async def run(options):
                 continue
             begin = time.monotonic()
             # WebKitGTK without a screen sometimes stands still before its first picture.
-            for attempt in range(3 if name == "webkit" else 1):
+            for attempt in range(max(options.tries, 3 if name == "webkit" else 1)):
                 with temporary() as directory:
                     try:
                         said = await asyncio.wait_for(case(Opener(BROWSERS[name], directory)), 90) or "ok"
@@ -70,7 +70,9 @@ async def run(options):
                         break
                     except Exception:
                         said = "FAILED\n" + traceback.format_exc()
+                        print(f"{name}: {title}: attempt {attempt + 1}: {said}", flush=True)
             failed += said.startswith("FAILED")
+            said = said.split("\n")[0]
             print(f"{name}: {title}: {said} ({time.monotonic() - begin:.1f} s)", flush=True)
         await BROWSERS[name].end()
     return failed
@@ -80,6 +82,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--browsers", default="chromium,firefox")
     parser.add_argument("--server", type=os.path.abspath, default=live.Server.binary)
+    parser.add_argument("--tries", type=int, default=1, help="how often a case may begin, where the machine does something else besides")
     parser.add_argument("cases", nargs="*")
     options = parser.parse_args()
     live.Server.binary = options.server

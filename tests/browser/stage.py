@@ -492,6 +492,9 @@ BROWSERS = {browser.name: browser for browser in (Chromium, Firefox, WebKit)}
 class Camera:
     """An encoder whose pictures show the time: 640x360, 30 a second, or as told. Frames are left out where `pauses` says."""
 
+    # How late the last one's pictures came at most, in milliseconds: a machine that is busy makes cameras that pause.
+    late_ms = 0
+
     def __init__(self, output, width=640, height=360, gop=30, video=True, audio=44100, bframes=0, pauses=False, codec=(), rate=30, command=None):
         self.size, self.rate, self.pauses, self.video = (width, height), rate, pauses, video
         sound = ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={audio}"] if audio else []
@@ -525,6 +528,7 @@ class Camera:
     async def film(self):
         width, height = self.size
         loop, begin, count = asyncio.get_running_loop(), time.monotonic(), 0
+        last, left_out, Camera.late_ms = begin, False, 0
         rows, block = 64 * height // 360 // 2, width // 16
         field = [bytes([level]) * (width * (height - 2 * rows)) for level in range(60, 200, 5)]
         while True:
@@ -533,12 +537,18 @@ class Camera:
             await asyncio.sleep(max(begin + count / self.rate - time.monotonic(), 0.005))
             # 400 ms of each 3 s.
             if self.pauses and count % (3 * self.rate) < 0.4 * self.rate:
+                left_out = True
                 continue
             stamp = int(time.time() * 1000) & 0xFFFFFFFF
             bits = [b"\xff" * block if stamp >> (31 - at) & 1 else b"\x00" * block for at in range(32)]
             picture = b"".join(bits[:16]) * rows + b"".join(bits[16:]) * rows + field[count % len(field)]
             await loop.run_in_executor(None, self.process.stdin.write, picture)
             self.process.stdin.flush()
+            # The encoder takes its time for the first ones.
+            last, before = time.monotonic(), last
+            if count > 2 * self.rate and not left_out:
+                Camera.late_ms = max(Camera.late_ms, int((last - before - 1 / self.rate) * 1000))
+            left_out = False
 
 
 def temporary():
