@@ -14,8 +14,8 @@ use std::ptr;
 const SLACK_BYTES: u64 = 12 << 20;
 /// The address space of a process at its start where nothing tells it, in bytes.
 const START_BYTES: u64 = 24 << 20;
-/// How far the processor's time goes to others first: a third of what the server's loop is given when both want it.
-const NICE: i32 = 5;
+/// How much nicer it is than the server that has started it: a third of what the server's loop is given when both want the processor.
+const NICER: i32 = 5;
 
 /// Puts up the walls, for good: of address space it has `memory_bytes` beside what it needs itself. The names of those that this kernel does not have come back.
 pub fn confine(memory_bytes: u64) -> Vec<&'static str> {
@@ -63,8 +63,8 @@ pub(super) fn close_others() {
 }
 
 fn lower_priority() -> io::Result<()> {
-    // SAFETY: it takes numbers alone.
-    done(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) }.into())
+    // SAFETY: both take numbers alone. -1 is a priority, too; should it mean that there is none to be had, what is set is still a lower one.
+    done(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, libc::getpriority(libc::PRIO_PROCESS, 0) + NICER) }.into())
 }
 
 fn limit(address_space_bytes: u64) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! How a script process begins and ends.
 
+use std::fs;
 use std::time::Duration;
 
 use rill::wire::script_link::{Budget, Handler, InstanceId, ToHost, ToServer};
@@ -30,6 +31,17 @@ fn a_script_runs_in_a_process_of_its_own_until_the_server_closes_the_link() {
     assert_eq!(process.doing(), None);
     process.close();
     assert!(process.child.wait().unwrap().success());
+}
+
+#[test]
+fn whatever_the_priority_of_who_starts_it_a_process_has_a_lower_one() {
+    // proc_pid_stat(5): the 19th field, and the name of the program, which may have blanks, is the second.
+    let nice = |pid: &str| -> i32 {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        text.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
+    };
+    let process = Process::start();
+    assert_eq!(nice(&process.child.id().to_string()), (nice("self") + 5).min(19));
 }
 
 #[test]
