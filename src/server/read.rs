@@ -177,7 +177,7 @@ impl Server {
             }
             break;
         }
-        if self.slots.connection(conn).is_some_and(|slot| !slot.tx.is_empty()) {
+        if self.slots.connection(conn).is_some_and(|slot| !slot.tx.is_empty()) && !self.is_let_in_soon(conn) {
             self.wakes.send(conn.slot);
         }
     }

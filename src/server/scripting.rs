@@ -147,6 +147,13 @@ impl Server {
         rtmp.is_told
     }
 
+    /// Its script has been told of the client, and has not decided. What stands before the answer to `connect` (window, bandwidth, chunk
+    /// size) goes out with it in one write, for a write costs as much as most scripts do; should the script take longer than until the
+    /// next sweep over the connections, it goes before.
+    pub(super) fn is_let_in_soon(&self, conn: ConnId) -> bool {
+        self.slots.look_client(conn).is_some_and(|(_, rtmp)| matches!(rtmp.joining, Joining::Script { .. }))
+    }
+
     /// A client called a method, after [`Event::Call`](crate::rtmp::event::Event::Call).
     pub(super) fn call_script(&mut self, conn: ConnId, now: Millis) {
         let Some((index, instance)) = self.script_of(conn) else {

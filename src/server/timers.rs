@@ -63,6 +63,7 @@ impl Server {
                 }
                 Expired::Late => self.too_late(conn, now),
                 Expired::Undecided => self.undecided(conn, now),
+                Expired::Waits => self.wakes.send(index),
                 Expired::Unanswered => self.unanswered(conn, now),
                 Expired::Ping => {
                     let (slot, speaks) = self.slots.both(index);
@@ -132,7 +133,11 @@ impl Server {
             }
             if let Some(deadline) = rtmp.joining.deadline() {
                 // It has asked; a late answer is not its fault.
-                return if now >= deadline { Expired::Undecided } else { Expired::No };
+                return match now >= deadline {
+                    true => Expired::Undecided,
+                    false if slot.tx.is_empty() => Expired::No,
+                    false => Expired::Waits,
+                };
             }
             if rtmp.open_since.is_some_and(|since| passed(since, settings.connect_timeout_ms)) {
                 return Expired::Release(CloseReason::ConnectTimeout);
@@ -179,6 +184,8 @@ enum Expired {
     Idle,
     Late,
     Undecided,
+    /// It waits to be let in, and is told so far what stands before that ([`Server::is_let_in_soon`]).
+    Waits,
     Unanswered,
     Ping,
 }

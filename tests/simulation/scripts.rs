@@ -14,13 +14,26 @@ fn app(text: &str) -> AppDefinition {
 
 /// A client that asks for `path`, and what it hears behind the greeting.
 fn connect(world: &mut World, path: &str) -> (usize, Vec<String>) {
+    let c = ask_for(world, path);
+    let heard = world.heard(c);
+    assert_eq!(heard[..4], GREETING);
+    (c, heard[4..].to_vec())
+}
+
+/// A client about which its script does not decide at once.
+fn connect_undecided(world: &mut World, path: &str) -> usize {
+    let c = ask_for(world, path);
+    world.advance(250);
+    assert_eq!(world.heard(c), GREETING);
+    c
+}
+
+fn ask_for(world: &mut World, path: &str) -> usize {
     let c = world.dial();
     world.clients[c].handshake();
     world.clients[c].connect(path);
     world.settle();
-    let heard = world.heard(c);
-    assert_eq!(heard[..4], ["window", "bandwidth", "begin 0", "chunk size"]);
-    (c, heard[4..].to_vec())
+    c
 }
 
 /// What the script's method `ask` returns to the client, as text.
@@ -32,6 +45,7 @@ fn ask(world: &mut World, c: usize) -> String {
     std::mem::take(&mut world.clients[c].result)
 }
 
+const GREETING: [&str; 4] = ["window", "bandwidth", "begin 0", "chunk size"];
 const JOINED: [&str; 1] = ["_result Connect.Success"];
 const REJECTED: [&str; 2] = ["_error Connect.Rejected", "close"];
 const FAILED: [&str; 2] = ["_error Connect.Failed", "close"];
@@ -121,12 +135,11 @@ fn a_script_that_does_not_decide_is_waited_for_and_not_for_ever() {
     let mut app = app(text);
     app.script.as_mut().unwrap().limits.pending_ms = 3000;
     let mut world = World::on_disk(settings(), vec![app]);
-    let (first, heard) = connect(&mut world, "live");
-    assert_eq!(heard, [""; 0]);
+    let first = connect_undecided(&mut world, "live");
     // What it says meanwhile is kept, and answered when it is in.
     world.clients[first].create_stream();
-    let (second, _) = connect(&mut world, "live");
-    let (third, _) = connect(&mut world, "live");
+    let second = connect_undecided(&mut world, "live");
+    let third = connect_undecided(&mut world, "live");
     world.advance(200);
     assert_eq!(world.heard(first), ["_result Connect.Success", "created 1"]);
     world.hang_up(third);
@@ -134,6 +147,19 @@ fn a_script_that_does_not_decide_is_waited_for_and_not_for_ever() {
     assert_eq!(world.heard(second), REJECTED);
     assert_eq!(world.clients[second].description, "[ Server.Reject ] : The application did not decide in time.");
     assert_eq!(ask(&mut world, first), "0", "onDisconnect runs for those who were not decided about, too");
+    world.end();
+}
+
+#[test]
+fn what_stands_before_the_answer_of_a_script_goes_with_it_and_does_not_wait_longer_than_for_the_next_sweep() {
+    let (mut world, ..) = late(OPEN, 3000);
+    let c = ask_for(&mut world, "live");
+    assert_eq!(world.heard(c), [""; 0]);
+    world.advance(250);
+    assert_eq!(world.heard(c), GREETING);
+    world.hold_scripts(false);
+    world.settle();
+    assert_eq!(world.heard(c), JOINED);
     world.end();
 }
 
@@ -238,8 +264,7 @@ fn a_broadcast_reaches_every_accepted_client_of_its_instance() {
     // The one who joins is not in yet, the one who waits never is.
     let (second, heard) = connect(&mut world, "live");
     assert_eq!(heard, JOINED);
-    let (waits, heard) = connect(&mut world, "live");
-    assert_eq!(heard, [""; 0]);
+    let waits = connect_undecided(&mut world, "live");
     assert_eq!(world.heard(first), ["news", "news"]);
     assert_eq!(world.heard(second), ["news"]);
     assert_eq!((world.heard(waits), world.heard(other)), (vec![], vec![]));
