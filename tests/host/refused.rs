@@ -59,6 +59,7 @@ fn whichever_allocation_is_refused_the_process_goes_on_or_it_is_known_whose_faul
     println!("answered {answered}, stopped {stopped}, not loaded {not_loaded}, killed {killed}, died {died}\n{report}");
     // What an engine without memory finds in its tables can send it round and round, once in some ten thousand refusals.
     // `run` has seen that it is known whose fault that was, too.
-    assert!(killed <= 3, "a process without memory ends, or goes on");
+    let refused = stopped + not_loaded + killed + died;
+    assert!(killed <= 3 + refused / 10_000, "a process without memory ends, or goes on");
     assert!(stopped + not_loaded > SCRIPTS.len() * if long { 200 } else { 15 }, "nothing was refused");
 }
