@@ -105,7 +105,9 @@ impl<D: RecordDisk> RecordingFiles<D> {
         let mut next: Vec<(String, bool)> = Vec::with_capacity(NAMES + 1);
         let mut take = |name: &str, is_folder: bool| {
             let is_behind = if with_it { name >= from } else { name > from };
-            if !is_behind || name.starts_with('.') || !(is_folder || is_recording(name)) {
+            // What ext4 keeps in its root is nobody's to read.
+            let is_ours = if is_folder { name != "lost+found" } else { is_recording(name) };
+            if !is_behind || name.starts_with('.') || !is_ours {
                 return;
             }
             let at = next.partition_point(|(before, _)| before.as_str() < name);
