@@ -455,6 +455,86 @@ fn what_mp4_does_not_carry_is_recorded_as_flv_and_a_track_that_comes_late_begins
     }
 }
 
+/// What was recorded, file behind file, without headers: pictures, and frames of sound.
+fn frames(world: &World) -> [Vec<Vec<u8>>; 2] {
+    let mut frames: [Vec<Vec<u8>>; 2] = Default::default();
+    for (path, bytes) in world.recorder.stored() {
+        let read = read(&bytes);
+        assert!(read.complete, "{path}");
+        for tag in read.tags.into_iter().filter(|tag| tag.payload[1] != 0) {
+            frames[usize::from(9 - tag.message_type)].push(tag.payload);
+        }
+    }
+    frames
+}
+
+fn frames_of(film: &[FilmTag]) -> [Vec<Vec<u8>>; 2] {
+    [9, 8].map(|kind| {
+        let of_kind = film.iter().filter(|tag| tag.message_type == kind && tag.payload[1] != 0);
+        of_kind.map(|tag| tag.payload.clone()).collect()
+    })
+}
+
+#[test]
+fn a_pause_begins_another_file_and_a_clock_that_jumps_goes_on_in_the_same_and_nothing_is_missing() {
+    for container in CONTAINERS {
+        // By how much the publisher's clock jumps, and how long it sends nothing.
+        for (before_ms, behind_ms, pause_ms, files) in
+            [(0, 60_000, 0, 1), (90_000, 0, 0, 1), (0, 17_000, 12_000, 2), (0, 11_000, 6000, 1)]
+        {
+            let mut world = world(record_as(container));
+            let publisher = world.publisher("cam");
+            let (first, second) = (film(5), &film(5)[2..]);
+            publish(&mut world, publisher, &first, before_ms);
+            world.advance(pause_ms);
+            publish(&mut world, publisher, second, behind_ms);
+            world.hang_up(publisher);
+            world.advance(20_000);
+            let stored = world.recorder.stored();
+            let durations: Vec<u32> = stored.iter().map(|(_, bytes)| read(bytes).duration_ms).collect();
+            let wanted: &[u32] = match (files, pause_ms) {
+                (2, _) => &[5000, 5000],
+                (_, 0) => &[10_000],
+                _ => &[16_000],
+            };
+            assert_eq!(durations.len(), files, "{container:?} {behind_ms}");
+            // A picture before a pause is shown for a second at most.
+            let fits = |(is, wanted): (&u32, &u32)| (wanted - 60..wanted + 1000).contains(is);
+            assert!(durations.iter().zip(wanted).all(fits), "{container:?} {behind_ms} {durations:?}");
+            assert!(frames(&world) == frames_of(&[&first[..], second].concat()), "{container:?} {behind_ms}");
+            world.end();
+        }
+    }
+}
+
+#[test]
+fn sound_alone_is_recorded_and_so_are_pictures_without_a_key_frame_for_a_minute() {
+    for container in CONTAINERS {
+        for (has_pictures, segment_s, files) in [(false, 3600, 1), (true, 3600, 1), (true, 20, 2)] {
+            let mut world = world(RecordSettings { segment_s, ..record_as(container) });
+            let publisher = world.publisher("cam");
+            let mut film = film(70);
+            film.retain(|tag| has_pictures || tag.message_type == 8);
+            for tag in film.iter_mut().skip(3).filter(|tag| tag.message_type == 9 && tag.payload[0] == 0x17) {
+                tag.payload.truncate(4000);
+                tag.payload[0] = 0x27;
+            }
+            publish(&mut world, publisher, &film, 0);
+            // What a pulled plug would leave: all but what is under way.
+            let stored = world.recorder.stored();
+            let last = read(&stored.last().unwrap().1);
+            let begin_ms = if files == 2 { 40_000 } else { 0 };
+            assert!(last.duration_ms + begin_ms > 65_000, "{container:?} {has_pictures} {}", last.duration_ms);
+            world.hang_up(publisher);
+            world.advance(20_000);
+            assert_eq!(world.recorder.stored().len(), files, "{container:?} {segment_s}");
+            assert!(frames(&world) == frames_of(&film), "{container:?} {has_pictures} {segment_s}");
+            assert_eq!(world.server.recordings().counts().gaps, 0);
+            world.end();
+        }
+    }
+}
+
 /// Records a film of so many seconds of `cam`, asked for as `mode` says.
 fn record_once(world: &mut World, name: &str, mode: &str, seconds: u32) {
     let c = world.join();

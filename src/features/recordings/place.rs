@@ -119,8 +119,8 @@ enum PublisherIs {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Free,
-    /// For something to begin with: since when there is.
-    Waiting(Option<Millis>, FileStart),
+    /// For something to begin with: since when there is, and with which tag it began.
+    Waiting(Option<(Millis, TagSeq)>, FileStart),
     /// For the file.
     Opening(FileStart),
     Writing,
@@ -240,6 +240,8 @@ impl RecordingPlace {
         self.order = Some(order);
         (self.stopping, self.publisher) = (false, PublisherIs::Here);
         (self.only_flv, self.owes_end) = (false, false);
+        // Nothing is left of the recording that had the place before.
+        self.file = RecordingFile::default();
         self.phase = Phase::Waiting(None, FileStart::Newest);
     }
 
@@ -379,20 +381,33 @@ impl RecordingPlace {
         None
     }
 
-    fn wait(&mut self, live: &mut Live, since: Option<Millis>, start: FileStart, now: Millis) -> Option<Millis> {
+    fn wait(
+        &mut self,
+        live: &mut Live,
+        since: Option<(Millis, TagSeq)>,
+        start: FileStart,
+        now: Millis,
+    ) -> Option<Millis> {
         if self.is_over(now) {
             return self.free(live);
         }
         let order = self.order.as_ref()?;
-        let media = live.names.stream(order.stream).ring.map(|ring| live.names.media(ring));
-        let begins = media.filter(|media| matches!(start, FileStart::Behind(..)) || begins_at(media).is_some());
-        let Some(media) = begins else { return self.over_at() };
-        let since = since.unwrap_or(now);
-        let is_whole = media.has_video() && media.has_audio() || matches!(start, FileStart::Behind(..));
-        if !is_whole && now.since(since) < SECOND_TRACK_MS {
-            self.phase = Phase::Waiting(Some(since), start);
-            return Some(since + SECOND_TRACK_MS);
-        }
+        let Some(ring) = live.names.stream(order.stream).ring else { return self.over_at() };
+        let media = live.names.media(ring);
+        let start = match (start, begins_at(media)) {
+            (FileStart::Behind(..), _) => start,
+            (FileStart::Newest, None) => return self.over_at(),
+            (FileStart::Newest, Some(point)) => {
+                let (since, first) = since.unwrap_or((now, point.cursor.seq));
+                let is_whole = media.has_video() && media.has_audio();
+                if !is_whole && now.since(since) < SECOND_TRACK_MS {
+                    self.phase = Phase::Waiting(Some((since, first)), start);
+                    return Some(since + SECOND_TRACK_MS);
+                }
+                // Sound is not missing for the time that pictures were waited for.
+                if media.has_video() { start } else { FileStart::Behind(ring, first) }
+            }
+        };
         let mut name = order.name.clone();
         self.mark = 0;
         if name.container == RecordContainer::Mp4 {
