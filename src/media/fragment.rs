@@ -8,16 +8,14 @@
 //! Some encoders send a picture in several messages: it is one sample. In a stream that was seen to do so, and of the first picture of
 //! every publish, one is complete when the next one has begun, or when sound has come that is `COMPLETE_MS` later.
 
-use super::frame::{Frame, Head};
+use super::frame::{Frame, Head, Piece};
 use super::ring::{Ring, Tag, TagMeta};
 use super::sound_clock::{samples_of, ticks};
-use super::tag::{TagKind, TagSeq, TagTiming};
+use super::tag::{PICTURE_MESSAGES, TagKind, TagSeq, TagTiming};
 use crate::wire::flv::Codec;
-use crate::wire::mp4::fragment_head::{SampleRow, Single};
+use crate::wire::mp4::fragment_head::{SINGLE_BYTES, SampleRow, Single};
 use crate::wire::mp4::init::{AUDIO_TRACK, VIDEO_TRACK};
 use crate::wire::sample::SamplePart;
-
-use super::stream::PICTURE_MESSAGES;
 
 /// Sound of so many milliseconds behind a picture says that no more of it comes: it may be the only one for long.
 const COMPLETE_MS: u32 = 200;
@@ -80,7 +78,41 @@ impl Fragment {
         B: AsRef<[u8]> + AsMut<[u8]>,
         I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
     {
-        let Some(part) = ring.sample(tag) else { return Some(Fragment::NOTHING) };
+        let (mut fragment, single) = Fragment::without_head(ring, tag, tracks, pace)?;
+        if let Some(single) = single {
+            fragment.head = Head::new(&single.head());
+        }
+        Some(fragment)
+    }
+
+    /// How many bytes the fragment of a tag has, without making it; `None` as above.
+    pub fn bytes_of<B, I, const CHUNK: usize>(
+        ring: &Ring<B, I, CHUNK>,
+        tag: &Tag,
+        tracks: &FragmentTracks,
+        pace: FragmentPace,
+    ) -> Option<u32>
+    where
+        B: AsRef<[u8]> + AsMut<[u8]>,
+        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+    {
+        let (fragment, single) = Fragment::without_head(ring, tag, tracks, pace)?;
+        Some(if single.is_some() { SINGLE_BYTES as u32 + fragment.media_bytes() } else { 0 })
+    }
+
+    /// A fragment, and what its head says; nothing when it is no sample of the tracks.
+    fn without_head<B, I, const CHUNK: usize>(
+        ring: &Ring<B, I, CHUNK>,
+        tag: &Tag,
+        tracks: &FragmentTracks,
+        pace: FragmentPace,
+    ) -> Option<(Fragment, Option<Single>)>
+    where
+        B: AsRef<[u8]> + AsMut<[u8]>,
+        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+    {
+        const NOTHING: Option<(Fragment, Option<Single>)> = Some((Fragment::NOTHING, None));
+        let Some(part) = ring.sample(tag) else { return NOTHING };
         let mut fragment = Fragment { skip: part.skip, take: part.take, ..Fragment::NOTHING };
         let single = match tag.kind {
             TagKind::Video if tracks.video == Some(part.codec) && !tag.timing.continues() => {
@@ -100,18 +132,45 @@ impl Fragment {
                 Single { sequence: tag.seq.0 as u32, track: VIDEO_TRACK, decode_time, sample }
             }
             TagKind::Audio => {
-                let Some(sound) = tracks.audio.filter(|sound| sound.codec == part.codec) else {
-                    return Some(Fragment::NOTHING);
-                };
+                let Some(sound) = tracks.audio.filter(|sound| sound.codec == part.codec) else { return NOTHING };
                 let duration = sound.frame_samples.unwrap_or_else(|| samples_of(ring, tag.seq, &part));
                 let decode_time = ticks(tag.timestamp, sound.timescale).saturating_add_signed(tag.timing.shift());
                 let sample = SampleRow { duration, bytes: part.take, composition: 0, is_key: true };
                 Single { sequence: tag.seq.0 as u32, track: AUDIO_TRACK, decode_time, sample }
             }
-            TagKind::Video | TagKind::Data => return Some(Fragment::NOTHING),
+            TagKind::Video | TagKind::Data => return NOTHING,
         };
-        fragment.head = Head::new(&single.head());
-        Some(fragment)
+        Some((fragment, Some(single)))
+    }
+
+    /// Hands out the pieces of a tag's fragment ([`frame::piece`](super::frame::piece)) from a byte on, one behind the other, as long as
+    /// they are taken.
+    pub fn pieces<'r, B, I, const CHUNK: usize>(
+        &self,
+        ring: &'r Ring<B, I, CHUNK>,
+        seq: TagSeq,
+        offset: u32,
+        take: &mut impl FnMut(Piece<'r>) -> bool,
+    ) where
+        B: AsRef<[u8]> + AsMut<[u8]>,
+        I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
+    {
+        let head = self.head.as_slice().len() as u32;
+        if offset < head && !take(Piece::Own(self.head.without_first(offset))) {
+            return;
+        }
+        let mut passed = offset.saturating_sub(head);
+        for &(seq, skip, bytes) in [(seq, self.skip, self.take)].iter().chain(&self.later) {
+            while passed < bytes {
+                let Some(payload) = ring.payload_at(seq, skip + passed) else { return };
+                let payload = &payload[..payload.len().min((bytes - passed) as usize)];
+                if !take(Piece::Payload(payload)) {
+                    return;
+                }
+                passed += payload.len() as u32;
+            }
+            passed -= bytes;
+        }
     }
 
     /// Whether nothing is sent of the tag.

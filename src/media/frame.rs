@@ -88,8 +88,8 @@ impl Head {
     }
 
     /// The same without its first `count` bytes: what is left after a short write.
-    fn without_first(self, count: u32) -> Head {
-        Head::new(&self.as_slice()[count as usize..])
+    pub(super) fn without_first(self, count: u32) -> Head {
+        if count == 0 { self } else { Head::new(&self.as_slice()[count as usize..]) }
     }
 }
 

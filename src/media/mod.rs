@@ -8,6 +8,7 @@
 //! reframe    RTMP's frame for the rare player whose headers must differ, or who knows no Enhanced RTMP
 //! fragment   fMP4's frame: a tag as a fragment of one sample
 //! segments   segments of HLS as ranges of tags
+//! earlier    the init segment of headers that have changed since
 //! tracks     a stream's tracks as browsers are told of them
 //! sound_clock when each frame of sound begins, counted in samples
 //! headers    metadata and sequence headers for players who join
@@ -18,6 +19,7 @@
 //! Nothing here knows a codec but what is told to browsers and the clock of sound: the server reads a tag's first bytes with `wire::flv` and says what they mean in a few flags
 //! ([`TagFlags`]) and a [`HeaderSlot`]; what a tag is to who knows no Enhanced RTMP is read by `wire::legacy`.
 
+pub mod earlier;
 pub mod fragment;
 pub mod frame;
 pub mod headers;

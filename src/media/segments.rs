@@ -312,6 +312,12 @@ impl Segments {
         self.closed.iter().nth(index as usize).copied()
     }
 
+    /// There is a segment, or one begins, that is decoded with headers of this mark.
+    pub fn has_mark(&self, mark: u32) -> bool {
+        let mut closed = self.closed.iter().chain(self.before.iter().flat_map(|list| &list.segments));
+        closed.any(|segment| segment.mark == mark) || self.open.is_some_and(|open| open.mark == mark)
+    }
+
     /// Which playlist it is.
     pub fn playlist(&self) -> u32 {
         self.playlist

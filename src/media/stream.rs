@@ -17,22 +17,19 @@
 //! Data that is kept for players who join says what the stream is, not what happens in it, and has time 0 wherever it is sent: of
 //! metadata with another time ffmpeg makes a subtitle stream, and then waits for subtitles that never come.
 
+use super::earlier::EarlierInit;
 use super::headers::{HeaderCache, Stored, headers_mark};
 use super::ring::{Cursor, Ring, RingError, Tag, TagMeta};
 use super::segments::Segments;
 use super::sound_clock::{SoundClock, samples_of};
-use super::tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq, TagTiming};
+use super::tag::{Framing, HeaderSlot, NOMINAL_FRAME_MS, PICTURE_MESSAGES, TagFlags, TagKind, TagSeq, TagTiming};
 use super::timeline::Timeline;
+use super::tracks::{self, StreamTracks, TrackSource, WantedTracks};
 use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
 use crate::time::Millis;
 use crate::wire::flv::MediaType;
 use crate::wire::legacy::{Legacy, edit_metadata, is_enhanced_metadata};
 
-/// Messages of one timestamp that are taken for one picture. Of more, which are those of an encoder without a clock, the later
-/// ones are taken for another.
-pub const PICTURE_MESSAGES: u8 = 16;
-/// How long a picture lasts that none was before, in milliseconds.
-pub const NOMINAL_FRAME_MS: u32 = 33;
 /// The time of data that is kept, in milliseconds: see the module's documentation.
 const KEPT_DATA_TIME: u32 = 0;
 
@@ -89,6 +86,7 @@ pub struct MediaStream<B, I> {
     has_picture: bool,
     sound: SoundClock,
     segments: Segments,
+    earlier: EarlierInit,
     video: Video,
     headers_changed: Option<TagSeq>,
     /// The first tag of the publish.
@@ -183,6 +181,7 @@ where
             has_picture: false,
             sound: SoundClock::default(),
             segments: Segments::default(),
+            earlier: EarlierInit::default(),
             video: Video::None,
             headers_changed: None,
             began: TagSeq::default(),
@@ -327,6 +326,7 @@ where
     /// Another publish begins. Its time continues where the last one's ended, for players who stayed. Headers are its own: one
     /// without audio must not make players wait for the sound of the last.
     pub fn republish(&mut self, now: Millis) {
+        self.keep_init(self.newest_key);
         self.unpublish(now);
         self.headers.clear();
         self.began = self.ring.readable_head();
@@ -533,12 +533,47 @@ where
         &mut self.segments
     }
 
+    /// The init segment of the headers before the present ones, for segments that are listed yet.
+    pub fn earlier(&self) -> &EarlierInit {
+        &self.earlier
+    }
+
+    /// Its tracks that are wanted and that a browser can play. `key` is a key frame of it, if one is at hand: some codecs tell their size
+    /// there alone.
+    pub fn describe(&self, wanted: WantedTracks, key: Option<&Tag>) -> StreamTracks<'_> {
+        tracks::describe(self.track_source(), wanted, key)
+    }
+
+    /// Its tracks that an MP4 file can have, whether a browser plays them or not. They have no names.
+    pub fn describe_file(&self, key: Option<&Tag>) -> StreamTracks<'_> {
+        tracks::describe_file(self.track_source(), key)
+    }
+
+    fn track_source(&self) -> TrackSource<'_, B, I> {
+        TrackSource { headers: &self.headers, ring: &self.ring, frame_rate_milli: self.facts.frame_rate_milli }
+    }
+
+    /// The init segment of the present headers, if there are segments behind them.
+    fn present_init(&self, key: Option<TagSeq>) -> Option<EarlierInit> {
+        let mark = headers_mark(&self.headers);
+        let key = key.and_then(|key| self.ring.tag(key));
+        let tracks = WantedTracks { video: true, audio: true };
+        self.segments.has_mark(mark).then(|| EarlierInit::of(mark, &self.describe(tracks, key.as_ref())))
+    }
+
+    fn keep_init(&mut self, key: Option<TagSeq>) {
+        if let Some(present) = self.present_init(key) {
+            self.earlier = present;
+        }
+    }
+
     /// What is known of the publish so far.
     pub fn facts(&self) -> PublishFacts {
         self.facts
     }
 
     fn keep_header(&mut self, tag: Tag, slot: HeaderSlot) -> Stored {
+        let before = self.present_init(self.newest_key);
         let stored = if tag.length as usize > HEADER_BYTES {
             self.headers.remove(slot);
             Stored::DoesNotFit
@@ -553,6 +588,9 @@ where
             self.newest_key = self.newest_key.filter(|&seq| seq > tag.seq);
             self.newest_audio = self.newest_audio.filter(|&seq| seq > tag.seq);
             self.picture = None;
+            if let Some(before) = before {
+                self.earlier = before;
+            }
         }
         self.note_stored(Some(stored), tag.seq);
         stored

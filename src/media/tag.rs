@@ -11,6 +11,12 @@ use crate::wire::legacy::{self, Legacy};
 use crate::wire::message::type_id;
 use crate::wire::sample::{self, SamplePart};
 
+/// Messages of one timestamp that are taken for one picture. Of more, which are those of an encoder without a clock, the later
+/// ones are taken for another.
+pub const PICTURE_MESSAGES: u8 = 16;
+/// How long a picture lasts that none was before, in milliseconds.
+pub const NOMINAL_FRAME_MS: u32 = 33;
+
 /// Message stream id in the ring's own headers. It is what `createStream` answers to nearly every player.
 pub const MESSAGE_STREAM_ID: u32 = 1;
 

@@ -1,9 +1,9 @@
 //! What browsers are told of a stream: its tracks as an init segment describes them, made of what players who join are sent first.
 
 use super::fragment::{FragmentTracks, SoundTrack};
+use super::headers::HeaderCache;
 use super::ring::{Ring, Tag, TagMeta};
-use super::stream::{MediaStream, NOMINAL_FRAME_MS};
-use super::tag::{TagKind, TagSeq};
+use super::tag::{NOMINAL_FRAME_MS, TagKind, TagSeq};
 use crate::wire::codec::{CodecName, aac, codec_name, vpx};
 use crate::wire::flv::{self, CLASSIFY_BYTES, Codec, MediaType};
 use crate::wire::mp4::description::TrackDescription;
@@ -41,9 +41,20 @@ impl StreamTracks<'_> {
     }
 }
 
+/// What of a stream says what its tracks are.
+#[derive(Debug)]
+pub struct TrackSource<'m, B, I> {
+    /// What players who join are sent first.
+    pub headers: &'m HeaderCache,
+    /// What was sent.
+    pub ring: &'m Ring<B, I>,
+    /// Pictures per 1000 seconds, once that was measured.
+    pub frame_rate_milli: Option<u32>,
+}
+
 /// Describes the tracks of a stream that are wanted and that a browser can play. `key` is a key frame of it, if one is at hand: some
 /// codecs tell their size there alone.
-pub fn describe<'m, B, I>(stream: &'m MediaStream<B, I>, wanted: WantedTracks, key: Option<&Tag>) -> StreamTracks<'m>
+pub fn describe<'m, B, I>(stream: TrackSource<'m, B, I>, wanted: WantedTracks, key: Option<&Tag>) -> StreamTracks<'m>
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
@@ -52,7 +63,7 @@ where
 }
 
 /// Describes the tracks of a stream that an MP4 file can have, whether a browser plays them or not. They have no names.
-pub fn describe_file<'m, B, I>(stream: &'m MediaStream<B, I>, key: Option<&Tag>) -> StreamTracks<'m>
+pub fn describe_file<'m, B, I>(stream: TrackSource<'m, B, I>, key: Option<&Tag>) -> StreamTracks<'m>
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
@@ -64,7 +75,7 @@ where
 type NameOf = fn(Codec, &[u8]) -> Option<CodecName>;
 
 fn describe_with<'m, B, I>(
-    stream: &'m MediaStream<B, I>,
+    stream: TrackSource<'m, B, I>,
     wanted: WantedTracks,
     key: Option<&Tag>,
     name: NameOf,
@@ -73,7 +84,7 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
 {
-    let rate = stream.facts().frame_rate_milli.filter(|&rate| rate > 0);
+    let rate = stream.frame_rate_milli.filter(|&rate| rate > 0);
     let nominal_ms = rate.map_or(NOMINAL_FRAME_MS, |rate| (1_000_000 / rate).clamp(1, 1000));
     let mut found = StreamTracks {
         init: Init { video: None, audio: None, hybrid: false },
@@ -82,11 +93,11 @@ where
         left_out: None,
     };
     if wanted.video
-        && let Some((codec, record)) = stream.headers().record(MediaType::Video)
+        && let Some((codec, record)) = stream.headers.record(MediaType::Video)
     {
         match TrackDescription::new(codec, record).zip(name(codec, record)) {
             Some((description, name)) => {
-                let size = key.filter(|_| description.size() == Some((0, 0))).and_then(|key| size(stream.ring(), key));
+                let size = key.filter(|_| description.size() == Some((0, 0))).and_then(|key| size(stream.ring, key));
                 let sized = size.map_or(description, |(width, height)| description.with_size(width, height));
                 (found.init.video, found.tracks.video, found.names[0]) = (Some(sized), Some(codec), Some(name));
             }
@@ -94,12 +105,12 @@ where
         }
     }
     if wanted.audio {
-        describe_sound(stream, name, &mut found);
+        describe_sound(&stream, name, &mut found);
     }
     found
 }
 
-fn describe_sound<'m, B, I>(stream: &'m MediaStream<B, I>, name: NameOf, found: &mut StreamTracks<'m>)
+fn describe_sound<'m, B, I>(stream: &TrackSource<'m, B, I>, name: NameOf, found: &mut StreamTracks<'m>)
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
     I: AsRef<[TagMeta]> + AsMut<[TagMeta]>,
@@ -110,7 +121,7 @@ where
         found.tracks.audio = Some(SoundTrack { codec, timescale: description.timescale(), frame_samples });
         found.names[1] = Some(name);
     };
-    if let Some((codec, record)) = stream.headers().record(MediaType::Audio) {
+    if let Some((codec, record)) = stream.headers.record(MediaType::Audio) {
         match TrackDescription::new(codec, record).zip(name(codec, record)) {
             Some((description, name)) => {
                 let samples = Some(record).filter(|_| codec == Codec::Aac).and_then(aac::core);
@@ -121,7 +132,7 @@ where
         return;
     }
     // Codecs without a configuration tell what they are in every frame.
-    let ring = stream.ring();
+    let ring = stream.ring;
     let head = ring.readable_head().0;
     let mut newest = (head.saturating_sub(LOOK_BACK)..head).rev().filter_map(|seq| ring.tag(TagSeq(seq)));
     let Some(tag) = newest.find(|tag| tag.kind == TagKind::Audio && !tag.flags.header) else { return };

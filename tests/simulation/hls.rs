@@ -303,6 +303,37 @@ fn a_viewer_by_hls_is_a_row_that_can_be_sent_away_and_goes_by_itself() {
 }
 
 #[test]
+fn an_init_segment_can_be_had_as_long_as_a_playlist_names_it_whoever_came_back_with_other_headers() {
+    let mut world = world();
+    let mut camera = Camera::new(&mut world, 6);
+    let player = Client::new(&mut world);
+    let media = player.media(&mut world, &mut camera);
+    let folder = media.rsplit_once('/').unwrap().0.to_owned();
+    let mut inits = BTreeMap::new();
+    for _ in 0..3 {
+        let mut listed = 0;
+        for _ in 0..100 {
+            let list = List::parse(&player.get(&mut world, &media).1);
+            let mut maps: Vec<String> = list.segments.iter().map(|segment| segment.map.clone()).collect();
+            maps.dedup();
+            listed = listed.max(maps.len());
+            for map in maps {
+                let (status, init) = player.get(&mut world, &format!("{folder}/{map}"));
+                assert_eq!(status, 200, "{map} is listed");
+                assert_eq!(inits.entry(map).or_insert_with(|| init.clone()), &init);
+            }
+            for segment in &list.segments {
+                assert_eq!(player.get(&mut world, &format!("{folder}/{}", segment.url)).0, 200);
+            }
+            camera.go_on(&mut world);
+        }
+        assert!(listed == 2 || inits.len() == 1, "{listed}");
+        camera.restart(&mut world);
+    }
+    assert_eq!(inits.len(), 3);
+}
+
+#[test]
 fn keys_of_a_request_are_in_every_url_of_its_playlists() {
     let mut world = world();
     let mut camera = Camera::new(&mut world, 4);

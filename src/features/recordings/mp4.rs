@@ -8,7 +8,7 @@ use crate::limits::FRAGMENT_SAMPLES;
 use crate::live::names::Media;
 use crate::live::recording::{LEAST_BLOCK_BYTES, WriteBlock};
 use crate::media::sound_clock::{samples_of, ticks};
-use crate::media::tracks::{StreamTracks, describe_file};
+use crate::media::tracks::StreamTracks;
 use crate::media::{Cursor, FragmentTracks, Tag, TagKind, TagSeq};
 use crate::wire::flv::Codec;
 use crate::wire::mp4::description::VIDEO_TIMESCALE;
@@ -37,7 +37,7 @@ const LANES: [TagKind; 2] = [TagKind::Video, TagKind::Audio];
 ///
 /// The codec that MP4 does not carry, where it is known.
 pub(super) fn front<'m>(media: &'m Media, key: Option<&Tag>) -> Result<(Init<'m>, FragmentTracks), Option<Codec>> {
-    let StreamTracks { init, tracks, left_out, .. } = describe_file(media, key.filter(|tag| tag.flags.key));
+    let StreamTracks { init, tracks, left_out, .. } = media.describe_file(key.filter(|tag| tag.flags.key));
     let lacks = media.has_video() && init.video.is_none() || media.has_audio() && init.audio.is_none();
     match left_out {
         None if !lacks && (init.video.is_some() || init.audio.is_some()) => Ok((Init { hybrid: true, ..init }, tracks)),

@@ -14,7 +14,7 @@ use crate::live::settings::Settings;
 use crate::media::Cursor;
 use crate::media::headers::headers_mark;
 use crate::media::segments::{LISTED_LEAST, MediaSegment, NoPlaylist, SegmentList};
-use crate::media::tracks::{WantedTracks, describe};
+use crate::media::tracks::WantedTracks;
 use crate::server::Server;
 use crate::time::{ClockTime, Millis};
 use crate::wire::codec::VideoInfo;
@@ -135,7 +135,7 @@ pub(super) fn segment(server: &mut Server, conn: ConnId, request: &HttpRequest, 
     };
     let found = number.parse().ok().and_then(|number| media.segments().segment(playlist, number));
     let Some(found) = found.filter(|segment| segment.from >= media.ring().oldest()) else { return not_found() };
-    let part = RingPart::new(stream, media, ALL, (found.from, found.end), false);
+    let part = RingPart::new(stream, media, ALL, (found.from, found.end), found.mark, false);
     if !server.takes_hls(conn, request, stream, part.bytes()) {
         return refuse(HttpStatus::Forbidden, format_args!("the operator has ended this"));
     }
@@ -148,12 +148,13 @@ pub(super) fn init(server: &mut Server, conn: ConnId, request: &HttpRequest, now
         Ok(named) => named,
         Err(answer) => return answer,
     };
-    if u32::from_str_radix(mark, 16) != Ok(headers_mark(media.headers())) {
+    let Ok(mark) = u32::from_str_radix(mark, 16) else { return not_found() };
+    if mark != headers_mark(media.headers()) && media.earlier().find(mark).is_none() {
         // A publisher who is back sends the same again, as a rule.
         return if request.waited_ms < INIT_MS { HttpAnswer::Park } else { not_found() };
     }
     let key = media.join(None).map_or(Cursor::default(), |point| point.cursor).seq;
-    answer(RingPart::new(stream, media, ALL, (key, key), true))
+    answer(RingPart::new(stream, media, ALL, (key, key), mark, true))
 }
 
 /// The stream of a path, if the client may see it and it is there; else what it hears.
@@ -246,7 +247,7 @@ impl Server {
         let Some(media) = StreamView::of(&self.live.names, stream).media else { return Ok(()) };
         let (bytes, lasts_ms) = media.ring().arrived_within(RATE_MS, now);
         let rate = bytes * 8000 / u64::from(lasts_ms.max(1));
-        let found = describe(media, ALL, None);
+        let found = media.describe(ALL, None);
         let names = found.names.iter().flatten();
         write!(
             out,

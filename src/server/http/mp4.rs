@@ -6,7 +6,7 @@ use core::fmt::Write;
 use crate::live::names::Media;
 use crate::media::frame::{Frame, Head};
 use crate::media::headers::headers_mark;
-use crate::media::tracks::{StreamTracks, WantedTracks, describe};
+use crate::media::tracks::{StreamTracks, WantedTracks};
 use crate::media::{Fragment, FragmentPace, FragmentTracks, Tag, TagKind, TagSeq};
 use crate::rtmp::tx::TxBuf;
 use crate::server::json::Text;
@@ -93,7 +93,7 @@ impl Mp4Viewer {
             return Ok(());
         }
         let tx = tx.ok_or(NotSaid::Later)?;
-        let mut found = describe(media, self.wanted, Some(tag).filter(|tag| tag.flags.key));
+        let mut found = media.describe(self.wanted, Some(tag).filter(|tag| tag.flags.key));
         let mut at = match self.saying {
             Some((at, of)) if of == mark => at,
             // The rest of it is of other headers.

@@ -3,12 +3,12 @@
 use crate::handles::StreamId;
 use crate::live::names::Media;
 use crate::media::headers::headers_mark;
-use crate::media::tracks::{WantedTracks, describe};
-use crate::media::{Cursor, Fragment, FragmentPace, FragmentTracks, Piece, Tag, TagSeq, frame};
+use crate::media::tracks::WantedTracks;
+use crate::media::{Cursor, Fragment, FragmentPace, FragmentTracks, Piece, Tag, TagSeq};
 use crate::server::pace::WRITE_BYTES;
 
 /// Most pieces of one write.
-pub(super) const PIECES: usize = 64;
+pub(super) const PIECES: usize = 128;
 /// Bytes of an init segment that are put together at once.
 pub(super) const INIT_BYTES: usize = 1024;
 
@@ -29,31 +29,38 @@ pub(super) struct RingPart {
 }
 
 impl RingPart {
-    /// Fragments of the tags from `from` to `end`, behind an init segment if it is wanted.
+    /// Fragments of the tags from `from` to `end`, which are decoded with headers of this mark, behind an init segment if it is wanted.
     pub(super) fn new(
         stream: StreamId,
         media: &Media,
         wanted: WantedTracks,
         (from, end): (TagSeq, TagSeq),
+        mark: u32,
         with_init: bool,
     ) -> RingPart {
         let key = media.ring().tag(from).filter(|tag| tag.flags.key);
-        let found = describe(media, wanted, key.as_ref());
-        let init = if with_init { found.init.bytes() } else { 0 };
+        let (tracks, init) = match media.earlier().find(mark).filter(|_| mark != headers_mark(media.headers())) {
+            Some((init, tracks)) => (*tracks, init.len() as u32),
+            None => {
+                let found = media.describe(wanted, key.as_ref());
+                (found.tracks, found.init.bytes())
+            }
+        };
         let mut part = RingPart {
             stream,
             wanted,
-            tracks: found.tracks,
-            init: (0, init),
-            mark: headers_mark(media.headers()),
+            tracks,
+            init: (0, if with_init { init } else { 0 }),
+            mark,
             key: key.map(|key| key.seq),
             cursor: Cursor::at(from),
             end,
-            bytes: init.into(),
+            bytes: 0,
         };
+        part.bytes = part.init.1.into();
         let mut cursor = part.cursor;
-        while let Some((tag, fragment)) = part.fragment(media, &mut cursor) {
-            part.bytes += u64::from(fragment.bytes());
+        while let Some((tag, bytes)) = part.measured(media, &mut cursor) {
+            part.bytes += u64::from(bytes);
             cursor = Cursor::behind(tag.seq);
         }
         part
@@ -74,34 +81,43 @@ impl RingPart {
         self.init.0 < self.init.1
     }
 
-    /// The tag at a cursor, as it is sent; `None` at the end.
-    fn fragment(&self, media: &Media, cursor: &mut Cursor) -> Option<(Tag, Fragment)> {
-        let tag = media.ring().tag_at(cursor).ok().flatten().filter(|tag| tag.seq < self.end)?;
-        Some((tag, Fragment::of(media.ring(), &tag, &self.tracks, FragmentPace::Known)?))
+    /// The tag at a cursor; `None` at the end.
+    fn tag(&self, media: &Media, cursor: &mut Cursor) -> Option<Tag> {
+        media.ring().tag_at(cursor).ok().flatten().filter(|tag| tag.seq < self.end)
     }
 
-    /// The next bytes of the init segment; `None` when the stream has other headers now.
+    /// The same, and how many bytes are sent of it.
+    fn measured(&self, media: &Media, cursor: &mut Cursor) -> Option<(Tag, u32)> {
+        let tag = self.tag(media, cursor)?;
+        Some((tag, Fragment::bytes_of(media.ring(), &tag, &self.tracks, FragmentPace::Known)?))
+    }
+
+    /// The next bytes of the init segment; `None` when nothing of its headers is kept any more.
     pub(super) fn next_init<'o>(&self, media: &Media, out: &'o mut [u8; INIT_BYTES]) -> Option<&'o [u8]> {
         if headers_mark(media.headers()) != self.mark {
-            return None;
+            let (init, _) = media.earlier().find(self.mark)?;
+            let rest = init.get(self.init.0 as usize..)?;
+            let count = rest.len().min(out.len());
+            out[..count].copy_from_slice(&rest[..count]);
+            return Some(&out[..count]);
         }
         let key = self.key.and_then(|key| media.ring().tag(key));
-        let count = describe(media, self.wanted, key.as_ref()).init.read_at(self.init.0, out);
+        let count = media.describe(self.wanted, key.as_ref()).init.read_at(self.init.0, out);
         Some(&out[..count])
     }
 
     /// What comes next of the fragments.
     pub(super) fn next<'m>(&self, media: &'m Media) -> heapless::Vec<Piece<'m>, PIECES> {
-        let (mut pieces, mut bytes, mut cursor) = (heapless::Vec::new(), 0, self.cursor);
-        while let Some((tag, fragment)) = self.fragment(media, &mut cursor) {
-            let mut at = cursor.offset;
-            while let Some(piece) = frame::piece(&fragment, media.ring(), tag.seq, at) {
-                at += piece.bytes().len() as u32;
+        let (mut pieces, mut bytes, mut cursor, mut has_room) = (heapless::Vec::new(), 0, self.cursor, true);
+        while has_room
+            && let Some(tag) = self.tag(media, &mut cursor)
+            && let Some(fragment) = Fragment::of(media.ring(), &tag, &self.tracks, FragmentPace::Known)
+        {
+            fragment.pieces(media.ring(), tag.seq, cursor.offset, &mut |piece| {
                 bytes += piece.bytes().len();
-                if bytes > WRITE_BYTES || pieces.push(piece).is_err() {
-                    return pieces;
-                }
-            }
+                has_room = bytes <= WRITE_BYTES && pieces.push(piece).is_ok();
+                has_room
+            });
             cursor = Cursor::behind(tag.seq);
         }
         pieces
@@ -114,12 +130,14 @@ impl RingPart {
             return;
         }
         let mut cursor = self.cursor;
-        while let Some((_, fragment)) = self.fragment(media, &mut cursor) {
-            let of_tag = bytes.min((fragment.bytes() - cursor.offset) as usize);
-            bytes -= of_tag;
-            if !frame::advance(&fragment, media.ring(), &mut cursor, of_tag) {
+        while let Some((tag, of_tag)) = self.measured(media, &mut cursor) {
+            let left = (of_tag - cursor.offset) as usize;
+            if bytes < left {
+                cursor.offset += bytes as u32;
                 break;
             }
+            bytes -= left;
+            cursor = Cursor::behind(tag.seq);
         }
         self.cursor = cursor;
     }

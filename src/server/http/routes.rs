@@ -3,6 +3,7 @@
 use crate::handles::ConnId;
 use crate::live::reader::StreamView;
 use crate::media::Cursor;
+use crate::media::headers::headers_mark;
 use crate::media::tracks::WantedTracks;
 use crate::server::Server;
 use crate::time::Millis;
@@ -146,7 +147,8 @@ fn key_frame(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Mill
     let Some(media) = StreamView::of(&server.live.names, stream).media else { return none() };
     let Some(point) = media.join(None).filter(|_| media.has_key_frame()) else { return none() };
     let range = (point.cursor.seq, Cursor::behind(point.cursor.seq).seq);
-    let part = RingPart::new(stream, media, WantedTracks { video: true, audio: false }, range, true);
+    let (wanted, mark) = (WantedTracks { video: true, audio: false }, headers_mark(media.headers()));
+    let part = RingPart::new(stream, media, wanted, range, mark, true);
     HttpAnswer::Now(Response::new(HttpStatus::Ok, "video/mp4").public().with(Content::Ring(part)))
 }
 
