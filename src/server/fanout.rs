@@ -61,7 +61,12 @@ impl Server {
         while let Some((index, flush)) = self.fan_out_express(net, id, &mut from, now) {
             match flush {
                 Some(flush) => self.flushed(net, index, flush, now),
-                None => self.flush_slot(net, index, now),
+                None => match self.fan_out_viewers(net, id, index, now) {
+                    Together::Served => {}
+                    Together::Stopped(index, Some(flush)) => self.flushed(net, index, flush, now),
+                    Together::Stopped(index, None) => self.flush_slot(net, index, now),
+                    Together::Alone => self.flush_slot(net, index, now),
+                },
             }
         }
     }
@@ -217,6 +222,16 @@ pub(super) enum Flush {
     Held,
     /// The connection must end.
     Gone(CloseReason),
+}
+
+/// What became of a viewer over HTTP, and of others who are due the same.
+pub(super) enum Together {
+    /// It has to be looked at by itself.
+    Alone,
+    /// It was sent all that it is due.
+    Served,
+    /// This one has to be looked at as a whole, with what became of it so far.
+    Stopped(SlotIndex, Option<Flush>),
 }
 
 /// One step of a flush, or the end of it.

@@ -52,7 +52,7 @@ impl<'r> Run<'r> {
 /// The next of the stream's players at `from` or behind whom the network may take bytes of. It is asked once a write, and what boards are
 /// built for, which is size, would make two calls of it.
 #[inline(always)]
-fn next_writable(stream: &Stream, wakes: &Wakes, from: &mut usize) -> Option<SlotIndex> {
+pub(super) fn next_writable(stream: &Stream, wakes: &Wakes, from: &mut usize) -> Option<SlotIndex> {
     while let Some(at) = stream.players.next_from(*from) {
         *from = at + 1;
         let index = SlotIndex(at as u32);

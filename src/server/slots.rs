@@ -14,6 +14,7 @@ use crate::time::Millis;
 use super::claims::{Claim, Claims, PATIENCE_MS, Standing, StandingKind};
 use super::express::Express;
 use super::hls_viewers::HlsViewers;
+use super::http::Http;
 use super::peer::Peer;
 use super::protocol::Stage;
 use super::rtmp::{Role, Rtmp};
@@ -377,6 +378,11 @@ impl Slots {
     pub fn client_at(&mut self, index: SlotIndex) -> Option<(&mut Slot, &mut Rtmp)> {
         let (slot, speaks) = self.both(index);
         Some((slot, speaks.rtmp_mut()?))
+    }
+
+    /// The slot at `index`, if its connection speaks HTTP. Such a slot is never express.
+    pub fn http_at(&mut self, index: SlotIndex) -> Option<(&mut Slot, &mut Http)> {
+        Some((&mut self.slots[index.at()], self.speaks[index.at()].http_mut()?))
     }
 
     /// The slot at `index`, if its connection speaks RTMP, to look at.

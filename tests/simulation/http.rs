@@ -17,7 +17,11 @@ fn parts(answer: &[u8]) -> (&str, &[u8]) {
 }
 
 fn status(answer: &[u8]) -> u16 {
-    parts(answer).0.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap()
+    let head = parts(answer).0;
+    let status = head.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
+    // Who may come again is told when, and nobody else.
+    assert_eq!(head.contains("\r\nRetry-After: "), matches!(status, 429 | 503), "{head}");
+    status
 }
 
 /// The tags of an FLV file, whole ones and nothing else: type, time, first payload byte.
@@ -100,6 +104,74 @@ proptest! {
         let times: Vec<u32> = found.iter().filter(|tag| tag.0 != 18).map(|tag| tag.1).collect();
         prop_assert!(times.is_sorted(), "{times:?}");
         is_empty(&mut world);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn viewers_who_watch_together_are_sent_the_same_however_each_reads(
+        viewers in prop::collection::vec((0_usize..200, 500_usize..5000, any::<bool>()), 2..7),
+        ends in 0_usize..60,
+    ) {
+        let (mut world, publisher) = World::live();
+        let viewers: Vec<(Browser, usize, bool)> = viewers.into_iter().map(|(short, reads, is_chunked)| {
+            let browser = Browser::new(&mut world, 1 << 16);
+            world.net.links[browser.0].short = short;
+            match is_chunked {
+                true => browser.send(&mut world, b"GET /live/cam.flv HTTP/1.1\r\nHost: a\r\n\r\n"),
+                false => browser.get(&mut world, "/live/cam.flv"),
+            }
+            (browser, reads, is_chunked)
+        }).collect();
+        // Players over RTMP stand between them in the table.
+        let player = world.player("cam");
+        let mut files = vec![Vec::new(); viewers.len()];
+        for i in 0..60_usize {
+            world.send(publisher, 1, [Key, Audio, Inter][i % 3], 100 + i as u32 * 40, 300);
+            world.advance(40);
+            for ((browser, reads, _), file) in viewers.iter().zip(&mut files) {
+                file.extend(browser.read(&mut world, *reads));
+            }
+            if i == ends {
+                viewers[0].0.hang_up(&mut world);
+            }
+        }
+        world.heard(player);
+        world.hang_up(player);
+        world.hang_up(publisher);
+        for _ in 0..3 {
+            world.advance(100);
+            for ((browser, ..), file) in viewers.iter().zip(&mut files) {
+                file.extend(browser.read_all(&mut world));
+            }
+        }
+        let mut whole: Option<Vec<(u8, u32, u8)>> = None;
+        for ((browser, _, is_chunked), file) in viewers.iter().zip(&files).skip(1) {
+            prop_assert!(browser.has_ended(&world));
+            let body = parts(file).1;
+            let found = tags(&if *is_chunked { unchunked(body) } else { body.to_vec() });
+            prop_assert_eq!(&found, whole.get_or_insert_with(|| found.clone()));
+        }
+        prop_assert_eq!(world.server.counters().skips, 0);
+        is_empty(&mut world);
+    }
+}
+
+/// What chunks hold, up to the last (RFC 9112, section 7.1).
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let line = body.windows(2).position(|bytes| bytes == b"\r\n").expect("a line");
+        let length = usize::from_str_radix(std::str::from_utf8(&body[..line]).unwrap(), 16).unwrap();
+        let (chunk, rest) = body[line + 2..].split_at(length);
+        whole.extend(chunk);
+        body = rest.strip_prefix(b"\r\n").expect("the end of a chunk");
+        if length == 0 {
+            assert!(body.is_empty());
+            return whole;
+        }
     }
 }
 
@@ -212,6 +284,52 @@ fn a_head_that_is_slow_is_answered_408_and_a_connection_without_one_ends() {
     world.advance(11_000);
     assert!(silent.has_ended(&world));
     assert_eq!(silent.read_all(&mut world), b"");
+    is_empty(&mut world);
+}
+
+#[test]
+fn every_refusal_has_its_status() {
+    let [open, mut closed] =
+        ["live", "closed"].map(|name| AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live));
+    closed.rules.set_play(AddressList::parse(["deny 10.0.1.0/24"]).unwrap());
+    let mut world = World::fixed(settings(), vec![open, closed], 1);
+    let publisher = world.publisher("cam");
+    world.send_start(publisher);
+    let get = |path: &str, fields: &str| format!("GET {path} HTTP/1.1\r\nHost: 10.0.0.5\r\n{fields}\r\n");
+    let socket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (request, expected) in [
+        (get("/", "").replace(" / ", " /../ "), 400),
+        (get("/healthz", "Host: b\r\n"), 400),
+        (get("/healthz", "Content-Length: 1\r\nContent-Length: 1\r\n"), 400),
+        (get("/healthz", " folded\r\n"), 400),
+        (get("/healthz", "X: a\rb\r\n"), 400),
+        (get("/healthz", "X: a\0b\r\n"), 400),
+        (get("/live/cam.m3u8/../cam.flv", ""), 400),
+        (get("/closed/cam.flv", ""), 403),
+        (get("/nothing", ""), 404),
+        (get("/live/cam/hls/00000000-1.m4s", ""), 404),
+        (get("/version", "").replace("GET", "DELETE"), 405),
+        (get("/live/cam.flv", "Content-Length: 0\r\n").replace("GET", "POST"), 405),
+        (get("/version", "Content-Length: 1025\r\n"), 413),
+        (get(&format!("/{}", "a".repeat(1000)), ""), 414),
+        (get(&format!("/?{}", "a".repeat(1000)), ""), 414),
+        (get("/api/status", "").replace("10.0.0.5", "evil.example"), 421),
+        (get("/live/cam.flv", &format!("{socket}Sec-WebSocket-Version: 8\r\n")), 426),
+        (get("/version", &format!("X: {}\r\n", "a".repeat(4096))), 431),
+        (get("/version", &"X: a\r\n".repeat(33)), 431),
+        (get("/version", "").replace("GET", "BREW"), 501),
+        (get("/version", "Transfer-Encoding: chunked\r\n"), 501),
+        (get("/version", "").replace("1.1", "2.0"), 505),
+    ] {
+        let browser = Browser::new(&mut world, 1 << 20);
+        browser.send(&mut world, request.as_bytes());
+        assert_eq!(status(&browser.read_all(&mut world)), expected, "{request}");
+        // Of what was no request nothing can be said of where the next one begins.
+        let is_a_request = matches!(expected, 403..=405 | 421);
+        assert_eq!(browser.has_ended(&world), !is_a_request, "{request}");
+        browser.hang_up(&mut world);
+    }
+    world.hang_up(publisher);
     is_empty(&mut world);
 }
 

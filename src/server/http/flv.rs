@@ -28,6 +28,11 @@ fn flag(kind: TagKind) -> u8 {
 }
 
 impl FlvViewer {
+    /// The file's header was said.
+    pub(super) fn has_begun(&self) -> bool {
+        self.flags.is_some()
+    }
+
     pub(super) fn say_header(
         &mut self,
         carrier: Carrier,

@@ -18,9 +18,9 @@ use super::carrier::NotSaid;
 use super::viewer::ViewerFrame;
 
 /// Most pieces of one write.
-const PIECES: usize = 64;
+pub(super) const PIECES: usize = 64;
 /// Most tags of one write: each has a frame's own bytes.
-const TAGS: usize = 16;
+pub(super) const TAGS: usize = 16;
 
 /// What comes of one step.
 pub(super) enum LiveStep {

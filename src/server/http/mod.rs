@@ -34,6 +34,7 @@ mod routes;
 mod script_asks;
 mod send_part;
 mod serve;
+mod together;
 mod viewer;
 mod watch;
 

@@ -55,6 +55,17 @@ impl Mp4Viewer {
         }
     }
 
+    /// The init segment of the present headers was said, and nothing is due beside tags.
+    pub(super) fn flows(&self, carrier: Carrier, media: &Media, now: Millis) -> bool {
+        let is_told = carrier != Carrier::WebSocket || now < self.now_due;
+        self.version == Some(media.headers().version()) && !self.until_key && is_told
+    }
+
+    /// Both were said the same tracks.
+    pub(super) fn has_tracks_of(&self, other: &Mp4Viewer) -> bool {
+        self.tracks == other.tracks
+    }
+
     pub(super) fn frame(
         &mut self,
         carrier: Carrier,
@@ -65,11 +76,16 @@ impl Mp4Viewer {
         if tag.timestamp > LAST_TIMESTAMP {
             return Err(NotSaid::Anew);
         }
+        let is_first = tx.is_some();
         if media.ring().sample(tag).is_some() {
             self.begin(carrier, media, tag, tx)?;
         }
         let is_picture = tag.kind == TagKind::Video && !tag.timing.continues();
-        if is_picture && tag.flags.key {
+        if is_picture && tag.flags.key && self.until_key {
+            if !is_first {
+                // Should a write end before it, those between are still left out.
+                return Err(NotSaid::Later);
+            }
             self.until_key = false;
         }
         let tracks = if self.until_key { FragmentTracks { video: None, ..self.tracks } } else { self.tracks };

@@ -19,6 +19,7 @@ use super::{flv, mp4};
 const _: () = assert!(crate::limits::HEADER_BYTES + 64 < TX_BYTES, "a header of a stream fits an empty buffer");
 
 /// How a viewer's media looks.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum ViewerFormat {
     /// FLV.
     Flv(flv::FlvViewer),
@@ -83,6 +84,39 @@ impl Frame for ViewerFrame {
     }
 }
 
+impl ViewerFormat {
+    /// How a tag is sent: see [`Viewer::frame`].
+    pub(super) fn frame(
+        &mut self,
+        carrier: Carrier,
+        media: &Media,
+        tag: &Tag,
+        tx: Option<&mut TxBuf>,
+    ) -> Result<ViewerFrame, NotSaid> {
+        match self {
+            ViewerFormat::Flv(flv) => flv.frame(carrier, media, tag, tx).map(ViewerFrame::Flv),
+            ViewerFormat::Mp4(mp4) => mp4.frame(carrier, media, tag, tx).map(ViewerFrame::Mp4),
+        }
+    }
+
+    /// Nothing but tags is due to its viewer now, and framing them changes nothing here.
+    pub(super) fn flows(&self, carrier: Carrier, media: &Media, now: Millis) -> bool {
+        match self {
+            ViewerFormat::Flv(flv) => flv.has_begun(),
+            ViewerFormat::Mp4(mp4) => mp4.flows(carrier, media, now),
+        }
+    }
+
+    /// A viewer of that format is sent the same of a tag. Both [flow](ViewerFormat::flows).
+    pub(super) fn is_same(&self, other: &ViewerFormat) -> bool {
+        match (self, other) {
+            (ViewerFormat::Flv(own), ViewerFormat::Flv(other)) => own == other,
+            (ViewerFormat::Mp4(own), ViewerFormat::Mp4(other)) => own.has_tracks_of(other),
+            (ViewerFormat::Flv(_), ViewerFormat::Mp4(_)) | (ViewerFormat::Mp4(_), ViewerFormat::Flv(_)) => false,
+        }
+    }
+}
+
 impl Viewer {
     /// One that was sent nothing.
     pub(super) fn new(reader: Reader, format: ViewerFormat, carrier: Carrier) -> Viewer {
@@ -106,10 +140,7 @@ impl Viewer {
 
     /// How a tag is sent. Something may have to be said before it; without `tx`, behind other tags, it is then due later.
     pub(super) fn frame(&mut self, media: &Media, tag: &Tag, tx: Option<&mut TxBuf>) -> Result<ViewerFrame, NotSaid> {
-        match &mut self.format {
-            ViewerFormat::Flv(flv) => flv.frame(self.carrier, media, tag, tx).map(ViewerFrame::Flv),
-            ViewerFormat::Mp4(mp4) => mp4.frame(self.carrier, media, tag, tx).map(ViewerFrame::Mp4),
-        }
+        self.format.frame(self.carrier, media, tag, tx)
     }
 
     /// The publisher has left: says so if its format can, and stays then.
