@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use std::boxed::Box;
 use std::iter::repeat_with;
 
-use crate::handles::{AppId, StreamId};
+use crate::handles::{AppId, ConnId, StreamId};
 use crate::limits::AGENT_BYTES;
 use crate::time::Millis;
 
@@ -40,6 +40,8 @@ pub(super) struct HlsViewer {
     pub until: Millis,
     /// Bytes of segments that it was sent.
     pub bytes_out: u64,
+    /// The connection that the application's script knows it as.
+    pub guest: Option<ConnId>,
     /// The operator has sent it away: it is answered nothing as long as it is known.
     pub is_sent_away: bool,
 }
@@ -88,6 +90,7 @@ impl HlsViewers {
             since: Millis(0),
             until: Millis(0),
             bytes_out: 0,
+            guest: None,
             is_sent_away: false,
         };
         HlsViewers { marks: vec![0; count].into_boxed_slice(), places: repeat_with(nobody).take(count).collect() }
@@ -116,6 +119,11 @@ impl HlsViewers {
         (0..self.marks.len()).find(|&at| self.marks[at] == mark && who.is(&self.places[at]))
     }
 
+    /// A viewer, if it is known, to look at.
+    pub(super) fn look(&self, who: &WhoWatches<'_>) -> Option<&HlsViewer> {
+        self.find(who).map(|at| &self.places[at])
+    }
+
     /// The viewer of a place, if there is one.
     pub(super) fn at(&mut self, at: usize) -> Option<&mut HlsViewer> {
         self.marks.get(at).filter(|&&mark| mark != 0)?;
@@ -129,8 +137,18 @@ impl HlsViewers {
         let agent = heapless::String::try_from(who.agent).unwrap_or_default();
         let WhoWatches { stream, peer, .. } = *who;
         let generation = self.places[at].generation;
-        self.places[at] =
-            HlsViewer { generation, stream, app, peer, agent, since: now, until, bytes_out: 0, is_sent_away: false };
+        self.places[at] = HlsViewer {
+            generation,
+            stream,
+            app,
+            peer,
+            agent,
+            since: now,
+            until,
+            bytes_out: 0,
+            guest: None,
+            is_sent_away: false,
+        };
         Some((at, generation))
     }
 

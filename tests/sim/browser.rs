@@ -15,8 +15,14 @@ pub struct Browser(pub usize);
 impl Browser {
     /// One that has connected, whose line takes `window` bytes that it has not read.
     pub fn new(world: &mut World, window: usize) -> Browser {
+        let host = ((2000 + world.net.links.len()) % 250) as u8;
+        Browser::of_host(world, host, window)
+    }
+
+    /// The same of an address that ends so.
+    pub fn of_host(world: &mut World, host: u8, window: usize) -> Browser {
         let port = 2000 + world.net.links.len() as u16;
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, (port % 250) as u8)), port);
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, host)), port);
         let arrival = Arrival { peer: Peer::Ip(address), door: Door::Http };
         world.browsers += 1;
         Browser(world.net.connect(arrival, window, 256 << 10))

@@ -188,6 +188,43 @@ fn a_connection_is_announced_once_however_much_it_asks_for() {
 }
 
 #[test]
+fn a_viewer_by_hls_is_one_client_of_the_script_whatever_connections_it_has() {
+    let (mut world, publisher) = world();
+    for i in 1..=30_u32 {
+        world.send(publisher, 1, if i.is_multiple_of(5) { Key } else { Inter }, i * 200, 300);
+        world.advance(200);
+    }
+    let ask = |world: &mut World, browser: Browser, path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nUser-Agent: TV/1\r\n\r\n");
+        browser.send(world, head.as_bytes());
+        let answer = browser.read_all(world);
+        assert_eq!(status(&answer), 200, "{path}");
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let line = |list: &str, ending: &str| list.lines().find(|line| line.ends_with(ending)).unwrap().to_owned();
+    let [first, second, other] = [7, 7, 8].map(|host| Browser::of_host(&mut world, host, 1 << 20));
+    let media = format!("/live/{}", line(&ask(&mut world, first, "/live/cam.m3u8"), ".m3u8"));
+    let list = ask(&mut world, first, &media);
+    ask(&mut world, second, &format!("/live/cam/hls/{}", line(&list, ".m4s")));
+    ask(&mut world, second, &media);
+    assert_eq!(call(&mut world, publisher, "report").matches("connect").count(), 1);
+    ask(&mut world, other, &media);
+    assert_eq!(call(&mut world, publisher, "report").matches("connect").count(), 2, "that is somebody else");
+    // The connection that it was known as has ended: it is announced as another.
+    first.hang_up(&mut world);
+    ask(&mut world, second, &media);
+    let heard = call(&mut world, publisher, "report");
+    assert_eq!((heard.matches("connect").count(), heard.matches("gone").count()), (3, 1), "{heard}");
+    // Watching it otherwise is another client.
+    let (viewer, answer) = get(&mut world, "/live/cam.flv?say=no");
+    assert_eq!(status(&answer), 403);
+    [viewer, second, other].iter().for_each(|browser| browser.hang_up(&mut world));
+    world.hang_up(publisher);
+    world.advance(60_000);
+    is_empty(&mut world);
+}
+
+#[test]
 fn a_script_sends_its_viewers_away_and_so_does_its_end() {
     let (mut world, publisher) = world();
     let (viewer, answer) = get(&mut world, "/live/cam.flv?say=yes");

@@ -24,7 +24,7 @@ use crate::wire::http::{HttpRequest, HttpStatus};
 use super::answer::{Cache, HttpAnswer, Response};
 use super::body::{Content, PIECE_BYTES, Pieces, TextKind, TextPiece, TextPlace, TextProgress};
 use super::ring_part::RingPart;
-use super::watch::SeenStream;
+use super::watch::{Purpose, SeenStream};
 
 const ALL: WantedTracks = WantedTracks { video: true, audio: true };
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
@@ -46,7 +46,7 @@ const FOLDER: &str = "/hls/";
 pub(super) fn playlist(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
     let path = request.path.strip_suffix(".m3u8").unwrap_or_default();
     let (path, name) = path.rsplit_once(FOLDER).unwrap_or((path, "index"));
-    let SeenStream { app, path } = match server.may_watch(conn, request, path, now) {
+    let SeenStream { app, path } = match server.may_see(conn, request, path, Purpose::WatchInParts, now) {
         Ok(seen) => seen,
         Err(not) => return not.into(),
     };
@@ -166,7 +166,8 @@ fn find(
     path: &str,
     now: Millis,
 ) -> Result<StreamId, HttpAnswer> {
-    let SeenStream { app, path } = server.may_watch(conn, request, path, now).map_err(HttpAnswer::from)?;
+    let SeenStream { app, path } =
+        server.may_see(conn, request, path, Purpose::WatchInParts, now).map_err(HttpAnswer::from)?;
     server.live.names.find(app, &path).ok_or_else(not_found)
 }
 

@@ -6,12 +6,15 @@ use log::info;
 use crate::handles::{AppId, ConnId, FeatureId, SlotIndex, StreamId};
 use crate::live::app::without_keys;
 use crate::live::holder::Holder;
+use crate::name::StreamPath;
 use crate::server::Server;
 use crate::server::hls_viewers::{HlsViewer, WhoWatches};
 use crate::server::inspect::{Activity, ClientRow};
 use crate::text::Word;
 use crate::time::Millis;
 use crate::wire::http::{HttpRequest, Method};
+
+use super::guest::Guest;
 
 /// Who has not asked for so many target durations watches no more.
 const WATCHES_TARGETS: u64 = 3;
@@ -34,6 +37,7 @@ impl Server {
         let Some(peer) = self.slots.look(conn).map(|slot| slot.peer) else { return false };
         let who = WhoWatches { stream, peer, agent: &request.agent };
         let until = now + WATCHES_TARGETS * 1000 * u64::from(target_s);
+        self.knows_hls_guest(conn, &who);
         let known = self.slots.hls.find(&who);
         if let Some(viewer) = known.and_then(|at| self.slots.hls.at(at)) {
             if !viewer.is_sent_away {
@@ -45,6 +49,7 @@ impl Server {
             return true;
         }
         let Some((at, generation)) = self.slots.hls.add(&who, app, now, until) else { return true };
+        self.knows_hls_guest(conn, &who);
         self.live.hold(stream, holder(at));
         self.counters.played += 1;
         info!(
@@ -55,6 +60,36 @@ impl Server {
             request.agent.as_str()
         );
         true
+    }
+
+    /// By which connection the application's script knows a viewer: the first that it let in, as long as that is there.
+    fn knows_hls_guest(&mut self, conn: ConnId, who: &WhoWatches<'_>) {
+        let Some(at) = self.slots.hls.find(who) else { return };
+        let known = self.slots.hls.at(at).and_then(|viewer| viewer.guest);
+        if known.is_some_and(|by| matches!(self.guest(by), Guest::In(_))) || !matches!(self.guest(conn), Guest::In(_)) {
+            return;
+        }
+        if let Some(viewer) = self.slots.hls.at(at) {
+            viewer.guest = Some(conn);
+        }
+    }
+
+    /// The client of a connection watches a stream by HLS, and the application's script has let it in as another connection of it, which is
+    /// there: it is not asked about each.
+    pub(super) fn is_guest_elsewhere(
+        &self,
+        conn: ConnId,
+        request: &HttpRequest,
+        app: AppId,
+        path: &StreamPath,
+    ) -> bool {
+        let found = self.live.names.find(app, path).zip(self.slots.look(conn));
+        let Some((stream, slot)) = found else { return false };
+        let who = WhoWatches { stream, peer: slot.peer, agent: &request.agent };
+        let guest = self.slots.hls.look(&who).and_then(|viewer| viewer.guest);
+        let Some(by) = guest.filter(|&by| by != conn && matches!(self.guest(by), Guest::In(_))) else { return false };
+        let instance = self.slots.look(by).and_then(|slot| self.scripting.instances.instance(slot.instance?));
+        instance.is_some_and(|instance| instance.app == app && instance.name == path.instance())
     }
 
     /// So many bytes of a stream's segments go to who asks for them by a connection. False when it may not have them.

@@ -26,6 +26,7 @@ use crate::wire::websocket;
 use super::answer::{HttpAnswer, Response};
 use super::body::Content;
 use super::carrier::Carrier;
+use super::guest::Guest;
 use super::viewer::{Viewer, ViewerFormat};
 
 /// How long a client waits for a name that is not live, in milliseconds. It holds a connection for that time.
@@ -42,6 +43,8 @@ pub(super) struct SeenStream {
 pub(super) enum Purpose {
     /// To watch it. To the application's script it is a client.
     Watch,
+    /// To watch it, by many requests over any connections. To the script those of one viewer are one client.
+    WatchInParts,
     /// To have a picture of it. The script does not hear of it: it has what it may watch already.
     Look,
     /// To have what was recorded of it, whether it is live or not. To the script it is a client.
@@ -115,19 +118,24 @@ impl Server {
         let wish = Wish::Play { name: meant.name() };
         let allowed = self.live.by_rules(app, &who, Wish::Connect).and_then(|_| self.live.by_rules(app, &who, wish));
         let has_script = self.live.apps.definition(app).is_some_and(|definition| definition.script.is_some());
-        if allowed.is_ok() && has_script && !self.guest(conn).is_in() {
+        let is_elsewhere = has_script
+            && purpose == Purpose::WatchInParts
+            && self.guest(conn) == Guest::Stranger
+            && self.is_guest_elsewhere(conn, request, app, &meant);
+        if allowed.is_ok() && has_script && !is_elsewhere && !self.guest(conn).is_in() {
             // Of a recording it is not known which instance, and which script, it is of.
             let is_of_any = purpose == Purpose::Fetch && meant.instance() == DEFAULT_INSTANCE && name.contains('/');
             if purpose == Purpose::Look || is_of_any {
                 return Err(NotWatched::No(HttpStatus::Forbidden, "the application's script says who sees it"));
             }
-            if purpose == Purpose::Watch && !self.live.is_published(app, &meant) {
+            if matches!(purpose, Purpose::Watch | Purpose::WatchInParts) && !self.live.is_published(app, &meant) {
                 // It is asked about what there is.
                 return Err(if request.waited_ms < WAIT_MS { NotWatched::Later } else { UNKNOWN });
             }
         }
         let seen = SeenStream { app, path: meant };
         let verdict = match allowed {
+            Ok(_) if is_elsewhere => Verdict::Yes,
             Ok(_) => self.ask_guest(conn, request, &seen, now),
             Err(refusal) => Verdict::No(refusal),
         };
