@@ -15,6 +15,9 @@ use super::record_settings::RecordSettings;
 use super::recorded::RecordedName;
 use super::refusal::Refusal;
 
+/// The folder of an application in which its files lie that can be played, whatever the instance: films.
+pub const MEDIA: &str = "media";
+
 /// What an application is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppKind {

@@ -244,10 +244,12 @@ pub enum RecordJob {
     },
     /// One step of what is done for files that nobody waits for: unfinished ones are finished, old ones deleted.
     Tend,
-    /// The first page of the list of recordings, for the operator.
+    /// The first page of the list of recordings, for the operator or the page.
     List {
         /// Which: empty for all, or `APP`, or `APP/NAME`.
         of: RecordingFileName,
+        /// Films of the applications' media folders besides, last.
+        films: bool,
     },
     /// The page behind the last one.
     ListOn,
@@ -340,7 +342,7 @@ pub struct ListedRecording {
     pub written_s: u64,
     /// How far it is.
     pub state: ListedState,
-    /// It was asked for by its name, and is played by it.
+    /// It was asked for by its name, and is played by it, or is a film.
     pub is_named: bool,
 }
 

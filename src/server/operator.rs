@@ -109,7 +109,7 @@ impl Reply {
             "stats" => self.stats(server, net.counted(), now),
             "disconnect" => self.disconnect(server, argument, now),
             "record" => self.record(server, argument, now),
-            "recordings" => return self.ask_disk(server, conn, argument, |of| RecordJob::List { of }),
+            "recordings" => return self.ask_disk(server, conn, argument, |of| RecordJob::List { of, films: false }),
             "delete-recording" => {
                 info!("rill control request=\"delete-recording\" file={}", Quoted(argument));
                 return self.ask_disk(server, conn, argument, |file| RecordJob::Delete { file });

@@ -112,6 +112,9 @@ fn what_was_recorded_is_listed_for_who_may_play_it_and_all_that_is_listed_can_be
     put("live/recordings/cam/notes.txt", "");
     put("live/streams/_definst_/show.flv", "named");
     put("live/streams/hall/show.mp4", "named");
+    put("live/media/2026/beach.mp4", "film");
+    put("live/media/readme.txt", "");
+    put("closed/media/secret film.mp4", "film");
     put("closed/app.toml", "[play]\nkey = \"v1ew\"\n");
     put("closed/recordings/secret/000001-nodate.mp4", "film");
     put("closed/streams/_definst_/secret.mp4", "named");
@@ -126,11 +129,16 @@ fn what_was_recorded_is_listed_for_who_may_play_it_and_all_that_is_listed_can_be
     assert_eq!((answer.status, answer.field("content-type")), (200, "application/json"));
     assert_eq!(answer.field("access-control-allow-origin"), "", "it is for this server's own page");
     let open = files(answer.text());
-    assert_eq!(open.len(), many + 3, "{open:?}");
+    assert_eq!(open.len(), many + 4, "{open:?}");
     assert_eq!(open[0], "/recordings/live/cam/000001-nodate.mp4");
     assert_eq!(
         open[many..],
-        ["/recordings/live/hall/ö left/000007-nodate.flv", "/vod-files/live/show.flv", "/vod-files/live/hall/show.mp4"]
+        [
+            "/recordings/live/hall/ö left/000007-nodate.flv",
+            "/vod-files/live/show.flv",
+            "/vod-files/live/hall/show.mp4",
+            "/vod-files/live/2026/beach.mp4"
+        ]
     );
     let lists: serde_json::Value = serde_json::from_str(answer.text()).unwrap();
     let row = &lists["recordings"][many];
@@ -138,7 +146,14 @@ fn what_was_recorded_is_listed_for_who_may_play_it_and_all_that_is_listed_can_be
     assert!(row["state"].is_string() && row["written"].as_u64() > Some(1_000_000_000), "{row}");
     let all = files(client.get("/api/recordings?key=v1ew").text());
     let closed: Vec<&String> = all.iter().filter(|file| !open.contains(file)).collect();
-    assert_eq!(closed, ["/recordings/closed/secret/000001-nodate.mp4", "/vod-files/closed/secret.mp4"]);
+    assert_eq!(
+        closed,
+        [
+            "/recordings/closed/secret/000001-nodate.mp4",
+            "/vod-files/closed/secret.mp4",
+            "/vod-files/closed/secret film.mp4"
+        ]
+    );
     for file in &all {
         let url = file.replace('ö', "%C3%B6").replace(' ', "%20");
         assert_eq!(client.get(&format!("{url}?key=v1ew")).status, 200, "{file}");

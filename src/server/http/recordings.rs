@@ -1,5 +1,5 @@
 //! Which recordings may be fetched, as JSON, for the page: those that were made by themselves, and as films those that were asked for by
-//! their names.
+//! their names and what lies in the applications' media folders.
 //!
 //! The disk lists them a page at a time for one client after the other, and each row is asked of its application's rules, for which the
 //! disk is asked too where nobody is in that application. An application with a script has none here: the script says who sees them.
@@ -9,7 +9,7 @@ use core::net::IpAddr;
 
 use crate::features::recordings::desk::DeskQuestion;
 use crate::handles::{AppId, ConnId};
-use crate::live::app::InstanceStreams;
+use crate::live::app::{InstanceStreams, MEDIA};
 use crate::live::gate::Wish;
 use crate::live::holder::Who;
 use crate::live::recording::{ListedRecording, RecordJob, RecordingFileName};
@@ -44,7 +44,7 @@ const FILM: u32 = 4;
 
 pub(super) fn list(server: &mut Server, conn: ConnId, request: &HttpRequest, now: Millis) -> HttpAnswer {
     if request.method == Method::Get {
-        if !server.ask_of_recordings(conn, RecordJob::List { of: RecordingFileName::new() }) {
+        if !server.ask_of_recordings(conn, RecordJob::List { of: RecordingFileName::new(), films: true }) {
             if request.waited_ms < server.settings.connect_timeout_ms {
                 return HttpAnswer::Park;
             }
@@ -136,9 +136,10 @@ impl Server {
         let is_apart = definition.instance_streams() == InstanceStreams::Apart;
         // Both are called in their URLs as a player says their names.
         let (file, stream) = if row.is_named {
-            let file = below.split_once('/').ok_or(NOT_SHOWN)?.1;
+            let (folder, file) = below.split_once('/').ok_or(NOT_SHOWN)?;
             let of_default = file.strip_prefix(DEFAULT_INSTANCE).and_then(|rest| rest.strip_prefix('/'));
-            let file = of_default.or((!is_apart).then_some(file)).ok_or(NOT_SHOWN)?;
+            let is_of_all = folder == MEDIA || !is_apart;
+            let file = of_default.or(is_of_all.then_some(file)).ok_or(NOT_SHOWN)?;
             (file, file.rsplit_once('.').ok_or(NOT_SHOWN)?.0)
         } else {
             (below, below.rsplit_once('/').ok_or(NOT_SHOWN)?.0)

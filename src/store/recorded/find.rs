@@ -14,6 +14,7 @@ use log::warn;
 
 use crate::apps::{AppName, named};
 use crate::config::RecordedPlaces;
+use crate::live::app::MEDIA;
 use crate::live::download::{FileName, Shelf};
 use crate::live::recorded::{NotPlayed, RecordedName};
 use crate::name::DEFAULT_INSTANCE;
@@ -25,9 +26,6 @@ use crate::wire::windows::ReadAt;
 use super::gather::PIECES;
 use super::list::FileWalk;
 use super::{FileStep, Files};
-
-/// Where its other files lie that can be played, whatever the instance.
-const MEDIA: &str = "media";
 
 /// The directories of applications, and where else their recorded streams lie.
 pub struct RecordedDirectories {

@@ -27,10 +27,9 @@ impl<D: RecordDisk> RecordingFiles<D> {
             if self.list_kind(&mut listing, &mut page) {
                 break true;
             }
-            if listing.kind == ListedKind::Named {
+            if !listing.next_kind() {
                 break false;
             }
-            (listing.kind, listing.after) = (ListedKind::Named, PathBuf::new());
         };
         self.listing = Some(listing).filter(|_| page.more);
         page
@@ -41,6 +40,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
         let root = match listing.kind {
             ListedKind::Automatic => self.places.roots(),
             ListedKind::Named => self.places.named_roots(),
+            ListedKind::Films => self.places.film_roots(),
         };
         let Some((root, kind)) = root.map(|(root, kind)| (root.to_owned(), kind)) else { return false };
         let after: Vec<String> = listing.after.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -134,7 +134,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
             ListedState::Complete
         };
         let (bytes, written_s) = (entry.bytes, entry.modified_s);
-        let is_named = kind == ListedKind::Named;
+        let is_named = kind != ListedKind::Automatic;
         Some(ListedRecording { file: self.places.shown(path)?, bytes, written_s, state, is_named })
     }
 

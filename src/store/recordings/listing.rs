@@ -10,6 +10,8 @@ pub(super) struct Listing {
     pub(super) app: String,
     stream: String,
     pub(super) kind: ListedKind,
+    /// Films are listed, too.
+    films: bool,
     /// The last file that was listed of this kind, below the folder of applications.
     pub(super) after: PathBuf,
 }
@@ -19,12 +21,32 @@ pub(super) struct Listing {
 pub(super) enum ListedKind {
     Automatic,
     Named,
+    Films,
 }
 
 impl Listing {
-    pub(super) fn new(of: &str) -> Listing {
+    pub(super) fn new(of: &str, films: bool) -> Listing {
         let (app, stream) = of.split_once('/').unwrap_or((of, ""));
-        Listing { app: app.to_owned(), stream: stream.to_owned(), kind: ListedKind::Automatic, after: PathBuf::new() }
+        Listing {
+            app: app.to_owned(),
+            stream: stream.to_owned(),
+            kind: ListedKind::Automatic,
+            films,
+            after: PathBuf::new(),
+        }
+    }
+
+    /// Goes on to the next kind, if there is one.
+    pub(super) fn next_kind(&mut self) -> bool {
+        let next = match self.kind {
+            ListedKind::Automatic => Some(ListedKind::Named),
+            ListedKind::Named => Some(ListedKind::Films).filter(|_| self.films),
+            ListedKind::Films => None,
+        };
+        if let Some(kind) = next {
+            (self.kind, self.after) = (kind, PathBuf::new());
+        }
+        next.is_some()
     }
 
     /// Whether a file is one of the stream's, by its path below the folder of its kind.
@@ -34,14 +56,14 @@ impl Listing {
         }
         let of_stream = match self.kind {
             ListedKind::Automatic => below,
-            ListedKind::Named => {
+            ListedKind::Named | ListedKind::Films => {
                 let name =
                     below.strip_prefix(DEFAULT_INSTANCE).and_then(|rest| rest.strip_prefix('/')).unwrap_or(below);
                 name.rsplit_once('.').map_or(name, |(name, _)| name)
             }
         };
         match of_stream.strip_prefix(self.stream.as_str()) {
-            Some("") => self.kind == ListedKind::Named,
+            Some("") => self.kind != ListedKind::Automatic,
             Some(rest) => rest.starts_with('/'),
             None => false,
         }
@@ -54,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_stream_has_its_folder_and_the_file_of_its_name() {
-        let mut listing = Listing::new("live/hall/cam");
+        let mut listing = Listing::new("live/hall/cam", true);
         for (kind, below, is) in [
             (ListedKind::Automatic, "hall/cam/000001-nodate.flv", true),
             (ListedKind::Automatic, "hall/cam/left/000001-nodate.flv", true),
@@ -63,10 +85,11 @@ mod tests {
             (ListedKind::Named, "_definst_/hall/cam.flv", true),
             (ListedKind::Named, "hall/cam.flv", true),
             (ListedKind::Named, "hall/cam2.flv", false),
+            (ListedKind::Films, "hall/cam.mp4", true),
         ] {
             listing.kind = kind;
             assert_eq!(listing.includes(below), is, "{below}");
         }
-        assert!(Listing::new("live").includes("anything") && Listing::new("").includes("anything"));
+        assert!(Listing::new("live", false).includes("anything") && Listing::new("", false).includes("anything"));
     }
 }

@@ -130,8 +130,8 @@ impl<D: RecordDisk> RecordingFiles<D> {
             }
             RecordJob::Close { id, end } => RecordDone::Closed { id, result: self.close(id, end) },
             RecordJob::Tend => RecordDone::Tended { more: self.tend() },
-            RecordJob::List { of } => {
-                self.listing = Some(Listing::new(&of));
+            RecordJob::List { of, films } => {
+                self.listing = Some(Listing::new(&of, films));
                 RecordDone::Listed { page: self.list() }
             }
             RecordJob::ListOn => RecordDone::Listed { page: self.list() },
