@@ -75,6 +75,7 @@ bench: bench-deps ## measure capacity, connects, scripts, films and recordings b
 	tests/bench/recordings.py target/release/rill
 
 # nginx is only compared with. Without it the measurement says so and goes on.
+	$(CARGO) bench --bench web
 bench-deps:
 	@tests/deps.sh bench || echo "measuring without nginx-rtmp"
 

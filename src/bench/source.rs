@@ -1,6 +1,6 @@
 //! The synthetic encoder: which message is due when, and its bytes.
 //!
-//! Video and audio come at their real pace, sized like a constant-bitrate encoder's: a key frame every two seconds that is
+//! Video and audio come at their real pace, sized like a constant-bitrate encoder's: a key frame every [`GOP_SECONDS`] that is
 //! `KEY_FRAME_WEIGHT` times as large as the pictures between, and AAC frames of 128 kbit/s. Both decode.
 
 use crate::wire::amf0::Encoder;
@@ -38,11 +38,6 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Pictures from key frame to key frame.
-    pub fn gop_frames(&self) -> u64 {
-        u64::from(self.frame_rate * GOP_SECONDS)
-    }
-
     fn audio_bps(&self) -> u64 {
         AUDIO_BPS.min(self.bitrate_bps / 8)
     }
@@ -51,10 +46,11 @@ impl Rates {
         (self.audio_bps() * u64::from(AAC_FRAME_SAMPLES) / SAMPLE_RATE_HZ / 8) as usize
     }
 
-    /// Bytes of a picture that is not a key frame.
-    fn picture_bytes(&self) -> usize {
-        let gop_bytes = (self.bitrate_bps - self.audio_bps()) * u64::from(GOP_SECONDS) / 8;
-        (gop_bytes / (self.gop_frames() - 1 + KEY_FRAME_WEIGHT)) as usize
+    /// Bytes of a picture that is not a key frame, of which one comes every `gop_seconds`.
+    fn picture_bytes(&self, gop_seconds: u32) -> usize {
+        let gop_bytes = (self.bitrate_bps - self.audio_bps()) * u64::from(gop_seconds) / 8;
+        let gop_frames = u64::from(self.frame_rate * gop_seconds);
+        (gop_bytes / (gop_frames - 1 + KEY_FRAME_WEIGHT)) as usize
     }
 }
 
@@ -62,6 +58,7 @@ impl Rates {
 #[derive(Debug)]
 pub struct SyntheticStream {
     rates: Rates,
+    gop_seconds: u32,
     start_us: u64,
     /// Pictures and audio frames that have been due so far.
     video_due: u64,
@@ -74,7 +71,20 @@ pub struct SyntheticStream {
 impl SyntheticStream {
     /// A stream whose first picture is due at `start_us`.
     pub fn new(rates: Rates, start_us: u64) -> SyntheticStream {
-        SyntheticStream { rates, start_us, video_due: 0, audio_due: 0, number: 0, payload: Vec::new() }
+        SyntheticStream {
+            rates,
+            gop_seconds: GOP_SECONDS,
+            start_us,
+            video_due: 0,
+            audio_due: 0,
+            number: 0,
+            payload: Vec::new(),
+        }
+    }
+
+    /// The same with a key frame every so many seconds, at least 1.
+    pub fn with_gop_seconds(self, gop_seconds: u32) -> SyntheticStream {
+        SyntheticStream { gop_seconds, ..self }
     }
 
     /// When the next message is due.
@@ -148,9 +158,9 @@ impl SyntheticStream {
     }
 
     fn picture(&mut self, stamp: Stamp) {
-        let frame = (self.video_due % self.rates.gop_frames()) as u32;
+        let frame = (self.video_due % u64::from(self.rates.frame_rate * self.gop_seconds)) as u32;
         let weight = if frame == 0 { KEY_FRAME_WEIGHT as usize } else { 1 };
-        let bytes = (self.rates.picture_bytes() * weight).max(EXACT_BYTES_MIN);
+        let bytes = (self.rates.picture_bytes(self.gop_seconds) * weight).max(EXACT_BYTES_MIN);
         let header = avc_packet_header(frame == 0, false, 0);
         self.payload.extend(header);
         self.payload.resize(header.len() + bytes, 0);

@@ -270,41 +270,65 @@ pub fn scratch() -> PathBuf {
 
 /// How nginx is started with this application.
 pub fn nginx_command(port: u16, connections: usize, application: &str) -> (PathBuf, Vec<String>) {
+    nginx_program(|directory| nginx_configuration(directory, port, connections, application))
+}
+
+fn nginx_program(configuration: impl FnOnce(&Path) -> String) -> (PathBuf, Vec<String>) {
     let directory = scratch().join("nginx");
     fs::create_dir_all(&directory).expect("the target directory can be written");
     let file = directory.join("nginx.conf");
-    let configuration = nginx_configuration(&directory, port, connections, application);
-    fs::write(&file, configuration).expect("the target directory can be written");
+    fs::write(&file, configuration(&directory)).expect("the target directory can be written");
     let text = |path: &Path| path.display().to_string();
     let error_log = text(&directory.join("error.log"));
     let arguments = vec!["-p".into(), text(&directory), "-c".into(), text(&file), "-e".into(), error_log];
     (nginx().expect("only an installed contender is started"), arguments)
 }
 
+/// How nginx is started to serve a directory over HTTP.
+pub fn nginx_files(port: u16, connections: usize, root: &Path) -> (PathBuf, Vec<String>) {
+    let server = format!(
+        "http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 100000;
+    types {{ application/vnd.apple.mpegurl m3u8; video/mp4 m4s mp4; }}
+    server {{ listen 127.0.0.1:{port}; root {}; }}
+}}",
+        root.display()
+    );
+    nginx_program(|directory| nginx_process(directory, connections, "", &server))
+}
+
 fn nginx_configuration(directory: &Path, port: u16, connections: usize, application: &str) -> String {
-    let directory = directory.display();
     let module = nginx_module().expect("only an installed contender is started");
-    // One process without a master, so that its account is the server's. Buffers and times are what people run: the
-    // module's defaults, with the chunk size that every guide sets.
-    format!(
-        "load_module {module};
-daemon off;
-master_process off;
-worker_rlimit_nofile {files};
-pid {directory}/nginx.pid;
-error_log {directory}/error.log error;
-events {{ worker_connections {files}; }}
-rtmp {{
+    // Buffers and times are what people run: the module's defaults, with the chunk size that every guide sets.
+    let server = format!(
+        "rtmp {{
     access_log off;
     server {{
         listen 127.0.0.1:{port};
         chunk_size 4096;
         {application}
     }}
-}}
-",
-        module = module.display(),
-        files = connections + 64,
+}}"
+    );
+    nginx_process(directory, connections, &format!("load_module {};", module.display()), &server)
+}
+
+/// One process without a master, so that its account is the server's.
+fn nginx_process(directory: &Path, connections: usize, modules: &str, server: &str) -> String {
+    let (directory, files) = (directory.display(), connections + 64);
+    format!(
+        "{modules}
+daemon off;
+master_process off;
+worker_rlimit_nofile {files};
+pid {directory}/nginx.pid;
+error_log {directory}/error.log error;
+events {{ worker_connections {files}; }}
+{server}
+"
     )
 }
 
