@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long plug-test browser-test browser-deps bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long plug-test browser-test browser-deps http-test bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash \
 	release test-release clean
 
@@ -67,15 +67,20 @@ browser-deps:
 	@tests/deps.sh browser $(if $(findstring webkit,$(BROWSERS)),webkit)
 	@tests/browser/tools.sh
 
-bench: bench-deps ## measure capacity, connects, scripts, films and recordings beside the machine's floor and nginx-rtmp
+http-test: ## slow clients, floods and npm's WebSockets against the HTTP side, beside a stream (two minutes)
+	@tests/deps.sh http
+	$(CARGO) build --release --bin rill
+	tests/http/hammer.py target/release/rill
+
+bench: bench-deps ## measure capacity, connects, scripts, viewers over HTTP, films and recordings beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity
 	$(CARGO) bench --bench connections
+	$(CARGO) bench --bench web
 	$(CARGO) bench --bench films
 	$(CARGO) build --release --bin rill
 	tests/bench/recordings.py target/release/rill
 
 # nginx is only compared with. Without it the measurement says so and goes on.
-	$(CARGO) bench --bench web
 bench-deps:
 	@tests/deps.sh bench || echo "measuring without nginx-rtmp"
 

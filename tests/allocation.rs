@@ -162,7 +162,7 @@ fn the_heap_is_not_used_by_requests_and_viewers_over_http() {
         let path = format!("/apps/live/recordings/cam/{n:06}-nodate.flv");
         world.recorder.card.borrow_mut().files.insert(path.into(), Stored::of(b"film".to_vec()));
     }
-    let browsers: Vec<Browser> = (0..11).map(|_| Browser::new(&mut world, 8000)).collect();
+    let browsers: Vec<Browser> = (0..13).map(|_| Browser::new(&mut world, 8000)).collect();
     let upgrade = "GET /live/cam.flv HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     for (browser, says) in browsers.iter().zip([
@@ -173,6 +173,8 @@ fn the_heap_is_not_used_by_requests_and_viewers_over_http() {
         "GET /api/status HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /api/recordings HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /live/cam.m3u8 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /live/cam.key.mp4 HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /live/never.flv HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\n\n",
         "GET /%2e%2e HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that tests, measurement, cross builds, packages or images run, or says which are missing.
 #
-#   tests/deps.sh test|browser|webkit|bench|figure|cross|deb|image|boot|hardware|lan ...
+#   tests/deps.sh test|browser|webkit|http|bench|figure|cross|deb|image|boot|hardware|lan ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -45,6 +45,10 @@ webkit file:MiniBrowser             webkit2gtk-driver
 webkit gst:qtdemux                  gstreamer1.0-plugins-good
 webkit gst:h264parse                gstreamer1.0-plugins-bad
 webkit gst:avdec_h264               gstreamer1.0-libav
+http  slowhttptest                  slowhttptest
+http  wrk                           wrk
+http  node                          nodejs
+http  npm                           npm
 bench nginx                         nginx
 bench file:ngx_rtmp_module.so       libnginx-mod-rtmp
 figure valgrind                     valgrind

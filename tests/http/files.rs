@@ -6,6 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use crate::client::{Answer, Client};
 use crate::requests::camera;
 use crate::support::process::output_of;
 use crate::support::server::Server;
@@ -78,8 +79,26 @@ fn a_recording_is_fetched_while_it_is_made_and_when_it_is_complete() {
         }
     };
     let (path, into) = (format!("/recordings/live/cam1/{name}"), scratch.path("fetched"));
-    let (status, growing) = curl(&server, &path, &[], &into);
-    assert_eq!(status, "200");
+    let growing = loop {
+        let (status, growing) = curl(&server, &path, &[], &into);
+        assert_eq!(status, "200");
+        if growing.len() > 1000 {
+            break growing;
+        }
+    };
+    // What it is at the moment is said of it, and a part of that can be had.
+    let mut client = Client::new(server.http);
+    let size = |answer: &Answer| answer.field("content-length").parse::<usize>().unwrap();
+    let head = client.ask("HEAD", &path, "");
+    assert_eq!((head.status, head.field("accept-ranges")), (200, "bytes"));
+    assert!(size(&head) >= growing.len(), "{head:?}");
+    let part = client.ask("GET", &path, "Range: bytes=4-99\r\n");
+    assert_eq!((part.status, &part.body[..]), (206, &growing[4..100]));
+    let (range, whole) = part.field("content-range").split_once('/').unwrap();
+    assert!(range == "bytes 4-99" && whole.parse::<usize>().unwrap() >= size(&head), "{part:?}");
+    let last = client.ask("GET", &path, "Range: bytes=-10\r\n");
+    assert_eq!((last.status, last.body.len()), (206, 10));
+    assert_eq!(client.ask("GET", &path, "Range: bytes=99999999-\r\n").status, 416);
     publisher.wait_success(patience(20.0));
     server.wait_for_log(&["record stop"]);
     let whole = fs::read(folder.join(&name)).unwrap();

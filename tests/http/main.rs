@@ -15,3 +15,4 @@ mod nginx;
 mod others;
 mod players;
 mod requests;
+mod strangers;
