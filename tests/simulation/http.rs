@@ -176,6 +176,40 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_websocket_that_closes_within_a_message_is_sent_the_rest_of_it_and_then_the_close() {
+    let (mut world, publisher) = World::live();
+    let browser = Browser::new(&mut world, 600);
+    browser.send(
+        &mut world,
+        b"GET /live/cam.flv HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    world.send(publisher, 1, Key, 200, 5000);
+    world.advance(20);
+    browser.send(&mut world, &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8]);
+    let mut answer = Vec::new();
+    for _ in 0..60 {
+        answer.extend(browser.read(&mut world, 300));
+        world.advance(10);
+    }
+    assert!(browser.has_ended(&world));
+    let mut frames = parts(&answer).1;
+    let mut last = (0, &[][..]);
+    while let [first, length, rest @ ..] = frames {
+        let (length, rest) = match length {
+            126 => (usize::from(u16::from_be_bytes([rest[0], rest[1]])), &rest[2..]),
+            short => (usize::from(*short), rest),
+        };
+        assert!(rest.len() >= length, "a message is cut off");
+        (last, frames) = ((*first, &rest[..length]), &rest[length..]);
+    }
+    assert_eq!(last, (0x88, &[0x03, 0xE8][..]));
+    assert_eq!(world.closed(CloseReason::PeerClosed), 1);
+    world.hang_up(publisher);
+    is_empty(&mut world);
+}
+
+#[test]
 fn a_slow_viewer_goes_on_at_a_key_frame_and_one_that_takes_nothing_is_closed() {
     let (mut world, publisher) = World::live();
     let (slow, dead) = (Browser::new(&mut world, 4000), Browser::new(&mut world, 4000));

@@ -51,6 +51,10 @@ impl Server {
                         continue;
                     }
                     LiveStep::Stops(flush) => break flush,
+                    LiveStep::Leaves(reason) => {
+                        self.close_after_flush(conn, reason, now);
+                        continue;
+                    }
                     LiveStep::Ends(code) => {
                         let Some((_, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
                         if let Some(viewer) = http.viewer_mut() {

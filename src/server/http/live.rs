@@ -30,6 +30,8 @@ pub(super) enum LiveStep {
     Skipped(StreamId),
     /// It ends here.
     Ends(CloseCode),
+    /// It was told to go, for this reason, and may now.
+    Leaves(CloseReason),
     /// The flush ends, for this reason.
     Stops(Flush),
 }
@@ -70,6 +72,9 @@ impl Server {
         let id = viewer.reader.stream();
         let source = StreamView::of(&live.names, id);
         let within = viewer.is_within_tag();
+        if !within && let Some(reason) = viewer.leaves {
+            return LiveStep::Leaves(reason);
+        }
         if slot.limited && !within && slot.is_dry(now) && slot.tx.is_empty() {
             return LiveStep::Stops(Flush::Limited);
         }

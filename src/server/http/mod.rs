@@ -344,6 +344,10 @@ impl Http {
 
 /// Hears what the client of a WebSocket says.
 fn hear(viewer: &mut Viewer, input: &mut &[u8], tx: &mut TxBuf) -> Result<(), CloseReason> {
+    if viewer.leaves.is_some() {
+        *input = &[];
+        return Ok(());
+    }
     let (code, reason) = loop {
         match viewer.frames.next(input) {
             Ok(None) => return Ok(()),
@@ -356,5 +360,11 @@ fn hear(viewer: &mut Viewer, input: &mut &[u8], tx: &mut TxBuf) -> Result<(), Cl
     };
     // What closes the connection says so, as far as it can.
     viewer.ends = Some(code);
+    if viewer.is_within_tag() {
+        // That is said behind the message that was begun (RFC 6455, section 5.5.1).
+        viewer.leaves = Some(reason);
+        *input = &[];
+        return Ok(());
+    }
     Err(reason)
 }

@@ -9,6 +9,7 @@ use crate::live::reader::Reader;
 use crate::media::frame::{Frame, Head};
 use crate::media::{Tag, TagSeq};
 use crate::rtmp::tx::TxBuf;
+use crate::server::close::CloseReason;
 use crate::time::Millis;
 use crate::wire::bytes::Full;
 use crate::wire::websocket::{ClientFrames, CloseCode, FrameKind};
@@ -36,6 +37,8 @@ pub(super) struct Viewer {
     pub(super) frames: ClientFrames,
     /// Why it ends, once it does, between two tags.
     pub(super) ends: Option<CloseCode>,
+    /// It is closed, for this reason, when the rest of the tag that was begun was sent.
+    pub(super) leaves: Option<CloseReason>,
 }
 
 /// A tag as it is sent to a viewer.
@@ -120,7 +123,7 @@ impl ViewerFormat {
 impl Viewer {
     /// One that was sent nothing.
     pub(super) fn new(reader: Reader, format: ViewerFormat, carrier: Carrier) -> Viewer {
-        Viewer { reader, carrier, format, frames: ClientFrames::default(), ends: None }
+        Viewer { reader, carrier, format, frames: ClientFrames::default(), ends: None, leaves: None }
     }
 
     /// Nothing else may be sent before the rest of a tag.
