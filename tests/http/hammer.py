@@ -24,7 +24,7 @@ const client = new WebSocket(process.argv[1], {perMessageDeflate: true});
 let bytes = 0, pongs = 0;
 client.on('open', () => client.ping('alive?'));
 client.on('pong', data => pongs += data.toString() === 'alive?');
-client.on('message', data => { bytes += data.length; if (bytes > 100000) client.close(1000); });
+client.on('message', data => { bytes += data.length; if (pongs && bytes > 100000) client.close(1000); });
 client.on('close', code => console.log(JSON.stringify({code, pongs, bytes, extensions: client.extensions})));
 client.on('error', error => { console.error(error); process.exit(1); });
 """
@@ -36,10 +36,20 @@ def free_port():
         return one.getsockname()[1]
 
 
+def wait_for(port):
+    end = time.monotonic() + 20
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            assert time.monotonic() < end, "the server does not start"
+            time.sleep(0.1)
+
+
 def ask(port, request, seconds=5):
-    """The first line of an answer, and how long it took."""
+    """The first line of an answer, and how long it took. It is asked from another address than the attacks."""
     begin = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port), seconds) as client:
+    with socket.create_connection(("127.0.0.1", port), seconds, ("127.0.0.2", 0)) as client:
         client.settimeout(seconds)
         client.sendall(request.encode())
         answer = client.recv(100).decode("latin-1")
@@ -87,7 +97,8 @@ def main():
         server = subprocess.Popen(command, stdout=log_file, stderr=subprocess.STDOUT)
         stream = None
         try:
-            time.sleep(1)
+            wait_for(rtmp)
+            wait_for(http)
             count = len(list(attacks(http, rtmp, root)))
             seconds = 5 * (SECONDS + 3) + (count - 5) * (max(2, SECONDS // 3) + 2) + 15
             load = [rill, "bench", f"rtmp://127.0.0.1:{rtmp}/live", "--players", str(PLAYERS), "--duration", str(seconds), "--json"]
