@@ -37,6 +37,8 @@
   var FAILURES_MOST = 3; // then it is tried without sound
 
   var MediaSource = window.ManagedMediaSource || window.MediaSource || window.WebKitMediaSource;
+  // Bytes in one append: WebKitGTK stands still for good when it is given a group of pictures of several seconds at once.
+  var APPEND_MOST = window.ManagedMediaSource ? 50000 : Infinity;
   var HLS = 'application/vnd.apple.mpegurl';
 
   function now() { return window.performance ? performance.now() : Date.now(); }
@@ -317,14 +319,15 @@
   Player.prototype.pump = function () {
     var buffer = this.buffer, queue = this.queue, bytes, length = 0, at;
     if (!buffer || buffer.updating || !queue.length || this.source.readyState !== 'open') return;
-    for (at = 0; at < queue.length; at++) length += queue[at].byteLength;
+    for (at = 0; at < queue.length && (at === 0 || length < APPEND_MOST); at++) length += queue[at].byteLength;
+    queue = queue.slice(0, at);
     bytes = new Uint8Array(length);
     for (at = length = 0; at < queue.length; at++) { bytes.set(new Uint8Array(queue[at]), length); length += queue[at].byteLength; }
     try {
       buffer.appendBuffer(bytes);
-      this.queue = [];
+      this.queue = this.queue.slice(queue.length);
     } catch (error) {
-      this.queue = [bytes.buffer];
+      this.queue.splice(0, queue.length, bytes.buffer);
       // No room: less of the past, once; what does not help then is a new beginning.
       if (error.name === 'QuotaExceededError' && this.forget(5)) return;
       this.failed(String(error));

@@ -101,7 +101,7 @@ async def a_track_that_the_browser_cannot_play_is_left_out_and_said(browser):
         await clip.play(socket)
 
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1?key=a%26b"):
-        report = await stage.report(lambda r: "picture only" in r["text"])
+        report = await stage.report(lambda r: "picture only" in r["text"], 40)
         check("AAC sound" in report["text"], report["text"])
         # WebKitGTK says that it plays it, and then does not.
         check(len(tries) == (4 if browser.name == "webkit" else 2) and tries[-1] == "/live/cam1.mp4?key=a%26b&audio=0", tries)

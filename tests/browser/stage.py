@@ -501,8 +501,8 @@ class Camera:
         pictures = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-framerate", str(rate), "-i", "-"] if video else []
         codec = list(codec) or (["-c:v", "libx264", "-preset", "ultrafast", "-bf", str(bframes), "-g", str(gop), "-keyint_min", str(gop), "-sc_threshold", "0",
                                  "-b:v", "1500k", "-pix_fmt", "yuv420p"] + (["-tune", "zerolatency"] if not bframes else ["-x264-params", "rc-lookahead=0:sync-lookahead=0:sliced-threads=0:threads=1"]))
-        # A picture's time is when it came, in milliseconds: those that are left out leave a gap.
-        video_out = ["-vf", "settb=1/1000,setpts=(RTCTIME-RTCSTART)/1000", *codec, "-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if video else []
+        # A picture's time is when it came, in milliseconds: those that are left out leave a gap. Encoders with B-frames have a steady clock.
+        video_out = [*(["-vf", "settb=1/1000,setpts=(RTCTIME-RTCSTART)/1000"] if not bframes else []), *codec, "-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if video else []
         audio_out = ["-c:a", "aac", "-b:a", "96k", "-ar", str(audio)] if audio else []
         if command:
             self.command = [*command, *output]
