@@ -159,6 +159,7 @@ impl Reactor {
             let now = self.millis(woke);
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
             let wait = [server.wait_ms(now), self.notify.wait_ms(now), patience].into_iter().flatten().min();
+            let wait = if self.disk.may_sleep() { wait } else { Some(0) };
             woke = self.sleep(wait, woke)?;
             let now = self.millis(woke);
             self.net.set_now(now);

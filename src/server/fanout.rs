@@ -439,14 +439,17 @@ impl<'s, N: Net> Output<'s, N> {
             _ => self.recorded_bytes,
         };
         let stream = NetStreamId::from_index(index);
-        match self.recorded.due(id, self.now) {
+        let (due, next) = self.recorded.due_with_next(id, self.now);
+        match due {
             RecordedDue::Nothing => Step::Break(Flush::Idle),
             RecordedDue::Waits => Step::Break(Flush::Held),
             RecordedDue::Broken => Step::Break(Flush::Gone(CloseReason::Unreadable)),
             RecordedDue::Bytes(_) if most == 0 => Step::Break(if within { Flush::Held } else { Flush::More }),
             RecordedDue::Bytes(bytes) => {
+                let next = &next[..next.len().min(most.saturating_sub(bytes.len()))];
                 let bytes = &bytes[..bytes.len().min(most)];
-                let io = self.net.write(self.index, &[IoSlice::new(bytes)]);
+                let slices = [IoSlice::new(bytes), IoSlice::new(next)];
+                let io = self.net.write(self.index, &slices[..if next.is_empty() { 1 } else { 2 }]);
                 if matches!(io, Io::WouldBlock) {
                     self.recorded.blocked(id, self.now);
                 }

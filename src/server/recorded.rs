@@ -13,7 +13,7 @@ use crate::live::app::{AppKind, without_keys};
 use crate::live::gate::Wish;
 use crate::live::holder::Holder;
 use crate::live::jobs::{AskedBy, AskedFor};
-use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId, RecordedName};
+use crate::live::recorded::{NotPlayed, RECORDED_BLOCKS, RecordedFacts, RecordedId, RecordedName};
 use crate::live::recording::GrowingFile;
 use crate::live::refusal::Refusal;
 use crate::name::StreamPath;
@@ -512,14 +512,15 @@ impl Server {
         budget
     }
 
-    /// Sends one block, and returns how many bytes that was.
+    /// Sends one block, or both where nobody else waits for one, and returns how many bytes that was.
     fn deliver_block<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> usize {
         self.wakes.delivered(index);
         if !self.wakes.is_writable(index) {
             return 0;
         }
         let before = self.slots.at(index).bytes_out;
-        let flush = self.flush_some(net, index, RECORDED_BLOCK_BYTES, now);
+        let blocks = if self.wakes.delivers_any() { 1 } else { RECORDED_BLOCKS };
+        let flush = self.flush_some(net, index, blocks * RECORDED_BLOCK_BYTES, now);
         let sent = self.slots.peek(index).bytes_out - before;
         self.flushed(net, index, flush, now);
         sent as usize

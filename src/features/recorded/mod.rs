@@ -323,18 +323,25 @@ impl RecordedPlayers {
 
     /// What is due to it.
     pub fn due(&mut self, id: RecordedId, now: Millis) -> RecordedDue<'_> {
-        let Some(player) = self.player_mut(id) else { return RecordedDue::Nothing };
-        let ready = player.ready(now);
-        let bytes = match ready {
-            Readiness::Nothing => return RecordedDue::Nothing,
-            Readiness::Waits => return RecordedDue::Waits,
-            Readiness::Broken => return RecordedDue::Broken,
-            Readiness::Tell(what) => return RecordedDue::Tell(what),
+        self.due_with_next(id, now).0
+    }
+
+    /// The same, and what may be sent in one write with all of the bytes that are due.
+    pub fn due_with_next(&mut self, id: RecordedId, now: Millis) -> (RecordedDue<'_>, &[u8]) {
+        let Some(player) = self.player_mut(id) else { return (RecordedDue::Nothing, &[]) };
+        let bytes = match player.ready(now) {
+            Readiness::Nothing => return (RecordedDue::Nothing, &[]),
+            Readiness::Waits => return (RecordedDue::Waits, &[]),
+            Readiness::Broken => return (RecordedDue::Broken, &[]),
+            Readiness::Tell(what) => return (RecordedDue::Tell(what), &[]),
             Readiness::Bytes(bytes) => bytes,
         };
         player.offered = player.offered.or(Some(now));
-        let first = self.players[usize::from(id.place)].filled.front();
-        first.map_or(RecordedDue::Nothing, |first| RecordedDue::Bytes(&first.block.bytes()[bytes]))
+        let player = &self.players[usize::from(id.place)];
+        let Some(first) = player.filled.front() else { return (RecordedDue::Nothing, &[]) };
+        let all = first.block.bytes();
+        let next = if bytes.end == all.len() { player.follows(now) } else { &[] };
+        (RecordedDue::Bytes(&all[bytes]), next)
     }
 
     /// Something is due to it.

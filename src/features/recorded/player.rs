@@ -370,15 +370,28 @@ impl RecordedPlayer {
     /// When the messages that begin in the first block are due. The rest of one that began before is due at once.
     pub(super) fn due_at(&self, now: Millis) -> Option<Millis> {
         let first = self.filled.front()?;
-        let (Some((since, at_ms)), Some(from_ms)) = (self.clock, first.from_ms) else { return Some(now) };
         if self.sent > first.block.first() {
             return Some(now);
         }
+        Some(self.media_due_at(first.from_ms, now))
+    }
+
+    /// When media that is sent with that time is due.
+    fn media_due_at(&self, from_ms: Option<u32>, now: Millis) -> Millis {
+        let (Some((since, at_ms)), Some(from_ms)) = (self.clock, from_ms) else { return now };
         let (lead_ms, is_cut) = self.lead_ms();
         // Who was told that there is no more for now is not told otherwise with every block.
         let lead_ms = if is_cut && self.told_full { lead_ms / 2 } else { lead_ms };
         let ahead_ms = i64::from(from_ms.wrapping_sub(at_ms) as i32) - i64::from(lead_ms);
-        Some(since + ahead_ms.max(0) as u64)
+        since + ahead_ms.max(0) as u64
+    }
+
+    /// What lies behind the first block, if it may be sent together with all of that.
+    pub(super) fn follows(&self, now: Millis) -> &[u8] {
+        let ends_before = self.turn.is_some() || self.paused || self.successor.is_some();
+        let next = self.filled.iter().nth(1).filter(|_| !ends_before && self.phase == PlaceState::Playing);
+        let next = next.filter(|next| self.clock.is_some() && self.media_due_at(next.from_ms, now) <= now);
+        next.map_or(&[], |next| next.block.bytes())
     }
 
     /// What is due to it.
