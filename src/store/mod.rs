@@ -27,7 +27,7 @@ pub use apps_directory::{APPLICATIONS, AppsDirectory, ScriptCheck, list};
 pub use bulk::{Bulk, Machine};
 pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};
 pub use look_ups::LookUps;
-pub use recorded::{FileStep, Files, RecordedDirectories, RecordedFiles};
+pub use recorded::{FileStamp, FileStep, Files, RecordedDirectories, RecordedFiles};
 pub use recordings::RecordingFiles;
 pub use recordings::disk::RecordDisk;
 

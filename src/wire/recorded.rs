@@ -25,6 +25,9 @@ const OPUS_BOX_BYTES: usize = 11;
 /// Version and flags in front of what `dfLa` holds; those of `vpcC` are sent, as encoders do.
 const FULL_BOX_BYTES: u32 = 4;
 
+/// Messages by which it is seen how much a second has: two seconds of pictures and sound.
+const RATE_MESSAGES: usize = 128;
+
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
@@ -56,6 +59,15 @@ impl Message {
     pub fn length(&self) -> u32 {
         self.front.len() as u32 + self.body.bytes
     }
+}
+
+/// How much a second has, as far as it can be seen at the file's beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FilmRates {
+    /// Pictures, to a hundredth.
+    pub frames: Option<f64>,
+    /// Bits of sound.
+    pub audio_bits: Option<f64>,
 }
 
 /// A file that can be played.
@@ -120,6 +132,14 @@ impl Recorded {
             [b'F', b'L', b'V'] => FlvFile::open(file).map(Recorded::Flv),
             [b'I', b'D', b'3'] | [0xFF, 0xE0..=0xFF, _] => Mp3File::open(file).map(Recorded::Mp3),
             _ => Movie::open(file, choice).map(Recorded::Movie),
+        }
+    }
+
+    /// More may follow what is its end now. Of a file whose tables are complete nothing can.
+    pub fn may_grow(&self) -> bool {
+        match self {
+            Recorded::Movie(movie) => movie.video.iter().chain(&movie.audio).any(|track| track.fragments.is_some()),
+            Recorded::Flv(_) | Recorded::Mp3(_) => true,
         }
     }
 
@@ -210,6 +230,27 @@ impl Recorded {
         Ok((video, audio))
     }
 
+    /// How much a second has: nothing but where its first messages lie is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorded::begin`].
+    pub fn rates<R: ReadAt>(&self, file: &mut File<'_, R>) -> Answer<FilmRates, R> {
+        let mut place = self.begin(file)?;
+        let (mut pictures, mut sound) = (Run::default(), Run::default());
+        for _ in 0..RATE_MESSAGES {
+            let Some(message) = self.next(file, &mut place)? else { break };
+            match message.kind {
+                _ if message.is_header => {}
+                MessageKind::Video => pictures.goes_on(message.time_ms, 1),
+                MessageKind::Audio => sound.goes_on(message.time_ms, 8 * u64::from(message.body.bytes)),
+                MessageKind::Data => {}
+            }
+        }
+        let frames = pictures.a_second().map(|frames| (frames * 100.0 + 0.5) as u64 as f64 / 100.0);
+        Ok(FilmRates { frames, audio_bits: sound.a_second() })
+    }
+
     /// Before the first message.
     ///
     /// # Errors
@@ -277,6 +318,29 @@ impl Recorded {
             (Recorded::Mp3(mp3), Place::Mp3 { at, number }) => next_of_mp3(file, mp3, at, number),
             _ => Err(Fault::Structure("a place of another file")),
         }
+    }
+}
+
+/// What lies between the first and the last of some messages.
+#[derive(Default)]
+struct Run {
+    /// Of all but the last.
+    amount: u64,
+    last: u64,
+    /// The times of both, in milliseconds.
+    times: Option<(u32, u32)>,
+}
+
+impl Run {
+    fn goes_on(&mut self, time_ms: u32, amount: u64) {
+        self.amount += core::mem::replace(&mut self.last, amount);
+        let (first_ms, _) = *self.times.get_or_insert((time_ms, time_ms));
+        self.times = Some((first_ms, time_ms));
+    }
+
+    fn a_second(&self) -> Option<f64> {
+        let (first_ms, last_ms) = self.times?;
+        (last_ms > first_ms).then(|| self.amount as f64 * 1000.0 / f64::from(last_ms - first_ms))
     }
 }
 

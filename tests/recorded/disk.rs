@@ -10,7 +10,7 @@ use std::rc::Rc;
 use rill::live::download::FileName;
 use rill::live::jobs::{Done, Job};
 use rill::live::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
-use rill::store::{FileStep, Files, RecordedFiles};
+use rill::store::{FileStamp, FileStep, Files, RecordedFiles};
 use rill::wire::windows::ReadAt;
 
 /// What was read.
@@ -46,6 +46,10 @@ impl Files for Counted {
 
     fn look(&mut self, file: &mut CountedFile, most: Option<u64>) {
         file.size = file.file.metadata().unwrap().len().min(most.unwrap_or(u64::MAX));
+    }
+
+    fn stamp(&self, file: &CountedFile) -> Option<FileStamp> {
+        file.file.metadata().ok().map(|metadata| FileStamp::of(&metadata))
     }
 
     fn next(&mut self, _: &RecordedName) -> FileStep {
@@ -104,6 +108,15 @@ impl Disk {
         let name = RecordedName::new("vod", "_definst_", false, name.as_bytes()).unwrap();
         match self.files.work(Job::Open { id: ID, name, growing: None }) {
             Done::Opened { found, .. } => found,
+            done => panic!("{done:?}"),
+        }
+    }
+
+    /// What is known of a file that is not played yet.
+    pub fn facts(&mut self, name: &str) -> Result<RecordedFacts, NotPlayed> {
+        let name = RecordedName::new("vod", "_definst_", false, name.as_bytes()).unwrap();
+        match self.files.work(Job::Facts { asked: None, name }) {
+            Done::Facts { found, .. } => found,
             done => panic!("{done:?}"),
         }
     }

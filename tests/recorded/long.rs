@@ -76,6 +76,25 @@ fn open_and_seek(name: &str, layout: Layout, opens: u64, seeks: u64) {
 }
 
 #[test]
+fn a_film_whose_length_was_asked_for_is_not_read_again_unless_it_was_written() {
+    let scratch = Scratch::new("twice");
+    let path = scratch.0.join("film");
+    let short = Film { seconds: 60, ..film(Layout::TableLast) };
+    short.write(&path);
+    let mut disk = Disk::new(scratch.0.clone());
+    let facts = disk.facts("film").unwrap();
+    assert!(disk.reads().calls > 0);
+    assert_eq!(disk.open("film"), Ok(facts));
+    assert_eq!(disk.reads().calls, 0, "clients ask for the length, and then play");
+    assert_eq!(disk.fill(Fill::From(0)), (Some(0), Follows::More));
+    // Another one of the same name.
+    fs::remove_file(&path).unwrap();
+    Film { seconds: 61, ..short }.write(&path);
+    assert!(disk.open("film").unwrap().duration_ms >= 60_900);
+    assert!(disk.reads().calls > 0);
+}
+
+#[test]
 fn a_film_of_three_hours_with_its_table_in_front_takes_few_reads() {
     open_and_seek("first", Layout::TableFirst, 700, 1600);
 }

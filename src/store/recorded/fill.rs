@@ -11,7 +11,7 @@ use crate::media::{Framing, TagKind};
 use crate::wire::chunk::MAX_TYPE0_BYTES;
 use crate::wire::flv::MediaType;
 use crate::wire::legacy::{self, Legacy};
-use crate::wire::recorded::{FRONT_BYTES, Message, MessageKind, Place, Recorded};
+use crate::wire::recorded::{FRONT_BYTES, FilmRates, Message, MessageKind, Place, Recorded};
 use crate::wire::windows::{Answer, Extent, Fault, File, ReadAt, STRUCTURE};
 
 use super::ahead::Ahead;
@@ -47,6 +47,7 @@ pub(super) struct Filling<'a, 'f, R: ReadAt<Error: Debug>> {
     pub(super) reading: File<'a, Ahead<'f, R>>,
     pub(super) recorded: &'a Recorded,
     pub(super) facts: &'a RecordedFacts,
+    pub(super) rates: FilmRates,
     pub(super) place: &'a mut Option<Place>,
     pub(super) next: &'a mut Option<Message>,
     pub(super) begun: &'a mut Option<Begun>,
@@ -221,7 +222,7 @@ impl<'f, R: ReadAt<Error: Debug>> Filling<'_, 'f, R> {
     /// Puts metadata into the block.
     fn put_metadata(&mut self) -> Answer<(), Ahead<'f, R>> {
         let mut bytes = [0; HEADER_BYTES];
-        let mut length = metadata::write(&mut self.reading, self.recorded, self.facts, &mut bytes)?;
+        let mut length = metadata::write(&mut self.reading, self.recorded, self.facts, self.rates, &mut bytes)?;
         if self.terms.legacy {
             length = legacy::edit_metadata(&mut bytes[..length]);
         }

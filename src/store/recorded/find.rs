@@ -24,13 +24,14 @@ use crate::store::text_file::{at, is_absent};
 use crate::wire::windows::ReadAt;
 
 use super::gather::PIECES;
-use super::list::FileWalk;
-use super::{FileStep, Files};
+use super::list::{FileWalk, FoundNames};
+use super::{FileStamp, FileStep, Files};
 
 /// The directories of applications, and where else their recorded streams lie.
 pub struct RecordedDirectories {
     applications: Option<PathBuf>,
     shared: Arc<Shared>,
+    found: FoundNames,
 }
 
 /// A file that is open.
@@ -41,7 +42,7 @@ pub struct OpenFile {
 
 impl RecordedDirectories {
     pub(in crate::store) fn new(applications: Option<PathBuf>, shared: Arc<Shared>) -> RecordedDirectories {
-        RecordedDirectories { applications, shared }
+        RecordedDirectories { applications, shared, found: FoundNames::default() }
     }
 
     /// The directories in which a name is looked for, each with what it is called there.
@@ -153,12 +154,29 @@ impl Files for RecordedDirectories {
         file.size = most.map_or(size, |most| size.min(most));
     }
 
+    fn stamp(&self, file: &OpenFile) -> Option<FileStamp> {
+        file.file.metadata().ok().map(|metadata| FileStamp::of(&metadata))
+    }
+
     fn next(&mut self, after: &RecordedName) -> FileStep {
+        if let Some(step) = self.found.behind(after) {
+            return step;
+        }
         let mut walk = FileWalk::behind(after);
         for (directory, called) in self.trees(after) {
             walk.tree(&directory, &called);
         }
-        walk.end()
+        let (step, found) = walk.end();
+        self.found = found;
+        step
+    }
+}
+
+impl OpenFile {
+    /// A read came to the end of the file, which may be another than it was.
+    fn short(&mut self, at: u64, count: usize) -> usize {
+        self.size = self.size.min(at + count as u64);
+        count
     }
 }
 
@@ -173,6 +191,7 @@ impl ReadAt for OpenFile {
         loop {
             match self.file.read_at(out, at) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(count) if count < out.len() => return Ok(self.short(at, count)),
                 result => return result,
             }
         }
@@ -183,11 +202,13 @@ impl ReadAt for OpenFile {
         for piece in out.iter_mut().take(PIECES) {
             let _ = pieces.push(IoSliceMut::new(piece));
         }
+        let wanted: usize = pieces.iter().map(|piece| piece.len()).sum();
         // Nobody else has this descriptor, so its place is ours to move.
         self.file.seek(SeekFrom::Start(at))?;
         loop {
             match self.file.read_vectored(&mut pieces) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(count) if count < wanted => return Ok(self.short(at, count)),
                 result => return result,
             }
         }

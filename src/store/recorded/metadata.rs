@@ -10,7 +10,7 @@ use crate::wire::amf0::{Decoder, Encoder, Value};
 use crate::wire::bytes::{Full, Writer};
 use crate::wire::codec::{AudioInfo, VideoInfo};
 use crate::wire::flv::Codec;
-use crate::wire::recorded::Recorded;
+use crate::wire::recorded::{FilmRates, Recorded};
 use crate::wire::windows::{Answer, Extent, File, ReadAt, STRUCTURE, WINDOW_BYTES};
 
 /// What we know better than the file, or do not pass on.
@@ -29,6 +29,7 @@ pub(super) fn write<R: ReadAt>(
     file: &mut File<'_, R>,
     recorded: &Recorded,
     facts: &RecordedFacts,
+    rates: FilmRates,
     out: &mut [u8],
 ) -> Answer<usize, R> {
     let (video, audio) = recorded.infos(file)?;
@@ -47,7 +48,7 @@ pub(super) fn write<R: ReadAt>(
     // There is room for this.
     let _ = amf.string("onMetaData").and_then(|()| amf.ecma_array_begin(0));
     let mut properties = PropertyList { count_at: writer.len() - size_of::<u32>(), count: 0, writer };
-    properties.put_all(facts, video, audio, own);
+    properties.put_all(facts, rates, video, audio, own);
     let PropertyList { count_at, count, mut writer } = properties;
     writer.set_u32(count_at, count);
     let length = writer.len();
@@ -79,7 +80,14 @@ impl PropertyList<'_> {
         }
     }
 
-    fn put_all(&mut self, facts: &RecordedFacts, video: Option<VideoInfo>, audio: Option<AudioInfo>, own: &[u8]) {
+    fn put_all(
+        &mut self,
+        facts: &RecordedFacts,
+        rates: FilmRates,
+        video: Option<VideoInfo>,
+        audio: Option<AudioInfo>,
+        own: &[u8],
+    ) {
         self.put("duration", Value::Number(facts.duration_ms as f64 / 1000.0));
         for (name, codec) in [("videocodecid", facts.video), ("audiocodecid", facts.audio)] {
             if let Some(id) = codec.and_then(codec_id) {
@@ -89,13 +97,18 @@ impl PropertyList<'_> {
         self.put("filesize", Value::Number(facts.bytes as f64));
         self.put("canSeekToEnd", Value::Boolean(false));
         let size = video.and_then(|video| video.size);
-        let rate = video.and_then(|video| video.frame_rate);
-        let channels = audio.and_then(|audio| audio.channels);
         let number = |number: Option<f64>| number.map(Value::Number);
+        let rate = video.and_then(|video| video.frame_rate);
+        let rate = rate.map(|rate| f64::from(rate.numerator) / f64::from(rate.denominator)).or(rates.frames);
+        let (video_bits, audio_bits) = bits_a_second(facts, rates);
+        let kbits = |bits: Option<f64>| number(bits.map(|bits| (bits / 1000.0).round()));
+        let channels = audio.and_then(|audio| audio.channels);
         let found = [
             ("width", number(size.map(|size| size.width.into()))),
             ("height", number(size.map(|size| size.height.into()))),
-            ("framerate", number(rate.map(|rate| f64::from(rate.numerator) / f64::from(rate.denominator)))),
+            ("framerate", number(rate)),
+            ("videodatarate", kbits(video_bits)),
+            ("audiodatarate", kbits(audio_bits)),
             ("audiosamplerate", number(audio.and_then(|audio| audio.sample_rate_hz).map(f64::from))),
             ("audiochannels", number(channels.map(f64::from))),
             ("stereo", channels.map(|channels| Value::Boolean(channels > 1))),
@@ -115,6 +128,18 @@ impl PropertyList<'_> {
             }
         }
     }
+}
+
+/// Bits a second of pictures and of sound: of what the whole file has sound takes what it does at its beginning, and pictures the rest.
+fn bits_a_second(facts: &RecordedFacts, rates: FilmRates) -> (Option<f64>, Option<f64>) {
+    let all = (facts.duration_ms > 0).then(|| facts.bytes as f64 * 8000.0 / facts.duration_ms as f64);
+    let audio = match (facts.video, facts.audio) {
+        (None, Some(_)) => all,
+        (_, None) => None,
+        (Some(_), Some(_)) => rates.audio_bits,
+    };
+    let rest = all.map(|all| all - audio.unwrap_or(0.0));
+    (rest.filter(|&bits| facts.video.is_some() && bits > 0.0), audio)
 }
 
 /// The number by which metadata names a codec: FLV's own where it has one, else its FourCC (Enhanced RTMP v2).

@@ -24,7 +24,9 @@ mod metadata;
 mod tests;
 
 use std::fmt::Debug;
+use std::fs::Metadata;
 use std::mem::size_of;
+use std::os::unix::fs::MetadataExt;
 
 use log::warn;
 
@@ -34,7 +36,8 @@ use crate::live::jobs::{Done, Job};
 use crate::live::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
 use crate::live::recording::{GrowingFile, WholePart};
 use crate::text::Quoted;
-use crate::wire::recorded::{Message, Place, Recorded};
+use crate::wire::mp4::Choice;
+use crate::wire::recorded::{FilmRates, Message, Place, Recorded};
 use crate::wire::windows::{Fault, File, ReadAt, Windows};
 
 pub use find::{OpenFile, RecordedDirectories};
@@ -75,8 +78,38 @@ pub trait Files {
     /// Looks how large a file is now; it is taken to have no more than `most` bytes.
     fn look(&mut self, file: &mut Self::Open, most: Option<u64>);
 
+    /// Which file that is, as it is now; `None` where that cannot be said.
+    fn stamp(&self, _file: &Self::Open) -> Option<FileStamp> {
+        None
+    }
+
     /// See [`Done::Listed`].
     fn next(&mut self, after: &RecordedName) -> FileStep;
+}
+
+/// Says whether a file is the same, and was not written since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// When it was last written, in seconds and nanoseconds since 1970.
+    written: (i64, i64),
+    /// When anything of it last changed: who writes may say otherwise of the former.
+    changed: (i64, i64),
+}
+
+impl FileStamp {
+    /// That of a file of which the system says this.
+    pub fn of(metadata: &Metadata) -> FileStamp {
+        FileStamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 /// A step through all that there is.
@@ -95,6 +128,7 @@ pub struct RecordedFiles<F: Files> {
     stretches: Box<Stretches>,
     /// Of which file, of which size, the windows hold pieces.
     held: Option<(RecordedId, u64)>,
+    read: Option<ReadFilm>,
     open: Box<[Option<OpenRecording<F::Open>>]>,
     downloads: OpenDownloads<F::Open>,
 }
@@ -104,14 +138,29 @@ struct OpenRecording<O> {
     id: RecordedId,
     name: RecordedName,
     file: O,
-    recorded: Recorded,
-    facts: RecordedFacts,
+    film: Film,
     /// Where it goes on; `None` before it was begun.
     place: Option<Place>,
     /// The next message, which had no room.
     next: Option<Message>,
     /// The message that the last block ended in.
     begun: Option<Begun>,
+}
+
+/// What a file is.
+#[derive(Clone, Copy)]
+struct Film {
+    recorded: Recorded,
+    facts: RecordedFacts,
+    rates: FilmRates,
+}
+
+/// What was read last.
+#[derive(Clone, Copy)]
+struct ReadFilm {
+    stamp: FileStamp,
+    choice: Choice,
+    film: Film,
 }
 
 /// What came of filling a block.
@@ -128,6 +177,7 @@ impl<F: Files> RecordedFiles<F> {
             windows: Box::new(Windows::new()),
             stretches: Box::new(Stretches::new()),
             held: None,
+            read: None,
             open: (0..places).map(|_| None).collect(),
             downloads: OpenDownloads::new(places),
         }
@@ -151,7 +201,7 @@ impl<F: Files> RecordedFiles<F> {
                 Done::Closed { id }
             }
             Job::Facts { asked, name } => {
-                let found = self.find(&name, None).map(|(_, _, facts)| facts);
+                let found = self.find(&name, None).map(|(_, film)| film.facts);
                 Done::Facts { asked, name, found }
             }
             Job::Download(job) => Done::Download(self.downloads.work(&mut self.files, job)),
@@ -172,21 +222,21 @@ impl<F: Files> RecordedFiles<F> {
         let at = usize::from(id.place);
         // What was open there is closed first, so that no more files are open than there are places.
         *self.open.get_mut(at).ok_or(NotPlayed::Unreadable)? = None;
-        let (file, recorded, facts) = self.find(&name, growing)?;
-        self.open[at] = Some(OpenRecording { id, name, file, recorded, facts, place: None, next: None, begun: None });
-        Ok(facts)
+        let (file, film) = self.find(&name, growing)?;
+        self.open[at] = Some(OpenRecording { id, name, file, film, place: None, next: None, begun: None });
+        Ok(film.facts)
     }
 
-    /// Opens a file and reads what it is.
-    fn find(
-        &mut self,
-        name: &RecordedName,
-        growing: Option<GrowingFile>,
-    ) -> Result<(F::Open, Recorded, RecordedFacts), NotPlayed> {
+    /// Opens a file and reads what it is, unless that was read last: clients ask how long a film is before they play it.
+    fn find(&mut self, name: &RecordedName, growing: Option<GrowingFile>) -> Result<(F::Open, Film), NotPlayed> {
         let mut file = match &growing {
             Some(growing) => self.files.find_growing(&growing.file)?,
             None => self.files.find(name)?,
         };
+        let stamp = self.files.stamp(&file).filter(|_| growing.is_none());
+        if let Some(read) = self.read.filter(|read| Some(read.stamp) == stamp && read.choice == name.choice) {
+            return Ok((file, read.film));
+        }
         let whole = growing.map(|growing| growing.whole);
         if let Some(whole) = whole {
             self.files.look(&mut file, Some(whole.bytes));
@@ -194,14 +244,15 @@ impl<F: Files> RecordedFiles<F> {
         self.held = None;
         let mut ahead = Ahead::new(&mut file, &mut self.stretches);
         let mut reading = File::new(&mut ahead, &mut self.windows);
-        let read = Recorded::open(&mut reading, name.choice)
-            .and_then(|recorded| Ok((recorded, facts_of(&mut reading, &recorded, whole)?)));
-        match read {
-            Ok((_, RecordedFacts { video: None, audio: None, .. })) => {
+        match Film::read(&mut reading, name.choice, whole) {
+            Ok(Film { facts: RecordedFacts { video: None, audio: None, .. }, .. }) => {
                 complain(name, "it has no track that can be sent");
                 Err(NotPlayed::NoTrack)
             }
-            Ok((recorded, facts)) => Ok((file, recorded, facts)),
+            Ok(film) => {
+                self.read = stamp.map(|stamp| ReadFilm { stamp, choice: name.choice, film }).or(self.read);
+                Ok((file, film))
+            }
             Err(fault) => {
                 complain_of(name, &fault);
                 Err(match fault {
@@ -218,8 +269,11 @@ impl<F: Files> RecordedFiles<F> {
         let Some(open) = place.filter(|open| open.id == id) else {
             return Filled { from_ms: None, follows: Follows::Fault };
         };
-        self.files.look(&mut open.file, terms.whole_bytes);
-        let OpenRecording { name, file, recorded, facts, place, next, begun, .. } = open;
+        if open.film.recorded.may_grow() {
+            self.files.look(&mut open.file, terms.whole_bytes);
+        }
+        let OpenRecording { name, file, film, place, next, begun, .. } = open;
+        let Film { recorded, facts, rates } = film;
         let mut ahead = Ahead::new(file, &mut self.stretches);
         let has_tables = matches!(recorded, Recorded::Movie(_));
         ahead.in_order = !has_tables;
@@ -235,8 +289,20 @@ impl<F: Files> RecordedFiles<F> {
         }
         // Between the messages of other formats lies what has to be read first.
         let gather = has_tables.then(Gather::default);
-        let mut filling =
-            fill::Filling { name, reading, recorded, facts, place, next, begun, terms, block, gather, from_ms: None };
+        let mut filling = fill::Filling {
+            name,
+            reading,
+            recorded,
+            facts,
+            rates: *rates,
+            place,
+            next,
+            begun,
+            terms,
+            block,
+            gather,
+            from_ms: None,
+        };
         let follows = filling.fill(fill).unwrap_or_else(|fault| {
             complain_of(name, &fault);
             Follows::Fault
@@ -245,18 +311,23 @@ impl<F: Files> RecordedFiles<F> {
     }
 }
 
-/// What is known of a file, and, of one that is being recorded, how long it is.
-fn facts_of<R: ReadAt>(
-    file: &mut File<'_, R>,
-    recorded: &Recorded,
-    whole: Option<WholePart>,
-) -> Result<RecordedFacts, Fault<R::Error>> {
-    let (video, audio) = recorded.codecs();
-    let duration_ms = match whole {
-        Some(whole) => whole.ms.into(),
-        None => recorded.duration_ms(file)?,
-    };
-    Ok(RecordedFacts { duration_ms, bytes: file.size(), video, audio })
+impl Film {
+    /// Reads it. `whole` says how long a file is that is being recorded.
+    fn read<R: ReadAt>(
+        file: &mut File<'_, R>,
+        choice: Choice,
+        whole: Option<WholePart>,
+    ) -> Result<Film, Fault<R::Error>> {
+        let recorded = Recorded::open(file, choice)?;
+        let (video, audio) = recorded.codecs();
+        let duration_ms = match whole {
+            Some(whole) => whole.ms.into(),
+            None => recorded.duration_ms(file)?,
+        };
+        let facts = RecordedFacts { duration_ms, bytes: file.size(), video, audio };
+        // What cannot be read of it is said when it is played.
+        Ok(Film { recorded, facts, rates: recorded.rates(file).unwrap_or_default() })
+    }
 }
 
 /// What the thread takes beside its stack, for so many places, as rows of the memory table.
@@ -267,7 +338,11 @@ pub fn memory(places: usize) -> [Row; 2] {
             places,
             size_of::<Option<OpenRecording<OpenFile>>>() + size_of::<Option<(DownloadId, OpenFile)>>(),
         ),
-        Row::new("windows of recorded files", 1, size_of::<Windows>() + size_of::<Stretches>()),
+        Row::new(
+            "windows of recorded files",
+            1,
+            size_of::<Windows>() + size_of::<Stretches>() + size_of::<Option<ReadFilm>>(),
+        ),
     ]
 }
 

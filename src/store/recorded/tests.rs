@@ -219,6 +219,12 @@ fn a_film_is_sent_as_it_is_behind_its_metadata() {
         (Some(1.96), Some(7.0), Some(10.0))
     );
     assert_eq!((number("audiosamplerate"), number("filesize")), (Some(44_100.0), Some(facts.bytes as f64)));
+    // What the file does not say is seen: a picture and 42 bytes of sound each 40 ms.
+    let video_kbits = (facts.bytes as f64 * 8.0 / 1960.0 - 42.0 * 8.0 / 40.0).round();
+    assert_eq!(
+        (number("framerate"), number("audiodatarate"), number("videodatarate")),
+        (Some(25.0), Some(8.0), Some(video_kbits))
+    );
     assert!(received[1..] == as_received(&tags));
 }
 
