@@ -23,6 +23,7 @@ use crate::rtmp::recorded::{Played, Told};
 use crate::rtmp::status::{Code, Status};
 use crate::text::Word;
 use crate::time::Millis;
+use crate::wire::flv::Codec;
 
 use super::Server;
 use super::close::CloseReason;
@@ -164,6 +165,12 @@ impl Server {
         found: Result<RecordedFacts, NotPlayed>,
         now: Millis,
     ) {
+        let is_legacy =
+            self.slots.look_client(conn).is_some_and(|(_, rtmp)| !rtmp.session.connect_info().announced_enhanced());
+        let found = found.and_then(|facts| match is_legacy && !has_legacy_form(&facts) {
+            true => Err(NotPlayed::NoTrack),
+            false => Ok(facts),
+        });
         if self.features.recorded.is_between_items(id) {
             return self.next_item_opened(conn, id, found, now);
         }
@@ -535,6 +542,11 @@ impl Server {
             self.wakes.deliver(index);
         }
     }
+}
+
+/// Some of it can be sent to who knows no Enhanced RTMP. An FLV file may have HEVC by a number that others than Adobe gave it.
+fn has_legacy_form(facts: &RecordedFacts) -> bool {
+    facts.video.into_iter().chain(facts.audio).any(|codec| codec.legacy_id().is_some() || codec == Codec::Hevc)
 }
 
 /// What a client is told of a file that cannot be played.

@@ -358,11 +358,19 @@ fn play2_to_a_film_without_a_key_frame_ahead_begins_with_the_last_and_a_seek_doe
 #[test]
 fn what_cannot_be_played_is_answered_with_the_reason() {
     let nothing = flv(&[FilmTag { message_type: 9, time_ms: 0, payload: vec![0x1F, 1, 2, 3] }]);
-    let cases: [(Option<Vec<u8>>, bool, &str); 4] = [
+    let opus = |at: u8, time_ms: u32| FilmTag {
+        message_type: 8,
+        time_ms,
+        payload: [&[0x90 | at][..], b"Opus", b"OpusHead\x01\x02\0\0\0\0\0\0\0\0\0"].concat(),
+    };
+    let enhanced = flv(&[opus(0, 0), opus(1, 0), opus(1, 20), opus(1, 40)]);
+    let cases: [(Option<Vec<u8>>, bool, &str); 5] = [
         (None, false, "1: Play.StreamNotFound"),
         (Some(film(1).file()), true, "1: Play.Failed"),
         (Some(b"no film at all, but a text".to_vec()), false, "1: Play.FileStructureInvalid"),
         (Some(nothing), false, "1: Play.NoSupportedTrackFound"),
+        // The client has not said that it knows Enhanced RTMP.
+        (Some(enhanced), false, "1: Play.NoSupportedTrackFound"),
     ];
     for (file, fails, answer) in cases {
         let mut world = World::new();
@@ -827,6 +835,33 @@ fn live_players_notice_nothing_of_recorded_ones() {
         (world.net.links[link].written.value(), world.net.links[link].bytes_written)
     };
     assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn a_storm_of_plays_and_a_disk_that_stands_still_delay_no_frame_of_a_live_stream() {
+    let run = |storm: bool| {
+        let (mut world, publisher, player) = World::watched();
+        world.films.put("vod/film.flv", Film::new(30, 200_000).file());
+        let viewers: Vec<usize> = if storm { (0..10).map(|_| viewer(&mut world)).collect() } else { Vec::new() };
+        world.films.thread.stalled_until = world.now + 7000;
+        let link = world.clients[player].link;
+        // 500 plays in half a minute; how much the live player has 1 ms behind each frame.
+        (0..750_u32)
+            .map(|n| {
+                let is_key = n.is_multiple_of(25);
+                let kind = if is_key { crate::sim::ledger::Kind::Key } else { crate::sim::ledger::Kind::Inter };
+                if let Some(&c) = viewers.get(n as usize % 15) {
+                    world.clients[c].play(1, "film.flv");
+                }
+                world.send(publisher, 1, kind, 40 + n * 40, 500);
+                world.advance(1);
+                let has = world.net.links[link].bytes_written;
+                world.advance(39);
+                has
+            })
+            .collect::<Vec<_>>()
+    };
+    assert!(run(true) == run(false));
 }
 
 /// What a client has of a film: from each metadata on, headers, and frames of the film without a gap from a key frame on.
