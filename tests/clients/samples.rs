@@ -98,7 +98,9 @@ fn play(application: &str) {
     fs::create_dir_all(&to).unwrap();
     fs::copy(from.join("main.asc"), to.join("main.asc")).unwrap();
     let root = scratch.path("applications").parent().unwrap().to_owned();
-    let server = Server::start(&scratch, &[&format!("server.root={}", root.display())]);
+    // Where a busy machine emulates another, a script may take longer to load than it may take to answer.
+    let settings = [&format!("server.root={}", root.display()), "scripts.answer_ms=60000"];
+    let server = Server::start(&scratch, &settings);
     let transcript = fs::read_to_string(from.join("client.txt")).unwrap();
     let transcript = transcript.replace("HOST", &server.address.to_string());
     let mut terminals: BTreeMap<&str, Terminal> = BTreeMap::new();
