@@ -15,6 +15,7 @@ pub mod names;
 pub mod news;
 mod play;
 pub mod publish;
+pub mod rate;
 pub mod reader;
 pub mod record_settings;
 pub mod recorded;

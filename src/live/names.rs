@@ -11,6 +11,7 @@ use crate::time::Millis;
 
 use super::holder::{Holder, Publisher};
 use super::news::StreamNews;
+use super::rate::Rate;
 use super::refusal::NoStream;
 use super::settings::Settings;
 use super::trouble::{Seen, Trouble};
@@ -60,6 +61,10 @@ pub struct Stream {
     pub time: Timeline,
     /// What goes wrong with the present publish.
     pub trouble: Trouble,
+    /// Bytes that the players of the present or the last publish were sent.
+    pub sent_bytes: u64,
+    /// How fast they grow.
+    pub sent: Rate,
     /// One of its data messages was too long, which has been said.
     pub complained_of_data: bool,
     /// One of its headers was not kept, which has been said.
@@ -175,6 +180,8 @@ impl Names {
             described: false,
             time: Timeline::new(),
             trouble: Trouble::default(),
+            sent_bytes: 0,
+            sent: Rate::default(),
             complained_of_data: false,
             complained_of_headers: false,
             news: StreamNews::default(),
@@ -259,6 +266,7 @@ impl Names {
         (stream.media_at, stream.has_media, stream.idle_told) = (now, false, false);
         (stream.complained_of_data, stream.complained_of_headers) = (false, false);
         stream.trouble = Trouble::none(now);
+        (stream.sent_bytes, stream.sent) = (0, Rate::from(now));
         self.publishers += 1;
     }
 
@@ -288,6 +296,13 @@ impl Names {
                 stream.players.remove(conn.slot.at());
             }
             Holder::Feature(..) => stream.features -= 1,
+        }
+    }
+
+    /// Looks how fast it goes what players are sent.
+    pub fn measure(&mut self, now: Millis) {
+        for stream in self.streams.iter_mut().filter(|stream| stream.used) {
+            stream.sent.look(stream.sent_bytes, now);
         }
     }
 

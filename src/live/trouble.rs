@@ -34,8 +34,10 @@ pub struct Trouble {
     refused: Complaint,
     /// The largest of them, in wire bytes.
     largest: u32,
-    /// Times that a viewer was too slow and went on at a later key frame.
+    /// Times that a viewer was too slow and went on at a later key frame, ...
     skips: Complaint,
+    /// ... in all.
+    skipped: u32,
     /// Media came late.
     late: Complaint,
     /// The key frame left the ring before the next one came.
@@ -99,6 +101,12 @@ impl Trouble {
     /// So many times a viewer of the stream has skipped.
     pub fn skipped(&mut self, times: u32) {
         self.skips.count = self.skips.count.saturating_add(times);
+        self.skipped = self.skipped.saturating_add(times);
+    }
+
+    /// How often viewers have, since the publish began.
+    pub const fn skips(&self) -> u32 {
+        self.skipped
     }
 
     /// A frame of the publisher's found no place. True for the first of a publish.

@@ -36,7 +36,7 @@ pub use fragment::{Fragment, FragmentPace, FragmentTracks, SoundTrack};
 pub use frame::{Frame, Head, Piece};
 pub use headers::{CachedHeader, HeaderCache, Stored};
 pub use reframe::Reframe;
-pub use ring::{Cursor, Evicted, Ring, RingError, Tag, TagMeta};
+pub use ring::{Arrived, Cursor, Evicted, Ring, RingError, Tag, TagMeta};
 pub use stream::{JoinPoint, MediaStream, PublishFacts, SeekPoint};
 pub use tag::{Framing, HeaderSlot, TagFlags, TagKind, TagSeq, TagTiming};
 pub use timeline::Timeline;

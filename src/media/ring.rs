@@ -109,6 +109,32 @@ impl Cursor {
     }
 }
 
+/// Payload bytes that became readable within a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// Of audio.
+    pub audio_bytes: u64,
+    /// Of video.
+    pub video_bytes: u64,
+    /// Of data messages.
+    pub data_bytes: u64,
+    /// How long they took to come, in milliseconds: less than was asked for when the ring does not go back so far.
+    pub took_ms: u32,
+}
+
+impl Arrived {
+    /// Of all kinds.
+    pub const fn bytes(self) -> u64 {
+        self.audio_bytes + self.video_bytes + self.data_bytes
+    }
+
+    /// So many `bytes` of them, as bits a second.
+    pub const fn bits_per_second(self, bytes: u64) -> u64 {
+        let took_ms = if self.took_ms == 0 { 1 } else { self.took_ms };
+        bytes.saturating_mul(8000) / took_ms as u64
+    }
+}
+
 /// The tag a cursor points at was overwritten: the player was too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evicted {
@@ -465,10 +491,9 @@ where
         (now.0 as u32).wrapping_sub(self.meta(cursor.seq).arrival_ms)
     }
 
-    /// Payload bytes that became readable within the last `window_ms`, and the milliseconds they took to come: fewer than
-    /// the window when the ring does not go back so far.
-    pub fn arrived_within(&self, window_ms: u32, now: Millis) -> (u64, u32) {
-        let (mut bytes, mut oldest_ms, mut seq) = (0, 0, self.readable.0);
+    /// What became readable within the last `window_ms`.
+    pub fn arrived_within(&self, window_ms: u32, now: Millis) -> Arrived {
+        let (mut arrived, mut seq) = (Arrived::default(), self.readable.0);
         while seq > self.oldest.0 {
             seq -= 1;
             let meta = self.meta(TagSeq(seq));
@@ -477,12 +502,16 @@ where
             }
             let age_ms = (now.0 as u32).wrapping_sub(meta.arrival_ms);
             if age_ms > window_ms {
-                return (bytes, window_ms);
+                return Arrived { took_ms: window_ms, ..arrived };
             }
-            bytes += u64::from(meta.length);
-            oldest_ms = age_ms;
+            match meta.kind {
+                TagKind::Audio => arrived.audio_bytes += u64::from(meta.length),
+                TagKind::Video => arrived.video_bytes += u64::from(meta.length),
+                TagKind::Data => arrived.data_bytes += u64::from(meta.length),
+            }
+            arrived.took_ms = age_ms;
         }
-        (bytes, oldest_ms)
+        arrived
     }
 
     /// The longest run of payload bytes, without headers, that begins `offset` bytes into an open or finished tag's payload and
@@ -807,13 +836,22 @@ mod tests {
     #[test]
     fn what_arrived_lately_is_counted_as_far_back_as_the_ring_goes() {
         let mut ring = ring(4096);
-        assert_eq!(ring.arrived_within(5000, Millis(9000)), (0, 0));
-        for second in 1..=9 {
-            ring.push(TagKind::Video, second * 1000, &[&[0; 10]], KEY, Millis(u64::from(second) * 1000)).unwrap();
+        assert_eq!(ring.arrived_within(5000, Millis(9000)), Arrived::default());
+        for second in 1..=5_u32 {
+            let now = Millis(u64::from(second) * 1000);
+            ring.push(TagKind::Video, second * 1000, &[&[0; 10]], KEY, now).unwrap();
+            ring.push(TagKind::Audio, second * 1000, &[&[0; 3]], TagFlags::default(), now).unwrap();
         }
-        assert_eq!(ring.arrived_within(2500, Millis(9000)), (30, 2500));
-        assert_eq!(ring.arrived_within(60_000, Millis(9000)), (90, 8000));
-        assert_eq!(ring.arrived_within(1000, Millis(20_000)), (0, 1000));
+        for (window_ms, now, video_bytes, audio_bytes, took_ms) in
+            [(2500, 5000, 30, 9, 2500), (60_000, 5000, 50, 15, 4000), (1000, 20_000, 0, 0, 1000)]
+        {
+            let arrived = ring.arrived_within(window_ms, Millis(now));
+            assert_eq!(arrived, Arrived { audio_bytes, video_bytes, data_bytes: 0, took_ms });
+            assert_eq!(
+                arrived.bits_per_second(arrived.bytes()),
+                (video_bytes + audio_bytes) * 8000 / u64::from(took_ms)
+            );
+        }
     }
 
     #[test]

@@ -567,6 +567,16 @@ where
         }
     }
 
+    /// When the newest sound, or picture, is played, in milliseconds of the stream's time. Of data that is not known.
+    pub fn newest_ms(&self, kind: TagKind) -> Option<u32> {
+        let newest = match kind {
+            TagKind::Audio => self.newest_audio,
+            TagKind::Video => self.newest_frame,
+            TagKind::Data => None,
+        };
+        self.ring.tag(newest?).map(|tag| tag.timestamp)
+    }
+
     /// What is known of the publish so far.
     pub fn facts(&self) -> PublishFacts {
         self.facts

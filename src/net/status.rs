@@ -40,9 +40,9 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
             row.name,
             if row.state.publisher().is_some() { "yes" } else { "no" },
             row.seconds,
-            row.players,
+            row.viewers.all(),
             row.skips,
-            row.worst_lag_ms,
+            row.viewers.worst_lag_ms,
         );
     }
 }

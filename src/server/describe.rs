@@ -10,8 +10,8 @@ use crate::live::names::Media;
 use crate::media::TagKind;
 use crate::time::Millis;
 use crate::wire::amf0::Decoder;
-use crate::wire::codec::{AudioInfo, VideoInfo};
-use crate::wire::flv::{self, MediaType};
+use crate::wire::codec::{AudioInfo, Size, VideoInfo};
+use crate::wire::flv::{self, Codec, MediaType};
 
 use super::Server;
 
@@ -85,32 +85,13 @@ pub const AUDIO_BYTES: usize = 64;
 impl Description {
     /// What the headers and the first group of pictures say.
     pub fn of(media: &Media) -> Description {
-        let (mut video, mut audio, mut metadata) = (None, None, PictureSize::default());
-        for header in media.headers().iter() {
-            match header.kind {
-                TagKind::Video => {
-                    let body = flv::sequence_header_body(MediaType::Video, header.payload);
-                    let info = body
-                        .map(|(codec, record)| VideoInfo::parse(codec, record).unwrap_or(VideoInfo::unknown(codec)));
-                    video = video.or(info);
-                }
-                TagKind::Audio => {
-                    let body = flv::sequence_header_body(MediaType::Audio, header.payload);
-                    let info = body
-                        .map(|(codec, record)| AudioInfo::parse(codec, record).unwrap_or(AudioInfo::unknown(codec)));
-                    audio = audio.or(info);
-                }
-                TagKind::Data if header.name == b"onMetaData" => metadata = PictureSize::parse(header.payload),
-                TagKind::Data => {}
-            }
-        }
+        let TrackInfo { video, audio, size, .. } = TrackInfo::of(media);
         let facts = media.facts();
-        let PictureSize { width, height } = metadata;
         Description {
             video: match video {
                 Some(info) if info.size.is_some() => Some(cut(format_args!("{info}"))),
-                Some(info) => Some(cut(format_args!("{width}x{height} {info}"))),
-                None => media.has_video().then(|| cut(format_args!("{width}x{height}"))),
+                Some(info) => Some(cut(format_args!("{size} {info}"))),
+                None => media.has_video().then(|| cut(format_args!("{size}"))),
             },
             audio: match audio {
                 Some(info) => Some(cut(format_args!("{info}"))),
@@ -148,21 +129,52 @@ fn cut<const N: usize>(text: fmt::Arguments<'_>) -> String<N> {
     fitting
 }
 
-/// What `onMetaData` says of the picture, for codecs whose record does not.
+/// What the headers of a stream say of its tracks; the first ones, of several.
 #[derive(Default)]
-struct PictureSize {
-    width: u32,
-    height: u32,
+pub(super) struct TrackInfo {
+    /// Of the picture.
+    pub video: Option<VideoInfo>,
+    /// Of the sound.
+    pub audio: Option<AudioInfo>,
+    /// What `onMetaData` says of the picture, for codecs whose record does not. 0 where it does not either.
+    pub size: Size,
+    /// The constraints of H.264's profile (ITU-T H.264, section 7.4.2.1.1); 0 for other codecs.
+    pub constraints: u8,
 }
 
-impl PictureSize {
-    fn parse(message: &[u8]) -> PictureSize {
-        let mut values = Decoder::new(message);
-        let value = values.value().and_then(|_| values.value());
-        let number = |key: &str| {
-            let number = value.ok().and_then(|value| value.get(key)).and_then(|value| value.as_number());
-            number.unwrap_or_default() as u32
-        };
-        PictureSize { width: number("width"), height: number("height") }
+impl TrackInfo {
+    pub(super) fn of(media: &Media) -> TrackInfo {
+        let mut tracks = TrackInfo::default();
+        for header in media.headers().iter() {
+            match header.kind {
+                TagKind::Video if tracks.video.is_none() => {
+                    let body = flv::sequence_header_body(MediaType::Video, header.payload);
+                    tracks.video = body
+                        .map(|(codec, record)| VideoInfo::parse(codec, record).unwrap_or(VideoInfo::unknown(codec)));
+                    if let Some((Codec::Avc, &[_, _, constraints, ..])) = body {
+                        tracks.constraints = constraints;
+                    }
+                }
+                TagKind::Audio if tracks.audio.is_none() => {
+                    let body = flv::sequence_header_body(MediaType::Audio, header.payload);
+                    tracks.audio = body
+                        .map(|(codec, record)| AudioInfo::parse(codec, record).unwrap_or(AudioInfo::unknown(codec)));
+                }
+                TagKind::Data if header.name == b"onMetaData" => tracks.size = picture_size(header.payload),
+                TagKind::Video | TagKind::Audio | TagKind::Data => {}
+            }
+        }
+        tracks
     }
+}
+
+/// What metadata says of the picture.
+fn picture_size(message: &[u8]) -> Size {
+    let mut values = Decoder::new(message);
+    let value = values.value().and_then(|_| values.value());
+    let number = |key: &str| {
+        let number = value.ok().and_then(|value| value.get(key)).and_then(|value| value.as_number());
+        number.unwrap_or_default() as u32
+    };
+    Size { width: number("width"), height: number("height") }
 }

@@ -32,6 +32,7 @@ use super::outbox::Outboxes;
 use super::pace::WRITE_BYTES;
 use super::rtmp::{Role, Rtmp, TagTail, Tail};
 use super::slot::{LastWords, Slot, SlotState};
+use super::speaks::Speaks;
 use super::transport::{Io, Net};
 use super::wakes::Held;
 use super::{LINGER_MS, Server};
@@ -52,11 +53,16 @@ impl Server {
         let mut from = 0;
         while let Some(index) = self.wakes.take_to_send(from) {
             from = index.at() + 1;
+            let (stream, before) = (self.stream_sent_to(index), self.counters.bytes_out);
             self.flush_slot(net, index, now);
+            if let Some(id) = stream {
+                self.live.names.stream_mut(id).sent_bytes += self.counters.bytes_out - before;
+            }
         }
     }
 
     fn fan_out_stream<N: Net>(&mut self, net: &mut N, id: StreamId, now: Millis) {
+        let before = self.counters.bytes_out;
         let mut from = 0;
         while let Some((index, flush)) = self.fan_out_express(net, id, &mut from, now) {
             match flush {
@@ -68,6 +74,19 @@ impl Server {
                     Together::Alone => self.flush_slot(net, index, now),
                 },
             }
+        }
+        self.live.names.stream_mut(id).sent_bytes += self.counters.bytes_out - before;
+    }
+
+    /// The live stream that what a connection is sent is of; the first, of several.
+    fn stream_sent_to(&self, index: SlotIndex) -> Option<StreamId> {
+        match self.slots.peek_both(index).1 {
+            Speaks::Rtmp(rtmp) => rtmp.roles.iter().find_map(|role| match role {
+                Role::Playing(reader) => Some(reader.stream()),
+                _ => None,
+            }),
+            Speaks::Http(http) => http.stream_sent(),
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::live::applications::{AppState, Application};
 use crate::live::holder::Holder;
 use crate::live::names::Media;
 use crate::live::reader::Reader;
+use crate::media::Arrived;
 use crate::rtmp::event::Request;
 use crate::time::Millis;
 
@@ -134,24 +135,43 @@ pub struct StreamRow<'a> {
     pub state: StreamState,
     /// Since the present publish began, or the last one ended, in seconds.
     pub seconds: u64,
-    /// Net streams that play it, and viewers over HTTP.
-    pub players: u32,
-    /// Those of them that have it over HTTP, as fragmented MP4 ...
-    pub mp4_players: u32,
-    /// ... as FLV ...
-    pub flv_players: u32,
-    /// ... and as HLS.
-    pub hls_players: u32,
-    /// How often they, as they are now, went on at a later key frame.
+    /// Who plays it.
+    pub viewers: Viewers,
+    /// How often viewers of the publish went on at a later key frame.
     pub skips: u32,
-    /// How far the slowest of them is behind, in milliseconds.
-    pub worst_lag_ms: u32,
     /// What arrived of it lately, in bits per second; 0 without a publisher.
     pub bitrate_bps: u64,
     /// It is being recorded.
     pub recorded: bool,
     /// What it is; nothing is known without a publisher.
     pub description: Description,
+}
+
+/// Who watches a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Viewers {
+    /// Net streams that play it, ...
+    pub rtmp: u32,
+    /// ... and viewers over HTTP who have it as fragmented MP4, ...
+    pub mp4: u32,
+    /// ... as FLV, ...
+    pub flv: u32,
+    /// ... and as HLS.
+    pub hls: u32,
+    /// How far the slowest of them is behind, in milliseconds.
+    pub worst_lag_ms: u32,
+}
+
+impl Viewers {
+    /// How many there are.
+    pub const fn all(self) -> u32 {
+        self.rtmp + self.mp4 + self.flv + self.hls
+    }
+
+    /// How many there are of each kind, by the name of that.
+    pub const fn by_output(self) -> [(&'static str, u32); 4] {
+        [("rtmp", self.rtmp), ("ws", self.mp4), ("flv", self.flv), ("hls", self.hls)]
+    }
 }
 
 /// A registered application.
@@ -197,7 +217,14 @@ pub struct Totals<'a> {
 impl Server {
     /// The first connection in slot `from` or behind it.
     pub fn next_client(&self, from: usize, now: Millis) -> Option<ClientRow<'_>> {
-        let Some(index) = self.slots.next_taken(from) else { return self.next_hls_viewer(from, now) };
+        match self.slots.next_taken(from) {
+            Some(index) => self.client_at(index, now),
+            None => self.next_hls_viewer(from, now),
+        }
+    }
+
+    /// The connection of a slot.
+    pub(super) fn client_at(&self, index: SlotIndex, now: Millis) -> Option<ClientRow<'_>> {
         match self.slots.peek_both(index) {
             (slot, Speaks::Rtmp(rtmp)) => Some(self.client_row(index, slot, rtmp, now)),
             (slot, Speaks::Http(http)) => Some(self.http_row(index, slot, http, now)),
@@ -294,7 +321,7 @@ impl Server {
     fn stream_row(&self, id: StreamId, now: Millis) -> StreamRow<'_> {
         let stream = self.live.names.stream(id);
         let live = stream.ring.filter(|_| stream.publisher().is_some()).map(|ring| self.live.names.media(ring));
-        let mut row = StreamRow {
+        StreamRow {
             id,
             app: self.live.apps.name(stream.app),
             instance: stream.path.instance(),
@@ -306,41 +333,53 @@ impl Server {
                 (None, false) => StreamState::Waiting,
             },
             seconds: now.since(stream.since) / 1000,
-            players: self.slots.hls.count(id),
-            mp4_players: 0,
-            flv_players: 0,
-            hls_players: self.slots.hls.count(id),
-            skips: 0,
-            worst_lag_ms: 0,
+            viewers: self.viewers(id, now),
+            skips: stream.trouble.skips(),
             recorded: self.features.recordings.is_recorded(id),
-            bitrate_bps: live.map_or(0, |media| bitrate_bps(media, now.since(stream.since), now)),
+            bitrate_bps: live.map_or(0, |media| {
+                let arrived = arrived(media, now.since(stream.since), now);
+                arrived.bits_per_second(arrived.bytes())
+            }),
             description: live.map_or_else(Description::default, Description::of),
-        };
+        }
+    }
+
+    /// Who watches a stream. Of players who are express, which nearly all are, a line is looked at, and no slot.
+    pub(super) fn viewers(&self, id: StreamId, now: Millis) -> Viewers {
+        let mut viewers = Viewers { hls: self.slots.hls.count(id), ..Viewers::default() };
+        let stream = self.live.names.stream(id);
+        let ring = stream.ring.map(|ring| self.live.names.media(ring).ring());
         let mut from = 0;
-        while let Some(index) = stream.players.next_from(from) {
-            from = index + 1;
-            let index = SlotIndex(index as u32);
-            let http = self.slots.peek_both(index).1.http();
-            if let Some((http, reader)) = http.and_then(|http| Some((http, http.reader()?))) {
-                row.players += 1;
-                match http.watches_flv() {
-                    true => row.flv_players += 1,
-                    false => row.mp4_players += 1,
-                }
-                row.skips += reader.skips();
-                row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(index, reader, now).unwrap_or(0));
+        while let Some(at) = stream.players.next_from(from) {
+            from = at + 1;
+            let index = SlotIndex(at as u32);
+            let ahead = self.slots.ahead(index);
+            if ahead.stream == Some(id) {
+                viewers.rtmp += 1;
+                let lag_ms = ring.zip(ahead.cursor()).map_or(0, |(ring, cursor)| ring.lag_ms(cursor, now));
+                viewers.worst_lag_ms = viewers.worst_lag_ms.max(lag_ms);
+                continue;
             }
-            for role in self.slots.peek_client(index).iter().flat_map(|(_, rtmp)| &rtmp.roles) {
-                let Role::Playing(reader) = role else { continue };
-                if reader.stream() != id {
-                    continue;
+            let lag_ms = |reader| self.lag_ms(index, reader, now).unwrap_or(0);
+            match self.slots.peek_both(index).1 {
+                Speaks::Rtmp(rtmp) => {
+                    for role in &rtmp.roles {
+                        let Role::Playing(reader) = role else { continue };
+                        if reader.stream() == id {
+                            viewers.rtmp += 1;
+                            viewers.worst_lag_ms = viewers.worst_lag_ms.max(lag_ms(reader));
+                        }
+                    }
                 }
-                row.players += 1;
-                row.skips += reader.skips();
-                row.worst_lag_ms = row.worst_lag_ms.max(self.lag_ms(index, reader, now).unwrap_or(0));
+                Speaks::Http(http) => {
+                    let Some(reader) = http.reader() else { continue };
+                    *(if http.watches_flv() { &mut viewers.flv } else { &mut viewers.mp4 }) += 1;
+                    viewers.worst_lag_ms = viewers.worst_lag_ms.max(lag_ms(reader));
+                }
+                _ => {}
             }
         }
-        row
+        viewers
     }
 
     fn app_row<'a>(&self, id: AppId, app: &'a Application) -> AppRow<'a> {
@@ -384,8 +423,6 @@ fn activity(slot: &Slot, rtmp: &Rtmp) -> Activity {
 
 /// What arrived within the last [`BITRATE_WINDOW_MS`], or since the publish began `age_ms` ago, or as far back as the
 /// ring goes.
-fn bitrate_bps(media: &Media, age_ms: u64, now: Millis) -> u64 {
-    let window_ms = BITRATE_WINDOW_MS.min(age_ms) as u32;
-    let (bytes, took_ms) = media.ring().arrived_within(window_ms, now);
-    bytes * 8 * 1000 / u64::from(took_ms.max(1))
+pub(super) fn arrived(media: &Media, age_ms: u64, now: Millis) -> Arrived {
+    media.ring().arrived_within(BITRATE_WINDOW_MS.min(age_ms) as u32, now)
 }

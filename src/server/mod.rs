@@ -87,6 +87,7 @@ use crate::live::app::AppDefinition;
 use crate::live::applications::{AppSource, Applications};
 use crate::live::jobs::Reload;
 use crate::live::names::Names;
+use crate::live::rate::Rate;
 use crate::live::settings::Settings;
 use crate::rtmp::event::{Decision, Request};
 use crate::rtmp::status::{Code, Status};
@@ -205,6 +206,10 @@ struct Life {
     clock_at: Millis,
     /// What names that caches may keep begin with, beside what they are of: another one after each start.
     nonce: u32,
+    /// How fast bytes come ...
+    received: Rate,
+    /// ... and go, from all clients and to all.
+    sent: Rate,
 }
 
 /// The whole server below the sockets.

@@ -293,7 +293,7 @@ mod tests {
     use crate::live::settings::Settings;
     use crate::server::Start;
     use crate::server::describe::Description;
-    use crate::server::inspect::{Activity, ClientRow, StreamRow, StreamState};
+    use crate::server::inspect::{Activity, ClientRow, StreamRow, StreamState, Viewers};
     use crate::server::peer::Peer;
     use crate::server::transport::Counted;
 
@@ -330,12 +330,8 @@ mod tests {
             path: &name,
             state: StreamState::Live(Holder::Conn(id, 0)),
             seconds: u64::MAX,
-            players: u32::MAX,
-            mp4_players: 0,
-            flv_players: 0,
-            hls_players: 0,
+            viewers: Viewers { hls: u32::MAX, worst_lag_ms: u32::MAX, ..Viewers::default() },
             skips: u32::MAX,
-            worst_lag_ms: u32::MAX,
             bitrate_bps: u64::MAX,
             recorded: false,
             description: Description {

@@ -20,6 +20,14 @@ impl Peer {
             Peer::Local => IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
+
+    /// Its port; 0 for who is local.
+    pub fn port(self) -> u16 {
+        match self {
+            Peer::Ip(address) => address.port(),
+            Peer::Local => 0,
+        }
+    }
 }
 
 impl fmt::Display for Peer {

@@ -64,9 +64,9 @@ impl fmt::Display for StreamJson<'_> {
             "\"seconds\":{},\"players\":{},\"skips\":{},\"worst_lag_ms\":{},\"bitrate_bps\":{},\"recorded\":{},\"video\":{},\
              \"audio\":{},",
             row.seconds,
-            row.players,
+            row.viewers.all(),
             row.skips,
-            row.worst_lag_ms,
+            row.viewers.worst_lag_ms,
             row.bitrate_bps,
             row.recorded,
             OrNull(description.video.as_deref().map(Text)),

@@ -31,6 +31,9 @@ impl Server {
         self.expire_graces(now);
         self.expire_hls(now);
         self.live.names.log_trouble(now);
+        self.live.names.measure(now);
+        self.life.received.look(self.counters.bytes_in, now);
+        self.life.sent.look(self.counters.bytes_out, now);
         self.live.apps.check(now);
         self.sweep_instances(now);
         self.sweep_hosts(net, now);

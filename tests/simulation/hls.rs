@@ -290,7 +290,7 @@ fn a_viewer_by_hls_is_a_row_that_can_be_sent_away_and_goes_by_itself() {
         rows[0].id
     };
     let row = world.server.next_stream(0, Millis(world.now)).unwrap();
-    assert_eq!((row.players, row.hls_players), (1, 1));
+    assert_eq!((row.viewers.all(), row.viewers.hls), (1, 1));
 
     assert!(world.server.disconnect(id, Millis(world.now)));
     assert_eq!((player.get(&mut world, &media).0, player.get(&mut world, &url).0), (403, 403));

@@ -10,7 +10,7 @@ use core::net::{IpAddr, SocketAddr};
 use crate::handles::{ConnId, StreamId};
 use crate::limits::{APP_NAME_BYTES, PATH_BYTES};
 use crate::server::Server;
-use crate::server::inspect::StreamRow;
+use crate::server::inspect::{StreamRow, Viewers};
 use crate::server::json::{OrNull, Text};
 use crate::time::Millis;
 use crate::wire::http::{HttpRequest, HttpStatus};
@@ -174,6 +174,7 @@ impl fmt::Display for CardJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CardJson(row) = self;
         let description = &row.description;
+        let Viewers { rtmp, mp4, flv, hls, worst_lag_ms } = row.viewers;
         let mut path = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
         write!(path, "{}/{}", row.app, row.path)?;
         write!(
@@ -194,11 +195,11 @@ impl fmt::Display for CardJson<'_> {
             f,
             ",\"key_frame_ms\":{},\"viewers\":{{\"rtmp\":{},\"ws\":{},\"hls\":{},\"flv\":{}}},\"worst_lag_ms\":{},\"skips\":{},\"recording\":{}}}",
             OrNull(description.key_frame_interval_ms),
-            row.players - row.mp4_players - row.flv_players - row.hls_players,
-            row.mp4_players,
-            row.hls_players,
-            row.flv_players,
-            row.worst_lag_ms,
+            rtmp,
+            mp4,
+            hls,
+            flv,
+            worst_lag_ms,
             row.skips,
             row.recorded,
         )

@@ -246,8 +246,8 @@ impl Server {
         out: &mut TextPiece,
     ) -> fmt::Result {
         let Some(media) = StreamView::of(&self.live.names, stream).media else { return Ok(()) };
-        let (bytes, lasts_ms) = media.ring().arrived_within(RATE_MS, now);
-        let rate = bytes * 8000 / u64::from(lasts_ms.max(1));
+        let arrived = media.ring().arrived_within(RATE_MS, now);
+        let rate = arrived.bits_per_second(arrived.bytes());
         let found = media.describe(ALL, None);
         let names = found.names.iter().flatten();
         write!(

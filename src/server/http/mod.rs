@@ -38,6 +38,7 @@ mod together;
 mod viewer;
 mod watch;
 
+use crate::handles::StreamId;
 use crate::limits::HTTP_HEAD_BYTES;
 use crate::live::download::DownloadId;
 use crate::live::reader::Reader;
@@ -245,6 +246,15 @@ impl Http {
     /// The same, to change it.
     pub(super) fn reader_mut(&mut self) -> Option<&mut Reader> {
         self.viewer_mut().map(|viewer| &mut viewer.reader)
+    }
+
+    /// The live stream that a body on its way is of.
+    pub(super) fn stream_sent(&self) -> Option<StreamId> {
+        match &self.phase {
+            HttpPhase::Sending(Sending { body: Content::Live(viewer), .. }) => Some(viewer.reader.stream()),
+            HttpPhase::Sending(Sending { body: Content::Ring(part), .. }) => Some(part.stream),
+            _ => None,
+        }
     }
 
     /// How what it does is called.

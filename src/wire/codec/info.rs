@@ -43,11 +43,11 @@ impl fmt::Display for VideoInfo {
 }
 
 /// Picture size in pixels. Displayed as `1280x720`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// 1 to 65 536.
+    /// 1 to 65 536; 0 where it is not known.
     pub width: u32,
-    /// 1 to 65 536.
+    /// 1 to 65 536; 0 where it is not known.
     pub height: u32,
 }
 
