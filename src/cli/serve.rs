@@ -125,6 +125,7 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let listening: Vec<SocketAddr> = at(Door::Rtmp).collect();
     let rtmp = reachable(listening.iter().copied());
     server.announce(rtmp.first().copied());
+    server.runs_in(std::process::id());
     say(&banner(&config, &apps, &rtmp, &page(&reachable(at(Door::Http)), draws_blocks())));
     for address in &listening {
         info!("rill listening addr={address}");

@@ -72,6 +72,7 @@ pub mod transport;
 mod wakes;
 mod window;
 mod words;
+mod xml;
 
 use core::net::SocketAddr;
 use std::vec::Vec;
@@ -199,6 +200,8 @@ impl ReadTurn {
 struct Life {
     /// Where encoders reach it.
     announced: Option<SocketAddr>,
+    /// Which process it is, as far as programs that read statistics take that number.
+    process: u16,
     /// It is to end.
     stopping: bool,
     /// Milliseconds from the server's time to that of the clock, if it was set when that was looked at, and when it is looked at again.

@@ -15,4 +15,5 @@ mod nginx;
 mod others;
 mod players;
 mod requests;
+mod statistics;
 mod strangers;

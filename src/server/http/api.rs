@@ -65,6 +65,11 @@ impl Server {
         self.life.announced = address;
     }
 
+    /// It runs in the process of this number.
+    pub fn runs_in(&mut self, process: u32) {
+        self.life.process = process as u16;
+    }
+
     /// The next piece of a status.
     pub(super) fn status_piece(
         &self,
@@ -121,7 +126,7 @@ impl Server {
     }
 
     /// Whether the rules of its application let this caller play a stream.
-    fn is_shown(&self, stream: StreamId, peer: IpAddr, request: &HttpRequest) -> bool {
+    pub(super) fn is_shown(&self, stream: StreamId, peer: IpAddr, request: &HttpRequest) -> bool {
         let stream = self.live.names.stream(stream);
         let Some(definition) = self.live.apps.definition(stream.app) else { return false };
         let rules = &definition.rules;

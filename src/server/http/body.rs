@@ -110,6 +110,16 @@ pub(super) enum TextKind {
     Events,
     /// Which recordings there are, from then on.
     Recordings(Millis),
+    /// Figures for Prometheus.
+    Metrics,
+    /// Figures for who reads nginx-rtmp's.
+    Stat,
+    /// What is live, for who reads MediaMTX's, ...
+    Paths,
+    /// ... one of it, ...
+    Path(StreamId),
+    /// ... and who speaks RTMP.
+    RtmpConns,
     /// An address, drawn.
     QrCode,
     /// The playlist of a stream.
@@ -126,6 +136,11 @@ impl TextKind {
             TextKind::Routes
             | TextKind::Status
             | TextKind::Recordings(_)
+            | TextKind::Metrics
+            | TextKind::Stat
+            | TextKind::Paths
+            | TextKind::Path(_)
+            | TextKind::RtmpConns
             | TextKind::QrCode
             | TextKind::HlsIndex(_)
             | TextKind::HlsSegments(..) => false,

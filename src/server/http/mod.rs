@@ -26,6 +26,7 @@ mod head;
 mod hls;
 mod hls_watch;
 mod live;
+mod metrics;
 mod mp4;
 mod pieces;
 mod recordings;
@@ -34,7 +35,9 @@ mod routes;
 mod script_asks;
 mod send_part;
 mod serve;
+mod stat;
 mod together;
+mod v3;
 mod viewer;
 mod watch;
 

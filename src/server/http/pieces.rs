@@ -27,6 +27,11 @@ impl Server {
             TextKind::Events => self.events_piece(place, peer, request, out, now),
             // It is made where the disk can be asked.
             TextKind::Recordings(_) => TextProgress::Gone,
+            TextKind::Metrics => self.metrics_piece(place, (peer, request), out, now),
+            TextKind::Stat => self.stat_piece(place, (peer, request), out, now),
+            TextKind::Paths => self.paths_piece(None, place, (peer, request), out, now),
+            TextKind::Path(id) => self.paths_piece(Some(id), place, (peer, request), out, now),
+            TextKind::RtmpConns => self.rtmp_conns_piece(place, (peer, request), out, now),
             TextKind::QrCode => api::qr_piece(place, request, out),
             // It fits a piece: names have their limits.
             TextKind::HlsIndex(stream) => {

@@ -16,7 +16,7 @@ use super::mp4::Mp4Viewer;
 use super::ring_part::RingPart;
 use super::viewer::ViewerFormat;
 use super::watch::{Purpose, SeenStream};
-use super::{api, assets, files, hls, recordings};
+use super::{api, assets, files, hls, metrics, recordings, stat, v3};
 
 /// The methods that a route has: nothing is changed by a request.
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -43,6 +43,11 @@ pub(super) struct Route {
 pub(super) const ROUTES: &[Route] = &[
     get("/version", "what this server is", version).public(),
     get("/healthz", "whether it serves", health).public(),
+    get("/metrics", "figures for Prometheus", metrics::metrics).public(),
+    get("/stat", "figures as nginx-rtmp's, as XML", stat::stat).public(),
+    get("/v3/paths/list", "what is live, as MediaMTX has it", v3::paths).own(),
+    get("/v3/paths/get/*", "one of it", v3::path).own(),
+    get("/v3/rtmpconns/list", "who speaks RTMP, as MediaMTX has it", v3::rtmp_conns).own(),
     get("/routes", "this list", list).public(),
     get("/watch/*", "the player of a stream", watch),
     get("/embed/*", "the player alone", watch),

@@ -1,0 +1,372 @@
+//! What programs read that watch servers: each answer through the structures of those that exist, and Prometheus' text by its rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::client::Client;
+use crate::players::camera;
+use crate::support::publisher::begin;
+use crate::support::server::Server;
+use crate::support::{Scratch, patience, wait_until};
+
+/// What a switcher of scenes reads of `/stat` (NOALBS).
+mod switcher {
+    use super::Deserialize;
+
+    #[derive(Deserialize)]
+    pub struct Statistics {
+        pub server: Applications,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Applications {
+        pub application: Vec<Application>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Application {
+        pub name: String,
+        pub live: Live,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Live {
+        pub stream: Option<Vec<Stream>>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Stream {
+        pub name: String,
+        pub bw_video: u32,
+        pub meta: Option<Meta>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Meta {
+        pub video: Video,
+        pub audio: Audio,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Video {
+        pub width: u32,
+        pub height: u32,
+        pub frame_rate: f64,
+        pub codec: String,
+        pub profile: Option<String>,
+        pub compat: Option<u32>,
+        pub level: Option<f64>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Audio {
+        pub codec: Option<String>,
+        pub profile: Option<String>,
+        pub channels: Option<u32>,
+        pub sample_rate: Option<u32>,
+    }
+}
+
+/// What exporters for Prometheus read of it: nothing may be missing, and numbers have few bits.
+mod exporter {
+    use super::Deserialize;
+
+    #[derive(Deserialize)]
+    pub struct Statistics {
+        pub nginx_version: String,
+        pub nginx_rtmp_version: String,
+        pub compiler: String,
+        pub built: String,
+        pub pid: u16,
+        pub uptime: u32,
+        pub naccepted: u32,
+        pub bw_in: u64,
+        pub bytes_in: u64,
+        pub bw_out: u64,
+        pub bytes_out: u64,
+        pub server: Applications,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Applications {
+        pub application: Vec<Application>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Application {
+        pub name: String,
+        pub live: Live,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Live {
+        /// None of an application that nobody uses.
+        #[serde(default)]
+        pub stream: Vec<Stream>,
+        pub nclients: u32,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Stream {
+        pub name: String,
+        pub time: u64,
+        pub bw_in: i32,
+        pub bytes_in: u64,
+        pub bw_out: i32,
+        pub bytes_out: u64,
+        pub bw_audio: i32,
+        pub bw_video: i32,
+        pub bw_data: i32,
+        pub client: Vec<Client>,
+        pub meta: Meta,
+        pub nclients: i32,
+        pub publishing: Option<()>,
+        pub active: Option<()>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Client {
+        pub id: u32,
+        pub address: String,
+        pub port: u16,
+        pub time: u64,
+        pub flashver: String,
+        pub bytes_in: u64,
+        pub bytes_out: u64,
+        pub dropped: u64,
+        pub avsync: i64,
+        pub timestamp: u64,
+        pub publishing: Option<()>,
+        pub active: Option<()>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Meta {
+        pub video: Video,
+        pub audio: Audio,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Video {
+        pub width: u16,
+        pub height: u64,
+        pub frame_rate: i32,
+        pub data_rate: u16,
+        pub codec: String,
+        pub profile: String,
+        pub compat: u16,
+        pub level: f32,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Audio {
+        pub channels: Option<i32>,
+        pub sample_rate: Option<i32>,
+        pub data_rate: Option<u16>,
+    }
+}
+
+/// What a switcher of scenes reads of a path of MediaMTX.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LivePath {
+    name: String,
+    source: Source,
+    bytes_received: u64,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+}
+
+fn xml<T: DeserializeOwned>(text: &str) -> T {
+    quick_xml::de::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A server with a camera, `cam1`, whose rates are known, and a viewer of it.
+fn with_camera(name: &str) -> (Scratch, Server, impl Drop) {
+    let scratch = Scratch::new(name);
+    let server = Server::start(&scratch, &[]);
+    let publisher = camera(&scratch, &server, "cam1");
+    server.wait_for_publisher("cam1");
+    (scratch, server, publisher)
+}
+
+#[test]
+fn switchers_and_exporters_read_the_statistics() {
+    let (_scratch, server, _publisher) = with_camera("http-stat");
+    let mut viewer = Client::new(server.http);
+    viewer.send(b"GET /live/cam1.flv HTTP/1.0\r\n\r\n");
+    let _ = viewer.take(200_000);
+    let _waiting = begin(server.address, "a&amp;b");
+    let mut client = Client::new(server.http);
+    // Rates are of some seconds.
+    assert!(wait_until(patience(10.0), || {
+        let all: exporter::Statistics = xml(client.get("/stat").text());
+        all.server.application.iter().flat_map(|app| &app.live.stream).any(|stream| stream.bw_out > 0)
+    }));
+    let answer = client.get("/stat");
+    assert_eq!((answer.status, answer.field("content-type")), (200, "text/xml"));
+    assert_eq!(answer.field("access-control-allow-origin"), "*");
+
+    let seen: switcher::Statistics = xml(answer.text());
+    let live = seen.server.application.into_iter().find(|app| app.name == "live").unwrap().live;
+    let cam = live.stream.unwrap().into_iter().find(|stream| stream.name == "cam1").unwrap();
+    assert!(cam.bw_video / 1024 > 0);
+    let switcher::Meta { video, audio } = cam.meta.unwrap();
+    assert_eq!((video.codec.as_str(), audio.codec.as_deref()), ("H264", Some("AAC")));
+    assert!(video.width > 0 && video.height > 0 && video.frame_rate > 0.0);
+    assert!(video.profile.is_some() && video.compat.is_some() && video.level.unwrap() > 0.0);
+    assert_eq!((audio.profile.as_deref(), audio.channels.unwrap() > 0), (Some("LC"), true));
+    assert!(audio.sample_rate.unwrap() >= 44_100);
+
+    let all: exporter::Statistics = xml(answer.text());
+    assert!(all.pid > 0 && all.naccepted >= 4 && all.bytes_out > 200_000);
+    assert!(!all.nginx_version.is_empty() && !all.nginx_rtmp_version.is_empty() && !all.compiler.is_empty());
+    assert!(all.built.len() == 20 && all.uptime < 3600 && all.bytes_in > 0 && all.bw_in > 0 && all.bw_out > 0);
+    let live = all.server.application.into_iter().find(|app| app.name == "live").unwrap().live;
+    assert_eq!(live.nclients, 3);
+    let cam = live.stream.iter().find(|stream| stream.name == "cam1").unwrap();
+    assert!(cam.bytes_in > 0 && cam.bytes_out >= 200_000 && cam.time > 0 && cam.bw_in > 0 && cam.bw_data >= 0);
+    assert!(cam.bw_audio > 0 && cam.bw_video > cam.bw_audio && cam.publishing.is_some() && cam.active.is_some());
+    assert_eq!((cam.nclients, cam.client.len()), (2, 2));
+    assert_eq!(cam.client.iter().filter(|client| client.publishing.is_some()).count(), 1);
+    let ids: BTreeSet<u32> = cam.client.iter().map(|client| client.id).collect();
+    assert_eq!(ids.len(), 2);
+    for client in &cam.client {
+        assert!(client.address == "127.0.0.1" && client.port > 0 && client.time < 3_600_000 && client.dropped == 0);
+        assert!(client.bytes_in > 0 && client.bytes_out > 0 && client.avsync.abs() < 5000 && client.timestamp > 0);
+        assert!(client.active.is_some());
+    }
+    assert!(cam.client.iter().any(|client| client.flashver.contains("FMLE")));
+    let exporter::Meta { video, audio } = &cam.meta;
+    assert!(video.width > 0 && video.height > 0 && video.frame_rate > 0 && video.data_rate > 0 && video.level > 0.0);
+    assert!(!video.codec.is_empty() && !video.profile.is_empty() && u32::from(video.compat) < 256);
+    assert!(audio.channels > Some(0) && audio.sample_rate > Some(0) && audio.data_rate > Some(0));
+    // What nothing has come of yet is as whole.
+    assert!(live.stream.iter().any(|stream| stream.name == "a&amp;b" && stream.client.len() == 1));
+}
+
+#[test]
+fn a_path_is_what_mediamtx_says_of_one() {
+    let (_scratch, server, _publisher) = with_camera("http-v3");
+    let mut viewer = Client::new(server.http);
+    viewer.send(b"GET /live/cam1.flv HTTP/1.0\r\n\r\n");
+    let _ = viewer.take(10_000);
+    let mut client = Client::new(server.http);
+    let answer = client.get("/v3/paths/get/live/cam1");
+    let path: LivePath = serde_json::from_str(answer.text()).unwrap();
+    assert!(path.name == "live/cam1" && path.source.kind == "rtmpConn" && path.bytes_received > 5000);
+    let whole: serde_json::Value = serde_json::from_str(answer.text()).unwrap();
+    assert_eq!(whole["tracks"], serde_json::json!(["H264", "MPEG-4 Audio"]));
+    assert_eq!((&whole["ready"], whole["readers"].as_array().unwrap().len()), (&true.into(), 1));
+    // Not every machine has a clock that is set.
+    assert!(whole["readyTime"].as_str().is_none_or(|time| time.ends_with('Z')), "{whole}");
+
+    let _waiting = begin(server.address, "other");
+    server.wait_for_publisher("other");
+    let list: serde_json::Value = serde_json::from_str(client.get("/v3/paths/list").text()).unwrap();
+    assert_eq!((&list["itemCount"], &list["pageCount"]), (&2.into(), &1.into()));
+    let names: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["live/cam1", "live/other"]);
+
+    let conns: serde_json::Value = serde_json::from_str(client.get("/v3/rtmpconns/list").text()).unwrap();
+    assert_eq!(conns["itemCount"], 2);
+    let of_cam = conns["items"].as_array().unwrap().iter().find(|conn| conn["path"] == "live/cam1").unwrap();
+    assert_eq!((&of_cam["state"], of_cam["id"].as_str()), (&"publish".into(), Some(path.source.id.as_str())));
+    assert!(of_cam["remoteAddr"].as_str().unwrap().starts_with("127.0.0.1:"));
+
+    let none = client.get("/v3/paths/get/live/nothing");
+    assert_eq!((none.status, none.text()), (404, r#"{"status":"error","error":"path not found"}"#));
+    for empty in ["/v3/paths/get/", "/v3/paths/get/live", "/v3/paths/get//cam1"] {
+        assert_eq!(client.get(empty).status, 404, "{empty}");
+    }
+}
+
+/// The samples of a text by name and labels, after the rules of its format (exposition format 0.0.4): each family once, with its help
+/// and type before it, and no sample twice.
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    let (mut samples, mut families, mut family) = (BTreeMap::new(), BTreeSet::new(), "");
+    assert!(text.ends_with('\n'));
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            family = help.split_once(' ').unwrap().0;
+            let kind = lines.next().unwrap().strip_prefix("# TYPE ").unwrap().strip_prefix(family).unwrap();
+            assert!([" counter", " gauge"].contains(&kind), "{kind}");
+            assert_eq!(family.ends_with("_total"), kind == " counter", "{family}");
+            assert!(families.insert(family.to_owned()), "{family} comes twice");
+            continue;
+        }
+        let (sample, value) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = sample.split_once('{').unwrap_or((sample, "}"));
+        assert!(name == family && labels.ends_with('}'), "{line}");
+        assert!(samples.insert(sample.to_owned(), value.parse().unwrap()).is_none(), "{line} comes twice");
+    }
+    samples
+}
+
+#[test]
+fn prometheus_reads_the_metrics() {
+    let (_scratch, server, _publisher) = with_camera("http-metrics");
+    let mut viewer = Client::new(server.http);
+    viewer.send(b"GET /live/cam1.flv HTTP/1.0\r\n\r\n");
+    let _ = viewer.take(200_000);
+    let _other = begin(server.address, "a/b c");
+    server.wait_for_publisher("a/b c");
+    let mut client = Client::new(server.http);
+    assert!(wait_until(patience(10.0), || client.get("/metrics").text().contains("key_frame_interval_seconds{")));
+    let answer = client.get("/metrics");
+    assert_eq!((answer.status, answer.field("content-type")), (200, "text/plain; version=0.0.4; charset=utf-8"));
+    let found = samples(answer.text());
+    let value = |name: &str| *found.get(name).unwrap_or_else(|| panic!("{name} is not in {found:?}"));
+    assert_eq!(value("rill_streams_published"), 2.0);
+    assert_eq!(value("rill_stream_up{app=\"live\",name=\"a/b c\"}"), 1.0);
+    let of_cam = "{app=\"live\",name=\"cam1\"";
+    for (output, count) in [("rtmp", 0.0), ("ws", 0.0), ("flv", 1.0), ("hls", 0.0)] {
+        assert_eq!(value(&format!("rill_stream_viewers{of_cam},output=\"{output}\"}}")), count);
+    }
+    assert!(value(&format!("rill_stream_sent_bytes_total{of_cam}}}")) >= 200_000.0);
+    assert!(value(&format!("rill_stream_received_bytes_total{of_cam}}}")) > 10_000.0);
+    assert!(value(&format!("rill_stream_frame_rate{of_cam}}}")) > 10.0);
+    assert!(value("rill_received_bytes_total") > 0.0 && value("rill_uptime_seconds") > 0.0);
+    assert_eq!(value("rill_connections_closed_total{reason=\"too_slow\"}"), 0.0);
+    assert!(found.keys().any(|name| name.starts_with("rill_build_info{version=")));
+
+    // What the page and its dashboard ask for is there.
+    for page in ["statistics.md", "grafana.json"] {
+        let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page)).unwrap();
+        let words = page.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let named: BTreeSet<&str> = words.filter(|word| word.starts_with("rill_") && !word.ends_with('_')).collect();
+        assert!(named.len() > 5);
+        for name in named {
+            assert!(answer.text().contains(&format!("# TYPE {name} ")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn who_may_not_play_a_stream_is_told_no_figure_of_it() {
+    let scratch = Scratch::new("http-stat-rules");
+    let app = scratch.path("root").join("applications/live");
+    fs::create_dir_all(&app).unwrap();
+    fs::write(app.join("app.toml"), "[play]\nkey = \"v1ew\"\n").unwrap();
+    let root = format!("server.root={:?}", scratch.path("root"));
+    let server = Server::start(&scratch, &[&root]);
+    let _publisher = begin(server.address, "secret");
+    server.wait_for_publisher("secret");
+    let mut client = Client::new(server.http);
+    for path in ["/stat", "/metrics", "/v3/paths/list", "/v3/rtmpconns/list", "/v3/paths/get/live/secret"] {
+        let without = client.get(path);
+        assert!(!without.text().contains("secret"), "{path}: {}", without.text());
+        assert!(client.get(&format!("{path}?key=v1ew")).text().contains("secret"), "{path}");
+    }
+}
