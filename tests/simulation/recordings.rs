@@ -427,6 +427,30 @@ fn what_lies_unfinished_on_a_medium_that_is_plugged_in_later_is_finished_too() {
 }
 
 #[test]
+fn what_a_medium_has_that_was_away_for_a_moment_is_finished_when_it_is_back() {
+    for container in CONTAINERS {
+        let mut world = world(record_as(container));
+        let publisher = world.publisher("cam");
+        let film = film(9);
+        publish(&mut world, publisher, &film, 0);
+        {
+            let mut card = world.recorder.card.borrow_mut();
+            card.fails = Some((card.calls, u64::MAX, ErrorKind::Other));
+        }
+        publish(&mut world, publisher, &film[2..], 9000);
+        world.recorder.card.borrow_mut().fails = None;
+        world.advance(60_000);
+        publish(&mut world, publisher, &film[2..], 80_000);
+        world.hang_up(publisher);
+        world.advance(60_000);
+        let stored = world.recorder.stored();
+        assert!(stored.len() > 1, "{container:?}");
+        assert!(stored.iter().all(|(_, bytes)| read(bytes).complete), "{container:?}");
+        world.end();
+    }
+}
+
+#[test]
 fn what_mp4_does_not_carry_is_recorded_as_flv_and_a_track_that_comes_late_begins_a_new_file() {
     // Speex from the beginning; G.711 after three seconds; MP3 after three seconds.
     for (sound, from_ms, endings) in

@@ -11,6 +11,9 @@ pub(super) struct Tending<F> {
     pub(super) left: Option<VecDeque<Left>>,
     /// On which medium that was: another one, which somebody has plugged in, is looked at, too.
     pub(super) medium: Option<u64>,
+    /// A file could not be closed: where the next one begins it is looked for, too. A stick that is pulled and plugged in again at once is
+    /// the same medium to who looks now and then.
+    pub(super) is_missing: bool,
     /// What is being finished.
     pub(super) under_way: Option<UnfinishedMovie<F>>,
 }
@@ -55,6 +58,6 @@ impl<F> Tending<F> {
 
 impl<F> Default for Tending<F> {
     fn default() -> Tending<F> {
-        Tending { left: None, medium: None, under_way: None }
+        Tending { left: None, medium: None, is_missing: false, under_way: None }
     }
 }

@@ -187,6 +187,9 @@ impl<D: RecordDisk> RecordingFiles<D> {
             file.write_at(SIZE_AT as u64, &[0; 8]).map_err(|error| fault(&path, &error))?;
         }
         let shown = self.places.shown(&path).ok_or(RecordFault::Name)?;
+        if core::mem::take(&mut self.tending.is_missing) {
+            self.tending.left = None;
+        }
         self.open[usize::from(id.place)] = Some(OpenRecordingFile {
             id,
             app: name.app.to_string(),
@@ -258,7 +261,10 @@ impl<D: RecordDisk> RecordingFiles<D> {
             return self.disk.remove(path).map_err(|error| fault(path, &error));
         }
         let closed = open.file.cut(end).and_then(|()| open.file.sync());
-        closed.map_err(|error| fault(&open.path, &error))?;
+        if let Err(error) = closed {
+            self.tending.is_missing = true;
+            return Err(fault(&open.path, &error));
+        }
         let OpenRecordingFile { app, path, container, .. } = open;
         match container {
             RecordContainer::Flv => self.complete(&app, &path),
