@@ -294,6 +294,25 @@ def faults(profile, card, media):
             longest = max(longest, float(shown))
         need(longest >= RECORDED_S - LOST_S, f"{longest} s are left of {RECORDED_S}")
 
+    def stick_pulled(machine):
+        machine.started()
+        machine.says("recordings go to the USB stick")
+        log = "cat /run/rill.log"
+        with machine.publish(media) as publisher:
+            try:
+                machine.says(" on the USB stick")
+                time.sleep(RECORDED_S)
+                machine.command("device_del stick")
+                until(lambda: "record failed" in machine.shell(log), 60, "the recording on the stick goes on", pause=2)
+                machine.says("recordings go to STATE")
+                # What failed is tried again after a minute, where the recordings are then.
+                machine.command(f"drive_add 0 if=none,id=back,format=raw,file={stick}")
+                machine.command("device_add usb-storage,drive=back")
+                until(lambda: machine.shell(log).count("record start") > 1, 150, "no recording began again", pause=2)
+                need(publisher.poll() is None, "the encoder was disconnected")
+            finally:
+                publisher.kill()
+
     card.write("rill.toml", shipped.replace("#on = true", "on = true"))
     fault("plug pulled while it records on STATE", shell, pulled_while_recording("STATE"))
     card.check_state()
@@ -306,9 +325,10 @@ def faults(profile, card, media):
         run("mkfs.vfat", "-n", "STICK", stick)
         run("mmd", "-i", stick, "::/rill")
         devices = ["-device", "qemu-xhci", "-drive", f"if=none,id=stick,format=raw,file={stick}"]
-        devices += ["-device", "usb-storage,drive=stick"]
+        devices += ["-device", "usb-storage,drive=stick,id=stick"]
         fault("plug pulled while it records on a stick", shell, pulled_while_recording("the USB stick"), devices)
         fault("start after that", shell, finished, devices)
+        fault("stick pulled while it is recorded on", shell, stick_pulled, devices)
         run("mcopy", "-s", "-n", "-i", stick, "::/rill", card.directory)
         whole(os.path.join(card.directory, "rill"))
     card.write("rill.toml", shipped)
