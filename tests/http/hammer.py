@@ -115,7 +115,9 @@ def main():
                     time.sleep(1)
                 said = run.stdout.read()
                 rate = re.search(r"Requests/sec: *([0-9.]+)", said)
-                assert all(" 200 " in status for status in statuses), (name, statuses)
+                # Who watches slowly watches, and has a place that another viewer cannot have.
+                takes = [" 200 ", " 503 "] if name.endswith("of a stream") else [" 200 "]
+                assert all(any(take in status for take in takes) for status in statuses), (name, statuses)
                 print(f"{name}: {len(statuses)} who came meanwhile were answered, the last within {1000 * worst:.0f} ms"
                       + (f"; {float(rate[1]):.0f} requests a second" if rate else ""))
             said, _ = stream.communicate(timeout=seconds + 30)
