@@ -36,8 +36,8 @@ use shared::Shared;
 /// The stack in bytes of the thread of [`LookUps`]. Nothing takes more of it than an `app.toml` whose values are nested as
 /// deep as they may be.
 pub const LOOK_UPS_STACK_BYTES: usize = 192 * 1024;
-/// The stack in bytes of the thread of [`RecordedFiles`]: paths and a log line take most of it.
-pub const RECORDED_STACK_BYTES: usize = 64 * 1024;
+/// The stack in bytes of the thread of [`RecordedFiles`]: paths, a log line, and what a file is while it is read take most of it.
+pub const RECORDED_STACK_BYTES: usize = 96 * 1024;
 /// The stack in bytes of the thread of [`RecordingFiles`]: a finisher of MP4 files, before it has its place, takes most of it.
 pub const RECORDINGS_STACK_BYTES: usize = 160 * 1024;
 /// The stack in bytes of the thread of [`Bulk`]: files of the same kind.
