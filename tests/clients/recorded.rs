@@ -178,6 +178,12 @@ fn ffmpeg_seeks_to_the_picture() {
         let expected = pictures(copy.to_str().unwrap(), at);
         assert!(pictures(&cinema.url("film.mp4"), at) == expected, "behind {at} s");
     }
+    // All of these is sent at once, before the client seeks.
+    for (name, seconds, at) in [("four.mp4", 4, "2"), ("two.mp4", 2, "1")] {
+        encode(&cinema.media.join(name), seconds, &["-bf", "2", "-g", "25"]);
+        let expected = pictures(cinema.copied(name).to_str().unwrap(), at);
+        assert!(pictures(&cinema.url(name), at) == expected, "{name} behind {at} s");
+    }
 }
 
 #[test]

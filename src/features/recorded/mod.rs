@@ -272,7 +272,10 @@ impl RecordedPlayers {
     /// One more in the playlist: it is played at once when nothing is. False when there are as many as there may be.
     pub fn queue(&mut self, id: RecordedId, item: PlaylistItem) -> bool {
         let Some(player) = self.player_mut(id) else { return false };
-        player.queue.push_back(item).is_ok()
+        let is_queued = player.queue.push_back(item).is_ok();
+        // It may follow at once.
+        self.look_by(Millis(0));
+        is_queued
     }
 
     /// Goes on from the key frame at that time, or before it: one of those that are sent, in milliseconds. On pause it is one picture.

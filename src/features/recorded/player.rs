@@ -14,6 +14,8 @@ use crate::time::Millis;
 const LEAST_LEAD_MS: u32 = 2000;
 /// What is sent ahead beyond a client's buffer, in milliseconds, so that it stays full between two blocks.
 const BEYOND_BUFFER_MS: u32 = 1000;
+/// From the first byte of a film, or behind a seek, to its end at least, in milliseconds, for a client that said what it holds.
+const SETTLES_MS: i64 = 500;
 /// Who takes nothing for so long is told that it is over, in milliseconds.
 pub(super) const OVER_MS: u64 = 600_000;
 
@@ -386,6 +388,21 @@ impl RecordedPlayer {
         since + ahead_ms.max(0) as u64
     }
 
+    /// When a client that was sent all of it hears so: as soon as its buffer holds what it has not played, and it has had the time
+    /// to go elsewhere. ffmpeg, which reads the beginning of a film before it seeks, takes an end that was on its way for the end of
+    /// what it sought.
+    fn over_at(&self, now: Millis) -> Millis {
+        let (_, is_cut) = self.lead_ms();
+        match self.clock {
+            // Who wants all at once does not go elsewhere, and waits for the end.
+            Some((since, at_ms)) if !is_cut && self.buffer_ms > 0 && self.queue.is_empty() && !self.picture => {
+                let ahead_ms = i64::from(self.sent_ms.wrapping_sub(at_ms) as i32) - i64::from(self.buffer_ms);
+                since + ahead_ms.max(SETTLES_MS) as u64
+            }
+            _ => now,
+        }
+    }
+
     /// What lies behind the first block, if it may be sent together with all of that.
     pub(super) fn follows(&self, now: Millis) -> &[u8] {
         let ends_before = self.turn.is_some() || self.paused || self.successor.is_some();
@@ -432,7 +449,7 @@ impl RecordedPlayer {
                 Follows::Fault if is_all => Readiness::Tell(ToTell::Fault),
                 // On pause one picture is no end.
                 Follows::End if is_all && !self.paused && self.successor.is_none() && !self.awaits_more() => {
-                    Readiness::Tell(ToTell::Over)
+                    if self.over_at(now) > now { Readiness::Nothing } else { Readiness::Tell(ToTell::Over) }
                 }
                 _ => Readiness::Nothing,
             };
@@ -497,7 +514,10 @@ impl RecordedPlayer {
             PlaceState::Free | PlaceState::Lent | PlaceState::Succeeding => None,
             PlaceState::Opening | PlaceState::OpeningNext | PlaceState::Ended | PlaceState::Leaving => Some(over),
             PlaceState::Playing if self.paused && !self.picture => Some(over),
-            PlaceState::Playing => self.due_at(now).filter(|&at| at > now).map(|at| at.min(over)).or(Some(over)),
+            PlaceState::Playing => {
+                let next = self.due_at(now).unwrap_or_else(|| self.over_at(now));
+                Some(if next > now { next.min(over) } else { over })
+            }
         }
     }
 
