@@ -28,6 +28,27 @@ pub enum Method {
     Options,
 }
 
+impl Method {
+    /// Each, by its name.
+    const ALL: [(&'static str, Method); 5] = [
+        ("GET", Method::Get),
+        ("HEAD", Method::Head),
+        ("POST", Method::Post),
+        ("DELETE", Method::Delete),
+        ("OPTIONS", Method::Options),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].0
+    }
+
+    /// The one with that name.
+    fn named(name: &str) -> Option<Method> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, method)| *method)
+    }
+}
+
 /// Declares the statuses.
 macro_rules! statuses {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $reason:literal;)*) => {
@@ -276,14 +297,7 @@ impl HttpRequest {
             return Err(RequestFault::Syntax);
         };
         let mut request = HttpRequest { is_http_1_1: version == 1, keep_alive: version == 1, ..HttpRequest::default() };
-        request.method = match method {
-            "GET" => Method::Get,
-            "HEAD" => Method::Head,
-            "POST" => Method::Post,
-            "DELETE" => Method::Delete,
-            "OPTIONS" => Method::Options,
-            _ => return Err(RequestFault::Method),
-        };
+        request.method = Method::named(method).ok_or(RequestFault::Method)?;
         let authority = request.set_target(target)?;
         request.read_fields(parsed.headers)?;
         if let Some(authority) = authority {

@@ -9,7 +9,7 @@ use crate::wire::http::HttpRequest;
 
 use super::api;
 use super::body::{TextKind, TextPiece, TextPlace, TextProgress};
-use super::routes::{METHODS, ROUTES};
+use super::routes::ROUTES;
 
 impl Server {
     /// Writes the next piece of a text to `out`, which is empty, and moves `place` behind it.
@@ -42,7 +42,7 @@ impl Server {
             TextKind::Routes => {
                 let Some(route) = ROUTES.get(place.row as usize) else { return TextProgress::End };
                 // Each fits a piece: a test says so.
-                let _ = writeln!(out, "{:<12} {:<24} {}", route.pattern, METHODS, route.help);
+                let _ = writeln!(out, "{:<12} {:<24} {}", route.pattern, route.allow, route.help);
                 place.row += 1;
                 TextProgress::More
             }

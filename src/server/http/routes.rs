@@ -18,19 +18,21 @@ use super::viewer::ViewerFormat;
 use super::watch::{Purpose, SeenStream};
 use super::{api, assets, files, hls, metrics, recordings, stat, v3};
 
-/// The methods that a route has: nothing is changed by a request.
-pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
+/// The methods of a route that says what there is.
+const READS: &str = "GET, HEAD, OPTIONS";
 
 /// What answers a request.
 type Function = fn(&mut Server, ConnId, &HttpRequest, Millis) -> HttpAnswer;
 
 /// A row of the table.
 pub(super) struct Route {
-    /// A path as it is; `/a/*` for all below it; `*.a` for all that ends so.
+    /// A path as it is, or with a `*` in it: `/a/*` for all below it, `*.a` for all that ends so, `/a/*/b` for what has a name between.
     pub(super) pattern: &'static str,
     /// What it is, for people.
     pub(super) help: &'static str,
-    get: Function,
+    /// The methods that it has, as a head lists them.
+    pub(super) allow: &'static str,
+    function: Function,
     /// Any page may read it.
     pub(super) is_public: bool,
     /// It is asked by this server's own page alone: a name that leads here and is none of its own is another's.
@@ -67,7 +69,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 const fn get(pattern: &'static str, help: &'static str, function: Function) -> Route {
-    Route { pattern, help, get: function, is_public: false, is_own: false, is_watched: false }
+    Route { pattern, help, allow: READS, function, is_public: false, is_own: false, is_watched: false }
 }
 
 impl Route {
@@ -84,22 +86,16 @@ impl Route {
     }
 
     fn fits(&self, path: &str) -> bool {
-        match self.pattern.strip_suffix('*') {
-            Some(before) => path.starts_with(before),
-            None => match self.pattern.strip_prefix('*') {
-                // A name before the ending.
-                Some(ending) => path.strip_suffix(ending).is_some_and(|stem| stem.len() > 1 && !stem.ends_with('/')),
-                None => path == self.pattern,
-            },
-        }
+        let Some((before, after)) = self.pattern.split_once('*') else { return path == self.pattern };
+        let name = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        // What has an ending has a name before it.
+        name.is_some_and(|name| after.is_empty() || !name.is_empty() && !name.ends_with('/'))
     }
 
     /// What answers a request of this method.
     pub(super) fn function(&self, method: Method) -> Option<Function> {
-        match method {
-            Method::Get | Method::Head => Some(self.get),
-            Method::Post | Method::Delete | Method::Options => None,
-        }
+        let is_allowed = self.allow.split(", ").any(|allowed| allowed == method.name());
+        (is_allowed && method != Method::Options).then_some(self.function)
     }
 }
 
@@ -191,6 +187,19 @@ mod tests {
         assert!(fits("/watch/*", "/watch/a/b") && fits("/watch/*", "/watch/") && !fits("/watch/*", "/watch"));
         assert!(fits("*.flv", "/live/a.flv") && fits("*.flv", "/a.flv.flv"));
         assert!(!fits("*.flv", "/.flv") && !fits("*.flv", "/live/.flv") && !fits("*.flv", "/live/a.mp4"));
+        assert!(fits("/a/*/b", "/a/c/b") && fits("/a/*/b", "/a/c/d/b"));
+        assert!(!fits("/a/*/b", "/a//b") && !fits("/a/*/b", "/a/b") && !fits("/a/*/b", "/a/c/"));
+    }
+
+    #[test]
+    fn a_route_has_the_methods_that_it_lists() {
+        let read = get("/a", "", version);
+        let change = Route { allow: "POST, OPTIONS", ..read };
+        let has = |route: &Route, method| route.function(method).is_some();
+        assert!(has(&read, Method::Get) && has(&read, Method::Head) && !has(&read, Method::Post));
+        assert!(has(&change, Method::Post) && !has(&change, Method::Get) && !has(&change, Method::Delete));
+        // Which there are is answered without it.
+        assert!(!has(&read, Method::Options) && !has(&change, Method::Options));
     }
 
     #[test]

@@ -198,7 +198,7 @@ fn other_method(route: &routes::Route, request: &HttpRequest) -> Response {
         Method::Options => Response::new(HttpStatus::NoContent, ""),
         _ => Response::error(HttpStatus::MethodNotAllowed, "that cannot be done with it"),
     };
-    Response { allow: routes::METHODS, is_public: route.is_public, ..response }
+    Response { allow: route.allow, is_public: route.is_public, ..response }
 }
 
 /// Whether a request asks this server, by its own name. What leads here by a name of the whole world's may be another's page, which is
