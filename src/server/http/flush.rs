@@ -18,6 +18,9 @@ use super::carrier::LAST_CHUNK;
 use super::live::LiveStep;
 use super::{Http, HttpPhase, Sending, head};
 
+/// Pieces of a text that are made for a client in one turn of the loop: a row may look at every viewer of a stream.
+const PIECES_PER_TURN: usize = 4;
+
 /// What comes of one step of a body.
 enum Step {
     /// Something is in the control bytes, or was written.
@@ -36,6 +39,7 @@ impl Server {
         let conn = self.slots.id(index);
         let before = self.slots.peek(index).bytes_out;
         let mut asked = false;
+        let mut pieces = 0;
         let flush = loop {
             let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
             if slot.bytes_out - before > WRITE_BYTES as u64 {
@@ -109,8 +113,13 @@ impl Server {
             if slot.state != SlotState::Open {
                 break Flush::Idle;
             }
+            if pieces == PIECES_PER_TURN {
+                // The others first.
+                self.wakes.send(index);
+                break Flush::Idle;
+            }
             match self.step_http(index, now) {
-                Step::Wrote => {}
+                Step::Wrote => pieces += 1,
                 Step::Waits => break Flush::Idle,
                 Step::Gone => break Flush::Gone(CloseReason::TooSlow),
                 Step::End => {
