@@ -126,6 +126,7 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let rtmp = reachable(listening.iter().copied());
     server.announce(rtmp.first().copied());
     server.runs_in(std::process::id());
+    server.takes_memory(net::memory_table(&config.settings));
     say(&banner(&config, &apps, &rtmp, &page(&reachable(at(Door::Http)), draws_blocks())));
     for address in &listening {
         info!("rill listening addr={address}");

@@ -479,6 +479,17 @@ where
         Ok(self.tag(cursor.seq))
     }
 
+    /// Bytes that wait for the player, as they go on the wire. For an evicted cursor, all that there are.
+    pub fn waiting_bytes(&self, mut cursor: Cursor) -> u64 {
+        if self.settle(&mut cursor).is_err() {
+            cursor = Cursor::at(self.oldest);
+        }
+        if cursor.seq >= self.readable {
+            return 0;
+        }
+        self.readable_position - (self.meta(cursor.seq).position + u64::from(cursor.offset))
+    }
+
     /// How long the oldest tag the player was not sent whole has been readable, in milliseconds; 0 when it was sent everything.
     /// For an evicted cursor, the age of the oldest tag there is.
     pub fn lag_ms(&self, mut cursor: Cursor, now: Millis) -> u32 {

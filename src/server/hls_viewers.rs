@@ -101,6 +101,11 @@ impl HlsViewers {
         self.marks.iter().all(|&mark| mark == 0)
     }
 
+    /// How many there are.
+    pub(super) fn taken(&self) -> usize {
+        self.marks.iter().filter(|&&mark| mark != 0).count()
+    }
+
     /// How many watch a stream.
     pub(super) fn count(&self, stream: StreamId) -> u32 {
         let taken = core::iter::successors(self.next(0), |(at, _)| self.next(at + 1));

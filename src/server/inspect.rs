@@ -9,7 +9,7 @@ use crate::live::applications::{AppState, Application};
 use crate::live::holder::Holder;
 use crate::live::names::Media;
 use crate::live::reader::Reader;
-use crate::media::Arrived;
+use crate::media::{Arrived, Cursor};
 use crate::rtmp::event::Request;
 use crate::time::Millis;
 
@@ -55,6 +55,8 @@ pub struct ClientRow<'a> {
     pub lag_ms: Option<u32>,
     /// How often it was too slow and went on at a later key frame.
     pub skips: u32,
+    /// Bytes that wait for it.
+    pub queue_bytes: u64,
 }
 
 /// What a connection does.
@@ -273,6 +275,7 @@ impl Server {
             bytes_out: slot.bytes_out + self.slots.ahead(index).bytes,
             lag_ms: None,
             skips: 0,
+            queue_bytes: (slot.tx.pending().len() + rtmp.outbox.bytes()) as u64,
         };
         for role in &rtmp.roles {
             let stream = match role {
@@ -286,6 +289,7 @@ impl Server {
                 Role::Playing(reader) => {
                     row.skips += reader.skips();
                     row.lag_ms = row.lag_ms.max(self.lag_ms(index, reader, now));
+                    row.queue_bytes += self.waiting_bytes(index, reader);
                     reader.stream()
                 }
             };
@@ -315,6 +319,7 @@ impl Server {
             bytes_out: slot.bytes_out,
             lag_ms: reader.and_then(|reader| self.lag_ms(index, reader, now)),
             skips: reader.map_or(0, Reader::skips),
+            queue_bytes: slot.tx.pending().len() as u64 + reader.map_or(0, |reader| self.waiting_bytes(index, reader)),
         }
     }
 
@@ -399,12 +404,22 @@ impl Server {
         }
     }
 
-    fn lag_ms(&self, index: SlotIndex, reader: &Reader, now: Millis) -> Option<u32> {
+    /// Where a player is in its stream.
+    fn position(&self, index: SlotIndex, reader: &Reader) -> Option<(&Media, Cursor)> {
         let cursor = reader.cursor()?;
         // Who is express has one player.
         let cursor = self.slots.ahead(index).cursor().unwrap_or(cursor);
         let ring = self.live.names.stream(reader.stream()).ring?;
-        Some(self.live.names.media(ring).ring().lag_ms(cursor, now).saturating_sub(reader.shift_ms()))
+        Some((self.live.names.media(ring), cursor))
+    }
+
+    fn lag_ms(&self, index: SlotIndex, reader: &Reader, now: Millis) -> Option<u32> {
+        let (media, cursor) = self.position(index, reader)?;
+        Some(media.ring().lag_ms(cursor, now).saturating_sub(reader.shift_ms()))
+    }
+
+    fn waiting_bytes(&self, index: SlotIndex, reader: &Reader) -> u64 {
+        self.position(index, reader).map_or(0, |(media, cursor)| media.ring().waiting_bytes(cursor))
     }
 }
 

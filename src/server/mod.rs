@@ -69,6 +69,7 @@ pub mod slots;
 pub mod speaks;
 mod timers;
 pub mod transport;
+mod usage;
 mod wakes;
 mod window;
 mod words;
@@ -83,6 +84,7 @@ use crate::features::Features;
 use crate::features::contract::Happened;
 use crate::features::recordings::Recordings;
 use crate::handles::{ConnId, SlotIndex, StreamId};
+use crate::limits::{LIMITED, Row};
 use crate::live::Live;
 use crate::live::app::AppDefinition;
 use crate::live::applications::{AppSource, Applications};
@@ -209,6 +211,10 @@ struct Life {
     clock_at: Millis,
     /// What names that caches may keep begin with, beside what they are of: another one after each start.
     nonce: u32,
+    /// What memory was obtained for.
+    memory: Box<[Row]>,
+    /// The most that was seen in use of what has a limit.
+    peaks: [u64; LIMITED],
     /// How fast bytes come ...
     received: Rate,
     /// ... and go, from all clients and to all.
@@ -256,7 +262,11 @@ impl Server {
             counters: Counters::default(),
             seed,
             now,
-            life: Life { nonce: (seed >> 16) as u32, ..Life::default() },
+            life: Life {
+                nonce: (seed >> 16) as u32,
+                memory: memory::table(&settings).into_boxed_slice(),
+                ..Life::default()
+            },
             settings,
             slots,
             live,

@@ -317,6 +317,7 @@ mod tests {
             bytes_out: u64::MAX,
             lag_ms: Some(u32::MAX),
             skips: u32::MAX,
+            queue_bytes: u64::MAX,
         };
         let mut reply = Reply::default();
         assert!(reply.row(format_args!("{}", ClientJson(&row, Some(u32::MAX)))));

@@ -34,12 +34,13 @@ impl fmt::Display for ClientJson<'_> {
         }
         write!(
             f,
-            "\"seconds\":{},\"bytes_in\":{},\"bytes_out\":{},\"lag_ms\":{},\"skips\":{},\"round_trip_us\":{}}}",
+            "\"seconds\":{},\"bytes_in\":{},\"bytes_out\":{},\"lag_ms\":{},\"skips\":{},\"queue_bytes\":{},\"round_trip_us\":{}}}",
             row.seconds,
             row.bytes_in,
             row.bytes_out,
             OrNull(row.lag_ms),
             row.skips,
+            row.queue_bytes,
             OrNull(*round_trip_us),
         )
     }

@@ -32,6 +32,7 @@ impl Server {
         self.expire_hls(now);
         self.live.names.log_trouble(now);
         self.live.names.measure(now);
+        self.look_at_usage();
         self.life.received.look(self.counters.bytes_in, now);
         self.life.sent.look(self.counters.bytes_out, now);
         self.live.apps.check(now);

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::players::camera;
+use crate::support::process::output_of;
 use crate::support::publisher::begin;
 use crate::support::server::Server;
 use crate::support::{Scratch, patience, wait_until};
@@ -353,6 +355,96 @@ fn prometheus_reads_the_metrics() {
     }
 }
 
+/// The rows of one of the server's own lists.
+fn rows(client: &mut Client, path: &str, list: &str) -> Vec<serde_json::Value> {
+    let answer = client.get(path);
+    assert_eq!((answer.status, answer.field("content-type")), (200, "application/json"), "{path}");
+    // It is for this server's own page.
+    assert_eq!(answer.field("access-control-allow-origin"), "", "{path}");
+    let whole: serde_json::Value =
+        serde_json::from_str(answer.text()).unwrap_or_else(|error| panic!("{error}: {}", answer.text()));
+    whole[list].as_array().unwrap_or_else(|| panic!("{whole}")).clone()
+}
+
+#[test]
+fn the_tables_say_what_rill_ctl_says() {
+    let (_scratch, server, _publisher) = with_camera("http-tables");
+    let mut viewer = Client::new(server.http);
+    viewer.send(b"GET /live/cam1.flv HTTP/1.0\r\nUser-Agent: a \"viewer\"\r\n\r\n");
+    let _ = viewer.take(100_000);
+    let mut client = Client::new(server.http);
+
+    let apps = rows(&mut client, "/api/applications", "applications");
+    let live = apps.iter().find(|app| app["name"] == "live").unwrap();
+    assert_eq!((&live["kind"], &live["state"], &live["streams"]), (&"live".into(), &"ready".into(), &1.into()));
+
+    let streams = rows(&mut client, "/api/streams?app=live", "streams");
+    assert_eq!((streams.len(), &streams[0]["name"], &streams[0]["players"]), (1, &"cam1".into(), &1.into()));
+    assert!(streams[0]["bitrate_bps"].as_u64().unwrap() > 0 && streams[0]["state"] == "live");
+
+    let clients = rows(&mut client, "/api/clients?app=live", "clients");
+    let of = |does: &str| clients.iter().find(|row| row["does"] == does).unwrap();
+    assert_eq!(of("publishes")["id"], streams[0]["publisher"]);
+    let watcher = of("plays");
+    assert_eq!((&watcher["agent"], &watcher["speaks"]), (&"a \"viewer\"".into(), &"flv".into()));
+    assert_eq!((&watcher["stream"], &watcher["stream_id"]), (&"cam1".into(), &streams[0]["id"]));
+    assert!(watcher["bytes_out"].as_u64().unwrap() >= 100_000 && watcher["address"].as_str().unwrap().contains(':'));
+    assert!(watcher["lag_ms"].is_u64() && watcher["queue_bytes"].is_u64() && watcher["skips"] == 0);
+    // Who has asked for nothing but this list is in no application.
+    assert_eq!(clients.len(), 2, "{clients:?}");
+    for none in ["other", "", &"x".repeat(300)] {
+        assert!(rows(&mut client, &format!("/api/clients?app={none}"), "clients").is_empty());
+        assert!(rows(&mut client, &format!("/api/streams?app={none}"), "streams").is_empty());
+    }
+}
+
+#[test]
+fn limits_say_how_much_of_each_is_used_and_which_key_raises_it() {
+    let scratch = Scratch::new("http-limits");
+    let server = Server::start(&scratch, &["limits.streams=3"]);
+    let mut client = Client::new(server.http);
+    let used = |client: &mut Client, name: &str| {
+        let limits = rows(client, "/api/limits", "limits");
+        limits.into_iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name} is not there"))
+    };
+    {
+        let _publishers = ["a", "b"].map(|name| begin(server.address, name));
+        server.wait_for_logs(2, &[" publish start "]);
+        let streams = used(&mut client, "streams");
+        assert_eq!(
+            (&streams["key"], &streams["used"], &streams["limit"]),
+            (&"limits.streams".into(), &2.into(), &3.into())
+        );
+        assert!(wait_until(patience(10.0), || used(&mut client, "connections")["peak"].as_u64() >= Some(3)));
+    }
+    assert!(wait_until(patience(10.0), || used(&mut client, "connections")["used"] == 1));
+    assert!(used(&mut client, "connections")["peak"].as_u64() >= Some(3));
+    let shapes = rows(&mut client, "/api/limits", "shapes");
+    assert!(shapes.iter().any(|shape| shape["name"] == "PATH_BYTES" && shape["value"] == 192));
+
+    // Every limit that the configuration has, and no key that it has not.
+    let listed = output_of(Command::new(env!("CARGO_BIN_EXE_rill")).args(["limits", "--json"]));
+    let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+    let keys: BTreeSet<&str> =
+        listed["limits"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
+    let limits = rows(&mut client, "/api/limits", "limits");
+    let named: BTreeSet<&str> = limits.iter().filter_map(|row| row["key"].as_str()).collect();
+    assert!(named.is_subset(&keys), "{named:?}");
+    for key in keys.iter().filter(|key| key.starts_with("limits.")) {
+        assert!(named.contains(key), "{key} is not among the limits");
+    }
+
+    // The same that `rill limits` prints.
+    let memory: serde_json::Value = serde_json::from_str(client.get("/api/memory").text()).unwrap();
+    let table = memory["memory"].as_array().unwrap();
+    let total: u64 = table.iter().map(|row| row["total_bytes"].as_u64().unwrap()).sum();
+    assert!(table.iter().any(|row| row["name"] == "sockets") && table.iter().any(|row| row["name"] == "stream media"));
+    assert_eq!(memory["total_bytes"].as_u64(), Some(total));
+    assert!(memory["budget_bytes"].as_u64() >= Some(total));
+    let memory = used(&mut client, "memory_bytes");
+    assert_eq!((memory["used"].as_u64(), memory["limit"].as_u64() >= Some(total)), (Some(total), true));
+}
+
 #[test]
 fn who_may_not_play_a_stream_is_told_no_figure_of_it() {
     let scratch = Scratch::new("http-stat-rules");
@@ -364,7 +456,14 @@ fn who_may_not_play_a_stream_is_told_no_figure_of_it() {
     let _publisher = begin(server.address, "secret");
     server.wait_for_publisher("secret");
     let mut client = Client::new(server.http);
-    for path in ["/stat", "/metrics", "/v3/paths/list", "/v3/rtmpconns/list", "/v3/paths/get/live/secret"] {
+    let lists = ["/api/applications", "/api/streams", "/api/clients"];
+    for path in lists {
+        let without: serde_json::Value = serde_json::from_str(client.get(path).text()).unwrap();
+        let rows = without[path.strip_prefix("/api/").unwrap()].as_array().unwrap();
+        assert_eq!(rows.len(), usize::from(path == "/api/applications"), "{path}: {without}");
+    }
+    let of_it = ["/stat", "/metrics", "/v3/paths/list", "/v3/rtmpconns/list", "/v3/paths/get/live/secret"];
+    for path in of_it.iter().chain(&lists[1..]) {
         let without = client.get(path);
         assert!(!without.text().contains("secret"), "{path}: {}", without.text());
         assert!(client.get(&format!("{path}?key=v1ew")).text().contains("secret"), "{path}");

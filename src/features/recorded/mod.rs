@@ -230,9 +230,14 @@ impl RecordedPlayers {
         player.put_away(lent.block);
     }
 
+    /// How many places are taken.
+    pub fn count(&self) -> usize {
+        self.players.iter().filter(|player| player.phase != PlaceState::Free).count()
+    }
+
     /// Every place is taken.
     pub fn is_full(&self) -> bool {
-        self.players.iter().all(|player| player.phase != PlaceState::Free)
+        self.count() == self.players.len()
     }
 
     /// The disk looks for the next of the playlist; false when there is none.

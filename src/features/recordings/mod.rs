@@ -184,9 +184,14 @@ impl Recordings {
         self.places.iter().filter_map(RecordingPlace::growing).find(|growing| is_called(&growing.file))
     }
 
+    /// How many are being made or written.
+    pub fn count(&self) -> usize {
+        self.places.iter().filter(|place| !place.is_free()).count()
+    }
+
     /// Whether nothing is being recorded or written.
     pub fn is_idle(&self) -> bool {
-        self.places.iter().all(RecordingPlace::is_free)
+        self.count() == 0
     }
 
     /// What the disk is to do next.

@@ -6,9 +6,10 @@
 
 use core::fmt::{self, Write};
 use core::net::{IpAddr, SocketAddr};
+use std::vec::Vec;
 
-use crate::handles::{ConnId, StreamId};
-use crate::limits::{APP_NAME_BYTES, PATH_BYTES};
+use crate::handles::{AppId, ConnId, StreamId};
+use crate::limits::{APP_NAME_BYTES, PATH_BYTES, Row};
 use crate::server::Server;
 use crate::server::inspect::{StreamRow, Viewers};
 use crate::server::json::{OrNull, Text};
@@ -70,6 +71,11 @@ impl Server {
         self.life.process = process as u16;
     }
 
+    /// All that memory is obtained for, that of the sockets and the disk included.
+    pub fn takes_memory(&mut self, table: Vec<Row>) {
+        self.life.memory = table.into_boxed_slice();
+    }
+
     /// The next piece of a status.
     pub(super) fn status_piece(
         &self,
@@ -128,9 +134,15 @@ impl Server {
     /// Whether the rules of its application let this caller play a stream.
     pub(super) fn is_shown(&self, stream: StreamId, peer: IpAddr, request: &HttpRequest) -> bool {
         let stream = self.live.names.stream(stream);
-        let Some(definition) = self.live.apps.definition(stream.app) else { return false };
+        self.may_hear_of(stream.app, Some(stream.path.as_str()), peer, request)
+    }
+
+    /// Whether the rules of an application let this caller play what is called so, or join it.
+    pub(super) fn may_hear_of(&self, app: AppId, path: Option<&str>, peer: IpAddr, request: &HttpRequest) -> bool {
+        let Some(definition) = self.live.apps.definition(app) else { return false };
         let rules = &definition.rules;
-        rules.connect(peer).is_ok() && rules.play(peer, stream.path.as_str(), request.raw_query()).is_ok()
+        let plays = |path: &str| rules.play(peer, path, request.raw_query()).is_ok();
+        rules.connect(peer).is_ok() && path.is_none_or(plays)
     }
 }
 

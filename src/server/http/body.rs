@@ -108,6 +108,12 @@ pub(super) enum TextKind {
     Status,
     /// The same again and again.
     Events,
+    /// A table of the server's, a row an object.
+    Rows(RowsKind),
+    /// How much of everything there is, ...
+    Limits,
+    /// ... and what memory was obtained for.
+    Memory,
     /// Which recordings there are, from then on.
     Recordings(Millis),
     /// Figures for Prometheus.
@@ -128,6 +134,14 @@ pub(super) enum TextKind {
     HlsSegments(StreamId, u32),
 }
 
+/// Which table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowsKind {
+    Applications,
+    Streams,
+    Clients,
+}
+
 impl TextKind {
     /// It goes on for as long as both sides like: events.
     fn is_endless(self) -> bool {
@@ -135,6 +149,9 @@ impl TextKind {
             TextKind::Events => true,
             TextKind::Routes
             | TextKind::Status
+            | TextKind::Rows(_)
+            | TextKind::Limits
+            | TextKind::Memory
             | TextKind::Recordings(_)
             | TextKind::Metrics
             | TextKind::Stat

@@ -163,6 +163,7 @@ impl Server {
             bytes_out: viewer.bytes_out,
             lag_ms: None,
             skips: 0,
+            queue_bytes: 0,
         })
     }
 }

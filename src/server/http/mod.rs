@@ -36,6 +36,7 @@ mod script_asks;
 mod send_part;
 mod serve;
 mod stat;
+mod tables;
 mod together;
 mod v3;
 mod viewer;

@@ -25,6 +25,9 @@ impl Server {
         match what {
             TextKind::Status => self.status_piece(place, peer, request, out, now),
             TextKind::Events => self.events_piece(place, peer, request, out, now),
+            TextKind::Rows(kind) => self.rows_piece(kind, place, (peer, request), out, now),
+            TextKind::Limits => self.limits_piece(place, out),
+            TextKind::Memory => self.memory_piece(place, out),
             // It is made where the disk can be asked.
             TextKind::Recordings(_) => TextProgress::Gone,
             TextKind::Metrics => self.metrics_piece(place, (peer, request), out, now),

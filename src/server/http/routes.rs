@@ -16,7 +16,7 @@ use super::mp4::Mp4Viewer;
 use super::ring_part::RingPart;
 use super::viewer::ViewerFormat;
 use super::watch::{Purpose, SeenStream};
-use super::{api, assets, files, hls, metrics, recordings, stat, v3};
+use super::{api, assets, files, hls, metrics, recordings, stat, tables, v3};
 
 /// The methods of a route that says what there is.
 const READS: &str = "GET, HEAD, OPTIONS";
@@ -55,6 +55,12 @@ pub(super) const ROUTES: &[Route] = &[
     get("/embed/*", "the player alone", watch),
     get("/api/status", "what is live, as JSON", api::status).own(),
     get("/api/events", "the same each second, as server-sent events", api::events).own(),
+    get("/api/applications", "which applications there are, as JSON", tables::applications).own(),
+    get("/api/streams", "what is published or waited for, as JSON (?app=NAME)", tables::streams).own(),
+    get("/api/clients", "who is there and how it goes for them, as JSON (?app=NAME)", tables::clients).own(),
+    get("/api/limits", "what there may be of everything, and is, as JSON", tables::limits).own(),
+    get("/api/memory", "what memory was obtained for, as JSON", tables::memory).own(),
+    get("/api/openapi.json", "what is below /api and beside it, as OpenAPI", description),
     get("/api/recordings", "what was recorded, as JSON", recordings::list).own(),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
     get("/recordings/*", "a recording, also in part", files::recording).public(),
@@ -157,6 +163,10 @@ fn watch(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAns
     embedded("/assets/watch.html", request)
 }
 
+fn description(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAnswer {
+    embedded("/assets/openapi.json", request)
+}
+
 fn asset(_: &mut Server, _: ConnId, request: &HttpRequest, _: Millis) -> HttpAnswer {
     embedded(&request.path, request)
 }
@@ -200,6 +210,21 @@ mod tests {
         assert!(has(&change, Method::Post) && !has(&change, Method::Get) && !has(&change, Method::Delete));
         // Which there are is answered without it.
         assert!(!has(&read, Method::Options) && !has(&change, Method::Options));
+    }
+
+    /// What programs ask, and the page; what is watched and looked at is described in docs.
+    #[test]
+    fn every_route_for_programs_is_described_and_nothing_else_is() {
+        let description: serde_json::Value =
+            serde_json::from_str(include_str!("../../../assets/openapi.json")).unwrap();
+        let described = description["paths"].as_object().unwrap();
+        // A name in braces is what a star stands for.
+        let plain = |path: &str| path.split(['{', '*']).next().unwrap().to_owned();
+        let beginnings = ["/healthz", "/version", "/metrics", "/stat", "/control/", "/v3/", "/api/"];
+        let routed = ROUTES.iter().filter(|route| beginnings.iter().any(|begin| route.pattern.starts_with(begin)));
+        let routed: std::collections::BTreeSet<String> = routed.map(|route| plain(route.pattern)).collect();
+        let described: std::collections::BTreeSet<String> = described.keys().map(|path| plain(path)).collect();
+        assert_eq!(described, routed);
     }
 
     #[test]
