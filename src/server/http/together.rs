@@ -67,6 +67,25 @@ impl<'r> Run<'r> {
         (bytes > 0).then_some(run)
     }
 
+    /// Its bytes one behind the other, as far as there is room for them: a frame of FLV or fMP4 has its payload between bytes of its own,
+    /// and the kernel walks the pieces anew for each viewer.
+    fn gathered<'g>(&'g self, room: &'g mut [u8]) -> heapless::Vec<IoSlice<'g>, PIECES> {
+        let mut slices = heapless::Vec::new();
+        match room.get_mut(..self.bytes) {
+            Some(room) if self.pieces.len() > 1 => {
+                let mut rest = &mut *room;
+                for piece in &self.pieces {
+                    let (here, behind) = rest.split_at_mut(piece.bytes().len());
+                    here.copy_from_slice(piece.bytes());
+                    rest = behind;
+                }
+                slices.extend([IoSlice::new(room)]);
+            }
+            _ => slices.extend(self.pieces.iter().map(|piece| IoSlice::new(piece.bytes()))),
+        }
+        slices
+    }
+
     fn is_due_to(&self, viewer: &Viewer, next: TagSeq) -> bool {
         self.from == next && self.carrier == viewer.carrier && self.format.is_same(&viewer.format)
     }
@@ -116,7 +135,7 @@ impl Server {
         first: SlotIndex,
         now: Millis,
     ) -> Together {
-        let Server { slots, live, settings, counters, wakes, .. } = self;
+        let Server { slots, live, settings, counters, wakes, reading, .. } = self;
         let Some(media) = StreamView::of(&live.names, id).media else { return Together::Alone };
         let run = {
             let Some((slot, viewer)) = viewer_at(slots, first, id) else { return Together::Alone };
@@ -127,8 +146,7 @@ impl Server {
             }
         };
         let Some(run) = run else { return Together::Alone };
-        let mut slices = heapless::Vec::<IoSlice<'_>, PIECES>::new();
-        slices.extend(run.pieces.iter().map(|piece| IoSlice::new(piece.bytes())));
+        let slices = run.gathered(&mut reading.scratch);
         let (mut from, mut others) = (first.at(), 0);
         while others < OTHERS
             && let Some(index) = next_writable(live.names.stream(id), wakes, &mut from)
