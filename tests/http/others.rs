@@ -1,4 +1,5 @@
-//! What others make of it: Python's websockets as a client, and h11's opinion on what is a head.
+//! What others make of it: Python's websockets as a client, h11's opinion on what is a head, and schemathesis' on whether every answer is
+//! as its description says.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -96,6 +97,27 @@ fn whatever_is_taken_for_a_head_h11_takes_for_the_same() {
         }
     }
     assert!((5..40).contains(&taken), "{taken} of {} heads", heads.len());
+}
+
+/// Ordinary, borderline and broken requests of everything that is described, each answer held against what is said of it. Events
+/// have no end.
+#[test]
+fn everything_is_as_openapi_describes_it() {
+    let (scratch, server) = server("http-openapi");
+    let source = clip::h264_aac();
+    let _publisher = camera(&scratch, &server, &source, "cam1");
+    server.wait_for_publisher("cam1");
+    let description = format!("http://{}/api/openapi.json", server.http);
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http/schemathesis.toml");
+    let mut schemathesis = Command::new(python().with_file_name("st"));
+    schemathesis.current_dir(scratch.path("")).arg("--config-file").arg(config).args(["run", &description]);
+    schemathesis.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--request-timeout", "10"]);
+    schemathesis.args(["--seed", "1", "--generation-deterministic", "--no-color"]);
+    let done = schemathesis.args(["--exclude-path", "/api/events"]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    // It has asked.
+    assert!(said.contains("Tested:"), "{said}");
 }
 
 /// Watches until it has thirty thousand bytes, with a ping of its own on the way, and closes.
