@@ -74,7 +74,7 @@
     ways.lastChild.className += ' long';
     place.textContent = '';
     // What to type comes first where there is nothing to watch, and last where there is.
-    place.parentNode.insertBefore(place, nothing ? byId('recorded') : null);
+    place.parentNode.insertBefore(place, byId(nothing ? 'recorded' : 'tables'));
     if (nothing) {
       place.appendChild(element('div', { 'class': 'hello' }, [element('h2', { text: words('nothing') }), element('p', { text: words('nothingText') })]));
       place.appendChild(ways);
@@ -262,6 +262,7 @@
     if (/^(INPUT|VIDEO)$/.test(document.activeElement.tagName) && /Left|Right/.test(key)) return;
     if (dom.moveFocus(key)) event.preventDefault();
   });
+  window.rillPage = { duration: duration, bytes: bytes, seconds: seconds };
   showAdd(true);
   listen();
   askRecorded();

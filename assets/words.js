@@ -25,6 +25,12 @@
       since: 'since {0}', viewersOf: '{0} viewers', oneViewer: '1 viewer', lag: 'slowest {0} behind', keyFrame: 'key frame every {0}',
       offline: 'The server does not answer. Trying again…', stateAway: 'away', preview: 'Picture of {0}',
       soundOnly: 'sound only', minutes: '{0} min', hours: '{0} h {1} min', seconds: '{0} s', skips: '{0} skips',
+      clients: 'Viewers and clients', client: 'Client', stream: 'Stream', does: 'Does', time: 'For', data: 'Data', lagOf: 'Behind', skipsOf: 'Skips', queue: 'Waiting',
+      doesPublish: 'publishes', doesPlay: 'watches', doesWait: 'waits', doesNothing: 'nothing', doesLeave: 'leaves', nobody: 'Nobody is there.', andMore: 'And {0} more.',
+      limits: 'Limits', thing: 'Of', used: 'Used', most: 'Most so far', limit: 'Limit', share: 'Share', setBy: 'Set by', noLimit: 'none', fixed: 'fixed',
+      allConnections: 'Connections', eachAddress: 'Connections of one address', allStreams: 'Streams', allNames: 'Names of streams', eachStream: 'Memory of each stream',
+      allHls: 'Viewers by HLS', allApplications: 'Applications', allRecordings: 'Recordings at once', allFilms: 'Players of films', allScripts: 'Instances with a script',
+      allMemory: 'Memory', allMessages: 'Messages of scripts', allScriptStreams: 'Streams of scripts', allOperators: 'Operators',
       closeFilm: 'Close', filmFailed: 'This browser cannot play this file. Download it instead.'
     },
     de: {
@@ -51,6 +57,12 @@
       since: 'seit {0}', viewersOf: '{0} Zuschauer', oneViewer: '1 Zuschauer', lag: 'langsamster {0} zurück', keyFrame: 'Schlüsselbild alle {0}',
       offline: 'Der Server antwortet nicht. Neuer Versuch…', stateAway: 'weg', preview: 'Bild von {0}',
       soundOnly: 'nur Ton', minutes: '{0} min', hours: '{0} h {1} min', seconds: '{0} s', skips: '{0} Sprünge',
+      clients: 'Zuschauer und Sender', client: 'Wer', stream: 'Stream', does: 'Tut', time: 'Seit', data: 'Daten', lagOf: 'Zurück', skipsOf: 'Sprünge', queue: 'Wartet',
+      doesPublish: 'sendet', doesPlay: 'sieht zu', doesWait: 'wartet', doesNothing: 'nichts', doesLeave: 'geht', nobody: 'Niemand ist da.', andMore: 'Und {0} mehr.',
+      limits: 'Grenzen', thing: 'Von', used: 'Belegt', most: 'Höchstens bisher', limit: 'Grenze', share: 'Anteil', setBy: 'Einstellung', noLimit: 'keine', fixed: 'fest',
+      allConnections: 'Verbindungen', eachAddress: 'Verbindungen einer Adresse', allStreams: 'Streams', allNames: 'Namen von Streams', eachStream: 'Speicher je Stream',
+      allHls: 'Zuschauer über HLS', allApplications: 'Anwendungen', allRecordings: 'Aufnahmen zugleich', allFilms: 'Filme zugleich', allScripts: 'Instanzen mit Skript',
+      allMemory: 'Speicher', allMessages: 'Nachrichten von Skripten', allScriptStreams: 'Streams von Skripten', allOperators: 'Bedienende',
       closeFilm: 'Schließen', filmFailed: 'Dieser Browser kann diese Datei nicht abspielen. Laden Sie sie herunter.'
     }
   };

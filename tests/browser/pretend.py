@@ -393,6 +393,86 @@ async def the_page_says_what_to_type_and_then_shows_the_stream_by_itself(browser
             check(await page.run("document.title") == "● 2 – Rill", await page.run("document.title"))
 
 
+def client(**more):
+    return {"id": "c4.0", "address": "192.168.1.31:50123", "app": "live", "instance": "_definst_", "agent": HTML_NAME, "speaks": "ws", "does": "plays", "stream": HTML_NAME,
+            "stream_id": "s0", "seconds": 65, "bytes_in": 900, "bytes_out": 2_500_000, "lag_ms": 140, "skips": 0, "queue_bytes": 0, "round_trip_us": None, **more}
+
+
+async def unfolded(page, title):
+    await page.run(f"Array.prototype.forEach.call(document.querySelectorAll('#tables summary'), function (part) {{ if (part.textContent === '{title}') part.click(); }})")
+
+
+async def who_is_there_is_shown_while_it_is_unfolded(browser):
+    if not browser.is_driven:
+        return
+    publisher = client(id="c1.0", address="[fe80::1]:1935", agent="OBS", speaks="rtmp", does="publishes", bytes_in=7_000_000, lag_ms=None)
+    said, asked = [[publisher, client(), client(id="c5.1", lag_ms=1800, skips=3, queue_bytes=40_000)]], []
+
+    def clients():
+        asked.append(time.monotonic())
+        return json.dumps({"clients": said[0]}).encode()
+
+    answers = {
+        "/api/events": ("text/event-stream", lambda: b"retry: 300\ndata: " + json.dumps(state(row())).encode() + b"\n\n"),
+        "/api/recordings": ("application/json", b'{"recordings":[],"films":[]}'),
+        "/api/clients": ("application/json", clients),
+    }
+    async with Stage(answers=answers) as stage, browser(stage.url + "/") as page:
+        await stage.report(lambda r: "Viewers and clients" in r["text"])
+        check(not asked, "it is asked for though nobody looks")
+        await unfolded(page, "Viewers and clients")
+        report = await stage.report(lambda r: "192.168.1.31" in r["text"])
+        for part in (HTML_NAME, "fe80::1", "OBS", "publishes · RTMP", "watches · WS", "7.0 MB", "2.5 MB", "1.8 s", "140 ms", "40 kB"):
+            check(part in report["text"], (part, report["text"]))
+        slow = "Array.prototype.map.call(document.querySelectorAll('#tables tr.slow'), function (row) { return row.getAttribute('data-id'); }).join()"
+        check(await page.run(slow) == "c5.1", await page.run(slow))
+        heads = await page.run("document.querySelectorAll('#tables details[open] th[scope=col]').length")
+        cells = await page.run("document.querySelector('#tables tr[data-id]').children.length")
+        check(heads == cells == 8, (heads, cells))
+        # A row stays itself when the one before it goes.
+        await page.run("window.kept = document.querySelector('[data-id=\\'c4.0\\']')")
+        said[0] = [client(skips=7), client(id="c9.0")]
+        await stage.report(lambda r: "OBS" not in r["text"])
+        check(await page.run("window.kept === document.querySelector('#tables tbody').firstChild && window.kept.className === 'slow'"), "the row is another")
+        said[0] = []
+        await stage.report(lambda r: "Nobody is there." in r["text"])
+        await unfolded(page, "Viewers and clients")
+        await asyncio.sleep(0.3)
+        before = len(asked)
+        await asyncio.sleep(2.5)
+        check(len(asked) == before, "it is asked for though it is folded away")
+        check(not report["seen"]["errors"], report["seen"]["errors"])
+
+
+async def limits_say_how_full_each_is(browser):
+    if not browser.is_driven:
+        return
+
+    def limit(name, used, most, key="limits.x"):
+        return {"name": name, "key": key, "used": used, "peak": used, "limit": most}
+
+    said = {"limits": [limit("streams", 16, 16, "limits.streams"), limit("connections", 30, 600, "limits.connections"), limit("connections_per_address", None, None),
+                       limit("memory_bytes", 60_000_000, 67_108_864), limit("control_clients", 0, 4, None), limit("of_the_future", 1, 2)], "shapes": []}
+    answers = {
+        "/api/events": ("text/event-stream", lambda: b"retry: 300\ndata: " + json.dumps(state()).encode() + b"\n\n"),
+        "/api/recordings": ("application/json", b'{"recordings":[],"films":[]}'),
+        "/api/limits": ("application/json", json.dumps(said).encode()),
+    }
+    async with Stage(answers=answers) as stage, browser(stage.url + "/") as page:
+        await stage.report(lambda r: "Limits" in r["text"])
+        await unfolded(page, "Limits")
+        report = await stage.report(lambda r: "limits.streams" in r["text"])
+        for part in ("Streams", "Connections of one address", "none", "fixed", "60.0 MB", "67.1 MB", "of_the_future"):
+            check(part in report["text"], (part, report["text"]))
+        full = await page.run("document.querySelector('#tables tr.slow').getAttribute('data-id') + document.querySelectorAll('#tables tr.slow').length")
+        check(full == "streams1", full)
+        meters = await page.run("Array.prototype.map.call(document.querySelectorAll('#tables meter'), function (m) { return m.hidden ? '-' : Math.round(100 * m.value / m.max) + (m.value > m.high ? '!' : ''); }).join()")
+        check(meters == "100!,5,-,89!,0,50", meters)
+        named = await page.run("Array.prototype.every.call(document.querySelectorAll('#tables meter'), function (m) { return m.getAttribute('aria-label'); })")
+        check(named, "a meter without a name")
+        check(not report["seen"]["errors"], report["seen"]["errors"])
+
+
 async def recordings_and_films_are_played_on_the_page_and_can_be_had(browser):
     clip = Clip(H264)
     film = clip.init + b"".join(bytes_ for _, bytes_ in clip.fragments[:300])
@@ -437,4 +517,6 @@ CASES = [
     the_page_speaks_the_browser_s_language,
     a_page_that_was_asleep_catches_up,
     recordings_and_films_are_played_on_the_page_and_can_be_had,
+    who_is_there_is_shown_while_it_is_unfolded,
+    limits_say_how_full_each_is,
 ]

@@ -47,6 +47,9 @@ async def screenshots_are_made(browser):
                     await page.shot(DIRECTORY / f"{name}-live.png")
                     if name == "desktop":
                         await page.shot(DIRECTORY / "page.jpg", "jpeg")
+                    await page.run("Array.prototype.forEach.call(document.querySelectorAll('#tables summary'), function (part) { part.click(); part.scrollIntoView(); })")
+                    await stage.report(lambda r: "limits.streams" in r["text"] and "publishes" in r["text"])
+                    await page.shot(DIRECTORY / f"{name}-tables.png")
                     if name == "dark":
                         continue
                     await page.go(stage.url + "/watch/live/cam1")
