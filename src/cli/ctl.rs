@@ -27,11 +27,12 @@ const DEFAULT_INSTANCE: &str = "_definst_";
 
 /// What may be asked, with its argument and what it does.
 #[rustfmt::skip]
-pub(super) const COMMANDS: [(&str, &str, &str); 11] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 12] = [
     ("apps", "", "list the applications"),
     ("clients", "", "list the connections: address, application, activity, traffic"),
     ("streams", "", "list the streams: publisher, players, lag, bitrate, codecs"),
     ("stats", "", "totals and counters since the start"),
+    ("diagnose", "", "what is wrong, and what to do about it"),
     ("disconnect", "ID", "end a connection, like c7.2"),
     ("unload", "APP[/INSTANCE]", "end an application's instances; clients may come back at once"),
     ("shutdown-app", "APP", "send every client of an application away"),
@@ -196,6 +197,7 @@ fn run(request: &CtlArguments) -> Result<String, Vec<String>> {
         "streams" => table(&STREAMS, &rows, "no streams"),
         "apps" => table(&APPS, &rows, "no applications"),
         "stats" => rows.first().map_or(String::new(), stats),
+        "diagnose" => findings(&rows),
         "disconnect" => format!("{} is being disconnected", request.argument),
         "record" if request.argument.starts_with("start") => "the stream is being recorded".to_owned(),
         "record" => "the recording is being completed".to_owned(),
@@ -381,6 +383,22 @@ fn stats(row: &Map<String, Value>) -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines: Vec<String> = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect();
     lines.join("\n")
+}
+
+/// What is wrong, and below it what to do.
+fn findings(rows: &[Map<String, Value>]) -> String {
+    if rows.is_empty() {
+        return "nothing is wrong".to_owned();
+    }
+    let finding = |row: &Map<String, Value>| {
+        let of = match row.get("stream").and_then(Value::as_str) {
+            Some(stream) => format!("{}: ", Plain(stream)),
+            None => String::new(),
+        };
+        let since = duration(number(row, "seconds"));
+        format!("{of}{} (for {since})\n  {}", string(row, "what"), string(row, "remedy"))
+    };
+    rows.iter().map(finding).collect::<Vec<_>>().join("\n")
 }
 
 fn words(key: &str) -> String {

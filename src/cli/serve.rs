@@ -19,6 +19,7 @@ use crate::net::{
 };
 use crate::server::speaks::Door;
 use crate::server::{Server, Start};
+use crate::store::recordings::disk::RecordDisk;
 use crate::store::{self, AppsDirectory, Machine, Options};
 use crate::time::Millis;
 use crate::wire::qr::{self, Qr};
@@ -104,7 +105,13 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
         listen.into_iter().map(|address| net::bind(address, Door::Rtmp)).collect();
     let mut listeners = listeners.map_err(|error| one(&error))?;
     listeners.extend(http(&config).map_err(|error| one(&error))?);
-    let machine = Machine { fits: limits::check_budget, log: follow, script: script_check::problem };
+    let machine = Machine {
+        fits: limits::check_budget,
+        log: follow,
+        script: script_check::problem,
+        system: "/sys",
+        room: |directory| SystemDisk.space(directory),
+    };
     let (mut look_ups, mut recorded, mut bulk, mut recordings) =
         store::open(options.clone(), config.clone(), level_is_fixed, machine, SystemDisk);
     let apps = look_ups.definitions(&apps);

@@ -57,6 +57,7 @@ impl Live {
             let Some(challenger) = stream.challenger.take() else { continue };
             self.holders_change();
             self.forget_challenge(id);
+            self.names.stream_mut(id).contests.add(1);
             self.refuse(id, challenger.who.by, Refusal::Taken);
         }
     }

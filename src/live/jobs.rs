@@ -7,6 +7,7 @@ use crate::wire::script_link::InstanceId;
 
 use super::app::AppDefinition;
 use super::download::{DownloadDone, DownloadJob};
+use super::health::BoardFacts;
 use super::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
 use super::recording::{GrowingFile, RecordDone, RecordJob};
 use super::script_text::{TextBlock, TextFollows};
@@ -58,6 +59,8 @@ pub enum Job {
     Reload,
     /// Whether anything is wrong with files, scripts included, for the log: before a client needs them.
     Survey,
+    /// What the board says of itself.
+    Board,
     /// A recorded stream is to be played: its file is found, and stays open until [`Job::Close`]. What was open in the same
     /// place is closed.
     Open {
@@ -133,7 +136,7 @@ impl Job {
             | Job::Facts { .. }
             | Job::List { .. }
             | Job::Download(_) => DiskLane::Recorded,
-            Job::Reload | Job::Survey => DiskLane::Bulk,
+            Job::Reload | Job::Survey | Job::Board => DiskLane::Bulk,
             Job::Recording(_) => DiskLane::Recordings,
         }
     }
@@ -167,6 +170,8 @@ pub enum Done {
     NotReloaded(String),
     /// To [`Job::Survey`]. What is wrong is in the log.
     Surveyed,
+    /// To [`Job::Board`].
+    Board(BoardFacts),
     /// To [`Job::Open`].
     Opened {
         /// For whom.

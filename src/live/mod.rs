@@ -8,7 +8,9 @@ pub mod app;
 pub mod applications;
 mod challenge;
 pub mod download;
+pub mod finding;
 pub mod gate;
+pub mod health;
 pub mod holder;
 pub mod jobs;
 pub mod names;
@@ -23,6 +25,7 @@ pub mod recording;
 pub mod refusal;
 pub mod script_text;
 pub mod settings;
+pub mod symptoms;
 #[cfg(test)]
 mod tests;
 pub mod trouble;
@@ -30,6 +33,7 @@ pub mod trouble;
 use crate::handles::StreamId;
 
 use applications::Applications;
+use health::Health;
 use holder::Holder;
 use names::Names;
 use news::{News, Unheard};
@@ -41,13 +45,15 @@ pub struct Live {
     pub apps: Applications,
     /// Names that are published, played or waited for, and the rings of what is published.
     pub names: Names,
+    /// What is wrong with the board, the network and the tables.
+    pub health: Health,
     unheard: Unheard,
 }
 
 impl Live {
     /// With these applications and names, of which nobody has heard anything.
     pub fn new(apps: Applications, names: Names) -> Live {
-        Live { apps, names, unheard: Unheard::default() }
+        Live { apps, names, health: Health::default(), unheard: Unheard::default() }
     }
 
     /// What is to be heard next. The stream's name is kept until [`Names::release_if_unused`].

@@ -14,6 +14,7 @@ use super::news::StreamNews;
 use super::rate::Rate;
 use super::refusal::NoStream;
 use super::settings::Settings;
+use super::symptoms::MinuteCount;
 use super::trouble::{Seen, Trouble};
 
 /// The media half of a stream, on storage obtained at start.
@@ -61,6 +62,8 @@ pub struct Stream {
     pub time: Timeline,
     /// What goes wrong with the present publish.
     pub trouble: Trouble,
+    /// How often somebody was refused the name lately because another one publishes under it.
+    pub contests: MinuteCount,
     /// Bytes that the players of the present or the last publish were sent.
     pub sent_bytes: u64,
     /// How fast they grow.
@@ -113,9 +116,16 @@ impl Stream {
         self.grace_until.is_some()
     }
 
-    /// Audio or video comes from its publisher.
-    pub fn media_comes(&mut self, now: Millis) {
-        (self.media_at, self.has_media, self.idle_told) = (now, true, false);
+    /// Audio or video comes from its publisher. Whether it has before, in the present publish.
+    pub fn media_comes(&mut self, now: Millis) -> bool {
+        let had_media = core::mem::replace(&mut self.has_media, true);
+        (self.media_at, self.idle_told) = (now, false);
+        had_media
+    }
+
+    /// Whether it has come in the present publish.
+    pub fn has_media(&self) -> bool {
+        self.has_media
     }
 
     /// For how long none has come in the present publish, in milliseconds.
@@ -180,6 +190,7 @@ impl Names {
             described: false,
             time: Timeline::new(),
             trouble: Trouble::default(),
+            contests: MinuteCount::default(),
             sent_bytes: 0,
             sent: Rate::default(),
             complained_of_data: false,
@@ -306,19 +317,15 @@ impl Names {
         }
     }
 
-    /// Tells the log what goes wrong with streams that are published.
-    pub fn log_trouble(&mut self, now: Millis) {
-        if self.publishers == 0 {
-            return;
-        }
-        for index in 0..self.streams.len() {
-            let id = StreamId(index as u16);
-            let Some((stream, media)) = self.with_media(id) else { continue };
-            let Some(publisher) = stream.publisher else { continue };
-            let seen = Seen { late_ms: media.late_ms(), lost_key_frame: media.has_lost_key_frame() };
-            if stream.trouble.log(publisher.by, id, stream.path.as_str(), seen, now) {
-                media.watch_anew();
-            }
+    /// A stream that is published was looked at: the log hears what goes wrong.
+    pub fn look(&mut self, id: StreamId, seen: &Seen, now: Millis) {
+        let stream = self.stream_mut(id);
+        let Some(publisher) = stream.publisher else { return };
+        let who = (publisher.by, id, stream.path.as_str());
+        if stream.trouble.look(who, &mut stream.contests, seen, now)
+            && let Some((_, media)) = self.with_media(id)
+        {
+            media.watch_anew();
         }
     }
 
@@ -386,6 +393,7 @@ impl Names {
         stream.since = now;
         stream.time = Timeline::new();
         (stream.challenger, stream.ring, stream.grace_until) = (None, None, None);
+        stream.contests = MinuteCount::default();
         Ok(StreamId(at as u16))
     }
 

@@ -73,7 +73,13 @@ impl Live {
             },
             Some(holder) if holder.by == who.by => Ok(Published::Already(id)),
             Some(holder) if holder.by.is_with(who.by) => Err(Refusal::Own),
-            Some(holder) => self.challenge(who, holder, id, settings, now).map(|()| Published::Waits(id)),
+            Some(holder) => match self.challenge(who, holder, id, settings, now) {
+                Ok(()) => Ok(Published::Waits(id)),
+                Err(refusal) => {
+                    self.names.stream_mut(id).contests.add(1);
+                    Err(refusal)
+                }
+            },
         }
     }
 

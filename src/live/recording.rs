@@ -471,6 +471,8 @@ pub struct RecordCounts {
     pub lost_ms: u64,
     /// Files that could not be opened, written or closed.
     pub faults: u64,
+    /// Recordings that found no place.
+    pub no_place: u64,
 }
 
 impl RecordCounts {

@@ -58,6 +58,8 @@ pub struct SeekPoint {
 pub struct PublishFacts {
     /// Between its first two key frames, in milliseconds.
     pub key_frame_interval_ms: Option<u32>,
+    /// Between its newest two, or the two before them where these are nearer: one pause of an encoder is none of its habits.
+    pub newest_interval_ms: Option<u32>,
     /// Video frames per 1000 seconds, measured between its first two key frames.
     pub frame_rate_milli: Option<u32>,
     /// Payload bytes of its finished tags.
@@ -80,6 +82,10 @@ pub struct MediaStream<B, I> {
     picture: Option<NewestPicture>,
     /// When the newest picture is shown: how long it lasts follows from the next.
     picture_time: Option<u32>,
+    /// And the newest key frame, ...
+    key_time: Option<u32>,
+    /// ... which came so long behind the one before, in milliseconds.
+    interval_ms: Option<u32>,
     /// Pictures come in several messages, or may: of the first of a publish that is not known.
     in_parts: bool,
     /// The publish has had a picture.
@@ -177,6 +183,8 @@ where
             newest_frame: None,
             picture: None,
             picture_time: None,
+            key_time: None,
+            interval_ms: None,
             in_parts: true,
             has_picture: false,
             sound: SoundClock::default(),
@@ -333,6 +341,7 @@ where
         self.timeline.republish();
         self.facts = PublishFacts::default();
         self.measure = Measure::BeforeKey;
+        (self.key_time, self.interval_ms) = (None, None);
         (self.in_parts, self.has_picture) = (true, false);
         self.sound = SoundClock::default();
     }
@@ -430,6 +439,11 @@ where
     /// Whether the newest key frame was overwritten, so that a player who joins now has to wait for the next one.
     pub fn has_lost_key_frame(&self) -> bool {
         self.newest_key.is_some() && !self.has_key_frame()
+    }
+
+    /// From the newest key frame to the newest picture, in milliseconds; 0 before the first.
+    pub fn since_key_frame_ms(&self) -> u32 {
+        self.picture_time.zip(self.key_time).map_or(0, |(picture, key)| picture.saturating_sub(key))
     }
 
     /// How late media comes: see [`Timeline::late_ms`].
@@ -626,6 +640,12 @@ where
         if begins {
             let gap_ms = self.picture_time.map_or(NOMINAL_FRAME_MS, |before| tag.timestamp.saturating_sub(before));
             self.picture_time = Some(tag.timestamp);
+            if tag.flags.key {
+                let before = self.key_time.replace(tag.timestamp);
+                let interval_ms = before.map(|before| tag.timestamp.saturating_sub(before));
+                let last_ms = core::mem::replace(&mut self.interval_ms, interval_ms);
+                self.facts.newest_interval_ms = interval_ms.map(|ms| last_ms.map_or(ms, |last_ms| ms.min(last_ms)));
+            }
             self.ring.set_timing(tag.seq, TagTiming::after(gap_ms, self.in_parts));
             self.in_parts &= core::mem::replace(&mut self.has_picture, true);
             if tag.flags.key {

@@ -17,6 +17,7 @@ use mio::Waker;
 
 use crate::account;
 use crate::live::download::{DownloadDone, DownloadJob};
+use crate::live::health::BoardFacts;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
 use crate::live::recorded::{Fill, Follows, NotPlayed, RecordedId};
 use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
@@ -339,6 +340,7 @@ fn without_worker(job: &Job) -> Done {
         }
         Job::Reload => Done::NotReloaded(fault()),
         Job::Survey => Done::Surveyed,
+        Job::Board => Done::Board(BoardFacts::default()),
         Job::Open { id, name, .. } => Done::Opened { id: *id, name: name.clone(), found: Err(NotPlayed::Unreadable) },
         Job::Fill { id, .. } => Done::Filled { id: *id, block: None, from_ms: None, next: Follows::Fault },
         Job::Close { id } => Done::Closed { id: *id },

@@ -67,6 +67,7 @@ impl Server {
             }
             DiskLane::Recordings => self.features.recordings.next_job(),
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
+            DiskLane::Bulk if self.live.health.takes_question() => Some(Job::Board),
             DiskLane::Bulk => self.live.apps.next_survey(),
         }
     }
@@ -96,6 +97,7 @@ impl Server {
             // The log has told why.
             Done::NotReloaded(_) => {}
             Done::Surveyed => self.live.apps.surveyed(now),
+            Done::Board(board) => self.live.health.answered(board, now),
             // What features asked for they have taken.
             Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Download(_) => {}
             Done::Recording(RecordDone::Cleared { result }) => self.cleared(result, now),
@@ -169,7 +171,10 @@ impl Server {
             slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                 || instances.iter().any(|(_, instance)| instance.app == id)
         };
-        let id = self.live.apps.reserve(name, now, in_use).ok_or(NoApplication::InUse)?;
+        let Some(id) = self.live.apps.reserve(name, now, in_use) else {
+            self.counters.applications_exhausted += 1;
+            return Err(NoApplication::InUse);
+        };
         // The place may have been that of another one, whose publishers are not waited for any longer.
         self.live.names.forget_app(id);
         Ok(id)

@@ -12,6 +12,7 @@
 //! | `streams` | one for each stream name in use: id, app, instance, name, state (`live`, `away`: its publisher left and may come back, `waiting`: only players), publisher, seconds, players, skips, worst_lag_ms, bitrate_bps, recorded, video, audio, fps, key_frame_ms |
 //! | `apps` | one for each application: name, kind, state (`reading`, `ready`, `broken`, `leaving`), instances, clients, streams |
 //! | `stats` | one: totals and counters |
+//! | `diagnose` | one for each thing that is wrong, the gravest first: kind, stream (`APP/NAME`; null is the whole server), seconds (since when), what, remedy, figures (those in what, for who says it otherwise) |
 //! | `disconnect ID` | none; the client is told `close`, and its connection ends |
 //! | `unload APP[/INSTANCE]` | one: how many clients were sent away (`disconnected`) |
 //! | `shutdown-app APP` | the same |
@@ -69,6 +70,8 @@ pub(super) enum List {
     Clients,
     Streams,
     Apps,
+    /// Of what is wrong.
+    Findings,
     /// Of what the disk has said, a page at a time.
     Recordings,
 }

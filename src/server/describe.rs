@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use heapless::String;
-use log::{info, warn};
+use log::info;
 
 use crate::handles::StreamId;
 use crate::live::names::Media;
@@ -19,8 +19,6 @@ use super::Server;
 const PATIENCE_MS: u64 = 10_000;
 /// A stream that had no video by then is taken for audio only, in milliseconds.
 const VIDEO_PATIENCE_MS: u64 = 3000;
-/// Viewers wait this long for a picture: more is worth a warning, in milliseconds.
-const LONG_INTERVAL_MS: u32 = 5000;
 
 impl Server {
     pub(super) fn describe_when_known(&mut self, id: StreamId, now: Millis) {
@@ -40,26 +38,6 @@ impl Server {
         stream.described = true;
         let text = Description::of(media);
         info!("{id} stream name={:?} {text}", stream.path.as_str());
-        // With the GOP cache a new player has a picture at once, and only sound when the key frame has left the ring.
-        let name = stream.path.as_str();
-        match facts.key_frame_interval_ms {
-            _ if !media.has_video() || stream.trouble.has_refused() => {}
-            Some(interval_ms) if interval_ms > LONG_INTERVAL_MS && !self.settings.gop_cache => warn!(
-                "{id} name={name:?} a key frame comes every {} s: viewers wait that long for a picture; set 2 s in the encoder, or \
-                 live.gop_cache = true",
-                interval_ms / 1000
-            ),
-            None if !media.has_key_frame() && !media.has_lost_key_frame() => warn!(
-                "{id} name={name:?} no key frame in {} s: no viewer has a picture; set a key frame every 2 s in the encoder",
-                PATIENCE_MS / 1000
-            ),
-            None if !self.settings.gop_cache => warn!(
-                "{id} name={name:?} only one key frame in {} s: viewers wait for the next one; set 2 s in the encoder, or \
-                 live.gop_cache = true",
-                PATIENCE_MS / 1000
-            ),
-            _ => {}
-        }
     }
 }
 
@@ -138,6 +116,8 @@ pub(super) struct TrackInfo {
     pub audio: Option<AudioInfo>,
     /// What `onMetaData` says of the picture, for codecs whose record does not. 0 where it does not either.
     pub size: Size,
+    /// The encoder says that there is sound: by `onMetaData`, or by a sequence header.
+    pub promises_sound: bool,
     /// The constraints of H.264's profile (ITU-T H.264, section 7.4.2.1.1); 0 for other codecs.
     pub constraints: u8,
 }
@@ -157,10 +137,15 @@ impl TrackInfo {
                 }
                 TagKind::Audio if tracks.audio.is_none() => {
                     let body = flv::sequence_header_body(MediaType::Audio, header.payload);
+                    tracks.promises_sound = true;
                     tracks.audio = body
                         .map(|(codec, record)| AudioInfo::parse(codec, record).unwrap_or(AudioInfo::unknown(codec)));
                 }
-                TagKind::Data if header.name == b"onMetaData" => tracks.size = picture_size(header.payload),
+                TagKind::Data if header.name == b"onMetaData" => {
+                    let promises;
+                    (tracks.size, promises) = metadata(header.payload);
+                    tracks.promises_sound |= promises;
+                }
                 TagKind::Video | TagKind::Audio | TagKind::Data => {}
             }
         }
@@ -168,13 +153,14 @@ impl TrackInfo {
     }
 }
 
-/// What metadata says of the picture.
-fn picture_size(message: &[u8]) -> Size {
+/// What metadata says of the picture, and whether there is sound.
+fn metadata(message: &[u8]) -> (Size, bool) {
     let mut values = Decoder::new(message);
     let value = values.value().and_then(|_| values.value());
-    let number = |key: &str| {
-        let number = value.ok().and_then(|value| value.get(key)).and_then(|value| value.as_number());
-        number.unwrap_or_default() as u32
-    };
-    Size { width: number("width"), height: number("height") }
+    let get = |key: &str| value.ok().and_then(|value| value.get(key));
+    let number = |key: &str| get(key).and_then(|value| value.as_number()).unwrap_or_default() as u32;
+    // OBS and ffmpeg say a codec, as a number or its name. One that is 0 is PCM, which nobody sends, or none.
+    let codec = get("audiocodecid");
+    let has_sound = codec.is_some_and(|codec| codec.as_number().is_none_or(|number| number > 0.0));
+    (Size { width: number("width"), height: number("height") }, has_sound)
 }

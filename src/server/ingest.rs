@@ -8,6 +8,7 @@ use crate::features::contract::Happened;
 use crate::handles::{ConnId, StreamId};
 use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
 use crate::live::holder::Holder;
+use crate::live::trouble::STALL_MS;
 use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind, TagSeq};
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::data::{Body, DATA_BYTES, DataAction};
@@ -39,13 +40,17 @@ impl Server {
             return;
         }
         let Some((stream, media)) = self.live.names.with_media(id) else { return };
-        stream.media_comes(now);
+        let silent_ms = stream.silent_ms(now);
+        let stood_still = stream.media_comes(now) && silent_ms >= STALL_MS;
         let kind = match kind {
             MediaKind::Audio => TagKind::Audio,
             MediaKind::Video => TagKind::Video,
         };
         let refused = match media.begin_media(kind, timestamp, length, now) {
             Ok(seq) => {
+                if stood_still {
+                    stream.trouble.stood_still(media.late_ms(), now);
+                }
                 let Some((_, rtmp)) = self.slots.client(conn) else { return };
                 match rtmp.open_tags.push(OpenTag { lane, stream: id, seq, kind, length }) {
                     Ok(()) => return,
@@ -59,13 +64,7 @@ impl Server {
         };
         self.counters.media_refused += 1;
         let stream = self.live.names.stream_mut(id);
-        if stream.trouble.frame_refused(
-            Holder::Conn(conn, net_stream.index() as u8),
-            id,
-            stream.path.as_str(),
-            refused,
-            now,
-        ) {
+        if stream.trouble.frame_refused(refused, now) {
             self.each_player(id, |server, conn, net_stream, _| {
                 server.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
             });

@@ -24,6 +24,8 @@ use super::{Counters, Server};
 
 /// The time over which [`StreamRow::bitrate_bps`] is measured, in milliseconds: two or three groups of pictures.
 const BITRATE_WINDOW_MS: u64 = 5000;
+/// A viewer is behind from here on, in milliseconds, unless it skips before twice as much.
+const BEHIND_MS: u32 = 1000;
 
 /// A connection.
 #[derive(Clone, Debug)]
@@ -162,9 +164,16 @@ pub struct Viewers {
     pub hls: u32,
     /// How far the slowest of them is behind, in milliseconds.
     pub worst_lag_ms: u32,
+    /// How many of them are behind further than is usual.
+    pub behind: u32,
 }
 
 impl Viewers {
+    fn lags(&mut self, lag_ms: u32, most_ms: u32) {
+        self.worst_lag_ms = self.worst_lag_ms.max(lag_ms);
+        self.behind += u32::from(lag_ms >= most_ms);
+    }
+
     /// How many there are.
     pub const fn all(self) -> u32 {
         self.rtmp + self.mp4 + self.flv + self.hls
@@ -352,6 +361,7 @@ impl Server {
     /// Who watches a stream. Of players who are express, which nearly all are, a line is looked at, and no slot.
     pub(super) fn viewers(&self, id: StreamId, now: Millis) -> Viewers {
         let mut viewers = Viewers { hls: self.slots.hls.count(id), ..Viewers::default() };
+        let most_ms = BEHIND_MS.min(self.settings.player_lag_ms as u32 / 2);
         let stream = self.live.names.stream(id);
         let ring = stream.ring.map(|ring| self.live.names.media(ring).ring());
         let mut from = 0;
@@ -362,7 +372,7 @@ impl Server {
             if ahead.stream == Some(id) {
                 viewers.rtmp += 1;
                 let lag_ms = ring.zip(ahead.cursor()).map_or(0, |(ring, cursor)| ring.lag_ms(cursor, now));
-                viewers.worst_lag_ms = viewers.worst_lag_ms.max(lag_ms);
+                viewers.lags(lag_ms, most_ms);
                 continue;
             }
             let lag_ms = |reader| self.lag_ms(index, reader, now).unwrap_or(0);
@@ -372,14 +382,14 @@ impl Server {
                         let Role::Playing(reader) = role else { continue };
                         if reader.stream() == id {
                             viewers.rtmp += 1;
-                            viewers.worst_lag_ms = viewers.worst_lag_ms.max(lag_ms(reader));
+                            viewers.lags(lag_ms(reader), most_ms);
                         }
                     }
                 }
                 Speaks::Http(http) => {
                     let Some(reader) = http.reader() else { continue };
                     *(if http.watches_flv() { &mut viewers.flv } else { &mut viewers.mp4 }) += 1;
-                    viewers.worst_lag_ms = viewers.worst_lag_ms.max(lag_ms(reader));
+                    viewers.lags(lag_ms(reader), most_ms);
                 }
                 _ => {}
             }

@@ -28,6 +28,7 @@ pub mod close;
 pub mod connect;
 pub mod control;
 pub mod describe;
+mod diagnosis;
 mod express;
 mod fanout;
 mod features;
@@ -146,6 +147,10 @@ pub struct Counters {
     pub headers_not_kept: u64,
     /// Publishes and plays refused because every name or ring was in use.
     pub streams_exhausted: u64,
+    /// Joins refused because every application was in use.
+    pub applications_exhausted: u64,
+    /// Plays refused because every place of a player of recorded streams was in use.
+    pub recorded_exhausted: u64,
     /// Requests of HTTP that were answered.
     pub http_requests: u64,
     /// Bytes received.

@@ -13,6 +13,7 @@ use crate::time::Millis;
 use super::Server;
 use super::control::{Answering, List};
 use super::describe::{AUDIO_BYTES, VIDEO_BYTES};
+use super::diagnosis::FindingJson;
 use super::json::{EXPANSION, OrNull, Text};
 use super::rows::{AppJson, ClientJson, ClosedJson, MembersJson, RecordingJson, StreamJson};
 use super::speaks::Speaks;
@@ -33,6 +34,11 @@ const _: () = assert!(
     // Instance and name are one path.
     ROW_FRAME_BYTES + EXPANSION * (APP_NAME_BYTES + PATH_BYTES + VIDEO_BYTES + AUDIO_BYTES) <= TX_BYTES,
     "a stream's row fits an empty answer"
+);
+const _: () = assert!(
+    // The sentences of a finding are two of them.
+    2 * ROW_FRAME_BYTES + EXPANSION * (APP_NAME_BYTES + PATH_BYTES) <= TX_BYTES,
+    "a finding's row fits an empty answer"
 );
 const _: () = assert!(ROW_FRAME_BYTES + EXPANSION * ERROR_BYTES <= TX_BYTES, "an error fits an empty answer");
 const _: () =
@@ -91,7 +97,7 @@ impl Reply {
         let argument = argument.trim();
         let wants_argument =
             matches!(command, "disconnect" | "unload" | "shutdown-app" | "record" | "delete-recording");
-        let takes_none = matches!(command, "clients" | "streams" | "apps" | "stats" | "reload");
+        let takes_none = matches!(command, "clients" | "streams" | "apps" | "stats" | "diagnose" | "reload");
         let known = wants_argument || takes_none || command == "recordings";
         if !known {
             self.error(format_args!("unknown command {command:?}"));
@@ -106,6 +112,7 @@ impl Reply {
             "clients" => return Answering::List(List::Clients, 0),
             "streams" => return Answering::List(List::Streams, 0),
             "apps" => return Answering::List(List::Apps, 0),
+            "diagnose" => return Answering::List(List::Findings, 0),
             "stats" => self.stats(server, net.counted(), now),
             "disconnect" => self.disconnect(server, argument, now),
             "record" => self.record(server, argument, now),
@@ -220,6 +227,9 @@ impl Reply {
                 List::Apps => server
                     .next_app(from)
                     .map(|row| (self.row(format_args!("{}", AppJson(&row))), usize::from(row.id.0))),
+                List::Findings => server
+                    .next_finding(from, now)
+                    .map(|row| (self.row(format_args!("{}", FindingJson(&row))), row.place)),
             };
             match written {
                 Some((true, at)) => from = at + 1,

@@ -88,6 +88,7 @@ impl Server {
                 self.refuse_play(conn, &wish.name.name, Refusal::NotFound);
             }
             Err(NoPlace) => {
+                self.counters.recorded_exhausted += 1;
                 self.refuse_play(conn, &wish.name.name, Refusal::RecordedPlayers);
             }
         }

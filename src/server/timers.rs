@@ -30,7 +30,7 @@ impl Server {
         self.expire_media(now);
         self.expire_graces(now);
         self.expire_hls(now);
-        self.live.names.log_trouble(now);
+        self.diagnose(now);
         self.live.names.measure(now);
         self.look_at_usage();
         self.life.received.look(self.counters.bytes_in, now);

@@ -1,6 +1,8 @@
 //! The lane of what may take long, and what no client waits for: reading the configuration again, which waits for a file
 //! that is being written, and looking for errors in files before somebody needs them.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use log::{error, info, warn};
@@ -9,7 +11,9 @@ use crate::config::{Config, TakesEffect};
 use crate::live::jobs::{Done, Job};
 
 use super::apps_directory::{AppsDirectory, ScriptCheck};
+use super::board_facts;
 use super::configuration::{ConfigFile, Options, Watched, configuration_of};
+use super::recordings::disk::Space;
 use super::shared::Shared;
 
 /// What the store leaves to who composes the program: the store does not know the machine.
@@ -21,6 +25,10 @@ pub struct Machine {
     pub log: fn(&Config, level_is_fixed: bool),
     /// Finds the first error of a script without running it.
     pub script: ScriptCheck,
+    /// Where the kernel says what it knows of the board.
+    pub system: &'static str,
+    /// The room of the file system in which a directory is.
+    pub room: fn(&Path) -> io::Result<Space>,
 }
 
 /// Does the jobs of [`DiskLane::Bulk`](crate::live::jobs::DiskLane::Bulk).
@@ -54,6 +62,9 @@ impl Bulk {
                 self.apps.survey(self.machine.script);
                 self.survey_configuration();
                 Done::Surveyed
+            }
+            Job::Board => {
+                Done::Board(board_facts::read(Path::new(self.machine.system), &self.shared.config(), self.machine.room))
             }
             job => unreachable!("a job of another lane: {job:?}"),
         }

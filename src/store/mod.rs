@@ -6,6 +6,7 @@
 
 mod app_files;
 mod apps_directory;
+mod board_facts;
 mod bulk;
 mod configuration;
 mod look_ups;

@@ -120,6 +120,30 @@ fn without_any_configuration_server_and_ctl_find_the_same_socket_which_is_the_us
 }
 
 #[test]
+fn what_is_wrong_is_said_with_what_to_do() {
+    let socket = scratch("control-diagnose-socket").join("rill.sock");
+    let setting = format!("server.control={}", socket.display());
+    let few = "limits.connections_per_address=2";
+    let server = Server::start("control-diagnose", &["--board", "rpi-zero", "--set", few, "--set", &setting]);
+    let (status, output, errors) = ctl(&socket, &["diagnose"]);
+    // The machine that runs this may be hot.
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(!output.contains("in use"), "{output}");
+    let _publisher = Client::publisher(server.address, "live", "cam");
+    let _player = Client::player(server.address, "live", "cam");
+    wait_for_row(&socket, "clients", |row| row["does"] == "plays");
+    let _refused = TcpStream::connect(server.address).unwrap();
+    let row = wait_for_row(&socket, "diagnose", |row| row["kind"] == "full");
+    assert_eq!((&row["stream"], &row["figures"][1]), (&Value::Null, &"limits.connections_per_address".into()));
+    let (status, output, errors) = ctl(&socket, &["diagnose"]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    let said =
+        "all connections of one address are in use: there was no place for one more, once in the last minute (for ";
+    let (_, rest) = output.split_once(said).unwrap_or_else(|| panic!("{output}"));
+    assert!(rest.contains(" s)\n  raise limits.connections_per_address\n"), "{output}");
+}
+
+#[test]
 fn lists_show_every_client_stream_and_application_as_they_are() {
     let (server, socket) = serve("control-lists");
     let agent = "say \"hi\" \\ \u{1b}[2J\u{9b}é\n";

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use rill::handles::{ConnId, SlotIndex};
 use rill::live::app::{AppDefinition, AppKind, AppLimits};
 use rill::live::applications::AppSource;
+use rill::live::health::BoardFacts;
 use rill::live::jobs::{DiskLane, Done, Job, Lookup};
 use rill::live::settings::{Merge, PerAddress, Settings};
 use rill::server::close::CloseReason;
@@ -57,6 +58,8 @@ pub struct World {
     pub films: Films,
     /// The medium of recordings.
     pub recorder: Recorder,
+    /// What the board says of itself.
+    pub board: BoardFacts,
     /// What the disk was asked.
     pub asked: Vec<String>,
     next_address: u8,
@@ -190,6 +193,7 @@ impl World {
             readings: TextReadings::default(),
             films,
             recorder,
+            board: BoardFacts::default(),
             asked: Vec::new(),
             next_address: 1,
         }
@@ -443,8 +447,10 @@ impl World {
         while !self.bulk_stalls
             && let Some(job) = inside(|| self.server.next_job(DiskLane::Bulk))
         {
-            if job == Job::Survey {
-                inside(|| self.server.done(Done::Surveyed, Millis(self.now)));
+            match job {
+                Job::Survey => inside(|| self.server.done(Done::Surveyed, Millis(self.now))),
+                Job::Board => inside(|| self.server.done(Done::Board(self.board), Millis(self.now))),
+                _ => {}
             }
         }
         while !self.disk_stalls

@@ -17,14 +17,14 @@ use crate::sim::ledger::Kind::{Audio, Key};
 use crate::sim::world::{World, settings};
 
 /// One of the operator's connections.
-struct Operator {
-    link: usize,
+pub struct Operator {
+    pub link: usize,
     heard: Vec<u8>,
 }
 
 impl Operator {
     /// Connects; its system holds so many bytes for it.
-    fn new(world: &mut World, window: usize) -> Operator {
+    pub fn new(world: &mut World, window: usize) -> Operator {
         let arrival = Arrival { peer: Peer::Local, door: Door::Control };
         Operator { link: world.net.connect(arrival, window, 0), heard: Vec::new() }
     }
@@ -45,7 +45,7 @@ impl Operator {
     }
 
     /// Sends requests in pieces of `cut` bytes; what was answered.
-    fn ask(&mut self, world: &mut World, requests: &[u8], cut: usize) -> String {
+    pub fn ask(&mut self, world: &mut World, requests: &[u8], cut: usize) -> String {
         for piece in requests.chunks(cut) {
             self.send(world, piece);
             self.take(world);

@@ -15,6 +15,7 @@ mod byte_log;
 mod control;
 mod corpus;
 mod data;
+mod diagnosis;
 mod dial;
 mod dvr;
 mod ends;

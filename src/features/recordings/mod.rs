@@ -219,7 +219,10 @@ impl Recordings {
         if self.of(order.stream).is_some() {
             return Err(RecordFault::AlreadyExists);
         }
-        let place = self.places.iter_mut().find(|place| place.is_free()).ok_or(RecordFault::Places)?;
+        let Some(place) = self.places.iter_mut().find(|place| place.is_free()) else {
+            self.counts.no_place += u64::from(!self.places.is_empty());
+            return Err(RecordFault::Places);
+        };
         place.begin(order);
         self.wake_at = Some(now);
         Ok(())

@@ -1,4 +1,4 @@
-//! What the page shows, as JSON: what is live, and where to publish. It says only what the application's rules let this caller
+//! What the page shows, as JSON: what is live, where to publish, and what is wrong. It says only what the application's rules let this caller
 //! play.
 //!
 //! `/api/status` is one object. `/api/events` is the same object again and again, as server-sent events, each the whole of it:
@@ -11,6 +11,7 @@ use std::vec::Vec;
 use crate::handles::{AppId, ConnId, StreamId};
 use crate::limits::{APP_NAME_BYTES, PATH_BYTES, Row};
 use crate::server::Server;
+use crate::server::diagnosis::FindingJson;
 use crate::server::inspect::{StreamRow, Viewers};
 use crate::server::json::{OrNull, Text};
 use crate::time::Millis;
@@ -29,6 +30,12 @@ const BEGIN: u32 = 0;
 pub(super) fn status(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
     HttpAnswer::Now(
         Response::new(HttpStatus::Ok, "application/json").with(Content::Pieces(Pieces::new(TextKind::Status))),
+    )
+}
+
+pub(super) fn diagnosis(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
+    HttpAnswer::Now(
+        Response::new(HttpStatus::Ok, "application/json").with(Content::Pieces(Pieces::new(TextKind::Diagnosis))),
     )
 }
 
@@ -95,13 +102,18 @@ impl Server {
                 OrNull(port),
             );
         }
-        // Those that the caller may not play are passed over.
+        // Behind the names come findings. Those of streams that the caller may not play are passed over, as these are.
+        let names = self.live.names.name_count() as u32;
         let mut rows = core::iter::successors(self.next_stream(place.row as usize, now), |row| {
             self.next_stream(usize::from(row.id.0) + 1, now)
         });
         let Some(row) = rows.find(|row| self.is_shown(row.id, peer, request)) else {
-            let _ = out.write_str("]}");
-            return TextProgress::End;
+            if place.row <= names {
+                let _ = out.write_str("],\"findings\":[");
+                *place = TextPlace { row: names + 1, part: 0 };
+                return TextProgress::More;
+            }
+            return self.findings_piece(place, names + 1, (peer, request), out, now);
         };
         let comma = if place.part == 0 { "" } else { "," };
         let _ = write!(out, "{comma}{}", CardJson(&row));
@@ -129,6 +141,46 @@ impl Server {
             }
             progress => progress,
         }
+    }
+
+    /// The next piece of what is wrong.
+    pub(super) fn diagnosis_piece(
+        &self,
+        place: &mut TextPlace,
+        caller: (IpAddr, &HttpRequest),
+        out: &mut TextPiece,
+        now: Millis,
+    ) -> TextProgress {
+        if *place == TextPlace::default() {
+            let _ = out.write_str("{\"findings\":[");
+        }
+        self.findings_piece(place, 0, caller, out, now)
+    }
+
+    /// The next of those that the caller may know of, from the row `begin` on, and the end behind the last. One of a stream whose name
+    /// is so long, and has so many characters to escape, that it does not fit a piece is left out.
+    fn findings_piece(
+        &self,
+        place: &mut TextPlace,
+        begin: u32,
+        (peer, request): (IpAddr, &HttpRequest),
+        out: &mut TextPiece,
+        now: Millis,
+    ) -> TextProgress {
+        let next = |from: usize| self.next_finding(from, now);
+        let rows = core::iter::successors(next((place.row - begin) as usize), |row| next(row.place + 1));
+        let mut rows = rows.filter(|row| row.stream.is_none_or(|(id, ..)| self.is_shown(id, peer, request)));
+        let Some(row) = rows.next() else {
+            let _ = out.write_str("]}");
+            return TextProgress::End;
+        };
+        let (comma, before) = (if place.part == 0 { "" } else { "," }, out.len());
+        let fits = write!(out, "{comma}{}", FindingJson(&row)).is_ok();
+        if !fits {
+            out.truncate(before);
+        }
+        *place = TextPlace { row: begin + row.place as u32 + 1, part: place.part.max(fits.into()) };
+        TextProgress::More
     }
 
     /// Whether the rules of its application let this caller play a stream.
@@ -191,7 +243,7 @@ impl fmt::Display for CardJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CardJson(row) = self;
         let description = &row.description;
-        let Viewers { rtmp, mp4, flv, hls, worst_lag_ms } = row.viewers;
+        let Viewers { rtmp, mp4, flv, hls, worst_lag_ms, .. } = row.viewers;
         let mut path = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
         write!(path, "{}/{}", row.app, row.path)?;
         write!(

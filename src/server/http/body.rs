@@ -114,6 +114,8 @@ pub(super) enum TextKind {
     Limits,
     /// ... and what memory was obtained for.
     Memory,
+    /// What is wrong.
+    Diagnosis,
     /// Which recordings there are, from then on.
     Recordings(Millis),
     /// Figures for Prometheus.
@@ -152,6 +154,7 @@ impl TextKind {
             | TextKind::Rows(_)
             | TextKind::Limits
             | TextKind::Memory
+            | TextKind::Diagnosis
             | TextKind::Recordings(_)
             | TextKind::Metrics
             | TextKind::Stat

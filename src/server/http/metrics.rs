@@ -8,6 +8,7 @@ use core::fmt::{self, Write};
 use core::net::IpAddr;
 
 use crate::handles::{ConnId, StreamId};
+use crate::live::health::BoardFacts;
 use crate::live::reader::StreamView;
 use crate::server::Server;
 use crate::server::close::Counter;
@@ -43,6 +44,8 @@ enum Of {
     Program,
     /// The server.
     Server(fn(&Server, Millis) -> Figure),
+    /// The board, where it says so.
+    Board(fn(&BoardFacts) -> Option<Figure>),
     /// Each reason for which connections end.
     Reasons,
     /// Each stream of which it is known.
@@ -105,6 +108,11 @@ const FAMILIES: &[Family] = &[
     counter("recording_gaps_total", "Times that a part of a recording was lost.", Of::Server(|server, _| Count(server.recordings().counts().gaps))),
     counter("recording_lost_seconds_total", "How long those parts were.", Of::Server(|server, _| Thousandths(server.recordings().counts().lost_ms))),
     counter("recording_faults_total", "Times that a disk failed a recording.", Of::Server(|server, _| Count(server.recordings().counts().faults))),
+    gauge("findings", "Things that are wrong now (rill ctl diagnose).", Of::Server(|server, now| Count(server.findings(now)))),
+    gauge("board_temperature_celsius", "Of the board's processor.", Of::Board(|board| board.temperature_milli.map(|milli| Thousandths(milli.max(0) as u64)))),
+    gauge("board_under_voltage", "Whether the board's supply is too weak.", Of::Board(|board| board.under_voltage.map(|is| Count(is.into())))),
+    gauge("board_throttled", "Whether the board's processor is slowed down.", Of::Board(|board| board.throttled.map(|is| Count(is.into())))),
+    gauge("card_free_bytes", "Free where applications and recordings are.", Of::Board(|board| board.card.map(|card| Count(card.free)))),
     gauge("stream_up", "Whether it is published.", Of::Streams(|server, id, _| Some(Count(server.live.names.stream(id).publisher().is_some().into())))),
     gauge("stream_seconds", "Since its publish began, or the last one ended.", Of::Streams(|server, id, now| Some(Thousandths(now.since(server.live.names.stream(id).since))))),
     counter("stream_received_bytes_total", "Payload bytes of its publish.", Of::Streams(|server, id, _| server.facts(id).map(|facts| Count(facts.bytes)))),
@@ -158,9 +166,10 @@ impl Server {
         let name = family.name;
         // Each fits: `SAMPLE_BYTES` is what is left, and a test says so.
         let _ = match family.of {
-            Of::Program | Of::Server(_) if from > 0 => return None,
+            Of::Program | Of::Server(_) | Of::Board(_) if from > 0 => return None,
             Of::Program => writeln!(out, "rill_{name}{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
             Of::Server(figure) => writeln!(out, "rill_{name} {}", figure(self, now)),
+            Of::Board(figure) => writeln!(out, "rill_{name} {}", figure(&self.live.health.board)?),
             Of::Reasons => {
                 let (reason, count) = Counter::NAMES.iter().zip(self.counters.closed).nth(from as usize)?;
                 writeln!(out, "rill_{name}{{reason=\"{reason}\"}} {count}")

@@ -28,6 +28,7 @@ impl Server {
             TextKind::Rows(kind) => self.rows_piece(kind, place, (peer, request), out, now),
             TextKind::Limits => self.limits_piece(place, out),
             TextKind::Memory => self.memory_piece(place, out),
+            TextKind::Diagnosis => self.diagnosis_piece(place, (peer, request), out, now),
             // It is made where the disk can be asked.
             TextKind::Recordings(_) => TextProgress::Gone,
             TextKind::Metrics => self.metrics_piece(place, (peer, request), out, now),

@@ -61,6 +61,7 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/limits", "what there may be of everything, and is, as JSON", tables::limits).own(),
     get("/api/memory", "what memory was obtained for, as JSON", tables::memory).own(),
     get("/api/openapi.json", "what is below /api and beside it, as OpenAPI", description),
+    get("/api/diagnosis", "what is wrong, and what to do, as JSON", api::diagnosis).own(),
     get("/api/recordings", "what was recorded, as JSON", recordings::list).own(),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
     get("/recordings/*", "a recording, also in part", files::recording).public(),

@@ -229,7 +229,7 @@ impl Server {
 
 /// What its tracks are. Both are there whatever there is of them: readers insist on it.
 fn write_meta(media: Option<&Media>, arrived: Arrived, out: &mut TextPiece) -> fmt::Result {
-    let TrackInfo { video, audio, size, constraints } = media.map_or_else(TrackInfo::default, TrackInfo::of);
+    let TrackInfo { video, audio, size, constraints, .. } = media.map_or_else(TrackInfo::default, TrackInfo::of);
     let facts = media.map(|media| media.facts()).unwrap_or_default();
     let kilobits = |bytes| (arrived.bits_per_second(bytes) / 1000).min(u16::MAX.into());
     let shown = video.and_then(|info| info.size).unwrap_or(size);
