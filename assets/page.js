@@ -9,7 +9,7 @@
   var RETRY_MOST_MS = 10000;
   var NAME = 'cam1';
 
-  var status = null, events = null, retryMs = RETRY_MS, retry = null, cards = {}, shownHost = null;
+  var status = null, events = null, retryMs = RETRY_MS, retry = null, cards = {}, shownHost = null, shownWrong = '';
 
   function byId(id) { return document.getElementById(id); }
 
@@ -173,7 +173,23 @@
     return streams.length;
   }
 
+  // Made anew only where it says something else: who hears the page read would hear it again each second.
+  function showWrong() {
+    var place = byId('wrong'), findings = status.findings || [], rows = findings.map(window.rillWrong);
+    var key = JSON.stringify([findings.map(function (finding) { return finding.stream; }), rows]);
+    if (key === shownWrong) return;
+    shownWrong = key;
+    place.textContent = '';
+    rows.forEach(function (row, at) {
+      place.appendChild(element('p', {}, [
+        element('strong', { text: findings[at].stream ? findings[at].stream + ': ' : '' }),
+        element('span', { text: row.what }), element('small', { text: row.remedy })]));
+    });
+    place.hidden = !rows.length;
+  }
+
   function show() {
+    showWrong();
     var live = showLive();
     showAdd(!live);
     byId('foot').textContent = 'Rill ' + status.version;

@@ -67,13 +67,64 @@
     }
   };
 
+  // What is wrong and what to do, by the kind that the server calls it, where it is not said in the server's own English.
+  var wrong = { de: {
+    under_voltage: ['die Stromversorgung ist zu schwach: die Spannung bricht ein',
+      'das Netzteil des Boards nehmen, oder ein kürzeres und dickeres Kabel, und nichts anderes an seinen USB hängen'],
+    hot: ['das Board ist zu heiß: {0} °C',
+      'Kühlkörper und Luft geben, aus der Sonne nehmen'],
+    throttled: ['der Prozessor ist gedrosselt, weil er heiß oder die Versorgung schwach ist',
+      'das Board kühlen und sein eigenes Netzteil nehmen'],
+    card_full: ['die Karte ist fast voll: {0} MB sind frei',
+      'Aufnahmen löschen, oder weniger davon behalten (record.keep_days)'],
+    card_worn: ['die Karte ist abgenutzt: etwa {0} % ihres Lebens sind verbraucht',
+      'kopieren, was darauf ist, und sie ersetzen'],
+    full: ['alle Plätze einer Tabelle sind belegt: in der letzten Minute fehlte {0}-mal einer',
+      'größer einstellen: {1}'],
+    network_full: ['das Netz ist voll: {0} von {1} Zuschauern zugleich bekommen nicht, was der Encoder sendet',
+      'das Board mit Kabel anschließen, die Bitrate senken, oder weniger zugleich zusehen lassen'],
+    contested: ['zwei Encoder wollen unter diesem Namen senden: in der letzten Minute wurde einer {0}-mal abgewiesen',
+      'jedem Encoder einen eigenen Streamschlüssel geben'],
+    frames_dropped: ['Bilder sind zu groß für den Speicher: {0} verworfen, das größte mit {1} Bytes',
+      'die Bitrate im Encoder senken, oder limits.ring_bytes erhöhen'],
+    silent: ['seit {0} s kommt nichts vom Encoder',
+      'nachsehen, ob er läuft und wie gut seine Verbindung ist'],
+    stalled: ['die Verbindung des Encoders stockte in der letzten Minute {0}-mal',
+      'ihm eine bessere Verbindung geben, am besten ein Kabel, oder seine Bitrate senken'],
+    late: ['die Leitung des Encoders ist zu langsam: Bild und Ton kommen {0} s später als zuvor',
+      'die Bitrate senken, oder ihm eine bessere Leitung und einen schnelleren Rechner geben'],
+    no_key_frame: ['es ist kein Schlüsselbild gekommen: kein Zuschauer hat ein Bild',
+      'im Encoder alle 2 s ein Schlüsselbild einstellen'],
+    key_frame_lost: ['das neueste Schlüsselbild ist nicht mehr im Speicher: wer dazukommt, hört sofort und wartet auf ein Bild',
+      'im Encoder alle 2 s ein Schlüsselbild einstellen, oder limits.ring_bytes erhöhen'],
+    key_frames_rare: ['nur alle {0} s kommt ein Schlüsselbild: Zuschauer warten bis zu {0} s auf ein Bild, oder sind so weit zurück',
+      'im Encoder alle 2 s ein Schlüsselbild einstellen (Keyframe-Intervall)'],
+    no_sound: ['der Encoder hat Ton angekündigt, und es ist keiner gekommen',
+      'nachsehen, ob sein Mikrofon an und ausgewählt ist; AAC spielen alle ab'],
+    not_for_phones: ['Handys und Browser zeigen dieses Bild vielleicht nicht: es ist {0}',
+      'H.264 senden, 8 Bit, 4:2:0, Profil High, höchstens 1920x1080'],
+    viewers_slow: ['Zuschauer sind zu langsam: {0} von {1} sind zurück, in der letzten Minute {2} Sprünge; es liegt an ihrer Verbindung, meist dem WLAN, nicht am Board',
+      'sie näher ans WLAN bringen oder verkabeln, oder die Bitrate senken; rill ctl clients zeigt, wer hängt']
+  } };
+
   var language = String(navigator.language || navigator.userLanguage || 'en').slice(0, 2).toLowerCase();
   if (!tables.hasOwnProperty(language)) language = 'en';
   document.documentElement.lang = language;
 
+  function filled(text, values) {
+    return text.replace(/\{(\d)\}/g, function (_, at) { return values[Number(at)]; });
+  }
+
   // The text of this key, with {0} and {1} filled in.
   window.rillWords = function (key) {
-    var values = arguments;
-    return tables[language][key].replace(/\{(\d)\}/g, function (_, at) { return values[Number(at) + 1]; });
+    return filled(tables[language][key], Array.prototype.slice.call(arguments, 1));
+  };
+
+  // What is wrong, and what to do about it.
+  window.rillWrong = function (finding) {
+    var own = wrong[language] && wrong[language][finding.kind];
+    var what = own ? filled(own[0], finding.figures) : finding.what, remedy = own ? filled(own[1], finding.figures) : finding.remedy;
+    function sentence(text) { return text.charAt(0).toUpperCase() + text.slice(1) + '.'; }
+    return { what: sentence(what), remedy: sentence(remedy) };
   };
 })();

@@ -40,6 +40,13 @@ def every_text_is_there_in_every_language_and_none_is_idle():
     check(not idle, idle)
 
 
+def what_is_wrong_is_said_in_every_language():
+    kinds = re.findall(r"^    \w+, \"(\w+)\", \d", (ROOT / "src/live/finding.rs").read_text(), re.M)
+    check(len(kinds) > 10, kinds)
+    (table,) = re.findall(r"^  var wrong = \{ de: \{\n(.*?)^  \} \};", text("words.js"), re.M | re.S)
+    check(re.findall(r"^    (\w+): \[", table, re.M) == kinds, kinds)
+
+
 def nothing_from_the_network_becomes_markup():
     for file in ASSETS.glob("*.js"):
         check(not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", file.read_text()), file.name)
@@ -51,5 +58,6 @@ CASES = [
     scripts_are_ecmascript_5,
     the_player_is_below_10_kb_and_the_page_below_40_kb,
     every_text_is_there_in_every_language_and_none_is_idle,
+    what_is_wrong_is_said_in_every_language,
     nothing_from_the_network_becomes_markup,
 ]

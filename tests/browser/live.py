@@ -250,6 +250,17 @@ async def the_page_turns_into_a_card_with_a_picture(browser):
     check(not report["seen"]["errors"], report["seen"]["errors"])
 
 
+async def what_is_wrong_is_told_on_the_page_until_it_is_over(browser):
+    async with watching(browser, "/") as (server, stage, page):
+        await stage.report(lambda r: "Nothing is live" in r["text"] or "ffmpeg" in r["text"])
+        async with server.camera(gop=300):
+            report = await stage.report(lambda r: "A key frame comes only every 10 s" in r["text"], 40)
+            for part in ("live/cam1: ", "Set a key frame every 2 s in the encoder (keyframe interval)."):
+                check(part in report["text"], report["text"])
+        report = await stage.report(lambda r: "key frame comes only" not in r["text"], 30)
+    check(not report["seen"]["errors"], report["seen"]["errors"])
+
+
 async def without_media_source_it_is_hls_or_a_sentence(browser):
     async with watching(browser, None, before=NO_MEDIA_SOURCE) as (server, stage, page):
         async with server.camera():
@@ -346,6 +357,7 @@ CASES = [
     ten_seconds_back_and_live_again,
     a_server_that_starts_anew_has_its_viewers_back,
     the_page_turns_into_a_card_with_a_picture,
+    what_is_wrong_is_told_on_the_page_until_it_is_over,
     the_page_waits_for_a_server_that_starts_anew,
     without_media_source_it_is_hls_or_a_sentence,
     what_was_recorded_plays_from_anywhere_and_can_be_had,
