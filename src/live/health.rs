@@ -60,6 +60,10 @@ pub struct CardRoom {
 pub struct Health {
     /// What the board said last.
     pub board: BoardFacts,
+    /// Kinds that something was wrong of with a stream at the last look, a bit each: lists need not search all names for others.
+    pub stream_kinds: u32,
+    /// How much was wrong with all streams then.
+    pub stream_findings: u32,
     /// When it is looked at next.
     look_at: Millis,
     /// When the board is asked next; never while the disk is at it.
@@ -139,6 +143,12 @@ impl Health {
             // Of streams.
             _ => None,
         }
+    }
+
+    /// How much is wrong, as of the last look.
+    pub fn count(&self) -> usize {
+        let symptoms = self.symptoms.iter().chain(&self.full_symptoms);
+        symptoms.filter(|symptom| symptom.shown().is_some()).count() + self.stream_findings as usize
     }
 
     /// What is wrong of this kind, and since when: of tables the one at place `at`, and of others the first.

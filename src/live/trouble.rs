@@ -212,6 +212,12 @@ impl Trouble {
         }
     }
 
+    /// The kinds that something is wrong of, a bit each by their place in [`FindingKind::ALL`].
+    pub fn kinds(&self) -> u32 {
+        let wrong = KINDS.iter().zip(&self.symptoms).filter(|(_, symptom)| symptom.shown().is_some());
+        wrong.fold(0, |kinds, (kind, _)| kinds | 1 << *kind as u32)
+    }
+
     /// What is wrong of this kind, and since when.
     pub fn shown(&self, kind: FindingKind) -> Option<(Finding, Millis)> {
         let at = KINDS.iter().position(|known| *known == kind)?;

@@ -52,12 +52,15 @@ impl Server {
         }
         self.live.health.look((behind, viewers), self.full_counts(), now);
         let network_full = self.live.health.shown(FindingKind::NetworkFull, 0).is_some();
-        let mut from = 0;
+        let (mut from, mut all, mut count) = (0, 0, 0);
         while let Some(id) = next(self, from) {
             from = usize::from(id.0) + 1;
             let seen = self.seen(id, network_full, now);
             self.live.names.look(id, &seen, now);
+            let kinds = self.live.names.stream(id).trouble.kinds();
+            (all, count) = (all | kinds, count + kinds.count_ones());
         }
+        (self.live.health.stream_kinds, self.live.health.stream_findings) = (all, count);
     }
 
     /// How often there was no place in each table, since the start.
@@ -100,12 +103,6 @@ impl Server {
         }
     }
 
-    /// How much is wrong.
-    pub(super) fn findings(&self, now: Millis) -> u64 {
-        let rows = core::iter::successors(self.next_finding(0, now), |row| self.next_finding(row.place + 1, now));
-        rows.count() as u64
-    }
-
     /// What is wrong, the gravest first: the first at place `from` or behind it.
     pub fn next_finding(&self, from: usize, now: Millis) -> Option<ListedFinding<'_>> {
         // Of each kind as many as there may be of one: names, or tables.
@@ -122,6 +119,9 @@ impl Server {
             let shown = (from..FullTable::ALL.len()).find_map(|at| health.shown(kind, at).map(|shown| (at, shown)));
             if let Some((at, shown)) = shown {
                 return Some(row(index, at, None, shown));
+            }
+            if health.stream_kinds & 1 << index == 0 {
+                continue;
             }
             let shown = |id| self.live.names.stream(id).trouble.shown(kind);
             let is_shown = |stream: &Stream| stream.publisher().is_some() && stream.trouble.shown(kind).is_some();

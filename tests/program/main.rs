@@ -15,3 +15,4 @@ mod docs;
 mod memory;
 mod notify;
 mod procd;
+mod screen;

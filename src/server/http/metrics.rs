@@ -108,7 +108,7 @@ const FAMILIES: &[Family] = &[
     counter("recording_gaps_total", "Times that a part of a recording was lost.", Of::Server(|server, _| Count(server.recordings().counts().gaps))),
     counter("recording_lost_seconds_total", "How long those parts were.", Of::Server(|server, _| Thousandths(server.recordings().counts().lost_ms))),
     counter("recording_faults_total", "Times that a disk failed a recording.", Of::Server(|server, _| Count(server.recordings().counts().faults))),
-    gauge("findings", "Things that are wrong now (rill ctl diagnose).", Of::Server(|server, now| Count(server.findings(now)))),
+    gauge("findings", "Things that are wrong now (rill ctl diagnose).", Of::Server(|server, _| Count(server.live.health.count() as u64))),
     gauge("board_temperature_celsius", "Of the board's processor.", Of::Board(|board| board.temperature_milli.map(|milli| Thousandths(milli.max(0) as u64)))),
     gauge("board_under_voltage", "Whether the board's supply is too weak.", Of::Board(|board| board.under_voltage.map(|is| Count(is.into())))),
     gauge("board_throttled", "Whether the board's processor is slowed down.", Of::Board(|board| board.throttled.map(|is| Count(is.into())))),
