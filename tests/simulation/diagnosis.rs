@@ -269,3 +269,53 @@ fn who_may_not_play_a_stream_does_not_hear_what_is_wrong_with_it() {
     browser.hang_up(&mut world);
     world.end();
 }
+
+/// The keys of tables that somebody found no place in.
+fn full(world: &mut World) -> Vec<String> {
+    let mut operator = Operator::new(world, 1 << 16);
+    let said = operator.ask(world, b"diagnose\n", 100);
+    world.net.fin(operator.link);
+    let rows = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    rows.filter(|row| row["kind"] == "full").map(|row| row["figures"][1].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn frames_that_are_too_large_are_told_for_a_minute() {
+    let mut world = World::new();
+    let mut camera = Camera::new(&mut world, "cam");
+    camera.run(&mut world, 1);
+    world.send(camera.client, 1, Key, 2_000, 50_000);
+    world.ledger.of(0).sent.last_mut().unwrap().dropped = true;
+    world.advance(1_500);
+    assert_eq!(findings(&world), [Finding::FramesDropped { count: 1, largest: 50_012, ring_bytes: 64 << 10 }]);
+    (camera.frames, camera.group) = (50, 25);
+    camera.run(&mut world, 62);
+    assert_eq!(wrong(&world), [""; 0]);
+    world.end();
+}
+
+#[test]
+fn a_place_that_is_missed_is_counted_where_it_is_missed() {
+    let mut world = World::with(Settings { connections: 6, applications: 2, recordings: 1, ..settings() }, 1);
+    let mut first = Camera::new(&mut world, "a");
+    let mut second = Camera::new(&mut world, "b");
+    first.run(&mut world, 1);
+    second.run(&mut world, 1);
+    assert!(full(&mut world).is_empty());
+    let now = Millis(world.now);
+    assert!(
+        world.server.record("live", "a", true, now).is_ok() && world.server.record("live", "b", true, now).is_err()
+    );
+    first.run(&mut world, 2);
+    assert_eq!(full(&mut world), ["limits.recordings"]);
+    // More viewers than there are connections for; publishers have their own.
+    for _ in 0..12 {
+        let late = world.dial();
+        world.clients[late].handshake();
+        world.clients[late].connect("live");
+        world.settle();
+    }
+    first.run(&mut world, 2);
+    assert_eq!(full(&mut world), ["limits.connections", "limits.recordings"]);
+    world.end();
+}
