@@ -79,6 +79,7 @@ bench: bench-deps ## measure capacity, connects, scripts, viewers over HTTP, fil
 	$(CARGO) bench --bench films
 	$(CARGO) build --release --bin rill
 	tests/bench/recordings.py target/release/rill
+	tests/bench/statistics.py target/release/rill
 
 # nginx is only compared with. Without it the measurement says so and goes on.
 bench-deps:

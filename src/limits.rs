@@ -162,6 +162,9 @@ shapes! {
     /// as absent.
     HTTP_FIELD_BYTES = 128, "bytes kept of a field of an HTTP request";
 
+    /// Changes of streams and their viewers that are kept for who listens to `/api/events`. Of more within a second the oldest are not told.
+    CHANGES = 32, "changes kept for /api/events; of more in a second the oldest are not told";
+
     /// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
     /// seeing its connection closed. When every slot is taken, the server decides who makes room, so that no number of connections
     /// that do nothing keeps clients out.

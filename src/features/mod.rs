@@ -74,6 +74,7 @@ macro_rules! features {
 features! {
     bandwidth: BandwidthDetection,
     catalogue: Catalogue,
+    changes: Changes,
     downloads: Downloads,
     recorded: RecordedPlayers,
     recordings: Recordings,

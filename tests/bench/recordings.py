@@ -100,4 +100,5 @@ def main():
         shutil.rmtree(root)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -65,8 +65,67 @@ fn events_are_the_status_again_and_again() {
     }
     let (head, events) = seen.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("text/event-stream"), "{head}");
-    let (first, _) = events.split_once("\n\n").unwrap();
-    assert!(paths(first.strip_prefix("data: ").unwrap()).is_empty());
+    let mut events = events.split("\n\n");
+    assert_eq!(events.next(), Some("retry: 1000"));
+    assert!(paths(events.next().unwrap().strip_prefix("data: ").unwrap()).is_empty());
+}
+
+/// What a listener is told of changes until there are so many of them.
+fn changes(address: std::net::SocketAddr, path: &str, count: usize, meanwhile: impl FnOnce()) -> Vec<[String; 2]> {
+    let mut client = Client::new(address);
+    client.send(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
+    let (mut seen, mut bytes, mut meanwhile) = (String::new(), [0; 4096], Some(meanwhile));
+    loop {
+        let read = client.stream.read(&mut bytes).unwrap();
+        assert!(read > 0, "the events have ended: {seen}");
+        seen += std::str::from_utf8(&bytes[..read]).unwrap();
+        if seen.contains("data: ")
+            && let Some(meanwhile) = meanwhile.take()
+        {
+            meanwhile();
+        }
+        let whole = seen.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
+        let told: Vec<[String; 2]> = whole
+            .split("\n\n")
+            .filter_map(|event| event.strip_prefix("event: change\ndata: "))
+            .map(|data| {
+                let change: serde_json::Value = serde_json::from_str(data).unwrap();
+                assert!(change["client"].as_str().unwrap().starts_with('c'), "{change}");
+                ["what", "stream"].map(|key| change[key].as_str().unwrap().to_owned())
+            })
+            .collect();
+        if told.len() >= count {
+            return told;
+        }
+    }
+}
+
+#[test]
+fn events_say_who_came_and_went_meanwhile() {
+    let scratch = Scratch::new("api-changes");
+    let applications = scratch.path("root").join("applications");
+    fs::create_dir_all(applications.join("live")).unwrap();
+    let app = applications.join("closed");
+    fs::create_dir_all(&app).unwrap();
+    fs::write(app.join("app.toml"), "[play]\nkey = \"v1ew\"\n").unwrap();
+    let root = format!("server.root={:?}", scratch.path("root"));
+    let server = Server::start(&scratch, &[&root]);
+    // What was before is no news.
+    let _before = begin(server.address, "before");
+    server.wait_for_publisher("before");
+    let told = changes(server.http, "/api/events", 4, || {
+        let publisher = begin(server.address, "late");
+        server.wait_for_publisher("late");
+        let mut viewer = Client::new(server.http);
+        viewer.send(b"GET /live/late.flv HTTP/1.0\r\n\r\n");
+        let _ = viewer.take(20);
+        drop(viewer);
+        drop(publisher);
+    });
+    let words: Vec<&str> = told.iter().map(|[what, _]| what.as_str()).collect();
+    assert!(words.iter().all(|word| ["published", "joined", "left", "unpublished"].contains(word)), "{words:?}");
+    assert!(words[0] == "published" && words.contains(&"joined"), "{words:?}");
+    assert!(words.contains(&"unpublished") && told.iter().all(|[_, stream]| stream == "live/late"), "{told:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! HTTP on the fake network: requests cut at every byte, viewers that are slow or stay, and deadlines.
 
 use proptest::prelude::*;
+use rill::limits::{NAMES_PER_RING, TX_BYTES};
 use rill::live::app::{AddressList, AppDefinition, AppKind, Networks};
 use rill::live::settings::{PerAddress, Settings};
 use rill::server::close::CloseReason;
@@ -50,6 +51,50 @@ pub fn is_empty(world: &mut World) {
     assert_eq!(counters.accepted, counters.closed.iter().sum::<u64>());
     assert_eq!((counters.bytes_in, counters.bytes_out), (world.net.bytes_read, world.net.bytes_written));
     assert_eq!(world.server.waiting(), 0);
+}
+
+/// Whoever takes all that it is given at once is given four times what a connection's buffer holds in a turn, however long the list is.
+#[test]
+fn a_list_of_whatever_length_holds_up_no_turn() {
+    /// The head goes before them.
+    const MOST: usize = 5 * TX_BYTES;
+    let (streams, players) = (24, 100);
+    let settings = Settings { streams, connections: 400, connections_per_address: PerAddress::Fixed(0), ..settings() };
+    let mut world = World::with(settings, 1);
+    for at in 0..streams {
+        // Every name that there may be, each as long as it may be.
+        let publisher = world.publisher(&format!("{at:0>180}"));
+        world.send_start(publisher);
+        for waited in 1..NAMES_PER_RING {
+            world.player(&format!("{waited}{at:0>180}"));
+        }
+    }
+    for _ in 0..players {
+        world.player(&format!("{:0>180}", 0));
+    }
+    for (path, least) in [
+        ("/metrics", 100_000),
+        ("/stat", 40_000),
+        ("/v3/paths/list", 20_000),
+        ("/v3/rtmpconns/list", 40_000),
+        ("/api/status", 20_000),
+        ("/api/streams", 20_000),
+        ("/api/clients", 40_000),
+        ("/api/limits", 7_000),
+    ] {
+        let browser = Browser::new(&mut world, 4 << 20);
+        world.net.send(browser.0, format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
+        let (mut turns, mut all) = (0, Vec::new());
+        while !browser.has_ended(&world) {
+            world.step();
+            let came: Vec<u8> = world.net.links[browser.0].to_client.drain(..).collect();
+            assert!(came.len() <= MOST, "{path}: {} bytes in one turn", came.len());
+            turns += usize::from(!came.is_empty());
+            all.extend(came);
+        }
+        assert_eq!(status(&all), 200, "{path}");
+        assert!(all.len() >= least && turns >= all.len() / MOST, "{path}: {} bytes in {turns} turns", all.len());
+    }
 }
 
 proptest! {

@@ -2,12 +2,14 @@
 //! play.
 //!
 //! `/api/status` is one object. `/api/events` is the same object again and again, as server-sent events, each the whole of it:
-//! who missed some has missed nothing. Both are made in pieces, a row of a table each, so that no list has to fit anywhere.
+//! who missed some has missed nothing. Between them stand, as events called `change`, who publishes and watches from now on and who does
+//! no more. Both are made in pieces, a row of a table each, so that no list has to fit anywhere.
 
 use core::fmt::{self, Write};
 use core::net::{IpAddr, SocketAddr};
 use std::vec::Vec;
 
+use crate::features::changes::StreamChange;
 use crate::handles::{AppId, ConnId, StreamId};
 use crate::limits::{APP_NAME_BYTES, PATH_BYTES, Row};
 use crate::server::Server;
@@ -23,6 +25,9 @@ use super::body::{Content, Pieces, TextKind, TextPiece, TextPlace, TextProgress}
 
 /// From one event to the next, in milliseconds.
 const EVENT_MS: u64 = 1000;
+
+/// How long a browser is to wait until it connects again, in milliseconds.
+const RETRY_MS: u64 = 1000;
 
 /// Where a status stands: at its beginning, or behind a stream of the table.
 const BEGIN: u32 = 0;
@@ -41,7 +46,7 @@ pub(super) fn diagnosis(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -
 
 pub(super) fn events(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
     HttpAnswer::Now(
-        Response::new(HttpStatus::Ok, "text/event-stream").with(Content::Pieces(Pieces::new(TextKind::Events))),
+        Response::new(HttpStatus::Ok, "text/event-stream").with(Content::Pieces(Pieces::new(TextKind::Events(None)))),
     )
 }
 
@@ -181,6 +186,31 @@ impl Server {
         }
         *place = TextPlace { row: begin + row.place as u32 + 1, part: place.part.max(fits.into()) };
         TextProgress::More
+    }
+
+    /// What stands before a status: the next change that the caller may know of, from number `told` on. Returns the number behind it;
+    /// `None` when there is none.
+    pub(super) fn change_piece(
+        &self,
+        told: Option<u64>,
+        (peer, request): (IpAddr, &HttpRequest),
+        out: &mut TextPiece,
+    ) -> Option<u64> {
+        let changes = &self.features.changes;
+        let Some(told) = told else {
+            let _ = write!(out, "retry: {RETRY_MS}\n\n");
+            return Some(changes.next());
+        };
+        let is_shown = |change: &StreamChange| self.may_hear_of(change.app, Some(&change.path), peer, request);
+        let (number, change) = changes.since(told).find(|(_, change)| is_shown(change))?;
+        let (app, path) = (self.live.apps.name(change.app), &change.path);
+        let mut stream = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
+        let _ = write!(stream, "{app}/{path}");
+        let (what, client, stream) = (change.name(), change.by, Text(&stream));
+        // It fits: names have their limits.
+        let _ =
+            write!(out, "event: change\ndata: {{\"what\":\"{what}\",\"stream\":{stream},\"client\":\"{client}\"}}\n\n");
+        Some(number + 1)
     }
 
     /// Whether the rules of its application let this caller play a stream.

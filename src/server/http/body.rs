@@ -106,8 +106,8 @@ pub(super) enum TextKind {
     Routes,
     /// What is live.
     Status,
-    /// The same again and again.
-    Events,
+    /// The same again and again, and what has changed from this number on; `None` before anything was said.
+    Events(Option<u64>),
     /// A table of the server's, a row an object.
     Rows(RowsKind),
     /// How much of everything there is, ...
@@ -148,7 +148,7 @@ impl TextKind {
     /// It goes on for as long as both sides like: events.
     fn is_endless(self) -> bool {
         match self {
-            TextKind::Events => true,
+            TextKind::Events(_) => true,
             TextKind::Routes
             | TextKind::Status
             | TextKind::Rows(_)

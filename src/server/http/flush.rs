@@ -13,13 +13,16 @@ use crate::server::transport::Net;
 use crate::server::words::account;
 use crate::time::Millis;
 
-use super::body::{Content, NextPiece, TextKind, TextPiece, TextProgress};
+use super::body::{Content, NextPiece, PIECE_BYTES, TextKind, TextPiece, TextPlace, TextProgress};
 use super::carrier::LAST_CHUNK;
 use super::live::LiveStep;
 use super::{Http, HttpPhase, Sending, head};
 
-/// Pieces of a text that are made for a client in one turn of the loop: a row may look at every viewer of a stream.
-const PIECES_PER_TURN: usize = 4;
+/// How often in one turn of the loop a client's control bytes are filled with pieces of a text: a row may look at every viewer of a
+/// stream.
+const FILLS_PER_TURN: usize = 4;
+/// What stands around a piece of a text in chunks, and behind the last one.
+const CHUNK_BYTES: usize = 16;
 
 /// What comes of one step of a body.
 enum Step {
@@ -39,7 +42,7 @@ impl Server {
         let conn = self.slots.id(index);
         let before = self.slots.peek(index).bytes_out;
         let mut asked = false;
-        let mut pieces = 0;
+        let mut fills = 0;
         let flush = loop {
             let Some((slot, Speaks::Http(http))) = self.slots.both_of(conn) else { return Flush::Idle };
             if slot.bytes_out - before > WRITE_BYTES as u64 {
@@ -113,13 +116,13 @@ impl Server {
             if slot.state != SlotState::Open {
                 break Flush::Idle;
             }
-            if pieces == PIECES_PER_TURN {
+            if fills == FILLS_PER_TURN {
                 // The others first.
                 self.wakes.send(index);
                 break Flush::Idle;
             }
             match self.step_http(index, now) {
-                Step::Wrote => pieces += 1,
+                Step::Wrote => fills += 1,
                 Step::Waits => break Flush::Idle,
                 Step::Gone => break Flush::Gone(CloseReason::TooSlow),
                 Step::End => {
@@ -135,8 +138,23 @@ impl Server {
         flush
     }
 
-    /// All that was said was sent: what comes next.
+    /// All that was said was sent: what comes next, as much of it as goes out in one write.
     fn step_http(&mut self, index: SlotIndex, now: Millis) -> Step {
+        let mut wrote = false;
+        loop {
+            let step = self.step_piece(index, now);
+            if !matches!(step, Step::Wrote) {
+                // What is in the control bytes goes first, and then the same is found.
+                return if wrote { Step::Wrote } else { step };
+            }
+            wrote = true;
+            if self.slots.peek(index).tx.room() < PIECE_BYTES + CHUNK_BYTES {
+                return Step::Wrote;
+            }
+        }
+    }
+
+    fn step_piece(&mut self, index: SlotIndex, now: Millis) -> Step {
         let (_, Speaks::Http(http)) = self.slots.both(index) else { return Step::Waits };
         let Http { phase: HttpPhase::Sending(sending), .. } = http else { return Step::Waits };
         let Content::Pieces(pieces) = &mut sending.body else { return Step::End };
@@ -147,17 +165,30 @@ impl Server {
         }
         let (what, mut place, is_chunked) = (pieces.what, pieces.place, sending.is_chunked);
         let mut piece = TextPiece::new();
+        let mut told = None;
         let progress = if let TextKind::Recordings(since) = what {
             self.recordings_piece(self.slots.id(index), since, &mut place, &mut piece, now)
         } else {
             let (slot, Speaks::Http(http)) = self.slots.peek_both(index) else { return Step::Waits };
-            self.piece(what, &mut place, slot.peer.ip(), &http.request, &mut piece, now)
+            let (peer, request) = (slot.peer.ip(), &http.request);
+            if let TextKind::Events(from) = what
+                && place == TextPlace::default()
+            {
+                told = self.change_piece(from, (peer, request), &mut piece);
+            }
+            match told {
+                Some(_) => TextProgress::More,
+                None => self.piece(what, &mut place, peer, request, &mut piece, now),
+            }
         };
         let (slot, Speaks::Http(Http { phase: HttpPhase::Sending(sending), .. })) = self.slots.both(index) else {
             return Step::Waits;
         };
         let Content::Pieces(pieces) = &mut sending.body else { return Step::End };
         pieces.place = place;
+        if told.is_some() {
+            pieces.what = TextKind::Events(told);
+        }
         pieces.next = match progress {
             TextProgress::More => NextPiece::AtOnce,
             TextProgress::Until(at) => NextPiece::At(at),

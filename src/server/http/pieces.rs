@@ -24,7 +24,7 @@ impl Server {
     ) -> TextProgress {
         match what {
             TextKind::Status => self.status_piece(place, peer, request, out, now),
-            TextKind::Events => self.events_piece(place, peer, request, out, now),
+            TextKind::Events(_) => self.events_piece(place, peer, request, out, now),
             TextKind::Rows(kind) => self.rows_piece(kind, place, (peer, request), out, now),
             TextKind::Limits => self.limits_piece(place, out),
             TextKind::Memory => self.memory_piece(place, out),
