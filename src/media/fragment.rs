@@ -121,11 +121,10 @@ impl Fragment {
                     is_key |= fragment.gather(ring, tag, pace)?;
                 }
                 let gap = tag.timing.gap_ms();
+                let time = u64::from(tag.timestamp) + u64::from(tag.timing.late_ms());
                 let (decode_time, duration) = match pace {
-                    FragmentPace::Live => {
-                        ((u64::from(tag.timestamp) + u64::from(tracks.nominal_ms)).saturating_sub(gap.into()), gap)
-                    }
-                    FragmentPace::Known => (tag.timestamp.into(), until_next(ring, tag).unwrap_or(tracks.nominal_ms)),
+                    FragmentPace::Live => ((time + u64::from(tracks.nominal_ms)).saturating_sub(gap.into()), gap),
+                    FragmentPace::Known => (time, until_next(ring, tag).unwrap_or(tracks.nominal_ms)),
                 };
                 let sample =
                     SampleRow { duration, bytes: fragment.media_bytes(), composition: part.composition_ms, is_key };

@@ -27,6 +27,7 @@ use super::timeline::Timeline;
 use super::tracks::{self, StreamTracks, TrackSource, WantedTracks};
 use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
 use crate::time::Millis;
+use crate::wire::codec::Slice;
 use crate::wire::flv::MediaType;
 use crate::wire::legacy::{Legacy, edit_metadata, is_enhanced_metadata};
 
@@ -80,7 +81,7 @@ pub struct MediaStream<B, I> {
     /// The newest video message that is a frame.
     newest_frame: Option<TagSeq>,
     picture: Option<NewestPicture>,
-    /// When the newest picture is shown: how long it lasts follows from the next.
+    /// When the newest picture is decoded: how long it lasts follows from the next.
     picture_time: Option<u32>,
     /// And the newest key frame, ...
     key_time: Option<u32>,
@@ -121,6 +122,8 @@ struct NewestPicture {
     timestamp: u32,
     messages: u8,
     part: Part,
+    /// One of its messages is known to have a slice; of the first that is looked up when there is another.
+    has_slice: bool,
 }
 
 /// What the newest message of a picture is.
@@ -135,16 +138,27 @@ enum Part {
 }
 
 impl NewestPicture {
-    /// The picture of a video message behind one of the picture `before`, and whether it begins with it.
-    fn of(before: Option<NewestPicture>, tag: Tag) -> (NewestPicture, bool) {
+    /// The picture of a video message behind one of the picture `before`, and whether it begins with it. `slice` reads a message's first
+    /// slice; it is asked only where times do not tell.
+    fn of(before: Option<NewestPicture>, tag: Tag, slice: impl Fn(TagSeq) -> Option<Slice>) -> (NewestPicture, bool) {
         let key = tag.flags.key;
-        let goes_on = before.filter(|picture| {
+        let goes_on = before.and_then(|picture| {
             // A key frame behind one that was followed by others is the next one of an encoder without a clock.
-            picture.timestamp == tag.timestamp
+            let may = picture.timestamp == tag.timestamp
                 && picture.messages < PICTURE_MESSAGES
-                && !(picture.part == Part::BehindKey && key)
+                && !(picture.part == Part::BehindKey && key);
+            let own = may.then(|| slice(tag.seq))?;
+            let has_slice = picture.has_slice || slice(picture.first).is_some();
+            let begins = has_slice && own == Some(Slice::First);
+            (!begins).then_some(NewestPicture { has_slice: has_slice || own.is_some(), ..picture })
         });
-        let begun = NewestPicture { first: tag.seq, timestamp: tag.timestamp, messages: 0, part: Part::Inter };
+        let begun = NewestPicture {
+            first: tag.seq,
+            timestamp: tag.timestamp,
+            messages: 0,
+            part: Part::Inter,
+            has_slice: false,
+        };
         let picture = goes_on.unwrap_or(begun);
         let part = match picture.part {
             _ if key => Part::Key,
@@ -392,9 +406,10 @@ where
         for tag in tags.filter(|tag| tag.kind != TagKind::Data && !tag.flags.header) {
             let begins = match tag.kind {
                 TagKind::Video => {
-                    let (newest, _) = NewestPicture::of(picture, tag);
-                    picture = Some(newest);
-                    tag.flags.key.then_some(newest.first)
+                    if !tag.timing.continues() {
+                        picture = Some(tag.seq);
+                    }
+                    picture.filter(|_| tag.flags.key)
                 }
                 _ => (!has_pictures).then_some(tag.seq),
             };
@@ -638,15 +653,18 @@ where
         let begins = self.note_picture(tag);
         self.in_parts |= !begins;
         if begins {
-            let gap_ms = self.picture_time.map_or(NOMINAL_FRAME_MS, |before| tag.timestamp.saturating_sub(before));
-            self.picture_time = Some(tag.timestamp);
             if tag.flags.key {
                 let before = self.key_time.replace(tag.timestamp);
                 let interval_ms = before.map(|before| tag.timestamp.saturating_sub(before));
                 let last_ms = core::mem::replace(&mut self.interval_ms, interval_ms);
                 self.facts.newest_interval_ms = interval_ms.map(|ms| last_ms.map_or(ms, |last_ms| ms.min(last_ms)));
             }
-            self.ring.set_timing(tag.seq, TagTiming::after(gap_ms, self.in_parts));
+            let timing = match self.picture_time {
+                Some(before_ms) => TagTiming::of_picture(tag.timestamp, before_ms, self.in_parts),
+                None => TagTiming::of_first_picture(self.in_parts),
+            };
+            self.picture_time = Some(tag.timestamp.saturating_add(timing.late_ms()));
+            self.ring.set_timing(tag.seq, timing);
             self.in_parts &= core::mem::replace(&mut self.has_picture, true);
             if tag.flags.key {
                 self.segments.key_frame(tag.seq, tag.timestamp, headers_mark(&self.headers), now.0);
@@ -669,12 +687,19 @@ where
 
     /// Says whether the message begins a picture.
     fn note_picture(&mut self, tag: Tag) -> bool {
-        let (picture, begins) = NewestPicture::of(self.picture, tag);
+        let (picture, begins) = NewestPicture::of(self.picture, tag, |seq| self.first_slice(seq));
         if tag.flags.key {
             self.newest_key = self.newest_key.max(Some(picture.first));
         }
         self.picture = Some(picture);
         begins
+    }
+
+    fn first_slice(&self, seq: TagSeq) -> Option<Slice> {
+        let part = self.ring.sample(&self.ring.tag(seq)?)?;
+        let record = self.headers.record(MediaType::Video).filter(|(codec, _)| *codec == part.codec);
+        let byte = |at| self.ring.payload_at(seq, part.skip + at)?.first().copied();
+        Slice::of(part.codec, record.map_or(&[], |(_, record)| record), part.take, byte)
     }
 
     fn note_audio(&mut self, tag: Tag, now: Millis) {

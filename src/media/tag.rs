@@ -105,15 +105,28 @@ pub struct TagTiming(u16);
 
 /// Of the timing of a picture: its stream sends pictures in several messages.
 const IN_PARTS: u16 = 0x8000;
+/// Of the timing of a picture: above this it is one after the picture before, and later than its timestamp by what is left.
+const GAP_MOST: u16 = 0x7BFF;
+/// The most that a picture is later than its timestamp, in milliseconds. Pictures go back by less ([`super::timeline::REORDER_MS`]).
+const LATE_MOST: u16 = IN_PARTS - 1 - GAP_MOST;
 
 impl TagTiming {
     /// Of a video tag that goes on with the picture before it, and of what is neither picture nor sound.
     pub const NONE: TagTiming = TagTiming(0);
 
-    /// Of a picture: so many milliseconds after the one before. At least 1 is kept, and at most 32 767.
-    pub fn after(gap_ms: u32, in_parts: bool) -> TagTiming {
-        let gap = gap_ms.clamp(1, (IN_PARTS - 1).into()) as u16;
-        TagTiming(if in_parts { gap | IN_PARTS } else { gap })
+    /// Of a picture that none was before.
+    pub fn of_first_picture(in_parts: bool) -> TagTiming {
+        TagTiming::of_picture(NOMINAL_FRAME_MS, 0, in_parts)
+    }
+
+    /// Of a picture with that timestamp behind one that is decoded at `before_ms`. It is decoded at its timestamp, and at least a
+    /// millisecond behind the other: decoders and browsers take no two at once. Of gaps at most 31 743 ms are kept, of delays 1024.
+    pub fn of_picture(timestamp: u32, before_ms: u32, in_parts: bool) -> TagTiming {
+        let bits = match timestamp.saturating_sub(before_ms) {
+            0 => GAP_MOST + (before_ms - timestamp).saturating_add(1).min(LATE_MOST.into()) as u16,
+            gap => gap.min(GAP_MOST.into()) as u16,
+        };
+        TagTiming(if in_parts { bits | IN_PARTS } else { bits })
     }
 
     /// Of a frame of sound: so many samples later than its timestamp says, or earlier. At most 32 767 are kept.
@@ -131,9 +144,15 @@ impl TagTiming {
         self.0 & IN_PARTS != 0
     }
 
-    /// Milliseconds since the picture before.
+    /// Milliseconds since the picture before; at least 1.
     pub fn gap_ms(self) -> u32 {
-        (self.0 & !IN_PARTS).into()
+        let bits = self.0 & !IN_PARTS;
+        if bits > GAP_MOST { 1 } else { bits.into() }
+    }
+
+    /// How many milliseconds later than its timestamp a picture is decoded.
+    pub fn late_ms(self) -> u32 {
+        (self.0 & !IN_PARTS).saturating_sub(GAP_MOST).into()
     }
 
     /// How many samples later than its timestamp a frame of sound begins.

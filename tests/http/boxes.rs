@@ -88,3 +88,31 @@ fn init_and_fragments_of_each_codec_are_what_others_read() {
         assert!(samples == 0 || samples == counted, "{name}: {samples} samples");
     }
 }
+
+#[test]
+fn every_picture_of_a_fast_camera_has_a_time_of_its_own_though_its_milliseconds_do_not() {
+    const FAST: &[&str] = &["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-vf"];
+    let (scratch, server) = server("http-fast");
+    for rate in ["240", "1200"] {
+        let source = clip::clip("ffmpeg".as_ref(), &[FAST, &[&format!("fps={rate}")]].concat(), clip::NO_AUDIO);
+        let (name, path) = (format!("fast{rate}"), scratch.path(&format!("{rate}.mp4")));
+        thread::scope(|scope| {
+            let watches = scope.spawn(|| watch_mp4(server.http, &format!("/live/{name}.mp4")));
+            thread::sleep(Duration::from_millis(300));
+            let mut publish = ffmpeg_publish_by("ffmpeg".as_ref(), &source, &server.url(&name), &[]);
+            Process::spawn(&scratch, &name, &mut publish).wait_success(patience(30.0));
+            fs::write(&path, watches.join().unwrap().1).unwrap();
+        });
+        let mut probe = Command::new("ffprobe");
+        let entries = "stream=nb_read_packets:packet=dts";
+        probe.args(["-v", "error", "-count_packets", "-of", "json", "-show_entries", entries]).arg(&path);
+        let found: serde_json::Value = serde_json::from_slice(&output_of(&mut probe)).unwrap();
+        let counted: usize = found["streams"][0]["nb_read_packets"].as_str().unwrap().parse().unwrap();
+        let sent = Media::packets(&source).video.unwrap().packets.len();
+        // As above: what came before the newest key frame is not had.
+        let missed = sent.checked_sub(counted).unwrap_or_else(|| panic!("{rate}: {counted} of {sent}"));
+        assert!(counted > sent / 2 && missed.is_multiple_of(clip::KEY_INTERVAL), "{rate}: {counted} of {sent}");
+        let times = found["packets"].as_array().unwrap().iter().map(|packet| packet["dts"].as_i64().unwrap());
+        assert!(times.is_sorted_by(|before, after| before < after), "{rate}");
+    }
+}

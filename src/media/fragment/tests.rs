@@ -163,6 +163,62 @@ proptest! {
     }
 }
 
+/// A camera: its name, its messages with their times, and how many of them each sample has.
+type Messages = (&'static str, Vec<(u32, &'static [u8])>, Vec<usize>);
+
+/// A picture's first slice, a later one, and a message without a slice.
+const FIRST: &[u8] = b"\0\0\0\x03\x41\x9A\x00";
+const LATER: &[u8] = b"\0\0\0\x03\x41\x44\x00";
+const SEI: &[u8] = b"\0\0\0\x02\x06\x80";
+
+#[test]
+fn pictures_of_one_millisecond_are_samples_of_their_own_and_the_slices_of_one_are_one() {
+    let clock = |fps: u32| (0..fps).map(|number| (number * 1000 / fps, FIRST)).collect::<Vec<_>>();
+    let table: [Messages; 9] = [
+        ("240 fps", clock(240), vec![1; 240]),
+        ("1000 fps", clock(1000), vec![1; 1000]),
+        (
+            "pairs",
+            vec![(0, FIRST), (0, FIRST), (17, FIRST), (17, FIRST), (33, FIRST), (33, FIRST), (50, FIRST)],
+            vec![1; 7],
+        ),
+        ("slices", vec![(0, FIRST), (0, LATER), (40, FIRST), (40, LATER), (40, LATER), (80, FIRST)], vec![2, 3, 1]),
+        (
+            "pairs in slices",
+            vec![(0, FIRST), (0, LATER), (0, FIRST), (0, LATER), (9, FIRST), (9, LATER)],
+            vec![2, 2, 2],
+        ),
+        ("no slice first", vec![(0, SEI), (0, FIRST), (0, LATER), (40, SEI), (40, FIRST), (80, FIRST)], vec![3, 2, 1]),
+        // What is in front of the second picture comes with the first.
+        ("no slice between", vec![(0, SEI), (0, FIRST), (0, SEI), (0, FIRST), (9, FIRST)], vec![3, 1, 1]),
+        ("no clock", vec![(0, FIRST); 1000], vec![1; 1000]),
+        ("times of presentation", vec![(0, FIRST), (120, FIRST), (40, FIRST), (80, FIRST), (240, FIRST)], vec![1; 5]),
+    ];
+    for (name, messages, expected) in table {
+        let mut stream = Stream::new(vec![0; 1 << 20], vec![TagMeta::EMPTY; 4096]);
+        headers(&mut stream);
+        for (number, &(time, unit)) in messages.iter().enumerate() {
+            let message = [&avc_packet_header(number == 0, false, 0)[..], unit].concat();
+            put(&mut stream, TagKind::Video, time, &message, number == 0, false);
+        }
+        put(&mut stream, TagKind::Audio, 5_000, b"\xAF\x01data", false, false);
+        for pace in [FragmentPace::Live, FragmentPace::Known] {
+            let [video, _] = samples(&sent(&stream, TagSeq(0), pace, &mut core::iter::repeat(1 << 20)));
+            let mut rest = &messages[..];
+            assert_eq!(video.len(), expected.len(), "{name}");
+            for ((_, _, bytes), count) in video.iter().zip(expected.iter()) {
+                let (own, others) = rest.split_at(*count);
+                assert_eq!(*bytes, own.iter().flat_map(|(_, unit)| unit.to_vec()).collect::<Vec<_>>(), "{name}");
+                rest = others;
+            }
+            for pair in video.windows(2) {
+                let [(sample, end, _), (next, ..)] = pair else { unreachable!() };
+                assert!(next.time == *end && next.time > sample.time, "{name}: {pair:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_no_sample_of_the_tracks_is_not_sent() {
     let mut stream = Stream::new(vec![0; 1 << 16], vec![TagMeta::EMPTY; 64]);

@@ -14,6 +14,7 @@ pub mod hevc;
 mod info;
 mod name;
 pub mod opus;
+mod slice;
 pub mod synthetic;
 pub mod vpx;
 
@@ -22,6 +23,7 @@ use crate::wire::mp3_file::FrameHeader;
 
 pub use info::{AudioInfo, FrameRate, Level, Size, VideoInfo};
 pub use name::{CodecName, codec_name};
+pub use slice::Slice;
 
 impl VideoInfo {
     /// Reads the configuration record of a video codec. `None` when it is malformed, or the codec has no record we read.
