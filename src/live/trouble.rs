@@ -1,6 +1,6 @@
 //! What goes wrong with a stream while everything works: frames that are too large for a ring, viewers that skip, an uplink that
 //! does not keep up, key frames that are too far apart, sound that does not come. It is looked at once a second; the log hears what
-//! is wrong at once, and again each minute that it lasts, and whoever asks is shown the same ([`Trouble::findings`]).
+//! is wrong at once, and again each minute that it lasts, and whoever asks is shown the same.
 
 use log::{info, warn};
 
