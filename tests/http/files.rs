@@ -68,7 +68,8 @@ fn a_film_is_fetched_whole_in_part_and_by_nobody_who_leads_elsewhere() {
 #[test]
 fn a_recording_is_fetched_while_it_is_made_and_when_it_is_complete() {
     let scratch = Scratch::new("http-recordings");
-    let (live, server) = server(&scratch, &["record.on=true"]);
+    // The recording waits for its publisher to come back, for ten seconds if nothing else is said: no test waits longer.
+    let (live, server) = server(&scratch, &["record.on=true", "record.join_ms=1000"]);
     let mut publisher = camera(&scratch, &server, &clip::h264_aac(), "cam1");
     let folder = live.join("recordings/cam1");
     let name = loop {
