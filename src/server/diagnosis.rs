@@ -1,9 +1,8 @@
 //! What is wrong, for who asks: what findings are found by ([`crate::live::trouble`], [`crate::live::health`]), and a list of them.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use crate::handles::StreamId;
-use crate::limits::{APP_NAME_BYTES, PATH_BYTES};
 use crate::live::finding::{Figures, Finding, FindingKind, FullTable, PictureFlaw, Remedy};
 use crate::live::names::Stream;
 use crate::live::trouble::Seen;
@@ -15,7 +14,7 @@ use super::Server;
 use super::close::CloseReason;
 use super::describe::TrackInfo;
 use super::inspect::Viewers;
-use super::json::Text;
+use super::json::Joined;
 
 /// The largest picture that phones decode: what is called 4K.
 const MOST_PIXELS: Size = Size { width: 4096, height: 2304 };
@@ -162,11 +161,7 @@ impl fmt::Display for FindingJson<'_> {
         let ListedFinding { finding, stream, seconds, .. } = *self.0;
         write!(f, "{{\"kind\":\"{}\",\"stream\":", finding.kind().row().name)?;
         match stream {
-            Some((_, app, path)) => {
-                let mut joined = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
-                write!(joined, "{app}/{path}")?;
-                Text(&joined).fmt(f)?;
-            }
+            Some((_, app, path)) => Joined(app, path).fmt(f)?,
             None => f.write_str("null")?,
         }
         // No text of others is in what follows: it needs no escapes.

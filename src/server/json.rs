@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use crate::limits::{APP_NAME_BYTES, PATH_BYTES};
 use crate::text::is_hidden;
 
 /// Displayed as a JSON string, quotes included. Every hidden character is escaped ([`is_hidden`]), those that JSON would let
@@ -9,12 +10,25 @@ use crate::text::is_hidden;
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a>(pub &'a str);
 
+/// Displayed as the JSON string `APP/PATH`: what a stream is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined<'a>(pub &'a str, pub &'a str);
+
 /// Displayed as what is there, or `null`.
 #[derive(Clone, Copy, Debug)]
 pub struct OrNull<T>(pub Option<T>);
 
 /// The most bytes that [`Text`] makes of one byte: `\u0000`.
 pub const EXPANSION: usize = 6;
+
+impl fmt::Display for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Joined(app, path) = self;
+        let mut joined = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
+        write!(joined, "{app}/{path}")?;
+        Text(&joined).fmt(f)
+    }
+}
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,11 +11,11 @@ use std::vec::Vec;
 
 use crate::features::changes::StreamChange;
 use crate::handles::{AppId, ConnId, StreamId};
-use crate::limits::{APP_NAME_BYTES, PATH_BYTES, Row};
+use crate::limits::Row;
 use crate::server::Server;
 use crate::server::diagnosis::FindingJson;
 use crate::server::inspect::{StreamRow, Viewers};
-use crate::server::json::{OrNull, Text};
+use crate::server::json::{Joined, OrNull, Text};
 use crate::time::Millis;
 use crate::wire::http::{HttpRequest, HttpStatus};
 use crate::wire::qr::{self, Qr, Room, SVG_ROW_BYTES};
@@ -203,10 +203,8 @@ impl Server {
         };
         let is_shown = |change: &StreamChange| self.may_hear_of(change.app, Some(&change.path), peer, request);
         let (number, change) = changes.since(told).find(|(_, change)| is_shown(change))?;
-        let (app, path) = (self.live.apps.name(change.app), &change.path);
-        let mut stream = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
-        let _ = write!(stream, "{app}/{path}");
-        let (what, client, stream) = (change.name(), change.by, Text(&stream));
+        let stream = Joined(self.live.apps.name(change.app), &change.path);
+        let (what, client) = (change.name(), change.by);
         // It fits: names have their limits.
         let _ =
             write!(out, "event: change\ndata: {{\"what\":\"{what}\",\"stream\":{stream},\"client\":\"{client}\"}}\n\n");
@@ -274,12 +272,10 @@ impl fmt::Display for CardJson<'_> {
         let CardJson(row) = self;
         let description = &row.description;
         let Viewers { rtmp, mp4, flv, hls, worst_lag_ms, .. } = row.viewers;
-        let mut path = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
-        write!(path, "{}/{}", row.app, row.path)?;
         write!(
             f,
             "{{\"path\":{},\"state\":\"{}\",\"seconds\":{},\"bitrate_bps\":{},\"video\":{},\"audio\":{},\"fps\":",
-            Text(&path),
+            Joined(row.app, row.path),
             row.state.name(),
             row.seconds,
             row.bitrate_bps,

@@ -6,12 +6,11 @@ use core::fmt::{self, Write};
 use core::net::IpAddr;
 
 use crate::handles::{ConnId, StreamId};
-use crate::limits::{APP_NAME_BYTES, PATH_BYTES};
 use crate::live::reader::StreamView;
 use crate::server::Server;
 use crate::server::describe::TrackInfo;
 use crate::server::inspect::{Activity, ClientRow};
-use crate::server::json::{OrNull, Text};
+use crate::server::json::{Joined, OrNull, Text};
 use crate::time::{ClockTime, Millis};
 use crate::wire::flv::Codec;
 use crate::wire::http::{HttpRequest, HttpStatus};
@@ -151,11 +150,10 @@ impl Server {
     /// A path up to its readers.
     fn write_path(&self, id: StreamId, out: &mut TextPiece) -> fmt::Result {
         let stream = self.live.names.stream(id);
-        let mut name = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
-        write!(name, "{}/{}", self.live.apps.name(stream.app), stream.path.as_str())?;
+        let name = Joined(self.live.apps.name(stream.app), stream.path.as_str());
         let publisher = stream.publisher();
         let is_ready = publisher.is_some();
-        write!(out, "{{\"name\":{},\"confName\":\"all_others\",\"source\":", Text(&name))?;
+        write!(out, "{{\"name\":{name},\"confName\":\"all_others\",\"source\":")?;
         match publisher {
             Some(publisher) => write!(out, "{{\"type\":\"rtmpConn\",\"id\":\"{}\"}}", publisher.by)?,
             None => out.write_str("null")?,
@@ -246,16 +244,15 @@ impl fmt::Display for RtmpConnJson<'_> {
             OrNull(created.map(QuotedTime)),
             row.peer,
         )?;
-        let mut path = heapless::String::<{ APP_NAME_BYTES + 1 + PATH_BYTES }>::new();
-        if let Some((_, name)) = row.stream {
-            write!(path, "{}/{name}", row.app)?;
+        match row.stream {
+            Some((_, name)) => Joined(row.app, name).fmt(f)?,
+            None => f.write_str("\"\"")?,
         }
         let (received, sent) = (row.bytes_in, row.bytes_out);
         write!(
             f,
-            "{},\"query\":\"\",\"user\":\"\",\"userAgent\":{},\"inboundBytes\":{received},\"outboundBytes\":{sent},\
+            ",\"query\":\"\",\"user\":\"\",\"userAgent\":{},\"inboundBytes\":{received},\"outboundBytes\":{sent},\
              \"bytesReceived\":{received},\"bytesSent\":{sent},\"outboundFramesDiscarded\":{}}}",
-            Text(&path),
             Text(row.agent),
             row.skips,
         )
