@@ -81,6 +81,15 @@ pub struct Seen {
     pub network_full: bool,
 }
 
+/// Who watches a stream, as far as lag is known of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Audience {
+    /// Those who are behind, ...
+    pub behind: u32,
+    /// ... of so many.
+    pub viewers: u32,
+}
+
 /// Of the present publish.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trouble {
@@ -95,6 +104,8 @@ pub struct Trouble {
     /// Times that a viewer was too slow and went on at a later key frame.
     skips: MinuteCount,
     stalls: Recent,
+    /// Who watched at the last look: to know that, every player is looked at.
+    pub audience: Audience,
     /// Begin of the window in which the earliest arrival is searched, with which others are compared.
     watched_since: Millis,
     /// By their place in [`KINDS`].

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::handles::StreamId;
 use crate::live::finding::{Figures, Finding, FindingKind, FullTable, PictureFlaw, Remedy};
 use crate::live::names::Stream;
-use crate::live::trouble::Seen;
+use crate::live::trouble::{Audience, Seen};
 use crate::time::Millis;
 use crate::wire::codec::{Level, Size, VideoInfo};
 use crate::wire::flv::Codec;
@@ -13,7 +13,6 @@ use crate::wire::flv::Codec;
 use super::Server;
 use super::close::CloseReason;
 use super::describe::TrackInfo;
-use super::inspect::Viewers;
 use super::json::Joined;
 
 /// The largest picture that phones decode: what is called 4K.
@@ -46,8 +45,10 @@ impl Server {
         while let Some(id) = next(self, from) {
             from = usize::from(id.0) + 1;
             let of_it = self.viewers(id, now);
-            behind += of_it.behind;
-            viewers += of_it.all() - of_it.hls;
+            let audience = Audience { behind: of_it.behind, viewers: of_it.all() - of_it.hls };
+            self.live.names.stream_mut(id).trouble.audience = audience;
+            behind += audience.behind;
+            viewers += audience.viewers;
         }
         self.live.health.look((behind, viewers), self.full_counts(), now);
         let network_full = self.live.health.shown(FindingKind::NetworkFull, 0).is_some();
@@ -77,12 +78,12 @@ impl Server {
 
     fn seen(&self, id: StreamId, network_full: bool, now: Millis) -> Seen {
         let stream = self.live.names.stream(id);
-        let viewers: Viewers = self.viewers(id, now);
+        let Audience { behind, viewers } = stream.trouble.audience;
         let seen = Seen {
             age_ms: now.since(stream.since),
             silent_ms: stream.has_media().then(|| stream.silent_ms(now)),
-            behind: viewers.behind,
-            viewers: viewers.all() - viewers.hls,
+            behind,
+            viewers,
             network_full,
             ..Seen::default()
         };
