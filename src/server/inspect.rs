@@ -451,3 +451,57 @@ fn activity(slot: &Slot, rtmp: &Rtmp) -> Activity {
 pub(super) fn arrived(media: &Media, age_ms: u64, now: Millis) -> Arrived {
     media.ring().arrived_within(BITRATE_WINDOW_MS.min(age_ms) as u32, now)
 }
+
+/// Rows that are as long as they can be, for tests of what has to hold them.
+#[cfg(test)]
+pub(super) mod longest {
+    use super::*;
+
+    const ID: ConnId = ConnId { slot: SlotIndex(u32::MAX), generation: u32::MAX };
+
+    pub(in crate::server) fn client<'a>(
+        app: &'a str,
+        instance: &'a str,
+        path: &'a str,
+        agent: &'a str,
+    ) -> ClientRow<'a> {
+        ClientRow {
+            id: ID,
+            peer: Peer::Ip("[2001:db8:1111:2222:3333:4444:5555:6666%4294967295]:65535".parse().unwrap()),
+            app,
+            instance,
+            agent,
+            speaks: "ws-flv",
+            activity: Activity::Connecting,
+            stream: Some((Some(StreamId(u16::MAX)), path)),
+            seconds: u64::MAX,
+            bytes_in: u64::MAX,
+            bytes_out: u64::MAX,
+            lag_ms: Some(u32::MAX),
+            skips: u32::MAX,
+            queue_bytes: u64::MAX,
+        }
+    }
+
+    pub(in crate::server) fn stream<'a>(app: &'a str, path: &'a str, [video, audio]: [&str; 2]) -> StreamRow<'a> {
+        StreamRow {
+            id: StreamId(u16::MAX),
+            app,
+            instance: "_definst_",
+            name: path,
+            path,
+            state: StreamState::Live(Holder::Conn(ID, 0)),
+            seconds: u64::MAX,
+            viewers: Viewers { hls: u32::MAX, worst_lag_ms: u32::MAX, ..Viewers::default() },
+            skips: u32::MAX,
+            bitrate_bps: u64::MAX,
+            recorded: false,
+            description: Description {
+                video: Some(heapless::String::try_from(video).unwrap()),
+                audio: Some(heapless::String::try_from(audio).unwrap()),
+                frame_rate_milli: Some(29_970),
+                key_frame_interval_ms: Some(u32::MAX),
+            },
+        }
+    }
+}

@@ -297,14 +297,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::handles::{SlotIndex, StreamId};
     use crate::live::applications::AppSource;
-    use crate::live::holder::Holder;
     use crate::live::settings::Settings;
     use crate::server::Start;
-    use crate::server::describe::Description;
-    use crate::server::inspect::{Activity, ClientRow, StreamRow, StreamState, Viewers};
-    use crate::server::peer::Peer;
+    use crate::server::inspect::longest;
     use crate::server::transport::Counted;
 
     #[test]
@@ -312,46 +308,12 @@ mod tests {
         let worst = |bytes: usize| "\u{1}".repeat(bytes);
         let (app, instance) = (worst(APP_NAME_BYTES), worst(PATH_BYTES));
         let (name, agent) = (worst(PATH_BYTES), worst(AGENT_BYTES));
-        let id = ConnId { slot: SlotIndex(u32::MAX), generation: u32::MAX };
-        let row = ClientRow {
-            id,
-            peer: Peer::Ip("[2001:db8:1111:2222:3333:4444:5555:6666%4294967295]:65535".parse().unwrap()),
-            app: &app,
-            instance: &instance,
-            agent: &agent,
-            speaks: "ws-flv",
-            activity: Activity::Connecting,
-            stream: Some((Some(StreamId(u16::MAX)), &name)),
-            seconds: u64::MAX,
-            bytes_in: u64::MAX,
-            bytes_out: u64::MAX,
-            lag_ms: Some(u32::MAX),
-            skips: u32::MAX,
-            queue_bytes: u64::MAX,
-        };
+        let row = longest::client(&app, &instance, &name, &agent);
         let mut reply = Reply::default();
         assert!(reply.row(format_args!("{}", ClientJson(&row, Some(u32::MAX)))));
         let read: Value = serde_json::from_slice(reply.text.as_bytes()).unwrap();
         assert_eq!((&read["stream"], &read["agent"]), (&name.clone().into(), &agent.clone().into()));
-        let row = StreamRow {
-            id: StreamId(u16::MAX),
-            app: &app,
-            instance: "_definst_",
-            name: &name,
-            path: &name,
-            state: StreamState::Live(Holder::Conn(id, 0)),
-            seconds: u64::MAX,
-            viewers: Viewers { hls: u32::MAX, worst_lag_ms: u32::MAX, ..Viewers::default() },
-            skips: u32::MAX,
-            bitrate_bps: u64::MAX,
-            recorded: false,
-            description: Description {
-                video: Some(heapless::String::try_from(worst(VIDEO_BYTES).as_str()).unwrap()),
-                audio: Some(heapless::String::try_from(worst(AUDIO_BYTES).as_str()).unwrap()),
-                frame_rate_milli: Some(29_970),
-                key_frame_interval_ms: Some(u32::MAX),
-            },
-        };
+        let row = longest::stream(&app, &name, [&worst(VIDEO_BYTES), &worst(AUDIO_BYTES)]);
         let mut reply = Reply::default();
         assert!(reply.row(format_args!("{}", StreamJson(&row))));
         let read: Value = serde_json::from_slice(reply.text.as_bytes()).unwrap();

@@ -181,12 +181,9 @@ impl fmt::Display for ShapeJson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handles::{SlotIndex, StreamId};
     use crate::limits::{AGENT_BYTES, APP_NAME_BYTES, PATH_BYTES};
-    use crate::live::holder::Holder;
-    use crate::server::describe::{AUDIO_BYTES, Description, VIDEO_BYTES};
-    use crate::server::inspect::{Activity, StreamRow, StreamState, Viewers};
-    use crate::server::peer::Peer;
+    use crate::server::describe::{AUDIO_BYTES, VIDEO_BYTES};
+    use crate::server::inspect::longest;
 
     use super::super::body::PIECE_BYTES;
 
@@ -201,46 +198,12 @@ mod tests {
     #[test]
     fn the_longest_rows_fit_a_piece() {
         let (app, path) = (longest_name(APP_NAME_BYTES), longest_name(PATH_BYTES));
-        let id = ConnId { slot: SlotIndex(u32::MAX), generation: u32::MAX };
-        let row = ClientRow {
-            id,
-            peer: Peer::Ip("[2001:db8:1111:2222:3333:4444:5555:6666%4294967295]:65535".parse().unwrap()),
-            app: &app,
-            instance: &path,
-            agent: "",
-            speaks: "ws-flv",
-            activity: Activity::Connecting,
-            stream: Some((Some(StreamId(u16::MAX)), &path)),
-            seconds: u64::MAX,
-            bytes_in: u64::MAX,
-            bytes_out: u64::MAX,
-            lag_ms: Some(u32::MAX),
-            skips: u32::MAX,
-            queue_bytes: u64::MAX,
-        };
+        let row = longest::client(&app, &path, &path, "");
         let without_agent = ClientJson(&row, None).to_string().len();
         assert!(without_agent + BEGIN <= PIECE_BYTES, "{without_agent}");
         let usual = "x".repeat(AGENT_BYTES);
         assert!(ClientJson(&ClientRow { agent: &usual, ..row }, None).to_string().len() + BEGIN <= PIECE_BYTES);
-        let row = StreamRow {
-            id: StreamId(u16::MAX),
-            app: &app,
-            instance: "_definst_",
-            name: &path,
-            path: &path,
-            state: StreamState::Live(Holder::Conn(id, 0)),
-            seconds: u64::MAX,
-            viewers: Viewers { hls: u32::MAX, worst_lag_ms: u32::MAX, ..Viewers::default() },
-            skips: u32::MAX,
-            bitrate_bps: u64::MAX,
-            recorded: false,
-            description: Description {
-                video: Some(heapless::String::try_from("x".repeat(VIDEO_BYTES).as_str()).unwrap()),
-                audio: Some(heapless::String::try_from("x".repeat(AUDIO_BYTES).as_str()).unwrap()),
-                frame_rate_milli: Some(29_970),
-                key_frame_interval_ms: Some(u32::MAX),
-            },
-        };
+        let row = longest::stream(&app, &path, [&"x".repeat(VIDEO_BYTES), &"x".repeat(AUDIO_BYTES)]);
         assert!(StreamJson(&row).to_string().len() + BEGIN <= PIECE_BYTES);
         for shape in TABLE {
             assert!(ShapeJson(shape).to_string().len() + "],\"shapes\":[".len() <= FIXED_ROW_BYTES);
