@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::recorded::Mpv;
@@ -157,12 +158,15 @@ fn rtmpdump_plays_what_is_recorded_from_a_time_on_while_it_is_recorded_and_ends_
     if emulated() {
         return;
     }
-    let studio = Studio::new("recording-dvr", &["record.sync_ms=250"]);
+    const SYNC: Duration = Duration::from_millis(250);
+    let studio = Studio::new("recording-dvr", &[&format!("record.sync_ms={}", SYNC.as_millis())]);
     let clip = Media::packets(&studio.clip);
     let mut publisher = studio.spawn("publisher", ffmpeg_publish(&studio.clip, &studio.server.url("cam"), &[]));
     studio.server.wait_for_log(&[" record start "]);
     let growing = studio.recording();
     assert!(wait_until(patience(10.0), || fs::metadata(&growing).is_ok_and(|file| file.len() > 150_000)));
+    // What is in the file counts when it is on the medium.
+    thread::sleep(2 * SYNC);
     // Behind the key frame at 2 s.
     let own = format!("cam/{}", growing.file_name().unwrap().to_str().unwrap());
     let players = [("dvr", "cam", &["--start", "3", "--quiet"][..]), ("own", &own, &["--quiet"])];
