@@ -23,6 +23,9 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+# How long browser and camera may stand still, in milliseconds: less than a player's reserve. On a machine that does something else besides
+# they stand longer, and what comes of that is none of the player's faults.
+STOOD_MS = 120
 # The server's own, for the pages that are served without it.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -503,7 +506,10 @@ class Camera:
                                  "-b:v", "1500k", "-pix_fmt", "yuv420p"] + (["-tune", "zerolatency"] if not bframes else ["-x264-params", "rc-lookahead=0:sync-lookahead=0:sliced-threads=0:threads=1"]))
         # A picture's time is when it came, in milliseconds: those that are left out leave a gap. Encoders with B-frames have a steady clock.
         video_out = [*(["-vf", "settb=1/1000,setpts=(RTCTIME-RTCSTART)/1000"] if not bframes else []), *codec, "-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if video else []
-        audio_out = ["-c:a", "aac", "-b:a", "96k", "-ar", str(audio)] if audio else []
+        # Of two inputs ffmpeg reads the one that is behind. Sound begins when all is open, and its encoder keeps two frames: stamped as it
+        # is it is always behind, and pictures wait in a queue that is always full, half a second of them.
+        early = ["-af", "asetpts=PTS+0.5/TB"] if audio and video else []
+        audio_out = [*early, "-c:a", "aac", "-b:a", "96k", "-ar", str(audio)] if audio else []
         if command:
             self.command = [*command, *output]
             return
