@@ -21,6 +21,7 @@
   var RESERVE = 0.15; // and what the browser wants decoded before it shows it
   var JUMP = 2; // further behind: jump
   var JUMP_EVERY_MS = 1500; // a seek at each append starves WebKit
+  var SETTLE_MS = 2000; // behind a beginning or a jump: what that takes is no pause of the camera, and is caught up with soon
   var BURST_MS = 400; // what there was before is waited for so long: a long group of pictures is decoded once
   var KEEP = 30; // of what was played, for "back 10 seconds"
   var BACK = 10;
@@ -495,7 +496,7 @@
     var pause = (now() - this.grown) / 1000, needed = PAUSE_PART * pause + RESERVE;
     if (end === this.end) return;
     // Longer ones are no pauses, and a page that nobody sees is called late.
-    if (this.end !== undefined && pause < TARGET_MOST && !document.hidden && needed > this.target - TARGET_STEP && needed > TARGET) {
+    if (this.end !== undefined && pause < TARGET_MOST && !document.hidden && now() - this.jumped > SETTLE_MS && needed > this.target - TARGET_STEP && needed > TARGET) {
       this.calm = now();
       this.target = Math.min(Math.max(this.target, needed), TARGET_MOST);
     }
@@ -506,7 +507,7 @@
   Player.prototype.hold = function (behind, end) {
     var rate = 1, isLate = behind > this.target + (this.video.playbackRate > 1 ? NEAR : SLACK);
     if (behind > this.target + JUMP) this.jumpTo(end - this.target);
-    else if (isLate) rate = behind > this.target + LATE ? FASTEST : FASTER;
+    else if (isLate) rate = behind > this.target + LATE || now() - this.jumped < SETTLE_MS ? FASTEST : FASTER;
     else if (behind < LOW) {
       rate = Math.max(SLOWEST, Math.round(behind * behind / (LOW * LOW) * 10) / 10);
       if (behind < LOW / 2 && now() - this.calm > 1000) this.stayBack();

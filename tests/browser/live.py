@@ -10,13 +10,11 @@ import time
 import urllib.request
 
 from publisher import Publisher
-from stage import NO_MEDIA_SOURCE, ROOT, Camera, Stage, check, until
+from stage import NO_MEDIA_SOURCE, ROOT, STOOD_MS, Camera, Stage, check, until
 
 # Printed with each figure; a slow machine fails at three times of it alone.
 LATENCY_MS = 700
 FIRST_PICTURE_MS = 700
-# What a player need not bear: less than its reserve.
-STOOD_MS = 120
 
 
 class Server:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import math
 import subprocess
 import time
 
-from stage import Stage, check, until
+from stage import STOOD_MS, Stage, check, until
 
 HTML_NAME = 'live/"><script>document.title="owned"</script>'
 # How long the stream has run, in seconds: times do not begin at 0 for who comes late.
@@ -181,6 +182,28 @@ async def a_silent_connection_is_given_up_and_made_again(browser):
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
         report = await stage.report(lambda r: r["stats"]["connections"] == 2 and r["state"] == "live" and r["time"] > AGE + 2 and r["behind"] < 1.5)
         check(8 < tries[1] - tries[0] < 12, tries)
+
+
+async def what_joining_takes_is_no_pause_of_the_camera(browser):
+    async def pretend(socket):
+        clip = Clip(H264)
+        await clip.begin(socket)
+        begin = time.monotonic() - 2
+        await socket.say(type="now", server_ms=0, stream_ms=(AGE + 2) * 1000, viewers=1)
+        for when, fragment in clip.fragments:
+            # What there was before comes at once. A browser that is busy with it takes what comes next half a second later; an encoder
+            # that pauses as long later on is another thing.
+            due = math.ceil(when * 2) / 2 if 2 <= when < 2.5 or 8 <= when < 8.5 else when
+            await asyncio.sleep(max(0, begin + due - time.monotonic()))
+            await socket.send(fragment)
+
+    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
+        report = await stage.report(lambda r: r["time"] and r["time"] > AGE + 5)
+        # A machine that stood still is a pause.
+        check(report["target"] == 0.3 or report["seen"]["late"] > STOOD_MS, report)
+        report = await stage.report(lambda r: r["time"] > AGE + 9)
+        check(report["target"] > 0.4, report)
+        return f"target {report['target']:.2f} behind a pause of half a second"
 
 
 async def ten_seconds_back_are_asked_of_the_server_where_the_page_has_not_seen_them(browser):
@@ -508,6 +531,7 @@ CASES = [
     other_codecs_in_mid_stream_go_on_in_another_source,
     another_size_in_mid_stream_goes_on_in_the_same_source,
     a_silent_connection_is_given_up_and_made_again,
+    what_joining_takes_is_no_pause_of_the_camera,
     ten_seconds_back_are_asked_of_the_server_where_the_page_has_not_seen_them,
     sound_comes_after_a_tap_and_keys_reach_everything,
     it_is_managed_media_source_where_there_is_one,
