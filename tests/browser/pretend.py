@@ -268,6 +268,34 @@ async def sound_comes_after_a_tap_and_keys_reach_everything(browser):
         await stage.report(lambda r: not r["paused"])
 
 
+# As it is where a phone saves its battery.
+NOTHING_BY_ITSELF = """(function () {
+  var play = HTMLMediaElement.prototype.play, set = Element.prototype.setAttribute;
+  HTMLMediaElement.prototype.play = function () { return window.mayPlay ? play.call(this) : Promise.reject(new DOMException('no', 'NotAllowedError')); };
+  Element.prototype.setAttribute = function (name, value) { if (name !== 'autoplay') set.call(this, name, value); };
+})();"""
+
+
+async def where_nothing_plays_by_itself_a_tap_begins(browser):
+    if not browser.is_driven:
+        return
+
+    async def pretend(socket):
+        clip = Clip(H264)
+        await clip.begin(socket)
+        await clip.play(socket)
+        await asyncio.sleep(60)
+
+    # It was asked for with sound, tries without, and then asks.
+    async with Stage(pretend=pretend, before=NOTHING_BY_ITSELF) as stage, browser(stage.url + "/watch/live/cam1?muted=0") as page:
+        report = await stage.report(lambda r: "Tap to play" in r["text"])
+        check(report["paused"] and report["muted"], report)
+        await page.run("window.mayPlay = true")
+        await page.tap(".sound")
+        report = await stage.report(lambda r: not r["paused"] and r["time"] > AGE + 0.5)
+        check("Tap" not in report["text"] and not report["muted"], report)
+
+
 async def it_is_managed_media_source_where_there_is_one(browser):
     async def pretend(socket):
         clip = Clip(H264)
@@ -534,6 +562,7 @@ CASES = [
     what_joining_takes_is_no_pause_of_the_camera,
     ten_seconds_back_are_asked_of_the_server_where_the_page_has_not_seen_them,
     sound_comes_after_a_tap_and_keys_reach_everything,
+    where_nothing_plays_by_itself_a_tap_begins,
     it_is_managed_media_source_where_there_is_one,
     picture_in_picture_is_a_key_where_there_is_one,
     the_page_says_what_to_type_and_then_shows_the_stream_by_itself,
