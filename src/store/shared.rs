@@ -2,11 +2,12 @@
 //! is locked, so neither lane ever waits for the other's disk.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::apps::{AppName, named};
 use crate::config::{Config, RecordedPlaces};
+use crate::live::app::MEDIA;
 
 pub(super) struct Shared {
     config: Mutex<Arc<Config>>,
@@ -56,6 +57,13 @@ impl Shared {
         RecordedPlaces { directory: own.directory.or_else(all), named: own.named }
     }
 
+    /// The directories in which the films of an application lie that has this one, each with what stands before their names.
+    pub(super) fn film_trees(&self, name: &AppName, own: &Path) -> Vec<(PathBuf, String)> {
+        let RecordedPlaces { directory, named } = self.recorded_places(name, own);
+        let first = (directory.unwrap_or_else(|| own.join(MEDIA)), String::new());
+        [first].into_iter().chain(named.into_iter().map(|other| (other.directory, other.name))).collect()
+    }
+
     /// The program that an application wants to be run for each complete recording.
     pub(super) fn set_record_command(&self, name: &AppName, command: Vec<String>) {
         lock(&self.commands).insert(name.clone(), command);
@@ -72,6 +80,14 @@ impl Shared {
         lock(&self.complained).remove(name);
         lock(&self.recorded).remove(name);
         lock(&self.commands).remove(name);
+    }
+}
+
+/// What is called so below a directory whose files' names begin with `before`; `None` when it is none of them.
+pub(super) fn below<'a>(called: &'a str, before: &str) -> Option<&'a str> {
+    match before {
+        "" => Some(called),
+        before => called.strip_prefix(before).and_then(|rest| rest.strip_prefix('/')),
     }
 }
 

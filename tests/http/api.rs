@@ -223,6 +223,53 @@ fn what_was_recorded_is_listed_for_who_may_play_it_and_all_that_is_listed_can_be
 }
 
 #[test]
+fn films_of_other_directories_are_listed_as_they_are_fetched_and_each_name_once() {
+    let scratch = Scratch::new("api-films");
+    let put = |file: String, bytes: &str| {
+        let path = scratch.path("root").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    // More than a page of each, so that a list goes on within both.
+    let many = 40;
+    for n in 0..many {
+        put(format!("films/live/{n:02}.mp4"), "film");
+        put(format!("usb/2026/{n:02}.mp4"), "of the stick");
+    }
+    put("films/nobody/a.mp4".into(), "of an application that there is not");
+    put("films/live/.hidden.mp4".into(), "hidden");
+    put("films/live/show.flv".into(), "film");
+    put("films/live/usb/2026/07.mp4".into(), "film");
+    put("applications/live/streams/_definst_/show.flv".into(), "named");
+    put("applications/live/media/not.mp4".into(), "not looked for");
+    put("applications/own/app.toml".into(), "[vod]\ndirectory = \"own films\"\n");
+    put("applications/own/own films/b.mp4".into(), "film");
+    let root = scratch.path("root");
+    let settings = [
+        format!("server.root={root:?}"),
+        format!("vod.directory={:?}", root.join("films")),
+        format!("vod.virtual={{usb = {:?}}}", root.join("usb")),
+    ];
+    let server = Server::start(&scratch, &settings.each_ref().map(String::as_str));
+    let mut client = Client::new(server.http);
+    // An application's own file says where its films lie: it is known once somebody has asked for one of them.
+    assert_eq!(client.get("/vod-files/own/b.mp4").status, 200);
+    let listed = files(client.get("/api/recordings").text());
+    let stick = |app: &'static str| (0..many).map(move |n| format!("/vod-files/{app}/usb/2026/{n:02}.mp4"));
+    let mut wanted = vec!["/vod-files/live/show.flv".to_owned()];
+    wanted.extend((0..many).map(|n| format!("/vod-files/live/{n:02}.mp4")));
+    wanted.push("/vod-files/live/usb/2026/07.mp4".into());
+    wanted.extend(stick("live").filter(|file| !file.ends_with("/07.mp4")));
+    wanted.push("/vod-files/own/b.mp4".into());
+    wanted.extend(stick("own"));
+    assert_eq!(listed, wanted);
+    for file in ["/vod-files/live/00.mp4", "/vod-files/live/usb/2026/07.mp4", "/vod-files/own/usb/2026/39.mp4"] {
+        assert_eq!(client.get(file).status, 200, "{file}");
+    }
+    assert_eq!(client.get("/vod-files/live/usb/2026/07.mp4").text(), "film");
+}
+
+#[test]
 fn lists_of_recordings_are_made_one_after_the_other_and_each_is_whole() {
     let scratch = Scratch::new("api-recordings-many");
     let folder = scratch.path("root").join("applications/live/recordings/cam");

@@ -13,13 +13,11 @@ use std::time::UNIX_EPOCH;
 use log::warn;
 
 use crate::apps::{AppName, named};
-use crate::config::RecordedPlaces;
-use crate::live::app::MEDIA;
 use crate::live::download::{FileName, Shelf};
 use crate::live::recorded::{NotPlayed, RecordedName};
 use crate::name::DEFAULT_INSTANCE;
 use crate::store::recordings::{self, STREAMS};
-use crate::store::shared::Shared;
+use crate::store::shared::{Shared, below};
 use crate::store::text_file::{at, is_absent};
 use crate::wire::windows::ReadAt;
 
@@ -49,7 +47,6 @@ impl RecordedDirectories {
     fn places(&self, name: &RecordedName) -> Vec<(PathBuf, String)> {
         let (Some(app), Some(applications)) = (named(&name.app), &self.applications) else { return Vec::new() };
         let own = applications.join(app.as_str());
-        let RecordedPlaces { directory, named } = self.shared.recorded_places(&app, &own);
         let mut places = Vec::new();
         let streams = own.join(STREAMS);
         let by_instance = format!("{}/{}", name.instance(), name.name());
@@ -69,15 +66,10 @@ impl RecordedDirectories {
         if is_of_instance(name) {
             places.extend(self.automatic(&app).map(|recordings| (recordings, name.path.to_string())));
         }
-        let media = directory.unwrap_or_else(|| own.join(MEDIA));
-        places.extend(called.iter().map(|name| (media.clone(), (*name).to_owned())));
-        for other in &named {
+        for (directory, before) in self.shared.film_trees(&app, &own) {
             for name in &called {
-                let within = match other.name.as_str() {
-                    "" => Some(*name),
-                    first => name.strip_prefix(first).and_then(|rest| rest.strip_prefix('/')),
-                };
-                places.extend(within.map(|within| (other.directory.clone(), within.to_owned())));
+                let within = below(name, &before);
+                places.extend(within.map(|within| (directory.clone(), within.to_owned())));
             }
         }
         places
@@ -102,10 +94,8 @@ impl RecordedDirectories {
     fn trees(&self, of: &RecordedName) -> Vec<(PathBuf, String)> {
         let (Some(app), Some(applications)) = (named(&of.app), &self.applications) else { return Vec::new() };
         let own = applications.join(app.as_str());
-        let RecordedPlaces { directory, named } = self.shared.recorded_places(&app, &own);
         let mut trees = vec![(own.join(STREAMS).join(of.instance()), String::new())];
-        trees.push((directory.unwrap_or_else(|| own.join(MEDIA)), String::new()));
-        trees.extend(named.into_iter().map(|other| (other.directory, other.name)));
+        trees.extend(self.shared.film_trees(&app, &own));
         trees
     }
 
@@ -269,6 +259,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::config::RecordedPlaces;
     use crate::store::test_root::Root;
     use crate::{board, config};
 

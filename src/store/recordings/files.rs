@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 use log::info;
 
 use crate::apps::named;
+use crate::live::app::MEDIA;
 use crate::live::record_settings::RecordContainer;
-use crate::live::recording::{ListedRecording, ListedState, NotDeleted, RecordingName, RecordingsPage};
+use crate::live::recording::{
+    ListedRecording, ListedState, NotDeleted, RecordingFileName, RecordingName, RecordingsPage,
+};
+use crate::name::DEFAULT_INSTANCE;
+use crate::store::shared::below;
 
 use super::disk::RecordDisk;
 use super::listing::{ListedKind, Listing};
@@ -39,8 +44,8 @@ impl<D: RecordDisk> RecordingFiles<D> {
     fn list_kind(&mut self, listing: &mut Listing, page: &mut RecordingsPage) -> bool {
         let root = match listing.kind {
             ListedKind::Automatic => self.places.roots(),
-            ListedKind::Named => self.places.named_roots(),
-            ListedKind::Films => self.places.film_roots(),
+            // Films lie elsewhere, too, but belong to an application that there is.
+            ListedKind::Named | ListedKind::Films => self.places.named_roots(),
         };
         let Some((root, kind)) = root.map(|(root, kind)| (root.to_owned(), kind)) else { return false };
         let after: Vec<String> = listing.after.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -54,12 +59,33 @@ impl<D: RecordDisk> RecordingFiles<D> {
                 if !is_folder || !listing.app.is_empty() && listing.app != app {
                     continue;
                 }
-                let after = if after.first() == Some(&app) { &after[1..] } else { &[] };
-                let folder = if kind.is_empty() { root.join(&app) } else { root.join(&app).join(kind) };
-                if self.list_below(listing, &app, &folder, "", after, page) {
-                    return true;
+                let is_reached = after.first() == Some(&app);
+                let first = if is_reached { listing.tree } else { 0 };
+                let own = root.join(&app);
+                let trees = self.trees(listing.kind, &own, &app, kind);
+                for (at, (folder, called)) in trees.iter().enumerate().skip(first) {
+                    let after = if is_reached && at == first { &after[1..] } else { &[] };
+                    // What stands before the names of a tree has been reached with them.
+                    let before = called.split('/').filter(|part| !part.is_empty()).count();
+                    let after = after.get(before..).unwrap_or_default();
+                    listing.tree = at;
+                    listing.earlier = match listing.kind {
+                        ListedKind::Films => earlier(&own, &trees[..at]),
+                        ListedKind::Automatic | ListedKind::Named => Vec::new(),
+                    };
+                    if self.list_below(listing, &app, folder, called, after, page) {
+                        return true;
+                    }
                 }
             }
+        }
+    }
+
+    /// The folders in which an application's files of a kind lie, each with what stands before their names.
+    fn trees(&self, kind: ListedKind, own: &Path, app: &str, folder: &str) -> Vec<(PathBuf, String)> {
+        match named(app).filter(|_| kind == ListedKind::Films) {
+            Some(app) => self.shared.film_trees(&app, own),
+            None => vec![(own.join(folder), String::new())],
         }
     }
 
@@ -89,7 +115,17 @@ impl<D: RecordDisk> RecordingFiles<D> {
                         return true;
                     }
                 } else if !(is_reached && after.len() == 1) && listing.includes(&below) {
-                    let Some(row) = self.listed(&path, listing.kind) else { continue };
+                    if self.is_hidden(&listing.earlier, &below) {
+                        continue;
+                    }
+                    // Wherever a film lies, it is called as if it lay in its application's own folder.
+                    let file = match listing.kind {
+                        ListedKind::Films => {
+                            RecordingFileName::try_from(format!("{app}/{MEDIA}/{below}").as_str()).ok()
+                        }
+                        ListedKind::Automatic | ListedKind::Named => self.places.shown(&path),
+                    };
+                    let Some(row) = file.and_then(|file| self.listed(&path, file, listing.kind)) else { continue };
                     let is_full = page.rows.push(row).is_err() || page.rows.is_full();
                     listing.after = Path::new(app).join(&below);
                     if is_full {
@@ -124,7 +160,13 @@ impl<D: RecordDisk> RecordingFiles<D> {
         next
     }
 
-    fn listed(&mut self, path: &Path, kind: ListedKind) -> Option<ListedRecording> {
+    /// Whether what is called so is another file, which lies where a name is looked for before.
+    fn is_hidden(&mut self, earlier: &[(PathBuf, String)], called: &str) -> bool {
+        let mut paths = earlier.iter().filter_map(|(folder, before)| Some(folder.join(below(called, before)?)));
+        paths.any(|path| matches!(self.disk.look(&path), Ok(Some(entry)) if !entry.is_folder))
+    }
+
+    fn listed(&mut self, path: &Path, file: RecordingFileName, kind: ListedKind) -> Option<ListedRecording> {
         let entry = self.disk.look(path).ok()??;
         let state = if self.is_open(path) {
             ListedState::Recording
@@ -135,7 +177,7 @@ impl<D: RecordDisk> RecordingFiles<D> {
         };
         let (bytes, written_s) = (entry.bytes, entry.modified_s);
         let is_named = kind != ListedKind::Automatic;
-        Some(ListedRecording { file: self.places.shown(path)?, bytes, written_s, state, is_named })
+        Some(ListedRecording { file, bytes, written_s, state, is_named })
     }
 
     /// Deletes the recording that is shown as `file`.
@@ -227,4 +269,10 @@ impl<D: RecordDisk> RecordingFiles<D> {
         }
         Ok(path)
     }
+}
+
+/// Where the names of a tree of films are looked for before: among the recordings that were asked for by name, and in the trees before it.
+fn earlier(own: &Path, before: &[(PathBuf, String)]) -> Vec<(PathBuf, String)> {
+    let streams = (own.join(STREAMS).join(DEFAULT_INSTANCE), String::new());
+    before.iter().cloned().chain([streams]).collect()
 }

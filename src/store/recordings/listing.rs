@@ -12,8 +12,12 @@ pub(super) struct Listing {
     pub(super) kind: ListedKind,
     /// Films are listed, too.
     films: bool,
-    /// The last file that was listed of this kind, below the folder of applications.
+    /// The last file that was listed of this kind: its application, and what it is called there.
     pub(super) after: PathBuf,
+    /// In which of the application's folders of this kind it lay.
+    pub(super) tree: usize,
+    /// Where the names of that folder's files are looked for before, each with what stands before them there.
+    pub(super) earlier: Vec<(PathBuf, String)>,
 }
 
 /// What is listed first, and what last.
@@ -33,6 +37,8 @@ impl Listing {
             kind: ListedKind::Automatic,
             films,
             after: PathBuf::new(),
+            tree: 0,
+            earlier: Vec::new(),
         }
     }
 
@@ -44,7 +50,7 @@ impl Listing {
             ListedKind::Films => None,
         };
         if let Some(kind) = next {
-            (self.kind, self.after) = (kind, PathBuf::new());
+            (self.kind, self.after, self.tree) = (kind, PathBuf::new(), 0);
         }
         next.is_some()
     }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::apps::{AppName, named};
 use crate::limits::RECORDING_FILE_BYTES;
-use crate::live::app::MEDIA;
 use crate::live::record_settings::RecordContainer;
 use crate::live::recording::{RecordingKind, RecordingName};
 
@@ -56,11 +55,6 @@ impl Places {
     /// In which application's directory named recordings lie, and how that is called.
     pub(super) fn named_roots(&self) -> Option<(&Path, &'static str)> {
         self.applications.as_deref().map(|applications| (applications, STREAMS))
-    }
-
-    /// In which application's directory films lie, and how that is called.
-    pub(super) fn film_roots(&self) -> Option<(&Path, &'static str)> {
-        self.applications.as_deref().map(|applications| (applications, MEDIA))
     }
 
     /// The folder in which a recording lies; `None` when there is no place for it.
