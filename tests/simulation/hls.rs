@@ -219,8 +219,12 @@ fn a_thousand_reloads_keep_the_rules_of_playlists() {
                 (&segment.url, segment.ms, &segment.map, segment.is_cut)
             );
             known.clock = known.clock.or(segment.clock);
+            assert!(known.clock.is_some() || number > list.first && !segment.is_cut, "the clock is set: {text}");
             assert!(segment.clock.is_none() || segment.clock == known.clock, "{text}");
         }
+        // Other headers come where a player begins anew.
+        let changes = list.segments.windows(2).filter(|pair| pair[0].map != pair[1].map);
+        assert!(changes.into_iter().all(|pair| pair[1].is_cut), "{text}");
         // By the clock one begins where the one before it ends, but for who came back.
         for pair in seen.range(list.first..).map(|(_, segment)| segment).collect::<Vec<_>>().windows(2) {
             if let (Some(one), Some(next)) = (pair[0].clock, pair[1].clock) {
@@ -252,6 +256,34 @@ fn a_thousand_reloads_keep_the_rules_of_playlists() {
     assert!(end.ends_with("#EXT-X-ENDLIST\n"), "{end}");
     world.advance(60_000);
     assert!(viewers(&world).is_empty() && world.server.names().streams().count() == 0);
+}
+
+#[test]
+fn a_reload_that_waits_in_vain_is_told_so_after_three_target_durations() {
+    let mut world = world();
+    let mut camera = Camera::new(&mut world, 8);
+    let player = Client::new(&mut world);
+    let media = player.media(&mut world, &mut camera);
+    let list = List::parse(&player.get(&mut world, &media).1);
+    // Sound alone is no segment where there were pictures.
+    player.ask(&mut world, "GET", &format!("{media}?_HLS_msn={}", list.next() + 1));
+    for waited in (0..3000 * list.target).step_by(100) {
+        assert!(player.answer(&mut world).is_none(), "after {waited} ms");
+        camera.time += 100;
+        world.send(camera.publisher, 1, Audio, camera.time, 60);
+        world.advance(100);
+    }
+    world.advance(1000);
+    let (status, text) = player.answer(&mut world).unwrap();
+    assert!(status == 503 && text.contains("does not come"), "{status} {text}");
+    for (query, words) in [
+        (format!("_HLS_msn={}", list.next() + 2), "is far ahead"),
+        ("_HLS_msn=next".to_owned(), "is a number"),
+        ("_HLS_part=0".to_owned(), "without _HLS_msn"),
+    ] {
+        let (status, text) = player.get(&mut world, &format!("{media}?{query}"));
+        assert!(status == 400 && text.contains(words), "{query}: {status} {text}");
+    }
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod recordings;
 mod rings;
 mod script_processes;
 mod scripts;
+mod watching;
 mod wire;
 mod words;
 
