@@ -41,7 +41,7 @@ pub use notify::Notify;
 pub use signals::Signals;
 
 use disk::{Disk, Workers};
-use load::Load;
+use load::Loads;
 use tcp::{Ready, STARVED_MS, TcpNet};
 
 /// Events taken from the kernel at once. What is beyond them comes with the next poll, which does not sleep.
@@ -96,7 +96,7 @@ pub struct Reactor {
     signals: Signals,
     notify: Notify,
     disk: Disk,
-    load: Load,
+    loads: Loads,
     start: Instant,
 }
 
@@ -128,7 +128,7 @@ impl Reactor {
         let slots = server.slots().count();
         let net = TcpNet::new(poll.registry().try_clone()?, listeners, control, slots, server.settings())?;
         let events = Events::with_capacity(EVENTS);
-        Ok(Reactor { poll, events, net, signals, notify, disk, load: Load::default(), start })
+        Ok(Reactor { poll, events, net, signals, notify, disk, loads: Loads::default(), start })
     }
 
     /// Lets clients arrive at every listener. They wait for [`Reactor::run`].
@@ -160,7 +160,7 @@ impl Reactor {
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
             let wait = [server.wait_ms(now), self.notify.wait_ms(now), patience].into_iter().flatten().min();
             let wait = if self.disk.may_sleep() { wait } else { Some(0) };
-            woke = self.sleep(wait, woke)?;
+            woke = self.sleep(wait, woke, server.take_answers_us())?;
             let now = self.millis(woke);
             self.net.set_now(now);
             self.pass_on_events(server);
@@ -168,7 +168,7 @@ impl Reactor {
                 starved_until = None;
                 server.acceptable();
             }
-            server.set_load(self.load.permille());
+            server.set_load(self.loads.all.permille(), self.loads.streams.permille());
             if self.signals.reload_wanted() {
                 server.reload();
             }
@@ -195,7 +195,7 @@ impl Reactor {
                 starved_until = Some(now + STARVED_MS);
             }
             if self.signals.report_wanted() {
-                status::report(server, self.net.shed(), self.load.permille(), now);
+                status::report(server, self.net.shed(), self.loads.all.permille(), now);
             }
             if deadline.is_none() && self.signals.stop_wanted() {
                 log::info!("rill stopping connections={}", server.slots().taken());
@@ -212,8 +212,9 @@ impl Reactor {
         }
     }
 
-    /// Polls for at most `wait` milliseconds, or for ever, and returns the time. `woke` is when the last poll ended.
-    fn sleep(&mut self, wait: Option<u64>, woke: Instant) -> io::Result<Instant> {
+    /// Polls for at most `wait` milliseconds, or for ever, and returns the time. `woke` is when the last poll ended, and
+    /// `answers_us` what answers of HTTP took of the time since.
+    fn sleep(&mut self, wait: Option<u64>, woke: Instant, answers_us: u64) -> io::Result<Instant> {
         // A poll that cannot sleep is work; it spares one look at the clock.
         let slept_from = if wait == Some(0) { None } else { Some(Instant::now()) };
         match self.poll.poll(&mut self.events, wait.map(Duration::from_millis)) {
@@ -222,7 +223,8 @@ impl Reactor {
         }
         let now = Instant::now();
         let slept = slept_from.map_or(0, |from| micros(now.duration_since(from)));
-        self.load.add(slept, micros(now.duration_since(woke)).saturating_sub(slept));
+        let busy = micros(now.duration_since(woke)).saturating_sub(slept);
+        self.loads.add(slept, busy, answers_us);
         Ok(now)
     }
 

@@ -20,7 +20,7 @@ use crate::wire::script_link::Entered;
 use super::control_socket::ControlSocket;
 use super::hosts::Hosts;
 use super::listen::{ListenError, Listener};
-use super::{alloc, logging, sockopt};
+use super::{alloc, load, logging, sockopt};
 
 /// What an event of the poll is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -549,6 +549,10 @@ impl Net for TcpNet {
 
     fn clock_ms(&self) -> Option<u64> {
         logging::clock_ms()
+    }
+
+    fn worked_us(&self) -> u64 {
+        load::thread_us()
     }
 
     fn counted(&self) -> Counted {

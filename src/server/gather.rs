@@ -12,13 +12,19 @@ use super::wakes::Held;
 use super::window::auto_window_ms;
 
 impl Server {
-    /// How much of its time the loop is at work, in thousandths: what `merge_ms = "auto"` goes by.
-    pub fn set_load(&mut self, load_permille: u32) {
+    /// How much of its time the loop is at work, in thousandths, and how much of what answers of HTTP leave it streams take:
+    /// what `merge_ms = "auto"` goes by.
+    pub fn set_load(&mut self, load_permille: u32, streams_permille: u32) {
         self.gathering.load_permille = load_permille;
         if self.settings.merge == Merge::Auto {
-            self.gathering.window_ms = auto_window_ms(load_permille, self.gathering.window_ms);
+            self.gathering.window_ms = auto_window_ms(streams_permille, self.gathering.window_ms);
             self.set_window();
         }
+    }
+
+    /// What answers of HTTP took since this was last asked, in microseconds.
+    pub fn take_answers_us(&mut self) -> u64 {
+        self.gathering.take_answers_us()
     }
 
     /// `merge_ms` may be another one.

@@ -103,6 +103,10 @@ pub trait Net {
     fn clock_ms(&self) -> Option<u64> {
         None
     }
+    /// Processor time that the loop has had, in microseconds, to tell how much something took; 0 where nobody asks that.
+    fn worked_us(&self) -> u64 {
+        0
+    }
     /// What is counted on this side.
     fn counted(&self) -> Counted {
         Counted::default()

@@ -11,6 +11,17 @@ pub(super) struct Gathering {
     pub(super) until: Millis,
     /// How much of its time the loop is at work, in thousandths.
     pub(super) load_permille: u32,
+    /// What answers of HTTP took, in microseconds.
+    answers: Answers,
+}
+
+/// Processor time that answers of HTTP took, those that are no stream. A window does not make them fewer.
+#[derive(Clone, Copy, Default)]
+struct Answers {
+    /// Since it was last asked.
+    us: u64,
+    /// The most at once.
+    longest_us: u64,
 }
 
 impl Gathering {
@@ -20,16 +31,32 @@ impl Gathering {
             Merge::Auto => 0,
             Merge::Fixed(ms) => u64::from(ms),
         };
-        Gathering { window_ms, until: now, load_permille: 0 }
+        Gathering { window_ms, until: now, load_permille: 0, answers: Answers::default() }
     }
 
     /// How much of its time the loop is at work, in thousandths.
     pub(super) fn load_permille(&self) -> u32 {
         self.load_permille
     }
+
+    /// An answer took so much.
+    pub(super) fn answered(&mut self, us: u64) {
+        self.answers.us += us;
+        self.answers.longest_us = self.answers.longest_us.max(us);
+    }
+
+    /// What answers took since this was last asked, in microseconds.
+    pub(super) fn take_answers_us(&mut self) -> u64 {
+        std::mem::take(&mut self.answers.us)
+    }
+
+    /// The most that an answer took at once, in microseconds.
+    pub(super) fn longest_answer_us(&self) -> u64 {
+        self.answers.longest_us
+    }
 }
 
-/// The window of `merge_ms = "auto"`: none while the loop has time to spare; as it fills, enough that the write calls,
+/// The window of `merge_ms = "auto"`, by how much streams take of the time that answers leave them: none while the loop has time to spare; as it fills, enough that the write calls,
 /// which are what players cost, grow fewer instead of the lag growing. `present` is the window in force: one that is open
 /// closes at a lower load than it opened at, so that it does not flap.
 pub(super) fn auto_window_ms(load_permille: u32, present: u64) -> u64 {

@@ -20,7 +20,7 @@ use super::{Http, HttpPhase, Sending, head};
 
 /// How often in one turn of the loop a client's control bytes are filled with pieces of a text: a row may look at every viewer of a
 /// stream.
-const FILLS_PER_TURN: usize = 4;
+const FILLS_PER_TURN: usize = 2;
 /// What stands around a piece of a text in chunks, and behind the last one.
 const CHUNK_BYTES: usize = 16;
 
@@ -39,6 +39,16 @@ enum Step {
 impl Server {
     /// Writes until nothing is due or the network takes no more.
     pub(in crate::server) fn flush_http<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
+        if self.slots.peek_both(index).1.http().is_none_or(|http| http.viewer().is_some()) {
+            return self.flush_any_http(net, index, now);
+        }
+        let begun = net.worked_us();
+        let flush = self.flush_any_http(net, index, now);
+        self.gathering.answered(net.worked_us() - begun);
+        flush
+    }
+
+    fn flush_any_http<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
         let conn = self.slots.id(index);
         let before = self.slots.peek(index).bytes_out;
         let mut asked = false;

@@ -60,15 +60,18 @@ enum Figure {
     Count(u64),
     /// As seconds are, where milliseconds are known.
     Thousandths(u64),
+    /// As seconds are, where microseconds are known.
+    Millionths(u64),
 }
 
-use Figure::{Count, Thousandths};
+use Figure::{Count, Millionths, Thousandths};
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Count(count) => write!(f, "{count}"),
             Thousandths(count) => write!(f, "{}.{:03}", count / 1000, count % 1000),
+            Millionths(count) => write!(f, "{}.{:06}", count / 1_000_000, count % 1_000_000),
         }
     }
 }
@@ -103,6 +106,7 @@ const FAMILIES: &[Family] = &[
     counter("headers_not_kept_total", "Metadata and sequence headers that were too long.", Of::Server(|server, _| Count(server.counters.headers_not_kept))),
     counter("streams_exhausted_total", "Publishes and plays refused because every name or ring was in use.", Of::Server(|server, _| Count(server.counters.streams_exhausted))),
     counter("http_requests_total", "Requests of HTTP that were answered.", Of::Server(|server, _| Count(server.counters.http_requests))),
+    gauge("http_longest_answer_seconds", "Most processor time that a part of an answer took at once, since the start.", Of::Server(|server, _| Millionths(server.gathering.longest_answer_us()))),
     counter("recordings_total", "Files of recordings that were begun.", Of::Server(|server, _| Count(server.recordings().counts().files))),
     counter("recorded_bytes_total", "Bytes that were recorded.", Of::Server(|server, _| Count(server.recordings().counts().bytes))),
     counter("recording_gaps_total", "Times that a part of a recording was lost.", Of::Server(|server, _| Count(server.recordings().counts().gaps))),
