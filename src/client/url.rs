@@ -5,8 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-/// The port of RTMP (RTMP 1.0, section 2).
-const PORT: u16 = 1935;
+use crate::wire::rtmp_url::{LocationError, RtmpLocation};
 
 /// An RTMP URL, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,27 +46,19 @@ impl RtmpUrl {
     ///
     /// See [`UrlError`].
     pub fn parse(url: &str) -> Result<RtmpUrl, UrlError> {
-        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
-        if !scheme.eq_ignore_ascii_case("rtmp") {
-            return Err(UrlError::OtherScheme(scheme.to_owned()));
+        let location = RtmpLocation::parse(url).map_err(|error| match error {
+            LocationError::Scheme => UrlError::Scheme,
+            LocationError::OtherScheme(scheme) => UrlError::OtherScheme(scheme.to_owned()),
+            LocationError::Host => UrlError::Host,
+            LocationError::Port => UrlError::Port,
+        })?;
+        let RtmpLocation { secure, user, host, port, authority, path, query } = location;
+        if secure {
+            return Err(UrlError::OtherScheme("rtmps".to_owned()));
         }
-        let (hierarchy, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
-        let (authority, path) = hierarchy.split_once('/').unwrap_or((hierarchy, ""));
-        if authority.contains('@') {
+        if user.is_some() {
             return Err(UrlError::User);
         }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => {
-                (host, port.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?)
-            }
-            _ => (authority, PORT),
-        };
-        let host = match host.strip_prefix('[') {
-            Some(address) => address.strip_suffix(']').filter(|address| address.contains(':')),
-            None => Some(host).filter(|host| !host.contains([':', ']'])),
-        };
-        let is_odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\<>".contains(c);
-        let host = host.filter(|host| !host.is_empty() && !host.contains(is_odd)).ok_or(UrlError::Host)?;
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         if parts.is_empty() {
             return Err(UrlError::Application);

@@ -17,6 +17,7 @@ pub mod mp4;
 pub mod plain;
 pub mod qr;
 pub mod recorded;
+pub mod rtmp_url;
 pub mod sample;
 pub mod script_link;
 pub mod websocket;
