@@ -78,6 +78,8 @@ pub struct FeatureId(pub u16);
 impl FeatureId {
     /// What scripts have the server publish, one stream after the other.
     pub const BROADCASTS: FeatureId = FeatureId(0);
+    /// Relays, by their places: pulls publish, and pushes play.
+    pub const RELAYS: FeatureId = FeatureId(1);
     /// Who watches by HLS, who holds the stream's name.
     pub const HLS: FeatureId = FeatureId(2);
 }

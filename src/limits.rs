@@ -162,6 +162,19 @@ shapes! {
     /// as absent.
     HTTP_FIELD_BYTES = 128, "bytes kept of a field of an HTTP request";
 
+    /// Longest URL of a relay in bytes. A longer one is refused.
+    RELAY_URL_BYTES = 512, "longest url of a push or a pull; a longer one is refused";
+    /// Longest name of its host in bytes: no longer one can be looked up (RFC 1035, section 2.3.4).
+    RELAY_HOST_BYTES = 253, "longest host of that; a longer one is refused";
+    /// Longest key of a push in bytes, and so longest name of a stream at the far end. A longer one is refused.
+    RELAY_KEY_BYTES = 256, "longest key of a push; a longer one is refused";
+    /// Pushes and pulls in an application's file, each. A file with more is refused.
+    RELAYS_PER_APP = 32, "pushes and pulls of an application, each; more are refused";
+    /// Addresses of a far end that are tried one after the other. More are not.
+    RELAY_ADDRESSES = 4, "addresses of a far end that are tried";
+    /// Bytes kept of what a far end said last when it refused.
+    RELAY_WORDS_BYTES = 160, "bytes kept of why a far end refused";
+
     /// Changes of streams and their viewers that are kept for who listens to `/api/events`. Of more within a second the oldest are not told.
     CHANGES = 32, "changes kept for /api/events; of more in a second the oldest are not told";
 

@@ -19,6 +19,9 @@ use crate::live::app::{
     AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules, ScriptLimits,
 };
 use crate::live::record_settings::RecordSettings;
+use crate::live::relay_settings::RelaySettings;
+
+use super::relay;
 
 /// What an `app.toml` says, while it is read.
 struct AppFile {
@@ -28,6 +31,7 @@ struct AppFile {
     limits: AppLimits,
     recorded: RecordedPlaces,
     record: RecordSettings,
+    relays: RelaySettings,
     scripts: ScriptLimits,
     /// What the server's memory table has for a script.
     most: ScriptLimits,
@@ -53,6 +57,7 @@ pub fn parse(
         limits: definition.limits,
         recorded: RecordedPlaces::default(),
         record: definition.record.clone(),
+        relays: RelaySettings::default(),
         scripts,
         most: scripts,
         config: serde_json::Map::new(),
@@ -61,15 +66,15 @@ pub fn parse(
     reading.file(name, text);
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
-    let AppFile { kind, instances, rules, limits, recorded, record, scripts, config, .. } = file;
+    let AppFile { kind, instances, rules, limits, recorded, record, relays, scripts, config, .. } = file;
     let config_json = Json::Object(config).to_string();
-    Ok((AppDefinition { kind, instances, rules, limits, record, config_json, ..definition }, scripts, recorded))
+    Ok((AppDefinition { kind, instances, rules, limits, record, relays, config_json, ..definition }, scripts, recorded))
 }
 
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 37] = [
+const KEYS: [Key<AppFile>; 39] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -94,6 +99,8 @@ const KEYS: [Key<AppFile>; 37] = [
     key("record.join_ms", "a publisher who is back in this time goes on in the same file", KeyType::Millis(|app| &mut app.record.join_ms, record::JOIN_MS)),
     key("record.sync_ms", "time after which what was recorded is on the medium", KeyType::Millis(|app| &mut app.record.sync_ms, record::SYNC_MS)),
     key("record.on_complete", "program that is run for each complete file, which is its last argument", value(|app, value| record::read_command(&mut app.record, value), record::allowed_command, false)),
+    key("push", "other servers to which streams are sent: [[push]] with url, names, key_from", secret(|app, value| relay::read_pushes(&mut app.relays, value), relay::allowed_pushes)),
+    key("pull", "streams that are fetched from other servers: [[pull]] with name, url, when, linger_s", secret(|app, value| relay::read_pulls(&mut app.relays, value), relay::allowed_pulls)),
     key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
 
     key("bandwidth.detection", "clients and scripts may have their bandwidth measured", KeyType::Switch(|app| &mut app.limits.bandwidth.detection)),
@@ -136,6 +143,11 @@ const fn value(
     is_text: bool,
 ) -> KeyType<AppFile> {
     KeyType::Value(CustomValue { put, carry: None, show: |_| String::new(), allowed, is_text, is_secret: false })
+}
+
+/// The same, which is not to be shown either when it is wrong.
+const fn secret(put: fn(&mut AppFile, &DeValue<'_>) -> Result<(), Wrong>, allowed: fn() -> String) -> KeyType<AppFile> {
+    KeyType::Value(CustomValue { put, carry: None, show: |_| String::new(), allowed, is_text: false, is_secret: true })
 }
 
 const KIND: KeyType<AppFile> = value(

@@ -3,6 +3,7 @@
 
 mod app_toml;
 mod name;
+mod relay;
 
 pub use app_toml::{keys, parse};
 pub use name::{AppName, STOCK, named};

@@ -134,6 +134,8 @@ pub struct Counts {
     pub recorded_players: u32,
     /// Recordings that are made at once.
     pub recordings: u32,
+    /// Streams that are sent to other servers or fetched from them at once.
+    pub relays: u32,
 }
 
 /// The line of `text` that byte `offset` is in, from 1.
@@ -206,6 +208,7 @@ fn counts(mut limits: Section) -> Result<Counts, String> {
         script_instances: limits.count("script_instances")?,
         recorded_players: limits.count("recorded_players")?,
         recordings: limits.count("recordings")?,
+        relays: limits.count("relays")?,
     };
     limits.finish()?;
     Ok(counts)

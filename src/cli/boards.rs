@@ -64,6 +64,7 @@ fn counts(counts: &Counts) -> Value {
         "script_instances": counts.script_instances,
         "recorded_players": counts.recorded_players,
         "recordings": counts.recordings,
+        "relays": counts.relays,
     })
 }
 

@@ -7,7 +7,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use lexopt::Arg::{Long, Short, Value as Word};
 use serde_json::{Map, Value};
@@ -22,12 +23,16 @@ use super::output::{complain, say};
 
 /// Timeout of an answer: longer than a server takes for any request.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a far end may take until it has answered to a test, its addresses included ...
+const TEST_PATIENCE: Duration = Duration::from_secs(60);
+/// ... and how often it is looked whether it has.
+const TEST_PAUSE: Duration = Duration::from_millis(100);
 /// What the server calls the instance of a client that named none.
 const DEFAULT_INSTANCE: &str = "_definst_";
 
 /// What may be asked, with its argument and what it does.
 #[rustfmt::skip]
-pub(super) const COMMANDS: [(&str, &str, &str); 12] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 13] = [
     ("apps", "", "list the applications"),
     ("clients", "", "list the connections: address, application, activity, traffic"),
     ("streams", "", "list the streams: publisher, players, lag, bitrate, codecs"),
@@ -39,6 +44,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 12] = [
     ("record", "start|stop APP/NAME", "record a stream that is published, or stop that"),
     ("recordings", "[APP[/NAME]]", "list the files of recordings"),
     ("delete-recording", "FILE", "delete one, as recordings names it: APP/PATH/FILE"),
+    ("push", "list, or start|stop|test ID", "list what goes to other servers and comes from them; switch or try a push, like live/1"),
     ("reload", "", "read the configuration again"),
 ];
 
@@ -98,7 +104,7 @@ pub(super) fn help() -> String {
     let mut text = String::from("Usage: rill ctl [OPTIONS] COMMAND\n\nCommands:\n");
     for (name, argument, help) in COMMANDS {
         let usage = format!("{name} {argument}");
-        text += &format!("  {usage:<22}{help}\n");
+        text += &format!("  {usage:<32}{help}\n");
     }
     text + "\n" + HELP
 }
@@ -134,7 +140,10 @@ fn parse(arguments: Vec<OsString>) -> Result<Option<CtlArguments>, UsageError> {
                 let word = word.into_string();
                 argument = Some(word.map_err(|word| UsageError(format!("{} is not UTF-8", word.display())))?);
             }
-            Word(word) if request.command == "record" && matches!(argument.as_deref(), Some("start" | "stop")) => {
+            Word(word)
+                if matches!(request.command, "record" | "push")
+                    && matches!(argument.as_deref(), Some("start" | "stop" | "test")) =>
+            {
                 let verb = argument.take().unwrap_or_default();
                 argument = Some(format!("{verb} {}", word.to_string_lossy()));
             }
@@ -186,7 +195,10 @@ fn run(request: &CtlArguments) -> Result<String, Vec<String>> {
         "" => request.command.to_owned(),
         argument => format!("{} {argument}", request.command),
     };
-    let lines = ask(socket, &line).map_err(|error| vec![error])?;
+    let mut lines = ask(socket, &line).map_err(|error| vec![error])?;
+    if let Some(push) = request.argument.strip_prefix("test ").filter(|_| request.command == "push") {
+        lines = vec![tested(socket, push).map_err(|error| vec![error])?];
+    }
     if request.json {
         return Ok(lines.join("\n"));
     }
@@ -203,12 +215,38 @@ fn run(request: &CtlArguments) -> Result<String, Vec<String>> {
         "record" => "the recording is being completed".to_owned(),
         "recordings" => table(&RECORDINGS, &rows, "no recordings"),
         "delete-recording" => format!("{} is deleted", request.argument),
+        "push" => match request.argument.split_once(' ') {
+            None => table(&RELAYS, &rows, "no pushes and no pulls"),
+            Some(("start", push)) => format!("{push} is sent again"),
+            Some(("stop", push)) => format!("{push} is not sent any more, until it is started or the server is"),
+            Some((_, push)) => format!("{push}: the far end takes it"),
+        },
         "reload" => "the server reads its configuration; its log says what changed".to_owned(),
         _ => match rows.first().map_or(0, |row| number(row, "disconnected")) {
             1 => "1 client is being disconnected".to_owned(),
             count => format!("{count} clients are being disconnected"),
         },
     })
+}
+
+/// Waits until a push was tried, and returns its row if the far end takes it.
+fn tested(socket: &Path, push: &str) -> Result<String, String> {
+    let begin = Instant::now();
+    while begin.elapsed() < TEST_PATIENCE {
+        for line in ask(socket, "push list")? {
+            let row: Map<String, Value> = serde_json::from_str(&line).unwrap_or_default();
+            let id = format!("{}/{}", string(&row, "app"), number(&row, "number"));
+            match (string(&row, "does").as_str(), string(&row, "state").as_str()) {
+                ("test", "taken") if id == push => return Ok(line),
+                ("test", "refused") if id == push => {
+                    return Err(format!("{push}: {}", Plain(&string(&row, "error"))));
+                }
+                _ => {}
+            }
+        }
+        thread::sleep(TEST_PAUSE);
+    }
+    Err(format!("{push}: the far end has not answered within {} s", TEST_PATIENCE.as_secs()))
 }
 
 /// Sends one request and reads its rows, each a JSON object.
@@ -324,6 +362,19 @@ const STREAMS: [Column; 11] = [
     right("BITRATE", |row| bitrate(number(row, "bitrate_bps"))),
     left("VIDEO", video),
     left("AUDIO", |row| string(row, "audio")),
+];
+
+#[rustfmt::skip]
+const RELAYS: [Column; 9] = [
+    left("DOES", |row| string(row, "does")),
+    left("ID", |row| format!("{}/{}", string(row, "app"), number(row, "number"))),
+    left("STREAM", |row| string(row, "stream")),
+    left("STATE", |row| string(row, "state")),
+    right("FOR", |row| known(row, "seconds", duration)),
+    right("BITRATE", |row| bitrate(number(row, "bitrate_bps"))),
+    right("LAG", |row| known(row, "lag_ms", |ms| format!("{ms} ms"))),
+    left("URL", |row| string(row, "url")),
+    left("LAST ERROR", |row| string(row, "error")),
 ];
 
 #[rustfmt::skip]

@@ -175,6 +175,7 @@ fn defaults(board: &Board) -> Config {
         script_process: ScriptProcess::named(&board.script_process).unwrap_or(ScriptProcess::Server),
         recorded_players: counts.recorded_players,
         recordings: counts.recordings,
+        relays: counts.relays,
         ..Settings::default()
     };
     Config {
@@ -196,7 +197,7 @@ fn defaults(board: &Board) -> Config {
 }
 
 /// Keys whose defaults are in the board's profile.
-const FROM_BOARD: [&str; 8] = [
+const FROM_BOARD: [&str; 9] = [
     "limits.connections",
     "limits.streams",
     "limits.ring_bytes",
@@ -204,6 +205,7 @@ const FROM_BOARD: [&str; 8] = [
     "limits.script_instances",
     "limits.recorded_players",
     "limits.recordings",
+    "limits.relays",
     "scripts.process",
 ];
 
@@ -212,7 +214,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 67] = [
+const KEYS: [Key<Config>; 68] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -232,6 +234,7 @@ const KEYS: [Key<Config>; 67] = [
     key("limits.script_instances", AtStart, "instances with a script at once", KeyType::Count(|c| &mut c.settings.script_instances, 0..=256)),
     key("limits.recorded_players", AtStart, "players of recorded streams at once", KeyType::Count(|c| &mut c.settings.recorded_players, 0..=4096)),
     key("limits.recordings", AtStart, "recordings that are made at once", KeyType::Count(|c| &mut c.settings.recordings, 0..=256)),
+    key("limits.relays", AtStart, "streams that are sent to other servers or fetched from them at once", KeyType::Count(|c| &mut c.settings.relays, 0..=256)),
 
     key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", KeyType::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
     key("live.unpublish_grace_ms", AtOnce, "time until players are told that a publisher left, if it is not back by then; 0 is at once", KeyType::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),

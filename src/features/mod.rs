@@ -78,4 +78,5 @@ features! {
     downloads: Downloads,
     recorded: RecordedPlayers,
     recordings: Recordings,
+    relays: Relays,
 }

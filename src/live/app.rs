@@ -14,6 +14,7 @@ use crate::wire::script_link::FileRole;
 use super::record_settings::RecordSettings;
 use super::recorded::RecordedName;
 use super::refusal::Refusal;
+use super::relay_settings::RelaySettings;
 
 /// The folder of an application in which its files lie that can be played, whatever the instance: films.
 pub const MEDIA: &str = "media";
@@ -61,6 +62,8 @@ pub struct AppDefinition {
     pub limits: AppLimits,
     /// What of it is recorded, and how.
     pub record: RecordSettings,
+    /// What it sends to other servers and fetches from them.
+    pub relays: RelaySettings,
     /// Its server-side code, if it has any.
     pub script: Option<ScriptDefinition>,
     /// What the script sees as `application.config`: a JSON object.
@@ -79,6 +82,7 @@ impl AppDefinition {
             rules: Rules::default(),
             limits: AppLimits::default(),
             record: RecordSettings::default(),
+            relays: RelaySettings::default(),
             script: None,
             config_json: "{}".to_owned(),
             stamp: 0,

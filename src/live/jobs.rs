@@ -1,8 +1,10 @@
 //! What the server asks of the disk, and what it gets back. It never blocks: the loop fetches the jobs of each [`DiskLane`]
 //! (`Server::next_job`) and brings what came of them when it is there (`Server::done`).
 
+use core::net::SocketAddr;
+
 use crate::handles::{ConnId, HostIndex};
-use crate::limits::APP_NAME_BYTES;
+use crate::limits::{APP_NAME_BYTES, RELAY_ADDRESSES, RELAY_HOST_BYTES};
 use crate::wire::script_link::InstanceId;
 
 use super::app::AppDefinition;
@@ -61,6 +63,15 @@ pub enum Job {
     Survey,
     /// What the board says of itself.
     Board,
+    /// The addresses of a far end. It may take as long as the network's name servers do.
+    Resolve {
+        /// Of which relay.
+        id: RelayId,
+        /// Host name.
+        host: heapless::String<RELAY_HOST_BYTES>,
+        /// TCP port.
+        port: u16,
+    },
     /// A recorded stream is to be played: its file is found, and stays open until [`Job::Close`]. What was open in the same
     /// place is closed.
     Open {
@@ -105,6 +116,15 @@ pub enum Job {
     Download(DownloadJob),
 }
 
+/// A relay's place, and how often that was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayId {
+    /// Where it is.
+    pub place: u16,
+    /// So that no answer is another one's.
+    pub generation: u32,
+}
+
 /// A client's question: what it is given back with the answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AskedBy {
@@ -136,7 +156,7 @@ impl Job {
             | Job::Facts { .. }
             | Job::List { .. }
             | Job::Download(_) => DiskLane::Recorded,
-            Job::Reload | Job::Survey | Job::Board => DiskLane::Bulk,
+            Job::Reload | Job::Survey | Job::Board | Job::Resolve { .. } => DiskLane::Bulk,
             Job::Recording(_) => DiskLane::Recordings,
         }
     }
@@ -172,6 +192,13 @@ pub enum Done {
     Surveyed,
     /// To [`Job::Board`].
     Board(BoardFacts),
+    /// To [`Job::Resolve`].
+    Resolved {
+        /// Of which relay.
+        id: RelayId,
+        /// The first of them; none when there are none, or they cannot be found.
+        found: heapless::Vec<SocketAddr, RELAY_ADDRESSES>,
+    },
     /// To [`Job::Open`].
     Opened {
         /// For whom.

@@ -23,6 +23,7 @@ pub mod record_settings;
 pub mod recorded;
 pub mod recording;
 pub mod refusal;
+pub mod relay_settings;
 pub mod script_text;
 pub mod settings;
 pub mod symptoms;

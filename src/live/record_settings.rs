@@ -79,11 +79,16 @@ impl RecordOn {
         match self {
             RecordOn::None => false,
             RecordOn::All => true,
-            RecordOn::Named(names) => names.iter().any(|name| match name.strip_suffix('*') {
-                Some(beginning) => path.starts_with(beginning),
-                None => path == name,
-            }),
+            RecordOn::Named(names) => names.iter().any(|name| is_named(name, path)),
         }
+    }
+}
+
+/// Whether a stream's path is the one that `name` says, at the end of which a `*` stands for anything.
+pub fn is_named(name: &str, path: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(beginning) => path.starts_with(beginning),
+        None => path == name,
     }
 }
 

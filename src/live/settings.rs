@@ -77,6 +77,8 @@ pub struct Settings {
     pub web_proxies: Networks,
     /// Recordings that are made at once: 0 to 256. One more is not made, which is told who asked, and the log.
     pub recordings: u32,
+    /// Streams that are sent to other servers or fetched from them at once: 0 to 256. One more is not, which the log says.
+    pub relays: u32,
     /// What is recorded and how, unless the application says otherwise.
     pub record: RecordSettings,
     /// What scripts may use, unless their application says otherwise.
@@ -148,10 +150,10 @@ impl ScriptProcess {
 
 impl Settings {
     /// Slots of the connection table: the clients, as many more that publish as there are streams, those that are being
-    /// turned away, the operator's, and those of script processes.
+    /// turned away, the operator's, those of relays, and those of script processes.
     pub fn slots(&self) -> usize {
         let clients = self.connections as usize + self.streams as usize + SPARE_CONNECTIONS;
-        clients + CONTROL_CLIENTS + self.script_hosts()
+        clients + CONTROL_CLIENTS + self.relays as usize + self.script_hosts()
     }
 
     /// Script processes at once. There are none in a build without the engine.
@@ -202,6 +204,7 @@ impl Default for Settings {
             web_hosts: Vec::new(),
             web_proxies: Networks::default(),
             recordings: 4,
+            relays: 4,
             record: RecordSettings::default(),
             scripts: ScriptLimits::default(),
             script_process: ScriptProcess::Application,

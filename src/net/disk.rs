@@ -340,6 +340,7 @@ fn without_worker(job: &Job) -> Done {
         }
         Job::Reload => Done::NotReloaded(fault()),
         Job::Survey => Done::Surveyed,
+        Job::Resolve { id, .. } => Done::Resolved { id: *id, found: heapless::Vec::new() },
         Job::Board => Done::Board(BoardFacts::default()),
         Job::Open { id, name, .. } => Done::Opened { id: *id, name: name.clone(), found: Err(NotPlayed::Unreadable) },
         Job::Fill { id, .. } => Done::Filled { id: *id, block: None, from_ms: None, next: Follows::Fault },

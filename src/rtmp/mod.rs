@@ -28,6 +28,7 @@ pub mod data;
 pub mod dvr;
 pub mod event;
 pub mod metadata;
+pub mod outbound;
 pub mod recorded;
 pub mod session;
 mod state;

@@ -68,7 +68,7 @@ impl Server {
             DiskLane::Recordings => self.features.recordings.next_job(),
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
             DiskLane::Bulk if self.live.health.takes_question() => Some(Job::Board),
-            DiskLane::Bulk => self.live.apps.next_survey(),
+            DiskLane::Bulk => self.features.relays.next_job(&self.live).or_else(|| self.live.apps.next_survey()),
         }
     }
 
@@ -99,7 +99,11 @@ impl Server {
             Done::Surveyed => self.live.apps.surveyed(now),
             Done::Board(board) => self.live.health.answered(board, now),
             // What features asked for they have taken.
-            Done::Opened { .. } | Done::Filled { .. } | Done::Closed { .. } | Done::Download(_) => {}
+            Done::Resolved { .. }
+            | Done::Opened { .. }
+            | Done::Filled { .. }
+            | Done::Closed { .. }
+            | Done::Download(_) => {}
             Done::Recording(RecordDone::Cleared { result }) => self.cleared(result, now),
             Done::Recording(done) => self.told_of_recordings(done, now),
             Done::Facts { asked: Some(by), name, found } => self.tell_facts(by, &name, found),
@@ -166,9 +170,10 @@ impl Server {
         if self.live.apps.source() == AppSource::Fixed {
             return Err(NoApplication::Unknown);
         }
-        let (slots, instances) = (&self.slots, &self.scripting.instances);
+        let (slots, instances, relays) = (&self.slots, &self.scripting.instances, &self.features.relays);
         let in_use = |id| {
-            slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
+            relays.is_of(id)
+                || slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                 || instances.iter().any(|(_, instance)| instance.app == id)
         };
         let Some(id) = self.live.apps.reserve(name, now, in_use) else {
@@ -344,6 +349,7 @@ impl Server {
                 let streams = definition.instance_streams();
                 let moves = app.definition.as_deref().is_some_and(|old| old.instance_streams() != streams);
                 app.state = AppState::Ready;
+                self.features.relays.look_again();
                 if app.definition.replace(definition).is_some() {
                     info!("rill application changed app={name:?}");
                 }
@@ -363,6 +369,7 @@ impl Server {
             Lookup::Missing => {
                 let known = app.definition.is_some();
                 app.state = AppState::Leaving;
+                self.features.relays.look_again();
                 self.each_waiting(id, |server, conn| server.refuse_unknown(conn, now));
                 if known {
                     warn!("rill application removed app={name:?}: its clients are disconnected");
@@ -419,6 +426,7 @@ impl Server {
         let leaving = self.live.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
         let is_used = || {
             self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
+                || self.features.relays.is_of(id)
                 || self.scripting.instances.iter().any(|(_, instance)| instance.app == id)
         };
         if leaving && !is_used() {

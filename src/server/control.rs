@@ -19,6 +19,8 @@
 //! | `record start APP/NAME`, `record stop APP/NAME` | none |
 //! | `recordings [APP[/NAME]]` | one for each file of a recording: file (`APP/PATH/FILE`), bytes, written (seconds since 1970), state (`recording`, `unfinished`: a server that lost its power left it, `complete`) |
 //! | `delete-recording FILE` | none, when it is gone |
+//! | `push list` | one for each `[[push]]` and `[[pull]]`, and for each stream that is sent by one: does (`push`, `pull`, or `test`: an attempt), app, number (in its application's file, from 1), stream, url (less what may be a secret), state (`idle`, `stopped`, `waiting`, `connecting`, `running`, `ending`; of a test `taken` or `refused`), seconds, bitrate_bps, lag_ms, error (why it ended last) |
+//! | `push start APP/NUMBER`, `push stop APP/NUMBER`, `push test APP/NUMBER` | none; what a test has found out is in the list |
 //! | `reload` | none |
 //!
 //! What is not known is `null`. Write permission on the socket file is permission for every request
@@ -70,6 +72,7 @@ pub(super) enum List {
     Clients,
     Streams,
     Apps,
+    Relays,
     /// Of what is wrong.
     Findings,
     /// Of what the disk has said, a page at a time.

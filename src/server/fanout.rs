@@ -136,6 +136,7 @@ impl Server {
         let Some((slot, rtmp)) = slots.client_at(index) else {
             return match self.slots.host_at(index) {
                 Some(host) => self.flush_host(net, index, host),
+                None if self.slots.relay_at(index).is_some() => self.flush_relay(net, index, now),
                 None if self.slots.is_client(index) => self.flush_http(net, index, now),
                 None => self.flush_words(net, index, now),
             };
@@ -602,7 +603,7 @@ fn written(io: Io, slot: &mut Slot) -> Step<usize> {
 }
 
 /// How a tag is sent that is not sent as the ring holds it.
-fn reframe(media: &Media, tag: &Tag, message_stream_id: u32, legacy: bool) -> Reframe {
+pub(super) fn reframe(media: &Media, tag: &Tag, message_stream_id: u32, legacy: bool) -> Reframe {
     let instead = match legacy && tag.flags.enhanced {
         true => match media.ring().legacy(tag) {
             Legacy::Instead(instead) => Some(instead),

@@ -37,6 +37,7 @@ impl Server {
         self.act(now);
         if let Happened::Tag { stream, .. } = what {
             self.feed_from(stream, now);
+            self.feed_pushes(stream);
         }
     }
 

@@ -39,29 +39,51 @@ impl Server {
         if !self.needs_ring(id, now) {
             return;
         }
-        let Some((stream, media)) = self.live.names.with_media(id) else { return };
-        let silent_ms = stream.silent_ms(now);
-        let stood_still = stream.media_comes(now) && silent_ms >= STALL_MS;
         let kind = match kind {
             MediaKind::Audio => TagKind::Audio,
             MediaKind::Video => TagKind::Video,
         };
-        let refused = match media.begin_media(kind, timestamp, length, now) {
+        let Some(seq) = self.begin_tag(id, kind, timestamp, length, now) else { return };
+        let Some((_, rtmp)) = self.slots.client(conn) else { return };
+        if rtmp.open_tags.push(OpenTag { lane, stream: id, seq, kind, length }).is_err() {
+            self.tag_refused(id, Some(seq), RingError::TooManyOpen, now);
+        }
+    }
+
+    /// A frame of the stream, which has a ring, begins. `None` when its ring does not take it.
+    pub(super) fn begin_tag(
+        &mut self,
+        id: StreamId,
+        kind: TagKind,
+        timestamp: u32,
+        length: u32,
+        now: Millis,
+    ) -> Option<TagSeq> {
+        let (stream, media) = self.live.names.with_media(id)?;
+        let silent_ms = stream.silent_ms(now);
+        let stood_still = stream.media_comes(now) && silent_ms >= STALL_MS;
+        match media.begin_media(kind, timestamp, length, now) {
             Ok(seq) => {
                 if stood_still {
                     stream.trouble.stood_still(media.late_ms(), now);
                 }
-                let Some((_, rtmp)) = self.slots.client(conn) else { return };
-                match rtmp.open_tags.push(OpenTag { lane, stream: id, seq, kind, length }) {
-                    Ok(()) => return,
-                    Err(_) => {
-                        let _ = media.abort(seq, now);
-                        RingError::TooManyOpen
-                    }
-                }
+                Some(seq)
             }
-            Err(error) => error,
-        };
+            Err(error) => {
+                self.tag_refused(id, None, error, now);
+                None
+            }
+        }
+    }
+
+    /// A frame is not taken, of which a part may be in the ring.
+    #[cold]
+    pub(super) fn tag_refused(&mut self, id: StreamId, begun: Option<TagSeq>, refused: RingError, now: Millis) {
+        if let Some(seq) = begun
+            && let Some((_, media)) = self.live.names.with_media(id)
+        {
+            let _ = media.abort(seq, now);
+        }
         self.counters.media_refused += 1;
         let stream = self.live.names.stream_mut(id);
         if stream.trouble.frame_refused(refused, now) {

@@ -52,11 +52,15 @@ pub mod peer;
 mod play;
 mod protocol;
 mod publish;
+mod push_frame;
 mod read;
 mod recorded;
 mod recording_files;
 mod recordings;
 pub mod refusals;
+pub mod relay;
+mod relay_rows;
+mod relays;
 mod rows;
 pub mod rtmp;
 mod script_hosts;
@@ -302,7 +306,10 @@ impl Server {
             return Some(0);
         }
         let waits_for_publisher = || self.live.names.streams().any(|(_, stream)| stream.is_away());
-        let is_empty = self.slots.taken() == 0 && !self.slots.has_operator() && self.slots.hls.is_empty();
+        let is_empty = self.slots.taken() == 0
+            && !self.slots.has_operator()
+            && self.slots.hls.is_empty()
+            && self.features.relays.is_idle();
         if is_empty && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
             // The operator may be writing files of applications, and errors in them are to be logged.
             let sweep = self.alarms.at(Alarm::Sweep).unwrap_or_default();
@@ -324,6 +331,7 @@ impl Server {
         self.turn_of_features(now);
         self.read(net, now);
         self.tend_hosts(net, now);
+        self.tend_relays(net, now);
         self.fan_out(net, now);
         self.deliver_recorded(net, now);
         self.expire(net, now);
@@ -346,6 +354,7 @@ impl Server {
         self.now = now;
         self.life.stopping = true;
         self.features.recordings.stop_all(now);
+        self.features.relays.stop_all(now);
         let mut from = 0;
         while let Some(index) = self.slots.next_taken(from) {
             from = index.at() + 1;
@@ -362,6 +371,7 @@ impl Server {
         self.slots.taken() == 0
             && !self.scripting.instances.iter().any(|(_, instance)| ends(instance))
             && self.features.recordings.is_idle()
+            && self.features.relays.is_idle()
     }
 
     /// How many slots something was put off for, each counted as often as it waits: for its script's time, for tokens, for
@@ -525,6 +535,9 @@ impl Server {
         }
         if let Some(host) = self.slots.host_at(conn.slot) {
             return self.lost_host(net, host, self.now);
+        }
+        if self.slots.relay_at(conn.slot).is_some() {
+            return self.lost_relay(net, conn, reason, self.now);
         }
         self.end_roles(conn);
         self.count_close(conn, reason);

@@ -15,6 +15,7 @@ use super::control::{Answering, List};
 use super::describe::{AUDIO_BYTES, VIDEO_BYTES};
 use super::diagnosis::FindingJson;
 use super::json::{EXPANSION, OrNull, Text};
+use super::relay_rows::RelayJson;
 use super::rows::{AppJson, ClientJson, ClosedJson, MembersJson, RecordingJson, StreamJson};
 use super::speaks::Speaks;
 use super::transport::{Counted, Net};
@@ -96,7 +97,7 @@ impl Reply {
         let (command, argument) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         let argument = argument.trim();
         let wants_argument =
-            matches!(command, "disconnect" | "unload" | "shutdown-app" | "record" | "delete-recording");
+            matches!(command, "disconnect" | "unload" | "shutdown-app" | "record" | "delete-recording" | "push");
         let takes_none = matches!(command, "clients" | "streams" | "apps" | "stats" | "diagnose" | "reload");
         let known = wants_argument || takes_none || command == "recordings";
         if !known {
@@ -116,6 +117,8 @@ impl Reply {
             "stats" => self.stats(server, net.counted(), now),
             "disconnect" => self.disconnect(server, argument, now),
             "record" => self.record(server, argument, now),
+            "push" if argument == "list" => return Answering::List(List::Relays, 0),
+            "push" => self.push(server, argument, now),
             "recordings" => return self.ask_disk(server, conn, argument, |of| RecordJob::List { of, films: false }),
             "delete-recording" => {
                 info!("rill control request=\"delete-recording\" file={}", Quoted(argument));
@@ -153,6 +156,21 @@ impl Reply {
                 self.ok();
             }
             Err(why) => self.error(format_args!("{app}/{path}: {why}")),
+        }
+    }
+
+    fn push(&mut self, server: &mut Server, argument: &str, now: Millis) {
+        let (verb, push) = argument.split_once(' ').unwrap_or((argument, ""));
+        let push = push.trim();
+        if !matches!(verb, "start" | "stop" | "test") || push.is_empty() {
+            return self.error(format_args!("push takes list, or start, stop or test and a push: APP/NUMBER"));
+        }
+        match server.switch_push(verb, push, now) {
+            Ok(()) => {
+                info!("rill control request=\"push {verb}\" push={push:?}");
+                self.ok();
+            }
+            Err(why) => self.error(format_args!("{push}: {why}")),
         }
     }
 
@@ -227,6 +245,9 @@ impl Reply {
                 List::Apps => server
                     .next_app(from)
                     .map(|row| (self.row(format_args!("{}", AppJson(&row))), usize::from(row.id.0))),
+                List::Relays => {
+                    server.next_relay(from, now).map(|row| (self.row(format_args!("{}", RelayJson(&row))), row.at))
+                }
                 List::Findings => server
                     .next_finding(from, now)
                     .map(|row| (self.row(format_args!("{}", FindingJson(&row))), row.place)),

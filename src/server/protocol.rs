@@ -3,6 +3,7 @@
 //! connections nor streams.
 
 use crate::rtmp::event::Event;
+use crate::rtmp::outbound::{OutboundError, OutboundEvent};
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
@@ -82,6 +83,8 @@ pub(super) enum Ask<'i> {
     Control,
     /// A script process has said something.
     Script(&'i [u8]),
+    /// The far end of a relay has said something, or what is none of its protocol.
+    Relay(Result<OutboundEvent<'i>, OutboundError>),
 }
 
 /// How far a connection has come on its way to what it is there for.

@@ -47,7 +47,7 @@ impl Server {
 
     fn read_slot<N: Net>(&mut self, net: &mut N, index: SlotIndex, scratch: &mut [u8], now: Millis) -> usize {
         let conn = self.slots.id(index);
-        let is_counted = self.slots.is_client(index);
+        let is_counted = self.slots.is_client(index) || self.slots.relay_at(index).is_some();
         let slot = self.slots.at(index);
         // What a publisher says while its script is asked is taken: see [`Server::feed`].
         if slot.blocked && (slot.publishing == 0 || !self.is_asking(conn)) {
@@ -190,6 +190,7 @@ impl Server {
             Ask::Http => self.answer_http(conn, now),
             Ask::Control => self.answer_operator(net, conn, now),
             Ask::Script(said) => self.host_said(conn, said, now),
+            Ask::Relay(came) => self.relay_heard(net, conn, came, now),
         }
     }
 

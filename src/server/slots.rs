@@ -46,13 +46,15 @@ pub struct Slots {
     capacity: usize,
     /// How many may beyond, of which it is decided when they play or publish whether they stay.
     kept: usize,
-    /// How many places are for script processes.
+    /// How many places are for relays ...
+    relays: usize,
+    /// ... and behind them for script processes.
     hosts: usize,
 }
 
 impl Slots {
     /// A table for `capacity` clients and `kept` more that publish, with [`SPARE_CONNECTIONS`] to be turned away in; behind
-    /// them are [`CONTROL_CLIENTS`] places for the operator, for whom there is always room, and last those of script processes.
+    /// them are [`CONTROL_CLIENTS`] places for the operator, for whom there is always room, those of relays, and last those of script processes.
     pub fn new(settings: &Settings, seed: u64) -> Slots {
         let (capacity, kept, hosts) =
             (settings.connections as usize, settings.streams as usize, settings.script_hosts());
@@ -80,18 +82,19 @@ impl Slots {
             connected: 0,
             capacity,
             kept,
+            relays: settings.relays as usize,
             hosts,
         }
     }
 
-    /// How many there are, the spare ones, the operator's and those of script processes included.
+    /// How many there are, the spare ones, the operator's, those of relays and of script processes included.
     pub fn count(&self) -> usize {
         self.slots.len()
     }
 
     /// How many are clients', the spare ones included.
     pub fn client_count(&self) -> usize {
-        self.count() - self.hosts - CONTROL_CLIENTS
+        self.count() - self.hosts - self.relays - CONTROL_CLIENTS
     }
 
     /// Every client's slot is taken.
@@ -101,14 +104,25 @@ impl Slots {
 
     /// The slots of the operator's connections.
     pub fn operators(&self) -> impl Iterator<Item = SlotIndex> + use<> {
-        let end = self.count() - self.hosts;
+        let end = self.count() - self.hosts - self.relays;
         (end - CONTROL_CLIENTS..end).map(|at| SlotIndex(at as u32))
     }
 
-    /// The slot is for clients. The operator's connections, and those of script processes, are none: they are neither listed nor
+    /// The slot is for clients. The operator's connections, and those of relays and script processes, are none: they are neither listed nor
     /// counted.
     pub fn is_client(&self, index: SlotIndex) -> bool {
         index.at() < self.client_count()
+    }
+
+    /// The slot of a relay.
+    pub(super) fn relay_slot(&self, relay: usize) -> SlotIndex {
+        SlotIndex((self.count() - self.hosts - self.relays + relay) as u32)
+    }
+
+    /// The relay whose slot that is.
+    pub(super) fn relay_at(&self, index: SlotIndex) -> Option<usize> {
+        let relay = index.at().checked_sub(self.count() - self.hosts - self.relays)?;
+        (relay < self.relays).then_some(relay)
     }
 
     /// The slot of a script process.
@@ -266,6 +280,12 @@ impl Slots {
     pub(super) fn take_operators(&mut self, peer: Peer, speaks: Speaks, now: Millis) -> Option<ConnId> {
         let index = self.operators().find(|&index| self.peek(index).state == SlotState::Free)?;
         Some(self.begin(index.at(), peer, speaks, now))
+    }
+
+    /// The slot of a relay, which has none.
+    pub(super) fn take_relay(&mut self, relay: usize, peer: Peer, speaks: Speaks, now: Millis) -> ConnId {
+        let index = self.relay_slot(relay);
+        self.begin(index.at(), peer, speaks, now)
     }
 
     /// The slot of a script process, which has none.

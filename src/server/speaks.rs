@@ -9,6 +9,7 @@ use crate::time::Millis;
 use super::control::Operator;
 use super::http::Http;
 use super::protocol::{Context, Protocol, Stage, Turn};
+use super::relay::RelayLine;
 use super::rtmp::Rtmp;
 use super::script_process::ScriptLine;
 
@@ -116,6 +117,8 @@ protocols! {
     Control(Operator);
     /// What a script process speaks.
     Script(ScriptLine);
+    /// What another server speaks, to which a stream is sent or from which one is fetched.
+    Relay(RelayLine);
 }
 
 impl Speaks {

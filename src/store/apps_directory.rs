@@ -18,14 +18,16 @@ use log::{error, warn};
 
 use crate::apps::{AppName, STOCK, named, parse};
 use crate::config::{Config, RecordedPlaces};
-use crate::limits::APP_NAME_BYTES;
+use crate::limits::{APP_FILE_BYTES, APP_NAME_BYTES};
 use crate::live::app::{AppDefinition, AppKind, AppLimits, Budget, ScriptDefinition, Source};
 use crate::live::jobs::Lookup;
+use crate::live::relay_settings::PushSettings;
 
 use super::app_files::{Found, Texts};
 use super::script_texts::{TextFile, script_stamp};
 use super::settle::{Clocks, Look, Moment, Settling, Watch, hash};
 use super::shared::Shared;
+use super::text_file::read_text;
 
 /// The root that is used when none is named.
 const ROOT: &str = "/var/lib/rill";
@@ -302,7 +304,10 @@ fn definition(
     match (found.settings(), texts.settings) {
         (Some(path), Ok(Some(text))) => {
             match parse(&path.display().to_string(), &text, definition.clone(), script_limits) {
-                Ok(read) => (definition, script_limits, recorded) = read,
+                Ok(read) => {
+                    (definition, script_limits, recorded) = read;
+                    errors.extend(read_keys(path, &mut definition.relays.pushes));
+                }
                 Err(wrong) => errors.extend(wrong),
             }
         }
@@ -318,6 +323,19 @@ fn definition(
         Err(error) => errors.push(error),
     }
     if errors.is_empty() { Ok((definition, recorded)) } else { Err(errors) }
+}
+
+/// Reads the keys of pushes that stand in files beside the settings. Returns what is wrong with them.
+fn read_keys(settings: &Path, pushes: &mut [PushSettings]) -> Vec<String> {
+    let mut errors = Vec::new();
+    for push in pushes {
+        let Some(file) = &push.key_from else { continue };
+        let path = settings.with_file_name(file);
+        let read = read_text(&path, APP_FILE_BYTES, "APP_FILE_BYTES");
+        let kept = read.and_then(|text| push.set_key(&text).map_err(|why| format!("{}: {why}", path.display())));
+        errors.extend(kept.err());
+    }
+    errors
 }
 
 /// The applications there are, and a line for each directory that cannot be one.

@@ -2,12 +2,14 @@
 //! that is being written, and looking for errors in files before somebody needs them.
 
 use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 
 use log::{error, info, warn};
 
 use crate::config::{Config, TakesEffect};
+use crate::limits::RELAY_ADDRESSES;
 use crate::live::jobs::{Done, Job};
 
 use super::apps_directory::{AppsDirectory, ScriptCheck};
@@ -44,6 +46,17 @@ pub struct Bulk {
     told: u64,
 }
 
+/// The first addresses of a host; none when it has none, or its name servers do not say.
+fn addresses(host: &str, port: u16) -> heapless::Vec<SocketAddr, RELAY_ADDRESSES> {
+    let mut found = heapless::Vec::new();
+    for address in (host, port).to_socket_addrs().into_iter().flatten() {
+        if found.push(address).is_err() {
+            break;
+        }
+    }
+    found
+}
+
 impl Bulk {
     pub(super) fn new(options: Options, level_is_fixed: bool, machine: Machine, shared: Arc<Shared>) -> Bulk {
         let mut file = Watched::new();
@@ -66,6 +79,7 @@ impl Bulk {
             Job::Board => {
                 Done::Board(board_facts::read(Path::new(self.machine.system), &self.shared.config(), self.machine.room))
             }
+            Job::Resolve { id, host, port } => Done::Resolved { id, found: addresses(&host, port) },
             job => unreachable!("a job of another lane: {job:?}"),
         }
     }

@@ -54,6 +54,8 @@ pub struct World {
     late: VecDeque<(u64, Done)>,
     /// Texts of scripts that were read in part.
     readings: TextReadings,
+    /// Addresses of other hosts, by their names.
+    pub hosts: BTreeMap<String, Vec<SocketAddr>>,
     /// The disk of recorded streams.
     pub films: Films,
     /// The medium of recordings.
@@ -191,6 +193,7 @@ impl World {
             disk_late_ms: 0,
             late: VecDeque::new(),
             readings: TextReadings::default(),
+            hosts: BTreeMap::new(),
             films,
             recorder,
             board: BoardFacts::default(),
@@ -449,6 +452,11 @@ impl World {
         {
             match job {
                 Job::Survey => inside(|| self.server.done(Done::Surveyed, Millis(self.now))),
+                Job::Resolve { id, host, .. } => {
+                    self.asked.push(host.to_string());
+                    let found = self.hosts.get(host.as_str()).into_iter().flatten().copied().collect();
+                    self.late.push_back((self.now + self.disk_late_ms, Done::Resolved { id, found }));
+                }
                 Job::Board => inside(|| self.server.done(Done::Board(self.board), Millis(self.now))),
                 _ => {}
             }

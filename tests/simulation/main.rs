@@ -33,6 +33,7 @@ mod paths;
 mod players;
 mod recorded;
 mod recordings;
+mod relays;
 mod rings;
 mod script_processes;
 mod scripts;

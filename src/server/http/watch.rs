@@ -133,6 +133,9 @@ impl Server {
                 return Err(if request.waited_ms < WAIT_MS { NotWatched::Later } else { UNKNOWN });
             }
         }
+        if allowed.is_ok() && matches!(purpose, Purpose::Watch | Purpose::WatchInParts) {
+            self.want_pull(app, &meant, now);
+        }
         let seen = SeenStream { app, path: meant };
         let verdict = match allowed {
             Ok(_) if is_elsewhere => Verdict::Yes,

@@ -1,0 +1,161 @@
+//! `[[push]]` and `[[pull]]` of an `app.toml`: streams that are sent to other servers, and that are fetched from them.
+
+use std::ops::RangeInclusive;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::config::keys::{Wrong, within};
+use crate::limits::RELAYS_PER_APP;
+use crate::live::relay_settings::{FarUrl, PullSettings, PullWhen, PushSettings, RelaySettings};
+use crate::name::StreamName;
+
+const LINGER_S: RangeInclusive<u32> = 0..=86_400;
+/// What holds where nothing else is said.
+const LINGER_DEFAULT_S: u32 = 10;
+/// Names of one push.
+const NAMES: usize = 64;
+
+pub(super) fn allowed_pushes() -> String {
+    format!("up to {RELAYS_PER_APP} tables [[push]] with url, names and key_from")
+}
+
+pub(super) fn allowed_pulls() -> String {
+    format!("up to {RELAYS_PER_APP} tables [[pull]] with name, url, when and linger_s")
+}
+
+/// Reads all `[[push]]`.
+pub(super) fn read_pushes(relays: &mut RelaySettings, value: &DeValue<'_>) -> Result<(), Wrong> {
+    relays.pushes = tables(value)?.map(push).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// Reads all `[[pull]]`.
+pub(super) fn read_pulls(relays: &mut RelaySettings, value: &DeValue<'_>) -> Result<(), Wrong> {
+    relays.pulls = tables(value)?.map(pull).collect::<Result<Vec<_>, _>>()?;
+    let twice = |(at, pull): (usize, &PullSettings)| relays.pulls[..at].iter().any(|before| before.name == pull.name);
+    if let Some((_, pull)) = relays.pulls.iter().enumerate().find(|&found| twice(found)) {
+        return Err(because(format!("two [[pull]] have the name {:?}", pull.name)));
+    }
+    Ok(())
+}
+
+fn tables<'v, 'i>(value: &'v DeValue<'i>) -> Result<impl Iterator<Item = &'v DeTable<'i>> + use<'v, 'i>, Wrong> {
+    let list = value.as_array().filter(|list| list.len() <= RELAYS_PER_APP).ok_or(Wrong::NotAllowed)?;
+    let tables: Vec<_> =
+        list.iter().map(|one| one.get_ref().as_table()).collect::<Option<_>>().ok_or(Wrong::NotAllowed)?;
+    Ok(tables.into_iter())
+}
+
+fn push(table: &DeTable<'_>) -> Result<PushSettings, Wrong> {
+    known(table, &["url", "names", "key_from"])?;
+    let names = match table.get("names") {
+        None => vec!["*".to_owned()],
+        Some(names) => {
+            let list = names.get_ref().as_array().filter(|list| !list.is_empty() && list.len() <= NAMES);
+            let names = list.and_then(|list| {
+                let names = list.iter().map(|name| name.get_ref().as_str().filter(|name| !name.is_empty()));
+                names.map(|name| name.map(str::to_owned)).collect::<Option<Vec<_>>>()
+            });
+            names.ok_or_else(|| because("names must be a list like [\"cam1\", \"hall/*\"]".to_owned()))?
+        }
+    };
+    let key_from = match table.get("key_from").map(|file| file.get_ref().as_str()) {
+        None => None,
+        Some(Some(file)) if !file.is_empty() && !file.contains('/') && !file.starts_with('.') => Some(file.to_owned()),
+        Some(_) => {
+            return Err(because("key_from must be the name of a file in the application's directory".to_owned()));
+        }
+    };
+    let url = url(table)?;
+    if key_from.is_some() && !url.parts().name.is_empty() {
+        return Err(because("with key_from the url must end behind the application, with a slash".to_owned()));
+    }
+    Ok(PushSettings { url, names, key_from, key: String::new() })
+}
+
+fn pull(table: &DeTable<'_>) -> Result<PullSettings, Wrong> {
+    known(table, &["name", "url", "when", "linger_s"])?;
+    let text = |key: &str| table.get(key).map(|value| value.get_ref().as_str());
+    let name = text("name").flatten().and_then(|name| StreamName::parse(name.as_bytes()).ok());
+    let name = name.ok_or_else(|| because("name must be what the stream is called here, like \"cam1\"".to_owned()))?;
+    let when = match text("when") {
+        None => PullWhen::Demand,
+        Some(when) => {
+            let named = PullWhen::ALL.iter().find(|(known, _)| when == Some(*known));
+            named.ok_or_else(|| because("when must be \"always\" or \"demand\"".to_owned()))?.1
+        }
+    };
+    let linger_s = match table.get("linger_s") {
+        None => LINGER_DEFAULT_S,
+        Some(value) => within(value.get_ref(), &LINGER_S)
+            .map_err(|_| because(format!("linger_s must be {}..={} seconds", LINGER_S.start(), LINGER_S.end())))?,
+    };
+    Ok(PullSettings { url: url(table)?, name: name.name.as_str().to_owned(), when, linger_s })
+}
+
+fn url(table: &DeTable<'_>) -> Result<FarUrl, Wrong> {
+    let text = table.get("url").and_then(|url| url.get_ref().as_str());
+    let text = text.ok_or_else(|| because("url is missing: rtmp://host/application/name".to_owned()))?;
+    FarUrl::parse(text).map_err(|error| because(format!("url {error}")))
+}
+
+fn known(table: &DeTable<'_>, keys: &[&str]) -> Result<(), Wrong> {
+    match table.keys().map(|key| key.get_ref()).find(|key| !keys.contains(&key.as_ref())) {
+        Some(key) => Err(because(format!("unknown key {key:?}; there are {}", keys.join(", ")))),
+        None => Ok(()),
+    }
+}
+
+fn because(problem: String) -> Wrong {
+    Wrong::Because(problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<RelaySettings, Wrong> {
+        let table = DeTable::parse(text).unwrap();
+        let mut relays = RelaySettings::default();
+        for (key, value) in table.get_ref() {
+            match key.get_ref().as_ref() {
+                "push" => read_pushes(&mut relays, value.get_ref())?,
+                _ => read_pulls(&mut relays, value.get_ref())?,
+            }
+        }
+        Ok(relays)
+    }
+
+    #[test]
+    fn pushes_and_pulls_are_read_with_what_holds_where_nothing_is_said() {
+        let text = "[[push]]\nurl = 'rtmp://a/live2/'\nkey_from = 'a.key'\n[[push]]\nurl = 'rtmp://b/x/y'\n\
+                    names = ['hall/*']\n[[pull]]\nname = 'cam'\nurl = 'rtmp://c/live/cam'";
+        let relays = read(text).unwrap();
+        assert_eq!((relays.pushes[0].names.as_slice(), relays.pushes[0].includes("x")), (&["*".to_owned()][..], true));
+        assert_eq!((relays.pushes[1].includes("hall/left"), relays.pushes[1].includes("cam")), (true, false));
+        assert_eq!((relays.pulls[0].when, relays.pulls[0].linger_s), (PullWhen::Demand, 10));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, words) in [
+            ("[[push]]\nnames = ['x']", "url is missing"),
+            ("[[push]]\nurl = 'rtmps://a/b/c'", "needs TLS"),
+            ("[[push]]\nurl = 'rtmp://a/b/c'\nname = 'x'", "unknown key \"name\""),
+            ("[[push]]\nurl = 'rtmp://a/b/c'\nkey_from = 'k'", "must end behind the application"),
+            ("[[push]]\nurl = 'rtmp://a/b/'\nkey_from = '../k'", "name of a file"),
+            ("[[push]]\nurl = 'rtmp://a/b/'\nnames = []", "names must be"),
+            ("[[pull]]\nurl = 'rtmp://a/b/c'", "name must be"),
+            ("[[pull]]\nname = 'x'\nurl = 'rtmp://a/b/c'\nwhen = 'never'", "when must be"),
+            ("[[pull]]\nname = 'x'\nurl = 'rtmp://a/b/c'\nlinger_s = -1", "linger_s must be"),
+            (
+                "[[pull]]\nname = 'x'\nurl = 'rtmp://a/b/c'\n[[pull]]\nname = 'x'\nurl = 'rtmp://a/b/c'",
+                "two [[pull]] have the name \"x\"",
+            ),
+        ] {
+            let Err(Wrong::Because(problem)) = read(text) else { panic!("{text}") };
+            assert!(problem.contains(words), "{text}: {problem}");
+        }
+        assert_eq!(read("push = 'x'"), Err(Wrong::NotAllowed));
+    }
+}

@@ -1,0 +1,784 @@
+//! Relays: streams that are sent to other servers (`[[push]]`) and fetched from them (`[[pull]]`). Here stands which there are, how far
+//! each is, and when it is tried again; connections and words are the server's.
+//!
+//! ```text
+//! Rests ──wanted──> Waits ──its time──> Resolves ──> Dials ──> Connects ──taken──> Runs
+//!   ^                 ^                                           │                  │
+//!   └──not wanted── Ends                └──────── back-off ───────┴───── lost ───────┘
+//! ```
+//!
+//! A push takes a place for each stream that it includes, while that is published or may soon be again. A pull keeps its place as long
+//! as its application's file says so. When all places are taken, one more is not made, and the log says so (`limits.relays`).
+
+use core::hash::{Hash, Hasher};
+use core::net::{IpAddr, SocketAddr};
+use std::boxed::Box;
+use std::hash::DefaultHasher;
+
+use log::warn;
+
+use crate::handles::{AppId, FeatureId, StreamId};
+use crate::limits::{RELAY_ADDRESSES, RELAY_KEY_BYTES, RELAY_URL_BYTES, RELAY_WORDS_BYTES, RELAYS_PER_APP, Row};
+use crate::live::Live;
+use crate::live::holder::Holder;
+use crate::live::jobs::{Done, Job, RelayId};
+use crate::live::rate::Rate;
+use crate::live::relay_settings::{FarParts, PullSettings, PullWhen, PushSettings};
+use crate::live::settings::Settings;
+use crate::text::Word;
+use crate::time::Millis;
+use crate::wire::rtmp_url::RtmpLocation;
+
+use super::contract::{Actions, Does, Feature, Happened};
+
+/// After a failure it is tried again so soon, in milliseconds: twice as late each time ...
+const RETRY_MS: u64 = 1000;
+/// ... but no later than that, and half as late at the earliest, so that not all who have lost a far end come back at once.
+const RETRY_MOST_MS: u64 = 60_000;
+/// A connection that has lasted so long begins with the first again, in milliseconds.
+const STABLE_MS: u64 = 30_000;
+/// How long a far end may take for each step, in milliseconds.
+pub const STEP_MS: u64 = 10_000;
+/// So long what is fetched stays at least when nobody watches, in milliseconds: who waits for it over HTTP asks now and then, and is no
+/// viewer yet.
+const LINGER_LEAST_MS: u64 = 2000;
+/// How long the result of a test can be seen, in milliseconds.
+const TEST_MS: u64 = 60_000;
+/// How often in a row a far end may send us elsewhere.
+const REDIRECTS: u8 = 3;
+/// What a stream is called that is never sent: to find out whether it could be.
+const TEST_NAME: &str = "rill-test";
+
+/// What a stream is called at a far end, with what belongs behind it.
+pub type FarName = heapless::String<{ RELAY_KEY_BYTES + RELAY_URL_BYTES }>;
+
+/// Pushes that the operator may have stopped at once.
+const STOPPED: usize = 64;
+
+/// What a relay does, by its number in its application's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayKind {
+    /// It sends a stream.
+    Push(u8),
+    /// It finds out whether it could.
+    Test(u8),
+    /// It fetches a stream.
+    Pull(u8),
+}
+
+impl RelayKind {
+    /// What it is called, and its number in its application's file, from 1.
+    pub fn named(self) -> (&'static str, u32) {
+        match self {
+            RelayKind::Push(n) => ("push", u32::from(n) + 1),
+            RelayKind::Test(n) => ("test", u32::from(n) + 1),
+            RelayKind::Pull(n) => ("pull", u32::from(n) + 1),
+        }
+    }
+
+    /// Whether it is about the same as `other`, of which it may be the test.
+    pub fn is_of(self, other: RelayKind) -> bool {
+        match (self, other) {
+            (RelayKind::Test(n), RelayKind::Push(other)) => n == other,
+            _ => self == other,
+        }
+    }
+}
+
+/// What a place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayTask {
+    /// Whose file says so.
+    pub app: AppId,
+    /// What.
+    pub kind: RelayKind,
+    /// Which stream a push sends.
+    pub stream: Option<StreamId>,
+    /// Of what the file says: another one is another task.
+    mark: u64,
+}
+
+/// How far a relay is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayState {
+    /// It is not wanted: nobody watches, or it has done what it was for.
+    Rests,
+    /// It is tried then.
+    Waits {
+        /// Not before.
+        until: Millis,
+    },
+    /// The addresses of its far end are looked up.
+    Resolves {
+        /// The disk's thread has been asked.
+        asked: bool,
+    },
+    /// A connection is to be made.
+    Dials,
+    /// One is being made, and is not taken yet.
+    Connects,
+    /// The far end has taken it.
+    Runs {
+        /// When it did.
+        since: Millis,
+    },
+    /// Its connection is to be ended, or is ending.
+    Ends(AfterEnd),
+}
+
+/// What comes when a relay's connection has ended as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterEnd {
+    /// It is not wanted any more.
+    Free,
+    /// It is not wanted now.
+    Rest,
+    /// It is begun anew, at the same far end or where that has sent it.
+    Again,
+    /// It is begun anew, but not soon: another one has taken its name here.
+    Later,
+}
+
+impl RelayState {
+    /// One word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RelayState::Rests => "idle",
+            RelayState::Waits { .. } => "waiting",
+            RelayState::Resolves { .. } | RelayState::Dials | RelayState::Connects => "connecting",
+            RelayState::Runs { .. } => "running",
+            RelayState::Ends(_) => "ending",
+        }
+    }
+}
+
+/// A place for a relay.
+#[derive(Debug)]
+pub struct RelayPlace {
+    /// What it is for; `None` when it is free.
+    pub task: Option<RelayTask>,
+    /// How far it is.
+    pub state: RelayState,
+    /// How often the place was used before.
+    generation: u32,
+    addresses: heapless::Vec<SocketAddr, RELAY_ADDRESSES>,
+    /// How many of them were tried.
+    tried: u8,
+    failures: u8,
+    redirects: u8,
+    /// No nearer may that be (see [`reach`]) where ...
+    reach: u8,
+    /// ... the far end has sent us.
+    elsewhere: heapless::String<RELAY_URL_BYTES>,
+    /// Why it ended last, if it did not as it should.
+    pub words: heapless::String<RELAY_WORDS_BYTES>,
+    /// What a test has found out.
+    pub taken: Option<bool>,
+    /// Since when nobody watches what is fetched.
+    unwatched: Option<Millis>,
+    /// How fast its bytes grow.
+    pub rate: Rate,
+    /// When a place that rests is given back.
+    until: Option<Millis>,
+}
+
+impl RelayPlace {
+    fn free() -> RelayPlace {
+        RelayPlace {
+            task: None,
+            state: RelayState::Rests,
+            generation: 0,
+            addresses: heapless::Vec::new(),
+            tried: 0,
+            failures: 0,
+            redirects: 0,
+            reach: 0,
+            elsewhere: heapless::String::new(),
+            words: heapless::String::new(),
+            taken: None,
+            unwatched: None,
+            rate: Rate::default(),
+            until: None,
+        }
+    }
+
+    /// It has a connection.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state, RelayState::Connects | RelayState::Runs { .. } | RelayState::Ends(_))
+    }
+
+    /// It waits for nothing, and has nothing to do.
+    fn is_idle(&self) -> bool {
+        self.task.is_none() || self.state == RelayState::Rests && self.until.is_none()
+    }
+
+    /// Where its far end is, by what the application says or where that has sent us: there the stream is called the same.
+    pub fn far<'a>(&'a self, live: &'a Live) -> Option<FarParts<'a>> {
+        let task = self.task?;
+        let own = match task.kind {
+            RelayKind::Push(_) | RelayKind::Test(_) => task.push(live)?.url.parts(),
+            RelayKind::Pull(_) => task.pull(live)?.url.parts(),
+        };
+        if self.elsewhere.is_empty() {
+            return Some(own);
+        }
+        let RtmpLocation { host, port, authority, path, .. } = RtmpLocation::parse(&self.elsewhere).ok()?;
+        Some(FarParts { host, port, authority, app: path.trim_matches('/'), ..own })
+    }
+
+    /// What the stream is called at the far end, with what belongs behind it. It may be a secret.
+    pub fn far_name(&self, live: &Live) -> FarName {
+        let mut name = FarName::new();
+        let (Some(far), Some(task)) = (self.far(live), self.task) else { return name };
+        let key = task.push(live).map_or("", |push| push.key.as_str());
+        let own = match (task.kind, task.stream) {
+            (RelayKind::Push(_), Some(stream)) => live.names.stream(stream).path.as_str(),
+            (RelayKind::Pull(_), _) => task.pull(live).map_or("", |pull| pull.name.as_str()),
+            _ => TEST_NAME,
+        };
+        let said = [key, far.name, own].into_iter().find(|said| !said.is_empty()).unwrap_or_default();
+        // There is room for the longest of each.
+        let _ = name.push_str(said).and_then(|()| name.push_str(far.query));
+        name
+    }
+
+    /// The address that is to be dialled next. None is that a redirect must not lead to.
+    pub fn next_address(&mut self) -> Option<SocketAddr> {
+        loop {
+            let address = self.addresses.get(usize::from(self.tried)).copied()?;
+            self.tried += 1;
+            if self.elsewhere.is_empty() || reach(address.ip()) >= self.reach {
+                return Some(address);
+            }
+        }
+    }
+
+    /// It is begun: its addresses are looked up, unless they are said.
+    fn begin(&mut self, live: &Live) {
+        self.addresses.clear();
+        self.tried = 0;
+        let Some(far) = self.far(live) else { return };
+        let literal = far.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, far.port));
+        self.state = match literal {
+            Some(address) => {
+                let _ = self.addresses.push(address);
+                RelayState::Dials
+            }
+            None => RelayState::Resolves { asked: false },
+        };
+    }
+
+    /// The far end has taken it.
+    pub fn runs(&mut self, now: Millis) {
+        self.state = RelayState::Runs { since: now };
+        (self.rate, self.taken) = (Rate::from(now), Some(true));
+        self.words.clear();
+    }
+
+    /// It did not come about, or has ended. `seed` is random; `final_word`: another address has no other answer.
+    pub fn lost(&mut self, words: &str, final_word: bool, seed: u64, now: Millis) {
+        self.words.clear();
+        for c in words.chars() {
+            if self.words.push(c).is_err() {
+                break;
+            }
+        }
+        if let RelayState::Runs { since } = self.state
+            && now.since(since) >= STABLE_MS
+        {
+            self.failures = 0;
+        }
+        if let Some(RelayTask { kind: RelayKind::Test(_), .. }) = self.task {
+            (self.state, self.taken, self.until) = (RelayState::Rests, Some(false), Some(now + TEST_MS));
+            return;
+        }
+        let is_left = usize::from(self.tried) < self.addresses.len();
+        if is_left && !final_word && !matches!(self.state, RelayState::Runs { .. }) {
+            self.state = RelayState::Dials;
+            return;
+        }
+        // Where it was sent may be the trouble.
+        self.elsewhere.clear();
+        self.redirects = 0;
+        // Who was refused is refused again until somebody does something about it.
+        let most = if final_word { RETRY_MOST_MS } else { RETRY_MS << self.failures.min(6) }.min(RETRY_MOST_MS);
+        self.failures = self.failures.saturating_add(1);
+        self.state = RelayState::Waits { until: now + most / 2 + seed % (most / 2 + 1) };
+    }
+
+    /// Its connection has ended as it should.
+    pub fn ended(&mut self, after: AfterEnd, now: Millis) {
+        match after {
+            AfterEnd::Free => self.give_back(),
+            AfterEnd::Again => self.state = RelayState::Waits { until: now },
+            AfterEnd::Later => self.lost("another publisher has taken its name", true, 0, now),
+            AfterEnd::Rest => {
+                let is_test = matches!(self.task, Some(RelayTask { kind: RelayKind::Test(_), .. }));
+                self.until = is_test.then_some(now + TEST_MS);
+                self.state = RelayState::Rests;
+            }
+        }
+    }
+
+    /// The far end, which is at `from`, sends it to another URL. False when that is not followed: too often in a row, or to anything
+    /// but RTMP. Whether its address may be dialled is found out when it is known ([`reach`]).
+    pub fn sent_elsewhere(&mut self, url: &str, from: IpAddr) -> bool {
+        let location = RtmpLocation::parse(url).ok().filter(|location| !location.secure && location.user.is_none());
+        let is_followed =
+            self.redirects < REDIRECTS && location.is_some_and(|to| !to.path.trim_matches('/').is_empty());
+        let Some(kept) = heapless::String::try_from(url).ok().filter(|_| is_followed) else { return false };
+        self.reach = if self.elsewhere.is_empty() { reach(from) } else { self.reach.max(reach(from)) };
+        self.elsewhere = kept;
+        self.redirects += 1;
+        self.state = RelayState::Ends(AfterEnd::Again);
+        true
+    }
+
+    /// What it sends is published no more, and will not be soon.
+    pub fn over(&mut self, now: Millis) {
+        self.finish(AfterEnd::Free, now);
+    }
+
+    fn give_back(&mut self) {
+        *self = RelayPlace { generation: self.generation.wrapping_add(1), ..RelayPlace::free() };
+    }
+
+    /// It is not wanted any more: a connection that it has is to be ended.
+    fn finish(&mut self, after: AfterEnd, now: Millis) {
+        match self.state {
+            RelayState::Ends(AfterEnd::Free) => {}
+            RelayState::Connects | RelayState::Runs { .. } | RelayState::Ends(_) => {
+                self.state = RelayState::Ends(after)
+            }
+            _ => self.ended(after, now),
+        }
+    }
+}
+
+impl RelayTask {
+    /// What the application says of a push, or of the one that is tested.
+    pub fn push(self, live: &Live) -> Option<&PushSettings> {
+        match self.kind {
+            RelayKind::Push(n) | RelayKind::Test(n) => push_of(live, self.app, n),
+            RelayKind::Pull(_) => None,
+        }
+    }
+
+    /// What it says of a pull.
+    pub fn pull(self, live: &Live) -> Option<&PullSettings> {
+        match self.kind {
+            RelayKind::Pull(n) => live.apps.definition(self.app)?.relays.pulls.get(usize::from(n)),
+            RelayKind::Push(_) | RelayKind::Test(_) => None,
+        }
+    }
+
+    /// What the application says of it now; `None` when it says nothing any more.
+    fn mark_now(self, live: &Live) -> Option<u64> {
+        match self.kind {
+            RelayKind::Push(_) | RelayKind::Test(_) => self.push(live).map(mark),
+            RelayKind::Pull(_) => self.pull(live).map(mark),
+        }
+    }
+}
+
+fn push_of(live: &Live, app: AppId, n: u8) -> Option<&PushSettings> {
+    live.apps.definition(app)?.relays.pushes.get(usize::from(n))
+}
+
+fn mark(settings: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    settings.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// How far away an address may be: a redirect leads no nearer than the far end is that sends it, so that no stranger has this server
+/// speak to what only its own machine or network may reach.
+pub fn reach(address: IpAddr) -> u8 {
+    match address.to_canonical() {
+        IpAddr::V4(ip) if ip.is_loopback() || ip.is_unspecified() => 0,
+        IpAddr::V4(ip) if ip.is_private() || ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() => 1,
+        // Shared addresses of providers (RFC 6598).
+        IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 64 => 1,
+        IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => 0,
+        IpAddr::V6(ip) if ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_multicast() => 1,
+        _ => 2,
+    }
+}
+
+/// All relays.
+pub struct Relays {
+    places: Box<[RelayPlace]>,
+    /// Pushes that the operator has stopped.
+    stopped: heapless::Vec<(AppId, u8), STOPPED>,
+    /// What applications say may have changed.
+    changed: bool,
+    /// The server has something to do for one of them.
+    untended: bool,
+    wake_at: Option<Millis>,
+    /// Relays for which there was no place.
+    pub refused: u64,
+}
+
+impl Relays {
+    /// How many places there are.
+    pub fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// A place.
+    pub fn place(&self, at: usize) -> &RelayPlace {
+        &self.places[at]
+    }
+
+    /// A place, to change. It is looked at in this turn.
+    pub fn place_mut(&mut self, at: usize) -> &mut RelayPlace {
+        self.wake_at = Some(Millis(0));
+        &mut self.places[at]
+    }
+
+    /// None has anything to do.
+    pub fn is_idle(&self) -> bool {
+        self.places.iter().all(RelayPlace::is_idle)
+    }
+
+    /// Connections are to be made or ended. Asking takes the answer.
+    pub fn take_untended(&mut self) -> bool {
+        core::mem::take(&mut self.untended)
+    }
+
+    /// What an application says has changed, or it has come or gone.
+    pub fn look_again(&mut self) {
+        (self.changed, self.wake_at) = (true, Some(Millis(0)));
+    }
+
+    /// A relay is of the application.
+    pub fn is_of(&self, app: AppId) -> bool {
+        self.places.iter().any(|place| place.task.is_some_and(|task| task.app == app))
+    }
+
+    /// The first place at `from` or behind it that sends the stream and is taken by the far end.
+    pub fn next_push_of(&self, stream: StreamId, from: usize) -> Option<usize> {
+        let sends = |place: &RelayPlace| {
+            matches!(place.state, RelayState::Runs { .. }) && place.task.is_some_and(|task| task.stream == Some(stream))
+        };
+        self.places.get(from..)?.iter().position(sends).map(|at| from + at)
+    }
+
+    /// Whether the operator has stopped a push.
+    pub fn is_stopped(&self, app: AppId, n: u8) -> bool {
+        self.stopped.contains(&(app, n))
+    }
+
+    /// The operator starts or stops a push. False when that changes nothing, or too many are stopped.
+    pub fn switch(&mut self, app: AppId, n: u8, on: bool, live: &Live, now: Millis) -> bool {
+        let before = self.stopped.iter().position(|stopped| *stopped == (app, n));
+        match (before, on) {
+            (Some(at), true) => {
+                self.stopped.swap_remove(at);
+                self.begin_pushes(live, now);
+            }
+            (None, false) if self.stopped.push((app, n)).is_ok() => {
+                let is_it = |place: &&mut RelayPlace| {
+                    place.task.is_some_and(|task| task.app == app && task.kind == RelayKind::Push(n))
+                };
+                self.places.iter_mut().filter(is_it).for_each(|place| place.finish(AfterEnd::Free, now));
+                self.wake_at = Some(now);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The operator wants to know whether a far end takes a push. False when there is no place.
+    pub fn test(&mut self, app: AppId, n: u8, live: &Live, now: Millis) -> bool {
+        let kind = RelayKind::Test(n);
+        let is_it = |place: &&mut RelayPlace| place.task.is_some_and(|task| task.app == app && task.kind == kind);
+        if let Some(before) = self.places.iter_mut().find(is_it) {
+            if before.state != RelayState::Rests {
+                return true;
+            }
+            before.give_back();
+        }
+        let mark = push_of(live, app, n).map(mark);
+        mark.is_some_and(|mark| {
+            self.take(RelayTask { app, kind, stream: None, mark }, RelayState::Waits { until: now })
+        })
+    }
+
+    /// Somebody watches what a pull fetches, or nobody does. It is looked at again and again.
+    pub fn watched(&mut self, at: usize, is_watched: bool, live: &Live, now: Millis) {
+        let place = &mut self.places[at];
+        let Some(settings) = place.task.and_then(|task| task.pull(live)) else { return };
+        if settings.when == PullWhen::Always {
+            return;
+        }
+        if is_watched {
+            place.unwatched = None;
+            if place.state == RelayState::Rests {
+                place.state = RelayState::Waits { until: now };
+                self.wake_at = Some(now);
+            }
+            return;
+        }
+        let since = *place.unwatched.get_or_insert(now);
+        let linger_ms = (u64::from(settings.linger_s) * 1000).max(LINGER_LEAST_MS);
+        if place.state != RelayState::Rests && now.since(since) >= linger_ms {
+            place.finish(AfterEnd::Rest, now);
+            self.wake_at = Some(now);
+        }
+    }
+
+    /// So many bytes have come or gone in its present connection.
+    pub fn measure(&mut self, at: usize, bytes: u64, now: Millis) {
+        self.places[at].rate.look(bytes, now);
+    }
+
+    /// What the disk's thread is to do next.
+    pub fn next_job(&mut self, live: &Live) -> Option<Job> {
+        let asks = |place: &RelayPlace| place.state == RelayState::Resolves { asked: false };
+        let at = self.places.iter().position(asks)?;
+        let place = &mut self.places[at];
+        place.state = RelayState::Resolves { asked: true };
+        let far = place.far(live);
+        // A redirect may name a host that is longer than any.
+        let host =
+            far.map_or(Ok(heapless::String::new()), |far| heapless::String::try_from(far.host)).unwrap_or_default();
+        let id = RelayId { place: at as u16, generation: place.generation };
+        Some(Job::Resolve { id, host, port: far.map_or(0, |far| far.port) })
+    }
+
+    /// All end: the server stops.
+    pub fn stop_all(&mut self, now: Millis) {
+        for place in self.places.iter_mut().filter(|place| place.task.is_some()) {
+            place.finish(AfterEnd::Free, now);
+        }
+        self.wake_at = Some(now);
+    }
+
+    fn take(&mut self, task: RelayTask, state: RelayState) -> bool {
+        self.wake_at = Some(Millis(0));
+        let Some(place) = self.places.iter_mut().find(|place| place.task.is_none()) else {
+            self.refused += 1;
+            return false;
+        };
+        (place.task, place.state) = (Some(task), state);
+        true
+    }
+
+    fn has(&self, app: AppId, kind: RelayKind, stream: Option<StreamId>) -> bool {
+        let is_it = |task: RelayTask| task.app == app && task.kind == kind && task.stream == stream;
+        self.places.iter().any(|place| place.task.is_some_and(is_it) && place.state != RelayState::Ends(AfterEnd::Free))
+    }
+
+    /// A stream is published: pushes that include it begin.
+    fn push(&mut self, stream: StreamId, live: &Live, now: Millis) {
+        let published = live.names.stream(stream);
+        let Some(definition) = live.apps.definition(published.app) else { return };
+        let path = published.path.as_str();
+        for (n, push) in definition.relays.pushes.iter().enumerate().filter(|(_, push)| push.includes(path)) {
+            let (app, kind) = (published.app, RelayKind::Push(n as u8));
+            if self.is_stopped(app, n as u8) || self.has(app, kind, Some(stream)) {
+                continue;
+            }
+            let task = RelayTask { app, kind, stream: Some(stream), mark: mark(push) };
+            if !self.take(task, RelayState::Waits { until: now }) {
+                let app = Word(live.apps.name(app));
+                warn!(
+                    "{stream} push refused app={app} name={path:?} push={}: every relay is in use (limits.relays)",
+                    n + 1
+                );
+            }
+        }
+    }
+
+    fn begin_pushes(&mut self, live: &Live, now: Millis) {
+        for (stream, _) in live.names.streams().filter(|(_, stream)| stream.publisher().is_some()) {
+            self.push(stream, live, now);
+        }
+    }
+
+    /// Compares what there is with what applications say.
+    fn compare(&mut self, live: &Live, now: Millis) {
+        for place in &mut self.places {
+            if let Some(task) = place.task
+                && task.mark_now(live) != Some(task.mark)
+            {
+                place.finish(AfterEnd::Free, now);
+            }
+        }
+        for (app, application) in live.apps.iter() {
+            let Some(definition) = application.definition.as_deref() else { continue };
+            for (n, pull) in definition.relays.pulls.iter().enumerate() {
+                let kind = RelayKind::Pull(n as u8);
+                if self.has(app, kind, None) {
+                    continue;
+                }
+                let state = match pull.when {
+                    PullWhen::Always => RelayState::Waits { until: now },
+                    PullWhen::Demand => RelayState::Rests,
+                };
+                let task = RelayTask { app, kind, stream: None, mark: mark(pull) };
+                if !self.take(task, state) {
+                    let (app, name) = (Word(live.apps.name(app)), pull.name.as_str());
+                    warn!("rill pull refused app={app} name={name:?}: every relay is in use (limits.relays)");
+                }
+            }
+        }
+        self.begin_pushes(live, now);
+    }
+}
+
+impl Feature for Relays {
+    fn new(settings: &Settings) -> Relays {
+        Relays {
+            places: core::iter::repeat_with(RelayPlace::free).take(settings.relays as usize).collect(),
+            stopped: heapless::Vec::new(),
+            changed: settings.relays > 0,
+            untended: false,
+            wake_at: Some(Millis(0)).filter(|_| settings.relays > 0),
+            refused: 0,
+        }
+    }
+
+    fn memory(settings: &Settings) -> Row {
+        Row::new("relays", settings.relays as usize, size_of::<RelayPlace>())
+    }
+
+    fn hear(&mut self, what: &Happened, live: &Live, now: Millis, _out: &mut Actions) {
+        match *what {
+            Happened::Began { stream, does: Does::Publish, .. } => self.push(stream, live, now),
+            // Whoever ends what a pull publishes before it does so itself.
+            Happened::Ended { by: Holder::Feature(FeatureId::RELAYS, n), does: Does::Publish, .. } => {
+                if let Some(place) = self.places.get_mut(usize::from(n))
+                    && matches!(place.state, RelayState::Runs { .. })
+                {
+                    place.finish(AfterEnd::Later, now);
+                    self.wake_at = Some(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn turn(&mut self, live: &mut Live, now: Millis, _out: &mut Actions) {
+        if self.wake_at.is_none_or(|at| at > now) {
+            return;
+        }
+        if core::mem::take(&mut self.changed) {
+            self.compare(live, now);
+        }
+        self.wake_at = None;
+        for place in &mut self.places {
+            let Some(task) = place.task else { continue };
+            if let Some(stream) = task.stream {
+                let stream = live.names.stream(stream);
+                let is_over = stream.publisher().is_none() && !stream.is_away();
+                // What was sent of it is sent to its end.
+                if is_over && !place.is_connected() {
+                    place.give_back();
+                    continue;
+                }
+            }
+            match place.state {
+                RelayState::Waits { until } if until <= now => place.begin(live),
+                RelayState::Rests if place.until.is_some_and(|until| until <= now) => place.give_back(),
+                _ => {}
+            }
+            let at = match place.state {
+                RelayState::Waits { until } => Some(until),
+                RelayState::Rests => place.until,
+                RelayState::Dials | RelayState::Ends(_) => {
+                    self.untended = true;
+                    None
+                }
+                RelayState::Resolves { .. } | RelayState::Connects | RelayState::Runs { .. } => None,
+            };
+            self.wake_at = self.wake_at.into_iter().chain(at).min();
+        }
+    }
+
+    fn done(&mut self, done: Done, now: Millis, _out: &mut Actions) -> Option<Done> {
+        let Done::Resolved { id, found } = done else { return Some(done) };
+        let place = self.places.get_mut(usize::from(id.place))?;
+        if place.generation != id.generation || place.state != (RelayState::Resolves { asked: true }) {
+            return None;
+        }
+        self.wake_at = Some(now);
+        (place.addresses, place.tried) = (found, 0);
+        match place.addresses.is_empty() {
+            true => place.lost("the host's name is not known (DNS)", false, u64::from(id.generation), now),
+            false => place.state = RelayState::Dials,
+        }
+        None
+    }
+
+    fn wake_at(&self) -> Option<Millis> {
+        self.wake_at
+    }
+}
+
+const _: () = assert!(RELAYS_PER_APP <= u8::MAX as usize, "a relay's number is a byte");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_leads_no_nearer_than_who_sends_it() {
+        let of = |ip: &str| reach(ip.parse().unwrap());
+        for (ip, far) in [
+            ("127.0.0.1", 0),
+            ("::1", 0),
+            ("::ffff:127.0.0.1", 0),
+            ("0.0.0.0", 0),
+            ("192.168.1.7", 1),
+            ("10.0.0.1", 1),
+            ("169.254.1.1", 1),
+            ("100.64.0.1", 1),
+            ("fd00::1", 1),
+            ("fe80::1", 1),
+            ("192.0.2.1", 2),
+            ("2001:db8::1", 2),
+        ] {
+            assert_eq!(of(ip), far, "{ip}");
+        }
+    }
+
+    #[test]
+    fn it_is_tried_again_later_each_time_and_sooner_after_it_has_run_for_long() {
+        let mut place = RelayPlace::free();
+        let waits = |place: &RelayPlace| match place.state {
+            RelayState::Waits { until } => until.0,
+            state => panic!("{state:?}"),
+        };
+        let mut longest = Vec::new();
+        for _ in 0..8 {
+            place.state = RelayState::Connects;
+            place.lost("it does not answer", false, u64::MAX, Millis(0));
+            longest.push(waits(&place));
+        }
+        assert!(longest.windows(2).all(|pair| pair[0] <= pair[1]) && longest[0] <= 1000, "{longest:?}");
+        assert!(longest[7] >= 30_000 && longest[7] <= 60_000, "{longest:?}");
+        place.state = RelayState::Runs { since: Millis(0) };
+        place.lost("it closed the connection", false, 0, Millis(STABLE_MS));
+        assert_eq!(waits(&place), STABLE_MS + 500);
+        assert_eq!(place.words, "it closed the connection");
+    }
+
+    #[test]
+    fn a_far_end_sends_us_elsewhere_three_times_at_most_and_to_rtmp_alone() {
+        let mut place = RelayPlace::free();
+        let from = "192.0.2.1".parse().unwrap();
+        for other in ["http://h/live", "rtmps://h/live", "rtmp://h", "rtmp://u:p@h/live", "live", ""] {
+            assert!(!place.sent_elsewhere(other, from), "{other}");
+        }
+        for _ in 0..REDIRECTS {
+            assert!(place.sent_elsewhere("rtmp://h/live", from));
+        }
+        assert!(!place.sent_elsewhere("rtmp://h/live", from));
+        let near = "127.0.0.1:1935".parse().unwrap();
+        let far = "198.51.100.1:1935".parse().unwrap();
+        place.addresses.extend([near, far]);
+        assert_eq!((place.next_address(), place.next_address()), (Some(far), None));
+    }
+}

@@ -1,0 +1,222 @@
+//! Which streams an application sends on to other servers, and which it fetches from them: `[[push]]` and `[[pull]]` of its
+//! `app.toml`, as plain data.
+
+use core::fmt;
+
+use crate::limits::{RELAY_HOST_BYTES, RELAY_KEY_BYTES, RELAY_URL_BYTES};
+use crate::wire::rtmp_url::{LocationError, RtmpLocation};
+
+use super::record_settings::is_named;
+
+/// Where a stream is sent to or fetched from.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub struct FarUrl {
+    url: String,
+}
+
+/// Why a URL cannot be that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FarUrlError {
+    /// It is no URL, or one of another protocol.
+    NoRtmp,
+    /// No host.
+    Host,
+    /// A port that is none.
+    Port,
+    /// Nothing behind the host.
+    Application,
+    /// Longer than [`RELAY_URL_BYTES`].
+    TooLong,
+    /// It is `rtmps`.
+    NeedsTls,
+    /// A user and a password before the host.
+    User,
+    /// A space, a quote, or what is not ASCII.
+    Odd,
+}
+
+/// A URL of a far end by its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FarParts<'u> {
+    /// Host name or address.
+    pub host: &'u str,
+    /// TCP port.
+    pub port: u16,
+    /// Host and port as written.
+    pub authority: &'u str,
+    /// The application, and its instance if there is one: what `connect` says.
+    pub app: &'u str,
+    /// The stream's name there; empty where it has its own.
+    pub name: &'u str,
+    /// What belongs behind the name, with its `?`; else empty.
+    pub query: &'u str,
+}
+
+impl FarUrl {
+    /// Reads a URL. Its last part is the stream's name at the far end, which is often a secret; with a slash behind it, or with one
+    /// part alone, the stream has its own name there.
+    ///
+    /// # Errors
+    ///
+    /// See [`FarUrlError`].
+    pub fn parse(url: &str) -> Result<FarUrl, FarUrlError> {
+        let location = RtmpLocation::parse(url).map_err(|error| match error {
+            LocationError::Scheme | LocationError::OtherScheme(_) => FarUrlError::NoRtmp,
+            LocationError::Host => FarUrlError::Host,
+            LocationError::Port => FarUrlError::Port,
+        })?;
+        let is_odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\');
+        match location {
+            _ if url.bytes().any(is_odd) => Err(FarUrlError::Odd),
+            _ if url.len() > RELAY_URL_BYTES => Err(FarUrlError::TooLong),
+            location if location.host.len() > RELAY_HOST_BYTES => Err(FarUrlError::Host),
+            location if location.secure => Err(FarUrlError::NeedsTls),
+            location if location.user.is_some() => Err(FarUrlError::User),
+            location if location.path.trim_matches('/').is_empty() => Err(FarUrlError::Application),
+            _ => Ok(FarUrl { url: url.to_owned() }),
+        }
+    }
+
+    /// What it consists of.
+    pub fn parts(&self) -> FarParts<'_> {
+        let location = RtmpLocation::parse(&self.url).expect("it was one when it was read");
+        let RtmpLocation { host, port, authority, path, query, .. } = location;
+        let (app, name) = match path.trim_start_matches('/').rsplit_once('/') {
+            Some((app, name)) => (app.trim_end_matches('/'), name),
+            None => (path.trim_start_matches('/'), ""),
+        };
+        FarParts { host, port, authority, app, name, query }
+    }
+}
+
+impl fmt::Display for FarUrl {
+    /// Without what may be a secret: `rtmp://host/app/…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FarParts { authority, app, name, query, .. } = self.parts();
+        let hidden = if name.is_empty() && query.is_empty() { "" } else { "…" };
+        write!(f, "rtmp://{authority}/{app}/{hidden}")
+    }
+}
+
+impl fmt::Display for FarUrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FarUrlError::NoRtmp => f.write_str("must begin with rtmp://"),
+            FarUrlError::Host => f.write_str("the host is missing or is none; an IPv6 address stands in brackets"),
+            FarUrlError::Port => f.write_str("the port must be a number from 1 to 65535"),
+            FarUrlError::Application => f.write_str("the application is missing: rtmp://host[:port]/application/name"),
+            FarUrlError::TooLong => write!(f, "is longer than {RELAY_URL_BYTES} bytes (RELAY_URL_BYTES)"),
+            FarUrlError::NeedsTls => f.write_str("rtmps:// needs TLS, which this server does not speak to others yet"),
+            FarUrlError::Odd => f.write_str("has a character that URLs do not have"),
+            FarUrlError::User => f.write_str("a user and a password in the URL are not supported"),
+        }
+    }
+}
+
+/// A `[[push]]`.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub struct PushSettings {
+    /// Where to.
+    pub url: FarUrl,
+    /// Which streams, by their paths in the application. A `*` at the end of one stands for anything.
+    pub names: Vec<String>,
+    /// The name of the file in the application's directory that has the stream's name at the far end, which is a secret.
+    pub key_from: Option<String>,
+    /// What stands in it.
+    pub key: String,
+}
+
+impl PushSettings {
+    /// Whether the stream of this path is sent.
+    pub fn includes(&self, path: &str) -> bool {
+        self.names.iter().any(|name| is_named(name, path))
+    }
+
+    /// Takes what stands in the file of the key, or says why that is none.
+    ///
+    /// # Errors
+    ///
+    /// What a key must be.
+    pub fn set_key(&mut self, text: &str) -> Result<(), String> {
+        let key = text.lines().next().unwrap_or_default().trim();
+        if key.is_empty() || key.len() > RELAY_KEY_BYTES || key.contains(char::is_whitespace) {
+            return Err(format!("the first line must be the key, without spaces and of 1 to {RELAY_KEY_BYTES} bytes"));
+        }
+        key.clone_into(&mut self.key);
+        Ok(())
+    }
+}
+
+/// A `[[pull]]`.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub struct PullSettings {
+    /// Where from.
+    pub url: FarUrl,
+    /// What the stream is called here: its path in the application.
+    pub name: String,
+    /// When it is fetched.
+    pub when: PullWhen,
+    /// So long it is fetched when nobody watches any more, in seconds.
+    pub linger_s: u32,
+}
+
+/// When a stream is fetched.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub enum PullWhen {
+    /// As long as the server runs.
+    Always,
+    /// While somebody watches it.
+    Demand,
+}
+
+impl PullWhen {
+    /// Each, by its name in the configuration.
+    pub const ALL: [(&'static str, PullWhen); 2] = [("always", PullWhen::Always), ("demand", PullWhen::Demand)];
+}
+
+/// What an application sends and fetches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RelaySettings {
+    /// Its `[[push]]`, in the order of its file.
+    pub pushes: Vec<PushSettings>,
+    /// Its `[[pull]]`.
+    pub pulls: Vec<PullSettings>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_part_of_a_url_is_the_name_and_never_shown() {
+        let url = FarUrl::parse("rtmp://a.example:1936/live2/room/s3cret?x=1").unwrap();
+        let parts = url.parts();
+        assert_eq!((parts.app, parts.name, parts.query), ("live2/room", "s3cret", "?x=1"));
+        assert_eq!((parts.host, parts.port, parts.authority), ("a.example", 1936, "a.example:1936"));
+        assert_eq!(url.to_string(), "rtmp://a.example:1936/live2/room/…");
+        for own in ["rtmp://h/live", "rtmp://h/live/"] {
+            let url = FarUrl::parse(own).unwrap();
+            assert_eq!((url.parts().app, url.parts().name), ("live", ""), "{own}");
+            assert_eq!(url.to_string(), "rtmp://h/live/");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_far_end_is_refused_in_words() {
+        for (url, words) in [
+            ("live", "must begin with rtmp://"),
+            ("http://h/live", "must begin with rtmp://"),
+            ("rtmps://h/live/x", "needs TLS"),
+            ("rtmp://u:p@h/live/x", "a user and a password"),
+            ("rtmp://h//", "the application is missing"),
+            ("rtmp://h:0/x", "the port"),
+            ("rtmp:///x", "the host"),
+            ("rtmp://h/a/x y", "a character"),
+        ] {
+            let error = FarUrl::parse(url).unwrap_err().to_string();
+            assert!(error.contains(words), "{url}: {error}");
+        }
+        let long = format!("rtmp://h/live/{}", "x".repeat(RELAY_URL_BYTES));
+        assert_eq!(FarUrl::parse(&long), Err(FarUrlError::TooLong));
+    }
+}

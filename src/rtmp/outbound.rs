@@ -1,0 +1,479 @@
+//! The client's side of RTMP in fixed memory, for connections that the server makes: the simple handshake, chunks in, and what the
+//! protocol answers for itself (acknowledgements, pings, windows). What a far end sends may be anything: nothing here grows with it.
+//!
+//! A command or a data message that is longer than [`ASSEMBLY_BYTES`](crate::limits::ASSEMBLY_BYTES) is passed over, as none that
+//! matters is: what an answer says first is its code. Commands of a client are written by the functions below, as FMLE and OBS write
+//! them.
+
+use crate::limits::{HANDSHAKE_BYTES, OUT_CHUNK_BYTES};
+use crate::wire::amf0::{Decoder, Value};
+use crate::wire::bytes::Full;
+use crate::wire::handshake;
+use crate::wire::message::{Control, UserControl, type_id};
+
+use super::assembly::Assembly;
+use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Payload};
+use super::data::DataMessage;
+use super::event::MediaKind;
+use super::tx::TxBuf;
+
+/// Acknowledgement window that is kept until the far end names one, in bytes.
+const WINDOW_BYTES: u32 = 2_500_000;
+/// The shortest window that is honoured, in bytes: who wants every byte to be acknowledged gets less.
+const SHORTEST_WINDOW_BYTES: u32 = 4096;
+/// Bytes of a handshake that are taken however many come at once.
+const GREETING_BYTES: usize = 1 + 2 * HANDSHAKE_BYTES;
+/// Longest protocol-control or user-control message.
+const CONTROL_BYTES: u32 = 64;
+/// What software we say we are: some platforms serve encoders by this name only.
+const AGENT: &str = concat!("FMLE/3.0 (compatible; Rill/", env!("CARGO_PKG_VERSION"), ")");
+
+/// Transaction of `connect`.
+pub const CONNECT: f64 = 1.0;
+/// Transaction of `releaseStream`.
+const RELEASE: f64 = 2.0;
+/// Transaction of `FCPublish`.
+const FC_PUBLISH: f64 = 3.0;
+/// Transaction of `createStream`.
+pub const CREATE_STREAM: f64 = 4.0;
+
+/// What came from the far end.
+#[derive(Debug, PartialEq, Eq)]
+pub enum OutboundEvent<'i> {
+    /// The handshake is done: `connect` may follow.
+    Open,
+    /// A command: [`OutboundSession::said`].
+    Command,
+    /// A data message of that time: [`OutboundSession::data`].
+    Data(u32),
+    /// An audio or video message begins. Messages of different lanes interleave.
+    MediaBegin {
+        /// Where its bytes come.
+        lane: Lane,
+        /// Which of the two.
+        kind: MediaKind,
+        /// In milliseconds.
+        timestamp: u32,
+        /// Payload bytes.
+        length: u32,
+    },
+    /// The next bytes of the lane's message.
+    MediaData(Lane, Payload<'i>),
+    /// The lane's message is complete.
+    MediaEnd(Lane),
+    /// The lane's message will not be completed.
+    MediaAbort(Lane),
+}
+
+/// What the far end sent that no RTMP server sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutboundError {
+    /// Its first byte is not S0.
+    NotRtmp(u8),
+    /// Its chunks make no sense.
+    Chunks(ChunkError),
+}
+
+/// What a command of the far end says, as far as a client has to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FarSaid<'a> {
+    /// `_result`, `_error`, `onStatus`, `close`, or anything else.
+    pub name: &'a str,
+    /// Which of our commands it answers; 0 for none.
+    pub transaction: f64,
+    /// The number that it answers with: the id of a stream.
+    pub number: Option<f64>,
+    /// The code of its information object; empty without one.
+    pub code: &'a str,
+    /// What that says in words.
+    pub description: &'a str,
+    /// Its level is `error`.
+    pub is_error: bool,
+    /// It announces Enhanced RTMP.
+    pub enhanced: bool,
+    /// Where it sends us instead, if it does: `ex.redirect` of a rejection, or the `tcUrl` of a request to reconnect.
+    pub elsewhere: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// C0 and C1 are to be sent.
+    Silent,
+    /// So many bytes of S0 and S1 have come.
+    S1(u16),
+    /// So many bytes of S2 are still to come; what they are does not matter.
+    S2(u16),
+    Messages,
+}
+
+/// See the module's documentation.
+pub struct OutboundSession {
+    phase: Phase,
+    reader: ChunkReader,
+    assembly: Assembly,
+    /// A message lent to the caller until the next call.
+    lent: Option<Lane>,
+    seed: u64,
+    received: u32,
+    acknowledged: u32,
+    window: u32,
+}
+
+impl OutboundSession {
+    /// A session that has said nothing. `seed` feeds the random bytes of its handshake, which are no secret.
+    pub fn new(seed: u64) -> OutboundSession {
+        OutboundSession {
+            phase: Phase::Silent,
+            reader: ChunkReader::default(),
+            assembly: Assembly::default(),
+            lent: None,
+            seed,
+            received: 0,
+            acknowledged: 0,
+            window: WINDOW_BYTES,
+        }
+    }
+
+    /// Says C0 and C1, once.
+    ///
+    /// # Errors
+    ///
+    /// There is no room now.
+    pub fn greet(&mut self, tx: &mut TxBuf) -> Result<(), Full> {
+        if self.phase != Phase::Silent {
+            return Ok(());
+        }
+        let mut seed = self.seed | 1;
+        let mut random = |bytes: &mut [u8]| {
+            for byte in bytes {
+                seed = seed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+                *byte = (seed >> 56) as u8;
+            }
+        };
+        tx.write_with(|free| {
+            let request = free.first_chunk_mut()?;
+            handshake::request_simple(0, &mut random, request);
+            Some(request.len())
+        })?;
+        self.phase = Phase::S1(0);
+        Ok(())
+    }
+
+    /// The handshake is done.
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Messages
+    }
+
+    /// Bytes of the handshake that are still to come.
+    pub fn handshake_bytes(&self) -> usize {
+        match self.phase {
+            Phase::Silent => GREETING_BYTES,
+            Phase::S1(filled) => GREETING_BYTES - usize::from(filled),
+            Phase::S2(left) => usize::from(left),
+            Phase::Messages => 0,
+        }
+    }
+
+    /// Takes input until something came; `None` when all of it was taken. What the protocol answers for itself goes to `tx`, and is
+    /// left out when that is full: a far end that does not read meets a deadline of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// It does not speak RTMP: the session is of no use any more.
+    pub fn next<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        tx: &mut TxBuf,
+    ) -> Result<Option<OutboundEvent<'i>>, OutboundError> {
+        if let Some(lane) = self.lent.take() {
+            self.assembly.remove(lane);
+        }
+        let before = input.len();
+        let event = match self.phase {
+            Phase::Messages => self.message(input, tx),
+            Phase::Silent | Phase::S1(_) | Phase::S2(_) => self.handshake(input, tx),
+        };
+        self.received = self.received.wrapping_add((before - input.len()) as u32);
+        if self.received.wrapping_sub(self.acknowledged) >= self.window
+            && self.phase == Phase::Messages
+            && tx.control(Control::Acknowledgement(self.received)).is_ok()
+        {
+            self.acknowledged = self.received;
+        }
+        event
+    }
+
+    /// What the last [`OutboundEvent::Command`] says. What cannot be read of it counts as absent.
+    pub fn said(&self) -> FarSaid<'_> {
+        let Some(lane) = self.lent else { return FarSaid::default() };
+        let body = self.assembly.message(lane);
+        let is_amf3 = self.reader.message(lane).type_id == type_id::COMMAND_AMF3;
+        said(if is_amf3 { body.get(1..).unwrap_or_default() } else { body })
+    }
+
+    /// The data message of the last [`OutboundEvent::Data`]; `None` for what players could not read.
+    pub fn data(&self) -> Option<DataMessage<'_>> {
+        let lane = self.lent?;
+        let is_amf3 = self.reader.message(lane).type_id == type_id::DATA_AMF3;
+        DataMessage::parse(self.assembly.message(lane), is_amf3, false)
+    }
+
+    fn handshake<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        tx: &mut TxBuf,
+    ) -> Result<Option<OutboundEvent<'i>>, OutboundError> {
+        if let Phase::S1(filled) = self.phase {
+            let filled = usize::from(filled);
+            let (taken, rest) = input.split_at(input.len().min(1 + HANDSHAKE_BYTES - filled));
+            let collected = self.assembly.scratch();
+            collected[filled..filled + taken.len()].copy_from_slice(taken);
+            *input = rest;
+            let filled = filled + taken.len();
+            self.phase = Phase::S1(filled as u16);
+            if filled > 0 && collected[0] != handshake::VERSION {
+                return Err(OutboundError::NotRtmp(collected[0]));
+            }
+            if filled < 1 + HANDSHAKE_BYTES {
+                return Ok(None);
+            }
+            let s1 = collected[1..].first_chunk().expect("the assembly's bytes hold C1, as `limits` asserts");
+            // C0 and C1 were sent, or S1 would not be here: a far end that says it before is told nothing it could use.
+            let _ = tx.write_with(|free| {
+                let c2 = free.first_chunk_mut()?;
+                handshake::echo(s1, 0, c2);
+                Some(c2.len())
+            });
+            self.phase = Phase::S2(HANDSHAKE_BYTES as u16);
+        }
+        if let Phase::S2(left) = self.phase {
+            let taken = input.len().min(usize::from(left));
+            *input = &input[taken..];
+            self.phase = Phase::S2(left - taken as u16);
+            if taken == usize::from(left) {
+                self.phase = Phase::Messages;
+                return Ok(Some(OutboundEvent::Open));
+            }
+        }
+        Ok(None)
+    }
+
+    fn message<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        tx: &mut TxBuf,
+    ) -> Result<Option<OutboundEvent<'i>>, OutboundError> {
+        while let Some(event) = self.reader.next(input, None).map_err(OutboundError::Chunks)? {
+            match event {
+                ChunkEvent::Begin { lane, header } => match media_kind(header.type_id) {
+                    Some(kind) => {
+                        let (timestamp, length) = (header.timestamp, header.length);
+                        return Ok(Some(OutboundEvent::MediaBegin { lane, kind, timestamp, length }));
+                    }
+                    None => {
+                        let is_said = matches!(
+                            header.type_id,
+                            type_id::COMMAND | type_id::COMMAND_AMF3 | type_id::DATA | type_id::DATA_AMF3
+                        );
+                        if is_said || header.length <= CONTROL_BYTES {
+                            // What does not fit is passed over.
+                            let _ = self.assembly.begin(lane, header.length);
+                        }
+                    }
+                },
+                ChunkEvent::Payload { lane, bytes } => match self.is_media(lane) {
+                    true => return Ok(Some(OutboundEvent::MediaData(lane, bytes))),
+                    false => self.assembly.append(lane, &bytes),
+                },
+                ChunkEvent::Abandoned { lane } => {
+                    if self.is_media(lane) {
+                        return Ok(Some(OutboundEvent::MediaAbort(lane)));
+                    }
+                    self.assembly.remove(lane);
+                }
+                ChunkEvent::End { lane } => {
+                    let header = self.reader.message(lane);
+                    match header.type_id {
+                        type_id::AUDIO | type_id::VIDEO => return Ok(Some(OutboundEvent::MediaEnd(lane))),
+                        _ if self.assembly.message(lane).is_empty() => self.assembly.remove(lane),
+                        type_id::COMMAND | type_id::COMMAND_AMF3 => {
+                            self.lent = Some(lane);
+                            return Ok(Some(OutboundEvent::Command));
+                        }
+                        type_id::DATA | type_id::DATA_AMF3 => {
+                            self.lent = Some(lane);
+                            return Ok(Some(OutboundEvent::Data(header.timestamp)));
+                        }
+                        type_id => {
+                            let aborted = self.control(lane, type_id, tx);
+                            self.assembly.remove(lane);
+                            if let Some(lane) = aborted {
+                                return Ok(Some(OutboundEvent::MediaAbort(lane)));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Does what a control message says. Returns the lane of a media message that will not be completed, if that is it.
+    fn control(&mut self, lane: Lane, type_id: u8, tx: &mut TxBuf) -> Option<Lane> {
+        let body = self.assembly.message(lane);
+        if type_id == type_id::USER_CONTROL {
+            if let Some(UserControl::PingRequest(stamp)) = UserControl::parse(body) {
+                let _ = tx.user_control(UserControl::PingResponse(stamp));
+            }
+            return None;
+        }
+        match Control::parse(type_id, body)? {
+            Control::SetChunkSize(bytes) => self.reader.set_chunk_size(bytes),
+            Control::Abort(chunk_stream) => {
+                let lane = self.reader.abort(chunk_stream)?;
+                if self.is_media(lane) {
+                    return Some(lane);
+                }
+                self.assembly.remove(lane);
+            }
+            Control::WindowAcknowledgementSize(bytes) => self.window = bytes.max(SHORTEST_WINDOW_BYTES),
+            Control::SetPeerBandwidth(bytes, _) => {
+                let _ = tx.control(Control::WindowAcknowledgementSize(bytes));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn is_media(&self, lane: Lane) -> bool {
+        media_kind(self.reader.message(lane).type_id).is_some()
+    }
+}
+
+fn media_kind(type_id: u8) -> Option<MediaKind> {
+    match type_id {
+        type_id::AUDIO => Some(MediaKind::Audio),
+        type_id::VIDEO => Some(MediaKind::Video),
+        _ => None,
+    }
+}
+
+fn said(body: &[u8]) -> FarSaid<'_> {
+    let mut values = Decoder::new(body);
+    let mut next = || if values.is_empty() { None } else { values.value().ok() };
+    let name = next().and_then(|value| value.as_str()).unwrap_or_default();
+    let transaction = next().and_then(|value| value.as_number()).unwrap_or(0.0);
+    let _properties = next();
+    let mut said = FarSaid { name, transaction, ..FarSaid::default() };
+    let Some(info) = next() else { return said };
+    said.number = info.as_number();
+    let text = |key: &str| info.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+    (said.code, said.description) = (text("code"), text("description"));
+    said.is_error = text("level") == "error";
+    let lists = |key: &str| info.get(key).is_some_and(|value| !matches!(value, Value::Null | Value::Undefined));
+    said.enhanced = ["fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap"].into_iter().any(lists);
+    said.elsewhere = match info.get("ex") {
+        Some(ex) => ex.get("redirect").and_then(|value| value.as_str()).unwrap_or_default(),
+        None => text("tcUrl"),
+    };
+    said
+}
+
+/// Says how large our chunks are, and connects to an application. `publishes` says what for.
+///
+/// # Errors
+///
+/// There is no room for it.
+pub fn connect(tx: &mut TxBuf, app: &str, tc_url: &str, publishes: bool) -> Result<(), Full> {
+    tx.control(Control::SetChunkSize(OUT_CHUNK_BYTES as u32))?;
+    tx.command(0, "connect", CONNECT, |amf| {
+        amf.object_begin()?;
+        amf.property_string("app", app)?;
+        if publishes {
+            // Encoders say so, and some platforms take nobody else.
+            amf.property_string("type", "nonprivate")?;
+        }
+        amf.property_string("flashVer", AGENT)?;
+        amf.property_string("tcUrl", tc_url)?;
+        amf.property_boolean("fpad", false)?;
+        amf.property_number("capabilities", 239.0)?;
+        // All of them: AMS leaves out what a client does not claim.
+        amf.property_number("audioCodecs", 4071.0)?;
+        amf.property_number("videoCodecs", 252.0)?;
+        amf.property_number("videoFunction", 1.0)?;
+        amf.key("fourCcList")?;
+        amf.strict_array_begin(1)?;
+        amf.string("*")?;
+        // Reconnect and multitrack (Enhanced RTMP v2, "Enhancing NetConnection connect Command").
+        amf.property_number("capsEx", 3.0)?;
+        amf.object_end()
+    })
+}
+
+/// Asks for a stream to publish `name` on, in the words that encoders use.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn create_to_publish(tx: &mut TxBuf, name: &str) -> Result<(), Full> {
+    for (command, transaction) in [("releaseStream", RELEASE), ("FCPublish", FC_PUBLISH)] {
+        tx.command(0, command, transaction, |amf| {
+            amf.null()?;
+            amf.string(name)
+        })?;
+    }
+    create(tx)
+}
+
+/// Asks for a stream.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn create(tx: &mut TxBuf) -> Result<(), Full> {
+    tx.command(0, "createStream", CREATE_STREAM, |amf| amf.null())
+}
+
+/// Publishes `name` on a stream.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn publish(tx: &mut TxBuf, stream_id: u32, name: &str) -> Result<(), Full> {
+    tx.command(stream_id, "publish", CREATE_STREAM + 1.0, |amf| {
+        amf.null()?;
+        amf.string(name)?;
+        amf.string("live")
+    })
+}
+
+/// Plays what is live under `name` on a stream.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn play(tx: &mut TxBuf, stream_id: u32, name: &str, buffer_ms: u32) -> Result<(), Full> {
+    tx.command(stream_id, "play", CREATE_STREAM + 1.0, |amf| {
+        amf.null()?;
+        amf.string(name)?;
+        // What is live, as librtmp says it.
+        amf.number(-1000.0)
+    })?;
+    tx.user_control(UserControl::SetBufferLength { stream_id, buffer_ms })
+}
+
+/// Ends what was published under `name`.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn unpublish(tx: &mut TxBuf, stream_id: u32, name: &str) -> Result<(), Full> {
+    tx.command(0, "FCUnpublish", CREATE_STREAM + 2.0, |amf| {
+        amf.null()?;
+        amf.string(name)
+    })?;
+    tx.command(0, "deleteStream", CREATE_STREAM + 3.0, |amf| {
+        amf.null()?;
+        amf.number(stream_id.into())
+    })
+}

@@ -1,0 +1,638 @@
+//! Relays at work: connections are made to far ends, told what for, and sent what is due or read; what becomes of it when they end.
+//! Which relays there are, and when they are tried again, is known to [`crate::features::relays`].
+
+use core::fmt::Write;
+use std::io::IoSlice;
+
+use log::{info, warn};
+
+use crate::features::relays::{AfterEnd, RelayKind, RelayState, STEP_MS};
+use crate::handles::{AppId, ConnId, FeatureId, SlotIndex, StreamId};
+use crate::limits::{APP_NAME_BYTES, RELAY_URL_BYTES};
+use crate::live::holder::{Holder, Publisher};
+use crate::live::names::Media;
+use crate::live::publish::Published;
+use crate::live::reader::{Due, Form, StreamView, Terms};
+use crate::media::{Cursor, Piece, Reframe, RingError, Tag, TagKind, frame};
+use crate::name::{DEFAULT_INSTANCE, StreamPath};
+use crate::rtmp::chunk_reader::Lane;
+use crate::rtmp::data::{DATA_BYTES, DataAction};
+use crate::rtmp::event::MediaKind;
+use crate::rtmp::outbound::{self, OutboundError, OutboundEvent};
+use crate::text::Word;
+use crate::time::Millis;
+
+use super::Server;
+use super::alarms::Alarm;
+use super::close::CloseReason;
+use super::fanout::{Flush, reframe};
+use super::peer::Peer;
+use super::push_frame::{ON_META_DATA, PushFrame, put_set_data_frame};
+use super::relay::{FarAnswer, Pulling, Pushing, RelayLine, RelayStep};
+use super::rtmp::OpenTag;
+use super::slot::SlotState;
+use super::speaks::{Door, Speaks};
+use super::transport::Net;
+use super::words::account;
+
+/// Most pieces of a tag in one write.
+const PIECES: usize = 16;
+/// How much a far end that we fetch from may send ahead, in milliseconds: what it plays is live.
+const BUFFER_MS: u32 = 1000;
+
+impl Server {
+    /// Makes connections that are due, and ends those that are not wanted any more.
+    pub(super) fn tend_relays<N: Net>(&mut self, net: &mut N, now: Millis) {
+        if !self.features.relays.take_untended() {
+            return;
+        }
+        for at in 0..self.features.relays.count() {
+            match self.features.relays.place(at).state {
+                RelayState::Dials => self.dial_relay(net, at, now),
+                RelayState::Ends(_) => self.end_relay(net, at, now),
+                _ => {}
+            }
+        }
+    }
+
+    fn dial_relay<N: Net>(&mut self, net: &mut N, at: usize, now: Millis) {
+        let Some(address) = self.features.relays.place_mut(at).next_address() else {
+            let seed = self.next_seed();
+            let words = "it sends us to an address that it must not";
+            return self.features.relays.place_mut(at).lost(words, true, seed, now);
+        };
+        let speaks = Speaks::begin(Door::Relay, self.next_seed(), now);
+        let conn = self.slots.take_relay(at, Peer::Ip(address), speaks, now);
+        self.features.relays.place_mut(at).state = RelayState::Connects;
+        if !net.dial(conn.slot, address) {
+            return self.lose_relay(net, conn, "no socket can be had", false, now);
+        }
+        self.wakes.read(conn.slot);
+        self.wakes.writable(conn.slot);
+    }
+
+    /// It is to end: says so to the far end, and closes the connection when that was sent.
+    fn end_relay<N: Net>(&mut self, net: &mut N, at: usize, now: Millis) {
+        let index = self.slots.relay_slot(at);
+        let name = self.features.relays.place(at).far_name(&self.live);
+        let Server { slots, wakes, .. } = self;
+        let (slot, Speaks::Relay(line)) = slots.both(index) else {
+            return self.forget_relay(net, index, now);
+        };
+        let (goes, is_within) = match &line.step {
+            RelayStep::Leaves => return,
+            RelayStep::Pushes(push) => (Some(push.stream_id), push.reader.rest().is_some()),
+            RelayStep::Pulls(_) => (None, false),
+            _ => return self.forget_relay(net, index, now),
+        };
+        if is_within || goes.is_none() {
+            // Nothing can be said in the midst of a frame, and a player just goes.
+            return self.forget_relay(net, index, now);
+        }
+        let said = goes.map_or(Ok(()), |stream_id| outbound::unpublish(&mut slot.tx, stream_id, &name));
+        if said.is_err() {
+            return self.forget_relay(net, index, now);
+        }
+        wakes.send(index);
+        self.leave_relay_stream(at, RelayStep::Leaves, now);
+        if let Some(line) = self.relay_line(index) {
+            line.deadline = now + STEP_MS;
+        }
+    }
+
+    /// What its connection sends or fetches it does no more.
+    fn leave_relay_stream(&mut self, at: usize, next: RelayStep, now: Millis) {
+        let index = self.slots.relay_slot(at);
+        let Some(line) = self.relay_line(index) else { return };
+        match core::mem::replace(&mut line.step, next) {
+            RelayStep::Pushes(push) => {
+                let id = push.reader.stream();
+                self.live.stop(relay_holder(at), id);
+                info!("{} {id} push stop skips={}", relay_holder(at), push.reader.skips());
+            }
+            RelayStep::Pulls(pull) => self.end_pulled(at, pull, now),
+            _ => {}
+        }
+    }
+
+    /// What was fetched is published no more.
+    fn end_pulled(&mut self, at: usize, pull: Pulling, now: Millis) {
+        let Some(stream) = pull.stream else { return };
+        if let Some((_, media)) = self.live.names.with_media(stream) {
+            for open in &pull.open_tags {
+                let _ = media.abort(open.seq, now);
+            }
+        }
+        let publisher = self.live.names.stream(stream).publisher();
+        if publisher.is_some_and(|publisher| publisher.by == relay_holder(at)) {
+            self.publish_ended(relay_holder(at), stream, now);
+        }
+    }
+
+    fn relay_line(&mut self, index: SlotIndex) -> Option<&mut RelayLine> {
+        match self.slots.both(index).1 {
+            Speaks::Relay(line) => Some(line),
+            _ => None,
+        }
+    }
+
+    /// The connection of a relay ends as it should.
+    fn forget_relay<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) {
+        let Some(at) = self.slots.relay_at(index) else { return };
+        let RelayState::Ends(after) = self.features.relays.place(at).state else { return };
+        self.hang_up(net, at, now);
+        self.features.relays.place_mut(at).ended(after, now);
+    }
+
+    fn hang_up<N: Net>(&mut self, net: &mut N, at: usize, now: Millis) {
+        let index = self.slots.relay_slot(at);
+        if self.slots.peek(index).state == SlotState::Free {
+            return;
+        }
+        self.leave_relay_stream(at, RelayStep::Leaves, now);
+        net.close(index);
+        self.wakes.forget(index);
+        self.slots.release(index);
+    }
+
+    /// The connection of a relay is of no use any more, for this reason. With a `final_word` another address has no other.
+    fn lose_relay<N: Net>(&mut self, net: &mut N, conn: ConnId, words: &str, final_word: bool, now: Millis) {
+        let Some(at) = self.slots.relay_at(conn.slot) else { return };
+        if let RelayState::Ends(_) = self.features.relays.place(at).state {
+            return self.forget_relay(net, conn.slot, now);
+        }
+        let place = self.features.relays.place(at);
+        if let (Some(task), Some(far)) = (place.task, place.far(&self.live)) {
+            let (what, n) = task.kind.named();
+            let app = Word(self.live.apps.name(task.app));
+            warn!("{} {what} failed app={app} {what}={n} host={:?} reason={words:?}", relay_holder(at), far.authority);
+        }
+        // What it published ends first: that must not look as if another had ended it.
+        let state = core::mem::replace(&mut self.features.relays.place_mut(at).state, RelayState::Connects);
+        self.hang_up(net, at, now);
+        let seed = self.next_seed();
+        let place = self.features.relays.place_mut(at);
+        place.state = state;
+        place.lost(words, final_word, seed, now);
+    }
+
+    /// The network, or the server itself, has ended the connection of a relay.
+    pub(super) fn lost_relay<N: Net>(&mut self, net: &mut N, conn: ConnId, reason: CloseReason, now: Millis) {
+        let slot = self.slots.at(conn.slot);
+        let is_new = slot.bytes_in == 0 && slot.bytes_out == 0;
+        let words = match reason {
+            CloseReason::PeerReset if is_new => "it refuses the connection",
+            CloseReason::NetworkBroke if is_new => "it cannot be reached",
+            CloseReason::PeerReset | CloseReason::PeerClosed => "it closed the connection",
+            CloseReason::NetworkBroke => "the network broke the connection",
+            CloseReason::TooSlow => "the network to it is too slow: the ring passed it (limits.ring_bytes)",
+            CloseReason::Stalled => "it takes nothing any more (live.player_stall_ms)",
+            _ => "the connection ended",
+        };
+        self.lose_relay(net, conn, words, false, now);
+    }
+
+    /// A few times a second: who waits for a far end for too long, and whether what is fetched is watched.
+    pub(super) fn sweep_relays<N: Net>(&mut self, net: &mut N, now: Millis) {
+        for at in 0..self.features.relays.count() {
+            let Some(task) = self.features.relays.place(at).task else { continue };
+            if let Some(stream) = task.stream
+                && self.live.names.stream(stream).publisher().is_none()
+                && !self.live.names.stream(stream).is_away()
+            {
+                self.features.relays.place_mut(at).over(now);
+            }
+            if let RelayKind::Pull(_) = task.kind {
+                let is_watched = self.is_pull_watched(at);
+                self.features.relays.watched(at, is_watched, &self.live, now);
+            }
+            let index = self.slots.relay_slot(at);
+            let (slot, speaks) = self.slots.peek_both(index);
+            if slot.state == SlotState::Free {
+                continue;
+            }
+            let (sent, received, conn) = (slot.bytes_out, slot.bytes_in, self.slots.id(index));
+            let stall_ms = self.settings.player_stall_ms;
+            let is_stalled =
+                speaks.deadline().is_none() && slot.blocked_since.is_some_and(|since| now.since(since) > stall_ms);
+            let is_late = speaks.deadline().is_some_and(|deadline| now > deadline);
+            let is_pull = matches!(task.kind, RelayKind::Pull(_));
+            // Of a far end that has vanished nothing else tells.
+            let is_silent = is_pull && now.since(slot.last_read) > self.settings.ping_interval_ms;
+            self.features.relays.measure(at, if is_pull { received } else { sent }, now);
+            match () {
+                () if is_late && received == 0 => self.lose_relay(net, conn, "it does not answer", false, now),
+                () if is_late => self.lose_relay(net, conn, "it did not answer in time", false, now),
+                () if is_stalled => self.lost_relay(net, conn, CloseReason::Stalled, now),
+                () if is_silent => self.lose_relay(net, conn, "it sends nothing any more", false, now),
+                () => {}
+            }
+        }
+    }
+
+    /// Somebody who cannot wait for a name asks for that stream: it is fetched, if it can be.
+    pub(super) fn want_pull(&mut self, app: AppId, path: &StreamPath, now: Millis) {
+        if self.features.relays.count() == 0 || self.live.is_published(app, path) {
+            return;
+        }
+        for at in 0..self.features.relays.count() {
+            if self.pull_path(at).is_some_and(|(of, own)| of == app && own == *path) {
+                self.features.relays.watched(at, true, &self.live, now);
+            }
+        }
+    }
+
+    /// What a pull fetches is called so here.
+    fn pull_path(&self, at: usize) -> Option<(AppId, StreamPath)> {
+        let task = self.features.relays.place(at).task?;
+        let name = &task.pull(&self.live)?.name;
+        Some((task.app, self.live.apps.definition(task.app)?.path(DEFAULT_INSTANCE, name).ok()?))
+    }
+
+    /// Somebody watches what a pull fetches, or waits for it.
+    fn is_pull_watched(&self, at: usize) -> bool {
+        let Some((app, path)) = self.pull_path(at) else { return false };
+        let Some(id) = self.live.names.find(app, &path) else { return false };
+        !self.live.names.stream(id).players.is_empty() || self.slots.hls.count(id) > 0
+    }
+
+    /// A far end has said something.
+    pub(super) fn relay_heard<N: Net>(
+        &mut self,
+        net: &mut N,
+        conn: ConnId,
+        came: Result<OutboundEvent<'_>, OutboundError>,
+        now: Millis,
+    ) {
+        let Some(at) = self.slots.relay_at(conn.slot) else { return };
+        match came {
+            Err(OutboundError::NotRtmp(_)) => self.lose_relay(net, conn, "it does not speak RTMP", true, now),
+            Err(OutboundError::Chunks(_)) => self.lose_relay(net, conn, "what it sends is no RTMP", false, now),
+            Ok(OutboundEvent::Open) => self.connect_relay(at, now),
+            Ok(OutboundEvent::Command) => self.relay_said(net, conn, at, now),
+            Ok(OutboundEvent::Data(timestamp)) => self.pulled_data(net, at, timestamp, now),
+            Ok(OutboundEvent::MediaBegin { lane, kind, timestamp, length }) => {
+                let kind = match kind {
+                    MediaKind::Audio => TagKind::Audio,
+                    MediaKind::Video => TagKind::Video,
+                };
+                let Some(stream) = self.pulled(net, at, now) else { return };
+                if !self.needs_ring(stream, now) {
+                    return;
+                }
+                let seq = self.begin_tag(stream, kind, timestamp, length, now);
+                let index = self.slots.relay_slot(at);
+                let Some(RelayStep::Pulls(pull)) = self.relay_line(index).map(|line| &mut line.step) else { return };
+                let Some(seq) = seq else { return };
+                if pull.open_tags.push(OpenTag { lane, stream, seq, kind, length }).is_err() {
+                    self.tag_refused(stream, Some(seq), RingError::TooManyOpen, now);
+                }
+            }
+            Ok(OutboundEvent::MediaData(lane, bytes)) => {
+                let Server { slots, live, .. } = self;
+                let (_, Speaks::Relay(RelayLine { step: RelayStep::Pulls(pull), .. })) = slots.both(conn.slot) else {
+                    return;
+                };
+                if let Some(open) = pull.open_tags.iter().find(|open| open.lane == lane)
+                    && let Some((_, media)) = live.names.with_media(open.stream)
+                {
+                    // Gone: the ring had to go on without it.
+                    let _ = media.append(open.seq, &bytes);
+                }
+            }
+            Ok(OutboundEvent::MediaEnd(lane)) => {
+                let Some(OpenTag { stream, seq, kind, length, .. }) = self.take_pulled(conn.slot, lane) else { return };
+                if self.alarms.at(Alarm::Challenge).is_some() {
+                    self.live.is_alive(relay_holder(at));
+                    self.hear(now);
+                }
+                self.media_is_whole(relay_holder(at), stream, seq, kind, length, now);
+            }
+            Ok(OutboundEvent::MediaAbort(lane)) => {
+                if let Some(open) = self.take_pulled(conn.slot, lane)
+                    && let Some((_, media)) = self.live.names.with_media(open.stream)
+                {
+                    let _ = media.abort(open.seq, now);
+                }
+            }
+        }
+    }
+
+    fn take_pulled(&mut self, index: SlotIndex, lane: Lane) -> Option<OpenTag> {
+        let RelayStep::Pulls(pull) = &mut self.relay_line(index)?.step else { return None };
+        let open = pull.open_tags.iter().position(|open| open.lane == lane)?;
+        Some(pull.open_tags.swap_remove(open))
+    }
+
+    /// The stream that is published from what a place fetches, from its first message on. `None` when it cannot be, or not any more.
+    fn pulled<N: Net>(&mut self, net: &mut N, at: usize, now: Millis) -> Option<StreamId> {
+        let index = self.slots.relay_slot(at);
+        let RelayStep::Pulls(pull) = &self.relay_line(index)?.step else { return None };
+        let by = relay_holder(at);
+        if let Some(stream) = pull.stream {
+            return self.live.names.stream(stream).publisher().filter(|publisher| publisher.by == by).map(|_| stream);
+        }
+        let task = self.features.relays.place(at).task?;
+        let (_, path) = self.pull_path(at)?;
+        let known = self.live.names.find(task.app, &path);
+        let is_taken = known.is_some_and(|id| self.live.names.stream(id).publisher().is_some());
+        let published = match is_taken {
+            true => Err("another publishes under its name here"),
+            false => match self.live.publish(Publisher { by, home: None }, task.app, &path, &self.settings, now) {
+                Ok(Published::Begun(stream)) => Ok(stream),
+                _ => Err("there is no room for its stream here (limits.streams)"),
+            },
+        };
+        match published {
+            Ok(stream) => {
+                if let RelayStep::Pulls(pull) = &mut self.relay_line(index)?.step {
+                    pull.stream = Some(stream);
+                }
+                self.hear(now);
+                Some(stream)
+            }
+            Err(words) => {
+                let conn = self.slots.id(index);
+                self.lose_relay(net, conn, words, true, now);
+                None
+            }
+        }
+    }
+
+    fn pulled_data<N: Net>(&mut self, net: &mut N, at: usize, timestamp: u32, now: Millis) {
+        if !self.is_pulled_data(at) {
+            return;
+        }
+        let Some(stream) = self.pulled(net, at, now) else { return };
+        if !self.needs_ring(stream, now) {
+            return;
+        }
+        let Server { slots, live, counters, .. } = self;
+        let (_, Speaks::Relay(line)) = slots.both(slots.relay_slot(at)) else { return };
+        let Some(message) = line.session.data() else {
+            counters.data_dropped += 1;
+            return;
+        };
+        let Some((_, media)) = live.names.with_media(stream) else { return };
+        let keep_as = match message.action {
+            DataAction::Clear => {
+                media.clear_data(message.handler);
+                return;
+            }
+            DataAction::Keep => Some(message.handler),
+            DataAction::Relay => None,
+        };
+        let mut out = [0; DATA_BYTES];
+        let Ok(body) = message.write(&mut out) else {
+            counters.data_dropped += 1;
+            return;
+        };
+        let put = media.data(timestamp, body.bytes, keep_as, now);
+        self.data_is_put(relay_holder(at), stream, put, body.bytes.len(), now);
+    }
+
+    /// What has come is a data message of the stream, and not what a server says to its player.
+    fn is_pulled_data(&mut self, at: usize) -> bool {
+        let index = self.slots.relay_slot(at);
+        let handler = self.relay_line(index).and_then(|line| line.session.data()).map(|data| data.handler);
+        !matches!(handler, None | Some(b"|RtmpSampleAccess" | b"onStatus" | b"onPlayStatus"))
+    }
+
+    /// The handshake is done.
+    fn connect_relay(&mut self, at: usize, now: Millis) {
+        let place = self.features.relays.place(at);
+        let (Some(far), Some(task)) = (place.far(&self.live), place.task) else { return };
+        let mut tc_url = heapless::String::<{ RELAY_URL_BYTES + 16 }>::new();
+        // A URL's parts are no longer than it was.
+        let _ = write!(tc_url, "rtmp://{}/{}", far.authority, far.app);
+        let index = self.slots.relay_slot(at);
+        let (slot, Speaks::Relay(line)) = self.slots.both(index) else { return };
+        // Nothing was said but the handshake; without room the deadline ends it.
+        let publishes = !matches!(task.kind, RelayKind::Pull(_));
+        let _ = outbound::connect(&mut slot.tx, far.app, &tc_url, publishes);
+        (line.step, line.deadline) = (RelayStep::Connects, now + STEP_MS);
+        self.wakes.send(index);
+    }
+
+    fn relay_said<N: Net>(&mut self, net: &mut N, conn: ConnId, at: usize, now: Millis) {
+        let place = self.features.relays.place(at);
+        let (name, Some(task)) = (place.far_name(&self.live), place.task) else { return };
+        let publishes = !matches!(task.kind, RelayKind::Pull(_));
+        let (slot, Speaks::Relay(line)) = self.slots.both(conn.slot) else { return };
+        let heard = line.heard(&name);
+        let said = match heard {
+            FarAnswer::Nothing => return,
+            FarAnswer::Connected => {
+                line.enhanced = line.session.said().enhanced;
+                line.step = RelayStep::Creates;
+                match publishes {
+                    true => outbound::create_to_publish(&mut slot.tx, &name),
+                    false => outbound::create(&mut slot.tx),
+                }
+            }
+            FarAnswer::Created(stream_id) => {
+                line.step = RelayStep::Begins { stream_id };
+                match publishes {
+                    true => outbound::publish(&mut slot.tx, stream_id, &name),
+                    false => outbound::play(&mut slot.tx, stream_id, &name, BUFFER_MS),
+                }
+            }
+            FarAnswer::Began => return self.relay_began(conn, at, now),
+            FarAnswer::Refused(words) => return self.lose_relay(net, conn, &words, true, now),
+            FarAnswer::Unpublished => {
+                let next = Pulling { stream: None, open_tags: heapless::Vec::new() };
+                if let RelayStep::Pulls(pull) = &mut line.step {
+                    let before = core::mem::replace(pull, next);
+                    self.end_pulled(at, before, now);
+                }
+                return;
+            }
+            FarAnswer::Over(words) => return self.lose_relay(net, conn, words, false, now),
+            FarAnswer::Elsewhere(url) => return self.relay_elsewhere(net, conn, at, &url, now),
+        };
+        line.deadline = now + STEP_MS;
+        match said {
+            Ok(()) => self.wakes.send(conn.slot),
+            Err(_) => self.lose_relay(net, conn, "it does not read", false, now),
+        }
+    }
+
+    /// The far end wants us to go elsewhere, or to come again.
+    fn relay_elsewhere<N: Net>(&mut self, net: &mut N, conn: ConnId, at: usize, url: &str, now: Millis) {
+        let Peer::Ip(from) = self.slots.at(conn.slot).peer else { return };
+        let is_here = url.is_empty() || !url.contains("://");
+        let place = self.features.relays.place_mut(at);
+        if is_here && matches!(place.state, RelayState::Runs { .. }) {
+            place.state = RelayState::Ends(AfterEnd::Again);
+        } else if is_here || !place.sent_elsewhere(url, from.ip()) {
+            return self.lose_relay(net, conn, "it sends us where we do not go", true, now);
+        }
+        info!("{} relay sent elsewhere by {from}", relay_holder(at));
+        self.end_relay(net, at, now);
+    }
+
+    /// The far end has taken it.
+    fn relay_began(&mut self, conn: ConnId, at: usize, now: Millis) {
+        let by = relay_holder(at);
+        let place = self.features.relays.place(at);
+        let (Some(task), Some(far)) = (place.task, place.far(&self.live)) else { return };
+        let mut host = heapless::String::<RELAY_URL_BYTES>::new();
+        let _ = host.push_str(far.authority);
+        let app = heapless::String::<APP_NAME_BYTES>::try_from(self.live.apps.name(task.app)).unwrap_or_default();
+        let Some(line) = self.relay_line(conn.slot) else { return };
+        let RelayStep::Begins { stream_id } = line.step else { return };
+        let enhanced = line.enhanced;
+        match (task.kind, task.stream) {
+            (RelayKind::Push(n), Some(stream)) => {
+                let path = self.live.names.stream(stream).path.clone();
+                let Ok(reader) = self.live.play(by, task.app, &path, &self.settings, now) else { return };
+                let reader = reader.legacy(!enhanced);
+                if let Some(line) = self.relay_line(conn.slot) {
+                    line.step = RelayStep::Pushes(Pushing { reader, stream_id, base_ms: None });
+                }
+                let forms = if enhanced { "as they are" } else { "as for old players" };
+                info!(
+                    "{by} {stream} push start app={} name={:?} push={} host={host:?} codecs=\"{forms}\"",
+                    Word(&app),
+                    path.as_str(),
+                    n + 1
+                );
+                self.features.relays.place_mut(at).runs(now);
+                self.wakes.send(conn.slot);
+            }
+            (RelayKind::Test(_), _) | (RelayKind::Push(_), None) => {
+                let place = self.features.relays.place_mut(at);
+                place.runs(now);
+                place.state = RelayState::Ends(AfterEnd::Rest);
+                let name = self.features.relays.place(at).far_name(&self.live);
+                let (slot, Speaks::Relay(line)) = self.slots.both(conn.slot) else { return };
+                line.step = RelayStep::Leaves;
+                let _ = outbound::unpublish(&mut slot.tx, stream_id, &name);
+                self.wakes.send(conn.slot);
+            }
+            (RelayKind::Pull(n), _) => {
+                line.step = RelayStep::Pulls(Pulling { stream: None, open_tags: heapless::Vec::new() });
+                info!("{by} pull start app={} pull={} host={host:?}", Word(&app), n + 1);
+                self.features.relays.place_mut(at).runs(now);
+            }
+        }
+    }
+
+    /// A stream has one more tag, or has ended: those that send it are looked at.
+    pub(super) fn feed_pushes(&mut self, stream: StreamId) {
+        let mut from = 0;
+        while let Some(at) = self.features.relays.next_push_of(stream, from) {
+            from = at + 1;
+            self.wakes.send(self.slots.relay_slot(at));
+        }
+    }
+
+    /// Writes what is due to a far end.
+    pub(super) fn flush_relay<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
+        let before = self.slots.peek(index).bytes_out;
+        let flush = self.write_relay(net, index, now);
+        self.counters.bytes_out += self.slots.peek(index).bytes_out - before;
+        flush
+    }
+
+    fn write_relay<N: Net>(&mut self, net: &mut N, index: SlotIndex, now: Millis) -> Flush {
+        let mut asked = false;
+        loop {
+            let Server { slots, live, settings, .. } = self;
+            let (slot, Speaks::Relay(line)) = slots.both(index) else { return Flush::Idle };
+            // It is sent when there is a connection; until then a write would block.
+            let _ = line.session.greet(&mut slot.tx);
+            let within = matches!(&line.step, RelayStep::Pushes(push) if push.reader.rest().is_some());
+            if !within && !slot.tx.is_empty() {
+                let said = slot.tx.pending().len();
+                let io = net.write(index, &[IoSlice::new(slot.tx.pending())]);
+                if let Err(flush) = account(slot, io, said, now) {
+                    return flush;
+                }
+                continue;
+            }
+            let push = match &mut line.step {
+                RelayStep::Pushes(push) => push,
+                RelayStep::Leaves => return Flush::Gone(CloseReason::Answered),
+                _ => return Flush::Idle,
+            };
+            let source = StreamView::of(&live.names, push.reader.stream());
+            let most_lag_ms = (!asked).then_some(settings.player_lag_ms);
+            let due = push.reader.due(source, &Terms { now, most_lag_ms, form: Form::Framed });
+            let (tag, offset, media) = match (due, source.media) {
+                (Due::Tag(tag, offset), Some(media)) => (tag, offset, media),
+                (Due::Header(header, time), Some(media)) => {
+                    let base_ms = *push.base_ms.get_or_insert(time);
+                    let legacy = push.reader.is_legacy();
+                    let is_metadata = media.headers().at(header).is_some_and(|header| header.name == b"onMetaData");
+                    let said = slot.tx.write_with(|free| {
+                        let written = media.emit_header(header, since(base_ms, time), push.stream_id, legacy, free)?;
+                        if is_metadata { put_set_data_frame(free, written) } else { Some(written) }
+                    });
+                    if said.is_ok() {
+                        push.reader.taken(&due);
+                    }
+                    continue;
+                }
+                (Due::TooSlow, _) => return Flush::Gone(CloseReason::TooSlow),
+                (Due::LeftOut(codec), _) => {
+                    push.reader.taken(&due);
+                    let codec = codec.map_or("an unknown codec", crate::wire::flv::Codec::name);
+                    let id = push.reader.stream();
+                    info!("{id} push leaves out {codec}: the far end announced no Enhanced RTMP");
+                    continue;
+                }
+                (Due::Skipped, _) => continue,
+                (Due::Switched | Due::Ended, _) => {
+                    push.reader.taken(&due);
+                    continue;
+                }
+                (Due::Nothing | Due::Bytes(_) | Due::Tag(..) | Due::Header(..), _) => return Flush::Idle,
+            };
+            asked |= !within;
+            let base_ms = *push.base_ms.get_or_insert(tag.timestamp);
+            let frame = push_frame(media, &tag, push, base_ms);
+            let mut pieces = heapless::Vec::<Piece<'_>, PIECES>::new();
+            let mut to = offset;
+            while !pieces.is_full()
+                && let Some(piece) = frame::piece(&frame, media.ring(), tag.seq, to)
+            {
+                to += piece.bytes().len() as u32;
+                let _ = pieces.push(piece);
+            }
+            if pieces.is_empty() {
+                push.reader.moved_to(Cursor::behind(tag.seq));
+                continue;
+            }
+            let mut slices = heapless::Vec::<IoSlice<'_>, PIECES>::new();
+            slices.extend(pieces.iter().map(|piece| IoSlice::new(piece.bytes())));
+            match account(slot, net.write(index, &slices), 0, now) {
+                Ok(written) => push.reader.sent_framed(&frame, media, written),
+                Err(flush) => return flush,
+            }
+        }
+    }
+}
+
+/// Who a relay is to streams.
+pub(super) fn relay_holder(at: usize) -> Holder {
+    Holder::Feature(FeatureId::RELAYS, at as u16)
+}
+
+/// How a tag is sent.
+fn push_frame(media: &Media, tag: &Tag, push: &Pushing, base_ms: u32) -> PushFrame {
+    let mut prefix = [0; ON_META_DATA.len()];
+    if tag.kind == TagKind::Data {
+        media.ring().payload_prefix(tag.seq, &mut prefix);
+        if prefix == *ON_META_DATA {
+            return PushFrame::Metadata(push.stream_id);
+        }
+    }
+    let plain = reframe(media, tag, push.stream_id, push.reader.is_legacy());
+    PushFrame::Plain(Reframe { timestamp: since(base_ms, tag.timestamp), ..plain })
+}
+
+/// A time of the stream by the far end's clock, in milliseconds: nothing is before its beginning.
+fn since(base_ms: u32, time_ms: u32) -> u32 {
+    (time_ms.wrapping_sub(base_ms) as i32).max(0) as u32
+}
