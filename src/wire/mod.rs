@@ -22,3 +22,4 @@ pub mod sample;
 pub mod script_link;
 pub mod websocket;
 pub mod windows;
+pub mod x509;
