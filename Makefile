@@ -26,7 +26,7 @@ test: deps ## install what the tests need, and run them all
 	$(CARGO) test
 	$(CARGO) test --manifest-path boards/appliance/Cargo.toml --target-dir target
 
-lint: ## format, lints, the layers that do without std, and links of the documentation
+lint: ## format, lints, the layers that do without std, builds without scripts or TLS, and links of the documentation
 	$(CARGO) fmt --check
 # A macro declares these, where cargo fmt does not find them.
 	rustfmt --check --edition 2024 src/features/*.rs
@@ -34,6 +34,10 @@ lint: ## format, lints, the layers that do without std, and links of the documen
 	$(CARGO) fmt --manifest-path boards/appliance/Cargo.toml --check
 	$(CARGO) clippy --manifest-path boards/appliance/Cargo.toml --target-dir target --all-targets -- -D warnings
 	$(CARGO) check --lib --no-default-features
+# Without scripts, without TLS, and without both.
+	$(CARGO) clippy --lib --bins --no-default-features --features std -- -D warnings
+	$(CARGO) clippy --lib --bins --no-default-features --features std,script -- -D warnings
+	$(CARGO) clippy --lib --bins --no-default-features --features std,tls -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
 

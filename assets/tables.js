@@ -11,7 +11,7 @@
   var DOES = { publishes: 'doesPublish', plays: 'doesPlay', pending: 'doesWait', idle: 'doesNothing', leaving: 'doesLeave' };
   var LIMITS = {
     connections: 'allConnections', connections_per_address: 'eachAddress', streams: 'allStreams', stream_names: 'allNames', ring_bytes: 'eachStream',
-    hls_viewers: 'allHls', applications: 'allApplications', recordings: 'allRecordings', recorded_players: 'allFilms', script_instances: 'allScripts',
+    hls_viewers: 'allHls', applications: 'allApplications', recordings: 'allRecordings', recorded_players: 'allFilms', tls_connections: 'allSecured', script_instances: 'allScripts',
     memory_bytes: 'allMemory', script_message_bytes: 'allMessages', script_streams: 'allScriptStreams', control_clients: 'allOperators'
   };
 

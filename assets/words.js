@@ -29,7 +29,7 @@
       doesPublish: 'publishes', doesPlay: 'watches', doesWait: 'waits', doesNothing: 'nothing', doesLeave: 'leaves', nobody: 'Nobody is there.', andMore: 'And {0} more.',
       limits: 'Limits', thing: 'Of', used: 'Used', most: 'Most so far', limit: 'Limit', share: 'Share', setBy: 'Set by', noLimit: 'none', fixed: 'fixed',
       allConnections: 'Connections', eachAddress: 'Connections of one address', allStreams: 'Streams', allNames: 'Names of streams', eachStream: 'Memory of each stream',
-      allHls: 'Viewers by HLS', allApplications: 'Applications', allRecordings: 'Recordings at once', allFilms: 'Players of films', allScripts: 'Instances with a script',
+      allHls: 'Viewers by HLS', allApplications: 'Applications', allRecordings: 'Recordings at once', allFilms: 'Players of films', allSecured: 'Connections with TLS', allScripts: 'Instances with a script',
       allMemory: 'Memory', allMessages: 'Messages of scripts', allScriptStreams: 'Streams of scripts', allOperators: 'Operators',
       closeFilm: 'Close', filmFailed: 'This browser cannot play this file. Download it instead.'
     },
@@ -61,7 +61,7 @@
       doesPublish: 'sendet', doesPlay: 'sieht zu', doesWait: 'wartet', doesNothing: 'nichts', doesLeave: 'geht', nobody: 'Niemand ist da.', andMore: 'Und {0} mehr.',
       limits: 'Grenzen', thing: 'Von', used: 'Belegt', most: 'Höchstens bisher', limit: 'Grenze', share: 'Anteil', setBy: 'Einstellung', noLimit: 'keine', fixed: 'fest',
       allConnections: 'Verbindungen', eachAddress: 'Verbindungen einer Adresse', allStreams: 'Streams', allNames: 'Namen von Streams', eachStream: 'Speicher je Stream',
-      allHls: 'Zuschauer über HLS', allApplications: 'Anwendungen', allRecordings: 'Aufnahmen zugleich', allFilms: 'Filme zugleich', allScripts: 'Instanzen mit Skript',
+      allHls: 'Zuschauer über HLS', allApplications: 'Anwendungen', allRecordings: 'Aufnahmen zugleich', allFilms: 'Filme zugleich', allSecured: 'Verbindungen mit TLS', allScripts: 'Instanzen mit Skript',
       allMemory: 'Speicher', allMessages: 'Nachrichten von Skripten', allScriptStreams: 'Streams von Skripten', allOperators: 'Bedienende',
       closeFilm: 'Schließen', filmFailed: 'Dieser Browser kann diese Datei nicht abspielen. Laden Sie sie herunter.'
     }
@@ -79,6 +79,8 @@
       'Aufnahmen löschen, oder weniger davon behalten (record.keep_days)'],
     card_worn: ['die Karte ist abgenutzt: etwa {0} % ihres Lebens sind verbraucht',
       'kopieren, was darauf ist, und sie ersetzen'],
+    certificate_ends: ['das Zertifikat für TLS gilt noch {0} Tage',
+      'ein anderes an die Stelle von server.tls.certificate und server.tls.key legen, dann: rill ctl reload'],
     full: ['alle Plätze einer Tabelle sind belegt: in der letzten Minute fehlte {0}-mal einer',
       'größer einstellen: {1}'],
     network_full: ['das Netz ist voll: {0} von {1} Zuschauern zugleich bekommen nicht, was der Encoder sendet',

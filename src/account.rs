@@ -1,11 +1,14 @@
 //! Attribution of allocations. The server allocates nothing once it has started; reading the files of applications and
-//! configuration may. Its are counted apart, so that the promise can be checked meanwhile.
+//! configuration may. Its are counted apart, so that the promise can be checked meanwhile. So are those of TLS, by their bytes:
+//! each connection has its share of the memory table.
 
 use std::cell::Cell;
 
 thread_local! {
     /// How many calls of [`spend`] this thread is in. Const and without a destructor: reading it allocates nothing.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Likewise of [`protect`].
+    static PROTECTING: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Runs `work`, whose allocations belong to files.
@@ -20,6 +23,25 @@ pub fn spend<R>(work: impl FnOnce() -> R) -> R {
     DEPTH.with(|depth| depth.set(depth.get() + 1));
     let _spending = Spending;
     work()
+}
+
+/// Runs `work`, whose allocations belong to TLS: they are counted in bytes, and so is what is freed there. What is allocated inside is
+/// therefore to be freed inside.
+pub fn protect<R>(work: impl FnOnce() -> R) -> R {
+    struct Protecting;
+    impl Drop for Protecting {
+        fn drop(&mut self) {
+            PROTECTING.with(|depth| depth.set(depth.get() - 1));
+        }
+    }
+    PROTECTING.with(|depth| depth.set(depth.get() + 1));
+    let _protecting = Protecting;
+    spend(work)
+}
+
+/// This thread is inside [`protect`].
+pub fn is_protecting() -> bool {
+    PROTECTING.try_with(|depth| depth.get() > 0).unwrap_or(false)
 }
 
 /// This thread is inside [`spend`].
@@ -41,5 +63,13 @@ mod tests {
         });
         assert!(std::panic::catch_unwind(|| spend(|| panic!("on purpose"))).is_err());
         assert!(!is_spending());
+    }
+
+    #[test]
+    fn what_tls_takes_is_also_spent() {
+        assert!(!is_protecting());
+        protect(|| assert!(is_protecting() && is_spending()));
+        assert!(!is_protecting() && !is_spending());
+        spend(|| assert!(!is_protecting()));
     }
 }

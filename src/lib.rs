@@ -89,6 +89,12 @@
 //!   of one protocol are in its variant: variants lie over each other, so that they cost the others nothing.
 //! - **The operator has slots of his own.** `rill ctl` arrives at a door of the network as clients do, and is served by the
 //!   same loop; but a full table must not keep out who could empty it, and who looks at the list is not on it.
+//! - **TLS lies under the sockets** ([`net::tls`]): a door is secure or not, and no protocol knows of it. It is rustls with ring, which is the
+//!   smallest provider that builds for ARMv6 and runs on an ARM1176 (aws-lc-rs takes 380 kB more, graviola knows no 32 bits, RustCrypto's
+//!   is an alpha), by its unbuffered connections, so that both buffers are ours and have a row. What it allocates beside them is counted in
+//!   bytes ([`account::protect`]). No tickets: librtmp takes one for the end. A read never says that it was the last
+//!   ([`server::transport::Io`]), for decrypted bytes may be left that no event will tell of.
+//! - **A handshake rests as long as it took, three times** before the next: it is the one piece of work of milliseconds on the loop.
 //! - **Long messages of scripts have an outbox** ([`server::outbox`]) in blocks that all share: control bytes are for the
 //!   protocol, and need not be as large as a list of users.
 //! - **A name is not a ring.** Players may wait on names without a publisher. Names have a table of their own

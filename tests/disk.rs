@@ -17,6 +17,7 @@ use rill::live::jobs::{Done, Job, Lookup};
 use rill::live::settings::Settings;
 use rill::net::alloc::{self, Counting};
 use rill::net::disk::{Disk, JOBS, Workers};
+use rill::net::tls::TlsOffer;
 use rill::net::{self, Notify, Outside, Reactor, Signals};
 use rill::server::speaks::Door;
 use rill::server::{Server, Start};
@@ -74,12 +75,12 @@ fn serve() -> (SocketAddr, Receiver<()>) {
         }
         Done::Surveyed
     };
-    let listener = net::bind("127.0.0.1:0".parse().unwrap(), Door::Rtmp).unwrap();
+    let listener = net::bind("127.0.0.1:0".parse().unwrap(), Door::Rtmp, false).unwrap();
     let address = listener.address();
     thread::spawn(move || {
         let mut server = Server::new(Settings { recordings: 0, ..Settings::default() }, start);
         let (signals, notify) = (Signals::install().unwrap(), Notify::from_environment());
-        let outside = Outside { listeners: vec![listener], control: None, signals, notify };
+        let outside = Outside { listeners: vec![listener], control: None, signals, notify, offer: TlsOffer::default() };
         let workers = Workers {
             look_ups: Box::new(look_ups),
             recorded: Box::new(nothing),

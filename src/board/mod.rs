@@ -49,6 +49,7 @@ impl Board {
                 recorded_players: counts.recorded_players.saturating_mul(2).min(most.recorded_players),
                 recordings: counts.recordings.saturating_mul(2).min(most.recordings),
                 relays: counts.relays.saturating_mul(2).min(most.relays),
+                tls_connections: counts.tls_connections.saturating_mul(2).min(most.tls_connections),
             };
             doubled = doubled.saturating_mul(2);
         }

@@ -63,6 +63,7 @@ fn counts(counts: &Counts) -> Value {
         "ram_budget_bytes": counts.ram_budget_bytes,
         "script_instances": counts.script_instances,
         "recorded_players": counts.recorded_players,
+        "tls_connections": counts.tls_connections,
         "recordings": counts.recordings,
         "relays": counts.relays,
     })

@@ -13,6 +13,7 @@ use crate::live::app::{AppDefinition, AppKind};
 use crate::live::applications::AppSource;
 use crate::net::disk::Workers;
 use crate::net::record_disk::SystemDisk;
+use crate::net::tls::{TlsFiles, TlsOffer};
 use crate::net::{
     self, ControlSocket, ListenError, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket,
     logging, open_files, script_check,
@@ -73,6 +74,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     errors.extend(limits::check_budget(&config).and_then(|()| limits::check_system(&config)).err());
     let few = open_files::raise_limit(config.settings.slots()).err();
     errors.extend(few.map(|few| few.describe(config.settings.connections)));
+    errors.extend(TlsFiles::open(&config.tls, TlsOffer::default()).err());
     match store::list(&config) {
         Ok((apps, skipped)) if errors.is_empty() => Ok(Prepared { config, apps, listen, skipped }),
         other => {
@@ -102,15 +104,28 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let seed = getrandom::u64().map_err(|error| one(&error))?;
     // A port that is busy should be known before memory is obtained, and memory be there before the first client.
     let listeners: Result<Vec<Listener>, _> =
-        listen.into_iter().map(|address| net::bind(address, Door::Rtmp)).collect();
+        listen.into_iter().map(|address| net::bind(address, Door::Rtmp, false)).collect();
     let mut listeners = listeners.map_err(|error| one(&error))?;
-    listeners.extend(http(&config).map_err(|error| one(&error))?);
+    let lowest_port = net::first_unprivileged_port();
+    for (door, is_secure, places, is_set) in [
+        (Door::Http, false, config.http_places(lowest_port), config.http.is_some()),
+        (Door::Rtmp, true, config.rtmps_places(), config.tls.listen.is_some()),
+        (Door::Http, true, config.https_places(), config.tls.http.is_some()),
+    ] {
+        listeners.extend(bind_all(&places, door, is_secure, is_set).map_err(|error| one(&error))?);
+    }
+    let offer = TlsOffer::default();
+    let mut certificate = TlsFiles::open(&config.tls, offer.clone()).map_err(|error| one(&error))?;
     let machine = Machine {
         fits: limits::check_budget,
         log: follow,
         script: script_check::problem,
         system: "/sys",
         room: |directory| SystemDisk.space(directory),
+        certificate: Box::new(move || {
+            let now_s = logging::clock_ms().map(|ms| ms / 1000);
+            certificate.iter_mut().for_each(|files| files.read_again(now_s));
+        }),
     };
     let (mut look_ups, mut recorded, mut bulk, mut recordings) =
         store::open(options.clone(), config.clone(), level_is_fixed, machine, SystemDisk);
@@ -125,21 +140,30 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let control = control_socket(&config)?;
     let control_path = control.as_ref().map(|control| control.path().to_owned());
     let mut server = Server::new(config.settings.clone(), begin);
-    let outside = Outside { listeners, control, signals, notify: Notify::from_environment() };
+    let outside = Outside { listeners, control, signals, notify: Notify::from_environment(), offer };
     let mut reactor = Reactor::new(&server, outside, workers, start).map_err(|error| one(&error))?;
     reactor.listen().map_err(|error| one(&error))?;
-    let at = |wanted| reactor.doors().filter(move |(door, _)| *door == wanted).map(|(_, address)| address);
-    let listening: Vec<SocketAddr> = at(Door::Rtmp).collect();
+    let at = |wanted, secure| {
+        let doors = reactor.doors().filter(move |&(door, is_secure, _)| (door, is_secure) == (wanted, secure));
+        doors.map(|(_, _, address)| address)
+    };
+    let listening: Vec<SocketAddr> = at(Door::Rtmp, false).collect();
     let rtmp = reachable(listening.iter().copied());
     server.announce(rtmp.first().copied());
     server.runs_in(std::process::id());
     server.takes_memory(net::memory_table(&config.settings));
-    say(&banner(&config, &apps, &rtmp, &page(&reachable(at(Door::Http)), draws_blocks())));
+    say(&banner(&config, &apps, &rtmp, &page(&reachable(at(Door::Http, false)), draws_blocks())));
     for address in &listening {
         info!("rill listening addr={address}");
     }
-    for address in at(Door::Http) {
+    for address in at(Door::Http, false) {
         info!("rill http addr={address}");
+    }
+    for address in at(Door::Rtmp, true) {
+        info!("rill rtmps addr={address}");
+    }
+    for address in at(Door::Http, true) {
+        info!("rill https addr={address}");
     }
     if let Some(path) = control_path {
         info!("rill control socket={path:?}");
@@ -148,14 +172,14 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     reactor.run(&mut server).map_err(|error| one(&error))
 }
 
-/// Where HTTP is spoken. An address that was set must be had; without a usual port the server does its work, too.
-fn http(config: &Config) -> Result<Vec<Listener>, ListenError> {
+/// Where clients are let in besides. An address that was set must be had; without a usual port the server does its work, too.
+fn bind_all(places: &[SocketAddr], door: Door, is_secure: bool, is_set: bool) -> Result<Vec<Listener>, ListenError> {
     let mut listeners = Vec::new();
-    for address in config.http_places(net::first_unprivileged_port()) {
-        match net::bind(address, Door::Http) {
-            Ok(listener) if config.http.is_some() => listeners.push(listener),
+    for &address in places {
+        match net::bind(address, door, is_secure) {
+            Ok(listener) if is_set => listeners.push(listener),
             Ok(listener) => listeners.push(listener.optional()),
-            Err(error) if config.http.is_some() => return Err(error),
+            Err(error) if is_set => return Err(error),
             Err(error) => warn!("rill {error}: going on without"),
         }
     }

@@ -8,8 +8,9 @@ pub mod keys;
 mod log_time;
 pub(crate) mod record;
 mod recorded_places;
+mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ use keys::{CustomValue, Key, KeyType, Reading, Wrong, within};
 pub use log_time::LogTime;
 pub use record::{KeepFree, RecordPlaces, WhenFull};
 pub use recorded_places::{NamedDirectory, RecordedPlaces};
+pub use tls::TlsPlaces;
 
 /// The name of the control socket in its directory.
 pub const CONTROL_SOCKET: &str = "rill.sock";
@@ -33,6 +35,11 @@ pub const CONTROL_SOCKET: &str = "rill.sock";
 pub const HTTP_PORT: u16 = 8080;
 /// The one that a URL need not say (RFC 9110, section 4.2.1), beside it where that needs no privilege.
 pub const HTTP_URL_PORT: u16 = 80;
+
+/// The port for RTMP in TLS where none is set. 443, which clients take when a URL says none, is for HTTP.
+const RTMPS_PORT: u16 = 1936;
+/// The one for HTTP in TLS.
+const HTTPS_PORT: u16 = 8443;
 
 /// The configuration in force, and where each value comes from.
 #[derive(Clone, Debug)]
@@ -45,6 +52,8 @@ pub struct Config {
     pub listen: Vec<String>,
     /// Addresses and ports for HTTP that were set (`server.http`); empty for none. See [`Config::http_places`].
     pub http: Option<Vec<String>>,
+    /// Where TLS is spoken, and with which certificate.
+    pub tls: TlsPlaces,
     /// The directory that holds `applications/`, if one was named.
     pub root: Option<PathBuf>,
     /// The control socket that was named (`server.control`); empty for none. See [`Config::control_place`].
@@ -97,19 +106,42 @@ impl Config {
     /// Where HTTP is spoken: what `server.http` says; else at its usual ports of the addresses for RTMP. `lowest_port` is the
     /// first that needs no privilege (`net.ipv4.ip_unprivileged_port_start`).
     pub fn http_places(&self, lowest_port: u16) -> Vec<SocketAddr> {
-        let parsed = |list: &[String]| list.iter().filter_map(|address| address.parse().ok()).collect();
         match &self.http {
             Some(list) => parsed(list),
             None => {
-                let listen: Vec<SocketAddr> = parsed(&self.listen);
-                let mut addresses: Vec<_> = listen.iter().map(SocketAddr::ip).collect();
-                addresses.dedup();
+                let addresses = self.hosts();
                 // The URL without a port is the one to show, and what is shown first is what is here first.
                 let short = (lowest_port <= HTTP_URL_PORT).then_some(HTTP_URL_PORT);
                 let ports = short.into_iter().chain([HTTP_PORT]);
                 ports.flat_map(|port| addresses.iter().map(move |&ip| SocketAddr::new(ip, port))).collect()
             }
         }
+    }
+
+    /// Where RTMP is spoken in TLS: what `server.tls.listen` says; else at its usual port of the addresses for RTMP, if there is a
+    /// certificate.
+    pub fn rtmps_places(&self) -> Vec<SocketAddr> {
+        self.secure_places(&self.tls.listen, RTMPS_PORT)
+    }
+
+    /// Likewise HTTP (`server.tls.http`).
+    pub fn https_places(&self) -> Vec<SocketAddr> {
+        self.secure_places(&self.tls.http, HTTPS_PORT)
+    }
+
+    fn secure_places(&self, set: &Option<Vec<String>>, port: u16) -> Vec<SocketAddr> {
+        match set {
+            Some(list) => parsed(list),
+            None if self.tls.certificate.is_none() => Vec::new(),
+            None => self.hosts().into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
+        }
+    }
+
+    /// The addresses for RTMP, without ports.
+    fn hosts(&self) -> Vec<IpAddr> {
+        let mut hosts: Vec<IpAddr> = parsed(&self.listen).iter().map(SocketAddr::ip).collect();
+        hosts.dedup();
+        hosts
     }
 
     /// This configuration with what of `wanted` takes effect at once.
@@ -130,6 +162,11 @@ impl Config {
     }
 }
 
+/// The addresses of a list that was read.
+fn parsed(list: &[String]) -> Vec<SocketAddr> {
+    list.iter().filter_map(|address| address.parse().ok()).collect()
+}
+
 /// Lays `file` (its name and text) over the defaults and `board`'s counts, and then each of `sets` (`key.path=value`).
 ///
 /// # Errors
@@ -146,7 +183,8 @@ pub fn load(board: &Board, file: Option<(&str, &str)>, sets: &[String]) -> Resul
     for set in sets {
         reading.set(set);
     }
-    let (config, rows) = reading.finish()?;
+    let (mut config, rows) = reading.finish()?;
+    config.settings.has_secure_doors = !(config.rtmps_places().is_empty() && config.https_places().is_empty());
     Ok(Config { rows, ..config })
 }
 
@@ -176,6 +214,7 @@ fn defaults(board: &Board) -> Config {
         recorded_players: counts.recorded_players,
         recordings: counts.recordings,
         relays: counts.relays,
+        tls_connections: counts.tls_connections,
         ..Settings::default()
     };
     Config {
@@ -183,6 +222,7 @@ fn defaults(board: &Board) -> Config {
         ram_bytes: None,
         listen: vec!["0.0.0.0:1935".to_owned()],
         http: None,
+        tls: TlsPlaces::default(),
         root: None,
         control: None,
         script_lib: None,
@@ -197,7 +237,7 @@ fn defaults(board: &Board) -> Config {
 }
 
 /// Keys whose defaults are in the board's profile.
-const FROM_BOARD: [&str; 9] = [
+const FROM_BOARD: [&str; 10] = [
     "limits.connections",
     "limits.streams",
     "limits.ring_bytes",
@@ -206,6 +246,7 @@ const FROM_BOARD: [&str; 9] = [
     "limits.recorded_players",
     "limits.recordings",
     "limits.relays",
+    "limits.tls_connections",
     "scripts.process",
 ];
 
@@ -214,7 +255,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 68] = [
+const KEYS: [Key<Config>; 73] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -224,6 +265,11 @@ const KEYS: [Key<Config>; 68] = [
     key("server.log_time", AtOnce, "what log lines begin with; \"auto\" is date and time when the clock is set, uptime till then, nothing for a journal", LOG_TIME),
     key("server.time_zone", AtStart, "time zone of dates, like \"CET-1CEST,M3.5.0,M10.5.0/3\"; \"\" is the system's", TIME_ZONE),
     key("server.script_lib", AtOnce, "directory with files that every script may load()", SCRIPT_LIB),
+
+    key("server.tls.listen", AtStart, "addresses and ports for RTMP in TLS (rtmps://); \"auto\" is port 1936 at the addresses of server.listen if there is a certificate; [] is none", TLS_LISTEN),
+    key("server.tls.http", AtStart, "likewise for HTTP (https://, wss://); \"auto\" is port 8443", TLS_HTTP),
+    key("server.tls.certificate", AtStart, "file with the certificate for TLS and those that sign it, as PEM; \"\" is none", TLS_CERTIFICATE),
+    key("server.tls.key", AtStart, "file with its private key, as PEM; \"\" is none", TLS_KEY),
 
     key("limits.connections", AtStart, "connections at once; as many publishers more as there are streams", KeyType::Count(|c| &mut c.settings.connections, 1..=60_000)),
     key("limits.streams", AtStart, "streams at once", KeyType::Count(|c| &mut c.settings.streams, 1..=4096)),
@@ -235,6 +281,7 @@ const KEYS: [Key<Config>; 68] = [
     key("limits.recorded_players", AtStart, "players of recorded streams at once", KeyType::Count(|c| &mut c.settings.recorded_players, 0..=4096)),
     key("limits.recordings", AtStart, "recordings that are made at once", KeyType::Count(|c| &mut c.settings.recordings, 0..=256)),
     key("limits.relays", AtStart, "streams that are sent to other servers or fetched from them at once", KeyType::Count(|c| &mut c.settings.relays, 0..=256)),
+    key("limits.tls_connections", AtStart, "connections with TLS at once, if there is a certificate", KeyType::Count(|c| &mut c.settings.tls_connections, 1..=4096)),
 
     key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", KeyType::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
     key("live.unpublish_grace_ms", AtOnce, "time until players are told that a publisher left, if it is not back by then; 0 is at once", KeyType::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
@@ -355,15 +402,72 @@ fn addresses(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
     Ok(list.into_iter().map(str::to_owned).collect())
 }
 
+/// The same, or `None` for what is usual.
+fn addresses_or_auto(value: &DeValue<'_>) -> Result<Option<Vec<String>>, Wrong> {
+    if value.as_str() == Some("auto") { Ok(None) } else { addresses(value).map(Some) }
+}
+
+fn show_addresses_or_auto(set: &Option<Vec<String>>) -> String {
+    set.as_ref().map_or("auto".to_owned(), |list| format!("{list:?}"))
+}
+
+fn allowed_addresses_or_auto() -> String {
+    format!("\"auto\", or up to {ADDRESSES} of \"ADDRESS:PORT\"")
+}
+
 const HTTP: ConfigType = value(
     |config, value| {
-        config.http = if value.as_str() == Some("auto") { None } else { Some(addresses(value)?) };
+        config.http = addresses_or_auto(value)?;
         Ok(())
     },
     None,
-    |config| config.http.as_ref().map_or("auto".to_owned(), |list| format!("{list:?}")),
-    || format!("\"auto\", or up to {ADDRESSES} of \"ADDRESS:PORT\""),
+    |config| show_addresses_or_auto(&config.http),
+    allowed_addresses_or_auto,
     false,
+);
+
+const TLS_LISTEN: ConfigType = value(
+    |config, value| {
+        config.tls.listen = addresses_or_auto(value)?;
+        Ok(())
+    },
+    None,
+    |config| show_addresses_or_auto(&config.tls.listen),
+    allowed_addresses_or_auto,
+    false,
+);
+
+const TLS_HTTP: ConfigType = value(
+    |config, value| {
+        config.tls.http = addresses_or_auto(value)?;
+        Ok(())
+    },
+    None,
+    |config| show_addresses_or_auto(&config.tls.http),
+    allowed_addresses_or_auto,
+    false,
+);
+
+const TLS_CERTIFICATE: ConfigType = value(
+    |config, value| {
+        config.tls.certificate = path_or_none(value)?;
+        Ok(())
+    },
+    None,
+    |config| show_path(&config.tls.certificate),
+    || "a path, or \"\" for none".to_owned(),
+    true,
+);
+
+const TLS_KEY: ConfigType = value(
+    |config, value| {
+        config.tls.key = path_or_none(value)?;
+        Ok(())
+    },
+    None,
+    |config| show_path(&config.tls.key),
+    || "a path, or \"\" for none".to_owned(),
+    true,
 );
 
 const LISTEN: ConfigType = value(
@@ -809,7 +913,7 @@ mod tests {
                 "delete" => "stop".to_owned(),
                 "mp4" => "flv".to_owned(),
                 "auto" if row.key == "server.log_time" => "uptime".to_owned(),
-                "auto" if row.key == "server.http" => "[]".to_owned(),
+                "auto" if row.key == "server.http" || row.key.starts_with("server.tls.") => "[]".to_owned(),
                 "auto" => "7".to_owned(),
                 "info" => "debug".to_owned(),
                 "generic" => "host".to_owned(),
@@ -824,8 +928,8 @@ mod tests {
             let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
             let state = |config: &Config| {
                 let Config { board, listen, http, root, control, script_lib, .. } = config.clone();
-                let Config { log, log_time, recorded, record, time_zone, settings, .. } = config.clone();
-                let log = (log, log_time, time_zone);
+                let Config { log, log_time, recorded, record, time_zone, settings, tls, .. } = config.clone();
+                let log = (log, log_time, time_zone, tls);
                 (board, listen, http, root, control, script_lib, log, recorded, record, settings)
             };
             let expected = if row.takes_effect == AtOnce { &wanted } else { &before };

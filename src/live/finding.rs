@@ -34,6 +34,11 @@ pub enum Finding {
         /// In percent; more than 100 is beyond it.
         percent: u32,
     },
+    /// The certificate that clients are shown ends soon, or has ended.
+    CertificateEnds {
+        /// In so many days; 0 is today, or before.
+        days: u32,
+    },
     /// Somebody found no place.
     Full {
         /// Where.
@@ -127,19 +132,22 @@ pub enum FullTable {
     Applications,
     /// ... of recordings, ...
     Recordings,
-    /// ... and of players of recorded streams.
+    /// ... of players of recorded streams, ...
     RecordedPlayers,
+    /// ... and of connections with TLS.
+    TlsConnections,
 }
 
 impl FullTable {
     /// All of them.
-    pub const ALL: [FullTable; 6] = [
+    pub const ALL: [FullTable; 7] = [
         FullTable::Connections,
         FullTable::Address,
         FullTable::Streams,
         FullTable::Applications,
         FullTable::Recordings,
         FullTable::RecordedPlayers,
+        FullTable::TlsConnections,
     ];
 
     /// What there was no place for, and the key that raises it.
@@ -151,6 +159,7 @@ impl FullTable {
             FullTable::Applications => ("applications", "limits.applications"),
             FullTable::Recordings => ("recordings", "limits.recordings"),
             FullTable::RecordedPlayers => ("players of recorded streams", "limits.recorded_players"),
+            FullTable::TlsConnections => ("connections with TLS", "limits.tls_connections"),
         }
     }
 }
@@ -206,6 +215,8 @@ kinds! {
     CardFull, "card_full", 0, 30_000,
         "delete recordings (rill ctl delete-recording, or the files), or keep fewer of them (record.keep_days)";
     CardWorn, "card_worn", 0, 0, "copy what is on it, and replace it";
+    CertificateEnds, "certificate_ends", 0, 0,
+        "put another one in place of server.tls.certificate and server.tls.key, then: rill ctl reload";
     Full, "full", 0, 0, "raise";
     NetworkFull, "network_full", 3_000, 15_000,
         "connect the board by cable, lower the encoder's bitrate, or have fewer watch at once";
@@ -236,6 +247,11 @@ impl fmt::Display for Finding {
             }
             Finding::CardFull { free_mb } => write!(f, "the card is nearly full: {free_mb} MB are free"),
             Finding::CardWorn { percent } => write!(f, "the card is worn: about {percent} % of its life are used up"),
+            Finding::CertificateEnds { days: 0 } => {
+                f.write_str("the certificate for TLS has ended, or does so today: clients that look at it stay away")
+            }
+            Finding::CertificateEnds { days: 1 } => f.write_str("the certificate for TLS ends tomorrow"),
+            Finding::CertificateEnds { days } => write!(f, "the certificate for TLS ends in {days} days"),
             Finding::Full { table, times } => {
                 write!(
                     f,
@@ -325,6 +341,7 @@ impl fmt::Display for Figures {
             Finding::Hot { celsius: one }
             | Finding::CardFull { free_mb: one }
             | Finding::CardWorn { percent: one }
+            | Finding::CertificateEnds { days: one }
             | Finding::Contested { times: one }
             | Finding::Silent { seconds: one }
             | Finding::Stalled { times: one }
@@ -383,6 +400,7 @@ pub(super) mod tests {
             Finding::Throttled,
             Finding::CardFull { free_mb: most },
             Finding::CardWorn { percent: 110 },
+            Finding::CertificateEnds { days: most },
             Finding::Full { table: FullTable::RecordedPlayers, times: most },
             Finding::NetworkFull { behind: most, viewers: most },
             Finding::Contested { times: most },

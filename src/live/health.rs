@@ -17,17 +17,20 @@ const HOT: i32 = 80_000;
 const COOL: i32 = 75_000;
 /// A chip that has used up so much of its life is to be replaced, in percent.
 const WORN_PERCENT: u32 = 90;
+/// The end of a certificate is told so many days ahead.
+const CERTIFICATE_DAYS: u32 = 14;
 /// So many viewers at once are more than one who sits far away.
 const SEVERAL: u32 = 3;
 
 /// Kinds of which there is one at a time.
-const SINGLE: [FindingKind; 6] = [
+const SINGLE: [FindingKind; 7] = [
     FindingKind::UnderVoltage,
     FindingKind::Hot,
     FindingKind::Throttled,
     FindingKind::CardFull,
     FindingKind::CardWorn,
     FindingKind::NetworkFull,
+    FindingKind::CertificateEnds,
 ];
 const TABLES: usize = FullTable::ALL.len();
 
@@ -60,6 +63,8 @@ pub struct CardRoom {
 pub struct Health {
     /// What the board said last.
     pub board: BoardFacts,
+    /// The certificate for TLS counts so many days more, as far as there is one and the clock is set; 0 is less than one, or none.
+    pub certificate_days: Option<u32>,
     /// Kinds that something was wrong of with a stream at the last look, a bit each: lists need not search all names for others.
     pub stream_kinds: u32,
     /// How much was wrong with all streams then.
@@ -140,6 +145,10 @@ impl Health {
             FindingKind::NetworkFull => {
                 (behind >= SEVERAL && 2 * behind >= viewers).then_some(Finding::NetworkFull { behind, viewers })
             }
+            FindingKind::CertificateEnds => {
+                let days = self.certificate_days.filter(|days| *days <= CERTIFICATE_DAYS)?;
+                Some(Finding::CertificateEnds { days })
+            }
             // Of streams.
             _ => None,
         }
@@ -199,7 +208,7 @@ mod tests {
 
     #[test]
     fn each_finding_comes_when_it_is_true_and_goes_when_it_is_over() {
-        let cases: [Case; 9] = [
+        let cases: [Case; 11] = [
             (
                 |w| w.health.board.under_voltage = Some(true),
                 Finding::UnderVoltage,
@@ -227,6 +236,20 @@ mod tests {
                 Finding::CardWorn { percent: 90 },
                 1,
                 |w| w.health.board.worn_percent = Some(10),
+                1,
+            ),
+            (
+                |w| w.health.certificate_days = Some(14),
+                Finding::CertificateEnds { days: 14 },
+                1,
+                |w| w.health.certificate_days = Some(15),
+                1,
+            ),
+            (
+                |w| w.health.certificate_days = Some(0),
+                Finding::CertificateEnds { days: 0 },
+                1,
+                |w| w.health.certificate_days = None,
                 1,
             ),
             (|w| w.viewers = (3, 6), Finding::NetworkFull { behind: 3, viewers: 6 }, 4, |w| w.viewers = (3, 7), 15),

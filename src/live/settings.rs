@@ -79,6 +79,10 @@ pub struct Settings {
     pub recordings: u32,
     /// Streams that are sent to other servers or fetched from them at once: 0 to 256. One more is not, which the log says.
     pub relays: u32,
+    /// Connections with TLS at once: 1 to 4096. One more is closed. They are places only where TLS has a certificate.
+    pub tls_connections: u32,
+    /// Clients may come with TLS: there is a certificate, and a door for them. It has no key.
+    pub has_secure_doors: bool,
     /// What is recorded and how, unless the application says otherwise.
     pub record: RecordSettings,
     /// What scripts may use, unless their application says otherwise.
@@ -156,6 +160,11 @@ impl Settings {
         clients + CONTROL_CLIENTS + self.relays as usize + self.script_hosts()
     }
 
+    /// Places of connections with TLS.
+    pub fn tls_places(&self) -> usize {
+        if self.has_secure_doors { self.tls_connections as usize } else { 0 }
+    }
+
     /// Script processes at once. There are none in a build without the engine.
     pub fn script_hosts(&self) -> usize {
         let most = match self.script_process {
@@ -205,6 +214,8 @@ impl Default for Settings {
             web_proxies: Networks::default(),
             recordings: 4,
             relays: 4,
+            tls_connections: 16,
+            has_secure_doors: false,
             record: RecordSettings::default(),
             scripts: ScriptLimits::default(),
             script_process: ScriptProcess::Application,

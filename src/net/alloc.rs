@@ -3,7 +3,7 @@
 //! The binary installs it: `#[global_allocator] static ALLOCATOR: Counting = Counting;`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use crate::account;
 
@@ -15,6 +15,10 @@ pub struct Counting;
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 /// What [`ALLOCATIONS`] was when [`seal`] was called; [`OPEN`] before that.
 static SEALED_AT: AtomicUsize = AtomicUsize::new(OPEN);
+
+/// Bytes that TLS has now, and the most that it had ([`account::protect`]).
+static TLS_BYTES: AtomicIsize = AtomicIsize::new(0);
+static TLS_BYTES_MOST: AtomicIsize = AtomicIsize::new(0);
 
 const OPEN: usize = usize::MAX;
 
@@ -59,6 +63,20 @@ fn release(held: &[(*mut libc::c_void, usize)], fits: bool) -> bool {
     fits
 }
 
+/// What TLS has of the heap now, and the most that it had, in bytes; 0 when another allocator is installed.
+pub fn tls_bytes() -> (usize, usize) {
+    let bytes = |count: &AtomicIsize| usize::try_from(count.load(Ordering::Relaxed)).unwrap_or(0);
+    (bytes(&TLS_BYTES), bytes(&TLS_BYTES_MOST))
+}
+
+/// So many bytes more are allocated, or less.
+fn count_tls(bytes: isize) {
+    if account::is_protecting() {
+        let now = TLS_BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        TLS_BYTES_MOST.fetch_max(now, Ordering::Relaxed);
+    }
+}
+
 fn count() {
     if account::is_spending() {
         return;
@@ -70,23 +88,27 @@ fn count() {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        count_tls(layout.size().cast_signed());
         // SAFETY: the caller promises what `System` asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
+        count_tls(layout.size().cast_signed());
         // SAFETY: the caller promises what `System` asks for.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count();
+        count_tls(new_size.cast_signed() - layout.size().cast_signed());
         // SAFETY: the caller promises what `System` asks for; `pointer` came from `System`.
         unsafe { System.realloc(pointer, layout, new_size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count_tls(-layout.size().cast_signed());
         // SAFETY: the caller promises what `System` asks for; `pointer` came from `System`.
         unsafe { System.dealloc(pointer, layout) }
     }

@@ -20,6 +20,8 @@ use super::{addresses, sockopt};
 pub struct Listener {
     /// What is spoken there.
     pub(super) door: Door,
+    /// It is spoken in TLS.
+    pub(super) is_secure: bool,
     /// The server does its work without it.
     pub(super) is_optional: bool,
     address: SocketAddr,
@@ -30,19 +32,21 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct ListenError {
     door: Door,
+    is_secure: bool,
     address: SocketAddr,
     error: io::Error,
 }
 
-/// A socket that holds the address, where clients are to speak as `door` says; port 0 is one that the system chooses.
+/// A socket that holds the address, where clients are to speak as `door` says, in TLS if `is_secure`; port 0 is one that the system
+/// chooses.
 ///
 /// # Errors
 ///
 /// When the address is in use, is not one of this machine's, or may not be used by this user.
-pub fn bind(address: SocketAddr, door: Door) -> Result<Listener, ListenError> {
+pub fn bind(address: SocketAddr, door: Door, is_secure: bool) -> Result<Listener, ListenError> {
     let bound = bound(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
-    let (address, socket) = bound.map_err(|error| ListenError { door, address, error })?;
-    Ok(Listener { door, is_optional: false, address, socket: TcpListener::from_std(socket) })
+    let (address, socket) = bound.map_err(|error| ListenError { door, is_secure, address, error })?;
+    Ok(Listener { door, is_secure, is_optional: false, address, socket: TcpListener::from_std(socket) })
 }
 
 /// The first port that needs no privilege: `net.ipv4.ip_unprivileged_port_start`, which is 1024 where nobody changed it.
@@ -70,7 +74,8 @@ impl Listener {
     pub(super) fn listen(&mut self, registry: &Registry, token: Token) -> Result<(), ListenError> {
         let done = sockopt::listen(&self.socket);
         let done = done.and_then(|()| registry.register(&mut self.socket, token, Interest::READABLE));
-        done.map_err(|error| ListenError { door: self.door, address: self.address, error })
+        let Listener { door, is_secure, address, .. } = *self;
+        done.map_err(|error| ListenError { door, is_secure, address, error })
     }
 
     /// The next client; `WouldBlock` when there is none.
@@ -124,7 +129,12 @@ fn bound(address: SocketAddr) -> io::Result<StdListener> {
 impl ListenError {
     /// Where the address is said.
     fn key(&self) -> &'static str {
-        if self.door == Door::Http { "server.http" } else { "--listen" }
+        match (self.door == Door::Http, self.is_secure) {
+            (true, true) => "server.tls.http",
+            (true, false) => "server.http",
+            (false, true) => "server.tls.listen",
+            (false, false) => "--listen",
+        }
     }
 }
 
@@ -168,7 +178,7 @@ mod tests {
     use super::*;
 
     fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
-        super::bind(address, Door::Rtmp)
+        super::bind(address, Door::Rtmp, false)
     }
 
     #[test]
@@ -218,6 +228,7 @@ mod tests {
     fn a_port_that_needs_root_is_answered_with_the_ports_that_do_not() {
         let error = ListenError {
             door: Door::Rtmp,
+            is_secure: false,
             address: "0.0.0.0:80".parse().unwrap(),
             error: io::Error::from(io::ErrorKind::PermissionDenied),
         };

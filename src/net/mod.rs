@@ -13,12 +13,14 @@ mod load;
 pub mod logging;
 mod notify;
 pub mod open_files;
+mod outcome;
 pub mod record_disk;
 pub mod script_check;
 mod signals;
 pub mod sockopt;
 mod status;
 mod tcp;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,6 +45,7 @@ pub use signals::Signals;
 use disk::{Disk, Workers};
 use load::Loads;
 use tcp::{Ready, STARVED_MS, TcpNet};
+use tls::TlsOffer;
 
 /// Events taken from the kernel at once. What is beyond them comes with the next poll, which does not sleep.
 const EVENTS: usize = 256;
@@ -61,6 +64,9 @@ const FAREWELL_MS: u64 = 1800;
 pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
     table.push(Row::new("sockets", settings.slots(), tcp::SOCKET_BYTES));
+    if settings.tls_places() > 0 {
+        table.extend(tls::memory(settings.tls_places()));
+    }
     table.push(Row::new("script processes: signs of life", settings.script_hosts(), hosts::PROCESS_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));
     table.push(Row::new("log line", 2, logging::LINE_BYTES));
@@ -110,6 +116,8 @@ pub struct Outside {
     pub signals: Signals,
     /// The service manager.
     pub notify: Notify,
+    /// Where certificates come from.
+    pub offer: TlsOffer,
 }
 
 impl Reactor {
@@ -120,13 +128,13 @@ impl Reactor {
     ///
     /// The operating system's own.
     pub fn new(server: &Server, outside: Outside, workers: Workers, start: Instant) -> io::Result<Reactor> {
-        let Outside { listeners, control, mut signals, notify } = outside;
+        let Outside { listeners, control, mut signals, notify, offer } = outside;
         let poll = Poll::new()?;
         signals.register(poll.registry(), tcp::SIGNALS)?;
         let mut disk = Disk::start(workers, Waker::new(poll.registry(), tcp::DISK)?)?;
         disk.survey();
         let slots = server.slots().count();
-        let net = TcpNet::new(poll.registry().try_clone()?, listeners, control, slots, server.settings())?;
+        let net = TcpNet::new(poll.registry().try_clone()?, listeners, control, slots, server.settings(), offer)?;
         let events = Events::with_capacity(EVENTS);
         Ok(Reactor { poll, events, net, signals, notify, disk, loads: Loads::default(), start })
     }
@@ -140,8 +148,8 @@ impl Reactor {
         self.net.listen()
     }
 
-    /// Where clients are let in, and what is spoken there.
-    pub fn doors(&self) -> impl Iterator<Item = (Door, SocketAddr)> {
+    /// Where clients are let in, what is spoken there, and whether in TLS.
+    pub fn doors(&self) -> impl Iterator<Item = (Door, bool, SocketAddr)> {
         self.net.doors()
     }
 
@@ -159,11 +167,17 @@ impl Reactor {
             let now = self.millis(woke);
             let patience = [deadline, starved_until].into_iter().flatten().map(|at: Millis| at.since(now)).min();
             let wait = [server.wait_ms(now), self.notify.wait_ms(now), patience].into_iter().flatten().min();
+            let rests =
+                self.net.rests_for(woke).map(|rest| u64::try_from(rest.as_micros().div_ceil(1000)).unwrap_or(0));
+            let wait = [wait, rests].into_iter().flatten().min();
             let wait = if self.disk.may_sleep() { wait } else { Some(0) };
             woke = self.sleep(wait, woke, server.take_answers_us())?;
             let now = self.millis(woke);
             self.net.set_now(now);
             self.pass_on_events(server);
+            if let Some(slot) = self.net.next_rested(woke) {
+                server.readable(slot);
+            }
             if starved_until.is_some_and(|at| now >= at) {
                 starved_until = None;
                 server.acceptable();
@@ -182,6 +196,10 @@ impl Reactor {
                 server.done(done, now);
             }
             server.turn(&mut self.net, now);
+            while let Some(slot) = self.net.next_woken() {
+                server.readable(slot);
+                server.writable(slot);
+            }
             for lane in DiskLane::ALL {
                 self.disk.ask_all(lane, || {
                     let job = server.next_job(lane)?;
@@ -241,6 +259,7 @@ impl Reactor {
                         server.readable(slot);
                     }
                     if event.is_writable() || ended {
+                        self.net.flush(slot);
                         server.writable(slot);
                     }
                 }

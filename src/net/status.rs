@@ -16,7 +16,7 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
     let counters = totals.counters;
     info!(
         "rill status uptime_s={} connections={} limit={} load_percent={} accepted={} turned_away={} closed={}{}{} \
-         heap_allocations={}{}",
+         heap_allocations={} tls_heap_bytes={} tls_heap_bytes_most={}{}",
         totals.uptime_s,
         totals.connections,
         totals.connection_limit,
@@ -27,6 +27,8 @@ pub(super) fn report(server: &Server, shed: u64, load_permille: u32, now: Millis
         Fields(&counters.named()),
         Fields(&server.recordings().counts().named()),
         allocations(),
+        alloc::tls_bytes().0,
+        alloc::tls_bytes().1,
         Closes(&counters.closed),
     );
     let mut from = 0;

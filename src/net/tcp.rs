@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::time::{Duration, Instant};
 
 use log::warn;
 use mio::net::{TcpStream, UnixStream};
@@ -10,7 +11,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::handles::SlotIndex;
 use crate::live::settings::Settings;
-use crate::server::close::Loss;
+use crate::server::close::{Loss, TlsFault};
 use crate::server::peer::Peer;
 use crate::server::speaks::Door;
 use crate::server::transport::{Arrival, Counted, Io, Net};
@@ -20,6 +21,8 @@ use crate::wire::script_link::Entered;
 use super::control_socket::ControlSocket;
 use super::hosts::Hosts;
 use super::listen::{ListenError, Listener};
+use super::outcome::outcome;
+use super::tls::{TlsIndex, TlsOffer, TlsTable};
 use super::{alloc, load, logging, sockopt};
 
 /// What an event of the poll is about.
@@ -137,11 +140,11 @@ impl Entrance {
                 let (stream, address) = listener.accept()?;
                 // An IPv4 client of an IPv6 socket is still an IPv4 client.
                 let peer = Peer::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()));
-                Ok((EitherStream::Tcp(stream), Arrival { peer, door: listener.door }))
+                Ok((EitherStream::Tcp(stream), Arrival { peer, door: listener.door, is_secure: listener.is_secure }))
             }
             Entrance::Local(socket) => {
                 let (stream, _) = socket.listener.accept()?;
-                Ok((EitherStream::Local(stream), Arrival { peer: Peer::Local, door: Door::Control }))
+                Ok((EitherStream::Local(stream), Arrival { peer: Peer::Local, door: Door::Control, is_secure: false }))
             }
             Entrance::Closed => Err(ErrorKind::WouldBlock.into()),
         }
@@ -157,6 +160,17 @@ struct Socket {
     ended: bool,
     /// The last write said that there is no room for more.
     waits_to_write: bool,
+    /// What is between it and who reads and writes.
+    security: Security,
+}
+
+/// Whether a connection is secured by TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Security {
+    Plain,
+    Tls(TlsIndex),
+    /// Its place was given to another.
+    Lost,
 }
 
 /// Bytes of a slot's socket.
@@ -172,8 +186,9 @@ pub struct TcpNet {
     hosts: Hosts,
     /// The slot of the first of them.
     first_host: usize,
-    /// Accepted, and neither adopted nor refused yet.
-    pending: Option<EitherStream>,
+    tls: TlsTable,
+    /// Accepted, and neither adopted nor refused yet; and whether it is to be secured.
+    pending: Option<(EitherStream, bool)>,
     notsent_lowat_bytes: u64,
     send_buffer_bytes: u64,
     /// A descriptor that is held only to be given up: with it a client can be accepted and closed when there is no
@@ -202,6 +217,7 @@ impl TcpNet {
         control: Option<ControlSocket>,
         slots: usize,
         settings: &Settings,
+        offer: TlsOffer,
     ) -> io::Result<TcpNet> {
         let mut entrances: Vec<Entrance> = listeners.into_iter().map(Entrance::Tcp).collect();
         if let Some(mut socket) = control {
@@ -215,6 +231,7 @@ impl TcpNet {
             sockets: core::iter::repeat_with(|| None).take(slots).collect(),
             hosts: Hosts::new(settings.script_hosts()),
             first_host: slots.saturating_sub(settings.script_hosts()),
+            tls: TlsTable::new(settings.tls_places(), offer),
             pending: None,
             notsent_lowat_bytes: settings.notsent_lowat_bytes,
             send_buffer_bytes: settings.send_buffer_bytes,
@@ -247,10 +264,10 @@ impl TcpNet {
         Ok(())
     }
 
-    /// Where clients are let in, and what is spoken there.
-    pub fn doors(&self) -> impl Iterator<Item = (Door, SocketAddr)> {
+    /// Where clients are let in, what is spoken there, and whether in TLS.
+    pub fn doors(&self) -> impl Iterator<Item = (Door, bool, SocketAddr)> {
         self.entrances.iter().filter_map(|entrance| match entrance {
-            Entrance::Tcp(listener) => Some((listener.door, listener.address())),
+            Entrance::Tcp(listener) => Some((listener.door, listener.is_secure, listener.address())),
             Entrance::Local(_) | Entrance::Closed => None,
         })
     }
@@ -270,6 +287,42 @@ impl TcpNet {
         if let Some(socket) = &mut self.sockets[slot.at()] {
             socket.ended = true;
         }
+    }
+
+    /// The poll said that the slot's socket takes bytes.
+    pub fn flush(&mut self, slot: SlotIndex) {
+        if let Some(Socket { stream: EitherStream::Tcp(stream), security: Security::Tls(at), .. }) =
+            &mut self.sockets[slot.at()]
+        {
+            self.tls.flush(*at, stream);
+        }
+    }
+
+    /// How long the caller may sleep although TLS has something to do; `None` for ever.
+    pub fn rests_for(&self, now: Instant) -> Option<Duration> {
+        self.tls.rests_for(now)
+    }
+
+    /// The slot whose TLS handshake may go on now: it is readable, although no event says so.
+    pub fn next_rested(&mut self, now: Instant) -> Option<SlotIndex> {
+        self.tls.next_rested(now)
+    }
+
+    /// A slot that is readable and writable by what happened in its TLS, of which no event tells.
+    pub fn next_woken(&mut self) -> Option<SlotIndex> {
+        self.tls.next_woken()
+    }
+
+    /// A place for the TLS of a new connection of the slot.
+    fn secure(&mut self, slot: SlotIndex) -> Option<TlsIndex> {
+        if let Some(at) = self.tls.begin(slot) {
+            return Some(at);
+        }
+        let slow = self.tls.give_way()?;
+        if let Some(socket) = &mut self.sockets[slow.at()] {
+            socket.security = Security::Lost;
+        }
+        self.tls.begin(slot)
     }
 
     /// Stops listening, but for the operator. Connections stay; those not accepted yet are reset.
@@ -365,7 +418,8 @@ impl TcpNet {
         if stream.register(&self.registry, slot).is_err() {
             return false;
         }
-        self.sockets[slot.at()] = Some(Socket { stream, quick_acks, ended: false, waits_to_write: false });
+        let security = Security::Plain;
+        self.sockets[slot.at()] = Some(Socket { stream, quick_acks, ended: false, waits_to_write: false, security });
         true
     }
 
@@ -399,7 +453,7 @@ impl Net for TcpNet {
         loop {
             let error = match self.accept_any() {
                 Ok((stream, arrival)) => {
-                    self.pending = Some(stream);
+                    self.pending = Some((stream, arrival.is_secure));
                     return Some(arrival);
                 }
                 Err(error) => error,
@@ -439,13 +493,21 @@ impl Net for TcpNet {
         }
     }
 
-    fn adopt(&mut self, slot: SlotIndex) -> bool {
-        let Some(stream) = self.pending.take() else { return false };
-        self.take(slot, stream, QUICK_ACKS)
+    fn adopt(&mut self, slot: SlotIndex) -> Result<(), Loss> {
+        let (stream, is_secure) = self.pending.take().ok_or(Loss::Client)?;
+        let tls = if is_secure { Some(self.secure(slot).ok_or(Loss::Tls(TlsFault::Full))?) } else { None };
+        let taken = self.take(slot, stream, QUICK_ACKS);
+        match (&mut self.sockets[slot.at()], tls) {
+            (Some(socket), Some(at)) if taken => socket.security = Security::Tls(at),
+            (_, Some(at)) => self.tls.end(at),
+            _ => {}
+        }
+        if taken { Ok(()) } else { Err(Loss::Client) }
     }
 
     fn refuse(&mut self, words: &[u8]) {
-        if let Some(mut stream) = self.pending.take()
+        // Without a handshake nothing can be said in TLS.
+        if let Some((mut stream, false)) = self.pending.take()
             && !words.is_empty()
         {
             // A new socket takes a line; if not, its end says as much.
@@ -459,10 +521,19 @@ impl Net for TcpNet {
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
         let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken(Loss::Client) };
-        let result = match outcome(|| socket.stream.read(buffer)) {
-            // An edge-triggered poll tells of what comes after a short read, its end included; an end that it has told
+        let result = match (&mut socket.stream, socket.security) {
+            (EitherStream::Tcp(stream), Security::Tls(at)) => self.tls.read(at, stream, buffer),
+            (_, Security::Lost) => Io::Broken(Loss::Tls(TlsFault::Slow)),
+            (stream, _) => outcome(|| stream.read(buffer)),
+        };
+        let result = match result {
+            // What of TLS was read is not all that there is. Otherwise an edge-triggered poll tells of what comes after a short read, its end included; an end that it has told
             // of already must be read.
-            Io::Done(bytes) if bytes > 0 && bytes < buffer.len() && !socket.ended => Io::Last(bytes),
+            Io::Done(bytes)
+                if bytes > 0 && bytes < buffer.len() && !socket.ended && socket.security == Security::Plain =>
+            {
+                Io::Last(bytes)
+            }
             result => result,
         };
         if socket.quick_acks > 0 && matches!(result, Io::Done(1..) | Io::Last(_)) {
@@ -475,9 +546,14 @@ impl Net for TcpNet {
     }
 
     fn has_unread(&mut self, slot: SlotIndex) -> bool {
+        let Some(socket) = &self.sockets[slot.at()] else { return false };
+        if let Security::Tls(at) = socket.security
+            && self.tls.has_plain(at)
+        {
+            return true;
+        }
         // Its end is no sign of life, and is read as 0 bytes.
-        let stream = self.sockets[slot.at()].as_ref().and_then(|socket| socket.stream.tcp());
-        stream.is_some_and(|stream| matches!(outcome(|| stream.peek(&mut [0])), Io::Done(1..)))
+        socket.stream.tcp().is_some_and(|stream| matches!(outcome(|| stream.peek(&mut [0])), Io::Done(1..)))
     }
 
     fn gather(&mut self, slot: SlotIndex, gather: bool) {
@@ -489,6 +565,12 @@ impl Net for TcpNet {
 
     fn write(&mut self, slot: SlotIndex, slices: &[IoSlice<'_>]) -> Io {
         let Some(socket) = &mut self.sockets[slot.at()] else { return Io::Broken(Loss::Client) };
+        if socket.security != Security::Plain {
+            let Socket { stream: EitherStream::Tcp(stream), security: Security::Tls(at), .. } = socket else {
+                return Io::Broken(Loss::Tls(TlsFault::Slow));
+            };
+            return self.tls.write(*at, stream, slices);
+        }
         let result = match slices {
             // One slice spares the kernel the walk through a vector.
             [slice] => outcome(|| socket.stream.write(slice)),
@@ -505,19 +587,32 @@ impl Net for TcpNet {
     }
 
     fn finish(&mut self, slot: SlotIndex) {
-        if let Some(socket) = &self.sockets[slot.at()] {
+        if let Some(socket) = &mut self.sockets[slot.at()] {
+            if let (EitherStream::Tcp(stream), Security::Tls(at)) = (&mut socket.stream, socket.security) {
+                self.tls.finish(at, stream);
+                return;
+            }
             // It fails only when the connection is gone, which reading tells as well.
             let _ = socket.stream.shutdown();
         }
     }
 
     fn has_delivered(&mut self, slot: SlotIndex) -> bool {
-        self.tcp(slot).is_some_and(|stream| sockopt::unacknowledged(stream) == Some(0))
+        let Some(socket) = &self.sockets[slot.at()] else { return false };
+        if let Security::Tls(at) = socket.security
+            && !self.tls.has_sent(at)
+        {
+            return false;
+        }
+        socket.stream.tcp().is_some_and(|stream| sockopt::unacknowledged(stream) == Some(0))
     }
 
     fn close(&mut self, slot: SlotIndex) {
         // Closing takes it out of the poll, too.
-        self.sockets[slot.at()] = None;
+        let socket = self.sockets[slot.at()].take();
+        if let Some(Socket { security: Security::Tls(at), .. }) = socket {
+            self.tls.end(at);
+        }
     }
 
     fn start_host(&mut self, slot: SlotIndex, memory_bytes: u64) -> bool {
@@ -555,26 +650,12 @@ impl Net for TcpNet {
         load::thread_us()
     }
 
+    fn certificate_ends_s(&mut self) -> Option<u64> {
+        self.tls.valid_until_s()
+    }
+
     fn counted(&self) -> Counted {
         Counted { turned_away: self.shed, heap_allocations: alloc::since_sealed() }
-    }
-}
-
-fn outcome(mut call: impl FnMut() -> io::Result<usize>) -> Io {
-    loop {
-        match call() {
-            Ok(bytes) => return Io::Done(bytes),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Io::WouldBlock,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // A reset or a refusal, or a write behind one; the rest are time-outs and what routers report.
-            Err(error) => {
-                let by_client = matches!(
-                    error.raw_os_error(),
-                    Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED | libc::ECONNREFUSED)
-                );
-                return Io::Broken(if by_client { Loss::Client } else { Loss::Network });
-            }
-        }
     }
 }
 
@@ -596,7 +677,6 @@ fn want(errno: i32) -> &'static str {
 mod tests {
     use std::net::{TcpListener as StdListener, TcpStream as StdStream};
     use std::os::fd::AsRawFd;
-    use std::time::{Duration, Instant};
 
     use mio::{Events, Poll};
 
@@ -615,7 +695,8 @@ mod tests {
         fn to(address: SocketAddr) -> Dialler {
             let poll = Poll::new().unwrap();
             let registry = poll.registry().try_clone().unwrap();
-            let mut net = TcpNet::new(registry, Vec::new(), None, 4, &Settings::default()).unwrap();
+            let mut net =
+                TcpNet::new(registry, Vec::new(), None, 4, &Settings::default(), TlsOffer::default()).unwrap();
             assert!(net.dial(SLOT, address));
             Dialler { poll, net }
         }
@@ -649,7 +730,7 @@ mod tests {
     #[test]
     fn one_that_is_refused_is_broken() {
         // Who has an address and does not listen refuses.
-        let host = listen::bind("127.0.0.1:0".parse().unwrap(), Door::Rtmp).unwrap();
+        let host = listen::bind("127.0.0.1:0".parse().unwrap(), Door::Rtmp, false).unwrap();
         let mut dialler = Dialler::to(host.address());
         assert_eq!(dialler.write(LONG), Io::Broken(Loss::Client));
     }

@@ -19,6 +19,31 @@ pub enum Loss {
     Client,
     /// Nothing comes through any more, or a router says so.
     Network,
+    /// Its TLS says so.
+    Tls(TlsFault),
+}
+
+/// Why a connection with TLS ends before its protocol is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFault {
+    /// RTMP was spoken, without TLS.
+    Rtmp,
+    /// HTTP was.
+    Http,
+    /// Something else was.
+    Other,
+    /// Neither a version nor a cipher is in common.
+    Incompatible,
+    /// The client says that it does not believe the certificate.
+    Untrusted,
+    /// The client ended it with an alert.
+    Refused,
+    /// A record that is none, or not what was expected.
+    Protocol,
+    /// Its handshake was slow, and another needed its place.
+    Slow,
+    /// Every place of a connection with TLS is taken, or there is no certificate.
+    Full,
 }
 
 /// Why a connection ended, who is at fault first.
@@ -34,6 +59,8 @@ pub enum CloseReason {
     NetworkBroke,
     /// Another protocol was spoken.
     NotRtmp(FirstByte),
+    /// Its TLS was at fault.
+    Tls(TlsFault),
     /// The client broke the protocol.
     PeerMisbehaved(Misbehaviour),
     /// The client exceeded a limit.
@@ -194,6 +221,8 @@ counters! {
     Unreadable = "unreadable",
     BadRequest = "bad_request",
     RequestTimeout = "request_timeout",
+    Tls = "tls",
+    TlsFull = "tls_full",
 }
 
 /// What is said of one [`CloseReason`].
@@ -221,11 +250,22 @@ impl CloseReason {
             Answered => row(Counter::PeerClosed, 200, "it was answered"),
             PeerReset => row(Counter::PeerReset, 200, "the client ended it with something unread"),
             NetworkBroke => row(Counter::NetworkBroke, 408, "the network broke it"),
-            NotRtmp(FirstByte::Tls) => row(Counter::NotRtmp, 400, "the client speaks TLS: use rtmp://, not rtmps://, on this port"),
+            NotRtmp(FirstByte::Tls) => row(Counter::NotRtmp, 400, "the client speaks TLS: use rtmp://, not rtmps://, on this port, or the port of server.tls.listen"),
             NotRtmp(FirstByte::Http) => row(Counter::NotRtmp, 400, "the client speaks HTTP: this port is for RTMP (server.http)"),
             NotRtmp(FirstByte::Ssh) => row(Counter::NotRtmp, 400, "the client speaks SSH: this port is for RTMP"),
             NotRtmp(FirstByte::Encrypted) => row(Counter::NotRtmp, 400, "the client speaks RTMPE: use rtmp://, not rtmpe://"),
             NotRtmp(FirstByte::Rtmp | FirstByte::Other) => row(Counter::NotRtmp, 400, "the client does not speak RTMP"),
+            Tls(fault) => match fault {
+                TlsFault::Rtmp => row(Counter::Tls, 400, "the client speaks RTMP without TLS: use rtmps://, not rtmp://, on this port, or that of server.listen"),
+                TlsFault::Http => row(Counter::Tls, 400, "the client speaks HTTP without TLS: use https://, not http://, on this port, or that of server.http"),
+                TlsFault::Other => row(Counter::Tls, 400, "the client does not speak TLS: this port is for rtmps:// or https://"),
+                TlsFault::Incompatible => row(Counter::Tls, 400, "the client knows neither TLS 1.2 nor 1.3, or none of their ciphers with ECDHE and AES-128-GCM or ChaCha20"),
+                TlsFault::Untrusted => row(Counter::Tls, 401, "the client does not believe the certificate (server.tls.certificate): it has to know who signed it, and the name in the URL has to stand there"),
+                TlsFault::Refused => row(Counter::Tls, 400, "the client ended TLS with an alert"),
+                TlsFault::Protocol => row(Counter::Tls, 400, "what the client sent is no TLS that can be understood"),
+                TlsFault::Slow => row(Counter::Tls, 408, "its TLS handshake was slow while another needed its place (limits.tls_connections)"),
+                TlsFault::Full => row(Counter::TlsFull, 409, "every connection with TLS is taken (limits.tls_connections)"),
+            },
             PeerMisbehaved(what) => row(Counter::PeerMisbehaved, 400, match what {
                 Misbehaviour::Chunk => "a chunk of a chunk stream that was never opened",
                 Misbehaviour::ChunkSize => "a chunk size that is not allowed",
@@ -281,6 +321,7 @@ impl From<Loss> for CloseReason {
         match loss {
             Loss::Client => CloseReason::PeerReset,
             Loss::Network => CloseReason::NetworkBroke,
+            Loss::Tls(fault) => CloseReason::Tls(fault),
         }
     }
 }
@@ -345,6 +386,8 @@ mod tests {
             (CloseReason::ScriptStopped, "script_stopped"),
             (CloseReason::GaveWay, "gave_way"),
             (CloseReason::NetworkBroke, "network_broke"),
+            (CloseReason::from(Loss::Tls(TlsFault::Http)), "tls"),
+            (CloseReason::from(Loss::Tls(TlsFault::Full)), "tls_full"),
         ] {
             assert_eq!(Counter::NAMES[reason.index()], name);
         }

@@ -11,7 +11,7 @@ use crate::wire::codec::{Level, Size, VideoInfo};
 use crate::wire::flv::Codec;
 
 use super::Server;
-use super::close::CloseReason;
+use super::close::{CloseReason, TlsFault};
 use super::describe::TrackInfo;
 use super::json::Joined;
 
@@ -73,6 +73,7 @@ impl Server {
             FullTable::Applications => self.counters.applications_exhausted,
             FullTable::Recordings => self.recordings().counts().no_place,
             FullTable::RecordedPlayers => self.counters.recorded_exhausted,
+            FullTable::TlsConnections => closed(CloseReason::Tls(TlsFault::Full)),
         })
     }
 

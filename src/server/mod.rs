@@ -442,7 +442,7 @@ impl Server {
             return;
         }
         for _ in 0..self.settings.accepts_per_turn {
-            let Some(Arrival { peer, door }) = net.accept() else {
+            let Some(Arrival { peer, door, is_secure }) = net.accept() else {
                 self.wakes.acceptable = false;
                 return;
             };
@@ -451,9 +451,12 @@ impl Server {
                 _ => self.take(net, peer, door, now),
             };
             let Some(conn) = taken else { continue };
-            if !net.adopt(conn.slot) {
-                self.release(net, conn, CloseReason::PeerReset);
+            if let Err(loss) = net.adopt(conn.slot) {
+                self.release(net, conn, loss.into());
                 continue;
+            }
+            if is_secure {
+                self.slots.secure(conn.slot);
             }
             // Both may be so already; if not, the network says WouldBlock.
             self.wakes.read(conn.slot);

@@ -137,8 +137,8 @@ impl Server {
             page_url: session.connect_property("pageUrl"),
             uri: session.tc_url(),
             id: &id,
-            protocol: "rtmp",
-            secure: false,
+            protocol: if slot.is_secure { "rtmps" } else { "rtmp" },
+            secure: slot.is_secure,
             to_client_bytes_s,
             to_server_bytes_s,
         };

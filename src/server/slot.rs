@@ -84,6 +84,8 @@ pub struct Slot {
     pub bytes_in: u64,
     /// Who is at the other end.
     pub peer: Peer,
+    /// Its connection is secured by TLS.
+    pub is_secure: bool,
     /// The application that it has joined, or is about to.
     pub app: Option<AppId>,
     /// The application's instance, if it has server-side code.
@@ -115,6 +117,7 @@ impl Slot {
             state: SlotState::Free,
             generation: 0,
             peer: Peer::Local,
+            is_secure: false,
             accepted: Millis(0),
             last_read: Millis(0),
             last_taken: Millis(0),

@@ -50,6 +50,8 @@ pub struct Slots {
     relays: usize,
     /// ... and behind them for script processes.
     hosts: usize,
+    /// How many connections are secured by TLS.
+    secured: usize,
 }
 
 impl Slots {
@@ -84,6 +86,7 @@ impl Slots {
             kept,
             relays: settings.relays as usize,
             hosts,
+            secured: 0,
         }
     }
 
@@ -294,6 +297,17 @@ impl Slots {
         self.begin(index.at(), Peer::Local, Speaks::begin(Door::Script, 0, now), now)
     }
 
+    /// The connection is secured by TLS.
+    pub(super) fn secure(&mut self, index: SlotIndex) {
+        self.at(index).is_secure = true;
+        self.secured += 1;
+    }
+
+    /// How many connections are.
+    pub(super) fn secured(&self) -> usize {
+        self.secured
+    }
+
     fn begin(&mut self, index: usize, peer: Peer, speaks: Speaks, now: Millis) -> ConnId {
         self.express[index] = Express::default();
         let slot = &mut self.slots[index];
@@ -313,6 +327,7 @@ impl Slots {
         let slot = &mut self.slots[index.at()];
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
+        self.secured -= usize::from(core::mem::take(&mut slot.is_secure));
         self.speaks[index.at()] = Speaks::Nothing;
         if self.is_client(index) {
             self.claims.set(index.at(), None);

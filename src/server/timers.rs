@@ -26,6 +26,9 @@ impl Server {
         if self.life.clock_at <= now {
             self.life.clock_ms = net.clock_ms().map(|shown| shown.cast_signed() - now.0.cast_signed());
             self.life.clock_at = now + CLOCK_MS;
+            let days = |(ends, shown_ms): (u64, u64)| ends.saturating_sub(shown_ms / 1000) / 86_400;
+            let ends = net.certificate_ends_s().zip(net.clock_ms());
+            self.live.health.certificate_days = ends.map(|both| days(both).try_into().unwrap_or(u32::MAX));
         }
         self.expire_media(now);
         self.expire_graces(now);

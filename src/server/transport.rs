@@ -36,6 +36,8 @@ pub struct Arrival {
     pub peer: Peer,
     /// At which listener: what is spoken there.
     pub door: Door,
+    /// It is spoken in TLS, of which nobody else needs to know.
+    pub is_secure: bool,
 }
 
 /// What the system's side of the server counts, for the operator.
@@ -51,8 +53,12 @@ pub struct Counted {
 pub trait Net {
     /// The next waiting connection at any door, if there is one; it waits until it is adopted or refused.
     fn accept(&mut self) -> Option<Arrival>;
-    /// The connection of the last `accept` belongs to `slot` from now on. False when it broke meanwhile.
-    fn adopt(&mut self, slot: SlotIndex) -> bool;
+    /// The connection of the last `accept` belongs to `slot` from now on.
+    ///
+    /// # Errors
+    ///
+    /// It broke meanwhile, or there is no place for its TLS.
+    fn adopt(&mut self, slot: SlotIndex) -> Result<(), Loss>;
     /// The connection of the last `accept` is closed, behind what of `words` it takes at once.
     fn refuse(&mut self, words: &[u8]);
     /// Begins to connect `slot` to another host. The slot is written to when it is connected, and not before: until then a write
@@ -106,6 +112,10 @@ pub trait Net {
     /// Processor time that the loop has had, in microseconds, to tell how much something took; 0 where nobody asks that.
     fn worked_us(&self) -> u64 {
         0
+    }
+    /// Until when the certificate that clients are shown counts, in seconds since 1970; `None` without one.
+    fn certificate_ends_s(&mut self) -> Option<u64> {
+        None
     }
     /// What is counted on this side.
     fn counted(&self) -> Counted {

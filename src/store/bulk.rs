@@ -19,7 +19,6 @@ use super::recordings::disk::Space;
 use super::shared::Shared;
 
 /// What the store leaves to who composes the program: the store does not know the machine.
-#[derive(Clone, Copy)]
 pub struct Machine {
     /// Whether the server could be started with a configuration; if not, why.
     pub fits: fn(&Config) -> Result<(), String>,
@@ -31,6 +30,8 @@ pub struct Machine {
     pub system: &'static str,
     /// The room of the file system in which a directory is.
     pub room: fn(&Path) -> io::Result<Space>,
+    /// Reads the certificate for TLS again.
+    pub certificate: Box<dyn FnMut() + Send>,
 }
 
 /// Does the jobs of [`DiskLane::Bulk`](crate::live::jobs::DiskLane::Bulk).
@@ -145,6 +146,7 @@ impl Bulk {
         let settings = Box::new(config.settings.clone());
         info!("rill configuration reloaded changed={changed} waiting={waiting}");
         (self.machine.log)(&config, self.level_is_fixed);
+        (self.machine.certificate)();
         self.shared.set_config(config);
         Done::Settings(settings)
     }

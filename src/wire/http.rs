@@ -132,6 +132,8 @@ statuses! {
 pub enum RequestFault {
     /// It does not have the form of one.
     Syntax,
+    /// It is the beginning of TLS.
+    Tls,
     /// A line ends in one of CR and LF, or is folded, or there is a NUL.
     Line,
     /// Its address has an escape that is none, is no UTF-8, or leads out of where it begins.
@@ -161,6 +163,7 @@ impl RequestFault {
     pub const fn status(self) -> HttpStatus {
         match self {
             RequestFault::Syntax
+            | RequestFault::Tls
             | RequestFault::Line
             | RequestFault::Target
             | RequestFault::Host
@@ -177,6 +180,9 @@ impl RequestFault {
     pub const fn words(self) -> &'static str {
         match self {
             RequestFault::Syntax => "it is no HTTP request",
+            RequestFault::Tls => {
+                "the client speaks TLS: use http://, not https://, on this port, or the port of server.tls.http"
+            }
             RequestFault::Line => "a line of the request's head does not end in CR LF, or is folded",
             RequestFault::Target => "an address that cannot be one",
             RequestFault::Host => "a request without a host, or with two",

@@ -21,6 +21,7 @@ use rill::bench::source::{Rates, SyntheticStream};
 use rill::handles::SlotIndex;
 use rill::live::settings::{Merge, Settings};
 use rill::server::Server;
+use rill::server::close::Loss;
 use rill::server::transport::{Arrival, Io, Net};
 use rill::time::Millis;
 use sim::world::World;
@@ -303,8 +304,8 @@ impl Net for Wire {
         None
     }
 
-    fn adopt(&mut self, _: SlotIndex) -> bool {
-        false
+    fn adopt(&mut self, _: SlotIndex) -> Result<(), Loss> {
+        Err(Loss::Client)
     }
 
     fn refuse(&mut self, _: &[u8]) {}

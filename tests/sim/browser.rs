@@ -23,7 +23,7 @@ impl Browser {
     pub fn of_host(world: &mut World, host: u8, window: usize) -> Browser {
         let port = 2000 + world.net.links.len() as u16;
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, host)), port);
-        let arrival = Arrival { peer: Peer::Ip(address), door: Door::Http };
+        let arrival = Arrival { peer: Peer::Ip(address), door: Door::Http, is_secure: false };
         world.browsers += 1;
         Browser(world.net.connect(arrival, window, 256 << 10))
     }

@@ -104,6 +104,8 @@ pub struct FakeNet {
     pub bytes_read: u64,
     pub bytes_written: u64,
     pub accept_edge: bool,
+    /// Until when the server's certificate counts, in seconds since 1970.
+    pub certificate_ends_s: Option<u64>,
     /// The time.
     pub now: u64,
 }
@@ -127,6 +129,7 @@ impl FakeNet {
             bytes_read: 0,
             bytes_written: 0,
             accept_edge: false,
+            certificate_ends_s: None,
             now: 0,
         }
     }
@@ -252,8 +255,8 @@ impl Net for FakeNet {
         outside(|| self.do_accept())
     }
 
-    fn adopt(&mut self, slot: SlotIndex) -> bool {
-        outside(|| self.do_adopt(slot))
+    fn adopt(&mut self, slot: SlotIndex) -> Result<(), Loss> {
+        outside(|| self.do_adopt(slot).then_some(()).ok_or(Loss::Client))
     }
 
     fn refuse(&mut self, words: &[u8]) {
@@ -276,6 +279,10 @@ impl Net for FakeNet {
     fn clock_ms(&self) -> Option<u64> {
         // Noon of the first day of 2026 when it starts.
         Some(1_767_268_800_000 + self.now)
+    }
+
+    fn certificate_ends_s(&mut self) -> Option<u64> {
+        self.certificate_ends_s
     }
 
     fn has_delivered(&mut self, slot: SlotIndex) -> bool {
@@ -323,7 +330,7 @@ impl FakeNet {
         if self.mood == Mood::Missing {
             return false;
         }
-        let link = self.link(Arrival { peer: Peer::Local, door: Door::Script }, 32 << 10, 0);
+        let link = self.link(Arrival { peer: Peer::Local, door: Door::Script, is_secure: false }, 32 << 10, 0);
         self.links[link].slot = Some(slot);
         assert!(self.by_slot[slot.at()].replace(link).is_none(), "the slot is taken");
         let host = Some(FakeHost::start(self.now));
@@ -436,7 +443,7 @@ impl FakeNet {
 
     fn do_dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool {
         let answer = self.hosts.get(&to).copied().unwrap_or(Answer::Refused);
-        let index = self.link(Arrival { peer: Peer::Ip(to), door: Door::Rtmp }, 32 << 10, 0);
+        let index = self.link(Arrival { peer: Peer::Ip(to), door: Door::Rtmp, is_secure: false }, 32 << 10, 0);
         let link = &mut self.links[index];
         (link.slot, link.dialled, link.write_blocked) = (Some(slot), Some(answer), true);
         assert!(self.by_slot[slot.at()].replace(index).is_none(), "the slot is taken");

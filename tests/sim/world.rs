@@ -211,7 +211,7 @@ impl World {
 
     pub fn dial_from(&mut self, address: IpAddr) -> usize {
         let address = SocketAddr::new(address, 1000 + self.clients.len() as u16);
-        let arrival = Arrival { peer: Peer::Ip(address), door: Door::Rtmp };
+        let arrival = Arrival { peer: Peer::Ip(address), door: Door::Rtmp, is_secure: false };
         let link = self.net.connect(arrival, self.window, 0);
         self.clients.push(Client::new(address, link));
         self.clients.len() - 1

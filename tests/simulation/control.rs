@@ -25,7 +25,7 @@ pub struct Operator {
 impl Operator {
     /// Connects; its system holds so many bytes for it.
     pub fn new(world: &mut World, window: usize) -> Operator {
-        let arrival = Arrival { peer: Peer::Local, door: Door::Control };
+        let arrival = Arrival { peer: Peer::Local, door: Door::Control, is_secure: false };
         Operator { link: world.net.connect(arrival, window, 0), heard: Vec::new() }
     }
 

@@ -201,6 +201,20 @@ fn a_full_table_is_named_for_a_minute_with_the_key_that_raises_it() {
 }
 
 #[test]
+fn the_end_of_the_certificate_is_told_fourteen_days_ahead() {
+    let mut world = World::new();
+    let mut camera = Camera::new(&mut world, "cam");
+    // The network's clock shows noon of 2026-01-01.
+    let noon_s = 1_767_268_800;
+    for (days, told) in [(20, &[][..]), (14, &["certificate_ends"]), (0, &["certificate_ends"]), (400, &[])] {
+        world.net.certificate_ends_s = Some(noon_s + days * 86_400 + 3600);
+        camera.run(&mut world, 12);
+        assert_eq!(wrong(&world), told, "{days}");
+    }
+    world.end();
+}
+
+#[test]
 fn the_board_is_asked_each_ten_seconds_and_what_it_says_is_told() {
     let mut world = World::new();
     let mut camera = Camera::new(&mut world, "cam");

@@ -78,7 +78,7 @@ impl Bridged {
             let is_new = self.carried.iter().all(|(known, arrived)| *known != near && *arrived != near);
             if is_new && link.arrival.peer == Peer::Ip(FAR.parse().unwrap()) && !link.to_client.is_empty() {
                 let address = SocketAddr::new([10, 9, 9, 9].into(), 2000 + near as u16);
-                let arrival = Arrival { peer: Peer::Ip(address), door: Door::Rtmp };
+                let arrival = Arrival { peer: Peer::Ip(address), door: Door::Rtmp, is_secure: false };
                 let far = net.connect(arrival, 64 << 10, 0);
                 self.world.browsers += 1;
                 self.carried.push((near, far));

@@ -64,13 +64,13 @@ pub fn rtmpdump(url: &str, file: &Path, options: &[&str]) -> Command {
 }
 
 /// GStreamer publishing `file` at the speed of its timestamps through `sink`: `rtmp2sink`, its own client, or `rtmpsink`,
-/// librtmp. It parses and muxes the packets anew; `sent` becomes a copy of what it publishes.
+/// librtmp, with properties behind it. It parses and muxes the packets anew; `sent` becomes a copy of what it publishes.
 pub fn gst_publish(sink: &str, file: &Path, sent: &Path, url: &str) -> Command {
     let mut command = gst_launch();
     command.args(["filesrc", &format!("location={}", file.display()), "!", "flvdemux", "name=demux"]);
     command.args("flvmux name=mux streamable=true ! tee name=tee".split(' '));
     command.args(["tee.", "!", "queue", "!", "filesink", &format!("location={}", sent.display())]);
-    command.args(["tee.", "!", "queue", "!", sink, &format!("location={url}")]);
+    command.args(["tee.", "!", "queue", "!"]).args(sink.split(' ')).arg(format!("location={url}"));
     command.args("demux.video ! h264parse ! clocksync ! queue ! mux.video".split(' '));
     command.args("demux.audio ! aacparse ! clocksync ! queue ! mux.audio".split(' '));
     command

@@ -77,7 +77,7 @@ impl Server {
 }
 
 /// The address in the line of the log that has these words.
-fn address_in(log: &str, words: &str) -> Option<SocketAddr> {
+pub fn address_in(log: &str, words: &str) -> Option<SocketAddr> {
     let line = log.lines().find(|line| line.contains(words))?;
     line.split([' ', '=', '"']).find_map(|word| word.parse().ok())
 }

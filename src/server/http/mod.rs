@@ -48,6 +48,7 @@ use crate::live::download::DownloadId;
 use crate::live::reader::Reader;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
+use crate::wire::handshake::{FirstByte, first_byte};
 use crate::wire::http::{self, HttpRequest, HttpStatus, Method, RequestFault};
 use crate::wire::websocket::{ClientFrame, CloseCode, FrameKind};
 
@@ -281,7 +282,8 @@ impl Http {
                     continue;
                 }
                 if !http::may_begin(*byte) {
-                    return Err(RequestFault::Syntax);
+                    let is_tls = first_byte(*byte) == FirstByte::Tls;
+                    return Err(if is_tls { RequestFault::Tls } else { RequestFault::Syntax });
                 }
                 self.deadline = Some(cx.now + HEAD_MS);
             }

@@ -110,14 +110,16 @@ impl Server {
     fn tell_of_guest(&mut self, conn: ConnId, index: InstanceIndex, request: &HttpRequest, now: Millis) -> bool {
         let (to_client_bytes_s, to_server_bytes_s) = self.bandwidth_limit(conn);
         let Some(instance) = self.scripting.running(index) else { return false };
-        let Some(peer) = self.slots.look(conn).map(|slot| slot.peer) else { return false };
+        let Some((peer, is_secure)) = self.slots.look(conn).map(|slot| (slot.peer, slot.is_secure)) else {
+            return false;
+        };
         let (mut ip, mut id) = (heapless::String::<48>::new(), heapless::String::<24>::new());
         let mut uri = heapless::String::<{ HTTP_FIELD_BYTES + HTTP_PATH_BYTES + 16 }>::new();
         // All fit: the longest address has 45 characters.
         let _ = write!(ip, "{}", peer.ip().to_canonical());
         let _ = write!(id, "{conn}");
         let is_proxied = self.slots.peek_both(conn.slot).1.http().is_some_and(|http| http.proxy.is_some());
-        let secure = is_proxied && request.forwarded_https;
+        let secure = is_secure || (is_proxied && request.forwarded_https);
         let protocol = if secure { "https" } else { "http" };
         let _ = write!(uri, "{protocol}://{}{}", request.host, request.path);
         let facts = ClientFacts {
