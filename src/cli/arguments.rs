@@ -28,7 +28,12 @@ pub enum Invocation {
         json: bool,
     },
     /// Make a root with applications and a configuration file.
-    Init(PathBuf),
+    Init {
+        /// Where.
+        directory: PathBuf,
+        /// With a certificate that signs itself.
+        tls: bool,
+    },
     /// List every status code.
     Statuses {
         /// As JSON instead of text.
@@ -67,7 +72,7 @@ pub(super) struct Opt {
 }
 
 #[rustfmt::skip]
-pub(super) const OPTIONS: [Opt; 10] = [
+pub(super) const OPTIONS: [Opt; 11] = [
     opt(Some('c'), "config", "FILE", "read this configuration (default: ROOT/rill.toml, else /etc/rill/rill.toml)"),
     opt(None, "root", "DIR", "directory that holds applications/ (default: /var/lib/rill if it exists)"),
     opt(None, "listen", "ADDR:PORT", "listen there, also :PORT or PORT; may be repeated (default: 0.0.0.0:1935)"),
@@ -76,6 +81,7 @@ pub(super) const OPTIONS: [Opt; 10] = [
     opt(None, "log", "LEVEL", "off, error, warn, info, debug or trace (also RUST_LOG; default: info)"),
     opt(Some('t'), "test", "", "check the configuration and exit: 0 if it is right, 1 if not"),
     opt(None, "json", "", "for `rill limits`, `rill statuses` and `rill boards`: as JSON"),
+    opt(None, "tls", "", "for `rill init`: with a certificate for TLS that signs itself"),
     opt(Some('V'), "version", "", "print the version and exit"),
     opt(Some('h'), "help", "", "print this and exit"),
 ];
@@ -110,7 +116,7 @@ where
     let mut directory: Option<PathBuf> = None;
     let mut options = Options::default();
     let mut listen: Vec<String> = Vec::new();
-    let (mut json, mut test) = (false, false);
+    let (mut json, mut test, mut tls) = (false, false, false);
     while let Some(argument) = parser.next().map_err(from_lexopt)? {
         match argument {
             Short('c') | Long("config") => options.config = Some(text(&mut parser)?.into()),
@@ -120,6 +126,7 @@ where
             Long("set") => options.sets.push(text(&mut parser)?),
             Long("listen") => listen.push(address(&text(&mut parser)?)?.to_string()),
             Long("json") => json = true,
+            Long("tls") => tls = true,
             Short('t') | Long("test") => test = true,
             Short('V') | Long("version") => return Ok(Invocation::Version),
             Short('h') | Long("help") => return Ok(Invocation::Help),
@@ -151,6 +158,9 @@ where
     if json && !matches!(command.as_str(), "limits" | "statuses" | "boards") {
         return Err(UsageError("--json belongs to `rill limits`, `rill statuses` and `rill boards`".to_owned()));
     }
+    if tls && command != "init" {
+        return Err(UsageError("--tls belongs to `rill init`".to_owned()));
+    }
     if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help" | "init") {
         return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
     }
@@ -158,9 +168,12 @@ where
         "serve" if test => Ok(Invocation::Check(options)),
         "serve" => Ok(Invocation::Serve(options)),
         "limits" => Ok(Invocation::Limits { options, json }),
-        "init" if options != Options::default() => Err(UsageError("`rill init DIR` takes no options".to_owned())),
+        "init" if options != Options::default() => {
+            Err(UsageError("`rill init DIR` takes no options but --tls".to_owned()))
+        }
         "init" => {
-            directory.map(Invocation::Init).ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned()))
+            let directory = directory.ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned()))?;
+            Ok(Invocation::Init { directory, tls })
         }
         "statuses" => Ok(Invocation::Statuses { json }),
         "boards" => Ok(Invocation::Boards { json }),
@@ -317,7 +330,8 @@ mod tests {
             ("-t srve", "unknown command srve, did you mean serve?"),
             ("init", "`rill init` needs a value: DIR"),
             ("init a b", "unexpected argument b"),
-            ("init a --board host", "`rill init DIR` takes no options"),
+            ("init a --board host", "`rill init DIR` takes no options but --tls"),
+            ("limits --tls", "--tls belongs to `rill init`"),
             ("--json", "--json belongs to `rill limits`, `rill statuses` and `rill boards`"),
         ] {
             assert_eq!(parsed(line), Err(expected.to_owned()), "{line}");

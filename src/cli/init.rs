@@ -1,27 +1,51 @@
-//! `rill init DIR`: a root with applications and a configuration file in which every key stands with what it means.
+//! `rill init DIR`: a root with applications and a configuration file in which every key stands with what it means; with `--tls` with
+//! a certificate that signs itself.
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::apps::STOCK;
 use crate::config::{Config, Origin, TakesEffect};
 use crate::store::{self, APPLICATIONS, Options, ROOT_CONFIG};
 
-/// Makes the root, and returns what to tell the user.
+use super::certificate;
+
+/// Where the certificate lies in the root, and its key.
+const CERTIFICATE: &str = "tls/certificate.pem";
+const KEY: &str = "tls/key.pem";
+
+/// Makes the root, and returns what to tell the user. In one that is there already `tls` makes a certificate.
 ///
 /// # Errors
 ///
 /// Something of it is there already, which is left as it is; and the operating system's own.
-pub fn init(directory: &Path) -> Result<String, Vec<String>> {
+pub fn init(directory: &Path, tls: bool) -> Result<String, Vec<String>> {
     let one = |path: &Path, error: &dyn std::fmt::Display| vec![format!("{}: {error}", path.display())];
     let directory = std::path::absolute(directory).map_err(|error| one(directory, &error))?;
     let Some(root) = directory.to_str() else { return Err(one(&directory, &"is not UTF-8")) };
     let file = directory.join(ROOT_CONFIG);
     let apps: Vec<PathBuf> = STOCK.iter().map(|name| directory.join(APPLICATIONS).join(name)).collect();
+    let made = if tls { Some(certificate::make().map_err(|error| vec![error])?) } else { None };
+    let [certificate, key] = [CERTIFICATE, KEY].map(|name| directory.join(name));
     // A dangling link counts as existing: it may be wanted.
-    let taken: Vec<&PathBuf> = apps.iter().chain([&file]).filter(|path| path.symlink_metadata().is_ok()).collect();
+    let is_there = |path: &&PathBuf| path.symlink_metadata().is_ok();
+    if let Some(made) = &made
+        && is_there(&&file)
+    {
+        write_certificate(made, &certificate, &key).map_err(|error| one(&certificate, &error))?;
+        return Ok(format!(
+            "Made\n  {}\n  {}\n\nNext: these lines in {}, and a restart\n  [server.tls]\n  certificate = {}\n  key = {}",
+            certificate.display(),
+            key.display(),
+            file.display(),
+            quote(&certificate.display().to_string()),
+            quote(&key.display().to_string()),
+        ));
+    }
+    let taken: Vec<&PathBuf> = apps.iter().chain([&file]).filter(is_there).collect();
     if !taken.is_empty() {
         return Err(taken.into_iter().flat_map(|path| one(path, &"is there already; nothing was made")).collect());
     }
@@ -31,11 +55,21 @@ pub fn init(directory: &Path) -> Result<String, Vec<String>> {
     for app in &apps {
         fs::create_dir_all(app).map_err(|error| one(app, &error))?;
     }
-    let made = OpenOptions::new().write(true).create_new(true).open(&file);
-    made.and_then(|mut made| made.write_all(text(&config).as_bytes())).map_err(|error| one(&file, &error))?;
+    let mut text = text(&config);
+    if let Some(made) = &made {
+        write_certificate(made, &certificate, &key).map_err(|error| one(&certificate, &error))?;
+        for (name, path) in [("certificate", &certificate), ("key", &key)] {
+            let line = format!("tls.{name} = {}\n", quote(&path.display().to_string()));
+            text = text.replace(&format!("#tls.{name} = \"\"\n"), &line);
+        }
+    }
+    write_new(&file, &text, 0o666).map_err(|error| one(&file, &error))?;
     let mut said = String::from("Made\n");
     for app in &apps {
         let _ = writeln!(said, "  {}", app.display());
+    }
+    for path in [&certificate, &key].into_iter().filter(|_| tls) {
+        let _ = writeln!(said, "  {}", path.display());
     }
     let _ = write!(
         said,
@@ -45,6 +79,18 @@ pub fn init(directory: &Path) -> Result<String, Vec<String>> {
         in_shell(root)
     );
     Ok(said)
+}
+
+/// Neither of the two may be there: others may believe it.
+fn write_certificate([made, made_key]: &[String; 2], certificate: &Path, key: &Path) -> io::Result<()> {
+    certificate.parent().map_or(Ok(()), fs::create_dir_all)?;
+    write_new(key, made_key, 0o600)?;
+    write_new(certificate, made, 0o666)
+}
+
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 /// The file of a root: every key as a comment, with its default.

@@ -2,6 +2,8 @@
 
 mod arguments;
 mod boards;
+#[cfg_attr(not(feature = "tls"), path = "no_certificate.rs")]
+mod certificate;
 mod connect;
 mod ctl;
 mod init;
@@ -38,7 +40,7 @@ pub fn main() -> ExitCode {
         Invocation::Serve(options) => serve::serve(&options),
         Invocation::Check(options) => serve::check(&options),
         Invocation::Limits { options, json } => limits::print(&options, json),
-        Invocation::Init(directory) => match init::init(&directory) {
+        Invocation::Init { directory, tls } => match init::init(&directory, tls) {
             Ok(said) => {
                 say(&said);
                 ExitCode::SUCCESS
