@@ -38,6 +38,11 @@ fn the_corpus_of_session_holds() {
 }
 
 #[test]
+fn the_corpus_of_outbound_holds() {
+    replay("outbound");
+}
+
+#[test]
 fn the_corpus_of_chunks_holds() {
     replay("chunks");
 }

@@ -11,6 +11,7 @@ pub mod formats;
 pub mod http;
 pub mod movies;
 pub mod names;
+pub mod outbound;
 pub mod repairs;
 pub mod script_link;
 pub mod server;
@@ -21,8 +22,9 @@ pub mod strangers;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All there are.
-pub const ALL: [Target; 13] = [
+pub const ALL: [Target; 14] = [
     ("session", session::run),
+    ("outbound", outbound::run),
     ("chunks", chunks::run),
     ("amf", amf::run),
     ("formats", formats::run),
