@@ -417,6 +417,8 @@ pub struct Relays {
     wake_at: Option<Millis>,
     /// Relays for which there was no place.
     pub refused: u64,
+    /// Connections of them that ended otherwise than they should.
+    pub faults: u64,
 }
 
 impl Relays {
@@ -434,6 +436,11 @@ impl Relays {
     pub fn place_mut(&mut self, at: usize) -> &mut RelayPlace {
         self.wake_at = Some(Millis(0));
         &mut self.places[at]
+    }
+
+    /// How many are taken by their far ends.
+    pub fn running(&self) -> u64 {
+        self.places.iter().filter(|place| matches!(place.state, RelayState::Runs { .. })).count() as u64
     }
 
     /// None has anything to do.
@@ -637,6 +644,7 @@ impl Feature for Relays {
             untended: false,
             wake_at: Some(Millis(0)).filter(|_| settings.relays > 0),
             refused: 0,
+            faults: 0,
         }
     }
 

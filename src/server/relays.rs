@@ -167,6 +167,7 @@ impl Server {
             let app = Word(self.live.apps.name(task.app));
             warn!("{} {what} failed app={app} {what}={n} host={:?} reason={words:?}", relay_holder(at), far.authority);
         }
+        self.features.relays.faults += 1;
         // What it published ends first: that must not look as if another had ended it.
         let state = core::mem::replace(&mut self.features.relays.place_mut(at).state, RelayState::Connects);
         self.hang_up(net, at, now);

@@ -142,6 +142,7 @@ pub(super) enum RowsKind {
     Applications,
     Streams,
     Clients,
+    Pushes,
 }
 
 impl TextKind {

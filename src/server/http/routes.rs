@@ -58,6 +58,12 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/applications", "which applications there are, as JSON", tables::applications).own(),
     get("/api/streams", "what is published or waited for, as JSON (?app=NAME)", tables::streams).own(),
     get("/api/clients", "who is there and how it goes for them, as JSON (?app=NAME)", tables::clients).own(),
+    get(
+        "/api/pushes",
+        "streams that are sent to other servers and fetched from them, as JSON (?app=NAME)",
+        tables::pushes,
+    )
+    .own(),
     get("/api/limits", "what there may be of everything, and is, as JSON", tables::limits).own(),
     get("/api/memory", "what memory was obtained for, as JSON", tables::memory).own(),
     get("/api/openapi.json", "what is below /api and beside it, as OpenAPI", description),

@@ -10,6 +10,7 @@ use crate::limits::{HTTP_QUERY_BYTES, Row, Shape, TABLE};
 use crate::server::Server;
 use crate::server::inspect::ClientRow;
 use crate::server::json::{OrNull, Text};
+use crate::server::relay_rows::RelayJson;
 use crate::server::rows::{AppJson, ClientJson, StreamJson};
 use crate::server::usage::USAGES;
 use crate::time::Millis;
@@ -33,6 +34,10 @@ pub(super) fn streams(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> 
 
 pub(super) fn clients(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
     json(TextKind::Rows(RowsKind::Clients))
+}
+
+pub(super) fn pushes(_: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
+    json(TextKind::Rows(RowsKind::Pushes))
 }
 
 pub(super) fn limits(server: &mut Server, _: ConnId, _: &HttpRequest, _: Millis) -> HttpAnswer {
@@ -64,6 +69,7 @@ impl Server {
                 RowsKind::Applications => "applications",
                 RowsKind::Streams => "streams",
                 RowsKind::Clients => "clients",
+                RowsKind::Pushes => "pushes",
             };
             let _ = write!(out, "{{\"{name}\":[");
         }
@@ -97,6 +103,16 @@ impl Server {
                         let _ = write!(out, "{comma}{}", ClientJson(&ClientRow { agent: "", ..row }, None));
                     }
                     (at, is_wanted && is_shown)
+                }
+                RowsKind::Pushes => {
+                    let Some(row) = self.next_relay(from, now) else { return end(out) };
+                    let app = self.live.apps.find(row.app);
+                    let is_wanted = wanted.as_deref().is_none_or(|app| app == row.app);
+                    let _ = write!(out, "{comma}{}", RelayJson(&row));
+                    (
+                        row.at as u32,
+                        is_wanted && app.is_some_and(|app| self.may_hear_of(app, row.stream, peer, request)),
+                    )
                 }
             };
             place.row = at + 1;
