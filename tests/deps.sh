@@ -50,6 +50,7 @@ http  wrk                           wrk
 http  node                          nodejs
 http  npm                           npm
 bench nginx                         nginx
+test  file:ngx_rtmp_module.so       libnginx-mod-rtmp
 bench file:ngx_rtmp_module.so       libnginx-mod-rtmp
 figure valgrind                     valgrind
 cross qemu-arm-static|qemu-arm      qemu-user-static

@@ -66,6 +66,13 @@ pub(super) struct Pulling {
     pub(super) open_tags: heapless::Vec<OpenTag, OPEN_TAGS>,
 }
 
+impl Pulling {
+    /// Nothing has come.
+    pub(super) fn waiting() -> Pulling {
+        Pulling { stream: None, open_tags: heapless::Vec::new() }
+    }
+}
+
 /// What an answer of the far end comes to.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "it lives for a command")]

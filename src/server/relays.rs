@@ -37,6 +37,8 @@ use super::words::account;
 
 /// Most pieces of a tag in one write.
 const PIECES: usize = 16;
+/// After so long without audio and video what is fetched is published no more, in milliseconds.
+const PULL_SILENT_MS: u64 = 10_000;
 /// How much a far end that we fetch from may send ahead, in milliseconds: what it plays is live.
 const BUFFER_MS: u32 = 1000;
 
@@ -220,6 +222,7 @@ impl Server {
             let is_pull = matches!(task.kind, RelayKind::Pull(_));
             // Of a far end that has vanished nothing else tells.
             let is_silent = is_pull && now.since(slot.last_read) > self.settings.ping_interval_ms;
+            self.end_silent_pull(at, now);
             self.features.relays.measure(at, if is_pull { received } else { sent }, now);
             match () {
                 () if is_late && received == 0 => self.lose_relay(net, conn, "it does not answer", false, now),
@@ -228,6 +231,17 @@ impl Server {
                 () if is_silent => self.lose_relay(net, conn, "it sends nothing any more", false, now),
                 () => {}
             }
+        }
+    }
+
+    /// Nothing comes any more of what is fetched: not every server says that its publisher has left. It is waited for another.
+    fn end_silent_pull(&mut self, at: usize, now: Millis) {
+        let index = self.slots.relay_slot(at);
+        let Server { slots, live, .. } = self;
+        let (_, Speaks::Relay(RelayLine { step: RelayStep::Pulls(pull), .. })) = slots.both(index) else { return };
+        if pull.stream.is_some_and(|stream| live.names.stream(stream).silent_ms(now) > PULL_SILENT_MS) {
+            let before = core::mem::replace(pull, Pulling::waiting());
+            self.end_pulled(at, before, now);
         }
     }
 
@@ -441,9 +455,8 @@ impl Server {
             FarAnswer::Began => return self.relay_began(conn, at, now),
             FarAnswer::Refused(words) => return self.lose_relay(net, conn, &words, true, now),
             FarAnswer::Unpublished => {
-                let next = Pulling { stream: None, open_tags: heapless::Vec::new() };
                 if let RelayStep::Pulls(pull) = &mut line.step {
-                    let before = core::mem::replace(pull, next);
+                    let before = core::mem::replace(pull, Pulling::waiting());
                     self.end_pulled(at, before, now);
                 }
                 return;
@@ -512,7 +525,7 @@ impl Server {
                 self.wakes.send(conn.slot);
             }
             (RelayKind::Pull(n), _) => {
-                line.step = RelayStep::Pulls(Pulling { stream: None, open_tags: heapless::Vec::new() });
+                line.step = RelayStep::Pulls(Pulling::waiting());
                 info!("{by} pull start app={} pull={} host={host:?}", Word(&app), n + 1);
                 self.features.relays.place_mut(at).runs(now);
             }

@@ -1,0 +1,105 @@
+//! Streams that are sent to other servers and fetched from them: this server's like, and nginx-rtmp, by the packets that arrive.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::clients::{ffmpeg_play, ffmpeg_publish};
+use crate::support::clip;
+use crate::support::media::Media;
+use crate::support::process::{Process, output_of};
+use crate::support::server::Server;
+use crate::support::{Scratch, patience, wait_until};
+
+/// A server whose application `live` has this file.
+fn relaying(scratch: &Scratch, app: &str) -> Server {
+    let root = scratch.path("root");
+    let directory = root.join("applications/live");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("app.toml"), app).unwrap();
+    fs::write(directory.join("far.key"), "s3cret\n").unwrap();
+    Server::start(scratch, &[&format!("server.root={}", root.display())])
+}
+
+fn list(scratch: &Scratch) -> String {
+    let rill = env!("CARGO_BIN_EXE_rill");
+    let root = scratch.path("root");
+    String::from_utf8(output_of(Command::new(rill).args(["ctl", "--root"]).arg(root).args(["push", "list"]))).unwrap()
+}
+
+/// nginx-rtmp with an application `live`, and where it listens.
+fn nginx_rtmp(scratch: &Scratch) -> (Process, SocketAddr) {
+    // A port that is free: nginx does not tell which it has taken.
+    let address: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let directory = scratch.path("nginx");
+    fs::create_dir(&directory).unwrap();
+    let places = ["/usr/lib/nginx/modules", "/usr/share/nginx/modules"];
+    let module = places.map(|place| Path::new(place).join("ngx_rtmp_module.so")).into_iter().find(|path| path.exists());
+    let module = module.expect("nginx-rtmp is missing: make deps installs it");
+    let text = format!(
+        "load_module {};\ndaemon off;\nmaster_process off;\npid {}/pid;\nerror_log stderr;\nevents {{}}\n\
+         rtmp {{ access_log off; server {{ listen {address}; application live {{ live on; publish_notify on; }} }} }}\n",
+        module.display(),
+        directory.display()
+    );
+    fs::write(directory.join("nginx.conf"), text).unwrap();
+    let mut command = Command::new("nginx");
+    command.args(["-e", "stderr", "-p"]).arg(&directory).arg("-c").arg(directory.join("nginx.conf"));
+    let mut nginx = Process::spawn(scratch, "nginx-log", &mut command);
+    let listens = wait_until(patience(20.0), || TcpStream::connect(address).is_ok());
+    assert!(listens && nginx.is_running(), "{}", nginx.log());
+    (nginx, address)
+}
+
+/// The clip is published here, and played under that URL from before it began until it ends: every packet arrives.
+fn arrives(scratch: &Scratch, server: &Server, played_at: &str, waits: impl FnOnce()) {
+    let (source, played) = (clip::h264_aac(), scratch.path("played.flv"));
+    let mut player = Process::spawn(scratch, "player", &mut ffmpeg_play(played_at, &played));
+    waits();
+    let mut publisher = Process::spawn(scratch, "publisher", &mut ffmpeg_publish(&source, &server.url("cam"), &[]));
+    publisher.wait_success(patience(20.0));
+    player.wait_success(patience(20.0));
+    Media::packets(&played).assert_equals(&Media::packets(&source));
+}
+
+#[test]
+fn every_packet_that_is_pushed_arrives_at_another_server() {
+    let (here, there) = (Scratch::new("push"), Scratch::new("push-far"));
+    let far = Server::start(&there, &[]);
+    let app = format!("[[push]]\nurl = \"rtmp://{}/live/\"\nkey_from = \"far.key\"\n", far.address);
+    let server = relaying(&here, &app);
+    arrives(&here, &server, &far.url("s3cret"), || far.wait_for_players("s3cret", 1));
+    assert!(!server.process.log().contains("s3cret") && !list(&here).contains("s3cret"), "{}", server.process.log());
+}
+
+#[test]
+fn every_packet_that_is_pushed_arrives_at_nginx() {
+    let scratch = Scratch::new("push-nginx");
+    let (nginx, far) = nginx_rtmp(&scratch);
+    let server = relaying(&scratch, &format!("[[push]]\nurl = \"rtmp://{far}/live/out\"\nnames = [\"cam\"]\n"));
+    let playing = || {
+        // nginx says nothing of its players.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        assert!(!nginx.log().contains("error"), "{}", nginx.log());
+    };
+    arrives(&scratch, &server, &format!("rtmp://{far}/live/out"), playing);
+    server.wait_for_log(&[" push start ", "codecs=\"as for old players\""]);
+}
+
+#[test]
+fn what_is_fetched_from_nginx_is_what_was_published_there() {
+    let scratch = Scratch::new("pull-nginx");
+    let (_nginx, far) = nginx_rtmp(&scratch);
+    let app = format!("[[pull]]\nname = \"lobby\"\nurl = \"rtmp://{far}/live/cam\"\nwhen = \"always\"\n");
+    let server = relaying(&scratch, &app);
+    server.wait_for_log(&[" pull start "]);
+    let (source, played) = (clip::h264_aac(), scratch.path("played.flv"));
+    let mut player = Process::spawn(&scratch, "player", &mut ffmpeg_play(&server.url("lobby"), &played));
+    server.wait_for_players("lobby", 1);
+    let url = format!("rtmp://{far}/live/cam");
+    let mut publisher = Process::spawn(&scratch, "publisher", &mut ffmpeg_publish(&source, &url, &[]));
+    publisher.wait_success(patience(20.0));
+    player.wait_success(patience(20.0));
+    Media::packets(&played).assert_equals(&Media::packets(&source));
+}
