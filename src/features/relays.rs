@@ -438,6 +438,11 @@ impl Relays {
         &mut self.places[at]
     }
 
+    /// How many places are in use.
+    pub fn taken(&self) -> usize {
+        self.places.iter().filter(|place| place.task.is_some()).count()
+    }
+
     /// How many are taken by their far ends.
     pub fn running(&self) -> u64 {
         self.places.iter().filter(|place| matches!(place.state, RelayState::Runs { .. })).count() as u64
