@@ -229,7 +229,7 @@ shapes! {
 }
 
 /// Things of which the server counts how many are in use: the rows of `/api/limits`.
-pub const LIMITED: usize = 15;
+pub const LIMITED: usize = 16;
 
 /// Transaction ids of the server's own calls are this and above, so that their answers are not taken for those to a script's
 /// calls, which count from 1 and stay below. They fit a signed 32-bit integer, which is what some clients keep.
