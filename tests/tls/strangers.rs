@@ -6,12 +6,14 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use rill::net::tls::{LIBRARY_BYTES, STEP_BYTES};
+
 use crate::authority::Secured;
 use crate::support::clients::{ffmpeg_play, ffmpeg_publish};
 use crate::support::clip;
 use crate::support::media::Media;
-use crate::support::patience;
 use crate::support::process::Process;
+use crate::support::{patience, wait_until};
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
@@ -129,4 +131,53 @@ fn one_more_than_there_are_places_is_closed_and_slow_handshakes_give_way() {
     let mut fourth = begin();
     fourth.read_exact(&mut answer).unwrap();
     secured.server.wait_for_log(&["its TLS handshake was slow while another needed its place"]);
+}
+
+/// What TLS has of the heap, and the most that it had, in bytes: the server's next report says so.
+fn heap_bytes(secured: &Secured) -> [usize; 2] {
+    let reports = || secured.server.process.log().matches(" tls_heap_bytes=").count();
+    let before = reports();
+    secured.server.process.signal(libc::SIGUSR1);
+    assert!(wait_until(patience(10.0), || reports() > before));
+    let log = secured.server.process.log();
+    [" tls_heap_bytes=", " tls_heap_bytes_most="].map(|name| {
+        let (_, rest) = log.rsplit_once(name).unwrap();
+        rest.split([' ', '\n']).next().unwrap().parse().unwrap()
+    })
+}
+
+#[test]
+fn what_the_library_takes_for_a_connection_is_within_its_share_of_the_memory_table() {
+    const EACH: usize = 8;
+    let secured = Secured::start("tls-heap", &[]);
+    let [before, _] = heap_bytes(&secured);
+    assert!(before > 0, "the certificate is there");
+    let hello = hello(5);
+    let mut streams = Vec::new();
+    let mut clients = Vec::new();
+    for version in ["-tls1_2", "-tls1_3"] {
+        for _ in 0..EACH {
+            // In the middle of its handshake, and behind it.
+            let mut stream = connect(secured.rtmps);
+            stream.write_all(&hello).unwrap();
+            stream.read_exact(&mut [0; 5]).unwrap();
+            streams.push(stream);
+            let mut client = Command::new("openssl");
+            client.args(["s_client", version, "-connect", &secured.rtmps.to_string()]).stdin(Stdio::piped());
+            clients.push(client.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        }
+    }
+    sleep(Duration::from_secs(1));
+    let [now, most] = heap_bytes(&secured);
+    let connections = 4 * EACH;
+    eprintln!("{} bytes each, {} more at most", (now - before) / connections, most - now);
+    assert!(now - before > connections * 512, "they are there");
+    assert!(now - before <= connections * LIBRARY_BYTES && most <= now + STEP_BYTES);
+    for mut client in clients {
+        let _ = client.kill();
+        let _ = client.wait();
+    }
+    drop(streams);
+    // What was freed was counted as well.
+    assert!(wait_until(patience(10.0), || heap_bytes(&secured)[0] == before), "{:?}", heap_bytes(&secured));
 }
