@@ -506,9 +506,9 @@ class Camera:
                                  "-b:v", "1500k", "-pix_fmt", "yuv420p"] + (["-tune", "zerolatency"] if not bframes else ["-x264-params", "rc-lookahead=0:sync-lookahead=0:sliced-threads=0:threads=1"]))
         # A picture's time is when it came, in milliseconds: those that are left out leave a gap. Encoders with B-frames have a steady clock.
         video_out = [*(["-vf", "settb=1/1000,setpts=(RTCTIME-RTCSTART)/1000"] if not bframes else []), *codec, "-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if video else []
-        # Of two inputs ffmpeg reads the one that is behind. Sound begins when all is open, and its encoder keeps two frames: stamped as it
-        # is it is always behind, and pictures wait in a queue that is always full, half a second of them.
-        early = ["-af", "asetpts=PTS+0.5/TB"] if audio and video else []
+        # Of two inputs ffmpeg reads the one that is behind. Sound begins when all is open, and its encoder keeps two frames: without silence in
+        # front of it it is always behind, and pictures wait in a queue that is always full, half a second of them.
+        early = ["-af", "adelay=500:all=1"] if audio and video else []
         audio_out = [*early, "-c:a", "aac", "-b:a", "96k", "-ar", str(audio)] if audio else []
         if command:
             self.command = [*command, *output]
