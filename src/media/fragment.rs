@@ -20,6 +20,10 @@ use crate::wire::sample::SamplePart;
 /// Sound of so many milliseconds behind a picture says that no more of it comes: it may be the only one for long.
 const COMPLETE_MS: u32 = 200;
 
+/// So far may the gap between pictures be from a nominal frame because both are whole milliseconds. What is further is no rounding, and a
+/// picture that would be shown as much later leaves a hole before it.
+const ROUNDING_MS: u32 = 2;
+
 /// The tracks of an init segment, as far as fragments behind it depend on them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FragmentTracks {
@@ -126,8 +130,8 @@ impl Fragment {
                     FragmentPace::Live => ((time + u64::from(tracks.nominal_ms)).saturating_sub(gap.into()), gap),
                     FragmentPace::Known => (time, until_next(ring, tag).unwrap_or(tracks.nominal_ms)),
                 };
-                let sample =
-                    SampleRow { duration, bytes: fragment.media_bytes(), composition: part.composition_ms, is_key };
+                let composition = part.composition_ms + shown_later(part.composition_ms, gap, tracks.nominal_ms, pace);
+                let sample = SampleRow { duration, bytes: fragment.media_bytes(), composition, is_key };
                 Single { sequence: tag.seq.0 as u32, track: VIDEO_TRACK, decode_time, sample }
             }
             TagKind::Audio => {
@@ -235,6 +239,15 @@ impl Frame for Fragment {
     fn later(&self) -> &[LaterPart] {
         &self.later
     }
+}
+
+/// How many milliseconds later than `composition_ms` says a picture is shown, which is decoded a nominal frame behind the one before it.
+/// Where pictures are not shown as they are decoded, gaps that are rounded to 33 and 34 ms lie elsewhere than what is shown: each group of them
+/// would be a millisecond off, and WebKit stands still there.
+fn shown_later(composition_ms: i32, gap_ms: u32, nominal_ms: u32, pace: FragmentPace) -> i32 {
+    let off_ms = gap_ms.wrapping_sub(nominal_ms).cast_signed();
+    let is_rounding = off_ms.unsigned_abs() <= ROUNDING_MS;
+    if pace == FragmentPace::Live && composition_ms != 0 && is_rounding { off_ms } else { 0 }
 }
 
 /// Video tags behind a tag, as far as they can be read, and their samples.

@@ -149,7 +149,10 @@ proptest! {
                 } else {
                     prop_assert!(wanted.starts_with(bytes));
                 }
-                prop_assert_eq!((sample.composition, sample.is_sync), (*composition, *key));
+                // That of a live picture takes up the rounding of its gap.
+                let gap = if number == 0 { TRACKS.nominal_ms } else { times[number] - times[number - 1] };
+                let later = shown_later(*composition, gap, TRACKS.nominal_ms, pace);
+                prop_assert_eq!((sample.composition, sample.is_sync), (*composition + later, *key));
                 let next = video.get(number + 1).map(|(next, ..)| next.time);
                 prop_assert!(next.is_none_or(|next| next == *end), "no hole: {:?} {}", next, end);
                 if pace == FragmentPace::Known {
@@ -216,6 +219,36 @@ fn pictures_of_one_millisecond_are_samples_of_their_own_and_the_slices_of_one_ar
                 assert!(next.time == *end && next.time > sample.time, "{name}: {pair:?}");
             }
         }
+    }
+}
+
+#[test]
+fn live_pictures_that_are_not_shown_as_they_are_decoded_are_shown_when_their_encoder_says() {
+    let tracks = FragmentTracks { nominal_ms: 33, ..TRACKS };
+    let mut stream = Stream::new(vec![0; 1 << 20], vec![TagMeta::EMPTY; 1024]);
+    headers(&mut stream);
+    // Two pictures between each and the next that is referred to: when each is decoded and shown, in frames of 1/30 s.
+    let frames = (0..90_u32).map(|frame| match frame % 3 {
+        _ if frame == 0 => (frame, 2),
+        1 => (frame, frame + 4),
+        _ => (frame, frame + 1),
+    });
+    let times: Vec<[u32; 2]> = frames.map(|(frame, shown)| [frame, shown].map(|frame| (frame * 100 + 1) / 3)).collect();
+    let seqs: Vec<TagSeq> = times
+        .iter()
+        .map(|&[time, shown]| {
+            let head = avc_packet_header(time == 0, false, (shown - time) as i32);
+            let message = [&head[..], b"\0\0\0\x03\x41\x9A\0"].concat();
+            put(&mut stream, TagKind::Video, time, &message, time == 0, false)
+        })
+        .collect();
+    // Of the last one it is not known yet whether there is more of it.
+    for (&seq, &[time, shown]) in seqs.iter().zip(&times).skip(1).take(88) {
+        let tag = stream.ring().tag(seq).unwrap();
+        let (_, single) = Fragment::without_head(stream.ring(), &tag, &tracks, FragmentPace::Live).unwrap();
+        let Single { decode_time, sample, .. } = single.unwrap();
+        assert_eq!(decode_time as i64 + i64::from(sample.composition), i64::from(shown), "decoded at {time}");
+        assert_eq!(decode_time + u64::from(sample.duration), u64::from(time) + 33, "no hole behind {time}");
     }
 }
 
