@@ -177,6 +177,15 @@ shapes! {
 
     /// Changes of streams and their viewers that are kept for who listens to `/api/events`. Of more within a second the oldest are not told.
     CHANGES = 32, "changes kept for /api/events; of more in a second the oldest are not told";
+    /// Longest key of the administrator in bytes. A longer one is refused.
+    ADMIN_KEY_BYTES = 64, "longest admin key; a longer one is refused";
+    /// Sessions of administrators at once. One more ends the one that was used longest ago.
+    ADMIN_SESSIONS = 8, "sessions of administrators at once; one more ends the oldest";
+    /// How long a session of an administrator that is not used goes on, in seconds. Then he logs in anew.
+    ADMIN_SESSION_S = 43_200, "seconds that an unused session of an administrator goes on; then it ends";
+    /// Addresses of which it is known how many wrong keys they have sent. One more takes the place of the one that sent its last longest
+    /// ago.
+    ADMIN_ADDRESSES = 32, "addresses known for wrong admin keys; one more replaces the oldest";
 
     /// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
     /// seeing its connection closed. When every slot is taken, the server decides who makes room, so that no number of connections

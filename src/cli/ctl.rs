@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use lexopt::Arg::{Long, Short, Value as Word};
 use serde_json::{Map, Value};
 
@@ -32,7 +33,7 @@ const DEFAULT_INSTANCE: &str = "_definst_";
 
 /// What may be asked, with its argument and what it does.
 #[rustfmt::skip]
-pub(super) const COMMANDS: [(&str, &str, &str); 13] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 14] = [
     ("apps", "", "list the applications"),
     ("clients", "", "list the connections: address, application, activity, traffic"),
     ("streams", "", "list the streams: publisher, players, lag, bitrate, codecs"),
@@ -45,6 +46,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 13] = [
     ("recordings", "[APP[/NAME]]", "list the files of recordings"),
     ("delete-recording", "FILE", "delete one, as recordings names it: APP/PATH/FILE"),
     ("push", "list, or start|stop|test ID", "list what goes to other servers and comes from them; switch or try a push, like live/1"),
+    ("admin-key", "[off]", "make the key with which things are changed over HTTP, and print it; or take it away"),
     ("reload", "", "read the configuration again"),
 ];
 
@@ -191,13 +193,18 @@ fn run(request: &CtlArguments) -> Result<String, Vec<String>> {
         [one] => one,
         several => several.iter().find(answers).or(several.iter().find(|path| path.exists())).unwrap_or(&sockets[0]),
     };
-    let line = match request.argument.as_str() {
+    // Made here, where randomness may be waited for.
+    let key = if request.command == "admin-key" && request.argument.is_empty() { Some(random_key()?) } else { None };
+    let line = match key.as_deref().unwrap_or(&request.argument) {
         "" => request.command.to_owned(),
         argument => format!("{} {argument}", request.command),
     };
     let mut lines = ask(socket, &line).map_err(|error| vec![error])?;
     if let Some(push) = request.argument.strip_prefix("test ").filter(|_| request.command == "push") {
         lines = vec![tested(socket, push).map_err(|error| vec![error])?];
+    }
+    if let (Some(key), true) = (&key, request.json) {
+        lines = vec![format!("{{\"key\":\"{key}\",{}", lines.concat().trim_start_matches('{'))];
     }
     if request.json {
         return Ok(lines.join("\n"));
@@ -221,6 +228,11 @@ fn run(request: &CtlArguments) -> Result<String, Vec<String>> {
             Some(("stop", push)) => format!("{push} is not sent any more, until it is started or the server is"),
             Some((_, push)) => format!("{push}: the far end takes it"),
         },
+        "admin-key" => {
+            let is_stored = rows.first().is_some_and(|row| row.get("stored") == Some(&Value::Bool(true)));
+            let words = if is_stored { "" } else { "\nit holds until the server ends: there is no root to keep it in" };
+            key.unwrap_or_else(|| "there is no admin key any more".to_owned()) + words
+        }
         "reload" => "the server reads its configuration; its log says what changed".to_owned(),
         _ => match rows.first().map_or(0, |row| number(row, "disconnected")) {
             1 => "1 client is being disconnected".to_owned(),
@@ -247,6 +259,15 @@ fn tested(socket: &Path, push: &str) -> Result<String, String> {
         thread::sleep(TEST_PAUSE);
     }
     Err(format!("{push}: the far end has not answered within {} s", TEST_PATIENCE.as_secs()))
+}
+
+/// A key that nobody can guess, in letters and digits that go through every URL and head as they are.
+fn random_key() -> Result<String, Vec<String>> {
+    let mut bytes = [0; 18];
+    getrandom::fill(&mut bytes).map_err(|error| vec![error.to_string()])?;
+    let mut text = [0; 24];
+    // Four letters for three bytes.
+    Base64UrlUnpadded::encode(&bytes, &mut text).map(str::to_owned).map_err(|error| vec![error.to_string()])
 }
 
 /// Sends one request and reads its rows, each a JSON object.

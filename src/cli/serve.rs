@@ -67,7 +67,8 @@ struct Prepared {
 }
 
 fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
-    let config = store::configuration(options)?;
+    let mut config = store::configuration(options)?;
+    store::complete_admin_key(&mut config).map_err(|error| vec![error])?;
     // Each is valid: the configuration checks them.
     let listen = config.listen.iter().filter_map(|address| address.parse().ok()).collect();
     let mut errors = Vec::new();

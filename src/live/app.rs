@@ -2,7 +2,6 @@
 //! decisions; whatever is asked while the server runs takes nothing from the heap.
 
 use core::fmt::{self, Write};
-use core::hint::black_box;
 use core::net::IpAddr;
 
 use crate::limits::{ADDRESS_RULES, APP_NAME_BYTES, STREAM_KEY_BYTES, STREAM_KEYS};
@@ -15,6 +14,7 @@ use super::record_settings::RecordSettings;
 use super::recorded::RecordedName;
 use super::refusal::Refusal;
 use super::relay_settings::RelaySettings;
+use super::secret::is_same;
 
 /// The folder of an application in which its files lie that can be played, whatever the instance: films.
 pub const MEDIA: &str = "media";
@@ -472,13 +472,7 @@ impl Secret {
     }
 
     fn is(&self, other: &str) -> bool {
-        let (own, other) = (self.0.as_bytes(), other.as_bytes());
-        let mut different = own.len() ^ other.len();
-        for at in 0..STREAM_KEY_BYTES {
-            let byte = |text: &[u8]| text.get(at).copied().unwrap_or(0);
-            different |= usize::from(black_box(byte(own) ^ byte(other)));
-        }
-        black_box(different) == 0
+        is_same(&self.0, other, STREAM_KEY_BYTES)
     }
 
     /// Whether it is what a path ends with, behind a slash or as the whole of it.

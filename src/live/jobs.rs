@@ -13,6 +13,7 @@ use super::health::BoardFacts;
 use super::recorded::{Block, Fill, Follows, NotPlayed, RecordedFacts, RecordedId, RecordedName, RecordedTerms};
 use super::recording::{GrowingFile, RecordDone, RecordJob};
 use super::script_text::{TextBlock, TextFollows};
+use super::secret::AdminKey;
 use super::settings::Settings;
 
 /// Which thread does a job: what clients wait for stands behind nothing that may take long.
@@ -59,6 +60,11 @@ pub enum Job {
     },
     /// What the configuration says now.
     Reload,
+    /// The administrator's key is to be this one from now on, or none.
+    AdminKey {
+        /// Which.
+        key: Option<AdminKey>,
+    },
     /// Whether anything is wrong with files, scripts included, for the log: before a client needs them.
     Survey,
     /// What the board says of itself.
@@ -145,6 +151,19 @@ pub enum AskedFor {
     DvrInfo,
 }
 
+/// What came of an administrator's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKept {
+    /// It is in its file.
+    InFile,
+    /// There is no directory for it, so that it holds until the server ends.
+    InMemory,
+    /// It is not: another one stands in the configuration.
+    Configured,
+    /// It is not: its file cannot be written, of which the log says why.
+    Fault,
+}
+
 impl Job {
     /// Where it is done.
     pub fn lane(&self) -> DiskLane {
@@ -156,7 +175,7 @@ impl Job {
             | Job::Facts { .. }
             | Job::List { .. }
             | Job::Download(_) => DiskLane::Recorded,
-            Job::Reload | Job::Survey | Job::Board | Job::Resolve { .. } => DiskLane::Bulk,
+            Job::Reload | Job::AdminKey { .. } | Job::Survey | Job::Board | Job::Resolve { .. } => DiskLane::Bulk,
             Job::Recording(_) => DiskLane::Recordings,
         }
     }
@@ -188,6 +207,13 @@ pub enum Done {
     /// To [`Job::Reload`]: the configuration is wrong, so nothing changes. The text is one line; every error is in
     /// the log.
     NotReloaded(String),
+    /// To [`Job::AdminKey`].
+    AdminKey {
+        /// With it, unless it was not kept.
+        settings: Option<Box<Settings>>,
+        /// What came of it.
+        kept: KeyKept,
+    },
     /// To [`Job::Survey`]. What is wrong is in the log.
     Surveyed,
     /// To [`Job::Board`].

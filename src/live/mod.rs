@@ -25,6 +25,7 @@ pub mod recording;
 pub mod refusal;
 pub mod relay_settings;
 pub mod script_text;
+pub mod secret;
 pub mod settings;
 pub mod symptoms;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 
 use super::app::{Bandwidth, Networks, ScriptLimits};
 use super::record_settings::RecordSettings;
+use super::secret::AdminKey;
 
 /// Everything that the server is told by its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,11 @@ pub struct Settings {
     pub web_hosts: Vec<String>,
     /// Proxies that are believed whom they ask for (`X-Forwarded-For`).
     pub web_proxies: Networks,
+    /// Everybody sees what is live, recordings and figures. Otherwise the administrator alone does; media goes by its applications' own
+    /// rules in any case.
+    pub web_public: bool,
+    /// Who has it may change things over HTTP; without one nobody may.
+    pub admin_key: Option<AdminKey>,
     /// Recordings that are made at once: 0 to 256. One more is not made, which is told who asked, and the log.
     pub recordings: u32,
     /// Streams that are sent to other servers or fetched from them at once: 0 to 256. One more is not, which the log says.
@@ -212,6 +218,8 @@ impl Default for Settings {
             recorded_lead_ms: 30_000,
             web_hosts: Vec::new(),
             web_proxies: Networks::default(),
+            web_public: true,
+            admin_key: None,
             recordings: 4,
             relays: 4,
             tls_connections: 16,

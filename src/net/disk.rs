@@ -18,7 +18,7 @@ use mio::Waker;
 use crate::account;
 use crate::live::download::{DownloadDone, DownloadJob};
 use crate::live::health::BoardFacts;
-use crate::live::jobs::{DiskLane, Done, Job, Lookup};
+use crate::live::jobs::{DiskLane, Done, Job, KeyKept, Lookup};
 use crate::live::recorded::{Fill, Follows, NotPlayed, RecordedId};
 use crate::live::recording::{NotDeleted, RecordDone, RecordFault, RecordJob};
 use crate::live::script_text::TextFollows;
@@ -339,6 +339,7 @@ fn without_worker(job: &Job) -> Done {
             Done::Text { host: *host, script: *script, block: None, next: TextFollows::Fault }
         }
         Job::Reload => Done::NotReloaded(fault()),
+        Job::AdminKey { .. } => Done::AdminKey { settings: None, kept: KeyKept::Fault },
         Job::Survey => Done::Surveyed,
         Job::Resolve { id, .. } => Done::Resolved { id: *id, found: heapless::Vec::new() },
         Job::Board => Done::Board(BoardFacts::default()),

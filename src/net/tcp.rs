@@ -654,6 +654,12 @@ impl Net for TcpNet {
         self.tls.valid_until_s()
     }
 
+    fn random(&mut self) -> Option<u128> {
+        // It waits for nothing: the start has waited until the system has random numbers, for its seed.
+        let mut bytes = [0; size_of::<u128>()];
+        getrandom::fill(&mut bytes).ok().map(|()| u128::from_ne_bytes(bytes))
+    }
+
     fn counted(&self) -> Counted {
         Counted { turned_away: self.shed, heap_allocations: alloc::since_sealed() }
     }

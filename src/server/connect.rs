@@ -68,7 +68,10 @@ impl Server {
             DiskLane::Recordings => self.features.recordings.next_job(),
             DiskLane::Bulk if self.reload.is_due() => Some(Job::Reload),
             DiskLane::Bulk if self.live.health.takes_question() => Some(Job::Board),
-            DiskLane::Bulk => self.features.relays.next_job(&self.live).or_else(|| self.live.apps.next_survey()),
+            DiskLane::Bulk => {
+                let wanted = self.life.admin.next_job().or_else(|| self.features.relays.next_job(&self.live));
+                wanted.or_else(|| self.live.apps.next_survey())
+            }
         }
     }
 
@@ -94,6 +97,12 @@ impl Server {
             }
             Done::Text { host, script, block, next } => self.text_came(host, script, block, next),
             Done::Settings(settings) => self.reconfigure(*settings),
+            Done::AdminKey { settings, kept } => {
+                if let Some(settings) = settings {
+                    self.reconfigure(*settings);
+                }
+                self.key_kept(kept);
+            }
             // The log has told why.
             Done::NotReloaded(_) => {}
             Done::Surveyed => self.live.apps.surveyed(now),

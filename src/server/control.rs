@@ -21,6 +21,7 @@
 //! | `delete-recording FILE` | none, when it is gone |
 //! | `push list` | one for each `[[push]]` and `[[pull]]`, and for each stream that is sent by one: does (`push`, `pull`, or `test`: an attempt), app, number (in its application's file, from 1), stream, url (less what may be a secret), state (`idle`, `stopped`, `waiting`, `connecting`, `running`, `ending`; of a test `taken` or `refused`), seconds, bitrate_bps, lag_ms, error (why it ended last) |
 //! | `push start APP/NUMBER`, `push stop APP/NUMBER`, `push test APP/NUMBER` | none; what a test has found out is in the list |
+//! | `admin-key KEY`, `admin-key off` | one: whether it is in its file (`stored`) or holds until the server ends |
 //! | `reload` | none |
 //!
 //! What is not known is `null`. Write permission on the socket file is permission for every request
@@ -34,6 +35,7 @@
 //! meanwhile. A client that does not finish a request, or does not take its answer, is closed after [`PATIENCE_MS`].
 
 use crate::limits::CONTROL_REQUEST_BYTES;
+use crate::live::jobs::KeyKept;
 use crate::live::recording::NotDeleted;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
@@ -62,6 +64,8 @@ pub(super) enum Answering {
     Disk,
     /// It has deleted a recording, or has not.
     Deleted(Result<(), NotDeleted>),
+    /// The administrator's key is another one, or is not.
+    Keyed(KeyKept),
     /// All was said, and the client is closed when it has taken that.
     Last,
 }
@@ -122,7 +126,9 @@ impl Protocol for Operator {
         }
         match self.answering {
             Answering::None | Answering::Disk => Turn::Done,
-            Answering::Request | Answering::List(..) | Answering::Deleted(_) => Turn::Asks(Ask::Control),
+            Answering::Request | Answering::List(..) | Answering::Deleted(_) | Answering::Keyed(_) => {
+                Turn::Asks(Ask::Control)
+            }
             Answering::Last => Turn::Ends(CloseReason::Answered),
         }
     }

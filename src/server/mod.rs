@@ -19,6 +19,7 @@
 //! A ready bit is cleared only when the network said that there is no more for now ([`transport::Io`]). While one is
 //! left, the time-out is 0.
 
+mod admin;
 mod alarms;
 mod answer;
 mod broadcast;
@@ -102,6 +103,7 @@ use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
 
 use self::rtmp::{Asked, Joining, Role, Rtmp, Tail};
+use admin::Admin;
 use alarms::{Alarm, Alarms};
 use close::{CloseReason, Counter};
 use instances::{Instance, InstanceState, Instances};
@@ -209,6 +211,8 @@ impl ReadTurn {
 /// What others say of the server while it runs.
 #[derive(Default)]
 struct Life {
+    /// Who of them may change things.
+    admin: Admin,
     /// Where encoders reach it.
     announced: Option<SocketAddr>,
     /// Which process it is, as far as programs that read statistics take that number.
@@ -324,6 +328,9 @@ impl Server {
     /// One turn of the loop.
     pub fn turn<N: Net>(&mut self, net: &mut N, now: Millis) {
         self.now = now;
+        if self.life.admin.random.is_none() && self.settings.admin_key.is_some() {
+            self.life.admin.random = net.random();
+        }
         self.wake_scripts(now);
         self.merge(net, now);
         self.accept(net, now);
@@ -344,7 +351,12 @@ impl Server {
             crate::account::spend(|| memory::table(&settings) == memory::table(&self.settings)),
             "memory is obtained once"
         );
+        let is_closer = self.settings.web_public && !settings.web_public;
+        let ends_sessions = settings.admin_key != self.settings.admin_key || is_closer;
         self.settings = settings;
+        if ends_sessions {
+            self.end_admin_sessions();
+        }
         self.live.names.set_segment_ms(self.settings.hls_segment_ms);
         self.reconfigure_window();
     }

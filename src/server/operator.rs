@@ -5,8 +5,12 @@ use core::fmt::{self, Write as _};
 use log::info;
 
 use crate::handles::ConnId;
-use crate::limits::{AGENT_BYTES, APP_NAME_BYTES, CONTROL_REQUEST_BYTES, PATH_BYTES, RECORDING_FILE_BYTES, TX_BYTES};
+use crate::limits::{
+    ADMIN_KEY_BYTES, AGENT_BYTES, APP_NAME_BYTES, CONTROL_REQUEST_BYTES, PATH_BYTES, RECORDING_FILE_BYTES, TX_BYTES,
+};
+use crate::live::jobs::KeyKept;
 use crate::live::recording::{NotDeleted, RecordJob, RecordingFileName};
+use crate::live::secret::{AdminKey, LEAST_ADMIN_KEY_BYTES};
 use crate::text::Quoted;
 use crate::time::Millis;
 
@@ -46,6 +50,23 @@ const _: () =
     assert!(ROW_FRAME_BYTES + EXPANSION * RECORDING_FILE_BYTES <= TX_BYTES, "a recording's row fits an empty answer");
 
 impl Server {
+    /// The key is another, or nobody is shown anything any more: who was let in has to show that again.
+    pub(super) fn end_admin_sessions(&mut self) {
+        self.life.admin.end_sessions();
+        self.end_events();
+    }
+
+    /// The disk has kept the administrator's key, or has not.
+    pub(super) fn key_kept(&mut self, kept: KeyKept) {
+        let Some(by) = self.life.admin.kept() else { return };
+        if let Some((_, Speaks::Control(control))) = self.slots.open_both(by)
+            && control.answering == Answering::Disk
+        {
+            control.answering = Answering::Keyed(kept);
+            self.wakes.send(by.slot);
+        }
+    }
+
     /// Answers the operator's request, or goes on with a list.
     pub(super) fn answer_operator<N: Net>(&mut self, net: &N, conn: ConnId, now: Millis) {
         let Some((_, Speaks::Control(control))) = self.slots.open_both(conn) else { return };
@@ -62,6 +83,10 @@ impl Server {
                     Ok(()) => reply.ok(),
                     Err(why) => reply.error(format_args!("{}", why.words())),
                 }
+                Answering::None
+            }
+            Answering::Keyed(kept) => {
+                reply.keyed(kept);
                 Answering::None
             }
             Answering::None | Answering::Last | Answering::Disk => return,
@@ -96,8 +121,10 @@ impl Reply {
         };
         let (command, argument) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         let argument = argument.trim();
-        let wants_argument =
-            matches!(command, "disconnect" | "unload" | "shutdown-app" | "record" | "delete-recording" | "push");
+        let wants_argument = matches!(
+            command,
+            "disconnect" | "unload" | "shutdown-app" | "record" | "delete-recording" | "push" | "admin-key"
+        );
         let takes_none = matches!(command, "clients" | "streams" | "apps" | "stats" | "diagnose" | "reload");
         let known = wants_argument || takes_none || command == "recordings";
         if !known {
@@ -124,6 +151,7 @@ impl Reply {
                 info!("rill control request=\"delete-recording\" file={}", Quoted(argument));
                 return self.ask_disk(server, conn, argument, |file| RecordJob::Delete { file });
             }
+            "admin-key" => return self.admin_key(server, conn, argument),
             "reload" => {
                 info!("rill control request=\"reload\"");
                 server.reload();
@@ -132,6 +160,34 @@ impl Reply {
             _ => self.send_away(server, command == "unload", argument, now),
         }
         Answering::None
+    }
+
+    /// Another key of the administrator's, or none.
+    fn admin_key(&mut self, server: &mut Server, conn: ConnId, argument: &str) -> Answering {
+        let key = AdminKey::parse(argument);
+        if key.is_none() && argument != "off" {
+            self.error(format_args!(
+                "a key has {LEAST_ADMIN_KEY_BYTES} to {ADMIN_KEY_BYTES} letters, digits and signs, without \" and \\"
+            ));
+            return Answering::None;
+        }
+        if !server.life.admin.want_key(conn, key) {
+            self.error(format_args!("another key is being written: try again"));
+            return Answering::None;
+        }
+        info!("rill control request=\"admin-key\"");
+        Answering::Disk
+    }
+
+    fn keyed(&mut self, kept: KeyKept) {
+        match kept {
+            KeyKept::InFile | KeyKept::InMemory => {
+                self.row(format_args!("{{\"stored\":{}}}", kept == KeyKept::InFile));
+                self.ok();
+            }
+            KeyKept::Configured => self.error(format_args!("the configuration has web.admin_key: change it there")),
+            KeyKept::Fault => self.error(format_args!("the key could not be written: the log says why")),
+        }
     }
 
     fn disconnect(&mut self, server: &mut Server, id: &str, now: Millis) {

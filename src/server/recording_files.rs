@@ -32,7 +32,7 @@ impl Server {
             Some((_, Speaks::Control(control))) => {
                 matches!(control.answering, Answering::Disk | Answering::List(List::Recordings, _))
             }
-            Some((_, Speaks::Http(http))) => http.lists_recordings(),
+            Some((_, Speaks::Http(http))) => http.lists_recordings() || http.waits_for_deletion(),
             _ => false,
         }
     }
@@ -58,7 +58,10 @@ impl Server {
         };
         match self.slots.open_both(by) {
             Some((_, Speaks::Control(control))) => control.answering = answering,
-            Some((_, Speaks::Http(http))) => http.list_goes_on(),
+            Some((_, Speaks::Http(http))) => match answering {
+                Answering::Deleted(result) => return self.deleted_for(by, result, now),
+                _ => http.list_goes_on(),
+            },
             _ => return,
         }
         self.now = now;

@@ -117,6 +117,10 @@ pub trait Net {
     fn certificate_ends_s(&mut self) -> Option<u64> {
         None
     }
+    /// A number that nobody can guess; `None` when the system has none yet.
+    fn random(&mut self) -> Option<u128> {
+        None
+    }
     /// What is counted on this side.
     fn counted(&self) -> Counted {
         Counted::default()

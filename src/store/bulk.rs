@@ -10,8 +10,10 @@ use log::{error, info, warn};
 
 use crate::config::{Config, TakesEffect};
 use crate::limits::RELAY_ADDRESSES;
-use crate::live::jobs::{Done, Job};
+use crate::live::jobs::{Done, Job, KeyKept};
+use crate::live::secret::AdminKey;
 
+use super::admin_key;
 use super::apps_directory::{AppsDirectory, ScriptCheck};
 use super::board_facts;
 use super::configuration::{ConfigFile, Options, Watched, configuration_of};
@@ -45,6 +47,8 @@ pub struct Bulk {
     file: Watched,
     /// What stood in the configuration's file when the log was last told of it.
     told: u64,
+    /// The administrator's key where there is no file for it.
+    admin_key: Option<AdminKey>,
 }
 
 /// The first addresses of a host; none when it has none, or its name servers do not say.
@@ -65,13 +69,14 @@ impl Bulk {
         let first = if Watched::is_regular(&options) { file.look(&options) } else { None };
         let told = first.map_or(0, |(_, inside)| inside);
         let apps = AppsDirectory::sharing(shared.clone());
-        Bulk { options, machine, level_is_fixed, shared, apps, file, told }
+        Bulk { options, machine, level_is_fixed, shared, apps, file, told, admin_key: None }
     }
 
     /// Does a job of this lane.
     pub fn work(&mut self, job: Job) -> Done {
         match job {
             Job::Reload => self.reload(),
+            Job::AdminKey { key } => self.admin_key(key),
             Job::Survey => {
                 self.apps.survey(self.machine.script);
                 self.survey_configuration();
@@ -109,9 +114,36 @@ impl Bulk {
     }
 
     fn load(&self, file: ConfigFile) -> Result<Config, Vec<String>> {
-        let config = configuration_of(&self.options, file)?;
+        let mut config = configuration_of(&self.options, file)?;
+        admin_key::complete(&mut config).map_err(|error| vec![error])?;
+        if admin_key::path(&config).is_none() && config.settings.admin_key.is_none() {
+            config.settings.admin_key.clone_from(&self.admin_key);
+        }
         // Its counts wait for a restart, which must then be possible.
         (self.machine.fits)(&config).map(|()| config).map_err(|error| vec![error])
+    }
+
+    /// Keeps the administrator's key from now on.
+    fn admin_key(&mut self, key: Option<AdminKey>) -> Done {
+        let mut config = Config::clone(&self.shared.config());
+        if config.rows().iter().any(|row| row.key == "web.admin_key" && !row.value.is_empty()) {
+            return Done::AdminKey { settings: None, kept: KeyKept::Configured };
+        }
+        let kept = match admin_key::path(&config) {
+            Some(path) => match admin_key::keep(&path, key.as_ref()) {
+                Ok(()) => KeyKept::InFile,
+                Err(error) => {
+                    error!("rill admin key not kept: {error}");
+                    return Done::AdminKey { settings: None, kept: KeyKept::Fault };
+                }
+            },
+            None => KeyKept::InMemory,
+        };
+        self.admin_key.clone_from(&key);
+        config.settings.admin_key = key;
+        let settings = Box::new(config.settings.clone());
+        self.shared.set_config(config);
+        Done::AdminKey { settings: Some(settings), kept }
     }
 
     fn reload(&mut self) -> Done {

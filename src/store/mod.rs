@@ -4,6 +4,7 @@
 //! Nothing here knows of threads or sockets: [`crate::net`] has those. Each lane has its own view of the files, so that a
 //! disk that stalls for one stalls nothing for the other.
 
+mod admin_key;
 mod app_files;
 mod apps_directory;
 mod board_facts;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::limits::SCRIPT_CHECK_BYTES;
 
+pub use admin_key::complete as complete_admin_key;
 pub use apps_directory::{APPLICATIONS, AppsDirectory, ScriptCheck, list};
 pub use bulk::{Bulk, Machine};
 pub use configuration::{Options, ROOT_CONFIG, configuration, detected, wait_for_file};

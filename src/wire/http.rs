@@ -7,10 +7,15 @@ use core::net::{IpAddr, SocketAddr};
 
 use heapless::String;
 
-use crate::limits::{AGENT_BYTES, HTTP_BODY_BYTES, HTTP_FIELD_BYTES, HTTP_HEADERS, HTTP_PATH_BYTES, HTTP_QUERY_BYTES};
+use crate::limits::{
+    ADMIN_KEY_BYTES, AGENT_BYTES, HTTP_BODY_BYTES, HTTP_FIELD_BYTES, HTTP_HEADERS, HTTP_PATH_BYTES, HTTP_QUERY_BYTES,
+};
 
 /// Most proxies one behind the other. What more of them say is not looked at.
 const FORWARDED: usize = 4;
+
+/// The cookie that a session is known by: 32 hexadecimal digits.
+pub const SESSION_COOKIE: &str = "rill_session";
 
 /// What a request wants done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,10 +108,14 @@ statuses! {
     NotAcceptable = 406, "Not Acceptable";
     /// The request was not whole in time.
     RequestTimeout = 408, "Request Timeout";
+    /// It is in use.
+    Conflict = 409, "Conflict";
     /// What it sends is longer than it may be.
     ContentTooLarge = 413, "Content Too Large";
     /// Its address is longer than any that there is.
     UriTooLong = 414, "URI Too Long";
+    /// What it sends is of another kind than it has to be.
+    UnsupportedMediaType = 415, "Unsupported Media Type";
     /// There is no such part.
     RangeNotSatisfiable = 416, "Range Not Satisfiable";
     /// The host that it asks is not this one.
@@ -257,6 +266,16 @@ pub struct HttpRequest {
     pub keep_alive: bool,
     /// The host that it asks, with its port if it named one; empty from a client of HTTP/1.0 that says none.
     pub host: String<HTTP_FIELD_BYTES>,
+    /// A page of another host has sent it, or a program says so.
+    pub is_foreign: bool,
+    /// The secret that it shows (`Authorization: Bearer`), cut behind what is longer than any; empty for none.
+    pub bearer: String<{ ADMIN_KEY_BYTES + 1 }>,
+    /// The session that it belongs to, by its cookie ([`SESSION_COOKIE`]).
+    pub session: Option<u128>,
+    /// Its body is JSON.
+    pub is_json: bool,
+    /// It has shown that it is the administrator's. This is for the reader of its fields to find out.
+    pub is_admin: bool,
     /// What software it is, cut.
     pub agent: String<AGENT_BYTES>,
     /// The page that led to it, cut.
@@ -310,6 +329,7 @@ impl HttpRequest {
             // Instead of the field (RFC 9112, section 3.2.2).
             request.host = String::try_from(authority).map_err(|_| RequestFault::Host)?;
         }
+        request.is_foreign = parsed.headers.iter().any(|header| is_of_another(header, &request.host));
         Ok(request)
     }
 
@@ -428,6 +448,16 @@ impl HttpRequest {
                 key = String::try_from(value).ok();
             } else if is("user-agent") {
                 self.agent = cut(value);
+            } else if is("authorization") {
+                let (scheme, secret) = value.split_once(' ').unwrap_or_default();
+                if scheme.eq_ignore_ascii_case("bearer") {
+                    self.bearer = cut(secret.trim());
+                }
+            } else if is("cookie") {
+                self.session = value.split(';').find_map(session_of).or(self.session);
+            } else if is("content-type") {
+                let (media, _) = value.split_once(';').unwrap_or((value, ""));
+                self.is_json = media.trim().eq_ignore_ascii_case("application/json");
             } else if is("referer") {
                 self.referrer = cut(value);
             } else if is("if-none-match") {
@@ -490,6 +520,24 @@ fn check_lines(head: &[u8]) -> Result<(), RequestFault> {
         before = byte;
     }
     Ok(())
+}
+
+/// Whether a field says that the request comes from a page of another host. Browsers say it with all that could change something.
+fn is_of_another(header: &httparse::Header<'_>, host: &str) -> bool {
+    if header.name.eq_ignore_ascii_case("sec-fetch-site") {
+        // Another port of the same host is another's, too.
+        return !matches!(header.value, b"same-origin" | b"none");
+    }
+    let origin = core::str::from_utf8(header.value).unwrap_or_default().trim();
+    let origin_host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    header.name.eq_ignore_ascii_case("origin") && !origin_host.is_some_and(|own| own.eq_ignore_ascii_case(host))
+}
+
+/// The session that a cookie is, if it is that one.
+fn session_of(cookie: &str) -> Option<u128> {
+    let (name, value) = cookie.trim().split_once('=')?;
+    let is_number = value.len() == 2 * size_of::<u128>() && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (name == SESSION_COOKIE && is_number).then(|| u128::from_str_radix(value, 16).ok())?
 }
 
 fn tokens(value: &str) -> impl Iterator<Item = &str> {
@@ -696,6 +744,44 @@ mod tests {
             assert_eq!(client(fields), expected, "{fields}");
         }
         assert!(with("X-Forwarded-Proto: https\r\n").unwrap().forwarded_https);
+    }
+
+    #[test]
+    fn who_has_sent_a_request_is_known_by_its_origin_key_and_session() {
+        for own in [
+            "",
+            "Origin: http://a\r\n",
+            "Origin: https://A\r\n",
+            "Sec-Fetch-Site: same-origin\r\n",
+            "Sec-Fetch-Site: none\r\n",
+        ] {
+            assert!(!with(own).unwrap().is_foreign, "{own}");
+        }
+        for foreign in [
+            "Origin: null\r\n",
+            "Origin: http://b\r\n",
+            "Origin: http://a:81\r\n",
+            "Origin: http://a.b\r\n",
+            "Origin: a\r\n",
+            "Origin: http://a\r\nOrigin: http://b\r\n",
+            "Sec-Fetch-Site: cross-site\r\n",
+            "Sec-Fetch-Site: same-site\r\n",
+        ] {
+            assert!(with(foreign).unwrap().is_foreign, "{foreign}");
+        }
+        assert_eq!(with("Authorization: bearer  s3cret \r\n").unwrap().bearer, "s3cret");
+        assert_eq!(with("Authorization: Basic s3cret\r\n").unwrap().bearer, "");
+        let long = "k".repeat(ADMIN_KEY_BYTES + 9);
+        assert_eq!(with(&format!("Authorization: Bearer {long}\r\n")).unwrap().bearer.len(), ADMIN_KEY_BYTES + 1);
+        let session = |cookies: &str| with(&format!("Cookie: {cookies}\r\n")).unwrap().session;
+        let hex = "0123456789abcdef0123456789abcdef";
+        assert_eq!(session(&format!("a=b; rill_session={hex}")), Some(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
+        for no in ["", "rill_session=", "rill_session=1", "xrill_session=0123456789abcdef0123456789abcdef"] {
+            assert_eq!(session(no), None, "{no}");
+        }
+        assert_eq!(session(&format!("rill_session=+{}", &hex[1..])), None);
+        assert!(with("Content-Type: Application/JSON; charset=utf-8\r\n").unwrap().is_json);
+        assert!(!with("Content-Type: text/plain\r\n").unwrap().is_json);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use rill::wire::http::HttpRequest;
 
 use crate::requests::{camera, server};
 use crate::support::process::output_of;
-use crate::support::{clip, patience};
+use crate::support::server::Server;
+use crate::support::{Scratch, clip, patience};
 
 fn python() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/python-web/bin/python");
@@ -103,7 +104,9 @@ fn whatever_is_taken_for_a_head_h11_takes_for_the_same() {
 /// have no end.
 #[test]
 fn everything_is_as_openapi_describes_it() {
-    let (scratch, server) = server("http-openapi");
+    let scratch = Scratch::new("http-openapi");
+    // A key that it does not know: what changes something is refused for want of it, and not because there is none.
+    let server = Server::start(&scratch, &["web.admin_key=correct-horse-battery"]);
     let source = clip::h264_aac();
     let _publisher = camera(&scratch, &server, &source, "cam1");
     server.wait_for_publisher("cam1");

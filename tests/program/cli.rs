@@ -251,6 +251,7 @@ fn each_key_takes_effect_at_a_hangup_or_is_said_to_need_a_restart_as_its_row_say
             ("record.container", ..) => "\"flv\"".to_owned(),
             ("record.on_complete", ..) => "[\"/nonexistent\"]".to_owned(),
             ("web.hosts", ..) => "[\"rill.example\"]".to_owned(),
+            ("web.admin_key", ..) => "\"correct-horse-battery\"".to_owned(),
             ("web.trusted_proxies", ..) => "[\"127.0.0.1\"]".to_owned(),
             ("record.directory", ..) => "\"/nonexistent\"".to_owned(),
             ("record.keep_free", ..) => "\"6%\"".to_owned(),

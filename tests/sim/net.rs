@@ -99,6 +99,8 @@ pub struct FakeNet {
     offered: Option<usize>,
     by_slot: Vec<Option<usize>>,
     random: Random,
+    /// Numbers that nobody could guess, so far.
+    randoms: u128,
     /// Percentage of reads that say WouldBlock for no reason.
     pub spurious: usize,
     pub bytes_read: u64,
@@ -125,6 +127,7 @@ impl FakeNet {
             offered: None,
             by_slot: vec![None; slots],
             random: Random::new(seed),
+            randoms: 0,
             spurious: 0,
             bytes_read: 0,
             bytes_written: 0,
@@ -283,6 +286,12 @@ impl Net for FakeNet {
 
     fn certificate_ends_s(&mut self) -> Option<u64> {
         self.certificate_ends_s
+    }
+
+    fn random(&mut self) -> Option<u128> {
+        // Another one each time.
+        self.randoms += 1;
+        Some(self.randoms)
     }
 
     fn has_delivered(&mut self, slot: SlotIndex) -> bool {

@@ -63,6 +63,15 @@ impl Location {
     }
 }
 
+/// The session of a browser.
+#[derive(Clone, Copy)]
+pub(super) struct SessionCookie {
+    /// What begins; `None` when it ends.
+    pub(super) token: Option<u128>,
+    /// The browser sends it over TLS alone.
+    pub(super) is_secure: bool,
+}
+
 /// An answer.
 pub(super) struct Response {
     pub(super) status: HttpStatus,
@@ -83,6 +92,10 @@ pub(super) struct Response {
     pub(super) location: Option<Location>,
     /// What may be asked instead; empty where that is not said.
     pub(super) allow: &'static str,
+    /// The session that begins or ends.
+    pub(super) cookie: Option<SessionCookie>,
+    /// In how many seconds to come again, where it may be asked again.
+    pub(super) retry_s: u8,
     /// The connection ends behind it.
     pub(super) closes: bool,
     pub(super) body: Content,
@@ -103,6 +116,8 @@ impl Response {
             accept: None,
             location: None,
             allow: "",
+            cookie: None,
+            retry_s: 2,
             closes: false,
             body: Content::Empty,
         }

@@ -147,7 +147,7 @@ pub(super) enum RowsKind {
 
 impl TextKind {
     /// It goes on for as long as both sides like: events.
-    fn is_endless(self) -> bool {
+    pub(super) fn is_endless(self) -> bool {
         match self {
             TextKind::Events(_) => true,
             TextKind::Routes

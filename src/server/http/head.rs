@@ -2,12 +2,12 @@
 
 use core::fmt::{self, Write};
 
-use crate::limits::TX_BYTES;
+use crate::limits::{ADMIN_SESSION_S, TX_BYTES};
 use crate::rtmp::tx::TxBuf;
 use crate::wire::bytes::Full;
-use crate::wire::http::{HttpRequest, HttpStatus};
+use crate::wire::http::{HttpRequest, HttpStatus, SESSION_COOKIE};
 
-use super::answer::{Cache, Response};
+use super::answer::{Cache, Response, SessionCookie};
 use super::carrier::{Carrier, put_whole};
 
 /// Longest head of an answer, and a short text behind it.
@@ -102,8 +102,19 @@ fn fields(
             write!(head, "Access-Control-Allow-Methods: {allow}\r\nAccess-Control-Allow-Headers: Range\r\n")?;
         }
     }
+    if let Some(SessionCookie { token, is_secure }) = response.cookie {
+        let (token, seconds) = token.map_or((0, 0), |token| (token, ADMIN_SESSION_S));
+        let secure = if is_secure { "; Secure" } else { "" };
+        write!(
+            head,
+            "Set-Cookie: {SESSION_COOKIE}={token:032x}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}\r\n"
+        )?;
+    }
     match status {
-        HttpStatus::ServiceUnavailable | HttpStatus::TooManyRequests => head.write_str("Retry-After: 2\r\n")?,
+        HttpStatus::ServiceUnavailable | HttpStatus::TooManyRequests => {
+            write!(head, "Retry-After: {}\r\n", response.retry_s)?;
+        }
+        HttpStatus::Unauthorized => head.write_str("WWW-Authenticate: Bearer realm=\"rill\"\r\n")?,
         HttpStatus::UpgradeRequired => {
             head.write_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")?;
         }

@@ -12,11 +12,13 @@
 //! length; whoever takes none of it for `live.player_stall_ms` is closed before. A client that has no more to say (a half-closed
 //! connection) hears the answer to the end.
 
+mod admin;
 mod answer;
 mod api;
 mod assets;
 mod body;
 mod carrier;
+mod control;
 mod file_part;
 mod files;
 mod flush;
@@ -46,6 +48,7 @@ use crate::handles::StreamId;
 use crate::limits::HTTP_HEAD_BYTES;
 use crate::live::download::DownloadId;
 use crate::live::reader::Reader;
+use crate::live::recording::NotDeleted;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 use crate::wire::handshake::{FirstByte, first_byte};
@@ -70,6 +73,8 @@ const KEEP_ALIVE_MS: u64 = 15_000;
 const SEND_MS: u64 = 20_000;
 /// ... and a millisecond more for each of so many bytes: slower than any network that media is watched over.
 const SEND_BYTES_MS: u64 = 8;
+
+const _: () = assert!(crate::limits::HTTP_BODY_BYTES <= HTTP_HEAD_BYTES, "a body fits where the head was");
 
 /// What goes on.
 #[expect(clippy::large_enum_variant, reason = "it lies in the place of a table")]
@@ -117,8 +122,10 @@ pub struct Http {
     proxy: Option<Peer>,
     /// The file that it fetches.
     file: Option<DownloadId>,
+    /// What it wants deleted.
+    deletion: Deletion,
     request: HttpRequest,
-    /// A head as far as it is there.
+    /// A head as far as it is there, and then the body.
     buffer: heapless::Vec<u8, HTTP_HEAD_BYTES>,
 }
 
@@ -139,6 +146,7 @@ impl Protocol for Http {
             guest: Guest::default(),
             proxy: None,
             file: None,
+            deletion: Deletion::None,
             request: HttpRequest::default(),
             buffer: heapless::Vec::new(),
         }
@@ -154,9 +162,11 @@ impl Protocol for Http {
                     Err(fault) => return self.refuse(fault, cx.tx),
                 },
                 HttpPhase::Body(left) => {
-                    // No route has a use for it.
-                    let taken = left.min(input.len());
-                    *input = &input[taken..];
+                    let (taken, rest) = input.split_at(left.min(input.len()));
+                    // There is room: the head was taken out, and no body is longer than one.
+                    let _ = self.buffer.extend_from_slice(taken);
+                    *input = rest;
+                    let taken = taken.len();
                     if taken < left {
                         self.phase = HttpPhase::Body(left - taken);
                         break;
@@ -211,7 +221,23 @@ impl Protocol for Http {
     }
 }
 
+/// A recording that is to be deleted for the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Deletion {
+    #[default]
+    None,
+    /// The disk is at it.
+    UnderWay,
+    /// What came of it.
+    Done(Result<(), NotDeleted>),
+}
+
 impl Http {
+    /// It waits for a recording to be deleted.
+    pub(super) fn waits_for_deletion(&self) -> bool {
+        self.deletion == Deletion::UnderWay
+    }
+
     /// What it watches.
     fn viewer(&self) -> Option<&Viewer> {
         match &self.phase {
@@ -302,6 +328,7 @@ impl Http {
         self.request = HttpRequest::parse(&self.buffer)?;
         self.buffer.clear();
         self.guest.asks_anew();
+        self.deletion = Deletion::None;
         self.closes = !self.request.keep_alive;
         self.phase = HttpPhase::Body(self.request.body_bytes);
         if self.request.expects_continue && self.request.body_bytes > input.len() {
@@ -337,6 +364,7 @@ impl Http {
     /// The answer was sent. Whether another request may follow, of which there is `more` already.
     fn answered(&mut self, more: bool, now: Millis) -> bool {
         self.deadline = Some(now + KEEP_ALIVE_MS);
+        self.buffer.clear();
         let goes_on = !self.closes && (more || !self.is_half_closed);
         self.phase = if goes_on { HttpPhase::Head } else { HttpPhase::Over };
         goes_on

@@ -9,6 +9,7 @@ use crate::server::Server;
 use crate::time::Millis;
 use crate::wire::http::{HttpRequest, HttpStatus, Method};
 
+use super::admin::Access;
 use super::answer::{Cache, HttpAnswer, Response};
 use super::body::{Content, Pieces, TextKind};
 use super::flv::FlvViewer;
@@ -16,7 +17,7 @@ use super::mp4::Mp4Viewer;
 use super::ring_part::RingPart;
 use super::viewer::ViewerFormat;
 use super::watch::{Purpose, SeenStream};
-use super::{api, assets, files, hls, metrics, recordings, stat, tables, v3};
+use super::{admin, api, assets, control, files, hls, metrics, recordings, stat, tables, v3};
 
 /// The methods of a route that says what there is.
 const READS: &str = "GET, HEAD, OPTIONS";
@@ -37,6 +38,8 @@ pub(super) struct Route {
     pub(super) is_public: bool,
     /// It is asked by this server's own page alone: a name that leads here and is none of its own is another's.
     pub(super) is_own: bool,
+    /// Who may ask it.
+    pub(super) access: Access,
     /// It is watched, also over WebSocket.
     pub(super) is_watched: bool,
 }
@@ -45,11 +48,13 @@ pub(super) struct Route {
 pub(super) const ROUTES: &[Route] = &[
     get("/version", "what this server is", version).public(),
     get("/healthz", "whether it serves", health).public(),
-    get("/metrics", "figures for Prometheus", metrics::metrics).public(),
-    get("/stat", "figures as nginx-rtmp's, as XML", stat::stat).public(),
+    get("/metrics", "figures for Prometheus", metrics::metrics).public().shown(),
+    get("/stat", "figures as nginx-rtmp's, as XML", stat::stat).public().shown(),
+    control("/control/*", "what nginx-rtmp's control module does (?key=)"),
     get("/v3/paths/list", "what is live, as MediaMTX has it", v3::paths).own(),
     get("/v3/paths/get/*", "one of it", v3::path).own(),
     get("/v3/rtmpconns/list", "who speaks RTMP, as MediaMTX has it", v3::rtmp_conns).own(),
+    post("/v3/rtmpconns/kick/*", "ends one of them", admin::kick),
     get("/routes", "this list", list).public(),
     get("/watch/*", "the player of a stream", watch),
     get("/embed/*", "the player alone", watch),
@@ -69,6 +74,14 @@ pub(super) const ROUTES: &[Route] = &[
     get("/api/openapi.json", "what is below /api and beside it, as OpenAPI", description),
     get("/api/diagnosis", "what is wrong, and what to do, as JSON", api::diagnosis).own(),
     get("/api/recordings", "what was recorded, as JSON", recordings::list).own(),
+    get("/api/session", "whether the administrator asks", admin::session).own().open(),
+    post("/api/login", "begins a session of the administrator's: {\"key\":\"...\"}", admin::log_in).open(),
+    post("/api/logout", "ends it", admin::log_out).open(),
+    post("/api/clients/*/disconnect", "ends a client's connection", admin::disconnect),
+    post("/api/streams/*/record/start", "a stream is recorded", admin::record),
+    post("/api/streams/*/record/stop", "it is recorded no more", admin::record),
+    delete("/api/recordings/*", "deletes a recording", admin::delete),
+    post("/api/reload", "the configuration is read again", admin::reload),
     get("/api/qr.svg", "the page's address as a QR code (?for=HOST:PORT)", api::qr_code),
     get("/recordings/*", "a recording, also in part", files::recording).public(),
     get("/vod-files/*", "a film, also in part", files::film).public(),
@@ -82,7 +95,25 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 const fn get(pattern: &'static str, help: &'static str, function: Function) -> Route {
-    Route { pattern, help, allow: READS, function, is_public: false, is_own: false, is_watched: false }
+    let access = Access::Open;
+    Route { pattern, help, allow: READS, function, is_public: false, is_own: false, access, is_watched: false }
+}
+
+/// What changes something is for the administrator.
+const fn change(pattern: &'static str, help: &'static str, allow: &'static str, function: Function) -> Route {
+    Route { allow, is_own: true, access: Access::Admin, ..get(pattern, help, function) }
+}
+
+const fn post(pattern: &'static str, help: &'static str, function: Function) -> Route {
+    change(pattern, help, "POST, OPTIONS", function)
+}
+
+const fn delete(pattern: &'static str, help: &'static str, function: Function) -> Route {
+    change(pattern, help, "DELETE, OPTIONS", function)
+}
+
+const fn control(pattern: &'static str, help: &'static str) -> Route {
+    Route { access: Access::Control, ..change(pattern, help, "GET, POST, OPTIONS", control::control) }
 }
 
 impl Route {
@@ -94,8 +125,17 @@ impl Route {
         Route { is_watched: true, ..self }
     }
 
+    /// Of what it says nothing is shown to others than the administrator unless `web.public`.
     const fn own(self) -> Route {
-        Route { is_own: true, ..self }
+        Route { is_own: true, ..self.shown() }
+    }
+
+    const fn shown(self) -> Route {
+        Route { access: Access::Shown, ..self }
+    }
+
+    const fn open(self) -> Route {
+        Route { access: Access::Open, ..self }
     }
 
     fn fits(&self, path: &str) -> bool {
@@ -217,6 +257,22 @@ mod tests {
         assert!(has(&change, Method::Post) && !has(&change, Method::Get) && !has(&change, Method::Delete));
         // Which there are is answered without it.
         assert!(!has(&read, Method::Options) && !has(&change, Method::Options));
+    }
+
+    #[test]
+    fn what_changes_something_is_the_administrators_and_what_shows_something_can_be_kept_from_others() {
+        for route in ROUTES {
+            let (reads, pattern) = (route.allow == READS, route.pattern);
+            match route.access {
+                // A session is begun and ended by who is nobody yet.
+                Access::Open if !reads => assert!(["/api/login", "/api/logout"].contains(&pattern), "{pattern}"),
+                Access::Open => {}
+                Access::Shown => assert!(reads, "{pattern}"),
+                Access::Admin => assert!(!reads && !route.allow.contains("GET"), "{pattern}"),
+                Access::Control => assert!(pattern.starts_with("/control/"), "{pattern}"),
+            }
+            assert!(reads || route.is_own && !route.is_public, "{pattern}");
+        }
     }
 
     /// What programs ask, and the page; what is watched and looked at is described in docs.

@@ -44,7 +44,16 @@ impl Server {
                 ))
             }
             Some(route) => match route.function(request.method) {
-                Some(function) => function(self, conn, &request, now),
+                Some(function) => match self.is_admitted(conn, route.access, &request, now) {
+                    Ok(is_admin) => {
+                        request.is_admin = is_admin;
+                        if let Some((_, Speaks::Http(http))) = self.slots.open_both(conn) {
+                            http.request.is_admin = is_admin;
+                        }
+                        function(self, conn, &request, now)
+                    }
+                    Err(response) => HttpAnswer::Now(response),
+                },
                 None => HttpAnswer::Now(other_method(route, &request)),
             },
             None if request.method == Method::Options => HttpAnswer::Now(Response::new(HttpStatus::NoContent, "")),

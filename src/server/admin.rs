@@ -1,0 +1,186 @@
+//! Who is the administrator over HTTP: the key that says so ([`Settings::admin_key`](crate::live::settings::Settings::admin_key)),
+//! sessions that were begun with it, and how many wrong keys addresses have sent.
+
+use core::hint::black_box;
+
+use crate::handles::ConnId;
+use crate::limits::{ADMIN_ADDRESSES, ADMIN_SESSION_S, ADMIN_SESSIONS};
+use crate::live::holder::Household;
+use crate::live::jobs::Job;
+use crate::live::secret::AdminKey;
+use crate::time::Millis;
+
+/// The same as [`ADMIN_SESSION_S`], in milliseconds.
+const SESSION_MS: u64 = ADMIN_SESSION_S as u64 * 1000;
+/// Wrong keys that an address may send until it has to wait.
+const ATTEMPTS: u8 = 5;
+/// How long it waits then, in milliseconds; and how long an attempt is counted.
+const ATTEMPTS_MS: u64 = 60_000;
+
+/// What is known of administrators.
+#[derive(Default)]
+pub(super) struct Admin {
+    sessions: heapless::Vec<LogIn, ADMIN_SESSIONS>,
+    attempts: heapless::Vec<Attempts, ADMIN_ADDRESSES>,
+    /// A random number of the system's, for the next session.
+    pub(super) random: Option<u128>,
+    wish: KeyWish,
+}
+
+/// A session.
+struct LogIn {
+    token: u128,
+    used: Millis,
+}
+
+struct Attempts {
+    by: Household,
+    count: u8,
+    last: Millis,
+}
+
+/// The operator wants another key, or none.
+#[derive(Default)]
+enum KeyWish {
+    #[default]
+    None,
+    Wanted(ConnId, Option<AdminKey>),
+    UnderWay(ConnId),
+}
+
+impl Admin {
+    /// Begins a session; `None` until there is a random number for it.
+    pub(super) fn begin(&mut self, now: Millis) -> Option<u128> {
+        let token = self.random.take()?;
+        if self.sessions.is_full()
+            && let Some(oldest) = (0..self.sessions.len()).min_by_key(|&at| self.sessions[at].used)
+        {
+            self.sessions.swap_remove(oldest);
+        }
+        let _ = self.sessions.push(LogIn { token, used: now });
+        Some(token)
+    }
+
+    /// Whether a session goes on. Looking at it is using it.
+    pub(super) fn goes_on(&mut self, token: Option<u128>, now: Millis) -> bool {
+        self.sessions.retain(|session| now.since(session.used) < SESSION_MS);
+        let Some(token) = token else { return false };
+        let mut found = false;
+        for session in &mut self.sessions {
+            let is_it = black_box(session.token ^ token) == 0;
+            session.used = if is_it { now } else { session.used };
+            found |= is_it;
+        }
+        found
+    }
+
+    /// Ends a session.
+    pub(super) fn end(&mut self, token: Option<u128>) {
+        self.sessions.retain(|session| Some(session.token) != token);
+    }
+
+    /// How long an address has to wait until it may try another key, in milliseconds.
+    pub(super) fn wait_ms(&self, by: Household, now: Millis) -> Option<u64> {
+        let attempts = self.attempts.iter().find(|attempts| attempts.by == by)?;
+        let waited_ms = now.since(attempts.last);
+        (attempts.count >= ATTEMPTS && waited_ms < ATTEMPTS_MS).then(|| ATTEMPTS_MS - waited_ms)
+    }
+
+    /// An address has sent a wrong key.
+    pub(super) fn failed(&mut self, by: Household, now: Millis) {
+        self.attempts.retain(|attempts| now.since(attempts.last) < ATTEMPTS_MS);
+        let count = match self.attempts.iter().position(|attempts| attempts.by == by) {
+            Some(at) => self.attempts.swap_remove(at).count.saturating_add(1),
+            None => 1,
+        };
+        if self.attempts.is_full()
+            && let Some(oldest) = (0..self.attempts.len()).min_by_key(|&at| self.attempts[at].last)
+        {
+            self.attempts.swap_remove(oldest);
+        }
+        let _ = self.attempts.push(Attempts { by, count, last: now });
+    }
+
+    /// An address has sent the right one.
+    pub(super) fn succeeded(&mut self, by: Household) {
+        self.attempts.retain(|attempts| attempts.by != by);
+    }
+
+    /// The operator wants another key, or with `None` that there is none. False while another one is being written.
+    pub(super) fn want_key(&mut self, by: ConnId, key: Option<AdminKey>) -> bool {
+        let is_free = matches!(self.wish, KeyWish::None);
+        if is_free {
+            self.wish = KeyWish::Wanted(by, key);
+        }
+        is_free
+    }
+
+    /// All sessions end.
+    pub(super) fn end_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
+    /// The disk has kept a key, or has not: who wanted that.
+    pub(super) fn kept(&mut self) -> Option<ConnId> {
+        match core::mem::take(&mut self.wish) {
+            KeyWish::UnderWay(by) => Some(by),
+            KeyWish::None | KeyWish::Wanted(..) => None,
+        }
+    }
+
+    /// What the disk is to do.
+    pub(super) fn next_job(&mut self) -> Option<Job> {
+        let KeyWish::Wanted(by, key) = &mut self.wish else { return None };
+        let (by, key) = (*by, key.take());
+        self.wish = KeyWish::UnderWay(by);
+        Some(Job::AdminKey { key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begin(admin: &mut Admin, token: u128, now: u64) {
+        admin.random = Some(token);
+        assert_eq!(admin.begin(Millis(now)), Some(token));
+        assert_eq!(admin.begin(Millis(now)), None, "a number is for one session");
+    }
+
+    #[test]
+    fn sessions_end_when_they_are_not_used_and_the_oldest_for_one_more() {
+        let mut admin = Admin::default();
+        begin(&mut admin, 1, 0);
+        assert!(admin.goes_on(Some(1), Millis(SESSION_MS - 1)));
+        assert!(admin.goes_on(Some(1), Millis(2 * SESSION_MS - 2)), "it was used");
+        assert!(!admin.goes_on(Some(1), Millis(3 * SESSION_MS)));
+        for token in 0..=ADMIN_SESSIONS as u128 {
+            begin(&mut admin, token, 4 * SESSION_MS + token as u64);
+        }
+        let now = Millis(4 * SESSION_MS + 100);
+        assert!(!admin.goes_on(Some(0), now) && admin.goes_on(Some(1), now) && !admin.goes_on(None, now));
+        admin.end(Some(1));
+        assert!(!admin.goes_on(Some(1), now) && admin.goes_on(Some(2), now));
+    }
+
+    #[test]
+    fn an_address_that_sends_wrong_keys_waits_and_others_do_not() {
+        let mut admin = Admin::default();
+        let (evil, other) = (Household(1), Household(2));
+        for at in 0..u64::from(ATTEMPTS) {
+            assert_eq!(admin.wait_ms(evil, Millis(at)), None);
+            admin.failed(evil, Millis(at));
+        }
+        assert_eq!(admin.wait_ms(evil, Millis(1004)), Some(ATTEMPTS_MS - 1000));
+        assert_eq!(admin.wait_ms(other, Millis(1004)), None);
+        assert_eq!(admin.wait_ms(evil, Millis(ATTEMPTS_MS + 4)), None);
+        admin.failed(other, Millis(2000));
+        admin.succeeded(evil);
+        assert_eq!(admin.wait_ms(evil, Millis(2000)), None);
+        // A full table forgets who was seen longest ago.
+        for at in 0..ADMIN_ADDRESSES as u64 + 9 {
+            admin.failed(Household(100 + at), Millis(3000 + at));
+        }
+        assert_eq!(admin.attempts.len(), ADMIN_ADDRESSES);
+    }
+}
