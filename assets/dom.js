@@ -60,7 +60,11 @@
   function moveFocus(key) {
     var from = document.activeElement, all = reachable(), best = null, least = Infinity, at, box, start, dx, dy, along, aside;
     if (!all.length) return false;
-    if (!from || from === document.body) { all[0].element.focus(); return true; }
+    if (!from || from === document.body) {
+      // What the page is about comes before its head.
+      (all.filter(function (one) { return document.querySelector('main').contains(one.element); })[0] || all[0]).element.focus();
+      return true;
+    }
     start = from.getBoundingClientRect();
     for (at = 0; at < all.length; at++) {
       if (all[at].element === from) continue;

@@ -3,13 +3,15 @@
 (function () {
   'use strict';
 
-  var words = window.rillWords, dom = window.rillDom, element = dom.element;
+  var words = window.rillWords, dom = window.rillDom, admin = window.rillAdmin, element = dom.element;
   var PICTURE_EVERY_MS = 10000;
   var RETRY_MS = 1000;
   var RETRY_MOST_MS = 10000;
+  // A file of a recording is there, or complete, a little later than its stream says so.
+  var FILE_MS = 1500;
   var NAME = 'cam1';
 
-  var status = null, events = null, retryMs = RETRY_MS, retry = null, cards = {}, shownHost = null, shownWrong = '';
+  var status = null, events = null, retryMs = RETRY_MS, retry = null, cards = {}, shownHost = null, shownWrong = '', recorded = null;
 
   function byId(id) { return document.getElementById(id); }
 
@@ -85,17 +87,20 @@
 
   // A stream's card. Its nodes stay while it is there, so that the focus of a remote does.
   function Card(stream) {
-    var href = '/watch/' + dom.urlPath(stream.path) + location.search;
+    var card = this, href = '/watch/' + dom.urlPath(stream.path) + location.search;
     this.stream = stream;
     this.badge = element('span', { 'class': 'badge' });
     this.canvas = element('canvas', { width: 0, height: 0, role: 'img', 'aria-label': words('preview', stream.path) });
     this.only = element('span', { 'class': 'only' });
     this.recording = element('span', { 'class': 'badge recording', text: '● ' + words('recording'), hidden: '' });
     this.picture = element('a', { 'class': 'picture', href: href, tabindex: '-1', 'aria-hidden': 'true' }, [this.canvas, this.only, this.badge, this.recording, element('span', { 'class': 'start' }, [dom.icon('play')])]);
+    this.record = admin.button('', stream.path, function () {
+      admin.change('POST', '/api/streams/' + dom.urlPath(stream.path) + '/record/' + (card.stream.recording ? 'stop' : 'start'), function () {});
+    });
     this.lines = [0, 1, 2].map(function () { return element('p'); });
     this.root = element('article', { 'class': 'card' }, [this.picture, element('div', { 'class': 'facts' }, [
       element('h2', { text: stream.path })].concat(this.lines, [
-      element('p', { 'class': 'go' }, [element('a', { 'class': 'button', href: href, text: words('watch'), 'aria-label': words('watch') + ': ' + stream.path })])]))]);
+      element('p', { 'class': 'go' }, [element('a', { 'class': 'button', href: href, text: words('watch'), 'aria-label': words('watch') + ': ' + stream.path }), this.record])]))]);
     this.drawn = 0;
   }
 
@@ -122,7 +127,11 @@
       stream.fps ? stream.fps.toFixed(stream.fps % 1 ? 2 : 0) + ' fps' : '', stream.bitrate_bps ? bits(stream.bitrate_bps) : '',
       stream.key_frame_ms ? words('keyFrame', seconds(stream.key_frame_ms)) : '', words('since', duration(stream.seconds))]);
     this.lines[2].textContent = joined([viewers(stream), stream.worst_lag_ms > 500 ? words('lag', seconds(stream.worst_lag_ms)) : '', stream.skips ? words('skips', stream.skips) : '']);
+    if (this.recording.hidden === !!stream.recording) recorded = recorded || setTimeout(askRecorded, FILE_MS);
     this.recording.hidden = !stream.recording;
+    this.record.hidden = !live;
+    this.record.textContent = words(stream.recording ? 'stopRecording' : 'record');
+    this.record.setAttribute('aria-label', this.record.textContent + ': ' + stream.path);
     if (live && stream.video && Date.now() - this.drawn > PICTURE_EVERY_MS) this.draw();
   };
 
@@ -203,23 +212,40 @@
     show();
   }
 
-  function listen() {
+  function quit() {
     clearTimeout(retry);
     if (events) events.close();
-    events = new EventSource('/api/events' + location.search);
-    events.onmessage = function (message) { hear(message.data); };
-    events.onerror = function () {
-      events.close();
-      events = null;
-      byId('state').textContent = words('offline');
-      retry = setTimeout(listen, retryMs);
-      retryMs = Math.min(retryMs * 2, RETRY_MOST_MS);
-    };
+    events = null;
   }
 
-  // What was recorded, asked for once and whenever the page is looked at again.
+  function lost() {
+    quit();
+    byId('state').textContent = words('offline');
+    retry = setTimeout(begin, retryMs);
+    retryMs = Math.min(retryMs * 2, RETRY_MOST_MS);
+  }
+
+  // Who this is comes first: a server that is not public tells others nothing.
+  function begin() {
+    quit();
+    admin.look(function (answers) {
+      if (document.hidden) return;
+      quit();
+      if (!answers) return lost();
+      byId('state').textContent = '';
+      if (!admin.maySee()) return;
+      events = new EventSource('/api/events' + location.search);
+      events.onmessage = function (message) { hear(message.data); };
+      events.onerror = lost;
+      askRecorded();
+    });
+  }
+
+  function focusable(place) { return Array.prototype.slice.call(place.querySelectorAll('button, a')); }
+
+  // What was recorded, asked for once, whenever the page is looked at again, and when a recording begins or ends.
   function showRecorded(lists) {
-    var place = byId('recorded');
+    var place = byId('recorded'), focus = focusable(place).indexOf(document.activeElement), now;
     place.textContent = '';
     ['recordings', 'films'].forEach(function (kind) {
       var rows = lists[kind] || [], folder = kind === 'films' ? '/vod-files/' : '/recordings/';
@@ -230,11 +256,17 @@
         return element('li', {}, [
           element('span', { 'class': 'what', text: name }, [element('small', { text: joined([file.state === 'recording' ? '● ' + words('recording') : '', file.seconds ? duration(file.seconds) : '', bytes(file.bytes)]) })]),
           element('button', { type: 'button', text: words('play'), 'aria-label': words('play') + ': ' + name, click: function () { playFile(name, url); } }),
-          element('a', { 'class': 'button quiet-button', href: url, download: '', text: words('download'), 'aria-label': words('download') + ': ' + name })
+          element('a', { 'class': 'button quiet-button', href: url, download: '', text: words('download'), 'aria-label': words('download') + ': ' + name }),
+          kind === 'recordings' && file.state !== 'recording' ? admin.button(words('deleteFile'), name, function () {
+            admin.change('DELETE', '/api/recordings/' + dom.urlPath(name), askRecorded);
+          }, words('reallyDelete')) : null
         ]);
       })));
     });
     place.hidden = !place.firstChild;
+    // Who stood on one stands on what is in its place now.
+    now = focusable(place);
+    if (focus >= 0 && now.length) now[Math.min(focus, now.length - 1)].focus();
   }
 
   function playFile(name, url) {
@@ -255,6 +287,8 @@
 
   function askRecorded() {
     var request = new XMLHttpRequest();
+    clearTimeout(recorded);
+    recorded = null;
     request.open('GET', '/api/recordings' + location.search);
     request.onload = function () { if (request.status === 200) showRecorded(JSON.parse(request.responseText)); };
     request.send();
@@ -262,14 +296,8 @@
 
   // Browsers open six connections to a server: a tab that nobody sees gives its one back.
   document.addEventListener('visibilitychange', function () {
-    if (document.hidden) {
-      clearTimeout(retry);
-      if (events) events.close();
-      events = null;
-    } else {
-      listen();
-      askRecorded();
-    }
+    if (document.hidden) quit();
+    else begin();
   });
   document.addEventListener('keydown', function (event) {
     var key = dom.keyName(event);
@@ -279,7 +307,7 @@
     if (dom.moveFocus(key)) event.preventDefault();
   });
   window.rillPage = { duration: duration, bytes: bytes, seconds: seconds };
+  admin.changed = begin;
   showAdd(true);
-  listen();
-  askRecorded();
+  begin();
 })();

@@ -3,7 +3,7 @@
 (function () {
   'use strict';
 
-  var words = window.rillWords, dom = window.rillDom, page = window.rillPage, element = dom.element;
+  var words = window.rillWords, dom = window.rillDom, page = window.rillPage, admin = window.rillAdmin, element = dom.element;
   var CLIENTS_EVERY_MS = 2000;
   var LIMITS_EVERY_MS = 5000;
   // More rows are no page any more, on a phone least of all.
@@ -17,7 +17,7 @@
 
   // A table that is folded away until somebody wants it. Roles are said, because phones have its cells below each other.
   function Table(place, title, url, everyMs, columns, fill) {
-    var table = this, heads = columns.map(function (key) { return element('th', { scope: 'col', role: 'columnheader', text: words(key) }); });
+    var table = this, heads = columns.map(function (key) { return element('th', { scope: 'col', role: 'columnheader', 'class': key, text: words(key) }); });
     this.url = url;
     this.everyMs = everyMs;
     this.columns = columns;
@@ -55,6 +55,7 @@
     var cells = this.columns.map(function (key, at) {
       var cell = at ? element('td', { role: 'cell' }) : element('th', { scope: 'row', role: 'rowheader' });
       cell.setAttribute('data-label', words(key));
+      cell.className = key;
       return cell;
     });
     return { root: element('tr', { role: 'row', 'data-id': id }, cells), cells: cells };
@@ -89,6 +90,9 @@
       if (!row.who) {
         cells[0].appendChild(row.who = element('span'));
         cells[0].appendChild(row.agent = element('small'));
+        cells[8].appendChild(admin.button(words('disconnect'), address(client.address), function () {
+          admin.change('POST', '/api/clients/' + client.id + '/disconnect', function () { clients.ask(); });
+        }));
       }
       row.who.textContent = address(client.address);
       row.agent.textContent = agent;
@@ -129,6 +133,6 @@
   }
 
   var place = document.getElementById('tables');
-  var clients = new Table(place, 'clients', '/api/clients', CLIENTS_EVERY_MS, ['client', 'stream', 'does', 'time', 'data', 'lagOf', 'skipsOf', 'queue'], showClients);
+  var clients = new Table(place, 'clients', '/api/clients', CLIENTS_EVERY_MS, ['client', 'stream', 'does', 'time', 'data', 'lagOf', 'skipsOf', 'queue', 'change'], showClients);
   var limits = new Table(place, 'limits', '/api/limits', LIMITS_EVERY_MS, ['thing', 'used', 'most', 'limit', 'share', 'setBy'], showLimits);
 })();

@@ -31,6 +31,11 @@
       allConnections: 'Connections', eachAddress: 'Connections of one address', allStreams: 'Streams', allNames: 'Names of streams', eachStream: 'Memory of each stream',
       allHls: 'Viewers by HLS', allApplications: 'Applications', allRecordings: 'Recordings at once', allFilms: 'Players of films', allSecured: 'Connections with TLS', allScripts: 'Instances with a script',
       allMemory: 'Memory', allMessages: 'Messages of scripts', allScriptStreams: 'Streams of scripts', allOperators: 'Operators',
+      logIn: 'Log in', logOut: 'Log out', adminKey: 'Admin key', closed: 'Only the administrator sees this server.', wrongKey: 'That is not the admin key.',
+      waitKey: 'Too many wrong keys. Try again in {0} s.', ended: 'Your session has ended. Log in again.', change: 'Change', disconnect: 'Disconnect',
+      noKey: 'This server is shown to its administrator only, and there is no admin key: rill ctl admin-key makes one.',
+      record: 'Record', stopRecording: 'Stop recording', deleteFile: 'Delete', reallyDelete: 'Really delete?',
+      reload: 'Read the configuration again', reloaded: 'The configuration is being read. The log says what changed.',
       closeFilm: 'Close', filmFailed: 'This browser cannot play this file. Download it instead.'
     },
     de: {
@@ -63,6 +68,11 @@
       allConnections: 'Verbindungen', eachAddress: 'Verbindungen einer Adresse', allStreams: 'Streams', allNames: 'Namen von Streams', eachStream: 'Speicher je Stream',
       allHls: 'Zuschauer über HLS', allApplications: 'Anwendungen', allRecordings: 'Aufnahmen zugleich', allFilms: 'Filme zugleich', allSecured: 'Verbindungen mit TLS', allScripts: 'Instanzen mit Skript',
       allMemory: 'Speicher', allMessages: 'Nachrichten von Skripten', allScriptStreams: 'Streams von Skripten', allOperators: 'Bedienende',
+      logIn: 'Anmelden', logOut: 'Abmelden', adminKey: 'Admin-Schlüssel', closed: 'Diesen Server sieht nur sein Administrator.', wrongKey: 'Das ist nicht der Admin-Schlüssel.',
+      waitKey: 'Zu viele falsche Schlüssel. Wieder in {0} s.', ended: 'Ihre Sitzung ist zu Ende. Melden Sie sich neu an.', change: 'Ändern', disconnect: 'Trennen',
+      noKey: 'Diesen Server sieht nur sein Administrator, und es gibt keinen Admin-Schlüssel: rill ctl admin-key macht einen.',
+      record: 'Aufnehmen', stopRecording: 'Aufnahme beenden', deleteFile: 'Löschen', reallyDelete: 'Wirklich löschen?',
+      reload: 'Einstellungen neu lesen', reloaded: 'Die Einstellungen werden gelesen. Was sich ändert, steht im Log.',
       closeFilm: 'Schließen', filmFailed: 'Dieser Browser kann diese Datei nicht abspielen. Laden Sie sie herunter.'
     }
   };

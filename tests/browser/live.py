@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 from publisher import Publisher
-from stage import NO_MEDIA_SOURCE, ROOT, STOOD_MS, Camera, Stage, check, until
+from stage import NO_MEDIA_SOURCE, ROOT, SCREENSHOTS, STOOD_MS, Camera, Chromium, Stage, check, unfolded, until
 
 # Printed with each figure; a slow machine fails at three times of it alone.
 LATENCY_MS = 700
@@ -344,6 +344,73 @@ async def who_goes_to_another_page_watches_no_more(browser):
             await stage.report(lambda r: plays(r) and r["behind"] < 2, 20)
 
 
+KEY = "correct-horse-battery"
+
+
+async def the_administrator_logs_in_records_deletes_disconnects_and_logs_out(browser):
+    if not browser.is_driven:
+        return
+    root = os.path.join(browser.directory, "root")
+    os.makedirs(os.path.join(root, "applications/live"))
+    folder = pathlib.Path(root, "applications/live/recordings/cam1")
+    button = "Array.prototype.filter.call(document.querySelectorAll('button'), function (b) { return b.checkVisibility() && b.getAttribute('aria-label') === '%s'; })[0]"
+
+    async def press(name):
+        await until(page, f"!!({button % name})", f"there is no button {name}")
+        await page.run(f"({button % name}).focus()")
+        await page.key("Enter")
+
+    def files():
+        return [file.name for file in folder.glob("*.mp4")] if folder.is_dir() else []
+
+    async def log_in(key):
+        await page.run(f"document.querySelector('#login input').value = '{key}'")
+        await page.run("document.querySelector('#login input').focus()")
+        await page.key("Enter")
+
+    settings = (f'server.root="{root}"', f'web.admin_key="{KEY}"', "web.public=false", "live.unpublish_grace_ms=0", "record.join_ms=0")
+    async with watching(browser, "/", *settings) as (server, stage, page):
+        async with server.camera() as camera:
+            report = await stage.report(lambda r: "Only the administrator" in r["text"])
+            check("cam1" not in report["text"] and "OBS" not in report["text"], report["text"])
+            await log_in("wrong-horse-battery")
+            await stage.report(lambda r: "That is not the admin key." in r["text"])
+            await log_in(KEY)
+            report = await stage.report(lambda r: "640x360" in r["text"])
+            check("Admin key" not in report["text"] and "Log out" in report["text"], report["text"])
+            await press("Record: live/cam1")
+            await stage.report(lambda r: "● RECORDING" in r["text"].upper() and "Stop recording" in r["text"] and files())
+            await asyncio.sleep(1)
+            await press("Stop recording: live/cam1")
+            (file,) = files()
+            await until(page, f"!!({button % f'Delete: live/cam1/{file}'})", "the recording is not listed as complete")
+            await unfolded(page, "Viewers and clients")
+            await until(page, "document.querySelectorAll('#tables td.change button').length > 0", "nobody is there")
+            if browser.kind is Chromium:
+                pathlib.Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+                await page.shape(width=1280, height=1400)
+                await page.shot(SCREENSHOTS / "administrator.png")
+            await press(f"Delete: live/cam1/{file}")
+            await asyncio.sleep(0.3)
+            check(files() == [file], "it is asked first")
+            await press(f"Really delete?: live/cam1/{file}")
+            await stage.report(lambda r: file not in r["text"] and not files())
+            rtmp = "Array.prototype.filter.call(document.querySelectorAll('#tables tr[data-id]'), function (row) { return /publishes/.test(row.textContent); })[0]"
+            await page.run(f"{rtmp}.querySelector('button').focus()")
+            await page.key("Enter")
+            end = time.monotonic() + 10
+            while camera.process.poll() is None:
+                check(time.monotonic() < end, "the camera is still there")
+                await asyncio.sleep(0.1)
+        await page.run("document.querySelector('#admin button').click()")
+        await stage.report(lambda r: "The configuration is being read." in r["text"])
+        await page.run("document.getElementById('who').focus()")
+        await page.key("Enter")
+        report = await stage.report(lambda r: "Only the administrator" in r["text"])
+        check("publishes" not in report["text"] and not report["seen"]["errors"], report)
+        check(KEY not in pathlib.Path(server.log).read_text(), "the key is in the log")
+
+
 CASES = [
     a_plain_camera_is_half_a_second_behind,
     b_frames_and_48_khz_play,
@@ -362,4 +429,5 @@ CASES = [
     what_was_recorded_plays_from_anywhere_and_can_be_had,
     every_codec_plays_or_is_said_to_be_left_out,
     who_goes_to_another_page_watches_no_more,
+    the_administrator_logs_in_records_deletes_disconnects_and_logs_out,
 ]

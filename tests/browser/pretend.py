@@ -6,7 +6,7 @@ import math
 import subprocess
 import time
 
-from stage import STOOD_MS, Stage, check, until
+from stage import STOOD_MS, Stage, check, unfolded, until
 
 HTML_NAME = 'live/"><script>document.title="owned"</script>'
 # How long the stream has run, in seconds: times do not begin at 0 for who comes late.
@@ -357,15 +357,19 @@ async def a_remote_and_who_hears_the_page_reach_everything(browser):
     answers = {
         "/api/events": ("text/event-stream", lambda: b"retry: 300\ndata: " + json.dumps(said[0]).encode() + b"\n\n"),
         "/api/recordings": ("application/json", json.dumps(films).encode()),
+        "/api/session": ("application/json", b'{"admin":true,"key":true,"public":true}'),
+        "/api/clients": ("application/json", json.dumps({"clients": [client(), client(id="c5.1")]}).encode()),
         "/api/qr.svg": ("image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'),
     }
     async with Stage(answers=answers) as stage, browser(stage.url + "/") as page:
         for streams in ([], [row(), row(path="live/drone"), row(path="live/hall")]):
             said[0] = state(*streams)
             await stage.report(lambda r: "Recordings" in r["text"] and ("live/hall" in r["text"]) == bool(streams))
-            for script in (NAMELESS, UNREACHED, "Array.prototype.forEach.call(document.querySelectorAll('summary'), function (part) { part.click(); })", UNREACHED):
+            for script in (NAMELESS, UNREACHED, "Array.prototype.forEach.call(document.querySelectorAll('summary'), function (part) { part.click(); })", NAMELESS, UNREACHED):
                 left = await page.run(script)
                 check(not left, left)
+        # The administrator's, too: log-out, of three streams, of as many files, of two clients, and of the configuration.
+        await until(page, "document.querySelectorAll('.change button, button.change').length === 9", "his buttons are not there")
         # OK goes to the stream.
         await page.run("document.activeElement.blur()")
         await page.key("ArrowDown")
@@ -449,10 +453,6 @@ def client(**more):
             "stream_id": "s0", "seconds": 65, "bytes_in": 900, "bytes_out": 2_500_000, "lag_ms": 140, "skips": 0, "queue_bytes": 0, "round_trip_us": None, **more}
 
 
-async def unfolded(page, title):
-    await page.run(f"Array.prototype.forEach.call(document.querySelectorAll('#tables summary'), function (part) {{ if (part.textContent === '{title}') part.click(); }})")
-
-
 async def who_is_there_is_shown_while_it_is_unfolded(browser):
     if not browser.is_driven:
         return
@@ -479,7 +479,7 @@ async def who_is_there_is_shown_while_it_is_unfolded(browser):
         check(await page.run(slow) == "c5.1", await page.run(slow))
         heads = await page.run("document.querySelectorAll('#tables details[open] th[scope=col]').length")
         cells = await page.run("document.querySelector('#tables tr[data-id]').children.length")
-        check(heads == cells == 8, (heads, cells))
+        check(heads == cells == 9, (heads, cells))
         # A row stays itself when the one before it goes.
         await page.run("window.kept = document.querySelector('[data-id=\\'c4.0\\']')")
         said[0] = [client(skips=7), client(id="c9.0")]

@@ -5,10 +5,8 @@ import os
 import pathlib
 
 from live import Server
-from stage import ROOT, Camera, Chromium, Stage, check
+from stage import ROOT, SCREENSHOTS, Camera, Chromium, Stage, check
 
-# Where they go.
-DIRECTORY = ROOT / "target/screenshots"
 SHAPES = {
     "desktop": dict(width=1280, height=800),
     "phone": dict(width=390, height=844, scale=2, mobile=True),
@@ -27,7 +25,7 @@ def scene(server, name, source):
 async def screenshots_are_made(browser):
     if browser.kind is not Chromium:
         return
-    pathlib.Path(DIRECTORY).mkdir(parents=True, exist_ok=True)
+    pathlib.Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
     async with Server(os.path.join(browser.directory, "server")) as server, Stage(upstream=server.http) as stage:
         async with browser(stage.url + "/") as page:
             for name, shape in SHAPES.items():
@@ -35,7 +33,7 @@ async def screenshots_are_made(browser):
                 await page.go(stage.url + "/")
                 await stage.report(lambda r: "Nothing is live" in r["text"])
                 await asyncio.sleep(0.5)
-                await page.shot(DIRECTORY / f"{name}-empty.png")
+                await page.shot(SCREENSHOTS / f"{name}-empty.png")
             async with scene(server, "cam1", "mandelbrot=size=1280x720:rate=25:start_scale=0.4:end_scale=0.0002"), scene(server, "drone", "gradients=size=1280x720:rate=25:seed=7:speed=0.02"):
                 await asyncio.sleep(6)
                 for name, shape in SHAPES.items():
@@ -44,12 +42,12 @@ async def screenshots_are_made(browser):
                     await stage.report(lambda r: "bit/s" in r["text"])
                     await asyncio.sleep(2)
                     check(await page.run("document.querySelector('.picture canvas').width") > 0, "the card has no picture")
-                    await page.shot(DIRECTORY / f"{name}-live.png")
+                    await page.shot(SCREENSHOTS / f"{name}-live.png")
                     if name == "desktop":
-                        await page.shot(DIRECTORY / "page.jpg", "jpeg")
+                        await page.shot(SCREENSHOTS / "page.jpg", "jpeg")
                     await page.run("Array.prototype.forEach.call(document.querySelectorAll('#tables summary'), function (part) { part.click(); part.scrollIntoView(); })")
                     await stage.report(lambda r: "limits.streams" in r["text"] and "publishes" in r["text"])
-                    await page.shot(DIRECTORY / f"{name}-tables.png")
+                    await page.shot(SCREENSHOTS / f"{name}-tables.png")
                     if name == "dark":
                         continue
                     await page.go(stage.url + "/watch/live/cam1")
@@ -57,8 +55,8 @@ async def screenshots_are_made(browser):
                     await asyncio.sleep(1)
                     await page.key("i")
                     await asyncio.sleep(1)
-                    await page.shot(DIRECTORY / f"{name}-player.png")
-    return f"in {DIRECTORY.relative_to(ROOT)}"
+                    await page.shot(SCREENSHOTS / f"{name}-player.png")
+    return f"in {SCREENSHOTS.relative_to(ROOT)}"
 
 
 CASES = [screenshots_are_made]

@@ -22,6 +22,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+SCREENSHOTS = ROOT / "target/screenshots"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 # How long browser and camera may stand still, in milliseconds: less than a player's reserve. On a machine that does something else besides
 # they stand longer, and what comes of that is none of the player's faults.
@@ -559,6 +560,11 @@ class Camera:
 
 def temporary():
     return tempfile.TemporaryDirectory(prefix="rill-browser-", ignore_cleanup_errors=True)
+
+
+async def unfolded(page, title):
+    """Unfolds a table of the page, or folds it."""
+    await page.run(f"Array.prototype.forEach.call(document.querySelectorAll('#tables summary'), function (part) {{ if (part.textContent === '{title}') part.click(); }})")
 
 
 async def until(page, script, otherwise, within=15):
