@@ -62,6 +62,7 @@ impl CipherInput {
         &mut self.bytes[self.cipher.clone()]
     }
 
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nothing is ever decrypted"))]
     pub(super) fn discard(&mut self, bytes: usize) {
         self.cipher.start += bytes;
     }
@@ -159,6 +160,7 @@ pub(super) enum TlsProgress {
 }
 
 /// What is said when a connection may write.
+#[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nothing is ever encrypted"))]
 pub(super) enum Said<'p> {
     /// Data, of at most a record.
     Plain(&'p [u8]),

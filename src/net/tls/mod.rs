@@ -163,8 +163,7 @@ impl TlsTable {
     /// The connection is closed.
     pub(super) fn end(&mut self, at: TlsIndex) {
         let place = &mut self.places[usize::from(at.0)];
-        let records = place.records.take();
-        account::protect(|| drop(records));
+        account::protect(|| place.records = None);
         place.waits = None;
     }
 
