@@ -123,8 +123,8 @@
       row.meter.hidden = !counted || !limit.limit;
       if (row.meter.hidden) return;
       row.meter.max = limit.limit;
-      row.meter.high = limit.limit * 0.8;
-      row.meter.low = limit.limit * 0.8;
+      // A stream's memory is full as soon as it has run for a while.
+      row.meter.high = row.meter.low = limit.limit * (name === 'ring_bytes' ? 1 : 0.8);
       row.meter.optimum = 0;
       row.meter.value = limit.used;
       row.meter.textContent = Math.round(100 * limit.used / limit.limit) + ' %';

@@ -341,6 +341,12 @@ impl Names {
         &self.rings[usize::from(ring.0)]
     }
 
+    /// Bytes that the fullest of the rings in use holds.
+    pub fn fullest_ring_bytes(&self) -> u64 {
+        let held = self.streams().filter_map(|(_, stream)| Some(self.media(stream.ring?).ring().held_bytes()));
+        held.max().unwrap_or(0)
+    }
+
     /// The stream of that name, if it is in use.
     pub fn find(&self, app: AppId, path: &StreamPath) -> Option<StreamId> {
         let same = |s: &Stream| s.used && s.app == app && s.path == *path;

@@ -490,6 +490,11 @@ where
         self.readable_position - (self.meta(cursor.seq).position + u64::from(cursor.offset))
     }
 
+    /// Bytes of all that can be read, as they go on the wire.
+    pub fn held_bytes(&self) -> u64 {
+        self.waiting_bytes(Cursor::at(self.oldest))
+    }
+
     /// How long the oldest tag the player was not sent whole has been readable, in milliseconds; 0 when it was sent everything.
     /// For an evicted cursor, the age of the oldest tag there is.
     pub fn lag_ms(&self, mut cursor: Cursor, now: Millis) -> u32 {

@@ -110,13 +110,15 @@ impl Weight {
 /// Weights by household: a hash table with linear probing, never more than half full.
 struct Weights {
     entries: Box<[Option<Weight>]>,
+    /// Of the heaviest household; `None` until somebody asks, once one that was the heaviest weighs less.
+    most: Cell<Option<u32>>,
     /// So that an attacker cannot choose addresses that collide.
     seed: u64,
 }
 
 impl Weights {
     fn new(places: usize, seed: u64) -> Weights {
-        Weights { entries: vec![None; Weights::entries(places)].into_boxed_slice(), seed }
+        Weights { entries: vec![None; Weights::entries(places)].into_boxed_slice(), most: Cell::new(Some(0)), seed }
     }
 
     fn entries(places: usize) -> usize {
@@ -148,6 +150,7 @@ impl Weights {
         let at = self.place(household);
         let weight = self.entries[at].get_or_insert(Weight { household, arriving: 0, idle: 0, all: 0 });
         weight.all += 1;
+        self.most.set(self.most.get().map(|most| most.max(weight.all)));
         if let Some(count) = weight.count(kind) {
             *count += 1;
         }
@@ -156,6 +159,7 @@ impl Weights {
     fn subtract(&mut self, household: Household, kind: StandingKind) {
         let at = self.place(household);
         let Some(weight) = &mut self.entries[at] else { return };
+        self.most.set(self.most.get().filter(|&most| most > weight.all));
         weight.all -= 1;
         if let Some(count) = weight.count(kind) {
             *count -= 1;
@@ -163,6 +167,13 @@ impl Weights {
         if weight.all == 0 {
             self.remove(at);
         }
+    }
+
+    fn most(&self) -> u32 {
+        let counted = || self.entries.iter().flatten().map(|weight| weight.all).max().unwrap_or(0);
+        let most = self.most.get().unwrap_or_else(counted);
+        self.most.set(Some(most));
+        most
     }
 
     /// Empties a place, and moves up what was behind it only because the place was taken.
@@ -239,6 +250,11 @@ impl Claims {
     /// How many connections of all kinds a household has.
     pub fn held_by(&self, household: Household) -> u32 {
         self.weights.get(household).map_or(0, |weight| weight.all)
+    }
+
+    /// How many the household with most of them has.
+    pub fn most_of_one(&self) -> u32 {
+        self.weights.most()
     }
 
     /// The place of that kind whose connection gives way first, of those that `may` go.
@@ -373,6 +389,8 @@ mod tests {
                     prop_assert_eq!(claims.weight(household, StandingKind::Arriving), count(StandingKind::Arriving));
                     prop_assert_eq!(claims.weight(household, StandingKind::Idle), count(StandingKind::Idle));
                 }
+                let held = (0..HOUSEHOLDS).map(|address| claims.held_by(household(address)));
+                prop_assert_eq!(Some(claims.most_of_one()), held.max());
             }
         }
     }

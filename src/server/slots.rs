@@ -444,6 +444,11 @@ impl Slots {
         self.claims.held_by(Household::of(address))
     }
 
+    /// Taken slots of the household that has most of them.
+    pub fn most_from_one(&self) -> u32 {
+        self.claims.most_of_one()
+    }
+
     /// Every slot with its index.
     pub fn iter(&self) -> impl Iterator<Item = (SlotIndex, &Slot)> {
         self.slots.iter().enumerate().map(|(index, slot)| (SlotIndex(index as u32), slot))

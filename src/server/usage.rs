@@ -40,10 +40,10 @@ const fn fixed(name: &'static str, used: fn(&Server) -> Option<u64>, limit: fn(&
 #[rustfmt::skip]
 pub(super) const USAGES: [Usage; LIMITED] = [
     row("connections", "limits.connections", |server| some(server.slots.taken()), |server| Some(server.settings.connections.into())),
-    row("connections_per_address", "limits.connections_per_address", |_| None, |server| server.settings.connections_per_address(Ipv4Addr::UNSPECIFIED.into()).map(u64::from)),
+    row("connections_per_address", "limits.connections_per_address", |server| Some(server.slots.most_from_one().into()), |server| server.settings.connections_per_address(Ipv4Addr::UNSPECIFIED.into()).map(u64::from)),
     row("streams", "limits.streams", |server| Some(server.live.names.publishers().into()), |server| Some(server.settings.streams.into())),
     row("stream_names", "limits.streams", |server| some(server.live.names.streams().count()), |server| some(server.live.names.name_count())),
-    row("ring_bytes", "limits.ring_bytes", |_| None, |server| Some(server.settings.ring_bytes)),
+    row("ring_bytes", "limits.ring_bytes", |server| Some(server.live.names.fullest_ring_bytes()), |server| Some(server.settings.ring_bytes)),
     row("hls_viewers", "limits.connections", |server| some(server.slots.hls.taken()), |server| some(HlsViewers::places(server.settings.connections))),
     row("applications", "limits.applications", |server| some(server.live.apps.iter().count()), |server| Some(server.settings.applications.into())),
     row("recordings", "limits.recordings", |server| some(server.features.recordings.count()), |server| Some(server.settings.recordings.into())),

@@ -9,6 +9,7 @@ mod admin;
 mod api;
 mod boxes;
 mod client;
+mod diagnosis;
 mod files;
 mod hls;
 mod live;
