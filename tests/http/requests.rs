@@ -60,6 +60,22 @@ fn the_page_comes_packed_and_once() {
 }
 
 #[test]
+fn cors_a_page_of_another_host_hears_why_media_is_refused() {
+    let (_scratch, server) = server("http-cors");
+    for (method, path, status) in [
+        ("GET", "/live/none.key.mp4", 404),
+        ("GET", "/live/none/hls/0.m3u8", 404),
+        ("GET", "/live/cam%00.flv", 400),
+        ("POST", "/live/cam.flv", 405),
+        ("POST", "/live/cam.m3u8", 405),
+        ("OPTIONS", "/live/none.mp4", 204),
+    ] {
+        let answer = Client::new(server.http).ask(method, path, "Origin: http://elsewhere\r\nContent-Length: 0\r\n");
+        assert_eq!((answer.status, answer.field("access-control-allow-origin")), (status, "*"), "{method} {path}");
+    }
+}
+
+#[test]
 fn methods_that_a_route_has_not_are_told_which_it_has() {
     let (_scratch, server) = server("http-methods");
     let mut client = Client::new(server.http);

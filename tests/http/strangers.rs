@@ -32,7 +32,7 @@ fn assert_harmless(answer: &Answer, pages: &[Vec<u8>], what: &str) {
 }
 
 #[test]
-fn a_script_in_a_url_is_not_given_back_by_any_route() {
+fn xss_a_script_in_a_url_is_not_given_back_by_any_route() {
     let scratch = Scratch::new("http-strangers");
     let server = Server::start(&scratch, &[]);
     let pages = ["/", "/watch/live/cam", "/embed/live/cam"].map(|path| Client::new(server.http).get(path).body);
@@ -54,6 +54,9 @@ fn a_script_in_a_url_is_not_given_back_by_any_route() {
             format!("/api/status?key={evil}"),
             format!("/api/recordings?key={evil}"),
             format!("/api/qr.svg?for={evil}"),
+            format!("/api/streams?app={evil}"),
+            format!("/v3/paths/get/live/{evil}"),
+            format!("/control/record/start?app=live&name={evil}"),
             format!("/version?{evil}"),
             format!("/routes?{evil}"),
         ] {
@@ -71,8 +74,8 @@ fn a_script_in_a_url_is_not_given_back_by_any_route() {
 }
 
 #[test]
-fn a_script_for_a_name_is_refused_and_what_is_none_for_rtmp_stays_text_in_the_status_the_log_and_what_the_operator_sees()
- {
+fn xss_a_script_for_a_name_is_refused_and_what_is_none_for_rtmp_stays_text_in_the_status_the_log_and_for_the_operator()
+{
     let scratch = Scratch::new("http-names");
     let socket = scratch.path("control");
     let control = format!("server.control={}", socket.display());
