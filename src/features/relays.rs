@@ -415,6 +415,8 @@ pub struct Relays {
     /// The server has something to do for one of them.
     untended: bool,
     wake_at: Option<Millis>,
+    /// A place sends a stream, or did a moment ago. Places lie far apart, and every tag of every stream asks.
+    sends: bool,
     /// Relays for which there was no place.
     pub refused: u64,
     /// Connections of them that ended otherwise than they should.
@@ -470,6 +472,9 @@ impl Relays {
 
     /// The first place at `from` or behind it that sends the stream and is taken by the far end.
     pub fn next_push_of(&self, stream: StreamId, from: usize) -> Option<usize> {
+        if !self.sends {
+            return None;
+        }
         let sends = |place: &RelayPlace| {
             matches!(place.state, RelayState::Runs { .. }) && place.task.is_some_and(|task| task.stream == Some(stream))
         };
@@ -574,6 +579,7 @@ impl Relays {
             return false;
         };
         (place.task, place.state) = (Some(task), state);
+        self.sends |= task.stream.is_some();
         true
     }
 
@@ -648,6 +654,7 @@ impl Feature for Relays {
             changed: settings.relays > 0,
             untended: false,
             wake_at: Some(Millis(0)).filter(|_| settings.relays > 0),
+            sends: false,
             refused: 0,
             faults: 0,
         }
@@ -680,10 +687,11 @@ impl Feature for Relays {
         if core::mem::take(&mut self.changed) {
             self.compare(live, now);
         }
-        self.wake_at = None;
+        (self.wake_at, self.sends) = (None, false);
         for place in &mut self.places {
             let Some(task) = place.task else { continue };
             if let Some(stream) = task.stream {
+                self.sends = true;
                 let stream = live.names.stream(stream);
                 let is_over = stream.publisher().is_none() && !stream.is_away();
                 // What was sent of it is sent to its end.
