@@ -3,6 +3,7 @@
 //! each connection has its share of the memory table.
 
 use std::cell::Cell;
+use std::thread::LocalKey;
 
 thread_local! {
     /// How many calls of [`spend`] this thread is in. Const and without a destructor: reading it allocates nothing.
@@ -11,31 +12,32 @@ thread_local! {
     static PROTECTING: Cell<u32> = const { Cell::new(0) };
 }
 
+/// How deep this thread is in calls of one kind, for as long as one lasts: counted down also when its work panics.
+struct Inside(&'static LocalKey<Cell<u32>>);
+
+impl Inside {
+    fn of(depth: &'static LocalKey<Cell<u32>>) -> Inside {
+        depth.with(|depth| depth.set(depth.get() + 1));
+        Inside(depth)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.with(|depth| depth.set(depth.get() - 1));
+    }
+}
+
 /// Runs `work`, whose allocations belong to files.
 pub fn spend<R>(work: impl FnOnce() -> R) -> R {
-    /// Counts down also when `work` panics.
-    struct Spending;
-    impl Drop for Spending {
-        fn drop(&mut self) {
-            DEPTH.with(|depth| depth.set(depth.get() - 1));
-        }
-    }
-    DEPTH.with(|depth| depth.set(depth.get() + 1));
-    let _spending = Spending;
+    let _spending = Inside::of(&DEPTH);
     work()
 }
 
 /// Runs `work`, whose allocations belong to TLS: they are counted in bytes, and so is what is freed there. What is allocated inside is
 /// therefore to be freed inside.
 pub fn protect<R>(work: impl FnOnce() -> R) -> R {
-    struct Protecting;
-    impl Drop for Protecting {
-        fn drop(&mut self) {
-            PROTECTING.with(|depth| depth.set(depth.get() - 1));
-        }
-    }
-    PROTECTING.with(|depth| depth.set(depth.get() + 1));
-    let _protecting = Protecting;
+    let _protecting = Inside::of(&PROTECTING);
     spend(work)
 }
 
