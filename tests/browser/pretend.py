@@ -75,6 +75,14 @@ def split(data):
 H264 = "avc1.42c00d,mp4a.40.2"
 
 
+async def camera(socket):
+    """As an ordinary stream comes."""
+    clip = Clip(H264)
+    await clip.begin(socket)
+    await clip.play(socket)
+    await asyncio.sleep(60)
+
+
 async def refused_viewers_are_told_and_may_try_again(browser):
     tries = []
 
@@ -237,13 +245,7 @@ async def sound_comes_after_a_tap_and_keys_reach_everything(browser):
     if not browser.is_driven:
         return
 
-    async def pretend(socket):
-        clip = Clip(H264)
-        await clip.begin(socket)
-        await clip.play(socket)
-        await asyncio.sleep(60)
-
-    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1") as page:
+    async with Stage(pretend=camera) as stage, browser(stage.url + "/watch/live/cam1") as page:
         report = await stage.report(lambda r: r["time"] and r["time"] > AGE + 0.5)
         check(report["muted"] and "Tap for sound" in report["text"], report)
         await page.tap(".sound")
@@ -280,14 +282,8 @@ async def where_nothing_plays_by_itself_a_tap_begins(browser):
     if not browser.is_driven:
         return
 
-    async def pretend(socket):
-        clip = Clip(H264)
-        await clip.begin(socket)
-        await clip.play(socket)
-        await asyncio.sleep(60)
-
     # It was asked for with sound, tries without, and then asks.
-    async with Stage(pretend=pretend, before=NOTHING_BY_ITSELF) as stage, browser(stage.url + "/watch/live/cam1?muted=0") as page:
+    async with Stage(pretend=camera, before=NOTHING_BY_ITSELF) as stage, browser(stage.url + "/watch/live/cam1?muted=0") as page:
         report = await stage.report(lambda r: "Tap to play" in r["text"])
         check(report["paused"] and report["muted"], report)
         await page.run("window.mayPlay = true")
@@ -313,13 +309,7 @@ async def picture_in_picture_is_a_key_where_there_is_one(browser):
     if not browser.is_driven:
         return
 
-    async def pretend(socket):
-        clip = Clip(H264)
-        await clip.begin(socket)
-        await clip.play(socket)
-        await asyncio.sleep(60)
-
-    async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1") as page:
+    async with Stage(pretend=camera) as stage, browser(stage.url + "/watch/live/cam1") as page:
         await stage.report(lambda r: r["time"] and r["time"] > AGE + 0.5)
         shown = await page.run("!document.querySelector('[aria-label=\"Picture in picture\"]').hidden")
         if not await page.run("!!document.pictureInPictureEnabled"):
