@@ -8,10 +8,11 @@ use crate::features::contract::Happened;
 use crate::handles::{ConnId, StreamId};
 use crate::limits::{ASSEMBLY_BYTES, HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
 use crate::live::holder::Holder;
+use crate::live::names::Media;
 use crate::live::trouble::STALL_MS;
 use crate::media::{HeaderSlot, RingError, Stored, TagFlags, TagKind, TagSeq};
 use crate::rtmp::chunk_reader::Lane;
-use crate::rtmp::data::{Body, DATA_BYTES, DataAction};
+use crate::rtmp::data::{Body, DATA_BYTES, DataAction, DataMessage};
 use crate::rtmp::event::{MediaKind, NetStreamId};
 use crate::rtmp::status::Code;
 use crate::time::Millis;
@@ -22,6 +23,38 @@ use super::rtmp::{OpenTag, Role};
 
 /// Class of a header that describes several tracks at once: kept beside those of single tracks.
 const MANY_TRACKS: u8 = 0x10;
+
+/// What became of a data message that was given to a stream.
+pub(super) enum DataPut {
+    /// It was to clear another one.
+    Cleared,
+    /// It is longer than what players get may be.
+    TooLong,
+    /// The ring has it, or has refused it, for which [`Server::data_is_put`] is.
+    Given {
+        /// What the stream said.
+        put: (Option<Stored>, Result<TagSeq, RingError>),
+        /// Bytes that players get.
+        length: usize,
+        /// Properties that were left out.
+        lost: u32,
+    },
+}
+
+/// Gives a data message to a stream, as its action says. What players get is not what came: it is rare, so its bytes may move twice.
+pub(super) fn put_data(media: &mut Media, message: &DataMessage<'_>, timestamp: u32, now: Millis) -> DataPut {
+    let keep_as = match message.action {
+        DataAction::Clear => {
+            media.clear_data(message.handler);
+            return DataPut::Cleared;
+        }
+        DataAction::Keep => Some(message.handler),
+        DataAction::Relay => None,
+    };
+    let mut out = [0; DATA_BYTES];
+    let Ok(Body { bytes, lost }) = message.write(&mut out) else { return DataPut::TooLong };
+    DataPut::Given { put: media.data(timestamp, bytes, keep_as, now), length: bytes.len(), lost }
+}
 
 impl Server {
     #[allow(clippy::too_many_arguments, reason = "the fields of one event")]
@@ -159,24 +192,15 @@ impl Server {
             return;
         };
         let Some((_, media)) = self.live.names.with_media(id) else { return };
-        let keep_as = match message.action {
-            DataAction::Clear => {
-                media.clear_data(message.handler);
-                return;
+        match put_data(media, &message, timestamp, now) {
+            DataPut::Cleared => {}
+            DataPut::TooLong => self.data_dropped(conn, id, DATA_BYTES as u32),
+            DataPut::Given { put, length, lost } => {
+                self.data_is_put(Holder::Conn(conn, 0), id, put, length, now);
+                if lost > 0 {
+                    self.properties_lost(conn, id, lost);
+                }
             }
-            DataAction::Keep => Some(message.handler),
-            DataAction::Relay => None,
-        };
-        // What players get is not what came: it is rare, so its bytes may move twice.
-        let mut out = [0; DATA_BYTES];
-        let Ok(Body { bytes: body, lost }) = message.write(&mut out) else {
-            self.data_dropped(conn, id, DATA_BYTES as u32);
-            return;
-        };
-        let put = media.data(timestamp, body, keep_as, now);
-        self.data_is_put(Holder::Conn(conn, 0), id, put, body.len(), now);
-        if lost > 0 {
-            self.properties_lost(conn, id, lost);
         }
     }
 

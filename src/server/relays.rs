@@ -16,7 +16,6 @@ use crate::live::reader::{Due, Form, StreamView, Terms};
 use crate::media::{Cursor, Piece, Reframe, RingError, Tag, TagKind, frame};
 use crate::name::{DEFAULT_INSTANCE, StreamPath};
 use crate::rtmp::chunk_reader::Lane;
-use crate::rtmp::data::{DATA_BYTES, DataAction};
 use crate::rtmp::event::MediaKind;
 use crate::rtmp::outbound::{self, OutboundError, OutboundEvent};
 use crate::text::Word;
@@ -26,6 +25,7 @@ use super::Server;
 use super::alarms::Alarm;
 use super::close::CloseReason;
 use super::fanout::{Flush, reframe};
+use super::ingest::{DataPut, put_data};
 use super::peer::Peer;
 use super::push_frame::{ON_META_DATA, PushFrame, put_set_data_frame};
 use super::relay::{FarAnswer, Pulling, Pushing, RelayLine, RelayStep};
@@ -81,18 +81,13 @@ impl Server {
         let (slot, Speaks::Relay(line)) = slots.both(index) else {
             return self.forget_relay(net, index, now);
         };
-        let (goes, is_within) = match &line.step {
+        let stream_id = match &line.step {
             RelayStep::Leaves => return,
-            RelayStep::Pushes(push) => (Some(push.stream_id), push.reader.rest().is_some()),
-            RelayStep::Pulls(_) => (None, false),
+            RelayStep::Pushes(push) if push.reader.rest().is_none() => push.stream_id,
+            // Nothing can be said in the midst of a frame, and a player just goes.
             _ => return self.forget_relay(net, index, now),
         };
-        if is_within || goes.is_none() {
-            // Nothing can be said in the midst of a frame, and a player just goes.
-            return self.forget_relay(net, index, now);
-        }
-        let said = goes.map_or(Ok(()), |stream_id| outbound::unpublish(&mut slot.tx, stream_id, &name));
-        if said.is_err() {
+        if outbound::unpublish(&mut slot.tx, stream_id, &name).is_err() {
             return self.forget_relay(net, index, now);
         }
         wakes.send(index);
@@ -389,21 +384,11 @@ impl Server {
             return;
         };
         let Some((_, media)) = live.names.with_media(stream) else { return };
-        let keep_as = match message.action {
-            DataAction::Clear => {
-                media.clear_data(message.handler);
-                return;
-            }
-            DataAction::Keep => Some(message.handler),
-            DataAction::Relay => None,
-        };
-        let mut out = [0; DATA_BYTES];
-        let Ok(body) = message.write(&mut out) else {
-            counters.data_dropped += 1;
-            return;
-        };
-        let put = media.data(timestamp, body.bytes, keep_as, now);
-        self.data_is_put(relay_holder(at), stream, put, body.bytes.len(), now);
+        match put_data(media, &message, timestamp, now) {
+            DataPut::Cleared => {}
+            DataPut::TooLong => counters.data_dropped += 1,
+            DataPut::Given { put, length, .. } => self.data_is_put(relay_holder(at), stream, put, length, now),
+        }
     }
 
     /// What has come is a data message of the stream, and not what a server says to its player.
