@@ -527,8 +527,8 @@ impl Net for TcpNet {
             (stream, _) => outcome(|| stream.read(buffer)),
         };
         let result = match result {
-            // What of TLS was read is not all that there is. Otherwise an edge-triggered poll tells of what comes after a short read, its end included; an end that it has told
-            // of already must be read.
+            // What of TLS was read is not all that there is. Otherwise an edge-triggered poll tells of what comes after a short
+            // read, its end included; an end that it has told of already must be read.
             Io::Done(bytes)
                 if bytes > 0 && bytes < buffer.len() && !socket.ended && socket.security == Security::Plain =>
             {

@@ -96,6 +96,8 @@ struct Pace {
     rests_until: Option<Instant>,
     /// Of who waits next.
     ticket: u64,
+    /// Somebody waits, or did a moment ago: each turn of the loop asks, and there may be many places.
+    is_wanted: bool,
 }
 
 /// All connections with TLS.
@@ -122,7 +124,7 @@ impl TlsTable {
             gather: scratch(),
             offer,
             identity: None,
-            pace: Pace { rests_until: None, ticket: 0 },
+            pace: Pace { rests_until: None, ticket: 0, is_wanted: false },
             woken: heapless::Deque::new(),
         }
     }
@@ -297,17 +299,20 @@ impl TlsTable {
 
     /// How long handshakes still rest, if anybody waits for that.
     pub(super) fn rests_for(&self, now: Instant) -> Option<Duration> {
-        let waits = self.places.iter().any(|place| place.waits.is_some());
+        let waits = self.pace.is_wanted && self.places.iter().any(|place| place.waits.is_some());
         waits.then(|| self.pace.rests_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
     }
 
     /// The slot whose handshake goes on. One at a time: its step makes the others wait again.
     pub(super) fn next_rested(&mut self, now: Instant) -> Option<SlotIndex> {
-        if self.pace.makes_wait(now) {
+        if !self.pace.is_wanted || self.pace.makes_wait(now) {
             return None;
         }
         let waiting = self.places.iter_mut().filter(|place| place.waits.is_some());
-        let next = waiting.min_by_key(|place| place.waits)?;
+        let Some(next) = waiting.min_by_key(|place| place.waits) else {
+            self.pace.is_wanted = false;
+            return None;
+        };
         next.waits = None;
         Some(next.slot)
     }
@@ -397,6 +402,7 @@ impl Pace {
     }
 
     fn next_ticket(&mut self) -> u64 {
+        self.is_wanted = true;
         self.ticket += 1;
         self.ticket
     }
