@@ -417,6 +417,8 @@ pub struct Relays {
     wake_at: Option<Millis>,
     /// A place sends a stream, or did a moment ago. Places lie far apart, and every tag of every stream asks.
     sends: bool,
+    /// Likewise a host is to be looked up, which each turn of the loop asks.
+    asks: bool,
     /// Relays for which there was no place.
     pub refused: u64,
     /// Connections of them that ended otherwise than they should.
@@ -552,8 +554,14 @@ impl Relays {
 
     /// What the disk's thread is to do next.
     pub fn next_job(&mut self, live: &Live) -> Option<Job> {
+        if !self.asks {
+            return None;
+        }
         let asks = |place: &RelayPlace| place.state == RelayState::Resolves { asked: false };
-        let at = self.places.iter().position(asks)?;
+        let Some(at) = self.places.iter().position(asks) else {
+            self.asks = false;
+            return None;
+        };
         let place = &mut self.places[at];
         place.state = RelayState::Resolves { asked: true };
         let far = place.far(live);
@@ -655,6 +663,7 @@ impl Feature for Relays {
             untended: false,
             wake_at: Some(Millis(0)).filter(|_| settings.relays > 0),
             sends: false,
+            asks: false,
             refused: 0,
             faults: 0,
         }
@@ -712,7 +721,11 @@ impl Feature for Relays {
                     self.untended = true;
                     None
                 }
-                RelayState::Resolves { .. } | RelayState::Connects | RelayState::Runs { .. } => None,
+                RelayState::Resolves { asked } => {
+                    self.asks |= !asked;
+                    None
+                }
+                RelayState::Connects | RelayState::Runs { .. } => None,
             };
             self.wake_at = self.wake_at.into_iter().chain(at).min();
         }
