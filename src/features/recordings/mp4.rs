@@ -52,9 +52,18 @@ pub(super) fn put_front(init: &Init<'_>, block: &mut WriteBlock) {
     block.put(count);
 }
 
-/// When the samples of each track were decoded last, in ticks of the file: time does not go back there.
+/// The last sample of each track, also of the fragment before.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TrackTimes([Option<i64>; LANES.len()]);
+pub(super) struct TrackTimes([Option<LastSample>; LANES.len()]);
+
+/// The last sample of a track, in ticks of the file.
+#[derive(Clone, Copy, Debug)]
+struct LastSample {
+    /// When it is decoded: time does not go back there, and each picture has some of it.
+    time: i64,
+    /// The latest that one was stamped with.
+    stamp: i64,
+}
 
 /// The samples of a fragment: what is taken is needed until its head was written, so that all recordings share one.
 #[derive(Debug, Default)]
@@ -99,13 +108,18 @@ impl FragmentRows {
                 }
                 self.last_ms = self.last_ms.max(clock.file_ms(tag.timestamp));
                 let wanted = decode_time(tracks, clock, &tag);
-                let time = wanted.max(times.0[lane].unwrap_or(0));
+                let before = times.0[lane];
+                let least = before.map_or(0, |before| before.time + i64::from(kind == TagKind::Video));
+                let time = wanted.max(least);
                 match (last, self.rows.last_mut()) {
                     (Some((before, _)), Some(row)) => row.duration = duration(tracks, kind, before, time),
                     _ => self.begins[lane] = time.cast_unsigned(),
                 }
-                // Some encoders stamp pictures with the time at which they are shown, which goes back.
-                let earlier = if kind == TagKind::Video { (wanted - time) as i32 } else { 0 };
+                // Some encoders stamp pictures with the time at which they are shown, which goes back. Two pictures of one millisecond are
+                // shown as they are decoded.
+                let goes_back = kind == TagKind::Video && before.is_some_and(|before| wanted < before.stamp);
+                let earlier = if goes_back { (wanted - time) as i32 } else { 0 };
+                let stamp = before.map_or(wanted, |before| before.stamp.max(wanted));
                 let row = SampleRow {
                     duration: 0,
                     bytes: part.take,
@@ -114,7 +128,7 @@ impl FragmentRows {
                 };
                 // A fragment has no more samples than that.
                 let _ = self.rows.push(row);
-                (last, times.0[lane]) = (Some((time, tag)), Some(time));
+                (last, times.0[lane]) = (Some((time, tag)), Some(LastSample { time, stamp }));
             }
             if let (Some((time, tag)), Some(row)) = (last, self.rows.last_mut()) {
                 let next = next_time(tracks, media, clock, fragment.end, kind).filter(|&next| next > time);
