@@ -7,6 +7,7 @@ use rill::live::app::{AppDefinition, AppKind};
 use rill::live::record_settings::{RecordContainer, RecordOn, RecordSettings};
 use rill::live::settings::Settings;
 use rill::time::Millis;
+use rill::wire::codec::synthetic::AVC_RECORD;
 use rill::wire::flv_file::FlvFile;
 use rill::wire::flv_front::{FRONT_BYTES, SIZE_BYTES, size_in};
 use rill::wire::mp4::hybrid::{Hybrid, HybridState};
@@ -475,6 +476,47 @@ fn what_mp4_does_not_carry_is_recorded_as_flv_and_a_track_that_comes_late_begins
         assert!(last.complete);
         assert!(last.tags.iter().any(|tag| tag.message_type == 8) && last.tags.iter().any(|tag| tag.message_type == 9));
         assert!(last.duration_ms > 3500, "{}", last.duration_ms);
+        world.end();
+    }
+}
+
+#[test]
+fn each_picture_of_an_mp4_file_lasts_and_is_shown_when_its_encoder_said() {
+    let pairs: Vec<u32> = (0..400).map(|number| number / 2 * 1000 / 60).collect();
+    // Groups of four that are stamped with the times at which they are shown.
+    let presented: Vec<u32> =
+        (0..100).map(|number| (number / 4 * 4 + [0, 3, 1, 2][number as usize % 4]) * 40).collect();
+    for (name, times, allowed_ms) in [("pairs", pairs, 1), ("times of presentation", presented, 0)] {
+        let mut world = world(record_as(RecordContainer::Mp4));
+        let publisher = world.publisher("cam");
+        let header = [&[0x17, 0, 0, 0, 0], &AVC_RECORD[..]].concat();
+        let mut film = vec![FilmTag { message_type: 9, time_ms: 0, payload: header }];
+        for (number, &time_ms) in times.iter().enumerate() {
+            let first = if number % 100 == 0 { 0x17 } else { 0x27 };
+            let payload = [&[first, 1, 0, 0, 0], &b"\0\0\0\x03\x41\x9A\0"[..]].concat();
+            film.push(FilmTag { message_type: 9, time_ms, payload });
+        }
+        publish(&mut world, publisher, &film, 0);
+        world.hang_up(publisher);
+        world.advance(20_000);
+        let (_, read) = only(&world);
+        let pictures = &read.tags[1..];
+        assert_eq!(
+            pictures.len(),
+            times.len(),
+            "{name}: all are there, also those of the time that sound was waited for"
+        );
+        assert!(pictures.is_sorted_by(|before, after| before.time_ms < after.time_ms), "{name}: each lasts");
+        let shown_ms = |picture: &FilmTag| {
+            let offset = picture.payload[2..5].iter().fold(0, |bits, &byte| bits << 8 | i32::from(byte)) << 8 >> 8;
+            picture.time_ms.saturating_add_signed(offset)
+        };
+        // A picture that is shown before it would be decoded is played later, and all others with it.
+        let later_ms = shown_ms(&pictures[0]) - times[0];
+        for (picture, &wanted_ms) in pictures.iter().zip(&times) {
+            let shown_ms = shown_ms(picture) - later_ms;
+            assert!(shown_ms.abs_diff(wanted_ms) <= allowed_ms, "{name}: {wanted_ms} is shown at {shown_ms}");
+        }
         world.end();
     }
 }

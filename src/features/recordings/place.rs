@@ -404,8 +404,8 @@ impl RecordingPlace {
                     self.phase = Phase::Waiting(Some((since, first)), start);
                     return Some(since + SECOND_TRACK_MS);
                 }
-                // Sound is not missing for the time that pictures were waited for.
-                if media.has_video() { start } else { FileStart::Behind(ring, first) }
+                // Of one track nothing is missing for the time that the other was waited for.
+                if is_whole { start } else { FileStart::Behind(ring, first) }
             }
         };
         let mut name = order.name.clone();
