@@ -144,6 +144,46 @@ fn who_may_not_play_a_stream_does_not_hear_of_it() {
     assert_eq!(paths(client.get("/api/status?key=v1ew").text()), ["live/secret"]);
 }
 
+#[test]
+fn the_key_in_a_viewers_url_is_in_no_line_of_the_log() {
+    let scratch = Scratch::new("api-keys");
+    let app = scratch.path("root").join("applications/live");
+    fs::create_dir_all(app.join("media")).unwrap();
+    fs::write(app.join("app.toml"), "[play]\nkey = \"v1ew\"\n").unwrap();
+    fs::write(app.join("media/film.mp4"), "film").unwrap();
+    let root = format!("server.root={:?}", scratch.path("root"));
+    let server = Server::start(&scratch, &[&root]);
+    let _publisher = begin(server.address, "secret");
+    server.wait_for_publisher("secret");
+    let paths = [
+        "/live/secret.flv",
+        "/live/secret.mp4",
+        "/live/secret.m3u8",
+        "/live/secret/hls/1-1.m4s",
+        "/live/secret.key.mp4",
+        "/vod-files/live/film.mp4",
+        "/recordings/live/secret/000001-nodate.mp4",
+        "/api/status",
+        "/api/recordings",
+        "/watch/live/secret",
+        "/stat",
+    ];
+    // Some are answered when there is a picture, or when that was waited for: all wait at once.
+    let asked = paths.iter().flat_map(|path| ["v1ew", "wr0ng"].map(|key| format!("{path}?key={key}"))).map(|url| {
+        let mut client = Client::new(server.http);
+        client.send(format!("GET {url} HTTP/1.0\r\n\r\n").as_bytes());
+        (url, client)
+    });
+    for (url, mut client) in asked.collect::<Vec<_>>() {
+        assert!(client.take(12).starts_with(b"HTTP/1."), "{url}");
+    }
+    let log = server.process.log();
+    assert!(
+        log.contains(" play start ") && log.contains("secret") && !log.contains("v1ew") && !log.contains("wr0ng"),
+        "{log}"
+    );
+}
+
 /// The files of a list, and the folder that they are fetched from.
 fn files(text: &str) -> Vec<String> {
     let lists: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));

@@ -108,6 +108,8 @@ pub struct FakeNet {
     pub accept_edge: bool,
     /// Until when the server's certificate counts, in seconds since 1970.
     pub certificate_ends_s: Option<u64>,
+    /// What its clock showed when it was started, in milliseconds since 1970. None: it was not set.
+    pub started_ms: Option<u64>,
     /// The time.
     pub now: u64,
 }
@@ -133,6 +135,8 @@ impl FakeNet {
             bytes_written: 0,
             accept_edge: false,
             certificate_ends_s: None,
+            // Noon of the first day of 2026.
+            started_ms: Some(1_767_268_800_000),
             now: 0,
         }
     }
@@ -280,8 +284,7 @@ impl Net for FakeNet {
     }
 
     fn clock_ms(&self) -> Option<u64> {
-        // Noon of the first day of 2026 when it starts.
-        Some(1_767_268_800_000 + self.now)
+        self.started_ms.map(|started| started + self.now)
     }
 
     fn certificate_ends_s(&mut self) -> Option<u64> {

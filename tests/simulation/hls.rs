@@ -181,6 +181,20 @@ fn world() -> World {
 }
 
 #[test]
+fn a_board_that_does_not_know_the_time_names_none() {
+    for (started_ms, names_it) in [(None, false), (Some(1_767_268_800_000), true)] {
+        let mut world = world();
+        world.net.started_ms = started_ms;
+        let mut camera = Camera::new(&mut world, 5);
+        let player = Client::new(&mut world);
+        let media = player.media(&mut world, &mut camera);
+        let (status, text) = player.get(&mut world, &media);
+        assert_eq!(status, 200, "{text}");
+        assert_eq!(text.contains("#EXT-X-PROGRAM-DATE-TIME:"), names_it, "{text}");
+    }
+}
+
+#[test]
 fn a_thousand_reloads_keep_the_rules_of_playlists() {
     let mut world = world();
     let mut camera = Camera::new(&mut world, 5);
