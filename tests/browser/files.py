@@ -28,6 +28,10 @@ def the_player_is_below_10_kb_and_the_page_below_40_kb():
     return f"player {player}, all {page} bytes"
 
 
+def the_live_edge_is_held_by_rate_and_rare_seeks():
+    subprocess.run(["node", ROOT / "tests/browser/edge.js", ASSETS / "player.js"], check=True)
+
+
 def every_text_is_there_in_every_language_and_none_is_idle():
     tables = re.findall(r"^    (\w\w): \{\n(.*?)^    \}", text("words.js"), re.M | re.S)
     keys = {language: set(re.findall(r"(?:^|, )\s*(\w+): '", table, re.M)) for language, table in tables}
@@ -57,6 +61,7 @@ def nothing_from_the_network_becomes_markup():
 CASES = [
     scripts_are_ecmascript_5,
     the_player_is_below_10_kb_and_the_page_below_40_kb,
+    the_live_edge_is_held_by_rate_and_rare_seeks,
     every_text_is_there_in_every_language_and_none_is_idle,
     what_is_wrong_is_said_in_every_language,
     nothing_from_the_network_becomes_markup,
