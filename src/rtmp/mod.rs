@@ -20,6 +20,7 @@
 
 pub mod aggregate;
 pub mod assembly;
+pub mod authmod;
 pub mod bandwidth_check;
 pub mod chunk_reader;
 pub mod command;
