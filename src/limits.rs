@@ -66,6 +66,14 @@ shapes! {
     STREAM_KEYS = 128, "stream keys of an application; more are refused";
     /// Longest stream key in bytes. A longer one is refused; what a client sends beyond it is no key.
     STREAM_KEY_BYTES = 128, "longest of them";
+    /// Users who may publish in an application. A file with more is refused.
+    USERS = 64, "users of an application; more are refused";
+    /// Longest name of a user in bytes. A longer one is refused.
+    USER_NAME_BYTES = 64, "longest name of a user; a longer one is refused";
+    /// Longest salt of a user in bytes: `rill user` makes 8. A longer one is refused.
+    USER_SALT_BYTES = 24, "longest salt of a user; a longer one is refused";
+    /// Longest file of users in bytes. A longer one is refused.
+    USERS_FILE_BYTES = 16 * 1024, "longest file of users; a longer one is refused";
     /// Longest `app.toml` in bytes. A longer one is refused.
     APP_FILE_BYTES = 32 * 1024, "longest app.toml; a longer one is refused";
     /// Text of an application's script in bytes, all of its files together. An application with more is refused.
@@ -183,9 +191,12 @@ shapes! {
     ADMIN_SESSIONS = 8, "sessions of administrators at once; one more ends the oldest";
     /// How long a session of an administrator that is not used goes on, in seconds. Then he logs in anew.
     ADMIN_SESSION_S = 43_200, "seconds that an unused session of an administrator goes on; then it ends";
-    /// Addresses of which it is known how many wrong keys they have sent. One more takes the place of the one that sent its last longest
-    /// ago.
-    ADMIN_ADDRESSES = 32, "addresses known for wrong admin keys; one more replaces the oldest";
+    /// Addresses of which it is known how many wrong admin keys they have sent, and likewise how many wrong passwords. One more takes
+    /// the place of the one that sent its last longest ago.
+    ATTEMPT_ADDRESSES = 32, "addresses known for wrong keys or passwords; one more replaces the oldest";
+    /// Users who are logging in: they were sent a challenge. One more takes the place of the one whose challenge is oldest, of the same
+    /// address if that has several.
+    LOG_INS = 32, "users who are logging in; one more replaces the oldest";
 
     /// Connections beyond those that may have joined an application, in which a client is told that there is no room instead of
     /// seeing its connection closed. When every slot is taken, the server decides who makes room, so that no number of connections

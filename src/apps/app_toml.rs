@@ -20,6 +20,7 @@ use crate::live::app::{
 };
 use crate::live::record_settings::RecordSettings;
 use crate::live::relay_settings::RelaySettings;
+use crate::live::users::{LogInRules, LogInWay};
 
 use super::relay;
 
@@ -32,6 +33,7 @@ struct AppFile {
     recorded: RecordedPlaces,
     record: RecordSettings,
     relays: RelaySettings,
+    log_in: LogInRules,
     scripts: ScriptLimits,
     /// What the server's memory table has for a script.
     most: ScriptLimits,
@@ -58,6 +60,7 @@ pub fn parse(
         recorded: RecordedPlaces::default(),
         record: definition.record.clone(),
         relays: RelaySettings::default(),
+        log_in: LogInRules::default(),
         scripts,
         most: scripts,
         config: serde_json::Map::new(),
@@ -66,20 +69,24 @@ pub fn parse(
     reading.file(name, text);
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
-    let AppFile { kind, instances, rules, limits, recorded, record, relays, scripts, config, .. } = file;
+    let AppFile { kind, instances, rules, limits, recorded, record, relays, log_in, scripts, config, .. } = file;
     let config_json = Json::Object(config).to_string();
-    Ok((AppDefinition { kind, instances, rules, limits, record, relays, config_json, ..definition }, scripts, recorded))
+    let definition =
+        AppDefinition { kind, instances, rules, limits, record, relays, log_in, config_json, ..definition };
+    Ok((definition, scripts, recorded))
 }
 
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 39] = [
+const KEYS: [Key<AppFile>; 41] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
     key("connect.addresses", "who may connect; the first rule that matches decides, none lets through", addresses(|app, value| { app.rules.set_connect(address_list(value)?); Ok(()) })),
     key("publish.addresses", "who may publish", addresses(|app, value| { app.rules.set_publish(address_list(value)?); Ok(()) })),
+    key("publish.users", "file of the users who may publish, in place of users beside this one, which `rill user` writes", USERS_FILE),
+    key("publish.authmod", "how encoders are asked to log in, where there are users", AUTHMOD),
     key("play.addresses", "who may play", addresses(|app, value| { app.rules.set_play(address_list(value)?); Ok(()) })),
     key("play.key", "key that players need: NAME?key=KEY", PLAY_KEY),
     key("keys", "stream names with the keys that they are published with: KEY, or NAME?key=KEY", STREAM_KEYS),
@@ -173,6 +180,29 @@ const INSTANCES: KeyType<AppFile> = value(
         Ok(())
     },
     || "one of joined, apart".to_owned(),
+    true,
+);
+
+const USERS_FILE: KeyType<AppFile> = value(
+    |app, value| {
+        let file = value.as_str().filter(|path| !path.is_empty()).ok_or(Wrong::NotAllowed)?;
+        app.log_in.file = Some(file.to_owned());
+        Ok(())
+    },
+    || "a path".to_owned(),
+    true,
+);
+
+const AUTHMOD: KeyType<AppFile> = value(
+    |app, value| {
+        app.log_in.way = match value.as_str() {
+            Some("adobe") => LogInWay::Adobe,
+            Some("llnw") => LogInWay::Llnw,
+            _ => return Err(Wrong::NotAllowed),
+        };
+        Ok(())
+    },
+    || "one of adobe, llnw".to_owned(),
     true,
 );
 

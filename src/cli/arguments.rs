@@ -10,6 +10,8 @@ use lexopt::Arg::{Long, Short, Value};
 use crate::config::edits;
 use crate::store::Options;
 
+use super::user::UserCommand;
+
 /// The port of RTMP (RTMP 1.0, section 2: registered with IANA as `macromedia-fcs`).
 pub(super) const RTMP_PORT: u16 = 1935;
 
@@ -33,6 +35,13 @@ pub enum Invocation {
         directory: PathBuf,
         /// With a certificate that signs itself.
         tls: bool,
+    },
+    /// Change or list the users of an application.
+    User {
+        /// The configuration that says where they are.
+        options: Options,
+        /// What is to be done.
+        command: UserCommand,
     },
     /// List every status code.
     Statuses {
@@ -86,9 +95,10 @@ pub(super) const OPTIONS: [Opt; 11] = [
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-pub(super) const COMMANDS: [(&str, &str); 8] = [
+pub(super) const COMMANDS: [(&str, &str); 9] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
     ("init", "make a root: `rill init DIR` makes DIR with applications and a commented rill.toml"),
+    ("user", "who may publish: `rill user add APP NAME`, remove APP NAME, list APP"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("statuses", "list every status code that clients are sent, and when"),
     ("ctl", "ask a running server, and send clients away: `rill ctl --help`"),
@@ -113,7 +123,7 @@ where
 {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut command: Option<String> = None;
-    let mut directory: Option<PathBuf> = None;
+    let mut words: Vec<OsString> = Vec::new();
     let mut options = Options::default();
     let mut listen: Vec<String> = Vec::new();
     let (mut json, mut test, mut tls) = (false, false, false);
@@ -147,7 +157,7 @@ where
                 return Ok(Invocation::Ctl(before.chain(parser.raw_args().map_err(from_lexopt)?).collect()));
             }
             Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
-            Value(word) if command.as_deref() == Some("init") && directory.is_none() => directory = Some(word.into()),
+            Value(word) if words.len() < most_words(command.as_deref()) => words.push(word),
             Value(word) => return Err(UsageError(format!("unexpected argument {}", word.display()))),
         }
     }
@@ -161,7 +171,7 @@ where
     if tls && command != "init" {
         return Err(UsageError("--tls belongs to `rill init`".to_owned()));
     }
-    if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help" | "init") {
+    if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help" | "init" | "user") {
         return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
     }
     match command.as_str() {
@@ -172,13 +182,27 @@ where
             Err(UsageError("`rill init DIR` takes no options but --tls".to_owned()))
         }
         "init" => {
-            let directory = directory.ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned()))?;
-            Ok(Invocation::Init { directory, tls })
+            let directory = words.pop().ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned()))?;
+            Ok(Invocation::Init { directory: directory.into(), tls })
+        }
+        "user" => {
+            let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+            let usage = || UsageError(format!("`rill user` is followed by {}", UserCommand::USAGE));
+            Ok(Invocation::User { options, command: UserCommand::parse(&words).ok_or_else(usage)? })
         }
         "statuses" => Ok(Invocation::Statuses { json }),
         "boards" => Ok(Invocation::Boards { json }),
         "help" => Ok(Invocation::Help),
         word => Err(unknown("command", "", word, COMMANDS.iter().map(|(name, _)| *name))),
+    }
+}
+
+/// Words that may stand behind a command.
+fn most_words(command: Option<&str>) -> usize {
+    match command {
+        Some("init") => 1,
+        Some("user") => 3,
+        _ => 0,
     }
 }
 
@@ -332,6 +356,11 @@ mod tests {
             ("init a b", "unexpected argument b"),
             ("init a --board host", "`rill init DIR` takes no options but --tls"),
             ("limits --tls", "--tls belongs to `rill init`"),
+            (
+                "user add live",
+                "`rill user` is followed by add APP NAME, remove APP NAME or list APP; the password is asked for",
+            ),
+            ("user add live cam s3cret", "unexpected argument s3cret"),
             ("--json", "--json belongs to `rill limits`, `rill statuses` and `rill boards`"),
         ] {
             assert_eq!(parsed(line), Err(expected.to_owned()), "{line}");

@@ -12,6 +12,7 @@ mod output;
 pub mod pages;
 mod serve;
 mod statuses;
+mod user;
 
 use std::process::ExitCode;
 
@@ -21,9 +22,24 @@ use crate::host;
 
 pub use crate::store::Options;
 pub use arguments::{Invocation, UsageError, parse};
+pub use user::UserCommand;
 
 use arguments::help;
 use output::{complain, say};
+
+/// Says what came of a command.
+fn finish(result: Result<String, Vec<String>>) -> ExitCode {
+    match result {
+        Ok(said) => {
+            say(&said);
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            errors.iter().for_each(|error| complain(error));
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Does what the process was asked to do. The status is 0 on success, 2 when the command line is wrong, 1 for
 /// everything else.
@@ -40,16 +56,8 @@ pub fn main() -> ExitCode {
         Invocation::Serve(options) => serve::serve(&options),
         Invocation::Check(options) => serve::check(&options),
         Invocation::Limits { options, json } => limits::print(&options, json),
-        Invocation::Init { directory, tls } => match init::init(&directory, tls) {
-            Ok(said) => {
-                say(&said);
-                ExitCode::SUCCESS
-            }
-            Err(errors) => {
-                errors.iter().for_each(|error| complain(error));
-                ExitCode::FAILURE
-            }
-        },
+        Invocation::Init { directory, tls } => finish(init::init(&directory, tls)),
+        Invocation::User { options, command } => finish(user::run(&options, &command)),
         Invocation::Statuses { json } => statuses::print(json),
         Invocation::Bench(arguments) => bench::main(arguments),
         Invocation::Connect(arguments) => connect::main(arguments),

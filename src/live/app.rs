@@ -15,6 +15,7 @@ use super::recorded::RecordedName;
 use super::refusal::Refusal;
 use super::relay_settings::RelaySettings;
 use super::secret::is_same;
+use super::users::LogInRules;
 
 /// The folder of an application in which its files lie that can be played, whatever the instance: films.
 pub const MEDIA: &str = "media";
@@ -64,6 +65,8 @@ pub struct AppDefinition {
     pub record: RecordSettings,
     /// What it sends to other servers and fetches from them.
     pub relays: RelaySettings,
+    /// Who has to log in to publish.
+    pub log_in: LogInRules,
     /// Its server-side code, if it has any.
     pub script: Option<ScriptDefinition>,
     /// What the script sees as `application.config`: a JSON object.
@@ -83,6 +86,7 @@ impl AppDefinition {
             limits: AppLimits::default(),
             record: RecordSettings::default(),
             relays: RelaySettings::default(),
+            log_in: LogInRules::default(),
             script: None,
             config_json: "{}".to_owned(),
             stamp: 0,
@@ -323,6 +327,15 @@ impl Rules {
         if self.connect.allows(peer) { Ok(()) } else { Err(Refusal::ConnectAddress) }
     }
 
+    /// Whether a client at `peer` may publish, as far as its address says.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::PublishAddress`].
+    pub fn publish_from(&self, peer: IpAddr) -> Result<(), Refusal> {
+        if self.publish.allows(peer) { Ok(()) } else { Err(Refusal::PublishAddress) }
+    }
+
     /// Whether a client at `peer` may publish `name`, and what the stream is called for everybody else. `name` is
     /// normalised ([`StreamName`]); `query` is what stood behind its `?`. Where there are stream keys, either the name is
     /// the key itself, or ends with it behind a slash (which is where an encoder writes the key into the URL), or a `key`,
@@ -333,9 +346,7 @@ impl Rules {
     /// [`Refusal::PublishAddress`] and [`Refusal::PublishKey`]. The latter does not tell a wrong key from a name that has
     /// none.
     pub fn publish<'a>(&'a self, peer: IpAddr, name: &'a str, query: &str) -> Result<&'a str, Refusal> {
-        if !self.publish.allows(peer) {
-            return Err(Refusal::PublishAddress);
-        }
+        self.publish_from(peer)?;
         if self.keys.is_empty() {
             return Ok(name);
         }

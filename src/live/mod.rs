@@ -31,6 +31,7 @@ pub mod symptoms;
 #[cfg(test)]
 mod tests;
 pub mod trouble;
+pub mod users;
 
 use crate::handles::StreamId;
 

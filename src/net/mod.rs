@@ -20,6 +20,7 @@ mod signals;
 pub mod sockopt;
 mod status;
 mod tcp;
+pub mod terminal;
 pub mod tls;
 
 use std::io;

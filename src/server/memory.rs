@@ -6,11 +6,12 @@ use std::vec::Vec;
 use crate::features::Features;
 use crate::features::recordings::desk::RecordingDesk;
 use crate::features::script::hosts::ScriptHost;
-use crate::limits::{APP_FILE_BYTES, CLEARS, NAMES_PER_RING, RECORDED_BLOCK_BYTES, Row};
+use crate::limits::{APP_FILE_BYTES, CLEARS, NAMES_PER_RING, RECORDED_BLOCK_BYTES, Row, USERS};
 use crate::live::applications::Applications;
 use crate::live::names::Names;
 use crate::live::recorded::RECORDED_BLOCKS;
 use crate::live::settings::Settings;
+use crate::live::users::User;
 
 use super::broadcasts::Broadcasts;
 use super::claims::Claims;
@@ -26,8 +27,8 @@ use super::wakes::Wakes;
 pub const SCRIPT_OVERHEAD_BYTES: usize = 128 * 1024;
 /// What a script process takes of its own before its first script, in bytes. The program it shares with the server.
 pub const SCRIPT_PROCESS_BYTES: u64 = 1 << 20;
-/// The most that the description of an application takes: its keys, addresses and configuration.
-pub const APPLICATION_BYTES: usize = 2 * APP_FILE_BYTES;
+/// The most that the description of an application takes: its keys, addresses, users and configuration.
+pub const APPLICATION_BYTES: usize = 2 * APP_FILE_BYTES + USERS * size_of::<User>();
 
 /// The table that belongs to `settings`, largest types first as a rule.
 pub fn table(settings: &Settings) -> Vec<Row> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES};
+use crate::limits::{APP_FILE_BYTES, SCRIPT_FILES, SCRIPT_TEXT_BYTES, USERS_FILE_BYTES};
 use crate::live::app::{Source, SourceFile};
 use crate::wire::script_link::FileRole;
 
@@ -12,7 +12,9 @@ use super::settle::{Clocks, FileStat, Moment, hash};
 use super::text_file::{at, is_absent, read_text};
 
 /// An application's settings within its directory.
-const APP_FILE: &str = "app.toml";
+pub(super) const APP_FILE: &str = "app.toml";
+/// The users who may publish in it.
+pub(super) const USERS_FILE: &str = "users";
 /// Where the script may lie besides the application's own directory.
 const SCRIPTS: &str = "scripts";
 
@@ -45,9 +47,10 @@ pub(super) enum Found {
 }
 
 impl Found {
-    pub(super) fn at(directory: &Path, app: &str, library: Option<&Path>) -> Found {
+    /// `users` is where its file of users lies, if that is known to be elsewhere.
+    pub(super) fn at(directory: &Path, app: &str, library: Option<&Path>, users: Option<&Path>) -> Found {
         let files = match fs::metadata(directory) {
-            Ok(metadata) if metadata.is_dir() => Files::find(directory, app, library),
+            Ok(metadata) if metadata.is_dir() => Files::find(directory, app, library, users),
             Ok(_) => return Found::Missing,
             Err(error) if is_absent(&error) => return Found::Missing,
             Err(error) => Err(at(directory, &error)),
@@ -83,7 +86,7 @@ impl Found {
     /// `filled` and `has_empty` of [`Look`](super::settle::Look): of the files without which every client would be let in.
     pub(super) fn rules(&self) -> (u8, bool) {
         let Found::Files(files) = self else { return (0, false) };
-        let rules = [&files.settings, &files.main, &files.secure];
+        let rules = [&files.settings, &files.main, &files.secure, &files.users];
         let bytes = |file: &Option<FileInfo>| file.as_ref().map(|file| file.outside.bytes);
         let filled = rules.iter().enumerate().filter(|(_, file)| bytes(file).is_some_and(|bytes| bytes > 0));
         (filled.map(|(at, _)| 1 << at).sum(), rules.iter().any(|file| bytes(file) == Some(0)))
@@ -93,7 +96,7 @@ impl Found {
     pub(super) fn read(&self) -> Option<Texts> {
         match self {
             Found::Missing => None,
-            Found::Unreadable(error) => Some(Texts { settings: Err(error.clone()), source: Ok(None) }),
+            Found::Unreadable(error) => Some(Texts { settings: Err(error.clone()), users: Ok(None), source: Ok(None) }),
             Found::Files(files) => Some(files.read()),
         }
     }
@@ -102,6 +105,12 @@ impl Found {
     pub(super) fn settings(&self) -> Option<&Path> {
         let Found::Files(files) = self else { return None };
         files.settings.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// Where its file of users is.
+    pub(super) fn users(&self) -> Option<&Path> {
+        let Found::Files(files) = self else { return None };
+        files.users.as_ref().map(|file| file.path.as_path())
     }
 
     /// See [`Files::compiled`].
@@ -114,14 +123,18 @@ impl Found {
 #[derive(Hash)]
 pub(super) struct Texts {
     pub(super) settings: Result<Option<String>, String>,
+    pub(super) users: Result<Option<String>, String>,
     pub(super) source: Result<Option<Source>, String>,
 }
 
 /// What an application is made of.
 pub(super) struct Files {
-    /// Where they lie. A file that comes or goes changes its directory.
+    /// Where the application's own lie.
+    directory: PathBuf,
+    /// Where they all lie. A file that comes or goes changes its directory.
     directories: Vec<FileStat>,
     settings: Option<FileInfo>,
+    users: Option<FileInfo>,
     main: Option<FileInfo>,
     secure: Option<FileInfo>,
     others: Vec<FileInfo>,
@@ -131,7 +144,7 @@ pub(super) struct Files {
 
 impl Files {
     /// Looks for them in an application's `directory`, and in the library.
-    fn find(directory: &Path, app: &str, library: Option<&Path>) -> Result<Files, String> {
+    fn find(directory: &Path, app: &str, library: Option<&Path>, users: Option<&Path>) -> Result<Files, String> {
         // Something else of that name, a pipe or a link that leads nowhere, was meant to be the rules or the script: without
         // them every client would be let in.
         let own = |name: &str| {
@@ -143,8 +156,13 @@ impl Files {
         };
         let in_scripts = directory.join(SCRIPTS);
         let mut files = Files {
+            directory: directory.to_owned(),
             directories: [directory, &in_scripts].into_iter().filter_map(FileStat::at).collect(),
             settings: own(APP_FILE)?,
+            users: match users {
+                Some(elsewhere) => FileInfo::find(elsewhere.to_owned(), USERS_FILE.to_owned())?,
+                None => own(USERS_FILE)?,
+            },
             main: None,
             secure: None,
             others: Vec::new(),
@@ -183,8 +201,13 @@ impl Files {
         Ok(files)
     }
 
+    /// Where the application's own lie.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     fn all(&self) -> impl Iterator<Item = &FileInfo> {
-        self.settings.iter().chain(self.scripts())
+        self.settings.iter().chain(&self.users).chain(self.scripts())
     }
 
     pub(super) fn scripts(&self) -> impl Iterator<Item = &FileInfo> {
@@ -202,7 +225,8 @@ impl Files {
 
     fn read(&self) -> Texts {
         let settings = self.settings.as_ref().map(|file| read_text(&file.path, APP_FILE_BYTES, "APP_FILE_BYTES"));
-        Texts { settings: settings.transpose(), source: self.source() }
+        let users = self.users.as_ref().map(|file| read_users(&file.path));
+        Texts { settings: settings.transpose(), users: users.transpose(), source: self.source() }
     }
 
     /// The text of the script, if there is one.
@@ -223,6 +247,11 @@ impl Files {
         let others = self.others.iter().map(read).collect::<Result<_, _>>()?;
         Ok(Some(Source { secure, main, others }))
     }
+}
+
+/// The text of a file of users.
+pub(super) fn read_users(path: &Path) -> Result<String, String> {
+    read_text(path, USERS_FILE_BYTES, "USERS_FILE_BYTES")
 }
 
 /// The names of what is in a directory, in order; none if there is no such directory.

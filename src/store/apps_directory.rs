@@ -22,8 +22,9 @@ use crate::limits::{APP_FILE_BYTES, APP_NAME_BYTES};
 use crate::live::app::{AppDefinition, AppKind, AppLimits, Budget, ScriptDefinition, Source};
 use crate::live::jobs::Lookup;
 use crate::live::relay_settings::PushSettings;
+use crate::live::users::Users;
 
-use super::app_files::{Found, Texts};
+use super::app_files::{APP_FILE, Found, Texts, USERS_FILE, read_users};
 use super::script_texts::{TextFile, script_stamp};
 use super::settle::{Clocks, Look, Moment, Settling, Watch, hash};
 use super::shared::Shared;
@@ -56,6 +57,8 @@ struct WatchedApp {
     watch: Watch,
     /// The stamp of what [`AppsDirectory::survey`] last found no more to say of.
     surveyed: Option<u64>,
+    /// Where its file of users lies, if its settings say so.
+    users: Option<PathBuf>,
     /// When it was looked at last, by the steady clock.
     at_ms: u64,
 }
@@ -133,7 +136,7 @@ impl AppsDirectory {
     /// is no script.
     pub(super) fn script_files(&self, name: &str) -> Vec<TextFile> {
         let Some(name) = named(name) else { return Vec::new() };
-        match find(self.directory.as_deref(), &self.shared.config(), &name) {
+        match find(self.directory.as_deref(), &self.shared.config(), &name, None) {
             Found::Files(files) => files.texts(),
             Found::Missing | Found::Unreadable(_) => Vec::new(),
         }
@@ -141,7 +144,8 @@ impl AppsDirectory {
 
     /// Reads the files of an application in the directory, which there must be, if they have settled.
     fn read(&mut self, config: &Config, name: &AppName, stamp: Option<u64>, now: Moment) -> Result<Settled, Unread> {
-        let find = || find(self.directory.as_deref(), config, name);
+        let users = self.watched.get(name).and_then(|watched| watched.users.clone());
+        let find = || find(self.directory.as_deref(), config, name, users.as_deref());
         let found = find();
         if found.is_missing() && !self.watched.contains_key(name) {
             return Err(Unread::Missing);
@@ -183,11 +187,15 @@ impl AppsDirectory {
 
     /// What settled files mean, or the first of their errors. The log is told of everything that is the matter with them,
     /// unless it has been.
-    fn understand(&self, config: &Config, name: AppName, settled: Settled) -> Result<AppDefinition, String> {
+    fn understand(&mut self, config: &Config, name: AppName, settled: Settled) -> Result<AppDefinition, String> {
         let Settled { found, texts, stamp } = settled;
         let is_news = self.shared.complain(&name, stamp);
         match definition(config, name.clone(), &found, texts, stamp) {
             Ok((definition, recorded)) => {
+                if let (Some(all), Some(watched)) = (&self.directory, self.watched.get_mut(&name)) {
+                    let named = definition.log_in.file.is_some();
+                    watched.users = named.then(|| users_file(&all.join(name.as_str()), &definition));
+                }
                 self.shared.set_recorded_places(&name, recorded);
                 self.shared.set_record_command(&name, definition.record.on_complete.clone());
                 for path in found.compiled().iter().filter(|_| is_news) {
@@ -246,7 +254,7 @@ impl AppsDirectory {
     pub fn check(&self, name: &str, check: ScriptCheck) -> Vec<String> {
         let (Some(name), Some(_)) = (named(name), &self.directory) else { return Vec::new() };
         let config = self.shared.config();
-        let found = find(self.directory.as_deref(), &config, &name);
+        let found = find(self.directory.as_deref(), &config, &name, None);
         let Some(texts) = found.read() else { return Vec::new() };
         let problem = script_problem(&config, &found, &texts, check);
         let errors = definition(&config, name, &found, texts, 0).err().unwrap_or_default();
@@ -254,10 +262,10 @@ impl AppsDirectory {
     }
 }
 
-/// What there is in the place of an application in `directory`.
-fn find(directory: Option<&Path>, config: &Config, name: &AppName) -> Found {
+/// What there is in the place of an application in `directory`, and where its file of users is known to lie.
+fn find(directory: Option<&Path>, config: &Config, name: &AppName, users: Option<&Path>) -> Found {
     directory.map_or(Found::Missing, |directory| {
-        Found::at(&directory.join(name.as_str()), name, config.script_lib.as_deref())
+        Found::at(&directory.join(name.as_str()), name, config.script_lib.as_deref(), users)
     })
 }
 
@@ -313,6 +321,10 @@ fn definition(
         }
         (_, settings) => errors.extend(settings.err()),
     }
+    match users(found, texts.users, &definition) {
+        Ok(users) => definition.log_in.users = users,
+        Err(error) => errors.push(error),
+    }
     match texts.source {
         Ok(source) => {
             definition.script = source.map(|source| {
@@ -323,6 +335,54 @@ fn definition(
         Err(error) => errors.push(error),
     }
     if errors.is_empty() { Ok((definition, recorded)) } else { Err(errors) }
+}
+
+/// The users who may publish; `text` is what stands in the file of them that was found, if one was.
+fn users(
+    found: &Found,
+    text: Result<Option<String>, String>,
+    definition: &AppDefinition,
+) -> Result<Option<Users>, String> {
+    let Found::Files(files) = found else { return Ok(None) };
+    let path = users_file(files.directory(), definition);
+    let text = match text? {
+        Some(text) if found.users() == Some(&path) => text,
+        // Which file it is stands in the settings: it was looked for where they said before.
+        _ if definition.log_in.file.is_none() && !path.exists() => return Ok(None),
+        _ => read_users(&path)?,
+    };
+    let users = Users::parse(&text);
+    users.map(Some).map_err(|error| format!("{}:{}: {error}", path.display(), error.line))
+}
+
+/// The file of users of an application in this directory.
+fn users_file(directory: &Path, definition: &AppDefinition) -> PathBuf {
+    directory.join(definition.log_in.file.as_deref().unwrap_or(USERS_FILE))
+}
+
+/// Where the users of an application are kept, as its settings are at this moment.
+///
+/// # Errors
+///
+/// Why there is no such place: one line for each reason.
+pub fn users_path(config: &Config, app: &str) -> Result<PathBuf, Vec<String>> {
+    let Some(directory) = directory(config) else {
+        return Err(vec![
+            "there is no root to keep users in; make one: rill init DIR, and name it: --root DIR".to_owned(),
+        ]);
+    };
+    let place = directory.join(app);
+    let Some(name) = named(app).filter(|_| place.is_dir()) else {
+        return Err(vec![format!("{}: there is no such application", place.display())]);
+    };
+    let settings = place.join(APP_FILE);
+    if !settings.exists() {
+        return Ok(place.join(USERS_FILE));
+    }
+    let text = read_text(&settings, APP_FILE_BYTES, "APP_FILE_BYTES").map_err(|error| vec![error])?;
+    let stock = stock(config, name);
+    let (definition, ..) = parse(&settings.display().to_string(), &text, stock, config.settings.scripts)?;
+    Ok(users_file(&place, &definition))
 }
 
 /// Reads the keys of pushes that stand in files beside the settings. Returns what is wrong with them.
@@ -401,6 +461,7 @@ mod tests {
     use crate::live::app::{KeyError, Rules};
     use crate::live::refusal::Refusal;
     use crate::live::script_text::{TextBlock, TextFollows};
+    use crate::live::users::LogInWay;
     use crate::store::script_texts::ScriptTexts;
     use crate::store::settle::{LESS_MS, SETTLE_MS};
     use crate::store::test_root::Root;
@@ -552,6 +613,45 @@ mod tests {
                 assert_eq!(components.next(), None, "{name:?}");
             }
         }
+    }
+
+    #[test]
+    fn users_are_those_of_the_file_that_is_meant_at_this_moment() {
+        let root = Root::new("publishers");
+        let line = |name: &str| format!("{name}:c2FsdA==:1B2M2Y8AsgTpgAmY7PhCfg==\n");
+        fs::create_dir_all(root.0.join("applications/live")).unwrap();
+        let mut apps = root.apps(&[]);
+        let names = |apps: &mut Patient, stamp: &mut Option<u64>| {
+            apps.wait(LESS_MS);
+            let live = found(apps.lookup("live", *stamp));
+            *stamp = Some(live.stamp);
+            let users = live.log_in.users?;
+            Some(users.iter().map(|user| user.name.to_string()).collect::<Vec<_>>().join(" "))
+        };
+        let mut stamp = None;
+        assert_eq!(names(&mut apps, &mut stamp), None);
+        root.write("applications/live/users", &(line("a") + &line("b")));
+        assert_eq!(names(&mut apps, &mut stamp).as_deref(), Some("a b"));
+        root.write("applications/live/users", "# nobody\n");
+        assert_eq!(names(&mut apps, &mut stamp).as_deref(), Some(""), "without users nobody may");
+        root.write("others", &line("c"));
+        root.write("applications/live/app.toml", "publish.users = \"../../others\"\npublish.authmod = \"llnw\"");
+        assert_eq!(names(&mut apps, &mut stamp).as_deref(), Some("c"));
+        // It is looked at where it is from now on.
+        apps.wait(LESS_MS);
+        let settled = found(apps.lookup("live", None));
+        assert_eq!(settled.log_in.way, LogInWay::Llnw);
+        stamp = Some(settled.stamp);
+        root.write("others", &(line("c") + &line("d")));
+        assert_eq!(names(&mut apps, &mut stamp).as_deref(), Some("c d"));
+        root.write("applications/live/app.toml", "publish.authmod = \"adobe\"");
+        assert_eq!(names(&mut apps, &mut stamp).as_deref(), Some(""), "the one beside the settings again");
+        root.write("applications/live/users", &format!("{}x:y\n", line("a")));
+        apps.wait(LESS_MS);
+        let error = "users:2: is no user; a line is NAME:SALT:HASH:HASH: delete it, and use `rill user add`";
+        assert!(matches!(apps.lookup("live", stamp), Lookup::Broken(text) if text.ends_with(error)));
+        root.write("applications/live/app.toml", "publish.users = \"none\"");
+        assert!(root.errors()[0].starts_with("live/none: No such file"), "{:?}", root.errors());
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod shared;
 #[cfg(test)]
 mod test_root;
 mod text_file;
+mod users;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use look_ups::LookUps;
 pub use recorded::{FileStamp, FileStep, Files, RecordedDirectories, RecordedFiles};
 pub use recordings::RecordingFiles;
 pub use recordings::disk::RecordDisk;
+pub use users::UsersFile;
 
 use shared::Shared;
 

@@ -45,6 +45,46 @@ fn version_and_help_go_to_standard_output() {
 }
 
 #[test]
+fn users_are_added_listed_and_removed_and_no_password_is_an_argument() {
+    let root = scratch("cli-users");
+    fs::create_dir_all(root.join("applications/live")).unwrap();
+    let user = |words: &[&str], password: &str| {
+        let mut command = rill(&["--root", root.to_str().unwrap(), "user"]);
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    assert!(user(&["list", "live"], "").1.starts_with("no users ("));
+    let (status, said, errors) = user(&["add", "live", "cam"], "s3cret\n");
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(said.starts_with("cam may publish in live, and only who is in ") && !said.contains("s3cret"), "{said}");
+    assert_eq!(user(&["add", "live", "hall"], "0p3n").0, 0);
+    assert_eq!(user(&["list", "live"], ""), (0, "cam\nhall\n".to_owned(), String::new()));
+    let file = root.join("applications/live/users");
+    let before = fs::read_to_string(&file).unwrap();
+    assert!(before.contains("\ncam:") && !before.contains("s3cret"), "{before}");
+    assert!(user(&["add", "live", "cam"], "an0ther\r\n").1.starts_with("cam has another password in live"));
+    assert_ne!(fs::read_to_string(&file).unwrap(), before);
+    for (words, password, words_of_error) in [
+        (&["add", "live", "cam"][..], "\n", "a password has 1 to 128 bytes"),
+        (&["add", "live", "c:m"], "x\n", "a user's name has 1 to 64 letters, digits"),
+        (&["add", "no", "cam"], "x\n", "there is no such application"),
+        (&["remove", "live", "nobody"], "", "there is no user \"nobody\""),
+    ] {
+        let (status, _, errors) = user(words, password);
+        assert!(status == 1 && errors.contains(words_of_error), "{errors}");
+    }
+    assert_eq!(user(&["add", "live", "cam", "s3cret"], "").0, 2, "anybody sees arguments");
+    assert_eq!(user(&["remove", "live", "cam"], "").0, 0);
+    assert!(user(&["remove", "live", "hall"], "").1.contains("nobody is left who may"));
+    assert_eq!(user(&["list", "live"], "").0, 0);
+    fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_ends_with_2_and_a_suggestion() {
     let (status, output, errors) = run(&["--lisen", ":1935"]);
     assert_eq!((status, output.as_str()), (2, ""));
