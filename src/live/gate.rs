@@ -87,6 +87,10 @@ impl Live {
             }
             Wish::Publish { name } => {
                 let definition = definition.filter(|app| app.kind == AppKind::Live).ok_or(Refusal::NotLive)?;
+                definition.rules.publish_from(who.peer)?;
+                if definition.log_in.users.is_some() && !who.has_logged_in {
+                    return Err(Refusal::PublishUser);
+                }
                 definition.publish(who.peer, who.instance, name, who.query)
             }
             Wish::Play { name } => {

@@ -52,6 +52,8 @@ pub struct Who<'a> {
     pub instance: &'a str,
     /// What stood behind the `?` of the name that it says.
     pub query: &'a str,
+    /// It has logged in as one of the application's users.
+    pub has_logged_in: bool,
 }
 
 impl fmt::Display for Holder {

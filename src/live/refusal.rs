@@ -8,6 +8,8 @@ pub enum Refusal {
     ConnectAddress,
     /// Its address may not publish.
     PublishAddress,
+    /// It has not logged in as one of the application's users.
+    PublishUser,
     /// It has no key, or not that of the name.
     PublishKey,
     /// Instance and name together are too long.

@@ -18,6 +18,7 @@ use super::news::News;
 use super::publish::Published;
 use super::refusal::{NoStream, Refusal};
 use super::settings::Settings;
+use super::users::Users;
 
 const APP: AppId = AppId(0);
 const RING_BYTES: usize = 64 * 1024;
@@ -263,7 +264,10 @@ fn rules_say_who_may_and_what_a_name_means() {
     fn key(app: &mut AppDefinition) {
         app.rules.add_key("hall/cam", "s3cret").unwrap();
     }
-    let cases: [Case; 11] = [
+    fn users(app: &mut AppDefinition) {
+        app.log_in.users = Some(Users::default());
+    }
+    let cases: [Case; 13] = [
         (|_| {}, Wish::Connect, "", Ok("")),
         (|_| {}, PUBLISH, "", Ok("hall/cam")),
         (|_| {}, PLAY, "", Ok("hall/cam")),
@@ -271,13 +275,15 @@ fn rules_say_who_may_and_what_a_name_means() {
         (recordings, PUBLISH, "", Err(Refusal::NotLive)),
         (recordings, PLAY, "", Ok("hall/cam")),
         (|app| app.rules.set_publish(nobody()), PUBLISH, "", Err(Refusal::PublishAddress)),
+        (users, PUBLISH, "", Err(Refusal::PublishUser)),
+        (users, PLAY, "", Ok("hall/cam")),
         (key, PUBLISH, "key=wrong", Err(Refusal::PublishKey)),
         (key, Wish::Publish { name: "s3cret" }, "", Ok("hall/cam")),
         (|app| app.rules.set_play(nobody()), PLAY, "", Err(Refusal::PlayAddress)),
         (|app| app.rules.set_play_key("v1ew").unwrap(), PLAY, "key=s3cret", Err(Refusal::PlayKey)),
     ];
     for (change, wish, query, expected) in cases {
-        let who = Who { peer: IpAddr::from([192, 0, 2, 1]), instance: "hall", query };
+        let who = Who { peer: IpAddr::from([192, 0, 2, 1]), instance: "hall", query, has_logged_in: false };
         let meant = live(1, change).by_rules(APP, &who, wish);
         assert_eq!(meant.as_ref().map(StreamPath::as_str), expected.as_ref().copied(), "{wish:?} {query}");
         assert_eq!(Verdict::from(meant.map(drop)), expected.map_or_else(Verdict::No, |_| Verdict::Yes));

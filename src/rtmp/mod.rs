@@ -28,6 +28,7 @@ pub mod connect_info;
 pub mod data;
 pub mod dvr;
 pub mod event;
+pub mod log_in;
 pub mod metadata;
 pub mod outbound;
 pub mod recorded;

@@ -25,7 +25,7 @@ use super::recorded::{self, Told};
 use super::state::{State, WINDOW_BYTES, on_bw_done, tell_dvr_info, tell_length};
 use super::status::{Code, Status};
 use super::tx::TxBuf;
-use crate::name::StreamPath;
+use crate::name::{StreamPath, app_query};
 
 /// Room that the largest reply needs: while there is less, what is answered waits.
 pub const REPLY_BYTES: usize = 1536;
@@ -236,6 +236,11 @@ impl Session {
         let message = CommandMessage::parse(self.lent_command());
         let Ok(CommandMessage { command: Command::Connect(Some(object)), .. }) = message else { return "" };
         object.get(name).and_then(|value| value.as_str()).unwrap_or_default()
+    }
+
+    /// What stands behind a `?` in `app` or `tcUrl` of the `connect` command that waits for its decision, all of it. It may hold a secret.
+    pub fn connect_query(&self) -> &str {
+        app_query(self.connect_property("app"), self.tc_url())
     }
 
     /// What stands behind the `?` of the stream name that the present request names, or behind that of the application

@@ -4,24 +4,21 @@
 use core::hint::black_box;
 
 use crate::handles::ConnId;
-use crate::limits::{ADMIN_ADDRESSES, ADMIN_SESSION_S, ADMIN_SESSIONS};
-use crate::live::holder::Household;
+use crate::limits::{ADMIN_SESSION_S, ADMIN_SESSIONS};
 use crate::live::jobs::Job;
 use crate::live::secret::AdminKey;
 use crate::time::Millis;
 
+use super::attempts::Attempts;
+
 /// The same as [`ADMIN_SESSION_S`], in milliseconds.
 const SESSION_MS: u64 = ADMIN_SESSION_S as u64 * 1000;
-/// Wrong keys that an address may send until it has to wait.
-const ATTEMPTS: u8 = 5;
-/// How long it waits then, in milliseconds; and how long an attempt is counted.
-const ATTEMPTS_MS: u64 = 60_000;
 
 /// What is known of administrators.
 #[derive(Default)]
 pub(super) struct Admin {
     sessions: heapless::Vec<LogIn, ADMIN_SESSIONS>,
-    attempts: heapless::Vec<Attempts, ADMIN_ADDRESSES>,
+    pub(super) attempts: Attempts,
     /// A random number of the system's, for the next session.
     pub(super) random: Option<u128>,
     wish: KeyWish,
@@ -31,12 +28,6 @@ pub(super) struct Admin {
 struct LogIn {
     token: u128,
     used: Millis,
-}
-
-struct Attempts {
-    by: Household,
-    count: u8,
-    last: Millis,
 }
 
 /// The operator wants another key, or none.
@@ -77,33 +68,6 @@ impl Admin {
     /// Ends a session.
     pub(super) fn end(&mut self, token: Option<u128>) {
         self.sessions.retain(|session| Some(session.token) != token);
-    }
-
-    /// How long an address has to wait until it may try another key, in milliseconds.
-    pub(super) fn wait_ms(&self, by: Household, now: Millis) -> Option<u64> {
-        let attempts = self.attempts.iter().find(|attempts| attempts.by == by)?;
-        let waited_ms = now.since(attempts.last);
-        (attempts.count >= ATTEMPTS && waited_ms < ATTEMPTS_MS).then(|| ATTEMPTS_MS - waited_ms)
-    }
-
-    /// An address has sent a wrong key.
-    pub(super) fn failed(&mut self, by: Household, now: Millis) {
-        self.attempts.retain(|attempts| now.since(attempts.last) < ATTEMPTS_MS);
-        let count = match self.attempts.iter().position(|attempts| attempts.by == by) {
-            Some(at) => self.attempts.swap_remove(at).count.saturating_add(1),
-            None => 1,
-        };
-        if self.attempts.is_full()
-            && let Some(oldest) = (0..self.attempts.len()).min_by_key(|&at| self.attempts[at].last)
-        {
-            self.attempts.swap_remove(oldest);
-        }
-        let _ = self.attempts.push(Attempts { by, count, last: now });
-    }
-
-    /// An address has sent the right one.
-    pub(super) fn succeeded(&mut self, by: Household) {
-        self.attempts.retain(|attempts| attempts.by != by);
     }
 
     /// The operator wants another key, or with `None` that there is none. False while another one is being written.
@@ -161,26 +125,5 @@ mod tests {
         assert!(!admin.goes_on(Some(0), now) && admin.goes_on(Some(1), now) && !admin.goes_on(None, now));
         admin.end(Some(1));
         assert!(!admin.goes_on(Some(1), now) && admin.goes_on(Some(2), now));
-    }
-
-    #[test]
-    fn an_address_that_sends_wrong_keys_waits_and_others_do_not() {
-        let mut admin = Admin::default();
-        let (evil, other) = (Household(1), Household(2));
-        for at in 0..u64::from(ATTEMPTS) {
-            assert_eq!(admin.wait_ms(evil, Millis(at)), None);
-            admin.failed(evil, Millis(at));
-        }
-        assert_eq!(admin.wait_ms(evil, Millis(1004)), Some(ATTEMPTS_MS - 1000));
-        assert_eq!(admin.wait_ms(other, Millis(1004)), None);
-        assert_eq!(admin.wait_ms(evil, Millis(ATTEMPTS_MS + 4)), None);
-        admin.failed(other, Millis(2000));
-        admin.succeeded(evil);
-        assert_eq!(admin.wait_ms(evil, Millis(2000)), None);
-        // A full table forgets who was seen longest ago.
-        for at in 0..ADMIN_ADDRESSES as u64 + 9 {
-            admin.failed(Household(100 + at), Millis(3000 + at));
-        }
-        assert_eq!(admin.attempts.len(), ADMIN_ADDRESSES);
     }
 }

@@ -130,6 +130,10 @@ pub enum Rejection {
     Redirected,
     /// Its address is not allowed.
     Address,
+    /// It is to log in as one of the application's users first.
+    LogIn,
+    /// It has tried to, in vain.
+    WrongLogIn,
     /// A table is full, or a limit of the application is reached.
     NoRoom,
     /// The application's script cannot be loaded, or was stopped.
@@ -163,6 +167,8 @@ impl Rejection {
             Script => rejection_row(ConnectRejected, 401, "the application's script refused it"),
             Redirected => rejection_row(ConnectRejected, 302, "the application's script sent it elsewhere"),
             Address => rejection_row(ConnectRejected, 403, "its address may not connect to the application"),
+            LogIn => rejection_row(ConnectRejected, 401, "it is to log in (rill user)"),
+            WrongLogIn => rejection_row(ConnectRejected, 401, "its user or password is wrong (rill user)"),
             NoRoom => rejection_row(ConnectRejected, 409, "the application has no room for it"),
             ScriptFailed => rejection_row(ConnectFailed, 500, "the application's script does not run"),
             Undecided => rejection_row(ConnectRejected, 503, "the application did not decide in time"),

@@ -290,10 +290,14 @@ impl Server {
             Extra::Rejected { application, redirect } => (application, redirect),
             _ => (None, None),
         };
-        // A redirected client is not an error of the client or the server.
-        let (level, verb) = match to {
-            Some(_) => (Level::Info, "redirected"),
-            None => (Level::Warn, "refused"),
+        // A redirected client is not an error of the client or the server; of a log-in its own line says more, and no challenge is
+        // for the log.
+        let (level, verb, words) = match (to, reason) {
+            (Some(_), _) => (Level::Info, "redirected", status.description.unwrap_or_default()),
+            (None, CloseReason::Rejected(why @ (Rejection::LogIn | Rejection::WrongLogIn))) => {
+                (Level::Info, "refused", why.row().words)
+            }
+            (None, _) => (Level::Warn, "refused", status.description.unwrap_or_default()),
         };
         log!(
             level,
@@ -303,7 +307,7 @@ impl Server {
             reason.x_status(),
             info.agent.as_str(),
             status.code.name(),
-            status.description.unwrap_or_default(),
+            words,
             Field(" to", to.map(Quoted)),
             Field(" object", application.map(|value| Quoted(amf0::Shown(value))))
         );

@@ -17,7 +17,10 @@ impl Server {
     pub(super) fn ask(&mut self, conn: ConnId, wish: Wish<'_>, path: &mut StreamPath, now: Millis) -> Verdict {
         for link in CHAIN {
             let verdict = match link {
-                Link::Rules => self.ask_rules(conn, wish).map(|meant| *path = meant).into(),
+                Link::Rules => match self.ask_rules(conn, wish).map(|meant| *path = meant) {
+                    Ok(()) if wish == Wish::Connect => self.ask_user(conn, now),
+                    result => result.into(),
+                },
                 Link::Limits => self.ask_limits(conn, wish, now).into(),
                 Link::Script => match wish {
                     Wish::Connect => self.ask_script_to_join(conn, now),
@@ -40,7 +43,8 @@ impl Server {
         let Some((slot, rtmp)) = self.slots.look_client(conn) else { return Err(Refusal::NotFound) };
         let Some(app) = slot.app else { return Err(Refusal::NotFound) };
         let instance = &rtmp.session.connect_info().path.instance;
-        let who = Who { peer: slot.peer.ip(), instance, query: rtmp.session.stream_query() };
+        let (query, has_logged_in) = (rtmp.session.stream_query(), rtmp.has_logged_in);
+        let who = Who { peer: slot.peer.ip(), instance, query, has_logged_in };
         self.live.by_rules(app, &who, wish)
     }
 

@@ -22,6 +22,7 @@
 mod admin;
 mod alarms;
 mod answer;
+mod attempts;
 mod broadcast;
 mod broadcasts;
 pub mod claims;
@@ -42,6 +43,8 @@ mod ingest;
 pub mod inspect;
 pub mod instances;
 pub mod json;
+mod log_in;
+mod log_ins;
 pub mod memory;
 mod news;
 mod operate;
@@ -107,6 +110,7 @@ use admin::Admin;
 use alarms::{Alarm, Alarms};
 use close::{CloseReason, Counter};
 use instances::{Instance, InstanceState, Instances};
+use log_ins::LogIns;
 use peer::Peer;
 use protocol::Stage;
 use scripts::Scripting;
@@ -213,6 +217,8 @@ impl ReadTurn {
 struct Life {
     /// Who of them may change things.
     admin: Admin,
+    /// Who of them publish as users.
+    log_ins: LogIns,
     /// Where encoders reach it.
     announced: Option<SocketAddr>,
     /// Which process it is, as far as programs that read statistics take that number.
@@ -452,6 +458,9 @@ impl Server {
     fn accept<N: Net>(&mut self, net: &mut N, now: Millis) {
         if !self.wakes.acceptable {
             return;
+        }
+        if self.life.log_ins.secret.is_none() {
+            self.life.log_ins.secret = net.random();
         }
         for _ in 0..self.settings.accepts_per_turn {
             let Some(Arrival { peer, door, is_secure }) = net.accept() else {

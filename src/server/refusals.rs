@@ -51,6 +51,7 @@ pub const fn row(why: Refusal) -> RefusalRow {
     match why {
         ConnectAddress => row(403, "[ AccessManager.Reject ] : This address may not connect to this application.", "connect.addresses in app.toml"),
         PublishAddress => row(403, "This address may not publish in this application.", "publish.addresses in app.toml"),
+        PublishUser => row(401, "This application needs a user to publish: give the encoder a user and a password.", "rill user"),
         PublishKey => row(401, "This application needs a stream key, and this is none for that name.", "[keys] in app.toml"),
         Path => row(400, "Instance and stream name are too long together (PATH_BYTES).", "a shorter name"),
         PlayAddress => row(403, "This address may not play in this application.", "play.addresses in app.toml"),
@@ -92,6 +93,7 @@ mod tests {
         for why in [
             ConnectAddress,
             PublishAddress,
+            PublishUser,
             PublishKey,
             Path,
             PlayAddress,

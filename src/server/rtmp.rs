@@ -202,6 +202,8 @@ pub struct Rtmp {
     pub asked: Asked,
     /// Its script was told of it. Who is in an instance, and has joined, and is unknown to the script is kept for its media only.
     pub is_told: bool,
+    /// It has logged in as one of the application's users.
+    pub has_logged_in: bool,
     /// By index of the net stream.
     pub roles: [Role; NET_STREAMS],
     /// What must be sent before anything else.
@@ -225,6 +227,7 @@ impl Protocol for Rtmp {
             joining: Joining::No,
             asked: Asked::Nothing,
             is_told: false,
+            has_logged_in: false,
             open_since: None,
             open_tags: heapless::Vec::new(),
             session: Session::new(seed),

@@ -3,10 +3,9 @@
 //! The digest form came with Flash Player 9. Adobe never described it; what is here is what clients do. It proves nothing
 //! (the keys are public), but librtmp asks for it first, and Flash Player plays H.264 only after it.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use crate::limits::HANDSHAKE_BYTES;
+
+use super::keyed::hmac_sha256;
 
 /// Version byte of C0 and S0: plain RTMP.
 pub const VERSION: u8 = 3;
@@ -186,25 +185,10 @@ fn sign_answer(packet: &mut Packet, peer_digest: &[u8], text: &[u8]) {
     end.copy_from_slice(&hmac_sha256(&[&key], &[body]));
 }
 
-/// HMAC-SHA256 of `parts` one after the other, with `key` given in parts as well (at most 68 bytes).
-fn hmac_sha256(key: &[&[u8]], parts: &[&[u8]]) -> [u8; DIGEST_BYTES] {
-    let mut joined = [0; 68];
-    let mut length = 0;
-    for part in key {
-        joined[length..length + part.len()].copy_from_slice(part);
-        length += part.len();
-    }
-    let mut mac = Hmac::<Sha256>::new_from_slice(&joined[..length]).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use sha2::Digest;
+    use sha2::{Digest, Sha256};
 
     use super::*;
 

@@ -15,4 +15,5 @@ mod recordings;
 mod relay;
 mod samples;
 mod scripted;
+mod users;
 mod vectors;

@@ -27,6 +27,7 @@ mod guests;
 mod hls;
 mod http;
 mod limits;
+mod log_ins;
 mod media;
 mod names;
 mod paths;

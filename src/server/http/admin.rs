@@ -114,15 +114,15 @@ impl Server {
         let Some(key) = &self.settings.admin_key else { return Err(no_key()) };
         let by = Household::of(peer.ip());
         // While it waits not even the right one is taken: it would be found by trying.
-        if let Some(wait_ms) = self.life.admin.wait_ms(by, now) {
+        if let Some(wait_ms) = self.life.admin.attempts.wait_ms(by, now) {
             let response = no(HttpStatus::TooManyRequests, "too many wrong keys from this address: wait a minute");
             return Err(Response { retry_s: wait_ms.div_ceil(1000) as u8, ..response });
         }
         if key.is(said) {
-            self.life.admin.succeeded(by);
+            self.life.admin.attempts.succeeded(by);
             return Ok(());
         }
-        self.life.admin.failed(by, now);
+        self.life.admin.attempts.failed(by, now);
         warn!("{conn} admin refused peer={peer} reason=\"wrong key\"");
         Err(no(HttpStatus::Unauthorized, "that is not the admin key"))
     }

@@ -156,7 +156,7 @@ impl Server {
     fn may_fetch(&self, app: AppId, peer: IpAddr, request: &HttpRequest, stream: &str) -> Option<()> {
         let name = StreamName::parse(stream.as_bytes()).ok()?.name;
         let meant = self.meant(app, &name)?;
-        let who = Who { peer, instance: meant.instance(), query: request.raw_query() };
+        let who = Who { peer, instance: meant.instance(), query: request.raw_query(), has_logged_in: false };
         self.live.by_rules(app, &who, Wish::Connect).ok()?;
         self.live.by_rules(app, &who, Wish::Play { name: meant.name() }).ok().map(drop)
     }

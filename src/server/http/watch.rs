@@ -114,7 +114,7 @@ impl Server {
         let name = StreamName::parse(rest.as_bytes()).map_err(|_| UNKNOWN)?.name;
         let meant = self.meant(app, &name).ok_or(UNKNOWN)?;
         let peer = self.slots.look(conn).ok_or(UNKNOWN)?.peer;
-        let who = Who { peer: peer.ip(), instance: meant.instance(), query: request.raw_query() };
+        let who = Who { peer: peer.ip(), instance: meant.instance(), query: request.raw_query(), has_logged_in: false };
         let wish = Wish::Play { name: meant.name() };
         let allowed = self.live.by_rules(app, &who, Wish::Connect).and_then(|_| self.live.by_rules(app, &who, wish));
         let has_script = self.live.apps.definition(app).is_some_and(|definition| definition.script.is_some());
