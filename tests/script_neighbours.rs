@@ -24,8 +24,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rill::bench::{Plan, run_observed};
+use rill::client::line::ClientLine;
 use rill::client::send;
-use rill::client::session::{ClientSession, Incoming};
+use rill::rtmp::outbound::OutboundEvent;
 use rill::wire::amf0::Decoder;
 
 use binary::processes::{children, processor_ms};
@@ -217,7 +218,7 @@ fn attack(
 /// A client that has joined.
 struct Guest {
     socket: TcpStream,
-    session: ClientSession,
+    line: ClientLine,
     out: Vec<u8>,
     next: f64,
 }
@@ -228,8 +229,8 @@ impl Guest {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_nodelay(true).unwrap();
         let mut out = Vec::new();
-        let session = ClientSession::new(1, &mut out);
-        let mut guest = Guest { socket, session, out, next: 1.0 };
+        let line = ClientLine::new(1, &mut out);
+        let mut guest = Guest { socket, line, out, next: 1.0 };
         guest.connect(address, app);
         guest.hear(PATIENCE).unwrap().then_some(guest)
     }
@@ -243,8 +244,8 @@ impl Guest {
             let count = self.socket.read(&mut scratch).unwrap();
             assert!(count > 0, "closed before the handshake was done");
             let mut input = &scratch[..count];
-            while let Some(incoming) = self.session.next(&mut input, &mut self.out).unwrap() {
-                if let Incoming::Open = incoming {
+            while let Some(incoming) = self.line.next(&mut input, &mut self.out).unwrap() {
+                if let OutboundEvent::Open = incoming {
                     send::chunk_size(&mut self.out);
                     let sent = send::command(&mut self.out, 0, "connect", self.next, |amf| {
                         amf.object_begin()?;
@@ -284,9 +285,9 @@ impl Guest {
                 Err(_) => return Some(false),
             };
             let mut input = &scratch[..count];
-            while let Some(incoming) = self.session.next(&mut input, &mut self.out).unwrap() {
-                let Incoming::Command { body, .. } = incoming else { continue };
-                let mut amf = Decoder::new(&body);
+            while let Some(incoming) = self.line.next(&mut input, &mut self.out).unwrap() {
+                let OutboundEvent::Command = incoming else { continue };
+                let mut amf = Decoder::new(self.line.session().command().1);
                 let (name, transaction) = (amf.string().unwrap(), amf.number().unwrap());
                 match name {
                     b"_result" if transaction == self.next => return Some(true),

@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rill::client::line::ClientLine;
 use rill::client::send;
-use rill::client::session::{ClientSession, Incoming};
+use rill::rtmp::outbound::OutboundEvent;
 use rill::wire::amf0::Decoder;
 
 use binary::processes::{children, state};
@@ -111,7 +112,7 @@ fn client(address: &str, app: &str, seen: &Seen, ended: &AtomicBool) {
     socket.set_nodelay(true).unwrap();
     socket.set_read_timeout(Some(TOLD)).unwrap();
     let mut out = Vec::new();
-    let mut session = ClientSession::new(1, &mut out);
+    let mut line = ClientLine::new(1, &mut out);
     let (mut asked, mut next, mut scratch) = (Instant::now(), 1.0, [0; 4096]);
     loop {
         if socket.write_all(&out).is_err() {
@@ -128,9 +129,9 @@ fn client(address: &str, app: &str, seen: &Seen, ended: &AtomicBool) {
             Err(_) => break,
         };
         let mut input = &scratch[..count];
-        while let Some(incoming) = session.next(&mut input, &mut out).unwrap() {
+        while let Some(incoming) = line.next(&mut input, &mut out).unwrap() {
             match incoming {
-                Incoming::Open => {
+                OutboundEvent::Open => {
                     send::chunk_size(&mut out);
                     asked = Instant::now();
                     send::command(&mut out, 0, "connect", next, |amf| {
@@ -141,8 +142,8 @@ fn client(address: &str, app: &str, seen: &Seen, ended: &AtomicBool) {
                     })
                     .unwrap();
                 }
-                Incoming::Command { body, .. } => {
-                    let mut amf = Decoder::new(&body);
+                OutboundEvent::Command => {
+                    let mut amf = Decoder::new(line.session().command().1);
                     let (name, transaction) = (amf.string().unwrap(), amf.number().unwrap());
                     if transaction != next || !matches!(name, b"_result" | b"_error") {
                         continue;

@@ -2,18 +2,17 @@
 //!
 //! Payload is passed over where it lies; of a picture only the first bytes are kept, which hold its stamp.
 
-use crate::client::send;
-use crate::client::session::{ClientError, ClientSession, Incoming};
+use crate::client::line::ClientLine;
 use crate::rtmp::chunk_reader::Lane;
-use crate::wire::amf0::{Decoder, Value};
+use crate::rtmp::event::MediaKind;
+use crate::rtmp::outbound::{self, CONNECT, CREATE_STREAM, FarSaid, OutboundError, OutboundEvent};
 use crate::wire::bytes::Full;
-use crate::wire::chunk::MessageHeader;
 use crate::wire::codec::synthetic::{STAMP_PREFIX_BYTES, stamp_us};
-use crate::wire::message::{Control, UserControl, type_id};
+use crate::wire::message::Control;
 
 use super::clock::Stamp;
 use super::counts::{BenchCounts, Player};
-use super::target::{CONNECT, Target};
+use super::target::Target;
 
 /// Acknowledgement window that players ask for, as ffmpeg does.
 const WINDOW_BYTES: u32 = 2_500_000;
@@ -22,11 +21,6 @@ const BUFFER_MS: u32 = 3000;
 /// AVC tag header and the part of the access unit that holds the stamp.
 const PREFIX_BYTES: usize = AVC_HEADER_BYTES + STAMP_PREFIX_BYTES;
 const AVC_HEADER_BYTES: usize = 5;
-
-const RELEASE_STREAM: f64 = 2.0;
-const FC_PUBLISH: f64 = 3.0;
-const CREATE_STREAM: f64 = 4.0;
-const START: f64 = 5.0;
 
 /// What a client is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +51,7 @@ pub struct ClientFailure(pub String);
 /// See the module's documentation.
 pub struct LoadClient {
     role: ClientRole,
-    session: ClientSession,
+    line: ClientLine,
     progress: Progress,
     video: Option<Lane>,
     prefix: heapless::Vec<u8, PREFIX_BYTES>,
@@ -81,7 +75,7 @@ impl LoadClient {
     pub fn new(role: ClientRole, now_us: u64, out: &mut Vec<u8>) -> LoadClient {
         LoadClient {
             role,
-            session: ClientSession::new(now_us, out),
+            line: ClientLine::new(now_us, out),
             progress: Progress::Starting,
             video: None,
             prefix: heapless::Vec::new(),
@@ -112,41 +106,41 @@ impl LoadClient {
         context: &mut ClientContext<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), ClientFailure> {
-        while let Some(incoming) = self.session.next(&mut input, out)? {
-            match incoming {
-                Incoming::Open => {
+        while let Some(event) = self.line.next(&mut input, out)? {
+            match event {
+                OutboundEvent::Open => {
                     let is_encoder = matches!(self.role, ClientRole::Publisher(_));
                     context.target.send_connect(out, is_encoder, |_| Ok(()))?;
                 }
-                Incoming::Command { body, .. } => self.command(&body, context, out)?,
-                Incoming::MediaBegin(lane, header) if header.type_id == type_id::VIDEO => {
-                    self.video = Some(lane);
-                    self.prefix.clear();
+                OutboundEvent::Command => self.command(context, out)?,
+                OutboundEvent::MediaBegin { lane, kind, length, .. } => {
+                    context.counts.media_bytes += u64::from(length);
+                    if kind == MediaKind::Video {
+                        self.video = Some(lane);
+                        self.prefix.clear();
+                    }
                 }
-                Incoming::MediaBegin(..) => {}
-                Incoming::MediaData(lane, bytes) => {
+                OutboundEvent::MediaData(lane, bytes) => {
                     if self.video == Some(lane) {
                         let wanted = bytes.len().min(PREFIX_BYTES - self.prefix.len());
                         self.prefix.extend(bytes[..wanted].iter().copied());
                     }
                 }
-                Incoming::MediaEnd(_, header) => self.media(header, context),
-                Incoming::MediaAbort(lane) => {
+                OutboundEvent::MediaEnd(lane) => {
+                    if self.video == Some(lane) {
+                        self.video = None;
+                        self.picture(context);
+                    }
+                }
+                OutboundEvent::MediaAbort(lane) => {
                     if self.video == Some(lane) {
                         self.video = None;
                     }
                 }
+                OutboundEvent::LongCommand(..) | OutboundEvent::Data(_) => {}
             }
         }
         Ok(())
-    }
-
-    fn media(&mut self, header: MessageHeader, context: &mut ClientContext<'_>) {
-        context.counts.media_bytes += u64::from(header.length);
-        if header.type_id == type_id::VIDEO {
-            self.picture(context);
-            self.video = None;
-        }
     }
 
     fn picture(&mut self, context: &mut ClientContext<'_>) {
@@ -159,39 +153,24 @@ impl LoadClient {
         }
     }
 
-    fn command(
-        &mut self,
-        body: &[u8],
-        context: &mut ClientContext<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ClientFailure> {
-        let mut amf = Decoder::new(body);
-        let (Ok(name), Ok(transaction)) = (amf.string(), amf.number()) else {
-            return Err(ClientFailure("a command that cannot be read".into()));
-        };
-        let first = amf.value().unwrap_or(Value::Null);
-        let second = amf.value().unwrap_or(Value::Null);
-        match name {
-            b"_result" if transaction == CONNECT => Ok(self.connected(context, out)?),
-            b"_result" if transaction == CREATE_STREAM => {
-                let Some(id) = second.as_number() else {
+    fn command(&mut self, context: &mut ClientContext<'_>, out: &mut Vec<u8>) -> Result<(), ClientFailure> {
+        let said = self.line.session().said();
+        match (said.name, said.transaction) {
+            ("_result", CONNECT) => Ok(self.connected(context, out)?),
+            ("_result", CREATE_STREAM) => {
+                let Some(id) = said.number else {
                     return Err(ClientFailure("createStream was answered without a number".into()));
                 };
                 self.stream_id = id as u32;
                 Ok(self.stream_created(context, out)?)
             }
-            b"_error" if transaction == CONNECT || transaction == CREATE_STREAM => Err(refusal(&second)),
-            b"onStatus" => {
-                let info = if second == Value::Null { first } else { second };
-                if text(&info, "level") == "error" {
-                    return Err(refusal(&info));
-                }
-                if text(&info, "code") == "NetStream.Publish.Start" {
-                    self.progress = Progress::Running;
-                }
+            ("_error", CONNECT | CREATE_STREAM) => Err(refusal(&said)),
+            ("onStatus", _) if said.is_error => Err(refusal(&said)),
+            ("onStatus", _) if said.code == "NetStream.Publish.Start" => {
+                self.progress = Progress::Running;
                 Ok(())
             }
-            b"close" => Err(ClientFailure("the server said close".into())),
+            ("close", _) => Err(ClientFailure("the server said close".into())),
             _ => Ok(()),
         }
     }
@@ -200,20 +179,16 @@ impl LoadClient {
         match self.role {
             ClientRole::Idle => {
                 self.progress = Progress::Running;
-                return Ok(());
+                Ok(())
             }
             ClientRole::Publisher(stream) => {
-                let name = context.target.stream_name(stream);
-                for (command, transaction) in [("releaseStream", RELEASE_STREAM), ("FCPublish", FC_PUBLISH)] {
-                    send::command(out, 0, command, transaction, |amf| {
-                        amf.null()?;
-                        amf.string(&name)
-                    })?;
-                }
+                self.line.say(out, |tx| outbound::create_to_publish(tx, &context.target.stream_name(stream)))
             }
-            ClientRole::Player(_) => send::control(out, Control::WindowAcknowledgementSize(WINDOW_BYTES)),
+            ClientRole::Player(_) => self.line.say(out, |tx| {
+                tx.control(Control::WindowAcknowledgementSize(WINDOW_BYTES))?;
+                outbound::create(tx)
+            }),
         }
-        send::command(out, 0, "createStream", CREATE_STREAM, |amf| amf.null())
     }
 
     fn stream_created(&mut self, context: &mut ClientContext<'_>, out: &mut Vec<u8>) -> Result<(), Full> {
@@ -221,26 +196,18 @@ impl LoadClient {
         self.progress = Progress::Waiting;
         match self.role {
             ClientRole::Idle => Ok(()),
-            ClientRole::Publisher(stream) => send::command(out, id, "publish", START, |amf| {
-                amf.null()?;
-                amf.string(&context.target.stream_name(stream))?;
-                amf.string("live")
-            }),
+            ClientRole::Publisher(stream) => {
+                self.line.say(out, |tx| outbound::publish(tx, id, &context.target.stream_name(stream)))
+            }
             ClientRole::Player(stream) => {
-                send::command(out, id, "play", START, |amf| {
-                    amf.null()?;
-                    amf.string(&context.target.stream_name(stream))?;
-                    amf.number(-2000.0)
-                })?;
-                send::user_control(out, UserControl::SetBufferLength { stream_id: id, buffer_ms: BUFFER_MS });
-                Ok(())
+                self.line.say(out, |tx| outbound::play(tx, id, &context.target.stream_name(stream), BUFFER_MS))
             }
         }
     }
 }
 
-impl From<ClientError> for ClientFailure {
-    fn from(error: ClientError) -> ClientFailure {
+impl From<OutboundError> for ClientFailure {
+    fn from(error: OutboundError) -> ClientFailure {
         ClientFailure(error.to_string())
     }
 }
@@ -251,13 +218,8 @@ impl From<Full> for ClientFailure {
     }
 }
 
-fn text<'a>(info: &Value<'a>, key: &str) -> &'a str {
-    // A value borrows from the message, so its text outlives the object that was looked at.
-    info.get(key).and_then(|value| value.as_str()).unwrap_or_default()
-}
-
-pub(super) fn refusal(info: &Value<'_>) -> ClientFailure {
-    match (text(info, "code"), text(info, "description")) {
+pub(super) fn refusal(said: &FarSaid<'_>) -> ClientFailure {
+    match (said.code, said.description) {
         ("", "") => ClientFailure("refused without a reason".into()),
         (code, "") => ClientFailure(code.into()),
         (code, description) => ClientFailure(format!("{code}: {description}")),

@@ -14,10 +14,10 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value as Json, json};
 
-use crate::client::session::{ClientSession, Incoming};
+use crate::client::line::ClientLine;
 use crate::net::open_files::raise_limit;
 use crate::net::sockopt::acknowledge_now;
-use crate::wire::amf0::{Decoder, Value};
+use crate::rtmp::outbound::{CONNECT, FarSaid, OutboundEvent};
 
 use super::client::ClientFailure;
 use super::clock::{Clock, own_cpu_seconds};
@@ -25,7 +25,7 @@ use super::error::BenchError;
 use super::histogram::Histogram;
 use super::progress::ProgressLine;
 use super::report::Quantiles;
-use super::target::{CONNECT, Target};
+use super::target::Target;
 
 /// A client that has not been answered for so long has failed.
 const PATIENCE_US: u64 = 2_000_000;
@@ -96,7 +96,7 @@ enum Phase {
 
 struct Visitor {
     socket: TcpStream,
-    session: ClientSession,
+    line: ClientLine,
     out: Vec<u8>,
     sent: usize,
     opened_us: u64,
@@ -215,9 +215,8 @@ impl<'p> Crowd<'p> {
         // Not all systems allow it before the connection stands; then small writes may wait a little.
         let _ = socket.set_nodelay(true);
         let mut out = Vec::new();
-        let session = ClientSession::new(opened_us, &mut out);
-        self.visitors[index] =
-            Some(Box::new(Visitor { socket, session, out, sent: 0, opened_us, phase: Phase::Opening }));
+        let line = ClientLine::new(opened_us, &mut out);
+        self.visitors[index] = Some(Box::new(Visitor { socket, line, out, sent: 0, opened_us, phase: Phase::Opening }));
         Ok(())
     }
 
@@ -328,9 +327,9 @@ impl Visitor {
     }
 
     fn receive(&mut self, mut input: &[u8], target: &Target, clock: &Clock) -> Result<(), ClientFailure> {
-        while let Some(incoming) = self.session.next(&mut input, &mut self.out)? {
-            match incoming {
-                Incoming::Open => {
+        while let Some(event) = self.line.next(&mut input, &mut self.out)? {
+            match event {
+                OutboundEvent::Open => {
                     // Two arguments for `onConnect`.
                     target.send_connect(&mut self.out, false, |amf| {
                         amf.string("visitor")?;
@@ -338,15 +337,15 @@ impl Visitor {
                     })?;
                     self.phase = Phase::Asking { since_us: clock.now_us() };
                 }
-                Incoming::Command { body, .. } => self.command(&body)?,
+                OutboundEvent::Command => self.command()?,
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn command(&mut self, body: &[u8]) -> Result<(), ClientFailure> {
-        if matches!(self.phase, Phase::Asking { .. }) && is_accepted(body)? {
+    fn command(&mut self) -> Result<(), ClientFailure> {
+        if matches!(self.phase, Phase::Asking { .. }) && is_accepted(&self.line.session().said())? {
             self.phase = Phase::Leaving;
             self.socket.shutdown(Shutdown::Write).map_err(|error| ClientFailure(error.to_string()))?;
             self.out.clear();
@@ -370,17 +369,11 @@ impl Visitor {
 }
 
 /// Whether a command is the answer that lets the client in. The error is a refusal, with its code.
-fn is_accepted(body: &[u8]) -> Result<bool, ClientFailure> {
-    let mut amf = Decoder::new(body);
-    let (Ok(name), Ok(transaction)) = (amf.string(), amf.number()) else {
-        return Err(ClientFailure("a command that cannot be read".into()));
-    };
-    let _ = amf.value();
-    let info = amf.value().unwrap_or(Value::Null);
-    match name {
-        b"_result" if transaction == CONNECT => Ok(true),
-        b"_error" if transaction == CONNECT => Err(super::client::refusal(&info)),
-        b"close" => Err(ClientFailure("the server said close".into())),
+fn is_accepted(said: &FarSaid<'_>) -> Result<bool, ClientFailure> {
+    match (said.name, said.transaction) {
+        ("_result", CONNECT) => Ok(true),
+        ("_error", CONNECT) => Err(super::client::refusal(said)),
+        ("close", _) => Err(ClientFailure("the server said close".into())),
         _ => Ok(false),
     }
 }

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use crate::client::send;
 use crate::client::url::RtmpUrl;
+use crate::rtmp::outbound::CONNECT;
 use crate::wire::amf0::Encoder;
 use crate::wire::bytes::Full;
 
-/// The client's first command has this transaction id in every implementation (RTMP 1.0, section 7.2.1.1).
-pub const CONNECT: f64 = 1.0;
 /// What streams are called when the URL ends with the application.
 const NAME: &str = "bench";
 /// A server that does not accept a connection for so long is not there.

@@ -18,12 +18,7 @@ const CONTINUATION: u8 = 0xC0;
 
 /// Announces [`CHUNK_BYTES`].
 pub fn chunk_size(out: &mut Vec<u8>) {
-    control(out, Control::SetChunkSize(CHUNK_BYTES as u32));
-}
-
-/// A protocol-control message.
-pub fn control(out: &mut Vec<u8>, control: Control) {
-    let (type_id, body) = control.emit();
+    let (type_id, body) = Control::SetChunkSize(CHUNK_BYTES as u32).emit();
     message(out, CONTROL_CHUNK_STREAM, type_id, 0, &body);
 }
 

@@ -84,6 +84,11 @@ impl Assembly {
         }
     }
 
+    /// The lane's message is put together here, however long it is.
+    pub fn holds(&self, lane: Lane) -> bool {
+        self.parts.iter().any(|part| part.lane == lane)
+    }
+
     /// Keeps no more of the lane's message than `range`, as that of another lane: this one may put the next together.
     pub fn keep(&mut self, lane: Lane, range: Range<usize>, as_of: Lane) {
         let Some(at) = self.parts.iter().position(|part| part.lane == lane) else { return };

@@ -1,14 +1,18 @@
-//! The client's side of RTMP in fixed memory, for connections that the server makes: the simple handshake, chunks in, and what the
-//! protocol answers for itself (acknowledgements, pings, windows). What a far end sends may be anything: nothing here grows with it.
+//! The client's side of RTMP in fixed memory, for connections that the server makes, `rill connect` and `rill bench`: the simple
+//! handshake, chunks in, and what the protocol answers for itself (acknowledgements, pings, windows). What a far end sends may be
+//! anything: nothing here grows with it.
 //!
-//! A command or a data message that is longer than [`ASSEMBLY_BYTES`](crate::limits::ASSEMBLY_BYTES) is passed over, as none that
-//! matters is: what an answer says first is its code. Commands of a client are written by the functions below, as FMLE and OBS write
-//! them.
+//! A command that is longer than [`ASSEMBLY_BYTES`](crate::limits::ASSEMBLY_BYTES) is handed on in pieces, as media is, and a data
+//! message passed over: a relay needs neither, for what an answer says first is its code. Commands of a client are written by the
+//! functions below, as FMLE and OBS write them.
+
+use core::fmt;
 
 use crate::limits::{HANDSHAKE_BYTES, OUT_CHUNK_BYTES};
 use crate::wire::amf0::{Decoder, Value};
 use crate::wire::bytes::Full;
-use crate::wire::handshake;
+use crate::wire::chunk::MessageHeader;
+use crate::wire::handshake::{self, FirstByte, first_byte};
 use crate::wire::message::{Control, UserControl, type_id};
 
 use super::assembly::Assembly;
@@ -28,7 +32,7 @@ const CONTROL_BYTES: u32 = 64;
 /// What software we say we are: some platforms serve encoders by this name only.
 const AGENT: &str = concat!("FMLE/3.0 (compatible; Rill/", env!("CARGO_PKG_VERSION"), ")");
 
-/// Transaction of `connect`.
+/// Transaction of `connect`, in every implementation (RTMP 1.0, section 7.2.1.1).
 pub const CONNECT: f64 = 1.0;
 /// Transaction of `releaseStream`.
 const RELEASE: f64 = 2.0;
@@ -44,6 +48,8 @@ pub enum OutboundEvent<'i> {
     Open,
     /// A command: [`OutboundSession::said`].
     Command,
+    /// A command begins that is longer than what is put together here. Its bytes follow as those of media do.
+    LongCommand(Lane, MessageHeader),
     /// A data message of that time: [`OutboundSession::data`].
     Data(u32),
     /// An audio or video message begins. Messages of different lanes interleave.
@@ -205,10 +211,14 @@ impl OutboundSession {
 
     /// What the last [`OutboundEvent::Command`] says. What cannot be read of it counts as absent.
     pub fn said(&self) -> FarSaid<'_> {
-        let Some(lane) = self.lent else { return FarSaid::default() };
-        let body = self.assembly.message(lane);
-        let is_amf3 = self.reader.message(lane).type_id == type_id::COMMAND_AMF3;
-        said(if is_amf3 { body.get(1..).unwrap_or_default() } else { body })
+        said(self.command().1)
+    }
+
+    /// The last [`OutboundEvent::Command`]: its message stream, and its AMF 0 values.
+    pub fn command(&self) -> (u32, &[u8]) {
+        let Some(lane) = self.lent else { return (0, &[]) };
+        let header = self.reader.message(lane);
+        (header.stream_id, command_values(header.type_id, self.assembly.message(lane)))
     }
 
     /// The data message of the last [`OutboundEvent::Data`]; `None` for what players could not read.
@@ -271,22 +281,23 @@ impl OutboundSession {
                         return Ok(Some(OutboundEvent::MediaBegin { lane, kind, timestamp, length }));
                     }
                     None => {
-                        let is_said = matches!(
-                            header.type_id,
-                            type_id::COMMAND | type_id::COMMAND_AMF3 | type_id::DATA | type_id::DATA_AMF3
-                        );
-                        if is_said || header.length <= CONTROL_BYTES {
-                            // What does not fit is passed over.
-                            let _ = self.assembly.begin(lane, header.length);
+                        let is_command = is_command(header.type_id);
+                        let is_said = is_command || matches!(header.type_id, type_id::DATA | type_id::DATA_AMF3);
+                        // What does not fit and is no command is passed over.
+                        if (is_said || header.length <= CONTROL_BYTES)
+                            && self.assembly.begin(lane, header.length).is_err()
+                            && is_command
+                        {
+                            return Ok(Some(OutboundEvent::LongCommand(lane, header)));
                         }
                     }
                 },
-                ChunkEvent::Payload { lane, bytes } => match self.is_media(lane) {
+                ChunkEvent::Payload { lane, bytes } => match self.is_handed_on(lane) {
                     true => return Ok(Some(OutboundEvent::MediaData(lane, bytes))),
                     false => self.assembly.append(lane, &bytes),
                 },
                 ChunkEvent::Abandoned { lane } => {
-                    if self.is_media(lane) {
+                    if self.is_handed_on(lane) {
                         return Ok(Some(OutboundEvent::MediaAbort(lane)));
                     }
                     self.assembly.remove(lane);
@@ -294,7 +305,7 @@ impl OutboundSession {
                 ChunkEvent::End { lane } => {
                     let header = self.reader.message(lane);
                     match header.type_id {
-                        type_id::AUDIO | type_id::VIDEO => return Ok(Some(OutboundEvent::MediaEnd(lane))),
+                        _ if self.is_handed_on(lane) => return Ok(Some(OutboundEvent::MediaEnd(lane))),
                         _ if self.assembly.message(lane).is_empty() => self.assembly.remove(lane),
                         type_id::COMMAND | type_id::COMMAND_AMF3 => {
                             self.lent = Some(lane);
@@ -331,7 +342,7 @@ impl OutboundSession {
             Control::SetChunkSize(bytes) => self.reader.set_chunk_size(bytes),
             Control::Abort(chunk_stream) => {
                 let lane = self.reader.abort(chunk_stream)?;
-                if self.is_media(lane) {
+                if self.is_handed_on(lane) {
                     return Some(lane);
                 }
                 self.assembly.remove(lane);
@@ -345,10 +356,28 @@ impl OutboundSession {
         None
     }
 
-    fn is_media(&self, lane: Lane) -> bool {
-        media_kind(self.reader.message(lane).type_id).is_some()
+    /// The lane's message goes to the caller in pieces.
+    fn is_handed_on(&self, lane: Lane) -> bool {
+        let type_id = self.reader.message(lane).type_id;
+        media_kind(type_id).is_some() || is_command(type_id) && !self.assembly.holds(lane)
     }
 }
+
+impl fmt::Display for OutboundError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            OutboundError::NotRtmp(byte) => match first_byte(byte) {
+                FirstByte::Tls => write!(f, "not an RTMP server: it speaks TLS"),
+                FirstByte::Http => write!(f, "not an RTMP server: it speaks HTTP, or something like it"),
+                FirstByte::Ssh => write!(f, "not an RTMP server: it speaks SSH"),
+                _ => write!(f, "not an RTMP server: its first byte is {byte:#04x}"),
+            },
+            OutboundError::Chunks(error) => write!(f, "unreadable chunks: {error:?}"),
+        }
+    }
+}
+
+impl core::error::Error for OutboundError {}
 
 fn media_kind(type_id: u8) -> Option<MediaKind> {
     match type_id {
@@ -356,6 +385,15 @@ fn media_kind(type_id: u8) -> Option<MediaKind> {
         type_id::VIDEO => Some(MediaKind::Video),
         _ => None,
     }
+}
+
+fn is_command(type_id: u8) -> bool {
+    matches!(type_id, type_id::COMMAND | type_id::COMMAND_AMF3)
+}
+
+/// The AMF 0 values of a command that came with this message type: in the envelope of AMF 3 a format byte stands before them.
+pub fn command_values(type_id: u8, body: &[u8]) -> &[u8] {
+    if type_id == type_id::COMMAND_AMF3 { body.get(1..).unwrap_or_default() } else { body }
 }
 
 fn said(body: &[u8]) -> FarSaid<'_> {
@@ -476,4 +514,87 @@ pub fn unpublish(tx: &mut TxBuf, stream_id: u32, name: &str) -> Result<(), Full>
         amf.null()?;
         amf.number(stream_id.into())
     })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::limits::ASSEMBLY_BYTES;
+
+    /// S0, S1 and S2.
+    pub(crate) fn greeting() -> Vec<u8> {
+        let mut bytes = vec![0; GREETING_BYTES];
+        bytes[0] = handshake::VERSION;
+        bytes
+    }
+
+    /// What came of `server`, cut into parts of `step` bytes, and what was answered to it. A command is its values.
+    fn all(server: &[u8], step: usize) -> Result<(Vec<String>, Vec<u8>), OutboundError> {
+        let (mut session, mut tx, mut out) = (OutboundSession::new(1), TxBuf::default(), Vec::new());
+        session.greet(&mut tx).unwrap();
+        assert_eq!(tx.pending().len(), 1 + HANDSHAKE_BYTES);
+        tx.clear();
+        let mut found = Vec::new();
+        for mut part in server.chunks(step) {
+            loop {
+                let event = session.next(&mut part, &mut tx)?;
+                out.extend(tx.pending());
+                tx.clear();
+                match event {
+                    None => break,
+                    Some(OutboundEvent::Command) => found.push(format!("{:?}", session.command())),
+                    Some(event) => found.push(format!("{event:?}")),
+                }
+            }
+        }
+        Ok((found, out))
+    }
+
+    #[test]
+    fn the_protocol_answers_for_itself_wherever_the_input_is_cut() {
+        let mut server = greeting();
+        // Chunk size 1, a window of 20 bytes, which is too short to be honoured, a ping, then "x" 0 null as a command in single bytes.
+        server.extend(b"\x02\0\0\0\0\0\x04\x01\0\0\0\0\0\0\0\x01");
+        server.extend(b"\x02\0\0\0\0\0\x04\x05\0\0\0\0\0\xC2\0\xC2\0\xC2\x14");
+        server.extend(b"\x02\0\0\0\0\0\x06\x04\0\0\0\0\0\xC2\x06\xC2\0\xC2\0\xC2\0\xC2\x09");
+        let command = |server: &mut Vec<u8>| {
+            server.extend(b"\x03\0\0\0\0\0\x0E\x14\0\0\0\0\x02\xC3\0\xC3\x01\xC3x");
+            server.extend(b"\xC3\0".repeat(9));
+            server.extend(b"\xC3\x05");
+        };
+        // What its bytes are together with the handshake's: more than the shortest window.
+        (0..40).for_each(|_| command(&mut server));
+        let pong = b"\x02\0\0\0\0\0\x06\x04\0\0\0\0\0\x07\0\0\0\x09";
+        let values = format!("{:?}", (0, b"\x02\0\x01x\0\0\0\0\0\0\0\0\0\x05"));
+        for step in [1, 7, server.len()] {
+            let (found, out) = all(&server, step).unwrap();
+            assert_eq!((&*found[0], found.len()), ("Open", 41));
+            assert!(found[1..].iter().all(|command| *command == values), "{found:?}");
+            assert!(out.windows(pong.len()).any(|bytes| bytes == pong), "no answer to the ping");
+            assert!(
+                out[HANDSHAKE_BYTES..].windows(8).any(|bytes| bytes == b"\x02\0\0\0\0\0\x04\x03"),
+                "no acknowledgement"
+            );
+        }
+    }
+
+    #[test]
+    fn media_and_commands_that_are_too_long_pass_through_and_what_is_no_rtmp_is_named() {
+        let mut server = greeting();
+        server.extend(b"\x06\0\0\x07\0\0\x02\x09\x01\0\0\0ab");
+        server.extend(b"\x02\0\0\0\0\0\x04\x01\0\0\0\0\0\0\xFF\xFF");
+        let length = ASSEMBLY_BYTES + 1;
+        server.extend([3, 0, 0, 0, 0, (length >> 8) as u8, length as u8, 17, 5, 0, 0, 0]);
+        server.extend(vec![7; length]);
+        let (found, _) = all(&server, server.len()).unwrap();
+        assert_eq!(found.len(), 7, "{found:?}");
+        assert!(found[1].starts_with("MediaBegin") && found[3].starts_with("MediaEnd("), "{found:?}");
+        assert_eq!(found[2], "MediaData(Lane(0), Input([97, 98]))");
+        assert!(found[4].starts_with("LongCommand(Lane(2), ") && found[4].contains("type_id: 17, stream_id: 5"));
+        assert!(found[5].starts_with("MediaData(Lane(2)") && found[6] == "MediaEnd(Lane(2))");
+        for (greeting, name) in [(&b"HTTP/1.1 400"[..], "HTTP"), (b"SSH-2.0", "SSH"), (b"\x15\x03", "0x15")] {
+            let error = all(greeting, greeting.len()).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
 }

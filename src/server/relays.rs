@@ -280,6 +280,8 @@ impl Server {
             Err(OutboundError::Chunks(_)) => self.lose_relay(net, conn, "what it sends is no RTMP", false, now),
             Ok(OutboundEvent::Open) => self.connect_relay(at, now),
             Ok(OutboundEvent::Command) => self.relay_said(net, conn, at, now),
+            // None that a relay waits for is that long.
+            Ok(OutboundEvent::LongCommand(..)) => {}
             Ok(OutboundEvent::Data(timestamp)) => self.pulled_data(net, at, timestamp, now),
             Ok(OutboundEvent::MediaBegin { lane, kind, timestamp, length }) => {
                 let kind = match kind {

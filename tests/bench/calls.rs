@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rill::bench::histogram::Histogram;
+use rill::client::line::ClientLine;
 use rill::client::send;
-use rill::client::session::{ClientSession, Incoming};
+use rill::rtmp::outbound::OutboundEvent;
 use rill::wire::amf0::Decoder;
 
 const CONNECT: f64 = 1.0;
@@ -27,7 +28,7 @@ pub enum Pace {
 /// A client that has been let in.
 pub struct Caller {
     socket: Blocking,
-    session: ClientSession,
+    line: ClientLine,
     out: Vec<u8>,
 }
 
@@ -38,8 +39,8 @@ impl Caller {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut out = Vec::new();
-        let session = ClientSession::new(1, &mut out);
-        let mut caller = Caller { socket, session, out };
+        let line = ClientLine::new(1, &mut out);
+        let mut caller = Caller { socket, line, out };
         let tc_url = format!("rtmp://{address}/{app}");
         let mut asked = false;
         let mut scratch = [0; 8192];
@@ -49,9 +50,9 @@ impl Caller {
             let count = caller.socket.read(&mut scratch).unwrap();
             assert!(count > 0, "{app}: the server closed the connection");
             let mut input = &scratch[..count];
-            while let Some(incoming) = caller.session.next(&mut input, &mut caller.out).unwrap() {
+            while let Some(incoming) = caller.line.next(&mut input, &mut caller.out).unwrap() {
                 match incoming {
-                    Incoming::Open if !asked => {
+                    OutboundEvent::Open if !asked => {
                         asked = true;
                         send::chunk_size(&mut caller.out);
                         let sent = send::command(&mut caller.out, 0, "connect", CONNECT, |amf| {
@@ -62,7 +63,7 @@ impl Caller {
                         });
                         sent.unwrap();
                     }
-                    Incoming::Command { body, .. } => match answered(&body) {
+                    OutboundEvent::Command => match answered(caller.line.session().command().1) {
                         Some((transaction, is_result)) if transaction == CONNECT => {
                             assert!(is_result, "{app} refuses its clients");
                             return caller;
@@ -129,7 +130,7 @@ pub fn measure(callers: Vec<Caller>, method: &str, pace: Pace, duration: Duratio
 
 struct Client {
     socket: TcpStream,
-    session: ClientSession,
+    line: ClientLine,
     out: Vec<u8>,
     next: f64,
     /// Calls that wait for their answer.
@@ -140,7 +141,7 @@ impl Client {
     fn new(caller: Caller) -> Client {
         caller.socket.set_nonblocking(true).unwrap();
         let socket = TcpStream::from_std(caller.socket);
-        Client { socket, session: caller.session, out: caller.out, next: CONNECT + 1.0, asked: Vec::new() }
+        Client { socket, line: caller.line, out: caller.out, next: CONNECT + 1.0, asked: Vec::new() }
     }
 
     fn call(&mut self, method: &str) {
@@ -167,9 +168,9 @@ impl Client {
             };
             assert!(count > 0, "the server closed the connection");
             let mut input = &scratch[..count];
-            while let Some(incoming) = self.session.next(&mut input, &mut self.out).unwrap() {
-                let Incoming::Command { body, .. } = incoming else { continue };
-                let Some((transaction, is_result)) = answered(&body) else { continue };
+            while let Some(incoming) = self.line.next(&mut input, &mut self.out).unwrap() {
+                let OutboundEvent::Command = incoming else { continue };
+                let Some((transaction, is_result)) = answered(self.line.session().command().1) else { continue };
                 let Some(at) = self.asked.iter().position(|asked| asked.0 == transaction) else { continue };
                 answers.push((self.asked.swap_remove(at).1.elapsed(), is_result));
             }

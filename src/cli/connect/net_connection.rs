@@ -5,14 +5,19 @@ use std::collections::VecDeque;
 
 use serde_json::{Value as Json, json};
 
+use crate::client::line::ClientLine;
 use crate::client::send;
-use crate::client::session::{ClientError, ClientSession, Incoming};
+use crate::rtmp::chunk_reader::Lane;
+use crate::rtmp::outbound::{OutboundError, OutboundEvent, command_values};
 use crate::wire::amf0::{Decoder, Encoder};
 use crate::wire::bytes::Full;
+use crate::wire::chunk::MessageHeader;
 
 use super::json;
 
 const CONNECT: u32 = 1;
+/// Bytes kept of a command; more are dropped. What a server measures bandwidth with is longer.
+const COMMAND_BYTES: usize = 64 * 1024;
 
 /// What to say to the server.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +94,7 @@ pub enum Waiting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The server does not speak RTMP.
-    Session(ClientError),
+    Session(OutboundError),
     /// It sent a command that is none.
     Command,
     /// Something to send is longer than commands may be.
@@ -98,7 +103,9 @@ pub enum Failure {
 
 /// See the module's documentation.
 pub struct NetConnection {
-    session: ClientSession,
+    line: ClientLine,
+    /// Long commands that are being received.
+    long: Vec<(Lane, MessageHeader, Vec<u8>)>,
     request: ConnectRequest,
     waiting: Waiting,
     connected: bool,
@@ -114,7 +121,8 @@ impl NetConnection {
     /// A connection that begins; what is to be sent first is appended to `out`.
     pub fn new(request: ConnectRequest, seed: u64, out: &mut Vec<u8>) -> NetConnection {
         NetConnection {
-            session: ClientSession::new(seed, out),
+            line: ClientLine::new(seed, out),
+            long: Vec::new(),
             request,
             waiting: Waiting::Handshake,
             connected: false,
@@ -133,18 +141,38 @@ impl NetConnection {
     ///
     /// See [`Failure`].
     pub fn receive(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
-        while let Some(incoming) = self.session.next(&mut input, out).map_err(Failure::Session)? {
-            match incoming {
-                Incoming::Open => self.connect(out)?,
-                Incoming::Command { stream_id, body } => self.command(stream_id, &body, out)?,
+        while let Some(event) = self.line.next(&mut input, out).map_err(Failure::Session)? {
+            match event {
+                OutboundEvent::Open => self.connect(out)?,
+                OutboundEvent::Command => {
+                    let (stream_id, values) = self.line.session().command();
+                    // What comes of it is said by the line that it stands in.
+                    let values = values.to_vec();
+                    self.command(stream_id, &values, out)?;
+                }
+                OutboundEvent::LongCommand(lane, header) => self.long.push((lane, header, Vec::new())),
+                OutboundEvent::MediaData(lane, bytes) => {
+                    if let Some((.., body)) = self.long.iter_mut().find(|long| long.0 == lane) {
+                        let room = COMMAND_BYTES - body.len();
+                        body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                    }
+                }
+                OutboundEvent::MediaEnd(lane) => {
+                    if let Some((_, header, body)) = self.take_long(lane) {
+                        self.command(header.stream_id, command_values(header.type_id, &body), out)?;
+                    }
+                }
+                OutboundEvent::MediaAbort(lane) => drop(self.take_long(lane)),
                 // Nothing is played, so this is a server's mistake that does no harm.
-                Incoming::MediaBegin(..)
-                | Incoming::MediaData(..)
-                | Incoming::MediaEnd(..)
-                | Incoming::MediaAbort(_) => {}
+                OutboundEvent::MediaBegin { .. } | OutboundEvent::Data(_) => {}
             }
         }
         Ok(())
+    }
+
+    fn take_long(&mut self, lane: Lane) -> Option<(Lane, MessageHeader, Vec<u8>)> {
+        let at = self.long.iter().position(|long| long.0 == lane)?;
+        Some(self.long.swap_remove(at))
     }
 
     /// What happened, oldest first.
@@ -390,8 +418,8 @@ impl From<Full> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::session::tests::greeting;
     use crate::limits::HANDSHAKE_BYTES;
+    use crate::rtmp::outbound::tests::greeting;
 
     /// A connection whose handshake is done, and what it has sent since.
     fn opened(request: ConnectRequest) -> (NetConnection, Vec<u8>) {
@@ -516,6 +544,31 @@ mod tests {
             assert_eq!(status.code, "NetConnection.Connect.Rejected");
             assert_eq!(status.others, [("application".to_owned(), json!(2))]);
             assert!(sent.is_empty() && !connection.connected() && connection.waiting() == Waiting::Nothing);
+        }
+    }
+
+    #[test]
+    fn a_call_of_the_server_may_be_long_and_one_that_is_longer_is_cut() {
+        for (length, shown) in [(5000, Json::from("x".repeat(5000))), (70_000, Json::Null)] {
+            let (mut connection, mut sent) = opened(ConnectRequest::default());
+            let mut values = b"\x02\0\x01f\0\0\0\0\0\0\0\0\0\x05\x0C".to_vec();
+            values.extend((length as u32).to_be_bytes());
+            values.extend(vec![b'x'; length]);
+            // Chunks of 65 535 bytes.
+            let mut bytes = b"\x02\0\0\0\0\0\x04\x01\0\0\0\0\0\0\xFF\xFF\x03\0\0\0".to_vec();
+            bytes.extend(&(values.len() as u32).to_be_bytes()[1..]);
+            bytes.extend(b"\x14\0\0\0\0");
+            bytes.extend(values.chunks(0xFFFF).collect::<Vec<_>>().join(&0xC3));
+            for part in bytes.chunks(1000) {
+                connection.receive(part, &mut sent).unwrap();
+            }
+            let found = events(&mut connection);
+            let [ClientEvent::Called { name, arguments, .. }] = &found[..] else { panic!("{found:?}") };
+            assert_eq!(name, "f");
+            match shown {
+                Json::Null => assert!(arguments[0].as_str().unwrap().contains("cannot be read"), "{:?}", arguments[0]),
+                shown => assert_eq!(arguments[..], [shown]),
+            }
         }
     }
 
