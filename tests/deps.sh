@@ -19,6 +19,7 @@ test  ffprobe                       ffmpeg
 test  rtmpdump                      rtmpdump
 test  nginx                         nginx
 test  curl                          curl
+test  stunnel4|stunnel              stunnel4
 test  gst:souphttpsrc               gstreamer1.0-plugins-good
 test  mpv                           mpv
 test  ffplay                        ffmpeg

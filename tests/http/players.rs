@@ -1,18 +1,16 @@
 //! Players that others have made, each at the forms of a live stream that it plays. They are told to end by themselves after a few
 //! seconds of media; how many pictures they had is what they say, or what they wrote.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 
 use crate::requests::server;
+use crate::support::clients::{self, ffplay, ffplay_seconds, mpv, vlc};
 use crate::support::media::Media;
 use crate::support::process::{Process, gst_has};
 use crate::support::server::Server;
-use crate::support::{Scratch, clip, patience, wait_until};
+use crate::support::{Scratch, patience, wait_until};
 
 /// Pictures that each has to have: two seconds of them.
 const PICTURES: usize = 50;
@@ -20,24 +18,11 @@ const FORMS: [&str; 3] = ["m3u8", "mp4", "flv"];
 
 /// A camera that does not end by itself.
 pub fn camera(scratch: &Scratch, server: &Server, name: &str) -> Process {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-hide_banner", "-nostats", "-re", "-stream_loop", "-1", "-i"]).arg(clip::h264_aac());
-    Process::spawn(scratch, name, command.args(["-c", "copy", "-f", "flv", &server.url(name)]))
+    Process::spawn(scratch, name, &mut clients::camera(&server.url(name)))
 }
 
 fn pictures(file: &Path) -> usize {
     Media::decoded_video(file).video.map_or(0, |video| video.packets.len())
-}
-
-/// How much ffplay has shown: of a stream without end it does not end by itself. Its lines begin with the time that it shows, which is
-/// `nan` until it shows something.
-fn ffplay_seconds(log: &str) -> f64 {
-    let times = || {
-        log.split('\r')
-            .filter_map(|line| line.split_once(" A-V:")?.0.trim().parse::<f64>().ok())
-            .filter(|time| time.is_finite())
-    };
-    times().next_back().unwrap_or(0.0) - times().next().unwrap_or(0.0)
 }
 
 /// Each of the forms at once.
@@ -56,13 +41,8 @@ fn mpv_and_ffplay_play_each_form() {
     let mut publisher = camera(&scratch, &server, "cam1");
     server.wait_for_publisher("cam1");
     at_each_form(&server, |form, url| {
-        let mut mpv = Command::new("mpv");
-        mpv.args(["--no-config", "--vo=null", "--ao=null", "--length=2", "--term-status-msg=at ${time-pos}", url]);
-        let mut mpv = Process::spawn(&scratch, &format!("mpv-{form}"), &mut mpv);
-        let mut ffplay = Command::new("ffplay");
-        ffplay.env("SDL_VIDEODRIVER", "dummy").env("SDL_AUDIODRIVER", "dummy");
-        ffplay.args(["-hide_banner", "-infbuf", url]);
-        let mut ffplay = Process::spawn(&scratch, &format!("ffplay-{form}"), &mut ffplay);
+        let mut mpv = Process::spawn(&scratch, &format!("mpv-{form}"), &mut mpv(url));
+        let mut ffplay = Process::spawn(&scratch, &format!("ffplay-{form}"), &mut ffplay(url));
         mpv.wait_success(patience(40.0));
         let played = wait_until(patience(40.0), || ffplay_seconds(&ffplay.log()) > 2.0);
         assert!(played && ffplay.log().contains("Audio: aac"), "{form}: {}", ffplay.log());
@@ -80,18 +60,7 @@ fn vlc_plays_each_form() {
     let mut publisher = camera(&scratch, &server, "cam1");
     server.wait_for_publisher("cam1");
     at_each_form(&server, |form, url| {
-        // Root's VLC does not start, so it is somebody else's, who has a directory.
-        let home = scratch.path(&format!("vlc-{form}"));
-        fs::create_dir(&home).unwrap();
-        fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
-        let file = home.join("had.ts");
-        let mut vlc = Command::new("vlc");
-        vlc.env("HOME", &home).args(["-I", "dummy", "--run-time=5", "--play-and-exit"]);
-        vlc.arg(format!("--sout=#std{{access=file,mux=ts,dst={}}}", file.display())).args([url, "vlc://quit"]);
-        // SAFETY: no preconditions.
-        if unsafe { libc::geteuid() } == 0 {
-            vlc.uid(65534).gid(65534);
-        }
+        let (mut vlc, file) = vlc(&scratch, form, url);
         let mut vlc = Process::spawn(&scratch, &format!("vlc-log-{form}"), &mut vlc);
         vlc.wait_success(patience(60.0));
         let had = pictures(&file);

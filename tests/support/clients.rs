@@ -1,11 +1,15 @@
 //! Command lines of the client programs: each publishes a file, or plays a stream into an FLV file.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use super::process::gst_has;
+use super::{Scratch, clip};
 
 /// ffmpeg publishing `file` at the speed of its timestamps. `options` go before the output.
 pub fn ffmpeg_publish(file: &Path, url: &str, options: &[&str]) -> Command {
@@ -17,6 +21,14 @@ pub fn ffmpeg_publish_by(ffmpeg: &OsStr, file: &Path, url: &str, options: &[&str
     let mut command = Command::new(ffmpeg);
     command.args(["-nostdin", "-hide_banner", "-nostats", "-re", "-i"]).arg(file);
     command.args(["-c", "copy"]).args(options).args(["-f", "flv", url]);
+    command
+}
+
+/// ffmpeg publishing the clip again and again: a camera that does not end by itself.
+pub fn camera(url: &str) -> Command {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-hide_banner", "-nostats", "-re", "-stream_loop", "-1", "-i"]).arg(clip::h264_aac());
+    command.args(["-c", "copy", "-f", "flv", url]);
     command
 }
 
@@ -63,6 +75,49 @@ pub fn rtmpdump(url: &str, file: &Path, options: &[&str]) -> Command {
     command
 }
 
+/// ffplay showing a stream to nobody, until it is ended.
+pub fn ffplay(url: &str) -> Command {
+    let mut command = Command::new("ffplay");
+    command.env("SDL_VIDEODRIVER", "dummy").env("SDL_AUDIODRIVER", "dummy");
+    command.args(["-hide_banner", "-infbuf", url]);
+    command
+}
+
+/// How much ffplay has shown: of a stream without end it does not end by itself. Its lines begin with the time that it shows, which is
+/// `nan` until it shows something.
+pub fn ffplay_seconds(log: &str) -> f64 {
+    let times = || {
+        log.split('\r')
+            .filter_map(|line| line.split_once(" A-V:")?.0.trim().parse::<f64>().ok())
+            .filter(|time| time.is_finite())
+    };
+    times().next_back().unwrap_or(0.0) - times().next().unwrap_or(0.0)
+}
+
+/// mpv showing two seconds of a stream to nobody.
+pub fn mpv(url: &str) -> Command {
+    let mut command = Command::new("mpv");
+    command.args(["--no-config", "--vo=null", "--ao=null", "--length=2", "--term-status-msg=at ${time-pos}", url]);
+    command
+}
+
+/// VLC playing five seconds of a stream into the file that is returned.
+pub fn vlc(scratch: &Scratch, name: &str, url: &str) -> (Command, PathBuf) {
+    // Root's VLC does not start, so it is somebody else's, who has a directory.
+    let home = scratch.path(&format!("vlc-{name}"));
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
+    let file = home.join("had.ts");
+    let mut command = Command::new("vlc");
+    command.env("HOME", &home).args(["-I", "dummy", "--run-time=5", "--play-and-exit"]);
+    command.arg(format!("--sout=#std{{access=file,mux=ts,dst={}}}", file.display())).args([url, "vlc://quit"]);
+    // SAFETY: no preconditions.
+    if unsafe { libc::geteuid() } == 0 {
+        command.uid(65534).gid(65534);
+    }
+    (command, file)
+}
+
 /// GStreamer publishing `file` at the speed of its timestamps through `sink`: `rtmp2sink`, its own client, or `rtmpsink`,
 /// librtmp, with properties behind it. It parses and muxes the packets anew; `sent` becomes a copy of what it publishes.
 pub fn gst_publish(sink: &str, file: &Path, sent: &Path, url: &str) -> Command {
@@ -106,10 +161,12 @@ impl PlayerKind {
     }
 }
 
-fn gst_play(source: &str, location: &str, file: &Path) -> Command {
+/// GStreamer playing into `file` through `source`, with properties behind it.
+pub fn gst_play(source: &str, location: &str, file: &Path) -> Command {
     let mut command = gst_launch();
     // Unbuffered, so that the file is complete whenever the process is ended.
-    command.args([source, &format!("location={location}"), "!", "filesink", "buffer-mode=unbuffered"]);
+    command.args(source.split(' ')).arg(format!("location={location}"));
+    command.args(["!", "filesink", "buffer-mode=unbuffered"]);
     command.arg(format!("location={}", file.display()));
     command
 }

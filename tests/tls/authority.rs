@@ -78,7 +78,11 @@ impl Secured {
     }
 
     pub fn with_key(name: &str, kind: &str, settings: &[&str]) -> Secured {
-        let scratch = Scratch::new(name);
+        Secured::beside(Scratch::new(name), kind, settings)
+    }
+
+    /// The same with what lies in the directory of the test already.
+    pub fn beside(scratch: Scratch, kind: &str, settings: &[&str]) -> Secured {
         let authority = authority(&scratch);
         let pair = signed_by(&authority, &scratch, "server", kind, 20);
         let server = serve(&scratch, &pair, settings);

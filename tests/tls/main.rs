@@ -7,6 +7,8 @@
 mod support;
 
 mod authority;
+mod between;
 mod certificates;
 mod peers;
+mod scripts;
 mod strangers;

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use crate::authority::Secured;
-use crate::support::clients::{PlayerKind, ffmpeg_play, ffmpeg_publish, gst_publish};
+use crate::support::clients::{
+    PlayerKind, camera, ffmpeg_play, ffmpeg_publish, ffplay, ffplay_seconds, gst_play, gst_publish, mpv, vlc,
+};
 use crate::support::clip;
 use crate::support::media::Media;
 use crate::support::process::{Process, gst_has, output_of};
@@ -81,6 +83,32 @@ fn ffmpeg_publishes_in_tls_and_every_client_plays_what_it_sent() {
         eprintln!("{}", file.display());
         Media::packets(&file).assert_equals(&published);
     }
+}
+
+#[test]
+fn players_with_a_picture_play_in_tls() {
+    let secured = Secured::start("tls-players", &[]);
+    let url = secured.url("cam");
+    let mut camera = Process::spawn(&secured.scratch, "camera", &mut camera(&url));
+    secured.server.wait_for_publisher("cam");
+    let mut ffplay = Process::spawn(&secured.scratch, "ffplay", &mut ffplay(&url));
+    let mut mpv = Process::spawn(&secured.scratch, "mpv", &mut mpv(&url));
+    let (mut vlc, had) = vlc(&secured.scratch, "tls", &url);
+    let mut vlc = Process::spawn(&secured.scratch, "vlc", &mut vlc);
+    let mut gst = gst_play("rtmp2src tls-validation-flags=0", &url, &secured.scratch.path("gst.flv"));
+    let mut gst = Process::spawn(&secured.scratch, "gst", &mut gst);
+    secured.server.wait_for_players("cam", 4);
+    mpv.wait_success(patience(40.0));
+    let shown = wait_until(patience(40.0), || ffplay_seconds(&ffplay.log()) > 2.0);
+    assert!(shown && ffplay.log().contains("Audio: aac"), "{}", ffplay.log());
+    vlc.wait_success(patience(60.0));
+    gst.kill();
+    for file in [&had, &secured.scratch.path("gst.flv")] {
+        let pictures = Media::decoded_video(file).video.map_or(0, |video| video.packets.len());
+        assert!(pictures >= 50, "{}: {pictures} pictures\n{}", file.display(), vlc.log());
+    }
+    ffplay.kill();
+    camera.kill();
 }
 
 #[test]
