@@ -103,6 +103,11 @@ fn the_corpus_of_strangers_holds() {
 }
 
 #[test]
+fn the_corpus_of_tls_holds() {
+    replay("tls");
+}
+
+#[test]
 fn every_corpus_has_its_target_and_every_target_is_run_by_libfuzzer() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let names = |directory: &str| {

@@ -17,12 +17,13 @@ pub mod script_link;
 pub mod server;
 pub mod session;
 pub mod strangers;
+pub mod tls;
 
 /// A target's name, which is that of its corpus, too, and the target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All there are.
-pub const ALL: [Target; 14] = [
+pub const ALL: [Target; 15] = [
     ("session", session::run),
     ("outbound", outbound::run),
     ("chunks", chunks::run),
@@ -37,4 +38,5 @@ pub const ALL: [Target; 14] = [
     ("script_link", script_link::run),
     ("server", server::run),
     ("strangers", strangers::run),
+    ("tls", tls::run),
 ];

@@ -55,7 +55,7 @@ pub fn memory(connections: usize) -> [Row; 2] {
 
 /// A place of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TlsIndex(u16);
+pub struct TlsIndex(u16);
 
 /// A connection's TLS.
 struct TlsPlace {
@@ -101,7 +101,7 @@ struct Pace {
 }
 
 /// All connections with TLS.
-pub(super) struct TlsTable {
+pub struct TlsTable {
     places: Box<[TlsPlace]>,
     /// Plaintext that whoever asked has no room for, while it is decrypted.
     aside: Box<[u8]>,
@@ -116,7 +116,7 @@ pub(super) struct TlsTable {
 
 impl TlsTable {
     /// A table of so many places; connections show what is offered last.
-    pub(super) fn new(places: usize, offer: TlsOffer) -> TlsTable {
+    pub fn new(places: usize, offer: TlsOffer) -> TlsTable {
         let scratch = || vec![0xA5; if places > 0 { PLAIN_BYTES } else { 0 }].into_boxed_slice();
         TlsTable {
             places: core::iter::repeat_with(TlsPlace::new).take(places).collect(),
@@ -143,7 +143,7 @@ impl TlsTable {
     }
 
     /// A place for a new connection of the slot. `None` when there is none.
-    pub(super) fn begin(&mut self, slot: SlotIndex) -> Option<TlsIndex> {
+    pub fn begin(&mut self, slot: SlotIndex) -> Option<TlsIndex> {
         self.take_offer();
         let at = self.places.iter().position(|place| place.records.is_none())?;
         let keys = &self.identity.as_ref()?.keys;
@@ -170,7 +170,7 @@ impl TlsTable {
     }
 
     /// Reads what is there, decrypted.
-    pub(super) fn read(&mut self, at: TlsIndex, stream: &mut TcpStream, buffer: &mut [u8]) -> Io {
+    pub fn read(&mut self, at: TlsIndex, stream: &mut TcpStream, buffer: &mut [u8]) -> Io {
         let TlsTable { places, aside, pace, woken, .. } = self;
         let place = &mut places[usize::from(at.0)];
         if place.has_finished {
@@ -233,7 +233,7 @@ impl TlsTable {
     }
 
     /// Encrypts and writes as much as fits, in records that are as long as they may be.
-    pub(super) fn write(&mut self, at: TlsIndex, stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> Io {
+    pub fn write(&mut self, at: TlsIndex, stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> Io {
         let place = &mut self.places[usize::from(at.0)];
         match place.state {
             TlsState::Broken(loss) => return Io::Broken(loss),
@@ -268,7 +268,7 @@ impl TlsTable {
     }
 
     /// The socket takes bytes again.
-    pub(super) fn flush(&mut self, at: TlsIndex, stream: &mut TcpStream) {
+    pub fn flush(&mut self, at: TlsIndex, stream: &mut TcpStream) {
         let place = &mut self.places[usize::from(at.0)];
         // That it is broken the next read or write hears.
         let _ = place.output.flush(stream);
@@ -276,7 +276,7 @@ impl TlsTable {
     }
 
     /// No more will be written: the peer is told so, behind what waits.
-    pub(super) fn finish(&mut self, at: TlsIndex, stream: &mut TcpStream) {
+    pub fn finish(&mut self, at: TlsIndex, stream: &mut TcpStream) {
         let place = &mut self.places[usize::from(at.0)];
         if let TlsPlace { records: Some(records), input, output, state: TlsState::Open | TlsState::Ended, .. } = place {
             // A peer who is not told hears the socket's end.
@@ -288,7 +288,7 @@ impl TlsTable {
     }
 
     /// Something is there to read that the socket does not know of.
-    pub(super) fn has_plain(&self, at: TlsIndex) -> bool {
+    pub fn has_plain(&self, at: TlsIndex) -> bool {
         self.places[usize::from(at.0)].input.has_plain()
     }
 
@@ -298,13 +298,13 @@ impl TlsTable {
     }
 
     /// How long handshakes still rest, if anybody waits for that.
-    pub(super) fn rests_for(&self, now: Instant) -> Option<Duration> {
+    pub fn rests_for(&self, now: Instant) -> Option<Duration> {
         let waits = self.pace.is_wanted && self.places.iter().any(|place| place.waits.is_some());
         waits.then(|| self.pace.rests_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
     }
 
     /// The slot whose handshake goes on. One at a time: its step makes the others wait again.
-    pub(super) fn next_rested(&mut self, now: Instant) -> Option<SlotIndex> {
+    pub fn next_rested(&mut self, now: Instant) -> Option<SlotIndex> {
         if !self.pace.is_wanted || self.pace.makes_wait(now) {
             return None;
         }
