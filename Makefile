@@ -76,7 +76,7 @@ http-test: ## slow clients, floods and npm's WebSockets against the HTTP side, b
 	$(CARGO) build --release --bin rill
 	tests/http/hammer.py target/release/rill
 
-bench: bench-deps ## measure capacity, connects, scripts, viewers over HTTP, films and recordings beside the machine's floor and nginx-rtmp
+bench: bench-deps ## measure capacity, connects, scripts, viewers over HTTP, films, recordings and TLS beside the machine's floor and nginx-rtmp
 	$(CARGO) bench --bench capacity
 	$(CARGO) bench --bench connections
 	$(CARGO) bench --bench web
@@ -84,6 +84,7 @@ bench: bench-deps ## measure capacity, connects, scripts, viewers over HTTP, fil
 	$(CARGO) build --release --bin rill
 	tests/bench/recordings.py target/release/rill
 	tests/bench/statistics.py target/release/rill
+	tests/bench/tls.py target/release/rill
 
 # nginx is only compared with. Without it the measurement says so and goes on.
 bench-deps:
