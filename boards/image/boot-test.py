@@ -108,6 +108,10 @@ def start(profile, card, media, what, words="", pull=True):
             machine.says("Server: rtmp://")
             machine.says("Watch  http://")
             machine.has_page()
+            # Made at the first start, and kept.
+            certificate = machine.certificate()
+            need(card.certificate in (None, certificate), "the certificate is another than before")
+            card.certificate = certificate
             report(machine, what, **facts, frames=frames)
             # What else this machine has to do is not the board's time.
             within = profile.get("answers_within_s")

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -70,6 +71,8 @@ class Card:
         need(os.path.exists(image), f"{image} is missing: make image")
         self.directory = directory
         self.path = os.path.join(directory, "card.img")
+        # What its server has shown, if that was seen.
+        self.certificate = None
         run("cp", "--sparse=always", image, self.path)
         os.truncate(self.path, CARD_MIB << 20)
         names = run("mdir", "-b", "-i", self.path + BOOT_AT, "::/").split()
@@ -135,12 +138,13 @@ class Machine:
     """A machine that runs. Leaving the `with` pulls its plug.
 
     `profile` is a [[qemu]] table of the board, `words` are put behind the kernel's arguments and `devices` behind
-    QEMU's. Its network is QEMU's own, with the ports of the server and of its page forwarded to this machine, or the tap
-    `cable` with its end of the wire's address `mac`; then `host` and `port` have to be set to where the server is."""
+    QEMU's. Its network is QEMU's own, with the ports of the server, and of its page without and in TLS, forwarded to this
+    machine, or the tap `cable` with its end of the wire's address `mac`; then `host` and `port` have to be set to where the
+    server is."""
 
     def __init__(self, profile, card, words="", devices=(), cable=None, mac="52:54:00:12:34:56"):
         self.profile, self.card, self.output = profile, card, b""
-        self.host, self.port, self.page = "127.0.0.1", free_port(), free_port()
+        self.host, self.port, self.page, self.secure_page = "127.0.0.1", free_port(), free_port(), free_port()
         self.monitor = os.path.join(card.directory, f"monitor-{self.port}")
         arguments = [word for word in card.arguments if not word.startswith("console=")]
         # QEMU's first serial port is the PL011, and none of its machines has HDMI.
@@ -161,6 +165,7 @@ class Machine:
         else:
             command += ["-drive", f"if=none,id=card,format=raw,file={card.path}", "-device", "virtio-blk-device,drive=card"]
         forwarded = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:1935,hostfwd=tcp:127.0.0.1:{self.page}-:80"
+        forwarded += f",hostfwd=tcp:127.0.0.1:{self.secure_page}-:8443"
         command += ["-netdev", f"tap,id=net,ifname={cable},script=no,downscript=no" if cable else forwarded]
         command += ["-device", f"{profile['network']},netdev=net,id=nic,mac={mac}"]
         command += devices
@@ -205,6 +210,17 @@ class Machine:
         need(kind.startswith("text/html") and gzip.decompress(page).startswith(b"<!doctype html>"), f"the page is {page[:200]!r}")
         kind, status = get("/api/status")
         need(kind == "application/json" and "streams" in json.loads(status), f"what is live is {status!r}")
+
+    def certificate(self):
+        """The certificate that the server shows, when it has also answered in TLS. It signs itself, so it is its own authority."""
+        shown = ssl.get_server_certificate((self.host, self.secure_page), timeout=60)
+        trusting = ssl.create_default_context(cadata=shown)
+        with socket.create_connection((self.host, self.secure_page), 60) as plain:
+            with trusting.wrap_socket(plain, server_hostname="rill.local") as secured:
+                secured.sendall(b"GET /healthz HTTP/1.1\r\nHost: rill.local\r\nConnection: close\r\n\r\n")
+                said = secured.recv(4096)
+        need(said.startswith(b"HTTP/1.1 200 "), f"over TLS the server says {said!r}")
+        return shown
 
     def started(self):
         """Waits until the server answers; how long it took since the power came, and how long QEMU waited for a processor of
