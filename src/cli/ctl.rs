@@ -288,7 +288,10 @@ fn ask(path: &Path, request: &str) -> Result<Vec<String>, String> {
         let line = line.map_err(broken)?;
         let not_ours = |_| format!("what answers at {} is not rill", path.display());
         let row: Map<String, Value> = serde_json::from_str(&line).map_err(not_ours)?;
-        if let Some(error) = row.get("error").and_then(Value::as_str) {
+        // Rows of a list may have a member of that name among others.
+        if row.len() == 1
+            && let Some(error) = row.get("error").and_then(Value::as_str)
+        {
             return Err(Plain(error).to_string());
         }
         if row.get("ok").is_some() {

@@ -4,7 +4,7 @@
 //! # Protocol
 //!
 //! Text, one request a line, answered in order. An answer is any number of rows, each a JSON object on a line of its own,
-//! and then a line that is `{"ok":true}` or `{"error":"..."}`; no row has a member of these names.
+//! and then a line that is `{"ok":true}` or `{"error":"..."}`; no row is an object with such a member alone.
 //!
 //! | request | rows |
 //! |---|---|
