@@ -176,6 +176,10 @@ shapes! {
     RELAY_HOST_BYTES = 253, "longest host of that; a longer one is refused";
     /// Longest key of a push in bytes, and so longest name of a stream at the far end. A longer one is refused.
     RELAY_KEY_BYTES = 256, "longest key of a push; a longer one is refused";
+    /// Longest name of a user in that URL in bytes, and longest password. A longer one is refused.
+    RELAY_USER_BYTES = 64, "longest user and longest password of that; a longer one is refused";
+    /// Bytes of what a relay says besides to log in. A far end that makes it longer is not logged in to.
+    RELAY_LOGIN_BYTES = 320, "bytes that a relay says to log in";
     /// Pushes and pulls in an application's file, each. A file with more is refused.
     RELAYS_PER_APP = 32, "pushes and pulls of an application, each; more are refused";
     /// Addresses of a far end that are tried one after the other. More are not.

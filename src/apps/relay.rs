@@ -95,7 +95,7 @@ fn pull(table: &DeTable<'_>) -> Result<PullSettings, Wrong> {
 
 fn url(table: &DeTable<'_>) -> Result<FarUrl, Wrong> {
     let text = table.get("url").and_then(|url| url.get_ref().as_str());
-    let text = text.ok_or_else(|| because("url is missing: rtmp://host/application/name".to_owned()))?;
+    let text = text.ok_or_else(|| because("url is missing: rtmp://host/application/name or rtmps://...".to_owned()))?;
     FarUrl::parse(text).map_err(|error| because(format!("url {error}")))
 }
 
@@ -140,7 +140,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, words) in [
             ("[[push]]\nnames = ['x']", "url is missing"),
-            ("[[push]]\nurl = 'rtmps://a/b/c'", "needs TLS"),
+            ("[[push]]\nurl = 'rtmp://me@a/b/c'", "a user and a password"),
             ("[[push]]\nurl = 'rtmp://a/b/c'\nname = 'x'", "unknown key \"name\""),
             ("[[push]]\nurl = 'rtmp://a/b/c'\nkey_from = 'k'", "must end behind the application"),
             ("[[push]]\nurl = 'rtmp://a/b/'\nkey_from = '../k'", "name of a file"),

@@ -13,7 +13,7 @@ use crate::live::app::{AppDefinition, AppKind};
 use crate::live::applications::AppSource;
 use crate::net::disk::Workers;
 use crate::net::record_disk::SystemDisk;
-use crate::net::tls::{TlsFiles, TlsOffer};
+use crate::net::tls::{TlsAuthorities, TlsFiles, TlsOffer};
 use crate::net::{
     self, ControlSocket, ListenError, Listener, Notify, Outside, Reactor, Signals, addresses, alloc, control_socket,
     logging, open_files, script_check,
@@ -76,6 +76,7 @@ fn prepare(options: &Options) -> Result<Prepared, Vec<String>> {
     let few = open_files::raise_limit(config.settings.slots()).err();
     errors.extend(few.map(|few| few.describe(config.settings.connections)));
     errors.extend(TlsFiles::open(&config.tls, TlsOffer::default()).err());
+    errors.extend(TlsAuthorities::open(config.tls.ca.as_deref(), TlsOffer::default()).err());
     match store::list(&config) {
         Ok((apps, skipped)) if errors.is_empty() => Ok(Prepared { config, apps, listen, skipped }),
         other => {
@@ -98,6 +99,9 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     let Prepared { config, apps, listen, skipped } = prepare(options)?;
     let (filter, level_is_fixed) = log_filter(&config);
     logging::set_time_zone(&config.time_zone);
+    if config.trust_clock {
+        logging::trust_clock();
+    }
     logging::set_time(config.log_time);
     logging::start(&filter, start);
     skipped.iter().for_each(|line| warn!("rill {line}"));
@@ -117,6 +121,9 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
     }
     let offer = TlsOffer::default();
     let mut certificate = TlsFiles::open(&config.tls, offer.clone()).map_err(|error| one(&error))?;
+    let dials = config.settings.tls_dials() > 0;
+    let authorities = dials.then(|| TlsAuthorities::open(config.tls.ca.as_deref(), offer.clone())).transpose();
+    let mut authorities = authorities.map_err(|error| one(&error))?;
     let machine = Machine {
         fits: limits::check_budget,
         log: follow,
@@ -126,6 +133,7 @@ fn try_serve(options: &Options) -> Result<(), Vec<String>> {
         certificate: Box::new(move || {
             let now_s = logging::clock_ms().map(|ms| ms / 1000);
             certificate.iter_mut().for_each(|files| files.read_again(now_s));
+            authorities.iter_mut().for_each(TlsAuthorities::read_again);
         }),
     };
     let (mut look_ups, mut recorded, mut bulk, mut recordings) =

@@ -71,6 +71,8 @@ pub struct Config {
     pub record: RecordPlaces,
     /// The time zone of dates in the log and in names of recordings, as POSIX writes it (`TZ`); empty for the system's.
     pub time_zone: String,
+    /// The clock counts as set whatever the kernel says.
+    pub trust_clock: bool,
     /// The numbers that the server itself needs.
     pub settings: Settings,
     rows: Vec<KeyRow>,
@@ -232,6 +234,7 @@ fn defaults(board: &Board) -> Config {
         recorded: RecordedPlaces::default(),
         record: RecordPlaces::default(),
         time_zone: String::new(),
+        trust_clock: false,
         settings,
         rows: Vec::new(),
     }
@@ -256,7 +259,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 75] = [
+const KEYS: [Key<Config>; 77] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -264,6 +267,7 @@ const KEYS: [Key<Config>; 75] = [
     key("server.control", AtStart, "socket of `rill ctl`; \"\" is none", CONTROL),
     key("server.log", AtOnce, "how much is logged", LOG),
     key("server.log_time", AtOnce, "what log lines begin with; \"auto\" is date and time when the clock is set, uptime till then, nothing for a journal", LOG_TIME),
+    key("server.trust_clock", AtStart, "the clock counts as set although neither the kernel nor a clock with a battery says so, as in some containers", KeyType::Switch(|c| &mut c.trust_clock)),
     key("server.time_zone", AtStart, "time zone of dates, like \"CET-1CEST,M3.5.0,M10.5.0/3\"; \"\" is the system's", TIME_ZONE),
     key("server.script_lib", AtOnce, "directory with files that every script may load()", SCRIPT_LIB),
 
@@ -271,6 +275,7 @@ const KEYS: [Key<Config>; 75] = [
     key("server.tls.http", AtStart, "likewise for HTTP (https://, wss://); \"auto\" is port 8443", TLS_HTTP),
     key("server.tls.certificate", AtStart, "file with the certificate for TLS and those that sign it, as PEM; \"\" is none", TLS_CERTIFICATE),
     key("server.tls.key", AtStart, "file with its private key, as PEM; \"\" is none", TLS_KEY),
+    key("server.tls.ca", AtStart, "file with authorities, as PEM, that are believed besides the public ones when streams go to or come from rtmps://; \"\" is none", TLS_CA),
 
     key("limits.connections", AtStart, "connections at once; as many publishers more as there are streams", KeyType::Count(|c| &mut c.settings.connections, 1..=60_000)),
     key("limits.streams", AtStart, "streams at once", KeyType::Count(|c| &mut c.settings.streams, 1..=4096)),
@@ -282,7 +287,7 @@ const KEYS: [Key<Config>; 75] = [
     key("limits.recorded_players", AtStart, "players of recorded streams at once", KeyType::Count(|c| &mut c.settings.recorded_players, 0..=4096)),
     key("limits.recordings", AtStart, "recordings that are made at once", KeyType::Count(|c| &mut c.settings.recordings, 0..=256)),
     key("limits.relays", AtStart, "streams that are sent to other servers or fetched from them at once", KeyType::Count(|c| &mut c.settings.relays, 0..=256)),
-    key("limits.tls_connections", AtStart, "connections with TLS at once, if there is a certificate", KeyType::Count(|c| &mut c.settings.tls_connections, 1..=4096)),
+    key("limits.tls_connections", AtStart, "connections with TLS at once; without a certificate those of relays alone", KeyType::Count(|c| &mut c.settings.tls_connections, 1..=4096)),
 
     key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", KeyType::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
     key("live.unpublish_grace_ms", AtOnce, "time until players are told that a publisher left, if it is not back by then; 0 is at once", KeyType::Millis(|c| &mut c.settings.unpublish_grace_ms, UNPUBLISH_GRACE_MS)),
@@ -470,6 +475,17 @@ const TLS_KEY: ConfigType = value(
     },
     None,
     |config| show_path(&config.tls.key),
+    || "a path, or \"\" for none".to_owned(),
+    true,
+);
+
+const TLS_CA: ConfigType = value(
+    |config, value| {
+        config.tls.ca = path_or_none(value)?;
+        Ok(())
+    },
+    None,
+    |config| show_path(&config.tls.ca),
     || "a path, or \"\" for none".to_owned(),
     true,
 );
@@ -953,8 +969,9 @@ mod tests {
             let values = |config: &Config| config.rows().iter().map(|row| row.value.clone()).collect::<Vec<_>>();
             let state = |config: &Config| {
                 let Config { board, listen, http, root, control, script_lib, .. } = config.clone();
-                let Config { log, log_time, recorded, record, time_zone, settings, tls, .. } = config.clone();
-                let log = (log, log_time, time_zone, tls);
+                let Config { log, log_time, recorded, record, time_zone, trust_clock, settings, tls, .. } =
+                    config.clone();
+                let log = (log, log_time, time_zone, trust_clock, tls);
                 (board, listen, http, root, control, script_lib, log, recorded, record, settings)
             };
             let expected = if row.takes_effect == AtOnce { &wanted } else { &before };

@@ -13,6 +13,8 @@ pub struct TlsPlaces {
     pub certificate: Option<PathBuf>,
     /// Its private key.
     pub key: Option<PathBuf>,
+    /// Who is believed besides, where the server makes the connection.
+    pub ca: Option<PathBuf>,
 }
 
 impl TlsPlaces {
@@ -29,6 +31,7 @@ impl TlsPlaces {
             }
             (None, Some(_)) => "server.tls.certificate: is missing: server.tls.key is of no use without it",
             (Some(_), Some(_)) if !cfg!(feature = "tls") => "server.tls.certificate: this build has no TLS",
+            _ if self.ca.is_some() && !cfg!(feature = "tls") => "server.tls.ca: this build has no TLS",
             (None, None) if is_set(&self.listen) => {
                 "server.tls.listen: needs server.tls.certificate and server.tls.key; `rill init --tls` makes both"
             }
@@ -50,7 +53,13 @@ mod tests {
         let set = |listen: Option<&str>, http: Option<&str>, certificate: bool, key: bool| {
             let list = |address: Option<&str>| address.map(|address| vec![address.to_owned()]);
             let path = |is_set: bool| is_set.then(|| PathBuf::from("/x"));
-            TlsPlaces { listen: list(listen), http: list(http), certificate: path(certificate), key: path(key) }
+            TlsPlaces {
+                listen: list(listen),
+                http: list(http),
+                certificate: path(certificate),
+                key: path(key),
+                ca: None,
+            }
         };
         assert_eq!(set(None, None, false, false).check(), Ok(()));
         assert_eq!(set(Some("[::]:1936"), None, true, true).check().is_ok(), cfg!(feature = "tls"));

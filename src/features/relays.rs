@@ -18,7 +18,9 @@ use std::hash::DefaultHasher;
 use log::warn;
 
 use crate::handles::{AppId, FeatureId, StreamId};
-use crate::limits::{RELAY_ADDRESSES, RELAY_KEY_BYTES, RELAY_URL_BYTES, RELAY_WORDS_BYTES, RELAYS_PER_APP, Row};
+use crate::limits::{
+    RELAY_ADDRESSES, RELAY_KEY_BYTES, RELAY_LOGIN_BYTES, RELAY_URL_BYTES, RELAY_WORDS_BYTES, RELAYS_PER_APP, Row,
+};
 use crate::live::Live;
 use crate::live::holder::Holder;
 use crate::live::jobs::{Done, Job, RelayId};
@@ -44,6 +46,8 @@ pub const STEP_MS: u64 = 10_000;
 const LINGER_LEAST_MS: u64 = 2000;
 /// How long the result of a test can be seen, in milliseconds.
 const TEST_MS: u64 = 60_000;
+/// How often it is looked whether the clock is set, in milliseconds.
+const CLOCK_MS: u64 = 5000;
 /// How often in a row a far end may send us elsewhere.
 const REDIRECTS: u8 = 3;
 /// What a stream is called that is never sent: to find out whether it could be.
@@ -51,6 +55,9 @@ const TEST_NAME: &str = "rill-test";
 
 /// What a stream is called at a far end, with what belongs behind it.
 pub type FarName = heapless::String<{ RELAY_KEY_BYTES + RELAY_URL_BYTES }>;
+
+/// What is said to log in at a far end: a query, which belongs behind the application.
+pub type LoginQuery = heapless::String<RELAY_LOGIN_BYTES>;
 
 /// Pushes that the operator may have stopped at once.
 const STOPPED: usize = 64;
@@ -170,6 +177,10 @@ pub struct RelayPlace {
     reach: u8,
     /// ... the far end has sent us.
     elsewhere: heapless::String<RELAY_URL_BYTES>,
+    /// What is said to log in when it connects next; empty while the far end has asked for nothing.
+    pub login: LoginQuery,
+    /// How often that was said in a row.
+    pub logins: u8,
     /// Why it ended last, if it did not as it should.
     pub words: heapless::String<RELAY_WORDS_BYTES>,
     /// What a test has found out.
@@ -194,6 +205,8 @@ impl RelayPlace {
             redirects: 0,
             reach: 0,
             elsewhere: heapless::String::new(),
+            login: LoginQuery::new(),
+            logins: 0,
             words: heapless::String::new(),
             taken: None,
             unwatched: None,
@@ -222,8 +235,8 @@ impl RelayPlace {
         if self.elsewhere.is_empty() {
             return Some(own);
         }
-        let RtmpLocation { host, port, authority, path, .. } = RtmpLocation::parse(&self.elsewhere).ok()?;
-        Some(FarParts { host, port, authority, app: path.trim_matches('/'), ..own })
+        let RtmpLocation { secure, host, port, authority, path, .. } = RtmpLocation::parse(&self.elsewhere).ok()?;
+        Some(FarParts { secure, host, port, authority, app: path.trim_matches('/'), ..own })
     }
 
     /// What the stream is called at the far end, with what belongs behind it. It may be a secret.
@@ -273,16 +286,13 @@ impl RelayPlace {
         self.state = RelayState::Runs { since: now };
         (self.rate, self.taken) = (Rate::from(now), Some(true));
         self.words.clear();
+        self.forget_login();
     }
 
     /// It did not come about, or has ended. `seed` is random; `final_word`: another address has no other answer.
     pub fn lost(&mut self, words: &str, final_word: bool, seed: u64, now: Millis) {
-        self.words.clear();
-        for c in words.chars() {
-            if self.words.push(c).is_err() {
-                break;
-            }
-        }
+        self.say(words);
+        self.forget_login();
         if let RelayState::Runs { since } = self.state
             && now.since(since) >= STABLE_MS
         {
@@ -310,6 +320,11 @@ impl RelayPlace {
     pub fn ended(&mut self, after: AfterEnd, now: Millis) {
         match after {
             AfterEnd::Free => self.give_back(),
+            // Who is to log in comes back to who has asked for it.
+            AfterEnd::Again if !self.login.is_empty() => {
+                self.tried = self.tried.saturating_sub(1);
+                self.state = RelayState::Dials;
+            }
             AfterEnd::Again => self.state = RelayState::Waits { until: now },
             AfterEnd::Later => self.lost("another publisher has taken its name", true, 0, now),
             AfterEnd::Rest => {
@@ -321,17 +336,55 @@ impl RelayPlace {
     }
 
     /// The far end, which is at `from`, sends it to another URL. False when that is not followed: too often in a row, or to anything
-    /// but RTMP. Whether its address may be dialled is found out when it is known ([`reach`]).
-    pub fn sent_elsewhere(&mut self, url: &str, from: IpAddr) -> bool {
-        let location = RtmpLocation::parse(url).ok().filter(|location| !location.secure && location.user.is_none());
+    /// but what is spoken now: RTMP, in TLS (`secure`) or without. Whether its address may be dialled is found out when it is known
+    /// ([`reach`]).
+    pub fn sent_elsewhere(&mut self, url: &str, secure: bool, from: IpAddr) -> bool {
+        let location = RtmpLocation::parse(url).ok();
+        let location = location.filter(|location| location.secure == secure && location.user.is_none());
         let is_followed =
             self.redirects < REDIRECTS && location.is_some_and(|to| !to.path.trim_matches('/').is_empty());
         let Some(kept) = heapless::String::try_from(url).ok().filter(|_| is_followed) else { return false };
         self.reach = if self.elsewhere.is_empty() { reach(from) } else { self.reach.max(reach(from)) };
         self.elsewhere = kept;
         self.redirects += 1;
+        self.forget_login();
         self.state = RelayState::Ends(AfterEnd::Again);
         true
+    }
+
+    /// It is to log in with this query, in a new connection.
+    pub fn logs_in(&mut self, query: LoginQuery) {
+        self.login = query;
+        self.logins += 1;
+        self.state = RelayState::Ends(AfterEnd::Again);
+    }
+
+    fn forget_login(&mut self) {
+        self.login.clear();
+        self.logins = 0;
+    }
+
+    /// The clock is not set, without which no certificate can be judged: it is looked at again soon. True when that is new.
+    pub fn waits_for_clock(&mut self, now: Millis) -> bool {
+        const WORDS: &str = "it waits for the clock to be set: without, no certificate can be judged";
+        if let Some(RelayTask { kind: RelayKind::Test(_), .. }) = self.task {
+            self.lost(WORDS, true, 0, now);
+            return false;
+        }
+        self.state = RelayState::Waits { until: now + CLOCK_MS };
+        let is_new = self.words != WORDS;
+        self.say(WORDS);
+        is_new
+    }
+
+    /// Why it does not run.
+    fn say(&mut self, words: &str) {
+        self.words.clear();
+        for c in words.chars() {
+            if self.words.push(c).is_err() {
+                break;
+            }
+        }
     }
 
     /// What it sends is published no more, and will not be soon.
@@ -800,16 +853,17 @@ mod tests {
     }
 
     #[test]
-    fn a_far_end_sends_us_elsewhere_three_times_at_most_and_to_rtmp_alone() {
+    fn a_far_end_sends_us_elsewhere_three_times_at_most_and_to_its_own_scheme_alone() {
         let mut place = RelayPlace::free();
         let from = "192.0.2.1".parse().unwrap();
         for other in ["http://h/live", "rtmps://h/live", "rtmp://h", "rtmp://u:p@h/live", "live", ""] {
-            assert!(!place.sent_elsewhere(other, from), "{other}");
+            assert!(!place.sent_elsewhere(other, false, from), "{other}");
         }
+        assert!(!place.sent_elsewhere("rtmp://h/live", true, from), "it was secure before");
         for _ in 0..REDIRECTS {
-            assert!(place.sent_elsewhere("rtmp://h/live", from));
+            assert!(place.sent_elsewhere("rtmp://h/live", false, from));
         }
-        assert!(!place.sent_elsewhere("rtmp://h/live", from));
+        assert!(!place.sent_elsewhere("rtmp://h/live", false, from));
         let near = "127.0.0.1:1935".parse().unwrap();
         let far = "198.51.100.1:1935".parse().unwrap();
         place.addresses.extend([near, far]);

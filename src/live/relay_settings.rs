@@ -3,7 +3,8 @@
 
 use core::fmt;
 
-use crate::limits::{RELAY_HOST_BYTES, RELAY_KEY_BYTES, RELAY_URL_BYTES};
+use crate::limits::{RELAY_HOST_BYTES, RELAY_KEY_BYTES, RELAY_URL_BYTES, RELAY_USER_BYTES};
+use crate::wire::http::decode;
 use crate::wire::rtmp_url::{LocationError, RtmpLocation};
 
 use super::record_settings::is_named;
@@ -12,6 +13,14 @@ use super::record_settings::is_named;
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 pub struct FarUrl {
     url: String,
+    login: Option<Login>,
+}
+
+/// A user and a password.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct Login {
+    user: String,
+    password: String,
 }
 
 /// Why a URL cannot be that.
@@ -27,9 +36,9 @@ pub enum FarUrlError {
     Application,
     /// Longer than [`RELAY_URL_BYTES`].
     TooLong,
-    /// It is `rtmps`.
+    /// It is `rtmps`, in a build without TLS.
     NeedsTls,
-    /// A user and a password before the host.
+    /// What stands before the host is no user with a password.
     User,
     /// A space, a quote, or what is not ASCII.
     Odd,
@@ -38,6 +47,10 @@ pub enum FarUrlError {
 /// A URL of a far end by its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FarParts<'u> {
+    /// Over TLS.
+    pub secure: bool,
+    /// A user and a password, if it has both.
+    pub login: Option<(&'u str, &'u str)>,
     /// Host name or address.
     pub host: &'u str,
     /// TCP port.
@@ -70,45 +83,69 @@ impl FarUrl {
             _ if url.bytes().any(is_odd) => Err(FarUrlError::Odd),
             _ if url.len() > RELAY_URL_BYTES => Err(FarUrlError::TooLong),
             location if location.host.len() > RELAY_HOST_BYTES => Err(FarUrlError::Host),
-            location if location.secure => Err(FarUrlError::NeedsTls),
-            location if location.user.is_some() => Err(FarUrlError::User),
+            location if location.secure && !cfg!(feature = "tls") => Err(FarUrlError::NeedsTls),
             location if location.path.trim_matches('/').is_empty() => Err(FarUrlError::Application),
-            _ => Ok(FarUrl { url: url.to_owned() }),
+            location => {
+                let login = location.user.map(|text| login(text).ok_or(FarUrlError::User)).transpose()?;
+                Ok(FarUrl { url: url.to_owned(), login })
+            }
         }
     }
 
     /// What it consists of.
     pub fn parts(&self) -> FarParts<'_> {
         let location = RtmpLocation::parse(&self.url).expect("it was one when it was read");
-        let RtmpLocation { host, port, authority, path, query, .. } = location;
+        let RtmpLocation { secure, host, port, authority, path, query, .. } = location;
         let (app, name) = match path.trim_start_matches('/').rsplit_once('/') {
             Some((app, name)) => (app.trim_end_matches('/'), name),
             None => (path.trim_start_matches('/'), ""),
         };
-        FarParts { host, port, authority, app, name, query }
+        let login = self.login.as_ref().map(|login| (login.user.as_str(), login.password.as_str()));
+        FarParts { secure, login, host, port, authority, app, name, query }
     }
 }
 
+impl FarParts<'_> {
+    /// How its URL begins.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "rtmps" } else { "rtmp" }
+    }
+}
+
+/// A user and a password as they stand in a URL (RFC 3986, section 3.2.1). The user's name goes into a query as it is.
+fn login(text: &str) -> Option<Login> {
+    let (user, password) = text.split_once(':')?;
+    let read = |text: &str| decode::<RELAY_USER_BYTES>(text, false).ok().filter(|text| !text.is_empty());
+    let (user, password) = (read(user)?, read(password)?);
+    let is_odd = |c: char| c.is_control() || matches!(c, '&' | '?' | ' ');
+    (!user.contains(is_odd)).then(|| Login { user: user.as_str().to_owned(), password: password.as_str().to_owned() })
+}
+
 impl fmt::Display for FarUrl {
-    /// Without what may be a secret: `rtmp://host/app/…`.
+    /// Without what may be a secret, and without the user: `rtmp://host/app/…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FarParts { authority, app, name, query, .. } = self.parts();
+        let parts = self.parts();
+        let FarParts { authority, app, name, query, .. } = parts;
         let hidden = if name.is_empty() && query.is_empty() { "" } else { "…" };
-        write!(f, "rtmp://{authority}/{app}/{hidden}")
+        write!(f, "{}://{authority}/{app}/{hidden}", parts.scheme())
     }
 }
 
 impl fmt::Display for FarUrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FarUrlError::NoRtmp => f.write_str("must begin with rtmp://"),
+            FarUrlError::NoRtmp => f.write_str("must begin with rtmp:// or rtmps://"),
             FarUrlError::Host => f.write_str("the host is missing or is none; an IPv6 address stands in brackets"),
             FarUrlError::Port => f.write_str("the port must be a number from 1 to 65535"),
             FarUrlError::Application => f.write_str("the application is missing: rtmp://host[:port]/application/name"),
             FarUrlError::TooLong => write!(f, "is longer than {RELAY_URL_BYTES} bytes (RELAY_URL_BYTES)"),
-            FarUrlError::NeedsTls => f.write_str("rtmps:// needs TLS, which this server does not speak to others yet"),
+            FarUrlError::NeedsTls => f.write_str("rtmps:// needs TLS, which this build has not"),
             FarUrlError::Odd => f.write_str("has a character that URLs do not have"),
-            FarUrlError::User => f.write_str("a user and a password in the URL are not supported"),
+            FarUrlError::User => write!(
+                f,
+                "has a user and a password like rtmp://user:password@host/..., each of 1 to {RELAY_USER_BYTES} bytes and \
+                 with %40 for @, %3A for : and so on"
+            ),
         }
     }
 }
@@ -202,12 +239,32 @@ mod tests {
     }
 
     #[test]
+    fn a_user_and_a_password_are_read_with_their_escapes_and_never_shown() {
+        let url = FarUrl::parse("rtmp://me:p%40ss:w@h/live/x").unwrap();
+        assert_eq!((url.parts().login, url.parts().authority), (Some(("me", "p@ss:w")), "h"));
+        assert_eq!(url.to_string(), "rtmp://h/live/…");
+    }
+
+    #[test]
+    fn one_in_tls_says_so_and_has_its_own_port() {
+        let url = FarUrl::parse("rtmps://h/live/x");
+        if !cfg!(feature = "tls") {
+            assert_eq!(url, Err(FarUrlError::NeedsTls));
+            return;
+        }
+        let url = url.unwrap();
+        assert_eq!((url.parts().secure, url.parts().port), (true, 443));
+        assert_eq!(url.to_string(), "rtmps://h/live/…");
+    }
+
+    #[test]
     fn what_is_no_url_of_a_far_end_is_refused_in_words() {
         for (url, words) in [
-            ("live", "must begin with rtmp://"),
-            ("http://h/live", "must begin with rtmp://"),
-            ("rtmps://h/live/x", "needs TLS"),
-            ("rtmp://u:p@h/live/x", "a user and a password"),
+            ("live", "must begin with rtmp:// or rtmps://"),
+            ("http://h/live", "must begin with rtmp:// or rtmps://"),
+            ("rtmp://u@h/live/x", "has a user and a password like"),
+            ("rtmp://u:@h/live/x", "has a user and a password like"),
+            ("rtmp://u%26:p@h/live/x", "has a user and a password like"),
             ("rtmp://h//", "the application is missing"),
             ("rtmp://h:0/x", "the port"),
             ("rtmp:///x", "the host"),

@@ -85,7 +85,7 @@ pub struct Settings {
     pub recordings: u32,
     /// Streams that are sent to other servers or fetched from them at once: 0 to 256. One more is not, which the log says.
     pub relays: u32,
-    /// Connections with TLS at once: 1 to 4096. One more is closed. They are places only where TLS has a certificate.
+    /// Connections with TLS at once: 1 to 4096. One more is closed. Without a certificate they are places for relays alone.
     pub tls_connections: u32,
     /// Clients may come with TLS: there is a certificate, and a door for them. It has no key.
     pub has_secure_doors: bool,
@@ -166,9 +166,17 @@ impl Settings {
         clients + CONTROL_CLIENTS + self.relays as usize + self.script_hosts()
     }
 
-    /// Places of connections with TLS.
+    /// Places of connections with TLS: where clients come without, those of relays need some.
     pub fn tls_places(&self) -> usize {
-        if self.has_secure_doors { self.tls_connections as usize } else { 0 }
+        match self.has_secure_doors {
+            true => self.tls_connections as usize,
+            false => self.tls_dials().min(self.tls_connections as usize),
+        }
+    }
+
+    /// Connections with TLS that the server makes at once.
+    pub fn tls_dials(&self) -> usize {
+        if cfg!(feature = "tls") { self.relays as usize } else { 0 }
     }
 
     /// Script processes at once. There are none in a build without the engine.

@@ -50,6 +50,9 @@ const CLOCK_MS: u64 = 1000;
 /// A clock that goes on without power.
 const RTC: &str = "/sys/class/rtc/rtc0";
 
+/// See [`trust_clock`].
+static CLOCK_IS_TRUSTED: AtomicBool = AtomicBool::new(false);
+
 /// The [`LogTime`] in force, by its place in [`LogTime::ALL`].
 static TIME: AtomicU8 = AtomicU8::new(LogTime::Auto as u8);
 
@@ -118,11 +121,19 @@ fn clock_is_set() -> bool {
     if Wall::seconds() < EARLIEST_S {
         return false;
     }
+    if CLOCK_IS_TRUSTED.load(Ordering::Relaxed) {
+        return true;
+    }
     // SAFETY: all of it are numbers, for which 0 is a value; no mode is set, so the call only reads.
     let mut state: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is to a timex that lives through the call.
     let answered = unsafe { libc::adjtimex(&raw mut state) };
     answered == -1 || state.status & libc::STA_UNSYNC == 0 || Path::new(RTC).exists()
+}
+
+/// From now on the clock counts as set when it shows a possible date, whatever the kernel says (`server.trust_clock`).
+pub fn trust_clock() {
+    CLOCK_IS_TRUSTED.store(true, Ordering::Relaxed);
 }
 
 /// What the clock shows, in milliseconds since 1970; `None` while it is not set.

@@ -66,7 +66,7 @@ pub fn memory_table(settings: &Settings) -> Vec<Row> {
     let mut table = memory::table(settings);
     table.push(Row::new("sockets", settings.slots(), tcp::SOCKET_BYTES));
     if settings.tls_places() > 0 {
-        table.extend(tls::memory(settings.tls_places()));
+        table.extend(tls::memory(settings.tls_places(), settings.tls_dials()));
     }
     table.push(Row::new("script processes: signs of life", settings.script_hosts(), hosts::PROCESS_BYTES));
     table.push(Row::new("poll events", EVENTS, EVENT_BYTES));

@@ -313,16 +313,18 @@ impl TcpNet {
         self.tls.next_woken()
     }
 
-    /// A place for the TLS of a new connection of the slot.
-    fn secure(&mut self, slot: SlotIndex) -> Option<TlsIndex> {
-        if let Some(at) = self.tls.begin(slot) {
-            return Some(at);
+    /// The TLS of a new connection of the slot, which we make if a host is named.
+    fn secure(&mut self, slot: SlotIndex, host: Option<&str>) -> Result<Security, Loss> {
+        let mut place = self.tls.begin(slot, host);
+        if place.is_none()
+            && let Some(slow) = self.tls.give_way()
+        {
+            if let Some(socket) = &mut self.sockets[slow.at()] {
+                socket.security = Security::Lost;
+            }
+            place = self.tls.begin(slot, host);
         }
-        let slow = self.tls.give_way()?;
-        if let Some(socket) = &mut self.sockets[slow.at()] {
-            socket.security = Security::Lost;
-        }
-        self.tls.begin(slot)
+        place.map(Security::Tls).ok_or(Loss::Tls(TlsFault::Full))
     }
 
     /// Stops listening, but for the operator. Connections stay; those not accepted yet are reset.
@@ -411,14 +413,16 @@ impl TcpNet {
     }
 
     /// The connection is the slot's from now on. False when it broke meanwhile.
-    fn take(&mut self, slot: SlotIndex, mut stream: EitherStream, quick_acks: u8) -> bool {
+    fn take(&mut self, slot: SlotIndex, mut stream: EitherStream, quick_acks: u8, security: Security) -> bool {
         if let Some(stream) = stream.tcp() {
             self.set_options(stream);
         }
         if stream.register(&self.registry, slot).is_err() {
+            if let Security::Tls(at) = security {
+                self.tls.end(at);
+            }
             return false;
         }
-        let security = Security::Plain;
         self.sockets[slot.at()] = Some(Socket { stream, quick_acks, ended: false, waits_to_write: false, security });
         true
     }
@@ -495,14 +499,8 @@ impl Net for TcpNet {
 
     fn adopt(&mut self, slot: SlotIndex) -> Result<(), Loss> {
         let (stream, is_secure) = self.pending.take().ok_or(Loss::Client)?;
-        let tls = if is_secure { Some(self.secure(slot).ok_or(Loss::Tls(TlsFault::Full))?) } else { None };
-        let taken = self.take(slot, stream, QUICK_ACKS);
-        match (&mut self.sockets[slot.at()], tls) {
-            (Some(socket), Some(at)) if taken => socket.security = Security::Tls(at),
-            (_, Some(at)) => self.tls.end(at),
-            _ => {}
-        }
-        if taken { Ok(()) } else { Err(Loss::Client) }
+        let security = if is_secure { self.secure(slot, None)? } else { Security::Plain };
+        if self.take(slot, stream, QUICK_ACKS, security) { Ok(()) } else { Err(Loss::Client) }
     }
 
     fn refuse(&mut self, words: &[u8]) {
@@ -515,8 +513,10 @@ impl Net for TcpNet {
         }
     }
 
-    fn dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool {
-        TcpStream::connect(to).is_ok_and(|stream| self.take(slot, EitherStream::Tcp(stream), 0))
+    fn dial(&mut self, slot: SlotIndex, to: SocketAddr, secure: Option<&str>) -> Result<(), Loss> {
+        let stream = EitherStream::Tcp(TcpStream::connect(to).map_err(|_| Loss::Client)?);
+        let security = if secure.is_some() { self.secure(slot, secure)? } else { Security::Plain };
+        if self.take(slot, stream, 0, security) { Ok(()) } else { Err(Loss::Client) }
     }
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
@@ -617,7 +617,7 @@ impl Net for TcpNet {
 
     fn start_host(&mut self, slot: SlotIndex, memory_bytes: u64) -> bool {
         match self.hosts.start(self.host(slot), memory_bytes) {
-            Ok(stream) => self.take(slot, EitherStream::Local(stream), 0),
+            Ok(stream) => self.take(slot, EitherStream::Local(stream), 0, Security::Plain),
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or(0);
                 warn!("rill cannot start a script process errno={errno}");
@@ -703,7 +703,7 @@ mod tests {
             let registry = poll.registry().try_clone().unwrap();
             let mut net =
                 TcpNet::new(registry, Vec::new(), None, 4, &Settings::default(), TlsOffer::default()).unwrap();
-            assert!(net.dial(SLOT, address));
+            assert_eq!(net.dial(SLOT, address, None), Ok(()));
             Dialler { poll, net }
         }
 

@@ -44,6 +44,21 @@ pub enum TlsFault {
     Slow,
     /// Every place of a connection with TLS is taken, or there is no certificate.
     Full,
+    /// The certificate of a far end, to which we made the connection.
+    Certificate(CertificateFault),
+}
+
+/// Why the certificate of a far end is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// Nobody has signed it who is believed.
+    Issuer,
+    /// It counts no more, or not yet.
+    Time,
+    /// It is for another host.
+    Name,
+    /// It is broken, or not for servers.
+    Other,
 }
 
 /// Why a connection ended, who is at fault first.
@@ -271,6 +286,12 @@ impl CloseReason {
                 TlsFault::Protocol => row(Counter::Tls, 400, "what the client sent is no TLS that can be understood"),
                 TlsFault::Slow => row(Counter::Tls, 408, "its TLS handshake was slow while another needed its place (limits.tls_connections)"),
                 TlsFault::Full => row(Counter::TlsFull, 409, "every connection with TLS is taken (limits.tls_connections)"),
+                TlsFault::Certificate(fault) => row(Counter::Tls, 401, match fault {
+                    CertificateFault::Issuer => "its certificate is signed by nobody whom this server believes (server.tls.ca)",
+                    CertificateFault::Time => "its certificate counts no more, or not yet, by the clock of this machine",
+                    CertificateFault::Name => "its certificate is for another host than the URL's",
+                    CertificateFault::Other => "its certificate is broken, or none for servers",
+                }),
             },
             PeerMisbehaved(what) => row(Counter::PeerMisbehaved, 400, match what {
                 Misbehaviour::Chunk => "a chunk of a chunk stream that was never opened",

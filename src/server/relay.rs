@@ -87,6 +87,8 @@ pub(super) enum FarAnswer {
     Began,
     /// No, for this reason.
     Refused(RelayWords),
+    /// Not before somebody has logged in.
+    LogsIn,
     /// Not here: at this URL, or where it is empty here once more.
     Elsewhere(heapless::String<RELAY_URL_BYTES>),
     /// Whoever published what is fetched has left, and may come back.
@@ -185,7 +187,7 @@ fn rejected(said: &FarSaid<'_>, name: &FarName) -> FarAnswer {
         return FarAnswer::Elsewhere(elsewhere(said));
     }
     if said.description.contains("authmod=") {
-        return FarAnswer::Refused(words("it wants a user and a password, which this server cannot say", said, name));
+        return FarAnswer::LogsIn;
     }
     FarAnswer::Refused(words("it refuses the application", said, name))
 }

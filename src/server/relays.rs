@@ -6,15 +6,16 @@ use std::io::IoSlice;
 
 use log::{info, warn};
 
-use crate::features::relays::{AfterEnd, RelayKind, RelayState, STEP_MS};
+use crate::features::relays::{AfterEnd, LoginQuery, RelayKind, RelayState, STEP_MS};
 use crate::handles::{AppId, ConnId, FeatureId, SlotIndex, StreamId};
-use crate::limits::{APP_NAME_BYTES, RELAY_URL_BYTES};
+use crate::limits::{APP_NAME_BYTES, RELAY_LOGIN_BYTES, RELAY_URL_BYTES};
 use crate::live::holder::{Holder, Publisher};
 use crate::live::names::Media;
 use crate::live::publish::Published;
 use crate::live::reader::{Due, Form, StreamView, Terms};
 use crate::media::{Cursor, Piece, Reframe, RingError, Tag, TagKind, frame};
 use crate::name::{DEFAULT_INSTANCE, StreamPath};
+use crate::rtmp::authmod::AuthDemand;
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::event::MediaKind;
 use crate::rtmp::outbound::{self, OutboundError, OutboundEvent};
@@ -23,7 +24,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::alarms::Alarm;
-use super::close::CloseReason;
+use super::close::{CloseReason, Loss, TlsFault};
 use super::fanout::{Flush, reframe};
 use super::ingest::{DataPut, put_data};
 use super::peer::Peer;
@@ -58,6 +59,15 @@ impl Server {
     }
 
     fn dial_relay<N: Net>(&mut self, net: &mut N, at: usize, now: Millis) {
+        let place = self.features.relays.place(at);
+        let secure = place.far(&self.live).filter(|far| far.secure).map(|far| far.host);
+        let secure = secure.map(|host| heapless::String::<RELAY_URL_BYTES>::try_from(host).unwrap_or_default());
+        if secure.is_some() && net.clock_ms().is_none() {
+            if self.features.relays.place_mut(at).waits_for_clock(now) {
+                info!("{} relay waits for the clock to be set", relay_holder(at));
+            }
+            return;
+        }
         let Some(address) = self.features.relays.place_mut(at).next_address() else {
             let seed = self.next_seed();
             let words = "it sends us to an address that it must not";
@@ -66,8 +76,11 @@ impl Server {
         let speaks = Speaks::begin(Door::Relay, self.next_seed(), now);
         let conn = self.slots.take_relay(at, Peer::Ip(address), speaks, now);
         self.features.relays.place_mut(at).state = RelayState::Connects;
-        if !net.dial(conn.slot, address) {
-            return self.lose_relay(net, conn, "no socket can be had", false, now);
+        match net.dial(conn.slot, address, secure.as_deref()) {
+            Ok(()) if secure.is_some() => self.slots.secure(conn.slot),
+            Ok(()) => {}
+            Err(Loss::Tls(fault)) => return self.lose_relay(net, conn, tls_words(fault), true, now),
+            Err(_) => return self.lose_relay(net, conn, "no socket can be had", false, now),
         }
         self.wakes.read(conn.slot);
         self.wakes.writable(conn.slot);
@@ -178,6 +191,9 @@ impl Server {
     pub(super) fn lost_relay<N: Net>(&mut self, net: &mut N, conn: ConnId, reason: CloseReason, now: Millis) {
         let slot = self.slots.at(conn.slot);
         let is_new = slot.bytes_in == 0 && slot.bytes_out == 0;
+        if let CloseReason::Tls(fault) = reason {
+            return self.lose_relay(net, conn, tls_words(fault), true, now);
+        }
         let words = match reason {
             CloseReason::PeerReset if is_new => "it refuses the connection",
             CloseReason::NetworkBroke if is_new => "it cannot be reached",
@@ -404,14 +420,19 @@ impl Server {
     fn connect_relay(&mut self, at: usize, now: Millis) {
         let place = self.features.relays.place(at);
         let (Some(far), Some(task)) = (place.far(&self.live), place.task) else { return };
-        let mut tc_url = heapless::String::<{ RELAY_URL_BYTES + 16 }>::new();
+        let mut tc_url = heapless::String::<{ RELAY_URL_BYTES + RELAY_LOGIN_BYTES + 16 }>::new();
         // A URL's parts are no longer than it was.
-        let _ = write!(tc_url, "rtmp://{}/{}", far.authority, far.app);
+        let _ = write!(tc_url, "{}://{}/", far.scheme(), far.authority);
+        let begin = tc_url.len();
+        let _ = tc_url.push_str(far.app);
+        if !place.login.is_empty() {
+            let _ = write!(tc_url, "?{}", place.login);
+        }
         let index = self.slots.relay_slot(at);
         let (slot, Speaks::Relay(line)) = self.slots.both(index) else { return };
         // Nothing was said but the handshake; without room the deadline ends it.
         let publishes = !matches!(task.kind, RelayKind::Pull(_));
-        let _ = outbound::connect(&mut slot.tx, far.app, &tc_url, publishes);
+        let _ = outbound::connect(&mut slot.tx, &tc_url[begin..], &tc_url, publishes);
         (line.step, line.deadline) = (RelayStep::Connects, now + STEP_MS);
         self.wakes.send(index);
     }
@@ -441,6 +462,7 @@ impl Server {
             }
             FarAnswer::Began => return self.relay_began(conn, at, now),
             FarAnswer::Refused(words) => return self.lose_relay(net, conn, &words, true, now),
+            FarAnswer::LogsIn => return self.log_in_relay(net, conn, at, now),
             FarAnswer::Unpublished => {
                 if let RelayStep::Pulls(pull) = &mut line.step {
                     let before = core::mem::replace(pull, Pulling::waiting());
@@ -458,14 +480,42 @@ impl Server {
         }
     }
 
+    /// The far end wants a user and a password: it is connected to anew, with what it wants to hear.
+    fn log_in_relay<N: Net>(&mut self, net: &mut N, conn: ConnId, at: usize, now: Millis) {
+        let own = self.next_seed() as u32;
+        let place = self.features.relays.place(at);
+        let (Some(far), (_, Speaks::Relay(line))) = (place.far(&self.live), self.slots.both(conn.slot)) else { return };
+        let description = line.session.said().description;
+        let mut query = LoginQuery::new();
+        let words = match (AuthDemand::parse(description), far.login) {
+            (None, _) => "it wants a way of logging in that is not known here: those known are authmod=adobe and llnw",
+            (_, None) => "it wants a user and a password: rtmp://user:password@host/...",
+            (Some(demand), Some((user, password))) => match (demand, place.logins) {
+                (AuthDemand::User(_), 0) | (AuthDemand::Proof(_), 1)
+                    if demand.answer(user, password, far.app, own, &mut query).is_err() =>
+                {
+                    "what it sends to log in is too long"
+                }
+                (AuthDemand::User(_), 0) | (AuthDemand::Proof(_), 1) => "",
+                _ => "it says that the user or the password is wrong",
+            },
+        };
+        if !words.is_empty() {
+            return self.lose_relay(net, conn, words, true, now);
+        }
+        self.features.relays.place_mut(at).logs_in(query);
+        self.end_relay(net, at, now);
+    }
+
     /// The far end wants us to go elsewhere, or to come again.
     fn relay_elsewhere<N: Net>(&mut self, net: &mut N, conn: ConnId, at: usize, url: &str, now: Millis) {
         let Peer::Ip(from) = self.slots.at(conn.slot).peer else { return };
         let is_here = url.is_empty() || !url.contains("://");
+        let secure = self.slots.at(conn.slot).is_secure;
         let place = self.features.relays.place_mut(at);
         if is_here && matches!(place.state, RelayState::Runs { .. }) {
             place.state = RelayState::Ends(AfterEnd::Again);
-        } else if is_here || !place.sent_elsewhere(url, from.ip()) {
+        } else if is_here || !place.sent_elsewhere(url, secure, from.ip()) {
             return self.lose_relay(net, conn, "it sends us where we do not go", true, now);
         }
         info!("{} relay sent elsewhere by {from}", relay_holder(at));
@@ -618,6 +668,16 @@ impl Server {
 /// Who a relay is to streams.
 pub(super) fn relay_holder(at: usize) -> Holder {
     Holder::Feature(FeatureId::RELAYS, at as u16)
+}
+
+/// What TLS with a far end has come to.
+fn tls_words(fault: TlsFault) -> &'static str {
+    match fault {
+        TlsFault::Certificate(_) | TlsFault::Full => CloseReason::Tls(fault).row().words,
+        TlsFault::Rtmp | TlsFault::Http | TlsFault::Other => "it does not speak TLS: use rtmp://, or another port",
+        TlsFault::Incompatible => "it knows neither TLS 1.2 nor 1.3, or none of the ciphers that are known here",
+        TlsFault::Untrusted | TlsFault::Refused | TlsFault::Protocol | TlsFault::Slow => "its TLS cannot be understood",
+    }
 }
 
 /// How a tag is sent.

@@ -63,8 +63,13 @@ pub trait Net {
     fn refuse(&mut self, words: &[u8]);
     /// Begins to connect `slot` to another host. The slot is written to when it is connected, and not before: until then a write
     /// would block, and the network says when it does not. A connection that cannot be had is broken. How long that
-    /// may take is for the caller to say, who closes the slot. False when not even a socket can be had.
-    fn dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool;
+    /// may take is for the caller to say, who closes the slot. What is said is secured by TLS if `secure` names the host, for
+    /// which the certificate of the other end has to be: it is judged by the clock, which has to be set.
+    ///
+    /// # Errors
+    ///
+    /// Not even a socket can be had, or no place for its TLS.
+    fn dial(&mut self, slot: SlotIndex, to: SocketAddr, secure: Option<&str>) -> Result<(), Loss>;
     /// Reads what is there.
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io;
     /// Bytes have arrived that were not read: a sign of life of the peer, whatever keeps the server from reading them.

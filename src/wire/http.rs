@@ -568,7 +568,11 @@ fn cut<const N: usize>(text: &str) -> String<N> {
 }
 
 /// Replaces each escape once (RFC 3986, section 2.1), and in a query a plus by a blank.
-fn decode<const N: usize>(text: &str, plus: bool) -> Result<String<N>, RequestFault> {
+///
+/// # Errors
+///
+/// It is none, no text, or longer.
+pub fn decode<const N: usize>(text: &str, plus: bool) -> Result<String<N>, RequestFault> {
     let mut bytes = heapless::Vec::<u8, N>::new();
     let mut rest = text.as_bytes();
     while let [first, behind @ ..] = rest {

@@ -310,8 +310,8 @@ impl Net for Wire {
 
     fn refuse(&mut self, _: &[u8]) {}
 
-    fn dial(&mut self, _: SlotIndex, _: SocketAddr) -> bool {
-        false
+    fn dial(&mut self, _: SlotIndex, _: SocketAddr, _: Option<&str>) -> Result<(), Loss> {
+        Err(Loss::Client)
     }
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {

@@ -300,7 +300,7 @@ fn each_key_takes_effect_at_a_hangup_or_is_said_to_need_a_restart_as_its_row_say
             ("vod.virtual", ..) => "{ films = \"/nonexistent\" }".to_owned(),
             ("server.control" | "server.script_lib" | "vod.directory", ..) => "\"/nonexistent\"".to_owned(),
             ("server.tls.listen" | "server.tls.http", ..) => "[]".to_owned(),
-            ("server.tls.certificate" | "server.tls.key", ..) => "\"/nonexistent\"".to_owned(),
+            ("server.tls.certificate" | "server.tls.key" | "server.tls.ca", ..) => "\"/nonexistent\"".to_owned(),
             ("scripts.process", ..) => "\"server\"".to_owned(),
             (_, "auto", _) => "7".to_owned(),
             (_, "true", _) => "false".to_owned(),

@@ -204,7 +204,7 @@ pub fn replies(bytes: &[u8]) -> Vec<Reply> {
 
 /// Takes what a session sent apart, as a client would: everything is one type-0 chunk at time 0, and no longer than the
 /// chunk size that was announced before it.
-fn replies_in(mut bytes: &[u8], chunk_bytes: &mut usize) -> Vec<Reply> {
+pub fn replies_in(mut bytes: &[u8], chunk_bytes: &mut usize) -> Vec<Reply> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let (header, rest) = bytes.split_at(12);

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use rill::handles::SlotIndex;
-use rill::server::close::Loss;
+use rill::server::close::{Loss, TlsFault};
 use rill::server::peer::Peer;
 use rill::server::speaks::Door;
 use rill::server::transport::{Arrival, Io, Net};
@@ -110,6 +110,8 @@ pub struct FakeNet {
     pub certificate_ends_s: Option<u64>,
     /// What its clock showed when it was started, in milliseconds since 1970. None: it was not set.
     pub started_ms: Option<u64>,
+    /// Every place for TLS is taken.
+    pub tls_is_full: bool,
     /// The time.
     pub now: u64,
 }
@@ -137,6 +139,7 @@ impl FakeNet {
             certificate_ends_s: None,
             // Noon of the first day of 2026.
             started_ms: Some(1_767_268_800_000),
+            tls_is_full: false,
             now: 0,
         }
     }
@@ -270,8 +273,8 @@ impl Net for FakeNet {
         outside(|| self.do_refuse(words));
     }
 
-    fn dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool {
-        outside(|| self.do_dial(slot, to))
+    fn dial(&mut self, slot: SlotIndex, to: SocketAddr, secure: Option<&str>) -> Result<(), Loss> {
+        outside(|| self.do_dial(slot, to, secure))
     }
 
     fn read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {
@@ -453,13 +456,17 @@ impl FakeNet {
         self.links[link].server_closed = true;
     }
 
-    fn do_dial(&mut self, slot: SlotIndex, to: SocketAddr) -> bool {
+    fn do_dial(&mut self, slot: SlotIndex, to: SocketAddr, secure: Option<&str>) -> Result<(), Loss> {
+        let is_secure = secure.is_some();
+        if is_secure && self.tls_is_full {
+            return Err(Loss::Tls(TlsFault::Full));
+        }
         let answer = self.hosts.get(&to).copied().unwrap_or(Answer::Refused);
-        let index = self.link(Arrival { peer: Peer::Ip(to), door: Door::Rtmp, is_secure: false }, 32 << 10, 0);
+        let index = self.link(Arrival { peer: Peer::Ip(to), door: Door::Rtmp, is_secure }, 32 << 10, 0);
         let link = &mut self.links[index];
         (link.slot, link.dialled, link.write_blocked) = (Some(slot), Some(answer), true);
         assert!(self.by_slot[slot.at()].replace(index).is_none(), "the slot is taken");
-        true
+        Ok(())
     }
 
     fn do_read(&mut self, slot: SlotIndex, buffer: &mut [u8]) -> Io {

@@ -16,7 +16,7 @@ fn dialled(answer: Answer) -> FakeNet {
     let mut net = FakeNet::new(8, 1);
     let to: SocketAddr = "192.0.2.1:1935".parse().unwrap();
     net.hosts.insert(to, answer);
-    assert!(net.dial(SLOT, to));
+    assert_eq!(net.dial(SLOT, to, None), Ok(()));
     assert_eq!(net.write(SLOT, &[IoSlice::new(b"hello")]), Io::WouldBlock, "it is not connected");
     net
 }
@@ -53,5 +53,5 @@ fn who_never_answers_is_given_up_by_the_caller() {
     assert_eq!(told(&mut net), (false, false));
     assert_eq!(net.read(SLOT, &mut [0; 8]), Io::WouldBlock);
     net.close(SLOT);
-    assert!(net.dial(SLOT, "192.0.2.2:1935".parse().unwrap()), "the slot serves the next one");
+    assert_eq!(net.dial(SLOT, "192.0.2.2:1935".parse().unwrap(), None), Ok(()), "the slot serves the next one");
 }

@@ -20,6 +20,7 @@ mod dial;
 mod dvr;
 mod ends;
 mod enhanced;
+mod far_ends;
 mod files;
 mod films;
 mod grace;

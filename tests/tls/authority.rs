@@ -27,6 +27,11 @@ pub fn authority(scratch: &Scratch) -> Pair {
 
 /// A certificate for this machine, signed by `authority`, with a key of this kind: `ec` or `rsa:2048`.
 pub fn signed_by(authority: &Pair, scratch: &Scratch, name: &str, kind: &str, days: i32) -> Pair {
+    signed_for("DNS:localhost,DNS:rill.local,IP:127.0.0.1", authority, scratch, name, kind, days)
+}
+
+/// Likewise for hosts of these names.
+pub fn signed_for(hosts: &str, authority: &Pair, scratch: &Scratch, name: &str, kind: &str, days: i32) -> Pair {
     let [request, extensions] = ["csr", "ext"].map(|end| scratch.path(&format!("{name}.{end}")));
     let pair =
         Pair { certificate: scratch.path(&format!("{name}.pem")), key: scratch.path(&format!("{name}-key.pem")) };
@@ -36,7 +41,7 @@ pub fn signed_by(authority: &Pair, scratch: &Scratch, name: &str, kind: &str, da
         curve,
         &[("-keyout", &pair.key), ("-out", &request)],
     );
-    std::fs::write(&extensions, "subjectAltName=DNS:localhost,DNS:rill.local,IP:127.0.0.1\n").unwrap();
+    std::fs::write(&extensions, format!("subjectAltName={hosts}\n")).unwrap();
     openssl(
         &["x509", "-req", "-days", &days.to_string(), "-CAcreateserial"],
         &[],

@@ -10,5 +10,6 @@ mod authority;
 mod between;
 mod certificates;
 mod peers;
+mod relays;
 mod scripts;
 mod strangers;

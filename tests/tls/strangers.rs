@@ -13,6 +13,7 @@ use crate::support::clients::{ffmpeg_play, ffmpeg_publish};
 use crate::support::clip;
 use crate::support::media::Media;
 use crate::support::process::Process;
+use crate::support::server::Server;
 use crate::support::{patience, wait_until};
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -134,12 +135,12 @@ fn one_more_than_there_are_places_is_closed_and_slow_handshakes_give_way() {
 }
 
 /// What TLS has of the heap, and the most that it had, in bytes: the server's next report says so.
-fn heap_bytes(secured: &Secured) -> [usize; 2] {
-    let reports = || secured.server.process.log().matches(" tls_heap_bytes=").count();
+pub fn heap_bytes(server: &Server) -> [usize; 2] {
+    let reports = || server.process.log().matches(" tls_heap_bytes=").count();
     let before = reports();
-    secured.server.process.signal(libc::SIGUSR1);
+    server.process.signal(libc::SIGUSR1);
     assert!(wait_until(patience(10.0), || reports() > before));
-    let log = secured.server.process.log();
+    let log = server.process.log();
     [" tls_heap_bytes=", " tls_heap_bytes_most="].map(|name| {
         let (_, rest) = log.rsplit_once(name).unwrap();
         rest.split([' ', '\n']).next().unwrap().parse().unwrap()
@@ -150,7 +151,7 @@ fn heap_bytes(secured: &Secured) -> [usize; 2] {
 fn what_the_library_takes_for_a_connection_is_within_its_share_of_the_memory_table() {
     const EACH: usize = 8;
     let secured = Secured::start("tls-heap", &[]);
-    let [before, _] = heap_bytes(&secured);
+    let [before, _] = heap_bytes(&secured.server);
     assert!(before > 0, "the certificate is there");
     let hello = hello(5);
     let mut streams = Vec::new();
@@ -168,7 +169,7 @@ fn what_the_library_takes_for_a_connection_is_within_its_share_of_the_memory_tab
         }
     }
     sleep(Duration::from_secs(1));
-    let [now, most] = heap_bytes(&secured);
+    let [now, most] = heap_bytes(&secured.server);
     let connections = 4 * EACH;
     eprintln!("{} bytes each, {} more at most", (now - before) / connections, most - now);
     assert!(now - before > connections * 512, "they are there");
@@ -179,5 +180,9 @@ fn what_the_library_takes_for_a_connection_is_within_its_share_of_the_memory_tab
     }
     drop(streams);
     // What was freed was counted as well.
-    assert!(wait_until(patience(10.0), || heap_bytes(&secured)[0] == before), "{:?}", heap_bytes(&secured));
+    assert!(
+        wait_until(patience(10.0), || heap_bytes(&secured.server)[0] == before),
+        "{:?}",
+        heap_bytes(&secured.server)
+    );
 }

@@ -107,7 +107,7 @@ impl Served {
         let offer = TlsOffer::default();
         TlsFiles::open(places(), offer.clone()).expect("the certificate is right");
         let mut table = TlsTable::new(1, offer);
-        let at = table.begin(SlotIndex(0)).expect("there is a place, and a certificate");
+        let at = table.begin(SlotIndex(0), None).expect("there is a place, and a certificate");
         let stream = TcpStream::from_std(std::net::TcpStream::from(OwnedFd::from(near)));
         let (buffer, heard, answers) = (vec![0; room], Vec::new(), Vec::new());
         Served { table, at, stream, far, buffer, heard, echoed: 0, answers, has_ended: false, is_broken: false }

@@ -10,7 +10,7 @@ use crate::account;
 use crate::config::TlsPlaces;
 use crate::time::ClockTime;
 
-use super::records::{self, ServerKeys};
+use super::records::{self, Believed, ServerKeys};
 
 /// A certificate with its key, as connections show it.
 #[derive(Clone)]
@@ -31,22 +31,21 @@ impl TlsIdentity {
     }
 }
 
-/// The place where a disk thread leaves a certificate, and the loop finds it. Neither waits for the other's work.
+/// The place where a disk thread leaves a certificate and whom to believe, and the loop finds both. Neither waits for the other's work.
 #[derive(Clone, Default)]
-pub struct TlsOffer(Arc<Mutex<Option<TlsIdentity>>>);
+pub struct TlsOffer(Arc<Mutex<Offered>>);
+
+/// What was offered since it was asked last.
+#[derive(Default)]
+pub(super) struct Offered {
+    /// What connections that begin from now on show.
+    pub(super) identity: Option<TlsIdentity>,
+    /// Whom those believe that we make.
+    pub(super) believed: Option<Arc<Believed>>,
+}
 
 impl TlsOffer {
-    /// Connections that begin from now on show this one.
-    fn put(&self, identity: TlsIdentity) {
-        *self.lock() = Some(identity);
-    }
-
-    /// What was offered since it was asked last.
-    pub(super) fn take(&self) -> Option<TlsIdentity> {
-        self.lock().take()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<TlsIdentity>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Offered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -71,7 +70,7 @@ impl TlsFiles {
         let TlsPlaces { certificate: Some(certificate), key: Some(key), .. } = places else { return Ok(None) };
         let identity = identity_of(certificate, key)?;
         let shown_s = identity.valid_s;
-        offer.put(identity);
+        offer.lock().identity = Some(identity);
         Ok(Some(TlsFiles { certificate: certificate.clone(), key: key.clone(), offer, shown_s }))
     }
 
@@ -99,7 +98,7 @@ impl TlsFiles {
             Ok(identity) => {
                 self.shown_s = identity.valid_s;
                 info!("rill certificate taken until={}", ClockTime(self.shown_s.1.cast_signed() * 1000));
-                self.offer.put(identity);
+                self.offer.lock().identity = Some(identity);
             }
         }
     }

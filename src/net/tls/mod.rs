@@ -7,6 +7,7 @@
 //! each the next one rests three times as long as it took (`Pace`), so that a flood of hellos has a quarter of the
 //! processor, and one step of it in a turn of the loop. Who waits goes on in the order in which they came.
 
+mod authorities;
 mod buffers;
 mod identity;
 #[cfg_attr(not(feature = "tls"), path = "no_records.rs")]
@@ -14,6 +15,7 @@ mod records;
 
 use std::io::{IoSlice, Read};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -27,9 +29,12 @@ use crate::wire::handshake::{FirstByte, first_byte};
 
 use super::outcome::outcome;
 
+use authorities::AUTHORITIES_BYTES;
 use buffers::{BUFFER_BYTES, CipherInput, CipherOutput, PLAIN_BYTES, PlainSink, Said, TlsProgress};
-use records::Records;
+use identity::Offered;
+use records::{Believed, Records};
 
+pub use authorities::TlsAuthorities;
 pub use identity::{TlsFiles, TlsIdentity, TlsOffer};
 
 /// What rustls has on its heap for a connection between two steps, in bytes: it is 2 KiB, in either version, and `tests/tls` fails beyond
@@ -38,6 +43,8 @@ pub const LIBRARY_BYTES: usize = 8 << 10;
 /// What it has more during a step, which one connection makes at a time, in bytes: while a record is encrypted or decrypted, a
 /// certificate is read, or a hello is answered.
 pub const STEP_BYTES: usize = 40 << 10;
+/// What it has besides of the far end's certificates, which are no longer than a record, for a connection that we make, in bytes.
+pub const FAR_CHAIN_BYTES: usize = 20 << 10;
 /// The alert that ends a handshake: fatal, handshake_failure (RFC 5246, section 7.2; RFC 8446, section 6).
 const HANDSHAKE_FAILURE: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 40];
 /// A handshake rests so many times as long as the one before it took.
@@ -45,11 +52,13 @@ const REST: u32 = 3;
 /// A handshake that has lasted longer gives way to a newcomer when all places are taken.
 const STALE: Duration = Duration::from_secs(1);
 
-/// Rows of the memory table for so many connections.
-pub fn memory(connections: usize) -> [Row; 2] {
+/// Rows of the memory table for so many connections, of which the server makes at most `dialled`.
+pub fn memory(connections: usize, dialled: usize) -> [Row; 4] {
     [
         Row::new("TLS connections", connections, size_of::<TlsPlace>() + BUFFER_BYTES + LIBRARY_BYTES),
         Row::new("TLS: a step under way", connections.min(1), 2 * PLAIN_BYTES + STEP_BYTES),
+        Row::new("TLS: certificates of far ends", dialled.min(connections), FAR_CHAIN_BYTES),
+        Row::new("TLS: authorities", dialled.min(1), AUTHORITIES_BYTES),
     ]
 }
 
@@ -63,6 +72,8 @@ struct TlsPlace {
     records: Option<Records>,
     slot: SlotIndex,
     begun: Instant,
+    /// We made the connection.
+    is_dialled: bool,
     state: TlsState,
     input: CipherInput,
     output: CipherOutput,
@@ -109,6 +120,7 @@ pub struct TlsTable {
     gather: Box<[u8]>,
     offer: TlsOffer,
     identity: Option<TlsIdentity>,
+    believed: Option<Arc<Believed>>,
     pace: Pace,
     /// Connections who wait for something that no event will tell of.
     woken: heapless::Deque<SlotIndex, 8>,
@@ -124,6 +136,7 @@ impl TlsTable {
             gather: scratch(),
             offer,
             identity: None,
+            believed: None,
             pace: Pace { rests_until: None, ticket: 0, is_wanted: false },
             woken: heapless::Deque::new(),
         }
@@ -136,25 +149,40 @@ impl TlsTable {
     }
 
     fn take_offer(&mut self) {
-        if let Some(offered) = self.offer.take() {
-            let before = self.identity.replace(offered);
+        let Offered { identity, believed } = core::mem::take(&mut *self.offer.lock());
+        if let Some(identity) = identity {
+            let before = self.identity.replace(identity);
+            account::protect(|| drop(before));
+        }
+        if let Some(believed) = believed {
+            let before = self.believed.replace(believed);
             account::protect(|| drop(before));
         }
     }
 
-    /// A place for a new connection of the slot. `None` when there is none.
-    pub fn begin(&mut self, slot: SlotIndex) -> Option<TlsIndex> {
+    /// A place for a new connection of the slot: one that somebody has made, or one that is being made to that host. `None` when there is
+    /// none.
+    pub fn begin(&mut self, slot: SlotIndex, host: Option<&str>) -> Option<TlsIndex> {
         self.take_offer();
         let at = self.places.iter().position(|place| place.records.is_none())?;
-        let keys = &self.identity.as_ref()?.keys;
-        let records = account::protect(|| records::accept(keys))?;
-        self.places[at].begin(records, slot);
+        let records = match host {
+            None => account::protect(|| records::accept(&self.identity.as_ref()?.keys))?,
+            Some(host) => account::protect(|| records::dial(self.believed.as_ref()?, host))?,
+        };
+        let place = &mut self.places[at];
+        place.begin(records, slot, host.is_some());
+        if host.is_some() {
+            // Who has made it speaks first, as soon as the socket takes bytes.
+            let begun = Instant::now();
+            place.advance(&mut PlainSink { buffer: &mut [], taken: 0, aside: &mut [], kept: 0 });
+            self.pace.took(begun);
+        }
         Some(TlsIndex(at as u16))
     }
 
     /// The slot of the oldest handshake, if that takes longer than it should: its place is free from now on.
     pub(super) fn give_way(&mut self) -> Option<SlotIndex> {
-        let shaking = self.places.iter().enumerate().filter(|(_, place)| place.is_shaking());
+        let shaking = self.places.iter().enumerate().filter(|(_, place)| place.is_shaking() && !place.is_dialled);
         let (at, place) = shaking.min_by_key(|(_, place)| place.begun)?;
         let slot = Some(place.slot).filter(|_| place.begun.elapsed() >= STALE)?;
         self.end(TlsIndex(at as u16));
@@ -329,6 +357,7 @@ impl TlsPlace {
             records: None,
             slot: SlotIndex(0),
             begun: Instant::now(),
+            is_dialled: false,
             state: TlsState::New,
             input: CipherInput::new(),
             output: CipherOutput::new(),
@@ -340,11 +369,11 @@ impl TlsPlace {
         }
     }
 
-    fn begin(&mut self, records: Records, slot: SlotIndex) {
+    fn begin(&mut self, records: Records, slot: SlotIndex, is_dialled: bool) {
         self.input.clear();
         self.output.clear();
         (self.records, self.slot, self.begun, self.state) = (Some(records), slot, Instant::now(), TlsState::New);
-        (self.is_held, self.waits, self.wants_write) = (false, None, false);
+        (self.is_held, self.waits, self.wants_write, self.is_dialled) = (false, None, false, is_dialled);
         (self.has_finished, self.finishing) = (false, false);
     }
 
@@ -358,10 +387,13 @@ impl TlsPlace {
 
     /// Gives the records what came.
     fn advance(&mut self, sink: &mut PlainSink<'_>) {
-        let TlsPlace { records: Some(records), input, output, state, .. } = self else { return };
+        let TlsPlace { records: Some(records), input, output, state, is_dialled, .. } = self else { return };
+        let first = input.cipher().first().copied();
         if *state == TlsState::New {
-            let fault = match input.cipher().first().map(|byte| first_byte(*byte)) {
+            let fault = match first.map(first_byte) {
                 Some(FirstByte::Tls) | None => None,
+                // It may begin with an alert.
+                Some(_) if *is_dialled => (first != Some(HANDSHAKE_FAILURE[0])).then_some(TlsFault::Other),
                 Some(FirstByte::Rtmp) => Some(TlsFault::Rtmp),
                 Some(FirstByte::Http) => Some(TlsFault::Http),
                 Some(_) => Some(TlsFault::Other),
@@ -373,6 +405,7 @@ impl TlsPlace {
         }
         let is_shaking = *state != TlsState::Open;
         *state = match account::protect(|| records::advance(records, input, output, sink)) {
+            Ok(TlsProgress::Shaking) if first.is_none() => TlsState::New,
             Ok(TlsProgress::Shaking) => TlsState::Shaking,
             Ok(TlsProgress::Open) => TlsState::Open,
             Ok(TlsProgress::Ended) => TlsState::Ended,
