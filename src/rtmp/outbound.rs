@@ -15,6 +15,7 @@ use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte, first_byte};
 use crate::wire::message::{Control, UserControl, type_id};
 
+use super::aggregate::{Aggregate, SubTagPart};
 use super::assembly::Assembly;
 use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Payload};
 use super::data::DataMessage;
@@ -117,6 +118,8 @@ pub struct OutboundSession {
     phase: Phase,
     reader: ChunkReader,
     assembly: Assembly,
+    /// An aggregate message under way, whose tags are messages of their own.
+    aggregate: Option<Aggregate>,
     /// A message lent to the caller until the next call.
     lent: Option<Lane>,
     seed: u64,
@@ -132,6 +135,7 @@ impl OutboundSession {
             phase: Phase::Silent,
             reader: ChunkReader::default(),
             assembly: Assembly::default(),
+            aggregate: None,
             lent: None,
             seed,
             received: 0,
@@ -224,7 +228,11 @@ impl OutboundSession {
     /// The data message of the last [`OutboundEvent::Data`]; `None` for what players could not read.
     pub fn data(&self) -> Option<DataMessage<'_>> {
         let lane = self.lent?;
-        let is_amf3 = self.reader.message(lane).type_id == type_id::DATA_AMF3;
+        let type_id = match &self.aggregate {
+            Some(aggregate) if aggregate.lane() == lane => aggregate.part_header().type_id,
+            _ => self.reader.message(lane).type_id,
+        };
+        let is_amf3 = type_id == type_id::DATA_AMF3;
         DataMessage::parse(self.assembly.message(lane), is_amf3, false)
     }
 
@@ -273,8 +281,36 @@ impl OutboundSession {
         input: &mut &'i [u8],
         tx: &mut TxBuf,
     ) -> Result<Option<OutboundEvent<'i>>, OutboundError> {
-        while let Some(event) = self.reader.next(input, None).map_err(OutboundError::Chunks)? {
+        loop {
+            if let Some((lane, part)) =
+                self.aggregate.as_mut().and_then(|aggregate| Some((aggregate.take_end()?, aggregate.part_header())))
+            {
+                if media_kind(part.type_id).is_some() {
+                    return Ok(Some(OutboundEvent::MediaEnd(lane)));
+                }
+                self.lent = Some(lane);
+                return Ok(Some(OutboundEvent::Data(part.timestamp)));
+            }
+            let limit = self.aggregate.as_ref().map(|aggregate| (aggregate.lane(), aggregate.wants()));
+            let Some(event) = self.reader.next(input, limit).map_err(OutboundError::Chunks)? else { return Ok(None) };
+            let is_part = |lane: Lane| limit.is_some_and(|(aggregate, _)| aggregate == lane);
             match event {
+                ChunkEvent::Begin { lane, header }
+                    if header.type_id == type_id::AGGREGATE && self.aggregate.is_none() =>
+                {
+                    self.aggregate = Some(Aggregate::new(lane, header));
+                }
+                ChunkEvent::Payload { lane, bytes } if is_part(lane) => {
+                    if let Some(event) = self.part(lane, bytes) {
+                        return Ok(Some(event));
+                    }
+                }
+                // It may be cut short inside a tag, which is lost.
+                ChunkEvent::End { lane } | ChunkEvent::Abandoned { lane } if is_part(lane) => {
+                    if let Some(event) = self.abandon_aggregate() {
+                        return Ok(Some(event));
+                    }
+                }
                 ChunkEvent::Begin { lane, header } => match media_kind(header.type_id) {
                     Some(kind) => {
                         let (timestamp, length) = (header.timestamp, header.length);
@@ -326,7 +362,6 @@ impl OutboundSession {
                 }
             }
         }
-        Ok(None)
     }
 
     /// Does what a control message says. Returns the lane of a media message that will not be completed, if that is it.
@@ -342,6 +377,9 @@ impl OutboundSession {
             Control::SetChunkSize(bytes) => self.reader.set_chunk_size(bytes),
             Control::Abort(chunk_stream) => {
                 let lane = self.reader.abort(chunk_stream)?;
+                if self.aggregate.as_ref().is_some_and(|aggregate| aggregate.lane() == lane) {
+                    return self.abandon_aggregate().map(|_| lane);
+                }
                 if self.is_handed_on(lane) {
                     return Some(lane);
                 }
@@ -353,6 +391,34 @@ impl OutboundSession {
             }
             _ => {}
         }
+        None
+    }
+
+    /// Bytes of an aggregate message, never more than its present tag wants.
+    fn part<'i>(&mut self, lane: Lane, bytes: Payload<'i>) -> Option<OutboundEvent<'i>> {
+        let aggregate = self.aggregate.as_mut()?;
+        match aggregate.take(&bytes)? {
+            SubTagPart::Begin(MessageHeader { type_id, timestamp, length, .. }) => {
+                let kind = media_kind(type_id);
+                let is_data = matches!(type_id, type_id::DATA | type_id::DATA_AMF3);
+                aggregate.wanted(kind.is_some() || is_data && self.assembly.begin(lane, length).is_ok());
+                kind.map(|kind| OutboundEvent::MediaBegin { lane, kind, timestamp, length })
+            }
+            SubTagPart::Body if aggregate.is_media() => Some(OutboundEvent::MediaData(lane, bytes)),
+            SubTagPart::Body => {
+                self.assembly.append(lane, &bytes);
+                None
+            }
+        }
+    }
+
+    fn abandon_aggregate(&mut self) -> Option<OutboundEvent<'static>> {
+        let aggregate = self.aggregate.take().filter(Aggregate::is_inside)?;
+        let lane = aggregate.lane();
+        if aggregate.is_media() {
+            return Some(OutboundEvent::MediaAbort(lane));
+        }
+        self.assembly.remove(lane);
         None
     }
 

@@ -11,8 +11,9 @@ use rill::time::Millis;
 use rill::wire::amf0::Decoder;
 
 use super::rtmp::{
-    Bytes, Reply, call, command_body, info, message, null, number, object, properties, replies_in, string,
+    Bytes, Reply, call, command_body, info, message, null, number, object, properties, replies_in, string, tag,
 };
+use super::sim::browser::Browser;
 use super::sim::ledger::Kind::{Audio, Inter, Key};
 use super::sim::net::Answer;
 use super::sim::world::{World, settings};
@@ -322,6 +323,34 @@ fn a_far_end_in_tls_waits_for_the_clock_and_for_a_place() {
     assert_eq!(far.row(), "push cam running ");
     assert_eq!(far.ends[0].tc_url, "rtmps://192.0.2.1:1935/live");
     assert!(far.world.net.links[far.ends[0].link].arrival.is_secure);
+}
+
+#[test]
+fn aggregates_of_an_origin_are_taken_apart() {
+    let mut far = far_ends("rtmp://192.0.2.1/live/x", true, |_, command| usual(command));
+    far.advance(500);
+    let link = far.ends[0].link;
+    let (header, sound_header) = ([0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1F, 0xFF], [0xAF, 0, 0x12, 0x10]);
+    let (picture, sound) = ([&[0x17, 1, 0, 0, 0][..], &[0xAB; 300]].concat(), [&[0xAF, 1][..], &[0xCD; 90]].concat());
+    let metadata = [string("onMetaData"), object(&[("width", number(640.0))])].concat();
+    let begin = [tag(18, 1000, &metadata), tag(9, 1000, &header), tag(8, 1000, &sound_header)].concat();
+    let media = [tag(9, 1000, &picture), tag(8, 1020, &sound)].concat();
+    far.world.net.send(link, &message(6, 500, 22, 1, &begin));
+    far.world.net.send(link, &message(6, 520, 22, 1, &media));
+    far.settle();
+    let viewer = Browser::new(&mut far.world, 1 << 20);
+    viewer.get(&mut far.world, "/live/cam.flv");
+    far.advance(100);
+    far.world.net.send(link, &message(6, 540, 22, 1, &media));
+    // One that is cut short in its second tag leaves the first.
+    far.world.net.send(link, &message(6, 560, 22, 1, &media[..media.len() - 40]));
+    far.world.net.send(link, &message(6, 580, 22, 1, &media));
+    far.advance(500);
+    let came = viewer.read(&mut far.world, 1 << 20);
+    let count = |part: &[u8]| came.windows(part.len()).filter(|bytes| *bytes == part).count();
+    assert_eq!((count(&picture), count(&sound)), (4, 3), "{came:?}");
+    assert_eq!((count(&header), count(&sound_header)), (1, 1));
+    assert_eq!(far.row(), "pull cam running ");
 }
 
 /// Messages that no server sends: each is heard for as long as it likes.
