@@ -24,6 +24,8 @@ struct Bridged {
     carried: Vec<(usize, usize)>,
     /// The next one is reset when so many bytes have gone to the far end.
     reset_after: Option<usize>,
+    /// So many bytes go to the far end until the time goes on, and then that many again; `None` is as many as there are.
+    uplink: Option<(usize, usize)>,
 }
 
 fn push(url: &str, names: &[&str]) -> PushSettings {
@@ -47,7 +49,7 @@ fn bridged_with(settings: Settings, pushes: Vec<PushSettings>, pulls: Vec<PullSe
     let apps = vec![live, app("far", AppKind::Live), app("vod", AppKind::Vod)];
     let mut world = World::fixed(settings, apps, 1);
     world.net.hosts.insert(FAR.parse().unwrap(), Answer::Taken);
-    Bridged { world, carried: Vec::new(), reset_after: None }
+    Bridged { world, carried: Vec::new(), reset_after: None, uplink: None }
 }
 
 impl Bridged {
@@ -66,6 +68,7 @@ impl Bridged {
         while self.world.now < end {
             self.settle();
             self.world.advance(50.min(end - self.world.now));
+            self.uplink = self.uplink.map(|(each, _)| (each, each));
         }
         self.settle();
     }
@@ -86,7 +89,15 @@ impl Bridged {
         }
         for at in 0..self.carried.len() {
             let (near, far) = self.carried[at];
-            let mut gone: Vec<u8> = net.links[near].to_client.drain(..).collect();
+            if net.links[near].unplugged {
+                continue;
+            }
+            let waiting = net.links[near].to_client.len();
+            let most = self.uplink.as_ref().map_or(waiting, |(_, left)| waiting.min(*left));
+            if let Some((_, left)) = &mut self.uplink {
+                *left -= most;
+            }
+            let mut gone: Vec<u8> = net.links[near].to_client.drain(..most).collect();
             if let Some(left) = &mut self.reset_after {
                 gone.truncate(*left);
                 *left -= gone.len();
@@ -309,4 +320,61 @@ fn a_viewer_over_http_has_what_is_fetched_on_demand_brought_too() {
     viewer.hang_up(&mut bridged.world);
     bridged.advance(3000);
     assert_eq!(bridged.list(), ["pull cam idle "]);
+}
+
+#[test]
+fn a_slow_uplink_loses_groups_of_pictures_and_who_watches_here_loses_nothing() {
+    let mut bridged = bridged(vec![push("rtmp://192.0.2.1/far/", &["*"])], Vec::new());
+    let publisher = bridged.world.publisher("cam");
+    let player = bridged.world.player("cam");
+    let far = bridged.world.player_at("far", "cam");
+    // Its publisher, as it sees it, leaves out what it may.
+    bridged.world.slow(far, 1 << 20);
+    bridged.world.send_start(publisher);
+    bridged.settle();
+    // 22 kB a second, of which 10 get through.
+    bridged.uplink = Some((500, 500));
+    for second in 1..=60 {
+        for n in 0..10 {
+            let (kind, bytes) = if n == 0 { (Key, 4000) } else { (Inter, 2000) };
+            bridged.world.send(publisher, 1, kind, second * 1000 + n * 100, bytes);
+            bridged.advance(100);
+        }
+    }
+    let count =
+        |heard: &[String]| [" key", " inter"].map(|kind| heard.iter().filter(|line| line.ends_with(kind)).count());
+    let (here, there) = (bridged.world.heard(player), bridged.world.heard(far));
+    assert_eq!(count(&here), [61, 540]);
+    let [keys, inter] = count(&there);
+    assert!(keys > 10 && (50..400).contains(&inter), "{keys} key frames and {inter} others arrive");
+    assert_eq!(bridged.list(), ["push cam running "]);
+    // When there is room again it is as if nothing had been.
+    bridged.uplink = None;
+    bridged.advance(1000);
+    bridged.sends(publisher, 62_000, &[Key, Inter]);
+    let heard = bridged.world.heard(far);
+    assert!(heard.iter().any(|line| line.ends_with(" key")), "{heard:?}");
+}
+
+#[test]
+fn a_link_that_dies_without_a_word_is_noticed_and_made_anew() {
+    let mut bridged = bridged(vec![push("rtmp://192.0.2.1/far/", &["*"])], Vec::new());
+    let publisher = bridged.world.publisher("cam");
+    let player = bridged.world.player("cam");
+    bridged.world.send_start(publisher);
+    bridged.settle();
+    assert_eq!(bridged.list(), ["push cam running "]);
+    let near = bridged.carried[0].0;
+    bridged.world.net.links[near].unplugged = true;
+    let mut said = String::new();
+    for second in 1..=60 {
+        bridged.world.send(publisher, 1, Key, second * 1000, 4000);
+        bridged.advance(1000);
+        said += &bridged.list().concat();
+    }
+    assert!(said.contains("it takes nothing any more (live.player_stall_ms)"), "{said}");
+    assert_eq!(bridged.list(), ["push cam running "]);
+    assert_eq!(bridged.carried.len(), 2);
+    let keys = bridged.world.heard(player).iter().filter(|line| line.ends_with(" key")).count();
+    assert_eq!(keys, 61);
 }
