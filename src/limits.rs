@@ -66,6 +66,8 @@ shapes! {
     STREAM_KEYS = 128, "stream keys of an application; more are refused";
     /// Longest stream key in bytes. A longer one is refused; what a client sends beyond it is no key.
     STREAM_KEY_BYTES = 128, "longest of them";
+    /// Longest key of links that expire in bytes. A longer one is refused.
+    SIGN_KEY_BYTES = 64, "longest key of signed links; a longer one is refused";
     /// Users who may publish in an application. A file with more is refused.
     USERS = 64, "users of an application; more are refused";
     /// Longest name of a user in bytes. A longer one is refused.

@@ -18,6 +18,7 @@ use crate::limits::ADDRESS_RULES;
 use crate::live::app::{
     AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules, ScriptLimits,
 };
+use crate::live::links::LinkRules;
 use crate::live::record_settings::RecordSettings;
 use crate::live::relay_settings::RelaySettings;
 use crate::live::users::{LogInRules, LogInWay};
@@ -33,6 +34,7 @@ struct AppFile {
     recorded: RecordedPlaces,
     record: RecordSettings,
     relays: RelaySettings,
+    links: LinkRules,
     log_in: LogInRules,
     scripts: ScriptLimits,
     /// What the server's memory table has for a script.
@@ -60,6 +62,7 @@ pub fn parse(
         recorded: RecordedPlaces::default(),
         record: definition.record.clone(),
         relays: RelaySettings::default(),
+        links: definition.links.clone(),
         log_in: LogInRules::default(),
         scripts,
         most: scripts,
@@ -69,17 +72,17 @@ pub fn parse(
     reading.file(name, text);
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
-    let AppFile { kind, instances, rules, limits, recorded, record, relays, log_in, scripts, config, .. } = file;
+    let AppFile { kind, instances, rules, limits, recorded, record, relays, links, log_in, scripts, config, .. } = file;
     let config_json = Json::Object(config).to_string();
     let definition =
-        AppDefinition { kind, instances, rules, limits, record, relays, log_in, config_json, ..definition };
+        AppDefinition { kind, instances, rules, limits, record, relays, links, log_in, config_json, ..definition };
     Ok((definition, scripts, recorded))
 }
 
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 41] = [
+const KEYS: [Key<AppFile>; 43] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -87,6 +90,8 @@ const KEYS: [Key<AppFile>; 41] = [
     key("publish.addresses", "who may publish", addresses(|app, value| { app.rules.set_publish(address_list(value)?); Ok(()) })),
     key("publish.users", "file of the users who may publish, in place of users beside this one, which `rill user` writes", USERS_FILE),
     key("publish.authmod", "how encoders are asked to log in, where there are users", AUTHMOD),
+    key("publish.signed", "nothing is published without a key or a signed link", KeyType::Switch(|app| &mut app.links.publish)),
+    key("play.signed", "nothing is played without a key or a signed link", KeyType::Switch(|app| &mut app.links.play)),
     key("play.addresses", "who may play", addresses(|app, value| { app.rules.set_play(address_list(value)?); Ok(()) })),
     key("play.key", "key that players need: NAME?key=KEY", PLAY_KEY),
     key("keys", "stream names with the keys that they are published with: KEY, or NAME?key=KEY", STREAM_KEYS),

@@ -10,6 +10,7 @@ use lexopt::Arg::{Long, Short, Value};
 use crate::config::edits;
 use crate::store::Options;
 
+use super::sign::SignCommand;
 use super::user::UserCommand;
 
 /// The port of RTMP (RTMP 1.0, section 2: registered with IANA as `macromedia-fcs`).
@@ -42,6 +43,13 @@ pub enum Invocation {
         options: Options,
         /// What is to be done.
         command: UserCommand,
+    },
+    /// Make a link that expires.
+    Sign {
+        /// The configuration that has the key.
+        options: Options,
+        /// What it is for.
+        command: SignCommand,
     },
     /// List every status code.
     Statuses {
@@ -81,7 +89,7 @@ pub(super) struct Opt {
 }
 
 #[rustfmt::skip]
-pub(super) const OPTIONS: [Opt; 11] = [
+pub(super) const OPTIONS: [Opt; 12] = [
     opt(Some('c'), "config", "FILE", "read this configuration (default: ROOT/rill.toml, else /etc/rill/rill.toml)"),
     opt(None, "root", "DIR", "directory that holds applications/ (default: /var/lib/rill if it exists)"),
     opt(None, "listen", "ADDR:PORT", "listen there, also :PORT or PORT; may be repeated (default: 0.0.0.0:1935)"),
@@ -91,14 +99,16 @@ pub(super) const OPTIONS: [Opt; 11] = [
     opt(Some('t'), "test", "", "check the configuration and exit: 0 if it is right, 1 if not"),
     opt(None, "json", "", "for `rill limits`, `rill statuses` and `rill boards`: as JSON"),
     opt(None, "tls", "", "for `rill init`: with a certificate for TLS that signs itself"),
+    opt(None, "for", "TIME", "for `rill sign`: how long the link is good, like 90m, 2h or 7d"),
     opt(Some('V'), "version", "", "print the version and exit"),
     opt(Some('h'), "help", "", "print this and exit"),
 ];
 
-pub(super) const COMMANDS: [(&str, &str); 9] = [
+pub(super) const COMMANDS: [(&str, &str); 10] = [
     ("serve", "serve until SIGTERM or SIGINT; what happens without a command, too"),
     ("init", "make a root: `rill init DIR` makes DIR with applications and a commented rill.toml"),
     ("user", "who may publish: `rill user add APP NAME`, remove APP NAME, list APP"),
+    ("sign", "make a link that expires: `rill sign play|publish URL --for 2h` (sign.key)"),
     ("limits", "list every limit, where it comes from, and the memory table"),
     ("statuses", "list every status code that clients are sent, and when"),
     ("ctl", "ask a running server, and send clients away: `rill ctl --help`"),
@@ -124,6 +134,7 @@ where
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut command: Option<String> = None;
     let mut words: Vec<OsString> = Vec::new();
+    let mut time: Option<String> = None;
     let mut options = Options::default();
     let mut listen: Vec<String> = Vec::new();
     let (mut json, mut test, mut tls) = (false, false, false);
@@ -137,6 +148,7 @@ where
             Long("listen") => listen.push(address(&text(&mut parser)?)?.to_string()),
             Long("json") => json = true,
             Long("tls") => tls = true,
+            Long("for") => time = Some(text(&mut parser)?),
             Short('t') | Long("test") => test = true,
             Short('V') | Long("version") => return Ok(Invocation::Version),
             Short('h') | Long("help") => return Ok(Invocation::Help),
@@ -171,7 +183,10 @@ where
     if tls && command != "init" {
         return Err(UsageError("--tls belongs to `rill init`".to_owned()));
     }
-    if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help" | "init" | "user") {
+    if time.is_some() && command != "sign" {
+        return Err(UsageError("--for belongs to `rill sign`".to_owned()));
+    }
+    if test && matches!(command.as_str(), "limits" | "statuses" | "boards" | "help" | "init" | "user" | "sign") {
         return Err(UsageError(format!("-t belongs to `rill serve`, not to `rill {command}`")));
     }
     match command.as_str() {
@@ -185,8 +200,14 @@ where
             let directory = words.pop().ok_or_else(|| UsageError("`rill init` needs a value: DIR".to_owned()))?;
             Ok(Invocation::Init { directory: directory.into(), tls })
         }
+        "sign" => {
+            let words = utf8(&words);
+            let usage = || UsageError(format!("`rill sign` is followed by {}", SignCommand::USAGE));
+            let command = SignCommand::parse(&words, time.as_deref()).ok_or_else(usage)?;
+            Ok(Invocation::Sign { options, command })
+        }
         "user" => {
-            let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+            let words = utf8(&words);
             let usage = || UsageError(format!("`rill user` is followed by {}", UserCommand::USAGE));
             Ok(Invocation::User { options, command: UserCommand::parse(&words).ok_or_else(usage)? })
         }
@@ -197,11 +218,17 @@ where
     }
 }
 
+/// Words as text; what is none is nothing that a command takes.
+fn utf8(words: &[OsString]) -> Vec<&str> {
+    words.iter().map(|word| word.to_str().unwrap_or_default()).collect()
+}
+
 /// Words that may stand behind a command.
 fn most_words(command: Option<&str>) -> usize {
     match command {
         Some("init") => 1,
         Some("user") => 3,
+        Some("sign") => 2,
         _ => 0,
     }
 }
@@ -360,6 +387,11 @@ mod tests {
                 "user add live",
                 "`rill user` is followed by add APP NAME, remove APP NAME or list APP; the password is asked for",
             ),
+            (
+                "sign play rtmp://h/live/cam",
+                "`rill sign` is followed by play or publish, a URL, and --for with a time like 90m, 2h or 7d",
+            ),
+            ("limits --for 2h", "--for belongs to `rill sign`"),
             ("user add live cam s3cret", "unexpected argument s3cret"),
             ("--json", "--json belongs to `rill limits`, `rill statuses` and `rill boards`"),
         ] {

@@ -11,6 +11,7 @@ mod limits;
 mod output;
 pub mod pages;
 mod serve;
+mod sign;
 mod statuses;
 mod user;
 
@@ -22,6 +23,7 @@ use crate::host;
 
 pub use crate::store::Options;
 pub use arguments::{Invocation, UsageError, parse};
+pub use sign::SignCommand;
 pub use user::UserCommand;
 
 use arguments::help;
@@ -58,6 +60,12 @@ pub fn main() -> ExitCode {
         Invocation::Limits { options, json } => limits::print(&options, json),
         Invocation::Init { directory, tls } => finish(init::init(&directory, tls)),
         Invocation::User { options, command } => finish(user::run(&options, &command)),
+        Invocation::Sign { options, command } => finish(sign::run(&options, &command).map(|(link, remark)| {
+            if let Some(remark) = remark {
+                complain(&remark);
+            }
+            link
+        })),
         Invocation::Statuses { json } => statuses::print(json),
         Invocation::Bench(arguments) => bench::main(arguments),
         Invocation::Connect(arguments) => connect::main(arguments),

@@ -19,6 +19,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
 use crate::live::app::Networks;
+use crate::live::links::{LEAST_SIGN_KEY_BYTES, MOST_SIGN_KEY_BYTES, SignKey};
 use crate::live::secret::{AdminKey, LEAST_ADMIN_KEY_BYTES, MOST_ADMIN_KEY_BYTES};
 use crate::live::settings::{Merge, PerAddress, ScriptProcess, Settings};
 pub(crate) use keys::edits;
@@ -259,7 +260,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 77] = [
+const KEYS: [Key<Config>; 78] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -322,6 +323,8 @@ const KEYS: [Key<Config>; 77] = [
 
     key("web.public", AtOnce, "everybody sees what is live, recordings and figures; otherwise only who has the admin key", KeyType::Switch(|c| &mut c.settings.web_public)),
     key("web.admin_key", AtOnce, "key with which things may be changed over HTTP; \"\" is that of `rill ctl admin-key`, if there is one", ADMIN_KEY),
+
+    key("sign.key", AtOnce, "key of links that let somebody play or publish until they expire (`rill sign`); \"\" is none", SIGN_KEY),
 
     key("timeouts.handshake_ms", AtOnce, "time for the handshake", KeyType::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
     key("timeouts.connect_ms", AtOnce, "time from handshake to connect", KeyType::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
@@ -575,6 +578,25 @@ const ADMIN_KEY: ConfigType = KeyType::Value(CustomValue {
     allowed: || {
         format!(
             "{LEAST_ADMIN_KEY_BYTES} to {MOST_ADMIN_KEY_BYTES} letters, digits and signs without \" and \\, or \"\" for none"
+        )
+    },
+    is_text: true,
+    is_secret: true,
+});
+
+const SIGN_KEY: ConfigType = KeyType::Value(CustomValue {
+    put: |config, value| {
+        config.settings.sign_key = match value.as_str().ok_or(Wrong::NotAllowed)? {
+            "" => None,
+            text => Some(SignKey::parse(text).ok_or(Wrong::NotAllowed)?),
+        };
+        Ok(())
+    },
+    carry: Some(|to, from| to.settings.sign_key.clone_from(&from.settings.sign_key)),
+    show: |config| config.settings.sign_key.as_ref().map_or("", |_| "…").to_owned(),
+    allowed: || {
+        format!(
+            "{LEAST_SIGN_KEY_BYTES} to {MOST_SIGN_KEY_BYTES} letters, digits and signs without \" and \\, or \"\" for none"
         )
     },
     is_text: true,
@@ -947,7 +969,7 @@ mod tests {
                 "true" => "false".to_owned(),
                 "false" => "true".to_owned(),
                 "5%" => "6%".to_owned(),
-                "" if row.key == "web.admin_key" => "correct-horse-42".to_owned(),
+                "" if row.key == "web.admin_key" || row.key == "sign.key" => "correct-horse-battery-42".to_owned(),
                 "[]" if row.key == "web.hosts" => "[\"rill.example\"]".to_owned(),
                 "[]" if row.key == "web.trusted_proxies" => "[\"10.0.0.0/8\"]".to_owned(),
                 "[]" => "[\"/bin/true\"]".to_owned(),

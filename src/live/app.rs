@@ -10,6 +10,8 @@ use crate::text::Quoted;
 pub use crate::wire::script_link::Budget;
 use crate::wire::script_link::FileRole;
 
+use super::holder::Who;
+use super::links::{Deed, LinkFault, LinkRules};
 use super::record_settings::RecordSettings;
 use super::recorded::RecordedName;
 use super::refusal::Refusal;
@@ -65,6 +67,8 @@ pub struct AppDefinition {
     pub record: RecordSettings,
     /// What it sends to other servers and fetches from them.
     pub relays: RelaySettings,
+    /// What links are worth in it.
+    pub links: LinkRules,
     /// Who has to log in to publish.
     pub log_in: LogInRules,
     /// Its server-side code, if it has any.
@@ -86,6 +90,7 @@ impl AppDefinition {
             limits: AppLimits::default(),
             record: RecordSettings::default(),
             relays: RelaySettings::default(),
+            links: LinkRules::default(),
             log_in: LogInRules::default(),
             script: None,
             config_json: "{}".to_owned(),
@@ -136,6 +141,46 @@ impl AppDefinition {
         };
         let is_public = self.rules.keys.is_empty() || self.rules.keys.iter().any(|key| key.name == said);
         if is_public { path.as_str() } else { HIDDEN_NAME }
+    }
+
+    /// The stream that a client publishes by `name`, which may be a stream key: by that, or by a link in its place.
+    ///
+    /// # Errors
+    ///
+    /// As [`AppDefinition::publish`], and [`Refusal::Link`].
+    pub fn may_publish(&self, who: &Who<'_>, name: &str) -> Result<StreamPath, Refusal> {
+        let has_keys = !self.rules.keys.is_empty();
+        match self.publish(who.peer, who.instance, name, who.query) {
+            Ok(path) if has_keys || !self.links.publish => Ok(path),
+            Err(refusal) if refusal != Refusal::PublishKey => Err(refusal),
+            _ => {
+                let path = self.path(who.instance, name).map_err(|_| Refusal::Path)?;
+                self.by_link(Deed::Publish, who, path.as_str(), has_keys.then_some(Refusal::PublishKey))?;
+                Ok(path)
+            }
+        }
+    }
+
+    /// Whether a client may play the stream of that path: by a key, or by a link in its place, where one is needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rules::play`], and [`Refusal::Link`].
+    pub fn may_play(&self, who: &Who<'_>, path: &str) -> Result<(), Refusal> {
+        let has_key = self.rules.play_key.is_some();
+        match self.rules.play(who.peer, path, who.query) {
+            Ok(()) if has_key || !self.links.play => Ok(()),
+            Err(refusal) if refusal != Refusal::PlayKey => Err(refusal),
+            _ => self.by_link(Deed::Play, who, path, has_key.then_some(Refusal::PlayKey)),
+        }
+    }
+
+    /// Whether a link lets somebody in; `no_key` is said to who has none, where a key would do.
+    fn by_link(&self, deed: Deed, who: &Who<'_>, path: &str, no_key: Option<Refusal>) -> Result<(), Refusal> {
+        match self.links.check(deed, [&self.name, path], who.query, who.clock) {
+            Err(LinkFault::Missing) => Err(no_key.unwrap_or(Refusal::Link(LinkFault::Missing))),
+            result => result.map_err(Refusal::Link),
+        }
     }
 
     /// The stream that a client at `peer`, of `instance`, publishes by `name`, which may be a stream key, with what stood

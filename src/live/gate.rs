@@ -2,13 +2,16 @@
 //! first that says no is what the client hears. When a link has answered later, the others are asked once more: what they
 //! say may have changed meanwhile.
 //!
-//! 1. **Rules**: what the application is for, addresses and keys. What costs nothing and gives nothing away comes first. It is
+//! 1. **Rules**: what the application is for, addresses, users, keys and links. What costs nothing and gives nothing away comes first. It is
 //!    here that a name becomes the stream that everybody else calls it: all other links speak of that.
 //! 2. **Limits** of the application. Who is over a limit may still get a place, if somebody idle gives way: who does is for the
 //!    caller to find, who then asks again.
 //! 3. The application's **script**, which may answer later. It sees only clients who could have come in without it.
 //! 4. A **hook**, an address of the operator's that is asked over HTTP, comes here: it costs the most time, so it is asked last. There is
 //!    none yet.
+//!
+//! The same is asked of clients over RTMP and of viewers over HTTP. What relays send and fetch is the operator's own, and asked about nothing;
+//! but for whom the rules turn away nothing is fetched. Encoders log in within the rules of a connect, which is its protocol's affair.
 //!
 //! The first two are answered here; the others are features, which the caller asks ([`Link`]). What is counted beside the
 //! application's limits, places of names and of connections, is no link: it is taken, and so decided, when all have said yes.
@@ -91,12 +94,12 @@ impl Live {
                 if definition.log_in.users.is_some() && !who.has_logged_in {
                     return Err(Refusal::PublishUser);
                 }
-                definition.publish(who.peer, who.instance, name, who.query)
+                definition.may_publish(who, name)
             }
             Wish::Play { name } => {
                 let definition = definition.ok_or(Refusal::PlayAddress)?;
                 let path = definition.path(who.instance, name).map_err(|_| Refusal::Path)?;
-                definition.rules.play(who.peer, path.as_str(), who.query)?;
+                definition.may_play(who, path.as_str())?;
                 Ok(path)
             }
         }

@@ -5,6 +5,8 @@ use core::net::IpAddr;
 
 use crate::handles::{ConnId, FeatureId};
 
+use super::links::LinkClock;
+
 /// Who publishes or plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -54,6 +56,8 @@ pub struct Who<'a> {
     pub query: &'a str,
     /// It has logged in as one of the application's users.
     pub has_logged_in: bool,
+    /// What time it is, for links that expire.
+    pub clock: LinkClock,
 }
 
 impl fmt::Display for Holder {

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod health;
 pub mod holder;
 pub mod jobs;
+pub mod links;
 pub mod names;
 pub mod news;
 mod play;

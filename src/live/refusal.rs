@@ -1,6 +1,8 @@
 //! Why somebody may not connect, publish or play. Plain data: what a client is told is its protocol's, and what the log says is
 //! the server's.
 
+use super::links::LinkFault;
+
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -18,6 +20,8 @@ pub enum Refusal {
     PlayAddress,
     /// It has no key to play, or a wrong one.
     PlayKey,
+    /// It has no link that is good for that.
+    Link(LinkFault),
     /// The application is for recordings: nothing is published in it.
     NotLive,
     /// What it publishes is to be recorded.

@@ -21,6 +21,11 @@ pub(super) fn is_same(own: &str, other: &str, most: usize) -> bool {
     black_box(different) == 0
 }
 
+/// Whether a text has only bytes that files, heads and JSON carry as they are.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+}
+
 /// The administrator's key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminKey(heapless::String<ADMIN_KEY_BYTES>);
@@ -28,9 +33,8 @@ pub struct AdminKey(heapless::String<ADMIN_KEY_BYTES>);
 impl AdminKey {
     /// `None` for what is too short, too long, or has other bytes than a head and a JSON text carry as they are.
     pub fn parse(text: &str) -> Option<AdminKey> {
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
         let key = heapless::String::try_from(text).ok()?;
-        (is_plain && text.len() >= LEAST_ADMIN_KEY_BYTES).then_some(AdminKey(key))
+        (is_plain(text) && text.len() >= LEAST_ADMIN_KEY_BYTES).then_some(AdminKey(key))
     }
 
     /// Whether it is what somebody has said.

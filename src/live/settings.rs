@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 
 use super::app::{Bandwidth, Networks, ScriptLimits};
+use super::links::SignKey;
 use super::record_settings::RecordSettings;
 use super::secret::AdminKey;
 
@@ -81,6 +82,8 @@ pub struct Settings {
     pub web_public: bool,
     /// Who has it may change things over HTTP; without one nobody may.
     pub admin_key: Option<AdminKey>,
+    /// What links are signed with that let somebody play or publish until they expire; without one there are none.
+    pub sign_key: Option<SignKey>,
     /// Recordings that are made at once: 0 to 256. One more is not made, which is told who asked, and the log.
     pub recordings: u32,
     /// Streams that are sent to other servers or fetched from them at once: 0 to 256. One more is not, which the log says.
@@ -228,6 +231,7 @@ impl Default for Settings {
             web_proxies: Networks::default(),
             web_public: true,
             admin_key: None,
+            sign_key: None,
             recordings: 4,
             relays: 4,
             tls_connections: 16,

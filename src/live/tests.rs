@@ -13,6 +13,7 @@ use super::app::{AddressList, AppDefinition, AppKind};
 use super::applications::{AppSource, Applications};
 use super::gate::{Verdict, Wish};
 use super::holder::{Holder, Household, Publisher, Who};
+use super::links::LinkClock;
 use super::names::Names;
 use super::news::News;
 use super::publish::Published;
@@ -283,7 +284,13 @@ fn rules_say_who_may_and_what_a_name_means() {
         (|app| app.rules.set_play_key("v1ew").unwrap(), PLAY, "key=s3cret", Err(Refusal::PlayKey)),
     ];
     for (change, wish, query, expected) in cases {
-        let who = Who { peer: IpAddr::from([192, 0, 2, 1]), instance: "hall", query, has_logged_in: false };
+        let who = Who {
+            peer: IpAddr::from([192, 0, 2, 1]),
+            instance: "hall",
+            query,
+            has_logged_in: false,
+            clock: LinkClock::default(),
+        };
         let meant = live(1, change).by_rules(APP, &who, wish);
         assert_eq!(meant.as_ref().map(StreamPath::as_str), expected.as_ref().copied(), "{wish:?} {query}");
         assert_eq!(Verdict::from(meant.map(drop)), expected.map_or_else(Verdict::No, |_| Verdict::Yes));

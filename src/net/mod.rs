@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod alloc;
+pub mod boot;
 pub mod control_socket;
 pub mod disk;
 mod hosts;

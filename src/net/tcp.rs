@@ -23,7 +23,7 @@ use super::hosts::Hosts;
 use super::listen::{ListenError, Listener};
 use super::outcome::outcome;
 use super::tls::{TlsIndex, TlsOffer, TlsTable};
-use super::{alloc, load, logging, sockopt};
+use super::{alloc, boot, load, logging, sockopt};
 
 /// What an event of the poll is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +199,8 @@ pub struct TcpNet {
     complained: Option<Millis>,
     /// Connections turned away for want of a file descriptor.
     shed: u64,
+    /// See [`Net::started`].
+    started: Option<(u64, u32)>,
     /// The first option that the system refused has been told.
     option_refused: bool,
     now: Millis,
@@ -239,6 +241,7 @@ impl TcpNet {
             starved: false,
             complained: None,
             shed: 0,
+            started: boot::since_start(),
             option_refused: false,
             now: Millis(0),
         })
@@ -644,6 +647,10 @@ impl Net for TcpNet {
 
     fn clock_ms(&self) -> Option<u64> {
         logging::clock_ms()
+    }
+
+    fn started(&self) -> Option<(u64, u32)> {
+        self.started
     }
 
     fn worked_us(&self) -> u64 {

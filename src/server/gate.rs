@@ -4,6 +4,7 @@
 use crate::handles::ConnId;
 use crate::live::gate::{CHAIN, Link, Verdict, Wish};
 use crate::live::holder::{Holder, Who};
+use crate::live::links::LinkClock;
 use crate::live::refusal::Refusal;
 use crate::name::StreamPath;
 use crate::time::Millis;
@@ -39,12 +40,19 @@ impl Server {
         Verdict::Yes
     }
 
+    /// What links that expire are held against.
+    pub(super) fn link_clock(&self) -> LinkClock {
+        let now_ms = self.now.0;
+        let seconds = self.life.clock_ms.map(|before| now_ms.saturating_add_signed(before) / 1000);
+        LinkClock { seconds, since_start: self.life.started.map(|(before, start)| ((before + now_ms) / 60_000, start)) }
+    }
+
     pub(super) fn ask_rules(&self, conn: ConnId, wish: Wish<'_>) -> Result<StreamPath, Refusal> {
         let Some((slot, rtmp)) = self.slots.look_client(conn) else { return Err(Refusal::NotFound) };
         let Some(app) = slot.app else { return Err(Refusal::NotFound) };
         let instance = &rtmp.session.connect_info().path.instance;
         let (query, has_logged_in) = (rtmp.session.stream_query(), rtmp.has_logged_in);
-        let who = Who { peer: slot.peer.ip(), instance, query, has_logged_in };
+        let who = Who { peer: slot.peer.ip(), instance, query, has_logged_in, clock: self.link_clock() };
         self.live.by_rules(app, &who, wish)
     }
 

@@ -228,6 +228,8 @@ struct Life {
     /// Milliseconds from the server's time to that of the clock, if it was set when that was looked at, and when it is looked at again.
     clock_ms: Option<i64>,
     clock_at: Millis,
+    /// Milliseconds from the machine's start to the server's time 0, and which start that was.
+    started: Option<(u64, u32)>,
     /// What names that caches may keep begin with, beside what they are of: another one after each start.
     nonce: u32,
     /// What memory was obtained for.
@@ -459,8 +461,10 @@ impl Server {
         if !self.wakes.acceptable {
             return;
         }
+        // The first client may have to log in, or come by a link that ends.
         if self.life.log_ins.secret.is_none() {
             self.life.log_ins.secret = net.random();
+            self.look_at_clock(net, now);
         }
         for _ in 0..self.settings.accepts_per_turn {
             let Some(Arrival { peer, door, is_secure }) = net.accept() else {

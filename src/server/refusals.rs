@@ -1,6 +1,7 @@
 //! What is said of those who may not publish or play: one row a reason. Not a word of `code=403 need auth`, by which OBS would
 //! begin a login that never ends.
 
+use crate::live::links::LinkFault;
 use crate::live::refusal::{self, Refusal};
 use crate::rtmp::status::{Code, Status};
 
@@ -56,6 +57,11 @@ pub const fn row(why: Refusal) -> RefusalRow {
         Path => row(400, "Instance and stream name are too long together (PATH_BYTES).", "a shorter name"),
         PlayAddress => row(403, "This address may not play in this application.", "play.addresses in app.toml"),
         PlayKey => row(401, "This application needs a key to play: NAME?key=KEY.", "play.key in app.toml"),
+        Link(LinkFault::Missing) => row(401, "This application needs a signed link.", "rill sign"),
+        Link(LinkFault::Forged) => row(401, "The link is not signed for this stream, or not by this server's key.", "rill sign, and sign.key"),
+        Link(LinkFault::Expired) => row(401, "The link has expired.", "rill sign"),
+        Link(LinkFault::NoClock) => row(503, "The link ends at a time of day, and this server's clock is not set.", "the clock, or a link that rill sign makes on this machine"),
+        Link(LinkFault::OtherStart) => row(401, "The link counts from another start of a machine, and so has expired.", "rill sign"),
         NotLive => row(400, "This application plays recordings; publish to another one, such as live.", "kind in app.toml"),
         Record => row(400, "Recording is not available; publish with type live.", "limits.recordings").with(Code::RecordNoAccess),
         Connections => row(409, "[ Resource.Limit.Exceeded ] : This application has no connection left.", "limits.connections in app.toml"),
@@ -98,6 +104,11 @@ mod tests {
             Path,
             PlayAddress,
             PlayKey,
+            Link(LinkFault::Missing),
+            Link(LinkFault::Forged),
+            Link(LinkFault::Expired),
+            Link(LinkFault::NoClock),
+            Link(LinkFault::OtherStart),
             NotLive,
             Record,
             Connections,

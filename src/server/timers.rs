@@ -15,6 +15,12 @@ use super::transport::Net;
 use super::{CLOCK_MS, SWEEP_MS, Server};
 
 impl Server {
+    /// Asks the system what time it is.
+    pub(super) fn look_at_clock<N: Net>(&mut self, net: &mut N, now: Millis) {
+        self.life.clock_ms = net.clock_ms().map(|shown| shown.cast_signed() - now.0.cast_signed());
+        self.life.started = net.started();
+    }
+
     /// The last step of a turn.
     pub(super) fn expire<N: Net>(&mut self, net: &mut N, now: Millis) {
         self.expire_challenges(net, now);
@@ -24,8 +30,8 @@ impl Server {
         }
         self.alarms.set(Alarm::Sweep, Some(now + SWEEP_MS));
         if self.life.clock_at <= now {
-            self.life.clock_ms = net.clock_ms().map(|shown| shown.cast_signed() - now.0.cast_signed());
             self.life.clock_at = now + CLOCK_MS;
+            self.look_at_clock(net, now);
             let days = |(ends, shown_ms): (u64, u64)| ends.saturating_sub(shown_ms / 1000) / 86_400;
             let ends = net.certificate_ends_s().zip(net.clock_ms());
             self.live.health.certificate_days = ends.map(|both| days(both).try_into().unwrap_or(u32::MAX));

@@ -114,6 +114,10 @@ pub trait Net {
     fn clock_ms(&self) -> Option<u64> {
         None
     }
+    /// Milliseconds from the machine's start to the server's time 0, and which start that was; `None` where the system does not tell.
+    fn started(&self) -> Option<(u64, u32)> {
+        None
+    }
     /// Processor time that the loop has had, in microseconds, to tell how much something took; 0 where nobody asks that.
     fn worked_us(&self) -> u64 {
         0

@@ -21,6 +21,7 @@ use crate::config::{Config, RecordedPlaces};
 use crate::limits::{APP_FILE_BYTES, APP_NAME_BYTES};
 use crate::live::app::{AppDefinition, AppKind, AppLimits, Budget, ScriptDefinition, Source};
 use crate::live::jobs::Lookup;
+use crate::live::links::LinkRules;
 use crate::live::relay_settings::PushSettings;
 use crate::live::users::Users;
 
@@ -287,6 +288,7 @@ fn stamp_of(config: &Config, inside: u64) -> u64 {
     hash((
         inside,
         format!("{:?} {:?} {:?}", config.settings.scripts, config.settings.bandwidth, config.settings.record),
+        &config.settings.sign_key,
     ))
 }
 
@@ -294,7 +296,8 @@ fn stamp_of(config: &Config, inside: u64) -> u64 {
 fn stock(config: &Config, name: AppName) -> AppDefinition {
     let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
     let limits = AppLimits { bandwidth: config.settings.bandwidth, ..AppLimits::default() };
-    AppDefinition { limits, record: config.settings.record.clone(), ..AppDefinition::stock(name, kind) }
+    let links = LinkRules { key: config.settings.sign_key.clone(), ..LinkRules::default() };
+    AppDefinition { limits, record: config.settings.record.clone(), links, ..AppDefinition::stock(name, kind) }
 }
 
 /// What the files mean, or every error of them.
@@ -315,6 +318,10 @@ fn definition(
                 Ok(read) => {
                     (definition, script_limits, recorded) = read;
                     errors.extend(read_keys(path, &mut definition.relays.pushes));
+                    if definition.links.needs_key() {
+                        let path = path.display();
+                        errors.push(format!("{path}: publish.signed and play.signed need sign.key in rill.toml"));
+                    }
                 }
                 Err(wrong) => errors.extend(wrong),
             }

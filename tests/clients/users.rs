@@ -1,13 +1,15 @@
-//! Programs that log in as users, by themselves and through librtmp: with the right password, and with others.
+//! Programs that log in as users, by themselves and through librtmp: with the right password, and with others. And such as publish and play
+//! by links.
 
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::support::clients::{ffmpeg_publish, gst_publish};
+use crate::support::clients::{ffmpeg_play, ffmpeg_publish, gst_publish};
 use crate::support::clip;
-use crate::support::process::{Process, gst_has};
+use crate::support::media::Media;
+use crate::support::process::{Process, gst_has, output_of};
 use crate::support::server::Server;
 use crate::support::{Scratch, patience};
 
@@ -53,6 +55,44 @@ fn tried(name: &str, way: &str, publish: impl Fn(&Server, &str, &str, PathBuf) -
     for secret in ["s3cret", "wrong@", "challenge=", "response=", "salt="] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
+}
+
+#[test]
+fn programs_publish_and_play_by_links() {
+    let scratch = Scratch::new("links");
+    let root = scratch.path("root");
+    let directory = root.join("applications/live");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("app.toml"), "publish.signed = true\nplay.signed = true\n").unwrap();
+    let key = "sign.key=0123456789abcdef";
+    let server = Server::start(&scratch, &[&format!("server.root={}", root.display()), key]);
+    let sign = |deed: &str, url: &str| {
+        let mut sign = Command::new(env!("CARGO_BIN_EXE_rill"));
+        let link = output_of(sign.args(["--set", key, "sign", deed, url, "--for", "5m"]));
+        String::from_utf8(link).unwrap().trim().to_owned()
+    };
+    let played = ["rtmp.flv", "http.flv"].map(|name| scratch.path(name));
+    let urls = [server.url("door"), format!("http://{}/live/door.flv", server.http)].map(|url| sign("play", &url));
+    let mut players: Vec<Process> = (0..2)
+        .map(|at| Process::spawn(&scratch, &format!("player-{at}"), &mut ffmpeg_play(&urls[at], &played[at])))
+        .collect();
+    server.wait_for_players("door", 1);
+    let source = clip::h264_aac();
+    for link in [server.url("door"), sign("publish", &server.url("other")).replace("/other", "/door")] {
+        let mut publisher = Process::spawn(&scratch, "refused", &mut ffmpeg_publish(&source, &link, &[]));
+        assert!(!publisher.wait(patience(20.0)).success(), "{link}: {}", publisher.log());
+    }
+    let link = sign("publish", &server.url("door"));
+    let mut publisher = Process::spawn(&scratch, "publisher", &mut ffmpeg_publish(&source, &link, &[]));
+    publisher.wait_success(patience(20.0));
+    players.iter_mut().for_each(|player| player.wait_success(patience(20.0)));
+    Media::packets(&played[0]).assert_equals(&Media::packets(&source));
+    let log = server.process.log();
+    for part in ["needs a signed link", "is not signed for this stream", " as=flv "] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+    let (_, signature) = link.split_once("&s=").unwrap();
+    assert!(!log.contains(signature) && !log.contains("&s="), "{log}");
 }
 
 #[test]

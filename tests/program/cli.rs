@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rill::live::links::{Deed, SignKey};
+
 use crate::binary::{Server, number, rill, run, scratch};
 
 #[test]
@@ -82,6 +84,32 @@ fn users_are_added_listed_and_removed_and_no_password_is_an_argument() {
     assert!(user(&["remove", "live", "hall"], "").1.contains("nobody is left who may"));
     assert_eq!(user(&["list", "live"], "").0, 0);
     fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
+fn a_link_is_signed_with_the_key_of_the_configuration() {
+    let key = SignKey::parse("0123456789abcdef").unwrap();
+    let sign = |key: &str, words: &[&str]| run(&[&["--set", &format!("sign.key={key}"), "sign"], words].concat());
+    for (deed, word, url) in [
+        (Deed::Play, "play", "http://10.0.0.5:8080/live/hall/cam.m3u8"),
+        (Deed::Publish, "publish", "rtmp://10.0.0.5/live/hall/cam?x=1"),
+    ] {
+        let (status, link, errors) = sign("0123456789abcdef", &[word, url, "--for", "2h"]);
+        let (before, query) = link.trim().split_at(url.len());
+        let end = query[1..].strip_prefix("e=").and_then(|rest| rest.split_once("&s=")).unwrap();
+        assert_eq!((status, before, end.1), (0, url, key.sign(deed, ["live", "hall/cam"], end.0).as_str()));
+        // Whether this machine's clock is set is not the test's to say.
+        match end.0.strip_prefix('m') {
+            None => assert!(errors.is_empty() && end.0.len() == 10, "{errors}"),
+            Some(_) => assert!(errors.contains("clock is not set"), "{errors}"),
+        }
+    }
+    let (status, _, errors) = sign("", &["play", "rtmp://h/live/cam", "--for", "2h"]);
+    assert!(status == 1 && errors.contains("set sign.key in rill.toml"), "{errors}");
+    let (status, _, errors) = sign("0123456789abcdef", &["play", "http://h/live/cam", "--for", "2h"]);
+    assert!(status == 1 && errors.contains("is no URL of a stream"), "{errors}");
+    let (status, _, errors) = sign("short", &["play", "rtmp://h/live/cam", "--for", "2h"]);
+    assert!(status == 1 && errors.contains("sign.key") && !errors.contains("short"), "{errors}");
 }
 
 #[test]
@@ -291,7 +319,7 @@ fn each_key_takes_effect_at_a_hangup_or_is_said_to_need_a_restart_as_its_row_say
             ("record.container", ..) => "\"flv\"".to_owned(),
             ("record.on_complete", ..) => "[\"/nonexistent\"]".to_owned(),
             ("web.hosts", ..) => "[\"rill.example\"]".to_owned(),
-            ("web.admin_key", ..) => "\"correct-horse-battery\"".to_owned(),
+            ("web.admin_key" | "sign.key", ..) => "\"correct-horse-battery\"".to_owned(),
             ("web.trusted_proxies", ..) => "[\"127.0.0.1\"]".to_owned(),
             ("record.directory", ..) => "\"/nonexistent\"".to_owned(),
             ("record.keep_free", ..) => "\"6%\"".to_owned(),

@@ -112,6 +112,8 @@ pub struct FakeNet {
     pub started_ms: Option<u64>,
     /// Every place for TLS is taken.
     pub tls_is_full: bool,
+    /// See [`Net::started`].
+    pub machine: Option<(u64, u32)>,
     /// The time.
     pub now: u64,
 }
@@ -140,6 +142,7 @@ impl FakeNet {
             // Noon of the first day of 2026.
             started_ms: Some(1_767_268_800_000),
             tls_is_full: false,
+            machine: None,
             now: 0,
         }
     }
@@ -292,6 +295,10 @@ impl Net for FakeNet {
 
     fn certificate_ends_s(&mut self) -> Option<u64> {
         self.certificate_ends_s
+    }
+
+    fn started(&self) -> Option<(u64, u32)> {
+        self.machine
     }
 
     fn random(&mut self) -> Option<u128> {

@@ -385,10 +385,11 @@ fn keys_of_a_request_are_in_every_url_of_its_playlists() {
     let mut camera = Camera::new(&mut world, 4);
     let player = Client::new(&mut world);
     let media = player.media(&mut world, &mut camera);
-    let key = "?key=s3cret&token=a%22b";
+    let key = "?key=s3cret&token=a%22b&e=12&s=a-_b";
     let index = player.get(&mut world, &format!("/live/cam/hls/index.m3u8{key}&x=1")).1;
     assert!(index.ends_with(&format!(".m3u8{key}\n")), "{index}");
-    let list = List::parse(&player.get(&mut world, &format!("{media}?_HLS_msn=0&key=s3cret&token=a%22b")).1);
+    let list =
+        List::parse(&player.get(&mut world, &format!("{media}?_HLS_msn=0&key=s3cret&token=a%22b&e=12&s=a-_b")).1);
     assert!(list.segments.iter().all(|segment| segment.url.ends_with(key) && segment.map.ends_with(key)), "{list:?}");
     let long = "k".repeat(370);
     let list = List::parse(&player.get(&mut world, &format!("{media}?key={long}")).1);

@@ -28,6 +28,7 @@ mod guests;
 mod hls;
 mod http;
 mod limits;
+mod links;
 mod log_ins;
 mod media;
 mod names;

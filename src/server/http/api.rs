@@ -12,6 +12,7 @@ use std::vec::Vec;
 use crate::features::changes::StreamChange;
 use crate::handles::{AppId, ConnId, StreamId};
 use crate::limits::Row;
+use crate::name::DEFAULT_INSTANCE;
 use crate::server::Server;
 use crate::server::diagnosis::FindingJson;
 use crate::server::inspect::{StreamRow, Viewers};
@@ -223,9 +224,9 @@ impl Server {
             return true;
         }
         let Some(definition) = self.live.apps.definition(app) else { return false };
-        let rules = &definition.rules;
-        let plays = |path: &str| rules.play(peer, path, request.raw_query()).is_ok();
-        rules.connect(peer).is_ok() && path.is_none_or(plays)
+        let who = self.viewer_of(peer, DEFAULT_INSTANCE, request);
+        let plays = |path: &str| definition.may_play(&who, path).is_ok();
+        definition.rules.connect(peer).is_ok() && path.is_none_or(plays)
     }
 }
 

@@ -8,6 +8,7 @@ use core::fmt::{self, Write};
 use crate::handles::{ConnId, StreamId};
 use crate::limits::HTTP_QUERY_BYTES;
 use crate::live::app::KEY_NAMES;
+use crate::live::links::LINK_NAMES;
 use crate::live::names::Media;
 use crate::live::reader::StreamView;
 use crate::live::settings::Settings;
@@ -217,7 +218,7 @@ impl fmt::Display for QueryKeys<'_> {
         let is_key = |pair: &&str| {
             let name = pair.split_once('=').map_or("", |(name, _)| name);
             // None that is set has a quotation mark in it, which would end what it stands in.
-            KEY_NAMES.contains(&name) && !pair.contains('"')
+            (KEY_NAMES.contains(&name) || LINK_NAMES.contains(&name)) && !pair.contains('"')
         };
         for (at, pair) in self.0.raw_query().split('&').filter(is_key).enumerate() {
             write!(f, "{}{pair}", if at == 0 { '?' } else { '&' })?;

@@ -11,7 +11,6 @@ use crate::features::recordings::desk::DeskQuestion;
 use crate::handles::{AppId, ConnId};
 use crate::live::app::{InstanceStreams, MEDIA};
 use crate::live::gate::Wish;
-use crate::live::holder::Who;
 use crate::live::recording::{ListedRecording, RecordJob, RecordingFileName};
 use crate::name::{DEFAULT_INSTANCE, StreamName};
 use crate::server::Server;
@@ -156,7 +155,7 @@ impl Server {
     fn may_fetch(&self, app: AppId, peer: IpAddr, request: &HttpRequest, stream: &str) -> Option<()> {
         let name = StreamName::parse(stream.as_bytes()).ok()?.name;
         let meant = self.meant(app, &name)?;
-        let who = Who { peer, instance: meant.instance(), query: request.raw_query(), has_logged_in: false };
+        let who = self.viewer_of(peer, meant.instance(), request);
         self.live.by_rules(app, &who, Wish::Connect).ok()?;
         self.live.by_rules(app, &who, Wish::Play { name: meant.name() }).ok().map(drop)
     }

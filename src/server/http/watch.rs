@@ -1,6 +1,8 @@
 //! Watching what is live over HTTP, as far as it is the same for every format: which stream is meant, whether the client may see it,
 //! its place among the players, and the end of that.
 
+use core::net::IpAddr;
+
 use log::{info, warn};
 
 use crate::features::contract::{Does, Happened};
@@ -114,7 +116,7 @@ impl Server {
         let name = StreamName::parse(rest.as_bytes()).map_err(|_| UNKNOWN)?.name;
         let meant = self.meant(app, &name).ok_or(UNKNOWN)?;
         let peer = self.slots.look(conn).ok_or(UNKNOWN)?.peer;
-        let who = Who { peer: peer.ip(), instance: meant.instance(), query: request.raw_query(), has_logged_in: false };
+        let who = self.viewer_of(peer.ip(), meant.instance(), request);
         let wish = Wish::Play { name: meant.name() };
         let allowed = self.live.by_rules(app, &who, Wish::Connect).and_then(|_| self.live.by_rules(app, &who, wish));
         let has_script = self.live.apps.definition(app).is_some_and(|definition| definition.script.is_some());
@@ -159,6 +161,12 @@ impl Server {
                 Err(refusal.into())
             }
         }
+    }
+
+    /// Who asks for something of an instance, for the application's rules.
+    pub(super) fn viewer_of<'w>(&self, peer: IpAddr, instance: &'w str, request: &'w HttpRequest) -> Who<'w> {
+        let (query, clock) = (request.raw_query(), self.link_clock());
+        Who { peer, instance, query, has_logged_in: false, clock }
     }
 
     /// The stream that a name in a URL means. Where instances are apart a URL does not say where its instance ends: of those that it
