@@ -23,6 +23,7 @@ mod enhanced;
 mod far_ends;
 mod files;
 mod films;
+mod gate;
 mod grace;
 mod guests;
 mod hls;
