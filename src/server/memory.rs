@@ -17,6 +17,7 @@ use super::broadcasts::Broadcasts;
 use super::claims::Claims;
 use super::hls_viewers::HlsViewers;
 use super::instances::Instances;
+use super::log_ins::LogIns;
 use super::outbox::Outboxes;
 use super::slots::PLACE_BYTES;
 use super::transport::READ_BYTES;
@@ -63,6 +64,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         Row::new("recordings to delete for scripts", CLEARS, RecordingDesk::WISH_BYTES),
         Row::new("streams of scripts", Broadcasts::count(settings.script_hosts()), Broadcasts::PLACE_BYTES),
         Row::new("viewers by HLS", HlsViewers::places(settings.connections), HlsViewers::PLACE_BYTES),
+        Row::new("log-ins", 1, size_of::<LogIns>()),
         Row::new("read buffer", 1, READ_BYTES),
         Row::new("claims on connections", slots, Claims::place_bytes(slots)),
         // And whether a slot is free or taken.
