@@ -118,12 +118,12 @@ mod tests {
         };
         // What Linux shows on boards with 512 MiB, 1, 2 and 8 GiB.
         for (found, expected) in
-            [(427, (12, 149)), (906, (24, 298)), (1849, (48, 592)), (7811, (48, 592)), (u64::MAX >> 20, (48, 592))]
+            [(427, (12, 150)), (906, (24, 300)), (1849, (48, 592)), (7811, (48, 592)), (u64::MAX >> 20, (48, 592))]
         {
             assert_eq!(streams("rpi-64", Some(found)), expected, "{found}");
         }
-        assert_eq!(streams("rpi-64", None), (12, 149));
-        assert_eq!(streams("rpi-64", Some(90)), (12, 149), "the smallest such board is never taken to be smaller");
+        assert_eq!(streams("rpi-64", None), (12, 150));
+        assert_eq!(streams("rpi-64", Some(90)), (12, 150), "the smallest such board is never taken to be smaller");
         assert_eq!(streams("generic", Some(191)), (4, 34), "one short of three quarters of 256");
         assert_eq!(streams("generic", Some(192)), (8, 68));
         assert_eq!(streams("host", Some(64 << 10)), (32, 512), "without limits.most nothing grows");
