@@ -24,6 +24,13 @@ pub struct ConnId {
     pub generation: u32,
 }
 
+impl ConnId {
+    /// It as one number, of which readers take 32 bits: a slot is used again some thousand times before one comes back.
+    pub fn number(self) -> u32 {
+        (self.generation & 0xFFF) << 20 | self.slot.0 & 0xF_FFFF
+    }
+}
+
 impl fmt::Display for ConnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "c{}.{}", self.slot.0, self.generation)
@@ -82,6 +89,8 @@ impl FeatureId {
     pub const RELAYS: FeatureId = FeatureId(1);
     /// Who watches by HLS, who holds the stream's name.
     pub const HLS: FeatureId = FeatureId(2);
+    /// Hooks, by their places: they look up hosts.
+    pub const HOOKS: FeatureId = FeatureId(3);
 }
 
 impl fmt::Display for FeatureId {

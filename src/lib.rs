@@ -24,7 +24,7 @@
 //! apps            what an application's files say: text in, a definition or errors out
 //! config          settings: text in, plain values or errors out
 //! server          slots, connections, fan-out, deadlines: no OS call, no heap after start
-//! features        bandwidth, films, script processes: what watches or decides; facts in, actions out ([`features::contract`])
+//! features        bandwidth, films, hooks, script processes: what watches or decides; facts in, actions out ([`features::contract`])
 //! live            names, rules, limits, gate, challenge, grace, readers: who publishes and plays what; no word of any protocol
 //! client          the client's side of RTMP, for the self-test and `rill connect`
 //! board           profiles: what each board has, and so how much it serves
@@ -54,7 +54,7 @@
 //! name, and its rules come back as plain data ([`live::app`]). Then the gate is asked ([`live::gate`]), link by link: rules and
 //! limits by `live` itself, and if there is a script, `server::scripting` finds or loads the instance and tells its process
 //! ([`host`]) of the client, which runs `onConnect`; what the script wants done comes as messages ([`wire::script_link`]), and
-//! is carried out in its order. A link that says no says why as plain data ([`live::refusal`]), of which [`server::refusals`]
+//! is carried out in its order. Last an operator's own address may be asked ([`features::hooks`], `server::hooks`). A link that says no says why as plain data ([`live::refusal`]), of which [`server::refusals`]
 //! makes words and a status. `_result` or `_error` leaves as the one answer.
 //!
 //! `publish` and `play` go through the same gate, and then [`live::Live`] gives them the name: it is published at once, waited
@@ -82,6 +82,8 @@
 //!   once more: what rules and limits say may have changed meanwhile. Answers name their question, so that none is taken for
 //!   that to another. A publisher's media, and what is no command, pass the request. Whoever causes more than its script's
 //!   process takes waits with it.
+//! - **Who waits for a hook waits in a place of its own.** Each client may ask one thing at a time, so a place for each is enough, and no
+//!   number of clients fills a queue. What a hook is only told may outlive its client: that has its bytes with it, and a bound.
 //! - **Allocations have an account** ([`account`]): those of files are marked by their caller, so the promise that the server
 //!   allocates nothing is checked while they are read.
 //! - **A connection is an enum of protocols** ([`server::speaks`]). What every connection has is its slot's; what one protocol

@@ -189,6 +189,27 @@ shapes! {
     /// Bytes kept of what a far end said last when it refused.
     RELAY_WORDS_BYTES = 160, "bytes kept of why a far end refused";
 
+    /// Longest body of a hook's request in bytes. What a client says of itself is cut to it; a client whose name and query are longer is
+    /// refused.
+    HOOK_BODY_BYTES = 1792, "longest body of a hook's request; what a client says of itself is cut";
+    /// Bytes of `hooks.headers` with their line ends. More are refused.
+    HOOK_HEADERS_BYTES = 512, "bytes of hooks.headers; more are refused";
+    /// Longest `hooks.secret` in bytes. A longer one is refused.
+    HOOK_SECRET_BYTES = 64, "longest hooks.secret; a longer one is refused";
+    /// Bytes of notices for hooks that wait, for each of `limits.hooks`: some forty. One more is not sent; it is counted, and the log says
+    /// so.
+    HOOK_NOTICES_BYTES = 12 * 1024, "notices that wait for each of limits.hooks; one more is not sent";
+    /// Bytes kept of each URL that a client says of itself, for hooks. The rest is cut off.
+    HOOK_URL_BYTES = 96, "bytes kept of a client's tcUrl, pageUrl and swfUrl for hooks";
+    /// Hosts of hooks whose addresses are kept. One more takes the place of the one that was looked up longest ago.
+    HOOK_HOSTS = 4, "hosts of hooks whose addresses are kept";
+    /// Bytes of an answer to the server's own request that are no body. One with more counts as none.
+    ANSWER_HEAD_BYTES = 8192, "longest head of a hook's answer; a longer one counts as none";
+    /// Bytes of a line of it that are looked at: what is longer matters not.
+    ANSWER_LINE_BYTES = RELAY_URL_BYTES + 32, "bytes of a line of it that are looked at";
+    /// Longest body of such an answer in bytes, where it matters. A longer one counts as none.
+    ANSWER_BODY_BYTES = 512, "longest answer of a hook that answers in JSON; a longer one counts as none";
+
     /// Changes of streams and their viewers that are kept for who listens to `/api/events`. Of more within a second the oldest are not told.
     CHANGES = 32, "changes kept for /api/events; of more in a second the oldest are not told";
     /// Longest key of the administrator in bytes. A longer one is refused.
@@ -255,7 +276,7 @@ shapes! {
 }
 
 /// Things of which the server counts how many are in use: the rows of `/api/limits`.
-pub const LIMITED: usize = 16;
+pub const LIMITED: usize = 17;
 
 /// Transaction ids of the server's own calls are this and above, so that their answers are not taken for those to a script's
 /// calls, which count from 1 and stay below. They fit a signed 32-bit integer, which is what some clients keep.

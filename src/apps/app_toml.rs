@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use crate::board::{format_bytes, integer, parse_bytes};
+use crate::config::hooks::{self, hook_key};
 use crate::config::keys::{CustomValue, Key, KeyType, Reading, Table, TakesEffect, Wrong, within};
 use crate::config::record;
 use crate::config::{
@@ -18,6 +19,7 @@ use crate::limits::ADDRESS_RULES;
 use crate::live::app::{
     AddressList, AddressListError, AppDefinition, AppKind, AppLimits, InstanceStreams, KeyError, Rules, ScriptLimits,
 };
+use crate::live::hook_settings::{HookEvent, HookSettings};
 use crate::live::links::LinkRules;
 use crate::live::record_settings::RecordSettings;
 use crate::live::relay_settings::RelaySettings;
@@ -36,6 +38,7 @@ struct AppFile {
     relays: RelaySettings,
     links: LinkRules,
     log_in: LogInRules,
+    hooks: HookSettings,
     scripts: ScriptLimits,
     /// What the server's memory table has for a script.
     most: ScriptLimits,
@@ -64,6 +67,7 @@ pub fn parse(
         relays: RelaySettings::default(),
         links: definition.links.clone(),
         log_in: LogInRules::default(),
+        hooks: definition.hooks.clone(),
         scripts,
         most: scripts,
         config: serde_json::Map::new(),
@@ -72,17 +76,30 @@ pub fn parse(
     reading.file(name, text);
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
-    let AppFile { kind, instances, rules, limits, recorded, record, relays, links, log_in, scripts, config, .. } = file;
+    let AppFile {
+        kind, instances, rules, limits, recorded, record, relays, links, log_in, hooks, scripts, config, ..
+    } = file;
     let config_json = Json::Object(config).to_string();
-    let definition =
-        AppDefinition { kind, instances, rules, limits, record, relays, links, log_in, config_json, ..definition };
+    let definition = AppDefinition {
+        kind,
+        instances,
+        rules,
+        limits,
+        record,
+        relays,
+        links,
+        log_in,
+        hooks,
+        config_json,
+        ..definition
+    };
     Ok((definition, scripts, recorded))
 }
 
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 43] = [
+const KEYS: [Key<AppFile>; 57] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -113,6 +130,20 @@ const KEYS: [Key<AppFile>; 43] = [
     key("record.on_complete", "program that is run for each complete file, which is its last argument", value(|app, value| record::read_command(&mut app.record, value), record::allowed_command, false)),
     key("push", "other servers to which streams are sent: [[push]] with url, names, key_from", secret(|app, value| relay::read_pushes(&mut app.relays, value), relay::allowed_pushes)),
     key("pull", "streams that are fetched from other servers: [[pull]] with name, url, when, linger_s", secret(|app, value| relay::read_pulls(&mut app.relays, value), relay::allowed_pulls)),
+    key("hooks.on_connect", "URL that is asked whether a client may connect; \"\" is none", hook_key!(app => app.hooks, Connect)),
+    key("hooks.on_publish", "URL that is asked whether it may publish; \"\" is none", hook_key!(app => app.hooks, Publish)),
+    key("hooks.on_play", "URL that is asked whether it may play; \"\" is none", hook_key!(app => app.hooks, Play)),
+    key("hooks.on_done", "URL that is told that a client's publish or play has ended; \"\" is none", hook_key!(app => app.hooks, Done)),
+    key("hooks.on_publish_done", "URL that is told that a publish has ended; \"\" is none", hook_key!(app => app.hooks, PublishDone)),
+    key("hooks.on_play_done", "URL that is told that a play has ended; \"\" is none", hook_key!(app => app.hooks, PlayDone)),
+    key("hooks.on_record_done", "URL that is told that a file of a recording is complete; \"\" is none", hook_key!(app => app.hooks, RecordDone)),
+    key("hooks.on_update", "URL that is told every hooks.update_ms of who publishes and plays; \"\" is none", hook_key!(app => app.hooks, Update)),
+    key("hooks.style", "form of requests: nginx-rtmp's fields, or SRS's JSON", hook_key!(app => app.hooks, hooks::read_style, |to, from| to.style = from.style, hooks::show_style, hooks::allowed_style, true, false)),
+    key("hooks.timeout_ms", "time for an answer", KeyType::Millis(|app| &mut app.hooks.timeout_ms, hooks::TIMEOUT_MS)),
+    key("hooks.when_down", "whether clients may when a hook does not answer", hook_key!(app => app.hooks, hooks::read_when_down, |to, from| to.when_down = from.when_down, hooks::show_when_down, hooks::allowed_when_down, true, false)),
+    key("hooks.secret", "key of the HMAC-SHA256 that requests are signed with; \"\" is none", hook_key!(app => app.hooks, hooks::read_secret, |to, from| to.secret.clone_from(&from.secret), hooks::show_secret, hooks::allowed_secret, true, true)),
+    key("hooks.headers", "lines that the head of each request has", hook_key!(app => app.hooks, hooks::read_headers, |to, from| to.headers.clone_from(&from.headers), hooks::show_headers, hooks::allowed_headers, false, true)),
+    key("hooks.update_ms", "time between two calls of hooks.on_update", KeyType::Millis(|app| &mut app.hooks.update_ms, hooks::UPDATE_MS)),
     key("timeouts.idle_ms", "time a connection may neither publish nor play; 0 is for ever", IDLE),
 
     key("bandwidth.detection", "clients and scripts may have their bandwidth measured", KeyType::Switch(|app| &mut app.limits.bandwidth.detection)),

@@ -49,6 +49,7 @@ impl Board {
                 recorded_players: counts.recorded_players.saturating_mul(2).min(most.recorded_players),
                 recordings: counts.recordings.saturating_mul(2).min(most.recordings),
                 relays: counts.relays.saturating_mul(2).min(most.relays),
+                hooks: counts.hooks.saturating_mul(2).min(most.hooks),
                 tls_connections: counts.tls_connections.saturating_mul(2).min(most.tls_connections),
             };
             doubled = doubled.saturating_mul(2);
@@ -133,12 +134,12 @@ mod tests {
     fn no_count_may_grow_to_less_than_it_is() {
         for (board, most) in all().iter().filter_map(|board| Some((board, board.most?))) {
             let Counts { connections, streams, ring_bytes, ram_budget_bytes, script_instances, .. } = board.limits;
-            let Counts { recorded_players, recordings, relays, .. } = board.limits;
+            let Counts { recorded_players, recordings, relays, hooks, .. } = board.limits;
             assert!(connections <= most.connections && streams <= most.streams, "{}", board.name);
             assert!(ring_bytes <= most.ring_bytes && ram_budget_bytes <= most.ram_budget_bytes, "{}", board.name);
             assert!(script_instances <= most.script_instances, "{}", board.name);
             assert!(recorded_players <= most.recorded_players && recordings <= most.recordings, "{}", board.name);
-            assert!(relays <= most.relays, "{}", board.name);
+            assert!(relays <= most.relays && hooks <= most.hooks, "{}", board.name);
         }
     }
 

@@ -136,6 +136,8 @@ pub struct Counts {
     pub recordings: u32,
     /// Streams that are sent to other servers or fetched from them at once.
     pub relays: u32,
+    /// Requests to hooks under way at once.
+    pub hooks: u32,
     /// Connections with TLS at once.
     pub tls_connections: u32,
 }
@@ -211,6 +213,7 @@ fn counts(mut limits: Section) -> Result<Counts, String> {
         recorded_players: limits.count("recorded_players")?,
         recordings: limits.count("recordings")?,
         relays: limits.count("relays")?,
+        hooks: limits.count("hooks")?,
         tls_connections: limits.count("tls_connections")?,
     };
     limits.finish()?;

@@ -66,6 +66,7 @@ fn counts(counts: &Counts) -> Value {
         "tls_connections": counts.tls_connections,
         "recordings": counts.recordings,
         "relays": counts.relays,
+        "hooks": counts.hooks,
     })
 }
 

@@ -4,6 +4,7 @@
 //! the server runs. Reading, messages, the listing of `rill limits` and the file of `rill init` are all driven by it.
 //! Every error of a file is reported, not only the first.
 
+pub(crate) mod hooks;
 pub mod keys;
 mod log_time;
 pub(crate) mod record;
@@ -14,11 +15,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use hooks::hook_key;
 use keys::TakesEffect::{AtOnce, AtStart};
 use toml::de::{DeTable, DeValue};
 
 use crate::board::{self, Board};
 use crate::live::app::Networks;
+use crate::live::hook_settings::{HookEvent, HookSettings};
 use crate::live::links::{LEAST_SIGN_KEY_BYTES, MOST_SIGN_KEY_BYTES, SignKey};
 use crate::live::secret::{AdminKey, LEAST_ADMIN_KEY_BYTES, MOST_ADMIN_KEY_BYTES};
 use crate::live::settings::{Merge, PerAddress, ScriptProcess, Settings};
@@ -218,6 +221,7 @@ fn defaults(board: &Board) -> Config {
         recorded_players: counts.recorded_players,
         recordings: counts.recordings,
         relays: counts.relays,
+        hooks: counts.hooks,
         tls_connections: counts.tls_connections,
         ..Settings::default()
     };
@@ -242,7 +246,7 @@ fn defaults(board: &Board) -> Config {
 }
 
 /// Keys whose defaults are in the board's profile.
-const FROM_BOARD: [&str; 10] = [
+const FROM_BOARD: [&str; 11] = [
     "limits.connections",
     "limits.streams",
     "limits.ring_bytes",
@@ -251,6 +255,7 @@ const FROM_BOARD: [&str; 10] = [
     "limits.recorded_players",
     "limits.recordings",
     "limits.relays",
+    "limits.hooks",
     "limits.tls_connections",
     "scripts.process",
 ];
@@ -260,7 +265,7 @@ type ConfigType = KeyType<Config>;
 /// Every key. Units are in the names; ranges are explained at [`Settings`]. What memory and sockets were obtained by takes
 /// effect at the next start; so does what an instance of a script may take, for the memory table counts on it.
 #[rustfmt::skip]
-const KEYS: [Key<Config>; 78] = [
+const KEYS: [Key<Config>; 93] = [
     key("server.listen", AtStart, "addresses and ports to listen on", LISTEN),
     key("server.http", AtStart, "addresses and ports for HTTP; \"auto\" is port 8080 at the addresses of server.listen, and 80 where that needs no privilege; [] is none", HTTP),
     key("server.board", AtStart, "board profile that gives the counts", BOARD),
@@ -288,6 +293,7 @@ const KEYS: [Key<Config>; 78] = [
     key("limits.recorded_players", AtStart, "players of recorded streams at once", KeyType::Count(|c| &mut c.settings.recorded_players, 0..=4096)),
     key("limits.recordings", AtStart, "recordings that are made at once", KeyType::Count(|c| &mut c.settings.recordings, 0..=256)),
     key("limits.relays", AtStart, "streams that are sent to other servers or fetched from them at once", KeyType::Count(|c| &mut c.settings.relays, 0..=256)),
+    key("limits.hooks", AtStart, "requests to hooks under way at once", KeyType::Count(|c| &mut c.settings.hooks, 0..=64)),
     key("limits.tls_connections", AtStart, "connections with TLS at once; without a certificate those of relays alone", KeyType::Count(|c| &mut c.settings.tls_connections, 1..=4096)),
 
     key("live.publish_timeout_ms", AtOnce, "silence after which a publisher loses its name to a newcomer", KeyType::Millis(|c| &mut c.settings.publish_timeout_ms, 0..=60_000)),
@@ -325,6 +331,21 @@ const KEYS: [Key<Config>; 78] = [
     key("web.admin_key", AtOnce, "key with which things may be changed over HTTP; \"\" is that of `rill ctl admin-key`, if there is one", ADMIN_KEY),
 
     key("sign.key", AtOnce, "key of links that let somebody play or publish until they expire (`rill sign`); \"\" is none", SIGN_KEY),
+
+    key("hooks.on_connect", AtOnce, "URL that is asked whether a client may connect; \"\" is none", hook_key!(c => c.settings.hook, Connect)),
+    key("hooks.on_publish", AtOnce, "URL that is asked whether it may publish; \"\" is none", hook_key!(c => c.settings.hook, Publish)),
+    key("hooks.on_play", AtOnce, "URL that is asked whether it may play; \"\" is none", hook_key!(c => c.settings.hook, Play)),
+    key("hooks.on_done", AtOnce, "URL that is told that a client's publish or play has ended; \"\" is none", hook_key!(c => c.settings.hook, Done)),
+    key("hooks.on_publish_done", AtOnce, "URL that is told that a publish has ended; \"\" is none", hook_key!(c => c.settings.hook, PublishDone)),
+    key("hooks.on_play_done", AtOnce, "URL that is told that a play has ended; \"\" is none", hook_key!(c => c.settings.hook, PlayDone)),
+    key("hooks.on_record_done", AtOnce, "URL that is told that a file of a recording is complete; \"\" is none", hook_key!(c => c.settings.hook, RecordDone)),
+    key("hooks.on_update", AtOnce, "URL that is told every hooks.update_ms of who publishes and plays; \"\" is none", hook_key!(c => c.settings.hook, Update)),
+    key("hooks.style", AtOnce, "form of requests: nginx-rtmp's fields, or SRS's JSON", hook_key!(c => c.settings.hook, hooks::read_style, |to, from| to.style = from.style, hooks::show_style, hooks::allowed_style, true, false)),
+    key("hooks.timeout_ms", AtOnce, "time for an answer", KeyType::Millis(|c| &mut c.settings.hook.timeout_ms, hooks::TIMEOUT_MS)),
+    key("hooks.when_down", AtOnce, "whether clients may when a hook does not answer", hook_key!(c => c.settings.hook, hooks::read_when_down, |to, from| to.when_down = from.when_down, hooks::show_when_down, hooks::allowed_when_down, true, false)),
+    key("hooks.secret", AtOnce, "key of the HMAC-SHA256 that requests are signed with; \"\" is none", hook_key!(c => c.settings.hook, hooks::read_secret, |to, from| to.secret.clone_from(&from.secret), hooks::show_secret, hooks::allowed_secret, true, true)),
+    key("hooks.headers", AtOnce, "lines that the head of each request has", hook_key!(c => c.settings.hook, hooks::read_headers, |to, from| to.headers.clone_from(&from.headers), hooks::show_headers, hooks::allowed_headers, false, true)),
+    key("hooks.update_ms", AtOnce, "time between two calls of hooks.on_update", KeyType::Millis(|c| &mut c.settings.hook.update_ms, hooks::UPDATE_MS)),
 
     key("timeouts.handshake_ms", AtOnce, "time for the handshake", KeyType::Millis(|c| &mut c.settings.handshake_timeout_ms, 1000..=120_000)),
     key("timeouts.connect_ms", AtOnce, "time from handshake to connect", KeyType::Millis(|c| &mut c.settings.connect_timeout_ms, 1000..=120_000)),
@@ -970,6 +991,10 @@ mod tests {
                 "false" => "true".to_owned(),
                 "5%" => "6%".to_owned(),
                 "" if row.key == "web.admin_key" || row.key == "sign.key" => "correct-horse-battery-42".to_owned(),
+                "" if row.key.starts_with("hooks.on_") => "http://h/x".to_owned(),
+                "[]" if row.key == "hooks.headers" => "[\"A: b\"]".to_owned(),
+                "form" => "json".to_owned(),
+                "deny" => "allow".to_owned(),
                 "[]" if row.key == "web.hosts" => "[\"rill.example\"]".to_owned(),
                 "[]" if row.key == "web.trusted_proxies" => "[\"10.0.0.0/8\"]".to_owned(),
                 "[]" => "[\"/bin/true\"]".to_owned(),

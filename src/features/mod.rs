@@ -76,6 +76,7 @@ features! {
     catalogue: Catalogue,
     changes: Changes,
     downloads: Downloads,
+    hooks: Hooks,
     recorded: RecordedPlayers,
     recordings: Recordings,
     relays: Relays,

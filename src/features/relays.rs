@@ -23,7 +23,7 @@ use crate::limits::{
 };
 use crate::live::Live;
 use crate::live::holder::Holder;
-use crate::live::jobs::{Done, Job, RelayId};
+use crate::live::jobs::{Done, Job, LookUpId};
 use crate::live::rate::Rate;
 use crate::live::relay_settings::{FarParts, PullSettings, PullWhen, PushSettings};
 use crate::live::settings::Settings;
@@ -621,7 +621,7 @@ impl Relays {
         // A redirect may name a host that is longer than any.
         let host =
             far.map_or(Ok(heapless::String::new()), |far| heapless::String::try_from(far.host)).unwrap_or_default();
-        let id = RelayId { place: at as u16, generation: place.generation };
+        let id = LookUpId { of: FeatureId::RELAYS, place: at as u16, generation: place.generation };
         Some(Job::Resolve { id, host, port: far.map_or(0, |far| far.port) })
     }
 
@@ -785,7 +785,7 @@ impl Feature for Relays {
     }
 
     fn done(&mut self, done: Done, now: Millis, _out: &mut Actions) -> Option<Done> {
-        let Done::Resolved { id, found } = done else { return Some(done) };
+        let Done::Resolved { id: id @ LookUpId { of: FeatureId::RELAYS, .. }, found } = done else { return Some(done) };
         let place = self.places.get_mut(usize::from(id.place))?;
         if place.generation != id.generation || place.state != (RelayState::Resolves { asked: true }) {
             return None;

@@ -11,6 +11,7 @@ pub use crate::wire::script_link::Budget;
 use crate::wire::script_link::FileRole;
 
 use super::holder::Who;
+use super::hook_settings::HookSettings;
 use super::links::{Deed, LinkFault, LinkRules};
 use super::record_settings::RecordSettings;
 use super::recorded::RecordedName;
@@ -71,6 +72,8 @@ pub struct AppDefinition {
     pub links: LinkRules,
     /// Who has to log in to publish.
     pub log_in: LogInRules,
+    /// Who is asked and told of its clients.
+    pub hooks: HookSettings,
     /// Its server-side code, if it has any.
     pub script: Option<ScriptDefinition>,
     /// What the script sees as `application.config`: a JSON object.
@@ -92,6 +95,7 @@ impl AppDefinition {
             relays: RelaySettings::default(),
             links: LinkRules::default(),
             log_in: LogInRules::default(),
+            hooks: HookSettings::default(),
             script: None,
             config_json: "{}".to_owned(),
             stamp: 0,

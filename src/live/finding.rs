@@ -39,6 +39,11 @@ pub enum Finding {
         /// In so many days; 0 is today, or before.
         days: u32,
     },
+    /// Hooks do not answer.
+    HookDown {
+        /// How many.
+        hooks: u32,
+    },
     /// Somebody found no place.
     Full {
         /// Where.
@@ -217,6 +222,8 @@ kinds! {
     CardWorn, "card_worn", 0, 0, "copy what is on it, and replace it";
     CertificateEnds, "certificate_ends", 0, 0,
         "put another one in place of server.tls.certificate and server.tls.key, then: rill ctl reload";
+    HookDown, "hook_down", 0, 0,
+        "see whether what hooks.on_connect and the others name runs and is reached; the log says which does not answer and why";
     Full, "full", 0, 0, "raise";
     NetworkFull, "network_full", 3_000, 15_000,
         "connect the board by cable, lower the encoder's bitrate, or have fewer watch at once";
@@ -252,6 +259,12 @@ impl fmt::Display for Finding {
             }
             Finding::CertificateEnds { days: 1 } => f.write_str("the certificate for TLS ends tomorrow"),
             Finding::CertificateEnds { days } => write!(f, "the certificate for TLS ends in {days} days"),
+            Finding::HookDown { hooks: 1 } => {
+                f.write_str("a hook does not answer: hooks.when_down says whether clients are let in")
+            }
+            Finding::HookDown { hooks } => {
+                write!(f, "{hooks} hooks do not answer: hooks.when_down says whether clients are let in")
+            }
             Finding::Full { table, times } => {
                 write!(
                     f,
@@ -342,6 +355,7 @@ impl fmt::Display for Figures {
             | Finding::CardFull { free_mb: one }
             | Finding::CardWorn { percent: one }
             | Finding::CertificateEnds { days: one }
+            | Finding::HookDown { hooks: one }
             | Finding::Contested { times: one }
             | Finding::Silent { seconds: one }
             | Finding::Stalled { times: one }
@@ -401,6 +415,7 @@ pub(super) mod tests {
             Finding::CardFull { free_mb: most },
             Finding::CardWorn { percent: 110 },
             Finding::CertificateEnds { days: most },
+            Finding::HookDown { hooks: most },
             Finding::Full { table: FullTable::RecordedPlayers, times: most },
             Finding::NetworkFull { behind: most, viewers: most },
             Finding::Contested { times: most },

@@ -7,8 +7,8 @@
 //! 2. **Limits** of the application. Who is over a limit may still get a place, if somebody idle gives way: who does is for the
 //!    caller to find, who then asks again.
 //! 3. The application's **script**, which may answer later. It sees only clients who could have come in without it.
-//! 4. A **hook**, an address of the operator's that is asked over HTTP, comes here: it costs the most time, so it is asked last. There is
-//!    none yet.
+//! 4. A **hook** ([`hook_settings`](super::hook_settings)), an address of the operator's that is asked over HTTP: it costs the most time, so it is asked
+//!    last, and of no client that would be refused anyway. It may give the stream another name.
 //!
 //! The same is asked of clients over RTMP and of viewers over HTTP. What relays send and fetch is the operator's own, and asked about nothing;
 //! but for whom the rules turn away nothing is fetched. Encoders log in within the rules of a connect, which is its protocol's affair.
@@ -50,10 +50,12 @@ pub enum Link {
     Limits,
     /// The application's script.
     Script,
+    /// The application's hook.
+    Hook,
 }
 
 /// All, in their order.
-pub const CHAIN: [Link; 3] = [Link::Rules, Link::Limits, Link::Script];
+pub const CHAIN: [Link; 4] = [Link::Rules, Link::Limits, Link::Script, Link::Hook];
 
 /// What a link says, and the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

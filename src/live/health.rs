@@ -23,7 +23,7 @@ const CERTIFICATE_DAYS: u32 = 14;
 const SEVERAL: u32 = 3;
 
 /// Kinds of which there is one at a time.
-const SINGLE: [FindingKind; 7] = [
+const SINGLE: [FindingKind; 8] = [
     FindingKind::UnderVoltage,
     FindingKind::Hot,
     FindingKind::Throttled,
@@ -31,6 +31,7 @@ const SINGLE: [FindingKind; 7] = [
     FindingKind::CardWorn,
     FindingKind::NetworkFull,
     FindingKind::CertificateEnds,
+    FindingKind::HookDown,
 ];
 const TABLES: usize = FullTable::ALL.len();
 
@@ -65,6 +66,8 @@ pub struct Health {
     pub board: BoardFacts,
     /// The certificate for TLS counts so many days more, as far as there is one and the clock is set; 0 is less than one, or none.
     pub certificate_days: Option<u32>,
+    /// So many hooks do not answer.
+    pub hooks_down: u32,
     /// Kinds that something was wrong of with a stream at the last look, a bit each: lists need not search all names for others.
     pub stream_kinds: u32,
     /// How much was wrong with all streams then.
@@ -149,6 +152,7 @@ impl Health {
                 let days = self.certificate_days.filter(|days| *days <= CERTIFICATE_DAYS)?;
                 Some(Finding::CertificateEnds { days })
             }
+            FindingKind::HookDown => (self.hooks_down > 0).then_some(Finding::HookDown { hooks: self.hooks_down }),
             // Of streams.
             _ => None,
         }
@@ -208,7 +212,7 @@ mod tests {
 
     #[test]
     fn each_finding_comes_when_it_is_true_and_goes_when_it_is_over() {
-        let cases: [Case; 11] = [
+        let cases: [Case; 12] = [
             (
                 |w| w.health.board.under_voltage = Some(true),
                 Finding::UnderVoltage,
@@ -252,6 +256,7 @@ mod tests {
                 |w| w.health.certificate_days = None,
                 1,
             ),
+            (|w| w.health.hooks_down = 2, Finding::HookDown { hooks: 2 }, 1, |w| w.health.hooks_down = 0, 1),
             (|w| w.viewers = (3, 6), Finding::NetworkFull { behind: 3, viewers: 6 }, 4, |w| w.viewers = (3, 7), 15),
             (|w| w.viewers = (4, 4), Finding::NetworkFull { behind: 4, viewers: 4 }, 4, |w| w.viewers = (2, 2), 15),
             (|w| w.counts[2] += 7, Finding::Full { table: FullTable::Streams, times: 7 }, 1, |_| {}, 60),

@@ -3,7 +3,7 @@
 
 use core::net::SocketAddr;
 
-use crate::handles::{ConnId, HostIndex};
+use crate::handles::{ConnId, FeatureId, HostIndex};
 use crate::limits::{APP_NAME_BYTES, RELAY_ADDRESSES, RELAY_HOST_BYTES};
 use crate::wire::script_link::InstanceId;
 
@@ -71,8 +71,8 @@ pub enum Job {
     Board,
     /// The addresses of a far end. It may take as long as the network's name servers do.
     Resolve {
-        /// Of which relay.
-        id: RelayId,
+        /// For whom.
+        id: LookUpId,
         /// Host name.
         host: heapless::String<RELAY_HOST_BYTES>,
         /// TCP port.
@@ -122,10 +122,12 @@ pub enum Job {
     Download(DownloadJob),
 }
 
-/// A relay's place, and how often that was used before.
+/// Who wants to know the addresses of a host: a place, and how often that was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RelayId {
-    /// Where it is.
+pub struct LookUpId {
+    /// Whose places.
+    pub of: FeatureId,
+    /// Which.
     pub place: u16,
     /// So that no answer is another one's.
     pub generation: u32,
@@ -183,6 +185,7 @@ impl Job {
 
 /// What the disk says.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it moves between two queues, and takes nothing from the heap")]
 pub enum Done {
     /// To [`Job::App`].
     App {
@@ -220,8 +223,8 @@ pub enum Done {
     Board(BoardFacts),
     /// To [`Job::Resolve`].
     Resolved {
-        /// Of which relay.
-        id: RelayId,
+        /// For whom.
+        id: LookUpId,
         /// The first of them; none when there are none, or they cannot be found.
         found: heapless::Vec<SocketAddr, RELAY_ADDRESSES>,
     },

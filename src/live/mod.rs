@@ -12,6 +12,7 @@ pub mod finding;
 pub mod gate;
 pub mod health;
 pub mod holder;
+pub mod hook_settings;
 pub mod jobs;
 pub mod links;
 pub mod names;

@@ -183,6 +183,17 @@ pub struct GrowingFile {
     pub whole: WholePart,
 }
 
+/// A file of a recording that is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompleteFile {
+    /// The application.
+    pub app: heapless::String<APP_NAME_BYTES>,
+    /// The stream's path in it.
+    pub name: heapless::String<RECORDING_PATH_BYTES>,
+    /// Where it is on the medium.
+    pub path: heapless::String<RECORDING_FILE_BYTES>,
+}
+
 /// Who wants a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordedFor {
@@ -298,6 +309,8 @@ pub enum RecordDone {
     Tended {
         /// There is more to do at once.
         more: bool,
+        /// A file that is complete since, for who wants to know.
+        complete: Option<CompleteFile>,
     },
     /// To [`RecordJob::List`] and [`RecordJob::ListOn`].
     Listed {

@@ -40,6 +40,10 @@ pub enum Refusal {
     ReadAccess,
     /// The application's script has not said in time whether it may.
     Unanswered,
+    /// The application's hook says no.
+    Hook,
+    /// The application's hook has not answered, and without an answer it may not.
+    HookDown,
     /// There is no recording of that name, and it is not published.
     NotFound,
     /// The recording cannot be read.

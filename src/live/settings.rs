@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use crate::limits::{CONTROL_CLIENTS, SPARE_CONNECTIONS};
 
 use super::app::{Bandwidth, Networks, ScriptLimits};
+use super::hook_settings::HookSettings;
 use super::links::SignKey;
 use super::record_settings::RecordSettings;
 use super::secret::AdminKey;
@@ -88,6 +89,10 @@ pub struct Settings {
     pub recordings: u32,
     /// Streams that are sent to other servers or fetched from them at once: 0 to 256. One more is not, which the log says.
     pub relays: u32,
+    /// Requests to hooks under way at once: 0 to 64. One more waits.
+    pub hooks: u32,
+    /// Who is asked and told of clients, and how, unless the application says otherwise.
+    pub hook: HookSettings,
     /// Connections with TLS at once: 1 to 4096. One more is closed. Without a certificate they are places for relays alone.
     pub tls_connections: u32,
     /// Clients may come with TLS: there is a certificate, and a door for them. It has no key.
@@ -163,10 +168,10 @@ impl ScriptProcess {
 
 impl Settings {
     /// Slots of the connection table: the clients, as many more that publish as there are streams, those that are being
-    /// turned away, the operator's, those of relays, and those of script processes.
+    /// turned away, the operator's, those of relays and of hooks, and those of script processes.
     pub fn slots(&self) -> usize {
         let clients = self.connections as usize + self.streams as usize + SPARE_CONNECTIONS;
-        clients + CONTROL_CLIENTS + self.relays as usize + self.script_hosts()
+        clients + CONTROL_CLIENTS + self.relays as usize + self.hooks as usize + self.script_hosts()
     }
 
     /// Places of connections with TLS: where clients come without, those of relays need some.
@@ -177,9 +182,9 @@ impl Settings {
         }
     }
 
-    /// Connections with TLS that the server makes at once.
+    /// Connections with TLS that the server makes at once: relays and hooks have them in common.
     pub fn tls_dials(&self) -> usize {
-        if cfg!(feature = "tls") { self.relays as usize } else { 0 }
+        if cfg!(feature = "tls") { self.relays.max(self.hooks) as usize } else { 0 }
     }
 
     /// Script processes at once. There are none in a build without the engine.
@@ -234,6 +239,8 @@ impl Default for Settings {
             sign_key: None,
             recordings: 4,
             relays: 4,
+            hooks: 4,
+            hook: HookSettings::default(),
             tls_connections: 16,
             has_secure_doors: false,
             record: RecordSettings::default(),

@@ -361,7 +361,7 @@ fn without_worker(job: &Job) -> Done {
                 RecordDone::Written { id: *id, block: None, result: Err(RecordFault::Medium) }
             }
             RecordJob::Close { id, .. } => RecordDone::Closed { id: *id, result: Err(RecordFault::Medium) },
-            RecordJob::Tend => RecordDone::Tended { more: false },
+            RecordJob::Tend => RecordDone::Tended { more: false, complete: None },
             RecordJob::List { .. } | RecordJob::ListOn => RecordDone::Listed { page: Box::default() },
             RecordJob::Clear { .. } => RecordDone::Cleared { result: Err(NotDeleted::Fault(RecordFault::Medium)) },
             RecordJob::Delete { .. } => RecordDone::Deleted { result: Err(NotDeleted::Fault(RecordFault::Medium)) },

@@ -141,7 +141,9 @@ pub enum Rejection {
     Leaving,
     /// The application's script said no.
     Script,
-    /// The application's script sent it elsewhere.
+    /// The application's hook said no.
+    Hook,
+    /// The application's script, or its hook, sent it elsewhere.
     Redirected,
     /// Its address is not allowed.
     Address,
@@ -180,7 +182,8 @@ impl Rejection {
             Misconfigured => rejection_row(ConnectRejected, 302, "the application's configuration is wrong"),
             Leaving => rejection_row(ConnectAppShutdown, 302, "the application is being shut down"),
             Script => rejection_row(ConnectRejected, 401, "the application's script refused it"),
-            Redirected => rejection_row(ConnectRejected, 302, "the application's script sent it elsewhere"),
+            Hook => rejection_row(ConnectRejected, 401, "the application's hook refused it"),
+            Redirected => rejection_row(ConnectRejected, 302, "the application sent it elsewhere"),
             Address => rejection_row(ConnectRejected, 403, "its address may not connect to the application"),
             LogIn => rejection_row(ConnectRejected, 401, "it is to log in (rill user)"),
             WrongLogIn => rejection_row(ConnectRejected, 401, "its user or password is wrong (rill user)"),

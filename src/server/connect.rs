@@ -70,6 +70,7 @@ impl Server {
             DiskLane::Bulk if self.live.health.takes_question() => Some(Job::Board),
             DiskLane::Bulk => {
                 let wanted = self.life.admin.next_job().or_else(|| self.features.relays.next_job(&self.live));
+                let wanted = wanted.or_else(|| self.features.hooks.next_job(&self.live));
                 wanted.or_else(|| self.live.apps.next_survey())
             }
         }
@@ -91,6 +92,7 @@ impl Server {
             self.reload.under_way = false;
         }
         match done {
+            Done::Recording(RecordDone::Tended { complete: Some(file), .. }) => self.tell_hooks_of_file(&file),
             Done::App { name, lookup } => {
                 self.looked_up(&name, lookup, now);
                 self.wake_parked(now);
@@ -179,9 +181,11 @@ impl Server {
         if self.live.apps.source() == AppSource::Fixed {
             return Err(NoApplication::Unknown);
         }
-        let (slots, instances, relays) = (&self.slots, &self.scripting.instances, &self.features.relays);
+        let (slots, instances) = (&self.slots, &self.scripting.instances);
+        let (relays, hooks) = (&self.features.relays, &self.features.hooks);
         let in_use = |id| {
             relays.is_of(id)
+                || hooks.is_of(id)
                 || slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                 || instances.iter().any(|(_, instance)| instance.app == id)
         };
@@ -232,6 +236,7 @@ impl Server {
         );
         // Adobe's own applications have the bandwidth of clients measured whose first argument is true.
         let wants_check = slot.instance.is_none() && rtmp.session.arguments().starts_with(&[1, 1]);
+        self.keep_hook_facts(conn);
         self.decide(conn, Decision::Accept);
         self.slots.connected();
         self.slots.judge(conn.slot, now);
@@ -248,10 +253,12 @@ impl Server {
         true
     }
 
-    fn refuse_to_join(&mut self, conn: ConnId, refusal: Refusal, now: Millis) {
+    pub(super) fn refuse_to_join(&mut self, conn: ConnId, refusal: Refusal, now: Millis) {
         let rejection = match refusal {
             Refusal::Connections => Rejection::NoRoom,
             Refusal::Unscripted(_) => Rejection::ScriptFailed,
+            Refusal::Hook => Rejection::Hook,
+            Refusal::HookDown => Rejection::Undecided,
             _ => Rejection::Address,
         };
         self.refuse_connect(conn, rejection, refusals::row(refusal).words, now);
@@ -363,6 +370,7 @@ impl Server {
                 let moves = app.definition.as_deref().is_some_and(|old| old.instance_streams() != streams);
                 app.state = AppState::Ready;
                 self.features.relays.look_again();
+                self.features.hooks.look_again();
                 if app.definition.replace(definition).is_some() {
                     info!("rill application changed app={name:?}");
                 }
@@ -383,6 +391,7 @@ impl Server {
                 let known = app.definition.is_some();
                 app.state = AppState::Leaving;
                 self.features.relays.look_again();
+                self.features.hooks.look_again();
                 self.each_waiting(id, |server, conn| server.refuse_unknown(conn, now));
                 if known {
                     warn!("rill application removed app={name:?}: its clients are disconnected");
@@ -440,6 +449,7 @@ impl Server {
         let is_used = || {
             self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                 || self.features.relays.is_of(id)
+                || self.features.hooks.is_of(id)
                 || self.scripting.instances.iter().any(|(_, instance)| instance.app == id)
         };
         if leaving && !is_used() {

@@ -50,6 +50,7 @@ impl Server {
             behind += audience.behind;
             viewers += audience.viewers;
         }
+        self.live.health.hooks_down = self.features.hooks.down();
         self.live.health.look((behind, viewers), self.full_counts(), now);
         let network_full = self.live.health.shown(FindingKind::NetworkFull, 0).is_some();
         let (mut from, mut all, mut count) = (0, 0, 0);

@@ -172,7 +172,9 @@ impl Server {
             match step {
                 WROTE => {}
                 // What a script says does not wait for tokens, as nothing does that is no media.
-                Step::Break(Flush::Idle | Flush::Limited | Flush::More) if !rtmp.outbox.is_empty() => {
+                Step::Break(Flush::Idle | Flush::Limited | Flush::More)
+                    if !rtmp.outbox.is_empty() && rtmp.session.is_connected() =>
+                {
                     rtmp.tail = Some(Tail::Message(0));
                 }
                 Step::Break(Flush::Idle) if wakes.holds(Held::Spare, index) => {

@@ -38,6 +38,8 @@ impl Server {
         if let Happened::Tag { stream, .. } = what {
             self.feed_from(stream, now);
             self.feed_pushes(stream);
+        } else {
+            self.tell_hooks(&what, now);
         }
     }
 

@@ -1,5 +1,5 @@
 //! The gate's chain ([`crate::live::gate`]), as far as it leads through the server: who gives way to one over a limit, and what the
-//! application's script says.
+//! application's script says. What its hook says is in `hooks`.
 
 use crate::handles::ConnId;
 use crate::live::gate::{CHAIN, Link, Verdict, Wish};
@@ -32,6 +32,7 @@ impl Server {
                     }
                     Wish::Play { name } => self.ask_script_for(conn, Access::Read, name, Refusal::ReadAccess, now),
                 },
+                Link::Hook => self.ask_hook(conn, wish, path, now),
             };
             if verdict != Verdict::Yes {
                 return verdict;
@@ -82,7 +83,8 @@ impl Server {
     /// is asked once more: what other links say may have changed meanwhile.
     fn ask_script_for(&mut self, conn: ConnId, access: Access, name: &str, refusal: Refusal, now: Millis) -> Verdict {
         let Some((slot, rtmp)) = self.slots.open_client(conn) else { return Verdict::Later };
-        if slot.instance.is_none() {
+        // A hook is asked when the script has said yes.
+        if slot.instance.is_none() || matches!(rtmp.asked, Asked::Hooked(_)) {
             return Verdict::Yes;
         }
         if !rtmp.is_told {

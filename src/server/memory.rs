@@ -4,6 +4,7 @@
 use std::vec::Vec;
 
 use crate::features::Features;
+use crate::features::hooks;
 use crate::features::recordings::desk::RecordingDesk;
 use crate::features::script::hosts::ScriptHost;
 use crate::limits::{APP_FILE_BYTES, CLEARS, NAMES_PER_RING, RECORDED_BLOCK_BYTES, Row, USERS};
@@ -70,6 +71,7 @@ pub fn table(settings: &Settings) -> Vec<Row> {
         // And whether a slot is free or taken.
         Row::new("ready bits", Wakes::PER_SLOT + 2, slots.div_ceil(64) * 8),
     ];
+    table.push(hooks::client_row(settings));
     table.extend(Features::memory(settings));
     table
 }
@@ -88,9 +90,7 @@ mod tests {
         assert!(total(&more_rings) - total(&base) > base.ring_bytes);
         let more_connections = Settings { connections: base.connections + 64, ..base.clone() };
         let each = (total(&more_connections) - total(&base)) / 64;
-        assert!(
-            each >= PLACE_BYTES as u64 && each < (CONNECTION_BYTES + HlsViewers::PLACE_BYTES) as u64 + 320,
-            "{each}"
-        );
+        let beside = HlsViewers::PLACE_BYTES as u64 + hooks::client_row(&base).bytes_each + 320;
+        assert!(each >= PLACE_BYTES as u64 && each < CONNECTION_BYTES as u64 + beside, "{each}");
     }
 }

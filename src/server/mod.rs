@@ -38,6 +38,9 @@ mod flow;
 mod gate;
 mod gather;
 mod hls_viewers;
+mod hook_line;
+pub mod hook_said;
+mod hooks;
 mod http;
 mod ingest;
 pub mod inspect;
@@ -321,7 +324,8 @@ impl Server {
         let is_empty = self.slots.taken() == 0
             && !self.slots.has_operator()
             && self.slots.hls.is_empty()
-            && self.features.relays.is_idle();
+            && self.features.relays.is_idle()
+            && self.features.hooks.is_idle();
         if is_empty && self.scripting.instances.iter().next().is_none() && !waits_for_publisher() {
             // The operator may be writing files of applications, and errors in them are to be logged.
             let sweep = self.alarms.at(Alarm::Sweep).unwrap_or_default();
@@ -347,6 +351,7 @@ impl Server {
         self.read(net, now);
         self.tend_hosts(net, now);
         self.tend_relays(net, now);
+        self.tend_hooks(net, now);
         self.fan_out(net, now);
         self.deliver_recorded(net, now);
         self.expire(net, now);
@@ -392,6 +397,7 @@ impl Server {
             && !self.scripting.instances.iter().any(|(_, instance)| ends(instance))
             && self.features.recordings.is_idle()
             && self.features.relays.is_idle()
+            && self.features.hooks.is_idle()
     }
 
     /// How many slots something was put off for, each counted as often as it waits: for its script's time, for tokens, for
@@ -566,6 +572,9 @@ impl Server {
         }
         if self.slots.relay_at(conn.slot).is_some() {
             return self.lost_relay(net, conn, reason, self.now);
+        }
+        if self.slots.hook_at(conn.slot).is_some() {
+            return self.lost_hook(net, conn, reason, self.now);
         }
         self.end_roles(conn);
         self.count_close(conn, reason);

@@ -6,6 +6,7 @@ use crate::rtmp::event::Event;
 use crate::rtmp::outbound::{OutboundError, OutboundEvent};
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
+use crate::wire::http_answer::AnswerFault;
 
 use super::close::CloseReason;
 
@@ -85,6 +86,8 @@ pub(super) enum Ask<'i> {
     Script(&'i [u8]),
     /// The far end of a relay has said something, or what is none of its protocol.
     Relay(Result<OutboundEvent<'i>, OutboundError>),
+    /// A hook has answered, or what it says is no answer.
+    Hook(Result<(), AnswerFault>),
 }
 
 /// How far a connection has come on its way to what it is there for.

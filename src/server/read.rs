@@ -191,6 +191,7 @@ impl Server {
             Ask::Control => self.answer_operator(net, conn, now),
             Ask::Script(said) => self.host_said(conn, said, now),
             Ask::Relay(came) => self.relay_heard(net, conn, came, now),
+            Ask::Hook(heard) => self.hook_heard(net, conn, heard, now),
         }
     }
 

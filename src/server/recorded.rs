@@ -6,9 +6,10 @@
 
 use log::info;
 
+use crate::features::contract::Does;
 use crate::features::recorded::{ItemPosition, NoPlace, PlayedLength, PlaylistItem, RecordedClient};
 use crate::handles::{AppId, ConnId, SlotIndex};
-use crate::limits::{NET_STREAMS, RECORDED_BLOCK_BYTES};
+use crate::limits::{NET_STREAMS, PATH_BYTES, RECORDED_BLOCK_BYTES};
 use crate::live::app::{AppKind, without_keys};
 use crate::live::gate::Wish;
 use crate::live::holder::Holder;
@@ -318,6 +319,8 @@ impl Server {
     pub(super) fn leave_recorded(&mut self, conn: ConnId, id: RecordedId) {
         let (ms, bytes) = self.features.recorded.played(id);
         info!("{conn} {id} play stop seconds={} bytes={bytes}", ms / 1000);
+        let name = heapless::String::<PATH_BYTES>::try_from(self.features.recorded.name(id)).unwrap_or_default();
+        self.tell_hooks_of_end(conn, &name, Does::Play, self.now);
         let rest = self.features.recorded.leave(id);
         let Some((slot, rtmp)) = self.slots.client(conn) else { return };
         if rest {

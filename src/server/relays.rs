@@ -671,7 +671,7 @@ pub(super) fn relay_holder(at: usize) -> Holder {
 }
 
 /// What TLS with a far end has come to.
-fn tls_words(fault: TlsFault) -> &'static str {
+pub(super) fn tls_words(fault: TlsFault) -> &'static str {
     match fault {
         TlsFault::Certificate(_) | TlsFault::Full => CloseReason::Tls(fault).row().words,
         TlsFault::Rtmp | TlsFault::Http | TlsFault::Other => "it does not speak TLS: use rtmp://, or another port",

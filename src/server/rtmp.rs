@@ -14,6 +14,7 @@ use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 use crate::wire::script_link::AccessSet;
 
+use super::hook_said::HookSaid;
 use super::outbox::Outbox;
 use super::protocol::{Ask, Context, Protocol, Stage, Turn};
 use super::slot::Slot;
@@ -103,6 +104,13 @@ pub enum Joining {
         /// When patience ends.
         deadline: Millis,
     },
+    /// Its hook has not.
+    Hook {
+        /// Of the question.
+        number: u32,
+        /// When patience ends.
+        deadline: Millis,
+    },
 }
 
 impl Joining {
@@ -110,7 +118,10 @@ impl Joining {
     pub fn deadline(self) -> Option<Millis> {
         match self {
             Joining::No => None,
-            Joining::Files { deadline } | Joining::Queued { deadline } | Joining::Script { deadline } => Some(deadline),
+            Joining::Files { deadline }
+            | Joining::Queued { deadline }
+            | Joining::Script { deadline }
+            | Joining::Hook { deadline, .. } => Some(deadline),
         }
     }
 }
@@ -141,7 +152,16 @@ pub enum Asked {
         /// When patience ends.
         deadline: Millis,
     },
-    /// The answer to that, until it is acted on: the lists that cover the stream.
+    /// Of its application's hook: whether it may publish or play what its session asks for.
+    Hook {
+        /// Of the question.
+        number: u32,
+        /// When patience ends.
+        deadline: Millis,
+    },
+    /// The answer to that, until it is acted on.
+    Hooked(HookSaid),
+    /// The script's answer to [`Asked::Access`], until it is acted on: the lists that cover the stream.
     Allowed(AccessSet),
     /// Nothing, but what it has answered to a call of the script's is to be through before it is read on: this number of what the
     /// script's process was told. So whatever that brings about comes before what the client asks next.
@@ -165,10 +185,11 @@ impl Asked {
     /// When the client goes on without an answer.
     pub fn deadline(self) -> Option<Millis> {
         match self {
-            Asked::Call { deadline, .. } | Asked::Access { deadline, .. } | Asked::File { deadline, .. } => {
-                Some(deadline)
-            }
-            Asked::Nothing | Asked::Allowed(_) | Asked::Answered(_) | Asked::Unsaid(_) => None,
+            Asked::Call { deadline, .. }
+            | Asked::Access { deadline, .. }
+            | Asked::File { deadline, .. }
+            | Asked::Hook { deadline, .. } => Some(deadline),
+            Asked::Nothing | Asked::Allowed(_) | Asked::Hooked(_) | Asked::Answered(_) | Asked::Unsaid(_) => None,
         }
     }
 
@@ -183,7 +204,13 @@ impl Asked {
     pub(super) fn number(self) -> Option<u32> {
         match self {
             Asked::Call { number, .. } | Asked::Access { number, .. } => Some(number),
-            Asked::Nothing | Asked::File { .. } | Asked::Allowed(_) | Asked::Answered(_) | Asked::Unsaid(_) => None,
+            Asked::Nothing
+            | Asked::File { .. }
+            | Asked::Hook { .. }
+            | Asked::Hooked(_)
+            | Asked::Allowed(_)
+            | Asked::Answered(_)
+            | Asked::Unsaid(_) => None,
         }
     }
 
@@ -311,6 +338,19 @@ impl Rtmp {
             Role::Publishing(_) => slot.publishing += 1,
             Role::Idle | Role::Challenging(_) => {}
         }
+    }
+
+    /// The live stream that it publishes, or else the one that it plays.
+    pub(super) fn stream_in_use(&self) -> Option<StreamId> {
+        let played = |role: &Role| match role {
+            Role::Playing(reader) => Some(reader.stream()),
+            _ => None,
+        };
+        let published = |role: &Role| match role {
+            Role::Publishing(stream) => Some(*stream),
+            _ => None,
+        };
+        self.roles.iter().find_map(published).or_else(|| self.roles.iter().find_map(played))
     }
 
     /// It publishes or plays, or is about to.

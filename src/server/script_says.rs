@@ -171,7 +171,7 @@ impl Server {
                     instance.total_connects += 1;
                 }
                 if !self.guest_is_in(conn, now) {
-                    self.joined(conn, now);
+                    self.let_in_by_script(conn, now);
                 }
             }
             ToServer::Reject { client, description, application, redirect, .. } => {
@@ -371,11 +371,15 @@ impl Server {
             return false;
         }
         let Server { slots, scripting, .. } = self;
-        let Some((slot, rtmp)) = slots.open_client(conn).filter(|(_, rtmp)| rtmp.session.is_connected()) else {
+        let Some((slot, rtmp)) = slots.open_client(conn) else { return false };
+        // What the script says when it has let a client in waits until the hook has.
+        let is_connected = rtmp.session.is_connected();
+        if !is_connected && !matches!(rtmp.joining, Joining::Hook { .. }) {
             return false;
-        };
+        }
         // Behind what waits, so that the order is kept; and the session's own answers find room.
-        let direct = rtmp.outbox.is_empty() && slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
+        let is_room = slot.tx.room() >= outbox::command_bytes(name, arguments) + REPLY_BYTES;
+        let direct = is_connected && rtmp.outbox.is_empty() && is_room;
         let is_queued = match direct {
             true => rtmp.session.command(name, transaction, arguments, &mut slot.tx).is_ok(),
             false => scripting.outboxes.push(&mut rtmp.outbox, name, transaction, arguments),

@@ -204,7 +204,12 @@ impl Server {
 
     /// The client waits to hear whether it may publish or play, or whether there is something to play.
     pub(super) fn is_asking(&self, conn: ConnId) -> bool {
-        let asks = |asked| matches!(asked, Asked::Access { .. } | Asked::File { .. } | Asked::Unsaid(Unsaid::Request));
+        let asks = |asked| {
+            matches!(
+                asked,
+                Asked::Access { .. } | Asked::File { .. } | Asked::Hook { .. } | Asked::Unsaid(Unsaid::Request)
+            )
+        };
         self.slots.look_client(conn).is_some_and(|(_, rtmp)| asks(rtmp.asked))
     }
 
@@ -214,7 +219,7 @@ impl Server {
         match rtmp.asked {
             Asked::Call { .. } => self.wait_no_more(conn),
             Asked::File { id, .. } => self.file_unanswered(conn, id, now),
-            Asked::Access { .. } | Asked::Unsaid(Unsaid::Request) => {
+            Asked::Access { .. } | Asked::Hook { .. } | Asked::Unsaid(Unsaid::Request) => {
                 rtmp.asked = Asked::Nothing;
                 match rtmp.session.request() {
                     // What was typed may be a secret: it is not repeated.
@@ -226,7 +231,7 @@ impl Server {
                     Some(Request::Connect) | None => {}
                 }
             }
-            Asked::Nothing | Asked::Allowed(_) | Asked::Answered(_) | Asked::Unsaid(_) => {}
+            Asked::Nothing | Asked::Allowed(_) | Asked::Hooked(_) | Asked::Answered(_) | Asked::Unsaid(_) => {}
         }
     }
 

@@ -46,9 +46,13 @@ pub struct Slots {
     capacity: usize,
     /// How many may beyond, of which it is decided when they play or publish whether they stay.
     kept: usize,
-    /// How many places are for relays ...
+    /// Where the places of relays begin: each read asks whose its place is.
+    first_relay: usize,
+    /// How many places are for relays, ...
     relays: usize,
-    /// ... and behind them for script processes.
+    /// ... behind them for hooks ...
+    hooks: usize,
+    /// ... and behind those for script processes.
     hosts: usize,
     /// How many connections are secured by TLS.
     secured: usize,
@@ -56,7 +60,7 @@ pub struct Slots {
 
 impl Slots {
     /// A table for `capacity` clients and `kept` more that publish, with [`SPARE_CONNECTIONS`] to be turned away in; behind
-    /// them are [`CONTROL_CLIENTS`] places for the operator, for whom there is always room, those of relays, and last those of script processes.
+    /// them are [`CONTROL_CLIENTS`] places for the operator, for whom there is always room, those of relays and of hooks, and last those of script processes.
     pub fn new(settings: &Settings, seed: u64) -> Slots {
         let (capacity, kept, hosts) =
             (settings.connections as usize, settings.streams as usize, settings.script_hosts());
@@ -84,20 +88,22 @@ impl Slots {
             connected: 0,
             capacity,
             kept,
+            first_relay: clients + CONTROL_CLIENTS,
             relays: settings.relays as usize,
+            hooks: settings.hooks as usize,
             hosts,
             secured: 0,
         }
     }
 
-    /// How many there are, the spare ones, the operator's, those of relays and of script processes included.
+    /// How many there are, the spare ones, the operator's, those of relays, hooks and script processes included.
     pub fn count(&self) -> usize {
         self.slots.len()
     }
 
     /// How many are clients', the spare ones included.
     pub fn client_count(&self) -> usize {
-        self.count() - self.hosts - self.relays - CONTROL_CLIENTS
+        self.first_relay - CONTROL_CLIENTS
     }
 
     /// Every client's slot is taken.
@@ -107,11 +113,11 @@ impl Slots {
 
     /// The slots of the operator's connections.
     pub fn operators(&self) -> impl Iterator<Item = SlotIndex> + use<> {
-        let end = self.count() - self.hosts - self.relays;
+        let end = self.first_relay;
         (end - CONTROL_CLIENTS..end).map(|at| SlotIndex(at as u32))
     }
 
-    /// The slot is for clients. The operator's connections, and those of relays and script processes, are none: they are neither listed nor
+    /// The slot is for clients. The operator's connections, and those of relays, hooks and script processes, are none: they are neither listed nor
     /// counted.
     pub fn is_client(&self, index: SlotIndex) -> bool {
         index.at() < self.client_count()
@@ -119,13 +125,24 @@ impl Slots {
 
     /// The slot of a relay.
     pub(super) fn relay_slot(&self, relay: usize) -> SlotIndex {
-        SlotIndex((self.count() - self.hosts - self.relays + relay) as u32)
+        SlotIndex((self.first_relay + relay) as u32)
     }
 
     /// The relay whose slot that is.
     pub(super) fn relay_at(&self, index: SlotIndex) -> Option<usize> {
-        let relay = index.at().checked_sub(self.count() - self.hosts - self.relays)?;
+        let relay = index.at().checked_sub(self.first_relay)?;
         (relay < self.relays).then_some(relay)
+    }
+
+    /// The slot of a hook.
+    pub(super) fn hook_slot(&self, hook: usize) -> SlotIndex {
+        SlotIndex((self.first_relay + self.relays + hook) as u32)
+    }
+
+    /// The hook whose slot that is.
+    pub(super) fn hook_at(&self, index: SlotIndex) -> Option<usize> {
+        let hook = index.at().checked_sub(self.first_relay + self.relays)?;
+        (hook < self.hooks).then_some(hook)
     }
 
     /// The slot of a script process.
@@ -288,6 +305,12 @@ impl Slots {
     /// The slot of a relay, which has none.
     pub(super) fn take_relay(&mut self, relay: usize, peer: Peer, speaks: Speaks, now: Millis) -> ConnId {
         let index = self.relay_slot(relay);
+        self.begin(index.at(), peer, speaks, now)
+    }
+
+    /// The slot of a hook, which has none.
+    pub(super) fn take_hook(&mut self, hook: usize, peer: Peer, speaks: Speaks, now: Millis) -> ConnId {
+        let index = self.hook_slot(hook);
         self.begin(index.at(), peer, speaks, now)
     }
 

@@ -3,10 +3,12 @@
 //!
 //! A new protocol is a file with a type that is a `Protocol`, and a row in the table below.
 
+use crate::handles::StreamId;
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
 
 use super::control::Operator;
+use super::hook_line::HookLine;
 use super::http::Http;
 use super::protocol::{Context, Protocol, Stage, Turn};
 use super::relay::RelayLine;
@@ -119,6 +121,8 @@ protocols! {
     Script(ScriptLine);
     /// What another server speaks, to which a stream is sent or from which one is fetched.
     Relay(RelayLine);
+    /// What a hook speaks, which is asked.
+    Hook(HookLine);
 }
 
 impl Speaks {
@@ -134,6 +138,15 @@ impl Speaks {
     pub(super) fn http_mut(&mut self) -> Option<&mut Http> {
         match self {
             Speaks::Http(http) => Some(http),
+            _ => None,
+        }
+    }
+
+    /// The live stream that it publishes, or else the one that it plays.
+    pub(super) fn stream_in_use(&self) -> Option<StreamId> {
+        match self {
+            Speaks::Rtmp(rtmp) => rtmp.stream_in_use(),
+            Speaks::Http(http) => http.reader().map(|reader| reader.stream()),
             _ => None,
         }
     }

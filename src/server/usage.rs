@@ -48,6 +48,7 @@ pub(super) const USAGES: [Usage; LIMITED] = [
     row("applications", "limits.applications", |server| some(server.live.apps.iter().count()), |server| Some(server.settings.applications.into())),
     row("recordings", "limits.recordings", |server| some(server.features.recordings.count()), |server| Some(server.settings.recordings.into())),
     row("relays", "limits.relays", |server| some(server.features.relays.taken()), |server| Some(server.settings.relays.into())),
+    row("hooks", "limits.hooks", |server| some(server.features.hooks.under_way()), |server| Some(server.settings.hooks.into())),
     row("recorded_players", "limits.recorded_players", |server| some(server.features.recorded.count()), |server| Some(server.settings.recorded_players.into())),
     row("tls_connections", "limits.tls_connections", |server| some(server.slots.secured()), |server| some(server.settings.tls_places())),
     row("script_instances", "limits.script_instances", |server| some(server.scripting.instances.iter().count()), |server| Some(server.settings.script_instances.into())),

@@ -287,7 +287,10 @@ fn script_problem(config: &Config, found: &Found, texts: &Texts, check: ScriptCh
 fn stamp_of(config: &Config, inside: u64) -> u64 {
     hash((
         inside,
-        format!("{:?} {:?} {:?}", config.settings.scripts, config.settings.bandwidth, config.settings.record),
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            config.settings.scripts, config.settings.bandwidth, config.settings.record, config.settings.hook
+        ),
         &config.settings.sign_key,
     ))
 }
@@ -297,7 +300,8 @@ fn stock(config: &Config, name: AppName) -> AppDefinition {
     let kind = if name == "vod" { AppKind::Vod } else { AppKind::Live };
     let limits = AppLimits { bandwidth: config.settings.bandwidth, ..AppLimits::default() };
     let links = LinkRules { key: config.settings.sign_key.clone(), ..LinkRules::default() };
-    AppDefinition { limits, record: config.settings.record.clone(), links, ..AppDefinition::stock(name, kind) }
+    let (record, hooks) = (config.settings.record.clone(), config.settings.hook.clone());
+    AppDefinition { limits, record, links, hooks, ..AppDefinition::stock(name, kind) }
 }
 
 /// What the files mean, or every error of them.

@@ -10,6 +10,7 @@ pub mod flv_file;
 pub mod flv_front;
 pub mod handshake;
 pub mod http;
+pub mod http_answer;
 pub mod keyed;
 pub mod legacy;
 pub mod message;

@@ -1,9 +1,13 @@
-//! RTMP URLs: `rtmp://[user:password@]host[:port]/path[?query]`, and `rtmps` likewise. Everything is a part of the text.
+//! RTMP URLs: `rtmp://[user:password@]host[:port]/path[?query]`, and `rtmps`, `http` and `https` likewise. Everything is a part of the
+//! text.
 
 /// The port of RTMP (RTMP 1.0, section 2).
 pub const RTMP_PORT: u16 = 1935;
 /// The port of RTMP over TLS where a URL names none, as all clients have it.
 pub const RTMPS_PORT: u16 = 443;
+/// The ports of HTTP and HTTPS (RFC 9110, section 4.2).
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 /// A URL, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub struct RtmpLocation<'u> {
 pub enum LocationError<'u> {
     /// No `scheme://`.
     Scheme,
-    /// Another scheme than `rtmp` and `rtmps`.
+    /// Another scheme than those that are read.
     OtherScheme(&'u str),
     /// No host, or one with characters that hosts do not have.
     Host,
@@ -44,11 +48,24 @@ impl<'u> RtmpLocation<'u> {
     ///
     /// See [`LocationError`].
     pub fn parse(url: &'u str) -> Result<RtmpLocation<'u>, LocationError<'u>> {
+        Self::parse_as(url, [("rtmp", RTMP_PORT), ("rtmps", RTMPS_PORT)])
+    }
+
+    /// Reads a URL of HTTP, which has the same parts (RFC 9110, section 4.2).
+    ///
+    /// # Errors
+    ///
+    /// See [`LocationError`].
+    pub fn parse_http(url: &'u str) -> Result<RtmpLocation<'u>, LocationError<'u>> {
+        Self::parse_as(url, [("http", HTTP_PORT), ("https", HTTPS_PORT)])
+    }
+
+    /// `schemes` are the one without TLS and the one with it, each with its port.
+    fn parse_as(url: &'u str, schemes: [(&str, u16); 2]) -> Result<RtmpLocation<'u>, LocationError<'u>> {
         let (scheme, rest) = url.split_once("://").ok_or(LocationError::Scheme)?;
-        let secure = scheme.eq_ignore_ascii_case("rtmps");
-        if !secure && !scheme.eq_ignore_ascii_case("rtmp") {
-            return Err(LocationError::OtherScheme(scheme));
-        }
+        let found = schemes.iter().position(|(known, _)| scheme.eq_ignore_ascii_case(known));
+        let found = found.ok_or(LocationError::OtherScheme(scheme))?;
+        let secure = found == 1;
         let (hierarchy, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
         let (authority, path) = hierarchy.split_once('/').unwrap_or((hierarchy, ""));
         let (user, authority) = match authority.rsplit_once('@') {
@@ -59,7 +76,7 @@ impl<'u> RtmpLocation<'u> {
             Some((host, port)) if !port.ends_with(']') => {
                 (host, port.parse().ok().filter(|port| *port != 0).ok_or(LocationError::Port)?)
             }
-            _ => (authority, if secure { RTMPS_PORT } else { RTMP_PORT }),
+            _ => (authority, schemes[found].1),
         };
         let host = match host.strip_prefix('[') {
             Some(address) => address.strip_suffix(']').filter(|address| address.contains(':')),
@@ -82,6 +99,9 @@ mod tests {
         assert_eq!((url.authority, url.path, url.query), ("[::1]:1936", "app/room//", "?key=a/b?c"));
         let ports = ["rtmp://h/a", "rtmps://h/a"].map(|url| RtmpLocation::parse(url).unwrap().port);
         assert_eq!(ports, [1935, 443]);
+        let hooks = ["http://h/a?b", "HTTPS://h:8443/"].map(|url| RtmpLocation::parse_http(url).unwrap());
+        assert_eq!(hooks.map(|url| (url.secure, url.port, url.path)), [(false, 80, "a"), (true, 8443, "")]);
+        assert_eq!(RtmpLocation::parse_http("rtmp://h/a"), Err(LocationError::OtherScheme("rtmp")));
         for (url, error) in [
             ("h/live", LocationError::Scheme),
             ("http://h/live", LocationError::OtherScheme("http")),

@@ -12,6 +12,7 @@ mod client;
 mod diagnosis;
 mod files;
 mod hls;
+mod hooks;
 mod live;
 mod nginx;
 mod others;

@@ -11,8 +11,8 @@ use crate::binary::{rill, run, scratch};
 const README_LINES: usize = 200;
 
 /// The sections of the configuration, as keys begin.
-const SECTIONS: [&str; 9] =
-    ["server.", "limits.", "live.", "vod.", "web.", "timeouts.", "scripts.", "bandwidth.", "socket."];
+const SECTIONS: [&str; 10] =
+    ["server.", "limits.", "live.", "vod.", "web.", "hooks.", "timeouts.", "scripts.", "bandwidth.", "socket."];
 
 #[test]
 fn every_link_leads_to_a_heading_of_a_file_that_is_there() {

@@ -164,7 +164,7 @@ impl Recorder {
         self.thread.worker = Self::files(&self.card, &self.settings, &self.sets);
         self.thread.forget();
         let tend = || Job::Recording(RecordJob::Tend);
-        while let Done::Recording(RecordDone::Tended { more: true }) = self.thread.worker.work(tend()) {}
+        while let Done::Recording(RecordDone::Tended { more: true, .. }) = self.thread.worker.work(tend()) {}
     }
 
     /// Paths and bytes of what is there.

@@ -43,6 +43,11 @@ fn the_corpus_of_outbound_holds() {
 }
 
 #[test]
+fn the_corpus_of_answers_holds() {
+    replay("answers");
+}
+
+#[test]
 fn the_corpus_of_chunks_holds() {
     replay("chunks");
 }

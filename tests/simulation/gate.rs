@@ -3,6 +3,7 @@
 
 use rill::live::app::AppDefinition;
 use rill::live::gate::{CHAIN, Link};
+use rill::live::hook_settings::{HookEvent, HookUrl};
 
 use crate::sim::browser::Browser;
 use crate::sim::ledger::Kind::{Inter, Key};
@@ -14,6 +15,7 @@ fn words(link: Link) -> &'static str {
         Link::Rules => "needs a key to play",
         Link::Limits => "as many players as it may have",
         Link::Script => "no read access",
+        Link::Hook => "hook did not answer",
     }
 }
 
@@ -33,9 +35,11 @@ fn app(closed: &[Link]) -> AppDefinition {
 
 #[test]
 fn the_first_link_that_says_no_is_what_a_client_hears_over_every_protocol() {
-    assert_eq!(CHAIN, [Link::Rules, Link::Limits, Link::Script]);
-    for bits in 0..1 << CHAIN.len() {
-        let closed: Vec<Link> = (0..CHAIN.len()).filter(|at| bits >> at & 1 == 1).map(|at| CHAIN[at]).collect();
+    assert_eq!(CHAIN, [Link::Rules, Link::Limits, Link::Script, Link::Hook]);
+    // A hook lets nobody in here: see below.
+    let of_the_application = CHAIN.len() - 1;
+    for bits in 0..1 << of_the_application {
+        let closed: Vec<Link> = (0..of_the_application).filter(|at| bits >> at & 1 == 1).map(|at| CHAIN[at]).collect();
         let mut world = World::on_disk(settings(), vec![app(&closed)]);
         let publisher = world.publisher("cam");
         world.send_start(publisher);
@@ -63,5 +67,24 @@ fn the_first_link_that_says_no_is_what_a_client_hears_over_every_protocol() {
             Some(words) => assert!(answer.contains(words), "{closed:?}: {answer}"),
             None => assert!(answer.starts_with("HTTP/1.1 200"), "{answer}"),
         }
+    }
+}
+
+#[test]
+fn a_hook_is_asked_last_over_every_protocol() {
+    for closed in [&[Link::Hook][..], &[Link::Rules, Link::Hook]] {
+        let mut app = app(closed);
+        // Nobody is there.
+        app.hooks.set_url(HookEvent::Play, Some(HookUrl::parse("http://192.0.2.9/").unwrap()));
+        let mut world = World::on_disk(settings(), vec![app]);
+        let publisher = world.publisher("cam");
+        world.send_start(publisher);
+        let player = world.player("cam");
+        let heard = &world.clients[player].description;
+        assert!(heard.contains(words(closed[0])), "{closed:?}: {heard}");
+        let browser = Browser::new(&mut world, 1 << 20);
+        browser.get(&mut world, "/live/cam.flv");
+        let answer = String::from_utf8_lossy(&browser.read_all(&mut world)).into_owned();
+        assert!(answer.contains(words(closed[0])), "{closed:?}: {answer}");
     }
 }

@@ -27,6 +27,7 @@ mod gate;
 mod grace;
 mod guests;
 mod hls;
+mod hooks;
 mod http;
 mod limits;
 mod links;

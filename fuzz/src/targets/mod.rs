@@ -4,6 +4,7 @@
 //! storm and tests/rtmp as modules of their crate.
 
 pub mod amf;
+pub mod answers;
 pub mod chunks;
 pub mod config;
 pub mod finishes;
@@ -23,9 +24,10 @@ pub mod tls;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All there are.
-pub const ALL: [Target; 15] = [
+pub const ALL: [Target; 16] = [
     ("session", session::run),
     ("outbound", outbound::run),
+    ("answers", answers::run),
     ("chunks", chunks::run),
     ("amf", amf::run),
     ("formats", formats::run),

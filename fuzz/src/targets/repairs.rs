@@ -48,7 +48,7 @@ pub fn run(bytes: &[u8]) {
 fn tend(recorder: &mut Recorder) -> Option<Vec<u8>> {
     for _ in 0..STEPS {
         let done = recorder.thread.worker.work(Job::Recording(RecordJob::Tend));
-        if let Done::Recording(RecordDone::Tended { more: false }) = done {
+        if let Done::Recording(RecordDone::Tended { more: false, .. }) = done {
             return recorder.stored().pop().map(|(_, bytes)| bytes);
         }
     }

@@ -338,8 +338,12 @@ impl Feature for Recordings {
                     self.tending = TendState::Next(now);
                 }
             }
-            RecordDone::Tended { more } => {
+            RecordDone::Tended { more, complete } => {
                 self.tending = TendState::Next(now + if more { TEND_STEP_MS } else { TEND_MS });
+                if complete.is_some() {
+                    self.wake_at = Some(now);
+                    return Some(Done::Recording(RecordDone::Tended { more, complete }));
+                }
             }
             // The operator or a script asked for it.
             done @ (RecordDone::Listed { .. } | RecordDone::Deleted { .. } | RecordDone::Cleared { .. }) => {

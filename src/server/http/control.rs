@@ -14,7 +14,6 @@ use crate::wire::http::{HttpRequest, HttpStatus};
 
 use super::answer::{HttpAnswer, Response};
 use super::body::Content;
-use super::stat::client_number;
 
 /// Bytes of a client's id in a query.
 const ID_BYTES: usize = 32;
@@ -88,8 +87,7 @@ impl Dropped {
             Activity::Plays => self.players,
             _ => false,
         };
-        let is_its_id =
-            |id: &heapless::String<ID_BYTES>| id.parse() == Ok(row.id) || id.parse() == Ok(client_number(row.id));
+        let is_its_id = |id: &heapless::String<ID_BYTES>| id.parse() == Ok(row.id) || id.parse() == Ok(row.id.number());
         does && self.address.is_none_or(|address| row.peer.ip() == address.to_canonical())
             && self.id.as_ref().is_none_or(is_its_id)
     }

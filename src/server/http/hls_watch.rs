@@ -126,8 +126,10 @@ impl Server {
             let (stream, seconds) = (viewer.stream, now.since(viewer.since) / 1000);
             let id = self.hls_id(at, viewer.generation);
             info!("{id} {stream} play stop seconds={seconds} bytes_out={}", viewer.bytes_out);
+            let (peer, agent) = (viewer.peer, viewer.agent.clone());
             self.slots.hls.remove(at);
             self.live.stop(holder(at), stream);
+            self.tell_hooks_of_hls_end(stream, (id, peer, &agent), seconds);
         }
     }
 

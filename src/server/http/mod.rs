@@ -27,6 +27,8 @@ mod guest;
 mod head;
 mod hls;
 mod hls_watch;
+mod hook_asks;
+mod hook_pass;
 mod live;
 mod metrics;
 mod mp4;
@@ -44,6 +46,8 @@ mod v3;
 mod viewer;
 mod watch;
 
+use core::fmt;
+
 use crate::handles::StreamId;
 use crate::limits::HTTP_HEAD_BYTES;
 use crate::live::download::DownloadId;
@@ -60,6 +64,7 @@ use self::body::Content;
 use self::carrier::Carrier;
 use self::carrier::say_whole;
 pub(super) use self::guest::Guest;
+use self::hook_pass::HookPass;
 use self::viewer::Viewer;
 use super::close::CloseReason;
 use super::peer::Peer;
@@ -118,6 +123,8 @@ pub struct Http {
     is_joined: bool,
     /// How it stands with the script of its application.
     pub(super) guest: Guest,
+    /// What its application's hooks have said.
+    pub(super) hooks: HookPass,
     /// It is a proxy, of this address, that says whom it asks for.
     proxy: Option<Peer>,
     /// The file that it fetches.
@@ -144,6 +151,7 @@ impl Protocol for Http {
             has_asked: false,
             is_joined: false,
             guest: Guest::default(),
+            hooks: HookPass::default(),
             proxy: None,
             file: None,
             deletion: Deletion::None,
@@ -296,6 +304,23 @@ impl Http {
     /// What software it is.
     pub(super) fn agent(&self) -> &str {
         &self.request.agent
+    }
+
+    /// The page that led to it.
+    pub(super) fn referrer(&self) -> &str {
+        &self.request.referrer
+    }
+
+    /// What stood behind the `?` of what it asks.
+    pub(super) fn raw_query(&self) -> &str {
+        self.request.raw_query()
+    }
+
+    /// What it asks, as a URL without its query.
+    pub(super) fn url(&self, is_secure: bool) -> impl fmt::Display + '_ {
+        let is_secure = is_secure || self.proxy.is_some() && self.request.forwarded_https;
+        let scheme = if is_secure { "https" } else { "http" };
+        fmt::from_fn(move |f| write!(f, "{scheme}://{}{}", self.request.host, self.request.path))
     }
 
     /// Takes bytes of a head. True when it is whole, and read.

@@ -263,8 +263,15 @@ impl Server {
         true
     }
 
-    /// Answers a request that waited for a script.
-    fn turn_away(&mut self, conn: ConnId, status: HttpStatus, words: &str, to: Option<Location>, now: Millis) {
+    /// Answers a request that waited for a script, or for a hook.
+    pub(super) fn turn_away(
+        &mut self,
+        conn: ConnId,
+        status: HttpStatus,
+        words: &str,
+        to: Option<Location>,
+        now: Millis,
+    ) {
         let Some(slot) = self.slots.open(conn) else { return };
         let (app, peer) = (slot.app, slot.peer);
         warn!(

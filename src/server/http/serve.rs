@@ -15,6 +15,7 @@ use crate::wire::websocket::{self, FrameKind};
 use super::answer::{Cache, HttpAnswer, Response};
 use super::body::{Content, NextPiece, Pieces};
 use super::carrier::say_whole;
+use super::hook_pass::HookPass;
 use super::{HttpPhase, head, mp4, routes};
 
 impl Server {
@@ -84,7 +85,7 @@ impl Server {
         if slot.peer == peer {
             return true;
         }
-        slot.peer = peer;
+        (slot.peer, http.hooks) = (peer, HookPass::default());
         self.slots.move_house(conn.slot);
         // Whoever was asked for before is not who asks now.
         self.leave_instance(conn, now);

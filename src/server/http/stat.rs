@@ -172,7 +172,7 @@ impl Server {
             "<client><id>{}</id><address>{}</address><port>{}</port><time>{}</time><flashver>{}</flashver>\
              <bytes_in>{}</bytes_in><bytes_out>{}</bytes_out><dropped>{}</dropped><avsync>{apart_ms}</avsync>\
              <timestamp>{}</timestamp>{}<active/></client>",
-            client_number(row.id),
+            row.id.number(),
             row.peer.ip(),
             row.peer.port(),
             row.seconds * 1000,
@@ -269,11 +269,6 @@ fn codec_word(codec: Codec) -> &'static str {
         Codec::Avc => "H264",
         other => other.name(),
     }
-}
-
-/// A connection as one number, of which readers take 32 bits: a slot is used again some thousand times before one comes back.
-pub(super) fn client_number(id: ConnId) -> u32 {
-    (id.generation & 0xFFF) << 20 | id.slot.0 & 0xF_FFFF
 }
 
 /// Readers take no more.

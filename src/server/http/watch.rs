@@ -135,17 +135,23 @@ impl Server {
                 return Err(if request.waited_ms < WAIT_MS { NotWatched::Later } else { UNKNOWN });
             }
         }
-        if allowed.is_ok() && matches!(purpose, Purpose::Watch | Purpose::WatchInParts) {
-            self.want_pull(app, &meant, now);
-        }
         let seen = SeenStream { app, path: meant };
         let verdict = match allowed {
             Ok(_) if is_elsewhere => Verdict::Yes,
             Ok(_) => self.ask_guest(conn, request, &seen, now),
             Err(refusal) => Verdict::No(refusal),
         };
+        let verdict = match verdict {
+            Verdict::Yes => self.ask_hook_for_guest(conn, request, &seen, purpose, now),
+            verdict => verdict,
+        };
         match verdict {
-            Verdict::Yes => Ok(seen),
+            Verdict::Yes => {
+                if matches!(purpose, Purpose::Watch | Purpose::WatchInParts) {
+                    self.want_pull(app, &seen.path, now);
+                }
+                Ok(seen)
+            }
             Verdict::Later => Err(NotWatched::Later),
             Verdict::No(refusal) => {
                 let row = refusals::row(refusal);

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use crate::live::recording::CompleteFile;
 use crate::wire::mp4::finish::Finisher;
 
 /// Where it stands.
@@ -16,6 +17,8 @@ pub(super) struct Tending<F> {
     pub(super) is_missing: bool,
     /// What is being finished.
     pub(super) under_way: Option<UnfinishedMovie<F>>,
+    /// What is complete since the loop asked last.
+    pub(super) complete: VecDeque<CompleteFile>,
 }
 
 /// A file that may not be complete.
@@ -58,6 +61,6 @@ impl<F> Tending<F> {
 
 impl<F> Default for Tending<F> {
     fn default() -> Tending<F> {
-        Tending { left: None, medium: None, is_missing: false, under_way: None }
+        Tending { left: None, medium: None, is_missing: false, under_way: None, complete: VecDeque::new() }
     }
 }

@@ -57,6 +57,8 @@ pub(in crate::store) use places::{STREAMS, automatic};
 const STEP_BYTES: u64 = 16 << 20;
 /// The longest pause that a file shows, in milliseconds: a day. Times in FLV end after 24 of them.
 const LONGEST_GAP_MS: u64 = 86_400_000;
+/// So many complete files the loop can be behind with. More it is not told of.
+const COMPLETE_FILES: usize = 64;
 /// So much behind the last byte stays in the page cache, for who follows the recording.
 const KEPT_BYTES: u64 = 8 << 20;
 /// Page cache that the writing of one recording takes, in bytes: what is kept, and what is on its way to the medium, as much as 16 Mbit/s are
@@ -129,7 +131,11 @@ impl<D: RecordDisk> RecordingFiles<D> {
                 RecordDone::Written { id, block: Some(block), result }
             }
             RecordJob::Close { id, end } => RecordDone::Closed { id, result: self.close(id, end) },
-            RecordJob::Tend => RecordDone::Tended { more: self.tend() },
+            RecordJob::Tend => {
+                let more = self.tend();
+                let complete = self.tending.complete.pop_front();
+                RecordDone::Tended { more: more || !self.tending.complete.is_empty(), complete }
+            }
             RecordJob::List { of, films } => {
                 self.listing = Some(Listing::new(&of, films));
                 RecordDone::Listed { page: self.list() }
@@ -274,8 +280,13 @@ impl<D: RecordDisk> RecordingFiles<D> {
         Ok(())
     }
 
-    /// A file is complete: the program that waits for it may have it.
+    /// A file is complete: the program that waits for it may have it, and the loop is told when it asks next.
     fn complete(&mut self, app: &str, path: &Path) {
+        if self.tending.complete.len() < COMPLETE_FILES
+            && let Some(file) = self.places.complete(app, path)
+        {
+            self.tending.complete.push_back(file);
+        }
         let command = self.shared.record_command(app);
         if !command.is_empty() {
             self.commands.run(command, path);

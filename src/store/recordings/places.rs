@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::apps::{AppName, named};
 use crate::limits::RECORDING_FILE_BYTES;
 use crate::live::record_settings::RecordContainer;
-use crate::live::recording::{RecordingKind, RecordingName};
+use crate::live::recording::{CompleteFile, RecordingKind, RecordingName};
+use crate::name::DEFAULT_INSTANCE;
 
 use super::disk::{FolderEntry, LocalTime};
 
@@ -90,6 +91,22 @@ impl Places {
         let named = || within(self.applications.as_deref()?, "");
         let shown = automatic.or_else(named)?;
         heapless::String::try_from(shown.to_str()?).ok()
+    }
+}
+
+impl Places {
+    /// What there is to say of a complete file; `None` where its path is longer than any that is told of.
+    pub(super) fn complete(&self, app: &str, path: &Path) -> Option<CompleteFile> {
+        let name = match path.strip_prefix(self.streams(app).unwrap_or_default()) {
+            Ok(named) => named.strip_prefix(DEFAULT_INSTANCE).unwrap_or(named).with_extension(""),
+            Err(_) => path.strip_prefix(self.automatic(app)?).ok()?.parent()?.to_owned(),
+        };
+        let text = |path: &Path| path.to_str().map(str::to_owned);
+        Some(CompleteFile {
+            app: heapless::String::try_from(app).ok()?,
+            name: heapless::String::try_from(text(&name)?.as_str()).ok()?,
+            path: heapless::String::try_from(text(path)?.as_str()).ok()?,
+        })
     }
 }
 
