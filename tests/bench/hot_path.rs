@@ -47,8 +47,8 @@ const CACHES: [&str; 4] = ["--cache-sim=yes", "--I1=16384,4,32", "--D1=16384,4,3
 const RECORD: &str = "tests/bench/hot_path.toml";
 /// The same source, compiled in another directory, may be laid out in another order.
 const INSTRUCTIONS_PERCENT: f64 = 1.0;
-/// As above; and where the stack begins depends on the machine, which moves what shares a line.
-const MISSES_PERCENT: f64 = 4.0;
+/// As above; and where stack, ring and rows begin moves what shares a line: by 2 % in the copies of the ring alone.
+const MISSES_PERCENT: f64 = 6.0;
 
 fn main() -> ExitCode {
     let mut accept = None;
