@@ -48,6 +48,7 @@ pub fn run(bytes: &[u8]) {
         .collect();
     let is_whole = changes.iter().all(|(_, bits)| *bits == 0);
     let (mut client, mut sent, mut echoed, mut quiet) = (client(how & TLS_1_2 != 0), 0, Vec::new(), 0);
+    let mut has_failed = false;
     client.writer().write_all(&said).expect("rustls keeps what is said before the handshake is done");
     while quiet < QUIET {
         if !client.is_handshaking() {
@@ -67,11 +68,9 @@ pub fn run(bytes: &[u8]) {
         server.is_sent(&[]);
         let answered = server.answers();
         let mut answered = &answered[..];
-        while !answered.is_empty() {
-            // What the client makes of changes that it caused is its own affair.
-            if !matches!(client.read_tls(&mut answered), Ok(1..)) || client.process_new_packets().is_err() {
-                break;
-            }
+        while !answered.is_empty() && !has_failed {
+            // What the client makes of changes that it caused is its own affair; rustls is not to be asked after that.
+            has_failed = !matches!(client.read_tls(&mut answered), Ok(1..)) || client.process_new_packets().is_err();
             let _ = client.reader().read_to_end(&mut echoed);
         }
         quiet = if before == (sent, server.heard.len(), echoed.len()) { quiet + 1 } else { 0 };
