@@ -10,7 +10,7 @@ use crate::net::outcome::outcome;
 use crate::server::transport::Io;
 
 /// The longest record (RFC 5246, section 6.2.3; RFC 8446, section 5.2 has less): header, plaintext and what protects it.
-const RECORD_BYTES: usize = 5 + (1 << 14) + 2048;
+pub(super) const RECORD_BYTES: usize = 5 + (1 << 14) + 2048;
 /// The plaintext of a record that we send (RFC 8446, section 5.1).
 pub(super) const PLAIN_BYTES: usize = 1 << 14;
 /// What a record of ours, or what is said in the handshake, takes at most. A chain of certificates that is longer is refused when

@@ -30,7 +30,7 @@ use crate::wire::handshake::{FirstByte, first_byte};
 use super::outcome::outcome;
 
 use authorities::AUTHORITIES_BYTES;
-use buffers::{BUFFER_BYTES, CipherInput, CipherOutput, PLAIN_BYTES, PlainSink, Said, TlsProgress};
+use buffers::{BUFFER_BYTES, CipherInput, CipherOutput, PLAIN_BYTES, PlainSink, RECORD_BYTES, Said, TlsProgress};
 use identity::Offered;
 use records::{Believed, Records};
 
@@ -56,7 +56,7 @@ const STALE: Duration = Duration::from_secs(1);
 pub fn memory(connections: usize, dialled: usize) -> [Row; 4] {
     [
         Row::new("TLS connections", connections, size_of::<TlsPlace>() + BUFFER_BYTES + LIBRARY_BYTES),
-        Row::new("TLS: a step under way", connections.min(1), 2 * PLAIN_BYTES + STEP_BYTES),
+        Row::new("TLS: a step under way", connections.min(1), RECORD_BYTES + PLAIN_BYTES + STEP_BYTES),
         Row::new("TLS: certificates of far ends", dialled.min(connections), FAR_CHAIN_BYTES),
         Row::new("TLS: authorities", dialled.min(1), AUTHORITIES_BYTES),
     ]
@@ -129,11 +129,12 @@ pub struct TlsTable {
 impl TlsTable {
     /// A table of so many places; connections show what is offered last.
     pub fn new(places: usize, offer: TlsOffer) -> TlsTable {
-        let scratch = || vec![0xA5; if places > 0 { PLAIN_BYTES } else { 0 }].into_boxed_slice();
+        let scratch = |bytes| vec![0xA5; if places > 0 { bytes } else { 0 }].into_boxed_slice();
         TlsTable {
             places: core::iter::repeat_with(TlsPlace::new).take(places).collect(),
-            aside: scratch(),
-            gather: scratch(),
+            // Several records may be taken at once, and hold less than they take.
+            aside: scratch(RECORD_BYTES),
+            gather: scratch(PLAIN_BYTES),
             offer,
             identity: None,
             believed: None,
