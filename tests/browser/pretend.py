@@ -129,7 +129,7 @@ async def media_that_the_browser_gives_up_is_tried_again_later(browser):
 
     async with Stage(pretend=pretend) as stage, browser(stage.url + "/watch/live/cam1"):
         # Firefox says nothing, and the player notices that nothing moves.
-        await stage.report(lambda r: r["stats"]["connections"] == (5 if browser.name == "chromium" else 2))
+        await stage.report(lambda r: r["stats"]["connections"] >= (5 if browser.name == "chromium" else 2))
         # A third of a second and two thirds, before it is tried without sound.
         check(tries[-1] - tries[0] > 0.9, tries)
 
