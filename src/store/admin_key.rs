@@ -1,15 +1,14 @@
 //! The file of the administrator's key, `admin.key` in the root.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::live::secret::AdminKey;
 
-use super::apps_directory;
 use super::text_file::{at, is_absent, read_text};
+use super::{apps_directory, secret_file};
 
 /// Its name.
 const NAME: &str = "admin.key";
@@ -44,25 +43,10 @@ pub fn complete(config: &mut Config) -> Result<(), String> {
 /// Writes another key, or with `None` removes it.
 pub(super) fn keep(path: &Path, key: Option<&AdminKey>) -> Result<(), String> {
     let result = match key {
-        Some(key) => write(path, key),
-        None => fs::remove_file(path).or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) }),
+        Some(key) => secret_file::replace(path, |file| writeln!(file, "{}", key.as_str())),
+        None => secret_file::remove(path),
     };
-    result.and_then(|()| sync_directory(path)).map_err(|error| at(path, &error))
-}
-
-/// Nobody else can read it at any time, and whoever loses power has the one or the other.
-fn write(path: &Path, key: &AdminKey) -> io::Result<()> {
-    let new = path.with_extension("key.new");
-    fs::remove_file(&new).or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) })?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(key.as_str().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&new, path)
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    result.map_err(|error| at(path, &error))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod look_ups;
 pub mod recorded;
 pub mod recordings;
 mod script_texts;
+mod secret_file;
 pub mod settle;
 mod shared;
 #[cfg(test)]

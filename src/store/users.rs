@@ -1,8 +1,8 @@
 //! The file of an application's users: `rill user` changes it, and a server that runs sees that by itself.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -10,6 +10,7 @@ use crate::live::users::{User, Users};
 
 use super::app_files::read_users;
 use super::apps_directory::users_path;
+use super::secret_file;
 use super::text_file::{at, is_absent};
 
 /// What the file begins with, so that it is not empty without users either: then nobody may publish.
@@ -51,28 +52,20 @@ impl UsersFile {
     ///
     /// The operating system's own.
     pub fn write(&self) -> Result<(), String> {
-        self.replace().map_err(|error| at(&self.path, &error))
-    }
-
-    fn replace(&self) -> io::Result<()> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let new = self.path.with_file_name(name);
-        fs::remove_file(&new).or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) })?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        // The administrator's file would be nothing that the server can read.
-        let directory = self.path.parent().unwrap_or(&self.path);
-        let (own, wanted) = (file.metadata()?, fs::metadata(&self.path).or_else(|_| fs::metadata(directory))?);
-        if (own.uid(), own.gid()) != (wanted.uid(), wanted.gid()) {
-            chown(&new, Some(wanted.uid()), Some(wanted.gid()))?;
-        }
-        file.write_all(HEAD.as_bytes())?;
-        for User { name, salt, adobe_hash, llnw_hash } in self.users.iter() {
-            writeln!(file, "{name}:{salt}:{adobe_hash}:{llnw_hash}")?;
-        }
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        File::open(directory)?.sync_all()
+        let written = secret_file::replace(&self.path, |file| {
+            // The administrator's file would be nothing that the server can read.
+            let directory = self.path.parent().unwrap_or(&self.path);
+            let (own, wanted) = (file.metadata()?, fs::metadata(&self.path).or_else(|_| fs::metadata(directory))?);
+            if (own.uid(), own.gid()) != (wanted.uid(), wanted.gid()) {
+                fchown(&*file, Some(wanted.uid()), Some(wanted.gid()))?;
+            }
+            file.write_all(HEAD.as_bytes())?;
+            for User { name, salt, adobe_hash, llnw_hash } in self.users.iter() {
+                writeln!(file, "{name}:{salt}:{adobe_hash}:{llnw_hash}")?;
+            }
+            Ok(())
+        });
+        written.map_err(|error| at(&self.path, &error))
     }
 }
 
