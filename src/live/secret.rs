@@ -11,7 +11,7 @@ pub const LEAST_ADMIN_KEY_BYTES: usize = 12;
 pub const MOST_ADMIN_KEY_BYTES: usize = ADMIN_KEY_BYTES;
 
 /// Whether two texts are the same, of which the own one has at most `most` bytes.
-pub(super) fn is_same(own: &str, other: &str, most: usize) -> bool {
+pub fn is_same(own: &str, other: &str, most: usize) -> bool {
     let (own, other) = (own.as_bytes(), other.as_bytes());
     let mut different = own.len() ^ other.len();
     for at in 0..most {

@@ -12,6 +12,7 @@ use log::{info, warn};
 use crate::handles::ConnId;
 use crate::live::gate::Verdict;
 use crate::live::holder::Household;
+use crate::live::secret::is_same;
 use crate::live::users::{LogInWay, User, is_user_name};
 use crate::rtmp::authmod::{AuthChallenge, AuthMode, adobe_response, llnw_response};
 use crate::rtmp::log_in::{LogInQuery, LogInReject};
@@ -20,7 +21,6 @@ use crate::time::Millis;
 
 use super::Server;
 use super::close::Rejection;
-use super::log_ins::is_same_response;
 
 /// The longest description in bytes that clients take.
 const REJECT_BYTES: usize = 254;
@@ -74,7 +74,7 @@ impl Server {
                     llnw_response(&known.llnw_hash, said.challenge, said.count, said.own_challenge, app)
                 }
             };
-            if is_same_response(&right, said.response) & user.is_some() {
+            if is_same(&right, said.response, right.len()) & user.is_some() {
                 log_ins.attempts.succeeded(by);
                 info!("{conn} log-in app={} user={} peer={peer}", Word(&definition.name), Word(said.user));
                 if let Some((_, rtmp)) = self.slots.open_client(conn) {
@@ -107,18 +107,20 @@ impl Server {
             AuthMode::Adobe => AuthChallenge::Adobe { salt, challenge: &challenge, opaque: &challenge },
             AuthMode::Llnw => AuthChallenge::Llnw { nonce: &challenge },
         };
-        let mut text = heapless::String::<REJECT_BYTES>::new();
-        let written = write!(text, "{}", LogInReject::Proof { user: said.user, challenge: asked });
-        debug_assert!(written.is_ok(), "the longest name and salt fit");
+        let text = text_of(&LogInReject::Proof { user: said.user, challenge: asked });
         self.refuse_connect(conn, Rejection::LogIn, &text, now);
         Verdict::Later
     }
 
     fn reject_log_in(&mut self, conn: ConnId, reject: &LogInReject<'_>, why: Rejection, now: Millis) -> Verdict {
-        let mut text = heapless::String::<REJECT_BYTES>::new();
-        let written = write!(text, "{reject}");
-        debug_assert!(written.is_ok(), "it is shorter");
-        self.refuse_connect(conn, why, &text, now);
+        self.refuse_connect(conn, why, &text_of(reject), now);
         Verdict::Later
     }
+}
+
+fn text_of(reject: &LogInReject<'_>) -> heapless::String<REJECT_BYTES> {
+    let mut text = heapless::String::new();
+    let written = write!(text, "{reject}");
+    debug_assert!(written.is_ok(), "the longest name and salt fit");
+    text
 }
