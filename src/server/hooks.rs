@@ -196,15 +196,11 @@ impl Server {
         let said = slot.tx.write_with(|free| write_request(url, hooks, body, free));
         debug_assert!(said.is_ok(), "a request fits");
         self.features.hooks.place_mut(at).state = HookState::Asks;
-        match net.dial(conn.slot, address, secure.as_deref()) {
-            Ok(()) if secure.is_some() => self.slots.secure(conn.slot),
-            Ok(()) => {}
-            Err(Loss::Tls(fault)) => return self.end_hook(net, at, Err(tls_words(fault)), now),
-            Err(_) => return self.lose_hook(net, at, "no socket can be had", now),
+        match self.dial_out(net, conn, address, secure.as_deref()) {
+            Ok(()) => self.wakes.send(conn.slot),
+            Err(Loss::Tls(fault)) => self.end_hook(net, at, Err(tls_words(fault)), now),
+            Err(_) => self.lose_hook(net, at, "no socket can be had", now),
         }
-        self.wakes.read(conn.slot);
-        self.wakes.writable(conn.slot);
-        self.wakes.send(conn.slot);
     }
 
     /// A hook has said something, or what is no answer.

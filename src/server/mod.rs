@@ -31,6 +31,7 @@ pub mod connect;
 pub mod control;
 pub mod describe;
 mod diagnosis;
+mod dial;
 mod express;
 mod fanout;
 mod features;

@@ -76,14 +76,11 @@ impl Server {
         let speaks = Speaks::begin(Door::Relay, self.next_seed(), now);
         let conn = self.slots.take_relay(at, Peer::Ip(address), speaks, now);
         self.features.relays.place_mut(at).state = RelayState::Connects;
-        match net.dial(conn.slot, address, secure.as_deref()) {
-            Ok(()) if secure.is_some() => self.slots.secure(conn.slot),
+        match self.dial_out(net, conn, address, secure.as_deref()) {
             Ok(()) => {}
-            Err(Loss::Tls(fault)) => return self.lose_relay(net, conn, tls_words(fault), true, now),
-            Err(_) => return self.lose_relay(net, conn, "no socket can be had", false, now),
+            Err(Loss::Tls(fault)) => self.lose_relay(net, conn, tls_words(fault), true, now),
+            Err(_) => self.lose_relay(net, conn, "no socket can be had", false, now),
         }
-        self.wakes.read(conn.slot);
-        self.wakes.writable(conn.slot);
     }
 
     /// It is to end: says so to the far end, and closes the connection when that was sent.
