@@ -18,6 +18,13 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// As much of it as there is room for, in whole characters.
+pub fn cut<const N: usize>(text: &str) -> heapless::String<N> {
+    let mut kept = heapless::String::new();
+    let _ = text.chars().try_for_each(|c| kept.push(c));
+    kept
+}
+
 /// How a hidden character is shown.
 pub fn escaped(c: char) -> impl Iterator<Item = char> {
     c.escape_default()

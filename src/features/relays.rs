@@ -27,7 +27,7 @@ use crate::live::jobs::{Done, Job, LookUpId};
 use crate::live::rate::Rate;
 use crate::live::relay_settings::{FarParts, PullSettings, PullWhen, PushSettings};
 use crate::live::settings::Settings;
-use crate::text::Word;
+use crate::text::{Word, cut};
 use crate::time::Millis;
 use crate::wire::rtmp_url::RtmpLocation;
 
@@ -291,7 +291,7 @@ impl RelayPlace {
 
     /// It did not come about, or has ended. `seed` is random; `final_word`: another address has no other answer.
     pub fn lost(&mut self, words: &str, final_word: bool, seed: u64, now: Millis) {
-        self.say(words);
+        self.words = cut(words);
         self.forget_login();
         if let RelayState::Runs { since } = self.state
             && now.since(since) >= STABLE_MS
@@ -373,18 +373,8 @@ impl RelayPlace {
         }
         self.state = RelayState::Waits { until: now + CLOCK_MS };
         let is_new = self.words != WORDS;
-        self.say(WORDS);
+        self.words = cut(WORDS);
         is_new
-    }
-
-    /// Why it does not run.
-    fn say(&mut self, words: &str) {
-        self.words.clear();
-        for c in words.chars() {
-            if self.words.push(c).is_err() {
-                break;
-            }
-        }
     }
 
     /// What it sends is published no more, and will not be soon.

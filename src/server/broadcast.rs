@@ -10,7 +10,7 @@ use log::info;
 
 use crate::features::recorded::{PlayedLength, PlaylistItem, RecordedClient, RecordedDue, ToTell};
 use crate::handles::{AppId, StreamId};
-use crate::limits::{OUT_CHUNK_BYTES, SCRIPT_ITEM_BYTES};
+use crate::limits::OUT_CHUNK_BYTES;
 use crate::live::holder::Publisher;
 use crate::live::publish::Published;
 use crate::live::reader::{Due, Form, StreamView, Terms};
@@ -18,6 +18,7 @@ use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId};
 use crate::media::{Cursor, Framing, Tag, TagKind, TagSeq};
 use crate::name::{StreamName, StreamPath};
 use crate::rtmp::status::Code;
+use crate::text::cut;
 use crate::time::Millis;
 use crate::wire::chunk::MessageHeader;
 use crate::wire::script_link::ToHost;
@@ -147,7 +148,7 @@ impl Server {
         }
         let is_next = self.features.recorded.is_between_items(id);
         if is_next && let Some(one) = self.scripting.broadcasts.get_mut(n) {
-            one.item = kept_of(self.features.recorded.name(id));
+            one.item = cut(self.features.recorded.name(id));
         }
         match found {
             Ok(_) => {
@@ -456,13 +457,6 @@ impl Server {
         }
         self.media_is_whole(holder(n), to, seq, kind, length, now);
     }
-}
-
-/// As much of it as is kept of a name.
-fn kept_of(item: &str) -> heapless::String<SCRIPT_ITEM_BYTES> {
-    let mut kept = heapless::String::new();
-    let _ = item.chars().try_for_each(|c| kept.push(c));
-    kept
 }
 
 /// The name by which a data message is kept for players who join, if it is.

@@ -30,7 +30,7 @@ use crate::live::Live;
 use crate::live::hook_settings::{HookEvent, HookSettings};
 use crate::live::jobs::{Done, Job, LookUpId};
 use crate::live::settings::Settings;
-use crate::text::Word;
+use crate::text::{Word, cut};
 use crate::time::Millis;
 
 use super::contract::{Actions, Feature, Happened};
@@ -144,11 +144,7 @@ pub struct HookFacts {
 impl HookFacts {
     /// Keeps as much of the URLs as fits.
     pub fn set_urls(&mut self, tc_url: &str, page_url: &str, swf_url: &str) {
-        for (own, url) in [(&mut self.tc_url, tc_url), (&mut self.page_url, page_url), (&mut self.swf_url, swf_url)] {
-            own.clear();
-            // What is longer is cut.
-            let _ = url.chars().all(|c| own.push(c).is_ok());
-        }
+        (self.tc_url, self.page_url, self.swf_url) = (cut(tc_url), cut(page_url), cut(swf_url));
     }
 }
 
