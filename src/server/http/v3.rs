@@ -194,7 +194,8 @@ impl Server {
         }
         while let Some(row) = self.next_client(place.row as usize, now) {
             place.row = row.id.slot.0 + 1;
-            let is_one = row.speaks == "rtmp" && row.activity != Activity::Connecting;
+            // Who is leaving is none any more: it cannot be ended.
+            let is_one = row.speaks == "rtmp" && !matches!(row.activity, Activity::Connecting | Activity::Leaving);
             let stream = row.stream.and_then(|(id, _)| id);
             if !is_one || stream.is_some_and(|id| !self.is_shown(id, peer, request)) {
                 continue;
