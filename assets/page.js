@@ -9,9 +9,11 @@
   var RETRY_MOST_MS = 10000;
   // A file of a recording is there, or complete, a little later than its stream says so.
   var FILE_MS = 1500;
+  var PUSHES_EVERY_MS = 5000;
+  var PUSH_STATES = { waiting: 'pushWaits', connecting: 'pushConnects', running: 'pushRuns', ending: 'pushEnds' };
   var NAME = 'cam1';
 
-  var status = null, events = null, retryMs = RETRY_MS, retry = null, cards = {}, shownHost = null, shownWrong = '', recorded = null;
+  var status = null, events = null, retryMs = RETRY_MS, retry = null, cards = {}, shownHost = null, shownWrong = '', recorded = null, pushes = [], pushing = null;
 
   function byId(id) { return document.getElementById(id); }
 
@@ -98,9 +100,10 @@
       admin.change('POST', '/api/streams/' + dom.urlPath(stream.path) + '/record/' + (card.stream.recording ? 'stop' : 'start'), function () {});
     });
     this.lines = [0, 1, 2].map(function () { return element('p'); });
+    this.sent = element('div', { 'class': 'sent' });
     this.root = element('article', { 'class': 'card' }, [this.picture, element('div', { 'class': 'facts' }, [
       element('h2', { text: stream.path })].concat(this.lines, [
-      element('p', { 'class': 'go' }, [element('a', { 'class': 'button', href: href, text: words('watch'), 'aria-label': words('watch') + ': ' + stream.path }), this.record])]))]);
+      this.sent, element('p', { 'class': 'go' }, [element('a', { 'class': 'button', href: href, text: words('watch'), 'aria-label': words('watch') + ': ' + stream.path }), this.record])]))]);
     this.drawn = 0;
   }
 
@@ -133,6 +136,18 @@
     this.record.textContent = words(stream.recording ? 'stopRecording' : 'record');
     this.record.setAttribute('aria-label', this.record.textContent + ': ' + stream.path);
     if (live && stream.video && Date.now() - this.drawn > PICTURE_EVERY_MS) this.draw();
+  };
+
+  // To which other servers it is sent, and how that goes.
+  Card.prototype.showSent = function () {
+    var card = this;
+    this.sent.textContent = '';
+    pushes.forEach(function (push) {
+      if (push.app + '/' + push.stream !== card.stream.path) return;
+      card.sent.appendChild(element('p', { text: '→ ' + joined([
+        push.url, words(PUSH_STATES[push.state]), push.bitrate_bps ? bits(push.bitrate_bps) : '',
+        push.lag_ms > 500 ? words('pushLag', seconds(push.lag_ms)) : '', push.error]) }));
+    });
   };
 
   // The newest key frame, as the browser decodes it. The video goes as soon as its picture is in the canvas: TVs have one decoder.
@@ -168,7 +183,10 @@
     var place = byId('live'), seen = {}, path, streams = status.streams.filter(function (stream) { return stream.state !== 'waiting'; });
     streams.forEach(function (stream) {
       seen[stream.path] = true;
-      if (!cards.hasOwnProperty(stream.path)) place.appendChild((cards[stream.path] = new Card(stream)).root);
+      if (!cards.hasOwnProperty(stream.path)) {
+        place.appendChild((cards[stream.path] = new Card(stream)).root);
+        pushing = pushing || setTimeout(askPushes, 0);
+      }
       cards[stream.path].show(stream);
       cards[stream.path].root.className = streams.length === 1 ? 'card alone' : 'card';
     });
@@ -214,6 +232,8 @@
 
   function quit() {
     clearTimeout(retry);
+    clearTimeout(pushing);
+    pushing = null;
     if (events) events.close();
     events = null;
   }
@@ -238,6 +258,7 @@
       events.onmessage = function (message) { hear(message.data); };
       events.onerror = lost;
       askRecorded();
+      askPushes();
     });
   }
 
@@ -291,6 +312,22 @@
     recorded = null;
     request.open('GET', '/api/recordings' + location.search);
     request.onload = function () { if (request.status === 200) showRecorded(JSON.parse(request.responseText)); };
+    request.send();
+  }
+
+  // Asked for when a stream comes, and again and again while there are pushes.
+  function askPushes() {
+    var request = new XMLHttpRequest(), from = events;
+    clearTimeout(pushing);
+    pushing = null;
+    request.open('GET', '/api/pushes' + location.search);
+    request.onload = function () {
+      // A page that has turned away since asks anew when it is back.
+      if (events !== from) return;
+      pushes = request.status === 200 ? JSON.parse(request.responseText).pushes.filter(function (row) { return row.does === 'push'; }) : [];
+      for (var path in cards) cards[path].showSent();
+    };
+    request.onloadend = function () { if (events === from && pushes.length) pushing = pushing || setTimeout(askPushes, PUSHES_EVERY_MS); };
     request.send();
   }
 

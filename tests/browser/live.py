@@ -249,6 +249,23 @@ async def the_page_turns_into_a_card_with_a_picture(browser):
     check(not report["seen"]["errors"], report["seen"]["errors"])
 
 
+async def a_card_says_where_its_stream_is_sent_and_how_that_goes(browser):
+    root = os.path.join(browser.directory, f"root-{browser.count}")
+    app = pathlib.Path(root, "applications/live/app.toml")
+    app.parent.mkdir(parents=True)
+    async with watching(browser, "/", f'server.root="{root}"') as (server, stage, page):
+        (app.parent / "far.key").write_text("s3cret\n")
+        far = f"127.0.0.1:{server.rtmp}"
+        app.write_text(f'[[push]]\nurl = "rtmp://{far}/live/"\nkey_from = "far.key"\nnames = ["cam1"]\n'
+                       '[[push]]\nurl = "rtmp://127.0.0.1:1/live/"\nnames = ["cam1"]\n')
+        async with server.camera():
+            refused = "→ rtmp://127.0.0.1:1/live/ · waits for its next attempt · it refuses the connection"
+            report = await stage.report(lambda r: f"→ rtmp://{far}/live/ · sending" in r["text"] and refused in r["text"].replace("\u00a0", " "), 30)
+            # What it is sent as is a card of its own here; no platform's key is.
+            check(report["text"].count("→") == 2, report["text"])
+    check(not report["seen"]["errors"], report["seen"]["errors"])
+
+
 async def what_is_wrong_is_told_on_the_page_until_it_is_over(browser):
     async with watching(browser, "/") as (server, stage, page):
         await stage.report(lambda r: "Nothing is live" in r["text"] or "ffmpeg" in r["text"])
@@ -423,6 +440,7 @@ CASES = [
     ten_seconds_back_and_live_again,
     a_server_that_starts_anew_has_its_viewers_back,
     the_page_turns_into_a_card_with_a_picture,
+    a_card_says_where_its_stream_is_sent_and_how_that_goes,
     what_is_wrong_is_told_on_the_page_until_it_is_over,
     the_page_waits_for_a_server_that_starts_anew,
     without_media_source_it_is_hls_or_a_sentence,
