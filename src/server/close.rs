@@ -48,6 +48,20 @@ pub enum TlsFault {
     Certificate(CertificateFault),
 }
 
+impl TlsFault {
+    /// What TLS with a far end, to which we made the connection, has come to.
+    pub fn far_end_words(self) -> &'static str {
+        match self {
+            TlsFault::Certificate(_) | TlsFault::Full => CloseReason::Tls(self).row().words,
+            TlsFault::Rtmp | TlsFault::Http | TlsFault::Other => "it does not speak TLS: use rtmp://, or another port",
+            TlsFault::Incompatible => "it knows neither TLS 1.2 nor 1.3, or none of the ciphers that are known here",
+            TlsFault::Untrusted | TlsFault::Refused | TlsFault::Protocol | TlsFault::Slow => {
+                "its TLS cannot be understood"
+            }
+        }
+    }
+}
+
 /// Why the certificate of a far end is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateFault {

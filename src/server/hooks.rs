@@ -29,7 +29,6 @@ use super::close::{CloseReason, Loss, Rejection, TlsFault};
 use super::hook_line::{HookLine, HookReply};
 use super::hook_said::HookSaid;
 use super::peer::Peer;
-use super::relays;
 use super::rtmp::{Asked, Joining};
 use super::slot::SlotState;
 use super::speaks::Speaks;
@@ -595,7 +594,7 @@ impl Server {
 fn tls_words(fault: TlsFault) -> &'static str {
     match fault {
         TlsFault::Rtmp | TlsFault::Http | TlsFault::Other => "it does not speak TLS: use http://, or another port",
-        fault => relays::tls_words(fault),
+        fault => fault.far_end_words(),
     }
 }
 

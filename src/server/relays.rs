@@ -24,7 +24,7 @@ use crate::time::Millis;
 
 use super::Server;
 use super::alarms::Alarm;
-use super::close::{CloseReason, Loss, TlsFault};
+use super::close::{CloseReason, Loss};
 use super::fanout::{Flush, reframe};
 use super::ingest::{DataPut, put_data};
 use super::peer::Peer;
@@ -78,7 +78,7 @@ impl Server {
         self.features.relays.place_mut(at).state = RelayState::Connects;
         match self.dial_out(net, conn, address, secure.as_deref()) {
             Ok(()) => {}
-            Err(Loss::Tls(fault)) => self.lose_relay(net, conn, tls_words(fault), true, now),
+            Err(Loss::Tls(fault)) => self.lose_relay(net, conn, fault.far_end_words(), true, now),
             Err(_) => self.lose_relay(net, conn, "no socket can be had", false, now),
         }
     }
@@ -189,7 +189,7 @@ impl Server {
         let slot = self.slots.at(conn.slot);
         let is_new = slot.bytes_in == 0 && slot.bytes_out == 0;
         if let CloseReason::Tls(fault) = reason {
-            return self.lose_relay(net, conn, tls_words(fault), true, now);
+            return self.lose_relay(net, conn, fault.far_end_words(), true, now);
         }
         let words = match reason {
             CloseReason::PeerReset if is_new => "it refuses the connection",
@@ -665,16 +665,6 @@ impl Server {
 /// Who a relay is to streams.
 pub(super) fn relay_holder(at: usize) -> Holder {
     Holder::Feature(FeatureId::RELAYS, at as u16)
-}
-
-/// What TLS with a far end has come to.
-pub(super) fn tls_words(fault: TlsFault) -> &'static str {
-    match fault {
-        TlsFault::Certificate(_) | TlsFault::Full => CloseReason::Tls(fault).row().words,
-        TlsFault::Rtmp | TlsFault::Http | TlsFault::Other => "it does not speak TLS: use rtmp://, or another port",
-        TlsFault::Incompatible => "it knows neither TLS 1.2 nor 1.3, or none of the ciphers that are known here",
-        TlsFault::Untrusted | TlsFault::Refused | TlsFault::Protocol | TlsFault::Slow => "its TLS cannot be understood",
-    }
 }
 
 /// How a tag is sent.
