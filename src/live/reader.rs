@@ -18,6 +18,7 @@
 use crate::handles::StreamId;
 use crate::media::{Cursor, Evicted, Frame, JoinPoint, Tag, TagKind, TagSeq, frame};
 use crate::time::Millis;
+use crate::wire::announced::Announced;
 use crate::wire::flv::{self, CLASSIFY_BYTES, Codec};
 use crate::wire::legacy::Legacy;
 
@@ -67,6 +68,8 @@ pub struct Terms {
     pub most_lag_ms: Option<u64>,
     /// What it can be given.
     pub form: Form,
+    /// What is known of Enhanced RTMP by who does not know all of it ([`Reader::legacy`]).
+    pub knows: Announced,
 }
 
 /// How media is given.
@@ -96,7 +99,7 @@ pub enum Due<'l> {
     Switched,
     /// Its receiver is to hear that the publisher left. Then [`Reader::taken`].
     Ended,
-    /// Its receiver is to hear that something is left out, for it knows no Enhanced RTMP and this codec (if we know it) has no other
+    /// Its receiver is to hear that something is left out, for it does not know this codec (if we do) of Enhanced RTMP, which has no other
     /// form. Once. Then [`Reader::taken`].
     LeftOut(Option<Codec>),
     /// It was too slow and goes on elsewhere, which counts. Nothing is sent of it: ask again.
@@ -214,13 +217,13 @@ enum Want {
 enum Enhanced {
     /// As they are: its receiver announced that it knows them.
     AsTheyAre,
-    /// As the legacy messages that they equal. There is none before it.
+    /// Those that its receiver does not know as what they equal that it does. There is none before it.
     Legacy,
     /// As `Legacy`, and there is one: it goes tag by tag.
     LegacyDue,
 }
 
-/// Whether sound or picture is left out for want of a legacy form, and its receiver was told.
+/// Whether sound or picture is left out for want of a form that is known, and its receiver was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LeftOut {
     No,
@@ -256,7 +259,8 @@ impl Reader {
         Reader { switching, ..self }
     }
 
-    /// Its receiver knows no Enhanced RTMP: it is sent the legacy messages that those equal, and nothing of others.
+    /// Its receiver does not know all of Enhanced RTMP ([`Terms::knows`]): in place of the rest it is sent what that equals, as far as
+    /// anything does.
     pub fn legacy(self, legacy: bool) -> Reader {
         Reader { enhanced: if legacy { Enhanced::Legacy } else { Enhanced::AsTheyAre }, ..self }
     }
@@ -271,7 +275,7 @@ impl Reader {
         self.skips.into()
     }
 
-    /// Whether it is sent legacy messages alone.
+    /// Whether it is sent other messages in place of some.
     pub fn is_legacy(&self) -> bool {
         self.enhanced != Enhanced::AsTheyAre
     }
@@ -577,7 +581,7 @@ impl Reader {
         if let LeftOut::Due(codec) = self.left_out {
             return Some(Due::LeftOut(codec));
         }
-        if !self.wants_everything() && self.pass_unwanted(cursor, media) {
+        if !self.wants_everything() && self.pass_unwanted(cursor, media, terms.knows) {
             return None;
         }
         // What is left of a publish that is over waits for nothing.
@@ -659,11 +663,11 @@ impl Reader {
     }
 
     /// Steps over tags that it does not want. Returns whether there were any.
-    fn pass_unwanted(&mut self, from: Cursor, media: &Media) -> bool {
+    fn pass_unwanted(&mut self, from: Cursor, media: &Media, knows: Announced) -> bool {
         let mut cursor = from;
         while let Ok(Some(tag)) = media.ring().tag_at(&mut cursor) {
-            let passes =
-                !self.wants(&tag, media) || self.is_legacy() && tag.flags.enhanced && self.leaves_out(&tag, media);
+            let passes = !self.wants(&tag, media)
+                || self.is_legacy() && tag.flags.enhanced && self.leaves_out(&tag, media, knows);
             if !passes {
                 break;
             }
@@ -692,9 +696,9 @@ impl Reader {
         }
     }
 
-    /// Whether a receiver of legacy messages is sent nothing of the tag. It is to hear of a codec without such a form.
-    fn leaves_out(&mut self, tag: &Tag, media: &Media) -> bool {
-        match media.ring().legacy(tag) {
+    /// Whether a receiver who does not know all is sent nothing of the tag. It is to hear of a codec without a form that it knows.
+    fn leaves_out(&mut self, tag: &Tag, media: &Media, knows: Announced) -> bool {
+        match media.ring().legacy(tag, knows) {
             Legacy::Itself | Legacy::Instead(_) => false,
             Legacy::Nothing => true,
             Legacy::NoForm => {

@@ -6,6 +6,7 @@
 
 use super::tag::{HeaderSlot, TagKind};
 use crate::limits::{HEADER_BYTES, HEADER_CACHE_BYTES, HEADER_CACHE_ENTRIES};
+use crate::wire::announced::Announced;
 use crate::wire::flv::{self, Codec, MediaType};
 use crate::wire::legacy::Legacy;
 
@@ -38,9 +39,19 @@ pub struct CachedHeader<'c> {
 }
 
 impl CachedHeader<'_> {
-    /// What of it is sent to who knows no Enhanced RTMP.
-    pub fn legacy(&self) -> Legacy {
-        self.kind.legacy(self.payload.len() as u32, |at| self.payload.get(at as usize).copied())
+    /// What of it is sent to who knows as much of Enhanced RTMP.
+    pub fn legacy(&self, knows: Announced) -> Legacy {
+        self.kind.legacy(self.payload.len() as u32, knows, |at| self.payload.get(at as usize).copied())
+    }
+
+    /// The codec of a sequence header.
+    pub fn codec(&self) -> Option<Codec> {
+        let media_type = match self.kind {
+            TagKind::Audio => MediaType::Audio,
+            TagKind::Video => MediaType::Video,
+            TagKind::Data => return None,
+        };
+        flv::sequence_header_body(media_type, self.payload).map(|(codec, _)| codec)
     }
 }
 

@@ -64,6 +64,7 @@ mod tests {
     use crate::media::ring::{Cursor, Ring, TagMeta};
     use crate::media::tag::{TagFlags, TagKind, TagSeq};
     use crate::time::Millis;
+    use crate::wire::announced::Announced;
     use crate::wire::legacy::Legacy;
     use proptest::prelude::*;
     extern crate std;
@@ -158,7 +159,7 @@ mod tests {
             let (old, old_seq) = ring_with(timestamp, &legacy, lead);
             let expected = old.slices(&mut Cursor::at(old_seq), 10_000).unwrap().concat();
             let mut plan = reframe(1, timestamp);
-            plan.instead = match ring.legacy(&ring.tag(seq).unwrap()) {
+            plan.instead = match ring.legacy(&ring.tag(seq).unwrap(), Announced::NOTHING) {
                 Legacy::Itself => None,
                 Legacy::Instead(instead) => Some(instead),
                 nothing => panic!("{nothing:?}"),

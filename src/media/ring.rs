@@ -10,6 +10,7 @@
 use super::tag::{Framing, MESSAGE_STREAM_ID, TagFlags, TagKind, TagSeq, TagTiming};
 use crate::limits::{MESSAGE_BYTES, OPEN_TAGS, OUT_CHUNK_BYTES};
 use crate::time::Millis;
+use crate::wire::announced::Announced;
 use crate::wire::legacy::Legacy;
 use crate::wire::sample::SamplePart;
 
@@ -571,10 +572,10 @@ where
         &out[..copied]
     }
 
-    /// What of a tag is sent to who knows no Enhanced RTMP. It is read from the payload, which says it in its first bytes; the tag of
+    /// What of a tag is sent to who knows as much of Enhanced RTMP. It is read from the payload, which says it in its first bytes; the tag of
     /// several tracks is walked through to the default one.
-    pub fn legacy(&self, tag: &Tag) -> Legacy {
-        tag.kind.legacy(tag.length, |at| self.payload_at(tag.seq, at)?.first().copied())
+    pub fn legacy(&self, tag: &Tag, knows: Announced) -> Legacy {
+        tag.kind.legacy(tag.length, knows, |at| self.payload_at(tag.seq, at)?.first().copied())
     }
 
     /// The sample in a tag, which is read from its first bytes; `None` when there is none in it.

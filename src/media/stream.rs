@@ -27,6 +27,7 @@ use super::timeline::Timeline;
 use super::tracks::{self, StreamTracks, TrackSource, WantedTracks};
 use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
 use crate::time::Millis;
+use crate::wire::announced::Announced;
 use crate::wire::codec::Slice;
 use crate::wire::flv::MediaType;
 use crate::wire::legacy::{Legacy, edit_metadata, is_enhanced_metadata};
@@ -494,19 +495,19 @@ where
     }
 
     /// Writes cached header `index` to `out` as a complete message and returns its length. A sequence header gets `timestamp`, data
-    /// time 0. With `legacy` it is the legacy message that the header equals, and of length 0 when there is none. `None` when there
-    /// is no such header or it does not fit: [`HEADER_BYTES`] and 16 are always enough.
+    /// time 0. To who does not know all of Enhanced RTMP it is what stands for the header, and of length 0 when nothing does. `None` when
+    /// there is no such header or it does not fit: [`HEADER_BYTES`] and 16 are always enough.
     pub fn emit_header(
         &self,
         index: usize,
         timestamp: u32,
         message_stream_id: u32,
-        legacy: bool,
+        knows: Announced,
         out: &mut [u8],
     ) -> Option<usize> {
         let header = self.headers.at(index)?;
         let timestamp = if header.kind == TagKind::Data { KEPT_DATA_TIME } else { timestamp };
-        let view = if legacy { header.legacy() } else { Legacy::Itself };
+        let view = header.legacy(knows);
         let (begin, payload) = match &view {
             Legacy::Itself => (&[][..], header.payload),
             Legacy::Instead(instead) => {
@@ -520,8 +521,8 @@ where
         let message = message.get_mut(..framing.length as usize)?;
         message[..begin.len()].copy_from_slice(begin);
         message[begin.len()..].copy_from_slice(payload);
-        if legacy && header.kind == TagKind::Data {
-            framing.length = edit_metadata(message) as u32;
+        if knows != Announced::ALL && header.kind == TagKind::Data {
+            framing.length = edit_metadata(message, knows) as u32;
         }
         chunk_header.copy_from_slice(framing.header(header.kind, message_stream_id).as_slice());
         Some(framing.wire_bytes() as usize)
@@ -891,12 +892,12 @@ mod tests {
         assert_eq!([kept, cue].map(|seq| stream.ring().tag(seq).unwrap().timestamp), [0, 500]);
         put(&mut stream, TagKind::Audio, 0, b"\xAF\x00\x12\x10", HEADER);
         let mut out = [0; 64];
-        assert_eq!(stream.emit_header(0, 0x0102, 3, false, &mut out), Some(25));
+        assert_eq!(stream.emit_header(0, 0x0102, 3, Announced::ALL, &mut out), Some(25));
         assert_eq!(out[..25], *b"\x05\x00\x00\x00\x00\x00\x0D\x12\x03\x00\x00\x00\x02\x00\x0AonMetaData");
-        assert_eq!(stream.emit_header(1, 0x0100_0000, 1, false, &mut out), Some(20));
+        assert_eq!(stream.emit_header(1, 0x0100_0000, 1, Announced::ALL, &mut out), Some(20));
         assert_eq!(out[..20], *b"\x04\xFF\xFF\xFF\x00\x00\x04\x08\x01\x00\x00\x00\x01\x00\x00\x00\xAF\x00\x12\x10");
-        assert_eq!(stream.emit_header(1, 0, 1, false, &mut out[..15]), None);
-        assert_eq!(stream.emit_header(2, 0, 1, false, &mut out), None);
+        assert_eq!(stream.emit_header(1, 0, 1, Announced::ALL, &mut out[..15]), None);
+        assert_eq!(stream.emit_header(2, 0, 1, Announced::ALL, &mut out), None);
         assert!(stream.clear_data(b"onMetaData"));
         assert_eq!(stream.headers().len(), 1);
     }

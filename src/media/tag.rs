@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use crate::wire::announced::Announced;
 use crate::wire::chunk::{EXTENDED_TIMESTAMP, MAX_TYPE0_BYTES, MessageHeader};
 use crate::wire::flv::MediaType;
 use crate::wire::legacy::{self, Legacy};
@@ -60,11 +61,11 @@ impl TagKind {
         }
     }
 
-    /// What of a message of this kind is sent to who knows no Enhanced RTMP; see [`legacy::of`].
-    pub(super) fn legacy(self, length: u32, read: impl Fn(u32) -> Option<u8>) -> Legacy {
+    /// What of a message of this kind is sent to who knows as much of Enhanced RTMP; see [`legacy::of`].
+    pub(super) fn legacy(self, length: u32, knows: Announced, read: impl Fn(u32) -> Option<u8>) -> Legacy {
         match self {
-            TagKind::Audio => legacy::of(MediaType::Audio, length, read),
-            TagKind::Video => legacy::of(MediaType::Video, length, read),
+            TagKind::Audio => legacy::of(MediaType::Audio, length, knows, read),
+            TagKind::Video => legacy::of(MediaType::Video, length, knows, read),
             TagKind::Data => Legacy::Itself,
         }
     }

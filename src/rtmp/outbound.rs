@@ -9,7 +9,8 @@
 use core::fmt;
 
 use crate::limits::{HANDSHAKE_BYTES, OUT_CHUNK_BYTES};
-use crate::wire::amf0::{Decoder, Value};
+use crate::wire::amf0::Decoder;
+use crate::wire::announced::Announced;
 use crate::wire::bytes::Full;
 use crate::wire::chunk::MessageHeader;
 use crate::wire::handshake::{self, FirstByte, first_byte};
@@ -96,8 +97,8 @@ pub struct FarSaid<'a> {
     pub description: &'a str,
     /// Its level is `error`.
     pub is_error: bool,
-    /// It announces Enhanced RTMP.
-    pub enhanced: bool,
+    /// What it announces of Enhanced RTMP.
+    pub knows: Announced,
     /// Where it sends us instead, if it does: `ex.redirect` of a rejection, or the `tcUrl` of a request to reconnect.
     pub elsewhere: &'a str,
 }
@@ -474,8 +475,7 @@ fn said(body: &[u8]) -> FarSaid<'_> {
     let text = |key: &str| info.get(key).and_then(|value| value.as_str()).unwrap_or_default();
     (said.code, said.description) = (text("code"), text("description"));
     said.is_error = text("level") == "error";
-    let lists = |key: &str| info.get(key).is_some_and(|value| !matches!(value, Value::Null | Value::Undefined));
-    said.enhanced = ["fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap"].into_iter().any(lists);
+    said.knows = Announced::read(&info);
     said.elsewhere = match info.get("ex") {
         Some(ex) => ex.get("redirect").and_then(|value| value.as_str()).unwrap_or_default(),
         None => text("tcUrl"),
@@ -508,8 +508,8 @@ pub fn connect(tx: &mut TxBuf, app: &str, tc_url: &str, publishes: bool) -> Resu
         amf.key("fourCcList")?;
         amf.strict_array_begin(1)?;
         amf.string("*")?;
-        // Reconnect and multitrack (Enhanced RTMP v2, "Enhancing NetConnection connect Command").
-        amf.property_number("capsEx", 3.0)?;
+        // Reconnect, multitrack, ModEx and nanosecond offsets (Enhanced RTMP v2, "Enhancing NetConnection connect Command").
+        amf.property_number("capsEx", 15.0)?;
         amf.object_end()
     })
 }

@@ -24,6 +24,7 @@ use crate::rtmp::event::NetStreamId;
 use crate::rtmp::recorded::{Played, Told};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
+use crate::wire::announced::Announced;
 use crate::wire::flv::Codec;
 use crate::wire::legacy::Legacy;
 
@@ -364,7 +365,7 @@ impl<'s, N: Net> Output<'s, N> {
             };
         };
         let Some((reader, Some(media))) = self.reading(rtmp, index) else { return Step::Break(Flush::Idle) };
-        let reframe = reframe(media, &tag, NetStreamId::from_index(index).wire(), reader.is_legacy());
+        let reframe = reframe(media, &tag, NetStreamId::from_index(index).wire(), known_to(reader));
         let written = self.write_pieces(slot, media, &reframe, Cursor { seq: tag.seq, offset })?;
         reader.sent_framed(&reframe, media, written);
         WROTE
@@ -400,7 +401,7 @@ impl<'s, N: Net> Output<'s, N> {
         let (id, message_stream_id) = (reader.stream(), NetStreamId::from_index(index).wire());
         let source = StreamView::of(self.names, id);
         let most_lag_ms = (!self.asked).then_some(self.settings.player_lag_ms);
-        let terms = Terms { now: self.now, most_lag_ms, form };
+        let terms = Terms { now: self.now, most_lag_ms, form, knows: Announced::NOTHING };
         loop {
             let due = reader.due(source, &terms);
             let status = |code| Status::new(code, session.own_name(&self.names.stream(id).path));
@@ -413,7 +414,7 @@ impl<'s, N: Net> Output<'s, N> {
                     continue;
                 }
                 Due::Header(header, timestamp) => tx.write_with(|free| {
-                    source.media?.emit_header(header, timestamp, message_stream_id, reader.is_legacy(), free)
+                    source.media?.emit_header(header, timestamp, message_stream_id, known_to(reader), free)
                 }),
                 Due::Switched => status(Code::PlayTransitionComplete).send_play_status(message_stream_id, tx),
                 Due::Ended => status(Code::PlayUnpublishNotify).send(message_stream_id, tx),
@@ -545,7 +546,7 @@ impl<'s, N: Net> Output<'s, N> {
         let Some((media, tag)) = media.and_then(|media| Some((media, media.ring().tag(cursor.seq)?))) else {
             return Step::Break(Flush::Gone(CloseReason::TooSlow));
         };
-        let reframe = reframe(media, &tag, tail.message_stream_id, *legacy);
+        let reframe = reframe(media, &tag, tail.message_stream_id, Announced::all_or_nothing(!*legacy));
         let written = self.write_pieces(slot, media, &reframe, *cursor)?;
         let whole = frame::advance(&reframe, media.ring(), cursor, written);
         rtmp.tail = (!whole).then_some(Tail::Tag(tail));
@@ -604,10 +605,15 @@ fn written(io: Io, slot: &mut Slot) -> Step<usize> {
     }
 }
 
+/// What a player is taken to know.
+fn known_to(reader: &Reader) -> Announced {
+    Announced::all_or_nothing(!reader.is_legacy())
+}
+
 /// How a tag is sent that is not sent as the ring holds it.
-pub(super) fn reframe(media: &Media, tag: &Tag, message_stream_id: u32, legacy: bool) -> Reframe {
-    let instead = match legacy && tag.flags.enhanced {
-        true => match media.ring().legacy(tag) {
+pub(super) fn reframe(media: &Media, tag: &Tag, message_stream_id: u32, knows: Announced) -> Reframe {
+    let instead = match knows != Announced::ALL && tag.flags.enhanced {
+        true => match media.ring().legacy(tag, knows) {
             Legacy::Instead(instead) => Some(instead),
             Legacy::Itself | Legacy::Nothing | Legacy::NoForm => None,
         },

@@ -11,6 +11,7 @@ use crate::live::reader::Reader;
 use crate::rtmp::outbound::{self, FarSaid, OutboundSession};
 use crate::rtmp::tx::TxBuf;
 use crate::time::Millis;
+use crate::wire::announced::Announced;
 
 use super::protocol::{Ask, Context, Protocol, Stage, Turn};
 use super::rtmp::OpenTag;
@@ -25,8 +26,8 @@ pub(super) type RelayWords = heapless::String<RELAY_WORDS_BYTES>;
 pub struct RelayLine {
     pub(super) session: OutboundSession,
     pub(super) step: RelayStep,
-    /// The far end announces Enhanced RTMP.
-    pub(super) enhanced: bool,
+    /// What the far end announces of Enhanced RTMP.
+    pub(super) knows: Announced,
     /// It is closed unless the next step is done by then.
     pub(super) deadline: Millis,
 }
@@ -54,6 +55,8 @@ pub(super) struct Pushing {
     pub(super) reader: Reader,
     /// The far end's id of it.
     pub(super) stream_id: u32,
+    /// What the far end has announced of Enhanced RTMP.
+    pub(super) knows: Announced,
     /// The time of the stream that is 0 at the far end, once something was sent.
     pub(super) base_ms: Option<u32>,
 }
@@ -102,7 +105,7 @@ impl Protocol for RelayLine {
         RelayLine {
             session: OutboundSession::new(seed),
             step: RelayStep::Greets,
-            enhanced: false,
+            knows: Announced::NOTHING,
             deadline: now + STEP_MS,
         }
     }

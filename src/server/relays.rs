@@ -21,6 +21,9 @@ use crate::rtmp::event::MediaKind;
 use crate::rtmp::outbound::{self, OutboundError, OutboundEvent};
 use crate::text::Word;
 use crate::time::Millis;
+use crate::wire::announced::Announced;
+use crate::wire::flv::Codec;
+use crate::wire::legacy::Legacy;
 
 use super::Server;
 use super::alarms::Alarm;
@@ -443,7 +446,7 @@ impl Server {
         let said = match heard {
             FarAnswer::Nothing => return,
             FarAnswer::Connected => {
-                line.enhanced = line.session.said().enhanced;
+                line.knows = line.session.said().knows;
                 line.step = RelayStep::Creates;
                 match publishes {
                     true => outbound::create_to_publish(&mut slot.tx, &name),
@@ -529,18 +532,17 @@ impl Server {
         let app = heapless::String::<APP_NAME_BYTES>::try_from(self.live.apps.name(task.app)).unwrap_or_default();
         let Some(line) = self.relay_line(conn.slot) else { return };
         let RelayStep::Begins { stream_id } = line.step else { return };
-        let enhanced = line.enhanced;
+        let knows = line.knows;
         match (task.kind, task.stream) {
             (RelayKind::Push(n), Some(stream)) => {
                 let path = self.live.names.stream(stream).path.clone();
                 let Ok(reader) = self.live.play(by, task.app, &path, &self.settings, now) else { return };
-                let reader = reader.legacy(!enhanced);
+                let reader = reader.legacy(knows != Announced::ALL);
                 if let Some(line) = self.relay_line(conn.slot) {
-                    line.step = RelayStep::Pushes(Pushing { reader, stream_id, base_ms: None });
+                    line.step = RelayStep::Pushes(Pushing { reader, stream_id, knows, base_ms: None });
                 }
-                let forms = if enhanced { "as they are" } else { "as for old players" };
                 info!(
-                    "{by} {stream} push start app={} name={:?} push={} host={host:?} codecs=\"{forms}\"",
+                    "{by} {stream} push start app={} name={:?} push={} host={host:?} codecs=\"{knows}\"",
                     Word(&app),
                     path.as_str(),
                     n + 1
@@ -606,15 +608,15 @@ impl Server {
             };
             let source = StreamView::of(&live.names, push.reader.stream());
             let most_lag_ms = (!asked).then_some(settings.player_lag_ms);
-            let due = push.reader.due(source, &Terms { now, most_lag_ms, form: Form::Framed });
+            let due = push.reader.due(source, &Terms { now, most_lag_ms, form: Form::Framed, knows: push.knows });
             let (tag, offset, media) = match (due, source.media) {
                 (Due::Tag(tag, offset), Some(media)) => (tag, offset, media),
                 (Due::Header(header, time), Some(media)) => {
                     let base_ms = *push.base_ms.get_or_insert(time);
-                    let legacy = push.reader.is_legacy();
+                    let knows = push.knows;
                     let is_metadata = media.headers().at(header).is_some_and(|header| header.name == b"onMetaData");
                     let said = slot.tx.write_with(|free| {
-                        let written = media.emit_header(header, since(base_ms, time), push.stream_id, legacy, free)?;
+                        let written = media.emit_header(header, since(base_ms, time), push.stream_id, knows, free)?;
                         if is_metadata { put_set_data_frame(free, written) } else { Some(written) }
                     });
                     if said.is_ok() {
@@ -625,9 +627,15 @@ impl Server {
                 (Due::TooSlow, _) => return Flush::Gone(CloseReason::TooSlow),
                 (Due::LeftOut(codec), _) => {
                     push.reader.taken(&due);
-                    let codec = codec.map_or("an unknown codec", crate::wire::flv::Codec::name);
-                    let id = push.reader.stream();
-                    info!("{id} push leaves out {codec}: the far end announced no Enhanced RTMP");
+                    let (id, knows) = (push.reader.stream(), push.knows);
+                    // One is said to be left out; there may be one of sound and one of pictures.
+                    let headers = source.media.into_iter().flat_map(|media| media.headers().iter());
+                    let others = headers.filter(|header| header.legacy(knows) == Legacy::NoForm);
+                    let others = others.filter_map(|header| header.codec()).filter(|other| Some(*other) != codec);
+                    for left_out in core::iter::once(codec).chain(others.map(Some)) {
+                        let left_out = left_out.map_or("an unknown codec", Codec::name);
+                        info!("{id} push leaves out {left_out}: the far end has not announced it");
+                    }
                     continue;
                 }
                 (Due::Skipped, _) => continue,
@@ -676,7 +684,7 @@ fn push_frame(media: &Media, tag: &Tag, push: &Pushing, base_ms: u32) -> PushFra
             return PushFrame::Metadata(push.stream_id);
         }
     }
-    let plain = reframe(media, tag, push.stream_id, push.reader.is_legacy());
+    let plain = reframe(media, tag, push.stream_id, push.knows);
     PushFrame::Plain(Reframe { timestamp: since(base_ms, tag.timestamp), ..plain })
 }
 

@@ -233,7 +233,7 @@ pub fn aac_packet_header(sequence_header: bool) -> [u8; 2] {
     [0xAF, u8::from(!sequence_header)]
 }
 
-const FOURCCS: &[(&[u8; 4], Codec)] = &[
+pub(super) const FOURCCS: &[(&[u8; 4], Codec)] = &[
     (b"avc1", Codec::Avc),
     (b"hvc1", Codec::Hevc),
     (b"av01", Codec::Av1),
@@ -274,7 +274,7 @@ const TRACKS_MAX: usize = 256;
 /// Kinds of multitrack messages.
 const ONE_TRACK: u8 = 0;
 const MANY_TRACKS: u8 = 1;
-const MANY_TRACKS_MANY_CODECS: u8 = 2;
+pub(super) const MANY_TRACKS_MANY_CODECS: u8 = 2;
 
 /// Of a chain of ModEx no more than these are followed; one is defined so far.
 const MOD_EX_MAX: usize = 4;
@@ -308,6 +308,11 @@ impl PacketType {
             (_, 7) => PacketType::ModEx,
             _ => PacketType::Unknown,
         }
+    }
+
+    /// The bits of a packet that is known.
+    pub(super) fn bits(self, media_type: MediaType) -> Option<u8> {
+        (0..8).find(|&bits| PacketType::from_bits(media_type, bits) == self && self != PacketType::Unknown)
     }
 }
 

@@ -8,23 +8,24 @@
 use core::ops::Range;
 
 use super::amf0::{Decoder, Value};
+use super::announced::Announced;
 use super::flv::{
     COMPOSITION_BYTES, Codec, FRAME_COMMAND, FRAME_DISPOSABLE, FRAME_GENERATED_KEY, FRAME_INTER, FRAME_KEY, HeaderKind,
-    HeaderReader, MediaType, PACKET_CODED, PACKET_END, PacketType, TrackBody, aac_packet_header, avc_packet_header,
-    is_enhanced,
+    HeaderReader, MANY_TRACKS_MANY_CODECS, MediaType, PACKET_CODED, PACKET_END, PacketType, TrackBody,
+    aac_packet_header, avc_packet_header, is_enhanced,
 };
 
-/// What is sent to who knows no Enhanced RTMP.
+/// What is sent to who does not know all of Enhanced RTMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Legacy {
-    /// The message as it is: it is no Enhanced RTMP.
+    /// The message as it is: it is no Enhanced RTMP, or what of it is known.
     Itself,
     /// Other bytes, and then a part of the message.
     Instead(Instead),
     /// Nothing, and nothing is missed: another track, or what only Enhanced RTMP says (colours, channel layouts, commands). So it
     /// is with a message that makes no sense.
     Nothing,
-    /// Nothing, although it is a frame or a sequence header: there is no legacy form of its codec.
+    /// Nothing, although it is a frame or a sequence header: its codec is not known, and there is no legacy form of it.
     NoForm,
 }
 
@@ -55,11 +56,11 @@ impl Instead {
     }
 }
 
-/// What stands for a message of `length` bytes. `read` gives its byte at an offset, `None` behind its end.
-pub fn of(media_type: MediaType, length: u32, read: impl Fn(u32) -> Option<u8>) -> Legacy {
+/// What stands for a message of `length` bytes, to who knows as much. `read` gives its byte at an offset, `None` behind its end.
+pub fn of(media_type: MediaType, length: u32, knows: Announced, read: impl Fn(u32) -> Option<u8>) -> Legacy {
     match read(0) {
-        Some(first) if is_enhanced(media_type, first) => {
-            unwrap(media_type, HeaderReader::new(length, read)).unwrap_or(Legacy::Nothing)
+        Some(first) if knows != Announced::ALL && is_enhanced(media_type, first) => {
+            unwrap(media_type, HeaderReader::new(length, read), knows).unwrap_or(Legacy::Nothing)
         }
         _ => Legacy::Itself,
     }
@@ -68,14 +69,14 @@ pub fn of(media_type: MediaType, length: u32, read: impl Fn(u32) -> Option<u8>) 
 /// Whether metadata names a codec by its FourCC, which is a number in it. ffmpeg, and VLC with it, wait for whatever has a codec there,
 /// many seconds if it never comes.
 pub fn is_enhanced_metadata(message: &[u8]) -> bool {
-    fourcc_property(message).is_some()
+    fourcc_property(message, Announced::NOTHING).is_some()
 }
 
-/// Makes a metadata message one for who knows no Enhanced RTMP, and returns its length, which is no greater: a FourCC becomes the codec's
-/// legacy id, and a codec without one is not named.
-pub fn edit_metadata(message: &mut [u8]) -> usize {
+/// Makes a metadata message one for who knows as much of Enhanced RTMP, and returns its length, which is no greater: a FourCC that it does
+/// not know becomes the codec's legacy id, and a codec without one is not named.
+pub fn edit_metadata(message: &mut [u8], knows: Announced) -> usize {
     let mut length = message.len();
-    while let Some((name, legacy_id)) = fourcc_property(&message[..length]) {
+    while let Some((name, legacy_id)) = fourcc_property(&message[..length], knows) {
         let value = name.end + 1..name.end + NUMBER_BYTES;
         if let Some(id) = legacy_id {
             message[value].copy_from_slice(&f64::from(id).to_be_bytes());
@@ -92,8 +93,8 @@ pub fn edit_metadata(message: &mut [u8]) -> usize {
 const NAME_LENGTH_BYTES: usize = 2;
 const NUMBER_BYTES: usize = 9;
 
-/// The first property of metadata that has a codec's FourCC: where its name lies, and the codec's legacy id.
-fn fourcc_property(message: &[u8]) -> Option<(Range<usize>, Option<u8>)> {
+/// The first property of metadata that has the FourCC of a codec that is not known: where its name lies, and the codec's legacy id.
+fn fourcc_property(message: &[u8], knows: Announced) -> Option<(Range<usize>, Option<u8>)> {
     let mut values = Decoder::new(message);
     if values.string().ok()? != b"onMetaData" {
         return None;
@@ -101,13 +102,18 @@ fn fourcc_property(message: &[u8]) -> Option<(Range<usize>, Option<u8>)> {
     let metadata = values.value().ok()?;
     let fourcc = |(name, value): (&[u8], Value<'_>)| {
         let Value::Number(number) = value else { return None };
-        let is_codec = matches!(name, b"videocodecid" | b"audiocodecid");
-        if !is_codec || number.is_nan() || number <= f64::from(u8::MAX) {
+        let media_type = match name {
+            b"videocodecid" => MediaType::Video,
+            b"audiocodecid" => MediaType::Audio,
+            _ => return None,
+        };
+        let fourcc = (number as u32).to_be_bytes();
+        if number.is_nan() || number <= f64::from(u8::MAX) || knows.takes(media_type, fourcc) {
             return None;
         }
         // The name is a part of the message.
         let begin = name.as_ptr().addr() - message.as_ptr().addr();
-        let legacy_id = Codec::from_fourcc((number as u32).to_be_bytes()).and_then(Codec::legacy_id);
+        let legacy_id = Codec::from_fourcc(fourcc).and_then(Codec::legacy_id);
         Some((begin..begin + name.len(), legacy_id))
     };
     metadata.properties()?.iter().find_map(fourcc)
@@ -119,7 +125,11 @@ const LEGACY_AVC: u8 = 7;
 const LEGACY_MP3: u8 = 0x2F;
 
 /// `None` when it makes no sense, or has nothing of the default track.
-fn unwrap(media_type: MediaType, mut reader: HeaderReader<impl Fn(u32) -> Option<u8>>) -> Option<Legacy> {
+fn unwrap(
+    media_type: MediaType,
+    mut reader: HeaderReader<impl Fn(u32) -> Option<u8>>,
+    knows: Announced,
+) -> Option<Legacy> {
     let first = reader.byte()?;
     let packet = reader.packet(media_type, first)?;
     let frame_type = first >> 4 & 0x07;
@@ -127,7 +137,28 @@ fn unwrap(media_type: MediaType, mut reader: HeaderReader<impl Fn(u32) -> Option
     if is_command && packet != PacketType::Header(HeaderKind::Metadata) {
         return None;
     }
+    let is_modified = PacketType::from_bits(media_type, first & 0x0F) == PacketType::ModEx;
+    let has_known_form = !is_modified || knows.has(Announced::MOD_EX);
+    let is_multitrack = packet == PacketType::Multitrack;
+    if is_multitrack && has_known_form && knows.has(Announced::MULTITRACK) {
+        let begin = reader.at;
+        let is_known = match reader.byte()? >> 4 {
+            MANY_TRACKS_MANY_CODECS => knows.has(Announced::EVERY_CODEC),
+            _ => knows.takes(media_type, reader.fourcc()?),
+        };
+        if is_known {
+            return Some(Legacy::Itself);
+        }
+        reader.at = begin;
+    }
     let (packet, fourcc, body) = reader.default_packet(media_type, packet)?;
+    if knows.takes(media_type, fourcc) {
+        if has_known_form && !is_multitrack {
+            return Some(Legacy::Itself);
+        }
+        let [a, b, c, d] = fourcc;
+        return Some(Legacy::Instead(Instead::new(&[first & 0xF0 | packet.bits(media_type)?, a, b, c, d], body)));
+    }
     match (media_type, Codec::from_fourcc(fourcc)) {
         (MediaType::Video, Some(Codec::Avc)) => avc(frame_type, packet, body),
         (MediaType::Audio, Some(Codec::Aac)) => aac(packet, body),
@@ -198,7 +229,7 @@ mod tests {
     use crate::wire::flv;
 
     fn legacy(media_type: MediaType, message: &[u8]) -> Legacy {
-        of(media_type, message.len() as u32, |at| message.get(at as usize).copied())
+        of(media_type, message.len() as u32, Announced::NOTHING, |at| message.get(at as usize).copied())
     }
 
     /// What is sent in place of a message; `None` is nothing.
@@ -245,6 +276,30 @@ mod tests {
         assert_eq!(audio(b"\x91mp4a"), some(b"\xAF\x01"), "silence");
         assert_eq!(audio(b"\x91.mp3data"), some(b"\x2Fdata"));
         assert_eq!(audio(b"\x97\x02\0\0\x01\x01mp4adata"), some(b"\xAF\x01data"));
+    }
+
+    #[test]
+    fn what_is_known_stays_but_for_forms_that_are_not() {
+        let knows = |announced: Announced, message: &[u8]| {
+            let read = |at: u32| message.get(at as usize).copied();
+            match of(MediaType::Video, message.len() as u32, announced, read) {
+                Legacy::Instead(instead) => {
+                    [instead.head(), &message[instead.skip as usize..][..instead.take as usize]].concat()
+                }
+                Legacy::Itself => message.to_vec(),
+                Legacy::Nothing | Legacy::NoForm => Vec::new(),
+            }
+        };
+        let codecs = Announced::EVERY_CODEC;
+        assert_eq!(knows(codecs, b"\x91hvc1\0\0\x50data"), b"\x91hvc1\0\0\x50data");
+        assert_eq!(knows(codecs, b"\xA7\x02\0\0\x01\x01hvc1\0\0\x50data"), b"\xA1hvc1\0\0\x50data");
+        assert_eq!(knows(codecs, b"\xA6\x21av01\x01\0\0\x01xhvc1\0\0\0\x07\0\0\x50data"), b"\xA1hvc1\0\0\x50data");
+        assert_eq!(knows(codecs, b"\x96\x00hvc1\0record"), b"\x90hvc1record");
+        assert_eq!(knows(codecs, b"\x96\x03hvc1\x01other"), b"");
+        assert_eq!(knows(Announced::MULTITRACK, b"\x96\x03hvc1\0data"), b"");
+        assert_eq!(knows(Announced::MULTITRACK, b"\x96\x03avc1\0data"), b"\x17\x01\0\0\0data");
+        // Cut short, it makes no sense.
+        assert_eq!(knows(codecs, b"\x96\x03hv"), b"");
     }
 
     #[test]
@@ -334,7 +389,7 @@ mod tests {
         ] {
             let mut message = metadata(sent);
             assert_eq!(is_enhanced_metadata(&message), message != metadata(expected));
-            let length = edit_metadata(&mut message);
+            let length = edit_metadata(&mut message, Announced::NOTHING);
             assert_eq!(message[..length], metadata(expected), "{sent:?}");
         }
         assert!(!is_enhanced_metadata(b"\x02\0\x05onCue\x05"));

@@ -2,6 +2,7 @@
 
 pub mod amf0;
 pub mod amf3;
+pub mod announced;
 pub mod bytes;
 pub mod chunk;
 pub mod codec;

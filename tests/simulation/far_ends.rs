@@ -10,8 +10,10 @@ use rill::server::peer::Peer;
 use rill::time::Millis;
 use rill::wire::amf0::Decoder;
 
+use super::ends::{keep_log, logged};
 use super::rtmp::{
-    Bytes, Reply, call, command_body, info, message, null, number, object, properties, replies_in, string, tag,
+    Bytes, Reply, call, command_body, info, message, null, number, object, properties, replies_in, strict_array,
+    string, tag,
 };
 use super::sim::browser::Browser;
 use super::sim::ledger::Kind::{Audio, Inter, Key};
@@ -35,8 +37,9 @@ struct End {
     app: String,
     /// The URL that it has asked for.
     tc_url: String,
-    /// It publishes or plays, and what comes from now on is not looked at.
+    /// It publishes or plays, and what comes from now on is kept as it is.
     is_live: bool,
+    reel: Bytes,
 }
 
 /// What a far end says to a command, by the number of the connection, from 0.
@@ -93,7 +96,8 @@ impl FarEnds {
             if is_far && self.ends.iter().all(|end| end.link != link) {
                 let (heard, app, tc_url) = (VecDeque::new(), String::new(), String::new());
                 let (has_greeted, is_live, chunk_bytes, greeting) = (false, false, 128, 1 + 2 * 1536);
-                self.ends.push(End { link, to, heard, greeting, has_greeted, chunk_bytes, app, tc_url, is_live });
+                let reel = Bytes::new();
+                self.ends.push(End { link, to, heard, greeting, has_greeted, chunk_bytes, app, tc_url, is_live, reel });
             }
         }
         for (number, end) in self.ends.iter_mut().enumerate() {
@@ -109,7 +113,7 @@ impl FarEnds {
             end.heard.drain(..greeting);
             end.greeting -= greeting;
             if end.is_live {
-                end.heard.clear();
+                end.reel.extend(end.heard.drain(..));
                 continue;
             }
             let said: Vec<u8> = end.heard.drain(..).collect();
@@ -323,6 +327,63 @@ fn a_far_end_in_tls_waits_for_the_clock_and_for_a_place() {
     assert_eq!(far.row(), "push cam running ");
     assert_eq!(far.ends[0].tc_url, "rtmps://192.0.2.1:1935/live");
     assert!(far.world.net.links[far.ends[0].link].arrival.is_secure);
+}
+
+/// Pictures in HEVC and sound in AAC and Opus, in the forms that Enhanced RTMP has, all at the same time.
+const ENHANCED: [(u8, &[u8]); 7] = [
+    (9, b"\x90hvc1record"),
+    (8, b"\x95\x00Opus\x00head"),
+    (9, b"\x96\x03hvc1\x00key"),
+    (9, b"\x96\x03av01\x01other"),
+    (8, b"\x91mp4aframe"),
+    (8, b"\x91Opusframe"),
+    (9, b"\xA7\x02\0\0\x01\x03hvc1picture"),
+];
+
+/// What of [`ENHANCED`] a far end is sent that says this when it is connected to, and what the log says is left out.
+fn sent_to(announces: &[(&str, Bytes)]) -> (Vec<Bytes>, Vec<String>) {
+    keep_log();
+    let success = [("level", string("status")), ("code", string("NetConnection.Connect.Success"))];
+    let connected = call(0, "_result", 1.0, &[object(&[]), object(&[&success[..], announces].concat())]);
+    let says = move |_: usize, command: &Reply| match command.name() {
+        "connect" => connected.clone(),
+        _ => usual(command),
+    };
+    let mut far = far_ends("rtmp://192.0.2.1/live/x", false, says);
+    let publisher = far.world.publisher("cam");
+    far.settle();
+    for (type_id, body) in ENHANCED {
+        far.world.clients[publisher].message(type_id - 4, type_id, 1, 0, body);
+        far.settle();
+    }
+    let End { reel, chunk_bytes, .. } = &mut far.ends[0];
+    let sent = replies_in(reel, chunk_bytes).into_iter().filter(|sent| matches!(sent.type_id, 8 | 9));
+    let lines = logged("push leaves out ");
+    let left_out = lines.iter().map(|line| {
+        let codec = line.split("leaves out ").nth(1).unwrap();
+        codec.split(':').next().unwrap().to_owned()
+    });
+    (sent.map(|sent| sent.body).collect(), left_out.collect())
+}
+
+#[test]
+fn codecs_and_forms_go_to_a_far_end_that_has_announced_them_and_others_as_what_they_equal() {
+    let list =
+        |codecs: &[&str]| ("fourCcList", strict_array(&codecs.iter().map(|codec| string(codec)).collect::<Vec<_>>()));
+    let all: Vec<Bytes> = ENHANCED.iter().map(|(_, body)| body.to_vec()).collect();
+    let aac = b"\xAF\x01frame".to_vec();
+    // nginx-rtmp and SRS announce nothing.
+    assert_eq!(sent_to(&[]), (vec![aac.clone()], vec!["HEVC".to_owned(), "Opus".to_owned()]));
+    // The first version knew codecs of pictures alone, and neither tracks nor modified messages.
+    let plain = [&b"\x90hvc1record"[..], b"\x93hvc1key", &aac, b"\xA3hvc1picture"].map(<[u8]>::to_vec);
+    assert_eq!(sent_to(&[list(&["av01", "vp09", "hvc1"])]), (plain.to_vec(), vec!["Opus".to_owned()]));
+    let (video, audio) = (object(&[("*", number(4.0))]), object(&[("Opus", number(1.0)), ("mp4a", number(2.0))]));
+    let maps = [("videoFourCcInfoMap", video), ("audioFourCcInfoMap", audio), ("capsEx", number(3.0))];
+    let mut known = all.clone();
+    (known[4], known[6]) = (aac, plain[3].clone());
+    assert_eq!(sent_to(&maps), (known, vec![]));
+    // Rill's own like.
+    assert_eq!(sent_to(&[list(&["*"]), ("capsEx", number(15.0))]), (all, vec![]));
 }
 
 #[test]

@@ -82,7 +82,8 @@ impl Stage {
 
     /// What a reader is given until nothing is due, tag by tag: headers as `0@40`, tags as in [`Stage::put`], and words.
     fn drain(&self, reader: &mut Reader) -> String {
-        let mut terms = Terms { now: self.now, most_lag_ms: Some(MOST_LAG_MS), form: Form::Framed };
+        let mut terms =
+            Terms { now: self.now, most_lag_ms: Some(MOST_LAG_MS), form: Form::Framed, knows: Announced::NOTHING };
         let mut given = Vec::new();
         loop {
             let due = reader.due(self.source(), &terms);
@@ -114,7 +115,7 @@ impl Stage {
 
     /// Gives the reader so many bytes of the tag that is due.
     fn begin_tag(&self, reader: &mut Reader, bytes: usize) {
-        let terms = Terms { now: self.now, most_lag_ms: None, form: Form::Framed };
+        let terms = Terms { now: self.now, most_lag_ms: None, form: Form::Framed, knows: Announced::NOTHING };
         assert!(matches!(reader.due(self.source(), &terms), Due::Tag(_, 0)));
         reader.sent_framed(&Bare, &self.media, bytes);
         assert!(reader.rest().is_some());
@@ -122,7 +123,10 @@ impl Stage {
 
     /// What is due as the ring holds it.
     fn stored(&self, reader: &mut Reader, most: usize, most_lag_ms: Option<u64>) -> Due<'_> {
-        reader.due(self.source(), &Terms { now: self.now, most_lag_ms, form: Form::Stored { most } })
+        reader.due(
+            self.source(),
+            &Terms { now: self.now, most_lag_ms, form: Form::Stored { most }, knows: Announced::NOTHING },
+        )
     }
 }
 
@@ -424,7 +428,7 @@ fn who_is_about_to_be_overtaken_gives_up_the_picture_unless_it_gains() {
         }
         stage.put("a5600");
         let mut reader = stage.reader();
-        let terms = Terms { now: stage.now, most_lag_ms: None, form: Form::Framed };
+        let terms = Terms { now: stage.now, most_lag_ms: None, form: Form::Framed, knows: Announced::NOTHING };
         assert_eq!(reader.due(stage.source(), &terms), Due::Header(0, 0));
         reader.taken(&Due::Header(0, 0));
         assert!(matches!(reader.due(stage.source(), &terms), Due::Tag(_, 0)));
@@ -571,7 +575,7 @@ fn who_loses_the_ring_waits_for_the_next_and_inside_a_tag_cannot_go_on() {
     stage.put("v80");
     stage.begin_tag(&mut in_tag, 1);
     ends.end();
-    let terms = Terms { now: stage.now, most_lag_ms: None, form: Form::Framed };
+    let terms = Terms { now: stage.now, most_lag_ms: None, form: Form::Framed, knows: Announced::NOTHING };
     let nowhere = StreamView { media: None, published: false };
     assert_eq!(in_tag.due(nowhere, &terms), Due::TooSlow);
     assert_eq!(ends.due(nowhere, &terms), Due::Ended);
@@ -697,7 +701,7 @@ impl Frame for Flv {
 
 /// What an HTTP viewer is: somewhere that takes so many bytes of what it is due, and a reader.
 fn write_flv(stage: &Stage, reader: &mut Reader, out: &mut Vec<u8>, mut room: usize) {
-    let terms = Terms { now: stage.now, most_lag_ms: Some(MOST_LAG_MS), form: Form::Framed };
+    let terms = Terms { now: stage.now, most_lag_ms: Some(MOST_LAG_MS), form: Form::Framed, knows: Announced::NOTHING };
     loop {
         let due = reader.due(stage.source(), &terms);
         match due {

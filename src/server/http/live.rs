@@ -12,6 +12,7 @@ use crate::server::pace::WRITE_BYTES;
 use crate::server::transport::Net;
 use crate::server::words::account;
 use crate::time::Millis;
+use crate::wire::announced::Announced;
 use crate::wire::websocket::CloseCode;
 
 use super::carrier::NotSaid;
@@ -91,6 +92,7 @@ impl Server {
                 now,
                 most_lag_ms: (!*asked && batch.tags.is_empty()).then_some(settings.player_lag_ms),
                 form: Form::Framed,
+                knows: Announced::ALL,
             };
             let due = ahead.due(source, &terms);
             if !batch.tags.is_empty() && !matches!(due, Due::Tag(..)) {

@@ -8,6 +8,7 @@ use heapless::Vec;
 use crate::limits::{HEADER_BYTES, OUT_CHUNK_BYTES};
 use crate::live::recorded::{BLOCK_MS, Block, Fill, Follows, RecordedFacts, RecordedName, RecordedTerms};
 use crate::media::{Framing, TagKind};
+use crate::wire::announced::Announced;
 use crate::wire::chunk::MAX_TYPE0_BYTES;
 use crate::wire::flv::MediaType;
 use crate::wire::legacy::{self, Legacy};
@@ -224,7 +225,7 @@ impl<'f, R: ReadAt<Error: Debug>> Filling<'_, 'f, R> {
         let mut bytes = [0; HEADER_BYTES];
         let mut length = metadata::write(&mut self.reading, self.recorded, self.facts, self.rates, &mut bytes)?;
         if self.terms.legacy {
-            length = legacy::edit_metadata(&mut bytes[..length]);
+            length = legacy::edit_metadata(&mut bytes[..length], Announced::NOTHING);
         }
         let framing = Framing::<OUT_CHUNK_BYTES> { timestamp: 0, length: length as u32 };
         put_bytes(self.block, framing.header(TagKind::Data, self.terms.message_stream_id).as_slice());
@@ -331,7 +332,7 @@ fn legacy_of<R: ReadAt>(file: &mut File<'_, R>, message: Message) -> Option<Mess
             (within < body.bytes).then(|| file.borrow_mut().bytes(STRUCTURE, at, 1).ok().map(|bytes| bytes[0]))?
         }
     };
-    match legacy::of(media_type, message.length(), read) {
+    match legacy::of(media_type, message.length(), Announced::NOTHING, read) {
         Legacy::Itself => Some(message),
         Legacy::Nothing | Legacy::NoForm => None,
         Legacy::Instead(instead) => {
