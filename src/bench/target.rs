@@ -30,7 +30,7 @@ pub struct Target {
 impl Target {
     /// Reads a URL for `streams` streams. `None` when it is not of that form.
     pub fn parse(url: &str, streams: usize) -> Option<Target> {
-        let url = RtmpUrl::parse(url).ok()?;
+        let url = RtmpUrl::parse(url).ok().filter(|url| !url.secure)?;
         let path: Vec<&str> = url.path.split('/').collect();
         let (app, name) = match path[..] {
             [app] => (app.to_owned(), NAME),

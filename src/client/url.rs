@@ -1,4 +1,4 @@
-//! RTMP URLs as clients take them: `rtmp://host[:port]/path[?query]`.
+//! RTMP URLs as clients take them: `rtmp[s]://host[:port]/path[?query]`.
 
 use std::fmt;
 use std::io;
@@ -10,6 +10,8 @@ use crate::wire::rtmp_url::{LocationError, RtmpLocation};
 /// An RTMP URL, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RtmpUrl {
+    /// Over TLS.
+    pub secure: bool,
     /// Host name or address, without brackets.
     pub host: String,
     /// TCP port.
@@ -27,8 +29,10 @@ pub struct RtmpUrl {
 pub enum UrlError {
     /// No `scheme://`.
     Scheme,
-    /// Another scheme than `rtmp`.
+    /// Another scheme than `rtmp` and `rtmps`.
     OtherScheme(String),
+    /// It is `rtmps`, in a build without TLS.
+    NeedsTls,
     /// A user or a password before the host.
     User,
     /// No host, or one with characters that hosts do not have.
@@ -53,8 +57,8 @@ impl RtmpUrl {
             LocationError::Port => UrlError::Port,
         })?;
         let RtmpLocation { secure, user, host, port, authority, path, query } = location;
-        if secure {
-            return Err(UrlError::OtherScheme("rtmps".to_owned()));
+        if secure && !cfg!(feature = "tls") {
+            return Err(UrlError::NeedsTls);
         }
         if user.is_some() {
             return Err(UrlError::User);
@@ -64,6 +68,7 @@ impl RtmpUrl {
             return Err(UrlError::Application);
         }
         Ok(RtmpUrl {
+            secure,
             host: host.to_owned(),
             port,
             authority: authority.to_owned(),
@@ -99,11 +104,17 @@ impl RtmpUrl {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UrlError::Scheme => f.write_str("must begin with rtmp://"),
+            UrlError::Scheme => f.write_str("must begin with rtmp:// or rtmps://"),
+            UrlError::NeedsTls => f.write_str("rtmps:// needs TLS, which this build has not"),
             UrlError::OtherScheme(scheme) if scheme.to_ascii_lowercase().starts_with("rtmp") => {
-                write!(f, "{scheme}:// is not supported, only rtmp:// is (no TLS, no encryption, no tunnels)")
+                write!(
+                    f,
+                    "{scheme}:// is not supported, only rtmp:// and rtmps:// are (no encryption of its own, no tunnels)"
+                )
             }
-            UrlError::OtherScheme(scheme) => write!(f, "{scheme:?} is another protocol; must begin with rtmp://"),
+            UrlError::OtherScheme(scheme) => {
+                write!(f, "{scheme:?} is another protocol; must begin with rtmp:// or rtmps://")
+            }
             UrlError::User => f.write_str("a user and password in the URL are not supported; send them as arguments"),
             UrlError::Host => f.write_str("the host is missing or is none; an IPv6 address stands in brackets"),
             UrlError::Port => f.write_str("the port must be a number from 1 to 65535"),
@@ -132,7 +143,7 @@ mod tests {
     fn what_is_no_url_is_told_apart() {
         for (url, error) in [
             ("localhost/live", UrlError::Scheme),
-            ("rtmps://h/live", UrlError::OtherScheme("rtmps".into())),
+            ("rtmpe://h/live", UrlError::OtherScheme("rtmpe".into())),
             ("http://h/live", UrlError::OtherScheme("http".into())),
             ("rtmp://a:b@h/live", UrlError::User),
             ("rtmp:///live", UrlError::Host),
@@ -147,7 +158,9 @@ mod tests {
         ] {
             assert_eq!(RtmpUrl::parse(url), Err(error), "{url}");
         }
-        let text = UrlError::OtherScheme("rtmps".into()).to_string();
-        assert!(text.starts_with("rtmps:// is not supported, only rtmp:// is"), "{text}");
+        let text = UrlError::OtherScheme("rtmpe".into()).to_string();
+        assert!(text.starts_with("rtmpe:// is not supported, only rtmp:// and rtmps:// are"), "{text}");
+        let secure = RtmpUrl::parse("rtmps://h/live").map(|url| (url.secure, url.port));
+        assert_eq!(secure, if cfg!(feature = "tls") { Ok((true, 443)) } else { Err(UrlError::NeedsTls) });
     }
 }

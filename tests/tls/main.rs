@@ -9,6 +9,7 @@ mod support;
 mod authority;
 mod between;
 mod certificates;
+mod connect;
 mod hooks;
 mod peers;
 mod relays;

@@ -4,16 +4,17 @@
 //! options          arguments -> Options
 //! net_connection   the client without its socket
 //! json             AMF values as people type and read them
+//! socket           what the bytes go through: TCP, or TLS on it
 //! ```
 
 mod json;
 mod net_connection;
 mod options;
+mod socket;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,11 +29,10 @@ use crate::text::Plain;
 use net_connection::{ClientEvent, ConnectRequest, Failure, NetConnection, NetStatus, Waiting};
 pub(super) use options::HELP;
 use options::{ConnectArguments, ConnectOptions};
+use socket::ClientSocket;
 
 /// Redirections that are followed.
 const REDIRECTIONS: usize = 3;
-/// How often signals and deadlines are checked while nothing arrives.
-const TICK: Duration = Duration::from_millis(50);
 /// How long a server may take to close its side after us, or after it said that it would.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -93,6 +93,11 @@ fn follow(options: &ConnectOptions) -> Outcome {
         let outcome = attempt.run(&url, &parsed);
         match attempt.redirect {
             Some(target) if outcome == Outcome::Rejected && options.follow && !STOP.load(Ordering::SeqCst) => {
+                // What is said in TLS is for nobody else.
+                if parsed.secure && !RtmpUrl::parse(&target).is_ok_and(|target| target.secure) {
+                    eprintln!("rill connect: {}: not followed, it is without TLS", Plain(&target));
+                    return outcome;
+                }
                 if followed == REDIRECTIONS {
                     eprintln!("rill connect: {REDIRECTIONS} redirections followed, not another one");
                     return outcome;
@@ -130,15 +135,14 @@ impl<'o> Attempt<'o> {
                 return self.fail(&format!("{place} cannot be reached: {}", reason(&error)));
             }
         };
-        // Small commands should not wait for each other.
-        let prepared = socket.set_nodelay(true).and_then(|()| socket.set_read_timeout(Some(TICK)));
-        let prepared = prepared.and_then(|()| socket.set_write_timeout(Some(self.options.timeout)));
-        if let Err(error) = prepared.and_then(|()| self.converse(&socket, self.request(url, parsed))) {
+        let mut socket = match ClientSocket::new(socket, parsed, self.options) {
+            Ok(socket) => socket,
+            Err(words) => return self.fail(&format!("{}: {words}", Plain(&parsed.authority))),
+        };
+        if let Err(error) = self.converse(&mut socket, self.request(url, parsed)) {
             eprintln!("rill connect: {error}");
             return Outcome::Trouble;
         }
-        // The user must not wait for a socket that lingers.
-        let _ = socket.shutdown(Shutdown::Both);
         self.outcome.take().unwrap_or(if self.call_failed { Outcome::CallFailed } else { Outcome::Done })
     }
 
@@ -158,7 +162,7 @@ impl<'o> Attempt<'o> {
     }
 
     /// From the handshake to the end. Errors are those that have no status code; the connection is over then, too.
-    fn converse(&mut self, mut socket: &TcpStream, request: ConnectRequest) -> io::Result<()> {
+    fn converse(&mut self, socket: &mut ClientSocket, request: ConnectRequest) -> io::Result<()> {
         let mut out = Vec::new();
         let seed = getrandom::u64().map_err(io::Error::other)?;
         let mut connection = NetConnection::new(request, seed, &mut out);
@@ -281,10 +285,10 @@ impl<'o> Attempt<'o> {
     }
 
     /// We close: everything that was sent arrives, and the server sees an orderly end.
-    fn close(&mut self, mut socket: &TcpStream, connection: &NetConnection) {
+    fn close(&mut self, socket: &mut ClientSocket, connection: &NetConnection) {
         let deadline = Instant::now() + LINGER;
         // What the server still sends is about a connection that the client has closed.
-        if socket.shutdown(Shutdown::Write).is_ok() {
+        if socket.finish().is_ok() {
             let mut rest = [0; 4096];
             while Instant::now() < deadline {
                 match socket.read(&mut rest) {

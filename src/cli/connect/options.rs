@@ -1,6 +1,7 @@
 //! Arguments of `rill connect`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::prelude::*;
@@ -13,7 +14,7 @@ pub const HELP: &str = "\
 rill connect URL [options]
 
 Connects to an application of an RTMP server, prints every net status event and every call of the server, and closes.
-URL is rtmp://host[:port]/application[/instance][?query].
+URL is rtmp[s]://host[:port]/application[/instance][?query]; the port is 1935, or 443 in TLS.
 
   --arg VALUE            an argument for the application's onConnect; may be repeated. A JSON number, boolean, null, array
                          or object is sent as that, anything else as a string ('\"5\"' is the string 5)
@@ -23,6 +24,8 @@ URL is rtmp://host[:port]/application[/instance][?query].
                          with an error, except onBWCheck (a counter) and onBWDone (null)
   --stay                 stay connected until Ctrl-C or until the server closes
   --follow               follow redirections, three at most; without, they are printed
+  --ca FILE              in TLS believe, besides the public authorities, who stands in this PEM file: an authority of your
+                         own, or the server's certificate itself
   --timeout SECONDS      give up what is not answered by then: the connection, connect, each call (10)
   --encoding 0|3         objectEncoding to ask for: AMF 0 or AMF 3 (0)
   --page-url URL         pageUrl to send (none)
@@ -47,6 +50,7 @@ Exits with
 
 /// What to do, as asked for on the command line.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one")]
 pub enum ConnectArguments {
     /// Print [`HELP`].
     Help,
@@ -69,6 +73,8 @@ pub struct ConnectOptions {
     pub stay: bool,
     /// Follow redirections.
     pub follow: bool,
+    /// A file of those who are believed in TLS besides the public authorities.
+    pub ca: Option<PathBuf>,
     /// How long to wait for each answer.
     pub timeout: Duration,
     /// 0 or 3.
@@ -95,6 +101,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ConnectArg
         answers: Vec::new(),
         stay: false,
         follow: false,
+        ca: None,
         timeout: Duration::from_secs(10),
         object_encoding: 0,
         page_url: None,
@@ -109,6 +116,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ConnectArg
             Long("answer") => options.answers.push(parser.value()?.parse_with(answer)?),
             Long("stay") => options.stay = true,
             Long("follow") => options.follow = true,
+            Long("ca") => options.ca = Some(parser.value()?.into()),
             Long("timeout") => options.timeout = parser.value()?.parse_with(seconds)?,
             Long("encoding") => options.object_encoding = parser.value()?.parse_with(encoding)?,
             Long("page-url") => options.page_url = Some(parser.value()?.string()?),
@@ -219,7 +227,7 @@ mod tests {
         for (line, part) in [
             (&[][..], "the URL is missing"),
             (&["rtmp://h/a", "b"], "unexpected argument \"b\""),
-            (&["rtmps://h/a"], "rtmps://h/a: rtmps:// is not supported, only rtmp:// is"),
+            (&["rtmpe://h/a"], "rtmpe://h/a: rtmpe:// is not supported, only rtmp:// and rtmps:// are"),
             (&["rtmp://h"], "the application is missing"),
             (&["rtmp://h/a", "--call", "f,x"], "what follows the name must be JSON"),
             (&["rtmp://h/a", "--call", ",1"], "a method's name must come first"),

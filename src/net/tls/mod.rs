@@ -9,6 +9,7 @@
 
 mod authorities;
 mod buffers;
+pub mod caller;
 mod identity;
 #[cfg_attr(not(feature = "tls"), path = "no_records.rs")]
 mod records;
