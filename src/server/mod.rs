@@ -35,7 +35,6 @@ mod dial;
 mod express;
 mod fanout;
 mod features;
-mod feed;
 mod flow;
 mod gate;
 mod gather;

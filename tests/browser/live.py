@@ -249,6 +249,25 @@ async def the_page_turns_into_a_card_with_a_picture(browser):
     check(not report["seen"]["errors"], report["seen"]["errors"])
 
 
+async def in_tls_the_page_works_and_its_player_has_a_secure_socket(browser):
+    if not browser.is_driven:
+        return
+    root = os.path.join(browser.directory, "root")
+    subprocess.run([Server.binary, "init", "--tls", root], check=True, stdout=subprocess.DEVNULL)
+    pair = [f'server.tls.{what}="{root}/tls/{what}.pem"' for what in ("certificate", "key")]
+    doors = [f'server.tls.{door}="127.0.0.1:0"' for door in ("listen", "http")]
+    more = ["--ignore-certificate-errors"] if browser.kind is Chromium else []
+    async with Server(os.path.join(browser.directory, "server"), *pair, *doors) as server:
+        (port,) = re.findall(r"rill https addr=127\.0\.0\.1:(\d+)", pathlib.Path(server.log).read_text())
+        async with server.camera(), browser(f"https://localhost:{port}/", *more) as page:
+            await until(page, "/live.cam1/.test(document.body.innerText) && document.querySelector('.picture canvas').width > 0", "there is no card with a picture")
+            await page.go(f"https://localhost:{port}/watch/live/cam1")
+            await until(page, "!!window.rillPlayer && rillPlayer.state === 'live' && document.querySelector('video').currentTime > 2", "it does not play")
+            socket = await page.run("rillPlayer.socket.url")
+            check(socket.startswith(f"wss://localhost:{port}/live/cam1.mp4"), socket)
+            check(await page.run("window.isSecureContext"), "it is no secure context")
+
+
 async def a_card_says_where_its_stream_is_sent_and_how_that_goes(browser):
     root = os.path.join(browser.directory, f"root-{browser.count}")
     app = pathlib.Path(root, "applications/live/app.toml")
@@ -440,6 +459,7 @@ CASES = [
     ten_seconds_back_and_live_again,
     a_server_that_starts_anew_has_its_viewers_back,
     the_page_turns_into_a_card_with_a_picture,
+    in_tls_the_page_works_and_its_player_has_a_secure_socket,
     a_card_says_where_its_stream_is_sent_and_how_that_goes,
     what_is_wrong_is_told_on_the_page_until_it_is_over,
     the_page_waits_for_a_server_that_starts_anew,
