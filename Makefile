@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long plug-test browser-test browser-deps http-test bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long plug-test test-obs browser-test browser-deps http-test bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash \
 	release test-release clean
 
@@ -60,6 +60,12 @@ scripts-long: ## code that means harm against the script process, at a thousand 
 # As root, with loop devices: a file system in a file, copied while it is written, is mounted again. `make test` pulls it four times.
 plug-test: ## pull the plug while recordings are written, a hundred times at moments of all kinds (ROUNDS=), and look at what is left
 	RILL_PLUG_ROUNDS=$(or $(ROUNDS),100) $(CARGO) test --test plug -- --nocapture
+
+# As root: OBS believes whom its machine does, which it sees otherwise. CASES= names parts of the names of tests.
+test-obs: ## OBS Studio publishes, by a key, as a user and in TLS with an authority of the test's own (a minute)
+	@tests/deps.sh obs
+	$(CARGO) build --bin rill
+	tests/obs/run.py $(CASES)
 
 # BROWSERS= names some of them, CASES= parts of the names of tests.
 BROWSERS ?= chromium,firefox,webkit

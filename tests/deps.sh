@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that tests, measurement, cross builds, packages or images run, or says which are missing.
 #
-#   tests/deps.sh test|browser|webkit|http|bench|figure|cross|deb|image|boot|hardware|lan ...
+#   tests/deps.sh test|browser|webkit|obs|http|bench|figure|cross|deb|image|boot|hardware|lan ...
 #
 # Each line of the table is: what needs it, how to see that it is there, its Debian package.
 set -eu
@@ -41,6 +41,11 @@ browser ffmpeg                      ffmpeg
 browser node                        nodejs
 browser npm                         npm
 browser file:DejaVuSans.ttf         fonts-dejavu-core
+obs    obs                          obs-studio
+obs    xvfb-run                     xvfb
+obs    xauth                        xauth
+obs    openssl                      openssl
+obs    unshare                      util-linux
 webkit xvfb-run                     xvfb
 webkit file:MiniBrowser             webkit2gtk-driver
 webkit gst:qtdemux                  gstreamer1.0-plugins-good
