@@ -84,7 +84,7 @@ fn every_packet_that_is_pushed_arrives_at_nginx() {
         assert!(!nginx.log().contains("error"), "{}", nginx.log());
     };
     arrives(&scratch, &server, &format!("rtmp://{far}/live/out"), playing);
-    server.wait_for_log(&[" push start ", "codecs=\"as for old players\""]);
+    server.wait_for_log(&[" push start ", "codecs=\"H.264,AAC,MP3 of the first track\""]);
 }
 
 #[test]
