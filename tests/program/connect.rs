@@ -230,7 +230,7 @@ fn a_server_of_another_protocol_or_without_sense_is_an_error_without_a_status_co
     let mad = says(message(20, b"\x00\x00"), Duration::from_secs(5));
     let (status, _, errors) = run(&["connect", &format!("rtmp://{mad}/a")]);
     assert_eq!((status, errors.as_str()), (1, "rill connect: the server sent a command that cannot be read\n"));
-    assert_eq!(run(&["connect", "rtmps://h/a"]).0, 2);
+    assert_eq!(run(&["connect", "rtmpe://h/a"]).0, 2);
     assert!(run(&["connect", "--help"]).1.starts_with("rill connect URL [options]\n"));
 }
 
