@@ -184,6 +184,10 @@ shapes! {
     RELAY_LOGIN_BYTES = 320, "bytes that a relay says to log in";
     /// Pushes and pulls in an application's file, each. A file with more is refused.
     RELAYS_PER_APP = 32, "pushes and pulls of an application, each; more are refused";
+    /// Origins of an edge. A file with more is refused.
+    EDGE_ORIGINS = 8, "origins of an edge; more are refused";
+    /// Servers by which a stream comes that are named to the next one, so that a circle of them is noticed. Of more the last are left out.
+    VIA_IDS = 5, "servers by which a stream comes that are told of";
     /// Addresses of a far end that are tried one after the other. More are not.
     RELAY_ADDRESSES = 4, "addresses of a far end that are tried";
     /// Bytes kept of what a far end said last when it refused.

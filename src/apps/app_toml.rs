@@ -99,7 +99,7 @@ pub fn parse(
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 57] = [
+const KEYS: [Key<AppFile>; 60] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -130,6 +130,9 @@ const KEYS: [Key<AppFile>; 57] = [
     key("record.on_complete", "program that is run for each complete file, which is its last argument", value(|app, value| record::read_command(&mut app.record, value), record::allowed_command, false)),
     key("push", "other servers to which streams are sent: [[push]] with url, names, key_from", secret(|app, value| relay::read_pushes(&mut app.relays, value), relay::allowed_pushes)),
     key("pull", "streams that are fetched from other servers: [[pull]] with name, url, when, linger_s", secret(|app, value| relay::read_pulls(&mut app.relays, value), relay::allowed_pulls)),
+    key("edge.origins", "servers from which any stream is fetched that is wanted and not published here: the first that has it", secret(|app, value| relay::read_origins(&mut app.relays, value), relay::allowed_origins)),
+    key("edge.forward_publish", "what is published here is sent to the first of them that takes it", KeyType::Switch(|app| &mut app.relays.edge.forward_publish)),
+    key("edge.linger_s", "so long a stream is fetched when nobody watches it any more, in seconds", KeyType::Count(|app| &mut app.relays.edge.linger_s, relay::LINGER_S)),
     key("hooks.on_connect", "URL that is asked whether a client may connect; \"\" is none", hook_key!(app => app.hooks, Connect)),
     key("hooks.on_publish", "URL that is asked whether it may publish; \"\" is none", hook_key!(app => app.hooks, Publish)),
     key("hooks.on_play", "URL that is asked whether it may play; \"\" is none", hook_key!(app => app.hooks, Play)),

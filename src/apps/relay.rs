@@ -1,17 +1,15 @@
-//! `[[push]]` and `[[pull]]` of an `app.toml`: streams that are sent to other servers, and that are fetched from them.
+//! `[[push]]`, `[[pull]]` and `[edge]` of an `app.toml`: streams that are sent to other servers, and that are fetched from them.
 
 use std::ops::RangeInclusive;
 
 use toml::de::{DeTable, DeValue};
 
 use crate::config::keys::{Wrong, within};
-use crate::limits::RELAYS_PER_APP;
-use crate::live::relay_settings::{FarUrl, PullSettings, PullWhen, PushSettings, RelaySettings};
+use crate::limits::{EDGE_ORIGINS, RELAYS_PER_APP};
+use crate::live::relay_settings::{FarUrl, LINGER_DEFAULT_S, PullSettings, PullWhen, PushSettings, RelaySettings};
 use crate::name::StreamName;
 
-const LINGER_S: RangeInclusive<u32> = 0..=86_400;
-/// What holds where nothing else is said.
-const LINGER_DEFAULT_S: u32 = 10;
+pub(super) const LINGER_S: RangeInclusive<u32> = 0..=86_400;
 /// Names of one push.
 const NAMES: usize = 64;
 
@@ -21,6 +19,10 @@ pub(super) fn allowed_pushes() -> String {
 
 pub(super) fn allowed_pulls() -> String {
     format!("up to {RELAYS_PER_APP} tables [[pull]] with name, url, when and linger_s")
+}
+
+pub(super) fn allowed_origins() -> String {
+    format!("a list of up to {EDGE_ORIGINS} URLs like \"rtmp://10.0.0.1/live\"")
 }
 
 /// Reads all `[[push]]`.
@@ -36,6 +38,23 @@ pub(super) fn read_pulls(relays: &mut RelaySettings, value: &DeValue<'_>) -> Res
     if let Some((_, pull)) = relays.pulls.iter().enumerate().find(|&found| twice(found)) {
         return Err(because(format!("two [[pull]] have the name {:?}", pull.name)));
     }
+    Ok(())
+}
+
+/// Reads the origins of an `[edge]`.
+pub(super) fn read_origins(relays: &mut RelaySettings, value: &DeValue<'_>) -> Result<(), Wrong> {
+    let list = value.as_array().filter(|list| (1..=EDGE_ORIGINS).contains(&list.len())).ok_or(Wrong::NotAllowed)?;
+    let origin = |(n, text): (usize, &str)| match FarUrl::parse(text) {
+        Err(error) => Err(because(format!("origin {} {error}", n + 1))),
+        Ok(url) if !url.parts().name.is_empty() => Err(because(format!(
+            "origin {} must end behind the application, with a slash: streams have their own names there",
+            n + 1
+        ))),
+        Ok(url) => Ok(url),
+    };
+    let texts: Option<Vec<&str>> = list.iter().map(|one| one.get_ref().as_str()).collect();
+    let texts = texts.ok_or(Wrong::NotAllowed)?;
+    relays.edge.origins = texts.into_iter().enumerate().map(origin).collect::<Result<_, _>>()?;
     Ok(())
 }
 
@@ -120,6 +139,7 @@ mod tests {
         for (key, value) in table.get_ref() {
             match key.get_ref().as_ref() {
                 "push" => read_pushes(&mut relays, value.get_ref())?,
+                "origins" => read_origins(&mut relays, value.get_ref())?,
                 _ => read_pulls(&mut relays, value.get_ref())?,
             }
         }
@@ -137,6 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn origins_of_an_edge_end_behind_the_application() {
+        let text = "origins = ['rtmp://10.0.0.1/live', 'rtmp://me:pw@b:1936/live/hall/']";
+        let relays = read(text).unwrap();
+        let edge = relays.edge().unwrap();
+        assert_eq!((edge.linger_s, edge.forward_publish), (10, false));
+        let apps: Vec<&str> = edge.origins.iter().map(|origin| origin.parts().app).collect();
+        assert_eq!(apps, ["live", "live/hall"]);
+        assert_eq!(read("").unwrap().edge(), None, "without origins it is none");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, words) in [
             ("[[push]]\nnames = ['x']", "url is missing"),
@@ -148,6 +179,9 @@ mod tests {
             ("[[pull]]\nurl = 'rtmp://a/b/c'", "name must be"),
             ("[[pull]]\nname = 'x'\nurl = 'rtmp://a/b/c'\nwhen = 'never'", "when must be"),
             ("[[pull]]\nname = 'x'\nurl = 'rtmp://a/b/c'\nlinger_s = -1", "linger_s must be"),
+            ("origins = ['rtmp://a/b', 'http://b/x']", "origin 2 must begin with rtmp://"),
+            ("origins = ['rtmp://a/b/cam']", "origin 1 must end behind the application"),
+            ("origins = ['rtmp://me@a/b']", "origin 1 has a user and a password like"),
             (
                 "[[pull]]\nname = 'x'\nurl = 'rtmp://a/b/c'\n[[pull]]\nname = 'x'\nurl = 'rtmp://a/b/c'",
                 "two [[pull]] have the name \"x\"",
@@ -156,6 +190,8 @@ mod tests {
             let Err(Wrong::Because(problem)) = read(text) else { panic!("{text}") };
             assert!(problem.contains(words), "{text}: {problem}");
         }
-        assert_eq!(read("push = 'x'"), Err(Wrong::NotAllowed));
+        for text in ["push = 'x'", "origins = 'rtmp://a/b'", "origins = []", "origins = [1]"] {
+            assert_eq!(read(text), Err(Wrong::NotAllowed), "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Which streams an application sends on to other servers, and which it fetches from them: `[[push]]` and `[[pull]]` of its
+//! Which streams an application sends on to other servers, and which it fetches from them: `[[push]]`, `[[pull]]` and `[edge]` of its
 //! `app.toml`, as plain data.
 
 use core::fmt;
@@ -211,6 +211,26 @@ impl PullWhen {
     pub const ALL: [(&'static str, PullWhen); 2] = [("always", PullWhen::Always), ("demand", PullWhen::Demand)];
 }
 
+/// So long what is fetched stays when nobody watches any more, where nothing else is said, in seconds.
+pub const LINGER_DEFAULT_S: u32 = 10;
+
+/// An `[edge]`: what somebody wants and nobody publishes here is fetched from the first origin that has it.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub struct EdgeSettings {
+    /// Where from, in the order in which they are asked. Streams have their own names there. Without any it is no edge.
+    pub origins: Vec<FarUrl>,
+    /// What is published here is sent to the first of them that takes it.
+    pub forward_publish: bool,
+    /// So long a stream is fetched when nobody watches it any more, in seconds.
+    pub linger_s: u32,
+}
+
+impl Default for EdgeSettings {
+    fn default() -> EdgeSettings {
+        EdgeSettings { origins: Vec::new(), forward_publish: false, linger_s: LINGER_DEFAULT_S }
+    }
+}
+
 /// What an application sends and fetches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RelaySettings {
@@ -218,6 +238,15 @@ pub struct RelaySettings {
     pub pushes: Vec<PushSettings>,
     /// Its `[[pull]]`.
     pub pulls: Vec<PullSettings>,
+    /// Its `[edge]`.
+    pub edge: EdgeSettings,
+}
+
+impl RelaySettings {
+    /// Its `[edge]`, if it is one.
+    pub fn edge(&self) -> Option<&EdgeSettings> {
+        Some(&self.edge).filter(|edge| !edge.origins.is_empty())
+    }
 }
 
 #[cfg(test)]
