@@ -124,6 +124,9 @@
 //! - **A frame is read from the tag** ([`media::frame`]). What a tag is to who knows no Enhanced RTMP stands in its payload, which does not
 //!   change: the index says that it is an Enhanced RTMP message, and no more, so that streams without one pay nothing. A frame cuts
 //!   a part out of the payload, as a track may lie between others. Metadata is edited where it is kept, and its tag passed over.
+//! - **An edge knows names, not streams** ([`features::relays`]). What it looks for may be mistyped, and takes no place in the table of names:
+//!   viewers do that. Servers do not say that a stream is not there, so nothing within two seconds is a no; and each application of
+//!   each server has a number, which goes with the question ([`rtmp::via`]), so that who is asked for what it asks for knows it.
 //! - **Who announces nothing is old.** Recent ffmpeg announces nothing either unless it is told to (`-rtmp_enhanced_codecs hvc1`), and
 //!   is not told from ffmpeg 5: HEVC and AV1 go to clients that ask for them.
 //! - **Hot and cold apart.** Of a player who is sent what all others are, a write needs to know one line of memory; looking at

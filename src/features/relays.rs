@@ -9,13 +9,18 @@
 //!
 //! A push takes a place for each stream that it includes, while that is published or may soon be again. A pull keeps its place as long
 //! as its application's file says so. When all places are taken, one more is not made, and the log says so (`limits.relays`).
+//!
+//! An edge (`[edge]`) takes a place for each name that somebody wants and nobody publishes here, until nobody wants it any more, and for
+//! each stream that it forwards. It goes from origin to origin: what is lost is begun at the next one at once, and only when none has
+//! it is there a back-off. Names may be mistyped, by anybody: at most half of the places look for streams that have not been found, and
+//! one that has found nothing makes way for whatever else needs its place.
 
 use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, SocketAddr};
 use std::boxed::Box;
 use std::hash::DefaultHasher;
 
-use log::warn;
+use log::{info, warn};
 
 use crate::handles::{AppId, FeatureId, StreamId};
 use crate::limits::{
@@ -24,9 +29,11 @@ use crate::limits::{
 use crate::live::Live;
 use crate::live::holder::Holder;
 use crate::live::jobs::{Done, Job, LookUpId};
+use crate::live::names::Stream;
 use crate::live::rate::Rate;
-use crate::live::relay_settings::{FarParts, PullSettings, PullWhen, PushSettings};
+use crate::live::relay_settings::{EdgeSettings, FarParts, FarUrl, PullSettings, PullWhen, PushSettings};
 use crate::live::settings::Settings;
+use crate::name::StreamPath;
 use crate::text::{Word, cut};
 use crate::time::Millis;
 use crate::wire::rtmp_url::RtmpLocation;
@@ -41,6 +48,15 @@ const RETRY_MOST_MS: u64 = 60_000;
 const STABLE_MS: u64 = 30_000;
 /// How long a far end may take for each step, in milliseconds.
 pub const STEP_MS: u64 = 10_000;
+/// How long an origin of an edge may: there are others.
+const EDGE_STEP_MS: u64 = 3000;
+/// How long an origin may send nothing of what it plays before the next one is asked, in milliseconds: servers do not say that a name is
+/// not there, they wait for it. What an origin has sent for so long, it had.
+pub const EDGE_PATIENCE_MS: u64 = 2000;
+/// So long an edge that has found nothing waits behind others that look for something, in milliseconds.
+const EDGE_QUEUED_MS: u64 = 500;
+/// When no origin has it they are asked again so soon at the latest, in milliseconds: somebody waits for it.
+const EDGE_RETRY_MOST_MS: u64 = 10_000;
 /// So long what is fetched stays at least when nobody watches, in milliseconds: who waits for it over HTTP asks now and then, and is no
 /// viewer yet.
 const LINGER_LEAST_MS: u64 = 2000;
@@ -71,6 +87,10 @@ pub enum RelayKind {
     Test(u8),
     /// It fetches a stream.
     Pull(u8),
+    /// It fetches one that somebody wants from an origin, of which this is the number.
+    Edge(u8),
+    /// It sends one that is published here to an origin.
+    Forward(u8),
 }
 
 impl RelayKind {
@@ -80,15 +100,37 @@ impl RelayKind {
             RelayKind::Push(n) => ("push", u32::from(n) + 1),
             RelayKind::Test(n) => ("test", u32::from(n) + 1),
             RelayKind::Pull(n) => ("pull", u32::from(n) + 1),
+            RelayKind::Edge(n) => ("edge", u32::from(n) + 1),
+            RelayKind::Forward(n) => ("forward", u32::from(n) + 1),
+        }
+    }
+
+    /// Whether it does the same as `other`, at whichever origin.
+    pub fn is_same(self, other: RelayKind) -> bool {
+        match (self, other) {
+            (RelayKind::Edge(_), RelayKind::Edge(_)) | (RelayKind::Forward(_), RelayKind::Forward(_)) => true,
+            _ => self == other,
         }
     }
 
     /// Whether it is about the same as `other`, of which it may be the test.
     pub fn is_of(self, other: RelayKind) -> bool {
-        match (self, other) {
-            (RelayKind::Test(n), RelayKind::Push(other)) => n == other,
-            _ => self == other,
-        }
+        matches!((self, other), (RelayKind::Test(n), RelayKind::Push(other)) if n == other) || self.is_same(other)
+    }
+
+    /// It fetches what it is about; else it sends.
+    pub fn fetches(self) -> bool {
+        matches!(self, RelayKind::Pull(_) | RelayKind::Edge(_))
+    }
+
+    /// How long its far end may take for each step, in milliseconds.
+    pub fn step_ms(self) -> u64 {
+        if self.has_origins() { EDGE_STEP_MS } else { STEP_MS }
+    }
+
+    /// There are several far ends that may do.
+    pub fn has_origins(self) -> bool {
+        matches!(self, RelayKind::Edge(_) | RelayKind::Forward(_))
     }
 }
 
@@ -99,7 +141,7 @@ pub struct RelayTask {
     pub app: AppId,
     /// What.
     pub kind: RelayKind,
-    /// Which stream a push sends.
+    /// Which stream is sent.
     pub stream: Option<StreamId>,
     /// Of what the file says: another one is another task.
     mark: u64,
@@ -187,6 +229,14 @@ pub struct RelayPlace {
     pub taken: Option<bool>,
     /// Since when nobody watches what is fetched.
     unwatched: Option<Millis>,
+    /// What an edge fetches.
+    pub name: StreamPath,
+    /// How many origins it has, and ...
+    origins: u8,
+    /// ... how many of them did not have it, one after the other.
+    missed: u8,
+    /// The present one has it.
+    is_found: bool,
     /// How fast its bytes grow.
     pub rate: Rate,
     /// When a place that rests is given back.
@@ -210,6 +260,10 @@ impl RelayPlace {
             words: heapless::String::new(),
             taken: None,
             unwatched: None,
+            name: StreamPath::default(),
+            origins: 0,
+            missed: 0,
+            is_found: false,
             rate: Rate::default(),
             until: None,
         }
@@ -227,11 +281,7 @@ impl RelayPlace {
 
     /// Where its far end is, by what the application says or where that has sent us: there the stream is called the same.
     pub fn far<'a>(&'a self, live: &'a Live) -> Option<FarParts<'a>> {
-        let task = self.task?;
-        let own = match task.kind {
-            RelayKind::Push(_) | RelayKind::Test(_) => task.push(live)?.url.parts(),
-            RelayKind::Pull(_) => task.pull(live)?.url.parts(),
-        };
+        let own = self.task?.url(live)?.parts();
         if self.elsewhere.is_empty() {
             return Some(own);
         }
@@ -245,8 +295,9 @@ impl RelayPlace {
         let (Some(far), Some(task)) = (self.far(live), self.task) else { return name };
         let key = task.push(live).map_or("", |push| push.key.as_str());
         let own = match (task.kind, task.stream) {
-            (RelayKind::Push(_), Some(stream)) => live.names.stream(stream).path.as_str(),
+            (RelayKind::Push(_) | RelayKind::Forward(_), Some(stream)) => live.names.stream(stream).path.as_str(),
             (RelayKind::Pull(_), _) => task.pull(live).map_or("", |pull| pull.name.as_str()),
+            (RelayKind::Edge(_), _) => self.name.as_str(),
             _ => TEST_NAME,
         };
         let said = [key, far.name, own].into_iter().find(|said| !said.is_empty()).unwrap_or_default();
@@ -285,8 +336,44 @@ impl RelayPlace {
     pub fn runs(&mut self, now: Millis) {
         self.state = RelayState::Runs { since: now };
         (self.rate, self.taken) = (Rate::from(now), Some(true));
-        self.words.clear();
         self.forget_login();
+        // An origin lets one play what it does not have.
+        if !matches!(self.task, Some(RelayTask { kind: RelayKind::Edge(_), .. })) {
+            self.is_there();
+        }
+    }
+
+    /// What it fetches comes.
+    pub fn is_there(&mut self) {
+        self.is_found = true;
+        self.words.clear();
+    }
+
+    /// What it waits for since its far end has taken it, in milliseconds; `None` when that has come.
+    pub fn waits_ms(&self, now: Millis) -> Option<u64> {
+        match self.state {
+            RelayState::Runs { since } if !self.is_found => Some(now.since(since)),
+            _ => None,
+        }
+    }
+
+    /// It is an edge that looks for a stream, and has not found it.
+    fn searches(&self) -> bool {
+        self.is_edge() && !self.is_found && !matches!(self.state, RelayState::Waits { .. })
+    }
+
+    /// It is an edge that has found its stream nowhere, and will look for it again: whoever needs its place may have it.
+    fn is_in_vain(&self) -> bool {
+        self.is_edge() && self.failures > 0 && !self.is_found && matches!(self.state, RelayState::Waits { .. })
+    }
+
+    fn is_edge(&self) -> bool {
+        matches!(self.task, Some(RelayTask { kind: RelayKind::Edge(_), .. }))
+    }
+
+    /// It has been to all of its origins before: what has been said of them need not be said again.
+    pub fn is_known(&self) -> bool {
+        self.failures > 0 && self.task.is_some_and(|task| task.kind.has_origins())
     }
 
     /// It did not come about, or has ended. `seed` is random; `final_word`: another address has no other answer.
@@ -310,10 +397,37 @@ impl RelayPlace {
         // Where it was sent may be the trouble.
         self.elsewhere.clear();
         self.redirects = 0;
+        let most_ms = match self.next_origin(now) {
+            Some(0) => {
+                self.state = RelayState::Waits { until: now };
+                return;
+            }
+            Some(most_ms) => most_ms,
+            None => RETRY_MOST_MS,
+        };
+        let is_final = final_word && most_ms == RETRY_MOST_MS;
         // Who was refused is refused again until somebody does something about it.
-        let most = if final_word { RETRY_MOST_MS } else { RETRY_MS << self.failures.min(6) }.min(RETRY_MOST_MS);
+        let most = if is_final { RETRY_MOST_MS } else { RETRY_MS << self.failures.min(6) }.min(most_ms);
         self.failures = self.failures.saturating_add(1);
         self.state = RelayState::Waits { until: now + most / 2 + seed % (most / 2 + 1) };
+    }
+
+    /// The present origin does not have it, or no more: the next one is its far end now. Returns how long it may rest before that at most,
+    /// in milliseconds: not at all, unless it was at all of them. `None` when there is but one far end.
+    fn next_origin(&mut self, now: Millis) -> Option<u64> {
+        let origins = self.origins;
+        let (RelayKind::Edge(n) | RelayKind::Forward(n)) = &mut self.task.as_mut()?.kind else { return None };
+        *n = if *n + 1 < origins { *n + 1 } else { 0 };
+        let ran = matches!(self.state, RelayState::Runs { since } if now.since(since) >= EDGE_PATIENCE_MS);
+        if core::mem::take(&mut self.is_found) && ran {
+            (self.missed, self.failures) = (0, 0);
+        }
+        self.missed += 1;
+        if self.missed < origins {
+            return Some(0);
+        }
+        self.missed = 0;
+        Some(EDGE_RETRY_MOST_MS)
     }
 
     /// Its connection has ended as it should.
@@ -403,7 +517,7 @@ impl RelayTask {
     pub fn push(self, live: &Live) -> Option<&PushSettings> {
         match self.kind {
             RelayKind::Push(n) | RelayKind::Test(n) => push_of(live, self.app, n),
-            RelayKind::Pull(_) => None,
+            _ => None,
         }
     }
 
@@ -411,7 +525,26 @@ impl RelayTask {
     pub fn pull(self, live: &Live) -> Option<&PullSettings> {
         match self.kind {
             RelayKind::Pull(n) => live.apps.definition(self.app)?.relays.pulls.get(usize::from(n)),
-            RelayKind::Push(_) | RelayKind::Test(_) => None,
+            _ => None,
+        }
+    }
+
+    /// What it says of its edge, if the task is one of that.
+    fn edge(self, live: &Live) -> Option<&EdgeSettings> {
+        let edge = edge_of(live, self.app)?;
+        match self.kind {
+            RelayKind::Edge(_) => Some(edge),
+            RelayKind::Forward(_) => Some(edge).filter(|edge| edge.forward_publish),
+            _ => None,
+        }
+    }
+
+    /// Where its far end is, by what the application says.
+    pub fn url(self, live: &Live) -> Option<&FarUrl> {
+        match self.kind {
+            RelayKind::Push(_) | RelayKind::Test(_) => self.push(live).map(|push| &push.url),
+            RelayKind::Pull(_) => self.pull(live).map(|pull| &pull.url),
+            RelayKind::Edge(n) | RelayKind::Forward(n) => self.edge(live)?.origins.get(usize::from(n)),
         }
     }
 
@@ -420,6 +553,7 @@ impl RelayTask {
         match self.kind {
             RelayKind::Push(_) | RelayKind::Test(_) => self.push(live).map(mark),
             RelayKind::Pull(_) => self.pull(live).map(mark),
+            RelayKind::Edge(_) | RelayKind::Forward(_) => self.edge(live).map(mark),
         }
     }
 }
@@ -428,7 +562,12 @@ fn push_of(live: &Live, app: AppId, n: u8) -> Option<&PushSettings> {
     live.apps.definition(app)?.relays.pushes.get(usize::from(n))
 }
 
-fn mark(settings: &impl Hash) -> u64 {
+fn edge_of(live: &Live, app: AppId) -> Option<&EdgeSettings> {
+    live.apps.definition(app)?.relays.edge()
+}
+
+/// A number for what it is of: other things have others.
+pub fn mark(settings: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     settings.hash(&mut hasher);
     hasher.finish()
@@ -460,6 +599,12 @@ pub struct Relays {
     wake_at: Option<Millis>,
     /// A place sends a stream, or did a moment ago. Places lie far apart, and every tag of every stream asks.
     sends: bool,
+    /// An application is an edge.
+    has_edges: bool,
+    /// A name is waited for that has no place: it comes before those that were not found.
+    queued: bool,
+    /// Where in the table of names the next one is that has its turn.
+    wanted_from: usize,
     /// Likewise a host is to be looked up, which each turn of the loop asks.
     asks: bool,
     /// Relays for which there was no place.
@@ -563,17 +708,79 @@ impl Relays {
         }
         let mark = push_of(live, app, n).map(mark);
         mark.is_some_and(|mark| {
-            self.take(RelayTask { app, kind, stream: None, mark }, RelayState::Waits { until: now })
+            self.take(RelayTask { app, kind, stream: None, mark }, RelayState::Waits { until: now }, now).is_some()
         })
     }
 
-    /// Somebody watches what a pull fetches, or nobody does. It is looked at again and again.
+    /// An application is an edge: names that are waited for are looked for elsewhere.
+    pub fn has_edges(&self) -> bool {
+        self.has_edges
+    }
+
+    /// Somebody waits for a stream that is not published here: if its application is an edge, it is looked for at its origins, unless it
+    /// is already, or as many are as may be: whoever waits is looked at again and again. True when that begins. `is_new`: who waits for
+    /// it has not done so before.
+    pub fn want(&mut self, app: AppId, path: &StreamPath, is_new: bool, live: &Live, now: Millis) -> bool {
+        let Some(edge) = edge_of(live, app).filter(|_| self.has_edges) else { return false };
+        let pulls = live.apps.definition(app).into_iter().flat_map(|app| &app.relays.pulls);
+        if pulls.into_iter().any(|pull| pull.name == path.as_str()) {
+            return false;
+        }
+        if let Some(place) = self.edge_place(app, path) {
+            place.unwatched = None;
+            return false;
+        }
+        let kind = RelayKind::Edge(0);
+        let task = RelayTask { app, kind, stream: None, mark: mark(edge) };
+        if self.may_search()
+            && let Some(at) = self.take(task, RelayState::Waits { until: now }, now)
+        {
+            let place = &mut self.places[at];
+            (place.name, place.origins) = (path.clone(), edge.origins.len() as u8);
+            return true;
+        }
+        self.queued = true;
+        if is_new {
+            self.refused += 1;
+            let (app, name) = (Word(live.apps.name(app)), path.as_str());
+            info!("rill edge waits app={app} name={name:?}: as many names are looked for as may be (limits.relays)");
+        }
+        false
+    }
+
+    /// One more edge may look for its stream.
+    fn may_search(&self) -> bool {
+        self.places.iter().filter(|place| place.searches()).count() < self.places.len().div_ceil(2)
+    }
+
+    /// Whom somebody waits for is asked anew ([`Relays::want`]), from this place of the table of names on: each has its turn.
+    pub fn begin_wants(&mut self) -> usize {
+        self.queued = false;
+        self.wanted_from
+    }
+
+    /// The name at this place has had its turn.
+    pub fn has_wanted(&mut self, at: usize) {
+        self.wanted_from = at + 1;
+    }
+
+    /// The place at which an edge fetches a stream.
+    fn edge_place(&mut self, app: AppId, path: &StreamPath) -> Option<&mut RelayPlace> {
+        let is_it = |place: &&mut RelayPlace| {
+            place.is_edge() && place.task.is_some_and(|task| task.app == app) && place.name == *path
+        };
+        self.places.iter_mut().filter(|place| place.state != RelayState::Ends(AfterEnd::Free)).find(is_it)
+    }
+
+    /// Somebody watches what a place fetches, or nobody does. It is looked at again and again.
     pub fn watched(&mut self, at: usize, is_watched: bool, live: &Live, now: Millis) {
         let place = &mut self.places[at];
-        let Some(settings) = place.task.and_then(|task| task.pull(live)) else { return };
-        if settings.when == PullWhen::Always {
-            return;
-        }
+        let Some(task) = place.task else { return };
+        let (linger_s, then) = match (task.pull(live), task.edge(live)) {
+            (Some(pull), _) if pull.when == PullWhen::Demand => (pull.linger_s, AfterEnd::Rest),
+            (None, Some(edge)) => (edge.linger_s, AfterEnd::Free),
+            _ => return,
+        };
         if is_watched {
             place.unwatched = None;
             if place.state == RelayState::Rests {
@@ -583,9 +790,9 @@ impl Relays {
             return;
         }
         let since = *place.unwatched.get_or_insert(now);
-        let linger_ms = (u64::from(settings.linger_s) * 1000).max(LINGER_LEAST_MS);
+        let linger_ms = (u64::from(linger_s) * 1000).max(LINGER_LEAST_MS);
         if place.state != RelayState::Rests && now.since(since) >= linger_ms {
-            place.finish(AfterEnd::Rest, now);
+            place.finish(then, now);
             self.wake_at = Some(now);
         }
     }
@@ -623,41 +830,74 @@ impl Relays {
         self.wake_at = Some(now);
     }
 
-    fn take(&mut self, task: RelayTask, state: RelayState) -> bool {
+    /// A place for a task; `None` when all are in use. It may be about to be free.
+    fn take(&mut self, task: RelayTask, state: RelayState, now: Millis) -> Option<usize> {
         self.wake_at = Some(Millis(0));
-        let Some(place) = self.places.iter_mut().find(|place| place.task.is_none()) else {
-            self.refused += 1;
-            return false;
+        let at = self.places.iter().position(|place| place.task.is_none()).or_else(|| {
+            let in_vain = self.places.iter().enumerate().filter(|(_, place)| place.is_in_vain());
+            in_vain.max_by_key(|(_, place)| place.failures).map(|(at, _)| at)
+        });
+        let Some(at) = at else {
+            if let RelayKind::Edge(_) = task.kind {
+                return None;
+            }
+            let is_ending = |place: &RelayPlace| place.is_edge() && place.state == RelayState::Ends(AfterEnd::Free);
+            let mut is_soon = self.places.iter().any(is_ending);
+            if !is_soon && let Some(place) = self.places.iter_mut().find(|place| place.searches()) {
+                place.finish(AfterEnd::Free, now);
+                is_soon = true;
+            }
+            // When it is gone, all is compared again.
+            self.changed |= is_soon;
+            self.refused += u64::from(!is_soon);
+            return None;
         };
+        let place = &mut self.places[at];
+        place.give_back();
         (place.task, place.state) = (Some(task), state);
         self.sends |= task.stream.is_some();
-        true
+        Some(at)
     }
 
     fn has(&self, app: AppId, kind: RelayKind, stream: Option<StreamId>) -> bool {
-        let is_it = |task: RelayTask| task.app == app && task.kind == kind && task.stream == stream;
+        let is_it = |task: RelayTask| task.app == app && task.kind.is_same(kind) && task.stream == stream;
         self.places.iter().any(|place| place.task.is_some_and(is_it) && place.state != RelayState::Ends(AfterEnd::Free))
     }
 
-    /// A stream is published: pushes that include it begin.
+    /// A stream is published: pushes that include it begin, and it is forwarded unless it was fetched.
     fn push(&mut self, stream: StreamId, live: &Live, now: Millis) {
         let published = live.names.stream(stream);
         let Some(definition) = live.apps.definition(published.app) else { return };
         let path = published.path.as_str();
         for (n, push) in definition.relays.pushes.iter().enumerate().filter(|(_, push)| push.includes(path)) {
-            let (app, kind) = (published.app, RelayKind::Push(n as u8));
-            if self.is_stopped(app, n as u8) || self.has(app, kind, Some(stream)) {
-                continue;
-            }
-            let task = RelayTask { app, kind, stream: Some(stream), mark: mark(push) };
-            if !self.take(task, RelayState::Waits { until: now }) {
-                let app = Word(live.apps.name(app));
-                warn!(
-                    "{stream} push refused app={app} name={path:?} push={}: every relay is in use (limits.relays)",
-                    n + 1
-                );
+            if !self.is_stopped(published.app, n as u8) {
+                self.send(stream, RelayKind::Push(n as u8), mark(push), live, now);
             }
         }
+        let is_fetched =
+            published.publisher().is_some_and(|who| matches!(who.by, Holder::Feature(FeatureId::RELAYS, _)));
+        if let Some(edge) = definition.relays.edge().filter(|edge| edge.forward_publish && !is_fetched)
+            && let Some(at) = self.send(stream, RelayKind::Forward(0), mark(edge), live, now)
+        {
+            self.places[at].origins = edge.origins.len() as u8;
+        }
+    }
+
+    /// A stream is sent, unless it is already: at this place.
+    fn send(&mut self, stream: StreamId, kind: RelayKind, mark: u64, live: &Live, now: Millis) -> Option<usize> {
+        let published = live.names.stream(stream);
+        let app = published.app;
+        if self.has(app, kind, Some(stream)) {
+            return None;
+        }
+        let task = RelayTask { app, kind, stream: Some(stream), mark };
+        let at = self.take(task, RelayState::Waits { until: now }, now);
+        if at.is_none() && !self.changed {
+            let ((what, n), path) = (kind.named(), published.path.as_str());
+            let app = Word(live.apps.name(app));
+            warn!("{stream} {what} refused app={app} name={path:?} {what}={n}: every relay is in use (limits.relays)");
+        }
+        at
     }
 
     fn begin_pushes(&mut self, live: &Live, now: Millis) {
@@ -669,12 +909,23 @@ impl Relays {
     /// Compares what there is with what applications say.
     fn compare(&mut self, live: &Live, now: Millis) {
         for place in &mut self.places {
-            if let Some(task) = place.task
-                && task.mark_now(live) != Some(task.mark)
+            if let Some(task) = &mut place.task
+                && let mark = task.mark_now(live)
+                && mark != Some(task.mark)
             {
-                place.finish(AfterEnd::Free, now);
+                let after = match (mark, task.edge(live)) {
+                    (Some(mark), Some(edge)) => {
+                        task.mark = mark;
+                        let (RelayKind::Edge(n) | RelayKind::Forward(n)) = &mut task.kind else { continue };
+                        (*n, place.origins, place.missed) = (0, edge.origins.len() as u8, 0);
+                        AfterEnd::Again
+                    }
+                    _ => AfterEnd::Free,
+                };
+                place.finish(after, now);
             }
         }
+        self.has_edges = live.apps.iter().any(|(app, _)| edge_of(live, app).is_some());
         for (app, application) in live.apps.iter() {
             let Some(definition) = application.definition.as_deref() else { continue };
             for (n, pull) in definition.relays.pulls.iter().enumerate() {
@@ -687,7 +938,7 @@ impl Relays {
                     PullWhen::Demand => RelayState::Rests,
                 };
                 let task = RelayTask { app, kind, stream: None, mark: mark(pull) };
-                if !self.take(task, state) {
+                if self.take(task, state, now).is_none() && !self.changed {
                     let (app, name) = (Word(live.apps.name(app)), pull.name.as_str());
                     warn!("rill pull refused app={app} name={name:?}: every relay is in use (limits.relays)");
                 }
@@ -706,6 +957,9 @@ impl Feature for Relays {
             untended: false,
             wake_at: Some(Millis(0)).filter(|_| settings.relays > 0),
             sends: false,
+            has_edges: false,
+            queued: false,
+            wanted_from: 0,
             asks: false,
             refused: 0,
             faults: 0,
@@ -718,13 +972,25 @@ impl Feature for Relays {
 
     fn hear(&mut self, what: &Happened, live: &Live, now: Millis, _out: &mut Actions) {
         match *what {
-            Happened::Began { stream, does: Does::Publish, .. } => self.push(stream, live, now),
+            Happened::Began { by, stream, does: Does::Publish } => {
+                // What is published here is not fetched.
+                let Stream { app, path, .. } = live.names.stream(stream);
+                if self.has_edges
+                    && !matches!(by, Holder::Feature(FeatureId::RELAYS, _))
+                    && let Some(place) = self.edge_place(*app, path)
+                {
+                    place.finish(AfterEnd::Free, now);
+                    self.wake_at = Some(now);
+                }
+                self.push(stream, live, now);
+            }
             // Whoever ends what a pull publishes before it does so itself.
             Happened::Ended { by: Holder::Feature(FeatureId::RELAYS, n), does: Does::Publish, .. } => {
                 if let Some(place) = self.places.get_mut(usize::from(n))
                     && matches!(place.state, RelayState::Runs { .. })
                 {
-                    place.finish(AfterEnd::Later, now);
+                    let after = if place.is_edge() { AfterEnd::Free } else { AfterEnd::Later };
+                    place.finish(after, now);
                     self.wake_at = Some(now);
                 }
             }
@@ -739,7 +1005,8 @@ impl Feature for Relays {
         if core::mem::take(&mut self.changed) {
             self.compare(live, now);
         }
-        (self.wake_at, self.sends) = (None, false);
+        (self.wake_at, self.sends) = (Some(now).filter(|_| self.changed), false);
+        let mut may_retry = !self.queued && self.may_search();
         for place in &mut self.places {
             let Some(task) = place.task else { continue };
             if let Some(stream) = task.stream {
@@ -753,7 +1020,13 @@ impl Feature for Relays {
                 }
             }
             match place.state {
-                RelayState::Waits { until } if until <= now => place.begin(live),
+                RelayState::Waits { until } if until <= now && place.is_in_vain() && !may_retry => {
+                    place.state = RelayState::Waits { until: now + EDGE_QUEUED_MS };
+                }
+                RelayState::Waits { until } if until <= now => {
+                    may_retry &= !place.is_in_vain();
+                    place.begin(live);
+                }
                 RelayState::Rests if place.until.is_some_and(|until| until <= now) => place.give_back(),
                 _ => {}
             }

@@ -11,7 +11,7 @@
 //!    last, and of no client that would be refused anyway. It may give the stream another name.
 //!
 //! The same is asked of clients over RTMP and of viewers over HTTP. What relays send and fetch is the operator's own, and asked about nothing;
-//! but for whom the rules turn away nothing is fetched. Encoders log in within the rules of a connect, which is its protocol's affair.
+//! but for whom the rules turn away nothing is fetched, and for whom an edge's names are only when all links have said yes. Encoders log in within the rules of a connect, which is its protocol's affair.
 //!
 //! The first two are answered here; the others are features, which the caller asks ([`Link`]). What is counted beside the
 //! application's limits, places of names and of connections, is no link: it is taken, and so decided, when all have said yes.

@@ -62,6 +62,8 @@ pub enum Refusal {
     Taken,
     /// It publishes that itself, on another of its streams.
     Own,
+    /// It is a server that would have from here what comes from here.
+    Loop,
     /// Every name or every ring is in use.
     NoStream(NoStream),
     /// Every connection is in use by others who publish or play.

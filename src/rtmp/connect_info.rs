@@ -8,6 +8,7 @@ use crate::wire::bytes::Full;
 
 use super::status::{Code, Status};
 use super::tx::TxBuf;
+use super::via::{self, Via};
 use crate::name::{AppPath, NameError, app_query};
 
 /// What the connect answer calls this server. Clients parse the numbers to find out what it can do.
@@ -38,6 +39,8 @@ pub struct ConnectInfo {
     sent_fourcc_list: bool,
     sent_fourcc_maps: bool,
     caps_ex: Option<u32>,
+    /// By which servers it comes, if it is one itself.
+    pub via: Via,
     pub(super) transaction: f64,
 }
 
@@ -71,6 +74,7 @@ impl ConnectInfo {
             sent_fourcc_list: is_list("fourCcList"),
             sent_fourcc_maps: is_map("videoFourCcInfoMap") || is_map("audioFourCcInfoMap"),
             caps_ex: caps_ex.map(|caps| caps as u32),
+            via: Via::parse(text(via::PROPERTY)),
             transaction,
         }
     }

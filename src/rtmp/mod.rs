@@ -36,3 +36,4 @@ pub mod session;
 mod state;
 pub mod status;
 pub mod tx;
+pub mod via;

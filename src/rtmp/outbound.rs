@@ -6,9 +6,9 @@
 //! message passed over: a relay needs neither, for what an answer says first is its code. Commands of a client are written by the
 //! functions below, as FMLE and OBS write them.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
-use crate::limits::{HANDSHAKE_BYTES, OUT_CHUNK_BYTES};
+use crate::limits::{HANDSHAKE_BYTES, OUT_CHUNK_BYTES, VIA_IDS};
 use crate::wire::amf0::Decoder;
 use crate::wire::announced::Announced;
 use crate::wire::bytes::Full;
@@ -22,6 +22,7 @@ use super::chunk_reader::{ChunkError, ChunkEvent, ChunkReader, Lane, Payload};
 use super::data::DataMessage;
 use super::event::MediaKind;
 use super::tx::TxBuf;
+use super::via::{self, Via};
 
 /// Acknowledgement window that is kept until the far end names one, in bytes.
 const WINDOW_BYTES: u32 = 2_500_000;
@@ -483,12 +484,12 @@ fn said(body: &[u8]) -> FarSaid<'_> {
     said
 }
 
-/// Says how large our chunks are, and connects to an application. `publishes` says what for.
+/// Says how large our chunks are, and connects to an application. `publishes` says what for, `via` by which servers it comes.
 ///
 /// # Errors
 ///
 /// There is no room for it.
-pub fn connect(tx: &mut TxBuf, app: &str, tc_url: &str, publishes: bool) -> Result<(), Full> {
+pub fn connect(tx: &mut TxBuf, app: &str, tc_url: &str, publishes: bool, via: &Via) -> Result<(), Full> {
     tx.control(Control::SetChunkSize(OUT_CHUNK_BYTES as u32))?;
     tx.command(0, "connect", CONNECT, |amf| {
         amf.object_begin()?;
@@ -510,6 +511,12 @@ pub fn connect(tx: &mut TxBuf, app: &str, tc_url: &str, publishes: bool) -> Resu
         amf.string("*")?;
         // Reconnect, multitrack, ModEx and nanosecond offsets (Enhanced RTMP v2, "Enhancing NetConnection connect Command").
         amf.property_number("capsEx", 15.0)?;
+        if !via.is_empty() {
+            // Nine characters each.
+            let mut text = heapless::String::<{ 9 * VIA_IDS }>::new();
+            let _ = write!(text, "{via}");
+            amf.property_string(via::PROPERTY, &text)?;
+        }
         amf.object_end()
     })
 }

@@ -58,6 +58,9 @@ impl Server {
             // The request stays in its session.
             Verdict::Later => return,
         }
+        if self.comes_back(conn) && !self.is_published_here(app, &path) {
+            return self.refuse_play(conn, name, Refusal::Loop);
+        }
         if self.wants_live(app, &path, wish.start) {
             self.play_live(conn, app, wish, &path, now);
         } else if wish.start == PlayStart::Live {
@@ -147,6 +150,8 @@ impl Server {
             if self.live.names.stream(id).trouble.is_refusing(now) {
                 self.tell_of(conn, net_stream, id, Code::PlayInsufficientBandwidth);
             }
+        } else {
+            self.want_pull(app, path, true, now);
         }
     }
 

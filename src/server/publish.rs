@@ -40,6 +40,9 @@ impl Server {
         }
         let wish = Wish::Publish { name: &name.name };
         match self.ask(conn, wish, &mut path, now) {
+            Verdict::Yes if self.comes_back(conn) => {
+                self.refuse_publish(conn, &name.name, Refusal::Loop, now);
+            }
             Verdict::Yes => self.may_publish(conn, net_stream, &path, now),
             Verdict::No(refusal) => {
                 let Some((_, rtmp)) = self.slots.look_client(conn) else { return };

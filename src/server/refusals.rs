@@ -44,6 +44,9 @@ pub fn status(why: Refusal, otherwise: Code, subject: &str) -> Status<'_> {
     }
 }
 
+/// What servers hear that fetch from each other in a circle, by which they know it.
+pub(super) const LOOP: &str = "This is a loop: the stream would come here from this server itself.";
+
 /// All that is said of it.
 #[rustfmt::skip]
 pub const fn row(why: Refusal) -> RefusalRow {
@@ -84,6 +87,7 @@ pub const fn row(why: Refusal) -> RefusalRow {
         Playlist => row(409, "The playlist is full (PLAYLIST_ITEMS).", ""),
         Taken => row(409, "another client publishes under that name", "another name, or live.publish_timeout_ms").untold(),
         Own => row(409, "the client publishes that itself, on another of its streams", "").untold(),
+        Loop => row(409, LOOP, "edge.origins in app.toml"),
         NoStream(refusal::NoStream::Names) => row(409, "Every stream name is in use (limits.streams).", "limits.streams"),
         NoStream(refusal::NoStream::Rings) => row(409, "Every stream is in use (limits.streams).", "limits.streams"),
         RecordedPlayers => row(409, "This server has no player of recordings left (limits.recorded_players).", "limits.recorded_players"),
@@ -133,6 +137,7 @@ mod tests {
             Playlist,
             Taken,
             Own,
+            Loop,
             NoStream(refusal::NoStream::Names),
             NoStream(refusal::NoStream::Rings),
             RecordedPlayers,

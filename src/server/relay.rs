@@ -14,6 +14,7 @@ use crate::time::Millis;
 use crate::wire::announced::Announced;
 
 use super::protocol::{Ask, Context, Protocol, Stage, Turn};
+use super::refusals::LOOP;
 use super::rtmp::OpenTag;
 
 /// Bytes that are read at once: media is taken however much comes.
@@ -170,6 +171,9 @@ impl RelayLine {
 
 fn status(said: &FarSaid<'_>, step: &RelayStep, name: &FarName) -> FarAnswer {
     match (said.code, step) {
+        _ if said.description == LOOP => {
+            FarAnswer::Refused(RelayWords::try_from("origins lead back to this server").unwrap_or_default())
+        }
         ("NetConnection.Connect.ReconnectRequest", _) => FarAnswer::Elsewhere(elsewhere(said)),
         ("NetConnection.Connect.Rejected", RelayStep::Connects) => rejected(said, name),
         ("NetStream.Publish.Start" | "NetStream.Play.Start", RelayStep::Begins { .. }) => FarAnswer::Began,

@@ -17,11 +17,11 @@ use super::speaks::Speaks;
 pub struct RelayRow<'a> {
     /// Where it stands in the list.
     pub(super) at: usize,
-    /// `push`, `pull` or `test`.
+    /// `push`, `pull`, `test`, `edge` or `forward`.
     pub(super) does: &'static str,
     /// The application whose file says so.
     pub(super) app: &'a str,
-    /// Its number there, from 1.
+    /// Its number there, from 1; of an edge that of its origin.
     pub(super) number: u32,
     /// The path of the stream that it sends or fetches, as far as there is one.
     pub(super) stream: Option<&'a str>,
@@ -65,14 +65,20 @@ impl Server {
         let relays = &self.features.relays;
         // Each has a row for every place that may be at work for it, and one for when none is.
         let rows = relays.count() + 1;
+        const EACH: usize = 2 * RELAYS_PER_APP + 2;
         for (app, application) in self.live.apps.iter() {
             let Some(definition) = application.definition.as_deref() else { continue };
             let pushes = definition.relays.pushes.iter().map(|push| &push.url).enumerate();
             let pulls = definition.relays.pulls.iter().map(|pull| &pull.url).enumerate();
             let all = pushes.map(|(n, url)| (RelayKind::Push(n as u8), n, url));
             let all = all.chain(pulls.map(|(n, url)| (RelayKind::Pull(n as u8), RELAYS_PER_APP + n, url)));
+            let edge = definition.relays.edge();
+            let forwards = edge.filter(|edge| edge.forward_publish).and_then(|edge| edge.origins.first());
+            let all =
+                all.chain(edge.and_then(|edge| edge.origins.first()).map(|url| (RelayKind::Edge(0), EACH - 2, url)));
+            let all = all.chain(forwards.map(|url| (RelayKind::Forward(0), EACH - 1, url)));
             for (kind, n, url) in all {
-                let begin = (usize::from(app.0) * 2 * RELAYS_PER_APP + n) * rows;
+                let begin = (usize::from(app.0) * EACH + n) * rows;
                 if begin + rows <= from {
                     continue;
                 }
@@ -83,7 +89,7 @@ impl Server {
                         return Some(self.relay_row(begin + at, at, task, application.name.as_str(), url, now));
                     }
                 }
-                if (0..relays.count()).all(|at| is_of_it(at).is_none_or(|task| task.kind != kind)) {
+                if (0..relays.count()).all(|at| is_of_it(at).is_none_or(|task| !task.kind.is_same(kind))) {
                     let (does, number) = kind.named();
                     let is_stopped = matches!(kind, RelayKind::Push(n) if relays.is_stopped(app, n));
                     let state = if is_stopped { "stopped" } else { RelayState::Rests.name() };
@@ -125,8 +131,11 @@ impl Server {
             does,
             app,
             number,
-            stream: sent.or(task.pull(&self.live).map(|pull| pull.name.as_str())),
-            url,
+            stream: match task.kind {
+                RelayKind::Edge(_) => Some(place.name.as_str()),
+                _ => sent.or(task.pull(&self.live).map(|pull| pull.name.as_str())),
+            },
+            url: task.url(&self.live).unwrap_or(url),
             state: match (task.kind, place.taken) {
                 (RelayKind::Test(_), Some(true)) => "taken",
                 (RelayKind::Test(_), Some(false)) => "refused",

@@ -6,11 +6,13 @@ use std::io::IoSlice;
 
 use log::{info, warn};
 
-use crate::features::relays::{AfterEnd, LoginQuery, RelayKind, RelayState, STEP_MS};
+use crate::features::relays::{
+    AfterEnd, EDGE_PATIENCE_MS, LoginQuery, RelayKind, RelayState, RelayTask, STEP_MS, mark,
+};
 use crate::handles::{AppId, ConnId, FeatureId, SlotIndex, StreamId};
 use crate::limits::{APP_NAME_BYTES, RELAY_LOGIN_BYTES, RELAY_URL_BYTES};
 use crate::live::holder::{Holder, Publisher};
-use crate::live::names::Media;
+use crate::live::names::{Media, Stream};
 use crate::live::publish::Published;
 use crate::live::reader::{Due, Form, StreamView, Terms};
 use crate::media::{Cursor, Piece, Reframe, RingError, Tag, TagKind, frame};
@@ -19,6 +21,7 @@ use crate::rtmp::authmod::AuthDemand;
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::event::MediaKind;
 use crate::rtmp::outbound::{self, OutboundError, OutboundEvent};
+use crate::rtmp::via::Via;
 use crate::text::Word;
 use crate::time::Millis;
 use crate::wire::announced::Announced;
@@ -43,6 +46,8 @@ use super::words::account;
 const PIECES: usize = 16;
 /// After so long without audio and video what is fetched is published no more, in milliseconds.
 const PULL_SILENT_MS: u64 = 10_000;
+/// After so long an edge looks for it at its next origin, in milliseconds.
+const EDGE_SILENT_MS: u64 = 4000;
 /// How much a far end that we fetch from may send ahead, in milliseconds: what it plays is live.
 const BUFFER_MS: u32 = 1000;
 
@@ -78,7 +83,12 @@ impl Server {
         };
         let speaks = Speaks::begin(Door::Relay, self.next_seed(), now);
         let conn = self.slots.take_relay(at, Peer::Ip(address), speaks, now);
-        self.features.relays.place_mut(at).state = RelayState::Connects;
+        let place = self.features.relays.place_mut(at);
+        place.state = RelayState::Connects;
+        let step_ms = place.task.map_or(STEP_MS, |task| task.kind.step_ms());
+        if let Some(line) = self.relay_line(conn.slot) {
+            line.deadline = now + step_ms;
+        }
         match self.dial_out(net, conn, address, secure.as_deref()) {
             Ok(()) => {}
             Err(Loss::Tls(fault)) => self.lose_relay(net, conn, fault.far_end_words(), true, now),
@@ -175,7 +185,11 @@ impl Server {
         if let (Some(task), Some(far)) = (place.task, place.far(&self.live)) {
             let (what, n) = task.kind.named();
             let app = Word(self.live.apps.name(task.app));
-            warn!("{} {what} failed app={app} {what}={n} host={:?} reason={words:?}", relay_holder(at), far.authority);
+            // What has been said of all origins is not said again and again.
+            if !place.is_known() {
+                let by = relay_holder(at);
+                warn!("{by} {what} failed app={app} {what}={n} host={:?} reason={words:?}", far.authority);
+            }
         }
         self.features.relays.faults += 1;
         // What it published ends first: that must not look as if another had ended it.
@@ -206,8 +220,9 @@ impl Server {
         self.lose_relay(net, conn, words, false, now);
     }
 
-    /// A few times a second: who waits for a far end for too long, and whether what is fetched is watched.
+    /// A few times a second: who waits for a far end for too long, whether what is fetched is watched, and what is waited for.
     pub(super) fn sweep_relays<N: Net>(&mut self, net: &mut N, now: Millis) {
+        self.want_waited_for(now);
         for at in 0..self.features.relays.count() {
             let Some(task) = self.features.relays.place(at).task else { continue };
             if let Some(stream) = task.stream
@@ -216,7 +231,8 @@ impl Server {
             {
                 self.features.relays.place_mut(at).over(now);
             }
-            if let RelayKind::Pull(_) = task.kind {
+            let is_pull = task.kind.fetches();
+            if is_pull {
                 let is_watched = self.is_pull_watched(at);
                 self.features.relays.watched(at, is_watched, &self.live, now);
             }
@@ -230,15 +246,21 @@ impl Server {
             let is_stalled =
                 speaks.deadline().is_none() && slot.blocked_since.is_some_and(|since| now.since(since) > stall_ms);
             let is_late = speaks.deadline().is_some_and(|deadline| now > deadline);
-            let is_pull = matches!(task.kind, RelayKind::Pull(_));
             // Of a far end that has vanished nothing else tells.
             let is_silent = is_pull && now.since(slot.last_read) > self.settings.ping_interval_ms;
-            self.end_silent_pull(at, now);
+            let idle = match task.kind {
+                RelayKind::Edge(_) => self.edge_words(at, now),
+                _ => {
+                    self.end_silent_pull(at, now);
+                    None
+                }
+            };
             self.features.relays.measure(at, if is_pull { received } else { sent }, now);
             match () {
                 () if is_late && received == 0 => self.lose_relay(net, conn, "it does not answer", false, now),
                 () if is_late => self.lose_relay(net, conn, "it did not answer in time", false, now),
                 () if is_stalled => self.lost_relay(net, conn, CloseReason::Stalled, now),
+                () if let Some(words) = idle => self.lose_relay(net, conn, words, false, now),
                 () if is_silent => self.lose_relay(net, conn, "it sends nothing any more", false, now),
                 () => {}
             }
@@ -256,8 +278,82 @@ impl Server {
         }
     }
 
-    /// Somebody who cannot wait for a name asks for that stream: it is fetched, if it can be.
-    pub(super) fn want_pull(&mut self, app: AppId, path: &StreamPath, now: Millis) {
+    /// Why an edge looks at its next origin: this one does not have the stream, or no more.
+    fn edge_words(&mut self, at: usize, now: Millis) -> Option<&'static str> {
+        if self.features.relays.place(at).waits_ms(now).is_some_and(|ms| ms > EDGE_PATIENCE_MS) {
+            return Some("it sends nothing of that stream");
+        }
+        let Some(RelayStep::Pulls(pull)) = self.relay_line(self.slots.relay_slot(at)).map(|line| &line.step) else {
+            return None;
+        };
+        let silent_ms = pull.stream.map(|stream| self.live.names.stream(stream).silent_ms(now));
+        silent_ms.filter(|ms| *ms > EDGE_SILENT_MS).map(|_| "it sends nothing any more of that stream")
+    }
+
+    /// Names that clients wait for, and that are to be fetched from an origin when there is a place for them.
+    fn want_waited_for(&mut self, now: Millis) {
+        if !self.features.relays.has_edges() {
+            return;
+        }
+        let Server { live, features: super::Features { relays, .. }, .. } = self;
+        let is_waited_for =
+            |stream: &Stream| !stream.players.is_empty() && stream.publisher().is_none() && !stream.is_away();
+        let begin = relays.begin_wants();
+        for part in [begin..live.names.name_count(), 0..begin] {
+            let mut from = part.start;
+            while let Some(id) =
+                live.names.next_stream_that(from, is_waited_for).filter(|id| part.contains(&id.0.into()))
+            {
+                from = usize::from(id.0) + 1;
+                let Stream { app, path, .. } = live.names.stream(id);
+                if relays.want(*app, path, false, live, now) {
+                    relays.has_wanted(id.0.into());
+                }
+            }
+        }
+    }
+
+    /// The client is a server that is sent by this one what it asks for here, or would be sent back what it sends.
+    pub(super) fn comes_back(&self, conn: ConnId) -> bool {
+        let Some((slot, rtmp)) = self.slots.look_client(conn) else { return false };
+        let via = &rtmp.session.connect_info().via;
+        !via.is_empty() && slot.app.is_some_and(|app| via.has(self.via_id(app)))
+    }
+
+    /// An application of this server, for who fetches from it: other applications and other servers have other numbers.
+    fn via_id(&self, app: AppId) -> u32 {
+        self.life.nonce ^ mark(&self.live.apps.name(app)) as u32
+    }
+
+    /// Somebody publishes it who has not fetched it from another server.
+    pub(super) fn is_published_here(&self, app: AppId, path: &StreamPath) -> bool {
+        let publisher = self.live.names.find(app, path).and_then(|id| self.live.names.stream(id).publisher());
+        publisher.is_some_and(|who| !matches!(who.by, Holder::Feature(FeatureId::RELAYS, _)))
+    }
+
+    /// By which servers comes what an edge asks for or forwards: who wants it here, or publishes it, may be some themselves.
+    fn via(&self, at: usize, task: RelayTask) -> Via {
+        let mut via = Via::default();
+        if !task.kind.has_origins() {
+            return via;
+        }
+        via.add(self.via_id(task.app));
+        let name = &self.features.relays.place(at).name;
+        let Some(id) = task.stream.or_else(|| self.live.names.find(task.app, name)) else { return via };
+        let stream = self.live.names.stream(id);
+        let publisher = stream.publisher().and_then(|who| who.by.conn()).map(|conn| conn.slot.at());
+        let next = |from: usize| stream.players.next_from(from);
+        let players = core::iter::successors(next(0), |&at| next(at + 1)).filter(|_| task.kind.fetches());
+        for at in publisher.into_iter().chain(players) {
+            if let Some((_, rtmp)) = self.slots.peek_client(SlotIndex(at as u32)) {
+                via.add_all(&rtmp.session.connect_info().via);
+            }
+        }
+        via
+    }
+
+    /// Somebody waits for that stream, or asks for it and cannot wait: it is fetched, if it can be. `is_new`: for the first time.
+    pub(super) fn want_pull(&mut self, app: AppId, path: &StreamPath, is_new: bool, now: Millis) {
         if self.features.relays.count() == 0 || self.live.is_published(app, path) {
             return;
         }
@@ -266,11 +362,16 @@ impl Server {
                 self.features.relays.watched(at, true, &self.live, now);
             }
         }
+        self.features.relays.want(app, path, is_new, &self.live, now);
     }
 
-    /// What a pull fetches is called so here.
+    /// What is fetched is called so here.
     fn pull_path(&self, at: usize) -> Option<(AppId, StreamPath)> {
-        let task = self.features.relays.place(at).task?;
+        let place = self.features.relays.place(at);
+        let task = place.task?;
+        if let RelayKind::Edge(_) = task.kind {
+            return Some((task.app, place.name.clone()));
+        }
         let name = &task.pull(&self.live)?.name;
         Some((task.app, self.live.apps.definition(task.app)?.path(DEFAULT_INSTANCE, name).ok()?))
     }
@@ -376,6 +477,7 @@ impl Server {
                 if let RelayStep::Pulls(pull) = &mut self.relay_line(index)?.step {
                     pull.stream = Some(stream);
                 }
+                self.features.relays.place_mut(at).is_there();
                 self.hear(now);
                 Some(stream)
             }
@@ -428,19 +530,19 @@ impl Server {
         if !place.login.is_empty() {
             let _ = write!(tc_url, "?{}", place.login);
         }
+        let via = self.via(at, task);
         let index = self.slots.relay_slot(at);
         let (slot, Speaks::Relay(line)) = self.slots.both(index) else { return };
         // Nothing was said but the handshake; without room the deadline ends it.
-        let publishes = !matches!(task.kind, RelayKind::Pull(_));
-        let _ = outbound::connect(&mut slot.tx, &tc_url[begin..], &tc_url, publishes);
-        (line.step, line.deadline) = (RelayStep::Connects, now + STEP_MS);
+        let _ = outbound::connect(&mut slot.tx, &tc_url[begin..], &tc_url, !task.kind.fetches(), &via);
+        (line.step, line.deadline) = (RelayStep::Connects, now + task.kind.step_ms());
         self.wakes.send(index);
     }
 
     fn relay_said<N: Net>(&mut self, net: &mut N, conn: ConnId, at: usize, now: Millis) {
         let place = self.features.relays.place(at);
         let (name, Some(task)) = (place.far_name(&self.live), place.task) else { return };
-        let publishes = !matches!(task.kind, RelayKind::Pull(_));
+        let publishes = !task.kind.fetches();
         let (slot, Speaks::Relay(line)) = self.slots.both(conn.slot) else { return };
         let heard = line.heard(&name);
         let said = match heard {
@@ -463,6 +565,9 @@ impl Server {
             FarAnswer::Began => return self.relay_began(conn, at, now),
             FarAnswer::Refused(words) => return self.lose_relay(net, conn, &words, true, now),
             FarAnswer::LogsIn => return self.log_in_relay(net, conn, at, now),
+            FarAnswer::Unpublished if task.kind.has_origins() => {
+                return self.lose_relay(net, conn, "its publisher has left", false, now);
+            }
             FarAnswer::Unpublished => {
                 if let RelayStep::Pulls(pull) = &mut line.step {
                     let before = core::mem::replace(pull, Pulling::waiting());
@@ -473,7 +578,7 @@ impl Server {
             FarAnswer::Over(words) => return self.lose_relay(net, conn, words, false, now),
             FarAnswer::Elsewhere(url) => return self.relay_elsewhere(net, conn, at, &url, now),
         };
-        line.deadline = now + STEP_MS;
+        line.deadline = now + task.kind.step_ms();
         match said {
             Ok(()) => self.wakes.send(conn.slot),
             Err(_) => self.lose_relay(net, conn, "it does not read", false, now),
@@ -533,8 +638,9 @@ impl Server {
         let Some(line) = self.relay_line(conn.slot) else { return };
         let RelayStep::Begins { stream_id } = line.step else { return };
         let knows = line.knows;
+        let (what, n) = task.kind.named();
         match (task.kind, task.stream) {
-            (RelayKind::Push(n), Some(stream)) => {
+            (RelayKind::Push(_) | RelayKind::Forward(_), Some(stream)) => {
                 let path = self.live.names.stream(stream).path.clone();
                 let Ok(reader) = self.live.play(by, task.app, &path, &self.settings, now) else { return };
                 let reader = reader.legacy(knows != Announced::ALL);
@@ -542,15 +648,14 @@ impl Server {
                     line.step = RelayStep::Pushes(Pushing { reader, stream_id, knows, base_ms: None });
                 }
                 info!(
-                    "{by} {stream} push start app={} name={:?} push={} host={host:?} codecs=\"{knows}\"",
+                    "{by} {stream} {what} start app={} name={:?} {what}={n} host={host:?} codecs=\"{knows}\"",
                     Word(&app),
-                    path.as_str(),
-                    n + 1
+                    path.as_str()
                 );
                 self.features.relays.place_mut(at).runs(now);
                 self.wakes.send(conn.slot);
             }
-            (RelayKind::Test(_), _) | (RelayKind::Push(_), None) => {
+            (RelayKind::Test(_) | RelayKind::Push(_) | RelayKind::Forward(_), _) => {
                 let place = self.features.relays.place_mut(at);
                 place.runs(now);
                 place.state = RelayState::Ends(AfterEnd::Rest);
@@ -560,9 +665,9 @@ impl Server {
                 let _ = outbound::unpublish(&mut slot.tx, stream_id, &name);
                 self.wakes.send(conn.slot);
             }
-            (RelayKind::Pull(n), _) => {
+            (RelayKind::Pull(_) | RelayKind::Edge(_), _) => {
                 line.step = RelayStep::Pulls(Pulling::waiting());
-                info!("{by} pull start app={} pull={} host={host:?}", Word(&app), n + 1);
+                info!("{by} {what} start app={} {what}={n} host={host:?}", Word(&app));
                 self.features.relays.place_mut(at).runs(now);
             }
         }

@@ -18,6 +18,7 @@ mod data;
 mod diagnosis;
 mod dial;
 mod dvr;
+mod edges;
 mod ends;
 mod enhanced;
 mod far_ends;

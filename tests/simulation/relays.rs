@@ -15,20 +15,22 @@ use super::sim::ledger::Kind::{Audio, Inter, Key};
 use super::sim::net::Answer;
 use super::sim::world::{World, settings};
 
-const FAR: &str = "192.0.2.1:1935";
+pub const FAR: &str = "192.0.2.1:1935";
+/// Another address at which it can be reached.
+pub const OTHER: &str = "192.0.2.2:1935";
 
 /// A world whose other end is itself.
-struct Bridged {
-    world: World,
+pub struct Bridged {
+    pub world: World,
     /// Links that were dialled, and those by which they arrive.
-    carried: Vec<(usize, usize)>,
+    pub carried: Vec<(usize, usize)>,
     /// The next one is reset when so many bytes have gone to the far end.
     reset_after: Option<usize>,
     /// So many bytes go to the far end until the time goes on, and then that many again; `None` is as many as there are.
     uplink: Option<(usize, usize)>,
 }
 
-fn push(url: &str, names: &[&str]) -> PushSettings {
+pub fn push(url: &str, names: &[&str]) -> PushSettings {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     PushSettings { url: FarUrl::parse(url).unwrap(), names, key_from: None, key: String::new() }
 }
@@ -46,15 +48,21 @@ fn bridged_with(settings: Settings, pushes: Vec<PushSettings>, pulls: Vec<PullSe
     let app = |name: &str, kind| AppDefinition::stock(heapless::String::try_from(name).unwrap(), kind);
     let mut live = app("live", AppKind::Live);
     (live.relays.pushes, live.relays.pulls) = (pushes, pulls);
-    let apps = vec![live, app("far", AppKind::Live), app("vod", AppKind::Vod)];
-    let mut world = World::fixed(settings, apps, 1);
-    world.net.hosts.insert(FAR.parse().unwrap(), Answer::Taken);
-    Bridged { world, carried: Vec::new(), reset_after: None, uplink: None }
+    Bridged::with(settings, vec![live, app("far", AppKind::Live), app("vod", AppKind::Vod)])
 }
 
 impl Bridged {
+    /// These applications, which reach each other by two addresses.
+    pub fn with(settings: Settings, apps: Vec<AppDefinition>) -> Bridged {
+        let mut world = World::fixed(settings, apps, 1);
+        for address in [FAR, OTHER] {
+            world.net.hosts.insert(address.parse().unwrap(), Answer::Taken);
+        }
+        Bridged { world, carried: Vec::new(), reset_after: None, uplink: None }
+    }
+
     /// Carries bytes until none are left.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         loop {
             self.world.settle();
             if !self.carry() {
@@ -63,7 +71,7 @@ impl Bridged {
         }
     }
 
-    fn advance(&mut self, ms: u64) {
+    pub fn advance(&mut self, ms: u64) {
         let end = self.world.now + ms;
         while self.world.now < end {
             self.settle();
@@ -79,7 +87,8 @@ impl Bridged {
         for near in 0..net.links.len() {
             let link = &net.links[near];
             let is_new = self.carried.iter().all(|(known, arrived)| *known != near && *arrived != near);
-            if is_new && link.arrival.peer == Peer::Ip(FAR.parse().unwrap()) && !link.to_client.is_empty() {
+            let is_far = [FAR, OTHER].iter().any(|far| link.arrival.peer == Peer::Ip(far.parse().unwrap()));
+            if is_new && is_far && !link.to_client.is_empty() {
                 let address = SocketAddr::new([10, 9, 9, 9].into(), 2000 + near as u16);
                 let arrival = Arrival { peer: Peer::Ip(address), door: Door::Rtmp, is_secure: false };
                 let far = net.connect(arrival, 64 << 10, 0);
@@ -128,12 +137,12 @@ impl Bridged {
     }
 
     /// What the operator sees: does, stream, state and error of each.
-    fn list(&mut self) -> Vec<String> {
+    pub fn list(&mut self) -> Vec<String> {
         let now = rill::time::Millis(self.world.now);
         self.world.server.relays(now).iter().map(|row| format!("{} {} {} {}", row.0, row.1, row.2, row.3)).collect()
     }
 
-    fn sends(&mut self, c: usize, from: u32, kinds: &[super::sim::ledger::Kind]) {
+    pub fn sends(&mut self, c: usize, from: u32, kinds: &[super::sim::ledger::Kind]) {
         self.world.send_all(c, from, kinds);
         self.settle();
     }

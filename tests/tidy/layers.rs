@@ -29,7 +29,19 @@ const LAYERS: [Layer; 15] = [
     },
     Layer {
         modules: &["features"],
-        may_use: &["live", "media", "wire", "limits", "time", "bitset", "token_bucket", "account", "text", "handles"],
+        may_use: &[
+            "live",
+            "media",
+            "wire",
+            "name",
+            "limits",
+            "time",
+            "bitset",
+            "token_bucket",
+            "account",
+            "text",
+            "handles",
+        ],
         no_std: false,
     },
     Layer {

@@ -148,7 +148,7 @@ impl Server {
         match verdict {
             Verdict::Yes => {
                 if matches!(purpose, Purpose::Watch | Purpose::WatchInParts) {
-                    self.want_pull(app, &seen.path, now);
+                    self.want_pull(app, &seen.path, request.waited_ms == 0, now);
                 }
                 Ok(seen)
             }
