@@ -260,7 +260,7 @@ async def in_tls_the_page_works_and_its_player_has_a_secure_socket(browser):
     async with Server(os.path.join(browser.directory, "server"), *pair, *doors) as server:
         (port,) = re.findall(r"rill https addr=127\.0\.0\.1:(\d+)", pathlib.Path(server.log).read_text())
         async with server.camera(), browser(f"https://localhost:{port}/", *more) as page:
-            await until(page, "/live.cam1/.test(document.body.innerText) && document.querySelector('.picture canvas').width > 0", "there is no card with a picture")
+            await until(page, "!!document.body && /live.cam1/.test(document.body.innerText) && document.querySelector('.picture canvas').width > 0", "there is no card with a picture")
             await page.go(f"https://localhost:{port}/watch/live/cam1")
             await until(page, "!!window.rillPlayer && rillPlayer.state === 'live' && document.querySelector('video').currentTime > 2", "it does not play")
             socket = await page.run("rillPlayer.socket.url")
