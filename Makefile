@@ -46,6 +46,7 @@ deps: ## install the clients that the tests run, or say what is missing
 	@tests/support/modern-ffmpeg.sh
 	@tests/support/python-librtmp.sh
 	@tests/support/python-web.sh
+	@tests/support/node-media-server.sh
 
 # make fuzz FUZZ="server names" FUZZ_SECONDS=600
 fuzz: ## run the fuzz targets, a minute each, from their corpus (FUZZ=, FUZZ_SECONDS=)

@@ -18,6 +18,8 @@ test  file:librtmp/rtmp.h           librtmp-dev
 test  ffprobe                       ffmpeg
 test  rtmpdump                      rtmpdump
 test  nginx                         nginx
+test  node                          nodejs
+test  npm                           npm
 test  curl                          curl
 test  stunnel4|stunnel              stunnel4
 test  gst:souphttpsrc               gstreamer1.0-plugins-good

@@ -1,9 +1,11 @@
-//! Streams that are sent to other servers and fetched from them: this server's like, and nginx-rtmp, by the packets that arrive.
+//! Streams that are sent to other servers and fetched from them: this server's like, nginx-rtmp and Node-Media-Server, by the packets that
+//! arrive.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::clients::{ffmpeg_play, ffmpeg_publish};
 use crate::support::clip;
@@ -28,10 +30,14 @@ fn list(scratch: &Scratch) -> String {
     String::from_utf8(output_of(Command::new(rill).args(["ctl", "--root"]).arg(root).args(["push", "list"]))).unwrap()
 }
 
+/// A port that is free: others do not tell which they have taken.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
 /// nginx-rtmp with an application `live`, and where it listens.
 fn nginx_rtmp(scratch: &Scratch) -> (Process, SocketAddr) {
-    // A port that is free: nginx does not tell which it has taken.
-    let address: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let directory = scratch.path("nginx");
     fs::create_dir(&directory).unwrap();
     let places = ["/usr/lib/nginx/modules", "/usr/share/nginx/modules"];
@@ -80,7 +86,7 @@ fn every_packet_that_is_pushed_arrives_at_nginx() {
     let server = relaying(&scratch, &format!("[[push]]\nurl = \"rtmp://{far}/live/out\"\nnames = [\"cam\"]\n"));
     let playing = || {
         // nginx says nothing of its players.
-        std::thread::sleep(std::time::Duration::from_millis(1500));
+        std::thread::sleep(Duration::from_millis(1500));
         assert!(!nginx.log().contains("error"), "{}", nginx.log());
     };
     arrives(&scratch, &server, &format!("rtmp://{far}/live/out"), playing);
@@ -102,4 +108,97 @@ fn what_is_fetched_from_nginx_is_what_was_published_there() {
     publisher.wait_success(patience(20.0));
     player.wait_success(patience(20.0));
     Media::packets(&played).assert_equals(&Media::packets(&source));
+}
+
+/// Node-Media-Server with these tasks: what it fetches or sends, from where and where to, and as what stream of its own.
+fn node_media_server(scratch: &Scratch, tasks: &[(&str, &str, &str)]) -> (Process, SocketAddr) {
+    let address = free_address();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let modules = root.join("target/tools/node-media-server/node_modules");
+    assert!(
+        modules.exists(),
+        "no {}: tests/support/node-media-server.sh installs it, or run make deps",
+        modules.display()
+    );
+    let directory = scratch.path("node");
+    fs::create_dir(&directory).unwrap();
+    let mut command = Command::new("node");
+    command.arg(root.join("tests/support/node-media-server/run.js")).env("NODE_PATH", modules);
+    command.arg(address.port().to_string()).arg(&directory);
+    command.args(tasks.iter().map(|(mode, url, name)| {
+        format!("{{\"mode\": \"{mode}\", \"url\": \"{url}\", \"streamPath\": \"/live/{name}\"}}")
+    }));
+    let mut node = Process::spawn(scratch, "node-log", &mut command);
+    let listens = wait_until(patience(20.0), || TcpStream::connect(address).is_ok());
+    assert!(listens && node.is_running(), "{}", node.log());
+    (node, address)
+}
+
+/// The clip is published at one URL, and played at another from before it began until nothing comes any more. Node-Media-Server tells
+/// nobody of an end but its own.
+fn carried(scratch: &Scratch, mut node: Process, to: &str, from: &str, plays: impl FnOnce(&Process)) -> Media {
+    let (source, played) = (clip::h264_aac(), scratch.path("played.flv"));
+    let mut player = Process::spawn(scratch, "player", &mut ffmpeg_play(from, &played));
+    plays(&node);
+    let mut publisher = Process::spawn(scratch, "publisher", &mut ffmpeg_publish(&source, to, &[]));
+    publisher.wait_success(patience(20.0));
+    let mut before = 0;
+    let is_over = wait_until(patience(20.0), || {
+        std::thread::sleep(Duration::from_millis(1500));
+        let bytes = fs::metadata(&played).map_or(0, |file| file.len());
+        bytes > 0 && bytes == std::mem::replace(&mut before, bytes)
+    });
+    assert!(is_over, "{}", player.log());
+    node.kill();
+    player.wait(patience(20.0));
+    Media::packets(&played)
+}
+
+#[test]
+fn every_packet_that_is_pushed_arrives_at_node_media_server() {
+    let scratch = Scratch::new("push-node");
+    let (node, far) = node_media_server(&scratch, &[]);
+    let server = relaying(&scratch, &format!("[[push]]\nurl = \"rtmp://{far}/live/out\"\nnames = [\"cam\"]\n"));
+    let plays =
+        |node: &Process| assert!(wait_until(patience(20.0), || node.log().contains("start play")), "{}", node.log());
+    let played = carried(&scratch, node, &server.url("cam"), &format!("rtmp://{far}/live/out"), plays);
+    played.assert_equals(&Media::packets(&clip::h264_aac()));
+}
+
+#[test]
+fn what_is_fetched_from_node_media_server_is_what_was_published_there() {
+    let scratch = Scratch::new("pull-node");
+    let (_node, far) = node_media_server(&scratch, &[]);
+    let app = format!("[[pull]]\nname = \"lobby\"\nurl = \"rtmp://{far}/live/cam\"\nwhen = \"always\"\n");
+    let server = relaying(&scratch, &app);
+    server.wait_for_log(&[" pull start "]);
+    let (source, played) = (clip::h264_aac(), scratch.path("played.flv"));
+    let mut player = Process::spawn(&scratch, "player", &mut ffmpeg_play(&server.url("lobby"), &played));
+    server.wait_for_players("lobby", 1);
+    let url = format!("rtmp://{far}/live/cam");
+    let mut publisher = Process::spawn(&scratch, "publisher", &mut ffmpeg_publish(&source, &url, &[]));
+    publisher.wait_success(patience(20.0));
+    player.wait_success(patience(20.0));
+    Media::packets(&played).assert_equals(&Media::packets(&source));
+}
+
+#[test]
+fn node_media_server_fetches_a_stream_from_here_for_its_players() {
+    let scratch = Scratch::new("edge-node");
+    let server = Server::start(&scratch, &[]);
+    let from = server.url("cam");
+    let (node, edge) = node_media_server(&scratch, &[("pull", &from, "near")]);
+    server.wait_for_players("cam", 1);
+    let played = carried(&scratch, node, &server.url("cam"), &format!("rtmp://{edge}/live/near"), |_| {});
+    played.assert_equals(&Media::packets(&clip::h264_aac()));
+}
+
+#[test]
+fn node_media_server_sends_a_stream_here() {
+    let scratch = Scratch::new("from-node");
+    let server = Server::start(&scratch, &["live.unpublish_grace_ms=0"]);
+    let (node, far) = node_media_server(&scratch, &[("push", &server.url("here"), "cam")]);
+    let plays = |_: &Process| server.wait_for_players("here", 1);
+    let played = carried(&scratch, node, &format!("rtmp://{far}/live/cam"), &server.url("here"), plays);
+    played.assert_equals(&Media::packets(&clip::h264_aac()));
 }

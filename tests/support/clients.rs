@@ -64,7 +64,7 @@ fn ffmpeg_play_with(ffmpeg: &OsStr, options: &[&str], url: &str, file: &Path) ->
     command.args(["-nostdin", "-hide_banner", "-nostats", "-y"]).args(options);
     command.args(["-i", url, "-map", "0:v?", "-map", "0:a?"]);
     // Packets as they come, with the times they have: no remuxing that would hide a fault.
-    command.args(["-c", "copy", "-copyinkf", "-copyts", "-f", "flv"]).arg(file);
+    command.args(["-c", "copy", "-copyinkf", "-copyts", "-flush_packets", "1", "-f", "flv"]).arg(file);
     command
 }
 
