@@ -77,6 +77,9 @@ pub(super) fn run(options: &Options, command: &UserCommand) -> Result<String, Ve
             if !file.users.put(user) {
                 return Err(one(format!("{app} has {USERS} users, and no place for another (USERS): remove one")));
             }
+            if file.users.seed().is_none() {
+                file.users.set_seed(&random::<16, 24>().map_err(one)?);
+            }
             file.write().map_err(one)?;
             let path = file.path().display();
             Ok(match was_there {
@@ -101,9 +104,14 @@ pub(super) fn run(options: &Options, command: &UserCommand) -> Result<String, Ve
 
 /// A user with what a password leaves.
 fn user_of(name: &str, password: &str) -> Result<User, String> {
-    let (mut salt, mut text) = ([0; 4], [0; 8]);
-    getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
-    let salt = Base64::encode(&salt, &mut text).map_err(|error| error.to_string())?;
-    let (adobe, llnw) = (authmod::adobe_hash(name, salt, password), authmod::llnw_hash(name, password));
-    User::new(name, salt, &adobe, &llnw).ok_or_else(|| "the user cannot be kept".to_owned())
+    let salt = random::<4, 8>()?;
+    let (adobe, llnw) = (authmod::adobe_hash(name, &salt, password), authmod::llnw_hash(name, password));
+    User::new(name, &salt, &adobe, &llnw).ok_or_else(|| "the user cannot be kept".to_owned())
+}
+
+/// So many random bytes as so many characters of base64.
+fn random<const BYTES: usize, const CHARACTERS: usize>() -> Result<String, String> {
+    let (mut bytes, mut text) = ([0; BYTES], [0; CHARACTERS]);
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Base64::encode(&bytes, &mut text).map(str::to_owned).map_err(|error| error.to_string())
 }

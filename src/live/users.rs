@@ -48,8 +48,16 @@ pub struct User {
 }
 
 /// All users of an application.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Users(Vec<User>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    all: Vec<User>,
+    /// What salts of users who are not there are made of: a secret of the file's own, so that they stay the same when the server
+    /// is started anew, as those of users do. Empty in files that nobody but an editor has written.
+    seed: String<USER_SALT_BYTES>,
+}
+
+/// How the line begins that has the seed: older servers pass it over.
+const SEED: &str = "#unknown:";
 
 /// Why a file of users cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +113,9 @@ impl Users {
         let mut users = Users::default();
         for (at, line) in text.lines().enumerate() {
             let line = line.trim();
+            if let Some(seed) = line.strip_prefix(SEED) {
+                users.seed = String::try_from(seed).unwrap_or_default();
+            }
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
@@ -113,39 +124,71 @@ impl Users {
             if users.find(&user.name).is_some() {
                 return Err(wrong(UsersFault::Twice));
             }
-            if users.0.len() == USERS {
+            if users.all.len() == USERS {
                 return Err(wrong(UsersFault::TooMany));
             }
-            users.0.push(user);
+            users.all.push(user);
         }
         Ok(users)
     }
 
     /// The user of that name.
     pub fn find(&self, name: &str) -> Option<&User> {
-        self.0.iter().find(|user| user.name == name)
+        self.all.iter().find(|user| user.name == name)
+    }
+
+    /// What salts of users who are not there are made of, if the file has that.
+    pub fn seed(&self) -> Option<&str> {
+        Some(self.seed.as_str()).filter(|seed| !seed.is_empty())
+    }
+
+    /// Gives them one: random, of up to [`USER_SALT_BYTES`].
+    pub fn set_seed(&mut self, seed: &str) {
+        self.seed = String::try_from(seed).unwrap_or_default();
+    }
+
+    /// Writes them as [`Users::parse`] reads them.
+    ///
+    /// # Errors
+    ///
+    /// The writer's own.
+    pub fn write(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        if let Some(seed) = self.seed() {
+            writeln!(out, "{SEED}{seed}")?;
+        }
+        for User { name, salt, adobe_hash, llnw_hash } in &self.all {
+            writeln!(out, "{name}:{salt}:{adobe_hash}:{llnw_hash}")?;
+        }
+        Ok(())
     }
 
     /// All, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &User> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Adds a user, or gives one who is there other hashes. False when there are [`USERS`] already.
     pub fn put(&mut self, user: User) -> bool {
-        match self.0.iter().position(|known| known.name == user.name) {
-            Some(at) => self.0[at] = user,
-            None if self.0.len() == USERS => return false,
-            None => self.0.push(user),
+        match self.all.iter().position(|known| known.name == user.name) {
+            Some(at) => self.all[at] = user,
+            None if self.all.len() == USERS => return false,
+            None => self.all.push(user),
         }
         true
     }
 
     /// Removes a user. False when there is none of that name.
     pub fn remove(&mut self, name: &str) -> bool {
-        let before = self.0.len();
-        self.0.retain(|user| user.name != name);
-        self.0.len() < before
+        let before = self.all.len();
+        self.all.retain(|user| user.name != name);
+        self.all.len() < before
+    }
+}
+
+impl fmt::Debug for Users {
+    /// Without their secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.all).finish()
     }
 }
 
@@ -201,6 +244,18 @@ mod tests {
             Users::parse(&format!("{CAM}\n\n{CAM}")).unwrap_err().to_string(),
             "the user is there twice; delete one of the lines"
         );
+    }
+
+    #[test]
+    fn the_seed_of_unknown_users_is_kept_with_the_users_and_never_shown() {
+        let mut users = Users::parse(CAM).unwrap();
+        assert_eq!(users.seed(), None);
+        users.set_seed("c2VlZA==");
+        let mut text = Vec::new();
+        users.write(&mut text).unwrap();
+        let again = Users::parse(core::str::from_utf8(&text).unwrap()).unwrap();
+        assert_eq!((again.seed(), again.iter().count()), (Some("c2VlZA=="), 1));
+        assert!(again == users && !format!("{again:?}").contains("c2VlZA"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::live::users::{User, Users};
+use crate::live::users::Users;
 
 use super::app_files::read_users;
 use super::apps_directory::users_path;
@@ -60,10 +60,7 @@ impl UsersFile {
                 fchown(&*file, Some(wanted.uid()), Some(wanted.gid()))?;
             }
             file.write_all(HEAD.as_bytes())?;
-            for User { name, salt, adobe_hash, llnw_hash } in self.users.iter() {
-                writeln!(file, "{name}:{salt}:{adobe_hash}:{llnw_hash}")?;
-            }
-            Ok(())
+            self.users.write(file)
         });
         written.map_err(|error| at(&self.path, &error))
     }
@@ -75,6 +72,7 @@ mod tests {
 
     use super::*;
     use crate::board;
+    use crate::live::users::User;
     use crate::store::test_root::Root;
 
     #[test]
