@@ -8,7 +8,6 @@
 //!
 //! Files are believed when they have settled ([`super::settle`]): one that is being written is incomplete.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +25,7 @@ use crate::live::relay_settings::PushSettings;
 use crate::live::users::Users;
 
 use super::app_files::{APP_FILE, Found, Texts, USERS_FILE, read_users};
+use super::by_app::ByApp;
 use super::script_texts::{TextFile, script_stamp};
 use super::settle::{Clocks, Look, Moment, Settling, Watch, hash};
 use super::shared::Shared;
@@ -47,7 +47,7 @@ pub struct AppsDirectory {
     shared: Arc<Shared>,
     clock: Clocks,
     /// What was seen of each. They have, or had, directories, so their number is the user's own.
-    watched: BTreeMap<AppName, WatchedApp>,
+    watched: ByApp<WatchedApp>,
     /// Where [`AppsDirectory::survey`] goes on.
     surveyed: AppName,
 }
@@ -98,7 +98,7 @@ impl AppsDirectory {
             directory: directory(&shared.config()),
             shared,
             clock: Clocks::start(),
-            watched: BTreeMap::new(),
+            watched: ByApp::default(),
             surveyed: AppName::new(),
         }
     }
@@ -148,11 +148,11 @@ impl AppsDirectory {
         let users = self.watched.get(name).and_then(|watched| watched.users.clone());
         let find = || find(self.directory.as_deref(), config, name, users.as_deref());
         let found = find();
-        if found.is_missing() && !self.watched.contains_key(name) {
+        if found.is_missing() && self.watched.get(name).is_none() {
             return Err(Unread::Missing);
         }
         let outside = found.outside();
-        let watched = self.watched.entry(name.clone()).or_default();
+        let watched = self.watched.entry(name);
         watched.at_ms = now.steady_ms;
         let known = watched.watch.is_known(outside, now).then(|| watched.watch.inside());
         if let Some(inside) = known
@@ -935,11 +935,11 @@ mod tests {
         (0..2 * SURVEYED_AT_ONCE).for_each(|n| root.write(&format!("applications/a{n}/app.toml"), ""));
         let mut apps = root.apps(&[]).apps;
         (0..3).for_each(|_| apps.survey(wrong));
-        assert_eq!(apps.watched.len(), 1 + 2 * SURVEYED_AT_ONCE, "each has its turn");
+        assert_eq!(apps.watched.values().len(), 1 + 2 * SURVEYED_AT_ONCE, "each has its turn");
         assert!(apps.watched.values().all(|watched| watched.surveyed.is_none()), "they were written a moment ago");
         std::thread::sleep(Duration::from_millis(SURVEY_MS + 10));
         (0..3).for_each(|_| apps.survey(wrong));
-        assert!(apps.watched["live"].surveyed.is_some());
+        assert!(apps.watched.get("live").unwrap().surveyed.is_some());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod app_files;
 mod apps_directory;
 mod board_facts;
 mod bulk;
+mod by_app;
 mod configuration;
 mod look_ups;
 pub mod recorded;

@@ -1,32 +1,34 @@
 //! What both lanes know: the configuration in force, and what the log was told of applications. No file is touched while it
 //! is locked, so neither lane ever waits for the other's disk.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::apps::{AppName, named};
+use crate::apps::AppName;
 use crate::config::{Config, RecordedPlaces};
 use crate::live::app::MEDIA;
 
+use super::by_app::ByApp;
+
 pub(super) struct Shared {
     config: Mutex<Arc<Config>>,
-    /// The stamp that each application had when the log was last told what is the matter with it.
-    complained: Mutex<BTreeMap<AppName, u64>>,
-    /// What applications' own files say of where their recorded streams lie.
-    recorded: Mutex<BTreeMap<AppName, RecordedPlaces>>,
-    /// The programs that are run for each complete recording, of applications that were read.
-    commands: Mutex<BTreeMap<AppName, Vec<String>>>,
+    apps: Mutex<ByApp<KnownApp>>,
+}
+
+/// What is known of an application.
+#[derive(Default)]
+struct KnownApp {
+    /// The stamp that it had when the log was last told what is the matter with it.
+    complained: Option<u64>,
+    /// What its own file says of where its recorded streams lie.
+    recorded: RecordedPlaces,
+    /// The program that is run for each of its complete recordings, once its file was read.
+    command: Option<Vec<String>>,
 }
 
 impl Shared {
     pub(super) fn new(config: Config) -> Shared {
-        Shared {
-            config: Mutex::new(Arc::new(config)),
-            complained: Mutex::default(),
-            recorded: Mutex::default(),
-            commands: Mutex::default(),
-        }
+        Shared { config: Mutex::new(Arc::new(config)), apps: Mutex::default() }
     }
 
     /// What is in force.
@@ -41,18 +43,19 @@ impl Shared {
     /// What is the matter with an application that has this stamp is to be told now. Whether it was not told before: it is
     /// in the log once, whichever lane saw it, and though a client may try again and again.
     pub(super) fn complain(&self, name: &AppName, stamp: u64) -> bool {
-        lock(&self.complained).insert(name.clone(), stamp) != Some(stamp)
+        lock(&self.apps).entry(name).complained.replace(stamp) != Some(stamp)
     }
 
     /// Where an application's own file says that its recorded streams lie.
     pub(super) fn set_recorded_places(&self, name: &AppName, places: RecordedPlaces) {
-        lock(&self.recorded).insert(name.clone(), places);
+        lock(&self.apps).entry(name).recorded = places;
     }
 
     /// Where the recorded streams of an application lie that has this directory: what its own file says, and what holds for all.
     pub(super) fn recorded_places(&self, name: &AppName, own: &Path) -> RecordedPlaces {
         let config = self.config();
-        let own = lock(&self.recorded).get(name).cloned().unwrap_or_default().with(&config.recorded.named, own);
+        let said = lock(&self.apps).get(name).map(|known| known.recorded.clone());
+        let own = said.unwrap_or_default().with(&config.recorded.named, own);
         let all = || config.recorded.directory.as_ref().map(|directory| directory.join(name.as_str()));
         RecordedPlaces { directory: own.directory.or_else(all), named: own.named }
     }
@@ -66,20 +69,18 @@ impl Shared {
 
     /// The program that an application wants to be run for each complete recording.
     pub(super) fn set_record_command(&self, name: &AppName, command: Vec<String>) {
-        lock(&self.commands).insert(name.clone(), command);
+        lock(&self.apps).entry(name).command = Some(command);
     }
 
     /// The program that is run for each complete recording of an application; empty for none.
     pub(super) fn record_command(&self, app: &str) -> Vec<String> {
-        let known = named(app).and_then(|name| lock(&self.commands).get(&name).cloned());
+        let known = lock(&self.apps).get(app).and_then(|known| known.command.clone());
         known.unwrap_or_else(|| self.config().settings.record.on_complete.clone())
     }
 
     /// The application is gone.
     pub(super) fn forget(&self, name: &AppName) {
-        lock(&self.complained).remove(name);
-        lock(&self.recorded).remove(name);
-        lock(&self.commands).remove(name);
+        lock(&self.apps).remove(name);
     }
 }
 
