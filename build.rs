@@ -1,11 +1,13 @@
-//! Embeds the board profiles: reads each file of `boards/` with the server's own parser, fails the build when one is wrong,
-//! and writes the list that `src/board/mod.rs` includes. The scripts' prelude is embedded likewise. Comments stay out of the
-//! binary: they are a half of the profiles.
+//! Embeds the board profiles: reads each file of `boards/`, fails the build when one is wrong, and writes the constants that
+//! `src/board/mod.rs` includes. The scripts' prelude is embedded, too, without its comments, and so are the page's files.
 
 #[cfg(feature = "std")]
 #[path = "src/board/profile.rs"]
-#[allow(dead_code, reason = "only its parser is called, and its result is not used")]
+#[allow(dead_code, reason = "the server writes numbers of bytes, and asks nothing else of a profile here")]
 mod profile;
+#[cfg(feature = "std")]
+#[path = "src/board/read.rs"]
+mod read;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -18,22 +20,16 @@ fn main() {
     embed_prelude();
 }
 
-/// The lines of a text but those that are comments, which begin with `mark`, without indentation.
-#[cfg(feature = "std")]
-fn without_comments(text: &str, mark: &str) -> String {
-    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with(mark));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 /// The prelude for `src/host/engine.rs`. The engine keeps the text of every function, too.
 #[cfg(feature = "script")]
 fn embed_prelude() {
     const PRELUDE: &str = "src/host/prelude.js";
     println!("cargo::rerun-if-changed={PRELUDE}");
     let text = std::fs::read_to_string(PRELUDE).expect(PRELUDE);
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//"));
     let directory = std::env::var("OUT_DIR").expect("cargo runs the build script");
     let path = std::path::Path::new(&directory).join("prelude.js");
-    std::fs::write(path, without_comments(&text, "//")).expect("cargo gives a directory to write to");
+    std::fs::write(path, lines.collect::<Vec<_>>().join("\n")).expect("cargo gives a directory to write to");
 }
 
 /// The files of `assets/` for `src/server/http/assets.rs`: each by its name, packed, with a tag that is other when its bytes
@@ -149,12 +145,9 @@ pub fn list(directory: &std::path::Path) -> Result<String, Vec<String>> {
         println!("cargo::rerun-if-changed=boards/{name}.toml");
         // The build script ends soon, and a profile's name lives as long as the program.
         let name: &'static str = name.leak();
-        let read = std::fs::read_to_string(&path).map_err(|error| format!("boards/{name}.toml: {error}"));
-        match read.and_then(|text| profile::parse(name, &text).map(|_| text)) {
-            Ok(text) => {
-                // No text of theirs has several lines.
-                list += &format!("    ({name:?}, {:?}),\n", without_comments(&text, "#"));
-            }
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("boards/{name}.toml: {error}"));
+        match text.and_then(|text| read::parse(name, &text)) {
+            Ok(board) => list += &format!("    {board:?},\n"),
             Err(problem) => problems.push(problem),
         }
     }

@@ -1,8 +1,8 @@
 //! The kinds of boards that the server knows, and how much it takes on each by default.
 //!
 //! What is known of a board is its profile, a file in `boards/`; the binary carries them all. Adding a board is adding its
-//! file: the build script finds it, reads it with the parser of [`profile`], and a key that is wrong, missing or unknown
-//! fails the build by its name. The scripts that build binaries, packages and images, and those that boot them, read the
+//! file: the build script finds it and reads it, and a key that is wrong, missing or unknown fails the build by its name. In the
+//! binary they are constants. The scripts that build binaries, packages and images, and those that boot them, read the
 //! same files, so that a fact stands in one place.
 //!
 //! # How counts grow with memory
@@ -11,26 +11,25 @@
 //! reaches what `[limits.most]` says; without that table they stay. A doubling counts as reached when three quarters of
 //! it are found, since the kernel and the GPU keep some for themselves: a board sold with 512 MiB shows 430 to 490.
 
-use std::sync::OnceLock;
-
-pub use profile::{Board, Card, Counts, Image, QemuMachine, Wifi, format_bytes, integer, line_of, parse_bytes};
+pub use profile::{
+    Board, Card, Counts, Image, ProfileList, QemuMachine, Wifi, format_bytes, integer, line_of, parse_bytes,
+};
 
 pub mod profile;
+#[cfg(test)]
+mod read;
 
-/// Every profile: its name and its file. `generic`, which is assumed when nothing is known, is the first, and the others
-/// follow by name. The build script writes the list.
-const PROFILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
+/// Every profile. `generic`, which is assumed when nothing is known, is the first, and the others follow by name. The build script
+/// writes the list.
+static BOARDS: &[Board] = {
+    use profile::Card::{Sd, Virtio};
+    include!(concat!(env!("OUT_DIR"), "/profiles.rs"))
+};
 
 impl Board {
     /// This kind of board where `ram_bytes` of memory were found: its limits are then what [`Board::counts`] says.
     pub fn with_memory(&self, ram_bytes: Option<u64>) -> Board {
-        Board { limits: self.counts(ram_bytes), ..self.clone() }
-    }
-
-    /// The text of its file.
-    pub fn source(&self) -> &'static str {
-        // Every board was read from one of them.
-        PROFILES.iter().find(|(name, _)| *name == self.name).map_or("", |(_, text)| text)
+        Board { limits: self.counts(ram_bytes), ..*self }
     }
 
     /// What the server takes on this kind of board where `ram_bytes` of memory were found, or on the smallest when the
@@ -66,12 +65,7 @@ pub fn ram_bytes(meminfo: &str) -> Option<u64> {
 
 /// Every board there is a profile for; `generic` is the first.
 pub fn all() -> &'static [Board] {
-    static BOARDS: OnceLock<Vec<Board>> = OnceLock::new();
-    BOARDS.get_or_init(|| {
-        let parsed: Result<_, String> = PROFILES.iter().map(|&(name, text)| profile::parse(name, text)).collect();
-        // The build script has parsed them all, with the same function.
-        parsed.expect("an embedded board profile is valid")
-    })
+    BOARDS
 }
 
 /// The board called `name`.
@@ -86,7 +80,7 @@ pub fn detect(model: Option<&str>) -> &'static Board {
     let model = model.unwrap_or("").trim_end_matches('\0').trim();
     let claims = all().iter().flat_map(|board| board.models.iter().map(move |prefix| (prefix, board)));
     claims
-        .filter(|(prefix, _)| model.starts_with(prefix.as_str()))
+        .filter(|(prefix, _)| model.starts_with(**prefix))
         .max_by_key(|(prefix, _)| prefix.len())
         .map_or(&all()[0], |(_, board)| board)
 }
@@ -153,7 +147,7 @@ mod tests {
 
     #[test]
     fn each_package_holds_the_binary_of_one_board() {
-        let mut packages: Vec<_> = all().iter().filter_map(|board| board.package.as_deref()).collect();
+        let mut packages: Vec<_> = all().iter().filter_map(|board| board.package).collect();
         packages.sort_unstable();
         assert_eq!(packages, ["amd64", "arm64", "armhf"]);
     }
@@ -162,7 +156,7 @@ mod tests {
     fn every_image_has_a_machine_and_its_device_tree() {
         for board in all() {
             assert_eq!(board.image.is_some(), !board.machines.is_empty(), "{}", board.name);
-            for tree in board.machines.iter().filter_map(|machine| machine.device_tree.as_deref()) {
+            for tree in board.machines.iter().filter_map(|machine| machine.device_tree) {
                 let trees = &board.image.as_ref().unwrap().device_trees;
                 assert!(trees.iter().any(|path| path.rsplit('/').next() == Some(tree)), "{} {tree}", board.name);
             }

@@ -42,7 +42,7 @@ fn profile(board: &Board) -> Value {
     json!({
         "name": board.name,
         "description": board.description,
-        "models": board.models,
+        "models": board.models.0,
         "target": board.target,
         "cpu": board.cpu,
         "package": board.package,
@@ -71,17 +71,17 @@ fn counts(counts: &Counts) -> Value {
 }
 
 fn image(image: &Image) -> Value {
-    let wifi = image.wifi.as_ref().map(|wifi| json!({"firmware": wifi.firmware, "modules": wifi.modules}));
+    let wifi = image.wifi.as_ref().map(|wifi| json!({"firmware": wifi.firmware.0, "modules": wifi.modules.0}));
     json!({
         "arch": image.arch,
         "suite": image.suite,
         "kernel": image.kernel,
-        "firmware": image.firmware,
-        "device_trees": image.device_trees,
-        "modules": image.modules,
+        "firmware": image.firmware.0,
+        "device_trees": image.device_trees.0,
+        "modules": image.modules.0,
         "console": image.console,
         "kernel_arguments": image.kernel_arguments,
-        "firmware_settings": image.firmware_settings,
+        "firmware_settings": image.firmware_settings.0,
         "boot_bytes": image.boot_bytes,
         "state_bytes": image.state_bytes,
         "compressed_bytes": image.compressed_bytes,
@@ -97,7 +97,7 @@ fn machine(machine: &QemuMachine) -> Value {
         "cpu": machine.cpu,
         "memory_bytes": machine.memory_bytes,
         "device_tree": machine.device_tree,
-        "device_tree_edits": machine.device_tree_edits,
+        "device_tree_edits": machine.device_tree_edits.0,
         "kernel_arguments": machine.kernel_arguments,
         "network": machine.network,
         "card": match machine.card {
@@ -120,13 +120,14 @@ mod tests {
         for board in board::all() {
             let line = text.lines().find(|line| line[2..].starts_with(board.name)).unwrap();
             assert_eq!(line.starts_with('*'), board.name == "rpi-64", "{line}");
-            assert!(line.ends_with(&board.description), "{line}");
+            assert!(line.ends_with(board.description), "{line}");
         }
     }
 
     #[test]
     fn the_json_has_every_key_of_the_files() {
-        for (board, text) in board::all().iter().map(|board| (board, board.source())) {
+        for board in board::all() {
+            let text = std::fs::read_to_string(format!("boards/{}.toml", board.name)).unwrap();
             let json = profile(board).to_string();
             for key in text.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key) {
                 assert!(json.contains(&format!("\"{key}\":")), "{}: {key}", board.name);

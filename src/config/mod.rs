@@ -217,7 +217,7 @@ fn defaults(board: &Board) -> Config {
         ram_budget_bytes: counts.ram_budget_bytes,
         script_instances: counts.script_instances,
         // The profile has one of the names.
-        script_process: ScriptProcess::named(&board.script_process).unwrap_or(ScriptProcess::Server),
+        script_process: ScriptProcess::named(board.script_process).unwrap_or(ScriptProcess::Server),
         recorded_players: counts.recorded_players,
         recordings: counts.recordings,
         relays: counts.relays,

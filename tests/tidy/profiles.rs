@@ -41,7 +41,7 @@ fn a_new_board_is_one_file() {
     let boards = Boards::new("new");
     let names = |boards: &Boards| -> Vec<String> {
         let list = build::list(&boards.0).unwrap();
-        list.lines().filter_map(|line| Some(line.split_once("(\"")?.1.split_once('"')?.0.to_owned())).collect()
+        list.lines().filter_map(|line| Some(line.split_once("name: \"")?.1.split_once('"')?.0.to_owned())).collect()
     };
     let embedded: Vec<_> = rill::board::all().iter().map(|board| board.name).collect();
     assert_eq!(names(&boards), embedded);
