@@ -8,6 +8,7 @@ pub mod app;
 pub mod applications;
 mod challenge;
 pub mod download;
+pub mod feed;
 pub mod finding;
 pub mod gate;
 pub mod health;

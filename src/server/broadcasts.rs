@@ -3,13 +3,10 @@
 use std::boxed::Box;
 
 use crate::handles::{FeatureId, StreamId};
-use crate::limits::{BROADCASTS, OUT_CHUNK_BYTES, SCRIPT_ITEM_BYTES};
+use crate::limits::{BROADCASTS, SCRIPT_ITEM_BYTES};
+use crate::live::feed::Feed;
 use crate::live::holder::Holder;
-use crate::live::reader::Reader;
-use crate::live::recorded::RecordedId;
-use crate::media::{Framing, TagKind, TagSeq};
 use crate::name::{StreamName, StreamPath};
-use crate::time::Millis;
 
 use super::instances::InstanceIndex;
 
@@ -38,31 +35,8 @@ pub(super) struct Broadcast {
     pub(super) path: StreamPath,
     /// What it plays, as the script named it.
     pub(super) item: heapless::String<SCRIPT_ITEM_BYTES>,
-    /// Once it is published.
-    pub(super) stream: Option<StreamId>,
-    pub(super) source: BroadcastSource,
-    /// When a frame of which time was due.
-    pub(super) clock: Option<(Millis, u32)>,
-}
-
-/// Where it comes from.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum BroadcastSource {
-    /// A recorded stream, with the frame of which a part is in the ring.
-    Recorded { id: RecordedId, begun: Option<FrameBegun> },
-    /// What is live, for so many milliseconds if that is said.
-    Live { reader: Reader, length_ms: Option<u32> },
-}
-
-/// A frame of which a part is in the ring.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FrameBegun {
-    pub(super) kind: TagKind,
-    pub(super) framing: Framing<OUT_CHUNK_BYTES>,
-    /// Bytes of it that have come, chunk headers included.
-    pub(super) at: u32,
-    /// `None` when the ring does not take it.
-    pub(super) seq: Option<TagSeq>,
+    /// What goes to it.
+    pub(super) feed: Feed,
 }
 
 impl Broadcasts {
@@ -94,12 +68,8 @@ impl Broadcasts {
 
     /// The first, at `from` or behind it, that plays what is live on that stream.
     pub(super) fn next_of(&self, stream: StreamId, from: u16) -> Option<u16> {
-        let reads = |broadcast: &Broadcast| match broadcast.source {
-            BroadcastSource::Live { reader, .. } => reader.stream() == stream,
-            BroadcastSource::Recorded { .. } => false,
-        };
-        let rest = self.all.get(usize::from(from)..)?;
-        let at = rest.iter().position(|broadcast| broadcast.as_ref().is_some_and(reads))?;
+        let reads = |broadcast: &Option<Broadcast>| broadcast.as_ref().is_some_and(|one| one.feed.reads(stream));
+        let at = self.all.get(usize::from(from)..)?.iter().position(reads)?;
         Some(from + at as u16)
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::features::contract::{Action, Dialect, Happened, Measurement};
 use crate::handles::ConnId;
+use crate::live::feed::FeedEnd;
 use crate::live::holder::Holder;
 use crate::rtmp::bandwidth_check::{self, PayloadCall};
 use crate::rtmp::session::REPLY_BYTES;
-use crate::rtmp::status::Code;
 use crate::time::Millis;
 
 use super::Server;
@@ -94,7 +94,7 @@ impl Server {
             }
             Action::Opened { by: Holder::Conn(conn, _), id, found } => self.recorded_opened(conn, id, found, now),
             Action::Opened { by: Holder::Feature(_, n), id, found } => self.broadcast_opened(n, id, found, now),
-            Action::Deliver(Holder::Feature(_, n)) => self.feed_broadcast(n, now),
+            Action::Deliver(by @ Holder::Feature(..)) => self.feed_recorded(by, now),
             Action::Deliver(Holder::Conn(conn, _)) => {
                 if self.slots.look(conn).is_some() {
                     self.wakes.deliver(conn.slot);
@@ -104,7 +104,7 @@ impl Server {
             Action::Recording(by, stream, said) => self.say_of_recording(by, stream, said, now),
             Action::Grown { recording, whole, is_all } => self.features.grown(recording, whole, is_all, now),
             Action::GiveUp { by: Holder::Conn(conn, _), id } => self.give_up_recorded(conn, id, now),
-            Action::GiveUp { by: Holder::Feature(_, n), .. } => self.end_broadcast(n, Some(Code::PlayFailed), now),
+            Action::GiveUp { by: by @ Holder::Feature(..), .. } => self.feed_ended(by, FeedEnd::Failed, now),
             Action::NotMeasured(conn) => {
                 let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
                 if rtmp.session.is_connected() {

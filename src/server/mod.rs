@@ -35,6 +35,7 @@ mod dial;
 mod express;
 mod fanout;
 mod features;
+mod feed;
 mod flow;
 mod gate;
 mod gather;
