@@ -101,7 +101,7 @@ fn a_recording_is_fetched_while_it_is_made_and_when_it_is_complete() {
     assert_eq!((last.status, last.body.len()), (206, 10));
     assert_eq!(client.ask("GET", &path, "Range: bytes=99999999-\r\n").status, 416);
     publisher.wait_success(patience(20.0));
-    server.wait_for_log(&["record stop"]);
+    server.wait_for_log(&["record finished", &name]);
     let whole = fs::read(folder.join(&name)).unwrap();
     let (status, fetched) = curl(&server, &path, &[], &into);
     assert!(status == "200" && fetched == whole, "{status}, {} of {} bytes", fetched.len(), whole.len());
