@@ -95,7 +95,7 @@ impl Server {
             );
             return self.reject_log_in(conn, &LogInReject::Failed(mode), Rejection::WrongLogIn, now);
         }
-        let salt_of_nobody = log_ins.salt_of_nobody(&definition.name, said.user);
+        let salt_of_nobody = log_ins.salt_of_nobody(users.seed(), &definition.name, said.user);
         let challenge = log_ins.challenge(app, said.user, by, now);
         let (Some(salt_of_nobody), Some(challenge)) = (salt_of_nobody, challenge) else {
             let text = "[ Server.Reject ] : The system has no random numbers yet.";

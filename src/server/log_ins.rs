@@ -74,10 +74,12 @@ impl LogIns {
         challenge.app == app && challenge.user == user && now.since(challenge.since) < CHALLENGE_MS
     }
 
-    /// The salt of a user who is not known: always the same, and no other than those of known users look. `None` while the system
-    /// has no random numbers.
-    pub(super) fn salt_of_nobody(&self, app: &str, user: &str) -> Option<SaltText> {
-        let made = hmac_sha256(&[&self.secret?.to_be_bytes()], &[b"salt", app.as_bytes(), b"/", user.as_bytes()]);
+    /// The salt of a user who is not known: always the same, and no other than those of known users look. `seed` is that of the
+    /// users' file, without which it is another when the server starts anew. `None` while the system has no random numbers.
+    pub(super) fn salt_of_nobody(&self, seed: Option<&str>, app: &str, user: &str) -> Option<SaltText> {
+        let own = self.secret?.to_be_bytes();
+        let key = seed.map_or(&own[..], str::as_bytes);
+        let made = hmac_sha256(&[key], &[b"salt", app.as_bytes(), b"/", user.as_bytes()]);
         base64(&made[..SALT_BYTES])
     }
 }
@@ -135,12 +137,14 @@ mod tests {
     #[test]
     fn an_unknown_user_has_one_salt_that_looks_like_any_other() {
         let log_ins = log_ins();
-        let salt = log_ins.salt_of_nobody("live", "nobody").unwrap();
-        assert_eq!(log_ins.salt_of_nobody("live", "nobody"), Some(salt.clone()));
-        assert_ne!(log_ins.salt_of_nobody("live", "nobody2"), Some(salt.clone()));
+        let salt = log_ins.salt_of_nobody(None, "live", "nobody").unwrap();
+        assert_eq!(log_ins.salt_of_nobody(None, "live", "nobody"), Some(salt.clone()));
+        assert_ne!(log_ins.salt_of_nobody(None, "live", "nobody2"), Some(salt.clone()));
         assert!(salt.len() == 8 && salt.ends_with("=="));
         let other = LogIns { secret: Some(8), ..LogIns::default() };
-        assert_ne!(other.salt_of_nobody("live", "nobody"), Some(salt));
+        assert_ne!(other.salt_of_nobody(None, "live", "nobody"), Some(salt));
+        let of_file = |log_ins: &LogIns| log_ins.salt_of_nobody(Some("c2VlZA=="), "live", "nobody");
+        assert_eq!(of_file(&log_ins), of_file(&other), "also when the server has started anew");
     }
 
     #[test]
