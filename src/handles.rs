@@ -91,6 +91,8 @@ impl FeatureId {
     pub const HLS: FeatureId = FeatureId(2);
     /// Hooks, by their places: they look up hosts.
     pub const HOOKS: FeatureId = FeatureId(3);
+    /// Streams that are made of several inputs, by their places.
+    pub const PROGRAMMES: FeatureId = FeatureId(4);
 }
 
 impl fmt::Display for FeatureId {

@@ -143,6 +143,9 @@ shapes! {
 
     /// Streams that the server itself publishes for scripts (`Stream.play`). One more is answered `Play.Failed`.
     BROADCASTS = 8, "streams that scripts have the server publish; one more is Play.Failed";
+    /// Streams that the server makes of several inputs (`[[stream]]`), of all applications together. One more is refused in a file, and an
+    /// ordinary stream where files have more together; the log says so.
+    PROGRAMMES = 16, "streams that are made of several inputs; one more is an ordinary one";
     /// What a script has a stream play, with prefix and query, in bytes. `play` of what is longer returns false.
     SCRIPT_ITEM_BYTES = 2 * PATH_BYTES, "what a script has a stream play, with prefix and query";
     /// Recorded streams of which a script is told at once how long and how large they are. The one that nobody has asked for longest

@@ -21,11 +21,12 @@ use crate::live::app::{
 };
 use crate::live::hook_settings::{HookEvent, HookSettings};
 use crate::live::links::LinkRules;
+use crate::live::programme_settings::ProgrammeSettings;
 use crate::live::record_settings::RecordSettings;
 use crate::live::relay_settings::RelaySettings;
 use crate::live::users::{LogInRules, LogInWay};
 
-use super::relay;
+use super::{programme, relay};
 
 /// What an `app.toml` says, while it is read.
 struct AppFile {
@@ -35,6 +36,7 @@ struct AppFile {
     limits: AppLimits,
     recorded: RecordedPlaces,
     record: RecordSettings,
+    programmes: Vec<ProgrammeSettings>,
     relays: RelaySettings,
     links: LinkRules,
     log_in: LogInRules,
@@ -64,6 +66,7 @@ pub fn parse(
         limits: definition.limits,
         recorded: RecordedPlaces::default(),
         record: definition.record.clone(),
+        programmes: Vec::new(),
         relays: RelaySettings::default(),
         links: definition.links.clone(),
         log_in: LogInRules::default(),
@@ -77,7 +80,20 @@ pub fn parse(
     let (file, _) =
         reading.finish().map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<String>>())?;
     let AppFile {
-        kind, instances, rules, limits, recorded, record, relays, links, log_in, hooks, scripts, config, ..
+        kind,
+        instances,
+        rules,
+        limits,
+        recorded,
+        record,
+        programmes,
+        relays,
+        links,
+        log_in,
+        hooks,
+        scripts,
+        config,
+        ..
     } = file;
     let config_json = Json::Object(config).to_string();
     let definition = AppDefinition {
@@ -86,6 +102,7 @@ pub fn parse(
         rules,
         limits,
         record,
+        programmes,
         relays,
         links,
         log_in,
@@ -99,7 +116,7 @@ pub fn parse(
 /// Every key of an `app.toml`. Those that the server's own configuration has, too, mean the same and have its values
 /// where they are left out.
 #[rustfmt::skip]
-const KEYS: [Key<AppFile>; 60] = [
+const KEYS: [Key<AppFile>; 61] = [
     key("kind", "what it is for", KIND),
     key("instances", "joined: one URL is one stream, wherever a client cuts it; apart: each instance has its own (the default with a script)", INSTANCES),
 
@@ -128,6 +145,7 @@ const KEYS: [Key<AppFile>; 60] = [
     key("record.join_ms", "a publisher who is back in this time goes on in the same file", KeyType::Millis(|app| &mut app.record.join_ms, record::JOIN_MS)),
     key("record.sync_ms", "time after which what was recorded is on the medium", KeyType::Millis(|app| &mut app.record.sync_ms, record::SYNC_MS)),
     key("record.on_complete", "program that is run for each complete file, which is its last argument", value(|app, value| record::read_command(&mut app.record, value), record::allowed_command, false)),
+    key("stream", "streams that are made of several inputs: [[stream]] with name, backup, slate, silent_ms, steady_ms, slate_s", value(|app, value| { app.programmes = programme::read(value)?; Ok(()) }, programme::allowed, false)),
     key("push", "other servers to which streams are sent: [[push]] with url, names, key_from", secret(|app, value| relay::read_pushes(&mut app.relays, value), relay::allowed_pushes)),
     key("pull", "streams that are fetched from other servers: [[pull]] with name, url, when, linger_s", secret(|app, value| relay::read_pulls(&mut app.relays, value), relay::allowed_pulls)),
     key("edge.origins", "servers from which any stream is fetched that is wanted and not published here: the first that has it", secret(|app, value| relay::read_origins(&mut app.relays, value), relay::allowed_origins)),

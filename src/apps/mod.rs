@@ -3,7 +3,9 @@
 
 mod app_toml;
 mod name;
+mod programme;
 mod relay;
+mod tables;
 
 pub use app_toml::{keys, parse};
 pub use name::{AppName, STOCK, named};

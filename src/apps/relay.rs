@@ -9,6 +9,8 @@ use crate::limits::{EDGE_ORIGINS, RELAYS_PER_APP};
 use crate::live::relay_settings::{FarUrl, LINGER_DEFAULT_S, PullSettings, PullWhen, PushSettings, RelaySettings};
 use crate::name::StreamName;
 
+use super::tables::{because, known, tables};
+
 pub(super) const LINGER_S: RangeInclusive<u32> = 0..=86_400;
 /// Names of one push.
 const NAMES: usize = 64;
@@ -27,13 +29,13 @@ pub(super) fn allowed_origins() -> String {
 
 /// Reads all `[[push]]`.
 pub(super) fn read_pushes(relays: &mut RelaySettings, value: &DeValue<'_>) -> Result<(), Wrong> {
-    relays.pushes = tables(value)?.map(push).collect::<Result<_, _>>()?;
+    relays.pushes = tables(value, RELAYS_PER_APP)?.map(push).collect::<Result<_, _>>()?;
     Ok(())
 }
 
 /// Reads all `[[pull]]`.
 pub(super) fn read_pulls(relays: &mut RelaySettings, value: &DeValue<'_>) -> Result<(), Wrong> {
-    relays.pulls = tables(value)?.map(pull).collect::<Result<Vec<_>, _>>()?;
+    relays.pulls = tables(value, RELAYS_PER_APP)?.map(pull).collect::<Result<Vec<_>, _>>()?;
     let twice = |(at, pull): (usize, &PullSettings)| relays.pulls[..at].iter().any(|before| before.name == pull.name);
     if let Some((_, pull)) = relays.pulls.iter().enumerate().find(|&found| twice(found)) {
         return Err(because(format!("two [[pull]] have the name {:?}", pull.name)));
@@ -56,13 +58,6 @@ pub(super) fn read_origins(relays: &mut RelaySettings, value: &DeValue<'_>) -> R
     let texts = texts.ok_or(Wrong::NotAllowed)?;
     relays.edge.origins = texts.into_iter().enumerate().map(origin).collect::<Result<_, _>>()?;
     Ok(())
-}
-
-fn tables<'v, 'i>(value: &'v DeValue<'i>) -> Result<impl Iterator<Item = &'v DeTable<'i>> + use<'v, 'i>, Wrong> {
-    let list = value.as_array().filter(|list| list.len() <= RELAYS_PER_APP).ok_or(Wrong::NotAllowed)?;
-    let tables: Vec<_> =
-        list.iter().map(|one| one.get_ref().as_table()).collect::<Option<_>>().ok_or(Wrong::NotAllowed)?;
-    Ok(tables.into_iter())
 }
 
 fn push(table: &DeTable<'_>) -> Result<PushSettings, Wrong> {
@@ -118,17 +113,6 @@ fn url(table: &DeTable<'_>) -> Result<FarUrl, Wrong> {
     FarUrl::parse(text).map_err(|error| because(format!("url {error}")))
 }
 
-fn known(table: &DeTable<'_>, keys: &[&str]) -> Result<(), Wrong> {
-    match table.keys().map(|key| key.get_ref()).find(|key| !keys.contains(&key.as_ref())) {
-        Some(key) => Err(because(format!("unknown key {key:?}; there are {}", keys.join(", ")))),
-        None => Ok(()),
-    }
-}
-
-fn because(problem: String) -> Wrong {
-    Wrong::Because(problem)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,8 +135,14 @@ mod tests {
         let text = "[[push]]\nurl = 'rtmp://a/live2/'\nkey_from = 'a.key'\n[[push]]\nurl = 'rtmp://b/x/y'\n\
                     names = ['hall/*']\n[[pull]]\nname = 'cam'\nurl = 'rtmp://c/live/cam'";
         let relays = read(text).unwrap();
-        assert_eq!((relays.pushes[0].names.as_slice(), relays.pushes[0].includes("x")), (&["*".to_owned()][..], true));
-        assert_eq!((relays.pushes[1].includes("hall/left"), relays.pushes[1].includes("cam")), (true, false));
+        assert_eq!(
+            (relays.pushes[0].names.as_slice(), relays.pushes[0].includes("x", false)),
+            (&["*".to_owned()][..], true)
+        );
+        assert_eq!(
+            (relays.pushes[1].includes("hall/left", false), relays.pushes[1].includes("cam", false)),
+            (true, false)
+        );
         assert_eq!((relays.pulls[0].when, relays.pulls[0].linger_s), (PullWhen::Demand, 10));
     }
 

@@ -77,6 +77,7 @@ features! {
     changes: Changes,
     downloads: Downloads,
     hooks: Hooks,
+    programmes: Programmes,
     recorded: RecordedPlayers,
     recordings: Recordings,
     relays: Relays,

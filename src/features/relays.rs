@@ -869,14 +869,15 @@ impl Relays {
         let published = live.names.stream(stream);
         let Some(definition) = live.apps.definition(published.app) else { return };
         let path = published.path.as_str();
-        for (n, push) in definition.relays.pushes.iter().enumerate().filter(|(_, push)| push.includes(path)) {
+        let is_input = definition.is_input(path);
+        for (n, push) in definition.relays.pushes.iter().enumerate().filter(|(_, push)| push.includes(path, is_input)) {
             if !self.is_stopped(published.app, n as u8) {
                 self.send(stream, RelayKind::Push(n as u8), mark(push), live, now);
             }
         }
         let is_fetched =
             published.publisher().is_some_and(|who| matches!(who.by, Holder::Feature(FeatureId::RELAYS, _)));
-        if let Some(edge) = definition.relays.edge().filter(|edge| edge.forward_publish && !is_fetched)
+        if let Some(edge) = definition.relays.edge().filter(|edge| edge.forward_publish && !is_fetched && !is_input)
             && let Some(at) = self.send(stream, RelayKind::Forward(0), mark(edge), live, now)
         {
             self.places[at].origins = edge.origins.len() as u8;

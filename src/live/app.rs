@@ -13,6 +13,7 @@ use crate::wire::script_link::FileRole;
 use super::holder::Who;
 use super::hook_settings::HookSettings;
 use super::links::{Deed, LinkFault, LinkRules};
+use super::programme_settings::ProgrammeSettings;
 use super::record_settings::RecordSettings;
 use super::recorded::RecordedName;
 use super::refusal::Refusal;
@@ -66,6 +67,8 @@ pub struct AppDefinition {
     pub limits: AppLimits,
     /// What of it is recorded, and how.
     pub record: RecordSettings,
+    /// Which of its streams are made of several inputs.
+    pub programmes: Vec<ProgrammeSettings>,
     /// What it sends to other servers and fetches from them.
     pub relays: RelaySettings,
     /// What links are worth in it.
@@ -92,6 +95,7 @@ impl AppDefinition {
             rules: Rules::default(),
             limits: AppLimits::default(),
             record: RecordSettings::default(),
+            programmes: Vec::new(),
             relays: RelaySettings::default(),
             links: LinkRules::default(),
             log_in: LogInRules::default(),
@@ -107,6 +111,11 @@ impl AppDefinition {
     pub fn instance_streams(&self) -> InstanceStreams {
         let usual = if self.script.is_some() { InstanceStreams::Apart } else { InstanceStreams::Joined };
         self.instances.unwrap_or(usual)
+    }
+
+    /// Whether a stream of that path is an input of a programme: it is recorded and sent on only where it is named.
+    pub fn is_input(&self, path: &str) -> bool {
+        self.programmes.iter().any(|programme| programme.has_input(path))
     }
 
     /// The stream that a client of `instance` means by `name`; both are normalised.

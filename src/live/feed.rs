@@ -22,6 +22,8 @@ pub struct Feed {
 /// Where it comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum FeedSource {
+    /// Nothing, for now.
+    Nothing,
     /// A recorded stream, with the frame of which a part is in the ring.
     Recorded {
         /// Its place.

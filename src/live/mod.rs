@@ -19,6 +19,7 @@ pub mod links;
 pub mod names;
 pub mod news;
 mod play;
+pub mod programme_settings;
 pub mod publish;
 pub mod rate;
 pub mod reader;

@@ -74,20 +74,20 @@ pub enum RecordOn {
 }
 
 impl RecordOn {
-    /// Whether it holds for the stream of this path.
-    pub fn includes(&self, path: &str) -> bool {
+    /// Whether it holds for the stream of this path. An input of a programme (`is_input`) has to be named itself.
+    pub fn includes(&self, path: &str, is_input: bool) -> bool {
         match self {
             RecordOn::None => false,
-            RecordOn::All => true,
-            RecordOn::Named(names) => names.iter().any(|name| is_named(name, path)),
+            RecordOn::All => !is_input,
+            RecordOn::Named(names) => names.iter().any(|name| is_named(name, path, is_input)),
         }
     }
 }
 
-/// Whether a stream's path is the one that `name` says, at the end of which a `*` stands for anything.
-pub fn is_named(name: &str, path: &str) -> bool {
+/// Whether a stream's path is the one that `name` says, at the end of which a `*` stands for anything but an input of a programme.
+pub fn is_named(name: &str, path: &str, is_input: bool) -> bool {
     match name.strip_suffix('*') {
-        Some(beginning) => path.starts_with(beginning),
+        Some(beginning) => !is_input && path.starts_with(beginning),
         None => path == name,
     }
 }
@@ -100,8 +100,10 @@ mod tests {
     fn names_are_those_of_the_list_and_a_star_stands_for_the_rest() {
         let on = RecordOn::Named(vec!["cam1".to_owned(), "hall/*".to_owned()]);
         for (path, is) in [("cam1", true), ("cam10", false), ("hall/left", true), ("hall/a/b", true), ("hall", false)] {
-            assert_eq!(on.includes(path), is, "{path}");
+            assert_eq!(on.includes(path, false), is, "{path}");
         }
-        assert!(RecordOn::All.includes("x") && !RecordOn::None.includes("x"));
+        assert!(RecordOn::All.includes("x", false) && !RecordOn::None.includes("x", false));
+        // An input is meant by its own name alone.
+        assert!(on.includes("cam1", true) && !on.includes("hall/left", true) && !RecordOn::All.includes("x", true));
     }
 }

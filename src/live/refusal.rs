@@ -58,6 +58,8 @@ pub enum Refusal {
     RecordedPlayers,
     /// As much waits in the player's playlist as may ([`PLAYLIST_ITEMS`](crate::limits::PLAYLIST_ITEMS)).
     Playlist,
+    /// It is an input of another stream, which is what is to be published.
+    Input,
     /// Somebody else publishes under that name.
     Taken,
     /// It publishes that itself, on another of its streams.

@@ -164,9 +164,9 @@ pub struct PushSettings {
 }
 
 impl PushSettings {
-    /// Whether the stream of this path is sent.
-    pub fn includes(&self, path: &str) -> bool {
-        self.names.iter().any(|name| is_named(name, path))
+    /// Whether the stream of this path is sent. An input of a programme (`is_input`) has to be named itself.
+    pub fn includes(&self, path: &str, is_input: bool) -> bool {
+        self.names.iter().any(|name| is_named(name, path, is_input))
     }
 
     /// Takes what stands in the file of the key, or says why that is none.

@@ -110,7 +110,7 @@ impl Server {
             from = self.scripting.broadcasts.that(|one| one.feed.stream == Some(stream)).and_then(|n| {
                 match self.scripting.broadcasts.get(n)?.feed.source {
                     FeedSource::Live { reader, .. } => Some(reader.stream()),
-                    FeedSource::Recorded { .. } => None,
+                    FeedSource::Nothing | FeedSource::Recorded { .. } => None,
                 }
             });
         }
@@ -165,6 +165,7 @@ impl Server {
         let (path, index, published) = (one.path.clone(), one.instance, one.feed.stream);
         if published.is_none() {
             let Some(app) = self.scripting.instances.instance(index).map(|instance| instance.app) else { return false };
+            let path = self.published_path(app, path);
             let who = Publisher { by: holder(n), home: None };
             if let Some(id) = self.live.names.find(app, &path)
                 && self.live.names.stream(id).publisher().is_some()

@@ -5,6 +5,7 @@ use core::fmt::{self, Write};
 
 use log::{Level, info, log, warn};
 
+use crate::features::Features;
 use crate::features::contract::Happened;
 use crate::handles::{AppId, ConnId};
 use crate::limits::APP_NAME_BYTES;
@@ -182,10 +183,11 @@ impl Server {
             return Err(NoApplication::Unknown);
         }
         let (slots, instances) = (&self.slots, &self.scripting.instances);
-        let (relays, hooks) = (&self.features.relays, &self.features.hooks);
+        let Features { relays, hooks, programmes, .. } = &self.features;
         let in_use = |id| {
             relays.is_of(id)
                 || hooks.is_of(id)
+                || programmes.is_of(id)
                 || slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                 || instances.iter().any(|(_, instance)| instance.app == id)
         };
@@ -371,6 +373,7 @@ impl Server {
                 app.state = AppState::Ready;
                 self.features.relays.look_again();
                 self.features.hooks.look_again();
+                self.features.programmes.look_again();
                 if app.definition.replace(definition).is_some() {
                     info!("rill application changed app={name:?}");
                 }
@@ -392,6 +395,7 @@ impl Server {
                 app.state = AppState::Leaving;
                 self.features.relays.look_again();
                 self.features.hooks.look_again();
+                self.features.programmes.look_again();
                 self.each_waiting(id, |server, conn| server.refuse_unknown(conn, now));
                 if known {
                     warn!("rill application removed app={name:?}: its clients are disconnected");
@@ -450,6 +454,7 @@ impl Server {
             self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
                 || self.features.relays.is_of(id)
                 || self.features.hooks.is_of(id)
+                || self.features.programmes.is_of(id)
                 || self.scripting.instances.iter().any(|(_, instance)| instance.app == id)
         };
         if leaving && !is_used() {

@@ -1,7 +1,7 @@
 //! What features are told, and what is done for them.
 
 use crate::features::contract::{Action, Dialect, Happened, Measurement};
-use crate::handles::ConnId;
+use crate::handles::{ConnId, FeatureId};
 use crate::live::feed::FeedEnd;
 use crate::live::holder::Holder;
 use crate::rtmp::bandwidth_check::{self, PayloadCall};
@@ -35,11 +35,15 @@ impl Server {
     pub(super) fn happened(&mut self, what: Happened, now: Millis) {
         self.features.hear(&what, &self.live, now);
         self.act(now);
-        if let Happened::Tag { stream, .. } = what {
+        if let Happened::Tag { stream, kind, .. } = what {
             self.feed_from(stream, now);
+            if self.features.programmes.is_used() {
+                self.feed_programmes(stream, kind, now);
+            }
             self.feed_pushes(stream);
         } else {
             self.tell_hooks(&what, now);
+            self.hear_of_programmes(&what, now);
         }
     }
 
@@ -93,6 +97,9 @@ impl Server {
                 self.wakes.send(conn.slot);
             }
             Action::Opened { by: Holder::Conn(conn, _), id, found } => self.recorded_opened(conn, id, found, now),
+            Action::Opened { by: Holder::Feature(FeatureId::PROGRAMMES, n), id, found } => {
+                self.slate_opened(n, id, found, now)
+            }
             Action::Opened { by: Holder::Feature(_, n), id, found } => self.broadcast_opened(n, id, found, now),
             Action::Deliver(by @ Holder::Feature(..)) => self.feed_recorded(by, now),
             Action::Deliver(Holder::Conn(conn, _)) => {

@@ -1,6 +1,7 @@
 //! What the server itself publishes comes to its stream: frames of a recorded stream at their times, or tags of another stream as
 //! they come there. What a script wants ([`broadcast`](super::broadcast)) comes this way.
 
+use crate::features::programmes::Programmes;
 use crate::features::recorded::{RecordedDue, ToTell};
 use crate::handles::{FeatureId, StreamId};
 use crate::limits::OUT_CHUNK_BYTES;
@@ -28,9 +29,10 @@ const PIECE_BYTES: usize = 4096;
 const DATA_BYTES: usize = 4096;
 
 /// What `by` publishes, if the server does.
-fn feed_of(scripting: &mut Scripting, by: Holder) -> Option<&mut Feed> {
+fn feed_of<'a>(scripting: &'a mut Scripting, programmes: &'a mut Programmes, by: Holder) -> Option<&'a mut Feed> {
     match by {
         Holder::Feature(FeatureId::BROADCASTS, n) => scripting.broadcasts.get_mut(n).map(|one| &mut one.feed),
+        Holder::Feature(FeatureId::PROGRAMMES, n) => programmes.get_mut(n).map(|one| &mut one.feed),
         _ => None,
     }
 }
@@ -38,24 +40,28 @@ fn feed_of(scripting: &mut Scripting, by: Holder) -> Option<&mut Feed> {
 impl Server {
     /// What `by` publishes, if the server does.
     pub(super) fn feed_place(&mut self, by: Holder) -> Option<&mut Feed> {
-        feed_of(&mut self.scripting, by)
+        feed_of(&mut self.scripting, &mut self.features.programmes, by)
     }
 
     /// Nothing more comes from where it came from.
     pub(super) fn feed_ended(&mut self, by: Holder, why: FeedEnd, now: Millis) {
-        if let Holder::Feature(FeatureId::BROADCASTS, n) = by {
-            let code = match why {
-                FeedEnd::Over => Code::PlayStop,
-                FeedEnd::Failed => Code::PlayFailed,
-            };
-            self.end_broadcast(n, Some(code), now);
+        let code = match why {
+            FeedEnd::Over => Code::PlayStop,
+            FeedEnd::Failed => Code::PlayFailed,
+        };
+        match by {
+            Holder::Feature(FeatureId::BROADCASTS, n) => self.end_broadcast(n, Some(code), now),
+            Holder::Feature(FeatureId::PROGRAMMES, n) => self.slate_ended(n, now),
+            _ => {}
         }
     }
 
     /// What it plays is not wanted any more. A frame of which a part is in the ring is given up.
     pub(super) fn drop_source(&mut self, by: Holder, now: Millis) {
-        let Some(&mut Feed { source, stream, .. }) = self.feed_place(by) else { return };
+        let Some(feed) = self.feed_place(by) else { return };
+        let (source, stream) = (core::mem::replace(&mut feed.source, FeedSource::Nothing), feed.stream);
         match source {
+            FeedSource::Nothing => {}
             FeedSource::Recorded { id, begun } => {
                 self.features.recorded.free(id);
                 if let (Some(FrameBegun { seq: Some(seq), .. }), Some(stream)) = (begun, stream)
@@ -93,6 +99,9 @@ impl Server {
                     }
                 }
                 RecordedDue::Bytes(_) => {
+                    if !self.slate_fits(by, id, now) {
+                        return;
+                    }
                     if !self.feed_frame(by, id, stream, now) {
                         return;
                     }
@@ -105,7 +114,9 @@ impl Server {
     /// Puts what is there of the next frame into the ring. False when it is not due yet.
     fn feed_frame(&mut self, by: Holder, id: RecordedId, stream: StreamId, now: Millis) -> bool {
         let Server { scripting, features, live, .. } = self;
-        let Some(Feed { source: FeedSource::Recorded { begun, .. }, clock, .. }) = feed_of(scripting, by) else {
+        let Some(Feed { source: FeedSource::Recorded { begun, .. }, clock, .. }) =
+            feed_of(scripting, &mut features.programmes, by)
+        else {
             return false;
         };
         let RecordedDue::Bytes(bytes) = features.recorded.due(id, now) else { return false };
@@ -179,7 +190,7 @@ impl Server {
     }
 
     /// What is there of what is live goes to the ring.
-    fn feed_live(&mut self, by: Holder, now: Millis) {
+    pub(super) fn feed_live(&mut self, by: Holder, now: Millis) {
         for _ in 0..FRAMES {
             if !self.feed_tag(by, now) {
                 return;
@@ -189,7 +200,7 @@ impl Server {
 
     /// Puts the next tag of what is live into the ring. False when nothing is due.
     fn feed_tag(&mut self, by: Holder, now: Millis) -> bool {
-        let feed = feed_of(&mut self.scripting, by);
+        let feed = feed_of(&mut self.scripting, &mut self.features.programmes, by);
         let Some(Feed { source: FeedSource::Live { reader, length_ms }, stream: Some(to), clock }) = feed else {
             return false;
         };
@@ -294,7 +305,7 @@ fn kept_as(body: &[u8]) -> Option<&[u8]> {
 }
 
 /// What of `bytes`, which begin `at` bytes into a message as it is sent, is its payload, without chunk headers.
-fn payload(bytes: &[u8], at: u32, framing: Framing<OUT_CHUNK_BYTES>) -> impl Iterator<Item = &[u8]> {
+pub(super) fn payload(bytes: &[u8], at: u32, framing: Framing<OUT_CHUNK_BYTES>) -> impl Iterator<Item = &[u8]> {
     let head = framing.header_bytes();
     // Each chunk but the first begins with a header that repeats an extended timestamp.
     let between = head - 11;

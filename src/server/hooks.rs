@@ -370,7 +370,7 @@ impl Server {
                 }
             }
             Happened::Ended { by: Holder::Conn(conn, _), stream, does } => {
-                let path = self.live.names.stream(stream).path.clone();
+                let path = self.path_told(stream, does == Does::Publish);
                 self.tell_hooks_of_end(conn, path.as_str(), does, now);
             }
             Happened::Gone { conn } => self.tell_hooks_of_close(conn),
@@ -462,10 +462,10 @@ impl Server {
         let Some(facts) = facts.filter(|facts| now.since(facts.updated) >= hooks.update_ms) else { return };
         let publishes = slot.publishing > 0;
         let seconds = now.since(if publishes { facts.published } else { facts.played }) / 1000;
-        let Some(stream) = speaks.stream_in_use() else { return };
-        let stream = self.live.names.stream(stream);
+        let Some(id) = speaks.stream_in_use() else { return };
+        let stream = self.live.names.stream(id);
         let time_ms = stream.ring.map_or(0, |ring| self.live.names.media(ring).time().present());
-        let path = stream.path.clone();
+        let path = self.path_told(id, publishes);
         self.tell_hook(conn, app, HookEvent::Update, path.as_str(), HookMore::Goes(publishes, seconds, time_ms));
         if let Some(facts) = self.features.hooks.facts_mut(conn) {
             facts.updated = now;

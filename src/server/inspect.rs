@@ -147,8 +147,21 @@ pub struct StreamRow<'a> {
     pub bitrate_bps: u64,
     /// It is being recorded.
     pub recorded: bool,
+    /// Of a stream that is made of several inputs, what is on air.
+    pub programme: Option<ProgrammeRow>,
     /// What it is; nothing is known without a publisher.
     pub description: Description,
+}
+
+/// What is on air of a stream that is made of several inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgrammeRow {
+    /// Which input: `main`, `backup`, `slate` or `nothing`.
+    pub input: &'static str,
+    /// For how long, in seconds.
+    pub seconds: u64,
+    /// How often something else went on air since the server knows of it.
+    pub switches: u32,
 }
 
 /// Who watches a stream.
@@ -350,6 +363,7 @@ impl Server {
             viewers: self.viewers(id, now),
             skips: stream.trouble.skips(),
             recorded: self.features.recordings.is_recorded(id),
+            programme: self.programme_row(id, now),
             bitrate_bps: live.map_or(0, |media| {
                 let arrived = arrived(media, now.since(stream.since), now);
                 arrived.bits_per_second(arrived.bytes())
@@ -496,6 +510,7 @@ pub(super) mod longest {
             skips: u32::MAX,
             bitrate_bps: u64::MAX,
             recorded: false,
+            programme: Some(ProgrammeRow { input: "nothing", seconds: u64::MAX, switches: u32::MAX }),
             description: Description {
                 video: Some(heapless::String::try_from(video).unwrap()),
                 audio: Some(heapless::String::try_from(audio).unwrap()),

@@ -59,6 +59,7 @@ mod pace;
 mod pacing;
 pub mod peer;
 mod play;
+mod programmes;
 mod protocol;
 mod publish;
 mod push_frame;
@@ -350,6 +351,7 @@ impl Server {
         self.accept(net, now);
         self.wake_paced(now);
         self.turn_of_features(now);
+        self.tend_programmes(now);
         self.read(net, now);
         self.tend_hosts(net, now);
         self.tend_relays(net, now);

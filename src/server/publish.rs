@@ -63,6 +63,12 @@ impl Server {
     fn may_publish(&mut self, conn: ConnId, net_stream: NetStreamId, path: &StreamPath, now: Millis) {
         let Some((slot, rtmp)) = self.slots.look_client(conn) else { return };
         let Some(app) = slot.app else { return };
+        if self.features.programmes.with_main(app, path.as_str()).is_some() {
+            // Whom rules or a script let publish that have not been asked about the programme.
+            let name = rtmp.session.own_name(path);
+            return self.refuse_publish(conn, name, Refusal::Input, now);
+        }
+        let path = &self.published_path(app, path.clone());
         let (role, home) = (rtmp.roles[net_stream.index()], Household::of(slot.peer.ip()));
         let who = Publisher { by: Holder::Conn(conn, net_stream.index() as u8), home: Some(home) };
         let holder = self.live.names.find(app, path).and_then(|id| self.live.names.stream(id).publisher());

@@ -379,6 +379,9 @@ impl Server {
     /// Somebody watches what a pull fetches, or waits for it.
     fn is_pull_watched(&self, at: usize) -> bool {
         let Some((app, path)) = self.pull_path(at) else { return false };
+        if self.features.programmes.wants(app, path.as_str(), &self.live, self.now) {
+            return true;
+        }
         let Some(id) = self.live.names.find(app, &path) else { return false };
         !self.live.names.stream(id).players.is_empty() || self.slots.hls.count(id) > 0
     }
@@ -463,6 +466,7 @@ impl Server {
         }
         let task = self.features.relays.place(at).task?;
         let (_, path) = self.pull_path(at)?;
+        let path = self.published_path(task.app, path);
         let known = self.live.names.find(task.app, &path);
         let is_taken = known.is_some_and(|id| self.live.names.stream(id).publisher().is_some());
         let published = match is_taken {

@@ -7,7 +7,7 @@ use crate::live::applications::AppState;
 use crate::live::recording::ListedRecording;
 
 use super::close::Counter;
-use super::inspect::{AppRow, ClientRow, StreamRow};
+use super::inspect::{AppRow, ClientRow, ProgrammeRow, StreamRow};
 use super::json::{OrNull, Text};
 
 /// A connection, with the time to it and back in microseconds.
@@ -73,6 +73,9 @@ impl fmt::Display for StreamJson<'_> {
             OrNull(description.video.as_deref().map(Text)),
             OrNull(description.audio.as_deref().map(Text)),
         )?;
+        if let Some(ProgrammeRow { input, seconds, switches }) = row.programme {
+            write!(f, "\"input\":\"{input}\",\"input_seconds\":{seconds},\"switches\":{switches},")?;
+        }
         match description.frame_rate_milli {
             Some(rate) => write!(f, "\"fps\":{}.{:03},", rate / 1000, rate % 1000)?,
             None => f.write_str("\"fps\":null,")?,

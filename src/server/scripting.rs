@@ -291,9 +291,10 @@ impl Server {
 
     fn tell_of_stream(&mut self, conn: ConnId, id: StreamId, begins: bool, now: Millis) {
         let Some((index, instance)) = self.script_of(conn) else { return };
-        let Server { slots, scripting, live, .. } = self;
+        let path = self.path_told(id, true);
+        let Server { slots, scripting, .. } = self;
         let Some((_, rtmp)) = slots.look_client(conn) else { return };
-        let name = rtmp.session.own_name(&live.names.stream(id).path);
+        let name = rtmp.session.own_name(&path);
         let client = client_id(conn);
         let message = match begins {
             true => {

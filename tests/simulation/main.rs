@@ -37,6 +37,7 @@ mod media;
 mod names;
 mod paths;
 mod players;
+mod programmes;
 mod recorded;
 mod recordings;
 mod relays;

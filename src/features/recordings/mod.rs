@@ -236,7 +236,7 @@ impl Recordings {
         }
         let app = live.names.stream(stream).app;
         let path = live.names.stream(stream).path.as_str();
-        if !live.apps.definition(app).is_some_and(|app| app.record.on.includes(path)) {
+        if !live.apps.definition(app).is_some_and(|app| app.record.on.includes(path, app.is_input(path))) {
             return;
         }
         if let Err(fault) = self.start(live, stream, RecordingKind::Automatic, None, RecordedFor::Configuration, now) {

@@ -290,6 +290,9 @@ impl fmt::Display for CardJson<'_> {
             Some(rate) => write!(f, "{}.{:03}", rate / 1000, rate % 1000)?,
             None => f.write_str("null")?,
         }
+        if let Some(programme) = row.programme {
+            write!(f, ",\"input\":\"{}\"", programme.input)?;
+        }
         write!(
             f,
             ",\"key_frame_ms\":{},\"viewers\":{{\"rtmp\":{},\"ws\":{},\"hls\":{},\"flv\":{}}},\"worst_lag_ms\":{},\"skips\":{},\"recording\":{}}}",

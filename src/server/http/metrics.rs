@@ -112,6 +112,8 @@ const FAMILIES: &[Family] = &[
     counter("recording_gaps_total", "Times that a part of a recording was lost.", Of::Server(|server, _| Count(server.recordings().counts().gaps))),
     counter("recording_lost_seconds_total", "How long those parts were.", Of::Server(|server, _| Thousandths(server.recordings().counts().lost_ms))),
     counter("recording_faults_total", "Times that a disk failed a recording.", Of::Server(|server, _| Count(server.recordings().counts().faults))),
+    gauge("programmes", "Streams that are made of several inputs.", Of::Server(|server, _| Count(server.features.programmes.count() as u64))),
+    counter("programme_switches_total", "Times that another input of one of them, or its slate, went on air.", Of::Server(|server, _| Count(server.features.programmes.switches))),
     gauge("relays_running", "Streams that are sent to other servers or fetched from them.", Of::Server(|server, _| Count(server.features.relays.running()))),
     gauge("relays_limit", "Streams that may be (limits.relays).", Of::Server(|server, _| Count(server.settings.relays.into()))),
     counter("relay_faults_total", "Times that one was refused by its far end, or lost.", Of::Server(|server, _| Count(server.features.relays.faults))),
