@@ -110,6 +110,9 @@
 //!   connections give way to others, the household that has most of them first ([`server::claims`]): neither
 //!   mistyped names nor silent connections lock an encoder out. Whether a client will publish is not known before it
 //!   does: clients may use the reserved places until they play.
+//! - **A programme is a publisher.** A stream that is made of several inputs ([`features::programmes`]) is published by the server, by copies
+//!   of what is on air. That takes a ring and a copy more; for it no reader, segment or recording knows that there are inputs: another one is
+//!   to them what another publish of a stream is.
 //! - **A refusal needs a slot.** A few spare slots beyond `limits.connections` let a client hear why it is refused
 //!   ([`limits::SPARE_CONNECTIONS`]).
 //! - **Requests stay in the session.** Events are small and borrow from the input; what a request or a data message says
