@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
 
+#[path = "rtmp/mod.rs"]
+mod rtmp;
 mod sim;
 
 #[path = "sim/storm.rs"]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use rill::handles::SlotIndex;
 use rill::server::close::{Loss, TlsFault};
@@ -43,6 +43,16 @@ pub struct Link {
     /// The server was told that it cannot write.
     gathered: bool,
     pub write_blocked: bool,
+}
+
+/// A back end, which hooks ask.
+pub const BACK_END: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 9), 8000));
+
+impl Link {
+    /// What the operator and back ends are told, and tell, is no traffic of clients.
+    fn is_counted(&self) -> bool {
+        !matches!(self.arrival.peer, Peer::Local | Peer::Ip(BACK_END))
+    }
 }
 
 /// What somebody hears who connects to a host.
@@ -206,6 +216,8 @@ impl FakeNet {
     pub fn reset(&mut self, link: usize) {
         let link = &mut self.links[link];
         if !link.unplugged {
+            // Who was being dialled refuses.
+            link.dialled = link.dialled.map(|_| Answer::Refused);
             link.client_reset = true;
             link.read_edge = true;
             link.to_server.clear();
@@ -482,7 +494,7 @@ impl FakeNet {
         if link.client_reset {
             return Io::Broken(Loss::Client);
         }
-        let counted = link.arrival.peer != Peer::Local;
+        let counted = link.is_counted();
         if link.to_server.is_empty() {
             return if link.client_fin && !link.unplugged { Io::Done(0) } else { Io::WouldBlock };
         }
@@ -529,7 +541,7 @@ impl FakeNet {
             left -= part;
         }
         link.bytes_written += n as u64;
-        let counted = link.arrival.peer != Peer::Local;
+        let counted = link.is_counted();
         self.bytes_written += if counted { n as u64 } else { 0 };
         Io::Done(n)
     }

@@ -1,14 +1,22 @@
 //! Everything at once, at random.
 
-use rill::live::app::{AddressList, AppDefinition, Bandwidth};
+use std::net::SocketAddr;
+
+use rill::live::app::{AddressList, AppDefinition, AppKind, Bandwidth};
+use rill::live::hook_settings::{HookEvent, HookUrl};
+use rill::live::relay_settings::{FarUrl, PushSettings};
 use rill::live::settings::{Merge, PerAddress, Settings};
+use rill::live::users::{LogInRules, LogInWay, User, Users};
+use rill::rtmp::authmod::{adobe_hash, llnw_hash};
+use rill::server::peer::Peer;
 use rill::wire::script_link::Handler;
 
+use super::rtmp::{call, info, null, number, object};
 use super::sim::Random;
 use super::sim::browser::Browser;
 use super::sim::client::Doing;
 use super::sim::ledger::Kind;
-use super::sim::net::Mood;
+use super::sim::net::{Answer, BACK_END, Mood};
 use super::sim::world::{Directory, World, apps, scripted, settings};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -24,6 +32,18 @@ const SCRIPTS: [&str; 5] = [
     "application.onPublish = function () { while (true) { } };",
     "application.onAppStart = function () { application.shutdown(); };",
 ];
+/// Where streams are sent to.
+const FAR: [&str; 2] = ["192.0.2.1:1935", "192.0.2.2:1935"];
+/// What a back end may say.
+const VERDICTS: [&str; 7] = [
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\nno",
+    "HTTP/1.1 302 Found\r\nLocation: rtmp://192.0.2.1/far/x\r\nContent-Length: 0\r\n\r\n",
+    "SSH-2.0-no\r\n",
+];
 /// Half of the ring: what is larger is dropped.
 const LARGEST: usize = 32 << 10;
 
@@ -38,11 +58,25 @@ struct Storm {
     browsers: Vec<Browser>,
     /// Of the last change to a directory.
     stamp: u64,
+    /// Connections that the server has made.
+    ends: Vec<End>,
+    /// Of what is beyond the server, whose storm it is as well.
+    beyond: Random,
+}
+
+/// A far end, or a back end.
+struct End {
+    link: usize,
+    heard: usize,
+    /// How many of its answers it has given.
+    said: usize,
 }
 
 /// One run, and its world when all have left.
 pub fn run(mut random: Random) -> World {
     let seed = random.next();
+    let mut beyond = Random::new(seed ^ 0xBE_104D);
+    let relays = 1 + beyond.below(4) as u32;
     let settings = Settings {
         streams: 1 + random.below(4) as u32,
         connections: 8 + random.below(8) as u32,
@@ -54,6 +88,8 @@ pub fn run(mut random: Random) -> World {
         bandwidth: Bandwidth { max_kbit: 2000, max_wait_ms: 500, ..Bandwidth::default() },
         connections_per_address: PerAddress::Fixed(if random.chance(10) { 2 } else { 0 }),
         script_answer_ms: 2000,
+        hooks: 2,
+        relays,
         ..settings()
     };
     // With code of its own an application meets the same storm; and when it is a directory, an operator as well.
@@ -69,16 +105,32 @@ pub fn run(mut random: Random) -> World {
             };
             let live = if scripts == 2 { apps().remove(0) } else { scripted("live", busy) };
             let limited = |app| limited(app, &settings);
-            let directories = vec![limited(live), limited(scripted("chat", busy))];
+            let directories = vec![
+                outward(limited(live), &mut beyond),
+                outward(limited(scripted("chat", busy)), &mut beyond),
+                limited(with_users("users")),
+            ];
             World::on_disk_with(settings, directories, seed)
         }
     };
+    for host in hosts() {
+        world.net.hosts.insert(host, Answer::Taken);
+    }
     world.films.put("live/film.mp4", vec![7; 150_000]);
     world.ledger.rings_scarce = (world.server.settings().streams as usize) < NAMES.len();
     let widest = [1000, 5000, 20_000][random.below(3)];
     world.window = 300 + random.below(widest);
     world.net.spurious = [0, 0, 20][random.below(3)];
-    let mut storm = Storm { world, random, clocks: Vec::new(), homes: Vec::new(), browsers: Vec::new(), stamp: 1 };
+    let mut storm = Storm {
+        world,
+        random,
+        clocks: Vec::new(),
+        homes: Vec::new(),
+        browsers: Vec::new(),
+        stamp: 1,
+        ends: Vec::new(),
+        beyond,
+    };
     let steps = 40 + storm.random.below(120);
     for _ in 0..steps {
         if storm.random.has_ended() {
@@ -86,6 +138,7 @@ pub fn run(mut random: Random) -> World {
         }
         storm.step();
         storm.world.settle();
+        storm.far_away();
         storm.world.check_counts();
     }
     storm.calm_down();
@@ -98,7 +151,119 @@ fn limited(mut app: AppDefinition, settings: &Settings) -> AppDefinition {
     app
 }
 
+/// An application that sends what it has to others, and asks a back end.
+fn outward(mut app: AppDefinition, random: &mut Random) -> AppDefinition {
+    for far in FAR {
+        if random.chance(40) {
+            let url = FarUrl::parse(&format!("rtmp://{far}/far/")).unwrap();
+            let names = vec![["*", "a", "b*"][random.below(3)].to_owned()];
+            app.relays.pushes.push(PushSettings { url, names, key_from: None, key: String::new() });
+        }
+    }
+    for event in HookEvent::ALL {
+        if random.chance(15) {
+            app.hooks.set_url(event, Some(HookUrl::parse(&format!("http://{BACK_END}/{}", event.name())).unwrap()));
+        }
+    }
+    app
+}
+
+/// Whom the server may connect to.
+fn hosts() -> [SocketAddr; 3] {
+    let [one, other] = FAR.map(|far| far.parse().unwrap());
+    [one, other, BACK_END]
+}
+
+/// An application for who has a password.
+fn with_users(name: &str) -> AppDefinition {
+    let (mut users, salt) = (Users::default(), "c2FsdA==");
+    users.put(User::new("cam", salt, &adobe_hash("cam", salt, "s3cret"), &llnw_hash("cam", "s3cret")).unwrap());
+    let log_in = LogInRules { way: LogInWay::Adobe, file: None, users: Some(users) };
+    AppDefinition { log_in, ..AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live) }
+}
+
 impl Storm {
+    /// Far ends and back ends come and go, hear, answer late, wrongly or not at all.
+    fn far_away(&mut self) {
+        if self.world.disk.is_empty() {
+            return;
+        }
+        let hosts = hosts();
+        for host in hosts {
+            if self.beyond.chance(5) {
+                let answer = [Answer::Taken, Answer::Taken, Answer::Refused, Answer::Nothing][self.beyond.below(4)];
+                self.world.net.hosts.insert(host, answer);
+            }
+        }
+        for link in self.ends.last().map_or(0, |end| end.link + 1)..self.world.net.links.len() {
+            if matches!(self.world.net.links[link].arrival.peer, Peer::Ip(to) if hosts.contains(&to)) {
+                self.ends.push(End { link, heard: 0, said: 0 });
+            }
+        }
+        for end in &mut self.ends {
+            let link = &mut self.world.net.links[end.link];
+            if link.server_closed || link.client_reset || link.unplugged {
+                continue;
+            }
+            let is_back_end = link.arrival.peer == Peer::Ip(BACK_END);
+            // Some read slowly.
+            let most = if self.beyond.chance(80) { usize::MAX } else { self.beyond.below(2000) };
+            end.heard += link.to_client.drain(..most.min(link.to_client.len())).count();
+            let answer = match (is_back_end, end.said) {
+                _ if end.heard == 0 => continue,
+                (true, 0) => VERDICTS[self.beyond.below(VERDICTS.len())].as_bytes().to_vec(),
+                (false, 0) if end.heard > 1536 => [&[3][..], &[0; 2 * 1536]].concat(),
+                (false, 1) => {
+                    call(0, "_result", 1.0, &[object(&[]), info("status", "NetConnection.Connect.Success", "", "")])
+                }
+                (false, 2) => call(0, "_result", 4.0, &[null(), number(1.0)]),
+                (false, 3) if self.beyond.chance(80) => {
+                    call(1, "onStatus", 0.0, &[null(), info("status", "NetStream.Publish.Start", "", "")])
+                }
+                (false, 3) => call(1, "onStatus", 0.0, &[null(), info("error", "NetStream.Publish.BadName", "", "")]),
+                _ => Vec::new(),
+            };
+            match self.beyond.below(40) {
+                0 => self.world.net.reset(end.link),
+                1 => self.world.net.fin(end.link),
+                2 => link.unplugged = true,
+                3 => {
+                    let noise: Vec<u8> = (0..self.beyond.below(300)).map(|_| self.beyond.next() as u8).collect();
+                    self.world.net.send(end.link, &noise);
+                }
+                // Not now.
+                4..12 => {}
+                _ if answer.is_empty() => {}
+                _ => {
+                    self.world.net.send(end.link, &answer);
+                    end.said += 1;
+                }
+            }
+        }
+        if self.beyond.chance(8) {
+            self.wrong_password();
+        }
+        self.world.settle();
+    }
+
+    /// Somebody who has heard of a user, and not of the password.
+    fn wrong_password(&mut self) {
+        let c = self.dial();
+        let client = &mut self.world.clients[c];
+        client.lenient = true;
+        client.handshake();
+        let said = "challenge=c0ffee00&response=d3JvbmcgcGFzc3dvcmQhIQ==&opaque=c0ffee00";
+        let query = ["", "?authmod=adobe&user=cam", "?authmod=adobe&user=me", said][self.beyond.below(4)];
+        let query = if query == said { format!("?authmod=adobe&user=cam&{said}") } else { query.to_owned() };
+        client.command(0, "connect", |amf| {
+            amf.object_begin().unwrap();
+            amf.property_string("app", &format!("users{query}")).unwrap();
+            amf.property_string("type", "nonprivate").unwrap();
+            amf.property_string("flashVer", "FMLE/3.0 (compatible; simulation)").unwrap();
+            amf.object_end().unwrap();
+        });
+    }
+
     fn step(&mut self) {
         log::debug!("-- {} ms", self.world.now);
         if self.world.net.hosts_started > 0 && self.random.chance(8) {
@@ -372,6 +537,7 @@ impl Storm {
                 let text =
                     if self.random.chance(60) { include_str!("storm.asc") } else { SCRIPTS[self.random.below(5)] };
                 let mut app = limited(scripted(app, text), self.world.server.settings());
+                app = outward(app, &mut self.beyond);
                 app.stamp = self.stamp;
                 if self.random.chance(20) {
                     app.rules.set_connect(AddressList::parse(["deny 10.0.0.0/28", "allow all"]).unwrap());
@@ -478,6 +644,14 @@ impl Storm {
         self.world.disk_late_ms = 0;
         self.world.net.mood = Mood::Fine;
         self.world.net.hosts_late_ms = 0;
+        // Nobody waits for who does not answer.
+        self.world.net.hosts.clear();
+        for link in 0..self.world.net.links.len() {
+            if matches!(self.world.net.links[link].arrival.peer, Peer::Ip(to) if hosts().contains(&to)) {
+                self.world.net.links[link].unplugged = false;
+                self.world.net.reset(link);
+            }
+        }
         for c in 0..self.world.clients.len() {
             self.world.limit(c, Some(0), Some(0));
         }
