@@ -6,7 +6,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long plug-test test-obs browser-test browser-deps http-test bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
+.PHONY: help run install test lint deps fuzz fuzz-corpus scripts-long plug-test test-obs edge-test-long browser-test browser-deps http-test bench bench-deps figure figure-deps cross cross-deps test-cross deb deb-deps test-deb image image-deps image-packages \
 	boards boot-test boot-test-all boot-deps hardware-test lan-test lan-deps flash test-flash \
 	release test-release clean
 
@@ -67,6 +67,12 @@ test-obs: ## OBS Studio publishes, by a key, as a user and in TLS with an author
 	@tests/deps.sh obs
 	$(CARGO) build --bin rill
 	tests/obs/run.py $(CASES)
+
+# PLAYERS= at each of three edges.
+PLAYERS ?= 300
+edge-test-long: ## three edges with 900 players of one event: an origin, a cable and an edge are lost (a minute)
+	$(CARGO) build --release --bin rill
+	tests/edges/run.py target/release/rill --players $(PLAYERS)
 
 # BROWSERS= names some of them, CASES= parts of the names of tests.
 BROWSERS ?= chromium,firefox,webkit

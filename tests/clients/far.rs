@@ -15,7 +15,7 @@ use crate::support::server::Server;
 use crate::support::{Scratch, patience, wait_until};
 
 /// A server whose application `live` has this file.
-fn relaying(scratch: &Scratch, app: &str) -> Server {
+pub fn relaying(scratch: &Scratch, app: &str) -> Server {
     let root = scratch.path("root");
     let directory = root.join("applications/live");
     fs::create_dir_all(&directory).unwrap();
@@ -24,7 +24,7 @@ fn relaying(scratch: &Scratch, app: &str) -> Server {
     Server::start(scratch, &[&format!("server.root={}", root.display())])
 }
 
-fn list(scratch: &Scratch) -> String {
+pub fn list(scratch: &Scratch) -> String {
     let rill = env!("CARGO_BIN_EXE_rill");
     let root = scratch.path("root");
     String::from_utf8(output_of(Command::new(rill).args(["ctl", "--root"]).arg(root).args(["push", "list"]))).unwrap()
@@ -36,7 +36,12 @@ fn free_address() -> SocketAddr {
 }
 
 /// nginx-rtmp with an application `live`, and where it listens.
-fn nginx_rtmp(scratch: &Scratch) -> (Process, SocketAddr) {
+pub fn nginx_rtmp(scratch: &Scratch) -> (Process, SocketAddr) {
+    nginx_rtmp_with(scratch, "")
+}
+
+/// The same, whose application has these lines besides.
+pub fn nginx_rtmp_with(scratch: &Scratch, lines: &str) -> (Process, SocketAddr) {
     let address = free_address();
     let directory = scratch.path("nginx");
     fs::create_dir(&directory).unwrap();
@@ -45,7 +50,7 @@ fn nginx_rtmp(scratch: &Scratch) -> (Process, SocketAddr) {
     let module = module.expect("nginx-rtmp is missing: make deps installs it");
     let text = format!(
         "load_module {};\ndaemon off;\nmaster_process off;\npid {}/pid;\nerror_log stderr;\nevents {{}}\n\
-         rtmp {{ access_log off; server {{ listen {address}; application live {{ live on; publish_notify on; }} }} }}\n",
+         rtmp {{ access_log off; server {{ listen {address}; application live {{ live on; publish_notify on; {lines} }} }} }}\n",
         module.display(),
         directory.display()
     );

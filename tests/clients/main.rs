@@ -6,6 +6,7 @@
 mod support;
 
 mod backup;
+mod edges;
 mod far;
 mod movies;
 mod recorded;
