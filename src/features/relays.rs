@@ -722,8 +722,11 @@ impl Relays {
     /// it has not done so before.
     pub fn want(&mut self, app: AppId, path: &StreamPath, is_new: bool, live: &Live, now: Millis) -> bool {
         let Some(edge) = edge_of(live, app).filter(|_| self.has_edges) else { return false };
-        let pulls = live.apps.definition(app).into_iter().flat_map(|app| &app.relays.pulls);
-        if pulls.into_iter().any(|pull| pull.name == path.as_str()) {
+        // What comes otherwise is waited for.
+        let Some(definition) = live.apps.definition(app) else { return false };
+        if definition.relays.pulls.iter().any(|pull| pull.name == path.as_str())
+            || definition.programmes.iter().any(|programme| programme.name == path.as_str())
+        {
             return false;
         }
         if let Some(place) = self.edge_place(app, path) {

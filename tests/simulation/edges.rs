@@ -2,6 +2,7 @@
 //! applications of the same server, at two addresses: each application has a number of its own in circles, as each server has.
 
 use rill::live::app::{AddressList, AppDefinition, AppKind};
+use rill::live::programme_settings::ProgrammeSettings;
 use rill::live::relay_settings::{EdgeSettings, FarUrl, PullSettings, PullWhen};
 use rill::live::settings::Settings;
 
@@ -197,11 +198,15 @@ fn what_is_published_here_or_fetched_otherwise_is_not_looked_for() {
     let mut live = edge("live", &ORIGINS);
     let url = FarUrl::parse("rtmp://192.0.2.2/two/lobby").unwrap();
     live.relays.pulls = vec![PullSettings { url, name: "pulled".to_owned(), when: PullWhen::Demand, linger_s: 5 }];
+    let (name, backup) = ("show".to_owned(), Some("other".to_owned()));
+    live.programmes =
+        vec![ProgrammeSettings { name, backup, slate: None, silent_ms: 1000, steady_ms: 1000, slate_s: 0 }];
     let mut bridged = Bridged::with(patient(), vec![live, app("one"), app("two")]);
     let publisher = bridged.world.publisher("cam");
     bridged.world.send_start(publisher);
     bridged.world.player("cam");
     bridged.world.player("pulled");
+    bridged.world.player("show");
     bridged.advance(1000);
     let list = bridged.list();
     assert!(list[0].starts_with("pull pulled ") && list[1..] == ["edge - idle "], "{list:?}");
