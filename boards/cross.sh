@@ -17,10 +17,9 @@ cd "$(dirname "$0")/.."
 
 # The whole server, scripts, the web side and recordings included, has to fit beside a kernel on the smallest image. Scripts and RTMP
 # alone were held to 2 MiB, all of it before diagnosis and the tables for programs to 2.5, before relays, TLS and what administrators
-# do over HTTP to 2.56, and before the server itself spoke TLS to others, with the public authorities compiled in, and
-# asked hooks, to 3.125. The machine outliner, half the inlining and QuickJS for size took 211 kB off: with them a script's date was
-# wrong on ARMv6 (the sample reject-with-object), so they need a look of their own.
-size_limit=3670016
+# do over HTTP to 2.56. What servers say to each other in TLS, the public authorities, hooks, edges and programmes came since. The
+# machine outliner would take another 100 kB off: with it a script's date was wrong on ARMv6 (the sample reject-with-object).
+size_limit=3407872
 tools=$PWD/target/cross-tools
 # The second is where pip puts programs that go to the user's own.
 PATH=$tools/bin:$PATH:$(python3 -m site --user-base 2>/dev/null || echo "$HOME/.local")/bin
@@ -117,9 +116,8 @@ build() {
 	flags="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/rill"
 	# A panic aborts, so nobody reads how a stack is unwound: 30 kB and more.
 	flags="$flags -Cforce-unwind-tables=no"
-	# Whatever is marked for inlining, as much of std is, opt-level "s" inlines up to six times as large as anything else. About
-	# the same for all is 67 kB less, and 5 instructions more in what a message to a player takes, beside its system call.
-	flags="$flags -Cllvm-args=-inlinehint-threshold=60"
+	# Whatever is marked for inlining, as much of std is, opt-level "z" inlines if it is many times as large as anything else.
+	flags="$flags -Cllvm-args=-inlinehint-threshold=20"
 	# SHA-256 is for handshakes alone.
 	flags="$flags --cfg=sha2_backend_soft=\"compact\""
 	# The last is why `.cargo/config.toml` has flags, too, which these take the place of.
@@ -137,7 +135,7 @@ build() {
 		(
 			zigbuild=$(command -v cargo-zigbuild)
 			export PATH="${zigbuild%/*}:/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
-			export RUSTFLAGS="-Clink-self-contained=no $flags"
+			export RUSTFLAGS="-Clink-self-contained=no -Zfmt-debug=shallow $flags"
 			cd "$2" && /usr/bin/cargo zigbuild --profile board --bin "$binary" --target "$target" --target-dir "$directory" \
 				-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 		)
