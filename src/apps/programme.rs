@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::keys::{Wrong, within};
 use crate::limits::{PATH_BYTES, PROGRAMMES};
 use crate::live::programme_settings::{MAIN_INPUT, ProgrammeSettings};
+use crate::live::relay_settings::PullSettings;
 use crate::name::StreamName;
 
 use super::tables::{because, known, tables};
@@ -42,6 +43,18 @@ pub(super) fn read(value: &DeValue<'_>) -> Result<Vec<ProgrammeSettings>, Wrong>
         }
     }
     Ok(all)
+}
+
+/// Nothing is fetched to the main input of one but by the name of this one, wherever in the file either stands.
+pub(super) fn has_own_inputs(programmes: &[ProgrammeSettings], pulls: &[PullSettings]) -> Result<(), Wrong> {
+    let taken = |pull: &PullSettings| programmes.iter().find(|one| one.has_main(&pull.name));
+    match pulls.iter().find_map(taken).map(|one| &one.name) {
+        Some(name) => Err(because(format!(
+            "a [[pull]] has the name \"{name}{MAIN_INPUT}\", which is what the main input of the [[stream]] {name:?} is \
+             called: with the name {name:?} it goes there"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Whether the stream's backup is made of it, over however many others.
@@ -114,6 +127,8 @@ fn programme(table: &DeTable<'_>) -> Result<ProgrammeSettings, Wrong> {
 
 #[cfg(test)]
 mod tests {
+    use crate::live::app::{AppDefinition, AppKind, ScriptLimits};
+
     use super::*;
 
     fn read_text(text: &str) -> Result<Vec<ProgrammeSettings>, Wrong> {
@@ -164,5 +179,27 @@ mod tests {
             assert!(problem.contains(words), "{text}: {problem}");
         }
         assert_eq!(read_text("stream = 'x'"), Err(Wrong::NotAllowed));
+    }
+
+    #[test]
+    fn nothing_is_fetched_by_the_name_of_a_main_input() {
+        let stream = "[[stream]]\nname = 'cam'\nbackup = 'b'\n";
+        let pull = |name: &str| format!("[[pull]]\nname = '{name}'\nurl = 'rtmp://far/live/x'\n");
+        let parsed = |text: &str| {
+            let stock = AppDefinition::stock(heapless::String::try_from("live").unwrap(), AppKind::Live);
+            crate::apps::parse("app.toml", text, stock, ScriptLimits::default())
+                .map(|_| ())
+                .map_err(|errors| errors.join(" "))
+        };
+        for (text, line) in [
+            (format!("{stream}{}", pull("cam.main")), "app.toml:4: pull = …: "),
+            (format!("{}{stream}", pull("cam.main")), "app.toml:4: stream = "),
+        ] {
+            let error = parsed(&text).unwrap_err();
+            assert!(error.starts_with(line) && error.contains("with the name \"cam\" it goes there"), "{error}");
+        }
+        for name in ["cam", "b", "main", "x.main"] {
+            assert_eq!(parsed(&format!("{stream}{}", pull(name))), Ok(()), "{name}");
+        }
     }
 }
