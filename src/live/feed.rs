@@ -17,6 +17,8 @@ pub struct Feed {
     pub source: FeedSource,
     /// When a frame of which time was due.
     pub clock: Option<(Millis, u32)>,
+    /// Tags of what is live that have come in the present go, in which it is; 0 outside of one.
+    pub tags: u8,
 }
 
 /// Where it comes from.
@@ -56,7 +58,12 @@ pub struct FrameBegun {
 impl Feed {
     /// Of what is published already, if it is, and something else from now on.
     pub fn new(stream: Option<StreamId>, source: FeedSource) -> Feed {
-        Feed { stream, source, clock: None }
+        Feed { stream, source, clock: None, tags: 0 }
+    }
+
+    /// What is recorded and has that place goes to it.
+    pub fn plays(&self, id: RecordedId) -> bool {
+        matches!(self.source, FeedSource::Recorded { id: own, .. } if own == id)
     }
 
     /// What is live on that stream goes to it.

@@ -10,11 +10,12 @@ use log::info;
 
 use crate::features::recorded::{PlayedLength, PlaylistItem, RecordedClient};
 use crate::handles::AppId;
+use crate::limits::{BROADCASTS, PROGRAMMES};
 use crate::live::feed::{Feed, FeedSource};
 use crate::live::holder::Publisher;
 use crate::live::publish::Published;
 use crate::live::recorded::{NotPlayed, RecordedFacts, RecordedId};
-use crate::name::{StreamName, StreamPath};
+use crate::name::{DEFAULT_INSTANCE, StreamName, StreamPath};
 use crate::rtmp::status::Code;
 use crate::text::cut;
 use crate::time::Millis;
@@ -76,7 +77,7 @@ impl Server {
             before.or_else(|| self.scripting.broadcasts.all.iter().position(Option::is_none).map(|at| at as u16));
         let Some(n) = place else { return self.tell_script(index, &name, Code::PlayFailed, item, now) };
         let source = match live {
-            Some(from) if from != path && !self.plays_itself(app, &path, &from) => {
+            Some(from) if !self.plays_itself(app, &path, &from) => {
                 let length_ms = (how.length_s > 0.0).then(|| ms(how.length_s));
                 let reader = self.live.play(holder(n), app, &from, &self.settings, now).ok();
                 reader.map(|reader| FeedSource::Live { reader, length_ms })
@@ -99,22 +100,31 @@ impl Server {
         }
     }
 
-    /// Whether one of them would play what it publishes itself, over however many others.
+    /// Whether one of them would play what it publishes itself, over however many others, and over inputs of programmes.
     fn plays_itself(&self, app: AppId, path: &StreamPath, from: &StreamPath) -> bool {
-        let mut from = self.live.names.find(app, from);
-        for _ in 0..self.scripting.broadcasts.all.len() {
-            let Some(stream) = from else { return false };
-            if self.live.names.stream(stream).path == *path {
-                return true;
-            }
-            from = self.scripting.broadcasts.that(|one| one.feed.stream == Some(stream)).and_then(|n| {
-                match self.scripting.broadcasts.get(n)?.feed.source {
-                    FeedSource::Live { reader, .. } => Some(reader.stream()),
-                    FeedSource::Nothing | FeedSource::Recorded { .. } => None,
-                }
-            });
+        let path = self.published_path(app, path.clone());
+        self.is_made_of(app, from, &path, BROADCASTS + PROGRAMMES + 1)
+    }
+
+    /// Whether a stream is that one, or is made of it over fewer than so many others: over more it is in a circle.
+    fn is_made_of(&self, app: AppId, stream: &StreamPath, of: &StreamPath, most: usize) -> bool {
+        if stream == of || most == 0 {
+            return true;
         }
-        from.is_some()
+        let is_of = |from: &StreamPath| self.is_made_of(app, from, of, most - 1);
+        let id = self.live.names.find(app, stream);
+        let played = id.and_then(|id| self.scripting.broadcasts.that(|one| one.feed.stream == Some(id)));
+        if let Some(one) = played.and_then(|n| self.scripting.broadcasts.get(n)) {
+            return match one.feed.source {
+                FeedSource::Live { reader, .. } => is_of(&self.live.names.stream(reader.stream()).path),
+                FeedSource::Nothing | FeedSource::Recorded { .. } => false,
+            };
+        }
+        let main = self.published_path(app, stream.clone());
+        let Some(definition) = self.live.apps.definition(app).filter(|_| main != *stream) else { return false };
+        let programme = definition.programmes.iter().find(|one| one.name == stream.as_str());
+        let backup = programme.and_then(|one| definition.path(DEFAULT_INSTANCE, one.backup.as_deref()?).ok());
+        is_of(&main) || backup.is_some_and(|backup| is_of(&backup))
     }
 
     /// The disk has said what there is.
@@ -165,6 +175,11 @@ impl Server {
         let (path, index, published) = (one.path.clone(), one.instance, one.feed.stream);
         if published.is_none() {
             let Some(app) = self.scripting.instances.instance(index).map(|instance| instance.app) else { return false };
+            if self.features.programmes.with_main(app, path.as_str()).is_some() {
+                // No more than a client's publish, it goes there by the name of the programme.
+                self.end_broadcast(n, Some(Code::PlayFailed), now);
+                return false;
+            }
             let path = self.published_path(app, path);
             let who = Publisher { by: holder(n), home: None };
             if let Some(id) = self.live.names.find(app, &path)

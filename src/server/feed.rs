@@ -20,7 +20,7 @@ use super::broadcasts;
 use super::scripts::Scripting;
 
 /// Frames that are put into one ring in one turn.
-const FRAMES: usize = 64;
+const FRAMES: u8 = 64;
 /// Who is so late starts its clock anew, in milliseconds: a disk that stood still is not made up for.
 const LATE_MS: u64 = 2000;
 /// Bytes that are copied at once from one ring to another.
@@ -189,19 +189,28 @@ impl Server {
         }
     }
 
-    /// What is there of what is live goes to the ring.
+    /// What is there of what is live goes to the ring. What comes to a feed of its own tags ends its go: a reload can make a backup of what a
+    /// script makes of the programme, and such a circle is gone round once for each tag that comes from elsewhere.
     pub(super) fn feed_live(&mut self, by: Holder, now: Millis) {
-        for _ in 0..FRAMES {
+        if let Some(feed) = self.feed_place(by).filter(|feed| feed.tags > 0) {
+            feed.tags = FRAMES;
+            return;
+        }
+        while let Some(feed) = self.feed_place(by).filter(|feed| feed.tags < FRAMES) {
+            feed.tags += 1;
             if !self.feed_tag(by, now) {
-                return;
+                break;
             }
+        }
+        if let Some(feed) = self.feed_place(by) {
+            feed.tags = 0;
         }
     }
 
     /// Puts the next tag of what is live into the ring. False when nothing is due.
     fn feed_tag(&mut self, by: Holder, now: Millis) -> bool {
         let feed = feed_of(&mut self.scripting, &mut self.features.programmes, by);
-        let Some(Feed { source: FeedSource::Live { reader, length_ms }, stream: Some(to), clock }) = feed else {
+        let Some(Feed { source: FeedSource::Live { reader, length_ms }, stream: Some(to), clock, .. }) = feed else {
             return false;
         };
         let (from, to, length_ms) = (reader.stream(), *to, *length_ms);

@@ -5,10 +5,12 @@ use rill::live::app::{AppDefinition, AppKind};
 use rill::live::programme_settings::ProgrammeSettings;
 use rill::live::settings::Settings;
 
+use super::ends::{keep_log, logged};
+use super::recorded::{BROADCASTS, broadcast_as, heard_by_script};
 use super::sim::Random;
 use super::sim::films::{FilmTag, flv};
 use super::sim::ledger::{Kind, Stamp, identify, payload};
-use super::sim::world::{Directory, World, settings};
+use super::sim::world::{Directory, World, scripted, settings};
 
 /// Between two pictures, in milliseconds.
 const FRAME_MS: u32 = 40;
@@ -81,6 +83,14 @@ impl Studio {
         self.encoders[e].sends = false;
         self.world.hang_up(self.encoders[e].c);
         self.world.settle();
+    }
+
+    /// The application's file is another one.
+    fn reload(&mut self, definition: &mut AppDefinition, programmes: Vec<ProgrammeSettings>) {
+        definition.programmes = programmes;
+        definition.stamp += 1;
+        self.world.disk.insert("live".to_owned(), Directory::Good(Box::new(definition.clone())));
+        self.run(6000);
     }
 
     /// What the ledger calls what it publishes.
@@ -429,13 +439,7 @@ fn a_file_that_changes_makes_a_programme_of_what_is_published_next_and_leaves_wh
     let (of_first, of_backup) = (studio.publication(first), studio.publication(backup));
     studio.run(1000);
     studio.watches();
-    let change = |studio: &mut Studio, definition: &mut AppDefinition, programmes| {
-        definition.programmes = programmes;
-        definition.stamp += 1;
-        studio.world.disk.insert("live".to_owned(), Directory::Good(Box::new(definition.clone())));
-        studio.run(6000);
-    };
-    change(&mut studio, &mut definition, vec![programme(Some("other"), None)]);
+    studio.reload(&mut definition, vec![programme(Some("other"), None)]);
     assert_eq!(studio.pictures(), [of_first], "it goes on as it began");
     studio.leaves(first);
     studio.run(100);
@@ -449,7 +453,7 @@ fn a_file_that_changes_makes_a_programme_of_what_is_published_next_and_leaves_wh
     studio.encoders[again].sends = true;
     studio.run(6000);
     studio.pictures();
-    change(&mut studio, &mut definition, Vec::new());
+    studio.reload(&mut definition, Vec::new());
     assert_eq!(studio.pictures(), [of_again], "what is on air stays");
     studio.leaves(again);
     studio.run(500);
@@ -461,6 +465,64 @@ fn a_file_that_changes_makes_a_programme_of_what_is_published_next_and_leaves_wh
     let names: Vec<String> =
         studio.world.server.names().streams().map(|(_, stream)| stream.path.as_str().to_owned()).collect();
     assert!(!names.iter().any(|name| name == "cam.main"), "{names:?}");
+    studio.end();
+}
+
+#[test]
+fn a_backup_that_a_script_makes_of_the_programme_is_gone_round_once() {
+    let mut definition = scripted("live", BROADCASTS);
+    let mut studio = Studio::new(World::on_disk(with_grace(2000), vec![definition.clone()]));
+    let c = studio.world.join_at("live");
+    broadcast_as(&mut studio.world, c, "channel", "cam", -1.0, -1.0, true);
+    studio.reload(&mut definition, vec![programme(Some("channel"), None)]);
+    let main = studio.encoder("cam");
+    let of_main = studio.publication(main);
+    studio.run(2000);
+    studio.watches();
+    studio.run(1200);
+    assert_eq!(studio.pictures(), [of_main]);
+    keep_log();
+    studio.leaves(main);
+    studio.run(100);
+    assert_eq!(logged("input=backup").len(), 1);
+    studio.run(4000);
+    assert!(studio.pictures().len() <= 1, "the same, and no more of it");
+    let again = studio.encoder("cam");
+    let of_again = studio.publication(again);
+    studio.run(3000);
+    assert_eq!(studio.pictures(), [of_again]);
+    broadcast_as(&mut studio.world, c, "channel", "", 0.0, -1.0, true);
+    studio.world.hang_up(c);
+    studio.end();
+}
+
+#[test]
+fn a_script_does_not_play_a_programme_on_its_backup_nor_publish_its_main_input() {
+    let definition = AppDefinition { programmes: vec![programme(Some("b"), None)], ..scripted("live", BROADCASTS) };
+    let settings = Settings { streams: 6, ..with_grace(2000) };
+    let mut studio = Studio::new(World::on_disk(settings, vec![definition]));
+    studio.world.films.put("live/one.flv", slate(1000, true));
+    let main = studio.encoder("cam");
+    studio.run(500);
+    let c = studio.world.join_at("live");
+    for (name, what, start, code) in [
+        ("b", "cam", -1.0, "Play.Failed cam"),
+        ("between", "cam", -1.0, "Play.Start cam"),
+        ("b", "between", -1.0, "Play.Failed between"),
+        ("cam", "between", -1.0, "Play.Failed between"),
+        ("cam.main", "one.flv", 0.0, "Play.Failed one.flv"),
+    ] {
+        broadcast_as(&mut studio.world, c, name, what, start, -1.0, true);
+        studio.run(300);
+        let heard = heard_by_script(&mut studio.world, c);
+        assert!(
+            heard.split(',').any(|said| said == code) && heard.matches("Play.").count() == 1,
+            "{name} {what}: {heard}"
+        );
+    }
+    assert!(!studio.world.clients[studio.encoders[main].c].ended);
+    broadcast_as(&mut studio.world, c, "between", "", 0.0, -1.0, true);
+    studio.world.hang_up(c);
     studio.end();
 }
 

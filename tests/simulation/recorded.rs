@@ -679,7 +679,7 @@ fn a_script_is_told_at_once_what_there_is_and_what_has_changed_the_next_time() {
 }
 
 /// An application whose clients call `play(stream, what, start, length, reset)`, and `heard()` for what its streams have heard.
-const BROADCASTS: &str = "
+pub const BROADCASTS: &str = "
     application.onConnect = function () { return true; };
     var heard = [];
     Client.prototype.broadcast = function (name, what, start, length, reset) {
@@ -701,9 +701,13 @@ fn broadcasting() -> (World, usize) {
 }
 
 fn broadcast(world: &mut World, c: usize, what: &str, start: f64, length: f64, reset: bool) {
+    broadcast_as(world, c, "channel", what, start, length, reset);
+}
+
+pub fn broadcast_as(world: &mut World, c: usize, name: &str, what: &str, start: f64, length: f64, reset: bool) {
     world.clients[c].command(0, "broadcast", |amf| {
         amf.null().unwrap();
-        amf.string("channel").unwrap();
+        amf.string(name).unwrap();
         match what {
             "" => amf.boolean(false).unwrap(),
             what => amf.string(what).unwrap(),
@@ -716,7 +720,7 @@ fn broadcast(world: &mut World, c: usize, what: &str, start: f64, length: f64, r
     assert_eq!(std::mem::take(&mut world.clients[c].result), "true");
 }
 
-fn heard_by_script(world: &mut World, c: usize) -> String {
+pub fn heard_by_script(world: &mut World, c: usize) -> String {
     world.clients[c].command(0, "heard", |amf| amf.null().unwrap());
     world.settle();
     std::mem::take(&mut world.clients[c].result)
