@@ -62,9 +62,10 @@ fn one_stream(programmes: &Programmes, n: u16) -> Option<StreamId> {
 impl Server {
     /// Looks at what is to be on air, if something has happened to an input, or has not for too long.
     pub(super) fn tend_programmes(&mut self, now: Millis) {
-        if !self.features.programmes.is_due(now) || core::mem::replace(&mut self.features.programmes.tending, true) {
+        if self.features.programmes.tending || !self.features.programmes.take_due(now) {
             return;
         }
+        self.features.programmes.tending = true;
         self.features.programmes.compare(&self.live, now);
         let mut from = 0;
         while let Some(n) = self.features.programmes.next_that(from, |_| true) {
@@ -102,6 +103,10 @@ impl Server {
 
     fn look_at_programme(&mut self, n: u16, now: Millis) {
         let Some(one) = self.features.programmes.get(n) else { return };
+        if self.life.stopping {
+            // Its inputs leave one after the other: in between none goes on air for the other.
+            return self.end_programme(n, now);
+        }
         let on_air = one.switch.on_air().input();
         if let FeedSource::Live { reader, .. } = one.feed.source
             && on_air.and_then(|input| one.input(input)) != Some(reader.stream())
@@ -115,7 +120,7 @@ impl Server {
         }
         let Some(one) = self.features.programmes.get(n) else { return };
         let is_over = one.switch.on_air() == OnAir::Nothing && !one.switch.has_input();
-        if one.feed.stream.is_some() && (is_over || self.life.stopping) {
+        if one.feed.stream.is_some() && is_over {
             self.end_programme(n, now);
         }
     }

@@ -469,6 +469,47 @@ fn a_file_that_changes_makes_a_programme_of_what_is_published_next_and_leaves_wh
 }
 
 #[test]
+fn a_programme_whose_backup_is_another_one_hears_at_once_that_this_has_ended() {
+    let other = ProgrammeSettings { name: "b".to_owned(), ..programme(Some("other"), None) };
+    let settings = Settings { streams: 5, ..with_grace(2000) };
+    let programmes = vec![programme(Some("b"), Some("soon.flv")), other];
+    let mut studio = Studio::new(World::fixed(settings, vec![app(programmes)], 1));
+    studio.world.films.put("live/soon.flv", slate(1000, true));
+    let main = studio.encoder("cam");
+    let backup = studio.encoder("b");
+    let (of_main, of_backup) = (studio.publication(main), studio.publication(backup));
+    studio.run(1000);
+    studio.watches();
+    studio.run(1000);
+    studio.leaves(main);
+    studio.run(1500);
+    assert_eq!(studio.pictures(), [of_main, of_backup]);
+    studio.leaves(backup);
+    studio.run(400);
+    assert_eq!(studio.pictures().last(), Some(&SLATE));
+    studio.world.films.card().files.clear();
+    studio.run(5000);
+    studio.end();
+}
+
+#[test]
+fn no_input_goes_on_air_while_the_server_stops() {
+    keep_log();
+    let mut studio = Studio::of(programme(Some("other"), None));
+    studio.encoder("cam");
+    studio.encoder("other");
+    studio.run(2000);
+    assert_eq!(logged(" on air ").len(), 1);
+    for encoder in &mut studio.encoders {
+        encoder.sends = false;
+    }
+    studio.world.stop();
+    studio.world.advance(6000);
+    assert_eq!(logged(" on air "), Vec::<String>::new());
+    studio.world.end();
+}
+
+#[test]
 fn a_backup_that_a_script_makes_of_the_programme_is_gone_round_once() {
     let mut definition = scripted("live", BROADCASTS);
     let mut studio = Studio::new(World::on_disk(with_grace(2000), vec![definition.clone()]));

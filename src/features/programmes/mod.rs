@@ -177,9 +177,9 @@ impl Programmes {
         self.next_that(0, wants).is_some()
     }
 
-    /// Whether something is to be decided, or may be.
-    pub fn is_due(&self, now: Millis) -> bool {
-        self.wake_at.is_some_and(|at| at <= now)
+    /// Whether something is to be decided, or may be. Asking takes it.
+    pub fn take_due(&mut self, now: Millis) -> bool {
+        self.wake_at.take_if(|at| *at <= now).is_some()
     }
 
     /// It is to be looked at all of them in this turn.
@@ -286,13 +286,13 @@ impl Programmes {
         Some(app)
     }
 
-    /// All were looked at.
+    /// All were looked at, and what came of one may concern another that was looked at before.
     pub fn set_wake(&mut self, live: &Live, now: Millis) {
         let next = |one: &Programme| {
             let look = one.switch.next_look(&one.rule(live), now);
             look.into_iter().chain(Some(one.not_before).filter(|&at| at > now)).min()
         };
-        self.wake_at = self.places.iter().flatten().filter_map(next).min();
+        self.wake_at = self.places.iter().flatten().filter_map(next).chain(self.wake_at).min();
     }
 }
 
