@@ -111,7 +111,10 @@ impl Server {
             Action::Recording(by, stream, said) => self.say_of_recording(by, stream, said, now),
             Action::Grown { recording, whole, is_all } => self.features.grown(recording, whole, is_all, now),
             Action::GiveUp { by: Holder::Conn(conn, _), id } => self.give_up_recorded(conn, id, now),
-            Action::GiveUp { by: by @ Holder::Feature(..), .. } => self.feed_ended(by, FeedEnd::Failed, now),
+            Action::GiveUp { by: by @ Holder::Feature(..), id } => match self.feed_place(by) {
+                Some(feed) if feed.plays(id) => self.feed_ended(by, FeedEnd::Failed, now),
+                _ => self.features.recorded.free(id),
+            },
             Action::NotMeasured(conn) => {
                 let Some((slot, rtmp)) = self.slots.open_client(conn) else { return };
                 if rtmp.session.is_connected() {

@@ -40,6 +40,8 @@ use super::refusals;
 const LOOKS: usize = 4;
 /// What is to be done about a slate that viewers could not go on with.
 const UNFIT: &str = "make one that is like the stream, as docs/backup.md says";
+/// The limit that it comes under.
+const PLAYERS: &str = "limits.recorded_players";
 
 /// The codecs of a slate or of a stream, for people.
 struct Codecs(Option<Codec>, Option<Codec>);
@@ -71,7 +73,7 @@ impl Server {
         while let Some(n) = self.features.programmes.next_that(from, |_| true) {
             from = n + 1;
             self.look_at_programme(n, now);
-            if self.features.programmes.take_probe(n) {
+            if self.features.programmes.take_probe(n, now) {
                 self.open_slate(n, now);
             }
             if let Some(app) = self.features.programmes.take_over(n, &self.live) {
@@ -232,22 +234,26 @@ impl Server {
         self.tend_programmes(now);
     }
 
-    /// The file of its slate is looked for: to show it, or, before it is on air, to say when there is none.
+    /// The file of its slate is looked for: to show it, or, while it is not on air, to say when there is none.
     fn open_slate(&mut self, n: u16, now: Millis) {
-        let by = holder(n);
-        let client = RecordedClient { by, message_stream_id: 1, legacy: false, most_lead_ms: 0 };
-        let opened =
-            self.slate_item(n).and_then(|item| self.features.recorded.open(client, item, None, None, now).ok());
-        match (opened, self.features.programmes.get_mut(n)) {
-            (Some(id), Some(one)) => {
-                (one.feed.source, one.feed.clock) = (FeedSource::Recorded { id, begun: None }, None);
-                one.compares = true;
+        let client = RecordedClient { by: holder(n), message_stream_id: 1, legacy: false, most_lead_ms: 0 };
+        let Some(item) = self.slate_item(n) else { return self.slate_ended(n, now) };
+        let opened = self.features.recorded.open(client, item, None, None, now);
+        let Some(one) = self.features.programmes.get_mut(n) else { return };
+        let shows = one.switch.on_air() == OnAir::Slate && matches!(one.feed.source, FeedSource::Nothing);
+        match opened {
+            Ok(id) if shows => (one.feed.source, one.feed.clock) = (FeedSource::Recorded { id, begun: None }, None),
+            Ok(_) => {}
+            Err(_) if self.settings.recorded_players == 0 => {
+                self.slate_refused(n, format_args!("there are no players of recorded streams ({PLAYERS})"), now);
             }
-            _ => self.slate_refused(
-                n,
-                format_args!("every player of recorded streams is in use (limits.recorded_players)"),
-                now,
-            ),
+            Err(_) => {
+                one.try_slate_later(now);
+                if shows {
+                    let words = "every player of recorded streams is in use";
+                    self.warn_of_slate(n, format_args!("{words} ({PLAYERS}): it is tried again"));
+                }
+            }
         }
     }
 
@@ -266,27 +272,27 @@ impl Server {
         found: Result<RecordedFacts, NotPlayed>,
         now: Millis,
     ) {
-        let one = self.features.programmes.get(n);
-        let Some(one) = one.filter(|one| matches!(one.feed.source, FeedSource::Recorded { id: own, .. } if own == id))
-        else {
-            return self.features.recorded.free(id);
+        let missing = |why| refusals::row(refusal(why)).words;
+        let Some(one) = self.features.programmes.get_mut(n).filter(|one| one.feed.plays(id)) else {
+            // It was looked for while it is not on air.
+            self.features.recorded.free(id);
+            if let Err(why) = found {
+                self.warn_of_slate(n, format_args!("{}", missing(why)));
+            }
+            return;
         };
-        let (on_air, seen) = (one.switch.on_air(), one.seen);
-        let is_next = self.features.recorded.is_between_items(id);
+        // The file may be another one each time that it begins.
+        one.compares = true;
+        let codecs = (one.seen.0.map(|info| info.codec), one.seen.1.map(|info| info.codec));
         let facts = match found {
             Ok(facts) => facts,
-            Err(why) => return self.slate_refused(n, format_args!("{}", refusals::row(refusal(why)).words), now),
+            Err(why) => return self.slate_refused(n, format_args!("{}", missing(why)), now),
         };
-        if on_air != OnAir::Slate {
-            // It is there.
-            return self.drop_source(holder(n), now);
-        }
-        let codecs = (seen.0.map(|info| info.codec), seen.1.map(|info| info.codec));
-        if !is_next && codecs != (facts.video, facts.audio) {
+        if codecs != (facts.video, facts.audio) {
             let (is, was) = (Codecs(facts.video, facts.audio), Codecs(codecs.0, codecs.1));
             return self.slate_refused(n, format_args!("it is {is}, and viewers had {was}: {UNFIT}"), now);
         }
-        if !is_next {
+        if !self.features.recorded.is_between_items(id) {
             self.begin_anew(n, now);
         }
         self.features.recorded.begin(id, now);
@@ -336,21 +342,26 @@ impl Server {
     }
 
     /// Its slate is not shown, for this reason.
-    fn slate_refused(&mut self, n: u16, why: core::fmt::Arguments<'_>, now: Millis) {
+    fn slate_refused(&mut self, n: u16, why: fmt::Arguments<'_>, now: Millis) {
+        self.warn_of_slate(n, why);
+        self.slate_ended(n, now);
+    }
+
+    fn warn_of_slate(&self, n: u16, why: fmt::Arguments<'_>) {
         if let Some(one) = self.features.programmes.get(n) {
             let slate = one.settings(&self.live).and_then(|settings| settings.slate.as_deref()).unwrap_or_default();
             let (app, name) = (Word(self.live.apps.name(one.app)), one.name.as_str());
             warn!("{} slate refused app={app} name={name:?} slate={slate:?}: {why}", holder(n));
         }
-        self.slate_ended(n, now);
     }
 
     /// Its slate cannot be shown any longer.
     pub(super) fn slate_ended(&mut self, n: u16, now: Millis) {
+        let Some(one) = self.features.programmes.get_mut(n).filter(|one| one.switch.on_air() == OnAir::Slate) else {
+            return;
+        };
+        one.switch.slate_failed();
         self.drop_source(holder(n), now);
-        if let Some(one) = self.features.programmes.get_mut(n) {
-            one.switch.slate_failed();
-        }
         self.features.programmes.wake();
     }
 

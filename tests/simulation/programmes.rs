@@ -493,6 +493,67 @@ fn a_programme_whose_backup_is_another_one_hears_at_once_that_this_has_ended() {
 }
 
 #[test]
+fn a_slate_that_a_reload_names_is_looked_for_and_has_to_fit_as_well() {
+    keep_log();
+    let slated = |file: &str| vec![programme(None, Some(file))];
+    let mut definition = app(slated("soon.flv"));
+    let mut studio = Studio::new(World::on_disk(with_grace(2000), vec![definition.clone()]));
+    studio.world.films.put("live/soon.flv", slate(1000, true));
+    studio.world.films.put("live/mute.flv", slate(1000, false));
+    let main = studio.encoder("cam");
+    let of_main = studio.publication(main);
+    studio.run(1000);
+    studio.watches();
+    assert!(logged("slate refused").is_empty());
+    studio.reload(&mut definition, slated("none.flv"));
+    let lines = logged("slate refused");
+    assert!(lines.len() == 1 && lines[0].contains("\"none.flv\""), "while the encoder is on air: {lines:?}");
+    studio.reload(&mut definition, slated("soon.flv"));
+    studio.leaves(main);
+    studio.run(2000);
+    assert_eq!(studio.pictures(), [of_main, SLATE]);
+    assert!(logged("slate refused").is_empty());
+    studio.heard();
+    studio.reload(&mut definition, slated("mute.flv"));
+    studio.run(3000);
+    let lines = logged("slate refused");
+    assert!(lines.len() == 1 && lines[0].contains("alone, and viewers had"), "{lines:?}");
+    assert_eq!(studio.heard(), ["1: Play.UnpublishNotify"]);
+    let sound = studio.seen.iter().rposition(|seen| seen.kind == Kind::Audio).unwrap();
+    assert!(studio.seen.len() - sound <= 2, "no picture of the other one was shown");
+    assert_eq!(studio.world.films.card().open, 0);
+    studio.end();
+}
+
+#[test]
+fn a_slate_for_which_there_is_no_player_is_shown_when_there_is_one() {
+    let settings = Settings { recorded_players: 1, ..with_grace(2000) };
+    let definition = app(vec![programme(None, Some("soon.flv"))]);
+    let mut studio = Studio::new(World::fixed(settings, vec![definition], 1));
+    studio.world.films.put("live/soon.flv", slate(1000, true));
+    studio.world.films.put("live/film.flv", slate(60_000, true));
+    let main = studio.encoder("cam");
+    let of_main = studio.publication(main);
+    studio.run(1000);
+    studio.watches();
+    let other = studio.world.join_at("live");
+    studio.world.clients[other].create_stream();
+    studio.world.settle();
+    studio.world.clients[other].play_broadcast(1, "film.flv");
+    studio.world.settle();
+    studio.leaves(main);
+    studio.run(7000);
+    assert_eq!(studio.pictures(), [of_main]);
+    studio.world.hang_up(other);
+    // Its time goes on where it was.
+    studio.run(6000);
+    assert_eq!(studio.pictures(), [SLATE]);
+    studio.world.films.card().files.clear();
+    studio.run(5000);
+    studio.end();
+}
+
+#[test]
 fn no_input_goes_on_air_while_the_server_stops() {
     keep_log();
     let mut studio = Studio::of(programme(Some("other"), None));

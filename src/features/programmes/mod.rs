@@ -47,8 +47,11 @@ pub struct Programme {
     pub compares: bool,
     /// How often something else went on air.
     pub switches: u32,
-    /// It has not been looked whether there is a slate, which the log is to say before it is needed.
-    probes: bool,
+    /// Of which state its application's file was read.
+    stamp: u64,
+    /// When it is to be looked for its slate: the log is to say that there is none before it is needed, and one that is on air is tried
+    /// again.
+    slate_at: Option<Millis>,
     /// Its inputs that are published.
     inputs: [Option<StreamId>; 2],
     /// It is not tried before.
@@ -60,6 +63,11 @@ impl Programme {
     pub fn settings<'l>(&self, live: &'l Live) -> Option<&'l ProgrammeSettings> {
         let app = live.apps.app(self.app).filter(|app| app.state != AppState::Leaving)?;
         app.definition.as_deref()?.programmes.iter().find(|settings| settings.name == self.name.as_str())
+    }
+
+    /// There was no player for its slate.
+    pub fn try_slate_later(&mut self, now: Millis) {
+        self.slate_at = Some(now + RETRY_MS);
     }
 
     /// The input of that kind, if it is published.
@@ -206,10 +214,9 @@ impl Programmes {
         Some((to, one.switch.reason(to, &rule, now)))
     }
 
-    /// One of which it is to be looked whether its slate is there. Asking takes it.
-    pub fn take_probe(&mut self, n: u16) -> bool {
-        let Some(one) = self.get_mut(n).filter(|one| !one.is_at_work()) else { return false };
-        core::mem::take(&mut one.probes)
+    /// One whose slate is to be looked for now. Asking takes it.
+    pub fn take_probe(&mut self, n: u16, now: Millis) -> bool {
+        self.get_mut(n).is_some_and(|one| one.slate_at.take_if(|at| *at <= now).is_some())
     }
 
     /// It could not be published, or is not any more: it is tried again later.
@@ -229,10 +236,12 @@ impl Programmes {
         for (app, application) in live.apps.iter().filter(|(_, app)| app.state != AppState::Leaving) {
             let Some(definition) = application.definition.as_deref() else { continue };
             for settings in &definition.programmes {
-                let name = settings.name.as_str();
-                let is_it =
-                    |place: &Option<Programme>| place.as_ref().is_some_and(|one| one.app == app && one.name == name);
-                if self.places.iter().any(is_it) {
+                let (name, stamp) = (settings.name.as_str(), definition.stamp);
+                let slate_at = settings.slate.as_ref().map(|_| now);
+                if let Some(one) = self.places.iter_mut().flatten().find(|one| one.app == app && one.name == name) {
+                    if one.stamp != stamp {
+                        (one.stamp, one.slate_at) = (stamp, slate_at);
+                    }
                     continue;
                 }
                 let Some(place) = self.places.iter_mut().find(|place| place.is_none()) else {
@@ -248,7 +257,8 @@ impl Programmes {
                     switch: Switch::new(now),
                     seen: (None, None),
                     compares: false,
-                    probes: settings.slate.is_some(),
+                    stamp,
+                    slate_at,
                     switches: 0,
                     inputs: [None; 2],
                     not_before: Millis(0),
@@ -289,8 +299,8 @@ impl Programmes {
     /// All were looked at, and what came of one may concern another that was looked at before.
     pub fn set_wake(&mut self, live: &Live, now: Millis) {
         let next = |one: &Programme| {
-            let look = one.switch.next_look(&one.rule(live), now);
-            look.into_iter().chain(Some(one.not_before).filter(|&at| at > now)).min()
+            let later = [Some(one.not_before), one.slate_at].into_iter().flatten().filter(|&at| at > now);
+            later.chain(one.switch.next_look(&one.rule(live), now)).min()
         };
         self.wake_at = self.places.iter().flatten().filter_map(next).chain(self.wake_at).min();
     }
