@@ -7,12 +7,14 @@
 use core::fmt::{self, Write};
 use core::net::IpAddr;
 
+use crate::features::relays::{AfterEnd, RelayState};
 use crate::handles::{ConnId, StreamId};
 use crate::live::health::BoardFacts;
 use crate::live::reader::StreamView;
 use crate::server::Server;
 use crate::server::close::Counter;
 use crate::server::inspect::Viewers;
+use crate::server::relay_rows::RelayRow;
 use crate::time::Millis;
 use crate::wire::http::{HttpRequest, HttpStatus};
 
@@ -52,6 +54,8 @@ enum Of {
     Streams(fn(&Server, StreamId, Millis) -> Option<Figure>),
     /// Each stream, and each way in which it is watched.
     Viewers,
+    /// Each relay of which it is known.
+    Relays(fn(&RelayRow<'_>) -> Option<Figure>),
 }
 
 /// A value.
@@ -118,6 +122,9 @@ const FAMILIES: &[Family] = &[
     gauge("relays_limit", "Streams that may be (limits.relays).", Of::Server(|server, _| Count(server.settings.relays.into()))),
     counter("relay_faults_total", "Times that one was refused by its far end, or lost.", Of::Server(|server, _| Count(server.features.relays.faults))),
     counter("relays_exhausted_total", "Streams that were not sent or fetched because every relay was in use.", Of::Server(|server, _| Count(server.features.relays.refused))),
+    gauge("relay_up", "Whether its far end has taken it.", Of::Relays(|row| Some(Count((row.seconds.is_some()).into())))),
+    gauge("relay_bytes_per_second", "How fast it is.", Of::Relays(|row| Some(Count(row.bitrate_bps / 8)))),
+    gauge("relay_lag_seconds", "How far what is sent is behind.", Of::Relays(|row| row.lag_ms.map(|ms| Thousandths(ms.into())))),
     counter("hook_calls_total", "Requests to hooks.", Of::Server(|server, _| Count(server.features.hooks.called))),
     counter("hook_faults_total", "Those that were not answered.", Of::Server(|server, _| Count(server.features.hooks.failed))),
     counter("hooks_lost_total", "Notices for hooks that were not sent because too many waited (limits.hooks).", Of::Server(|server, _| Count(server.features.hooks.lost))),
@@ -159,8 +166,7 @@ impl Server {
                 let _ = write!(out, "{family}");
                 place.part = 1;
             }
-            let shown = |id| self.is_shown(id, peer, request);
-            match self.sample(family, place.part - 1, shown, out, now) {
+            match self.sample(family, place.part - 1, (peer, request), out, now) {
                 Some(next) => place.part = next + 1,
                 None => *place = TextPlace { row: place.row + 1, part: 0 },
             }
@@ -173,11 +179,12 @@ impl Server {
         &self,
         family: &Family,
         from: u32,
-        shown: impl Fn(StreamId) -> bool,
+        (peer, request): (IpAddr, &HttpRequest),
         out: &mut TextPiece,
         now: Millis,
     ) -> Option<u32> {
         let name = family.name;
+        let shown = |id| self.is_shown(id, peer, request);
         // Each fits: `SAMPLE_BYTES` is what is left, and a test says so.
         let _ = match family.of {
             Of::Program | Of::Server(_) | Of::Board(_) if from > 0 => return None,
@@ -204,6 +211,19 @@ impl Server {
                     let _ = writeln!(out, "rill_{name}{{{},output=\"{output}\"}} {count}", self.labels(id));
                 }
                 return Some(u32::from(id.0) * outputs + at + 1);
+            }
+            Of::Relays(figure) => {
+                let row = self.next_relay(from as usize, now)?;
+                let app = self.live.apps.find(row.app);
+                // One that ends may have been followed by another of the same name.
+                let shown = row.state != RelayState::Ends(AfterEnd::Free).name()
+                    && app.is_some_and(|app| self.may_hear_of(app, row.stream, peer, request));
+                if let Some(figure) = figure(&row).filter(|_| shown) {
+                    let labels = StreamLabels { app: row.app, name: row.stream.unwrap_or_default() };
+                    let (does, number) = (row.does, row.number);
+                    let _ = writeln!(out, "rill_{name}{{{labels},does=\"{does}\",number=\"{number}\"}} {figure}");
+                }
+                return Some(row.at as u32 + 1);
             }
         };
         Some(from + 1)
@@ -266,8 +286,8 @@ mod tests {
         let (app, name) = ("\"".repeat(APP_NAME_BYTES), "\\".repeat(PATH_BYTES));
         let labels = StreamLabels { app: &app, name: &name }.to_string();
         for family in FAMILIES {
-            let sample =
-                format!("{family}rill_{}{{{labels},output=\"rtmp\"}} {}\n", family.name, Thousandths(u64::MAX));
+            let more = "does=\"forward\",number=\"255\"";
+            let sample = format!("{family}rill_{}{{{labels},{more}}} {}\n", family.name, Thousandths(u64::MAX));
             assert!(sample.len() <= SAMPLE_BYTES, "{sample}");
         }
     }
