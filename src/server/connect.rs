@@ -10,7 +10,7 @@ use crate::features::contract::Happened;
 use crate::handles::{AppId, ConnId};
 use crate::limits::APP_NAME_BYTES;
 use crate::live::app::without_keys;
-use crate::live::applications::{AppSource, AppState};
+use crate::live::applications::{AppSource, AppState, Application};
 use crate::live::gate::{Verdict, Wish};
 use crate::live::holder::Holder;
 use crate::live::jobs::{DiskLane, Done, Job, Lookup};
@@ -445,6 +445,18 @@ impl Server {
         self.say_goodbye(conn);
         self.close_after_flush(conn, CloseReason::AppShutdown, now);
         true
+    }
+
+    /// Looks at all applications that are going: what referred to them last may have ended by itself.
+    pub(super) fn forget_those_left(&mut self) {
+        let mut from = 0;
+        loop {
+            let is_next = |(id, app): &(AppId, &Application)| id.0 >= from && app.state == AppState::Leaving;
+            let next = self.live.apps.iter().find(is_next).map(|(id, _)| id);
+            let Some(id) = next else { return };
+            from = id.0 + 1;
+            self.forget_if_left(id);
+        }
     }
 
     /// An application whose directory is gone leaves the table when nothing refers to it any more.

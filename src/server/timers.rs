@@ -49,6 +49,7 @@ impl Server {
         self.sweep_hosts(net, now);
         self.sweep_relays(net, now);
         self.update_hooks(now);
+        self.forget_those_left();
         for index in self.slots.operators() {
             let (slot, speaks) = self.slots.peek_both(index);
             if slot.state != SlotState::Free && speaks.deadline().is_some_and(|deadline| now > deadline) {
