@@ -204,21 +204,33 @@ fn elsewhere(said: &FarSaid<'_>) -> heapless::String<RELAY_URL_BYTES> {
     heapless::String::try_from(said.elsewhere).unwrap_or_default()
 }
 
-/// A reason, and what the far end says of it, in which the stream's name does not appear: it may be a secret.
+/// Shorter values of a query are no secrets: they stand in many a sentence.
+const SECRET_BYTES: usize = 4;
+
+/// Where a text begins to say the stream's name, or a value of the query behind it.
+fn secret_at(text: &str, name: &FarName) -> Option<usize> {
+    let (own, query) = name.split_once('?').unwrap_or((name, ""));
+    let values = query.split('&').map(|field| field.split_once('=').map_or(field, |(_, value)| value));
+    let values = values.filter(|value| value.len() >= SECRET_BYTES);
+    let secrets = Some(own).filter(|own| !own.is_empty()).into_iter().chain(values);
+    secrets.filter_map(|secret| text.find(secret)).min()
+}
+
+/// A reason, and what the far end says of it, in which neither the stream's name nor its query appears: they may be secrets.
 fn words(reason: &str, said: &FarSaid<'_>, name: &FarName) -> RelayWords {
     let mut words = RelayWords::new();
-    let secret = name.split('?').next().filter(|secret| !secret.is_empty());
-    let (text, rest) = match secret.and_then(|secret| said.description.split_once(secret)) {
+    let (text, rest) = match secret_at(said.description, name) {
         // It may stand there more than once, and what follows it may be a part of it.
-        Some((before, _)) => (before, "…"),
+        Some(at) => (&said.description[..at], "…"),
         None => (said.description, ""),
     };
+    let code = if secret_at(said.code, name).is_none() { said.code } else { "" };
     let mut put = |text: &str| text.chars().filter(|c| !c.is_control()).all(|c| words.write_char(c).is_ok());
     let _ = put(reason)
-        && (text.is_empty() && said.code.is_empty() || put(": "))
+        && (text.is_empty() && code.is_empty() || put(": "))
         && put(text)
         && put(rest)
-        && (said.code.is_empty() || put(" (") && put(said.code) && put(")"));
+        && (code.is_empty() || put(" (") && put(code) && put(")"));
     words
 }
 
@@ -231,8 +243,13 @@ mod tests {
         let name = FarName::try_from("s3cret?x=1").unwrap();
         let said = FarSaid { code: "NetStream.Publish.BadName", description: "s3cret is in use", ..FarSaid::default() };
         assert_eq!(words("no", &said, &name), "no: … (NetStream.Publish.BadName)");
+        let keyed = FarName::try_from("cam?e=12&key=abcd").unwrap();
+        let said = FarSaid { description: "12 times: bad key abcd", ..said };
+        assert_eq!(words("no", &said, &keyed), "no: 12 times: bad key … (NetStream.Publish.BadName)");
+        let said = FarSaid { code: "No.abcd", ..said };
+        assert_eq!(words("no", &said, &keyed), "no: 12 times: bad key …");
         let long = "x".repeat(1000);
-        let said = FarSaid { description: &long, ..said };
+        let said = FarSaid { code: "NetStream.Publish.BadName", description: &long, ..said };
         assert_eq!(words("no", &said, &name).len(), RELAY_WORDS_BYTES);
         let said = FarSaid { description: "a\nb", code: "", ..said };
         assert_eq!(words("no", &said, &FarName::new()), "no: ab");
