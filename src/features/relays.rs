@@ -27,6 +27,8 @@ use crate::limits::{
     RELAY_ADDRESSES, RELAY_KEY_BYTES, RELAY_LOGIN_BYTES, RELAY_URL_BYTES, RELAY_WORDS_BYTES, RELAYS_PER_APP, Row,
 };
 use crate::live::Live;
+use crate::live::app::AppDefinition;
+use crate::live::applications::AppState;
 use crate::live::holder::Holder;
 use crate::live::jobs::{Done, Job, LookUpId};
 use crate::live::names::Stream;
@@ -229,7 +231,7 @@ pub struct RelayPlace {
     pub taken: Option<bool>,
     /// Since when nobody watches what is fetched.
     unwatched: Option<Millis>,
-    /// What an edge fetches.
+    /// What an edge fetches, or what else is sent: its path here.
     pub name: StreamPath,
     /// How many origins it has, and ...
     origins: u8,
@@ -317,10 +319,20 @@ impl RelayPlace {
         }
     }
 
+    /// What it sends is published, or may soon be again. Its place in the table of names may have gone to another.
+    pub fn has_stream(&self, live: &Live) -> bool {
+        let Some(RelayTask { app, stream: Some(stream), .. }) = self.task else { return false };
+        let stream = live.names.stream(stream);
+        let is_it = stream.app == app && stream.path == self.name;
+        is_it && (stream.publisher().is_some() || stream.is_away())
+    }
+
     /// It is begun: its addresses are looked up, unless they are said.
     fn begin(&mut self, live: &Live) {
         self.addresses.clear();
         self.tried = 0;
+        // What comes of an earlier question is of another far end.
+        self.generation = self.generation.wrapping_add(1);
         let Some(far) = self.far(live) else { return };
         let literal = far.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, far.port));
         self.state = match literal {
@@ -338,8 +350,9 @@ impl RelayPlace {
         (self.rate, self.taken) = (Rate::from(now), Some(true));
         self.forget_login();
         // An origin lets one play what it does not have.
-        if !matches!(self.task, Some(RelayTask { kind: RelayKind::Edge(_), .. })) {
-            self.is_there();
+        match self.task {
+            Some(RelayTask { kind: RelayKind::Edge(_), .. }) => self.is_found = false,
+            _ => self.is_there(),
         }
     }
 
@@ -452,18 +465,38 @@ impl RelayPlace {
     /// The far end, which is at `from`, sends it to another URL. False when that is not followed: too often in a row, or to anything
     /// but what is spoken now: RTMP, in TLS (`secure`) or without. Whether its address may be dialled is found out when it is known
     /// ([`reach`]).
-    pub fn sent_elsewhere(&mut self, url: &str, secure: bool, from: IpAddr) -> bool {
+    pub fn sent_elsewhere(&mut self, url: &str, secure: bool, from: IpAddr, now: Millis) -> bool {
         let location = RtmpLocation::parse(url).ok();
         let location = location.filter(|location| location.secure == secure && location.user.is_none());
-        let is_followed =
-            self.redirects < REDIRECTS && location.is_some_and(|to| !to.path.trim_matches('/').is_empty());
+        let is_followed = self.goes_again(now) && location.is_some_and(|to| !to.path.trim_matches('/').is_empty());
         let Some(kept) = heapless::String::try_from(url).ok().filter(|_| is_followed) else { return false };
         self.reach = if self.elsewhere.is_empty() { reach(from) } else { self.reach.max(reach(from)) };
         self.elsewhere = kept;
-        self.redirects += 1;
         self.forget_login();
-        self.state = RelayState::Ends(AfterEnd::Again);
+        self.connects_anew();
         true
+    }
+
+    /// The far end, which has taken it, wants it to connect again. False when it has said so too often in a row.
+    pub fn sent_again(&mut self, now: Millis) -> bool {
+        let goes = self.goes_again(now);
+        if goes {
+            self.connects_anew();
+        }
+        goes
+    }
+
+    /// Whether it goes where it is sent once more. Who has let it run for long begins with the first again.
+    fn goes_again(&mut self, now: Millis) -> bool {
+        if matches!(self.state, RelayState::Runs { since } if now.since(since) >= STABLE_MS) {
+            self.redirects = 0;
+        }
+        self.redirects < REDIRECTS
+    }
+
+    fn connects_anew(&mut self) {
+        self.redirects += 1;
+        self.state = RelayState::Ends(AfterEnd::Again);
     }
 
     /// It is to log in with this query, in a new connection.
@@ -524,7 +557,7 @@ impl RelayTask {
     /// What it says of a pull.
     pub fn pull(self, live: &Live) -> Option<&PullSettings> {
         match self.kind {
-            RelayKind::Pull(n) => live.apps.definition(self.app)?.relays.pulls.get(usize::from(n)),
+            RelayKind::Pull(n) => definition_of(live, self.app)?.relays.pulls.get(usize::from(n)),
             _ => None,
         }
     }
@@ -558,12 +591,23 @@ impl RelayTask {
     }
 }
 
+/// What an application says; nothing, when it is going.
+fn definition_of(live: &Live, app: AppId) -> Option<&AppDefinition> {
+    live.apps.app(app).filter(|app| app.state != AppState::Leaving)?.definition.as_deref()
+}
+
 fn push_of(live: &Live, app: AppId, n: u8) -> Option<&PushSettings> {
-    live.apps.definition(app)?.relays.pushes.get(usize::from(n))
+    definition_of(live, app)?.relays.pushes.get(usize::from(n))
 }
 
 fn edge_of(live: &Live, app: AppId) -> Option<&EdgeSettings> {
-    live.apps.definition(app)?.relays.edge()
+    definition_of(live, app)?.relays.edge()
+}
+
+/// Whether a stream comes otherwise than from an edge's origin: it is fetched, or made of others, or one of those.
+fn has_other_source(definition: &AppDefinition, path: &str) -> bool {
+    definition.relays.pulls.iter().any(|pull| pull.name == path)
+        || definition.programmes.iter().any(|programme| programme.name == path || programme.has_main(path))
 }
 
 /// A number for what it is of: other things have others.
@@ -590,8 +634,8 @@ pub fn reach(address: IpAddr) -> u8 {
 /// All relays.
 pub struct Relays {
     places: Box<[RelayPlace]>,
-    /// Pushes that the operator has stopped.
-    stopped: heapless::Vec<(AppId, u8), STOPPED>,
+    /// Pushes that the operator has stopped, each with what its file said.
+    stopped: heapless::Vec<(AppId, u8, u64), STOPPED>,
     /// What applications say may have changed.
     changed: bool,
     /// The server has something to do for one of them.
@@ -673,18 +717,19 @@ impl Relays {
 
     /// Whether the operator has stopped a push.
     pub fn is_stopped(&self, app: AppId, n: u8) -> bool {
-        self.stopped.contains(&(app, n))
+        self.stopped.iter().any(|stopped| (stopped.0, stopped.1) == (app, n))
     }
 
     /// The operator starts or stops a push. False when that changes nothing, or too many are stopped.
     pub fn switch(&mut self, app: AppId, n: u8, on: bool, live: &Live, now: Millis) -> bool {
-        let before = self.stopped.iter().position(|stopped| *stopped == (app, n));
+        let before = self.stopped.iter().position(|stopped| (stopped.0, stopped.1) == (app, n));
+        let said = push_of(live, app, n).map_or(0, mark);
         match (before, on) {
             (Some(at), true) => {
                 self.stopped.swap_remove(at);
                 self.begin_pushes(live, now);
             }
-            (None, false) if self.stopped.push((app, n)).is_ok() => {
+            (None, false) if self.stopped.push((app, n, said)).is_ok() => {
                 let is_it = |place: &&mut RelayPlace| {
                     place.task.is_some_and(|task| task.app == app && task.kind == RelayKind::Push(n))
                 };
@@ -706,10 +751,20 @@ impl Relays {
             }
             before.give_back();
         }
-        let mark = push_of(live, app, n).map(mark);
-        mark.is_some_and(|mark| {
-            self.take(RelayTask { app, kind, stream: None, mark }, RelayState::Waits { until: now }, now).is_some()
-        })
+        let Some(mark) = push_of(live, app, n).map(mark) else { return false };
+        // Twice at once a platform may refuse, and end what runs.
+        let runs = |place: &RelayPlace| {
+            matches!(place.state, RelayState::Runs { .. })
+                && place.task.is_some_and(|task| task.app == app && task.kind == RelayKind::Push(n))
+        };
+        let is_taken = self.places.iter().any(runs);
+        let state = if is_taken { RelayState::Rests } else { RelayState::Waits { until: now } };
+        let Some(at) = self.take(RelayTask { app, kind, stream: None, mark }, state, now) else { return false };
+        if is_taken {
+            let place = &mut self.places[at];
+            (place.taken, place.until) = (Some(true), Some(now + TEST_MS));
+        }
+        true
     }
 
     /// An application is an edge: names that are waited for are looked for elsewhere.
@@ -723,10 +778,7 @@ impl Relays {
     pub fn want(&mut self, app: AppId, path: &StreamPath, is_new: bool, live: &Live, now: Millis) -> bool {
         let Some(edge) = edge_of(live, app).filter(|_| self.has_edges) else { return false };
         // What comes otherwise is waited for.
-        let Some(definition) = live.apps.definition(app) else { return false };
-        if definition.relays.pulls.iter().any(|pull| pull.name == path.as_str())
-            || definition.programmes.iter().any(|programme| programme.name == path.as_str())
-        {
+        if definition_of(live, app).is_none_or(|definition| has_other_source(definition, path.as_str())) {
             return false;
         }
         if let Some(place) = self.edge_place(app, path) {
@@ -870,7 +922,7 @@ impl Relays {
     /// A stream is published: pushes that include it begin, and it is forwarded unless it was fetched.
     fn push(&mut self, stream: StreamId, live: &Live, now: Millis) {
         let published = live.names.stream(stream);
-        let Some(definition) = live.apps.definition(published.app) else { return };
+        let Some(definition) = definition_of(live, published.app) else { return };
         let path = published.path.as_str();
         let is_input = definition.is_input(path);
         for (n, push) in definition.relays.pushes.iter().enumerate().filter(|(_, push)| push.includes(path, is_input)) {
@@ -896,6 +948,9 @@ impl Relays {
         }
         let task = RelayTask { app, kind, stream: Some(stream), mark };
         let at = self.take(task, RelayState::Waits { until: now }, now);
+        if let Some(at) = at {
+            self.places[at].name = published.path.clone();
+        }
         if at.is_none() && !self.changed {
             let ((what, n), path) = (kind.named(), published.path.as_str());
             let app = Word(live.apps.name(app));
@@ -929,9 +984,24 @@ impl Relays {
                 place.finish(after, now);
             }
         }
+        // Whoever was stopped may stand elsewhere in its file now, or nowhere.
+        self.stopped.retain_mut(|(app, n, said)| {
+            let pushes = definition_of(live, *app).map_or(&[][..], |definition| &definition.relays.pushes);
+            let is_it = |push: &PushSettings| mark(push) == *said;
+            let stays = pushes.get(usize::from(*n)).is_some_and(is_it);
+            let at = if stays { Some(usize::from(*n)) } else { pushes.iter().position(is_it) };
+            *n = at.map_or(*n, |at| at as u8);
+            at.is_some()
+        });
         self.has_edges = live.apps.iter().any(|(app, _)| edge_of(live, app).is_some());
-        for (app, application) in live.apps.iter() {
-            let Some(definition) = application.definition.as_deref() else { continue };
+        for (app, _) in live.apps.iter() {
+            let Some(definition) = definition_of(live, app) else { continue };
+            let comes_otherwise = |place: &&mut RelayPlace| {
+                place.is_edge()
+                    && place.task.is_some_and(|task| task.app == app)
+                    && has_other_source(definition, place.name.as_str())
+            };
+            self.places.iter_mut().filter(comes_otherwise).for_each(|place| place.finish(AfterEnd::Free, now));
             for (n, pull) in definition.relays.pulls.iter().enumerate() {
                 let kind = RelayKind::Pull(n as u8);
                 if self.has(app, kind, None) {
@@ -979,11 +1049,22 @@ impl Feature for Relays {
             Happened::Began { by, stream, does: Does::Publish } => {
                 // What is published here is not fetched.
                 let Stream { app, path, .. } = live.names.stream(stream);
+                let is_fetched = matches!(by, Holder::Feature(FeatureId::RELAYS, _));
                 if self.has_edges
-                    && !matches!(by, Holder::Feature(FeatureId::RELAYS, _))
+                    && !is_fetched
                     && let Some(place) = self.edge_place(*app, path)
                 {
                     place.finish(AfterEnd::Free, now);
+                    self.wake_at = Some(now);
+                }
+                // What comes from an origin does not go back to it, though its last publisher's did.
+                if self.has_edges && is_fetched {
+                    let goes_back = |place: &&mut RelayPlace| {
+                        place.task.is_some_and(|task| {
+                            matches!(task.kind, RelayKind::Forward(_)) && task.stream == Some(stream)
+                        })
+                    };
+                    self.places.iter_mut().filter(goes_back).for_each(|place| place.finish(AfterEnd::Free, now));
                     self.wake_at = Some(now);
                 }
                 self.push(stream, live, now);
@@ -1013,12 +1094,10 @@ impl Feature for Relays {
         let mut may_retry = !self.queued && self.may_search();
         for place in &mut self.places {
             let Some(task) = place.task else { continue };
-            if let Some(stream) = task.stream {
+            if task.stream.is_some() {
                 self.sends = true;
-                let stream = live.names.stream(stream);
-                let is_over = stream.publisher().is_none() && !stream.is_away();
                 // What was sent of it is sent to its end.
-                if is_over && !place.is_connected() {
+                if !place.has_stream(live) && !place.is_connected() {
                     place.give_back();
                     continue;
                 }
@@ -1060,7 +1139,10 @@ impl Feature for Relays {
         self.wake_at = Some(now);
         (place.addresses, place.tried) = (found, 0);
         match place.addresses.is_empty() {
-            true => place.lost("the host's name is not known (DNS)", false, u64::from(id.generation), now),
+            // No two boards are of the same age.
+            true => {
+                place.lost("the host's name is not known (DNS)", false, mark(&(id.place, id.generation, now.0)), now)
+            }
             false => place.state = RelayState::Dials,
         }
         None
@@ -1124,13 +1206,16 @@ mod tests {
         let mut place = RelayPlace::free();
         let from = "192.0.2.1".parse().unwrap();
         for other in ["http://h/live", "rtmps://h/live", "rtmp://h", "rtmp://u:p@h/live", "live", ""] {
-            assert!(!place.sent_elsewhere(other, false, from), "{other}");
+            assert!(!place.sent_elsewhere(other, false, from, Millis(0)), "{other}");
         }
-        assert!(!place.sent_elsewhere("rtmp://h/live", true, from), "it was secure before");
+        assert!(!place.sent_elsewhere("rtmp://h/live", true, from, Millis(0)), "it was secure before");
         for _ in 0..REDIRECTS {
-            assert!(place.sent_elsewhere("rtmp://h/live", false, from));
+            assert!(place.sent_elsewhere("rtmp://h/live", false, from, Millis(0)));
         }
-        assert!(!place.sent_elsewhere("rtmp://h/live", false, from));
+        assert!(!place.sent_elsewhere("rtmp://h/live", false, from, Millis(0)));
+        place.state = RelayState::Runs { since: Millis(0) };
+        assert!(!place.sent_again(Millis(STABLE_MS - 1)));
+        assert!(place.sent_again(Millis(STABLE_MS)), "it was there for long");
         let near = "127.0.0.1:1935".parse().unwrap();
         let far = "198.51.100.1:1935".parse().unwrap();
         place.addresses.extend([near, far]);

@@ -30,7 +30,7 @@ use crate::wire::legacy::Legacy;
 
 use super::Server;
 use super::alarms::Alarm;
-use super::close::{CloseReason, Loss};
+use super::close::{CloseReason, Loss, TlsFault};
 use super::fanout::{Flush, reframe};
 use super::ingest::{DataPut, put_data};
 use super::peer::Peer;
@@ -91,7 +91,7 @@ impl Server {
         }
         match self.dial_out(net, conn, address, secure.as_deref()) {
             Ok(()) => {}
-            Err(Loss::Tls(fault)) => self.lose_relay(net, conn, fault.far_end_words(), true, now),
+            Err(Loss::Tls(fault)) => self.lose_relay(net, conn, fault.far_end_words(), fault != TlsFault::Full, now),
             Err(_) => self.lose_relay(net, conn, "no socket can be had", false, now),
         }
     }
@@ -145,7 +145,10 @@ impl Server {
         }
         let publisher = self.live.names.stream(stream).publisher();
         if publisher.is_some_and(|publisher| publisher.by == relay_holder(at)) {
+            // That must not look as if another had ended it.
+            let state = core::mem::replace(&mut self.features.relays.place_mut(at).state, RelayState::Connects);
             self.publish_ended(relay_holder(at), stream, now);
+            self.features.relays.place_mut(at).state = state;
         }
     }
 
@@ -192,13 +195,9 @@ impl Server {
             }
         }
         self.features.relays.faults += 1;
-        // What it published ends first: that must not look as if another had ended it.
-        let state = core::mem::replace(&mut self.features.relays.place_mut(at).state, RelayState::Connects);
         self.hang_up(net, at, now);
         let seed = self.next_seed();
-        let place = self.features.relays.place_mut(at);
-        place.state = state;
-        place.lost(words, final_word, seed, now);
+        self.features.relays.place_mut(at).lost(words, final_word, seed, now);
     }
 
     /// The network, or the server itself, has ended the connection of a relay.
@@ -206,7 +205,7 @@ impl Server {
         let slot = self.slots.at(conn.slot);
         let is_new = slot.bytes_in == 0 && slot.bytes_out == 0;
         if let CloseReason::Tls(fault) = reason {
-            return self.lose_relay(net, conn, fault.far_end_words(), true, now);
+            return self.lose_relay(net, conn, fault.far_end_words(), fault != TlsFault::Full, now);
         }
         let words = match reason {
             CloseReason::PeerReset if is_new => "it refuses the connection",
@@ -225,10 +224,7 @@ impl Server {
         self.want_waited_for(now);
         for at in 0..self.features.relays.count() {
             let Some(task) = self.features.relays.place(at).task else { continue };
-            if let Some(stream) = task.stream
-                && self.live.names.stream(stream).publisher().is_none()
-                && !self.live.names.stream(stream).is_away()
-            {
+            if task.stream.is_some() && !self.features.relays.place(at).has_stream(&self.live) {
                 self.features.relays.place_mut(at).over(now);
             }
             let is_pull = task.kind.fetches();
@@ -246,8 +242,8 @@ impl Server {
             let is_stalled =
                 speaks.deadline().is_none() && slot.blocked_since.is_some_and(|since| now.since(since) > stall_ms);
             let is_late = speaks.deadline().is_some_and(|deadline| now > deadline);
-            // Of a far end that has vanished nothing else tells.
-            let is_silent = is_pull && now.since(slot.last_read) > self.settings.ping_interval_ms;
+            // Of a far end that has vanished nothing else tells. Others send pings as rarely as we.
+            let is_silent = is_pull && now.since(slot.last_read) > 2 * self.settings.ping_interval_ms;
             let idle = match task.kind {
                 RelayKind::Edge(_) => self.edge_words(at, now),
                 _ => {
@@ -622,10 +618,14 @@ impl Server {
         let is_here = url.is_empty() || !url.contains("://");
         let secure = self.slots.at(conn.slot).is_secure;
         let place = self.features.relays.place_mut(at);
-        if is_here && matches!(place.state, RelayState::Runs { .. }) {
-            place.state = RelayState::Ends(AfterEnd::Again);
-        } else if is_here || !place.sent_elsewhere(url, secure, from.ip()) {
-            return self.lose_relay(net, conn, "it sends us where we do not go", true, now);
+        let fault = match is_here {
+            true if !matches!(place.state, RelayState::Runs { .. }) => "it sends us where we do not go",
+            true if !place.sent_again(now) => "it sends us away again and again",
+            false if !place.sent_elsewhere(url, secure, from.ip(), now) => "it sends us where we do not go",
+            _ => "",
+        };
+        if !fault.is_empty() {
+            return self.lose_relay(net, conn, fault, true, now);
         }
         info!("{} relay sent elsewhere by {from}", relay_holder(at));
         self.end_relay(net, at, now);

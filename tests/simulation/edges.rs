@@ -207,6 +207,7 @@ fn what_is_published_here_or_fetched_otherwise_is_not_looked_for() {
     bridged.world.player("cam");
     bridged.world.player("pulled");
     bridged.world.player("show");
+    bridged.world.player("show.main");
     bridged.advance(1000);
     let list = bridged.list();
     assert!(list[0].starts_with("pull pulled ") && list[1..] == ["edge - idle "], "{list:?}");

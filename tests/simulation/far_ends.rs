@@ -308,6 +308,39 @@ fn a_far_end_that_drains_is_left_for_where_it_says_or_connected_to_again() {
 }
 
 #[test]
+fn a_far_end_that_drains_again_and_again_is_left_alone_for_a_while() {
+    let says = |_: usize, command: &Reply| {
+        let mut said = usual(command);
+        if command.name() == "publish" {
+            said.extend(asks_to_reconnect(None));
+        }
+        said
+    };
+    let mut far = far_ends("rtmp://192.0.2.1/live/", false, says);
+    far.publish();
+    far.advance(5000);
+    assert_eq!(far.row(), "push cam waiting it sends us away again and again");
+    assert_eq!(far.ends.len(), 4);
+}
+
+#[test]
+fn a_far_end_that_answers_no_more_is_given_up_in_time() {
+    for answered in [1, 2] {
+        let says =
+            move |_: usize, command: &Reply| match ["connect", "createStream"][..answered].contains(&command.name()) {
+                true => usual(command),
+                false => Bytes::new(),
+            };
+        let mut far = far_ends("rtmp://192.0.2.1/live/", false, says);
+        far.publish();
+        far.advance(9000);
+        assert_eq!(far.row(), "push cam connecting ", "{answered}");
+        far.advance(1500);
+        assert!(far.row().ends_with(" it did not answer in time"), "{answered}: {}", far.row());
+    }
+}
+
+#[test]
 fn a_far_end_in_tls_waits_for_the_clock_and_for_a_place() {
     if !cfg!(feature = "tls") {
         return;

@@ -13,7 +13,7 @@ use rill::server::transport::Arrival;
 use super::sim::browser::Browser;
 use super::sim::ledger::Kind::{Audio, Inter, Key};
 use super::sim::net::Answer;
-use super::sim::world::{World, settings};
+use super::sim::world::{Directory, World, settings};
 
 pub const FAR: &str = "192.0.2.1:1935";
 /// Another address at which it can be reached.
@@ -273,6 +273,40 @@ fn a_test_says_whether_the_far_end_takes_it() {
 }
 
 #[test]
+fn a_test_of_a_push_that_runs_does_not_publish_a_second_time() {
+    let mut bridged = bridged(vec![push("rtmp://192.0.2.1/far/", &["*"])], Vec::new());
+    let publisher = bridged.world.publisher("cam");
+    bridged.world.send_start(publisher);
+    bridged.settle();
+    let (now, connections) = (rill::time::Millis(bridged.world.now), bridged.carried.len());
+    assert_eq!(bridged.world.server.switch_push("test", "live/1", now), Ok(()));
+    bridged.advance(500);
+    assert_eq!(bridged.list(), ["push cam running ", "test - taken "]);
+    assert_eq!(bridged.carried.len(), connections);
+}
+
+#[test]
+fn an_application_that_is_removed_fetches_nothing_more_and_can_come_back() {
+    let app = |name: &str| AppDefinition::stock(heapless::String::try_from(name).unwrap(), AppKind::Live);
+    let mut live = app("live");
+    live.relays.pulls = vec![pull("rtmp://192.0.2.1/far/cam", "cam", PullWhen::Always)];
+    let mut bridged = bridged(Vec::new(), Vec::new());
+    bridged.world = World::on_disk(settings(), vec![live.clone(), app("far")]);
+    bridged.world.net.hosts.insert(FAR.parse().unwrap(), Answer::Taken);
+    let publisher = bridged.world.publisher_at("far", "cam");
+    bridged.world.send_start(publisher);
+    for _ in 0..2 {
+        bridged.world.player("cam");
+        bridged.advance(1500);
+        assert_eq!(bridged.list(), ["pull cam running "]);
+        bridged.world.disk.remove("live");
+        bridged.advance(3000);
+        assert_eq!(bridged.list(), [""; 0]);
+        bridged.world.disk.insert("live".into(), Directory::Good(Box::new(live.clone())));
+    }
+}
+
+#[test]
 fn what_is_fetched_on_demand_is_fetched_while_somebody_watches() {
     let pulls = vec![pull("rtmp://192.0.2.1/far/cam", "cam", PullWhen::Demand)];
     let mut bridged = bridged(Vec::new(), pulls);
@@ -301,14 +335,17 @@ fn what_is_always_fetched_comes_back_when_its_origin_does() {
     bridged.world.send_start(publisher);
     bridged.advance(1000);
     assert_eq!(bridged.list(), ["pull cam running "]);
+    let connections = bridged.world.net.links.len();
     bridged.world.hang_up(publisher);
     bridged.advance(1000);
+    assert_eq!(bridged.list(), ["pull cam running "], "it stays connected");
     let viewer = bridged.world.player("cam");
     assert!(bridged.world.heard(viewer).iter().all(|line| !line.contains("PublishNotify")), "nobody publishes it");
     let publisher = bridged.world.publisher_at("far", "cam");
     bridged.world.send_start(publisher);
-    bridged.advance(30_000);
+    bridged.advance(1000);
     assert_eq!(bridged.list(), ["pull cam running "]);
+    assert_eq!(bridged.world.net.links.len(), connections + 2, "a viewer and a publisher, and no other connection");
     bridged.sends(publisher, 1000, &[Key]);
     assert!(bridged.world.heard(viewer).iter().any(|line| line.ends_with("key")));
 }
