@@ -116,7 +116,7 @@ build() {
 	flags="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/rill"
 	# A panic aborts, so nobody reads how a stack is unwound: 30 kB and more.
 	flags="$flags -Cforce-unwind-tables=no"
-	# Whatever is marked for inlining, as much of std is, opt-level "z" inlines if it is many times as large as anything else.
+	# Opt-level "z" inlines next to nothing, but what is marked for it, as much of std is, it takes if it is many times as large.
 	flags="$flags -Cllvm-args=-inlinehint-threshold=20"
 	# SHA-256 is for handshakes alone.
 	flags="$flags --cfg=sha2_backend_soft=\"compact\""
