@@ -28,7 +28,6 @@ use crate::limits::{
 };
 use crate::live::Live;
 use crate::live::app::AppDefinition;
-use crate::live::applications::AppState;
 use crate::live::holder::Holder;
 use crate::live::jobs::{Done, Job, LookUpId};
 use crate::live::names::Stream;
@@ -557,7 +556,7 @@ impl RelayTask {
     /// What it says of a pull.
     pub fn pull(self, live: &Live) -> Option<&PullSettings> {
         match self.kind {
-            RelayKind::Pull(n) => definition_of(live, self.app)?.relays.pulls.get(usize::from(n)),
+            RelayKind::Pull(n) => live.apps.staying(self.app)?.relays.pulls.get(usize::from(n)),
             _ => None,
         }
     }
@@ -591,17 +590,12 @@ impl RelayTask {
     }
 }
 
-/// What an application says; nothing, when it is going.
-fn definition_of(live: &Live, app: AppId) -> Option<&AppDefinition> {
-    live.apps.app(app).filter(|app| app.state != AppState::Leaving)?.definition.as_deref()
-}
-
 fn push_of(live: &Live, app: AppId, n: u8) -> Option<&PushSettings> {
-    definition_of(live, app)?.relays.pushes.get(usize::from(n))
+    live.apps.staying(app)?.relays.pushes.get(usize::from(n))
 }
 
 fn edge_of(live: &Live, app: AppId) -> Option<&EdgeSettings> {
-    definition_of(live, app)?.relays.edge()
+    live.apps.staying(app)?.relays.edge()
 }
 
 /// Whether a stream comes otherwise than from an edge's origin: it is fetched, or made of others, or one of those.
@@ -778,7 +772,7 @@ impl Relays {
     pub fn want(&mut self, app: AppId, path: &StreamPath, is_new: bool, live: &Live, now: Millis) -> bool {
         let Some(edge) = edge_of(live, app).filter(|_| self.has_edges) else { return false };
         // What comes otherwise is waited for.
-        if definition_of(live, app).is_none_or(|definition| has_other_source(definition, path.as_str())) {
+        if live.apps.staying(app).is_none_or(|definition| has_other_source(definition, path.as_str())) {
             return false;
         }
         if let Some(place) = self.edge_place(app, path) {
@@ -922,7 +916,7 @@ impl Relays {
     /// A stream is published: pushes that include it begin, and it is forwarded unless it was fetched.
     fn push(&mut self, stream: StreamId, live: &Live, now: Millis) {
         let published = live.names.stream(stream);
-        let Some(definition) = definition_of(live, published.app) else { return };
+        let Some(definition) = live.apps.staying(published.app) else { return };
         let path = published.path.as_str();
         let is_input = definition.is_input(path);
         for (n, push) in definition.relays.pushes.iter().enumerate().filter(|(_, push)| push.includes(path, is_input)) {
@@ -986,7 +980,7 @@ impl Relays {
         }
         // Whoever was stopped may stand elsewhere in its file now, or nowhere.
         self.stopped.retain_mut(|(app, n, said)| {
-            let pushes = definition_of(live, *app).map_or(&[][..], |definition| &definition.relays.pushes);
+            let pushes = live.apps.staying(*app).map_or(&[][..], |definition| &definition.relays.pushes);
             let is_it = |push: &PushSettings| mark(push) == *said;
             let stays = pushes.get(usize::from(*n)).is_some_and(is_it);
             let at = if stays { Some(usize::from(*n)) } else { pushes.iter().position(is_it) };
@@ -995,7 +989,7 @@ impl Relays {
         });
         self.has_edges = live.apps.iter().any(|(app, _)| edge_of(live, app).is_some());
         for (app, _) in live.apps.iter() {
-            let Some(definition) = definition_of(live, app) else { continue };
+            let Some(definition) = live.apps.staying(app) else { continue };
             let comes_otherwise = |place: &&mut RelayPlace| {
                 place.is_edge()
                     && place.task.is_some_and(|task| task.app == app)

@@ -157,6 +157,11 @@ impl Applications {
         self.app(id)?.definition.as_deref()
     }
 
+    /// The same, but nothing when it is going: what is done in its name ends.
+    pub fn staying(&self, id: AppId) -> Option<&AppDefinition> {
+        self.app(id).filter(|app| app.state != AppState::Leaving)?.definition.as_deref()
+    }
+
     /// Its name; empty when it is gone.
     pub fn name(&self, id: AppId) -> &str {
         self.app(id).map_or("", |app| &app.name)

@@ -13,7 +13,6 @@ use log::warn;
 use crate::handles::{AppId, FeatureId, StreamId};
 use crate::limits::{PATH_BYTES, PROGRAMMES, Row};
 use crate::live::Live;
-use crate::live::applications::AppState;
 use crate::live::feed::{Feed, FeedSource};
 use crate::live::holder::Holder;
 use crate::live::names::Stream;
@@ -61,8 +60,7 @@ pub struct Programme {
 impl Programme {
     /// What its application says of it; `None` when it says nothing any more.
     pub fn settings<'l>(&self, live: &'l Live) -> Option<&'l ProgrammeSettings> {
-        let app = live.apps.app(self.app).filter(|app| app.state != AppState::Leaving)?;
-        app.definition.as_deref()?.programmes.iter().find(|settings| settings.name == self.name.as_str())
+        live.apps.staying(self.app)?.programmes.iter().find(|settings| settings.name == self.name.as_str())
     }
 
     /// There was no player for its slate.
@@ -233,8 +231,8 @@ impl Programmes {
         if !core::mem::take(&mut self.changed) {
             return;
         }
-        for (app, application) in live.apps.iter().filter(|(_, app)| app.state != AppState::Leaving) {
-            let Some(definition) = application.definition.as_deref() else { continue };
+        for (app, _) in live.apps.iter() {
+            let Some(definition) = live.apps.staying(app) else { continue };
             for settings in &definition.programmes {
                 let (name, stamp) = (settings.name.as_str(), definition.stamp);
                 let slate_at = settings.slate.as_ref().map(|_| now);
