@@ -26,10 +26,12 @@ use crate::wire::http::HttpStatus;
 
 use super::Server;
 use super::close::{CloseReason, Rejection};
+use super::instances::Instances;
 use super::protocol::Stage;
 use super::refusals;
 use super::rtmp::{Joining, Rtmp};
 use super::slot::Slot;
+use super::slots::Slots;
 use super::speaks::Speaks;
 
 /// Longest description of a refusal in bytes: a sentence around the longest application name.
@@ -182,16 +184,8 @@ impl Server {
         if self.live.apps.source() == AppSource::Fixed {
             return Err(NoApplication::Unknown);
         }
-        let (slots, instances) = (&self.slots, &self.scripting.instances);
-        let Features { relays, hooks, programmes, .. } = &self.features;
-        let in_use = |id| {
-            relays.is_of(id)
-                || hooks.is_of(id)
-                || programmes.is_of(id)
-                || slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
-                || instances.iter().any(|(_, instance)| instance.app == id)
-        };
-        let Some(id) = self.live.apps.reserve(name, now, in_use) else {
+        let (slots, instances, features) = (&self.slots, &self.scripting.instances, &self.features);
+        let Some(id) = self.live.apps.reserve(name, now, |id| is_in_use(id, slots, instances, features)) else {
             self.counters.applications_exhausted += 1;
             return Err(NoApplication::InUse);
         };
@@ -462,17 +456,19 @@ impl Server {
     /// An application whose directory is gone leaves the table when nothing refers to it any more.
     pub(super) fn forget_if_left(&mut self, id: AppId) {
         let leaving = self.live.apps.app(id).is_some_and(|app| app.state == AppState::Leaving);
-        let is_used = || {
-            self.slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
-                || self.features.relays.is_of(id)
-                || self.features.hooks.is_of(id)
-                || self.features.programmes.is_of(id)
-                || self.scripting.instances.iter().any(|(_, instance)| instance.app == id)
-        };
-        if leaving && !is_used() {
+        if leaving && !is_in_use(id, &self.slots, &self.scripting.instances, &self.features) {
             self.end_hls_in(id, self.now);
             self.live.names.forget_app(id);
             self.live.apps.remove(id);
         }
     }
+}
+
+/// Whether something refers to an application by its place.
+fn is_in_use(id: AppId, slots: &Slots, instances: &Instances, features: &Features) -> bool {
+    slots.taken_slots().any(|(_, slot)| slot.app == Some(id))
+        || features.relays.is_of(id)
+        || features.hooks.is_of(id)
+        || features.programmes.is_of(id)
+        || instances.iter().any(|(_, instance)| instance.app == id)
 }
