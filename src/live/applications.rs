@@ -8,6 +8,7 @@ use heapless::String;
 
 use crate::handles::AppId;
 use crate::limits::APP_NAME_BYTES;
+use crate::name::{DEFAULT_INSTANCE, StreamPath};
 use crate::time::Millis;
 
 use super::app::AppDefinition;
@@ -160,6 +161,11 @@ impl Applications {
     /// The same, but nothing when it is going: what is done in its name ends.
     pub fn staying(&self, id: AppId) -> Option<&AppDefinition> {
         self.app(id).filter(|app| app.state != AppState::Leaving)?.definition.as_deref()
+    }
+
+    /// The path of a stream of its default instance, by that stream's name; `None` for what can be none.
+    pub fn path(&self, id: AppId, name: &str) -> Option<StreamPath> {
+        self.definition(id)?.path(DEFAULT_INSTANCE, name).ok()
     }
 
     /// Its name; empty when it is gone.

@@ -25,6 +25,11 @@ impl Holder {
         }
     }
 
+    /// Whether it is that part of the server.
+    pub fn is_of(self, feature: FeatureId) -> bool {
+        matches!(self, Holder::Feature(own, _) if own == feature)
+    }
+
     /// Whether both are streams of one connection, or of one part of the server.
     pub fn is_with(self, other: Holder) -> bool {
         match (self, other) {

@@ -5,12 +5,17 @@ use crate::name::StreamPath;
 use crate::time::Millis;
 
 use super::Live;
-use super::holder::Holder;
+use super::holder::{Holder, Publisher};
 use super::reader::{Reader, StreamView};
 use super::refusal::Refusal;
 use super::settings::Settings;
 
 impl Live {
+    /// Who publishes the stream.
+    pub fn publisher(&self, app: AppId, path: &StreamPath) -> Option<Publisher> {
+        self.names.find(app, path).and_then(|id| self.names.stream(id).publisher())
+    }
+
     /// Whether somebody publishes the stream, or may soon be back: a player that comes meanwhile waits for it.
     pub fn is_published(&self, app: AppId, path: &StreamPath) -> bool {
         let found = self.names.find(app, path).map(|id| self.names.stream(id));

@@ -185,11 +185,8 @@ impl Server {
             return true;
         }
         let (app, who) = (one.app, Publisher { by: holder(n), home: None });
-        let path =
-            self.live.apps.definition(app).and_then(|definition| definition.path(DEFAULT_INSTANCE, &one.name).ok());
-        let Some(path) = path else { return false };
-        let known = self.live.names.find(app, &path);
-        if known.is_some_and(|id| self.live.names.stream(id).publisher().is_some()) {
+        let Some(path) = self.live.apps.path(app, &one.name) else { return false };
+        if self.live.publisher(app, &path).is_some() {
             // Somebody has done so since before it was a programme, and goes on until it leaves.
             return false;
         }
@@ -369,8 +366,7 @@ impl Server {
     pub(super) fn path_told(&self, id: StreamId, published: bool) -> StreamPath {
         let stream = self.live.names.stream(id);
         let programme = self.features.programmes.with_main(stream.app, stream.path.as_str()).filter(|_| published);
-        let definition = self.live.apps.definition(stream.app);
-        let path = programme.zip(definition).and_then(|(name, app)| app.path(DEFAULT_INSTANCE, name).ok());
+        let path = programme.and_then(|name| self.live.apps.path(stream.app, name));
         path.unwrap_or_else(|| stream.path.clone())
     }
 
@@ -390,7 +386,6 @@ impl Server {
         }
         let mut name = heapless::String::<PATH_BYTES>::new();
         let fits = name.push_str(path.as_str()).and_then(|()| name.push_str(MAIN_INPUT)).is_ok();
-        let definition = self.live.apps.definition(app).filter(|_| fits);
-        definition.and_then(|definition| definition.path(DEFAULT_INSTANCE, &name).ok()).unwrap_or(path)
+        self.live.apps.path(app, &name).filter(|_| fits).unwrap_or(path)
     }
 }

@@ -71,7 +71,7 @@ impl Server {
         let path = &self.published_path(app, path.clone());
         let (role, home) = (rtmp.roles[net_stream.index()], Household::of(slot.peer.ip()));
         let who = Publisher { by: Holder::Conn(conn, net_stream.index() as u8), home: Some(home) };
-        let holder = self.live.names.find(app, path).and_then(|id| self.live.names.stream(id).publisher());
+        let holder = self.live.publisher(app, path);
         // Said twice: once more the answer, and the stream goes on. So it does when another net stream wants it.
         let its_own = holder.is_some_and(|holder| holder.by.is_with(who.by));
         if let (Role::Publishing(_), false) = (role, its_own) {

@@ -5,7 +5,6 @@ use crate::live::holder::Holder;
 use crate::live::record_settings::RecordContainer;
 use crate::live::recorded::Prefix;
 use crate::live::recording::{RecordFault, RecordSaid, RecordedFor, RecordingKind};
-use crate::name::DEFAULT_INSTANCE;
 use crate::rtmp::event::{NetStreamId, PublishMode};
 use crate::rtmp::status::{Code, Status};
 use crate::time::Millis;
@@ -70,7 +69,7 @@ impl Server {
         const NOT_LIVE: &str = "no such stream is published: see streams";
         self.now = now;
         let app = self.live.apps.find(app).ok_or(NOT_LIVE)?;
-        let path = self.live.apps.definition(app).and_then(|app| app.path(DEFAULT_INSTANCE, path).ok());
+        let path = self.live.apps.path(app, path);
         let id = path.and_then(|path| self.live.names.find(app, &path)).ok_or(NOT_LIVE)?;
         if !start {
             return if self.features.recordings.stop(id, now) { Ok(()) } else { Err("it is not being recorded") };

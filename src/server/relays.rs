@@ -16,7 +16,7 @@ use crate::live::names::{Media, Stream};
 use crate::live::publish::Published;
 use crate::live::reader::{Due, Form, StreamView, Terms};
 use crate::media::{Cursor, Piece, Reframe, RingError, Tag, TagKind, frame};
-use crate::name::{DEFAULT_INSTANCE, StreamPath};
+use crate::name::StreamPath;
 use crate::rtmp::authmod::AuthDemand;
 use crate::rtmp::chunk_reader::Lane;
 use crate::rtmp::event::MediaKind;
@@ -91,7 +91,7 @@ impl Server {
         }
         match self.dial_out(net, conn, address, secure.as_deref()) {
             Ok(()) => {}
-            Err(Loss::Tls(fault)) => self.lose_relay(net, conn, fault.far_end_words(), fault != TlsFault::Full, now),
+            Err(Loss::Tls(fault)) => self.lost_relay(net, conn, CloseReason::Tls(fault), now),
             Err(_) => self.lose_relay(net, conn, "no socket can be had", false, now),
         }
     }
@@ -323,8 +323,7 @@ impl Server {
 
     /// Somebody publishes it who has not fetched it from another server.
     pub(super) fn is_published_here(&self, app: AppId, path: &StreamPath) -> bool {
-        let publisher = self.live.names.find(app, path).and_then(|id| self.live.names.stream(id).publisher());
-        publisher.is_some_and(|who| !matches!(who.by, Holder::Feature(FeatureId::RELAYS, _)))
+        self.live.publisher(app, path).is_some_and(|who| !who.by.is_of(FeatureId::RELAYS))
     }
 
     /// By which servers comes what an edge asks for or forwards: who wants it here, or publishes it, may be some themselves.
@@ -369,7 +368,7 @@ impl Server {
             return Some((task.app, place.name.clone()));
         }
         let name = &task.pull(&self.live)?.name;
-        Some((task.app, self.live.apps.definition(task.app)?.path(DEFAULT_INSTANCE, name).ok()?))
+        Some((task.app, self.live.apps.path(task.app, name)?))
     }
 
     /// Somebody watches what a pull fetches, or waits for it.
@@ -463,11 +462,9 @@ impl Server {
         let task = self.features.relays.place(at).task?;
         let (_, path) = self.pull_path(at)?;
         let path = self.published_path(task.app, path);
-        let known = self.live.names.find(task.app, &path);
-        let is_taken = known.is_some_and(|id| self.live.names.stream(id).publisher().is_some());
-        let published = match is_taken {
-            true => Err("another publishes under its name here"),
-            false => match self.live.publish(Publisher { by, home: None }, task.app, &path, &self.settings, now) {
+        let published = match self.live.publisher(task.app, &path) {
+            Some(_) => Err("another publishes under its name here"),
+            None => match self.live.publish(Publisher { by, home: None }, task.app, &path, &self.settings, now) {
                 Ok(Published::Begun(stream)) => Ok(stream),
                 _ => Err("there is no room for its stream here (limits.streams)"),
             },

@@ -185,7 +185,7 @@ impl Server {
         let found = self.live.names.streams().map(|(_, stream)| stream).filter(of_it).max_by_key(rank);
         match found {
             Some(stream) => Some(stream.path.clone()),
-            None => self.live.apps.definition(app)?.path(DEFAULT_INSTANCE, name).ok(),
+            None => self.live.apps.path(app, name),
         }
     }
 
