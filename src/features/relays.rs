@@ -711,12 +711,16 @@ impl Relays {
 
     /// Whether the operator has stopped a push.
     pub fn is_stopped(&self, app: AppId, n: u8) -> bool {
-        self.stopped.iter().any(|stopped| (stopped.0, stopped.1) == (app, n))
+        self.stopped_at(app, n).is_some()
+    }
+
+    fn stopped_at(&self, app: AppId, n: u8) -> Option<usize> {
+        self.stopped.iter().position(|stopped| (stopped.0, stopped.1) == (app, n))
     }
 
     /// The operator starts or stops a push. False when that changes nothing, or too many are stopped.
     pub fn switch(&mut self, app: AppId, n: u8, on: bool, live: &Live, now: Millis) -> bool {
-        let before = self.stopped.iter().position(|stopped| (stopped.0, stopped.1) == (app, n));
+        let before = self.stopped_at(app, n);
         let said = push_of(live, app, n).map_or(0, mark);
         match (before, on) {
             (Some(at), true) => {
@@ -924,8 +928,7 @@ impl Relays {
                 self.send(stream, RelayKind::Push(n as u8), mark(push), live, now);
             }
         }
-        let is_fetched =
-            published.publisher().is_some_and(|who| matches!(who.by, Holder::Feature(FeatureId::RELAYS, _)));
+        let is_fetched = published.publisher().is_some_and(|who| who.by.is_of(FeatureId::RELAYS));
         if let Some(edge) = definition.relays.edge().filter(|edge| edge.forward_publish && !is_fetched && !is_input)
             && let Some(at) = self.send(stream, RelayKind::Forward(0), mark(edge), live, now)
         {
@@ -1041,25 +1044,24 @@ impl Feature for Relays {
     fn hear(&mut self, what: &Happened, live: &Live, now: Millis, _out: &mut Actions) {
         match *what {
             Happened::Began { by, stream, does: Does::Publish } => {
-                // What is published here is not fetched.
-                let Stream { app, path, .. } = live.names.stream(stream);
-                let is_fetched = matches!(by, Holder::Feature(FeatureId::RELAYS, _));
-                if self.has_edges
-                    && !is_fetched
-                    && let Some(place) = self.edge_place(*app, path)
-                {
-                    place.finish(AfterEnd::Free, now);
-                    self.wake_at = Some(now);
-                }
-                // What comes from an origin does not go back to it, though its last publisher's did.
-                if self.has_edges && is_fetched {
-                    let goes_back = |place: &&mut RelayPlace| {
-                        place.task.is_some_and(|task| {
-                            matches!(task.kind, RelayKind::Forward(_)) && task.stream == Some(stream)
-                        })
+                // What is published here is not fetched, and what comes from an origin does not go back to it, though its last
+                // publisher's did.
+                if self.has_edges {
+                    let (Stream { app, path, .. }, is_fetched) =
+                        (live.names.stream(stream), by.is_of(FeatureId::RELAYS));
+                    let ends = |place: &&mut RelayPlace| match place.task {
+                        Some(RelayTask { app: of, kind: RelayKind::Edge(_), .. }) => {
+                            !is_fetched && of == *app && place.name == *path
+                        }
+                        Some(RelayTask { kind: RelayKind::Forward(_), stream: of, .. }) => {
+                            is_fetched && of == Some(stream)
+                        }
+                        _ => false,
                     };
-                    self.places.iter_mut().filter(goes_back).for_each(|place| place.finish(AfterEnd::Free, now));
-                    self.wake_at = Some(now);
+                    for place in self.places.iter_mut().filter(ends) {
+                        place.finish(AfterEnd::Free, now);
+                        self.wake_at = Some(now);
+                    }
                 }
                 self.push(stream, live, now);
             }
