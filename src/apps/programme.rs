@@ -4,13 +4,13 @@ use std::ops::RangeInclusive;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::keys::{Wrong, within};
+use crate::config::keys::Wrong;
 use crate::limits::{PATH_BYTES, PROGRAMMES};
 use crate::live::programme_settings::{MAIN_INPUT, ProgrammeSettings};
 use crate::live::relay_settings::PullSettings;
 use crate::name::StreamName;
 
-use super::tables::{because, known, tables};
+use super::tables::{because, known, number, tables};
 
 const SILENT_MS: RangeInclusive<u64> = 500..=60_000;
 const STEADY_MS: RangeInclusive<u64> = 0..=600_000;
@@ -105,23 +105,13 @@ fn programme(table: &DeTable<'_>) -> Result<ProgrammeSettings, Wrong> {
     if backup.is_none() && slate.is_none() {
         return Err(because(format!("{name:?} has neither backup nor slate: say one, or leave it out")));
     }
-    let milliseconds = |key: &str, range: &RangeInclusive<u64>, usual: u64| match table.get(key) {
-        None => Ok(usual),
-        Some(value) => within(value.get_ref(), range)
-            .map_err(|_| because(format!("{key} must be {}..={} milliseconds", range.start(), range.end()))),
-    };
-    let slate_s = match table.get("slate_s") {
-        None => SLATE_DEFAULT_S,
-        Some(value) => within(value.get_ref(), &SLATE_S)
-            .map_err(|_| because(format!("slate_s must be {}..={} seconds", SLATE_S.start(), SLATE_S.end())))?,
-    };
     Ok(ProgrammeSettings {
-        silent_ms: milliseconds("silent_ms", &SILENT_MS, SILENT_DEFAULT_MS)?,
-        steady_ms: milliseconds("steady_ms", &STEADY_MS, STEADY_DEFAULT_MS)?,
+        silent_ms: number(table, "silent_ms", &SILENT_MS, SILENT_DEFAULT_MS, "milliseconds")?,
+        steady_ms: number(table, "steady_ms", &STEADY_MS, STEADY_DEFAULT_MS, "milliseconds")?,
+        slate_s: number(table, "slate_s", &SLATE_S, SLATE_DEFAULT_S, "seconds")?,
         name,
         backup,
         slate,
-        slate_s,
     })
 }
 

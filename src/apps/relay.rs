@@ -4,12 +4,12 @@ use std::ops::RangeInclusive;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::config::keys::{Wrong, within};
+use crate::config::keys::Wrong;
 use crate::limits::{EDGE_ORIGINS, RELAYS_PER_APP};
 use crate::live::relay_settings::{FarUrl, LINGER_DEFAULT_S, PullSettings, PullWhen, PushSettings, RelaySettings};
 use crate::name::StreamName;
 
-use super::tables::{because, known, tables};
+use super::tables::{because, known, number, tables};
 
 pub(super) const LINGER_S: RangeInclusive<u32> = 0..=86_400;
 /// Names of one push.
@@ -99,11 +99,7 @@ fn pull(table: &DeTable<'_>) -> Result<PullSettings, Wrong> {
             named.ok_or_else(|| because("when must be \"always\" or \"demand\"".to_owned()))?.1
         }
     };
-    let linger_s = match table.get("linger_s") {
-        None => LINGER_DEFAULT_S,
-        Some(value) => within(value.get_ref(), &LINGER_S)
-            .map_err(|_| because(format!("linger_s must be {}..={} seconds", LINGER_S.start(), LINGER_S.end())))?,
-    };
+    let linger_s = number(table, "linger_s", &LINGER_S, LINGER_DEFAULT_S, "seconds")?;
     Ok(PullSettings { url: url(table)?, name: name.name.as_str().to_owned(), when, linger_s })
 }
 
