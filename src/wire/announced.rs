@@ -31,8 +31,11 @@ impl Announced {
         if all { Announced::ALL } else { Announced::NOTHING }
     }
 
-    const VIDEO: Announced = Announced(0x3F | 1 << 14);
-    const AUDIO: Announced = Announced(0x3F << 6 | 1 << 15);
+    /// Codecs of pictures, and of sound, that are not known here.
+    const OTHER_VIDEO: Announced = Announced(1 << 14);
+    const OTHER_AUDIO: Announced = Announced(1 << 15);
+    const VIDEO: Announced = Announced(0x3F).and(Announced::OTHER_VIDEO);
+    const AUDIO: Announced = Announced(0x3F << 6).and(Announced::OTHER_AUDIO);
     /// All codecs, also those that are not known here.
     pub const EVERY_CODEC: Announced = Announced::VIDEO.and(Announced::AUDIO);
 
@@ -80,12 +83,12 @@ impl Announced {
 
     /// Whether it knows the codec of that FourCC, of sound or of pictures.
     pub fn takes(self, media_type: MediaType, fourcc: [u8; 4]) -> bool {
-        let unknown = match media_type {
-            MediaType::Video => 1 << 14,
-            MediaType::Audio => 1 << 15,
+        let other = match media_type {
+            MediaType::Video => Announced::OTHER_VIDEO,
+            MediaType::Audio => Announced::OTHER_AUDIO,
         };
         let at = FOURCCS.iter().position(|(known, _)| **known == fourcc);
-        self.has(Announced(at.map_or(unknown, |at| 1 << at)))
+        self.has(at.map_or(other, |at| Announced(1 << at)))
     }
 }
 
