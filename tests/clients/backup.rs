@@ -69,6 +69,17 @@ impl Studio {
         }
     }
 
+    /// Both viewers are still there, and have had at least so much.
+    fn have_played(&self, (mut ffmpeg, played, player): (Process, PathBuf, Player), least_s: [f64; 2]) {
+        assert!(ffmpeg.is_running(), "{}", ffmpeg.log());
+        ffmpeg.signal(libc::SIGTERM);
+        ffmpeg.wait(patience(5.0));
+        self.assert_plays(&played, least_s[0]);
+        let own = self.scratch.path("own.flv");
+        player.save(&own);
+        self.assert_plays(&own, least_s[1]);
+    }
+
     /// The playlist of segments.
     fn playlist(&self) -> String {
         let index = self.get("/live/cam.m3u8");
@@ -94,7 +105,7 @@ fn viewers_go_on_with_another_encoder_when_theirs_is_killed_and_back() {
     let _backup = studio.encoder(&clip::clip("ffmpeg".as_ref(), &other, AAC), "other");
     let mut main = studio.encoder(&clip::h264_aac(), "cam");
     studio.on_air(1, "main", "");
-    let (mut ffmpeg, played, player) = studio.viewers();
+    let (ffmpeg, played, player) = studio.viewers();
     player.wait_for_time(2000);
     main.kill();
     studio.on_air(1, "backup", "the main input has left");
@@ -108,13 +119,7 @@ fn viewers_go_on_with_another_encoder_when_theirs_is_killed_and_back() {
     main.signal(libc::SIGCONT);
     let listed = || studio.playlist().contains("#EXT-X-DISCONTINUITY\n");
     assert!(wait_until(patience(10.0), listed), "{}", studio.playlist());
-    assert!(ffmpeg.is_running(), "{}", ffmpeg.log());
-    ffmpeg.signal(libc::SIGTERM);
-    ffmpeg.wait(patience(5.0));
-    studio.assert_plays(&played, 6.0);
-    let own = studio.scratch.path("own.flv");
-    player.save(&own);
-    studio.assert_plays(&own, 8.0);
+    studio.have_played((ffmpeg, played, player), [6.0, 8.0]);
 }
 
 #[test]
@@ -122,7 +127,7 @@ fn a_slate_is_shown_until_the_encoder_is_back() {
     let studio = Studio::new("slate", "[[stream]]\nname = 'cam'\nslate = 'soon.mp4'\nsilent_ms = 800\n");
     let mut main = studio.encoder(&clip::h264_aac(), "cam");
     studio.on_air(1, "main", "");
-    let (mut ffmpeg, played, player) = studio.viewers();
+    let (ffmpeg, played, player) = studio.viewers();
     player.wait_for_time(2000);
     main.kill();
     studio.on_air(1, "slate", "the main input has left");
@@ -131,11 +136,5 @@ fn a_slate_is_shown_until_the_encoder_is_back() {
     let _main = studio.encoder(&clip::h264_aac(), "cam");
     studio.on_air(1, "main", "the main input is back");
     player.wait_for_time(10_000);
-    assert!(ffmpeg.is_running(), "{}", ffmpeg.log());
-    ffmpeg.signal(libc::SIGTERM);
-    ffmpeg.wait(patience(5.0));
-    studio.assert_plays(&played, 6.0);
-    let own = studio.scratch.path("own.flv");
-    player.save(&own);
-    studio.assert_plays(&own, 9.0);
+    studio.have_played((ffmpeg, played, player), [6.0, 9.0]);
 }

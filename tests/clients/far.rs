@@ -98,21 +98,26 @@ fn every_packet_that_is_pushed_arrives_at_nginx() {
     server.wait_for_log(&[" push start ", "codecs=\"H.264,AAC,MP3 of the first track\""]);
 }
 
+/// What is published at a far end arrives here as it is.
+fn is_fetched(scratch: &Scratch, far: SocketAddr) {
+    let app = format!("[[pull]]\nname = \"lobby\"\nurl = \"rtmp://{far}/live/cam\"\nwhen = \"always\"\n");
+    let server = relaying(scratch, &app);
+    server.wait_for_log(&[" pull start "]);
+    let (source, played) = (clip::h264_aac(), scratch.path("played.flv"));
+    let mut player = Process::spawn(scratch, "player", &mut ffmpeg_play(&server.url("lobby"), &played));
+    server.wait_for_players("lobby", 1);
+    let url = format!("rtmp://{far}/live/cam");
+    let mut publisher = Process::spawn(scratch, "publisher", &mut ffmpeg_publish(&source, &url, &[]));
+    publisher.wait_success(patience(20.0));
+    player.wait_success(patience(20.0));
+    Media::packets(&played).assert_equals(&Media::packets(&source));
+}
+
 #[test]
 fn what_is_fetched_from_nginx_is_what_was_published_there() {
     let scratch = Scratch::new("pull-nginx");
     let (_nginx, far) = nginx_rtmp(&scratch);
-    let app = format!("[[pull]]\nname = \"lobby\"\nurl = \"rtmp://{far}/live/cam\"\nwhen = \"always\"\n");
-    let server = relaying(&scratch, &app);
-    server.wait_for_log(&[" pull start "]);
-    let (source, played) = (clip::h264_aac(), scratch.path("played.flv"));
-    let mut player = Process::spawn(&scratch, "player", &mut ffmpeg_play(&server.url("lobby"), &played));
-    server.wait_for_players("lobby", 1);
-    let url = format!("rtmp://{far}/live/cam");
-    let mut publisher = Process::spawn(&scratch, "publisher", &mut ffmpeg_publish(&source, &url, &[]));
-    publisher.wait_success(patience(20.0));
-    player.wait_success(patience(20.0));
-    Media::packets(&played).assert_equals(&Media::packets(&source));
+    is_fetched(&scratch, far);
 }
 
 /// Node-Media-Server with these tasks: what it fetches or sends, from where and where to, and as what stream of its own.
@@ -174,17 +179,7 @@ fn every_packet_that_is_pushed_arrives_at_node_media_server() {
 fn what_is_fetched_from_node_media_server_is_what_was_published_there() {
     let scratch = Scratch::new("pull-node");
     let (_node, far) = node_media_server(&scratch, &[]);
-    let app = format!("[[pull]]\nname = \"lobby\"\nurl = \"rtmp://{far}/live/cam\"\nwhen = \"always\"\n");
-    let server = relaying(&scratch, &app);
-    server.wait_for_log(&[" pull start "]);
-    let (source, played) = (clip::h264_aac(), scratch.path("played.flv"));
-    let mut player = Process::spawn(&scratch, "player", &mut ffmpeg_play(&server.url("lobby"), &played));
-    server.wait_for_players("lobby", 1);
-    let url = format!("rtmp://{far}/live/cam");
-    let mut publisher = Process::spawn(&scratch, "publisher", &mut ffmpeg_publish(&source, &url, &[]));
-    publisher.wait_success(patience(20.0));
-    player.wait_success(patience(20.0));
-    Media::packets(&played).assert_equals(&Media::packets(&source));
+    is_fetched(&scratch, far);
 }
 
 #[test]
