@@ -46,12 +46,7 @@ impl CachedHeader<'_> {
 
     /// The codec of a sequence header.
     pub fn codec(&self) -> Option<Codec> {
-        let media_type = match self.kind {
-            TagKind::Audio => MediaType::Audio,
-            TagKind::Video => MediaType::Video,
-            TagKind::Data => return None,
-        };
-        flv::sequence_header_body(media_type, self.payload).map(|(codec, _)| codec)
+        flv::sequence_header_body(self.kind.media_type()?, self.payload).map(|(codec, _)| codec)
     }
 }
 
@@ -167,12 +162,8 @@ impl HeaderCache {
 
     /// The first configuration record of sound or pictures, and whose it is.
     pub fn record(&self, media_type: MediaType) -> Option<(Codec, &[u8])> {
-        let kind = match media_type {
-            MediaType::Audio => TagKind::Audio,
-            MediaType::Video => TagKind::Video,
-        };
         self.iter()
-            .filter(|header| header.kind == kind)
+            .filter(|header| header.kind.media_type() == Some(media_type))
             .find_map(|header| flv::sequence_header_body(media_type, header.payload))
     }
 

@@ -61,13 +61,18 @@ impl TagKind {
         }
     }
 
+    /// Sound or pictures; `None` for data.
+    pub const fn media_type(self) -> Option<MediaType> {
+        match self {
+            TagKind::Audio => Some(MediaType::Audio),
+            TagKind::Video => Some(MediaType::Video),
+            TagKind::Data => None,
+        }
+    }
+
     /// What of a message of this kind is sent to who knows as much of Enhanced RTMP; see [`legacy::of`].
     pub(super) fn legacy(self, length: u32, knows: Announced, read: impl Fn(u32) -> Option<u8>) -> Legacy {
-        match self {
-            TagKind::Audio => legacy::of(MediaType::Audio, length, knows, read),
-            TagKind::Video => legacy::of(MediaType::Video, length, knows, read),
-            TagKind::Data => Legacy::Itself,
-        }
+        self.media_type().map_or(Legacy::Itself, |media_type| legacy::of(media_type, length, knows, read))
     }
 
     /// The sample in a message of this kind; see [`sample::of`].

@@ -305,11 +305,7 @@ impl Server {
         let Some(one) = programmes.get_mut(n).filter(|one| one.compares) else { return true };
         let RecordedDue::Bytes(bytes) = recorded.due(id, now) else { return true };
         let Some(header) = MessageHeader::parse_type0(bytes) else { return true };
-        let kind = match TagKind::of_message_type(header.type_id) {
-            Some(TagKind::Video) => MediaType::Video,
-            Some(TagKind::Audio) => MediaType::Audio,
-            _ => return true,
-        };
+        let Some(kind) = TagKind::of_message_type(header.type_id).and_then(TagKind::media_type) else { return true };
         let framing = Framing { timestamp: header.timestamp, length: header.length };
         let whole = bytes.len().min(framing.wire_bytes() as usize);
         let body = payload(&bytes[..whole], 0, framing).next().unwrap_or_default();
