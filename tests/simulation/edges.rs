@@ -7,7 +7,6 @@ use rill::live::relay_settings::{EdgeSettings, FarUrl, PullSettings, PullWhen};
 use rill::live::settings::Settings;
 
 use super::relays::{Bridged, FAR, push};
-use super::sim::browser::Browser;
 use super::sim::ledger::Kind::{Audio, Inter, Key};
 use super::sim::net::Answer;
 use super::sim::world::settings;
@@ -282,13 +281,7 @@ fn a_viewer_over_http_has_it_fetched_too() {
     let mut bridged = edged();
     let publisher = bridged.world.publisher_at("one", "cam");
     bridged.world.send_start(publisher);
-    let viewer = Browser::new(&mut bridged.world, 1 << 20);
-    viewer.get(&mut bridged.world, "/live/cam.flv");
-    bridged.advance(1000);
-    bridged.sends(publisher, 80, &[Inter, Audio, Key]);
-    bridged.advance(1000);
-    let came = viewer.read(&mut bridged.world, 1 << 20);
-    assert!(came.starts_with(b"HTTP/1.1 200") && came.windows(3).any(|bytes| bytes == b"FLV"), "{came:?}");
+    bridged.watch_over_http(publisher);
 }
 
 #[test]

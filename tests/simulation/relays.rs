@@ -136,6 +136,18 @@ impl Bridged {
         moved
     }
 
+    /// Somebody watches `cam` of `live` over HTTP, and has what that publisher sends.
+    pub fn watch_over_http(&mut self, publisher: usize) -> Browser {
+        let viewer = Browser::new(&mut self.world, 1 << 20);
+        viewer.get(&mut self.world, "/live/cam.flv");
+        self.advance(1000);
+        self.sends(publisher, 80, &[Inter, Audio, Key]);
+        self.advance(1000);
+        let came = viewer.read(&mut self.world, 1 << 20);
+        assert!(came.starts_with(b"HTTP/1.1 200") && came.windows(3).any(|bytes| bytes == b"FLV"), "{came:?}");
+        viewer
+    }
+
     /// What the operator sees: does, stream, state and error of each.
     pub fn list(&mut self) -> Vec<String> {
         let now = rill::time::Millis(self.world.now);
@@ -356,13 +368,7 @@ fn a_viewer_over_http_has_what_is_fetched_on_demand_brought_too() {
     let mut bridged = bridged(Vec::new(), pulls);
     let publisher = bridged.world.publisher_at("far", "cam");
     bridged.world.send_start(publisher);
-    let viewer = Browser::new(&mut bridged.world, 1 << 20);
-    viewer.get(&mut bridged.world, "/live/cam.flv");
-    bridged.advance(1000);
-    bridged.sends(publisher, 80, &[Inter, Audio, Key]);
-    bridged.advance(1000);
-    let came = viewer.read(&mut bridged.world, 1 << 20);
-    assert!(came.starts_with(b"HTTP/1.1 200") && came.windows(3).any(|bytes| bytes == b"FLV"), "{came:?}");
+    let viewer = bridged.watch_over_http(publisher);
     viewer.hang_up(&mut bridged.world);
     bridged.advance(3000);
     assert_eq!(bridged.list(), ["pull cam idle "]);
